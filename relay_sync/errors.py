@@ -1,0 +1,213 @@
+"""Everything relay_sync raises on purpose, split by what the caller can do about it.
+
+::
+
+    RelayError                       .code (int or None), .message
+      CommandRefused                 the server said no; .method, .call_id
+        AuthenticationError          the credentials are wrong: trying again will not help
+      InvalidParameter               (ValueError) raised before anything was sent; .parameter, .value, .accepted
+      ConnectError                   (ConnectionError) no session, and trying again at once would not help
+        ConnectTimeout               (TimeoutError) no session within the time given; the last cause is chained
+      ConnectionLost                 (ConnectionError) the session went while the command was under way; .sent
+      NotConnected                   there is no session, and this call does not make one
+      ClientClosed                   the client was closed by disconnect(), stop() or the end of the process
+      QueueFull                      more unsent work than the client may hold
+      Forked                         the object was made in the parent process
+      WrongThread                    a blocking call on the thread that would have to answer it
+      WaitTimeout                    (TimeoutError) what was waited for has not happened yet; wait again if you like
+        RequestTimeout               the server did not answer a command in time
+      CallEnded                      the call was over first; .end_reason
+      DialFailed                     nobody answered; .reason
+      UnsupportedCodec               audio that cannot be decoded here
+      StreamIsOneWay                 the stream carries no audio towards the call
+      StreamFailed                   a stream could not be set up or ended with an error
+
+Exceptions can be pickled, so they survive task queues and process pools.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "AuthenticationError",
+    "CallEnded",
+    "ClientClosed",
+    "CommandRefused",
+    "ConnectError",
+    "ConnectTimeout",
+    "ConnectionLost",
+    "DialFailed",
+    "Forked",
+    "InvalidParameter",
+    "NotConnected",
+    "QueueFull",
+    "RelayError",
+    "RequestTimeout",
+    "StreamFailed",
+    "StreamIsOneWay",
+    "UnsupportedCodec",
+    "WaitTimeout",
+    "WrongThread",
+]
+
+
+def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
+    error = cls.__new__(cls)
+    error.__dict__.update(state)
+    error.args = (error.code, error.message)
+    return error
+
+
+class RelayError(Exception):
+    """The root of the tree. Built and caught as ``RelayError(code, message)``.
+
+    :param code: the number the server gave, or ``None`` where no server spoke.
+    :param message: what happened and what to do next. Never contains a secret.
+    """
+
+    code: int | None
+    message: str
+
+    def __init__(self, code: int | None, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message if self.code is None else f"{self.message} (code {self.code})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), dict(self.__dict__))
+
+
+class CommandRefused(RelayError):
+    """The server answered a command with something other than success.
+
+    :ivar method: the RPC that was refused, such as ``calling.stream``.
+    :ivar call_id: the call it was for, or ``""``.
+    """
+
+    def __init__(self, code: int | None, message: str, *, method: str = "", call_id: str = "") -> None:
+        super().__init__(code, message)
+        self.method = method
+        self.call_id = call_id
+
+
+class AuthenticationError(CommandRefused):
+    """The server refused the credentials."""
+
+
+class InvalidParameter(RelayError, ValueError):
+    """A parameter that cannot be right; nothing was sent.
+
+    :ivar parameter: its name. :ivar value: what was given (``"<hidden>"`` where that is a secret).
+    :ivar accepted: what is allowed, in words.
+    """
+
+    def __init__(self, parameter: str, value: object, accepted: str, *, secret: bool = False) -> None:
+        shown = "<hidden>" if secret else _shortened(value)
+        super().__init__(None, f"{parameter}={shown} is not possible: {parameter} must be {accepted}")
+        self.parameter = parameter
+        self.value: object = "<hidden>" if secret else value
+        self.accepted = accepted
+
+
+def _shortened(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # a broken __repr__ must not hide the message
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+class _Explained(RelayError):
+    """An error that no server gave a number for."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(None, message)
+
+
+class ConnectError(_Explained, ConnectionError):
+    """No session could be made, and trying again at once would not help."""
+
+
+class ConnectTimeout(ConnectError, TimeoutError):
+    """No session within the time given; ``__cause__`` is the last failure."""
+
+
+class ConnectionLost(_Explained, ConnectionError):
+    """The session was lost while something was under way.
+
+    :ivar sent: whether the command may have reached the server. ``False`` means that it was certainly not carried out.
+    """
+
+    def __init__(self, message: str, *, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class NotConnected(_Explained):
+    """There is no session and this operation does not make one."""
+
+
+class ClientClosed(_Explained):
+    """The client was closed."""
+
+
+class QueueFull(_Explained):
+    """More unsent work than the client may hold."""
+
+
+class Forked(_Explained):
+    """The object belongs to the parent process."""
+
+
+class WrongThread(_Explained):
+    """A blocking call on the thread that would have to answer it."""
+
+
+class WaitTimeout(_Explained, TimeoutError):
+    """What was waited for has not happened yet. It still may: wait again if you like."""
+
+
+class RequestTimeout(WaitTimeout):
+    """The server did not answer a command in time."""
+
+
+class CallEnded(_Explained):
+    """The call was over before what was waited for happened.
+
+    :ivar end_reason: as the server gave it (``hangup``, ``busy``, ``noAnswer`` ...), or ``""``.
+    """
+
+    def __init__(self, message: str, *, end_reason: str = "") -> None:
+        super().__init__(message)
+        self.end_reason = end_reason
+
+
+class DialFailed(_Explained):
+    """Nobody answered a dial.
+
+    :ivar reason: as the server gave it, or ``""``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnsupportedCodec(_Explained):
+    """Audio in a codec that cannot be decoded or encoded here."""
+
+
+class StreamIsOneWay(_Explained):
+    """The stream carries no audio towards the call."""
+
+
+class StreamFailed(_Explained):
+    """A stream could not be set up, or ended with an error."""
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "relay_sync"

@@ -1,0 +1,1 @@
+"""A WebSocket server loop for the simulator and the audio receiver."""
