@@ -1,0 +1,156 @@
+"""The little HTTP that surrounds a WebSocket: the head of a request or an answer, and whole answers. Pure.
+
+``websockets`` checks the upgrade itself; this part is for what comes before it (who asks for what) and for what is not
+an upgrade at all (health checks, refusals).
+"""
+
+from __future__ import annotations
+
+import http
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from attrs import field, frozen
+
+__all__ = ["BadRequest", "Headers", "Request", "Response", "head_end", "parse_request", "parse_status"]
+
+MAX_HEAD = 16384  # bytes of request line and headers together; the usual limit of web servers
+_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_TARGET = re.compile(r"[\x21-\x7e]+")
+
+
+class BadRequest(ValueError):
+    """A head that cannot be answered normally.
+
+    :ivar status: the HTTP status to refuse it with.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Headers(Mapping[str, str]):
+    """Header fields by name in any case. One given several times reads as one, joined by ``", "`` (RFC 9110, 5.2)."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self._fields: dict[str, str] = {}
+        for name, value in fields:
+            key = name.lower()
+            self._fields[key] = f"{self._fields[key]}, {value}" if key in self._fields else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:  # values may be secrets
+        return f"<Headers {', '.join(self._fields)}>"
+
+
+@frozen(kw_only=True)
+class Request:
+    """What a peer asks for before the upgrade.
+
+    :ivar method: as sent (``GET``, ``HEAD`` ...).
+    :ivar path: the path, still percent-encoded, without the query.
+    :ivar query: what follows the question mark, or ``""``.
+    :ivar headers: the header fields.
+    :ivar remote: who asks, as ``address:port``.
+    """
+
+    method: str
+    path: str
+    query: str = field(default="", repr=False)
+    headers: Headers = field(factory=Headers)
+    remote: str = ""
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether this asks for a WebSocket rather than a page."""
+        return "websocket" in self.headers.get("upgrade", "").lower()
+
+
+@frozen
+class Response:
+    """A whole HTTP answer that ends the connection."""
+
+    status: int
+    headers: Mapping[str, str] = field(factory=dict)
+    body: bytes = b""
+
+    def serialize(self, *, head_only: bool = False) -> bytes:
+        """The bytes to send; *head_only* leaves the body out, as the answer to HEAD does."""
+        try:
+            phrase = http.HTTPStatus(self.status).phrase
+        except ValueError:
+            phrase = ""
+        given = {name.lower() for name in self.headers}
+        lines = [f"HTTP/1.1 {self.status} {phrase}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        lines.append(f"Content-Length: {len(self.body)}")
+        if "connection" not in given:
+            lines.append("Connection: close")
+        if self.body and "content-type" not in given:
+            lines.append("Content-Type: text/plain; charset=utf-8")
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a header of the response contains a line break")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+        return head if head_only else head + self.body
+
+
+def head_end(data: bytes | bytearray) -> int:
+    """Where the head in *data* ends (the index after the blank line), or -1 while it is incomplete.
+
+    :raises BadRequest: longer than 16 KiB (status 431).
+    """
+    end = data.find(b"\r\n\r\n")
+    if (len(data) if end < 0 else end) > MAX_HEAD:
+        raise BadRequest(431, f"more than {MAX_HEAD} bytes of headers")
+    return -1 if end < 0 else end + 4
+
+
+def parse_request(head: bytes, remote: str = "") -> Request:
+    """Read the head of a request, up to and including the blank line.
+
+    :raises BadRequest: it is not HTTP.
+    """
+    start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    parts = start.split(" ")
+    if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]) or not _TARGET.fullmatch(parts[1]):
+        raise BadRequest(400, "not an HTTP request")
+    method, target, version = parts
+    if version not in ("HTTP/1.1", "HTTP/1.0"):
+        raise BadRequest(505, "only HTTP/1.1 is spoken here")
+    path, _, query = target.partition("?")
+    return Request(method=method, path=path, query=query, headers=_parse_fields(lines), remote=remote)
+
+
+def _parse_fields(lines: list[str]) -> Headers:
+    fields = []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        value = value.strip(" \t")
+        if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise BadRequest(400, "a header line that is none")
+        fields.append((name, value))
+    return Headers(fields)
+
+
+def parse_status(head: bytes) -> tuple[int, Headers]:
+    """Status and header fields of an answer's head.
+
+    :raises BadRequest: it is not HTTP.
+    """
+    start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    match = re.fullmatch(r"HTTP/1\.[01] ([1-5][0-9][0-9])(?: .*)?", start)
+    if match is None:
+        raise BadRequest(502, "the answer is not HTTP")
+    return int(match[1]), _parse_fields(lines)

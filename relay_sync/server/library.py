@@ -1,0 +1,41 @@
+"""The one place that imports ``websockets``, so that its absence is told once and clearly."""
+
+from __future__ import annotations
+
+import logging
+
+try:
+    from websockets.client import ClientProtocol
+    from websockets.exceptions import InvalidState
+    from websockets.frames import Frame, Opcode
+    from websockets.protocol import Protocol, State
+    from websockets.server import ServerProtocol
+    from websockets.uri import parse_uri
+except ImportError as missing:
+    raise ImportError(
+        "relay_sync.audio and relay_sync.simulator need the websockets package, version 13.1 or later:"
+        ' pip install "relay-sync[audio]" (or "relay-sync[simulator]")'
+    ) from missing
+
+__all__ = [
+    "ClientProtocol",
+    "Frame",
+    "InvalidState",
+    "Opcode",
+    "Protocol",
+    "ServerProtocol",
+    "State",
+    "parse_uri",
+    "quiet_logger",
+]
+
+
+def _make_quiet() -> logging.Logger:
+    # The library logs every header and frame at DEBUG, bearer tokens among them. A logger that is not registered cannot
+    # be turned up by accident; its errors still reach ours.
+    logger = logging.Logger("relay_sync.server.websockets", logging.ERROR)
+    logger.parent = logging.getLogger("relay_sync.server")
+    return logger
+
+
+quiet_logger = _make_quiet()

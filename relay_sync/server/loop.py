@@ -1,0 +1,355 @@
+"""One thread with a selector: sockets, timers, and callbacks handed over from other threads.
+
+A :class:`Loop` hosts any number of listening servers, accepted and dialled connections and timers. It knows nothing of
+WebSockets. Everything it calls runs on its one thread and must not block: hand work to another thread instead. A
+callback that raises is logged with its traceback and hurts nothing else.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, field
+
+__all__ = ["Hosted", "Loop", "LoopStopped", "Timer"]
+
+_log = logging.getLogger("relay_sync.server")
+_T = TypeVar("_T")
+
+# What one turn of the loop reads from one socket at most, so that a fast peer cannot keep the others waiting.
+RECEIVE_SIZE = 65536
+
+
+class LoopStopped(RuntimeError):
+    """The loop was stopped, so what was asked of it will not happen."""
+
+
+class Hosted(Protocol):
+    """Something that has to be closed when its loop stops."""
+
+    def loop_stopping(self) -> None:
+        """Give up everything held; called once, on the loop thread."""
+
+
+class Timer:
+    """One callback at one moment; made by :meth:`Loop.call_at`."""
+
+    __slots__ = ("_args", "_fn", "_loop", "when")
+
+    def __init__(self, loop: Loop, when: float, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._loop = loop
+        self._fn: Callable[..., object] | None = fn
+        self._args = args
+        self.when = when
+
+    def cancel(self) -> None:
+        """Never call back. From the loop thread this is certain; from another the callback may just be running."""
+        if self._fn is not None:
+            self._fn, self._args = None, ()
+            self._loop._cancelled += 1
+
+    def _run(self) -> None:
+        fn, args = self._fn, self._args
+        self._fn, self._args = None, ()
+        if fn is not None:
+            fn(*args)
+
+
+@define(eq=False)
+class _Call:
+    """A function that another thread runs and whose outcome this one waits for."""
+
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    done: threading.Event = field(factory=threading.Event)
+    result: Any = None
+    error: BaseException | None = None
+    abandoned: bool = False
+
+    def run(self) -> None:
+        if self.abandoned:
+            return
+        try:
+            self.result = self.fn(*self.args)
+        except BaseException as error:
+            self.error = error
+        self.done.set()
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        self.done.set()
+
+
+class Loop:
+    """A selector thread.
+
+    :param name: the thread's name. The thread is a daemon.
+
+    Callbacks queued before :meth:`start` run once it has started; after :meth:`stop` they are dropped. A stopped loop
+    cannot be started again.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._cancelled = 0  # an estimate, to know when tidying the heap pays
+        self._turn_end: list[Callable[[], object]] = []
+        self._hosted: set[Hosted] = set()
+        self._lock = threading.Lock()  # guards starting, stopping and _calls; never held while a callback runs
+        self._calls: set[_Call] = set()
+        self._thread: threading.Thread | None = None
+        self._ident: int | None = None
+        self._stopping = False
+        self._wake_sent = False
+        self._selector: selectors.BaseSelector
+        self._wake_in: socket.socket
+        self._wake_out: socket.socket | None = None
+        self.buffer = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._stopping else "new" if self._thread is None else "running"
+        return f"<Loop {self.name} {state}>"
+
+    # -- for any thread ------------------------------------------------------------------------------------------------
+
+    @property
+    def on_loop_thread(self) -> bool:
+        """Whether the caller is the loop's own thread."""
+        return self._ident == threading.get_ident()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has been told to stop; it will never run again."""
+        return self._stopping
+
+    def start(self) -> None:
+        """Start the thread; a second call does nothing.
+
+        :raises LoopStopped: it has been stopped before.
+        """
+        with self._lock:
+            if self._stopping:
+                raise LoopStopped(f"{self.name} was stopped and cannot be started again")
+            if self._thread is not None:
+                return
+            self._selector = selectors.DefaultSelector()
+            self._wake_in, wake_out = socket.socketpair()
+            for end in (self._wake_in, wake_out):
+                end.setblocking(False)
+            self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
+            thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads, or the interpreter is going
+                self._selector.close()
+                self._wake_in.close()
+                wake_out.close()
+                raise
+            self._thread, self._wake_out = thread, wake_out
+        self._wake()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Close everything hosted and end the thread. Idempotent.
+
+        Waits up to *timeout* seconds for the thread, except on the loop thread itself, where it only asks.
+        """
+        with self._lock:
+            self._stopping = True
+            thread = self._thread
+        self._wake()
+        if thread is None:
+            self._fail_calls()
+        elif not self.on_loop_thread:
+            thread.join(timeout)
+            if thread.is_alive():
+                _log.warning("%s did not end within %g s: one of its callbacks blocks", self.name, timeout)
+
+    def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
+        """Run ``fn(*args)`` on the loop thread, after what was queued before."""
+        self._ready.append((fn, args))
+        if self._ident != threading.get_ident():
+            self._wake()
+
+    def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
+        """Run ``fn(*args)`` once ``time.monotonic()`` has reached *when*, in order of time."""
+        timer = Timer(self, when, fn, args)
+        if self._ident == threading.get_ident():
+            heapq.heappush(self._timers, (when, next(self._order), timer))
+        else:
+            self.call_soon(self._add_timer, timer)
+        return timer
+
+    def call_later(self, delay: float, fn: Callable[..., object], *args: Any) -> Timer:
+        """Run ``fn(*args)`` in *delay* seconds."""
+        return self.call_at(time.monotonic() + delay, fn, *args)
+
+    def call(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
+        """Run ``fn(*args)`` on the loop thread, wait, and return its result or raise its exception.
+
+        :raises TimeoutError: no result within *timeout* seconds; if it had not begun by then, it never will.
+        :raises LoopStopped: the loop is not running, or ended first.
+        """
+        if self.on_loop_thread:
+            return fn(*args)
+        call = _Call(fn, args)
+        with self._lock:
+            if self._stopping or self._thread is None:
+                raise LoopStopped(f"{self.name} is not running")
+            self._calls.add(call)
+        try:
+            self.call_soon(call.run)
+            if not call.done.wait(timeout):
+                call.abandoned = True
+                raise TimeoutError(f"{self.name} did not get round to it within {timeout:g} s")
+        finally:
+            with self._lock:
+                self._calls.discard(call)
+        if call.error is not None:
+            raise call.error
+        result: _T = call.result
+        return result
+
+    # -- for what the loop hosts; on the loop thread only --------------------------------------------------------------
+
+    def host(self, hosted: Hosted) -> None:
+        """Have ``hosted.loop_stopping()`` called when the loop stops."""
+        self._hosted.add(hosted)
+
+    def release(self, hosted: Hosted) -> None:
+        """Forget what :meth:`host` was told."""
+        self._hosted.discard(hosted)
+
+    def watch(self, sock: socket.socket, events: int, callback: Callable[[int], object]) -> None:
+        """Call ``callback(mask)`` when *sock* is ready for *events* (``selectors.EVENT_*``); 0 stops watching."""
+        watched = self._selector.get_map().get(sock)
+        if watched is None:
+            if events:
+                self._selector.register(sock, events, callback)
+        elif not events:
+            self._selector.unregister(sock)
+        elif watched.events != events or watched.data != callback:
+            self._selector.modify(sock, events, callback)
+
+    def at_turn_end(self, fn: Callable[[], object]) -> None:
+        """Run *fn* once, after all that this turn of the loop has to do."""
+        self._turn_end.append(fn)
+
+    # -- the thread ----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        # The flag spares a system call when a byte is already on its way. The thread clears it before it looks at what
+        # is queued, and callers queue before they look at the flag: nothing is left lying.
+        if self._wake_sent or self._wake_out is None:
+            return
+        self._wake_sent = True
+        try:
+            self._wake_out.send(b"\0")
+        except OSError:  # full: it will wake anyway; closed: there is nobody to wake
+            pass
+
+    def _woken(self, mask: int) -> None:
+        self._wake_in.recv(64)
+        self._wake_sent = False
+
+    def _add_timer(self, timer: Timer) -> None:
+        heapq.heappush(self._timers, (timer.when, next(self._order), timer))
+
+    def _run(self) -> None:
+        self._ident = threading.get_ident()
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._tear_down()
+
+    def _turn(self) -> None:
+        for key, mask in self._selector.select(self._patience()):
+            try:
+                key.data(mask)
+            except BaseException:
+                _log.exception("a callback of %s failed", self.name)
+        self._run_timers()
+        self._run_ready()
+        self._run_turn_end()
+
+    def _patience(self) -> float | None:
+        """How long nothing needs doing, in seconds; ``None`` for ever."""
+        if self._ready or self._turn_end or self._stopping:
+            return 0.0
+        if not self._timers:
+            return None
+        return max(0.0, self._timers[0][0] - time.monotonic())
+
+    def _run_timers(self) -> None:
+        timers = self._timers
+        if self._cancelled > 256 and self._cancelled > len(timers) // 2:
+            timers[:] = [entry for entry in timers if entry[2]._fn is not None]
+            heapq.heapify(timers)
+            self._cancelled = 0
+        if not timers:
+            return
+        now = time.monotonic()
+        while timers and timers[0][0] <= now:
+            timer = heapq.heappop(timers)[2]
+            try:
+                timer._run()
+            except BaseException:
+                _log.exception("a timer of %s failed", self.name)
+
+    def _run_ready(self) -> None:
+        ready = self._ready
+        for _ in range(len(ready)):  # what these queue waits for the next turn, so that sockets get theirs
+            fn, args = ready.popleft()
+            try:
+                fn(*args)
+            except BaseException:
+                _log.exception("a callback of %s failed", self.name)
+
+    def _run_turn_end(self) -> None:
+        if not self._turn_end:
+            return
+        due, self._turn_end = self._turn_end, []
+        for fn in due:
+            try:
+                fn()
+            except BaseException:
+                _log.exception("a callback of %s failed", self.name)
+
+    def _tear_down(self) -> None:
+        with self._lock:
+            self._stopping = True
+        self._run_ready()
+        for hosted in list(self._hosted):
+            try:
+                hosted.loop_stopping()
+            except BaseException:
+                _log.exception("closing %r failed", hosted)
+        for _ in range(16):  # the callbacks that tell of the closing, and what those queue; bounded all the same
+            self._run_turn_end()
+            self._run_ready()
+        self._ready.clear()
+        self._timers.clear()
+        self._selector.close()
+        self._wake_in.close()
+        if self._wake_out is not None:
+            self._wake_out.close()
+        self._fail_calls()
+        self._ident = None  # the system may give the number to another thread
+
+    def _fail_calls(self) -> None:
+        with self._lock:
+            calls, self._calls = self._calls, set()
+        for call in calls:
+            if not call.done.is_set():
+                call.fail(LoopStopped(f"{self.name} stopped first"))
