@@ -1,0 +1,1 @@
+"""Hear the call."""

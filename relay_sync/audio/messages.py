@@ -1,0 +1,346 @@
+"""The JSON messages of a media socket: read with tolerance, written exactly as SignalWire documents them. Pure.
+
+Facts: one JSON object per text frame with an ``event`` member. SignalWire sends counters as strings, no top-level
+``streamSid``, marks without a sequence number and ``stop`` without a body. Other carriers differ in names and types;
+what means the same is read the same. Unknown members are ignored and unknown events handed on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from .codecs import decode_base64
+
+__all__ = [
+    "BadMessage",
+    "Connected",
+    "Dtmf",
+    "Mark",
+    "Media",
+    "MediaFormat",
+    "Message",
+    "Start",
+    "Stop",
+    "Unknown",
+    "connected_message",
+    "dtmf_message",
+    "mark_message",
+    "media_message",
+    "parse_message",
+    "start_message",
+    "stop_message",
+]
+
+_LARGEST = 2**53  # of any counter; beyond it is not one
+_NUMBER = re.compile(r"\s*([0-9]{1,16})(?:\.0*)?\s*")
+
+
+class BadMessage(ValueError):
+    """A message that cannot be used; the stream goes on without it.
+
+    :ivar kind: in two or three words, the same for each trouble of its kind.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@frozen
+class MediaFormat:
+    """How the payloads are encoded.
+
+    :ivar encoding: as the carrier names it, ``audio/x-mulaw`` say.
+    :ivar sample_rate: Hz; 0 where the carrier does not say. :ivar channels: 1, always so far.
+    """
+
+    encoding: str
+    sample_rate: int = 8000
+    channels: int = 1
+
+
+@frozen
+class Connected:
+    """The greeting."""
+
+    protocol: str = ""
+    version: str = ""
+
+
+@frozen(kw_only=True)
+class Start:
+    """What the stream is. ``custom_parameters`` is what was given to ``call.stream``.
+
+    ``tracks`` holds ``inbound`` and ``outbound``, as far as they are streamed.
+    """
+
+    stream_id: str = ""
+    call_id: str = ""
+    account_id: str = ""
+    tracks: tuple[str, ...] = ()
+    custom_parameters: dict[str, Any] = field(factory=dict, repr=False)
+    media_format: MediaFormat = MediaFormat("audio/x-mulaw")
+    sequence: int | None = None
+
+
+@frozen(kw_only=True)
+class Media:
+    """Audio. ``timestamp`` is in ms since the stream began, ``chunk`` counts within the track; ``None`` if not given."""
+
+    track: str
+    payload: bytes = field(repr=False)
+    timestamp: int | None = None
+    chunk: int | None = None
+    sequence: int | None = None
+
+
+@frozen
+class Dtmf:
+    """A key. ``duration`` is as the carrier sends it: documented as ms, but perhaps in samples."""
+
+    digit: str
+    duration: int | None = None
+    track: str = ""
+
+
+@frozen
+class Mark:
+    """The echo of a mark."""
+
+    name: str
+
+
+@frozen
+class Stop:
+    """The last message."""
+
+
+@frozen
+class Unknown:
+    """An event that means nothing here."""
+
+    event: str
+    fields: dict[str, Any] = field(repr=False)
+
+
+Message: TypeAlias = Connected | Start | Media | Dtmf | Mark | Stop | Unknown
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def parse_message(text: str | bytes) -> Message:
+    """Read one message.
+
+    :raises BadMessage: it is not one, or lacks what it is there for.
+    """
+    if not isinstance(text, str):
+        raise BadMessage("a binary frame")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadMessage("not JSON") from None
+    if not isinstance(fields, dict):
+        raise BadMessage("not a JSON object")
+    event = fields.get("event")
+    if event == "media":
+        return _media(fields)
+    if not isinstance(event, str):
+        raise BadMessage("no event member")
+    reader = _READERS.get(event)
+    return reader(fields) if reader is not None else Unknown(event, fields)
+
+
+def _media(fields: dict[str, Any]) -> Media:
+    media = fields.get("media")
+    if not isinstance(media, dict):
+        raise BadMessage("media without its object")
+    payload = media.get("payload")
+    if not isinstance(payload, str):
+        raise BadMessage("media without a payload")
+    try:
+        data = decode_base64(payload)
+    except ValueError:
+        raise BadMessage("a payload that is not base64") from None
+    track = media.get("track")
+    return Media(
+        track=track if track == "inbound" or track == "outbound" else _track(track),
+        payload=data,
+        timestamp=_integer(media.get("timestamp")),
+        chunk=_integer(media.get("chunk")),
+        sequence=_integer(
+            fields.get("sequenceNumber") if "sequenceNumber" in fields else fields.get("sequence_number")
+        ),
+    )
+
+
+def _integer(value: object) -> int | None:
+    """A counter, given as a string or as a number; ``None`` if it is not one."""
+    if type(value) is str:
+        if value.isascii() and value.isdigit() and len(value) <= 16:
+            number = int(value)
+        else:
+            match = _NUMBER.fullmatch(value)
+            if match is None:
+                return None
+            number = int(match[1])
+    elif type(value) is int:
+        number = value
+    elif type(value) is float and value.is_integer():
+        number = int(value)
+    else:
+        return None
+    return number if 0 <= number <= _LARGEST else None
+
+
+def _text(source: Mapping[str, Any], *names: str) -> str:
+    """The first of *names* that is there, as text; other scalars are turned into it."""
+    for name in names:
+        value = source.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+    return ""
+
+
+def _object(source: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    for name in names:
+        value = source.get(name)
+        if isinstance(value, dict):
+            return value
+    return {}
+
+
+def _track(value: object) -> str:
+    return value.strip().lower().removesuffix("_track") if isinstance(value, str) else ""
+
+
+def _connected(fields: dict[str, Any]) -> Connected:
+    return Connected(_text(fields, "protocol"), _text(fields, "version"))
+
+
+def _start(fields: dict[str, Any]) -> Start:
+    start = fields.get("start")
+    if not isinstance(start, dict):
+        raise BadMessage("start without its object")
+    both = {**fields, **start}  # ids stand inside, beside, or in both places
+    shape = _object(both, "mediaFormat", "media_format")
+    tracks = both.get("tracks")
+    names = [_track(name) for name in tracks] if isinstance(tracks, list) else []
+    rate = _integer(shape.get("sampleRate", shape.get("sample_rate")))
+    return Start(
+        stream_id=_text(both, "streamSid", "stream_sid", "streamId", "stream_id"),
+        call_id=_text(both, "callSid", "call_sid", "callId", "call_id", "call_control_id"),
+        account_id=_text(both, "accountSid", "account_sid", "accountId", "user_id"),
+        tracks=tuple(name for name in ("inbound", "outbound") if name in names),
+        custom_parameters=_object(both, "customParameters", "custom_parameters"),
+        media_format=MediaFormat(
+            _text(shape, "encoding") or "audio/x-mulaw",
+            rate if rate is not None and 0 < rate <= 384_000 else 0,
+            _integer(shape.get("channels")) or 1,
+        ),
+        sequence=_integer(fields.get("sequenceNumber")),
+    )
+
+
+def _dtmf(fields: dict[str, Any]) -> Dtmf:
+    dtmf = fields.get("dtmf")
+    if not isinstance(dtmf, dict):
+        raise BadMessage("dtmf without its object")
+    digit = _text(dtmf, "digit")
+    if not digit:
+        raise BadMessage("dtmf without a digit")
+    return Dtmf(digit, _integer(dtmf.get("duration")), _track(dtmf.get("track")))
+
+
+def _mark(fields: dict[str, Any]) -> Mark:
+    name = _text(_object(fields, "mark"), "name")
+    if not name:
+        raise BadMessage("mark without a name")
+    return Mark(name)
+
+
+def _stop(_fields: dict[str, Any]) -> Stop:
+    return Stop()
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
+    "connected": _connected,
+    "start": _start,
+    "dtmf": _dtmf,
+    "mark": _mark,
+    "stop": _stop,
+}
+
+
+# -- writing, as the carrier does --------------------------------------------------------------------------------------
+
+
+def _line(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def connected_message() -> str:
+    """The greeting: first, and without a number."""
+    return '{"event":"connected","protocol":"Call","version":"0.2.0"}'
+
+
+def start_message(
+    *,
+    stream_id: str,
+    account_id: str,
+    call_id: str,
+    tracks: Sequence[str],
+    media_format: MediaFormat,
+    custom_parameters: Mapping[str, Any] | None = None,
+    sequence: int = 1,
+) -> str:
+    """What the stream is: number 1. Without parameters the member is left out."""
+    start: dict[str, Any] = {
+        "streamSid": stream_id,
+        "accountSid": account_id,
+        "callSid": call_id,
+        "tracks": list(tracks),
+    }
+    if custom_parameters:
+        start["customParameters"] = dict(custom_parameters)
+    start["mediaFormat"] = {
+        "encoding": media_format.encoding,
+        "sampleRate": media_format.sample_rate,
+        "channels": media_format.channels,
+    }
+    return _line({"event": "start", "sequenceNumber": str(sequence), "start": start})
+
+
+def media_message(*, track: str, sequence: int, chunk: int, timestamp: int, payload: bytes) -> str:
+    """One packet of a track. *chunk* counts from 1 within the track, *timestamp* is in ms since the stream began."""
+    text = b2a_base64(payload, newline=False).decode("ascii")
+    return (
+        f'{{"event":"media","sequenceNumber":"{sequence}","media":{{"track":"{track}","chunk":"{chunk}",'
+        f'"timestamp":"{timestamp}","payload":"{text}"}}}}'
+    )
+
+
+def dtmf_message(*, sequence: int, digit: str, duration: int = 2000, stream_id: str | None = None) -> str:
+    """A key the caller pressed; *stream_id* on two-way streams only. *duration* is a JSON number."""
+    fields: dict[str, Any] = {"event": "dtmf", "sequenceNumber": str(sequence)}
+    if stream_id is not None:
+        fields["streamSid"] = stream_id
+    return _line({**fields, "dtmf": {"digit": digit, "duration": duration}})
+
+
+def mark_message(*, name: str, stream_id: str) -> str:
+    """The echo of a mark, without a number; two-way streams only."""
+    return _line({"event": "mark", "streamSid": stream_id, "mark": {"name": name}})
+
+
+def stop_message(*, sequence: int) -> str:
+    """The last message."""
+    return f'{{"event":"stop","sequenceNumber":"{sequence}"}}'
