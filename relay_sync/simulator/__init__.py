@@ -1,0 +1,29 @@
+"""The other side of the table: a RELAY server and a telephone network on loopback, to try things without an account.
+
+::
+
+    from relay_sync.simulator import Simulator, speech
+
+    with Simulator(media="fast") as sim:
+        client = RelayClient(**sim.credentials, contexts=["default"])
+        ...
+        phone = sim.call(to="+15550100", from_="+15550199", says=speech.caller())
+        phone.wait_until("answered")
+        phone.hang_up()
+
+It plays by the documented protocol; where the sources are silent, the module concerned says what it chose:
+``network`` (calls), ``streaming`` and ``stream`` (streams), ``webhook`` (status URLs), ``handshake`` (sessions),
+``relay`` (refusals). It knows nothing of the client.
+
+Needs the extra ``simulator``.
+"""
+
+from __future__ import annotations
+
+from . import speech
+from .journal import Entry, Journal
+from .phone import Phone
+from .server import Simulator
+from .stream import Stream
+
+__all__ = ["Entry", "Journal", "Phone", "Simulator", "Stream", "speech"]

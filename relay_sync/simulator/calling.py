@@ -1,0 +1,41 @@
+"""The life of a call: ``calling.answer``, ``calling.end``, ``calling.pass``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .request import Handler, Request
+
+__all__ = ["HANDLERS"]
+
+
+def _answer(request: Request) -> None:
+    call = request.call
+    if call.state == "answered":
+        # No source tells what a second answer gets; 409 is what other methods give for "already in that state".
+        request.refuse(409, "Call is answered already")
+        return
+    request.accept()
+    request.relay.network.answer(call, request.params.get("max_duration"))
+
+
+def _end(request: Request) -> None:
+    request.accept()
+    request.relay.network.end(request.call, request.params.get("reason", "hangup"), "outbound")
+
+
+def _pass(request: Request) -> None:
+    call = request.call
+    if call.state not in ("created", "ringing"):
+        # Only an offered call can be given back; what the platform says otherwise is not documented.
+        request.refuse(409, "Call is answered already")
+        return
+    request.accept()
+    request.relay.network.pass_on(call, request.session)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.answer": _answer,
+    "calling.end": _end,
+    "calling.pass": _pass,
+}

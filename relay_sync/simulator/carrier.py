@@ -1,0 +1,112 @@
+"""The media messages of one stream, from the carrier's side: what is said, cut into frames, coded, numbered. Pure.
+
+One sequence runs through all numbered messages of the socket, beginning with ``start``; ``chunk`` counts from 1 per
+track; ``timestamp`` is the time since the stream began, in ms (the vendor's stream pages).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+from ..audio import messages
+from ..audio.codecs import Codec, codec_for
+from .formats import Format
+from .voice import Voice
+
+__all__ = ["Carrier"]
+
+DTMF_MILLISECONDS = 250  # how long a key is held; the sources have no figure that can be relied on
+
+
+@define(kw_only=True)
+class Carrier:
+    """Writes the messages of one stream in order. Not for several threads.
+
+    :ivar voices: what each track carries; the tracks in the order in which their frames alternate.
+    :ivar offset: the first frame carries the speech from this sample on.
+    :ivar position: how many frame intervals have been told, which is the time line of all tracks.
+    """
+
+    format: Format
+    voices: Mapping[str, Voice]
+    account: str
+    call_id: str
+    custom_parameters: Mapping[str, Any] | None = field(default=None, repr=False)
+    offset: int = 0
+    stream_sid: str = field(factory=lambda: str(uuid.uuid4()))
+    position: int = field(default=0, init=False)
+    _codec: Codec = field(init=False, repr=False)
+    _sequence: int = field(default=0, init=False)
+    _chunks: dict[str, int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._codec = codec_for(self.format.base, self.format.rate)
+        self._chunks = dict.fromkeys(self.voices, 0)
+
+    def _number(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def opening(self) -> list[str]:
+        """``connected`` and ``start``."""
+        start = messages.start_message(
+            stream_id=self.stream_sid,
+            account_id=self.account,
+            call_id=self.call_id,
+            tracks=list(self.voices),
+            media_format=messages.MediaFormat(self.format.encoding, self.format.rate),
+            custom_parameters=self.custom_parameters,
+            sequence=self._number(),
+        )
+        return [messages.connected_message(), start]
+
+    def has_told(self, voice: Voice) -> bool:
+        """Whether a voice has been told to its end."""
+        return self.offset + self.position * self.format.samples >= voice.samples_at(self.format.rate)
+
+    @property
+    def speaking(self) -> bool:
+        """Whether some track still has speech to tell."""
+        return not all(map(self.has_told, self.voices.values()))
+
+    def tick(self) -> dict[str, tuple[str, bytes]]:
+        """The messages of the next frame interval by track, each with the samples it carries, as PCM after the
+        codec's rounding.
+
+        Beyond the end of a speech there is silence, in the codec's own form.
+        """
+        start, samples = self.offset + self.position * self.format.samples, self.format.samples
+        timestamp = self.position * self.format.ptime
+        self.position += 1
+        told = {}
+        for track, voice in self.voices.items():
+            payload = self._codec.encode(voice.render(start, samples, self.format.rate))
+            self._chunks[track] += 1
+            message = messages.media_message(
+                track=track,
+                sequence=self._number(),
+                chunk=self._chunks[track],
+                timestamp=timestamp,
+                payload=payload,
+            )
+            told[track] = message, self._codec.decode(payload)
+        return told
+
+    def skip(self) -> None:
+        """Let one frame interval pass untold. The numbers go on, so that the receiver can see the hole."""
+        self.position += 1
+        for track in self.voices:
+            self._chunks[track] += 1
+            self._sequence += 1
+
+    def dtmf(self, digit: str) -> str:
+        """A key was pressed."""
+        return messages.dtmf_message(sequence=self._number(), digit=digit, duration=DTMF_MILLISECONDS)
+
+    def stop(self) -> str:
+        """The end."""
+        return messages.stop_message(sequence=self._number())

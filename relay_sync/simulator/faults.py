@@ -1,0 +1,113 @@
+"""Faults on demand: what the simulator does wrong because a test asked for it. Each is a value in a list, used up as
+it applies.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from attrs import define, field, frozen
+
+__all__ = ["EventFault", "Faults", "RequestFault"]
+
+# Where the events carry their state: PROTOCOL facts differ by event type.
+_STATES = ("call_state", "state", "dial_state", "connect_state", "message_state", "status")
+
+
+@frozen(kw_only=True)
+class RequestFault:
+    """How requests of a method go wrong.
+
+    :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no
+        reply) or ``hold`` (carried out, the reply waits for a release).
+    """
+
+    kind: str
+    method: str
+    code: int | str = 0
+    message: str = ""
+    data: Any = None
+
+
+@frozen(kw_only=True)
+class EventFault:
+    """How events of a type go wrong.
+
+    :ivar kind: ``drop``, ``duplicate`` or ``delay``. :ivar state: only those that tell of this state; ``None`` for
+        all.
+    :ivar copies: how many more are sent. :ivar same_id: whether copies repeat the frame's id, or are events of their
+        own.
+    """
+
+    kind: str
+    event_type: str
+    state: str | None = None
+    seconds: float = 0.0
+    copies: int = 1
+    same_id: bool = True
+
+    def meets(self, event_type: str, params: dict[str, Any]) -> bool:
+        """Whether an event is one of those."""
+        if event_type != self.event_type:
+            return False
+        return self.state is None or any(params.get(name) == self.state for name in _STATES)
+
+
+@define(eq=False)
+class _Rule:
+    fault: RequestFault | EventFault
+    left: int | None
+
+
+@define(eq=False)
+class Faults:
+    """The faults that are still to happen. Safe from any thread."""
+
+    _rules: list[_Rule] = field(factory=list, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+
+    def add(self, fault: RequestFault | EventFault, times: int | None) -> None:
+        """Let a fault happen ``times`` times; ``None`` for always. The one added first happens first."""
+        if times is not None and times < 1:
+            raise ValueError(f"times={times} is not possible: it must be at least 1, or None for always")
+        with self._lock:
+            self._rules.append(_Rule(fault, times))
+
+    def _use(self, rule: _Rule) -> None:
+        if rule.left is not None:
+            rule.left -= 1
+            if rule.left == 0:
+                self._rules.remove(rule)
+
+    def for_request(self, method: str) -> RequestFault | None:
+        """The fault that befalls a request now, used up once."""
+        with self._lock:
+            for rule in self._rules:
+                if isinstance(rule.fault, RequestFault) and rule.fault.method == method:
+                    self._use(rule)
+                    return rule.fault
+        return None
+
+    def for_event(self, event_type: str, params: dict[str, Any]) -> EventFault | None:
+        """The fault that befalls an event now, used up once."""
+        with self._lock:
+            for rule in self._rules:
+                if isinstance(rule.fault, EventFault) and rule.fault.meets(event_type, params):
+                    self._use(rule)
+                    return rule.fault
+        return None
+
+    def lift(self, kind: str, name: str | None = None) -> None:
+        """Take back the faults of a kind, all or those of one method or event type."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rule.fault.kind != kind or name not in (None, _name(rule))]
+
+    def clear(self) -> None:
+        """Take all faults back."""
+        with self._lock:
+            self._rules.clear()
+
+
+def _name(rule: _Rule) -> str:
+    return rule.fault.method if isinstance(rule.fault, RequestFault) else rule.fault.event_type

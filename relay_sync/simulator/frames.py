@@ -1,0 +1,97 @@
+"""JSON-RPC 2.0 as the simulator speaks it: building its frames, and reading those of a client. Pure.
+
+The simulator does not share this with the SDK: were both to misread the protocol, they should not do it alike.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import Any
+
+__all__ = ["MalformedFrame", "check", "dump", "envelope", "error", "event", "parse", "ping", "request", "result"]
+
+
+class MalformedFrame(ValueError):
+    """A frame that is no JSON-RPC 2.0 object.
+
+    :ivar code: the JSON-RPC error code to answer with. :ivar request_id: the id to answer to, as far as one could be
+        read.
+    """
+
+    def __init__(self, code: int, message: str, request_id: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+def parse(text: str) -> Any:
+    """The JSON in a text frame.
+
+    :raises MalformedFrame: it is not JSON (code -32700); nesting beyond Python's limits counts as that.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise MalformedFrame(-32700, "Parse error") from None
+
+
+def check(frame: Any) -> dict[str, Any]:
+    """The frame, if it is a request or reply that can be worked with.
+
+    :raises MalformedFrame: with code -32600: a batch, no object, no id, a method that is no text, params that are no
+        object.
+    """
+    if not isinstance(frame, dict):
+        raise MalformedFrame(-32600, "Invalid Request: one JSON object per frame")
+    request_id = frame.get("id")
+    if not isinstance(request_id, str | int) or isinstance(request_id, bool):
+        raise MalformedFrame(-32600, "Invalid Request: id must be a string")
+    if frame.get("jsonrpc") != "2.0":
+        raise MalformedFrame(-32600, "Invalid Request: jsonrpc must be 2.0", request_id)
+    if "method" not in frame:
+        if "result" not in frame and "error" not in frame:
+            raise MalformedFrame(-32600, "Invalid Request: neither method nor result nor error", request_id)
+        return frame
+    if not isinstance(frame["method"], str):
+        raise MalformedFrame(-32600, "Invalid Request: method must be a string", request_id)
+    if not isinstance(frame.get("params", {}), dict):
+        raise MalformedFrame(-32600, "Invalid Request: params must be an object", request_id)
+    return frame
+
+
+def result(request_id: Any, value: dict[str, Any]) -> dict[str, Any]:
+    """A reply that carries a result."""
+    return {"jsonrpc": "2.0", "id": request_id, "result": value}
+
+
+def error(request_id: Any, code: int, message: str, data: Any = None) -> dict[str, Any]:
+    """A reply that carries a JSON-RPC error."""
+    body = {"code": code, "message": message}
+    return {"jsonrpc": "2.0", "id": request_id, "error": body if data is None else {**body, "data": data}}
+
+
+def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
+    """A request of our own, with a UUID as its id."""
+    return {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params}
+
+
+def envelope(event_type: str, params: dict[str, Any], **members: Any) -> dict[str, Any]:
+    """The body of an event; ``members`` join it (``event_channel``, ``project_id``, ``space_id``, ``context``)."""
+    return {"event_type": event_type, "timestamp": round(time.time(), 6), **members, "params": params}
+
+
+def event(body: dict[str, Any]) -> dict[str, Any]:
+    """An event: a request that the client has to acknowledge."""
+    return request("signalwire.event", body)
+
+
+def ping() -> dict[str, Any]:
+    """A question whether the client is there; it should echo the timestamp."""
+    return request("signalwire.ping", {"timestamp": round(time.time(), 6)})
+
+
+def dump(frame: dict[str, Any]) -> str:
+    """The text of a frame, without blanks."""
+    return json.dumps(frame, separators=(",", ":"))

@@ -1,0 +1,156 @@
+"""What went over the RELAY connections, both ways, for a test to look at."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from .waiting import Noticeboard
+
+__all__ = ["Entry", "Journal", "masked"]
+
+HIDDEN = "<hidden>"
+
+_SECRETS = frozenset(
+    {
+        "token",
+        "jwt_token",
+        "dpop_token",
+        "authorization",
+        "authorization_state",
+        "authorization_bearer_token",
+        "password",
+        "post_prompt_auth_password",
+        "credential",
+        "custom_parameters",
+    }
+)
+
+
+def masked(value: Any) -> Any:
+    """A copy of a JSON value with the contents of secret members hidden.
+
+    Custom parameters count as secret, since a one-time password often travels there.
+    """
+    if isinstance(value, Mapping):
+        return {name: HIDDEN if name in _SECRETS and inner else masked(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(inner) for inner in value]
+    return value
+
+
+@frozen(kw_only=True)
+class Entry:
+    """One frame.
+
+    :ivar direction: ``"in"`` from a client, ``"out"`` to a client, ``"lost"`` for what a client should have got but
+        was not sent (a dropped reply or event, or an event for a session without a socket).
+    :ivar time: ``time.monotonic()`` when it was read or handed to the socket.
+    :ivar connection: a number per socket, counted from 1; 0 where there was none.
+    :ivar frame: the parsed JSON, secrets included; ``None`` if it was not JSON.
+    :ivar text: the raw text, only where it was not JSON.
+    """
+
+    direction: str
+    time: float
+    connection: int
+    frame: Any = field(repr=masked)
+    text: str = field(default="", repr=lambda text: f"<{len(text)} characters>")
+
+    @property
+    def method(self) -> str:
+        """The JSON-RPC method, or ``""`` for a reply."""
+        value = self.frame.get("method") if isinstance(self.frame, dict) else None
+        return value if isinstance(value, str) else ""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters of the request, or of the event inside it; ``{}`` if there are none."""
+        params = self.frame.get("params") if isinstance(self.frame, dict) else None
+        if self.method == "signalwire.event" and isinstance(params, dict):
+            params = params.get("params")
+        return params if isinstance(params, dict) else {}
+
+    @property
+    def event_type(self) -> str:
+        """The type of the event it carries, or ``""``."""
+        if self.method != "signalwire.event":
+            return ""
+        params = self.frame.get("params")
+        return str(params.get("event_type", "")) if isinstance(params, dict) else ""
+
+
+@define(eq=False)
+class Journal:
+    """The last frames, oldest first. Safe to read from any thread; iterating gives a snapshot.
+
+    :ivar limit: how many are kept. ``dropped`` counts those that are gone.
+    """
+
+    limit: int = 10_000
+    dropped: int = field(default=0, init=False)
+    _entries: deque[Entry] = field(factory=deque, init=False, repr=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+
+    def add(self, direction: str, connection: int, frame: Any, text: str = "") -> None:
+        """Write one frame down."""
+        entry = Entry(direction=direction, time=time.monotonic(), connection=connection, frame=frame, text=text)
+        with self._lock:
+            self._entries.append(entry)
+            if len(self._entries) > self.limit:
+                self._entries.popleft()
+                self.dropped += 1
+        self._board.changed()
+
+    def __iter__(self) -> Iterator[Entry]:
+        with self._lock:
+            return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def requests(self, method: str) -> list[dict[str, Any]]:
+        """The frames in which clients asked for ``method``, whole, in order."""
+        return [entry.frame for entry in self if entry.direction == "in" and entry.method == method]
+
+    def events(self, event_type: str) -> list[dict[str, Any]]:
+        """The inner parameters of the events of a type that were sent, in order."""
+        return [entry.params for entry in self if entry.direction == "out" and entry.event_type == event_type]
+
+    def reply_to(self, frame: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The reply that was sent to a client's request, whole, or ``None``."""
+        for entry in self:
+            if entry.direction == "out" and not entry.method and entry.frame and entry.frame.get("id") == frame["id"]:
+                return dict(entry.frame)
+        return None
+
+    def wait_for(self, predicate: Callable[[Entry], bool], timeout: float = 5.0) -> Entry:
+        """The first entry, past or to come, for which ``predicate`` is true.
+
+        :raises WaitTimeout: none came within ``timeout`` seconds.
+        """
+        return self._board.wait_for(
+            lambda: next((entry for entry in self if predicate(entry)), None), timeout, "a frame in the journal"
+        )
+
+    def clear(self) -> None:
+        """Forget everything so far."""
+        with self._lock:
+            self._entries.clear()
+            self.dropped = 0
+
+    def dump(self) -> str:
+        """All of it as lines of JSON, secrets hidden, to be printed or kept."""
+        lines = []
+        for entry in self:
+            shown = evolve(entry, frame=masked(entry.frame))
+            what = json.dumps(shown.frame) if not shown.text else f"{len(shown.text)} characters that are not JSON"
+            lines.append(f"{shown.time:.6f} {shown.direction:<4} #{shown.connection} {what}")
+        return "\n".join(lines)

@@ -1,0 +1,228 @@
+"""The telephone network: calls, who is offered them, and what becomes of them. All of it runs on the loop's thread.
+
+What the sources say: an inbound call is offered as ``calling.call.receive``, in state ``created``, to one of the
+clients that share its context; later states are told by ``calling.call.state``; ``calling.pass`` has it offered to
+another. Where they are silent the simulator's choices are:
+
+* The client whose turn was longest ago gets the call. A call that nobody wants yet waits, first come first served.
+* ``ringing`` follows the offer at once. A call that is offered again says ``ringing`` in its ``receive`` event.
+* A client is not offered again what it has passed, and can command it no more (404).
+* An unanswered call whose client has no socket is offered to the next client that comes; if the same one resumes
+  first, it keeps it.
+* A caller gives up after his patience (``ring_timeout``): the call ends with ``noAnswer`` if a client had it, with
+  ``abandoned`` if none did.
+* ``end_source`` is ``inbound`` where the caller of an inbound call ended it, ``outbound`` where our side did,
+  ``none`` for the network.
+* A call that was answered lives on when its client is gone, until the caller hangs up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from ..server.loop import Timer
+from .session import Session
+from .voice import SILENCE, Voice
+from .waiting import Noticeboard
+
+if TYPE_CHECKING:
+    from .relay import Relay
+    from .stream import Stream
+
+__all__ = ["Call", "Network", "device"]
+
+# What a caller's number looks like on the wire, by kind of device.
+_NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
+
+
+def device(to: str, from_: str) -> dict[str, Any]:
+    """How a party is described in events: a SIP device if either address is one, else a phone."""
+    kind = "sip" if to.startswith(("sip:", "sips:")) or from_.startswith(("sip:", "sips:")) else "phone"
+    origin, target = _NUMBERS[kind]
+    return {"type": kind, "params": {origin: from_, target: to}}
+
+
+def _now() -> int:
+    """Epoch milliseconds, as the events tell times."""
+    return int(time.time() * 1000)
+
+
+@define(eq=False, kw_only=True)
+class Call:
+    """One leg.
+
+    :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. ``reached`` has all it has been in.
+    :ivar owner: the session that is told of it, if any. ``passed`` has the protocols of those that gave it back.
+    :ivar says: what the party on this leg says (the inbound track). :ivar hears: what it hears (the outbound track).
+    :ivar streams: all its streams in order, ended ones too.
+    :ivar speaking_since: ``time.monotonic()`` when the speech began, which is when its first stream began to flow;
+        ``None`` before.
+    """
+
+    node_id: str
+    device: dict[str, Any]
+    context: str
+    direction: str = "inbound"
+    call_id: str = field(factory=lambda: str(uuid.uuid4()))
+    segment_id: str = field(factory=lambda: str(uuid.uuid4()))
+    tag: str = ""
+    says: Voice = SILENCE
+    hears: Voice = SILENCE
+    hangs_up_after_speaking: bool = False
+    state: str = "created"
+    reached: set[str] = field(factory=lambda: {"created"})
+    owner: Session | None = None
+    passed: set[str] = field(factory=set)
+    streams: list[Stream] = field(factory=list, repr=False)
+    speaking_since: float | None = None
+    start_time: int = field(factory=_now)
+    answer_time: int = 0
+    end_time: int = 0
+    end_reason: str = ""
+    end_source: str = ""
+    timers: dict[str, Timer] = field(factory=dict, repr=False)
+    board: Noticeboard = field(factory=Noticeboard, repr=False)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is ending or ended."""
+        return self.state in ("ending", "ended")
+
+    def address(self) -> dict[str, Any]:
+        """The members that every event about the call carries."""
+        found = {"node_id": self.node_id, "call_id": self.call_id, "segment_id": self.segment_id}
+        return {**found, "tag": self.tag} if self.tag else found
+
+    def body(self) -> dict[str, Any]:
+        """The full body of ``calling.call.state``. Times are epoch milliseconds, 0 until reached."""
+        told = {
+            **self.address(),
+            "call_state": self.state,
+            "direction": self.direction,
+            "device": self.device,
+            "start_time": self.start_time,
+            "answer_time": self.answer_time,
+            "end_time": self.end_time,
+        }
+        if self.end_reason:
+            told.update(end_reason=self.end_reason, end_source=self.end_source)
+        return told
+
+    def offer(self) -> dict[str, Any]:
+        """The body of ``calling.call.receive``."""
+        about = {"call_state": self.state, "context": self.context, "direction": self.direction, "device": self.device}
+        return {**self.address(), **about}
+
+    def flowing(self, control_id: str) -> Stream | None:
+        """The stream of that id that has not finished."""
+        return next((each for each in self.streams if each.control_id == control_id and not each.over), None)
+
+
+@define(eq=False)
+class Network:
+    """The live calls."""
+
+    _relay: Relay = field(repr=False)
+    calls: dict[str, Call] = field(factory=dict, init=False)
+    _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
+
+    def find(self, call_id: str, node_id: str, session: Session) -> Call | None:
+        """The live call that a session may command: any of its project that it has not passed on."""
+        call = self.calls.get(call_id)
+        if call is None or call.over or call.node_id != node_id or session.protocol in call.passed:
+            return None
+        return call
+
+    # -- offering -------------------------------------------------------------------------------------------------------
+
+    def ring(self, call: Call, patience: float) -> None:
+        """A caller calls, and gives up after ``patience`` seconds."""
+        self.calls[call.call_id] = call
+        call.timers["patience"] = self._relay.loop.call_later(patience, self._give_up, call)
+        self._offer(call)
+
+    def _offer(self, call: Call) -> None:
+        candidates = [
+            session for session in self._relay.subscribers(call.context) if session.protocol not in call.passed
+        ]
+        if not candidates:
+            call.owner = None
+            return
+        session = min(candidates, key=lambda each: each.offered_at)
+        session.offered_at = next(self._turns)
+        call.owner = session
+        self._relay.emit(session, "calling.call.receive", call.offer(), context=call.context)
+        if call.state == "created":
+            self.move(call, "ringing")
+
+    def welcome(self, session: Session) -> None:
+        """Offer a client the calls that wait for one."""
+        for call in list(self.calls.values()):
+            stranded = call.owner is None or (call.owner is not session and call.owner.client is None)
+            if call.state in ("created", "ringing") and stranded and call.context in session.contexts:
+                self._offer(call)
+
+    def pass_on(self, call: Call, session: Session) -> None:
+        """The session does not want the call: offer it to another."""
+        call.passed.add(session.protocol)
+        if call.owner is session:
+            self._offer(call)
+
+    def abandon(self, session: Session) -> None:
+        """The session is over for good: nobody is told of its calls, and the unanswered ones look for another client."""
+        for call in list(self.calls.values()):
+            if call.owner is session:
+                call.owner = None
+                if call.state in ("created", "ringing"):
+                    self._offer(call)
+
+    def _give_up(self, call: Call) -> None:
+        self.end(call, "noAnswer" if call.owner is not None else "abandoned", "inbound")
+
+    # -- states ---------------------------------------------------------------------------------------------------------
+
+    def move(self, call: Call, state: str) -> None:
+        """Bring a call into a state and tell its owner."""
+        call.state = state
+        call.reached.add(state)
+        self._relay.emit(call.owner, "calling.call.state", call.body())
+        call.board.changed()
+
+    def answer(self, call: Call, max_duration: int | None = None) -> None:
+        """Our side picks up. ``max_duration`` is in seconds, as AsyncAPI has it (the porting guide says minutes)."""
+        self._cancel(call, "patience")
+        call.answer_time = _now()
+        if max_duration:
+            limit = self._relay.loop.call_later(max_duration, self.end, call, "maxDuration", "none")
+            call.timers["max_duration"] = limit
+        self.move(call, "answered")
+
+    def end(self, call: Call, reason: str, source: str) -> None:
+        """End a call, its streams first. Does nothing if it is over."""
+        if call.over:
+            return
+        for name in list(call.timers):
+            self._cancel(call, name)
+        call.end_reason, call.end_source = reason, source
+        self.move(call, "ending")
+        for stream in call.streams:
+            stream.finish("the call ended", announce=self._relay.settings.finish_streams)
+        call.end_time = _now()
+        self.calls.pop(call.call_id, None)
+        self.move(call, "ended")
+
+    def press(self, call: Call, digits: str) -> None:
+        """The party presses keys; every flowing stream of the call tells of them."""
+        for stream in call.streams:
+            for digit in digits:
+                stream.dtmf(digit)
+
+    def _cancel(self, call: Call, name: str) -> None:
+        timer = call.timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()

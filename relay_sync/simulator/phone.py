@@ -1,0 +1,109 @@
+"""The test's hand on a simulated telephone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from ..errors import CallEnded, InvalidParameter
+from .network import Call
+
+if TYPE_CHECKING:
+    from .relay import Relay
+    from .stream import Stream
+
+__all__ = ["Phone"]
+
+STATES = ("created", "ringing", "answered", "ending", "ended")
+REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
+
+
+@define(eq=False)
+class Phone:
+    """The far end of one call: somebody who speaks, listens, presses keys and hangs up. Usable from any thread.
+
+    :ivar call_id: the call's id on the wire. :ivar node_id: its node.
+    """
+
+    _relay: Relay = field(repr=False)
+    _call: Call = field(repr=False)
+    call_id: str = field(init=False)
+    node_id: str = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.call_id = self._call.call_id
+        self.node_id = self._call.node_id
+
+    @property
+    def state(self) -> str:
+        """``created``, ``ringing``, ``answered``, ``ending`` or ``ended``."""
+        return self._call.state
+
+    @property
+    def end_reason(self) -> str:
+        """Why the call ended, as the events tell it (``hangup``, ``busy``, ``noAnswer`` ...); ``""`` while it lives."""
+        return self._call.end_reason
+
+    @property
+    def streams(self) -> list[Stream]:
+        """The streams of the call in the order they were asked for, ended ones included."""
+        return list(self._call.streams)
+
+    def wait_until(self, state: str, timeout: float = 10.0) -> None:
+        """Return once the call is, or has been, in a state.
+
+        :raises CallEnded: it ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        """
+        if state not in STATES:
+            raise InvalidParameter("state", state, f"one of {', '.join(STATES)}")
+        call = self._call
+
+        def look() -> bool | None:
+            if state in call.reached:
+                return True
+            if call.state == "ended":
+                raise CallEnded(
+                    f"the call ended ({call.end_reason}) without ever being {state}", end_reason=call.end_reason
+                )
+            return None
+
+        call.board.wait_for(look, timeout, f"the call to be {state}; it is {call.state}")
+
+    def wait_for_stream(self, index: int = 0, timeout: float = 10.0) -> Stream:
+        """The call's stream number ``index``, counted from 0, as soon as a client has asked for it.
+
+        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        """
+        call = self._call
+
+        def look() -> Stream | None:
+            if len(call.streams) > index:
+                return call.streams[index]
+            if call.state == "ended":
+                raise CallEnded(f"the call ended without a stream number {index}", end_reason=call.end_reason)
+            return None
+
+        return call.board.wait_for(look, timeout, f"stream number {index} of the call")
+
+    def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
+        """End the call from this side; nothing happens if it is over. Returns when it has ended.
+
+        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        """
+        if reason not in REASONS:
+            raise InvalidParameter("reason", reason, f"one of {', '.join(REASONS)}")
+        relay = self._relay
+        relay.loop.call(relay.network.end, self._call, reason, "inbound", timeout=timeout)
+
+    def press(self, digits: str, timeout: float = 5.0) -> None:
+        """Press keys, one after the other. The call's flowing streams tell of them; before one flows nobody does.
+
+        :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
+        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        """
+        if not re.fullmatch(r"[0-9*#A-D]+", digits):
+            raise InvalidParameter("digits", digits, "made of 0-9, *, #, A-D")
+        relay = self._relay
+        relay.loop.call(relay.network.press, self._call, digits, timeout=timeout)

@@ -1,0 +1,72 @@
+"""A client's request on its way through the simulator, and the ways to answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from . import frames
+from .faults import RequestFault
+from .methods import Method
+
+if TYPE_CHECKING:
+    from .network import Call
+    from .relay import Client, Relay
+    from .session import Session
+
+__all__ = ["Handler", "Handlers", "Request"]
+
+
+@define(eq=False, kw_only=True)
+class Request:
+    """One request, already found to be well-formed and, where its method is addressed to a call, to name a live one.
+
+    A handler answers it exactly once, by one of the methods below, and *then* lets happen what it asked for, so that
+    the acknowledgement leaves before the events.
+    """
+
+    relay: Relay = field(repr=False)
+    client: Client = field(repr=False)
+    request_id: Any
+    spec: Method
+    params: dict[str, Any] = field(repr=False)
+    fault: RequestFault | None = None
+    _call: Call | None = field(default=None, alias="call")
+
+    @property
+    def session(self) -> Session:
+        """The session of the client that asks."""
+        assert self.client.session is not None
+        return self.client.session
+
+    @property
+    def call(self) -> Call:
+        """The live call that it is addressed to."""
+        assert self._call is not None
+        return self._call
+
+    def reply(self, result: dict[str, Any]) -> None:
+        """Answer with a result of any shape."""
+        self.relay.answer(self, frames.result(self.request_id, result))
+
+    def accept(self, message: str | None = None, **more: Any) -> None:
+        """Acknowledge in the documented form: code ``"200"``, the method's text, the ids it echoes, and ``more``."""
+        result: dict[str, Any] = {"code": "200", "message": message or self.spec.message}
+        if self.spec.echoes:
+            result.update({name: self.params[name] for name in ("call_id", "control_id") if name in self.params})
+        self.reply({**result, **more})
+
+    def refuse(self, code: int, message: str, data: Any = None) -> None:
+        """Answer with a result whose code is no success. Codes are strings on the wire."""
+        result = {"code": str(code), "message": message}
+        self.reply(result if data is None else {**result, "data": data})
+
+    def fail(self, code: int, message: str, data: Any = None) -> None:
+        """Answer with a JSON-RPC error."""
+        self.relay.answer(self, frames.error(self.request_id, code, message, data))
+
+
+Handler = Callable[[Request], None]
+Handlers = Mapping[str, Handler]

@@ -1,0 +1,265 @@
+"""The simulator as a test holds it: start, calls, faults, end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import ssl
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ..errors import InvalidParameter
+from ..server.http import Request, Response
+from ..server.loop import Loop
+from ..server.websocket import WebSocketServer
+from . import calling, handshake, messaging, streaming
+from .control import Controls
+from .faults import Faults
+from .journal import Journal
+from .network import Call, device
+from .phone import Phone
+from .relay import Relay
+from .request import Handlers
+from .settings import Settings
+from .voice import Voice, load_voice
+from .webhook import Webhooks
+
+__all__ = ["Simulator"]
+
+_T = TypeVar("_T")
+_numbers = itertools.count(1)
+
+# What the simulator carries out, by theme. Every other method of the table is checked and acknowledged, and nothing comes of it.
+HANDLERS: Handlers = {**handshake.HANDLERS, **calling.HANDLERS, **streaming.HANDLERS, **messaging.HANDLERS}
+
+Speech = str | os.PathLike[str] | bytes | Voice | None
+
+
+class Simulator(Controls):
+    """A RELAY server and a telephone network, on loopback, in one thread.
+
+    ::
+
+        with Simulator() as sim:
+            client = RelayClient(**sim.credentials, contexts=["default"])
+            ...
+            phone = sim.call(to="+15550100", from_="+15550199", says=speech.caller())
+            phone.wait_until("answered")
+
+    :param host: the address to listen on. :param port: 0 takes a free one.
+    :param project: the project id; a new one if left out. :param token: its token; likewise. :param jwt_token: a JWT
+        that is let in; none if left out. It is compared as a whole.
+    :param ssl_context: a server context: then it speaks ``wss``.
+    :param media: ``"realtime"``: streams run by the clock. ``"fast"``: as fast as they are read, for tests.
+    :param ptime: seconds per audio frame, whole milliseconds. :param speed: how much faster than real the clock of
+        the media runs.
+    :param media_ssl_context: a client context for dialling receivers by ``wss``.
+    :param record_seconds: how much of what a stream sends is kept for comparison, per track.
+    :param dial_timeout: seconds for opening a receiver's socket.
+    :param refuse_with: how wrong credentials are refused: ``"error"``, JSON-RPC error -32002, or ``"result"``, a
+        failing result; both are documented. :param on_bad_resume: what becomes of a resume with an unknown protocol
+        or a wrong state: ``"refuse"``, or ``"fresh"``, a new session; both are documented.
+    :param replay_events: keep the events that a client missed while it had no socket, and send them when it resumes.
+        Replay is not promised anywhere, so it is off.
+    :param finish_streams: tell streams ``finished`` when their call ends. Not guaranteed by any source; off, clients
+        must cope.
+    :param strict: refuse unknown parameters.
+    :param allow_remote: let streams and webhooks leave this machine.
+    :param ping_interval: seconds between the server's pings, ``None`` for none. The platform's period is not known;
+        JavaScript clients bound it at 15. :param ping_timeout: seconds until a client that does not answer is
+        dropped.
+    :param max_frame: the longest message accepted, in bytes.
+    :param max_connections: how many sockets at once. :param journal_limit: how many frames the journal keeps.
+    :raises InvalidParameter: a value that cannot be right.
+
+    :ivar journal: the frames of all connections. :ivar webhooks: the status webhooks that were sent, and what came of
+        them.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        project: str | None = None,
+        token: str | None = None,
+        jwt_token: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        media: str = "realtime",
+        ptime: float = 0.02,
+        speed: float = 1.0,
+        media_ssl_context: ssl.SSLContext | None = None,
+        record_seconds: float = 600.0,
+        dial_timeout: float = 5.0,
+        refuse_with: str = "error",
+        on_bad_resume: str = "refuse",
+        replay_events: bool = False,
+        finish_streams: bool = True,
+        strict: bool = False,
+        allow_remote: bool = False,
+        ping_interval: float | None = 10.0,
+        ping_timeout: float = 10.0,
+        max_frame: int = 10 * 1024 * 1024,
+        max_connections: int = 1000,
+        journal_limit: int = 10_000,
+    ) -> None:
+        named: dict[str, Any] = {
+            name: value for name, value in (("project", project), ("token", token)) if value is not None
+        }
+        self.settings = Settings(
+            host=host,
+            port=port,
+            jwt_token=jwt_token,
+            ssl_context=ssl_context,
+            media=media,
+            ptime=ptime,
+            speed=speed,
+            media_ssl_context=media_ssl_context,
+            record_seconds=record_seconds,
+            dial_timeout=dial_timeout,
+            refuse_with=refuse_with,
+            on_bad_resume=on_bad_resume,
+            replay_events=replay_events,
+            finish_streams=finish_streams,
+            strict=strict,
+            allow_remote=allow_remote,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            max_frame=max_frame,
+            max_connections=max_connections,
+            journal_limit=journal_limit,
+            **named,
+        )
+        self.journal = Journal(limit=journal_limit)
+        self.faults = Faults()
+        self.webhooks = Webhooks(allow_remote=allow_remote)
+        self._loop = Loop(f"relay-sim-{next(_numbers)}")
+        self._relay = Relay(self.settings, self._loop, self.journal, self.faults, self.webhooks, HANDLERS)
+        self._server: WebSocketServer | None = None
+        self._closed = False
+        self._port = port
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "new" if self._server is None else f"port {self._port}"
+        return f"<Simulator {state}>"
+
+    # -- start and end --------------------------------------------------------------------------------------------------
+
+    def start(self) -> Simulator:
+        """Listen. Harmless if it does already.
+
+        :raises OSError: the address cannot be had. :raises RuntimeError: it was closed.
+        """
+        if self._closed:
+            raise RuntimeError("this simulator was closed; make a new one")
+        if self._server is None:
+            self._loop.start()
+            try:
+                self._server = self._listen()
+            except BaseException:
+                self.close()
+                raise
+            self._port = self._server.port
+        return self
+
+    def _listen(self) -> WebSocketServer:
+        settings = self.settings
+        return WebSocketServer(
+            self._loop,
+            host=settings.host,
+            port=self._port,
+            ssl_context=settings.ssl_context,
+            on_request=self._on_request,
+            on_open=self._relay.opened,
+            max_message=settings.max_frame,
+            max_connections=settings.max_connections,
+        )
+
+    def close(self, timeout: float = 5.0) -> None:
+        """End everything: calls without a word, sockets with 1001, threads. Idempotent; takes about ``timeout``
+        seconds at most.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self.webhooks.close(timeout / 2)
+        self._loop.stop(timeout / 2)
+
+    def __enter__(self) -> Simulator:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _on_request(self, request: Request) -> Response | None:
+        return Response(503, {"Retry-After": "1"}, b"refused on request\n") if self._refusing else None
+
+    # -- for clients ----------------------------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where clients connect: ``ws://127.0.0.1:PORT``."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"{'wss' if self.settings.ssl_context else 'ws'}://{host}:{self._port}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The keywords for ``RelayClient``: ``project``, ``token``, ``host``."""
+        return {"project": self.settings.project, "token": self.settings.token, "host": self.url}
+
+    # -- calls ----------------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        *,
+        to: str,
+        from_: str,
+        context: str = "default",
+        says: Speech = None,
+        hears: Speech = None,
+        hangs_up_after_speaking: bool = False,
+        ring_timeout: float = 60.0,
+        timeout: float = 5.0,
+    ) -> Phone:
+        """Somebody calls. The call is offered to one client of the context, or waits for one.
+
+        :param to: the number or ``sip:`` address called. :param from_: the caller's.
+        :param says: what the caller says (the ``inbound`` track): a WAV's path, PCM16 bytes at 8 kHz, or ``None`` for
+            silence.
+        :param hears: what is said to him (the ``outbound`` track).
+        :param hangs_up_after_speaking: the caller hangs up once the first stream has told all that he says.
+        :param ring_timeout: seconds until the caller gives up if nobody answers.
+        :param timeout: seconds for the simulator to take it up.
+        :raises InvalidParameter: audio of another kind. :raises TimeoutError: it was not taken up in time.
+        """
+        if not ring_timeout > 0:
+            raise InvalidParameter("ring_timeout", ring_timeout, "greater than 0")
+        call = Call(
+            node_id=self.settings.node,
+            device=device(to, from_),
+            context=context,
+            says=load_voice(says, "says"),
+            hears=load_voice(hears, "hears"),
+            hangs_up_after_speaking=hangs_up_after_speaking,
+        )
+        self._do(self._relay.network.ring, call, ring_timeout, timeout=timeout)
+        return Phone(self._relay, call)
+
+    @property
+    def phones(self) -> list[Phone]:
+        """The calls that are not over."""
+        return [Phone(self._relay, call) for call in list(self._relay.network.calls.values())]
+
+    # -- for the controls -----------------------------------------------------------------------------------------------
+
+    def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
+        """Run something on the loop's thread and wait for it."""
+        return self._loop.call(fn, *args, timeout=timeout)

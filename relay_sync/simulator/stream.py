@@ -1,0 +1,320 @@
+"""One stream of a call's audio, from its dialling to its end. Runs on the loop's thread; what a test may use is safe
+from any.
+
+The simulator's choices where the sources are silent:
+
+* ``streaming`` is told when the socket is open, ``finished`` when it is over for whatever reason. A socket that
+  cannot be opened gives ``finished`` without ``streaming``. There is no error state.
+* The caller begins to speak when the first stream of his call begins to flow, so that no word is lost. A second
+  stream joins the speech where it is by then. After the speech there is silence, for as long as the stream lasts.
+* With ``media="fast"`` there is no clock: each stream tells the whole speech as fast as it is read, and then nothing
+  until it is stopped.
+* A receiver that does not keep up in real time loses frames, as with other carriers; their numbers are skipped.
+* Certificates of receivers on loopback are not checked, unless an SSL context was given; elsewhere they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import define, field
+
+from ..errors import WaitTimeout
+from ..server.connection import CloseInfo, Connection
+from ..server.dialer import dial
+from . import frames
+from .carrier import Carrier
+from .formats import Format
+from .waiting import Noticeboard
+from .webhook import is_loopback, place
+
+if TYPE_CHECKING:
+    from ..server.loop import Timer
+    from .network import Call
+    from .relay import Relay
+
+__all__ = ["Stream"]
+
+_log = logging.getLogger("relay_sync.simulator")
+
+BATCH = 32  # frame intervals sent in one turn of the loop without a clock
+MOST_UNREAD = (
+    256 * 1024
+)  # bytes a receiver may leave unread before frames are lost in real time: about 15 s of PCMU on one track
+MOST_RECEIVED = 1_000
+STATES = ("starting", "streaming", "finished")
+
+
+@define(eq=False, kw_only=True)
+class Stream:
+    """A stream as the network side sees it.
+
+    :ivar control_id: as the client chose it. :ivar url: where the audio goes. :ivar tracks: ``inbound``, ``outbound``
+        or both.
+    :ivar state: ``starting``, ``streaming`` or ``finished``. :ivar end_reason: why it finished, in words; ``""``
+        before.
+    :ivar frames_sent: how many frames were sent, per track. :ivar lost: how many frame intervals were not sent since
+        the receiver did not read.
+    :ivar received: what the receiver sent back, at most 1000 messages; on a one-way stream that should be nothing.
+    """
+
+    _relay: Relay = field(repr=False)
+    _call: Call = field(repr=False)
+    control_id: str
+    url: str = field(repr=place)
+    tracks: tuple[str, ...]
+    format: Format
+    name: str | None = None
+    custom_parameters: Any = field(default=None, repr=False)
+    _token: str | None = field(default=None, repr=False)
+    status_url: str = field(default="", repr=lambda url: place(url) if url else "")
+    status_url_method: str = "POST"
+    state: str = field(default="starting", init=False)
+    end_reason: str = field(default="", init=False)
+    frames_sent: dict[str, int] = field(factory=dict, init=False)
+    lost: int = field(default=0, init=False)
+    received: deque[str | bytes] = field(factory=lambda: deque(maxlen=MOST_RECEIVED), init=False, repr=False)
+    _sent: dict[str, bytearray] = field(factory=dict, init=False, repr=False)
+    _carrier: Carrier = field(init=False, repr=False)
+    _connection: Connection | None = field(default=None, init=False, repr=False)
+    _timer: Timer | None = field(default=None, init=False, repr=False)
+    _told: bool = field(default=False, init=False, repr=False)
+    _began: float = field(default=0.0, init=False, repr=False)
+    _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+
+    # -- for tests, from any thread -------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether it has finished."""
+        return self.state == "finished"
+
+    @property
+    def sent(self) -> dict[str, bytes]:
+        """What was sent so far, per track: 16-bit PCM at the stream's rate after the codec's rounding, so what a
+        receiver that loses nothing must have, sample for sample. The first ``record_seconds`` of it (600 unless set).
+        """
+        return {track: bytes(pcm) for track, pcm in list(self._sent.items())}
+
+    def wait_until(self, state: str, timeout: float = 10.0) -> None:
+        """Return once the stream is in a state or beyond it.
+
+        :raises WaitTimeout: it is not within ``timeout`` seconds, or never was ``streaming`` and is finished.
+        """
+        wanted = STATES.index(state)
+
+        def look() -> bool:
+            if state == "streaming" and self.over and self._connection is None:
+                raise WaitTimeout(f"the stream never flowed: {self.end_reason}")
+            return STATES.index(self.state) >= wanted
+
+        self._board.wait_for(look, timeout, f"the stream to be {state}; it is {self.state}")
+
+    def wait_for_speech(self, timeout: float = 30.0) -> None:
+        """Return once everything that there is to say has been sent, or the stream is over.
+
+        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        """
+        self._board.wait_for(
+            lambda: self.over or self._told,
+            timeout,
+            "the end of the speech",
+        )
+
+    def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
+        """Drop the media socket without ``stop`` and without a closing handshake. The stream is then finished.
+
+        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        """
+        self._relay.loop.call(self._cut, reset, timeout=timeout)
+
+    def _cut(self, reset: bool) -> None:
+        connection = self._connection
+        if connection is not None and not self.over:
+            self._end("cut")
+            connection.abort(reset)
+            self._tell("finished")
+
+    # -- from dialling to flowing ---------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Open the socket to the receiver."""
+        relay, host = self._relay, urlsplit(self.url).hostname
+        self._sent = {track: bytearray() for track in self.tracks}
+        self.frames_sent = dict.fromkeys(self.tracks, 0)
+        if not self.format.playable:
+            self._give_up(f"the simulator has no audio in {self.format.base}")
+            return
+        if not relay.settings.allow_remote and not is_loopback(host):
+            self._give_up("it is not on loopback, and remote hosts were not allowed")
+            return
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        dial(
+            relay.loop,
+            self.url,
+            headers=headers,
+            ssl_context=self._tls(is_loopback(host)),
+            timeout=relay.settings.dial_timeout,
+            on_open=self._opened,
+            on_failed=lambda error: self._give_up(f"its socket could not be opened: {type(error).__name__}: {error}"),
+        )
+
+    def _tls(self, loopback: bool) -> ssl.SSLContext | None:
+        given = self._relay.settings.media_ssl_context
+        if given is not None or not loopback or not self.url.startswith("wss"):
+            return given
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _give_up(self, why: str) -> None:
+        if not self.over:
+            _log.warning("no stream to %s: %s", place(self.url), why)
+            self.finish(why)
+
+    def _opened(self, connection: Connection) -> None:
+        if self.over:
+            connection.close(1000)
+            return
+        self._connection = connection
+        connection.on_message = self.received.append
+        connection.on_close = self._closed
+        connection.on_drain = self._pump
+        call, settings = self._call, self._relay.settings
+        self._began = time.monotonic()
+        if call.speaking_since is None:
+            call.speaking_since = self._began
+        voices = {"inbound": call.says, "outbound": call.hears}
+        self._carrier = Carrier(
+            format=self.format,
+            voices={track: voices[track] for track in self.tracks},
+            account=settings.project,
+            call_id=call.call_id,
+            custom_parameters=self.custom_parameters,
+            offset=0 if settings.media == "fast" else self._joined(self._began - call.speaking_since),
+        )
+        self.state = "streaming"
+        self._tell("streaming")
+        for message in self._carrier.opening():
+            connection.send(message)
+        self._told = not self._carrier.speaking
+        self._pump()
+
+    def _joined(self, late: float) -> int:
+        """Where in the speech a stream comes in that began ``late`` seconds after it, in samples: a whole frame."""
+        passed = late * self._relay.settings.speed * 1000 / self.format.ptime
+        return round(passed) * self.format.samples
+
+    # -- flowing --------------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        if self.state != "streaming" or self._connection is None:
+            return
+        if self._relay.settings.media == "fast":
+            self._hurry(self._connection)
+        else:
+            self._keep_time(self._connection)
+
+    def _hurry(self, connection: Connection) -> None:
+        """Send until the receiver is behind; what it has not taken calls us back when it has (``on_drain``)."""
+        if connection.buffered > connection.low_water:
+            return
+        for _ in range(BATCH):
+            if not self._carrier.speaking or self.over:
+                break
+            self._send_frames(connection)
+            self._look_around()
+        else:
+            self._relay.loop.call_soon(self._pump)
+
+    def _keep_time(self, connection: Connection) -> None:
+        """Send what is due. The n-th frame is due n intervals after the first, however late the one before was."""
+        interval = self.format.ptime / 1000 / self._relay.settings.speed
+        now = time.monotonic()
+        while self._began + self._carrier.position * interval <= now:
+            if connection.buffered > MOST_UNREAD:
+                self._carrier.skip()
+                self.lost += 1
+            else:
+                self._send_frames(connection)
+            self._look_around()
+            if self.over:
+                return
+        self._timer = self._relay.loop.call_at(self._began + self._carrier.position * interval, self._pump)
+
+    def _send_frames(self, connection: Connection) -> None:
+        settings = self._relay.settings
+        limit = int(settings.record_seconds * self.format.rate) * 2
+        for track, (message, pcm) in self._carrier.tick().items():
+            connection.send(message)
+            self.frames_sent[track] += 1
+            kept = self._sent[track]
+            if len(kept) < limit:
+                kept += pcm[: limit - len(kept)]
+
+    def _look_around(self) -> None:
+        """Has everything been said? Has the caller?"""
+        if not self._told and not self._carrier.speaking:
+            self._told = True
+            self._board.changed()
+        call = self._call
+        if call.hangs_up_after_speaking and self._carrier.has_told(call.says):
+            self._relay.network.end(call, "hangup", "inbound")
+
+    def dtmf(self, digit: str) -> None:
+        """Tell the receiver of a key, if the stream flows."""
+        if self.state == "streaming" and self._connection is not None:
+            self._connection.send(self._carrier.dtmf(digit))
+
+    # -- the end --------------------------------------------------------------------------------------------------------
+
+    def _closed(self, info: CloseInfo) -> None:
+        if not self.over:
+            code = "without a close frame" if info.code is None else f"with code {info.code}"
+            self.finish(f"the receiver closed the socket {code}")
+
+    def finish(self, reason: str, *, announce: bool = True) -> None:
+        """End the stream: ``stop`` as the last message, the socket closed, ``finished`` told if ``announce``.
+        Idempotent.
+        """
+        if self.over:
+            return
+        connection = self._connection
+        self._end(reason)
+        if connection is not None:
+            connection.send(self._carrier.stop())
+            connection.close(1000)
+        if announce:
+            self._tell("finished")
+
+    def _end(self, reason: str) -> None:
+        self.end_reason = reason
+        self.state = "finished"
+        if self._timer is not None:
+            self._timer.cancel()
+        self._board.changed()
+
+    def _tell(self, state: str) -> None:
+        """Tell the call's owner, and the status webhook, of a state."""
+        self._board.changed()
+        call, relay = self._call, self._relay
+        params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
+        if self.name is not None:
+            params["name"] = self.name
+        relay.emit(call.owner, "calling.call.stream", params)
+        if self.status_url:
+            settings = relay.settings
+            body = frames.envelope(
+                "calling.call.stream",
+                params,
+                event_channel=f"swml:{settings.space}",
+                project_id=settings.project,
+                space_id=settings.space,
+            )
+            relay.webhooks.send(f"{call.call_id} {self.control_id}", self.status_url, self.status_url_method, body)

@@ -1,0 +1,104 @@
+"""``calling.stream`` and ``calling.stream.stop``: what is accepted, and what follows.
+
+The checks are the simulator's choice wherever it says 400 or 409, since the sources only say that such codes exist.
+``wss://`` is demanded as the platform does; plain ``ws://`` is allowed towards loopback, the simulator's one liberty.
+OPUS, G.722 and codecs nobody has heard of are accepted, because the field is freeform, but the simulator cannot send
+audio in them: such a stream is ``finished`` at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from .formats import parse_codec
+from .request import Handler, Request
+from .stream import Stream
+from .webhook import is_loopback
+
+__all__ = ["HANDLERS"]
+
+# The parameter names tracks with a suffix that the media messages do not have.
+_TRACKS = {
+    "inbound_track": ("inbound",),
+    "outbound_track": ("outbound",),
+    "both_tracks": ("inbound", "outbound"),
+}
+
+
+def _url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return f"{name} has characters that no URL has"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"{name} is no URL"
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
+        return f"{name} must be an absolute {' or '.join(schemes)} URL"
+    if parts.username is not None or parts.password is not None or "#" in url:
+        return f"{name} must not contain credentials or a fragment"
+    if parts.scheme == "ws" and not is_loopback(parts.hostname):
+        return f"{name} must be a wss URL"
+    return None
+
+
+def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str | None] = {"url": _url_problem("url", params["url"], ("wss", "ws"))}
+    if "status_url" in params:
+        found["status_url"] = _url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
+    token = params.get("authorization_bearer_token", "")
+    if not token.isascii() or not token.isprintable():
+        found["authorization_bearer_token"] = "authorization_bearer_token has characters that no header can carry"
+    try:
+        parse_codec(params.get("codec"), 20)
+    except ValueError as problem:
+        found["codec"] = str(problem)
+    return {name: problem for name, problem in found.items() if problem}
+
+
+def _stream(request: Request) -> None:
+    relay, call, params = request.relay, request.call, request.params
+    problems = _problems(params)
+    if problems:
+        request.refuse(400, "; ".join(problems.values()), problems)
+        return
+    if call.state != "answered":
+        # Undocumented; a stream that would carry nothing is refused rather than silent.
+        request.refuse(409, "Call is not answered")
+        return
+    if call.flowing(params["control_id"]) is not None:
+        request.refuse(409, "A stream with this control_id is active already")
+        return
+    request.accept()
+    settings = relay.settings
+    stream = Stream(
+        relay=relay,
+        call=call,
+        control_id=params["control_id"],
+        url=params["url"],
+        tracks=_TRACKS[params.get("track", "inbound_track")],
+        format=parse_codec(params.get("codec"), round(settings.ptime * 1000)),
+        name=params.get("name"),
+        custom_parameters=params.get("custom_parameters"),
+        token=params.get("authorization_bearer_token"),
+        status_url=params.get("status_url", "").partition("#")[0],
+        status_url_method=params.get("status_url_method", "POST"),
+    )
+    call.streams.append(stream)
+    call.board.changed()
+    stream.begin()
+
+
+def _stop(request: Request) -> None:
+    stream = request.call.flowing(request.params["control_id"])
+    if stream is None:
+        # Undocumented for an unknown stream, or one that has finished: 404, as for an unknown call.
+        request.refuse(404, "Stream not found")
+        return
+    request.accept()
+    stream.finish("stopped")
+
+
+HANDLERS: Mapping[str, Handler] = {"calling.stream": _stream, "calling.stream.stop": _stop}

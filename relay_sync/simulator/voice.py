@@ -1,0 +1,99 @@
+"""What somebody on a simulated telephone says, as samples at whatever rate a stream wants them. Pure but for reading
+a file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import wave
+from array import array
+from math import gcd
+from pathlib import Path
+
+from attrs import field, frozen
+
+from ..errors import InvalidParameter
+
+__all__ = ["SILENCE", "Voice", "load_voice"]
+
+RATES = (8000, 16000, 24000, 48000)
+TELEPHONE = 8000
+
+
+@frozen
+class Voice:
+    """Speech: 16-bit little-endian mono PCM and its rate in Hz. Before and after it there is silence."""
+
+    pcm: bytes = field(repr=lambda pcm: f"<{len(pcm)} bytes>")
+    rate: int = TELEPHONE
+
+    @property
+    def duration(self) -> float:
+        """Seconds of speech."""
+        return len(self.pcm) / 2 / self.rate
+
+    def samples_at(self, rate: int) -> int:
+        """How many samples the speech has at another rate."""
+        return -(-len(self.pcm) // 2 * rate // self.rate)
+
+    def render(self, start: int, count: int, rate: int) -> bytes:
+        """``count`` samples at ``rate``, from sample ``start`` on: PCM of exactly twice as many bytes.
+
+        At the voice's own rate these are its samples unchanged. At another one it is interpolated linearly up to a
+        common multiple and then averaged down: plain, and good enough for a voice that has to be recognised, not
+        enjoyed.
+        """
+        if rate == self.rate:
+            return self.pcm[max(0, 2 * start) : max(0, 2 * (start + count))].ljust(2 * count, b"\0")
+        shared = gcd(rate, self.rate)
+        up, down = rate // shared, self.rate // shared
+        first = start * down // up
+        source = array("h", self.pcm[2 * first : 2 * ((start + count) * down // up + 2)])
+        if sys.byteorder == "big":
+            source.byteswap()
+        source.extend([0] * ((count * down) // up + 3 - len(source)))
+        out = array("h", bytes(2 * count))
+        for index in range(count):
+            total = 0
+            for fine in range((start + index) * down, (start + index + 1) * down):
+                at, part = divmod(fine, up)
+                left, right = source[at - first], source[at - first + 1]
+                total += left * up + (right - left) * part
+            out[index] = total // (up * down)
+        if sys.byteorder == "big":
+            out.byteswap()
+        return out.tobytes()
+
+
+SILENCE = Voice(b"")
+
+
+def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -> Voice:
+    """Speech from the path of a WAV file (mono, 16-bit, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz).
+
+    :param name: the parameter it was given for, named in errors.
+    :raises InvalidParameter: the audio is of another kind. :raises OSError: the file cannot be read.
+    """
+    if what is None:
+        return SILENCE
+    if isinstance(what, Voice):
+        return what
+    if isinstance(what, bytes | bytearray | memoryview):
+        pcm = bytes(what)
+        if len(pcm) % 2:
+            raise InvalidParameter(name, f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
+        return Voice(pcm)
+    return _from_wav(Path(what), name)
+
+
+def _from_wav(path: Path, name: str) -> Voice:
+    try:
+        with wave.open(str(path), "rb") as file:
+            kind = file.getnchannels(), file.getsampwidth(), file.getframerate()
+            pcm = file.readframes(file.getnframes())
+    except (wave.Error, EOFError) as problem:
+        raise InvalidParameter(name, path, f"a PCM WAV file ({problem})") from None
+    if kind[:2] != (1, 2) or kind[2] not in RATES:
+        raise InvalidParameter(name, path, "a mono WAV of 16-bit PCM at 8, 16, 24 or 48 kHz")
+    return Voice(pcm, kind[2])

@@ -1,0 +1,194 @@
+"""Status webhooks: the events of a stream, sent by HTTP as well.
+
+``POST`` carries the event's envelope without the JSON-RPC wrapper as JSON (documented). How ``GET`` carries it is not
+documented; the simulator's choice is flat query parameters: the members of the envelope, then those of its
+``params``, values that are no text as JSON.
+
+Requests go straight to their host, never through a proxy, and to loopback only unless remote hosts were allowed. What
+one stream has to say is sent in order; different streams do not wait for one another.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import define, field, frozen
+
+from .waiting import Noticeboard
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["Delivery", "Webhooks", "is_loopback", "place"]
+
+_log = logging.getLogger("relay_sync.simulator")
+
+TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
+MOST_WAITING = 10_000
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host name or address stays on this machine. ``localhost`` is taken to."""
+    if not host:
+        return False
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def place(url: str) -> str:
+    """Scheme, host and port of a URL: what may be logged of it, since paths and queries may hold secrets."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}"
+    except ValueError:
+        return "<no URL>"
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """One webhook and what became of it.
+
+    :ivar body: the event's envelope. :ivar status: the HTTP status it was answered with, or ``None``. :ivar error:
+        why there was no answer.
+    """
+
+    url: str = field(repr=place)
+    method: str
+    body: dict[str, Any] = field(repr=False)
+    status: int | None = None
+    error: str = ""
+
+
+def _flat(body: dict[str, Any]) -> dict[str, str]:
+    members = {name: value for name, value in body.items() if name != "params"} | body.get("params", {})
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in members.items()}
+
+
+def _deliver(session: requests.Session, item: Delivery) -> Delivery:
+    """Send one webhook. Nothing that the far side does gets out of here."""
+    import requests
+
+    how: dict[str, Any] = {"timeout": TIMEOUTS, "allow_redirects": False, "stream": True}
+    try:
+        if item.method == "GET":
+            answer = session.get(item.url, params=_flat(item.body), **how)
+        else:
+            answer = session.post(item.url, json=item.body, **how)
+        with answer:
+            return Delivery(url=item.url, method=item.method, body=item.body, status=answer.status_code)
+    except (requests.RequestException, ValueError, OSError) as error:
+        _log.warning("the status webhook to %s failed: %s", place(item.url), type(error).__name__)
+        return Delivery(url=item.url, method=item.method, body=item.body, error=type(error).__name__)
+
+
+@define(eq=False)
+class Webhooks:
+    """Sends webhooks on threads that appear when there is something to send and end when there is not.
+
+    At most ``most_threads`` run at once. They are daemons; :meth:`close` waits for them.
+    """
+
+    allow_remote: bool = False
+    most_threads: int = 8
+    deliveries: deque[Delivery] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
+    _lanes: dict[str, deque[Delivery]] = field(factory=dict, init=False, repr=False)
+    _ready: deque[str] = field(factory=deque, init=False, repr=False)
+    _threads: set[threading.Thread] = field(factory=set, init=False, repr=False)
+    _started: int = field(default=0, init=False)
+    _waiting: int = field(default=0, init=False)
+    _closed: bool = field(default=False, init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+
+    def send(self, lane: str, url: str, method: str, body: dict[str, Any]) -> None:
+        """Have an event sent after those sent before in the same lane. Returns at once."""
+        item = Delivery(url=url, method=method, body=body)
+        if not self.allow_remote and not is_loopback(urlsplit(url).hostname):
+            _log.warning("the status webhook to %s was not sent: it is not on loopback", place(url))
+            self._done(Delivery(url=url, method=method, body=body, error="not on loopback"))
+            return
+        with self._lock:
+            if self._closed or self._waiting >= MOST_WAITING:
+                return
+            self._waiting += 1
+            if lane in self._lanes:
+                self._lanes[lane].append(item)
+                return
+            self._lanes[lane] = deque([item])
+            self._ready.append(lane)
+            if len(self._threads) < self.most_threads:
+                self._start_thread()
+
+    def _start_thread(self) -> None:
+        self._started += 1
+        thread = threading.Thread(target=self._work, name=f"relay-sim-webhook-{self._started}", daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: the others, or the next webhook, will see to it
+            self._threads.discard(thread)
+            _log.warning("no thread could be started for the status webhooks")
+
+    def _work(self) -> None:
+        import requests
+
+        with requests.Session() as session:
+            session.trust_env = False
+            while (lane := self._next()) is not None:
+                self._done(_deliver(session, self._lanes[lane][0]))
+                self._step(lane)
+        self._board.changed()
+
+    def _next(self) -> str | None:
+        """A lane to serve; ``None`` takes the thread off the list, in the same breath in which it saw that there is
+        no work.
+        """
+        with self._lock:
+            if self._ready:
+                return self._ready.popleft()
+            self._threads.discard(threading.current_thread())
+            return None
+
+    def _step(self, lane: str) -> None:
+        with self._lock:
+            items = self._lanes[lane]
+            items.popleft()
+            self._waiting -= 1
+            if items:
+                self._ready.append(lane)
+            else:
+                del self._lanes[lane]
+
+    def _done(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        self._board.changed()
+
+    def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
+        """The webhooks so far, once there are at least ``count``.
+
+        :raises WaitTimeout: there were fewer after ``timeout`` seconds.
+        """
+        return self._board.wait_for(
+            lambda: list(self.deliveries) if len(self.deliveries) >= count else None, timeout, f"{count} webhooks"
+        )
+
+    def close(self, timeout: float) -> None:
+        """Take no more, and wait at most ``timeout`` seconds for those under way."""
+        with self._lock:
+            self._closed = True
+            threads = list(self._threads)
+        deadline = time.monotonic() + timeout
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
