@@ -6,7 +6,7 @@
       CommandRefused                 the server said no; .method, .call_id
         AuthenticationError          the credentials are wrong: trying again will not help
       InvalidParameter               (ValueError) raised before anything was sent; .parameter, .value, .accepted
-      ConnectError                   (ConnectionError) no session, and trying again at once would not help
+      ConnectError                   (ConnectionError) no session; .fatal: trying again will not help
         ConnectTimeout               (TimeoutError) no session within the time given; the last cause is chained
       ConnectionLost                 (ConnectionError) the session went while the command was under way; .sent
       NotConnected                   there is no session, and this call does not make one
@@ -27,7 +27,7 @@ Exceptions can be pickled, so they survive task queues and process pools.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "AuthenticationError",
@@ -50,6 +50,9 @@ __all__ = [
     "WaitTimeout",
     "WrongThread",
 ]
+
+
+_R = TypeVar("_R", bound="RelayError")
 
 
 def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
@@ -76,6 +79,12 @@ class RelayError(Exception):
 
     def __str__(self) -> str:
         return self.message if self.code is None else f"{self.message} (code {self.code})"
+
+    def fresh(self: _R) -> _R:
+        """A copy to raise in another thread: tracebacks are not to pile up on one shared object."""
+        copy: _R = _rebuild(type(self), dict(self.__dict__))  # type: ignore[assignment]
+        copy.__cause__ = self.__cause__
+        return copy
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), dict(self.__dict__))
@@ -129,7 +138,14 @@ class _Explained(RelayError):
 
 
 class ConnectError(_Explained, ConnectionError):
-    """No session could be made, and trying again at once would not help."""
+    """No session could be made.
+
+    :ivar fatal: whether trying again cannot help before something is changed (an unknown name, an untrusted certificate).
+    """
+
+    def __init__(self, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.fatal = fatal
 
 
 class ConnectTimeout(ConnectError, TimeoutError):

@@ -1,0 +1,439 @@
+"""One call: who it is, where it stands, and waiting for what happens to it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Protocol, TypeVar
+
+from .actions import Action, OnCompleted, reason_of
+from .config import seconds
+from .constants import (
+    CALL_STATE_ANSWERED,
+    CALL_STATE_ENDED,
+    CALL_STATE_ENDING,
+    CALL_STATE_RINGING,
+    CALL_STATES,
+    EVENT_CALL_STATE,
+)
+from .errors import CallEnded, CommandRefused, InvalidParameter, RelayError, WaitTimeout
+from .events import CallStateEvent, RelayEvent
+from .protocol.results import is_gone, read_code
+from .runtime import process
+from .runtime.lanes import InContext
+from .runtime.mailbox import Mailbox, MailboxClosed
+from .verbs import parameters
+from .verbs.control import ControlVerbs
+from .verbs.stream import StreamVerbs
+
+__all__ = ["Call", "Expectation"]
+
+_log = logging.getLogger("relay_sync")
+
+A = TypeVar("A", bound=Action[Any])
+Predicate = Callable[[Any], object]
+Handler = Callable[[Any], object]
+
+#: Events a reader may fall behind.
+READER_LIMIT: Final = 10_000
+_RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
+
+
+class Line(Protocol):
+    """What a call needs of its client."""
+
+    def _command(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        call_id: str = "",
+        idempotent: bool = False,
+        late: Callable[[Any], None] | None = None,
+    ) -> dict[str, Any]: ...
+
+    def _post(self, method: str, params: Mapping[str, Any]) -> None: ...
+
+    def _callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None: ...
+
+
+class Call(ControlVerbs, StreamVerbs):
+    """A leg of a call. Made by the client for ``on_call`` handlers and by ``dial``; its verbs block.
+
+    :ivar call_id: and :ivar node_id: its address on the platform. :ivar project_id: whose it is.
+    :ivar context: the context it came in on. :ivar direction: ``inbound`` or ``outbound``.
+    :ivar device: who is at the other end, as the server describes it. :ivar tag: the tag it was dialled with, or ``""``.
+    :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``: the last one seen.
+    :ivar end_reason: why it ended, as the server says (``hangup``, ``busy``, ``noAnswer``, ...), else ``""``.
+    """
+
+    def __init__(
+        self,
+        client: Line,
+        call_id: str,
+        node_id: str,
+        project_id: str = "",
+        context: str = "",
+        *,
+        tag: str = "",
+        direction: str = "",
+        device: dict[str, Any] | None = None,
+        state: str = "",
+        segment_id: str = "",
+    ) -> None:
+        self.call_id = call_id
+        self.node_id = node_id
+        self.project_id = project_id
+        self.context = context
+        self.tag = tag
+        self.direction = direction
+        self.device = device or {}
+        self.state = state
+        self.segment_id = segment_id
+        self.end_reason = ""
+        self._client = client
+        self._generation = process.generation()
+        #: Why the call is over for us: CallEnded, or what ended its session.
+        self._over: RelayError | None = None
+        self._lock = threading.Lock()
+        self._reached: dict[str, CallStateEvent] = {}
+        self._actions: dict[str, Action[Any]] = {}
+        # Replaced, never changed, so that the IO thread can read them without a lock.
+        self._listeners: dict[str, tuple[Handler, ...]] = {}
+        self._readers: tuple[weakref.ref[Mailbox[RelayEvent]], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Call {self.call_id} {self.direction} {self.state}>"
+
+    @property
+    def client(self) -> Any:
+        """The client it belongs to."""
+        return self._client
+
+    # -- listening -----------------------------------------------------------------------------------------------
+
+    def on(self, event_type: str, handler: Handler | None = None) -> Any:
+        """Call a function for every event of a type, one at a time and in order, on a thread where it may block.
+
+        :param event_type: such as ``calling.call.state``.
+        :param handler: takes the event. Left out, ``on`` is a decorator.
+        """
+        name = parameters.text("event_type", event_type, optional=False) or ""
+
+        def register(function: Handler) -> Handler:
+            checked = InContext(parameters.handler("handler", function))
+            with self._lock:
+                self._listeners = {**self._listeners, name: (*self._listeners.get(name, ()), checked)}
+            return function
+
+        return register if handler is None else register(handler)
+
+    def events(self) -> Iterator[RelayEvent]:
+        """Everything that happens to the call from now on, in order, until it ends.
+
+        Any number of readers; each may fall 10,000 events behind. Iterating ends with the call.
+
+        :raises QueueFull: after the events that were kept, where a reader fell too far behind.
+        :raises RelayError: what ended the session or the client.
+        """
+        return _events(self._open_reader(), self)
+
+    def wait_for(self, event_type: str, predicate: Predicate | None = None, timeout: float | None = None) -> RelayEvent:
+        """Block until an event of this type comes for which the predicate is true.
+
+        A call state that was already reached counts if there is a predicate; other events count from now on. For an event
+        that a verb causes, use :meth:`expect`: it listens before the verb runs.
+
+        :param predicate: runs on the calling thread. :param timeout: seconds, or ``None``: the end of the call is the end.
+        :raises WaitTimeout: nothing came. :raises CallEnded: the call ended first.
+        """
+        with self.expect(event_type, predicate, timeout) as seen:
+            if event_type == EVENT_CALL_STATE and predicate is not None:
+                seen.consider(list(self._reached.values()))
+        event: RelayEvent = seen.value
+        return event
+
+    def expect(self, event_type: str, predicate: Predicate | None = None, timeout: float | None = None) -> Expectation:
+        """Wait for what the block causes: listening starts before it runs, so nothing is missed.
+
+        ::
+
+            with call.expect("calling.call.state", lambda e: e.call_state == "answered", timeout=5) as seen:
+                call.answer()
+            event = seen.value
+
+        :param timeout: seconds from the entry into the block; leaving it waits for the rest.
+        :raises WaitTimeout: on leaving the block. :raises CallEnded: the call ended first.
+        """
+        name = parameters.text("event_type", event_type, optional=False) or ""
+        return Expectation(self, name, predicate, seconds("timeout", timeout, optional=True))
+
+    def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
+        """Block until the call rings, or has gone past that.
+
+        :raises CallEnded: it ended before.
+        """
+        return self._wait_for_state(CALL_STATE_RINGING, timeout)
+
+    def wait_for_answered(self, timeout: float | None = None) -> RelayEvent:
+        """Block until the call is answered.
+
+        :raises CallEnded: it ended unanswered; ``end_reason`` says how.
+        """
+        return self._wait_for_state(CALL_STATE_ANSWERED, timeout)
+
+    def wait_for_ending(self, timeout: float | None = None) -> RelayEvent:
+        """Block until the call is ending or has ended."""
+        return self._wait_for_state(CALL_STATE_ENDING, timeout)
+
+    def wait_for_ended(self, timeout: float | None = None) -> RelayEvent:
+        """Block until the call has ended; :attr:`end_reason` then says why."""
+        return self._wait_for_state(CALL_STATE_ENDED, timeout)
+
+    def _wait_for_state(self, state: str, timeout: float | None) -> RelayEvent:
+        def reached(event: Any) -> bool:
+            seen = event.call_state
+            if seen == state:
+                return True
+            # Later states imply earlier ones, but a call that is ending need never have been answered.
+            if _RANK.get(seen, -1) < _RANK[state]:
+                return False
+            return state == CALL_STATE_ENDING or seen == CALL_STATE_ANSWERED
+
+        # States known from the call's first event count as well as those that came since.
+        if self.state and self.state not in self._reached and self._over is None:
+            params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": self.state}
+            known = CallStateEvent.from_params(params, synthetic=True, reason="state_known")
+            if reached(known):
+                return known
+        return self.wait_for(EVENT_CALL_STATE, reached, timeout)
+
+    def _open_reader(self) -> Mailbox[RelayEvent]:
+        if self._generation != process.generation():
+            raise process.forked_error()
+        mailbox: Mailbox[RelayEvent] = Mailbox(READER_LIMIT)
+        with self._lock:
+            alive = tuple(one for one in self._readers if one() is not None)
+            self._readers = (*alive, weakref.ref(mailbox))
+        if self._over is not None:
+            mailbox.close(self._over)
+        return mailbox
+
+    def _close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
+        with self._lock:
+            self._readers = tuple(one for one in self._readers if one() not in (None, mailbox))
+
+    # -- for the verbs -------------------------------------------------------------------------------------------
+
+    def _command(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        idempotent: bool = False,
+        late: Callable[[Any], None] | None = None,
+    ) -> dict[str, Any]:
+        self._check_usable()
+        if isinstance(self._over, CallEnded):
+            return {}
+        addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
+        try:
+            return self._client._command(method, addressed, call_id=self.call_id, idempotent=idempotent, late=late)
+        except CommandRefused as error:
+            # The caller hung up meanwhile: routine. An action has its own way of ending then.
+            if not is_gone(error) or "control_id" in addressed:
+                raise
+            _log.info("%s: call %s is over", method, self.call_id)
+            return {}
+
+    def _check_usable(self) -> None:
+        if self._generation != process.generation():
+            raise process.forked_error()
+        over = self._over
+        if over is not None and not isinstance(over, CallEnded):
+            raise over.fresh()
+
+    def _start(
+        self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
+    ) -> A:
+        if on_completed is not None:
+            on_completed = InContext(parameters.handler("on_completed", on_completed))
+        name = parameters.text("control_id", control_id) or str(uuid.uuid4())
+        self._check_usable()
+        action = kind(self, name, on_completed)
+        self._register(action)
+        if self._over is not None:
+            action._end_early(reason_of(self._over))
+            return action
+        address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
+
+        def stop_late(outcome: Any) -> None:
+            # It started after all, and nobody has the handle.
+            code = read_code(outcome) or 200
+            if isinstance(outcome, dict) and 200 <= code < 300:
+                self._client._post(f"{kind.method}.stop", address)
+
+        try:
+            self._client._command(kind.method, {**address, **params}, call_id=self.call_id, late=stop_late)
+        except CommandRefused as error:
+            if is_gone(error):
+                action._end_early("call_gone")
+                return action
+            self._action_ended(action)
+            raise
+        except BaseException:
+            self._action_ended(action)
+            raise
+        return action
+
+    def _register(self, action: Action[Any]) -> None:
+        with self._lock:
+            if action.control_id in self._actions:
+                raise InvalidParameter("control_id", action.control_id, "an id that is not in use on this call")
+            self._actions[action.control_id] = action
+
+    def _action_ended(self, action: Action[Any]) -> None:
+        with self._lock:
+            if self._actions.get(action.control_id) is action:
+                del self._actions[action.control_id]
+
+    def _callback(self, what: str, function: Callable[..., object], *args: Any) -> None:
+        self._client._callback(self, what, function, *args)
+
+    # -- told by the client, on the IO thread ----------------------------------------------------------------------
+
+    def _on_event(self, event: RelayEvent) -> None:
+        """State first, then waiters, then callbacks: whoever wakes sees a call at least as new as the event."""
+        if self._over is not None:
+            return
+        over: CallEnded | None = None
+        if isinstance(event, CallStateEvent) and event.call_state:
+            over = self._move(event)
+        control_id = event.params.get("control_id")
+        action = self._actions.get(control_id) if isinstance(control_id, str) else None
+        if action is not None and action.event_type == event.event_type:
+            action._on_event(event)
+        for reader in self._readers:
+            mailbox = reader()
+            if mailbox is not None:
+                mailbox.put(event)
+        for handler in self._listeners.get(event.event_type, ()):
+            self._callback("listener", handler, event)
+        if over is not None:
+            self._end(over)
+
+    def _move(self, event: CallStateEvent) -> CallEnded | None:
+        self.state = event.call_state
+        self._reached.setdefault(event.call_state, event)
+        if event.device:
+            self.device = event.device
+        if event.direction:
+            self.direction = event.direction
+        if event.call_state != CALL_STATE_ENDED:
+            return None
+        self.end_reason = event.end_reason
+        why = f" ({event.end_reason})" if event.end_reason else ""
+        return CallEnded(f"the call ended{why} before what was waited for happened", end_reason=event.end_reason)
+
+    def _end(self, error: RelayError) -> None:
+        """The call is over for us: finish everything that waits for something of it."""
+        if self._over is not None:
+            return
+        self._over = error
+        reason = reason_of(error)
+        # An ended call takes its actions with it, which is no error; a lost session is one.
+        carried = None if isinstance(error, CallEnded) else error
+        with self._lock:
+            actions = list(self._actions.values())
+        for action in actions:
+            action._end_early(reason, carried)
+        for reader in self._readers:
+            mailbox = reader()
+            if mailbox is not None:
+                mailbox.close(error)
+
+
+def _events(mailbox: Mailbox[RelayEvent], call: Call) -> Iterator[RelayEvent]:
+    try:
+        while True:
+            try:
+                yield mailbox.get(None, lambda: WaitTimeout("no event"))
+            except MailboxClosed as end:
+                if end.error is None or isinstance(end.error, CallEnded):
+                    return
+                raise (end.error.fresh() if isinstance(end.error, RelayError) else end.error) from None
+    finally:
+        call._close_reader(mailbox)
+
+
+class Expectation:
+    """What :meth:`Call.expect` returns: ``value`` is the event, once the block was left."""
+
+    def __init__(self, call: Call, event_type: str, predicate: Predicate | None, timeout: float | None) -> None:
+        self._call = call
+        self._event_type = event_type
+        self._predicate = predicate
+        self._timeout = timeout
+        self._found: RelayEvent | None = None
+        self._end: float | None = None
+        self._mailbox: Mailbox[RelayEvent] | None = None
+
+    @property
+    def value(self) -> Any:
+        """The event.
+
+        :raises RelayError: before there is one.
+        """
+        if self._found is None:
+            raise RelayError(None, "the event is known when the with block has been left")
+        return self._found
+
+    def consider(self, events: list[CallStateEvent]) -> None:
+        """Take one of these, if it matches."""
+        for event in events:
+            if self._found is None and self._matches(event):
+                self._found = event
+
+    def _matches(self, event: RelayEvent) -> bool:
+        return event.event_type == self._event_type and (self._predicate is None or bool(self._predicate(event)))
+
+    def __enter__(self) -> Expectation:
+        self._end = None if self._timeout is None else time.monotonic() + self._timeout
+        self._mailbox = self._call._open_reader()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        mailbox, self._mailbox = self._mailbox, None
+        assert mailbox is not None
+        try:
+            if error is None:
+                self._wait(mailbox)
+        finally:
+            self._call._close_reader(mailbox)
+
+    def _wait(self, mailbox: Mailbox[RelayEvent]) -> None:
+        while self._found is None:
+            left = None if self._end is None else max(0.0, self._end - time.monotonic())
+            try:
+                event = mailbox.get(left, self._timed_out)
+            except MailboxClosed as end:
+                reason = end.error
+                raise (reason.fresh() if isinstance(reason, RelayError) else CallEnded("the call ended")) from None
+            if self._matches(event):
+                self._found = event
+
+    def _timed_out(self) -> WaitTimeout:
+        return WaitTimeout(
+            f"no {self._event_type} that fits came within {self._timeout} s; the call is {self._call.state or 'unknown'}"
+        )
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "relay_sync"

@@ -1,0 +1,542 @@
+"""The front door: credentials, connecting, handlers, running."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import ssl
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final, Literal, TypeVar
+
+from .call import Call
+from .config import Config, seconds
+from .constants import MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
+from .errors import (
+    ClientClosed,
+    CommandRefused,
+    ConnectError,
+    ConnectTimeout,
+    InvalidParameter,
+    RelayError,
+    RequestTimeout,
+)
+from .protocol.deadline import Deadline
+from .protocol.effects import Command, Phase
+from .protocol.frames import Failure, build_request
+from .protocol.results import failure_to_error, result_or_error
+from .protocol.session import Session, SessionOptions
+from .runtime import process
+from .runtime.lanes import InContext
+from .runtime.loop import Loop
+from .runtime.waiter import Waiter, wait_for_event
+from .switchboard import Switchboard
+from .verbs import parameters
+
+__all__ = ["RelayClient"]
+
+_log = logging.getLogger("relay_sync")
+
+H = TypeVar("H", bound=Callable[[Call], object])
+
+#: Seconds that closing gives queued callbacks, and after that the IO thread.
+DRAIN_PATIENCE: Final = 2.0
+_IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
+
+
+class RelayClient:
+    """A connection to SignalWire RELAY for programs that block.
+
+    ::
+
+        client = RelayClient(contexts=["default"])     # credentials from the environment
+
+        @client.on_call
+        def handle(call):
+            call.answer()
+            call.stream("wss://example.com/audio")
+            call.wait_for_ended()
+
+        client.run()
+
+    It works in any thread, and several may live in one process. It connects when it is first used, and from then on
+    repairs its connection itself until it is closed. After a fork the child's copy starts anew when it is used.
+
+    :param project: and :param token: the credentials of a project (``SIGNALWIRE_PROJECT_ID``, ``SIGNALWIRE_API_TOKEN``),
+        or :param jwt_token: a JWT that names it (``SIGNALWIRE_JWT_TOKEN``).
+    :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``); ``ws://`` for loopback only.
+    :param contexts: the contexts whose inbound calls and messages this client takes.
+    :param max_active_calls: calls over that number are passed back (``RELAY_MAX_ACTIVE_CALLS``).
+    :param connect_timeout: seconds for :meth:`connect`. :param request_timeout: seconds for the answer to a command.
+    :param ping_interval: seconds of silence after which the server is asked for a sign of life; :param ping_timeout:
+        seconds it has for that before the connection is given up and made anew.
+    :param max_frame: bytes; larger messages of the server end the connection. :param max_queue: commands that may wait for
+        a connection.
+    :param ssl_context: for TLS, instead of the default that verifies certificates. :param ca_file: PEM file of an additional
+        authority to trust (``SIGNALWIRE_RELAY_CA_FILE``). :param proxy: ``http://[user:password@]host:port``; without it
+        the environment decides. Loopback never goes through a proxy.
+    :param on_state: called with ``connecting``, ``connected``, ``reconnecting``, ``closed``, ``failed``.
+    :param on_error: called with an exception that one of your callbacks raised, and its call or ``None``.
+    :param on_handler_error: ``hangup`` or ``leave``: what becomes of a call whose handler raised.
+    :param allow_insecure: talk ``ws://`` to other machines, with a warning.
+    :raises InvalidParameter: a ``ValueError`` that names the parameter, and its variable.
+    """
+
+    def __init__(
+        self,
+        project: str | None = None,
+        token: str | None = None,
+        jwt_token: str | None = None,
+        host: str | None = None,
+        contexts: Iterable[str] | None = None,
+        max_active_calls: int | None = None,
+        *,
+        connect_timeout: float = 30.0,
+        request_timeout: float = 10.0,
+        ping_interval: float = 15.0,
+        ping_timeout: float = 5.0,
+        max_frame: int = MAX_FRAME,
+        max_queue: int = 500,
+        ssl_context: ssl.SSLContext | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        proxy: str | None = None,
+        on_state: Callable[[str], object] | None = None,
+        on_error: Callable[[BaseException, Call | None], object] | None = None,
+        on_handler_error: Literal["hangup", "leave"] = "hangup",
+        allow_insecure: bool = False,
+    ) -> None:
+        self._config = Config.gather(
+            project=project,
+            token=token,
+            jwt_token=jwt_token,
+            host=host,
+            contexts=contexts,
+            max_active_calls=max_active_calls,
+            connect_timeout=connect_timeout,
+            request_timeout=request_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            max_frame=max_frame,
+            max_queue=max_queue,
+            ssl_context=ssl_context,
+            ca_file=ca_file,
+            proxy=proxy,
+            allow_insecure=allow_insecure,
+        )
+        if on_handler_error not in ("hangup", "leave"):
+            raise InvalidParameter("on_handler_error", on_handler_error, "'hangup' or 'leave'")
+        for name, function in (("on_state", on_state), ("on_error", on_error)):
+            if function is not None:
+                parameters.handler(name, function)
+        self._board = Switchboard(
+            self,
+            max_active_calls=self._config.max_active_calls,
+            on_state=on_state,
+            on_error=on_error,
+            hangup_on_error=on_handler_error == "hangup",
+        )
+        self._contexts = dict.fromkeys(self._config.contexts)
+        self._lock = threading.Lock()
+        self._limits = threading.local()
+        self._loop: Loop | None = None
+        self._forgotten: weakref.finalize[..., Any] | None = None
+        self._closed = False
+        self._running = False
+        self._stop_wanted = False
+        process.watch(self)
+
+    def __repr__(self) -> str:
+        return f"<RelayClient {self._config.address.url} {self.state}, {len(self._board.calls)} calls>"
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    @property
+    def project(self) -> str:
+        """The project, as given."""
+        return self._config.project
+
+    @property
+    def host(self) -> str:
+        """The host, without scheme and port."""
+        return self._config.address.host
+
+    @property
+    def contexts(self) -> list[str]:
+        """The contexts subscribed to."""
+        return list(self._contexts)
+
+    @property
+    def state(self) -> str:
+        """``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
+        return self._board.state
+
+    @property
+    def calls(self) -> dict[str, Call]:
+        """The live calls by their ids: a snapshot."""
+        return dict(self._board.calls)
+
+    @property
+    def relay_protocol(self) -> str:
+        """The server's name for the session; ``""`` before there is one."""
+        loop = self._loop
+        return loop.session.protocol if loop is not None and loop.alive else ""
+
+    # -- handlers ------------------------------------------------------------------------------------------------
+
+    def on_call(self, handler: H) -> H:
+        """Register the handler of inbound calls; a second one replaces the first. Usable as a decorator.
+
+        Each call's handler runs in a thread of its own and may block for as long as the call lasts. When it raises, that
+        is logged and the call is hung up; when it returns, the call stays as it is.
+
+        :raises InvalidParameter: for a coroutine function: remove its ``async``.
+        """
+        self._board.on_call = InContext(parameters.handler("handler", handler))
+        return handler
+
+    # -- connecting ----------------------------------------------------------------------------------------------
+
+    def connect(self, timeout: float | None = None) -> None:
+        """Connect and authenticate; returns when commands can be sent. Harmless when connected.
+
+        :param timeout: seconds; the default is ``connect_timeout``.
+        :raises AuthenticationError: the credentials were refused. :raises ConnectError: an unknown name, or a certificate that is
+            not trusted. :raises ConnectTimeout: no session in time; ``__cause__`` is the last failure.
+        """
+        limit = seconds("timeout", timeout, optional=True) or self._config.connect_timeout
+        self._closed = False
+        self._connect(Deadline.after(time.monotonic(), limit))
+
+    def wait_until_ready(self, timeout: float | None = None) -> None:
+        """The same as :meth:`connect`, by the name of what it waits for."""
+        self.connect(timeout)
+
+    def _connect(self, deadline: Deadline) -> Loop:
+        process.check_thread()
+        loop = self._ensure_loop()
+        if loop.session.phase is Phase.READY:
+            return loop
+        waiter: Waiter[None] = Waiter()
+        loop.await_ready(waiter)
+        try:
+            waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
+        except BaseException:
+            loop.forget_waiter(waiter)
+            if not loop.session.ever_ready:
+                self._drop_loop(loop)
+            raise
+        return loop
+
+    def _no_session(self, loop: Loop) -> ConnectTimeout:
+        cause = loop.session.last_error
+        why = f": {cause.message}" if cause is not None else ""
+        error = ConnectTimeout(f"no session with {self._config.address.url} in time{why}")
+        error.__cause__ = cause
+        return error
+
+    def _ensure_loop(self) -> Loop:
+        with self._lock:
+            if self._closed:
+                raise ClientClosed("the client was closed: call connect() to use it again")
+            loop = self._loop
+            if loop is None or not loop.alive:
+                loop = self._loop = self._new_loop()
+            return loop
+
+    def _new_loop(self) -> Loop:
+        options = SessionOptions(
+            authentication=self._config.authentication,
+            contexts=tuple(self._contexts),
+            ping_interval=self._config.ping_interval,
+            ping_timeout=self._config.ping_timeout,
+            max_queue=self._config.max_queue,
+        )
+        session = Session(options, new_id=_new_id, random=random.random)
+        self._board.stopped.clear()
+        self._board.lanes.reopen()
+        loop = self._board.attached = Loop(session, self._config, weakref.ref(self._board))
+        try:
+            loop.start()
+        except RuntimeError as error:
+            raise ConnectError(f"no thread for the connection: {error}") from error
+        self._forgotten = weakref.finalize(self, _forgotten, loop)
+        self._forgotten.atexit = False
+        return loop
+
+    def _drop_loop(self, loop: Loop) -> None:
+        """Give up a connection that never came about, so that the next attempt starts anew."""
+        with self._lock:
+            if self._loop is loop:
+                self._loop = None
+            if self._forgotten is not None:
+                self._forgotten.detach()
+        loop.request_stop()
+
+    def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
+        """Close the connection and end every wait with :class:`ClientClosed`. Idempotent, and bounded by ``timeout`` (5 s).
+
+        Queued callbacks get at most 2 s to run. Live calls go on without us, unless ``hangup_calls``. From a callback it
+        does not wait for the callback it was called from.
+        """
+        process.check_thread()
+        end = time.monotonic() + (seconds("timeout", timeout, optional=True) or 5.0)
+        if hangup_calls:
+            self._hang_up_calls(end)
+        with self._lock:
+            self._closed = True
+            loop, self._loop = self._loop, None
+            if self._forgotten is not None:
+                self._forgotten.detach()
+                self._forgotten = None
+        if loop is None:
+            return
+        live = len(self._board.calls)
+        if live and loop.alive:
+            _log.warning("closing with %d live calls: they go on without this client", live)
+        loop.request_stop()
+        loop.join(max(0.0, end - time.monotonic()))
+        self._board.lanes.close(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
+
+    close = disconnect
+
+    def _hang_up_calls(self, end: float) -> None:
+        loop = self._loop
+        if loop is None or not loop.alive:
+            return
+        for call in self.calls.values():
+            self._post("calling.end", {"node_id": call.node_id, "call_id": call.call_id, "reason": "hangup"})
+        for call in self.calls.values():
+            try:
+                call.wait_for_ended(max(0.001, min(DRAIN_PATIENCE, end - time.monotonic())))
+            except RelayError as error:
+                _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
+
+    def __enter__(self) -> RelayClient:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.disconnect()
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def run(self, *, hangup_calls: bool = False) -> None:
+        """Connect if need be, and handle calls until Ctrl-C, SIGTERM or :meth:`stop`; then disconnect.
+
+        Signals are handled on the main thread only, only where Python's own handlers are in place, and put back before
+        this returns, so a second Ctrl-C ends a slow goodbye.
+
+        :param hangup_calls: hang up the calls that live at the end, instead of leaving them alone.
+        :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.
+        """
+        process.check_thread()
+        self._closed = False
+        self._stop_wanted = False
+        self._running = True
+        failure: RelayError | None = None
+        try:
+            with _stop_on_signals(self):
+                loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
+                wait_for_event(self._board.stopped, None)
+                if not self._stop_wanted and loop.session.phase is Phase.FAILED:
+                    failure = loop.session.last_error
+        except ClientClosed:
+            if not self._stop_wanted:
+                raise
+        finally:
+            self._running = False
+            self.disconnect(hangup_calls=hangup_calls)
+        if failure is not None:
+            raise failure.fresh()
+
+    def stop(self) -> None:
+        """Make :meth:`run` return, or close a client that is not running. For any thread and for signal handlers:
+        it takes no lock and waits for nothing."""
+        self._stop_wanted = True
+        loop = self._loop
+        if loop is not None:
+            loop.poke()
+
+    def _stop_asked(self) -> None:
+        # On the IO thread.
+        loop = self._loop
+        if not self._stop_wanted or loop is None:
+            return
+        if self._running and loop.session.ever_ready:
+            self._board.stopped.set()
+        else:
+            loop.request_stop()
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def execute(
+        self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Send any RELAY command and return its result: for what this SDK has no verb for.
+
+        :param timeout: seconds for the answer; the default is ``request_timeout``.
+        :raises CommandRefused: a JSON-RPC error, or a result code other than 2xx. :raises RequestTimeout: no answer.
+        :raises ConnectionLost: the connection went; ``.sent`` says whether the command may have arrived.
+        """
+        if not isinstance(method, str) or not method:
+            raise InvalidParameter("method", method, "the name of a RELAY method")
+        if params is not None and not isinstance(params, Mapping):
+            raise InvalidParameter("params", params, "a mapping")
+        limit = seconds("timeout", timeout, optional=True)
+        given = dict(params or {})
+        call_id = given.get("call_id")
+        return self._command(
+            method,
+            given,
+            call_id=call_id if isinstance(call_id, str) else "",
+            idempotent=method in _IDEMPOTENT or method.endswith(".stop"),
+            timeout=limit,
+        )
+
+    @contextmanager
+    def timeout(self, limit: float) -> Iterator[None]:
+        """Set the request timeout of the commands that this thread sends inside the block, in seconds."""
+        checked = seconds("limit", limit)
+        before = getattr(self._limits, "request", None)
+        self._limits.request = checked
+        try:
+            yield
+        finally:
+            self._limits.request = before
+
+    def _command(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        call_id: str = "",
+        idempotent: bool = False,
+        late: Callable[[Any], None] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        process.check_thread()
+        limit = timeout or getattr(self._limits, "request", None) or self._config.request_timeout
+        deadline = Deadline.after(time.monotonic(), limit)
+        frame_id = _new_id()
+        text = build_request(frame_id, method, params)
+        loop = self._connected_loop(deadline)
+        waiter: Waiter[Any] = Waiter()
+        command = Command(
+            id=frame_id,
+            method=method,
+            text=text,
+            deadline=deadline,
+            settle=waiter.settle,
+            idempotent=idempotent,
+            late=late,
+        )
+        loop.submit(command)
+        try:
+            outcome = waiter.wait(deadline.remaining(time.monotonic()), lambda: _unanswered(method, limit, loop))
+        except (RequestTimeout, KeyboardInterrupt, SystemExit):
+            loop.withdraw(command)
+            raise
+        if isinstance(outcome, Failure):
+            raise failure_to_error(outcome, method=method, call_id=call_id)
+        result = result_or_error(outcome, method=method, call_id=call_id)
+        if isinstance(result, CommandRefused):
+            raise result
+        return result
+
+    def _connected_loop(self, deadline: Deadline) -> Loop:
+        loop = self._loop
+        if loop is not None and loop.alive and not self._closed:
+            return loop  # connected, or connecting again: the command waits for that within its own deadline
+        return self._connect(deadline)
+
+    def _post(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send a command whose answer nobody waits for; on any thread."""
+        loop = self._loop
+        if loop is None or not loop.alive:
+            return
+        frame_id = _new_id()
+        loop.submit(
+            Command(
+                id=frame_id,
+                method=method,
+                text=build_request(frame_id, method, params),
+                deadline=Deadline.after(time.monotonic(), self._config.request_timeout),
+                settle=lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__),
+            )
+        )
+
+    def _callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None:
+        self._board.callback(call, what, function, *args)
+
+    # -- the process ---------------------------------------------------------------------------------------------
+
+    def after_fork(self) -> None:
+        """In a child: start anew when used."""
+        self._lock = threading.Lock()
+        self._loop = None
+        if self._forgotten is not None:
+            self._forgotten.detach()
+            self._forgotten = None
+        self._running = False
+        self._board.after_fork()
+
+    def at_exit(self, timeout: float) -> None:
+        """The loop is told by itself."""
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
+    if loop.session.phase is Phase.READY:
+        return RequestTimeout(f"the server did not answer {method} within {limit} s; it may still be carried out")
+    cause = loop.session.last_error
+    why = f" ({cause.message})" if cause is not None else ""
+    return RequestTimeout(f"{method} was not answered within {limit} s: there is no connection{why}")
+
+
+def _forgotten(loop: Loop) -> None:
+    """The client was garbage collected while connected. Runs in a finaliser: no lock, no wait."""
+    if loop.alive:
+        _log.warning(
+            "a RelayClient was forgotten while connected, and is closed: keep a reference to it, or disconnect()"
+        )
+        loop.request_stop()
+
+
+@contextmanager
+def _stop_on_signals(client: RelayClient) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop the client, where they would otherwise have Python's default effect."""
+    replaced: list[tuple[int, Any]] = []
+
+    def put_back() -> None:
+        while replaced:
+            number, handler = replaced.pop()
+            signal.signal(number, handler)
+
+    def on_signal(number: int, frame: object) -> None:
+        put_back()
+        client.stop()
+
+    if threading.current_thread() is threading.main_thread():
+        defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        for number, default in defaults.items():
+            if signal.getsignal(number) == default:
+                replaced.append((number, signal.signal(number, on_signal)))
+    try:
+        yield
+    finally:
+        put_back()
+
+
+RelayClient.__module__ = "relay_sync"

@@ -1,0 +1,228 @@
+"""Where a client connects, as whom, and with what patience: arguments, then the environment, then defaults."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import re
+import ssl
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from .constants import DEFAULT_HOST, MAX_FRAME
+from .errors import InvalidParameter
+
+__all__ = ["Address", "Config", "is_loopback", "seconds"]
+
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}\.?)+|\d+(?:\.\d+){3}|\[[0-9A-Fa-f:.]+\])")
+_HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or literal can only mean this machine (127.0.0.0/8, ``::1``, ``localhost``)."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def seconds(parameter: str, value: Any, *, optional: bool = False) -> float | None:
+    """Check a time limit: a finite number of seconds above zero, or ``None`` where that is allowed."""
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        accepted = "a finite number of seconds above 0" + (", or None" if optional else "")
+        raise InvalidParameter(parameter, value, accepted)
+    return float(value)
+
+
+@frozen
+class Address:
+    """A RELAY endpoint. There is never a path: the service answers at the root (PROTOCOL, "Transport")."""
+
+    host: str
+    port: int
+    secure: bool
+
+    @property
+    def url(self) -> str:
+        default = 443 if self.secure else 80
+        port = "" if self.port == default else f":{self.port}"
+        return f"{'wss' if self.secure else 'ws'}://{self.host}{port}"
+
+    @classmethod
+    def parse(cls, text: object, *, scheme: str | None = None, allow_insecure: bool = False) -> Address:
+        """Read ``name``, ``name:port`` or ``ws[s]://name[:port]``; ``ws`` is for loopback unless allowed otherwise."""
+        if not isinstance(text, str) or not text or text != text.strip() or not text.isascii():
+            raise InvalidParameter("host", text, _HOST_FORMS)
+        rest = text
+        if "://" in text:
+            scheme, rest = text.split("://", 1)
+        scheme = (scheme or "wss").lower()
+        if scheme not in ("ws", "wss"):
+            raise InvalidParameter("host", _without_userinfo(text), "given with scheme wss, or ws for loopback")
+        found = re.fullmatch(rf"({_HOST.pattern})(?::(\d{{1,5}}))?/?", rest)
+        if found is None or len(found[1]) > 253:
+            raise InvalidParameter("host", _without_userinfo(text), _HOST_FORMS)
+        port = int(found[2]) if found[2] else (443 if scheme == "wss" else 80)
+        if not 0 < port < 65536:
+            raise InvalidParameter("host", text, "given with a port from 1 to 65535")
+        host = found[1].lower()
+        if scheme == "ws" and not is_loopback(host):
+            if not allow_insecure:
+                raise InvalidParameter("host", text, "wss:// (plain ws:// is for loopback; see allow_insecure)")
+            warnings.warn(
+                f"relay_sync talks to {host} without TLS: the credentials can be read on the way", stacklevel=4
+            )
+        return cls(host, port, scheme == "wss")
+
+
+def _without_userinfo(text: str) -> str:
+    return re.sub(r"[^/]*@", "***@", text)
+
+
+def _number(parameter: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidParameter(parameter, value, f"a whole number of at least {least}")
+    return value
+
+
+def _contexts(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    accepted = "a list of non-empty names"
+    if isinstance(value, (str, bytes, Mapping)):
+        raise InvalidParameter("contexts", value, accepted)
+    try:
+        names = tuple(value)
+    except TypeError:
+        raise InvalidParameter("contexts", value, accepted) from None
+    if not all(isinstance(name, str) and name for name in names):
+        raise InvalidParameter("contexts", value, accepted)
+    return tuple(dict.fromkeys(names))
+
+
+@frozen(kw_only=True)
+class Config:
+    """Everything a client needs to know before it connects. Secrets do not show in its repr."""
+
+    address: Address
+    project: str = field(default="", repr=lambda value: f"{value[:4]}..." if value else "''")
+    token: str = field(default="", repr=False)
+    jwt_token: str = field(default="", repr=False)
+    contexts: tuple[str, ...] = ()
+    max_active_calls: int = 1000
+    connect_timeout: float = 30.0
+    request_timeout: float = 10.0
+    ping_interval: float = 15.0
+    ping_timeout: float = 5.0
+    max_frame: int = MAX_FRAME
+    max_queue: int = 500
+    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    proxy: str | None = field(default=None, repr=False)
+
+    @property
+    def authentication(self) -> dict[str, str]:
+        """The member of that name in ``signalwire.connect``: project and token, or a JWT that names the project."""
+        if self.jwt_token:
+            return {"jwt_token": self.jwt_token}
+        return {"project": self.project, "token": self.token}
+
+    @classmethod
+    def gather(
+        cls,
+        *,
+        project: str | None,
+        token: str | None,
+        jwt_token: str | None,
+        host: str | None,
+        contexts: Iterable[str] | None,
+        max_active_calls: int | None,
+        ca_file: str | os.PathLike[str] | None,
+        proxy: str | None,
+        allow_insecure: bool,
+        environ: Mapping[str, str] | None = None,
+        **limits: Any,
+    ) -> Config:
+        """Merge arguments with the environment and check every value.
+
+        :raises InvalidParameter: naming the parameter and, where it may come from there, its variable.
+        """
+        env = os.environ if environ is None else environ
+        project, token, jwt_token = _credentials(env, project, token, jwt_token)
+        address = Address.parse(
+            _first(host, env, "SIGNALWIRE_SPACE") or DEFAULT_HOST,
+            scheme=env.get("SIGNALWIRE_RELAY_SCHEME") or None,
+            allow_insecure=allow_insecure,
+        )
+        if max_active_calls is None:
+            max_active_calls = _from_env(env, "RELAY_MAX_ACTIVE_CALLS", 1000)
+        ca_file = os.fspath(ca_file) if ca_file is not None else env.get("SIGNALWIRE_RELAY_CA_FILE") or None
+        if ca_file is not None and not os.path.isfile(ca_file):
+            raise InvalidParameter("ca_file", ca_file, "the path of a PEM file (also SIGNALWIRE_RELAY_CA_FILE)")
+        context = limits.pop("ssl_context", None)
+        if context is not None and not isinstance(context, ssl.SSLContext):
+            raise InvalidParameter("ssl_context", context, "an ssl.SSLContext or None")
+        for name in ("connect_timeout", "request_timeout", "ping_interval", "ping_timeout"):
+            limits[name] = seconds(name, limits[name])
+        return cls(
+            address=address,
+            project=project,
+            token=token,
+            jwt_token=jwt_token,
+            contexts=_contexts(contexts),
+            max_active_calls=_number("max_active_calls", max_active_calls, 1),
+            max_frame=_number("max_frame", limits.pop("max_frame"), 1024),
+            max_queue=_number("max_queue", limits.pop("max_queue"), 1),
+            ssl_context=context,
+            ca_file=ca_file,
+            proxy=_proxy(proxy),
+            **limits,
+        )
+
+
+def _first(value: str | None, env: Mapping[str, str], name: str) -> str:
+    return value if value is not None else env.get(name, "")
+
+
+def _from_env(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit():
+        raise InvalidParameter(name, text, "a whole number of at least 1 (environment variable)")
+    return int(text)
+
+
+def _credentials(
+    env: Mapping[str, str], project: str | None, token: str | None, jwt_token: str | None
+) -> tuple[str, str, str]:
+    explicit = project is not None or token is not None
+    found_jwt = jwt_token if jwt_token is not None else ("" if explicit else env.get("SIGNALWIRE_JWT_TOKEN", ""))
+    found = {
+        "project": (_first(project, env, "SIGNALWIRE_PROJECT_ID"), "SIGNALWIRE_PROJECT_ID"),
+        "token": (_first(token, env, "SIGNALWIRE_API_TOKEN"), "SIGNALWIRE_API_TOKEN"),
+    }
+    for name, (value, variable) in (*found.items(), ("jwt_token", (found_jwt, "SIGNALWIRE_JWT_TOKEN"))):
+        given: object = value
+        if not isinstance(given, str) or not given.isprintable() or given != given.strip():
+            raise InvalidParameter(name, given, f"text without blanks around it (or {variable})", secret=True)
+        if not given and not found_jwt and name != "jwt_token":
+            raise InvalidParameter(name, given, f"given, here or in the environment variable {variable}", secret=True)
+    return found["project"][0], found["token"][0], found_jwt
+
+
+def _proxy(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or not re.fullmatch(r"http://(?:[^\s/@]+@)?[^\s/@:?#]+:\d{1,5}/?", value):
+        raise InvalidParameter("proxy", value, "http://[user:password@]host:port", secret=True)
+    return value

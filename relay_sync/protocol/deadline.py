@@ -1,0 +1,25 @@
+"""One end for all steps of a public call."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+__all__ = ["Deadline"]
+
+
+@frozen
+class Deadline:
+    """A moment on the monotonic clock, or never. Made once per public call and handed through every step."""
+
+    at: float | None
+
+    @classmethod
+    def after(cls, now: float, timeout: float | None) -> Deadline:
+        return cls(None if timeout is None else now + timeout)
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds left, never negative; ``None`` without a limit."""
+        return None if self.at is None else max(0.0, self.at - now)
+
+    def passed(self, now: float) -> bool:
+        return self.at is not None and now >= self.at

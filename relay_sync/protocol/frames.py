@@ -1,0 +1,208 @@
+"""JSON-RPC 2.0 frames as RELAY uses them: one object per WebSocket text message (PROTOCOL, "Transport and framing")."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
+from typing import Any, Final
+
+from attrs import define
+
+from ..errors import InvalidParameter
+
+__all__ = [
+    "Failure",
+    "Malformed",
+    "Masked",
+    "Reply",
+    "Request",
+    "acknowledge",
+    "build_error",
+    "build_request",
+    "build_result",
+    "check_json",
+    "mask",
+    "parse",
+]
+
+FrameId = str | int | float
+
+# Members whose values never leave the process in readable form, wherever they stand in a frame.
+_SECRET: Final = frozenset(
+    {
+        "authentication",
+        "authorization",
+        "authorization_bearer_token",
+        "authorization_state",
+        "dpop_token",
+        "jwt_token",
+        "password",
+        "post_prompt_auth_password",
+        "project",
+        "token",
+    }
+)
+_USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_HIDDEN: Final = "***"
+
+
+class Malformed(ValueError):
+    """A message that is not a frame. ``kind`` names the fault in a few fixed words, without any of its content."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+@define(eq=True)
+class Request:
+    """The peer asks for something. ``id`` is ``None`` when no answer is wanted."""
+
+    id: FrameId | None
+    method: str
+    params: Any
+
+
+@define(eq=True)
+class Reply:
+    """The answer to one of our requests."""
+
+    id: FrameId
+    result: Any
+
+
+@define(eq=True)
+class Failure:
+    """The answer to one of our requests is a JSON-RPC error. ``id`` may be ``None``: the peer could not tell."""
+
+    id: FrameId | None
+    code: int | None
+    message: str
+    data: Any = None
+
+
+# NaN and the infinities are no JSON; a peer that sends them means "no value".
+_decode: Final = json.JSONDecoder(parse_constant=lambda name: None).decode
+
+
+def parse(text: str) -> Request | Reply | Failure:
+    """Read one frame.
+
+    :raises Malformed: for anything that is not a JSON-RPC object; never another exception.
+    """
+    try:
+        frame = _decode(text)
+    except RecursionError:
+        raise Malformed("nested too deeply") from None
+    except ValueError:
+        raise Malformed("not JSON") from None
+    if type(frame) is not dict:
+        raise Malformed("not an object")
+    frame_id = frame.get("id")
+    # bool is an int to Python, but no id to JSON-RPC.
+    if frame_id is not None and (isinstance(frame_id, bool) or not isinstance(frame_id, (str, int, float))):
+        raise Malformed("id of a wrong type")
+    method = frame.get("method")
+    if method is not None:
+        if not isinstance(method, str):
+            raise Malformed("method of a wrong type")
+        return Request(frame_id, method, frame.get("params"))
+    if frame.get("error") is not None:
+        return _failure(frame_id, frame["error"])
+    if "result" in frame and frame_id is not None:
+        return Reply(frame_id, frame["result"])
+    raise Malformed("neither request nor answer")
+
+
+def _failure(frame_id: FrameId | None, error: Any) -> Failure:
+    if not isinstance(error, dict):
+        return Failure(frame_id, None, str(error)[:500])
+    code = error.get("code")
+    if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code):
+        code = int(code)
+    message = error.get("message")
+    return Failure(
+        frame_id,
+        code if isinstance(code, int) and not isinstance(code, bool) else None,
+        message[:500] if isinstance(message, str) else "",
+        error.get("data"),
+    )
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def check_json(parameter: str, value: Any) -> None:
+    """Refuse what JSON cannot express.
+
+    :raises InvalidParameter: naming the parameter.
+    """
+    try:
+        _dump(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        # The value itself may be a secret, and may be huge: only the reason is told.
+        raise InvalidParameter(parameter, type(value).__name__, f"expressible in JSON ({error})") from None
+
+
+def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:
+    """Write a request.
+
+    :raises InvalidParameter: where ``params`` holds something that JSON cannot express.
+    """
+    try:
+        body = _dump(params)
+    except (TypeError, ValueError, RecursionError):
+        check_json("params", params)
+        raise
+    return (
+        f'{{"jsonrpc":"2.0","id":{encode_basestring_ascii(frame_id)}'
+        f',"method":{encode_basestring_ascii(method)},"params":{body}}}'
+    )
+
+
+def acknowledge(frame_id: FrameId) -> str:
+    """The empty answer to an event; written often, so without a detour over dictionaries."""
+    written = encode_basestring_ascii(frame_id) if type(frame_id) is str else _dump(frame_id)
+    return f'{{"jsonrpc":"2.0","id":{written},"result":{{}}}}'
+
+
+def build_result(frame_id: FrameId, result: Mapping[str, Any]) -> str:
+    """Write the answer to a request of the peer."""
+    return _dump({"jsonrpc": "2.0", "id": frame_id, "result": result})
+
+
+def build_error(frame_id: FrameId, code: int, message: str) -> str:
+    """Write a refusal of a request of the peer."""
+    return _dump({"jsonrpc": "2.0", "id": frame_id, "error": {"code": code, "message": message}})
+
+
+def mask(value: Any) -> Any:
+    """A copy of a parsed frame in which secrets are replaced, wherever they stand."""
+    if isinstance(value, dict):
+        return {
+            key: _HIDDEN if isinstance(key, str) and key.lower() in _SECRET and inner else mask(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [mask(inner) for inner in value]
+    if isinstance(value, str) and "@" in value:
+        return _USERINFO.sub(f"{_HIDDEN}@", value)
+    return value
+
+
+class Masked:
+    """A frame to be logged: parsed and masked only when the line is really written."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        try:
+            return json.dumps(mask(json.loads(self._text)))
+        except (ValueError, RecursionError):
+            return f"<{len(self._text)} characters that are not JSON>"

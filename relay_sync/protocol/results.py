@@ -1,0 +1,76 @@
+"""What the reply to a command means (PROTOCOL, "Results and errors")."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..constants import GONE_CODES
+from ..errors import CommandRefused
+from .frames import Failure
+
+__all__ = ["failure_to_error", "is_gone", "read_code", "result_or_error"]
+
+
+def read_code(result: object) -> int | None:
+    """The ``code`` of a result, which comes as a string, sometimes as a number, sometimes not at all."""
+    code = result.get("code") if isinstance(result, dict) else None
+    if isinstance(code, int) and not isinstance(code, bool):
+        return code
+    if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code.strip()):
+        return int(code)
+    return None
+
+
+def result_or_error(result: object, *, method: str, call_id: str = "") -> dict[str, Any] | CommandRefused:
+    """A command's result, or the error it stands for: any 2xx, or no code at all, is success."""
+    if not isinstance(result, dict):
+        return {}
+    code = read_code(result)
+    if code is None:
+        given = result.get("code")
+        if given is None:
+            return result
+        return CommandRefused(None, _advice(None, f"result code {str(given)[:50]!r}", method), method=method)
+    if 200 <= code < 300:
+        return result
+    said = result.get("message")
+    message = said[:500] if isinstance(said, str) and said else "no message"
+    details = _details(result.get("data"))
+    return CommandRefused(code, _advice(code, message + details, method), method=method, call_id=call_id)
+
+
+def failure_to_error(failure: Failure, *, method: str, call_id: str = "") -> CommandRefused:
+    """The exception for a JSON-RPC error."""
+    message = failure.message or "no message"
+    return CommandRefused(failure.code, _advice(failure.code, message, method), method=method, call_id=call_id)
+
+
+def is_gone(error: CommandRefused) -> bool:
+    """Whether a refusal says that the call is not there any more: routine, for a caller may hang up at any time."""
+    return error.code in GONE_CODES
+
+
+_ADVICE = {
+    400: "check the parameters",
+    402: "check the project's balance and permissions",
+    404: "the call is over",
+    409: "it is already under way, or the id is in use",
+    410: "the call is over",
+    -32601: "the server does not know this method",
+    -32602: "check the parameters",
+    -32003: "check the project's permissions",
+    -32005: "the server is at its capacity: try again later",
+    -32000: "the server gave up: try again later",
+}
+
+
+def _advice(code: int | None, message: str, method: str) -> str:
+    advice = _ADVICE.get(code) if code is not None else None
+    return f"{method} was refused: {message}" + (f"; {advice}" if advice else "")
+
+
+def _details(data: object) -> str:
+    if not data or not isinstance(data, (list, dict, str)):
+        return ""
+    return f" ({str(data)[:300]})"

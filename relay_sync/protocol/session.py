@@ -1,0 +1,438 @@
+"""The RELAY session as a state machine: what happened and what time it is go in, effects come out.
+
+It knows no socket, no thread and no clock; ids and random numbers are handed to it. Times are seconds on one monotonic
+clock. Nothing a peer sends makes a method raise.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from ..constants import (
+    AGENT,
+    EVENT_AUTHORIZATION_STATE,
+    METHOD_CONNECT,
+    METHOD_DISCONNECT,
+    METHOD_EVENT,
+    METHOD_PING,
+    PROTOCOL_VERSION,
+)
+from ..errors import AuthenticationError, ClientClosed, ConnectError, ConnectionLost, QueueFull, RelayError
+from . import frames
+from .backoff import retry_delay
+from .effects import (
+    Command,
+    Deliver,
+    Dial,
+    Effect,
+    Hangup,
+    Late,
+    Phase,
+    PhaseChanged,
+    Send,
+    SessionOver,
+    Settle,
+    Trouble,
+)
+from .results import read_code
+
+__all__ = ["Session", "SessionOptions"]
+
+#: Codes by which a server refuses a resume (JS reference) or credentials (PROTOCOL, "Results and errors").
+REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003})
+REFUSES_RESUME: Final = REFUSES_CREDENTIALS | {-32602}
+#: Our connect frame will not get better by sending it again.
+REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
+
+REMEMBERED_EVENTS: Final = 4096
+LATER_REFUSALS: Final = 3
+
+
+@frozen(kw_only=True)
+class SessionOptions:
+    """What a session says of itself and how patient it is."""
+
+    authentication: Mapping[str, str] = field(repr=False)
+    contexts: tuple[str, ...] = ()
+    #: Seconds for the answer to ``signalwire.connect``.
+    connect_patience: float = 10.0
+    ping_interval: float = 15.0
+    ping_timeout: float = 5.0
+    max_queue: int = 500
+    #: Seconds a session must hold before its loss is treated as the first one again.
+    holds_after: float = 10.0
+    #: Seconds a server that announced its leaving has until we close.
+    leaving_patience: float = 2.0
+
+
+class Session:
+    """See the module. Callers read :attr:`phase` and drain :meth:`effects` after every method they call."""
+
+    def __init__(self, options: SessionOptions, *, new_id: Callable[[], str], random: Callable[[], float]) -> None:
+        self.options = options
+        self.phase = Phase.IDLE
+        self.contexts: dict[str, None] = dict.fromkeys(options.contexts)
+        #: The server's name for this session; sent again to resume it.
+        self.protocol = ""
+        #: The last reason why there was no session.
+        self.last_error: RelayError | None = None
+        #: Whether any session was ever ready.
+        self.ever_ready = False
+        #: Set by the owner while the transport cannot take more.
+        self.congested = False
+        self._authorization_state = ""
+        self._new_id = new_id
+        self._random = random
+        self._effects: list[Effect] = []
+        self._queue: deque[Command] = deque()
+        self._pending: dict[object, Command] = {}
+        self._seen: OrderedDict[object, None] = OrderedDict()
+        self._connect_id = ""
+        self._resuming = ""
+        self._probe_id = ""
+        self._failures = 0
+        self._refusals = 0
+        self._leaving = False
+        self._ready_since = 0.0
+        self._heard = 0.0
+        #: At most one of these timers matters in each phase; see :meth:`next_wake`.
+        self._wake: float | None = None
+
+    # -- what comes out ------------------------------------------------------------------------------------------
+
+    def effects(self) -> list[Effect]:
+        """Everything to be done since the last call, in order."""
+        out, self._effects = self._effects, []
+        return out
+
+    def next_wake(self) -> float | None:
+        """When :meth:`tick` wants to be called, or ``None``."""
+        if self.phase is Phase.READY and self._wake is None:
+            return self._heard + self.options.ping_interval
+        return self._wake
+
+    @property
+    def unanswered(self) -> int:
+        """How many commands are queued or under way."""
+        return len(self._queue) + len(self._pending)
+
+    def commands(self) -> list[Command]:
+        """Those commands."""
+        return [*self._queue, *self._pending.values()]
+
+    # -- what the owner asks for ---------------------------------------------------------------------------------
+
+    def open(self, now: float) -> None:
+        """Start connecting, unless that is under way."""
+        if self.phase is Phase.IDLE:
+            self._dial()
+
+    def submit(self, now: float, command: Command) -> None:
+        """Send a command now, or with the next session if there is none yet."""
+        if self.phase in (Phase.CLOSED, Phase.FAILED):
+            self._settle(command, self.last_error or ClientClosed("the client is closed: call connect() again"))
+        elif self.phase is Phase.READY and not self._leaving and not self.congested:
+            self._transmit(command)
+        elif self.congested or len(self._queue) >= self.options.max_queue:
+            self._settle(command, QueueFull("too much is waiting to be sent: slow down, or try again later"))
+        else:
+            self._queue.append(command)
+
+    def withdraw(self, command: Command) -> None:
+        """Nobody waits for this command any more: drop it if it is unsent, else report its answer as late."""
+        command.abandoned = True
+        if command in self._queue:
+            self._queue.remove(command)
+        elif command.late is None:
+            self._pending.pop(command.id, None)
+
+    def close(self, now: float) -> None:
+        """End for good. Whatever waits ends with :class:`ClientClosed`."""
+        if self.phase in (Phase.CLOSED, Phase.FAILED):
+            return
+        had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
+        error = ClientClosed("the client was closed: call connect() to use it again")
+        self.last_error = error
+        self._enter(Phase.CLOSED, error)
+        self._settle_all(error)
+        self._effects.append(SessionOver(error))
+        if had_transport:
+            self._effects.append(Hangup())
+
+    # -- what the transport reports ------------------------------------------------------------------------------
+
+    def connected(self, now: float) -> None:
+        """The transport stands: authenticate."""
+        if self.phase is not Phase.DIALING:
+            self._effects.append(Hangup(at_once=True))
+            return
+        self.phase = Phase.AUTHENTICATING
+        self._heard = now
+        self._wake = now + self.options.connect_patience
+        self._connect_id = self._new_id()
+        self._resuming = self.protocol if self._authorization_state else ""
+        params: dict[str, Any] = {
+            "version": PROTOCOL_VERSION,
+            "agent": AGENT,
+            "event_acks": True,
+            "authentication": dict(self.options.authentication),
+        }
+        if self.contexts:
+            params["contexts"] = list(self.contexts)
+        if self._resuming:
+            params["protocol"] = self._resuming
+            params["authorization_state"] = self._authorization_state
+        self._effects.append(Send(frames.build_request(self._connect_id, METHOD_CONNECT, params)))
+
+    def dial_failed(self, now: float, error: RelayError, *, fatal: bool) -> None:
+        """No transport. ``fatal``: trying again at once would not help (an unknown name, an untrusted certificate)."""
+        if self.phase is Phase.DIALING:
+            if fatal and not self.ever_ready:
+                self._fail(error)
+            else:
+                self._back_off(now, error)
+
+    def lost(self, now: float, reason: str) -> None:
+        """The transport is gone."""
+        if self.phase in (Phase.AUTHENTICATING, Phase.READY):
+            self._lost(now, reason)
+
+    def heard(self, now: float) -> None:
+        """Bytes arrived: the peer lives, whatever they mean."""
+        self._heard = now
+        if self.phase is Phase.READY and not self._leaving:
+            self._wake = None
+
+    def received(self, now: float, text: str) -> None:
+        """A text message arrived."""
+        try:
+            frame = frames.parse(text)
+        except frames.Malformed as error:
+            self._effects.append(Trouble(f"a frame that is {error.kind}"))
+            return
+        if type(frame) is frames.Request:
+            if self.phase is Phase.READY or self.phase is Phase.AUTHENTICATING:
+                self._requested(now, frame)
+        elif isinstance(frame, (frames.Reply, frames.Failure)):
+            self._answered(now, frame)
+
+    def tick(self, now: float) -> None:
+        """Time has passed."""
+        wake = self.next_wake()
+        if wake is None or now < wake:
+            return
+        if self.phase is Phase.BACKING_OFF:
+            self._dial()
+        elif self.phase is Phase.AUTHENTICATING:
+            self._drop(now, "the server did not answer signalwire.connect")
+        elif self.phase is Phase.READY:
+            if self._leaving:
+                self._drop(now, "the server announced its leaving")
+            elif self._wake is not None:
+                self._drop(now, "the server fell silent and did not answer a ping")
+            else:
+                self._wake = now + self.options.ping_timeout
+                self._probe_id = self._new_id()
+                params = {"timestamp": round(now, 3)}
+                self._effects.append(Send(frames.build_request(self._probe_id, METHOD_PING, params)))
+
+    # -- requests of the server ----------------------------------------------------------------------------------
+
+    def _requested(self, now: float, request: frames.Request) -> None:
+        if request.method == METHOD_EVENT:
+            self._event(request)
+        elif request.method == METHOD_PING:
+            self._answer(request, _echo(request.params))
+        elif request.method == METHOD_DISCONNECT:
+            self._server_leaves(now, request)
+        elif request.id is not None:
+            self._effects.append(Send(frames.build_error(request.id, -32601, "method not known")))
+            self._effects.append(Trouble("a request of an unknown method", request.method[:100]))
+
+    def _event(self, request: frames.Request) -> None:
+        # Acknowledged before anything else: the server must not wait for what we do with it.
+        if request.id is not None:
+            self._effects.append(Send(frames.acknowledge(request.id)))
+            if request.id in self._seen:
+                self._effects.append(Trouble("an event that was sent twice"))
+                return
+            self._seen[request.id] = None
+            if len(self._seen) > REMEMBERED_EVENTS:
+                self._seen.popitem(last=False)
+        payload = request.params
+        if not isinstance(payload, dict) or not isinstance(payload.get("event_type"), str):
+            self._effects.append(Trouble("an event without a type"))
+        elif payload["event_type"] == EVENT_AUTHORIZATION_STATE:
+            params = payload.get("params")
+            state = params.get("authorization_state") if isinstance(params, dict) else None
+            if isinstance(state, str):
+                self._authorization_state = state
+        else:
+            self._effects.append(Deliver(payload))
+
+    def _server_leaves(self, now: float, request: frames.Request) -> None:
+        self._answer(request, {})
+        params = request.params
+        if isinstance(params, dict) and params.get("restart") is True:
+            self._forget()
+        if self.phase is Phase.READY and not self._leaving:
+            # Our answer is the last frame; what is under way may still be answered until the server closes.
+            self._leaving = True
+            self._wake = now + self.options.leaving_patience
+
+    def _answer(self, request: frames.Request, result: Mapping[str, Any]) -> None:
+        if request.id is not None:
+            self._effects.append(Send(frames.build_result(request.id, result)))
+
+    # -- answers of the server -----------------------------------------------------------------------------------
+
+    def _answered(self, now: float, answer: frames.Reply | frames.Failure) -> None:
+        if answer.id == self._connect_id and self.phase is Phase.AUTHENTICATING:
+            if isinstance(answer, frames.Reply):
+                self._connect_answered(now, answer.result)
+            else:
+                self._connect_refused(now, answer.code, answer.message)
+            return
+        command = self._pending.pop(answer.id, None)
+        if command is None:
+            if answer.id != self._probe_id:
+                self._effects.append(Trouble("an answer to nothing that was asked"))
+            return
+        outcome = answer.result if isinstance(answer, frames.Reply) else answer
+        if command.abandoned:
+            self._effects.append(Late(command, outcome))
+        else:
+            self._effects.append(Settle(command, outcome))
+
+    def _connect_answered(self, now: float, result: object) -> None:
+        # A result without a protocol, or with a code that is not 2xx, is the other documented shape of a refusal.
+        code = read_code(result)
+        protocol = result.get("protocol") if isinstance(result, dict) else None
+        if not isinstance(protocol, str) or not protocol or (code is not None and not 200 <= code < 300):
+            message = result.get("message") if isinstance(result, dict) else None
+            text = message[:500] if isinstance(message, str) else ""
+            self._connect_refused(now, code, text, credentials=code is not None)
+            return
+        if self.protocol and protocol != self.protocol:
+            self._seen.clear()
+            self._effects.append(SessionOver(_session_replaced()))
+        self.protocol = protocol
+        self.ever_ready = True
+        self._refusals = 0
+        self._leaving = False
+        self._ready_since = now
+        self._wake = None
+        self._enter(Phase.READY, None)
+        queued, self._queue = self._queue, deque()
+        for command in queued:
+            if command.deadline.passed(now):
+                self._settle(command, ConnectionLost("the connection came back too late for this", sent=False))
+            else:
+                self._transmit(command)
+
+    def _connect_refused(self, now: float, code: int | None, message: str, *, credentials: bool = False) -> None:
+        if self._resuming and (code in REFUSES_RESUME or credentials):
+            # Not us but our old session was refused: come back without it, at once.
+            self._forget()
+            self._hang_up_and_dial()
+            return
+        said = f": {message}" if message else ""
+        if credentials or code in REFUSES_CREDENTIALS:
+            error: RelayError = AuthenticationError(
+                code, f"the credentials were refused{said}; check project and token", method=METHOD_CONNECT
+            )
+            self._refusals += 1
+            fatal = not self.ever_ready or self._refusals >= LATER_REFUSALS
+        else:
+            error = ConnectError(f"the server refused the session{said} (code {code})")
+            fatal = code in REFUSES_CONNECT and not self.ever_ready
+        self._effects.append(Hangup(at_once=True))
+        if fatal:
+            self._fail(error)
+        else:
+            self._back_off(now, error)
+
+    # -- moves ---------------------------------------------------------------------------------------------------
+
+    def _enter(self, phase: Phase, error: RelayError | None) -> None:
+        self.phase = phase
+        if error is not None:
+            self.last_error = error
+        self._effects.append(PhaseChanged(phase, error))
+
+    def _dial(self) -> None:
+        self._wake = None
+        self._enter(Phase.DIALING, None)
+        self._effects.append(Dial())
+
+    def _hang_up_and_dial(self) -> None:
+        self._effects.append(Hangup(at_once=True))
+        self._dial()
+
+    def _drop(self, now: float, reason: str) -> None:
+        self._effects.append(Hangup(at_once=True))
+        self._lost(now, reason)
+
+    def _lost(self, now: float, reason: str) -> None:
+        if self.phase is Phase.READY and now - self._ready_since >= self.options.holds_after:
+            self._failures = 0
+        self._leaving = False
+        again: list[Command] = []
+        for command in self._pending.values():
+            if command.idempotent and not command.abandoned:
+                again.append(command)
+            else:
+                text = f"{reason} while {command.method} was under way: it may or may not have been carried out"
+                self._settle(command, ConnectionLost(text, sent=True))
+        self._pending.clear()
+        self._queue.extendleft(reversed(again))
+        self._back_off(now, ConnectionLost(reason))
+
+    def _back_off(self, now: float, error: RelayError) -> None:
+        self._wake = now + retry_delay(self._failures, self._random())
+        self._failures += 1
+        self._enter(Phase.BACKING_OFF, error)
+
+    def _fail(self, error: RelayError) -> None:
+        self._wake = None
+        self._enter(Phase.FAILED, error)
+        self._settle_all(error)
+        self._effects.append(SessionOver(error))
+
+    def _forget(self) -> None:
+        # The protocol itself is kept to notice that the next session is another one.
+        self._authorization_state = ""
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def _transmit(self, command: Command) -> None:
+        self._pending[command.id] = command
+        self._effects.append(Send(command.text))
+
+    def _settle(self, command: Command, outcome: object) -> None:
+        if not command.abandoned:
+            self._effects.append(Settle(command, outcome))
+
+    def _settle_all(self, error: RelayError) -> None:
+        commands: Iterable[Command] = self.commands()
+        self._queue.clear()
+        self._pending.clear()
+        for command in commands:
+            self._settle(command, error)
+
+
+def _session_replaced() -> ConnectionLost:
+    return ConnectionLost(
+        "the server gave a new session instead of resuming the old one: its calls are out of reach", sent=True
+    )
+
+
+def _echo(params: object) -> dict[str, Any]:
+    """A ping's answer repeats timestamp and payload (PROTOCOL, "Keepalive")."""
+    if not isinstance(params, dict):
+        return {}
+    return {name: params[name] for name in ("timestamp", "payload") if name in params}

@@ -1,0 +1,572 @@
+"""THE IO THREAD: a selector, a wake-up pipe and timers. It performs the session's effects and decides nothing.
+
+It alone reads, writes and closes the socket. It completes waiters; user code never runs on it. It holds no strong reference
+to the client, so a client that was forgotten can go.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import selectors
+import socket
+import ssl
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from ..config import Config
+from ..errors import ClientClosed, ConnectError, RelayError
+from ..protocol.deadline import Deadline
+from ..protocol.effects import (
+    Command,
+    Deliver,
+    Dial,
+    Effect,
+    Hangup,
+    Late,
+    Phase,
+    PhaseChanged,
+    Send,
+    SessionOver,
+    Settle,
+    Trouble,
+)
+from ..protocol.frames import Masked
+from ..protocol.session import Session
+from . import process
+from .socket import FedWebSocket, as_error, dial, dispose
+from .waiter import Waiter
+
+__all__ = ["Loop", "Sink"]
+
+_log = logging.getLogger("relay_sync")
+_frames = logging.getLogger("relay_sync.protocol")
+_numbers = itertools.count(1)
+
+READ_PER_TURN: Final = 256 * 1024
+OUTBOX_LIMIT: Final = 1024 * 1024
+#: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
+OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
+TROUBLE_EVERY: Final = 60.0
+WATCH_EVERY: Final = 1.0
+
+
+class Sink(Protocol):
+    """Who hears of what happened, on the IO thread: quick, and never user code."""
+
+    def on_event(self, payload: dict[str, Any]) -> None: ...
+    def on_phase(self, phase: Phase, error: RelayError | None) -> None: ...
+    def on_session_over(self, error: RelayError) -> None: ...
+    def on_watch(self, now: float) -> None: ...
+    def on_poke(self) -> None: ...
+
+    #: The loop it listens to; an older one that is still ending is not heard any more.
+    attached: Loop | None
+
+
+class Loop:
+    """One connection's IO thread, ``relay-io-N``. Start it once; when it has ended, make another."""
+
+    def __init__(self, session: Session, config: Config, sink: weakref.ref[Sink]) -> None:
+        self._session = session
+        self._config = config
+        self._sink = sink
+        self._number = next(_numbers)
+        self._generation = process.generation()
+        self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._awake = False
+        self._closing = False
+        self._poked = False
+        self.finished = False
+        self._connection: FedWebSocket | None = None
+        self._sock: socket.socket | None = None
+        self._interest = 0
+        self._unsent = bytearray()
+        self._dialling: _Dialling | None = None
+        self._dials = 0
+        self._waiting_ready: list[Waiter[None]] = []
+        self._troubles: dict[str, tuple[float, int]] = {}
+        self._watch_at = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"relay-io-{self._number}", daemon=True)
+
+    # -- for other threads ---------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """To look at only; the IO thread changes it."""
+        return self._session
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be used, here and now."""
+        return not (self.finished or self._closing or self._generation != process.generation())
+
+    def start(self) -> None:
+        """Start the thread and connect.
+
+        :raises RuntimeError: if the system gives no thread.
+        """
+        process.watch(self)
+        self._post(self._open)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._finish()
+            raise
+
+    def submit(self, command: Command) -> None:
+        """Hand over a command; its ``settle`` is called once, on whichever thread ends it."""
+        self._post(self._submit, command)
+
+    def withdraw(self, command: Command) -> None:
+        """Nobody waits for this command any more."""
+        self._post(self._withdraw, command)
+
+    def change(self, function: Callable[[Session], None]) -> None:
+        """Run something short on the session, on the IO thread."""
+        self._post(self._change, function)
+
+    def await_ready(self, waiter: Waiter[None]) -> None:
+        """Settle the waiter when the session is ready, or with the reason why it never will be."""
+        self._post(self._await_ready, waiter)
+
+    def forget_waiter(self, waiter: Waiter[None]) -> None:
+        """Undo :meth:`await_ready`."""
+        self._post(self._forget_waiter, waiter)
+
+    def request_stop(self) -> None:
+        """Ask for the end: no lock, no wait; safe in signal handlers and finalisers."""
+        self._closing = True
+        self._wake()
+
+    def poke(self) -> None:
+        """Have ``Sink.on_poke`` called on the IO thread: no lock, no wait; safe in signal handlers."""
+        self._poked = True
+        self._wake()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; at once on the IO thread itself."""
+        if threading.current_thread() is self._thread or not self._thread.ident:
+            return self.finished
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def at_exit(self, timeout: float) -> None:
+        self.request_stop()
+        self.join(timeout)
+
+    def after_fork(self) -> None:
+        """In a child: close our copies of the descriptors; the parent's connection does not notice.
+
+        The selector must not be told to unregister: its kernel object is shared with the parent.
+        """
+        self.finished = True
+        if self._sock is not None:
+            dispose(self._sock)
+        if self._dialling is not None:
+            self._dialling.dispose()
+        self._connection = self._sock = self._dialling = None
+        self._inbox.clear()
+        try:
+            self._selector.close()
+        except Exception:  # half-made at the moment of the fork
+            pass
+        for end in (self._wake_in, self._wake_out):
+            dispose(end)
+
+    def _post(self, function: Callable[..., None], *args: Any) -> None:
+        self._inbox.append((function, args))
+        self._wake()
+        if self.finished:
+            self._drain_inbox()
+
+    def _wake(self) -> None:
+        if self._awake:
+            return
+        self._awake = True
+        try:
+            self._wake_out.send(b"\0")
+        except OSError:  # full, which wakes as well; or closed, when nobody sleeps any more
+            pass
+
+    def _listener(self) -> Sink | None:
+        sink = self._sink()
+        return sink if sink is not None and sink.attached is self else None
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        process.io_threads.add(threading.get_ident())
+        try:
+            while not self._over():
+                try:
+                    self._turn()
+                except Exception:  # a fault of ours must not leave callers waiting
+                    _log.exception("internal error; the connection is given up and made anew")
+                    self._lose("an internal error")
+        finally:
+            process.io_threads.discard(threading.get_ident())
+            self._finish()
+
+    def _over(self) -> bool:
+        return self._session.phase in (Phase.CLOSED, Phase.FAILED) and self._sock is None
+
+    def _turn(self) -> None:
+        ready = self._selector.select(self._patience())
+        now = time.monotonic()
+        readable = self._pending_tls()
+        for key, mask in ready:
+            if key.fileobj is self._wake_in:
+                self._slept()
+            elif mask & selectors.EVENT_READ:
+                readable = True
+        if readable:
+            self._read(now)
+            # Waiters are woken before anything else is begun.
+            self._perform()
+        self._obey(now)
+        self._drain_inbox()
+        self._watch(now)
+        self._session.tick(now)
+        self._perform()
+        self._flush()
+
+    def _obey(self, now: float) -> None:
+        if self._poked:
+            self._poked = False
+            sink = self._listener()
+            if sink is not None:
+                sink.on_poke()
+        if self._closing and self._session.phase not in (Phase.CLOSED, Phase.FAILED):
+            self._session.close(now)
+
+    def _patience(self) -> float | None:
+        if self._inbox or self._closing or self._poked or self._pending_tls():
+            return 0.0
+        wakes = [wake for wake in (self._session.next_wake(), self._dialling and self._dialling.gives_up) if wake]
+        now = time.monotonic()
+        if self._sock is not None:
+            wakes.append(self._watch_at)
+        return max(0.0, min(wakes) - now) if wakes else None
+
+    def _pending_tls(self) -> bool:
+        return (
+            isinstance(self._sock, ssl.SSLSocket)
+            and bool(self._interest & selectors.EVENT_READ)
+            and (self._sock.pending() > 0)
+        )
+
+    def _slept(self) -> None:
+        try:
+            while self._wake_in.recv(4096):
+                pass
+        except OSError:
+            pass
+        # After this, whoever appends to the inbox wakes us again; what is there by now is drained below.
+        self._awake = False
+
+    def _drain_inbox(self) -> None:
+        inbox = self._inbox
+        while inbox:
+            try:
+                function, args = inbox.popleft()
+            except IndexError:  # another thread drained it, after our end
+                return
+            function(*args)
+
+    def _watch(self, now: float) -> None:
+        if self._dialling is not None and now >= self._dialling.gives_up:
+            self._abandon_dial()
+            address = self._config.address.url
+            self._session.dial_failed(now, as_error(TimeoutError(), address), fatal=False)
+        if now >= self._watch_at:
+            self._watch_at = now + WATCH_EVERY
+            sink = self._listener()
+            if sink is not None:
+                sink.on_watch(now)
+
+    def _finish(self) -> None:
+        self._abandon_dial()
+        self._close_socket()
+        self.finished = True
+        self._drain_inbox()
+        self._perform()
+        error = self._session.last_error or _closed()
+        for waiter in self._waiting_ready:
+            waiter.settle(error)
+        self._waiting_ready.clear()
+        self._selector.close()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    # -- posted to the thread ------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._session.open(time.monotonic())
+
+    def _submit(self, command: Command) -> None:
+        if self.finished:
+            command.settle(self._session.last_error or _closed())
+        else:
+            self._session.submit(time.monotonic(), command)
+
+    def _withdraw(self, command: Command) -> None:
+        self._session.withdraw(command)
+
+    def _change(self, function: Callable[[Session], None]) -> None:
+        function(self._session)
+
+    def _await_ready(self, waiter: Waiter[None]) -> None:
+        if self.finished:
+            waiter.settle(self._session.last_error or _closed())
+        elif self._session.phase is Phase.READY:
+            waiter.settle(None)
+        else:
+            self._waiting_ready.append(waiter)
+
+    def _forget_waiter(self, waiter: Waiter[None]) -> None:
+        if waiter in self._waiting_ready:
+            self._waiting_ready.remove(waiter)
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def _perform(self) -> None:
+        while effects := self._session.effects():
+            for effect in effects:
+                try:
+                    self._perform_one(effect)
+                except Exception:
+                    _log.exception("internal error while performing %s", type(effect).__name__)
+
+    def _perform_one(self, effect: Effect) -> None:
+        if type(effect) is Send:
+            self._send(effect.text)
+        elif type(effect) is Settle:
+            effect.command.settle(effect.outcome)
+        elif type(effect) is Deliver:
+            sink = self._listener()
+            if sink is not None:
+                sink.on_event(effect.payload)
+        elif isinstance(effect, Late):
+            if effect.command.late is not None:
+                effect.command.late(effect.outcome)
+        elif isinstance(effect, PhaseChanged):
+            self._phase_changed(effect)
+        elif isinstance(effect, SessionOver):
+            sink = self._listener()
+            if sink is not None:
+                sink.on_session_over(effect.error)
+        elif isinstance(effect, Dial):
+            self._dials += 1
+            self._dialling = _Dialling(self, self._config, f"relay-dial-{self._number}.{self._dials}")
+            self._dialling.start()
+        elif isinstance(effect, Hangup):
+            self._hang_up(effect.at_once)
+        elif isinstance(effect, Trouble):
+            self._trouble(effect)
+
+    def _phase_changed(self, change: PhaseChanged) -> None:
+        if change.phase is Phase.READY:
+            waiters, self._waiting_ready = self._waiting_ready, []
+            for waiter in waiters:
+                waiter.settle(None)
+        elif change.phase in (Phase.CLOSED, Phase.FAILED):
+            waiters, self._waiting_ready = self._waiting_ready, []
+            for waiter in waiters:
+                waiter.settle(change.error or _closed())
+        sink = self._listener()
+        if sink is not None:
+            sink.on_phase(change.phase, change.error)
+
+    def _trouble(self, trouble: Trouble) -> None:
+        now = time.monotonic()
+        last, unsaid = self._troubles.get(trouble.kind, (-TROUBLE_EVERY, 0))
+        if now - last < TROUBLE_EVERY:
+            self._troubles[trouble.kind] = (last, unsaid + 1)
+            return
+        self._troubles[trouble.kind] = (now, 0)
+        detail = f" ({trouble.detail!r})" if trouble.detail else ""
+        more = f"; {unsaid} more since the last such line" if unsaid else ""
+        _log.warning("the server sent %s%s: ignored%s", trouble.kind, detail, more)
+
+    # -- the socket ----------------------------------------------------------------------------------------------
+
+    def _dialled(self, dialling: _Dialling, outcome: FedWebSocket | Exception) -> None:
+        """The dialling thread is done (posted by it)."""
+        if dialling is not self._dialling or self.finished:
+            if isinstance(outcome, FedWebSocket):
+                outcome.discard()
+            return
+        self._dialling = None
+        now = time.monotonic()
+        if isinstance(outcome, Exception):
+            error = as_error(outcome, self._config.address.url)
+            error.__cause__ = outcome if outcome is not error else error.__cause__
+            self._session.dial_failed(now, error, fatal=error.fatal)
+            return
+        self._connection = outcome
+        self._sock = sock = outcome.socket
+        self._interest = selectors.EVENT_READ
+        self._selector.register(sock, selectors.EVENT_READ)
+        self._session.connected(now)
+
+    def _abandon_dial(self) -> None:
+        if self._dialling is not None:
+            self._dialling.abandon()
+            self._dialling = None
+
+    def _send(self, text: str) -> None:
+        if self._connection is not None:
+            if _frames.isEnabledFor(logging.DEBUG):
+                _frames.debug("-> %s", Masked(text))
+            self._connection.text_frame(text)
+
+    def _read(self, now: float) -> None:
+        sock, connection, session = self._sock, self._connection, self._session
+        if sock is None or connection is None:
+            return
+        taken = 0
+        secure = isinstance(sock, ssl.SSLSocket)
+        debug = _frames.isEnabledFor(logging.DEBUG)
+        while taken < READ_PER_TURN:
+            try:
+                data = sock.recv(65536 if secure else READ_PER_TURN)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
+                return
+            except OSError as error:
+                self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
+                return
+            if not data:
+                self._lose("the server closed the connection")
+                return
+            taken += len(data)
+            session.heard(now)
+            messages, broken = connection.feed(data)
+            for text in messages:
+                if debug:
+                    _frames.debug("<- %s", Masked(text))
+                session.received(now, text)
+            if broken is not None:
+                self._lose(broken.reason)
+                return
+            if not secure:
+                return
+
+    def _flush(self) -> None:
+        connection, sock = self._connection, self._sock
+        if connection is None or sock is None:
+            return
+        unsent = self._unsent
+        if connection.outbox:
+            unsent += b"".join(connection.outbox)
+            connection.outbox.clear()
+        try:
+            while unsent:
+                with memoryview(unsent) as view:
+                    sent = sock.send(view[:READ_PER_TURN])
+                del unsent[:sent]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
+            pass
+        except OSError as error:
+            self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
+            self._perform()
+            return
+        self._session.congested = len(unsent) > OUTBOX_LIMIT
+        reading = 0 if len(unsent) > OUTBOX_STOP else selectors.EVENT_READ
+        self._want(reading | (selectors.EVENT_WRITE if unsent else 0))
+
+    def _want(self, interest: int) -> None:
+        if interest != self._interest and self._sock is not None:
+            self._selector.modify(self._sock, interest)
+            self._interest = interest
+
+    def _lose(self, reason: str) -> None:
+        """The transport is no good any more: tell the session, which decides what follows."""
+        self._close_socket()
+        self._session.lost(time.monotonic(), reason)
+
+    def _hang_up(self, at_once: bool) -> None:
+        self._abandon_dial()
+        if self._connection is not None and not at_once:
+            try:
+                self._connection.send_close()
+                self._flush()
+            except Exception:  # a farewell is a courtesy
+                pass
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        sock, self._sock, self._connection = self._sock, None, None
+        self._unsent = bytearray()
+        self._session.congested = False
+        if sock is None:
+            return
+        try:
+            self._selector.unregister(sock)
+        except (KeyError, ValueError):
+            pass
+        try:
+            sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        sock.close()
+
+
+def _closed() -> ClientClosed:
+    return ClientClosed("the client was closed: call connect() to use it again")
+
+
+class _Dialling:
+    """One attempt to open a connection, in a thread of its own: nothing else can be interrupted in a DNS look-up."""
+
+    def __init__(self, loop: Loop, config: Config, name: str) -> None:
+        deadline = Deadline.after(time.monotonic(), config.connect_timeout)
+        self.gives_up = deadline.at or 0.0
+        self._loop = loop
+        self._config = config
+        self._deadline = deadline
+        self._name = name
+        self._sock: socket.socket | None = None
+        self._abandoned = False
+
+    def start(self) -> None:
+        try:
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        except RuntimeError as error:
+            self._loop._post(self._loop._dialled, self, ConnectError(f"no thread to connect with: {error}"))
+
+    def _run(self) -> None:
+        outcome: FedWebSocket | Exception
+        try:
+            outcome = dial(self._config, self._deadline, self._opened)
+        except Exception as error:
+            outcome = error
+        if process.generation() == self._loop._generation:
+            self._loop._post(self._loop._dialled, self, outcome)
+
+    def _opened(self, sock: socket.socket) -> None:
+        self._sock = sock
+        if self._abandoned:
+            raise TimeoutError("given up")
+
+    def abandon(self) -> None:
+        self._abandoned = True
+        if self._sock is not None:
+            try:
+                # The plain method, also for TLS: only the system call, nothing of the dialling thread's objects.
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def dispose(self) -> None:
+        if self._sock is not None:
+            dispose(self._sock)

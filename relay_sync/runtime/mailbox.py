@@ -1,0 +1,82 @@
+"""A bounded queue from the IO thread to one reader, with an end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ..errors import QueueFull
+from .process import check_thread, forked_error, generation
+from .waiter import wait_for_event
+
+__all__ = ["Mailbox", "MailboxClosed"]
+
+T = TypeVar("T")
+
+
+class MailboxClosed(Exception):
+    """Everything was read and nothing more will come. ``error`` says why, where that was no ordinary end."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Mailbox(Generic[T]):
+    """Items in order; after the last one, its end. One thread reads.
+
+    :param limit: items that may wait. A reader that falls further behind gets what is there, then :class:`QueueFull`.
+    """
+
+    __slots__ = ("__weakref__", "_arrived", "_closed", "_error", "_generation", "_items", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._items: deque[T] = deque()
+        self._arrived = threading.Event()
+        self._limit = limit
+        self._closed = False
+        self._error: BaseException | None = None
+        self._generation = generation()
+
+    def put(self, item: T) -> None:
+        """Add an item; never blocks. Ignored after the end."""
+        if self._closed:
+            return
+        if len(self._items) >= self._limit:
+            self.close(QueueFull(f"more than {self._limit} events wait to be read: read faster, or do less in between"))
+            return
+        self._items.append(item)
+        self._arrived.set()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Nothing more will come. The first reason stays."""
+        if not self._closed:
+            self._error = error
+            self._closed = True
+            self._arrived.set()
+
+    def get(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
+        """The next item.
+
+        :raises MailboxClosed: at the end. :raises Forked: in a child process.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if self._items:
+                return self._items.popleft()
+            if self._closed:
+                raise MailboxClosed(self._error)
+            if self._generation != generation():
+                raise forked_error()
+            check_thread()
+            self._arrived.clear()
+            # What came between the look and the clear is seen here, not slept through.
+            if self._items or self._closed:
+                continue
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise on_timeout()
+            wait_for_event(self._arrived, left)

@@ -1,0 +1,81 @@
+"""Life and death of the process around us: fork, exit, and clients that were forgotten.
+
+One fork hook and one exit hook for the whole package. Both hold their subjects weakly, so neither keeps a client alive.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from typing import Protocol
+
+from ..errors import Forked, WrongThread
+
+__all__ = ["check_thread", "forked_error", "generation", "io_threads", "watch"]
+
+EXIT_PATIENCE = 2.0
+
+
+class Watched(Protocol):
+    """What wants to hear of the end or the doubling of the process."""
+
+    def after_fork(self) -> None:
+        """In the child: drop what belongs to the parent, without a word to its peer and without taking old locks."""
+
+    def at_exit(self, timeout: float) -> None:
+        """The interpreter ends: stop, within so many seconds."""
+
+
+#: Identities of threads on which nothing may block.
+io_threads: set[int] = set()
+
+_watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+_generation = 0
+
+
+def generation() -> int:
+    """How many forks lie between the first process and this one. Things remember theirs to notice that they are copies."""
+    return _generation
+
+
+def forked_error() -> Forked:
+    return Forked("this belongs to the parent process; after a fork use the client anew, it connects by itself")
+
+
+def check_thread() -> None:
+    """Refuse to block the thread that everybody waits for.
+
+    :raises WrongThread: on an IO thread.
+    """
+    if threading.get_ident() in io_threads:
+        raise WrongThread(
+            "a blocking call on relay_sync's IO thread would wait for itself: make it from a thread of yours "
+            "(a logging handler or __del__ ran it there)"
+        )
+
+
+def watch(subject: Watched) -> None:
+    """Tell the subject of forks and of the process's end, for as long as it lives."""
+    _watched.add(subject)
+
+
+def _after_fork_in_child() -> None:
+    global _generation, _watched
+    _generation += 1
+    io_threads.clear()
+    subjects = list(_watched)
+    _watched = weakref.WeakSet(subjects)
+    for subject in subjects:
+        subject.after_fork()
+
+
+def _at_exit() -> None:
+    for subject in list(_watched):
+        subject.at_exit(EXIT_PATIENCE)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)

@@ -1,0 +1,358 @@
+"""The only module that knows websocket-client: dialling, TLS, bytes in and bytes out.
+
+websocket-client does the upgrade, writes frames and judges control frames and fragments. It is fed with whole frames whose
+boundaries and announced sizes were checked here, so it never waits for bytes and never buffers more than is allowed; plain
+text frames, nearly all there are, take a short way past it.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import socket
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from typing import Any, Final
+
+import websocket
+from attrs import frozen
+
+from ..config import Config, is_loopback
+from ..errors import ConnectError, ConnectTimeout
+from ..protocol.deadline import Deadline
+
+__all__ = ["Broken", "FedWebSocket", "dial", "dispose"]
+
+_TEXT: Final = 0x81  # FIN and opcode 1
+_MAX_FRAGMENTS: Final = 1000
+_PROXY_ANSWER: Final = 16 * 1024
+
+
+@frozen
+class Broken:
+    """Why nothing more will come from a connection."""
+
+    reason: str
+
+
+class _Starved(Exception):
+    """The parser asked for more than the frames it was given."""
+
+
+class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
+    """A connected WebSocket that is fed with bytes and fills an outbox; it never touches its socket itself."""
+
+    def __init__(self, max_message: int) -> None:
+        # decode() below is the strict check of UTF-8, at a thousandth of the cost of the library's own.
+        super().__init__(enable_multithread=False, skip_utf8_validation=True)
+        self.outbox: list[bytes] = []
+        self._max_message = max_message
+        self._unread = bytearray()
+        self._serving = memoryview(b"")
+        self._fragments = 0
+        self._fragments_size = 0
+
+    # The two seams of websocket-client, unchanged since 2014; a differential fuzz in the tests guards them.
+
+    def _send(self, data: str | bytes) -> int:
+        self.outbox.append(data if isinstance(data, bytes) else data.encode("latin-1"))
+        return len(data)
+
+    def _recv(self, bufsize: int) -> bytes:
+        if not self._serving:
+            raise _Starved
+        taken = bytes(self._serving[:bufsize])
+        self._serving = self._serving[bufsize:]
+        return taken
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connected socket, non-blocking; whoever asks for it owns it."""
+        assert self.sock is not None
+        return self.sock
+
+    def discard(self) -> None:
+        """Close the socket of a connection that nobody wants any more."""
+        self.socket.close()
+
+    def text_frame(self, text: str) -> None:
+        """Put one text message into the outbox."""
+        self.send(text)
+
+    def feed(self, data: bytes) -> tuple[list[str], Broken | None]:
+        """Take bytes from the peer.
+
+        :return: the text messages that are complete now, and what ended the connection, if anything did. What was decoded
+            before the end is never lost.
+        """
+        messages: list[str] = []
+        unread = self._unread
+        unread += data
+        broken: Broken | None = None
+        start = 0
+        size = len(unread)
+        try:
+            while size - start >= 2:
+                header, length = _frame_size(unread, start, size)
+                if header == 0:
+                    break
+                if length > self._max_message:
+                    return messages, self._refuse(
+                        1009, f"a message of {length} bytes; at most {self._max_message} are allowed"
+                    )
+                end = start + header + length
+                if end > size:
+                    break
+                if unread[start] == _TEXT and not unread[start + 1] & 0x80 and not self._fragments:
+                    messages.append(str(memoryview(unread)[start + header : end], "utf-8"))
+                else:
+                    broken = self._slow(bytes(memoryview(unread)[start:end]), length, messages)
+                    if broken is not None:
+                        return messages, broken
+                start = end
+        except UnicodeDecodeError:
+            broken = self._refuse(1007, "a text message that is not UTF-8")
+        finally:
+            del unread[:start]
+        return messages, broken
+
+    def _slow(self, frame: bytes, length: int, messages: list[str]) -> Broken | None:
+        """Control frames, fragments, masked and broken frames: websocket-client judges them."""
+        opcode = frame[0] & 0x0F
+        if opcode < 8:
+            self._fragments += 1
+            self._fragments_size += length
+            if self._fragments > _MAX_FRAGMENTS or self._fragments_size > self._max_message:
+                return self._refuse(1009, "a message in too many fragments, or too large")
+        self._serving = memoryview(frame)
+        try:
+            kind, whole = self.recv_data_frame(control_frame=True)
+        except _Starved:
+            return None  # a fragment; the message goes on
+        except Exception as error:  # the library raises many kinds on hostile frames
+            return self._refuse(1002, f"a frame that breaks the protocol ({type(error).__name__})")
+        if kind == websocket.ABNF.OPCODE_CLOSE:
+            return Broken(_close_reason(bytes(whole.data)))
+        if kind in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+            self._fragments = self._fragments_size = 0
+        if kind == websocket.ABNF.OPCODE_TEXT:
+            # A UnicodeDecodeError is answered by feed().
+            messages.append(str(whole.data, "utf-8"))
+        return None
+
+    def _refuse(self, code: int, what: str) -> Broken:
+        try:
+            self.send_close(code)
+        except Exception:  # best effort: the connection is over either way
+            pass
+        return Broken(f"the server sent {what}")
+
+
+def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
+    """Header size and payload length of the frame that starts there; (0, 0) while the header is incomplete."""
+    length = data[start + 1] & 0x7F
+    header = 2
+    if length == 126:
+        header = 4
+    elif length == 127:
+        header = 10
+    if size - start < header:
+        return 0, 0
+    if header > 2:
+        length = int.from_bytes(data[start + 2 : start + header], "big")
+    if data[start + 1] & 0x80:
+        header += 4
+    return header, length
+
+
+def _close_reason(payload: bytes) -> str:
+    if len(payload) < 2:
+        return "the server closed the connection"
+    reason = payload[2:125].decode("utf-8", "replace")
+    code = int.from_bytes(payload[:2], "big")
+    return f"the server closed the connection (code {code}{': ' + reason if reason.isprintable() and reason else ''})"
+
+
+# -- dialling --------------------------------------------------------------------------------------------------------
+
+
+def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], None]) -> FedWebSocket:
+    """Open a connection: DNS, TCP, proxy, TLS and the upgrade, blocking, within the deadline as far as the system allows.
+
+    :param opened: told of each socket as soon as it exists, so that another thread can shut it down: nothing else
+        ends a peer that drips bytes.
+    :raises ConnectError: with ``fatal`` set where trying again would not help. :raises OSError: for all else.
+    """
+    _quieten()
+    address = config.address
+    proxy = _proxy_for(config)
+    sock = _open_tcp(*(proxy[:2] if proxy else (address.host, address.port)), deadline, opened)
+    try:
+        if proxy:
+            _tunnel(sock, address.host, address.port, proxy[2], deadline)
+        if address.secure:
+            sock = _secure(sock, config, deadline)
+            opened(sock)
+            _shake_hands(sock, address.host)
+        return _upgrade(sock, config, deadline)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def dispose(sock: socket.socket) -> None:
+    """Give up a copy of a socket without a word to its peer: no shutdown, no TLS goodbye. For children of a fork."""
+    try:
+        descriptor = sock.detach()
+    except OSError:
+        return
+    if descriptor >= 0:
+        os.close(descriptor)
+
+
+def _left(deadline: Deadline) -> float:
+    left = deadline.remaining(time.monotonic())
+    if left is not None and left <= 0:
+        raise TimeoutError("the time to connect is over")
+    return 30.0 if left is None else left
+
+
+def _fatal(message: str) -> ConnectError:
+    return ConnectError(message, fatal=True)
+
+
+def _open_tcp(host: str, port: int, deadline: Deadline, opened: Callable[[socket.socket], None]) -> socket.socket:
+    host = host.strip("[]")
+    try:
+        candidates = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+            raise _fatal(f"there is no host named {host!r}: check host (SIGNALWIRE_SPACE)") from error
+        raise
+    failure: OSError = ConnectionRefusedError(f"no address for {host}")
+    for family, kind, number, _, target in candidates:
+        sock = socket.socket(family, kind, number)
+        opened(sock)
+        try:
+            sock.settimeout(_left(deadline))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.connect(target)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+    raise failure
+
+
+def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLSocket:
+    context = config.ssl_context
+    if context is None:
+        context = ssl.create_default_context()
+        if config.ca_file:
+            try:
+                context.load_verify_locations(config.ca_file)
+            except (OSError, ssl.SSLError) as error:
+                raise _fatal(f"the CA file {config.ca_file!r} cannot be used: {error}") from error
+    sock.settimeout(_left(deadline))
+    # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
+    return context.wrap_socket(sock, server_hostname=config.address.host.strip("[]"), do_handshake_on_connect=False)
+
+
+def _shake_hands(sock: ssl.SSLSocket, host: str) -> None:
+    try:
+        sock.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        raise _fatal(
+            f"the certificate of {host} is not trusted: {error.verify_message}; "
+            "for a private authority give ca_file (SIGNALWIRE_RELAY_CA_FILE)"
+        ) from error
+
+
+def _upgrade(sock: socket.socket, config: Config, deadline: Deadline) -> FedWebSocket:
+    sock.settimeout(_left(deadline))
+    connection = FedWebSocket(config.max_frame)
+    try:
+        # No redirects: the credentials go to the host that was asked for, or nowhere.
+        connection.connect(  # type: ignore[no-untyped-call]
+            config.address.url, socket=sock, suppress_origin=True, redirect_limit=0
+        )
+    except websocket.WebSocketBadStatusException as error:
+        raise ConnectError(f"{config.address.url} answered HTTP {error.status_code} instead of a WebSocket") from error
+    except websocket.WebSocketException as error:
+        raise ConnectError(f"{config.address.url} did not answer as a WebSocket ({type(error).__name__})") from error
+    sock.setblocking(False)
+    return connection
+
+
+def _proxy_for(config: Config) -> tuple[str, int, str] | None:
+    """Host, port and credentials of the proxy, if one is to be used. Loopback never goes through one."""
+    host = config.address.host
+    if is_loopback(host):
+        return None
+    url = config.proxy
+    if url is None:
+        if urllib.request.proxy_bypass(host):
+            return None
+        found = urllib.request.getproxies()
+        url = found.get("https" if config.address.secure else "http") or found.get("all")
+    if not url:
+        return None
+    parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme != "http" or not parts.hostname:
+        raise _fatal(f"a proxy of type {parts.scheme!r} is not supported: give proxy='http://host:port'")
+    credentials = ""
+    if parts.username:
+        pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+        credentials = base64.b64encode(pair.encode()).decode()
+    return parts.hostname, parts.port or 80, credentials
+
+
+def _tunnel(sock: socket.socket, host: str, port: int, credentials: str, deadline: Deadline) -> None:
+    lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
+    if credentials:
+        lines.append(f"Proxy-Authorization: Basic {credentials}")
+    sock.settimeout(_left(deadline))
+    sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+    answer = b""
+    # Byte by byte: what follows the empty line belongs to TLS.
+    while not answer.endswith(b"\r\n\r\n"):
+        sock.settimeout(_left(deadline))
+        byte = sock.recv(1)
+        if not byte or len(answer) > _PROXY_ANSWER:
+            raise ConnectError("the proxy did not answer as one")
+        answer += byte
+    status = answer.split(b"\r\n", 1)[0].split(b" ")
+    if len(status) < 2 or status[1] != b"200":
+        told = b" ".join(status[1:3]).decode("ascii", "replace")
+        raise ConnectError(f"the proxy refused the connection to {host}:{port} ({told})")
+
+
+def _quieten() -> None:
+    # websocket-client logs whole frames and headers, secrets included, when its own tracing is on.
+    logger = logging.getLogger("websocket")
+    if not any(isinstance(one, _NoSecrets) for one in logger.filters):
+        logger.addFilter(_NoSecrets())
+
+
+class _NoSecrets(logging.Filter):
+    """Drops the lines in which websocket-client prints raw frames and headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message: Any = record.msg
+        return not (
+            isinstance(message, str) and message.startswith(("++Sent", "++Rcv", "---", "Sec-", "Authorization"))
+        )
+
+
+def as_error(error: Exception, address: str) -> ConnectError:
+    """What a failed dial means to the user."""
+    if isinstance(error, ConnectError):
+        return error
+    if isinstance(error, TimeoutError):
+        return ConnectTimeout(f"{address} did not answer in time")
+    return ConnectError(f"{address} cannot be reached: {error}")

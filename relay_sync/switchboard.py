@@ -1,0 +1,216 @@
+"""Routes what happened to the calls it happened to, and calls from there into user code, on threads meant for it.
+
+The IO thread knows a client only by its switchboard, and that weakly: a client that was forgotten can go.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from .call import Call
+from .constants import CALL_STATE_ENDED
+from .errors import RelayError
+from .events import CallReceiveEvent, parse_event
+from .protocol.effects import Phase
+from .runtime.lanes import InContext, Lanes
+
+if TYPE_CHECKING:
+    from .client import RelayClient
+    from .runtime.loop import Loop
+
+__all__ = ["Switchboard"]
+
+_log = logging.getLogger("relay_sync")
+_callbacks = logging.getLogger("relay_sync.callbacks")
+_numbers = itertools.count(1)
+
+#: The lane of callbacks that belong to no call.
+CLIENT_LANE: Final = "client"
+_PUBLIC: Final = {
+    Phase.IDLE: "idle",
+    Phase.READY: "connected",
+    Phase.CLOSED: "closed",
+    Phase.FAILED: "failed",
+}
+
+
+class Switchboard:
+    """The calls of one client, and the way from the IO thread to them."""
+
+    def __init__(
+        self,
+        client: RelayClient,
+        *,
+        max_active_calls: int,
+        on_state: Callable[[str], object] | None,
+        on_error: Callable[[BaseException, Call | None], object] | None,
+        hangup_on_error: bool,
+    ) -> None:
+        self._client = weakref.ref(client)
+        self._max_active_calls = max_active_calls
+        self._on_state = None if on_state is None else InContext(on_state)
+        self._on_error = None if on_error is None else InContext(on_error)
+        self._hangup_on_error = hangup_on_error
+        self.lanes = Lanes()
+        self.calls: dict[str, Call] = {}
+        self.attached: Loop | None = None
+        self.on_call: InContext | None = None
+        self.state = "idle"
+        self._was_ready = False
+        self._warned_no_handler = False
+        self._stalled: set[object] = set()
+        #: Set on the IO thread when the client is to stop or has lost its session for good.
+        self.stopped = threading.Event()
+
+    # -- told by the loop, on the IO thread -----------------------------------------------------------------------
+
+    def on_event(self, payload: dict[str, Any]) -> None:
+        """An event came in."""
+        event = parse_event(payload)
+        if isinstance(event, CallReceiveEvent):
+            self._receive(event)
+            return
+        call = self.calls.get(event.call_id)
+        if call is None:
+            _log.debug("event %s for a call that is not ours or is over", event.event_type)
+            return
+        call._on_event(event)
+        if call.state == CALL_STATE_ENDED:
+            self.calls.pop(event.call_id, None)
+
+    def on_phase(self, phase: Phase, error: RelayError | None) -> None:
+        """The session moved."""
+        state = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
+        self._was_ready = self._was_ready or phase is Phase.READY
+        if phase in (Phase.CLOSED, Phase.FAILED):
+            self._was_ready = False
+            self.stopped.set()
+        if phase is Phase.BACKING_OFF and error is not None:
+            _log.warning("no connection: %s; trying again", error.message)
+        if state == self.state:
+            return
+        self.state = state
+        _log.info("relay: %s", state)
+        if self._on_state is not None:
+            self.lanes.submit(CLIENT_LANE, self._guarded, None, "on_state", self._on_state, (state,))
+
+    def on_session_over(self, error: RelayError) -> None:
+        """The server-side session is gone, and what it carried with it."""
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call._end(error)
+
+    def on_watch(self, now: float) -> None:
+        """Once a second: name lanes in which user code is stuck."""
+        stalled = {key: (age, waiting) for key, age, waiting in self.lanes.stalled(now)}
+        for key, (age, waiting) in stalled.items():
+            if key not in self._stalled:
+                _callbacks.warning(
+                    "a callback of %s has been running for %.0f s; %d more wait behind it",
+                    "the client" if key == CLIENT_LANE else f"call {key}", age, waiting,
+                    extra={"call_id": str(key)},
+                )  # fmt: skip
+        self._stalled = set(stalled)
+
+    def on_poke(self) -> None:
+        """``stop()`` was called, perhaps in a signal handler, where nothing but a flag could be set."""
+        client = self._client()
+        if client is not None:
+            client._stop_asked()
+
+    # -- inbound calls -------------------------------------------------------------------------------------------
+
+    def _receive(self, event: CallReceiveEvent) -> None:
+        client = self._client()
+        if client is None or not event.call_id or event.call_id in self.calls:
+            return  # a repeated offer changes nothing
+        call = Call(
+            client,
+            event.call_id,
+            event.node_id,
+            event.project_id,
+            event.context,
+            tag=event.tag,
+            direction=event.direction or "inbound",
+            device=event.device,
+            state=event.call_state or "created",
+            segment_id=event.segment_id,
+        )
+        if self.on_call is None:
+            if not self._warned_no_handler:
+                self._warned_no_handler = True
+                _log.warning("calls come in but there is no on_call handler: they are passed back")
+            self._pass_back(call)
+        elif len(self.calls) >= self._max_active_calls:
+            _log.warning(
+                "call %s is passed back: %d calls are active (max_active_calls)", call.call_id, len(self.calls)
+            )
+            self._pass_back(call)
+        else:
+            self.calls[call.call_id] = call
+            self._start_handler(call, self.on_call)
+
+    def _pass_back(self, call: Call) -> None:
+        self.calls.pop(call.call_id, None)
+        call._client._post("calling.pass", {"node_id": call.node_id, "call_id": call.call_id})
+
+    def _start_handler(self, call: Call, handler: InContext) -> None:
+        thread = threading.Thread(
+            target=self._handle, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _log.error("call %s is passed back: no thread for its handler (%s)", call.call_id, error)
+            self._pass_back(call)
+
+    def _handle(self, call: Call, handler: InContext) -> None:
+        try:
+            handler(call)
+        except Exception as error:
+            self._report(call, "on_call handler", error)
+            if self._hangup_on_error:
+                self._hang_up(call)
+
+    def _hang_up(self, call: Call) -> None:
+        try:
+            call.hangup("error")
+        except RelayError as error:
+            _log.warning("call %s could not be hung up: %s", call.call_id, error.message)
+
+    # -- user code -----------------------------------------------------------------------------------------------
+
+    def callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None:
+        """Run user code in the call's lane."""
+        self.lanes.submit(call.call_id if call else CLIENT_LANE, self._guarded, call, what, function, args)
+
+    def _guarded(self, call: Call | None, what: str, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except Exception as error:
+            self._report(call, what, error)
+
+    def _report(self, call: Call | None, what: str, error: Exception) -> None:
+        call_id = call.call_id if call else ""
+        _callbacks.error(
+            "a %s%s raised", what, f" of call {call_id}" if call_id else "", exc_info=error, extra={"call_id": call_id}
+        )
+        if self._on_error is not None:
+            try:
+                self._on_error(error, call)
+            except Exception:
+                _callbacks.exception("on_error raised")
+
+    def after_fork(self) -> None:
+        """In a child: the parent's calls are not ours."""
+        self.calls = {}
+        self.attached = None
+        self.lanes.after_fork()
+        self.stopped = threading.Event()
+        self.state = "idle"
+        self._was_ready = False

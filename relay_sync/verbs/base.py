@@ -1,0 +1,28 @@
+"""What a verb needs of the call it is mixed into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from ..actions import Action, OnCompleted
+
+__all__ = ["Verbs"]
+
+A = TypeVar("A", bound=Action[Any])
+
+
+class Verbs:
+    """The two ways of a command: a plain one, and one that starts an action. :class:`relay_sync.Call` provides both."""
+
+    def _command(
+        self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
+    ) -> dict[str, Any]:
+        """Send a command for this call and return the server's result."""
+        raise NotImplementedError
+
+    def _start(
+        self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
+    ) -> A:
+        """Start an action: it is registered before the command is sent, for its first event may overtake the reply."""
+        raise NotImplementedError

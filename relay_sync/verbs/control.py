@@ -1,0 +1,40 @@
+"""Answer, hang up, pass on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from . import parameters
+from .base import Verbs
+
+__all__ = ["ControlVerbs", "EndReason"]
+
+#: End reasons a client may give (PROTOCOL, "Inbound call").
+EndReason = Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"]
+_REASONS: Final = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
+_ADDRESS: Final = ("node_id", "call_id")
+
+
+class ControlVerbs(Verbs):
+    """Verbs on the call as a whole. A call that is gone (404, 410) is routine: the verb does nothing and returns."""
+
+    def answer(self, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Answer an inbound call (``calling.answer``).
+
+        The state ``answered`` follows as an event; it may come before this returns.
+
+        :raises CommandRefused: any refusal but "not there any more". :raises RequestTimeout: no answer of the server.
+        """
+        return self._command("calling.answer", parameters.merge_extra({}, extra, _ADDRESS))
+
+    def hangup(self, reason: EndReason | str = "hangup") -> dict[str, Any]:
+        """End the call, or reject one that was not answered (``calling.end``).
+
+        :param reason: ``hangup``, or ``busy`` or ``decline`` to reject; any reason of PROTOCOL, "Inbound call".
+        """
+        return self._command("calling.end", {"reason": parameters.choice("reason", reason, _REASONS) or "hangup"})
+
+    def pass_(self) -> dict[str, Any]:
+        """Decline to handle an inbound call, so that it is offered to another client (``calling.pass``)."""
+        return self._command("calling.pass")
