@@ -213,6 +213,7 @@ class Controls:
 
     def _send_away(self, client: Client, restart: bool, patience: float) -> None:
         relay, session = self._relay, client.session
+        client.leaving = True
         if restart and session is not None:
             relay.sessions.forget(session)
             relay.network.abandon(session)

@@ -46,14 +46,14 @@ def check(frame: Any) -> dict[str, Any]:
     if not isinstance(frame, dict):
         raise MalformedFrame(-32600, "Invalid Request: one JSON object per frame")
     request_id = frame.get("id")
+    if "method" not in frame and ("result" in frame or "error" in frame):
+        return frame  # a reply is never answered, not even one that makes no sense
     if not isinstance(request_id, str | int) or isinstance(request_id, bool):
         raise MalformedFrame(-32600, "Invalid Request: id must be a string")
     if frame.get("jsonrpc") != "2.0":
         raise MalformedFrame(-32600, "Invalid Request: jsonrpc must be 2.0", request_id)
     if "method" not in frame:
-        if "result" not in frame and "error" not in frame:
-            raise MalformedFrame(-32600, "Invalid Request: neither method nor result nor error", request_id)
-        return frame
+        raise MalformedFrame(-32600, "Invalid Request: neither method nor result nor error", request_id)
     if not isinstance(frame["method"], str):
         raise MalformedFrame(-32600, "Invalid Request: method must be a string", request_id)
     if not isinstance(frame.get("params", {}), dict):

@@ -16,6 +16,7 @@ from .waiting import Noticeboard
 __all__ = ["Entry", "Journal", "masked"]
 
 HIDDEN = "<hidden>"
+DEEPEST = 40
 
 _SECRETS = frozenset(
     {
@@ -33,15 +34,19 @@ _SECRETS = frozenset(
 )
 
 
-def masked(value: Any) -> Any:
-    """A copy of a JSON value with the contents of secret members hidden.
+def masked(value: Any, depth: int = 0) -> Any:
+    """A copy of a JSON value with the contents of secret members hidden, and what is nested deeper than anyone reads.
 
     Custom parameters count as secret, since a one-time password often travels there.
     """
+    if isinstance(value, Mapping | list) and depth > DEEPEST:
+        return "<deeper>"
     if isinstance(value, Mapping):
-        return {name: HIDDEN if name in _SECRETS and inner else masked(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(inner) for inner in value]
+        return {
+            name: HIDDEN if name in _SECRETS and inner else masked(inner, depth + 1) for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [masked(inner, depth + 1) for inner in value]
     return value
 
 

@@ -39,12 +39,14 @@ class Client:
     """One socket of a client.
 
     :ivar number: counts the sockets from 1, as the journal names them.
+    :ivar leaving: whether it was told to leave; it gets no more calls.
     :ivar pending: our requests that it has not answered yet: what happens when it does.
     """
 
     number: int
     connection: Connection = field(repr=False)
     session: Session | None = None
+    leaving: bool = field(default=False, init=False)
     pending: dict[str, Callable[[dict[str, Any]], None]] = field(factory=dict, init=False, repr=False)
     timer: Timer | None = field(default=None, init=False, repr=False)
 
@@ -139,11 +141,11 @@ class Relay:
             self.write(client, frames.error(problem.request_id, problem.code, str(problem)))
         except Exception:
             _log.exception("the simulator failed on a request; please report this")
-            self.write(client, frames.error(frame["id"], -32603, "Internal error"))
+            self.write(client, frames.error(frame.get("id"), -32603, "Internal error"))
 
     def _work(self, client: Client, frame: dict[str, Any]) -> None:
         if "method" not in frame:
-            client.pending.pop(str(frame["id"]), _nothing)(frame)
+            client.pending.pop(str(frame.get("id")), _nothing)(frame)
             self.board.changed()
             return
         method, params = frame["method"], frame.get("params", {})
@@ -281,4 +283,5 @@ class Relay:
 
     def subscribers(self, context: str) -> list[Session]:
         """The sessions that have a socket and want calls of a context."""
-        return [session for session in self.sessions if session.client is not None and context in session.contexts]
+        staying = [client.session for client in self.clients.values() if not client.leaving]
+        return [session for session in staying if session is not None and context in session.contexts]

@@ -27,6 +27,11 @@ def _positive(_: object, attribute: Attribute[float], value: float) -> None:
         raise InvalidParameter(attribute.name, value, "greater than 0")
 
 
+def _positive_or_none(_: object, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None and not value > 0:
+        raise InvalidParameter(attribute.name, value, "greater than 0, or None")
+
+
 def _ptime(_: object, attribute: Attribute[float], value: float) -> None:
     milliseconds = value * 1000
     if not 5 <= milliseconds <= 200 or abs(milliseconds - round(milliseconds)) > 1e-6:
@@ -55,7 +60,7 @@ class Settings:
     finish_streams: bool = True
     strict: bool = False
     allow_remote: bool = False
-    ping_interval: float | None = 10.0
+    ping_interval: float | None = field(default=10.0, validator=_positive_or_none)
     ping_timeout: float = field(default=10.0, validator=_positive)
     max_frame: int = 10 * 1024 * 1024
     max_connections: int = 1000

@@ -27,6 +27,7 @@ from attrs import define, field
 from ..errors import WaitTimeout
 from ..server.connection import CloseInfo, Connection
 from ..server.dialer import dial
+from ..server.loop import LoopStopped
 from . import frames
 from .carrier import Carrier
 from .formats import Format
@@ -154,15 +155,18 @@ class Stream:
             self._give_up("it is not on loopback, and remote hosts were not allowed")
             return
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        dial(
-            relay.loop,
-            self.url,
-            headers=headers,
-            ssl_context=self._tls(is_loopback(host)),
-            timeout=relay.settings.dial_timeout,
-            on_open=self._opened,
-            on_failed=lambda error: self._give_up(f"its socket could not be opened: {type(error).__name__}: {error}"),
-        )
+        try:
+            dial(
+                relay.loop,
+                self.url,
+                headers=headers,
+                ssl_context=self._tls(is_loopback(host)),
+                timeout=relay.settings.dial_timeout,
+                on_open=self._opened,
+                on_failed=lambda error: self._give_up(f"its socket could not be opened: {error}"),
+            )
+        except LoopStopped:
+            self._give_up("the simulator is being closed")
 
     def _tls(self, loopback: bool) -> ssl.SSLContext | None:
         given = self._relay.settings.media_ssl_context
@@ -203,7 +207,7 @@ class Stream:
         self._tell("streaming")
         for message in self._carrier.opening():
             connection.send(message)
-        self._told = not self._carrier.speaking
+        self._look_around()
         self._pump()
 
     def _joined(self, late: float) -> int:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import os
 import sys
-import wave
 from array import array
 from math import gcd
 from pathlib import Path
 
 from attrs import field, frozen
 
+from ..audio.wav import read_wav
 from ..errors import InvalidParameter
 
 __all__ = ["SILENCE", "Voice", "load_voice"]
@@ -70,7 +70,7 @@ SILENCE = Voice(b"")
 
 
 def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -> Voice:
-    """Speech from the path of a WAV file (mono, 16-bit, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz).
+    """Speech from the path of a WAV file (mono, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz).
 
     :param name: the parameter it was given for, named in errors.
     :raises InvalidParameter: the audio is of another kind. :raises OSError: the file cannot be read.
@@ -89,11 +89,9 @@ def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -
 
 def _from_wav(path: Path, name: str) -> Voice:
     try:
-        with wave.open(str(path), "rb") as file:
-            kind = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            pcm = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as problem:
-        raise InvalidParameter(name, path, f"a PCM WAV file ({problem})") from None
-    if kind[:2] != (1, 2) or kind[2] not in RATES:
-        raise InvalidParameter(name, path, "a mono WAV of 16-bit PCM at 8, 16, 24 or 48 kHz")
-    return Voice(pcm, kind[2])
+        audio = read_wav(path)
+    except ValueError as problem:
+        raise InvalidParameter(name, path, f"a WAV file that can be read ({problem})") from None
+    if audio.channels != 1 or audio.sample_rate not in RATES:
+        raise InvalidParameter(name, path, "a mono WAV at 8, 16, 24 or 48 kHz")
+    return Voice(audio.pcm, audio.sample_rate)
