@@ -148,7 +148,7 @@ class Action(Generic[E]):
 
     def _on_event(self, event: RelayEvent) -> None:
         state = getattr(event, "state", "")
-        if self.is_done or not state:
+        if event.event_type != self.event_type or self.is_done or not state:
             return
         self.state = state
         if state in self.error_states:

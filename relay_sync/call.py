@@ -316,7 +316,7 @@ class Call(ControlVerbs, StreamVerbs):
             over = self._move(event)
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
-        if action is not None and action.event_type == event.event_type:
+        if action is not None:
             action._on_event(event)
         for reader in self._readers:
             mailbox = reader()
