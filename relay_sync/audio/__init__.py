@@ -1,1 +1,83 @@
-"""Hear the call."""
+"""Hear the call: the receiving end of ``call.stream()``, for blocking programs.
+
+::
+
+    with AudioServer(port=8765, public_url="wss://audio.example.com") as audio:
+        with audio.listen(call, track="both") as stream:
+            for frame in stream:
+                transcribe(frame.pcm)
+        stream.save("call.wav")
+
+==============  ========================================================================================================
+``server``      :class:`AudioServer`: listens, checks who comes, hands out streams
+``stream``      :class:`AudioStream`: one call's audio; iterate, read, save
+``frames``      :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
+``receiver``    from messages to frames, on the receiving thread
+``gate``        path, bearer token, one-time tokens
+``messages``    the JSON of media sockets, read and written; pure
+``codecs``      G.711 and L16; pure
+``timeline``    duplicates, holes and late frames; pure
+``recorder``    WAV files that are valid while they grow
+``wav``         reading and writing WAV files
+``waveform``    sound drawn in a terminal
+==============  ========================================================================================================
+
+Needs the extra ``audio``: ``pip install "relay-sync[audio]"``; codecs, messages and WAV files work without.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .codecs import Codec, codec_for
+    from .frames import AudioFrame
+    from .messages import MediaFormat
+    from .server import AudioServer
+    from .stream import AudioStream, DtmfEvent, StreamStats
+    from .wav import WavAudio, read_wav, write_wav
+    from .waveform import draw_waveform
+
+__all__ = [
+    "AudioFrame",
+    "AudioServer",
+    "AudioStream",
+    "Codec",
+    "DtmfEvent",
+    "MediaFormat",
+    "StreamStats",
+    "WavAudio",
+    "codec_for",
+    "draw_waveform",
+    "read_wav",
+    "write_wav",
+]
+
+_HOMES = {
+    "AudioFrame": "frames",
+    "AudioServer": "server",
+    "AudioStream": "stream",
+    "Codec": "codecs",
+    "DtmfEvent": "stream",
+    "MediaFormat": "messages",
+    "StreamStats": "stream",
+    "WavAudio": "wav",
+    "codec_for": "codecs",
+    "read_wav": "wav",
+    "draw_waveform": "waveform",
+    "write_wav": "wav",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

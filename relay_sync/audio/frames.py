@@ -1,0 +1,140 @@
+"""Decoded frames on their way from the receiving thread to the program: bounded, and it never hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from attrs import field, frozen
+
+from ..errors import UnsupportedCodec, WaitTimeout
+from ..protocol.deadline import Deadline
+from ..runtime.waiter import SLICE
+
+__all__ = ["AudioFrame", "FrameBuffer", "wait_once"]
+
+
+@frozen(kw_only=True)
+class AudioFrame:
+    """A piece of one track's audio, as it came.
+
+    :ivar data: PCM, 16-bit signed little-endian mono; or the payload as it came where ``encoding`` is set.
+    :ivar track: ``inbound`` (what the party on this call says) or ``outbound`` (what that party hears).
+    :ivar timestamp: seconds since the stream began, by the carrier's clock.
+    :ivar sample_rate: Hz.
+    :ivar sequence: the carrier's message number, ``None`` where it gives none.
+    :ivar encoding: ``None``; the carrier's name for the codec where that cannot be decoded here.
+    """
+
+    data: bytes = field(repr=False)
+    track: str
+    timestamp: float
+    sample_rate: int
+    sequence: int | None = None
+    encoding: str | None = None
+
+    @property
+    def pcm(self) -> bytes:
+        """The samples, 16-bit signed little-endian.
+
+        :raises UnsupportedCodec: the codec cannot be decoded here; ``data`` holds the raw payload.
+        """
+        if self.encoding is not None:
+            raise UnsupportedCodec(f"{self.encoding} cannot be decoded here; frame.data holds it as it came")
+        return self.data
+
+    @property
+    def samples(self) -> int:
+        """How many samples; 0 where the codec cannot be decoded."""
+        return 0 if self.encoding is not None else len(self.data) // 2
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.samples / self.sample_rate
+
+
+def wait_once(condition: threading.Condition, deadline: Deadline) -> None:
+    """Wait for a notification until *deadline*, or for less: Windows needs a chance for Ctrl-C in between."""
+    left = deadline.remaining(time.monotonic())
+    limit = threading.TIMEOUT_MAX if SLICE is None else SLICE
+    condition.wait(limit if left is None else min(left, limit))
+
+
+class FrameBuffer:
+    """Frames by track, handed out in the order they came.
+
+    Each track holds at most *seconds* of audio (and *max_frames* frames); then its oldest frame makes room. One thread
+    puts, any number take, and each frame is handed out once.
+    """
+
+    def __init__(self, seconds: float, max_frames: int = 16384) -> None:
+        self._seconds = seconds
+        self._max_frames = max_frames
+        self._condition = threading.Condition(threading.Lock())
+        self._tracks: dict[str, deque[tuple[int, AudioFrame]]] = {}
+        self._held: dict[str, float] = {}
+        self._arrivals = 0
+        self._waiting = 0
+        self._ended = False
+        self.dropped = 0
+
+    def put(self, frame: AudioFrame) -> None:
+        """Add a frame; never blocks."""
+        track = frame.track
+        with self._condition:
+            frames = self._tracks.get(track)
+            if frames is None:
+                frames = self._tracks[track] = deque()
+                self._held[track] = 0.0
+            self._arrivals += 1
+            frames.append((self._arrivals, frame))
+            held = self._held[track] + frame.duration
+            while len(frames) > 1 and (held > self._seconds or len(frames) > self._max_frames):
+                held -= frames.popleft()[1].duration
+                self.dropped += 1
+            self._held[track] = held
+            if self._waiting:
+                self._condition.notify_all()
+
+    def end(self) -> None:
+        """Nothing more will come: whoever waits is told once the rest is taken."""
+        with self._condition:
+            self._ended = True
+            self._condition.notify_all()
+
+    def take(self, track: str | None, timeout: float | None) -> AudioFrame | None:
+        """The oldest frame (of *track*, if given), or ``None`` when there will be no more.
+
+        :raises WaitTimeout: none came within *timeout* seconds.
+        """
+        deadline = Deadline.after(time.monotonic(), timeout)
+        with self._condition:
+            while True:
+                frame = self._pop(track)
+                if frame is not None or self._ended:
+                    return frame
+                if deadline.passed(time.monotonic()):
+                    raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
+                self._wait(deadline)
+
+    def _wait(self, deadline: Deadline) -> None:
+        self._waiting += 1
+        try:
+            wait_once(self._condition, deadline)
+        finally:
+            self._waiting -= 1
+
+    def _pop(self, track: str | None) -> AudioFrame | None:
+        if track is None:
+            queues = [(frames[0][0], name) for name, frames in self._tracks.items() if frames]
+            if not queues:
+                return None
+            track = min(queues)[1]
+        frames = self._tracks.get(track)
+        if not frames:
+            return None
+        frame = frames.popleft()[1]
+        self._held[track] -= frame.duration
+        return frame

@@ -1,0 +1,93 @@
+"""Names: of recordings on disk, and of the address the carrier is given."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import string
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from ..errors import InvalidParameter
+from .messages import Start
+from .wav import PathLike
+
+__all__ = ["check_pattern", "check_public_url", "is_loopback", "open_recording"]
+
+_FIELDS = ("call_id", "stream_id", "account_id")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_ATTEMPTS = 1000
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host* can only be this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_public_url(url: str) -> str:
+    """Give *url* back if a carrier can be sent there.
+
+    :raises InvalidParameter: it cannot.
+    """
+    accepted = "wss://host[:port]/path without query, credentials or fragment (ws:// for this machine only)"
+    try:
+        parts = urlsplit(url)
+        fine = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        raise InvalidParameter("public_url", url, accepted, secret="@" in url) from None
+    secret = parts.username is not None or parts.password is not None
+    fine = (
+        fine
+        and not secret
+        and not parts.query
+        and not parts.fragment
+        and re.fullmatch(r"[\x21-\x7e]+", url) is not None
+    )
+    secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname or ""))
+    if not fine or not secure:
+        raise InvalidParameter("public_url", url, accepted, secret=secret)
+    return url
+
+
+def check_pattern(pattern: PathLike) -> str:
+    """Give a ``record_to`` pattern back if it can be filled in.
+
+    :raises InvalidParameter: it names a field that there is none of.
+    """
+    text = os.fspath(pattern)
+    accepted = "a path with {call_id}, {stream_id} or {account_id} in it"
+    try:
+        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+    except ValueError:
+        raise InvalidParameter("record_to", text, accepted) from None
+    if not text or any(name not in _FIELDS for name in names):
+        raise InvalidParameter("record_to", text, accepted)
+    return text
+
+
+def _safe(value: str) -> str:
+    """The carrier's ids come from outside: no separators, no leading dot, no endless names."""
+    return _UNSAFE.sub("_", value)[:100].lstrip(".") or "unknown"
+
+
+def open_recording(pattern: str, start: Start) -> BinaryIO:
+    """Create the file for a recording and the folders above it. Never an existing one: ``-2``, ``-3`` ... are tried.
+
+    :raises OSError: it cannot be created.
+    """
+    path = Path(pattern.format(**{name: _safe(getattr(start, name)) for name in _FIELDS}))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, _ATTEMPTS):
+        name = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        try:
+            return open(name, "x+b", buffering=0)
+        except FileExistsError:
+            continue
+    raise FileExistsError(f"{path} and {_ATTEMPTS - 2} numbered variants of it exist already")

@@ -1,0 +1,382 @@
+"""The receiver of media streams: a server in a thread of its own, beside any web framework."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from ..errors import InvalidParameter, StreamFailed, WaitTimeout
+from ..protocol.deadline import Deadline
+from ..server import Connection, Loop, WebSocketServer
+from .frames import wait_once
+from .gate import Expected, Gate
+from .messages import Start
+from .naming import check_pattern, check_public_url, is_loopback, open_recording
+from .receiver import Receiver, ReceiverSettings
+from .recorder import Disk, Recorder
+from .stream import AudioStream, StreamingAction
+from .troubles import Troubles
+from .wav import PathLike
+
+__all__ = ["AudioServer", "StreamableCall"]
+
+_log = logging.getLogger("relay_sync.audio")
+_numbers = itertools.count(1)
+_BACKLOG = 256  # streams waiting for accept()
+_LOOK = 0.05  # seconds between looks at an action that says only when asked that it has ended
+
+
+class StreamableCall(Protocol):
+    """A call whose audio can be sent somewhere; ``relay_sync.Call`` is one."""
+
+    def stream(self, *args: Any, **kwargs: Any) -> StreamingAction:
+        """``stream(url=..., track=..., codec=..., authorization_bearer_token=..., custom_parameters=...)``."""
+
+
+class AudioServer:
+    """Receives the audio that ``call.stream()`` sends.
+
+    :param host, port: where to listen; port 0 takes any free one (see ``port``).
+    :param public_url: the ``wss://`` address under which the carrier reaches this server, through a proxy or tunnel say.
+        Without it the carrier is told this machine's own address, which only the simulator can reach.
+    :param path: the only path where streams are taken; by default that of *public_url*, or ``/audio``.
+    :param token: what the carrier must show (``authorization_bearer_token`` of ``call.stream``), checked before the
+        upgrade. ``listen`` makes a token of its own for each stream. ``None`` takes any stream that shows none.
+    :param ssl_context: serve ``wss://`` directly.
+    :param record_to: record every stream into a WAV file while it comes: a path with ``{call_id}``, ``{stream_id}`` or
+        ``{account_id}``. Folders are made, existing files are never overwritten (``-2``, ``-3`` ... is added).
+    :param on_stream: called with every stream, other than those of ``listen``, in a thread of its own; when it returns
+        the stream is closed.
+    :param max_connections: more are refused with 503. :param max_message: bytes of one message.
+    :param start_timeout: seconds a socket gets for its ``start``.
+    :param idle_timeout: seconds of silence on the socket that end a stream; by default none, for calls on hold may be
+        silent (TCP keep-alive finds a vanished peer in about a minute).
+    :param buffer_seconds: how far a reader may fall behind the live audio before the oldest frames are dropped.
+    :param spool: keep the audio in a temporary file, so that ``stream.save()`` works without *record_to*.
+    :param l16_byteorder: of L16 payloads: SignalWire sends ``little``.
+    :raises InvalidParameter: a parameter that cannot be right.
+
+    It starts when entered as a context manager, by :meth:`start`, or when first used. ``GET /healthz`` is answered 200.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        public_url: str | None = None,
+        path: str | None = None,
+        token: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        record_to: PathLike | None = None,
+        on_stream: Callable[[AudioStream], object] | None = None,
+        max_connections: int = 1000,
+        max_message: int = 2**20,
+        start_timeout: float = 15.0,
+        idle_timeout: float | None = None,
+        buffer_seconds: float = 30.0,
+        spool: bool = True,
+        l16_byteorder: Literal["little", "big"] = "little",
+    ) -> None:
+        self._host = host
+        self._wanted_port = port
+        self._public_url = None if public_url is None else check_public_url(public_url)
+        self._path = path or (urlsplit(public_url).path if public_url else "") or ("/" if public_url else "/audio")
+        if not self._path.startswith("/"):
+            raise InvalidParameter("path", path, "a path that begins with /")
+        if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
+            raise InvalidParameter("token", token, "printable ASCII without blanks", secret=True)
+        self._ssl_context = ssl_context
+        self._record_to = None if record_to is None else check_pattern(record_to)
+        self._on_stream = on_stream
+        self._max_connections = max_connections
+        self._max_message = max_message
+        self._spool = spool
+        name = f"relay-audio-{next(_numbers)}"
+        self._name = name
+        self._loop = Loop(name)
+        self._disk = Disk(f"{name}-disk")
+        self._troubles = Troubles()
+        self._gate = Gate(self._path, token, self._troubles)
+        self._settings = ReceiverSettings(
+            start_timeout=start_timeout,
+            idle_timeout=idle_timeout,
+            buffer_seconds=buffer_seconds,
+            l16_byteorder=l16_byteorder,
+            make_recorder=self._make_recorder,
+            disk=self._disk,
+            troubles=self._troubles,
+        )
+        self._condition = threading.Condition(threading.Lock())  # guards what follows
+        self._server: WebSocketServer | None = None
+        self._closed = False
+        self._waiting: deque[AudioStream] = deque()
+        self._sockets = 0
+        self._handlers: set[threading.Thread] = set()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "listening" if self._server is not None else "new"
+        return f"<AudioServer {self._host}:{self._wanted_port} {state}>"
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def start(self) -> AudioServer:
+        """Listen. Idempotent.
+
+        :raises OSError: the address cannot be had.
+        :raises StreamFailed: it has been closed.
+        """
+        with self._condition:
+            if self._closed:
+                raise StreamFailed("the AudioServer was closed; make a new one")
+            if self._server is None:
+                self._loop.start()
+                self._server = WebSocketServer(
+                    self._loop,
+                    host=self._host,
+                    port=self._wanted_port,
+                    ssl_context=self._ssl_context,
+                    on_request=self._gate.check,
+                    on_open=self._opened,
+                    max_message=self._max_message,
+                    max_connections=self._max_connections,
+                    open_timeout=10.0,
+                )
+        return self
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Stop listening, end every stream, and wait for handlers and recordings. Idempotent, bounded by *timeout*.
+
+        Streams already taken can still be read to their end and saved.
+        """
+        deadline = Deadline.after(time.monotonic(), timeout)
+        with self._condition:
+            self._closed = True
+            server = self._server
+            self._condition.notify_all()
+        if server is not None:
+            server.close(1001, "the receiver is closing")
+            with self._condition:
+                while self._sockets and not deadline.passed(time.monotonic()):
+                    wait_once(self._condition, deadline)
+        self._loop.stop(_left(deadline, 0.5))
+        for handler in list(self._handlers):
+            if handler is not threading.current_thread():
+                handler.join(_left(deadline, 0.0))
+        if self._handlers - {threading.current_thread()}:
+            _log.warning("%d on_stream handlers still run after close()", len(self._handlers))
+        self._disk.join(_left(deadline, 0.5))
+
+    def __enter__(self) -> AudioServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        server = self.start()._server
+        return self._wanted_port if server is None else server.port
+
+    @property
+    def url(self) -> str:
+        """The address to give to ``call.stream``: ``public_url``, or this machine's own."""
+        if self._public_url is not None:
+            return self._public_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self._host, self._host)
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'wss' if self._ssl_context is not None else 'ws'}://{shown}:{self.port}{self._path}"
+
+    # -- taking streams ------------------------------------------------------------------------------------------------
+
+    def accept(self, timeout: float | None = None) -> AudioStream:
+        """The next stream that has started, other than those of :meth:`listen`.
+
+        :param timeout: seconds; ``None`` waits until one comes or the server is closed.
+        :raises WaitTimeout: none came in time.
+        :raises StreamFailed: the server was closed.
+        """
+        self.start()
+        deadline = Deadline.after(time.monotonic(), timeout)
+        with self._condition:
+            while not self._waiting:
+                if self._closed:
+                    raise StreamFailed("the AudioServer was closed")
+                if deadline.passed(time.monotonic()):
+                    raise WaitTimeout(f"no stream came within {timeout:g} s")
+                wait_once(self._condition, deadline)
+            return self._waiting.popleft()
+
+    def __iter__(self) -> Iterator[AudioStream]:
+        """Every stream as it comes, until the server is closed."""
+        while True:
+            try:
+                stream = self.accept()
+            except StreamFailed:
+                return
+            yield stream
+
+    def listen(
+        self,
+        call: StreamableCall,
+        *,
+        track: str = "inbound",
+        codec: str = "PCMU",
+        timeout: float = 10.0,
+        custom_parameters: Mapping[str, Any] | None = None,
+        **stream_options: Any,
+    ) -> AudioStream:
+        """Call ``call.stream()`` so that its audio comes here, and wait for it.
+
+        A one-time token ties the two together: it is good for one socket, and only until this returns.
+
+        :param track: ``inbound``, ``outbound`` or ``both``. :param codec: ``PCMU``, ``PCMA`` or ``L16``, with modifiers.
+        :param timeout: seconds from the command to the first message of the stream.
+        :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
+        :returns: the stream, whose ``action`` is what ``call.stream`` returned; closing the stream stops the action.
+        :raises StreamFailed: no socket came, or it came and no ``start`` followed; the action has been stopped.
+        :raises InvalidParameter: the carrier could not reach this server: ``public_url`` is missing.
+        :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
+        """
+        for name in ("url", "authorization_bearer_token"):
+            if name in stream_options:
+                raise InvalidParameter(name, stream_options[name], "left out: listen sets it itself", secret=True)
+        url = self.url
+        if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname or ""):
+            raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
+        deadline = Deadline.after(time.monotonic(), timeout)
+        token, expected = self._gate.expect(timeout)
+        try:
+            action = call.stream(
+                url=url,
+                track=track,
+                codec=codec,
+                authorization_bearer_token=token,
+                custom_parameters=custom_parameters,
+                **stream_options,
+            )
+            try:
+                stream = self._expect(expected, action, deadline, timeout)
+            except BaseException:
+                _stop(action)
+                raise
+        finally:
+            self._gate.forget(expected)
+        stream.action = action
+        return stream
+
+    def _expect(self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float) -> AudioStream:
+        while expected.stream is None:
+            if expected.over:
+                raise StreamFailed("the carrier opened the socket, but no start came on it")
+            if self._closed:
+                raise StreamFailed("the AudioServer was closed while waiting for the stream")
+            if action.is_done and not expected.arrived:
+                raise StreamFailed("the stream ended before any socket came") from action.error
+            if deadline.passed(time.monotonic()):
+                if expected.arrived:
+                    raise StreamFailed(f"the carrier opened the socket, but no start came within {timeout:g} s")
+                raise StreamFailed(
+                    f"no socket came within {timeout:g} s: the carrier must be able to reach {self.url}"
+                    " (public_url, firewall, proxy, certificate)"
+                )
+            left = deadline.remaining(time.monotonic())
+            expected.changed.wait(_LOOK if left is None else min(_LOOK, left))
+            expected.changed.clear()
+        return expected.stream
+
+    # -- on the loop thread --------------------------------------------------------------------------------------------
+
+    def _opened(self, connection: Connection) -> None:
+        expected = self._gate.claim(connection.headers)
+        with self._condition:
+            self._sockets += 1
+
+        def on_stream(stream: AudioStream) -> None:
+            if expected is None:
+                self._arrived(stream)
+            else:
+                expected.stream = stream
+                expected.changed.set()
+
+        def on_end(_stream: AudioStream | None) -> None:
+            with self._condition:
+                self._sockets -= 1
+                self._condition.notify_all()
+            if expected is not None:
+                expected.over = True
+                expected.changed.set()
+
+        if expected is not None:
+            expected.arrived = True
+            expected.changed.set()
+        Receiver(self._loop, connection, self._settings, on_stream=on_stream, on_end=on_end)
+
+    def _arrived(self, stream: AudioStream) -> None:
+        if self._on_stream is not None:
+            self._handle(self._on_stream, stream)
+            return
+        with self._condition:
+            if len(self._waiting) >= _BACKLOG:
+                self._waiting.popleft()
+                self._troubles.tell("accept", "nobody accepts the streams that come: the oldest are forgotten")
+            self._waiting.append(stream)
+            self._condition.notify()
+
+    def _handle(self, on_stream: Callable[[AudioStream], object], stream: AudioStream) -> None:
+        def run() -> None:
+            try:
+                with stream:
+                    on_stream(stream)
+            except Exception:
+                _log.exception(
+                    "the on_stream handler failed for stream %s of call %s", stream.stream_id, stream.call_id
+                )
+            finally:
+                with self._condition:
+                    self._handlers.discard(threading.current_thread())
+
+        thread = threading.Thread(target=run, name=f"{self._name}-stream-{next(_numbers)}", daemon=True)
+        with self._condition:
+            self._handlers.add(thread)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            with self._condition:
+                self._handlers.discard(thread)
+            self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
+            stream._hang_up(False)
+
+    def _make_recorder(
+        self, start: Start, sample_rate: int, channels: int, on_room: Callable[[], object]
+    ) -> Recorder | None:
+        if self._record_to is not None:
+            return Recorder(open_recording(self._record_to, start), sample_rate, channels, on_room)
+        return Recorder.temporary(sample_rate, channels, on_room) if self._spool else None
+
+
+def _left(deadline: Deadline, least: float) -> float:
+    left = deadline.remaining(time.monotonic())
+    return least if left is None else max(left, least)
+
+
+def _stop(action: StreamingAction) -> None:
+    try:
+        if not action.is_done:
+            action.stop()
+    except Exception as error:
+        _log.warning("the stream that did not come could not be stopped: %s", error)
+
+
+AudioServer.__module__ = "relay_sync.audio"

@@ -1,0 +1,321 @@
+"""One call's audio as the program sees it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Literal, Protocol
+
+from attrs import define, frozen
+
+from ..errors import UnsupportedCodec
+from ..protocol.deadline import Deadline
+from ..runtime.waiter import wait_for_event
+from .frames import AudioFrame, FrameBuffer
+from .messages import Dtmf, MediaFormat, Start
+from .recorder import Recorder
+from .wav import PathLike
+
+__all__ = ["AudioStream", "DtmfEvent", "EndReason", "StreamStats"]
+
+_log = logging.getLogger("relay_sync.audio")
+EndReason = Literal["stopped", "closed", "dropped", "never started", "timed out"]
+GRACE = 1.0  # seconds for the carrier's last messages after its action was stopped
+_KEPT = 4096  # keys and marks kept for reading
+
+
+class StreamingAction(Protocol):
+    """What ``call.stream()`` returns, as far as it is needed here."""
+
+    @property
+    def is_done(self) -> bool: ...
+
+    @property
+    def error(self) -> BaseException | None: ...
+
+    def stop(self) -> object: ...
+
+
+@frozen(kw_only=True)
+class StreamStats:
+    """What came, so far.
+
+    :ivar frames: good media messages. :ivar bytes: of their payloads.
+    :ivar gaps: holes in a track. :ivar missing: seconds of audio in them, all tracks together.
+    :ivar late: frames that came after later ones. :ivar duplicates: frames that came again and were left out.
+    :ivar bad_frames: messages that could not be used.
+    :ivar dropped: frames that nobody read in time, lost to readers but not to the recording.
+    :ivar seconds: length of the longest track.
+    """
+
+    frames: int = 0
+    bytes: int = 0
+    gaps: int = 0
+    missing: float = 0.0
+    late: int = 0
+    duplicates: int = 0
+    bad_frames: int = 0
+    dropped: int = 0
+    seconds: float = 0.0
+
+
+@frozen
+class DtmfEvent:
+    """A key the caller pressed.
+
+    :ivar digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. :ivar at: seconds of audio received before it.
+    :ivar duration: the carrier's number, documented as ms; do not build on it.
+    """
+
+    digit: str
+    at: float
+    duration: int | None = None
+
+
+@define(eq=False)
+class Counts:
+    """The running numbers behind :class:`StreamStats`; only the receiving thread writes them."""
+
+    frames: int = 0
+    bytes: int = 0
+    gaps: int = 0
+    missing: float = 0.0
+    late: int = 0
+    duplicates: int = 0
+    bad_frames: int = 0
+    seconds: float = 0.0
+
+
+class AudioStream:
+    """The audio of one ``call.stream()``, while it comes and afterwards.
+
+    Iterate over it, or use :meth:`read`, :meth:`read_frame`, :meth:`tracks`; each frame is handed out once, in the order
+    it came. Readers that fall behind by more than the server's ``buffer_seconds`` lose the oldest frames of the track
+    (``stats.dropped``), what is saved loses nothing. Every reader ends when the stream does, and the stream ends when the
+    carrier says so, when its socket ends or when it is closed here. As a context manager it is closed on the way out;
+    what was received can still be read and saved then.
+
+    :ivar stream_id: the carrier's id of the stream. :ivar call_id: of the call. :ivar account_id: the project.
+    :ivar custom_parameters: as given to ``call.stream``.
+    :ivar media_format: how the carrier encodes.
+    :ivar announced_tracks: ``("inbound",)``, ``("outbound",)`` or both.
+    :ivar action: what ``call.stream`` returned, for streams of ``AudioServer.listen``; else ``None``.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        *,
+        sample_rate: int,
+        decodable: bool,
+        buffer: FrameBuffer,
+        recorder: Recorder | None,
+        counts: Counts,
+        hang_up: Callable[[bool], object],
+    ) -> None:
+        self.stream_id = start.stream_id
+        self.call_id = start.call_id
+        self.account_id = start.account_id
+        self.custom_parameters: dict[str, Any] = start.custom_parameters
+        self.media_format: MediaFormat = start.media_format
+        self.announced_tracks = start.tracks
+        self.sample_rate = sample_rate
+        self.action: StreamingAction | None = None
+        self.error: BaseException | None = None
+        self._decodable = decodable
+        self._buffer = buffer
+        self._recorder = recorder
+        self._counts = counts
+        self._hang_up = hang_up
+        self._dtmf: list[DtmfEvent] = []
+        self._marks: list[str] = []
+        self._ended = threading.Event()
+        self._end_reason: EndReason | None = None
+        self._rest: dict[str, bytearray] = {}  # what read() got but did not need, by track
+
+    def __repr__(self) -> str:
+        state = self._end_reason or "streaming"
+        return f"<AudioStream {self.stream_id} of call {self.call_id}, {self._counts.seconds:.1f} s, {state}>"
+
+    # -- what it is and how it goes ------------------------------------------------------------------------------------
+
+    @property
+    def dtmf(self) -> tuple[DtmfEvent, ...]:
+        """The keys pressed so far."""
+        return tuple(self._dtmf)
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The names of the marks echoed so far."""
+        return tuple(self._marks)
+
+    @property
+    def stats(self) -> StreamStats:
+        """The numbers so far."""
+        counts = self._counts
+        return StreamStats(
+            frames=counts.frames,
+            bytes=counts.bytes,
+            gaps=counts.gaps,
+            missing=counts.missing,
+            late=counts.late,
+            duplicates=counts.duplicates,
+            bad_frames=counts.bad_frames,
+            dropped=self._buffer.dropped,
+            seconds=counts.seconds,
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended.is_set()
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """``None`` while it goes on, then why it ended.
+
+        ``stopped``: the carrier said so. ``closed``: the socket was closed properly, by the carrier (a normal end of call,
+        too) or here. ``dropped``: the socket ended without a word. ``timed out``: the server's ``idle_timeout``.
+        """
+        return self._end_reason
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end of the stream, whether or not anybody reads it; a recording is then complete on disk.
+
+        :param timeout: seconds; ``None`` waits for as long as the stream goes on.
+        :returns: whether it has ended.
+        """
+        ended = wait_for_event(self._ended, timeout)
+        if ended and self._recorder is not None:
+            self._recorder.flush()
+        return ended
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[AudioFrame]:
+        return self._frames(None)
+
+    def tracks(self, track: str) -> Iterator[AudioFrame]:
+        """Iterate over the frames of one track (``inbound`` or ``outbound``) and leave the others alone."""
+        return self._frames(track.removesuffix("_track"))
+
+    def _frames(self, track: str | None) -> Iterator[AudioFrame]:
+        while (frame := self.read_frame(track=track)) is not None:
+            yield frame
+
+    def read_frame(self, timeout: float | None = None, *, track: str | None = None) -> AudioFrame | None:
+        """The next frame, or ``None`` when there will be no more.
+
+        :param timeout: seconds; ``None`` waits for as long as the stream goes on.
+        :raises WaitTimeout: none came in time. The stream goes on.
+        """
+        return self._buffer.take(track, timeout)
+
+    def read(self, seconds: float, timeout: float | None = None, *, track: str | None = None) -> bytes:
+        """Exactly *seconds* of one track as PCM (16-bit little-endian mono), or what is left when the stream ends.
+
+        Holes are not filled here. Frames of another track stay where they are, for another reader.
+
+        :param track: ``inbound`` where that is streamed, else ``outbound``, if left out.
+        :param timeout: seconds for all of it; ``None`` waits for as long as the stream goes on.
+        :raises WaitTimeout: not enough came in time. Nothing is lost: the next call begins with it.
+        :raises UnsupportedCodec: the codec cannot be decoded here.
+        """
+        self._check_decodable("read")
+        if track is None:
+            track = "inbound" if "inbound" in self.announced_tracks or not self.announced_tracks else "outbound"
+        wanted = 2 * max(0, round(seconds * self.sample_rate))
+        deadline = Deadline.after(time.monotonic(), timeout)
+        gathered = self._rest.setdefault(track, bytearray())
+        while len(gathered) < wanted:
+            frame = self._buffer.take(track, deadline.remaining(time.monotonic()))
+            if frame is None:
+                break
+            gathered += frame.pcm
+        pcm = bytes(gathered[:wanted])
+        del gathered[:wanted]
+        return pcm
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
+
+    def save(self, path: PathLike) -> None:
+        """Write what came so far as a WAV file, while the stream goes on or afterwards.
+
+        16 bit at the stream's rate. One track: mono. Both: stereo, inbound (the caller) left, outbound right. Holes are
+        silence, so that time in the file is time in the call. The file appears under *path* when it is complete.
+
+        :raises UnsupportedCodec: the codec cannot be decoded here.
+        :raises ValueError: the server was told not to keep audio (``spool=False``).
+        :raises OSError: it cannot be written.
+        """
+        self._check_decodable("save")
+        if self._recorder is None:
+            raise ValueError("nothing was kept of this stream: make the AudioServer with spool=True or with record_to")
+        self._recorder.copy_to(path)
+
+    def _check_decodable(self, what: str) -> None:
+        if not self._decodable:
+            encoding = self.media_format.encoding
+            raise UnsupportedCodec(
+                f"{what}: {encoding} cannot be decoded here; ask call.stream for PCMU, PCMA or L16, or take frame.data"
+            )
+
+    # -- ending --------------------------------------------------------------------------------------------------------
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Stop the action that feeds it (for streams of ``listen``), close the socket, and wait for the end.
+
+        Idempotent. What was received stays readable and can be saved. Waits for *timeout* seconds at most, plus for the
+        answer to the stop command.
+        """
+        action = self.action
+        if action is not None and not self.ended and not action.is_done:
+            try:
+                action.stop()
+            except Exception as error:
+                _log.warning("the action of stream %s could not be stopped: %s", self.stream_id, error)
+            else:
+                self.wait(min(GRACE, timeout))
+        if not self.ended:
+            self._hang_up(False)
+            if not self.wait(timeout):
+                self._hang_up(True)
+                self.wait(0.5)
+
+    def __enter__(self) -> AudioStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- for the receiver, on the loop thread --------------------------------------------------------------------------
+
+    def _key(self, dtmf: Dtmf) -> None:
+        if len(self._dtmf) < _KEPT:
+            self._dtmf.append(DtmfEvent(dtmf.digit, self._counts.seconds, dtmf.duration))
+
+    def _mark(self, name: str) -> None:
+        if len(self._marks) < _KEPT:
+            self._marks.append(name)
+
+    def _end(self, reason: EndReason) -> bool:
+        if self._ended.is_set():
+            return False
+        self._end_reason = reason
+        self._hang_up = _nothing
+        self._ended.set()
+        self._buffer.end()
+        return True
+
+
+def _nothing(_abort: bool) -> None:
+    pass
+
+
+for _public in (AudioStream, DtmfEvent, StreamStats, AudioFrame):
+    _public.__module__ = "relay_sync.audio"

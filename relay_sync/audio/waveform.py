@@ -1,0 +1,73 @@
+"""A picture of sound for a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from array import array
+from collections.abc import Sequence
+
+from .wav import PathLike, WavAudio, read_wav
+
+__all__ = ["draw_waveform"]
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"
+_QUIET = 64  # samples below this are drawn as nothing: the noise of an idle line
+_LABELS: dict[int, tuple[str, ...]] = {1: ("",), 2: ("left", "right")}
+
+
+def draw_waveform(
+    source: WavAudio | PathLike | bytes,
+    *,
+    width: int = 72,
+    height: int = 2,
+    sample_rate: int = 8000,
+    labels: Sequence[str] | None = None,
+) -> str:
+    """Draw *source* with block characters: one group of *height* lines per channel, and a line with the time.
+
+    Each column shows the loudest sample of its stretch of time, on a square-root scale, so that speech and pauses can be
+    told apart; the scale is the same for all channels, full height being the loudest sample of all.
+
+    :param source: a WAV file, its path, or mono 16-bit little-endian PCM (then *sample_rate* says at how many Hz).
+    :param width: columns of the drawing itself. :param height: lines per channel.
+    :param labels: one per channel, such as ``("inbound", "outbound")``.
+    :raises ValueError: *width* or *height* is less than one, or the file is no WAV that can be read.
+    """
+    if width < 1 or height < 1:
+        raise ValueError("width and height must be at least 1")
+    if isinstance(source, (str, os.PathLike)):
+        source = read_wav(source)
+    elif isinstance(source, bytes):
+        source = WavAudio(pcm=source[: len(source) & ~1], sample_rate=sample_rate, channels=1)
+    if labels is None:
+        labels = _LABELS.get(source.channels) or [str(number + 1) for number in range(source.channels)]
+    names = list(labels)
+    names += [""] * (source.channels - len(names))
+    margin = max(len(name) for name in names)
+    margin += 1 if margin else 0
+    columns = [_peaks(source.channel(index), width) for index in range(source.channels)]
+    loudest = max([_QUIET, *(peak for channel in columns for peak in channel)])
+    lines = []
+    for name, peaks in zip(names, columns, strict=False):
+        levels = [0 if peak < _QUIET else max(1, round((peak / loudest) ** 0.5 * height * 8)) for peak in peaks]
+        for row in range(height - 1, -1, -1):
+            label = name if row == height - 1 else ""
+            drawn = "".join(_BLOCKS[min(8, max(0, level - 8 * row))] for level in levels)
+            lines.append(f"{label:<{margin}}{drawn}".rstrip())
+    end = f"{source.duration:.1f} s"
+    lines.append(f"{'':<{margin}}0{end:>{max(width - 1, len(end) + 1)}}")
+    return "\n".join(lines)
+
+
+def _peaks(pcm: bytes, width: int) -> list[int]:
+    """The largest magnitude in each of *width* stretches."""
+    samples = array("h", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    count = len(samples)
+    peaks = []
+    for column in range(width):
+        part = samples[column * count // width : max((column + 1) * count // width, column * count // width + 1)]
+        peaks.append(max(max(part), -min(part)) if part else 0)
+    return peaks
