@@ -1,0 +1,77 @@
+"""Fixtures for all tests, and the check that no test leaves a thread or a socket behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from relay_sync import RelayClient
+from relay_sync.simulator import Simulator
+
+#: Seconds that threads and sockets of a test may take to go once it is over.
+PATIENCE = 10.0
+_DESCRIPTORS = "/proc/self/fd"
+
+MakeClient = Callable[..., RelayClient]
+
+
+def _open_sockets() -> set[str]:
+    """The kernel's names of this process's sockets; empty where the system does not tell (only Linux does)."""
+    found = set()
+    try:
+        numbers = os.listdir(_DESCRIPTORS)
+    except OSError:
+        return found
+    for number in numbers:
+        try:
+            target = os.readlink(f"{_DESCRIPTORS}/{number}")
+        except OSError:  # the descriptor of the listing itself
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fail a test after which a thread named ``relay-*`` or a socket is still there."""
+    threads, sockets = set(threading.enumerate()), _open_sockets()
+    yield
+    deadline = time.monotonic() + PATIENCE
+    left = [thread for thread in threading.enumerate() if thread not in threads]
+    for thread in left:
+        if thread.name.startswith("relay-"):
+            thread.join(max(0.0, deadline - time.monotonic()))
+    alive = [thread.name for thread in left if thread.is_alive() and thread.name.startswith("relay-")]
+    assert not alive, f"threads left behind: {', '.join(alive)}"
+    if _open_sockets() - sockets:
+        gc.collect()  # a socket that only waits for the collector warns by itself
+    assert not _open_sockets() - sockets, "sockets left open"
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulator]:
+    """A simulator that sends media as fast as it is read."""
+    with Simulator(media="fast") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def client(sim: Simulator) -> Iterator[MakeClient]:
+    """Make clients of :func:`sim`, not yet connected; whatever becomes of them, they are disconnected at the end."""
+    made: list[RelayClient] = []
+
+    def make(**options: Any) -> RelayClient:
+        given: dict[str, Any] = {**sim.credentials, "contexts": ["default"], **options}
+        made.append(RelayClient(**given))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.disconnect()
