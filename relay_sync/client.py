@@ -248,6 +248,8 @@ class RelayClient:
             loop = self._loop
             if loop is None or not loop.alive:
                 loop = self._loop = self._new_loop()
+                if self._stop_wanted and self._running:
+                    loop.poke()  # stop() came while there was nothing to poke
             return loop
 
     def _new_loop(self) -> Loop:

@@ -73,7 +73,7 @@ class Switchboard:
         """An event came in."""
         event = parse_event(payload)
         if isinstance(event, CallReceiveEvent):
-            self._receive(event)
+            self._receive(event, payload)
             return
         call = self.calls.get(event.call_id)
         if call is None:
@@ -125,7 +125,7 @@ class Switchboard:
 
     # -- inbound calls -------------------------------------------------------------------------------------------
 
-    def _receive(self, event: CallReceiveEvent) -> None:
+    def _receive(self, event: CallReceiveEvent, payload: dict[str, Any]) -> None:
         client = self._client()
         if client is None or not event.call_id or event.call_id in self.calls:
             return  # a repeated offer changes nothing
@@ -133,8 +133,8 @@ class Switchboard:
             client,
             event.call_id,
             event.node_id,
-            event.project_id,
-            event.context,
+            event.project_id or _text(payload.get("project_id")),  # the envelope names it, too
+            event.context or _text(payload.get("context")),
             tag=event.tag,
             direction=event.direction or "inbound",
             device=event.device,
@@ -214,3 +214,7 @@ class Switchboard:
         self.stopped = threading.Event()
         self.state = "idle"
         self._was_ready = False
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

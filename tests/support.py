@@ -1,0 +1,125 @@
+"""What many tests share: a call on the line between the simulator and a client, and threads that are waited for."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+
+from relay_sync import Call, RelayClient
+from relay_sync.simulator import Simulator
+from relay_sync.simulator.phone import Phone
+
+T = TypeVar("T")
+
+TO, FROM = "+15550100", "+15550199"
+PATIENCE = 10.0
+#: Loopback, and nobody listens there: for streams whose audio does not matter.
+NOWHERE = "ws://127.0.0.1:9/audio"
+
+
+class Background(Generic[T]):
+    """Run a function in a thread; ``result()`` waits for it and returns or raises what it did."""
+
+    def __init__(self, function: Callable[..., T], *args: Any) -> None:
+        self._outcome: tuple[bool, Any] | None = None
+        self._done = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(function, args), name="test-background", daemon=True)
+        self.thread.start()
+
+    def _run(self, function: Callable[..., T], args: tuple[Any, ...]) -> None:
+        try:
+            self._outcome = (True, function(*args))
+        except BaseException as error:
+            self._outcome = (False, error)
+        self._done.set()
+
+    def result(self, timeout: float = PATIENCE) -> T:
+        assert self._done.wait(timeout), f"still running after {timeout} s"
+        self.thread.join(timeout)
+        assert self._outcome is not None
+        good, value = self._outcome
+        if not good:
+            raise value
+        result: T = value
+        return result
+
+    @property
+    def running(self) -> bool:
+        return not self._done.is_set()
+
+
+@define(eq=False)
+class Desk:
+    """Takes a client's inbound calls: each handler parks its call here, for the test to work with, until the end."""
+
+    client: RelayClient
+    calls: queue.SimpleQueue[Call] = field(factory=queue.SimpleQueue)
+    closing: threading.Event = field(factory=threading.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self.client.on_call(self.handle)
+
+    def handle(self, call: Call) -> None:
+        self.calls.put(call)
+        self.closing.wait(60)
+
+    def take(self) -> Call:
+        return self.calls.get(timeout=PATIENCE)
+
+
+@define(eq=False)
+class Line:
+    """One inbound call: the simulator's end, and ours."""
+
+    sim: Simulator
+    client: RelayClient
+    desk: Desk
+    phone: Phone
+    call: Call
+
+    def another(self) -> tuple[Phone, Call]:
+        phone = self.sim.call(to=TO, from_=FROM)
+        return phone, self.desk.take()
+
+    def drop(self, reset: bool = False) -> None:
+        """Cut the RELAY connection, and return when the client is back."""
+        drop(self.sim, self.client, reset)
+
+    def wait_for_request(self, method: str, count: int = 1) -> dict[str, Any]:
+        """The params of the n-th request of a method, once the server has it."""
+        self.sim.journal.wait_for(lambda entry: len(self.sim.journal.requests(method)) >= count, PATIENCE)
+        params: dict[str, Any] = self.sim.journal.requests(method)[count - 1]["params"]
+        return params
+
+
+def drop(sim: Simulator, client: RelayClient, reset: bool = False) -> None:
+    """Cut the RELAY connection, and return when the client has another."""
+    before = len(sim.journal.requests("signalwire.connect"))
+    sim.cut(reset)
+    sim.journal.wait_for(lambda entry: len(sim.journal.requests("signalwire.connect")) > before, PATIENCE)
+    client.wait_until_ready(PATIENCE)
+
+
+@contextmanager
+def line(
+    sim: Simulator, *, answered: bool = True, says: Any = None, hears: Any = None, **options: Any
+) -> Iterator[Line]:
+    """A client on the simulator with one call, parked in its handler."""
+    client = RelayClient(**{**sim.credentials, "contexts": ["default"], **options})
+    desk = Desk(client)
+    try:
+        client.connect()
+        phone = sim.call(to=TO, from_=FROM, says=says, hears=hears)
+        call = desk.take()
+        if answered:
+            with call.expect("calling.call.state", lambda event: event.call_state == "answered", PATIENCE):
+                call.answer()
+        yield Line(sim, client, desk, phone, call)
+    finally:
+        desk.closing.set()
+        client.disconnect()

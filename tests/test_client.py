@@ -1,0 +1,617 @@
+"""The client: connecting, refusals, running and stopping, commands, and the promises about its threads' ends."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import FROM, PATIENCE, TO, Background, Desk, drop, line
+
+from relay_sync import (
+    AuthenticationError,
+    Call,
+    ClientClosed,
+    CommandRefused,
+    ConnectError,
+    ConnectionLost,
+    ConnectTimeout,
+    InvalidParameter,
+    RelayClient,
+    RelayError,
+    RequestTimeout,
+)
+from relay_sync.simulator import Simulator
+
+
+def make(sim: Simulator, **options: Any) -> RelayClient:
+    return RelayClient(**{**sim.credentials, "contexts": ["default"], **options})
+
+
+# -- connecting --------------------------------------------------------------------------------------------------------
+
+
+def test_connect_and_disconnect(sim: Simulator) -> None:
+    states: list[str] = []
+    client = make(sim, on_state=states.append)
+    assert client.state == "idle"
+    client.connect()
+    assert client.state == "connected"
+    assert client.relay_protocol.startswith("signalwire_")
+    assert sim.clients == 1
+    client.connect()  # harmless
+    client.disconnect()
+    client.disconnect()  # idempotent
+    assert client.state == "closed"
+    assert client.relay_protocol == ""
+    sim.wait_until_gone()
+    assert states == ["connecting", "connected", "closed"]
+
+
+def test_the_connect_frame(sim: Simulator) -> None:
+    with make(sim, contexts=["a", "b"]):
+        [frame] = sim.journal.requests("signalwire.connect")
+    params = frame["params"]
+    assert params["version"] == {"major": 2, "minor": 0, "revision": 0}
+    assert params["agent"].startswith("relay_sync/")
+    assert params["event_acks"] is True
+    assert params["contexts"] == ["a", "b"]
+    assert params["authentication"] == {"project": sim.settings.project, "token": sim.settings.token}
+    assert set(params) == {"version", "agent", "event_acks", "contexts", "authentication"}
+
+
+def test_a_jwt_goes_alone() -> None:
+    with Simulator(jwt_token="j.w.t") as sim:
+        with RelayClient(jwt_token="j.w.t", host=sim.url):
+            [frame] = sim.journal.requests("signalwire.connect")
+    assert frame["params"]["authentication"] == {"jwt_token": "j.w.t"}
+
+
+@pytest.mark.parametrize("shape", ["error", "result"])
+def test_refused_credentials_raise_at_once_in_both_documented_shapes(shape: str) -> None:
+    with Simulator(refuse_with=shape) as sim:
+        client = make(sim, token="wrong-token-value")
+        for _ in range(2):  # a failed connect leaves nothing behind that would disturb the next
+            with pytest.raises(AuthenticationError) as caught:
+                client.connect()
+            assert "wrong-token-value" not in str(caught.value)
+        assert client.state == "failed"
+        sim.wait_until_gone()
+        with make(sim) as good:  # nor another client
+            assert good.state == "connected"
+
+
+def test_run_raises_refused_credentials(sim: Simulator) -> None:
+    with pytest.raises(AuthenticationError):
+        make(sim, token="wrong").run()
+
+
+def closed_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+    return port
+
+
+def test_nobody_there_is_a_timeout_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port()}")
+    started = time.monotonic()
+    with pytest.raises(ConnectTimeout, match="refused") as caught:
+        client.connect(timeout=0.3)
+    assert time.monotonic() - started < 3
+    assert isinstance(caught.value.__cause__, ConnectError)
+    assert isinstance(caught.value, (ConnectionError, TimeoutError))
+
+
+@pytest.mark.parametrize("how", ["silent", "drips", "garbage", "closes"])
+def test_a_server_that_is_none_does_not_hang_connect(how: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        stop = threading.Event()
+
+        def serve() -> None:
+            server.settimeout(0.05)
+            sockets = []
+            while not stop.is_set():
+                try:
+                    sockets.append(server.accept()[0])
+                except TimeoutError:
+                    for sock in sockets:
+                        try:
+                            if how == "drips":
+                                sock.send(b"H")
+                        except OSError:
+                            pass
+                    continue
+                if how == "garbage":
+                    sockets[-1].send(b"\x00\xff nothing of this is HTTP\r\n\r\n")
+                elif how == "closes":
+                    sockets[-1].close()
+            for sock in sockets:
+                sock.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{server.getsockname()[1]}")
+        started = time.monotonic()
+        with pytest.raises(ConnectTimeout):
+            client.connect(timeout=0.4)
+        assert time.monotonic() - started < 3
+        stop.set()
+        thread.join()
+
+
+def test_a_server_that_does_not_answer_the_connect_frame(sim: Simulator) -> None:
+    sim.drop_reply("signalwire.connect", times=None)
+    with pytest.raises(ConnectTimeout):
+        make(sim).connect(timeout=0.3)
+
+
+def test_connect_waits_for_a_server_that_comes_late() -> None:
+    port = closed_port()
+    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{port}")
+    connecting = Background(client.connect)
+    while client.state != "connecting":
+        pass
+    with Simulator(port=port, project="p", token="t"):
+        connecting.result()
+        assert client.state == "connected"
+        client.disconnect()
+
+
+def test_a_command_connects_first(sim: Simulator) -> None:
+    client = make(sim)
+    assert client.execute("signalwire.ping", {}) is not None
+    assert client.state == "connected"
+    client.disconnect()
+
+
+def test_a_command_on_a_closed_client_says_so(sim: Simulator) -> None:
+    client = make(sim)
+    client.connect()
+    client.disconnect()
+    with pytest.raises(ClientClosed, match=r"connect\(\)"):
+        client.execute("signalwire.ping", {})
+    client.connect()  # and can be used again
+    client.execute("signalwire.ping", {})
+    client.disconnect()
+
+
+def test_lesson_11_several_clients_in_one_process(sim: Simulator) -> None:
+    with make(sim) as one, make(sim) as two:
+        assert one.execute("signalwire.ping", {}) is not None
+        assert two.execute("signalwire.ping", {}) is not None
+        assert sim.clients == 2
+        assert one.relay_protocol != two.relay_protocol
+
+
+def test_lesson_01_a_drop_is_repaired_without_run(sim: Simulator) -> None:
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with make(sim, on_state=states.put) as client:
+        protocol = client.relay_protocol
+        sim.cut()
+        while states.get(timeout=PATIENCE) != "reconnecting":
+            pass
+        assert states.get(timeout=PATIENCE) == "connected"
+        assert client.relay_protocol == protocol
+        client.execute("signalwire.ping", {})
+
+
+def test_lesson_07_a_command_without_an_answer_fails_alone(sim: Simulator) -> None:
+    with line(sim) as one:
+        one.sim.drop_reply("calling.end")
+        sim.drop_reply("calling.pass")
+        with pytest.raises(RequestTimeout, match="calling.pass"), one.client.timeout(0.05):
+            one.call.pass_()
+        assert one.client.state == "connected"
+        one.client.execute("signalwire.ping", {})
+        assert len(sim.journal.requests("signalwire.connect")) == 1
+
+
+def test_a_half_open_connection_is_found_by_our_own_ping(sim: Simulator) -> None:
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with make(sim, ping_interval=0.1, ping_timeout=0.1, on_state=states.put) as client:
+        sim.drop_reply("signalwire.ping", times=None)
+        while states.get(timeout=PATIENCE) != "reconnecting":
+            pass
+        sim.clear_faults()
+        client.wait_until_ready(PATIENCE)
+
+
+def test_a_server_that_restarts_is_followed(sim: Simulator) -> None:
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with make(sim, on_state=states.put) as client:
+        sim.restart(False)
+        while states.get(timeout=PATIENCE) != "reconnecting":
+            pass
+        client.wait_until_ready(PATIENCE)
+        first, second = sim.journal.requests("signalwire.connect")
+        assert "protocol" not in first["params"]
+        assert second["params"]["protocol"] == client.relay_protocol
+        assert second["params"]["authorization_state"]
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+
+def test_execute_sends_anything_and_returns_the_result(sim: Simulator) -> None:
+    with line(sim, answered=False) as one:
+        params = {"node_id": one.call.node_id, "call_id": one.call.call_id}
+        assert one.client.execute("calling.answer", params)["code"] == "200"
+        with pytest.raises(CommandRefused) as caught:
+            one.client.execute("calling.levitate", params)
+        assert caught.value.code == -32601
+        assert caught.value.method == "calling.levitate"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "name"),
+    [("", {}, "method"), (None, {}, "method"), ("x", "y", "params"), ("x", {"a": object()}, "params")],
+)
+def test_execute_refuses_nonsense(sim: Simulator, method: Any, params: Any, name: str) -> None:
+    with make(sim) as client:
+        with pytest.raises(InvalidParameter) as caught:
+            client.execute(method, params)
+        assert caught.value.parameter == name
+
+
+def test_request_timeout_can_be_set_for_a_block_and_a_thread(sim: Simulator) -> None:
+    with make(sim) as client:
+        sim.drop_reply("signalwire.ping", times=None)
+        with client.timeout(0.05):
+            with pytest.raises(RequestTimeout, match=r"0\.05 s"):
+                client.execute("signalwire.ping", {})
+            with client.timeout(0.02), pytest.raises(RequestTimeout, match=r"0\.02 s"):
+                client.execute("signalwire.ping", {})
+            with pytest.raises(RequestTimeout, match=r"0\.05 s"):
+                client.execute("signalwire.ping", {})
+            sim.clear_faults()
+            # Another thread is not in the block.
+            assert Background(client.execute, "signalwire.ping", {}).result() is not None
+        with pytest.raises(InvalidParameter), client.timeout(0):
+            pass
+
+
+def test_what_was_sent_and_not_answered_is_lost_and_says_so(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.hold("calling.pass")
+        waiting = Background(one.call.pass_)
+        sim.wait_for_held("calling.pass")
+        sim.cut()
+        with pytest.raises(ConnectionLost) as caught:
+            waiting.result()
+        assert caught.value.sent
+        assert isinstance(caught.value, ConnectionError)
+        one.client.wait_until_ready(PATIENCE)
+        assert len(sim.journal.requests("calling.pass")) == 1
+
+
+def test_what_is_idempotent_is_sent_again(sim: Simulator) -> None:
+    with make(sim) as client:
+        sim.hold("signalwire.receive", times=1)
+        waiting = Background(client.execute, "signalwire.receive", {"contexts": ["more"]})
+        sim.wait_for_held("signalwire.receive")
+        sim.cut()
+        assert waiting.result() is not None
+        assert len(sim.journal.requests("signalwire.receive")) == 2
+
+
+def test_what_could_not_be_sent_waits_for_the_next_session(sim: Simulator) -> None:
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with line(sim, on_state=states.put) as one:
+        sim.refuse_connections()
+        sim.cut()
+        while states.get(timeout=PATIENCE) != "reconnecting":
+            pass
+        waiting = Background(one.call.hangup)
+        with pytest.raises(RequestTimeout, match="no connection"), one.client.timeout(0.05):
+            one.call.answer()
+        sim.refuse_connections(False)
+        waiting.result()
+        assert one.call.wait_for_ended(PATIENCE)
+        # What timed out meanwhile was not sent late.
+        assert len(sim.journal.requests("calling.answer")) == 1
+
+
+def test_64_threads_may_use_one_client(sim: Simulator) -> None:
+    with make(sim) as client:
+        running = [
+            Background(lambda: [client.execute("signalwire.ping", {"payload": str(n)}) for n in range(20)])
+            for _ in range(64)
+        ]
+        for one in running:
+            assert [result.get("payload") for result in one.result(30)] == [str(n) for n in range(20)]
+
+
+# -- inbound calls -----------------------------------------------------------------------------------------------------
+
+
+def test_no_handler_warns_once_and_passes_the_calls_back(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    with make(sim), make(sim) as other:
+        desk = Desk(other)
+        sim.wait_for_client(2)
+        for _ in range(4):
+            sim.call(to=TO, from_=FROM)
+            desk.take()
+        desk.closing.set()
+    assert sum("no on_call handler" in record.message for record in caplog.records) == 1
+
+
+def test_lesson_09_calls_over_max_active_calls_are_passed_back(sim: Simulator) -> None:
+    with make(sim, max_active_calls=1) as client, make(sim) as other:
+        one, two = Desk(client), Desk(other)
+        sim.wait_for_client(2)
+        for _ in range(4):
+            sim.call(to=TO, from_=FROM)
+        first = one.take()
+        assert {two.take().call_id for _ in range(3)} == set(other.calls)
+        assert set(client.calls) == {first.call_id}
+        one.closing.set()
+        two.closing.set()
+
+
+def test_lesson_10_a_repeated_inbound_call_runs_one_handler(sim: Simulator) -> None:
+    sim.duplicate_event("calling.call.receive", same_id=True)
+    sim.duplicate_event("calling.call.receive", same_id=False)
+    with line(sim) as one:
+        _, second = one.another()
+        assert second.call_id != one.call.call_id
+        assert one.desk.calls.empty()
+
+
+def test_a_second_handler_replaces_the_first(sim: Simulator) -> None:
+    with make(sim) as client:
+        first, second = Desk(client), Desk(client)
+        sim.call(to=TO, from_=FROM)
+        assert second.take()
+        assert first.calls.empty()
+        second.closing.set()
+
+
+def test_a_coroutine_handler_is_refused(sim: Simulator) -> None:
+    async def handler(call: Call) -> None: ...
+
+    with pytest.raises(InvalidParameter, match="remove async"):
+        make(sim).on_call(handler)
+    for nothing in (None, "handler", 5):
+        with pytest.raises(InvalidParameter):
+            make(sim).on_call(nothing)  # type: ignore[type-var]
+
+
+def test_a_handler_that_raises_is_logged_and_its_call_hung_up(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client = make(sim, on_error=lambda error, call: errors.put((error, call)))
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        raise ZeroDivisionError("in the handler")
+
+    with client:
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("ended")
+        assert phone.end_reason == "error"
+        error, call = errors.get(timeout=PATIENCE)
+    assert isinstance(error, ZeroDivisionError)
+    assert call.call_id == phone.call_id
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.name == "relay_sync.callbacks"
+    assert phone.call_id in record.getMessage()
+    assert record.exc_info is not None
+    assert record.call_id == phone.call_id  # type: ignore[attr-defined]
+
+
+def test_a_handler_that_raises_may_leave_its_call(sim: Simulator) -> None:
+    errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client = make(sim, on_handler_error="leave", on_error=lambda error, call: errors.put(call))
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.answer()
+        raise ZeroDivisionError
+
+    with client:
+        phone = sim.call(to=TO, from_=FROM)
+        call = errors.get(timeout=PATIENCE)
+        assert phone.state == "answered"
+        call.hangup()
+        phone.wait_until("ended")
+
+
+def test_a_handler_that_returns_leaves_the_call_as_it_is(sim: Simulator) -> None:
+    returned = threading.Event()
+    client = make(sim)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.answer()
+        returned.set()
+
+    with client:
+        phone = sim.call(to=TO, from_=FROM)
+        assert returned.wait(PATIENCE)
+        client.execute("signalwire.ping", {})
+        assert phone.state == "answered"
+
+
+def test_disconnect_says_how_many_calls_go_on(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    with line(sim) as one:
+        one.client.disconnect()
+        assert one.phone.state == "answered"
+    assert any("1 live calls" in record.message for record in caplog.records)
+
+
+def test_disconnect_can_hang_up_what_lives(sim: Simulator) -> None:
+    with line(sim) as one:
+        one.another()
+        one.client.disconnect(hangup_calls=True)
+        assert one.phone.state == "ended"
+        assert one.phone.end_reason == "hangup"
+
+
+# -- run and stop ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(sim: Simulator) -> Iterator[tuple[RelayClient, Background[None]]]:
+    client = make(sim)
+    background = Background(client.run)
+    sim.wait_for_client()
+    yield client, background
+    client.stop()
+    background.result()
+
+
+def test_lesson_12_run_works_in_any_thread_and_stop_ends_it(running: tuple[RelayClient, Background[None]]) -> None:
+    client, background = running
+    assert background.running
+    client.stop()
+    background.result()
+    assert client.state == "closed"
+
+
+def test_stop_from_a_handler_ends_run(sim: Simulator) -> None:
+    client = make(sim)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.answer()
+        client.stop()
+
+    background = Background(client.run)
+    sim.wait_for_client()
+    sim.call(to=TO, from_=FROM)
+    background.result()
+
+
+def test_stop_while_run_is_still_connecting(sim: Simulator) -> None:
+    sim.refuse_connections()
+    client = make(sim)
+    background = Background(client.run)
+    while client.state != "connecting":
+        pass
+    client.stop()
+    background.result()
+    assert client.state == "closed"
+
+
+def test_stop_closes_a_client_that_does_not_run(sim: Simulator) -> None:
+    client = make(sim)
+    client.connect()
+    client.stop()
+    sim.wait_until_gone()
+
+
+def test_run_survives_drops(sim: Simulator, running: tuple[RelayClient, Background[None]]) -> None:
+    client, background = running
+    drop(sim, client)
+    assert background.running
+
+
+def test_run_twice(sim: Simulator) -> None:
+    client = make(sim)
+    for _ in range(2):
+        background = Background(client.run)
+        sim.wait_for_client()
+        client.stop()
+        background.result()
+        sim.wait_until_gone()
+
+
+def test_run_raises_when_the_session_is_lost_for_good(sim: Simulator) -> None:
+    client = make(sim)
+    background = Background(client.run)
+    sim.wait_for_client()
+    sim.fail("signalwire.connect", -32002, "revoked", times=None)
+    sim.cut()
+    with pytest.raises(AuthenticationError):
+        background.result(30)
+
+
+def test_disconnect_from_a_handler_does_not_deadlock(sim: Simulator) -> None:
+    client = make(sim)
+    done = threading.Event()
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        client.disconnect()
+        done.set()
+
+    client.connect()
+    sim.call(to=TO, from_=FROM)
+    assert done.wait(PATIENCE)
+    sim.wait_until_gone()
+
+
+def test_disconnect_from_a_listener_does_not_wait_for_itself(sim: Simulator) -> None:
+    with line(sim) as one:
+        done: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+        def listener(event: Any) -> None:
+            started = time.monotonic()
+            one.client.disconnect()
+            done.put(time.monotonic() - started)
+
+        one.call.on("calling.call.state", listener)
+        one.phone.hang_up()
+        assert done.get(timeout=PATIENCE) < 1.5
+
+
+def test_disconnect_drains_callbacks(sim: Simulator) -> None:
+    with line(sim) as one:
+        ran: list[int] = []
+        gate = threading.Event()
+        one.call._callback("test", gate.wait, PATIENCE)
+        for number in range(100):
+            one.call._callback("test", ran.append, number)
+        closing = Background(one.client.disconnect)
+        gate.set()
+        closing.result()
+        assert ran == list(range(100))
+
+
+def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator) -> None:
+    gate = threading.Event()
+    with line(sim) as one:
+        one.call._callback("test", gate.wait, 60)
+        started = time.monotonic()
+        one.client.disconnect(timeout=0.3)
+        assert time.monotonic() - started < 1.5
+        gate.set()
+
+
+def test_a_client_shows_no_secret(sim: Simulator) -> None:
+    with make(sim) as client:
+        shown = f"{client!r} {client._config!r} {vars(client._config) if hasattr(client._config, '__dict__') else ''}"
+        assert sim.settings.token not in repr(client) + repr(client._config)
+        assert "connected" in shown
+
+
+def test_no_secret_in_any_log_line(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("relay_sync", "relay_sync.protocol"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    with line(sim) as one:
+        one.call.stream("ws://127.0.0.1:9/x", authorization_bearer_token="bearer-secret-1").wait(PATIENCE)
+        one.drop()
+        state = sim.journal.requests("signalwire.connect")[1]["params"]["authorization_state"]
+    ours = [record for record in caplog.records if record.name.startswith("relay_sync")]
+    text = "\n".join(record.getMessage() for record in ours)
+    assert "signalwire.connect" in text
+    for secret in (sim.settings.token, "bearer-secret-1", state):
+        assert secret not in text
+
+
+def test_every_message_says_what_to_do() -> None:
+    with pytest.raises(InvalidParameter, match="SIGNALWIRE_PROJECT_ID"):
+        RelayClient(token="t", host="ws://127.0.0.1:1")
+    with pytest.raises(ValueError, match="SIGNALWIRE_API_TOKEN"):
+        RelayClient(project="p", host="ws://127.0.0.1:1")
+
+
+def test_what_is_refused_is_a_relay_error(sim: Simulator) -> None:
+    with pytest.raises(RelayError):
+        make(sim, token="wrong").connect()
