@@ -23,7 +23,7 @@ MakeClient = Callable[..., RelayClient]
 
 def _open_sockets() -> set[str]:
     """The kernel's names of this process's sockets; empty where the system does not tell (only Linux does)."""
-    found = set()
+    found: set[str] = set()
     try:
         numbers = os.listdir(_DESCRIPTORS)
     except OSError:

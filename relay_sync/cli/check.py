@@ -1,0 +1,29 @@
+"""Whether the file on disk holds what was sent, sample for sample. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..audio import WavAudio
+
+__all__ = ["differences"]
+
+
+def differences(recorded: WavAudio, sent: Mapping[str, bytes]) -> list[str]:
+    """What is wrong with a recording, in words; empty where nothing is.
+
+    :param sent: 16-bit PCM by track, in the order of the channels.
+    """
+    if recorded.channels != len(sent):
+        return [f"the file has {recorded.channels} channels, but {len(sent)} tracks were sent"]
+    found = []
+    for channel, (track, pcm) in enumerate(sent.items()):
+        heard = recorded.channel(channel)
+        if not pcm:
+            found.append(f"{track}: nothing was sent")
+        elif len(heard) != len(pcm):
+            found.append(f"{track}: {len(heard) // 2} samples were saved, but {len(pcm) // 2} were sent")
+        elif heard != pcm:
+            first = next(index for index, (one, other) in enumerate(zip(heard, pcm, strict=True)) if one != other)
+            found.append(f"{track}: differs from what was sent {first / 2 / recorded.sample_rate:.3f} s into it")
+    return found

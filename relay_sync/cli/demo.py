@@ -1,0 +1,129 @@
+"""``relay-sync demo``: the arguments checked, one call made, the result printed and judged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from .._version import __version__
+from ..audio import WavAudio, draw_waveform, read_wav
+from ..errors import InvalidParameter
+from ..simulator import speech
+from ..simulator.formats import Format, parse_codec
+from ..simulator.voice import Voice, load_voice
+from .check import differences
+from .conversation import Outcome, Scene, converse
+from .mistakes import Mistake, Unsuccessful
+from .progress import make_progress
+from .timeline import Timeline
+
+__all__ = ["run"]
+
+_LABELS: Final = {"inbound": "caller", "outbound": "far side"}
+_NEXT: Final = (
+    'Next:    README.md, "The shortest useful program"; every parameter: python -m pydoc relay_sync.Call.stream'
+)
+
+
+def run(*, says: str | None, out: str, codec: str, track: str, fast: bool) -> int:
+    """Have the call and show what came of it.
+
+    :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: anything else went wrong.
+    """
+    scene = Scene(
+        says=_voice(says),
+        hears=load_voice(speech.greeting(), "hears"),
+        track=track,
+        codec=_codec(codec),
+        out=_target(out),
+        fast=fast,
+    )
+    print(f"relay-sync {__version__} demo: a phone call on this machine, without an account\n", flush=True)
+    timeline = Timeline()
+    with make_progress(scene.seconds) as progress:
+        outcome = converse(scene, timeline, progress)
+    recorded = _read_back(scene.out)
+    tracks = list(scene.voices)
+    print(f"\n{timeline.table()}\n")
+    print(draw_waveform(recorded, width=_width(), labels=[_LABELS[name] for name in tracks]))
+    wrong = _judge(outcome, recorded)
+    if wrong:
+        raise Unsuccessful("the audio is not what was sent: " + "; ".join(wrong))
+    print(f"\nChecked: {_count(outcome)}, all as they were sent")
+    print(f"Audio:   {scene.out} ({_format(recorded, tracks)})")
+    print(_NEXT)
+    return 0
+
+
+# -- arguments -----------------------------------------------------------------------------------------------------------
+
+
+def _voice(path: str | None) -> Voice:
+    try:
+        voice = load_voice(speech.caller() if path is None else path, "says")
+    except InvalidParameter as error:
+        raise Mistake("--says", f"{path}: must be {error.accepted}") from error
+    except OSError as error:
+        raise Mistake("--says", f"{path}: {error.strerror or error}") from error
+    if not voice.pcm:
+        raise Mistake("--says", f"{path}: there is no audio in it")
+    return voice
+
+
+def _codec(text: str) -> str:
+    try:
+        wanted: Format = parse_codec(text, 20)
+    except ValueError as error:
+        raise Mistake("--codec", f"{text}: {error}") from error
+    if not wanted.playable:
+        raise Mistake("--codec", f"{text}: the demo speaks PCMU, PCMA and L16")
+    return text
+
+
+def _target(text: str) -> Path:
+    """Find out before the call, not after it, that its audio cannot be saved."""
+    path = Path(os.path.abspath(text))
+    if path.is_dir():
+        raise Mistake("--out", f"{text}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise Mistake("--out", f"{text}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise Mistake("--out", f"{text}: the folder {path.parent} cannot be written to")
+    return path
+
+
+# -- the result ----------------------------------------------------------------------------------------------------------
+
+
+def _width() -> int:
+    """Columns for the drawing, beside its labels."""
+    return max(20, min(100, shutil.get_terminal_size().columns) - 10)
+
+
+def _read_back(path: Path) -> WavAudio:
+    try:
+        return read_wav(path)
+    except (OSError, ValueError) as error:
+        raise Unsuccessful(f"the audio was saved but cannot be read: {error}") from error
+
+
+def _judge(outcome: Outcome, recorded: WavAudio) -> list[str]:
+    wrong = differences(recorded, outcome.sent)
+    if outcome.end_reason != "stopped":
+        wrong.append(f"the stream was {outcome.end_reason}, not stopped")
+    if outcome.stats.bad_frames:
+        wrong.append(f"{outcome.stats.bad_frames} messages could not be used")
+    return wrong
+
+
+def _count(outcome: Outcome) -> str:
+    samples = sum(len(pcm) // 2 for pcm in outcome.sent.values())
+    tracks = "1 track" if len(outcome.sent) == 1 else f"{len(outcome.sent)} tracks"
+    return f"{samples:,} samples on {tracks}"
+
+
+def _format(recorded: WavAudio, tracks: list[str]) -> str:
+    who = "mono" if len(tracks) == 1 else "stereo, caller left, far side right"
+    return f"{recorded.duration:.1f} s, 16-bit PCM, {recorded.sample_rate} Hz, {who}"

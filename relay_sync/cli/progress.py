@@ -1,0 +1,115 @@
+"""How far a stream has got: a bar by rich where that is installed and somebody looks, else plain text."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from types import TracebackType
+from typing import Final, Protocol, TextIO
+
+from attrs import define, field
+
+__all__ = ["PlainProgress", "Progress", "level", "make_progress"]
+
+_LEVELS: Final = " ▁▂▃▄▅▆▇█"
+_WIDTH: Final = 32
+
+
+class Progress(Protocol):
+    """A context manager: what it shows is complete when it is left."""
+
+    def __enter__(self) -> Progress: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+    def update(self, seconds: float, levels: str = "") -> None:
+        """So many seconds have come, and so loud are they at the moment. From any thread."""
+
+
+def level(pcm: bytes) -> str:
+    """One character for how loud some PCM (16-bit little-endian) is."""
+    samples = array("h", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    peak = max(max(samples), -min(samples)) if samples else 0
+    return _LEVELS[min(8, round((peak / 32768) ** 0.5 * 10))]
+
+
+@define(eq=False)
+class PlainProgress:
+    """A bar of plain characters on a terminal; elsewhere a line per quarter, so that a log stays short.
+
+    :param total: seconds. :param live: whether the line can be drawn again and again.
+    """
+
+    total: float
+    live: bool
+    _out: TextIO = field(factory=lambda: sys.stdout)
+    _shown: int = field(default=-1, init=False)
+
+    def __enter__(self) -> PlainProgress:
+        self.update(0.0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.live:
+            self._out.write("\n")
+            self._out.flush()
+
+    def update(self, seconds: float, levels: str = "") -> None:
+        share = min(1.0, seconds / self.total) if self.total else 1.0
+        step = int(share * (_WIDTH if self.live else 4))
+        if step <= self._shown:
+            return
+        self._shown = step
+        numbers = f"{min(seconds, self.total):5.1f} of {self.total:.1f} s"
+        if self.live:
+            self._out.write(f"\rlistening [{'#' * step:<{_WIDTH}}] {numbers}")
+        else:
+            self._out.write(f"listening {share:4.0%} {numbers}\n")
+        self._out.flush()
+
+
+class _RichProgress:
+    def __init__(self, total: float) -> None:
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as Bars
+
+        self._bars = Bars(
+            TextColumn("listening"),
+            BarColumn(bar_width=_WIDTH),
+            TextColumn("{task.completed:4.1f} of {task.total:.1f} s"),
+            TextColumn("{task.fields[levels]}"),
+        )
+        self._task = self._bars.add_task("listening", total=total, levels="")
+
+    def __enter__(self) -> _RichProgress:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bars.update(self._task, levels="")
+        self._bars.stop()
+
+    def update(self, seconds: float, levels: str = "") -> None:
+        self._bars.update(self._task, completed=seconds, levels=levels)
+
+
+def make_progress(total: float) -> Progress:
+    """The best there is for standard output.
+
+    :param total: seconds of audio to come.
+    """
+    live = sys.stdout.isatty()
+    if live:
+        try:
+            return _RichProgress(total)
+        except ImportError:  # the extra "cli" is not installed
+            pass
+    return PlainProgress(total, live)
