@@ -13,11 +13,36 @@ METHOD_PING: Final = "signalwire.ping"
 METHOD_DISCONNECT: Final = "signalwire.disconnect"
 METHOD_RECEIVE: Final = "signalwire.receive"
 METHOD_UNRECEIVE: Final = "signalwire.unreceive"
+METHOD_REAUTHENTICATE: Final = "signalwire.reauthenticate"
 
 EVENT_AUTHORIZATION_STATE: Final = "signalwire.authorization.state"
+EVENT_CALL_AI: Final = "calling.call.ai"
+EVENT_CALL_COLLECT: Final = "calling.call.collect"
+EVENT_CALL_CONNECT: Final = "calling.call.connect"
+EVENT_CALL_DENOISE: Final = "calling.call.denoise"
+EVENT_CALL_DETECT: Final = "calling.call.detect"
+EVENT_CALL_DIAL: Final = "calling.call.dial"
+EVENT_CALL_ECHO: Final = "calling.call.echo"
+EVENT_CALL_FAX: Final = "calling.call.fax"
+EVENT_CALL_HOLD: Final = "calling.call.hold"
+EVENT_CALL_PAY: Final = "calling.call.pay"
+EVENT_CALL_PLAY: Final = "calling.call.play"
+EVENT_CALL_QUEUE: Final = "calling.call.queue"
 EVENT_CALL_RECEIVE: Final = "calling.call.receive"
+EVENT_CALL_RECORD: Final = "calling.call.record"
+EVENT_CALL_REFER: Final = "calling.call.refer"
+EVENT_CALL_ROOM: Final = "calling.call.room"
+EVENT_CALL_SEND_DIGITS: Final = "calling.call.send_digits"
 EVENT_CALL_STATE: Final = "calling.call.state"
 EVENT_CALL_STREAM: Final = "calling.call.stream"
+EVENT_CALL_TAP: Final = "calling.call.tap"
+EVENT_CALL_TRANSCRIBE: Final = "calling.call.transcribe"
+EVENT_CALLING_ERROR: Final = "calling.error"
+EVENT_CONFERENCE: Final = "calling.conference"
+EVENT_MESSAGING_RECEIVE: Final = "messaging.receive"
+EVENT_MESSAGING_STATE: Final = "messaging.state"
+EVENT_TASKS: Final = "queuing.relay.tasks"
+EVENT_USER: Final = "calling.user_event"
 
 CALL_STATE_CREATED: Final = "created"
 CALL_STATE_RINGING: Final = "ringing"
@@ -31,6 +56,23 @@ CALL_STATES: Final = (
     CALL_STATE_ANSWERED,
     CALL_STATE_ENDING,
     CALL_STATE_ENDED,
+)
+
+CONNECT_STATE_CONNECTING: Final = "connecting"
+CONNECT_STATE_CONNECTED: Final = "connected"
+CONNECT_STATE_DISCONNECTED: Final = "disconnected"
+CONNECT_STATE_FAILED: Final = "failed"
+
+MESSAGE_STATE_QUEUED: Final = "queued"
+MESSAGE_STATE_INITIATED: Final = "initiated"
+MESSAGE_STATE_SENT: Final = "sent"
+MESSAGE_STATE_DELIVERED: Final = "delivered"
+MESSAGE_STATE_UNDELIVERED: Final = "undelivered"
+MESSAGE_STATE_FAILED: Final = "failed"
+MESSAGE_STATE_RECEIVED: Final = "received"
+#: After one of these nothing more is told of a message.
+MESSAGE_END_STATES: Final = frozenset(
+    {MESSAGE_STATE_DELIVERED, MESSAGE_STATE_UNDELIVERED, MESSAGE_STATE_FAILED, MESSAGE_STATE_RECEIVED}
 )
 
 #: 4.0 would refuse contexts at run time, so 2.0.0 is announced.

@@ -1,0 +1,205 @@
+"""How an event is read: the envelope, and members that are missing, unknown or of a wrong type."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
+
+import attrs
+from attrs import field
+
+__all__ = ["EVENT_CLASSES", "CallEvent", "RelayEvent", "event", "parse_event"]
+
+#: Every known type of event and its class.
+EVENT_CLASSES: Final[dict[str, type[RelayEvent]]] = {}
+
+
+def _text(value: Any) -> str | None:
+    # Identifiers and names sometimes come as numbers; anything else is no text.
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        return str(value)
+    except ValueError:  # more digits than Python will write
+        return None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _flag(value: Any) -> bool | None:
+    # "true" is how the platform writes dial_winner.
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _texts(value: Any) -> list[str] | None:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else None
+
+
+def _objects(value: Any) -> list[dict[str, Any]] | None:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else None
+
+
+def _any(value: Any) -> Any:
+    return value
+
+
+# By the annotation of a member: the type that needs no further look, and how anything else becomes one, or None.
+_READERS: Final[dict[str, tuple[type | None, Callable[[Any], Any]]]] = {
+    "str": (str, _text),
+    "int": (int, _whole),
+    "float": (None, _number),
+    "bool": (bool, _flag),
+    "bool | None": (bool, _flag),
+    "dict[str, Any]": (dict, _object),
+    "list[str]": (None, _texts),
+    "list[dict[str, Any]]": (None, _objects),
+    "Any": (None, _any),
+}
+
+_Cls = TypeVar("_Cls", bound="type[Any]")
+_E = TypeVar("_E", bound="RelayEvent")
+_OWN: Final = frozenset({"event_type", "params", "call_id", "timestamp", "synthetic", "reason"})
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def event(cls: _Cls) -> _Cls:
+    """Make an attrs class that reads its members off the wire by their names, or by ``metadata={"wire": name}``."""
+    made = attrs.define(kw_only=True, slots=True, eq=False)(cls)
+    made._MEMBERS = tuple(
+        (member.name, member.metadata.get("wire", member.name), *_READERS[str(member.type)])
+        for member in attrs.fields(made)
+        if member.name not in _OWN or "wire" in member.metadata
+    )
+    if made.TYPE:
+        EVENT_CLASSES[made.TYPE] = made
+    made.__module__ = "relay_sync"
+    return made
+
+
+@event
+class RelayEvent:
+    """Something the server reported, or, with :attr:`synthetic`, something the SDK concluded.
+
+    :ivar event_type: such as ``calling.call.stream``.
+    :ivar params: the event's own members as they came (``params.params`` of the frame).
+    :ivar call_id: the call it belongs to, or ``""``.
+    :ivar timestamp: when the server sent it, seconds since 1970; ``0.0`` where it did not say.
+    :ivar synthetic: made by the SDK, not by the server (a call that ended took its actions with it).
+    :ivar reason: why a synthetic event was made: ``call_ended`` or ``call_gone``; else ``""``, or where the server gives a
+        reason (messages, dials), that one.
+    """
+
+    TYPE: ClassVar[str] = ""
+    _MEMBERS: ClassVar[tuple[tuple[str, str, type | None, Callable[[Any], Any]], ...]] = ()
+
+    event_type: str
+    params: dict[str, Any] = field(factory=dict, repr=False)
+    call_id: str = ""
+    timestamp: float = 0.0
+    synthetic: bool = False
+    reason: str = ""
+
+    @classmethod
+    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Pick the members this class knows out of an event's params; what is missing or ill-typed is left out."""
+        found = {}
+        for name, wire, exact, read in cls._MEMBERS:
+            value = params.get(wire)
+            if value is None:
+                continue
+            if type(value) is not exact:
+                value = read(value)
+                if value is None:
+                    continue
+            found[name] = value
+        return found
+
+    @classmethod
+    def from_params(
+        cls: type[_E],
+        params: dict[str, Any],
+        *,
+        event_type: str = "",
+        timestamp: float = 0.0,
+        synthetic: bool = False,
+        reason: str = "",
+    ) -> _E:
+        """Build the event from its own params (without the envelope)."""
+        members = cls.members(params)
+        if reason:
+            members["reason"] = reason
+        call_id = params.get("call_id")
+        return cls(
+            event_type=event_type or cls.TYPE,
+            params=params,
+            call_id=call_id if type(call_id) is str else _text(call_id) or "",
+            timestamp=timestamp,
+            synthetic=synthetic,
+            **members,
+        )
+
+    @classmethod
+    def from_payload(cls: type[_E], payload: Mapping[str, Any]) -> _E:
+        """Build the event from its envelope: ``{"event_type", "timestamp", "params": {...}}``."""
+        params = payload.get("params")
+        return cls.from_params(
+            params if isinstance(params, dict) else {},
+            event_type=_text(payload.get("event_type")) or "",
+            timestamp=_number(payload.get("timestamp")) or 0.0,
+        )
+
+
+@event
+class CallEvent(RelayEvent):
+    """Something that happened to a call.
+
+    :ivar node_id: with ``call_id`` the call's address. :ivar segment_id: the leg's id in the platform's records.
+    :ivar tag: the tag that the call was dialled with.
+    """
+
+    node_id: str = ""
+    segment_id: str = ""
+    tag: str = ""
+
+
+def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
+    """Fill members that are still empty from the envelope, where some events carry them (PROTOCOL, "Events")."""
+    for name in names:
+        if not getattr(made, name):
+            setattr(made, name, _text(payload.get(name)) or "")
+    return made
+
+
+def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
+    """Turn an event's envelope into the class of its type, or :class:`RelayEvent` where the type is unknown.
+
+    Never raises for what can come out of JSON: ill-typed members take their defaults.
+    """
+    event_type = payload.get("event_type")
+    kind = EVENT_CLASSES.get(event_type) if isinstance(event_type, str) else None
+    return (kind or RelayEvent).from_payload(payload)
+
+
+parse_event.__module__ = "relay_sync"
