@@ -1,0 +1,170 @@
+"""Forks: the child gets a clean client, the parent's connection does not notice (rule 8)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support import NOWHERE, PATIENCE, Background, Line, line
+
+from relay_sync import Forked, RelayClient, WaitTimeout
+from relay_sync.simulator import Simulator
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    # Since 3.12 Python warns of every fork in a process with threads; here that is the subject.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
+
+
+def in_child(function: Callable[[], None]) -> None:
+    """Fork, run the function in the child, and fail here if it failed there."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            # No test of ours outlives its time, nor a child.
+            threading.Timer(PATIENCE, os._exit, (2,)).start()
+            function()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.fixture
+def on_call(sim: Simulator) -> Iterator[Line]:
+    with line(sim) as one:
+        yield one
+
+
+def test_rule_8_the_parent_s_connection_does_not_notice(on_call: Line) -> None:
+    in_child(lambda: None)
+    on_call.client.execute("signalwire.ping", {})
+    assert len(on_call.sim.journal.requests("signalwire.connect")) == 1
+    on_call.phone.hang_up()
+    on_call.call.wait_for_ended(PATIENCE)
+
+
+def test_rule_8_the_child_s_client_starts_anew_when_used(on_call: Line) -> None:
+    def child() -> None:
+        assert on_call.client.state == "idle"
+        assert on_call.client.calls == {}
+        on_call.client.execute("signalwire.ping", {})
+        assert on_call.client.state == "connected"
+        on_call.client.disconnect()
+
+    in_child(child)
+    on_call.client.execute("signalwire.ping", {})
+    assert len(on_call.sim.journal.requests("signalwire.connect")) == 2
+    assert on_call.call.state == "answered"
+
+
+def test_rule_8_what_the_parent_made_raises_forked_in_the_child(on_call: Line) -> None:
+    on_call.sim.drop_event("calling.call.stream", state="finished")
+    action = on_call.call.stream(NOWHERE)
+    events = on_call.call.events()
+
+    def child() -> None:
+        for use in (
+            action.wait,
+            action.stop,
+            on_call.call.hangup,
+            on_call.call.wait_for_ended,
+            lambda: on_call.call.stream(NOWHERE),
+            lambda: next(events),
+        ):
+            with pytest.raises(Forked):
+                use()
+
+    in_child(child)
+    with pytest.raises(WaitTimeout):
+        action.wait(0.01)
+
+
+def test_rule_8_a_fork_while_commands_are_under_way(on_call: Line) -> None:
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            on_call.client.execute("signalwire.ping", {})
+
+    workers = [Background(busy) for _ in range(4)]
+
+    def child() -> None:
+        on_call.client.execute("signalwire.ping", {})
+        on_call.client.disconnect()
+
+    for _ in range(5):
+        in_child(child)
+    stop.set()
+    for worker in workers:
+        worker.result()
+
+
+def test_rule_8_a_child_that_exits_normally_leaves_the_parent_alone(on_call: Line) -> None:
+    worker = multiprocessing.get_context("fork").Process(target=_use, args=(on_call.client,))
+    worker.start()
+    worker.join(30)
+    assert worker.exitcode == 0
+    on_call.client.execute("signalwire.ping", {})
+
+
+def _use(client: RelayClient) -> None:
+    client.execute("signalwire.ping", {})
+
+
+def test_a_fork_before_connect(sim: Simulator) -> None:
+    client = RelayClient(**sim.credentials)  # type: ignore[arg-type]
+
+    def child() -> None:
+        client.connect()
+        client.disconnect()
+
+    in_child(child)
+    client.connect()
+    client.disconnect()
+
+
+def test_a_fork_during_connect(sim: Simulator) -> None:
+    sim.hold("signalwire.connect")
+    client = RelayClient(**sim.credentials)  # type: ignore[arg-type]
+    connecting = Background(client.connect)
+    sim.wait_for_held("signalwire.connect")
+
+    def child() -> None:
+        assert client.state == "idle"
+        with pytest.raises(Exception, match="no session"):
+            client.connect(timeout=0.2)  # the server holds this one's answer, too
+
+    in_child(child)
+    sim.release()
+    connecting.result()
+    client.execute("signalwire.ping", {})
+    client.disconnect()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.slow
+def test_multiprocessing_pools(sim: Simulator, method: str) -> None:
+    credentials: dict[str, Any] = sim.credentials
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(_connected_state, [credentials] * 4) == ["connected"] * 4
+        pool.close()
+        pool.join()
+
+
+def _connected_state(credentials: dict[str, Any]) -> str:
+    with RelayClient(**credentials) as client:
+        return client.state

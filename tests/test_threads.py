@@ -1,0 +1,514 @@
+"""The promises about threads (rules 1 to 8): what runs where, in which order, and what cannot block whom."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, line
+
+from relay_sync import Call, RelayClient, WrongThread
+from relay_sync.runtime import process
+from relay_sync.simulator import Simulator
+
+STATE = "calling.call.state"
+
+
+@pytest.fixture
+def on_call(sim: Simulator) -> Iterator[Line]:
+    with line(sim) as one:
+        yield one
+
+
+def make(sim: Simulator, **options: Any) -> RelayClient:
+    return RelayClient(**{**sim.credentials, "contexts": ["default"], **options})
+
+
+def send(one: Line, event_type: str, **params: Any) -> None:
+    one.sim.send_event(event_type, {"call_id": one.call.call_id, "node_id": one.call.node_id, **params})
+
+
+# -- rule 1: state first, then waiters, then callbacks ------------------------------------------------------------------
+
+
+def test_rule_1_whoever_wakes_sees_a_call_at_least_as_new_as_the_event(on_call: Line) -> None:
+    seen: queue.SimpleQueue[tuple[str, bool, str]] = queue.SimpleQueue()
+    action = on_call.call.stream(
+        NOWHERE, on_completed=lambda event: seen.put(("completed", action_done(), on_call.call.state))
+    )
+
+    def action_done() -> bool:
+        return action.is_done
+
+    action.wait(PATIENCE)
+    assert seen.get(timeout=PATIENCE) == ("completed", True, "answered")
+    waiting = Background(lambda: (on_call.call.wait_for_ended(), on_call.call.state, on_call.call.end_reason))
+    on_call.call.on(STATE, lambda event: seen.put((event.call_state, True, on_call.call.state)))
+    on_call.phone.hang_up()
+    assert waiting.result()[1:] == ("ended", "hangup")
+    order = ["ending", "ended"]
+    for state in order:
+        heard, _, at_that_time = seen.get(timeout=PATIENCE)
+        assert heard == state
+        assert order.index(at_that_time) >= order.index(state)
+
+
+# -- rule 2: verbs inside callbacks work; a callback that raises hurts nobody ---------------------------------------------
+
+
+def test_rule_2_a_blocking_verb_works_in_every_kind_of_callback(sim: Simulator) -> None:
+    results: queue.SimpleQueue[str] = queue.SimpleQueue()
+    client = make(sim)
+
+    def pinging(name: str) -> None:
+        client.execute("signalwire.ping", {})
+        results.put(name)
+
+    states = make(sim, on_state=lambda state: pinging(f"state {state}") if state == "connected" else None)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.on(STATE, lambda event: pinging("listener"))
+        call.answer()
+        call.stream(NOWHERE, on_completed=lambda event: pinging("on_completed")).wait(PATIENCE)
+        pinging("handler")
+
+    with client, states:
+        sim.call(to=TO, from_=FROM)
+        missing = {"listener", "on_completed", "handler", "state connected"}
+        while missing:
+            missing.discard(results.get(timeout=PATIENCE))
+
+
+def test_rule_2_a_callback_that_raises_is_logged_with_its_call_and_hurts_nobody(
+    on_call: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = threading.Event()
+
+    def broken(event: Any) -> None:
+        raise ZeroDivisionError("in a listener")
+
+    on_call.call.on("x.y", broken)
+    on_call.call.on("x.y", lambda event: heard.set())
+    send(on_call, "x.y")
+    assert heard.wait(PATIENCE)
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert on_call.call.call_id in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+    on_call.client.execute("signalwire.ping", {})
+
+
+def test_an_on_error_that_raises_hurts_nobody_either(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    def on_error(error: BaseException, call: Call | None) -> None:
+        raise KeyError("in on_error")
+
+    with line(sim, on_error=on_error) as one:
+        heard = threading.Event()
+        one.call.on("x.y", lambda event: 1 / 0)
+        one.call.on("x.y", lambda event: heard.set())
+        send(one, "x.y")
+        assert heard.wait(PATIENCE)
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR][1] == "on_error raised"
+
+
+# -- rule 3: order within a call, none across calls -----------------------------------------------------------------------
+
+
+def test_rule_3_callbacks_of_a_call_run_one_at_a_time_in_order(on_call: Line) -> None:
+    ran: list[int] = []
+    inside = threading.Lock()
+    done = threading.Event()
+
+    def listener(event: Any) -> None:
+        assert inside.acquire(blocking=False)
+        ran.append(event.params["n"])
+        inside.release()
+        if event.params["n"] == 499:
+            done.set()
+
+    on_call.call.on("x.y", listener)
+    for number in range(500):
+        send(on_call, "x.y", n=number)
+    assert done.wait(PATIENCE)
+    assert ran == list(range(500))
+
+
+def test_lesson_06_blocked_callbacks_delay_no_other_call(on_call: Line) -> None:
+    gate = threading.Event()
+    blocked: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def block(event: Any) -> None:
+        blocked.put(event.call_id)
+        gate.wait(PATIENCE)
+
+    others = [on_call.another()[1] for _ in range(12)]
+    for other in others:
+        other.on("x.y", block)
+        on_call.sim.send_event("x.y", {"call_id": other.call_id, "node_id": other.node_id})
+    assert {blocked.get(timeout=PATIENCE) for _ in others} == {other.call_id for other in others}
+    heard = threading.Event()
+    on_call.call.on("x.y", lambda event: heard.set())
+    send(on_call, "x.y")
+    assert heard.wait(PATIENCE)  # while twelve callbacks block
+    on_call.client.execute("signalwire.ping", {})
+    gate.set()
+
+
+def test_lesson_06_twenty_handlers_block_side_by_side(sim: Simulator) -> None:
+    barrier = threading.Barrier(20)
+    client = make(sim)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        barrier.wait(PATIENCE)  # returns only when all twenty are inside
+        call.hangup()
+
+    with client:
+        phones = [sim.call(to=TO, from_=FROM) for _ in range(20)]
+        for phone in phones:
+            phone.wait_until("ended")
+
+
+@pytest.mark.slow
+def test_a_lane_stalled_for_over_five_seconds_is_named(on_call: Line, caplog: pytest.LogCaptureFixture) -> None:
+    gate = threading.Event()
+    on_call.call.on("x.y", lambda event: gate.wait(30))
+    send(on_call, "x.y")
+    end = time.monotonic() + 15
+    while not any("has been running" in record.message for record in caplog.records) and time.monotonic() < end:
+        gate.wait(0.1)
+    gate.set()
+    [record] = [record for record in caplog.records if "has been running" in record.message]
+    assert on_call.call.call_id in record.message
+
+
+# -- rule 4: register before you send --------------------------------------------------------------------------------------
+
+
+def test_rule_4_an_event_that_overtakes_the_reply_is_not_missed(on_call: Line) -> None:
+    on_call.sim.hold("calling.stream")
+    starting = Background(on_call.call.stream, NOWHERE)
+    on_call.sim.journal.wait_for(lambda entry: entry.params.get("state") == "finished", PATIENCE)
+    on_call.sim.wait_for_held("calling.stream")
+    on_call.sim.wait_for_acks()
+    assert starting.running
+    on_call.sim.release("calling.stream")
+    action = starting.result()
+    assert action.is_done
+    assert action.wait().state == "finished"
+
+
+# -- rule 5: no deadlock on the IO thread ----------------------------------------------------------------------------------
+
+
+def test_rule_5_a_blocking_verb_on_the_io_thread_raises(on_call: Line) -> None:
+    outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    action = on_call.call.stream(NOWHERE)
+    verbs = [
+        on_call.call.hangup,
+        on_call.call.wait_for_ended,
+        lambda: list(on_call.call.events()),
+        on_call.client.connect,
+        on_call.client.disconnect,
+        on_call.client.run,
+        lambda: on_call.client.execute("signalwire.ping", {}),
+    ]
+
+    def on_io_thread(session: Any) -> None:
+        assert threading.get_ident() in process.io_threads
+        for verb in verbs:
+            try:
+                outcome.put(verb())
+            except BaseException as error:
+                outcome.put(error)
+
+    assert on_call.client._loop is not None
+    on_call.client._loop.change(on_io_thread)
+    for _ in verbs:
+        assert isinstance(outcome.get(timeout=PATIENCE), WrongThread)
+    action.wait(PATIENCE)
+    on_call.client.execute("signalwire.ping", {})
+
+
+# -- rule 6: Ctrl-C ends any blocking wait ----------------------------------------------------------------------------------
+
+INTERRUPTED = """
+import os, signal, sys, threading
+sys.path.insert(0, {tests!r})
+from support import line, NOWHERE
+from relay_sync.simulator import Simulator
+with Simulator(media="fast") as sim, line(sim) as one:
+    sim.drop_reply("calling.pass", times=None)
+    sim.drop_event("calling.call.stream", state="finished", times=None)
+    action = one.call.stream(NOWHERE)
+    waits = {{
+        "wait_for_ended": one.call.wait_for_ended,
+        "action.wait": action.wait,
+        "action.wait(timeout)": lambda: action.wait(60),
+        "wait_for": lambda: one.call.wait_for("x.y"),
+        "events": lambda: next(one.call.events()),
+        "command": one.call.pass_,
+    }}
+    for name, wait in waits.items():
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            wait()
+        except KeyboardInterrupt:
+            print(name, "interrupted")
+    one.client.execute("signalwire.ping", {{}})
+    print("usable")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
+@pytest.mark.parametrize("sliced", [False, True])
+def test_rule_6_ctrl_c_ends_any_blocking_wait(sliced: bool) -> None:
+    import pathlib
+
+    program = INTERRUPTED.format(tests=str(pathlib.Path(__file__).parent))
+    if sliced:  # as on Windows before 3.14
+        program = "import relay_sync.runtime.waiter as w; w.SLICE = 0.05\n" + program
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:-1] == [
+        "wait_for_ended interrupted",
+        "action.wait interrupted",
+        "action.wait(timeout) interrupted",
+        "wait_for interrupted",
+        "events interrupted",
+        "command interrupted",
+        "usable",
+    ]
+
+
+RUNNING = """
+import os, signal, sys, threading
+from relay_sync import RelayClient
+from relay_sync.simulator import Simulator
+number = getattr(signal, sys.argv[1])
+with Simulator() as sim:
+    client = RelayClient(**sim.credentials, contexts=["default"])
+    def send():
+        sim.wait_for_client(timeout=30)
+        os.kill(os.getpid(), number)
+    threading.Thread(target=send).start()
+    before = signal.getsignal(number)
+    client.run()
+    assert signal.getsignal(number) == before
+    assert client.state == "closed"
+    print("returned")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_run_returns_after_one_signal_and_puts_the_handlers_back(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNING, name], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "returned\n"), done.stderr
+
+
+def test_run_leaves_a_handler_of_the_user_alone(sim: Simulator) -> None:
+    def mine(number: int, frame: object) -> None: ...
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        client = make(sim)
+        threading.Timer(0.0, lambda: (sim.wait_for_client(), client.stop())).start()
+        client.run()
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+# -- rule 7: ends ------------------------------------------------------------------------------------------------------------
+
+
+def test_rule_7_disconnect_leaves_no_thread_of_ours(sim: Simulator) -> None:
+    before = set(threading.enumerate())
+    with line(sim) as one:
+        one.call.on("x.y", print)
+        one.call.stream(NOWHERE).wait(PATIENCE)
+        one.desk.closing.set()
+        one.client.disconnect()
+        left = {
+            thread.name for thread in set(threading.enumerate()) - before if not thread.name.startswith("relay-call")
+        }
+        assert not left
+
+
+def test_rule_7_a_forgotten_client_ends_with_a_warning(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    import gc
+    import weakref
+
+    client = make(sim)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        print(client)  # holds the client: the cycle must not keep it alive
+
+    client.connect()
+    gone = weakref.ref(client)
+    del client, handler
+    gc.collect()
+    assert gone() is None
+    sim.wait_until_gone()
+    assert any("keep a reference" in record.message for record in caplog.records)
+
+
+def test_rule_7_stop_is_safe_in_a_signal_handler_while_the_main_thread_waits() -> None:
+    program = """
+import os, signal, threading
+from relay_sync import RelayClient, ClientClosed
+from relay_sync.simulator import Simulator
+with Simulator() as sim:
+    client = RelayClient(**sim.credentials, contexts=["default"])
+    signal.signal(signal.SIGUSR1, lambda *args: client.stop())
+    got = threading.Event()
+    calls = []
+    @client.on_call
+    def handle(call):
+        calls.append(call)
+        got.set()
+        call.client._board.stopped.wait(30)
+    client.connect()
+    sim.call(to="+15550100", from_="+15550199")
+    got.wait(30)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    try:
+        calls[0].wait_for_ended()
+    except ClientClosed:
+        print("closed")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
+
+
+def test_the_interpreter_exits_without_disconnect() -> None:
+    program = """
+from relay_sync import RelayClient
+from relay_sync.simulator import Simulator
+sim = Simulator().start()
+client = RelayClient(**sim.credentials, contexts=["default"])
+client.connect()
+print("leaving")
+"""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
+    assert time.monotonic() - started < 10
+
+
+# -- what user code sees of its surroundings ---------------------------------------------------------------------------------
+
+
+def test_user_code_never_runs_on_the_io_thread(sim: Simulator) -> None:
+    names: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+
+    def note(what: str) -> None:
+        names.put((what, threading.current_thread().name))
+
+    client = make(sim, on_state=lambda state: note("on_state"), on_error=lambda error, call: note("on_error"))
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        note("handler")
+        call.on(STATE, lambda event: note("listener"))
+        call.answer()
+        call.stream(NOWHERE, on_completed=lambda event: note("on_completed")).wait(PATIENCE)
+        raise ZeroDivisionError
+
+    client.connect()
+    sim.call(to=TO, from_=FROM).wait_until("ended")
+    client.disconnect()
+    seen = {}
+    while not names.empty():
+        what, name = names.get()
+        seen[what] = name.rpartition("-")[0]
+    assert seen == {
+        "on_state": "relay-lane",
+        "on_error": "relay-call",
+        "handler": "relay-call",
+        "listener": "relay-lane",
+        "on_completed": "relay-lane",
+    }
+
+
+def test_context_variables_are_copied_into_handlers_and_callbacks(sim: Simulator) -> None:
+    tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="nobody")
+    seen: queue.SimpleQueue[str] = queue.SimpleQueue()
+    client = make(sim)
+    tenant.set("acme")
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        seen.put(tenant.get())
+        tenant.set("inside")
+        call.on(STATE, lambda event: seen.put(tenant.get()))
+        call.answer()
+
+    tenant.set("later")
+    with client:
+        sim.call(to=TO, from_=FROM)
+        assert seen.get(timeout=PATIENCE) == "acme"
+        assert seen.get(timeout=PATIENCE) == "inside"
+    assert tenant.get() == "later"
+
+
+def test_threads_have_names_and_owners(on_call: Line) -> None:
+    names = {thread.name.rpartition("-")[0] for thread in threading.enumerate() if thread.name.startswith("relay-")}
+    assert {"relay-io", "relay-call"} <= names
+    assert names <= {"relay-io", "relay-call", "relay-lane", "relay-sim", "relay-dial"}
+
+
+def test_no_thread_for_a_handler_passes_the_call_on(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith("relay-call"):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with make(sim) as client, make(sim) as other:
+        desk, second = Desk(client), Desk(other)
+        sim.wait_for_client(2)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        sim.call(to=TO, from_=FROM)
+        sim.journal.wait_for(lambda entry: entry.method == "calling.pass", PATIENCE)
+        monkeypatch.undo()
+        assert client.execute("signalwire.ping", {}) is not None
+        desk.closing.set()
+        second.closing.set()
+
+
+# -- where it runs -----------------------------------------------------------------------------------------------------------
+
+IN_A_LOOP = """
+import asyncio
+from relay_sync import RelayClient
+from relay_sync.simulator import Simulator
+
+async def main():
+    # Blocking calls inside a running loop (a notebook cell, an async view) work; they block the loop, as any blocking call.
+    with Simulator() as sim, RelayClient(**sim.credentials) as client:
+        client.execute("signalwire.ping", {})
+        print(await asyncio.to_thread(lambda: client.state))
+
+asyncio.run(main())
+"""
+
+
+def test_lesson_13_it_works_inside_a_running_event_loop() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "connected\n"), done.stderr
