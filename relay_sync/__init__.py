@@ -10,7 +10,7 @@ import logging
 
 from ._version import __version__
 from .actions import Action, StreamAction
-from .call import Call, Expectation
+from .call import Call, EventReader, Expectation
 from .client import RelayClient
 from .errors import (
     AuthenticationError,
@@ -48,6 +48,7 @@ __all__ = [
     "ConnectTimeout",
     "ConnectionLost",
     "DialFailed",
+    "EventReader",
     "Expectation",
     "Forked",
     "InvalidParameter",

@@ -31,7 +31,7 @@ from .verbs import parameters
 from .verbs.control import ControlVerbs
 from .verbs.stream import StreamVerbs
 
-__all__ = ["Call", "Expectation"]
+__all__ = ["Call", "EventReader", "Expectation"]
 
 _log = logging.getLogger("relay_sync")
 
@@ -133,7 +133,7 @@ class Call(ControlVerbs, StreamVerbs):
 
         return register if handler is None else register(handler)
 
-    def events(self) -> Iterator[RelayEvent]:
+    def events(self) -> EventReader:
         """Everything that happens to the call from now on, in order, until it ends.
 
         Any number of readers; each may fall 10,000 events behind. Iterating ends with the call.
@@ -141,7 +141,7 @@ class Call(ControlVerbs, StreamVerbs):
         :raises QueueFull: after the events that were kept, where a reader fell too far behind.
         :raises RelayError: what ended the session or the client.
         """
-        return _events(self._open_reader(), self)
+        return EventReader(self)
 
     def wait_for(self, event_type: str, predicate: Predicate | None = None, timeout: float | None = None) -> RelayEvent:
         """Block until an event of this type comes for which the predicate is true.
@@ -358,17 +358,28 @@ class Call(ControlVerbs, StreamVerbs):
                 mailbox.close(error)
 
 
-def _events(mailbox: Mailbox[RelayEvent], call: Call) -> Iterator[RelayEvent]:
-    try:
-        while True:
-            try:
-                yield mailbox.get(None, lambda: WaitTimeout("no event"))
-            except MailboxClosed as end:
-                if end.error is None or isinstance(end.error, CallEnded):
-                    return
-                raise (end.error.fresh() if isinstance(end.error, RelayError) else end.error) from None
-    finally:
-        call._close_reader(mailbox)
+class EventReader(Iterator[RelayEvent]):
+    """What :meth:`Call.events` returns. Leaving it to be forgotten is enough; :meth:`close` ends it at once."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._mailbox = call._open_reader()
+
+    def __iter__(self) -> EventReader:
+        return self
+
+    def __next__(self) -> RelayEvent:
+        try:
+            return self._mailbox.get(None, lambda: WaitTimeout("no event"))
+        except MailboxClosed as end:
+            if end.error is None or isinstance(end.error, CallEnded):
+                raise StopIteration from None
+            raise (end.error.fresh() if isinstance(end.error, RelayError) else end.error) from None
+
+    def close(self) -> None:
+        """Take no further events; what was kept can still be read."""
+        self._call._close_reader(self._mailbox)
+        self._mailbox.close()
 
 
 class Expectation:

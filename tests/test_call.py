@@ -282,10 +282,13 @@ def test_a_reader_that_is_closed_or_forgotten_is_dropped(on_call: Line) -> None:
     reader = on_call.call.events()
     forgotten = on_call.call.events()
     assert len(on_call.call._readers) == 2
-    reader.close()  # type: ignore[attr-defined]
+    reader.close()
+    assert list(reader) == []
+    assert len(on_call.call._readers) == 1
     del forgotten
-    on_call.call.events()
-    assert len(on_call.call._readers) <= 1
+    last = on_call.call.events()
+    assert len(on_call.call._readers) == 1
+    last.close()
 
 
 def test_a_reader_that_falls_too_far_behind_gets_what_was_kept_and_then_an_error(

@@ -236,8 +236,8 @@ def _open_tcp(host: str, port: int, deadline: Deadline, opened: Callable[[socket
     failure: OSError = ConnectionRefusedError(f"no address for {host}")
     for family, kind, number, _, target in candidates:
         sock = socket.socket(family, kind, number)
-        opened(sock)
         try:
+            opened(sock)
             sock.settimeout(_left(deadline))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
