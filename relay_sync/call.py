@@ -265,7 +265,7 @@ class Call(ControlVerbs, StreamVerbs):
             on_completed = InContext(parameters.handler("on_completed", on_completed))
         name = parameters.text("control_id", control_id) or str(uuid.uuid4())
         self._check_usable()
-        action = kind(self, name, on_completed)
+        action = kind(self, name, on_completed, params)
         self._register(action)
         if self._over is not None:
             action._end_early(reason_of(self._over))
@@ -275,11 +275,14 @@ class Call(ControlVerbs, StreamVerbs):
         def stop_late(outcome: Any) -> None:
             # It started after all, and nobody has the handle.
             code = read_code(outcome) or 200
-            if isinstance(outcome, dict) and 200 <= code < 300:
-                self._client._post(f"{kind.method}.stop", address)
+            command = action._stop_command()
+            if command is not None and isinstance(outcome, dict) and 200 <= code < 300:
+                self._client._post(command[0], {**address, **command[1]})
 
         try:
-            self._client._command(kind.method, {**address, **params}, call_id=self.call_id, late=stop_late)
+            action.reply = self._client._command(
+                kind.method, {**address, **params}, call_id=self.call_id, late=stop_late
+            )
         except CommandRefused as error:
             if is_gone(error):
                 action._end_early("call_gone")

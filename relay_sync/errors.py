@@ -18,6 +18,7 @@
         RequestTimeout               the server did not answer a command in time
       CallEnded                      the call was over first; .end_reason
       DialFailed                     nobody answered; .reason
+      ActionFailed                   the server reported an action as failed; .state
       UnsupportedCodec               audio that cannot be decoded here
       StreamIsOneWay                 the stream carries no audio towards the call
       StreamFailed                   a stream could not be set up or ended with an error
@@ -30,6 +31,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 __all__ = [
+    "ActionFailed",
     "AuthenticationError",
     "CallEnded",
     "ClientClosed",
@@ -211,6 +213,17 @@ class DialFailed(_Explained):
     def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ActionFailed(_Explained):
+    """The server reported an action (playback, input, an AI agent, ...) as failed.
+
+    :ivar state: the word the server used, such as ``error``.
+    """
+
+    def __init__(self, message: str, *, state: str = "") -> None:
+        super().__init__(message)
+        self.state = state
 
 
 class UnsupportedCodec(_Explained):

@@ -1,0 +1,41 @@
+"""Handles on running operations. Each kind declares its method, its event, and how its events mean progress or end."""
+
+from __future__ import annotations
+
+from .base import Action, OnCompleted, PausableAction, StoppableAction, VolumeAction, reason_of
+from .input import CollectAction, DetectAction, SendDigitsAction, StandaloneCollectAction
+from .media import (
+    FaxAction,
+    PlayAction,
+    ReceiveFaxAction,
+    RecordAction,
+    SendFaxAction,
+    StreamAction,
+    TapAction,
+    TranscribeAction,
+)
+from .services import AIAction, PayAction, QueueAction
+
+__all__ = [
+    "AIAction",
+    "Action",
+    "CollectAction",
+    "DetectAction",
+    "FaxAction",
+    "OnCompleted",
+    "PausableAction",
+    "PayAction",
+    "PlayAction",
+    "QueueAction",
+    "ReceiveFaxAction",
+    "RecordAction",
+    "SendDigitsAction",
+    "SendFaxAction",
+    "StandaloneCollectAction",
+    "StoppableAction",
+    "StreamAction",
+    "TapAction",
+    "TranscribeAction",
+    "VolumeAction",
+    "reason_of",
+]

@@ -1,0 +1,292 @@
+"""What all actions share: one end, told to everybody who waits, and the commands that control them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
+
+from .. import checks
+from ..errors import (
+    ActionFailed,
+    CallEnded,
+    ClientClosed,
+    CommandRefused,
+    InvalidParameter,
+    RelayError,
+    WaitTimeout,
+)
+from ..events import RelayEvent
+from ..protocol.results import is_gone
+from ..runtime.waiter import Waiter
+
+if TYPE_CHECKING:
+    from ..call import Call
+
+__all__ = ["Action", "OnCompleted", "PausableAction", "StoppableAction", "VolumeAction", "reason_of"]
+
+_log = logging.getLogger("relay_sync")
+
+E = TypeVar("E", bound=RelayEvent)
+S = TypeVar("S", bound="StoppableAction[Any]")
+
+#: Seconds that leaving a ``with`` block waits for the end it asked for.
+EXIT_PATIENCE: Final = 5.0
+
+
+class OnCompleted(Protocol):
+    """Takes the terminal event; its return value is ignored."""
+
+    def __call__(self, event: Any, /) -> Any: ...
+
+
+class Action(Generic[E]):
+    """Something that goes on in a call until it ends by itself, is stopped, or the call ends.
+
+    Made by the verbs of :class:`Call`. It always ends; :meth:`wait` says in its result or by its exception how.
+
+    :ivar call: the call. :ivar control_id: ties commands and events of this action together.
+    :ivar state: the last state seen; ``starting`` (never on the wire) before the first.
+    :ivar reply: the server's answer to the command that started it; empty until it came.
+    :ivar latest: its last event, or ``None``.
+    """
+
+    #: The RPC that starts it.
+    method: ClassVar[str] = ""
+    event_type: ClassVar[str] = ""
+    event_class: ClassVar[type[RelayEvent]] = RelayEvent
+    #: States after which nothing more comes.
+    end_states: ClassVar[frozenset[str]] = frozenset({"finished"})
+    #: States that end it with an error.
+    error_states: ClassVar[frozenset[str]] = frozenset({"error"})
+
+    def __init__(
+        self,
+        call: Call,
+        control_id: str,
+        on_completed: OnCompleted | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.call = call
+        self.control_id = control_id
+        self.state = "starting"
+        self.reply: dict[str, Any] = {}
+        self.latest: RelayEvent | None = None
+        #: What it was started with.
+        self._params: Mapping[str, Any] = params or {}
+        # Event and error in one value, so that nobody ever sees the one without the other.
+        self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
+        self._on_completed = on_completed
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.control_id} of call {self.call.call_id}: {self.state}>"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended, in whichever way."""
+        return self._ended.done
+
+    @property
+    def result(self) -> E | None:
+        """The terminal event, or ``None`` while it goes on."""
+        outcome = self._ended.peek()
+        return cast("E", outcome[0]) if isinstance(outcome, tuple) else None
+
+    @property
+    def error(self) -> RelayError | None:
+        """The exception that ended it, or ``None``."""
+        outcome = self._ended.peek()
+        return outcome[1] if isinstance(outcome, tuple) else None
+
+    @property
+    def completed(self) -> bool:
+        """The same as :attr:`is_done`, by the name of the official SDK."""
+        return self._ended.done
+
+    def wait(self, timeout: float | None = None) -> E:
+        """Block until it ends.
+
+        :param timeout: seconds; ``None`` waits for the end of the action, of its call, of the session or of the client,
+            whichever comes first.
+        :return: the terminal event. ``synthetic`` is set on it, with a ``reason``, where the call ended first.
+        :raises WaitTimeout: it still goes on; wait again if you like.
+        :raises RelayError: what ended it (:attr:`error`): the session was lost for good, the client was closed, the process
+            was forked, or the server reported a failure.
+        """
+        event, error = self._ended.wait(timeout, self._still_running(timeout))
+        if error is not None:
+            raise error.fresh()
+        return cast("E", event)
+
+    def _still_running(self, timeout: float | None) -> Callable[[], WaitTimeout]:
+        return lambda: WaitTimeout(
+            f"the {self._noun} {self.control_id} still goes on after {timeout} s (state {self.state!r}): wait again"
+            + (", or stop() it" if self._stop_command() else "")
+        )
+
+    @property
+    def _noun(self) -> str:
+        return self.method.removeprefix("calling.")
+
+    def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
+        """The method and the params that end it, or ``None`` where the wire has no such method."""
+        return None
+
+    def _control(
+        self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
+    ) -> dict[str, Any] | None:
+        """Send a command about this action. ``None``: the server does not know it any more."""
+        if self.is_done:
+            return {}
+        try:
+            return self.call._command(method, {"control_id": self.control_id, **(params or {})}, idempotent=idempotent)
+        except CommandRefused as error:
+            if not is_gone(error):
+                raise
+            return None
+
+    # -- told by the call, on the IO thread or by the verb that started it ----------------------------------------
+
+    def _on_event(self, event: RelayEvent) -> None:
+        """An event with this action's ``control_id``."""
+        if event.event_type != self.event_type or self.is_done:
+            return
+        self.latest = event
+        self._progress(event)
+
+    def _progress(self, event: Any) -> None:
+        """An event of this action's own type: the state in it says whether that is the end."""
+        state = event.state
+        if not state:
+            return
+        self.state = state
+        if state in self.error_states:
+            self._end(event, self._failure(state))
+        elif state in self.end_states:
+            self._end(event, None)
+
+    def _failure(self, state: str) -> RelayError:
+        return ActionFailed(f"the server reported the {self._noun} as {state!r}", state=state)
+
+    def _end_early(self, reason: str, error: RelayError | None = None) -> None:
+        """End it without an event of the server: the call ended or is gone, or the session is over."""
+        if self.is_done:
+            return
+        params = {"call_id": self.call.call_id, "node_id": self.call.node_id, "control_id": self.control_id}
+        event = self.event_class.from_params(params, event_type=self.event_type, synthetic=True, reason=reason)
+        self._end(event, error)
+
+    def _end(self, event: RelayEvent, error: RelayError | None) -> None:
+        if self._ended.settle((event, error)):
+            self.call._action_ended(self)
+            self._settled()
+            if self._on_completed is not None:
+                self.call._callback("on_completed", self._on_completed, event)
+
+    def _settled(self) -> None:
+        """It has ended: let go of whoever waits for less than the end."""
+
+
+class StoppableAction(Action[E]):
+    """An action that can be stopped. As a context manager it is stopped on the way out."""
+
+    def __init__(
+        self,
+        call: Call,
+        control_id: str,
+        on_completed: OnCompleted | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(call, control_id, on_completed, params)
+        self._stopped = False
+
+    def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
+        return f"{self.method}.stop", {}
+
+    def stop(self) -> dict[str, Any]:
+        """Ask the server to end it; the terminal event follows. Harmless a second time, and after the end.
+
+        Where the server does not know it any more, no such event will come, and it has ended when this returns.
+
+        :return: the server's result; empty where nothing had to be sent.
+        :raises CommandRefused: any refusal but "not there any more". :raises ConnectionLost: and the like.
+        """
+        command = self._stop_command()
+        if self._stopped or command is None:
+            return {}
+        result = self._control(*command, idempotent=True)
+        if result is None:
+            # Frames arrive in the order they were sent: had a terminal event been on its way, it would be here by now.
+            self._end_early("call_gone")
+            return {}
+        self._stopped = True
+        return result
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop, and wait for at most 5 s. An exception of the body is never hidden by one of these."""
+        try:
+            self.stop()
+            self._ended.wait(EXIT_PATIENCE, self._still_running(EXIT_PATIENCE))
+        except WaitTimeout:
+            _log.warning("%r did not end within %s s after stop()", self, EXIT_PATIENCE)
+        except RelayError:
+            if error is None:
+                raise
+            _log.warning("%r could not be stopped", self, exc_info=True)
+
+
+class PausableAction(StoppableAction[E]):
+    """An action that can be paused and resumed."""
+
+    #: What ``pause`` may be told to do with the time that passes.
+    behaviors: ClassVar[tuple[str, ...]] = ()
+
+    def pause(self, behavior: Literal["skip", "silence"] | str | None = None) -> dict[str, Any]:
+        """Pause it; the state ``paused`` follows.
+
+        :param behavior: for recordings: ``skip`` leaves the pause out of the recording (the platform's default),
+            ``silence`` records silence. Nothing else knows it.
+        :return: the server's result; empty where it has ended.
+        :raises InvalidParameter: a behavior that this action does not know. :raises CommandRefused: the server said no.
+        """
+        if behavior is not None and not self.behaviors:
+            raise InvalidParameter("behavior", behavior, "left out: only recordings have one")
+        chosen = checks.choice("behavior", behavior, self.behaviors)
+        return self._control(f"{self.method}.pause", {"behavior": chosen} if chosen else {}) or {}
+
+    def resume(self) -> dict[str, Any]:
+        """Go on after :meth:`pause`.
+
+        :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
+        """
+        return self._control(f"{self.method}.resume") or {}
+
+
+class VolumeAction(StoppableAction[E]):
+    """An action whose loudness can be changed."""
+
+    def volume(self, volume: float) -> dict[str, Any]:
+        """Change the loudness.
+
+        :param volume: decibels, -40 to 40; 0 leaves the sound as it is.
+        :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
+        """
+        decibels = checks.number("volume", volume, low=-40, high=40, optional=False)
+        return self._control(f"{self.method}.volume", {"volume": decibels}) or {}
+
+
+def reason_of(error: RelayError) -> str:
+    """The ``reason`` on the synthetic event of an action that an error ended."""
+    if isinstance(error, CallEnded):
+        return "call_ended"
+    return "client_closed" if isinstance(error, ClientClosed) else "session_lost"
+
+
+for _name in ("Action", "PausableAction", "StoppableAction", "VolumeAction"):
+    globals()[_name].__module__ = "relay_sync"

@@ -1,0 +1,200 @@
+"""Actions on sound and documents: they end by the state in their events, or by the type of a fax event."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ..constants import (
+    EVENT_CALL_FAX,
+    EVENT_CALL_PLAY,
+    EVENT_CALL_RECORD,
+    EVENT_CALL_STREAM,
+    EVENT_CALL_TAP,
+    EVENT_CALL_TRANSCRIBE,
+)
+from ..errors import RelayError, StreamFailed
+from ..events import FaxEvent, PlayEvent, RecordEvent, StreamEvent, TapEvent, TranscribeEvent
+from .base import PausableAction, StoppableAction, VolumeAction
+
+__all__ = [
+    "FaxAction",
+    "PlayAction",
+    "ReceiveFaxAction",
+    "RecordAction",
+    "SendFaxAction",
+    "StreamAction",
+    "TapAction",
+    "TranscribeAction",
+]
+
+
+class PlayAction(PausableAction[PlayEvent], VolumeAction[PlayEvent]):
+    """Playback (``calling.play``): ends ``finished``, or with an error."""
+
+    method = "calling.play"
+    event_type = EVENT_CALL_PLAY
+    event_class = PlayEvent
+
+
+class RecordAction(PausableAction[RecordEvent]):
+    """A recording (``calling.record``): ends ``finished`` or ``no_input``."""
+
+    method = "calling.record"
+    event_type = EVENT_CALL_RECORD
+    event_class = RecordEvent
+    end_states = frozenset({"finished", "no_input"})
+    behaviors = ("skip", "silence")
+
+    # The last event may lack what an earlier one, or the reply, has told.
+    _url = ""
+    _duration = 0.0
+    _size = 0
+
+    def _progress(self, event: RecordEvent) -> None:
+        self._url = event.url or self._url
+        self._duration = event.duration or self._duration
+        self._size = event.size or self._size
+        super()._progress(event)
+
+    @property
+    def url(self) -> str:
+        """Where the recording is, or will be; ``""`` before the server has said so."""
+        told = self.reply.get("url")
+        return self._url or (told if isinstance(told, str) else "")
+
+    @property
+    def duration(self) -> float:
+        """Seconds recorded; 0 before the end."""
+        return self._duration
+
+    @property
+    def size(self) -> int:
+        """Bytes recorded; 0 before the end."""
+        return self._size
+
+
+class StreamAction(StoppableAction[StreamEvent]):
+    """A call's audio on its way to a WebSocket (``calling.stream``)."""
+
+    method = "calling.stream"
+    event_type = EVENT_CALL_STREAM
+    event_class = StreamEvent
+    # Only "finished" is documented; the others are taken for an end with an error as a precaution.
+    error_states = frozenset({"error", "failed", "stopped", "disconnected"})
+
+    def _failure(self, state: str) -> RelayError:
+        return StreamFailed(f"the server reported the stream as {state!r}")
+
+
+class TapAction(StoppableAction[TapEvent]):
+    """A copy of a call's audio to an RTP address or a WebSocket (``calling.tap``)."""
+
+    method = "calling.tap"
+    event_type = EVENT_CALL_TAP
+    event_class = TapEvent
+
+    @property
+    def source_device(self) -> dict[str, Any]:
+        """Where the media will come from, as far as the server's reply says so."""
+        told = self.reply.get("source_device")
+        return told if isinstance(told, dict) else {}
+
+
+class TranscribeAction(StoppableAction[TranscribeEvent]):
+    """A transcription in the background (``calling.transcribe``); one per call."""
+
+    method = "calling.transcribe"
+    event_type = EVENT_CALL_TRANSCRIBE
+    event_class = TranscribeEvent
+
+    @property
+    def _last(self) -> TranscribeEvent | None:
+        return self.latest if isinstance(self.latest, TranscribeEvent) else None
+
+    @property
+    def url(self) -> str:
+        """The recording that was transcribed; ``""`` before the end."""
+        return self._last.url if self._last else ""
+
+    @property
+    def recording_id(self) -> str:
+        """Its id in the platform's records."""
+        return self._last.recording_id if self._last else ""
+
+    @property
+    def duration(self) -> float:
+        """Seconds transcribed; 0 before the end."""
+        return self._last.duration if self._last else 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 before the end."""
+        return self._last.size if self._last else 0
+
+
+class FaxAction(StoppableAction[FaxEvent]):
+    """A fax on its way, in or out: its events carry a type instead of a state; ``finished`` is the end.
+
+    That a fax is finished does not say that it went well: see :attr:`success`.
+    """
+
+    event_type = EVENT_CALL_FAX
+    event_class = FaxEvent
+    _page = 0
+
+    def _progress(self, event: FaxEvent) -> None:
+        kind = event.type
+        if kind == "page":
+            number = event.details.get("number")
+            self._page = number if isinstance(number, int) and not isinstance(number, bool) else self._page + 1
+        if kind:
+            self.state = kind
+        if kind in self.error_states:
+            self._end(event, self._failure(kind))
+        elif kind in self.end_states:
+            self._end(event, None)
+
+    def _detail(self, name: str, kind: type[Any]) -> Any:
+        value = self.result.details.get(name) if self.result is not None else None
+        return value if type(value) is kind else kind()
+
+    @property
+    def pages(self) -> int:
+        """Pages that went through so far."""
+        return self._detail("pages", int) or self._page
+
+    @property
+    def success(self) -> bool:
+        """Whether it ended, and ended well."""
+        return bool(self._detail("success", bool))
+
+    @property
+    def document(self) -> str:
+        """URL of the document, known at the end."""
+        return str(self._detail("document", str))
+
+    @property
+    def remote_identity(self) -> str:
+        """How the other machine names itself, known at the end."""
+        return str(self._detail("remote_identity", str))
+
+    @property
+    def result_text(self) -> str:
+        """What became of it, in the platform's words."""
+        return str(self._detail("result_text", str))
+
+
+class SendFaxAction(FaxAction):
+    """A fax that is sent (``calling.send_fax``)."""
+
+    method: ClassVar[str] = "calling.send_fax"
+
+
+class ReceiveFaxAction(FaxAction):
+    """A fax that is received (``calling.receive_fax``)."""
+
+    method: ClassVar[str] = "calling.receive_fax"
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "relay_sync"

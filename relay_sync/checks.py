@@ -1,0 +1,263 @@
+"""Checks of single values: each returns the wire's form or raises InvalidParameter, before anything is sent.
+
+``optional`` says whether ``None`` is let through, for what was left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import urllib.parse
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .config import is_loopback
+from .errors import InvalidParameter
+
+__all__ = [
+    "bearer_token",
+    "choice",
+    "codec",
+    "decimal",
+    "dtmf",
+    "flag",
+    "http_url",
+    "mapping",
+    "number",
+    "stream_url",
+    "text",
+    "texts",
+    "track",
+    "whole",
+]
+
+_TRACKS: Final = {
+    "inbound": "inbound_track",
+    "outbound": "outbound_track",
+    "both": "both_tracks",
+    "inbound_track": "inbound_track",
+    "outbound_track": "outbound_track",
+    "both_tracks": "both_tracks",
+}
+#: The usual names; the field is freeform (STREAM, "Codec vocabulary").
+_CODECS: Final = ("PCMU", "PCMA", "OPUS", "L16", "G722")
+_CODEC_FORM: Final = re.compile(r"([A-Za-z0-9]+)((?:@\d{1,6}[hicHIC])*)")
+_CODEC_ACCEPTED: Final = (
+    "a codec such as 'PCMU', 'PCMA', 'OPUS', 'L16' or 'G722', with @<hz>h and @<ms>i behind it if needed"
+)
+
+
+def text(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """Any text that is not empty, or ``None`` where that is allowed."""
+    if value is None and optional:
+        return None
+    if not isinstance(value, str) or not value:
+        raise InvalidParameter(name, value, "non-empty text" + (" or None" if optional else ""))
+    return value
+
+
+def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
+    """One of a few words in any case; the word as it stands in ``accepted``."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        for word in accepted:
+            if word.lower() == value.lower():
+                return word
+    raise InvalidParameter(name, value, f"one of {', '.join(map(repr, accepted))}")
+
+
+def track(value: Any) -> str | None:
+    """``inbound``, ``outbound``, ``both`` or the wire's ``*_track`` spellings; the schemas want the latter."""
+    if value is None:
+        return None
+    found = _TRACKS.get(value.lower()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidParameter("track", value, "'inbound', 'outbound' or 'both' (or the *_track spellings)")
+    return found
+
+
+def codec(value: Any) -> str | None:
+    """A codec with its modifiers: the base in upper case, one channel."""
+    if value is None:
+        return None
+    found = _CODEC_FORM.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidParameter("codec", value, _CODEC_ACCEPTED)
+    base, modifiers = found[1].upper(), []
+    for modifier in found[2].lower().split("@")[1:]:
+        if int(modifier[:-1]) == 0:
+            raise InvalidParameter("codec", value, _CODEC_ACCEPTED)
+        if modifier.endswith("c"):
+            if int(modifier[:-1]) != 1:
+                raise InvalidParameter("codec", value, "of one channel: streams are mono")
+            continue  # one channel is what there is; the wire has no word for it
+        modifiers.append(f"@{modifier}")
+    if base not in _CODECS:
+        warnings.warn(
+            f"codec {base!r} is none of {', '.join(_CODECS)}; it is sent as it is, and the server may refuse it",
+            stacklevel=3,
+        )
+    return base + "".join(modifiers)
+
+
+def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
+        raise InvalidParameter(name, value, accepted)
+    try:
+        parts = urllib.parse.urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise InvalidParameter(name, value, accepted) from None
+    if not parts.hostname or port == 0 or "\\" in value:
+        raise InvalidParameter(name, value, accepted)
+    if parts.username is not None or parts.password is not None:
+        raise InvalidParameter(name, value, f"{accepted}, without credentials in it", secret=True)
+    return parts
+
+
+def stream_url(value: Any, name: str = "url") -> str:
+    """Where audio may go: ``wss://``, or ``ws://`` on this machine (STREAM: plain ``ws`` is refused by the platform)."""
+    accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
+    parts = _split(name, value, accepted)
+    if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname or "")):
+        raise InvalidParameter(name, value, accepted)
+    if "#" in value:
+        raise InvalidParameter(name, value, f"{accepted}, without a fragment")
+    return str(value)
+
+
+def http_url(name: str, value: Any) -> str | None:
+    """An absolute http or https URL; the fragment is left alone, for the platform reads time limits from it."""
+    if value is None:
+        return None
+    accepted = "an absolute http:// or https:// URL"
+    # Credentials are legal here: the platform uses them for basic authentication.
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
+        raise InvalidParameter(name, value, accepted)
+    try:
+        parts = urllib.parse.urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidParameter(name, value, accepted, secret="@" in value)
+    return value
+
+
+def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | None:
+    """The bare token: the platform puts ``Bearer`` in front of it (REST description)."""
+    if value is None:
+        return None
+    accepted = "a bearer token: printable ASCII without blanks"
+    if not isinstance(value, str):
+        raise InvalidParameter(name, value, accepted, secret=True)
+    bare = value[7:].strip() if value[:7].lower() == "bearer " else value
+    if not bare or not bare.isascii() or not bare.isprintable() or " " in bare:
+        raise InvalidParameter(name, value, accepted, secret=True)
+    return bare
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    optional: bool = True,
+) -> float | None:
+    """A finite number: at least ``low``, more than ``above``, at most ``high``."""
+    if value is None and optional:
+        return None
+    good = not isinstance(value, bool) and isinstance(value, (int, float)) and _finite(value)
+    if not good or not _within(value, low, high, above):
+        raise InvalidParameter(name, value, f"a number{_limits(low, high, above)}")
+    return value  # type: ignore[no-any-return]
+
+
+def whole(
+    name: str, value: Any, *, low: int | None = None, high: int | None = None, optional: bool = True
+) -> int | None:
+    """A whole number within limits."""
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not _within(value, low, high, None):
+        raise InvalidParameter(name, value, f"a whole number{_limits(low, high, None)}")
+    return value
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def _within(value: float, low: float | None, high: float | None, above: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above)
+
+
+def _limits(low: float | None, high: float | None, above: float | None) -> str:
+    words = []
+    if above is not None:
+        words.append(f"more than {above}")
+    if low is not None:
+        words.append(f"at least {low}")
+    if high is not None:
+        words.append(f"at most {high}")
+    return f" of {', '.join(words)}" if words else ""
+
+
+def decimal(name: str, value: Any) -> str | None:
+    """A whole number that the wire wants as text: ``5`` or ``"5"``."""
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return value
+    raise InvalidParameter(name, value, "a whole number of at least 0, as number or text")
+
+
+def flag(name: str, value: Any) -> bool | None:
+    """``True`` or ``False``."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidParameter(name, value, "True, False or None")
+    return value
+
+
+def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) -> str | None:
+    """Keys of a telephone: ``0-9``, ``*``, ``#``, ``A-D``; with ``pauses`` also ``w`` (0.5 s) and ``W`` (1 s)."""
+    if value is None and optional:
+        return None
+    accepted = "made of 0-9, *, #, A-D" + (", w (0.5 s) and W (1 s)" if pauses else "")
+    if not isinstance(value, str) or not re.fullmatch("[0-9*#A-DwW]+" if pauses else "[0-9*#A-D]+", value):
+        raise InvalidParameter(name, value, accepted)
+    return value
+
+
+def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
+    """A mapping with string keys, as a dictionary of its own."""
+    if value is None and optional:
+        return None
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise InvalidParameter(name, value, "a mapping with string keys and JSON values")
+    return dict(value)
+
+
+def texts(name: str, value: Any, *, most: int | None = None, optional: bool = True) -> list[str] | None:
+    """A list of non-empty texts; a single text is none, for its letters would be taken."""
+    if value is None and optional:
+        return None
+    accepted = "a list of non-empty texts" + (f", at most {most}" if most else "")
+    if isinstance(value, (str, bytes, Mapping)):
+        raise InvalidParameter(name, value, accepted)
+    try:
+        found = list(value)
+    except TypeError:
+        raise InvalidParameter(name, value, accepted) from None
+    if not found or not all(isinstance(one, str) and one for one in found) or (most is not None and len(found) > most):
+        raise InvalidParameter(name, value, accepted)
+    return found
