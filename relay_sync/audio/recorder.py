@@ -26,6 +26,7 @@ INTERVAL = 0.5  # seconds between writes
 EAGER = 2**18  # bytes of one recorder in memory that are written at once
 FULL = 2**22  # bytes at which the sender has to wait for the disk
 _COPY = 2**20
+_pwrite: Callable[[int, memoryview, int], int] | None = getattr(os, "pwrite", None)
 
 
 class Recorder:
@@ -179,8 +180,14 @@ class Recorder:
         self._write_at(0, wav_header(self.sample_rate, self.channels, self._size))
 
     def _write_at(self, offset: int, data: bytes | bytearray) -> None:
-        self._file.seek(offset)
         rest = memoryview(data)
+        if _pwrite is not None:  # half the system calls
+            handle = self._file.fileno()
+            while rest:
+                written = _pwrite(handle, rest, offset)
+                offset, rest = offset + written, rest[written:]
+            return
+        self._file.seek(offset)
         while rest:
             rest = rest[self._file.write(rest) :]
 

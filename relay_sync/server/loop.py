@@ -93,13 +93,17 @@ class Loop:
     """A selector thread.
 
     :param name: the thread's name. The thread is a daemon.
+    :param gather: seconds, a few milliseconds at most. Turns of the loop then begin at least so far apart, so that under
+        load one turn serves many sockets instead of one each: less CPU for so much more latency. A lone message that
+        finds the loop idle is not delayed.
 
     Callbacks queued before :meth:`start` run once it has started; after :meth:`stop` they are dropped. A stopped loop
     cannot be started again.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, gather: float = 0.0) -> None:
         self.name = name
+        self._gather = gather
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
@@ -268,13 +272,20 @@ class Loop:
     def _run(self) -> None:
         self._ident = threading.get_ident()
         try:
+            begun = 0.0
             while not self._stopping:
-                self._turn()
+                if self._gather:
+                    pause = begun + self._gather - time.monotonic()
+                    if pause > 0 and not self._ready and not self._turn_end:
+                        time.sleep(pause)
+                events = self._selector.select(self._patience())
+                begun = time.monotonic()
+                self._turn(events)
         finally:
             self._tear_down()
 
-    def _turn(self) -> None:
-        for key, mask in self._selector.select(self._patience()):
+    def _turn(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, mask in events:
             try:
                 key.data(mask)
             except BaseException:

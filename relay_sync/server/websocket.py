@@ -22,7 +22,7 @@ __all__ = ["CloseInfo", "Connection", "Headers", "Request", "Response", "WebSock
 
 _log = logging.getLogger("relay_sync.server")
 MAX_BUFFER = 4 * 2**20  # bytes a peer may leave unread
-MAX_OPENING = 256  # sockets that have not finished their upgrade; more are turned away unheard
+MAX_OPENING = 512  # sockets that have not finished their upgrade; more wait in the system's queue
 LINGER = 2.0  # seconds a refused peer gets to read why
 ACCEPT_PAUSE = 0.25  # seconds, when the process has no file descriptor left
 
@@ -130,6 +130,9 @@ class WebSocketServer:
         for _ in range(64):
             if self._closed:
                 return
+            if len(self._opening) >= MAX_OPENING:
+                self._loop.watch(self._listener, 0, self._accept)
+                return
             try:
                 sock, _address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
@@ -137,9 +140,6 @@ class WebSocketServer:
             except OSError as error:
                 self._pause_accepting(error)
                 return
-            if len(self._opening) >= MAX_OPENING:
-                sock.close()
-                continue
             tune(sock)
             try:
                 _Opening(self, self._loop, sock, self._ssl_context).begin()
@@ -221,6 +221,7 @@ class _Opening:
         self._timer.cancel()
         self._loop.release(self)
         self._server._opening.discard(self)
+        self._server._accept_again()
 
     def _on_end(self, error: Exception | None) -> None:
         if isinstance(error, ssl.SSLError):
