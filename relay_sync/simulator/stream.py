@@ -19,6 +19,7 @@ import logging
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -109,23 +110,28 @@ class Stream:
         """
         wanted = STATES.index(state)
 
-        def look() -> bool:
-            if state == "streaming" and self.over and self._connection is None:
-                raise WaitTimeout(f"the stream never flowed: {self.end_reason}")
-            return STATES.index(self.state) >= wanted
+        def reached(stream: Stream) -> bool:
+            if state == "streaming" and stream.over and stream._connection is None:
+                raise WaitTimeout(f"the stream never flowed: {stream.end_reason}")
+            return STATES.index(stream.state) >= wanted
 
-        self._board.wait_for(look, timeout, f"the stream to be {state}; it is {self.state}")
+        self.wait_for(reached, timeout, f"the stream to be {state}; it is {self.state}")
+
+    def wait_for(
+        self, predicate: Callable[[Stream], bool], timeout: float = 10.0, what: str = "the stream to get there"
+    ) -> None:
+        """Return once ``predicate(stream)`` is true. It is asked again after all that changes the stream, frames included.
+
+        :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message.
+        """
+        self._board.wait_for(lambda: predicate(self), timeout, what)
 
     def wait_for_speech(self, timeout: float = 30.0) -> None:
         """Return once everything that there is to say has been sent, or the stream is over.
 
         :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
-        self._board.wait_for(
-            lambda: self.over or self._told,
-            timeout,
-            "the end of the speech",
-        )
+        self.wait_for(lambda stream: stream.over or stream._told, timeout, "the end of the speech")
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
         """Drop the media socket without ``stop`` and without a closing handshake. The stream is then finished.
@@ -266,7 +272,7 @@ class Stream:
         """Has everything been said? Has the caller?"""
         if not self._told and not self._carrier.speaking:
             self._told = True
-            self._board.changed()
+        self._board.changed()
         call = self._call
         if call.hangs_up_after_speaking and self._carrier.has_told(call.says):
             self._relay.network.end(call, "hangup", "inbound")

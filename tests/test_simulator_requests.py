@@ -1,0 +1,248 @@
+"""How the simulator checks and answers requests, and what it makes of frames that are none."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_simulator_peers import Peer, address, connected
+
+from relay_sync.simulator import Simulator
+from relay_sync.simulator.frames import MalformedFrame, check, parse
+from relay_sync.simulator.methods import METHODS, parse_table
+
+# One correct request per theme, by hand, with the reply's text as the vendor's description has it.
+CORRECT: list[tuple[str, dict[str, Any], str, bool]] = [
+    ("calling.play", {"control_id": "k", "play": [{"type": "tts", "params": {"text": "hi"}}]}, "Playing", True),
+    ("calling.play.volume", {"control_id": "k", "volume": -3.5}, "Changed play volume", True),
+    ("calling.record", {"control_id": "k", "record": {"audio": {}}}, "Recording", True),
+    ("calling.collect", {"control_id": "k", "digits": {"max": 1}, "initial_timeout": None}, "Collecting", True),
+    ("calling.detect", {"control_id": "k", "detect": {"type": "machine"}}, "Detecting", True),
+    ("calling.connect", {"devices": [[{"type": "phone", "params": {}}]]}, "Connecting call", False),
+    ("calling.send_digits", {"control_id": "k", "digits": "12w#"}, "Sending", True),
+    ("calling.tap", {"control_id": "k", "tap": {}, "device": {}}, "Tapping call", True),
+    ("calling.pay", {"control_id": "k", "payment_connector_url": "https://p.test"}, "Processing payment", True),
+    ("calling.ai", {"control_id": "k", "prompt": {"text": "be kind"}}, "AI started", True),
+    ("calling.join_conference", {"name": "room", "beep": "onEnter"}, "Joining conference", True),
+    ("calling.user_event", {"event": {"a": 1}}, "Sending user event", True),
+    ("calling.hold", {}, "Call on hold", False),
+    ("calling.denoise", {}, "Denoiser on", True),
+    ("calling.transcribe", {"control_id": "k"}, "Transcribing", True),
+    ("calling.queue.enter", {"control_id": "k", "queue_name": "q", "wait_time": 5}, "Entering queue", True),
+]
+
+
+@pytest.fixture(scope="module")
+def line() -> Any:
+    """A client with an answered call."""
+    with Simulator() as sim, connected(sim) as peer:
+        yield peer, address(peer.answered())
+
+
+@pytest.mark.parametrize(("method", "params", "message", "echoes"), CORRECT, ids=[row[0] for row in CORRECT])
+def test_methods_are_acknowledged_in_their_own_words(
+    line: Any, method: str, params: dict[str, Any], message: str, echoes: bool
+) -> None:
+    peer, where = line
+    wanted = {"code": "200", "message": message}
+    if echoes:
+        wanted["call_id"] = where["call_id"]
+        if "control_id" in params:
+            wanted["control_id"] = "k"
+    assert peer.result(method, **where, **params) == wanted
+
+
+@pytest.mark.parametrize(("method", "params", "message", "echoes"), CORRECT, ids=[row[0] for row in CORRECT])
+def test_what_a_method_needs_must_be_there_and_of_its_type(
+    line: Any, method: str, params: dict[str, Any], message: str, echoes: bool
+) -> None:
+    peer, where = line
+    whole = {**where, **params}
+    for name in METHODS[method].parameters:
+        if METHODS[method].parameters[name].required:
+            error = peer.ask(method, **{key: value for key, value in whole.items() if key != name})["error"]
+            assert error["code"] == -32602
+            assert error["data"]["signalwire_error_code"] == "INVALID_PARAMS"
+            assert any(name in problem for problem in error["data"]["errors"])
+    error = peer.ask(method, **{**whole, "call_id": 7})["error"]
+    assert (error["code"], error["data"]["errors"]) == (-32602, ["call_id must be a string"])
+    assert peer.result(method, **{**whole, "call_id": "gone"}) == {"code": "404", "message": "Call not found"}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "name"),
+    [
+        ("calling.play", {"control_id": "k", "play": []}, "play"),
+        ("calling.play", {"control_id": "k", "play": [{}], "volume": 41}, "volume"),
+        ("calling.play", {"control_id": "", "play": [{}]}, "control_id"),
+        ("calling.play", {"control_id": "k", "play": [{}], "direction": "up"}, "direction"),
+        ("calling.end", {"reason": "boredom"}, "reason"),
+        ("calling.echo", {"timeout": 121}, "timeout"),
+        ("calling.join_conference", {"name": "n", "max_participants": 0}, "max_participants"),
+        ("calling.stream", {"control_id": "k", "url": "wss://h.test/", "track": "sideways"}, "track"),
+        ("messaging.send", {"context": "c", "from_number": "+1", "to_number": "+2"}, "body"),
+        ("messaging.send", {"context": "c", "from_number": "+1", "to_number": "+2", "media": ["u"] * 9}, "media"),
+    ],
+)
+def test_values_that_cannot_be_accepted_give_400_and_name_the_parameter(
+    line: Any, method: str, params: dict[str, Any], name: str
+) -> None:
+    peer, where = line
+    result = peer.result(method, **({} if method.startswith("messaging") else where), **params)
+    assert result["code"] == "400"
+    assert list(result["data"]) == [name]
+    assert name in result["message"]
+
+
+def test_messages_and_dials_are_taken_on(line: Any) -> None:
+    peer, _ = line
+    sent = peer.result("messaging.send", context="c", from_number="+1", to_number="+2", body="hi")
+    assert (sent["code"], sent["message"]) == ("200", "Message accepted")
+    assert re.fullmatch(r"[0-9a-f-]{36}", sent["message_id"])
+    devices = [[{"type": "phone", "params": {"to_number": "+1", "from_number": "+2"}}]]
+    assert peer.result("calling.dial", tag="t", devices=devices) == {"code": "200", "message": "Dialing"}
+
+
+def test_the_one_known_schema_error_and_those_by_analogy(line: Any) -> None:
+    peer, _ = line
+    assert peer.ask("calling.tap")["error"]["message"] == "Invalid CallTapParams"
+    assert peer.ask("calling.stream.stop")["error"]["message"] == "Invalid CallStreamStopParams"
+    assert peer.ask("messaging.send")["error"]["message"] == "Invalid MessagingSendParams"
+
+
+def test_unknown_methods_and_the_old_wrapper(line: Any) -> None:
+    peer, where = line
+    assert peer.ask("calling.teleport", **where)["error"]["code"] == -32601
+    assert peer.ask("calling.call")["error"]["code"] == -32601
+    wrapped = peer.result("signalwire.execute", protocol="p", method="calling.denoise", params=where)
+    assert wrapped["message"] == "Denoiser on"
+    assert peer.ask("signalwire.execute", method=7, params=where)["error"]["code"] == -32602
+
+
+def test_strict_refuses_what_it_does_not_know() -> None:
+    with Simulator(strict=True) as sim, connected(sim) as peer:
+        phone = peer.answered()
+        error = peer.ask("calling.denoise", colour="red", **address(phone))["error"]
+        assert error["data"]["errors"] == ["colour is not known"]
+
+
+HOSTILE = [
+    ("", -32700),
+    ("{", -32700),
+    ("nonsense", -32700),
+    ("[" * 100_000, -32700),
+    ("[]", -32600),
+    ("7", -32600),
+    ("null", -32600),
+    ('[{"jsonrpc":"2.0","id":"1","method":"signalwire.ping"}]', -32600),
+    ('{"jsonrpc":"2.0","method":"signalwire.ping"}', -32600),
+    ('{"jsonrpc":"2.0","id":null,"method":"signalwire.ping"}', -32600),
+    ('{"jsonrpc":"2.0","id":[1],"method":"signalwire.ping"}', -32600),
+    ('{"jsonrpc":"1.0","id":"1","method":"signalwire.ping"}', -32600),
+    ('{"jsonrpc":"2.0","id":"1"}', -32600),
+    ('{"jsonrpc":"2.0","id":"1","method":7}', -32600),
+    ('{"jsonrpc":"2.0","id":"1","method":"signalwire.ping","params":[]}', -32600),
+    ('{"jsonrpc":"2.0","id":"1","method":"signalwire.ping","params":{"timestamp":"now"}}', -32602),
+    ('{"jsonrpc":"2.0","id":"1","method":"calling.answer","params":{"call_id":{},"node_id":[]}}', -32602),
+    ('{"jsonrpc":"2.0","id":"1","method":"\\ud800","params":{}}', -32601),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), HOSTILE, ids=range(len(HOSTILE)))
+def test_frames_of_every_wrong_shape_are_refused_and_hurt_nothing(line: Any, text: str, code: int) -> None:
+    peer, _ = line
+    peer.send(text)
+    while None not in peer.replies and "1" not in peer.replies:
+        peer.read()
+    reply = peer.replies.pop(None, None) or peer.replies.pop("1")
+    assert reply["error"]["code"] == code
+    assert peer.result("signalwire.ping", payload="still there") == {"payload": "still there"}
+
+
+@pytest.mark.parametrize(
+    "text", ['{"result":{}}', '{"jsonrpc":"2.0","id":null,"error":{"code":1}}', '{"id":{},"result":7}', '{"error":[]}']
+)
+def test_replies_are_never_answered(line: Any, text: str) -> None:
+    peer, _ = line
+    peer.send(text)
+    assert peer.ask("signalwire.ping")["result"] == {}
+    assert None not in peer.replies
+
+
+def test_bytes_that_are_no_utf8_and_messages_that_are_too_long_close_the_socket_only() -> None:
+    with Simulator(max_frame=1000) as sim, connected(sim) as steady:
+        for opcode, payload in ((1, b"\xff\xfe"), (1, b"x" * 2000)):
+            with Peer(sim) as peer:
+                peer.connect()
+                peer.ws.send(payload, opcode)
+                peer.read_to_the_end()
+        assert steady.ask("signalwire.ping")["result"] == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(METHODS)), st.dictionaries(st.text(max_size=5), JSON, max_size=4), st.booleans())
+def test_any_parameters_can_be_checked(name: str, params: dict[str, Any], strict: bool) -> None:
+    method = METHODS[name]
+    missing = [each for each, wanted in method.parameters.items() if wanted.required and each not in params]
+    problems = method.malformed(params, strict=strict)
+    assert all(f"{each} is required" in problems for each in missing)
+    if not problems:
+        assert set(method.impossible(params)) <= set(params)
+
+
+@given(st.sampled_from(sorted(METHODS)), st.data())
+def test_values_of_the_wrong_type_are_found(name: str, data: st.DataObject) -> None:
+    method = METHODS[name]
+    typed = [each for each in method.parameters.values() if each.types in (("s",), ("i",), ("b",), ("as",), ("ao",))]
+    if typed:
+        wanted = data.draw(st.sampled_from(typed))
+        wrong = data.draw(st.sampled_from([{"a": 1}, 1.5, [7], [[]]]))
+        assert any(wanted.name in problem for problem in method.malformed({wanted.name: wrong}))
+
+
+@given(JSON)
+def test_any_json_is_checked_or_refused(value: Any) -> None:
+    text = json.dumps(value)
+    right = isinstance(value, dict) and ("method" not in value) and ("result" in value or "error" in value)
+    if right:
+        assert check(parse(text)).keys() == value.keys()
+    else:  # nothing that this strategy makes is a request
+        with pytest.raises(MalformedFrame) as caught:
+            check(parse(text))
+        assert caught.value.code == -32600
+
+
+def test_the_table_reads_every_sign_of_its_grammar() -> None:
+    method = parse_table("a.b | Doing | mute | k!:s n:n?(0..5] t:as[..2] d:d\n    c:s{x, y} m:o|s\n")["a.b"]
+    base: dict[str, Any] = {"node_id": "n", "call_id": "c", "k": "k"}
+    assert (method.message, method.on_call, method.echoes) == ("Doing", True, False)
+    assert method.malformed(base) == []
+    assert method.malformed({"k": "k"}) == ["node_id is required", "call_id is required"]
+    right: list[dict[str, Any]] = [
+        {"n": None},
+        {"n": 5},
+        {"t": ["a", "b"]},
+        {"d": "12"},
+        {"c": "y"},
+        {"m": {}},
+        {"m": "s"},
+    ]
+    for each in [*right, {"z": 1}]:
+        assert method.malformed(base | each) == []
+        assert method.impossible(base | each) == {}
+    malformed: list[dict[str, Any]] = [{"n": True}, {"n": "1"}, {"k": None}, {"t": ["a", 1]}, {"d": "1.5"}, {"d": ""}]
+    for each in [*malformed, {"m": []}]:
+        assert len(method.malformed(base | each)) == 1
+    impossible: list[dict[str, Any]] = [{"n": 0}, {"n": 5.1}, {"t": ["", "", ""]}, {"c": "z"}, {"k": ""}]
+    for each in impossible:
+        assert list(method.impossible(base | each)) == list(each)
