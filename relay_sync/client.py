@@ -389,8 +389,7 @@ class RelayClient:
         :raises CommandRefused: a JSON-RPC error, or a result code other than 2xx. :raises RequestTimeout: no answer.
         :raises ConnectionLost: the connection went; ``.sent`` says whether the command may have arrived.
         """
-        if not isinstance(method, str) or not method:
-            raise InvalidParameter("method", method, "the name of a RELAY method")
+        parameters.text("method", method, optional=False)
         if params is not None and not isinstance(params, Mapping):
             raise InvalidParameter("params", params, "a mapping")
         limit = seconds("timeout", timeout, optional=True)

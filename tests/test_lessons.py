@@ -52,4 +52,4 @@ def test_lesson_14_nonsense_does_not_go_to_the_wire(sim: Simulator) -> None:
         with pytest.raises(TypeError):
             one.call.stream("wss://example.com/audio", trakc="inbound")  # type: ignore[call-arg]
         assert not sim.journal.requests("calling.stream")
-        assert one.call.wait_for_answered(PATIENCE)
+        assert one.call.wait_for_answered(PATIENCE).params

@@ -230,7 +230,7 @@ def test_the_status_webhook(on_call: Line, receiver: AudioServer, method: str | 
     assert states == ["streaming", "finished"]
 
 
-BAD = {
+BAD: dict[str, list[Any]] = {
     "url": [
         None, 5, "", "not a url", "http://example.com/x", "wss://", "wss:///path", "//host/x", "ws://example.com/x",
         "wss://user:pw@example.com/x", "wss://example.com/x#frag", "wss://exa mple.com/", "wss://example.com:99999/",
@@ -252,7 +252,7 @@ BAD = {
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
 def test_a_wrong_value_is_refused_before_anything_is_sent(quiet_line: Line, name: str, value: Any) -> None:
     before = len(quiet_line.sim.journal.requests("calling.stream"))
-    arguments = {"url": "wss://example.com/audio", **{name: value}}
+    arguments = {"url": "wss://example.com/audio", name: value}
     with pytest.raises(InvalidParameter) as caught:
         quiet_line.call.stream(**arguments)
     assert caught.value.parameter == name
@@ -313,8 +313,7 @@ class Completed:
 def streaming(one: Line, receiver: AudioServer, **options: Any) -> StreamAction:
     """A stream that flows."""
     with one.call.expect(STREAM, lambda event: event.state == "streaming", PATIENCE):
-        action = one.call.stream(receiver.url, **options)
-    return action
+        return one.call.stream(receiver.url, **options)
 
 
 def test_a_new_stream_is_starting_then_streaming(on_call: Line, receiver: AudioServer) -> None:
@@ -474,7 +473,7 @@ def test_a_call_that_has_ended_gives_an_ended_action_and_sends_nothing(on_call: 
 def test_lesson_15_disconnect_raises_client_closed_in_every_waiter(on_call: Line, receiver: AudioServer) -> None:
     completed = Completed()
     action = streaming(on_call, receiver, on_completed=completed)
-    waiters = [Background(action.wait), Background(on_call.call.wait_for_ended)]
+    waiters: list[Background[Any]] = [Background(action.wait), Background(on_call.call.wait_for_ended)]
     on_call.client.disconnect()
     for waiter in waiters:
         with pytest.raises(ClientClosed):
@@ -524,8 +523,8 @@ def test_a_stream_that_starts_after_the_caller_gave_up_is_stopped(on_call: Line,
 
 def test_leaving_a_with_block_stops_it(on_call: Line, receiver: AudioServer) -> None:
     with on_call.call.stream(receiver.url) as action:
-        assert not action.is_done
-    assert action.is_done
+        ended_inside = action.is_done
+    assert (ended_inside, action.is_done) == (False, True)
     assert action.result is not None
     assert action.result.state == "finished"
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -214,7 +214,7 @@ def test_rule_4_an_event_that_overtakes_the_reply_is_not_missed(on_call: Line) -
 def test_rule_5_a_blocking_verb_on_the_io_thread_raises(on_call: Line) -> None:
     outcome: queue.SimpleQueue[Any] = queue.SimpleQueue()
     action = on_call.call.stream(NOWHERE)
-    verbs = [
+    verbs: list[Callable[[], object]] = [
         on_call.call.hangup,
         on_call.call.wait_for_ended,
         lambda: list(on_call.call.events()),
@@ -325,11 +325,17 @@ def test_run_leaves_a_handler_of_the_user_alone(sim: Simulator) -> None:
     before = signal.signal(signal.SIGTERM, mine)
     try:
         client = make(sim)
-        threading.Timer(0.0, lambda: (sim.wait_for_client(), client.stop())).start()
+        running = Background(_stop_when_connected, sim, client)
         client.run()
+        running.result()
         assert signal.getsignal(signal.SIGTERM) is mine
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _stop_when_connected(sim: Simulator, client: RelayClient) -> None:
+    sim.wait_for_client()
+    client.stop()
 
 
 # -- rule 7: ends ------------------------------------------------------------------------------------------------------------
@@ -356,7 +362,7 @@ def test_rule_7_a_forgotten_client_ends_with_a_warning(sim: Simulator, caplog: p
 
     @client.on_call
     def handler(call: Call) -> None:
-        print(client)  # holds the client: the cycle must not keep it alive
+        print(client)  # noqa: F821 - holds the client: the cycle must not keep it alive
 
     client.connect()
     gone = weakref.ref(client)

@@ -1,0 +1,75 @@
+"""Where an example runs: on your space, or with ``--simulate`` on a telephone network inside this process.
+
+On your space the credentials come from the environment (SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE), the
+calls from the context "default" or $RELAY_CONTEXT, and the audio goes to $STREAM_URL, which must lead to this machine.
+With ``--simulate`` somebody calls, speaks for a few seconds and hangs up, and the example ends.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from relay_sync import RelayClient
+from relay_sync.audio import AudioServer
+from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator.phone import Phone
+
+SIMULATE = "--simulate" in sys.argv[1:]
+
+
+@contextmanager
+def network(calls: int = 1) -> Iterator[RelayClient]:
+    """A client. Simulated, ``calls`` calls come in once it is connected, and it stops when they are over."""
+    if not SIMULATE:
+        yield RelayClient(contexts=[os.environ.get("RELAY_CONTEXT", "default")])
+        return
+    with Simulator(speed=8) as simulator:
+        account = simulator.credentials
+        client = RelayClient(account["project"], account["token"], host=account["host"], contexts=["default"])
+        callers = _Callers(simulator, client, calls)
+        callers.start()
+        try:
+            yield client
+        finally:
+            client.disconnect()
+            callers.join()
+
+
+def receiver() -> AudioServer:
+    """A receiver of audio: behind $STREAM_URL, or on this machine alone."""
+    url = None if SIMULATE else os.environ["STREAM_URL"]
+    return AudioServer(port=0 if SIMULATE else 8765, public_url=url)
+
+
+class _Callers:
+    def __init__(self, simulator: Simulator, client: RelayClient, count: int) -> None:
+        self.simulator, self.client, self.count = simulator, client, count
+        self.thread = threading.Thread(target=self.run, name="callers")
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def join(self) -> None:
+        self.thread.join(30)
+
+    def run(self) -> None:
+        self.simulator.wait_for_client(timeout=30)
+        phones: list[Phone] = [
+            self.simulator.call(
+                to="+15550100",
+                from_=f"+1555019{number}",
+                says=speech.caller(),
+                hears=speech.greeting(),
+                hangs_up_after_speaking=True,
+                ring_timeout=5,
+            )
+            for number in range(self.count)
+        ]
+        for phone in phones:
+            phone.wait_until("ended", timeout=30)
+        self.simulator.wait_for_acks()  # until the client knows it, too
+        self.client.stop()

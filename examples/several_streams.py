@@ -1,0 +1,27 @@
+"""Two streams on one call: the caller's words to one receiver, what he hears to another.
+
+python examples/several_streams.py --simulate
+"""
+
+from __future__ import annotations
+
+from _network import network, receiver
+
+from relay_sync import Call
+
+with receiver() as audio, network() as client:
+
+    @client.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        with (
+            audio.listen(call, track="inbound", codec="PCMU", name="caller") as caller,
+            audio.listen(call, track="outbound", codec="L16@16000h", name="far side") as far_side,
+        ):
+            for stream in (caller, far_side):
+                print(
+                    stream.media_format.encoding, stream.sample_rate, "Hz:", len(stream.read(0.5, timeout=10)), "bytes"
+                )
+            call.hangup()
+
+    client.run()

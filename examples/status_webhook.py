@@ -1,0 +1,45 @@
+"""Have the platform tell a web server of yours when a stream starts and ends.
+
+python examples/status_webhook.py --simulate
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from _network import SIMULATE, network, receiver
+
+from relay_sync import Call
+
+told = threading.Semaphore(0)
+
+
+class Hook(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        print("webhook:", event["event_type"], event["params"]["state"])
+        self.send_response(204)
+        self.end_headers()
+        told.release()
+
+
+web = HTTPServer(("127.0.0.1", 0 if SIMULATE else 8080), Hook)
+threading.Thread(target=web.serve_forever, daemon=True).start()
+status_url = f"http://127.0.0.1:{web.server_port}/" if SIMULATE else os.environ["STATUS_URL"]
+
+with receiver() as audio, network() as client:
+
+    @client.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        call.stream(audio.url, codec="PCMU", status_url=status_url, status_url_method="POST").wait()
+
+    client.run()
+
+for _ in ("streaming", "finished"):
+    told.acquire(timeout=10)  # webhooks are best effort, and come beside the call
+web.shutdown()
+web.server_close()

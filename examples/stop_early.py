@@ -1,0 +1,25 @@
+"""Stream only the first second of a call's audio, then stop the stream while the call goes on.
+
+python examples/stop_early.py --simulate
+"""
+
+from __future__ import annotations
+
+from _network import network, receiver
+
+from relay_sync import Call
+
+with receiver() as audio, network() as client:
+
+    @client.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        with audio.listen(call, codec="PCMU") as stream:
+            first_second = stream.read(1.0, timeout=10)
+        # Leaving the block stopped the stream.
+        print(f"{len(first_second)} bytes of PCM; the call is {call.state}")
+        call.hangup()
+        call.wait_for_ended(timeout=10)
+        print(f"the call ended: {call.end_reason}")
+
+    client.run()

@@ -1,0 +1,67 @@
+"""Answer calls, and stream what each caller says to a WebSocket until the call ends.
+
+With an account: set SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE (your-space.signalwire.com) and
+STREAM_URL (the wss:// address that is to get the audio), and run
+
+    python examples/stream_call.py
+
+Without one, on a simulated telephone network with one caller and a receiver beside it:
+
+    python examples/stream_call.py --simulate
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from relay_sync import Call, RelayClient
+
+
+def serve(stream_url: str, *, once: bool = False) -> None:
+    """Handle calls until Ctrl-C, or until the first one is over."""
+    client = RelayClient(contexts=["default"])  # credentials and host come from the environment
+
+    @client.on_call
+    def handle_call(call: Call) -> None:  # in a thread of its own, so it may block
+        call.answer()
+        action = call.stream(
+            url=stream_url,
+            track="inbound",
+            codec="PCMU",
+            custom_parameters={"session_id": "abc123"},
+        )
+        print(f"call {call.call_id}: streaming to {stream_url}")
+        call.wait_for_ended()
+        print(f"call {call.call_id}: ended ({call.end_reason}), the stream is {action.state}")
+        if once:
+            client.stop()
+
+    client.run()
+
+
+def simulate() -> None:
+    """The same program, but the telephone network and the far end of the stream are on this machine."""
+    from relay_sync.audio import AudioServer, AudioStream
+    from relay_sync.simulator import Simulator, speech
+
+    def receive(stream: AudioStream) -> None:
+        seconds = sum(frame.duration for frame in stream)
+        session = stream.custom_parameters["session_id"]
+        print(f"receiver: {seconds:.1f} s of {stream.media_format.encoding}, session {session}")
+
+    with Simulator(media="fast") as sim, AudioServer(on_stream=receive) as audio:
+        os.environ["SIGNALWIRE_PROJECT_ID"] = sim.credentials["project"]
+        os.environ["SIGNALWIRE_API_TOKEN"] = sim.credentials["token"]
+        os.environ["SIGNALWIRE_SPACE"] = sim.credentials["host"]
+        sim.call(to="+15550100", from_="+15550199", says=speech.caller(), hangs_up_after_speaking=True)
+        serve(audio.url, once=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--simulate"]:
+        simulate()
+    elif sys.argv[1:] or not os.environ.get("STREAM_URL"):
+        sys.exit(__doc__)
+    else:
+        serve(os.environ["STREAM_URL"])

@@ -1,0 +1,42 @@
+"""Every example runs against the simulator by one command, ends by itself and prints what it promises."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import wave
+
+import pytest
+
+EXAMPLES = pathlib.Path(__file__).parent.parent / "examples"
+
+PRINTED = {
+    "stream_to_wav": ["8.1 s of the caller in call.wav; the stream was stopped"],
+    "stop_early": ["16000 bytes of PCM; the call is answered", "the call ended: hangup"],
+    "on_completed": ["stream 'copy' is over: finished"],
+    "several_streams": ["audio/x-mulaw 8000 Hz: 8000 bytes", "audio/x-L16 16000 Hz: 16000 bytes"],
+    "plain_script": ["the stream ended: finished", "the call ended: hangup"],
+    "status_webhook": ["webhook: calling.call.stream streaming", "webhook: calling.call.stream finished"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRINTED)
+def test_the_example_runs_and_ends(name: str, tmp_path: pathlib.Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"{name}.py"), "--simulate"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()) == (0, PRINTED[name]), done.stderr
+    assert "Traceback" not in done.stderr
+    if name == "stream_to_wav":
+        with wave.open(str(tmp_path / "call.wav")) as wav:
+            assert (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) == (2, 8000, 2)
+            assert abs(wav.getnframes() - 8000 * 8.08) < 800
