@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
@@ -44,7 +45,7 @@ _SECRET: Final = frozenset(
         "token",
     }
 )
-_USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]+@")
 _HIDDEN: Final = "***"
 
 
@@ -83,8 +84,13 @@ class Failure:
     data: Any = None
 
 
-# NaN and the infinities are no JSON; a peer that sends them means "no value".
-_decode: Final = json.JSONDecoder(parse_constant=lambda name: None).decode
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+# NaN and the infinities are no JSON; a peer that sends them means "no value". 1e999 is JSON, but could not be sent back.
+_decode: Final = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_finite).decode
 
 
 def parse(text: str) -> Request | Reply | Failure:
@@ -118,7 +124,8 @@ def parse(text: str) -> Request | Reply | Failure:
 
 def _failure(frame_id: FrameId | None, error: Any) -> Failure:
     if not isinstance(error, dict):
-        return Failure(frame_id, None, str(error)[:500])
+        # The text of a list may be too deep to be written.
+        return Failure(frame_id, None, "a list" if isinstance(error, list) else str(error)[:500])
     code = error.get("code")
     if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code):
         code = int(code)
