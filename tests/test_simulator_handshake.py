@@ -20,7 +20,9 @@ def test_connect_gives_a_session_and_then_its_authorization_state() -> None:
         assert "code" not in result
         state = peer.event("signalwire.authorization.state")["authorization_state"]
         assert re.fullmatch(r"[A-Za-z0-9+/=]+:\S+", state)
-        sim.wait_for_client(1)
+        sim.wait_for_client()
+        with pytest.raises(WaitTimeout, match="2 connected"):
+            sim.wait_for_client(2, timeout=0.01)
 
 
 def test_events_come_in_the_documented_envelope() -> None:

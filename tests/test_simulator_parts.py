@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from relay_sync.audio.wav import read_wav, write_wav
 from relay_sync.errors import InvalidParameter, WaitTimeout
-from relay_sync.simulator import Journal, Simulator, speech
+from relay_sync.simulator import Entry, Journal, Simulator, speech
 from relay_sync.simulator.carrier import Carrier
 from relay_sync.simulator.formats import Format, parse_codec
 from relay_sync.simulator.journal import masked
@@ -161,6 +161,27 @@ def test_the_journal_is_bounded_and_its_dump_is_readable() -> None:
     assert "<deeper>" in journal.dump()
     journal.clear()
     assert list(journal) == []
+
+
+def test_waiting_for_a_frame_sees_each_once_past_or_to_come() -> None:
+    journal = Journal(limit=4)
+    looked: list[int] = []
+
+    def wanted(entry: Entry) -> bool:
+        looked.append(entry.frame["id"])
+        if entry.frame["id"] == 1:
+            for number in range(2, 9):  # more than the journal keeps, while somebody waits
+                journal.add("in", 1, {"id": number})
+                if number == 3:
+                    journal.clear()
+        return bool(entry.frame["id"] == 7)
+
+    journal.add("in", 1, {"id": 0})
+    journal.add("in", 1, {"id": 1})
+    assert journal.wait_for(wanted, 5).frame == {"id": 7}
+    assert looked == [0, 1, 5, 6, 7]
+    with pytest.raises(WaitTimeout):
+        journal.wait_for(lambda entry: False, 0.01)
 
 
 def test_odd_frames_have_no_method_and_no_type() -> None:

@@ -38,7 +38,7 @@ class Controls:
     def _listen(self) -> WebSocketServer:
         raise NotImplementedError
 
-    # -- clients --------------------------------------------------------------------------------------------------------
+    # -- clients -------------------------------------------------------------------------------------------------------
 
     @property
     def clients(self) -> int:
@@ -74,7 +74,7 @@ class Controls:
         """The ids of what was sent to clients that are still there and not answered yet: events, pings, disconnects."""
         return [each for client in self._connected() for each in list(client.pending)]
 
-    # -- answers that go wrong ------------------------------------------------------------------------------------------
+    # -- answers that go wrong -----------------------------------------------------------------------------------------
 
     def refuse(
         self, method: str, code: int | str = 400, message: str = "Refused", *, data: Any = None, times: int | None = 1
@@ -109,7 +109,7 @@ class Controls:
         """
         self._relay.board.wait_for(lambda: self._relay.held(method) > 0, timeout, "an answer to hold back")
 
-    # -- events that go wrong -------------------------------------------------------------------------------------------
+    # -- events that go wrong ------------------------------------------------------------------------------------------
 
     def drop_event(self, event_type: str, *, state: str | None = None, times: int | None = 1) -> None:
         """Lose an event of a type, or one of a type that tells of a state."""
@@ -138,7 +138,7 @@ class Controls:
         """Take back every fault that has not happened yet. What is held stays held until :meth:`release`."""
         self.faults.clear()
 
-    # -- things no sane server sends ------------------------------------------------------------------------------------
+    # -- things no sane server sends -----------------------------------------------------------------------------------
 
     def send_raw(self, text: str, timeout: float = 5.0) -> None:
         """Send a text as it is to every open socket, authenticated or not. The journal takes no notice."""
@@ -180,7 +180,7 @@ class Controls:
         self._do(send, timeout=timeout)
         self._relay.board.wait_for(lambda: not waiting, timeout, "the answers to pings")
 
-    # -- sockets and sessions that go wrong -----------------------------------------------------------------------------
+    # -- sockets and sessions that go wrong ----------------------------------------------------------------------------
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
         """Drop every RELAY socket without a closing handshake; ``reset`` has the peer see a reset connection.

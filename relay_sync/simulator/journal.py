@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -100,6 +101,7 @@ class Journal:
 
     limit: int = 10_000
     dropped: int = field(default=0, init=False)
+    _gone: int = field(default=0, init=False, repr=False)  # how many have ever left, forgotten ones included
     _entries: deque[Entry] = field(factory=deque, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
@@ -112,6 +114,7 @@ class Journal:
             if len(self._entries) > self.limit:
                 self._entries.popleft()
                 self.dropped += 1
+                self._gone += 1
         self._board.changed()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -141,13 +144,22 @@ class Journal:
 
         :raises WaitTimeout: none came within ``timeout`` seconds.
         """
-        return self._board.wait_for(
-            lambda: next((entry for entry in self if predicate(entry)), None), timeout, "a frame in the journal"
-        )
+        seen = 0
+
+        def look() -> Entry | None:
+            # Only what is new is looked at: a busy journal would cost the square of its length otherwise.
+            nonlocal seen
+            with self._lock:
+                fresh = list(itertools.islice(self._entries, max(0, seen - self._gone), None))
+                seen = self._gone + len(self._entries)
+            return next((entry for entry in fresh if predicate(entry)), None)
+
+        return self._board.wait_for(look, timeout, "a frame in the journal")
 
     def clear(self) -> None:
         """Forget everything so far."""
         with self._lock:
+            self._gone += len(self._entries)
             self._entries.clear()
             self.dropped = 0
 

@@ -157,7 +157,8 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
-# The letters of the table: a test, and how a refusal names the type. JSON's true and false are not numbers, though Python's are.
+# The letters of the table: a test, and how a refusal names the type. JSON's true and false are not numbers, though
+# Python's are.
 _TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "s": (_is_text, "a string"),
     "d": (lambda value: isinstance(value, str) and value.isascii() and value.isdigit(), "a string of digits"),

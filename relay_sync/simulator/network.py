@@ -138,7 +138,7 @@ class Network:
             return None
         return call
 
-    # -- offering -------------------------------------------------------------------------------------------------------
+    # -- offering ------------------------------------------------------------------------------------------------------
 
     def ring(self, call: Call, patience: float) -> None:
         """A caller calls, and gives up after ``patience`` seconds."""
@@ -174,7 +174,7 @@ class Network:
             self._offer(call)
 
     def abandon(self, session: Session) -> None:
-        """The session is over for good: nobody is told of its calls, and the unanswered ones look for another client."""
+        """The session is over for good: nobody is told of its calls, the unanswered ones look for another client."""
         for call in list(self.calls.values()):
             if call.owner is session:
                 call.owner = None
@@ -184,7 +184,7 @@ class Network:
     def _give_up(self, call: Call) -> None:
         self.end(call, "noAnswer" if call.owner is not None else "abandoned", "inbound")
 
-    # -- states ---------------------------------------------------------------------------------------------------------
+    # -- states --------------------------------------------------------------------------------------------------------
 
     def move(self, call: Call, state: str) -> None:
         """Bring a call into a state and tell its owner."""

@@ -88,7 +88,7 @@ class Relay:
     def __attrs_post_init__(self) -> None:
         self.network = Network(self)
 
-    # -- sockets --------------------------------------------------------------------------------------------------------
+    # -- sockets -------------------------------------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
         """A client's WebSocket is open."""
@@ -124,7 +124,7 @@ class Relay:
         self.network.welcome(session)
         self.board.changed()
 
-    # -- frames in ------------------------------------------------------------------------------------------------------
+    # -- frames in -----------------------------------------------------------------------------------------------------
 
     def _received(self, client: Client, message: str | bytes) -> None:
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
@@ -187,7 +187,7 @@ class Relay:
             return
         self.handlers.get(spec.name, Request.accept)(request)
 
-    # -- frames out -----------------------------------------------------------------------------------------------------
+    # -- frames out ----------------------------------------------------------------------------------------------------
 
     def write(self, client: Client, frame: dict[str, Any]) -> None:
         """Send a frame over a socket."""
@@ -259,7 +259,7 @@ class Relay:
         """Tell a session its authorization state: after a fresh connect, and whenever it changes."""
         self.emit(session, "signalwire.authorization.state", {"authorization_state": session.authorization_state})
 
-    # -- keeping alive --------------------------------------------------------------------------------------------------
+    # -- keeping alive -------------------------------------------------------------------------------------------------
 
     def _ping_later(self, client: Client) -> None:
         if self.settings.ping_interval is not None:

@@ -30,7 +30,8 @@ __all__ = ["Simulator"]
 _T = TypeVar("_T")
 _numbers = itertools.count(1)
 
-# What the simulator carries out, by theme. Every other method of the table is checked and acknowledged, and nothing comes of it.
+# What the simulator carries out, by theme. Every other method of the table is checked and acknowledged, and nothing
+# comes of it.
 HANDLERS: Handlers = {**handshake.HANDLERS, **calling.HANDLERS, **streaming.HANDLERS, **messaging.HANDLERS}
 
 Speech = str | os.PathLike[str] | bytes | Voice | None
@@ -144,7 +145,7 @@ class Simulator(Controls):
         state = "closed" if self._closed else "new" if self._server is None else f"port {self._port}"
         return f"<Simulator {state}>"
 
-    # -- start and end --------------------------------------------------------------------------------------------------
+    # -- start and end -------------------------------------------------------------------------------------------------
 
     def start(self) -> Simulator:
         """Listen. Harmless if it does already.
@@ -197,7 +198,7 @@ class Simulator(Controls):
     def _on_request(self, request: Request) -> Response | None:
         return Response(503, {"Retry-After": "1"}, b"refused on request\n") if self._refusing else None
 
-    # -- for clients ----------------------------------------------------------------------------------------------------
+    # -- for clients ---------------------------------------------------------------------------------------------------
 
     @property
     def port(self) -> int:
@@ -215,7 +216,7 @@ class Simulator(Controls):
         """The keywords for ``RelayClient``: ``project``, ``token``, ``host``."""
         return {"project": self.settings.project, "token": self.settings.token, "host": self.url}
 
-    # -- calls ----------------------------------------------------------------------------------------------------------
+    # -- calls ---------------------------------------------------------------------------------------------------------
 
     def call(
         self,
@@ -258,7 +259,7 @@ class Simulator(Controls):
         """The calls that are not over."""
         return [Phone(self._relay, call) for call in list(self._relay.network.calls.values())]
 
-    # -- for the controls -----------------------------------------------------------------------------------------------
+    # -- for the controls ----------------------------------------------------------------------------------------------
 
     def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
         """Run something on the loop's thread and wait for it."""

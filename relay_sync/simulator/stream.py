@@ -89,7 +89,7 @@ class Stream:
     _began: float = field(default=0.0, init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
 
-    # -- for tests, from any thread -------------------------------------------------------------------------------------
+    # -- for tests, from any thread ------------------------------------------------------------------------------------
 
     @property
     def over(self) -> bool:
@@ -120,7 +120,8 @@ class Stream:
     def wait_for(
         self, predicate: Callable[[Stream], bool], timeout: float = 10.0, what: str = "the stream to get there"
     ) -> None:
-        """Return once ``predicate(stream)`` is true. It is asked again after all that changes the stream, frames included.
+        """Return once ``predicate(stream)`` is true. It is asked again after all that changes the stream,
+        frames included.
 
         :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message.
         """
@@ -147,7 +148,7 @@ class Stream:
             connection.abort(reset)
             self._tell("finished")
 
-    # -- from dialling to flowing ---------------------------------------------------------------------------------------
+    # -- from dialling to flowing --------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Open the socket to the receiver."""
@@ -195,7 +196,6 @@ class Stream:
         self._connection = connection
         connection.on_message = self.received.append
         connection.on_close = self._closed
-        connection.on_drain = self._pump
         call, settings = self._call, self._relay.settings
         self._began = time.monotonic()
         if call.speaking_since is None:
@@ -214,49 +214,49 @@ class Stream:
         for message in self._carrier.opening():
             connection.send(message)
         self._look_around()
-        self._pump()
+        if settings.media == "fast":
+            connection.on_drain = self._hurry
+            self._hurry()
+        else:
+            self._keep_time()
 
     def _joined(self, late: float) -> int:
         """Where in the speech a stream comes in that began ``late`` seconds after it, in samples: a whole frame."""
         passed = late * self._relay.settings.speed * 1000 / self.format.ptime
         return round(passed) * self.format.samples
 
-    # -- flowing --------------------------------------------------------------------------------------------------------
+    # -- flowing -------------------------------------------------------------------------------------------------------
 
-    def _pump(self) -> None:
-        if self.state != "streaming" or self._connection is None:
-            return
-        if self._relay.settings.media == "fast":
-            self._hurry(self._connection)
-        else:
-            self._keep_time(self._connection)
-
-    def _hurry(self, connection: Connection) -> None:
+    def _hurry(self) -> None:
         """Send until the receiver is behind; what it has not taken calls us back when it has (``on_drain``)."""
-        if connection.buffered > connection.low_water:
+        connection = self._connection
+        if connection is None or self.over or connection.buffered > connection.low_water:
             return
         for _ in range(BATCH):
             if not self._carrier.speaking or self.over:
-                break
+                return
             self._send_frames(connection)
             self._look_around()
-        else:
-            self._relay.loop.call_soon(self._pump)
+        if self._timer is not None:
+            self._timer.cancel()  # on_drain may have come first: one of us is enough
+        self._timer = self._relay.loop.call_later(0, self._hurry)
 
-    def _keep_time(self, connection: Connection) -> None:
+    def _keep_time(self) -> None:
         """Send what is due. The n-th frame is due n intervals after the first, however late the one before was."""
+        connection = self._connection
+        if connection is None:
+            return
         interval = self.format.ptime / 1000 / self._relay.settings.speed
         now = time.monotonic()
-        while self._began + self._carrier.position * interval <= now:
+        while not self.over and self._began + self._carrier.position * interval <= now:
             if connection.buffered > MOST_UNREAD:
                 self._carrier.skip()
                 self.lost += 1
             else:
                 self._send_frames(connection)
             self._look_around()
-            if self.over:
-                return
-        self._timer = self._relay.loop.call_at(self._began + self._carrier.position * interval, self._pump)
+        if not self.over:
+            self._timer = self._relay.loop.call_at(self._began + self._carrier.position * interval, self._keep_time)
 
     def _send_frames(self, connection: Connection) -> None:
         settings = self._relay.settings
@@ -282,7 +282,7 @@ class Stream:
         if self.state == "streaming" and self._connection is not None:
             self._connection.send(self._carrier.dtmf(digit))
 
-    # -- the end --------------------------------------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------------------------------------------
 
     def _closed(self, info: CloseInfo) -> None:
         if not self.over:
