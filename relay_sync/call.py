@@ -28,7 +28,14 @@ from .runtime import process
 from .runtime.lanes import InContext
 from .runtime.mailbox import Mailbox, MailboxClosed
 from .verbs import parameters
+from .verbs.ai import AIVerbs
+from .verbs.conference import ConferenceVerbs
 from .verbs.control import ControlVerbs
+from .verbs.fax_pay import FaxPayVerbs
+from .verbs.input import InputVerbs
+from .verbs.listening import ListeningVerbs
+from .verbs.media import MediaVerbs
+from .verbs.routing import RoutingVerbs
 from .verbs.stream import StreamVerbs
 
 __all__ = ["Call", "EventReader", "Expectation"]
@@ -62,7 +69,17 @@ class Line(Protocol):
     def _callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None: ...
 
 
-class Call(ControlVerbs, StreamVerbs):
+class Call(
+    ControlVerbs,
+    StreamVerbs,
+    MediaVerbs,
+    InputVerbs,
+    RoutingVerbs,
+    ListeningVerbs,
+    ConferenceVerbs,
+    FaxPayVerbs,
+    AIVerbs,
+):
     """A leg of a call. Made by the client for ``on_call`` handlers and by ``dial``; its verbs block.
 
     :ivar call_id: and :ivar node_id: its address on the platform. :ivar project_id: whose it is.
@@ -117,13 +134,13 @@ class Call(ControlVerbs, StreamVerbs):
 
     # -- listening -----------------------------------------------------------------------------------------------
 
-    def on(self, event_type: str, handler: Handler | None = None) -> Any:
+    def on(self, event_type: str | type[RelayEvent], handler: Handler | None = None) -> Any:
         """Call a function for every event of a type, one at a time and in order, on a thread where it may block.
 
-        :param event_type: such as ``calling.call.state``.
+        :param event_type: such as ``calling.call.state``, or the class of its events, such as :class:`CallStateEvent`.
         :param handler: takes the event. Left out, ``on`` is a decorator.
         """
-        name = parameters.text("event_type", event_type, optional=False) or ""
+        name = _event_name(event_type)
 
         def register(function: Handler) -> Handler:
             checked = InContext(parameters.handler("handler", function))
@@ -143,7 +160,9 @@ class Call(ControlVerbs, StreamVerbs):
         """
         return EventReader(self)
 
-    def wait_for(self, event_type: str, predicate: Predicate | None = None, timeout: float | None = None) -> RelayEvent:
+    def wait_for(
+        self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
+    ) -> RelayEvent:
         """Block until an event of this type comes for which the predicate is true.
 
         A call state that was already reached counts if there is a predicate; other events count from now on. For an event
@@ -153,12 +172,14 @@ class Call(ControlVerbs, StreamVerbs):
         :raises WaitTimeout: nothing came. :raises CallEnded: the call ended first.
         """
         with self.expect(event_type, predicate, timeout) as seen:
-            if event_type == EVENT_CALL_STATE and predicate is not None:
+            if _event_name(event_type) == EVENT_CALL_STATE and predicate is not None:
                 seen.consider(list(self._reached.values()))
         event: RelayEvent = seen.value
         return event
 
-    def expect(self, event_type: str, predicate: Predicate | None = None, timeout: float | None = None) -> Expectation:
+    def expect(
+        self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
+    ) -> Expectation:
         """Wait for what the block causes: listening starts before it runs, so nothing is missed.
 
         ::
@@ -170,8 +191,7 @@ class Call(ControlVerbs, StreamVerbs):
         :param timeout: seconds from the entry into the block; leaving it waits for the rest.
         :raises WaitTimeout: on leaving the block. :raises CallEnded: the call ended first.
         """
-        name = parameters.text("event_type", event_type, optional=False) or ""
-        return Expectation(self, name, predicate, seconds("timeout", timeout, optional=True))
+        return Expectation(self, _event_name(event_type), predicate, seconds("timeout", timeout, optional=True))
 
     def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
         """Block until the call rings, or has gone past that.
@@ -294,6 +314,10 @@ class Call(ControlVerbs, StreamVerbs):
             raise
         return action
 
+    def _running(self, kind: type[A]) -> list[A]:
+        with self._lock:
+            return [action for action in self._actions.values() if isinstance(action, kind)]
+
     def _register(self, action: Action[Any]) -> None:
         with self._lock:
             if action.control_id in self._actions:
@@ -359,6 +383,14 @@ class Call(ControlVerbs, StreamVerbs):
             mailbox = reader()
             if mailbox is not None:
                 mailbox.close(error)
+
+
+def _event_name(given: object) -> str:
+    if isinstance(given, type) and issubclass(given, RelayEvent) and given.TYPE:
+        return given.TYPE
+    if not isinstance(given, str) or not given:
+        raise InvalidParameter("event_type", given, "the name of an event, such as 'calling.call.state', or its class")
+    return given
 
 
 class EventReader(Iterator[RelayEvent]):

@@ -18,6 +18,7 @@ from .errors import InvalidParameter
 __all__ = [
     "bearer_token",
     "choice",
+    "choices",
     "codec",
     "decimal",
     "dtmf",
@@ -66,6 +67,12 @@ def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
             if word.lower() == value.lower():
                 return word
     raise InvalidParameter(name, value, f"one of {', '.join(map(repr, accepted))}")
+
+
+def choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
+    """A list of such words."""
+    words = texts(name, value)
+    return None if words is None else [choice(name, word, accepted) or word for word in words]
 
 
 def track(value: Any) -> str | None:

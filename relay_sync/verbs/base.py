@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..actions import Action, OnCompleted
 
-__all__ = ["Verbs"]
+__all__ = ["ADDRESS", "Verbs"]
 
 A = TypeVar("A", bound=Action[Any])
 
+#: What a command is addressed by; nothing of it can be given as ``extra``.
+ADDRESS: Final = ("node_id", "call_id", "control_id")
+
 
 class Verbs:
-    """The two ways of a command: a plain one, and one that starts an action. :class:`relay_sync.Call` provides both."""
+    """The two ways of a command: a plain one, and one that starts an action. :class:`relay_sync.Call` provides them."""
 
     def _command(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
@@ -25,4 +28,8 @@ class Verbs:
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:
         """Start an action: it is registered before the command is sent, for its first event may overtake the reply."""
+        raise NotImplementedError
+
+    def _running(self, kind: type[A]) -> list[A]:
+        """The actions of a kind that have not ended."""
         raise NotImplementedError

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from . import parameters
-from .base import Verbs
+from .base import ADDRESS, Verbs
 
 __all__ = ["ControlVerbs", "EndReason"]
 
 #: End reasons a client may give (PROTOCOL, "Inbound call").
 EndReason = Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"]
 _REASONS: Final = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
-_ADDRESS: Final = ("node_id", "call_id")
+
+AudioCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
+_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
 
 
 class ControlVerbs(Verbs):
     """Verbs on the call as a whole. A call that is gone (404, 410) is routine: the verb does nothing and returns."""
 
-    def answer(self, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def answer(
+        self,
+        *,
+        codecs: Iterable[AudioCodec | str] | None = None,
+        max_duration: int | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Answer an inbound call (``calling.answer``).
 
         The state ``answered`` follows as an event; it may come before this returns.
 
+        :param codecs: what may be spoken, in order of preference. :param max_duration: passes as it is: the vendor's draft
+            description says seconds, the documents of comparable commands say minutes.
+        :param extra: parameters that this SDK does not know yet.
         :raises CommandRefused: any refusal but "not there any more". :raises RequestTimeout: no answer of the server.
         """
-        return self._command("calling.answer", parameters.merge_extra({}, extra, _ADDRESS))
+        params = {
+            "codecs": parameters.choices("codecs", codecs, _CODECS),
+            "max_duration": parameters.whole("max_duration", max_duration, low=0),
+        }
+        return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS))
 
     def hangup(self, reason: EndReason | str = "hangup") -> dict[str, Any]:
         """End the call, or reject one that was not answered (``calling.end``).

@@ -9,6 +9,7 @@ from typing import Any
 from ..checks import (
     bearer_token,
     choice,
+    choices,
     codec,
     decimal,
     dtmf,
@@ -28,6 +29,7 @@ from ..protocol.frames import check_json
 __all__ = [
     "bearer_token",
     "choice",
+    "choices",
     "codec",
     "decimal",
     "dtmf",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ..actions import OnCompleted, StreamAction
 from . import parameters
-from .base import Verbs
+from .base import ADDRESS, Verbs
 
 __all__ = ["Codec", "StreamVerbs", "Track"]
 
 Track = Literal["inbound", "outbound", "both", "inbound_track", "outbound_track", "both_tracks"]
 Codec = Literal["PCMU", "PCMA", "OPUS", "L16", "G722", "L16@16000h", "L16@24000h"]
-_ADDRESS: Final = ("node_id", "call_id", "control_id")
 
 
 class StreamVerbs(Verbs):
@@ -70,7 +69,7 @@ class StreamVerbs(Verbs):
         }
         return self._start(
             StreamAction,
-            parameters.merge_extra(params, extra, _ADDRESS),
+            parameters.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
