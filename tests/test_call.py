@@ -63,8 +63,8 @@ def test_answer_sends_the_call_s_address_and_nothing_else(ringing: Line) -> None
 
 
 def test_answer_passes_unknown_parameters_on(ringing: Line) -> None:
-    ringing.call.answer(extra={"max_duration": 60})
-    assert ringing.wait_for_request("calling.answer")["max_duration"] == 60
+    ringing.call.answer(extra={"brand_new": 60})
+    assert ringing.wait_for_request("calling.answer")["brand_new"] == 60
     with pytest.raises(InvalidParameter, match="call_id"):
         ringing.call.answer(extra={"call_id": "other"})
 
