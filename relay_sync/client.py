@@ -6,7 +6,6 @@ import logging
 import os
 import random
 import signal
-import ssl
 import threading
 import time
 import uuid
@@ -14,7 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from .call import Call
 from .config import Config, seconds
@@ -39,6 +38,9 @@ from .runtime.loop import Loop
 from .runtime.waiter import Waiter, wait_for_event
 from .switchboard import Switchboard
 from .verbs import parameters
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["RelayClient"]
 

@@ -6,15 +6,17 @@ import ipaddress
 import math
 import os
 import re
-import ssl
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Address", "Config", "is_loopback", "seconds"]
 
@@ -169,7 +171,8 @@ class Config:
         if ca_file is not None and not os.path.isfile(ca_file):
             raise InvalidParameter("ca_file", ca_file, "the path of a PEM file (also SIGNALWIRE_RELAY_CA_FILE)")
         context = limits.pop("ssl_context", None)
-        if context is not None and not isinstance(context, ssl.SSLContext):
+        # Asked of its kind without importing ssl, which costs more time than the rest of this module.
+        if context is not None and not callable(getattr(context, "wrap_socket", None)):
             raise InvalidParameter("ssl_context", context, "an ssl.SSLContext or None")
         for name in ("connect_timeout", "request_timeout", "ping_interval", "ping_timeout"):
             limits[name] = seconds(name, limits[name])

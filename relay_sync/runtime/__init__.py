@@ -2,6 +2,8 @@
 
 ``socket``
     the only module that imports websocket-client: dial, TLS, bytes in, bytes out.
+``dialling``
+    one attempt to connect, in a thread of its own.
 ``loop``
     the IO thread: performs what the session asks for.
 ``waiter``

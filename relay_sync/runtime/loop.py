@@ -10,17 +10,15 @@ import itertools
 import logging
 import selectors
 import socket
-import ssl
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..config import Config
-from ..errors import ClientClosed, ConnectError, RelayError
-from ..protocol.deadline import Deadline
+from ..errors import ClientClosed, ConnectError, ConnectTimeout, RelayError
 from ..protocol.effects import (
     Command,
     Deliver,
@@ -38,8 +36,11 @@ from ..protocol.effects import (
 from ..protocol.frames import Masked
 from ..protocol.session import Session
 from . import process
-from .socket import FedWebSocket, as_error, dial, dispose
+from .dialling import Dialling, dispose
 from .waiter import Waiter
+
+if TYPE_CHECKING:
+    from .socket import FedWebSocket
 
 __all__ = ["Loop", "Sink"]
 
@@ -91,7 +92,7 @@ class Loop:
         self._sock: socket.socket | None = None
         self._interest = 0
         self._unsent = bytearray()
-        self._dialling: _Dialling | None = None
+        self._dialling: Dialling | None = None
         self._dials = 0
         self._waiting_ready: list[Waiter[None]] = []
         self._troubles: dict[str, tuple[float, int]] = {}
@@ -259,11 +260,8 @@ class Loop:
         return max(0.0, min(wakes) - now) if wakes else None
 
     def _pending_tls(self) -> bool:
-        return (
-            isinstance(self._sock, ssl.SSLSocket)
-            and bool(self._interest & selectors.EVENT_READ)
-            and (self._sock.pending() > 0)
-        )
+        connection = self._connection
+        return connection is not None and bool(self._interest & selectors.EVENT_READ) and connection.holds_bytes
 
     def _slept(self) -> None:
         try:
@@ -286,8 +284,8 @@ class Loop:
     def _watch(self, now: float) -> None:
         if self._dialling is not None and now >= self._dialling.gives_up:
             self._abandon_dial()
-            address = self._config.address.url
-            self._session.dial_failed(now, as_error(TimeoutError(), address), fatal=False)
+            error = ConnectTimeout(f"{self._config.address.url} did not answer in time")
+            self._session.dial_failed(now, error, fatal=False)
         if now >= self._watch_at:
             self._watch_at = now + WATCH_EVERY
             sink = self._listener()
@@ -367,7 +365,8 @@ class Loop:
                 sink.on_session_over(effect.error)
         elif isinstance(effect, Dial):
             self._dials += 1
-            self._dialling = _Dialling(self, self._config, f"relay-dial-{self._number}.{self._dials}")
+            name = f"relay-dial-{self._number}.{self._dials}"
+            self._dialling = Dialling(self._config, name, self._dial_done)
             self._dialling.start()
         elif isinstance(effect, Hangup):
             self._hang_up(effect.at_once)
@@ -400,18 +399,19 @@ class Loop:
 
     # -- the socket ----------------------------------------------------------------------------------------------
 
-    def _dialled(self, dialling: _Dialling, outcome: FedWebSocket | Exception) -> None:
-        """The dialling thread is done (posted by it)."""
+    def _dial_done(self, dialling: Dialling, outcome: FedWebSocket | ConnectError) -> None:
+        # On the dialling thread.
+        self._post(self._dialled, dialling, outcome)
+
+    def _dialled(self, dialling: Dialling, outcome: FedWebSocket | ConnectError) -> None:
         if dialling is not self._dialling or self.finished:
-            if isinstance(outcome, FedWebSocket):
+            if not isinstance(outcome, ConnectError):
                 outcome.discard()
             return
         self._dialling = None
         now = time.monotonic()
-        if isinstance(outcome, Exception):
-            error = as_error(outcome, self._config.address.url)
-            error.__cause__ = outcome if outcome is not error else error.__cause__
-            self._session.dial_failed(now, error, fatal=error.fatal)
+        if isinstance(outcome, ConnectError):
+            self._session.dial_failed(now, outcome, fatal=outcome.fatal)
             return
         self._connection = outcome
         self._sock = sock = outcome.socket
@@ -431,19 +431,18 @@ class Loop:
             self._connection.text_frame(text)
 
     def _read(self, now: float) -> None:
-        sock, connection, session = self._sock, self._connection, self._session
-        if sock is None or connection is None:
+        connection, session = self._connection, self._session
+        if connection is None:
             return
         taken = 0
-        secure = isinstance(sock, ssl.SSLSocket)
         debug = _frames.isEnabledFor(logging.DEBUG)
         while taken < READ_PER_TURN:
             try:
-                data = sock.recv(65536 if secure else READ_PER_TURN)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
-                return
+                data = connection.read(READ_PER_TURN)
             except OSError as error:
                 self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
+                return
+            if data is None:
                 return
             if not data:
                 self._lose("the server closed the connection")
@@ -458,24 +457,20 @@ class Loop:
             if broken is not None:
                 self._lose(broken.reason)
                 return
-            if not secure:
-                return
+            if not connection.secure:
+                return  # what is left in the kernel wakes the selector again
 
     def _flush(self) -> None:
-        connection, sock = self._connection, self._sock
-        if connection is None or sock is None:
+        connection = self._connection
+        if connection is None:
             return
         unsent = self._unsent
         if connection.outbox:
             unsent += b"".join(connection.outbox)
             connection.outbox.clear()
         try:
-            while unsent:
-                with memoryview(unsent) as view:
-                    sent = sock.send(view[:READ_PER_TURN])
+            while unsent and (sent := connection.write(unsent)):
                 del unsent[:sent]
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError, InterruptedError):
-            pass
         except OSError as error:
             self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
             self._perform()
@@ -523,50 +518,3 @@ class Loop:
 
 def _closed() -> ClientClosed:
     return ClientClosed("the client was closed: call connect() to use it again")
-
-
-class _Dialling:
-    """One attempt to open a connection, in a thread of its own: nothing else can be interrupted in a DNS look-up."""
-
-    def __init__(self, loop: Loop, config: Config, name: str) -> None:
-        deadline = Deadline.after(time.monotonic(), config.connect_timeout)
-        self.gives_up = deadline.at or 0.0
-        self._loop = loop
-        self._config = config
-        self._deadline = deadline
-        self._name = name
-        self._sock: socket.socket | None = None
-        self._abandoned = False
-
-    def start(self) -> None:
-        try:
-            threading.Thread(target=self._run, name=self._name, daemon=True).start()
-        except RuntimeError as error:
-            self._loop._post(self._loop._dialled, self, ConnectError(f"no thread to connect with: {error}"))
-
-    def _run(self) -> None:
-        outcome: FedWebSocket | Exception
-        try:
-            outcome = dial(self._config, self._deadline, self._opened)
-        except Exception as error:
-            outcome = error
-        if process.generation() == self._loop._generation:
-            self._loop._post(self._loop._dialled, self, outcome)
-
-    def _opened(self, sock: socket.socket) -> None:
-        self._sock = sock
-        if self._abandoned:
-            raise TimeoutError("given up")
-
-    def abandon(self) -> None:
-        self._abandoned = True
-        if self._sock is not None:
-            try:
-                # The plain method, also for TLS: only the system call, nothing of the dialling thread's objects.
-                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def dispose(self) -> None:
-        if self._sock is not None:
-            dispose(self._sock)

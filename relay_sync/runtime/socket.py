@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import logging
-import os
 import socket
 import ssl
 import time
@@ -25,10 +24,12 @@ from ..config import Config, is_loopback
 from ..errors import ConnectError, ConnectTimeout
 from ..protocol.deadline import Deadline
 
-__all__ = ["Broken", "FedWebSocket", "dial", "dispose"]
+__all__ = ["Broken", "FedWebSocket", "as_error", "dial"]
 
 _TEXT: Final = 0x81  # FIN and opcode 1
 _MAX_FRAGMENTS: Final = 1000
+_WRITE_AT_ONCE: Final = 256 * 1024
+_NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _PROXY_ANSWER: Final = 16 * 1024
 
 
@@ -74,6 +75,37 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         """The connected socket, non-blocking; whoever asks for it owns it."""
         assert self.sock is not None
         return self.sock
+
+    @property
+    def secure(self) -> bool:
+        """Whether it runs over TLS, which keeps bytes to itself that no selector knows of."""
+        return isinstance(self.sock, ssl.SSLSocket)
+
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether TLS has bytes that were read from the kernel already."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+
+    def read(self, limit: int) -> bytes | None:
+        """Bytes from the socket; ``b""`` at its end, ``None`` when there are none now.
+
+        :raises OSError: the connection broke.
+        """
+        try:
+            return self.socket.recv(limit)
+        except _NOT_NOW:
+            return None
+
+    def write(self, data: bytearray) -> int:
+        """Hand bytes to the socket; how many it took, 0 when it takes none now.
+
+        :raises OSError: the connection broke.
+        """
+        try:
+            with memoryview(data) as view:
+                return self.socket.send(view[:_WRITE_AT_ONCE])
+        except _NOT_NOW:
+            return 0
 
     def discard(self) -> None:
         """Close the socket of a connection that nobody wants any more."""
@@ -202,16 +234,6 @@ def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], N
     except BaseException:
         sock.close()
         raise
-
-
-def dispose(sock: socket.socket) -> None:
-    """Give up a copy of a socket without a word to its peer: no shutdown, no TLS goodbye. For children of a fork."""
-    try:
-        descriptor = sock.detach()
-    except OSError:
-        return
-    if descriptor >= 0:
-        os.close(descriptor)
 
 
 def _left(deadline: Deadline) -> float:
@@ -353,6 +375,10 @@ def as_error(error: Exception, address: str) -> ConnectError:
     """What a failed dial means to the user."""
     if isinstance(error, ConnectError):
         return error
+    found: ConnectError
     if isinstance(error, TimeoutError):
-        return ConnectTimeout(f"{address} did not answer in time")
-    return ConnectError(f"{address} cannot be reached: {error}")
+        found = ConnectTimeout(f"{address} did not answer in time")
+    else:
+        found = ConnectError(f"{address} cannot be reached: {error}")
+    found.__cause__ = error
+    return found
