@@ -1,0 +1,83 @@
+"""One attempt to open a connection, in a short-lived thread of its own, ``relay-dial-N``."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..config import Config
+from ..errors import ConnectError
+from ..protocol.deadline import Deadline
+from . import process
+
+if TYPE_CHECKING:
+    from .socket import FedWebSocket
+
+__all__ = ["Dialling", "dispose"]
+
+
+def dispose(sock: socket.socket) -> None:
+    """Give up a copy of a socket without a word to its peer: no shutdown, no TLS goodbye. For children of a fork."""
+    try:
+        descriptor = sock.detach()
+    except OSError:
+        return
+    if descriptor >= 0:
+        os.close(descriptor)
+
+
+class Dialling:
+    """One attempt to open a connection, in a thread of its own: nothing else can be interrupted in a DNS look-up."""
+
+    def __init__(
+        self, config: Config, name: str, done: Callable[[Dialling, FedWebSocket | ConnectError], None]
+    ) -> None:
+        deadline = Deadline.after(time.monotonic(), config.connect_timeout)
+        self.gives_up = deadline.at or 0.0
+        self._done = done
+        self._generation = process.generation()
+        self._config = config
+        self._deadline = deadline
+        self._name = name
+        self._sock: socket.socket | None = None
+        self._abandoned = False
+
+    def start(self) -> None:
+        try:
+            threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        except RuntimeError as error:
+            self._done(self, ConnectError(f"no thread to connect with: {error}"))
+
+    def _run(self) -> None:
+        # Imported here, not with the package: TLS and websocket-client cost more than all else together.
+        from .socket import as_error, dial
+
+        outcome: FedWebSocket | ConnectError
+        try:
+            outcome = dial(self._config, self._deadline, self._opened)
+        except Exception as error:
+            outcome = as_error(error, self._config.address.url)
+        if process.generation() == self._generation:
+            self._done(self, outcome)
+
+    def _opened(self, sock: socket.socket) -> None:
+        self._sock = sock
+        if self._abandoned:
+            raise TimeoutError("given up")
+
+    def abandon(self) -> None:
+        self._abandoned = True
+        if self._sock is not None:
+            try:
+                # The plain method, also for TLS: only the system call, nothing of the dialling thread's objects.
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def dispose(self) -> None:
+        if self._sock is not None:
+            dispose(self._sock)
