@@ -42,20 +42,19 @@ def serve(stream_url: str, *, once: bool = False) -> None:
 
 def simulate() -> None:
     """The same program, but the telephone network and the far end of the stream are on this machine."""
-    from relay_sync.audio import AudioServer, AudioStream
+    from relay_sync.audio import AudioServer
     from relay_sync.simulator import Simulator, speech
 
-    def receive(stream: AudioStream) -> None:
-        seconds = sum(frame.duration for frame in stream)
-        session = stream.custom_parameters["session_id"]
-        print(f"receiver: {seconds:.1f} s of {stream.media_format.encoding}, session {session}")
-
-    with Simulator(media="fast") as sim, AudioServer(on_stream=receive) as audio:
+    with Simulator(media="fast") as sim, AudioServer() as audio:
         os.environ["SIGNALWIRE_PROJECT_ID"] = sim.credentials["project"]
         os.environ["SIGNALWIRE_API_TOKEN"] = sim.credentials["token"]
         os.environ["SIGNALWIRE_SPACE"] = sim.credentials["host"]
         sim.call(to="+15550100", from_="+15550199", says=speech.caller(), hangs_up_after_speaking=True)
         serve(audio.url, once=True)
+        stream = audio.accept(timeout=10)
+        stream.wait(timeout=10)
+        session = stream.custom_parameters["session_id"]
+        print(f"receiver: {stream.stats.seconds:.1f} s of {stream.media_format.encoding}, session {session}")
 
 
 if __name__ == "__main__":

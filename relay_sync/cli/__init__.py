@@ -31,17 +31,17 @@ INTERRUPTED: Final = 130
 
 _DESCRIPTION: Final = "Blocking Python for live phone calls over SignalWire RELAY, and for their audio."
 _DEMO: Final = """\
-A phone call from beginning to end, on this machine alone: no account, no network.
+A phone call from beginning to end, on this machine: no account, no network.
 
-A simulated caller dials in and speaks. A blocking handler answers, streams the
-call's audio to a receiver in the same process, stops the stream, saves a WAV and
-hangs up. What was received is compared with what was sent, sample for sample.
+A simulated caller dials in and speaks. A blocking handler answers, streams
+the call's audio to a receiver in the same process, stops the stream, saves a
+WAV and hangs up. What was received must be what was sent, sample for sample.
 """
 _EXAMPLES: Final = """\
 examples:
-  relay-sync demo                                   eight seconds, both sides of the call
-  relay-sync demo --fast --codec L16@16000h         as fast as it can be read, in wide band
-  relay-sync demo --says me.wav --track inbound     your own voice, the caller alone
+  relay-sync demo                           eight seconds, both sides of a call
+  relay-sync demo --fast --codec L16        in a blink, and without rounding
+  relay-sync demo --says me.wav --track inbound   your voice, the caller alone
 """
 
 

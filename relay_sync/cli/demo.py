@@ -76,9 +76,9 @@ def _codec(text: str) -> str:
     try:
         wanted: Format = parse_codec(text, 20)
     except ValueError as error:
-        raise Mistake("--codec", f"{text}: {error}") from error
+        raise Mistake("--codec", f"{text!r}: {error}") from error
     if not wanted.playable:
-        raise Mistake("--codec", f"{text}: the demo speaks PCMU, PCMA and L16")
+        raise Mistake("--codec", f"{text!r}: the demo speaks PCMU, PCMA and L16")
     return text
 
 
@@ -87,6 +87,8 @@ def _target(text: str) -> Path:
     path = Path(os.path.abspath(text))
     if path.is_dir():
         raise Mistake("--out", f"{text}: is a folder; name a file")
+    if path.exists() and not path.is_file():  # it would be replaced: no way to treat a device or a pipe
+        raise Mistake("--out", f"{text}: is there already, and is no plain file")
     if not path.parent.is_dir():
         raise Mistake("--out", f"{text}: there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK | os.X_OK):

@@ -1,0 +1,251 @@
+"""The shape of the package: imports point downwards, parts stay small, importing is cheap, tests leave nothing behind."""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import importlib
+import importlib.metadata
+import pkgutil
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import relay_sync
+
+PACKAGE = Path(relay_sync.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+#: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
+FLOORS: tuple[frozenset[str], ...] = (
+    frozenset({"_version", "constants", "errors", "config", "checks", "events", "devices"}),
+    frozenset({"protocol", "server"}),
+    frozenset({"runtime", "rest", "webhooks"}),
+    frozenset({"actions", "call", "verbs", "message", "audio"}),
+    frozenset({"client", "switchboard", "simulator"}),
+    frozenset({"cli", "contrib", "pytest_plugin", "__main__"}),
+)
+#: What rooms must not know although no floor forbids it.
+STRANGERS = {
+    "audio": {"actions", "call", "verbs", "message"},
+    "simulator": {"client", "switchboard", "call", "verbs", "actions", "message", "runtime"},
+    "client": {"simulator"},
+    "switchboard": {"simulator"},
+    "call": {"audio"},
+    "verbs": {"audio"},
+    "actions": {"audio"},
+    "server": {"protocol"},
+}
+#: What is pure: no socket, no thread, no clock.
+PURE = {"protocol", "events", "devices", "errors", "constants"}
+IMPURE = {"socket", "select", "selectors", "threading", "time", "queue", "subprocess", "ssl", "asyncio", "websocket"}
+#: Packages beyond the core: imported where they are used, by whoever uses them.
+EXTRAS = {"websockets": {"server/library.py"}, "rich": {"cli/progress.py"}, "websocket": {"runtime/socket.py"}}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def floor(name: str) -> int:
+    for height, names in enumerate(FLOORS):
+        if name in names:
+            return height
+    raise AssertionError(f"{name} is on no floor: say in tests/test_package.py where it belongs")
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Everything that runs: what is imported for type checkers only is no dependency."""
+    for child in ast.iter_child_nodes(tree):
+        if is_for_types_only(child):
+            continue
+        yield child
+        yield from nodes(child)
+
+
+def imports(path: Path, text: str | None = None) -> Iterator[str]:
+    """The full names of all modules that a file imports, wherever in it.
+
+    :param text: what is in it, instead of what is there.
+    """
+    here = ("relay_sync", *path.relative_to(PACKAGE).with_suffix("").parts)
+    package = here[:-1]
+    for node in nodes(ast.parse(path.read_text(encoding="utf-8") if text is None else text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            # "from .. import constants" imports a module, "from ..errors import RelayError" a name of one
+            yield from (f"{base}.{alias.name}" for alias in node.names) if base == "relay_sync" else (base,)
+
+
+def test_the_package_is_there() -> None:
+    assert len(MODULES) > 50
+    assert {room(path) for path in MODULES} >= {"protocol", "runtime", "server", "audio", "simulator", "cli"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_import_points_upwards(path: Path) -> None:
+    mine = room(path)
+    if mine == "__init__":  # the shop window
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "relay_sync":
+            continue
+        assert len(parts) > 1, f"{path}: import from the room where it lives, not from the shop window"
+        assert parts[1] == "__version__" or floor(parts[1]) <= floor(mine), f"{mine} imports {name}, which is above it"
+        assert parts[1] not in STRANGERS.get(mine, ()), f"{mine} must not know {parts[1]}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_pure_rooms_have_no_sockets_threads_or_clocks_and_extras_one_door(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imports(path)}
+    assert "asyncio" not in tops
+    if room(path) in PURE:
+        assert not tops & IMPURE
+    for extra, doors in EXTRAS.items():
+        assert extra not in tops or str(path.relative_to(PACKAGE)).replace("\\", "/") in doors
+
+
+def test_the_check_of_imports_sees() -> None:
+    """The tests above are only as good as their eyes."""
+    module = PACKAGE / "verbs" / "imagined.py"
+    text = (
+        "import os, json.decoder\nfrom .. import client\nfrom ..audio.wav import read_wav\nfrom . import base\n"
+        "from .base import Verbs\nif TYPE_CHECKING:\n    from ..simulator import Simulator\n"
+        "def f():\n    from relay_sync.cli import main\n"
+    )
+    assert list(imports(module, text)) == [
+        "os",
+        "json.decoder",
+        "relay_sync.client",
+        "relay_sync.audio.wav",
+        "relay_sync.verbs",
+        "relay_sync.verbs.base",
+        "relay_sync.cli",
+    ]
+
+
+# -- size ----------------------------------------------------------------------------------------------------------------
+
+
+def counted(text: str) -> list[int]:
+    """The numbers of the lines that count: neither blank nor part of a docstring."""
+    documented: set[int] = set()
+    for each in ast.walk(ast.parse(text)):
+        if isinstance(each, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(each) is not None:
+            documented.update(range(each.body[0].lineno, (each.body[0].end_lineno or 0) + 1))
+    return [number for number, line in enumerate(text.splitlines(), 1) if line.strip() and number not in documented]
+
+
+def bodies(text: str) -> Iterator[tuple[str, int]]:
+    """The functions, and how many lines they have. Without the signature: the formatter gives each parameter a line, and
+    a verb may have twenty."""
+    lines = counted(text)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            first, last = node.body[0].lineno, node.end_lineno or 0
+            yield node.name, bisect.bisect_right(lines, last) - bisect.bisect_left(lines, first)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_parts_stay_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(counted(text)) <= 500
+    assert [(name, lines) for name, lines in bodies(text) if lines > 60] == []
+
+
+def test_lines_are_counted() -> None:
+    text = 'def f(\n    a,\n):\n    """Two\n    lines."""\n\n    b = a  # one\n    # two\n    return b\n'
+    assert counted(text) == [1, 2, 3, 7, 8, 9]
+    assert list(bodies(text)) == [("f", 3)]
+
+
+# -- importing -----------------------------------------------------------------------------------------------------------
+
+
+def test_importing_is_cheap() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import relay_sync;"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    loaded = set(done.stdout.split())
+    assert "relay_sync" in loaded
+    assert not loaded & {"requests", "websockets", "rich", "numpy", "av", "asyncio", "urllib3", "argparse"}
+
+
+def test_every_module_imports_and_keeps_its_promises() -> None:
+    """What a module says it offers is there."""
+    names = [found.name for found in pkgutil.walk_packages(relay_sync.__path__, "relay_sync.")]
+    assert "relay_sync.audio.server" in names
+    for name in names:
+        if name.endswith("__main__"):
+            continue
+        module = importlib.import_module(name)
+        for public in getattr(module, "__all__", ()):
+            assert hasattr(module, public), f"{name}.{public}"
+
+
+def test_what_is_installed_has_this_version() -> None:
+    try:
+        installed = importlib.metadata.version("relay-sync")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("run from a checkout that is not installed")
+    assert installed == relay_sync.__version__
+
+
+def test_the_changelog_knows_the_version() -> None:
+    text = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]" in text or f"## [{relay_sync.__version__}]" in text
+
+
+# -- the tests themselves ------------------------------------------------------------------------------------------------
+
+SLOPPY = """
+import socket, threading
+kept = []
+
+def test_thread():
+    never = threading.Event()
+    threading.Thread(target=never.wait, name="relay-forgotten-1", daemon=True).start()
+
+def test_socket():
+    kept.append(socket.create_server(("127.0.0.1", 0)))
+
+def test_tidy(client):
+    client().connect()
+"""
+
+
+@pytest.mark.slow
+def test_a_test_that_leaves_something_behind_fails(tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    patience = (here / "conftest.py").read_text(encoding="utf-8").replace("PATIENCE = 10.0", "PATIENCE = 0.2")
+    (tmp_path / "conftest.py").write_text(patience, encoding="utf-8")
+    shutil.copy(here.parent / "setup.cfg", tmp_path)
+    (tmp_path / "test_sloppy.py").write_text(SLOPPY)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_sloppy.py")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PACKAGE.parent), "PATH": ""},
+        check=False,
+    )
+    assert "threads left behind: relay-forgotten-1" in done.stdout
+    if sys.platform == "linux":
+        assert "AssertionError: sockets left open" in done.stdout
+        assert "ERROR test_sloppy.py::test_socket" in done.stdout
+    assert "ERROR test_sloppy.py::test_thread" in done.stdout
+    assert "test_tidy" not in done.stdout
