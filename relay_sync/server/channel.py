@@ -53,13 +53,13 @@ class Channel:
         "_finishing",
         "_flush_due",
         "_handshaking",
-        "_high",
         "_loop",
         "_out",
         "_paused",
         "_pending",
         "_sock",
         "_tls",
+        "high",
         "low_water",
         "max_buffer",
         "on_data",
@@ -94,7 +94,8 @@ class Channel:
         self._pending = 0  # bytes in _chunks
         self._out = bytearray()  # what the socket would not take
         self._handshaking = self._tls is not None
-        self._closed = self._finishing = self._flush_due = self._high = self._paused = False
+        self._closed = self._finishing = self._flush_due = self._paused = False
+        self.high = False  # has been over low_water since on_drain
         self.max_buffer = max_buffer
         self.low_water = 65536
         self.on_ready: Callable[[], object] = _nothing
@@ -127,6 +128,8 @@ class Channel:
             return
         self._chunks.append(data)
         self._pending += len(data)
+        if self.buffered > self.low_water:
+            self.high = True
         if not self._flush_due:
             self._flush_due = True
             self._loop.at_turn_end(self._flush)
@@ -242,10 +245,8 @@ class Channel:
         waiting = len(self._out)
         if waiting > self.max_buffer:
             self.on_overflow()
-        elif waiting > self.low_water:
-            self._high = True
-        elif self._high:
-            self._high = False
+        elif self.high and waiting <= self.low_water:
+            self.high = False
             self.on_drain()
         if self._finishing and not self._out and not self._chunks:
             self._half_close()

@@ -28,8 +28,8 @@ CLOSE_TIMEOUT = 2.0  # seconds a peer gets for its half of the closing handshake
 class CloseInfo:
     """How a connection ended.
 
-    :ivar code: the peer's close code, else the one sent to it; ``None`` when it ended without a closing handshake. 1005
-        means a close frame without a code.
+    :ivar code: the close code of whichever side closed first; ``None`` when neither did. 1005 means a close frame
+        without a code.
     :ivar reason: the words that came with the code, or what broke the connection.
     :ivar clean: whether both sides sent a close frame.
     """
@@ -171,6 +171,8 @@ class Connection:
             if fits:
                 self._inbox.append(data)
                 self._inbox_bytes += len(data)
+                if self.buffered > self._channel.low_water:
+                    self._channel.high = True
         if not fits:
             self._loop.call_soon(self._too_slow)
         elif first:
@@ -359,10 +361,9 @@ class Connection:
 
     def _outcome(self, error: Exception | None) -> CloseInfo:
         received, sent = self._protocol.close_rcvd, self._protocol.close_sent
-        if received is not None:
-            return CloseInfo(int(received.code), received.reason, sent is not None)
-        if sent is not None:
-            return CloseInfo(int(sent.code), sent.reason, False)
+        first = received if sent is None or self._protocol.close_rcvd_then_sent else sent
+        if first is not None:
+            return CloseInfo(int(first.code), first.reason, received is not None and sent is not None)
         return CloseInfo(None, str(error) if error else "the connection ended without a close frame", False)
 
     def _on_end(self, error: Exception | None) -> None:

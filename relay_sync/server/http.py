@@ -109,8 +109,10 @@ class Response:
 def head_end(data: bytes | bytearray) -> int:
     """Where the head in *data* ends (the index after the blank line), or -1 while it is incomplete.
 
-    :raises BadRequest: longer than 16 KiB (status 431).
+    :raises BadRequest: longer than 16 KiB (status 431), or not HTTP from its first byte on: TLS, say (400).
     """
+    if data and not data[:1].isalpha():
+        raise BadRequest(400, "not HTTP")
     end = data.find(b"\r\n\r\n")
     if (len(data) if end < 0 else end) > MAX_HEAD:
         raise BadRequest(431, f"more than {MAX_HEAD} bytes of headers")

@@ -1,0 +1,728 @@
+"""Server and dialled connections over real sockets; the peer is websocket-client, or bytes written by hand."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+from attrs import define, field
+
+from relay_sync.server import CloseInfo, Connection, Loop, OpenFailed, Request, Response, WebSocketServer, dial
+from relay_sync.server import websocket as listening
+
+PATIENCE = 10.0
+TLS = Path(__file__).parent / "data" / "tls"
+UPGRADE = (
+    b"GET /x?q=1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@define(eq=False)
+class End:
+    """One end of a connection, with what happened to it."""
+
+    messages: queue.SimpleQueue[str | bytes] = field(factory=queue.SimpleQueue)
+    closed: queue.SimpleQueue[CloseInfo] = field(factory=queue.SimpleQueue)
+    opened: queue.SimpleQueue[Connection] = field(factory=queue.SimpleQueue)
+    failed: queue.SimpleQueue[Exception] = field(factory=queue.SimpleQueue)
+
+    def open(self, connection: Connection) -> None:
+        connection.on_message = self.messages.put
+        connection.on_close = self.closed.put
+        self.opened.put(connection)
+
+    def connection(self) -> Connection:
+        return self.opened.get(timeout=PATIENCE)
+
+    def message(self) -> str | bytes:
+        return self.messages.get(timeout=PATIENCE)
+
+    def close_info(self) -> CloseInfo:
+        return self.closed.get(timeout=PATIENCE)
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop("relay-test-loop")
+    made.start()
+    yield made
+    made.stop(PATIENCE)
+
+
+@pytest.fixture
+def end() -> End:
+    return End()
+
+
+MakeServer = Callable[..., WebSocketServer]
+
+
+@pytest.fixture
+def serve(loop: Loop, end: End) -> MakeServer:
+    def make(**options: Any) -> WebSocketServer:
+        return WebSocketServer(loop, **{"on_request": lambda request: None, "on_open": end.open, **options})
+
+    return make
+
+
+@pytest.fixture
+def peers() -> Iterator[list[Any]]:
+    """Sockets to close at the end, whatever happens."""
+    made: list[Any] = []
+    yield made
+    for peer in made:
+        (peer.shutdown if isinstance(peer, websocket.WebSocket) else peer.close)()
+
+
+def _client(server: WebSocketServer, peers: list[Any], path: str = "/x", **options: Any) -> Any:
+    peer = websocket.create_connection(f"ws://127.0.0.1:{server.port}{path}", timeout=PATIENCE, **options)
+    peers.append(peer)
+    return peer
+
+
+def _raw(server: WebSocketServer, peers: list[Any], first: bytes) -> socket.socket:
+    peer = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
+    peers.append(peer)
+    peer.sendall(first)
+    return peer
+
+
+def _read_head(peer: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        part = peer.recv(1)
+        if not part:
+            break
+        data += part
+    return data
+
+
+def _read_all(peer: socket.socket) -> bytes:
+    parts = []
+    while part := peer.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _is_over(peer: socket.socket) -> bool:
+    """Whether the other side ends it without a word; a reset where it had not read all, which is a matter of timing."""
+    try:
+        return peer.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def _frame(opcode: int, payload: bytes, *, fin: bool = True, length: int | None = None) -> bytes:
+    size = len(payload) if length is None else length
+    head = bytes([opcode | (0x80 if fin else 0)])
+    if size < 126:
+        head += bytes([0x80 | size])
+    elif size < 65536:
+        head += bytes([0x80 | 126]) + struct.pack("!H", size)
+    else:
+        head += bytes([0x80 | 127]) + struct.pack("!Q", size)
+    return head + b"\0\0\0\0" + payload  # a mask of zeros changes nothing
+
+
+# -- the accepting side ------------------------------------------------------------------------------------------------
+
+
+def test_messages_both_ways(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    server = serve()
+    peer = _client(server, peers, "/p?a=b", header={"X-Who": "me"})
+    connection = end.connection()
+    assert (connection.path, connection.query, connection.headers["x-who"]) == ("/p", "a=b", "me")
+    assert connection.remote == "{}:{}".format(*peer.sock.getsockname())
+    for text in ("", "héllo \N{TELEPHONE RECEIVER}", "x" * 70_000):
+        peer.send(text)
+        assert end.message() == text
+        assert connection.send(text)
+        assert peer.recv() == text
+    peer.send_binary(b"\0\xff")
+    assert end.message() == b"\0\xff"
+
+
+def test_the_peer_closes(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    peer.send("last")
+    peer.close(4001, b"bye")
+    assert end.message() == "last"
+    assert end.close_info() == CloseInfo(4001, "bye", True)
+    assert not connection.is_open
+    assert not connection.send("too late")
+
+
+def test_we_close(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    connection.send("before")
+    connection.close(1008, "é" * 100)  # cut at 123 bytes, between characters
+    connection.close(1000)
+    assert peer.recv() == "before"
+    opcode, data = peer.recv_data()
+    assert (opcode, data) == (8, struct.pack("!H", 1008) + "é".encode() * 61)
+    assert end.close_info() == CloseInfo(1008, "é" * 61, True)
+    assert end.closed.empty()
+
+
+def test_a_peer_that_never_answers_a_close_is_given_up(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _raw(serve(), peers, UPGRADE)
+    connection = end.connection()
+    connection.close_timeout = 0.05
+    connection.close(1000, "over")
+    assert end.close_info() == CloseInfo(1000, "over", False)
+    assert _read_all(peer).endswith(struct.pack("!H", 1000) + b"over")
+
+
+def test_the_socket_just_ends(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _raw(serve(), peers, UPGRADE + _frame(1, b"received"))
+    end.connection()
+    assert end.message() == "received"
+    peer.close()
+    info = end.close_info()
+    assert (info.code, info.clean) == (None, False)
+
+
+def test_the_socket_is_reset(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _raw(serve(), peers, UPGRADE)
+    end.connection()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    info = end.close_info()
+    assert (info.code, info.clean) == (None, False)
+    assert info.reason
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_abort(serve: MakeServer, end: End, peers: list[Any], reset: bool) -> None:
+    peer = _raw(serve(), peers, UPGRADE)
+    connection = end.connection()
+    _read_head(peer)
+    connection.abort(reset)
+    assert end.close_info() == CloseInfo(None, "aborted", False)
+    if reset:
+        with pytest.raises(ConnectionResetError):
+            peer.recv(1)
+    else:
+        assert peer.recv(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (_frame(1, b"\xff\xfe"), 1007),
+        (_frame(1, b"\xe2\x82", fin=False) + _frame(0, b"x"), 1007),
+        (_frame(1, b"", length=2**40), 1009),
+        (_frame(1, b"x" * 600, fin=False) + _frame(0, b"x" * 600), 1009),
+        (_frame(3, b""), 1002),
+        (_frame(0, b"continues nothing"), 1002),
+        (_frame(9, b"x" * 126), 1002),
+        (b"\x81\x01x", 1002),  # not masked
+        (_frame(8, b"\x03"), 1002),
+        (_frame(8, b"\x03\xe8\xff"), 1007),
+    ],
+)
+def test_breaches_of_the_protocol(serve: MakeServer, end: End, peers: list[Any], sent: bytes, code: int) -> None:
+    peer = _raw(serve(max_message=1000), peers, UPGRADE + _frame(1, b"good") + sent)
+    _read_head(peer)
+    assert end.message() == "good"
+    answer = _read_all(peer)
+    assert answer[0] == 0x88
+    assert struct.unpack("!H", answer[2:4]) == (code,)
+    assert end.close_info().code == code
+
+
+def test_fragments_with_a_ping_between(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    sent = _frame(1, "Grü".encode()[:3], fin=False) + _frame(9, b"still there?") + _frame(0, b"", fin=False)
+    peer = _raw(serve(), peers, UPGRADE + sent + _frame(0, "ü".encode()[1:] + b"n"))
+    _read_head(peer)
+    assert end.message() == "Grün"
+    assert peer.recv(100) == b"\x8a\x0cstill there?"
+
+
+def test_what_is_sent_in_one_turn_leaves_in_one_write(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
+    peer = _raw(serve(), peers, UPGRADE)
+    connection = end.connection()
+    _read_head(peer)
+    loop.call(lambda: [connection.send("x") for _ in range(100)], timeout=PATIENCE)
+    assert peer.recv(1000) == b"\x81\x01x" * 100
+
+
+def test_threads_send_in_their_own_order(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    threads = [
+        threading.Thread(target=lambda who=who: [connection.send(f"{who} {n}") for n in range(300)]) for who in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    got = [peer.recv().split() for _ in range(1200)]
+    for thread in threads:
+        thread.join(PATIENCE)
+    for who in range(4):
+        assert [int(n) for whose, n in got if int(whose) == who] == list(range(300))
+
+
+def test_a_slow_peer_fills_the_buffer_and_draining_is_told(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _client(serve(), peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
+    connection = end.connection()
+    drained = threading.Event()
+    connection.on_drain = drained.set
+    sent = 0
+    while connection.buffered < connection.low_water * 2:
+        assert connection.send("x" * 10_000)
+        sent += 1
+    assert not drained.is_set()
+    for _ in range(sent):
+        assert peer.recv() == "x" * 10_000
+    assert drained.wait(PATIENCE)
+    assert connection.buffered == 0
+
+
+def test_a_peer_that_does_not_read_is_dropped(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(max_buffer=200_000)
+    _client(server, peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
+    connection = end.connection()
+
+    def pour() -> None:  # on the loop thread, where nothing is counted twice
+        if connection.send("x" * 50_000):
+            loop.call_soon(pour)
+
+    loop.call_soon(pour)
+    info = end.close_info()
+    assert info.code is None
+    assert "too slow" in info.reason
+    assert not connection.send("x")
+    assert "too slow" in caplog.text
+
+
+def test_another_thread_cannot_pile_up_without_limit(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
+    _client(serve(max_buffer=100_000), peers)
+    connection = end.connection()
+    gate = threading.Event()
+    loop.call_soon(gate.wait, PATIENCE)  # the loop takes nothing meanwhile
+    sent = 0
+    while connection.send("x" * 10_000):
+        sent += 1
+    gate.set()
+    assert sent == 10
+    assert "too slow" in end.close_info().reason
+
+
+def test_a_paused_reader_gets_everything_later(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    first = threading.Event()
+
+    def pause_at_once(message: str | bytes) -> None:
+        end.messages.put(message)
+        if not first.is_set():
+            first.set()
+            connection.pause_reading()
+
+    connection.on_message = pause_at_once
+    for number in range(1000):
+        peer.send(str(number))
+    assert first.wait(PATIENCE)
+    peer.send_close(1000, b"done")
+    for _ in range(3):
+        loop.call(int, timeout=PATIENCE)
+    assert end.closed.empty()
+    connection.resume_reading()
+    assert [end.message() for _ in range(1000)] == [str(number) for number in range(1000)]
+    assert end.close_info() == CloseInfo(1000, "done", True)
+
+
+def test_closing_works_while_paused(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    connection.pause_reading()
+    connection.close()
+    assert peer.recv_data()[0] == 8
+    peer.send_close(1000)
+    assert end.close_info().clean
+
+
+def test_callbacks_that_raise_do_not_end_a_connection(
+    serve: MakeServer, end: End, peers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+
+    def fail_once(message: str | bytes) -> None:
+        connection.on_message = end.messages.put
+        raise ValueError(message)
+
+    connection.on_message = fail_once
+    peer.send("first")
+    peer.send("second")
+    assert end.message() == "second"
+    assert "on_message" in caplog.text
+
+
+# -- the HTTP around it ------------------------------------------------------------------------------------------------
+
+
+def _answer(request: Request) -> Response | None:
+    if request.path == "/healthz":
+        return Response(200, {}, b"ok\n")
+    if request.path == "/broken":
+        raise ValueError("a bug")
+    if request.headers.get("authorization") == "no":
+        return Response(401, {"WWW-Authenticate": "Bearer"}, b"who?\n")
+    return None
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "words"),
+    [
+        (b"GET /healthz HTTP/1.0\r\n\r\n", b"200 OK", b"\r\n\r\nok\n"),
+        (b"HEAD /healthz HTTP/1.1\r\n\r\n", b"200 OK", b"Content-Length: 3"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"426 Upgrade Required", b"Upgrade: websocket"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", b"405 ", b"Allow: GET"),
+        (b"GET /broken HTTP/1.1\r\n\r\n", b"500 ", b"Content-Length"),
+        (UPGRADE.replace(b"Host", b"Authorization: no\r\nHost"), b"401 ", b"WWW-Authenticate: Bearer"),
+        (UPGRADE.replace(b"Version: 13", b"Version: 8"), b"4", b""),
+        (UPGRADE.replace(b"Sec-WebSocket-Key", b"X-Key"), b"400 ", b""),
+        (b"nonsense\r\n\r\n", b"400 ", b""),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 3000, b"431 ", b""),
+    ],
+)
+def test_answers_without_an_upgrade(
+    serve: MakeServer, end: End, peers: list[Any], request_: bytes, status: bytes, words: bytes
+) -> None:
+    answer = _read_all(_raw(serve(on_request=_answer), peers, request_))
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert words in answer
+    assert end.opened.empty()
+
+
+def test_a_request_in_drips(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _raw(serve(), peers, b"")
+    for byte in UPGRADE + _frame(1, b"slowly"):
+        peer.send(bytes([byte]))
+    assert end.message() == "slowly"
+
+
+def test_a_peer_that_never_finishes_its_request_is_dropped(serve: MakeServer, peers: list[Any]) -> None:
+    peer = _raw(serve(open_timeout=0.05), peers, b"GET / HTTP/1.1\r\n")
+    assert _is_over(peer)
+
+
+def test_no_more_connections_than_allowed(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    server = serve(max_connections=1, on_request=_answer)
+    peer = _client(server, peers)
+    end.connection()
+    assert _read_all(_raw(server, peers, UPGRADE)).startswith(b"HTTP/1.1 503 ")
+    assert _read_all(_raw(server, peers, b"GET /healthz HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    peer.close()
+    end.close_info()
+    while server.connections:  # the socket ends a moment after the WebSocket
+        server._loop.call(int, timeout=PATIENCE)
+    _client(server, peers)
+    end.connection()
+
+
+def test_a_crowd_that_does_not_finish_does_not_shut_others_out(
+    serve: MakeServer, end: End, peers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MAX_OPENING", 3)
+    server = serve(open_timeout=0.1)
+    for _ in range(8):
+        _raw(server, peers, b"GET ")
+    _client(server, peers)
+    end.connection()
+
+
+def test_an_on_open_that_raises_closes_the_connection(serve: MakeServer, peers: list[Any]) -> None:
+    def fail(connection: Connection) -> None:
+        raise ValueError("a bug")
+
+    peer = _client(serve(on_open=fail), peers)
+    opcode, data = peer.recv_data()
+    assert (opcode, data[:2]) == (8, struct.pack("!H", 1011))
+
+
+def test_closing_the_server_tells_everybody(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    server = serve()
+    peer = _client(server, peers)
+    end.connection()
+    server.close()
+    server.close()
+    assert peer.recv_data() == (8, struct.pack("!H", 1001) + b"going away")
+    peer.send_close(1001)
+    assert end.close_info().code == 1001
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port))
+
+
+def test_stopping_the_loop_tells_everybody(end: End, peers: list[Any]) -> None:
+    loop = Loop("relay-test-stopping")
+    loop.start()
+    server = WebSocketServer(loop, on_request=lambda request: None, on_open=end.open)
+    peer = _client(server, peers)
+    waiting = _raw(server, peers, b"GET ")
+    end.connection()
+    loop.stop(PATIENCE)
+    assert end.close_info() == CloseInfo(1001, "going away", False)
+    assert peer.recv_data()[0] == 8
+    assert _is_over(waiting)
+    server.close()
+
+
+def test_a_port_that_is_taken(serve: MakeServer) -> None:
+    server = serve()
+    with pytest.raises(OSError, match="in use"):
+        serve(port=server.port)
+
+
+def test_secrets_never_reach_the_log(
+    serve: MakeServer, end: End, peers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(0):
+        peer = _client(serve(), peers, "/p?t=tell-nobody", header={"Authorization": "Bearer tell-nobody"})
+        peer.send("tell-nobody")
+        connection = end.connection()
+        assert end.message() == "tell-nobody"
+        peer.close()
+        end.close_info()
+    ours = [record.getMessage() for record in caplog.records if record.name != "websocket"]
+    assert not any("tell-nobody" in line for line in ours)
+    assert "tell-nobody" not in repr(connection)
+
+
+# -- the dialling side -------------------------------------------------------------------------------------------------
+
+
+def _dial(loop: Loop, url: str, **options: Any) -> End:
+    end = End()
+    dial(loop, url, **{"timeout": PATIENCE, "on_open": end.open, "on_failed": end.failed.put, **options})
+    return end
+
+
+def _failure(loop: Loop, url: str, **options: Any) -> OpenFailed:
+    error = _dial(loop, url, **options).failed.get(timeout=PATIENCE)
+    assert isinstance(error, OpenFailed)
+    return error
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_dialling(serve: MakeServer, end: End, loop: Loop, host: str) -> None:
+    server = serve()
+    there = _dial(loop, f"ws://{host}:{server.port}/p?x=y", headers={"Authorization": "Bearer t"})
+    ours, theirs = there.connection(), end.connection()
+    assert (theirs.path, theirs.query, theirs.headers["authorization"]) == ("/p", "x=y", "Bearer t")
+    assert "sec-websocket-extensions" not in theirs.headers
+    ours.send("up")
+    assert end.message() == "up"
+    theirs.send("down")
+    assert there.message() == "down"
+    ours.close(1000, "enough")
+    assert there.close_info() == end.close_info() == CloseInfo(1000, "enough", True)
+
+
+def test_what_comes_with_the_upgrade_is_not_lost(loop: Loop) -> None:
+    end = End()
+
+    def greet(connection: Connection) -> None:
+        end.open(connection)
+        for number in range(100):
+            connection.send(str(number))
+        connection.close(1000)
+
+    server = WebSocketServer(loop, on_request=lambda request: None, on_open=greet)
+    there = _dial(loop, f"ws://127.0.0.1:{server.port}/")
+    assert [there.message() for _ in range(100)] == [str(number) for number in range(100)]
+    assert there.close_info().clean
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/",
+        "ws:///path",
+        "ws://user:pass@127.0.0.1/",
+        "ws://127.0.0.1/#fragment",
+        "ws://127.0.0.1:0/",
+        "ws://127.0.0.1:99999/",
+        "ws://127.0.0.1/a b",
+        "ws://127.0.0.1/\r\nX: y",
+        "nonsense",
+    ],
+)
+def test_urls_that_cannot_be_dialled(loop: Loop, url: str) -> None:
+    error = _failure(loop, url)
+    assert (error.step, error.status) == ("url", None)
+
+
+def test_headers_cannot_smuggle(loop: Loop) -> None:
+    error = _failure(loop, "ws://127.0.0.1:9/", headers={"Authorization": "x\r\ntell-nobody: y"})
+    assert error.step == "url"
+    assert "tell-nobody" not in str(error)
+
+
+def test_dialling_where_nobody_listens(loop: Loop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as placeholder:
+        port = placeholder.getsockname()[1]
+    assert _failure(loop, f"ws://localhost:{port}/").step == "connect"
+
+
+def test_dialling_a_name_that_does_not_exist(loop: Loop) -> None:
+    assert _failure(loop, "ws://nothing.invalid/").step == "resolve"
+
+
+@pytest.mark.parametrize("status", [200, 401, 503])
+def test_a_refused_upgrade_tells_its_status(serve: MakeServer, loop: Loop, status: int) -> None:
+    server = serve(on_request=lambda request: Response(status, {}, b"no"))
+    error = _failure(loop, f"ws://127.0.0.1:{server.port}/")
+    assert (error.step, error.status) == ("upgrade", status)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
+        b"x" * 20_000,
+        b"",
+    ],
+)
+def test_servers_that_answer_nonsense(loop: Loop, peers: list[Any], answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        end = _dial(loop, f"ws://127.0.0.1:{listener.getsockname()[1]}/")
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(PATIENCE)
+            _read_head(peer)
+            peer.sendall(answer)
+            if not answer:
+                peer.close()
+            error = end.failed.get(timeout=PATIENCE)
+    assert isinstance(error, OpenFailed)
+    assert (error.step, error.status) == ("upgrade", None)
+
+
+def test_a_server_that_says_nothing_is_given_up(loop: Loop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        error = _failure(loop, f"ws://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.05)
+    assert error.step == "timeout"
+
+
+def test_stopping_the_loop_ends_a_dial() -> None:
+    loop = Loop("relay-test-stopping")
+    loop.start()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        end = _dial(loop, f"ws://127.0.0.1:{listener.getsockname()[1]}/")
+        listener.settimeout(PATIENCE)
+        peer, _ = listener.accept()
+        with peer:
+            loop.stop(PATIENCE)
+    error = end.failed.get(timeout=PATIENCE)
+    assert isinstance(error, OpenFailed)
+    assert error.step == "stopped"
+    with pytest.raises(RuntimeError, match="stopped"):
+        _dial(loop, "ws://127.0.0.1:9/")
+
+
+# -- TLS ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    return context
+
+
+@pytest.fixture
+def client_context() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(TLS / "cert.pem"))
+
+
+def test_tls_both_ways(
+    serve: MakeServer, end: End, loop: Loop, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    server = serve(ssl_context=server_context)
+    there = _dial(loop, f"wss://localhost:{server.port}/", ssl_context=client_context)
+    ours, theirs = there.connection(), end.connection()
+    for size in (1, 16_384, 500_000):
+        ours.send("u" * size)
+        assert end.message() == "u" * size
+        theirs.send("d" * size)
+        assert there.message() == "d" * size
+    for number in range(500):
+        ours.send(f"{number} " + "x" * number * 7)
+    assert [str(end.message()).split()[0] for _ in range(500)] == [str(number) for number in range(500)]
+    theirs.close(1000, "enough")
+    assert there.close_info() == end.close_info() == CloseInfo(1000, "enough", True)
+
+
+def test_tls_with_websocket_client(
+    serve: MakeServer, end: End, peers: list[Any], server_context: ssl.SSLContext
+) -> None:
+    server = serve(ssl_context=server_context)
+    peer = websocket.create_connection(
+        f"wss://localhost:{server.port}/", timeout=PATIENCE, sslopt={"ca_certs": str(TLS / "cert.pem")}
+    )
+    peers.append(peer)
+    peer.send("over TLS")
+    assert end.message() == "over TLS"
+    end.connection().send("x" * 300_000)
+    assert peer.recv() == "x" * 300_000
+    peer.close()
+    assert end.close_info().clean
+
+
+def test_a_slow_reader_over_tls_gets_everything(
+    serve: MakeServer, end: End, peers: list[Any], server_context: ssl.SSLContext
+) -> None:
+    server = serve(ssl_context=server_context)
+    peer = websocket.create_connection(
+        f"wss://localhost:{server.port}/",
+        timeout=PATIENCE,
+        sslopt={"ca_certs": str(TLS / "cert.pem")},
+        sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)],
+    )
+    peers.append(peer)
+    connection = end.connection()
+    for number in range(200):
+        connection.send(f"{number:>10000}")
+    assert [int(peer.recv()) for _ in range(200)] == list(range(200))
+
+
+def test_a_certificate_that_is_not_trusted(serve: MakeServer, loop: Loop, server_context: ssl.SSLContext) -> None:
+    server = serve(ssl_context=server_context)
+    error = _failure(loop, f"wss://localhost:{server.port}/")
+    assert error.step == "tls"
+    assert "certificate" in str(error)
+
+
+def test_plain_talk_to_a_tls_port_and_the_other_way_round(
+    serve: MakeServer, loop: Loop, peers: list[Any], server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    secure, plain = serve(ssl_context=server_context), serve()
+    assert _failure(loop, f"ws://127.0.0.1:{secure.port}/").step == "upgrade"
+    assert _failure(loop, f"wss://127.0.0.1:{plain.port}/", ssl_context=client_context).step == "tls"
+
+
+def test_a_tls_handshake_that_stalls_is_dropped(
+    serve: MakeServer, peers: list[Any], server_context: ssl.SSLContext
+) -> None:
+    peer = _raw(serve(ssl_context=server_context, open_timeout=0.05), peers, b"\x16\x03\x01")
+    assert _is_over(peer)
