@@ -7,6 +7,7 @@ An unofficial SDK, not affiliated with SignalWire. Start with :class:`RelayClien
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 from . import devices
 from ._version import __version__
@@ -96,28 +97,7 @@ from .errors import (
     WrongThread,
 )
 from .events import (
-    AIBeginSpeakingEvent,
-    AICompletionEvent,
     AIEvent,
-    AIPartialResultEvent,
-    AIPostPromptEvent,
-    AIResponseEvent,
-    AIResponseUtteranceEvent,
-    AISidecarEvent,
-    AISpeechDetectEvent,
-    AIStartEvent,
-    AIStopEvent,
-    AISwaigActionEvent,
-    AISwaigEvent,
-    AITranscribeLogEvent,
-    AITranscribeSummaryEvent,
-    AITranscribeUtteranceEvent,
-    AITranslateDeltaEvent,
-    AITranslateLogEvent,
-    AITranslateSummaryEvent,
-    AITransparentBargeEvent,
-    AIUserSpeakingEvent,
-    AIWarningEvent,
     AuthorizationStateEvent,
     CallEvent,
     CallingErrorEvent,
@@ -150,6 +130,31 @@ from .events import (
     UserEvent,
     parse_event,
 )
+
+if TYPE_CHECKING:
+    from .events import (
+        AIBeginSpeakingEvent,
+        AICompletionEvent,
+        AIPartialResultEvent,
+        AIPostPromptEvent,
+        AIResponseEvent,
+        AIResponseUtteranceEvent,
+        AISidecarEvent,
+        AISpeechDetectEvent,
+        AIStartEvent,
+        AIStopEvent,
+        AISwaigActionEvent,
+        AISwaigEvent,
+        AITranscribeLogEvent,
+        AITranscribeSummaryEvent,
+        AITranscribeUtteranceEvent,
+        AITranslateDeltaEvent,
+        AITranslateLogEvent,
+        AITranslateSummaryEvent,
+        AITransparentBargeEvent,
+        AIUserSpeakingEvent,
+        AIWarningEvent,
+    )
 
 __all__ = [
     "CALL_STATE_ANSWERED",
@@ -291,3 +296,12 @@ __all__ = [
 ]
 
 logging.getLogger("relay_sync").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    # The many events of AI agents are loaded when asked for.
+    if name.startswith("AI") and name in __all__:
+        from . import events
+
+        return getattr(events, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

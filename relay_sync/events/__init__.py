@@ -6,33 +6,12 @@ reachable in :attr:`RelayEvent.params`. Shapes follow the RELAY event schemas; e
 
 from __future__ import annotations
 
-from .ai import (
-    AIBeginSpeakingEvent,
-    AICompletionEvent,
-    AIPartialResultEvent,
-    AIPostPromptEvent,
-    AIResponseEvent,
-    AIResponseUtteranceEvent,
-    AISidecarEvent,
-    AISpeechDetectEvent,
-    AIStartEvent,
-    AIStopEvent,
-    AISwaigActionEvent,
-    AISwaigEvent,
-    AITranscribeLogEvent,
-    AITranscribeSummaryEvent,
-    AITranscribeUtteranceEvent,
-    AITranslateDeltaEvent,
-    AITranslateLogEvent,
-    AITranslateSummaryEvent,
-    AITransparentBargeEvent,
-    AIUserSpeakingEvent,
-    AIWarningEvent,
-)
+from typing import TYPE_CHECKING, Any
+
 from .base import (
-    EVENT_CLASSES,
     CallEvent,
     RelayEvent,
+    event_class,
     parse_event,
 )
 from .calls import (
@@ -71,8 +50,32 @@ from .messages import (
     TaskEvent,
 )
 
+if TYPE_CHECKING:
+    from .ai import (
+        AIBeginSpeakingEvent,
+        AICompletionEvent,
+        AIPartialResultEvent,
+        AIPostPromptEvent,
+        AIResponseEvent,
+        AIResponseUtteranceEvent,
+        AISidecarEvent,
+        AISpeechDetectEvent,
+        AIStartEvent,
+        AIStopEvent,
+        AISwaigActionEvent,
+        AISwaigEvent,
+        AITranscribeLogEvent,
+        AITranscribeSummaryEvent,
+        AITranscribeUtteranceEvent,
+        AITranslateDeltaEvent,
+        AITranslateLogEvent,
+        AITranslateSummaryEvent,
+        AITransparentBargeEvent,
+        AIUserSpeakingEvent,
+        AIWarningEvent,
+    )
+
 __all__ = [
-    "EVENT_CLASSES",
     "AIBeginSpeakingEvent",
     "AICompletionEvent",
     "AIEvent",
@@ -125,5 +128,15 @@ __all__ = [
     "TaskEvent",
     "TranscribeEvent",
     "UserEvent",
+    "event_class",
     "parse_event",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The events of AI agents are many, and seldom needed: they are loaded when asked for.
+    if name.startswith("AI") and name in __all__:
+        from . import ai
+
+        return getattr(ai, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
