@@ -12,6 +12,7 @@ import pytest
 from support import FROM, NOWHERE, PATIENCE, TO, Background
 
 from relay_sync import Call, RelayClient
+from relay_sync.protocol.session import REMEMBERED_EVENTS
 from relay_sync.simulator import Simulator
 
 
@@ -36,6 +37,9 @@ def test_calls_in_sequence_leave_nothing_behind() -> None:
 
         with client:
             some(100)
+            for _ in range(REMEMBERED_EVENTS):  # the ids that are remembered to know a repeated event by
+                sim.send_event("x.y", {})
+            sim.wait_for_acks()
             gc.collect()
             tracemalloc.start()
             before, files = tracemalloc.take_snapshot(), descriptors()
