@@ -37,11 +37,11 @@ def test_calls_in_sequence_leave_nothing_behind() -> None:
 
         with client:
             some(100)
+            tracemalloc.start()
             for _ in range(REMEMBERED_EVENTS):  # the ids that are remembered to know a repeated event by
                 sim.send_event("x.y", {})
             sim.wait_for_acks()
             gc.collect()
-            tracemalloc.start()
             before, files = tracemalloc.take_snapshot(), descriptors()
             some(500)
             client.execute("signalwire.ping", {})
