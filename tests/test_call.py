@@ -303,8 +303,9 @@ def test_a_reader_that_is_closed_or_forgotten_is_dropped(on_call: Line) -> None:
 def test_a_reader_that_falls_too_far_behind_gets_what_was_kept_and_then_an_error(
     on_call: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay_sync.call.READER_LIMIT", 3)
-    reader = on_call.call.events()
+    with monkeypatch.context() as patched:
+        patched.setattr("relay_sync.call.READER_LIMIT", 3)
+        reader = on_call.call.events()
     address = {"call_id": on_call.call.call_id, "node_id": on_call.call.node_id}
     with on_call.call.expect("calling.call.play", lambda e: e.params["n"] == 4, PATIENCE):
         for number in range(3):

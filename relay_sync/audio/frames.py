@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from ..errors import UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
-from ..runtime.waiter import SLICE
+from ..runtime.waiter import at_once
 
 __all__ = ["AudioFrame", "FrameBuffer", "wait_once"]
 
@@ -56,10 +56,8 @@ class AudioFrame:
 
 
 def wait_once(condition: threading.Condition, deadline: Deadline) -> None:
-    """Wait for a notification until *deadline*, or for less: Windows needs a chance for Ctrl-C in between."""
-    left = deadline.remaining(time.monotonic())
-    limit = threading.TIMEOUT_MAX if SLICE is None else SLICE
-    condition.wait(limit if left is None else min(left, limit))
+    """Wait for a notification until *deadline*, or for less: Ctrl-C needs a chance in between."""
+    condition.wait(at_once(deadline.remaining(time.monotonic())))
 
 
 class FrameBuffer:

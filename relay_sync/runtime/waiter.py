@@ -12,27 +12,31 @@ from typing import Any, Final, Generic, TypeVar, cast
 from ..errors import RelayError
 from .process import check_thread, forked_error, generation
 
-__all__ = ["Waiter", "wait_for_event"]
+__all__ = ["Waiter", "at_once", "wait_for_event"]
 
 T = TypeVar("T")
 _UNSET: Final = object()
 
-# Before 3.14, Windows cannot interrupt a lock wait (python/cpython#80116): wait in slices there.
-SLICE: float | None = 0.2 if os.name == "nt" and sys.version_info < (3, 14) else None
+# Signals are handled on the main thread, so only its waits are cut in slices. Before 3.14 Windows cannot interrupt a lock wait
+# at all (python/cpython#80116). Elsewhere a signal that comes just before the wait begins is noticed only when it ends.
+SLICE: float = 0.2 if os.name == "nt" and sys.version_info < (3, 14) else 0.5
 
 
-def wait_for_event(event: threading.Event, timeout: float | None, *, slice_: float | None = None) -> bool:
-    """Wait like ``event.wait(timeout)``, in slices where only that lets Ctrl-C through."""
-    slice_ = slice_ or SLICE
-    if slice_ is None:
-        # A lock can wait for about 292 years at the most.
-        return event.wait(timeout if timeout is None or timeout < threading.TIMEOUT_MAX else None)
+def at_once(timeout: float | None) -> float:
+    """How long one wait of the lock may last, so that this thread misses no signal. Seconds."""
+    # A lock can wait for about 292 years at the most.
+    limit = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
+    return limit if timeout is None else max(0.0, min(timeout, limit))
+
+
+def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
+    """Wait like ``event.wait(timeout)``, and never miss a Ctrl-C."""
     end = None if timeout is None else time.monotonic() + timeout
     while True:
-        left = slice_ if end is None else min(slice_, end - time.monotonic())
-        if event.wait(max(0.0, left)):
+        left = None if end is None else end - time.monotonic()
+        if event.wait(at_once(left)):
             return True
-        if end is not None and time.monotonic() >= end:
+        if left is not None and left <= 0:
             return False
 
 
