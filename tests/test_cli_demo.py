@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from pathlib import Path
@@ -101,6 +102,25 @@ def test_what_was_there_is_replaced(tmp_path: Path) -> None:
     out.write_bytes(b"x" * 1_000_000)
     assert main(["demo", "--fast", "--out", str(out)]) == 0
     assert read_wav(out).channels == 2
+
+
+def shape(printed: str) -> set[str]:
+    """The lines of a demo's output without what differs from run to run: times, threads, how often the bar was drawn."""
+    lines = (re.sub(r"^ +\d+\.\d{3}  \S+ +", "", line) for line in printed.splitlines())
+    return {re.sub(r"[^ ]*relay-sync-demo\.wav", "WAV", line) for line in lines if not line.startswith("listening ")}
+
+
+def test_the_readme_shows_what_it_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["demo", "--fast"]) == 0
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"```text\n(relay-sync .+?)```", readme, re.DOTALL)
+    assert shown is not None
+    # Whether the first event comes before or after somebody listens is a matter of luck.
+    assert shape(capsys.readouterr().out) | {"event: call ringing"} == shape(shown[1])
 
 
 @pytest.mark.slow
