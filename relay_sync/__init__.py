@@ -130,6 +130,7 @@ from .events import (
     UserEvent,
     parse_event,
 )
+from .message import Message
 
 if TYPE_CHECKING:
     from .events import (
@@ -250,6 +251,7 @@ __all__ = [
     "Forked",
     "HoldEvent",
     "InvalidParameter",
+    "Message",
     "MessageEvent",
     "MessageReceiveEvent",
     "MessageStateEvent",

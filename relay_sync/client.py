@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from .call import Call
 from .config import Config, seconds
 from .constants import MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
+from .dialing import Dialing
 from .errors import (
     ClientClosed,
     CommandRefused,
@@ -27,6 +28,7 @@ from .errors import (
     RelayError,
     RequestTimeout,
 )
+from .message import Messaging
 from .protocol.deadline import Deadline
 from .protocol.effects import Command, Phase
 from .protocol.frames import Failure, build_request
@@ -36,6 +38,7 @@ from .runtime import process
 from .runtime.lanes import InContext
 from .runtime.loop import Loop
 from .runtime.waiter import Waiter, wait_for_event
+from .subscribing import Subscribing
 from .switchboard import Switchboard
 from .verbs import parameters
 
@@ -53,7 +56,7 @@ DRAIN_PATIENCE: Final = 2.0
 _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
 
 
-class RelayClient:
+class RelayClient(Dialing, Messaging, Subscribing):
     """A connection to SignalWire RELAY for programs that block.
 
     ::
@@ -264,7 +267,7 @@ class RelayClient:
         )
         session = Session(options, new_id=_new_id, random=random.random)
         self._board.stopped.clear()
-        self._board.lanes.reopen()
+        self._board.reopen_lanes()
         loop = self._board.attached = Loop(session, self._config, weakref.ref(self._board))
         try:
             loop.start()
@@ -306,7 +309,7 @@ class RelayClient:
             _log.warning("closing with %d live calls: they go on without this client", live)
         loop.request_stop()
         loop.join(max(0.0, end - time.monotonic()))
-        self._board.lanes.close(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
+        self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 
     close = disconnect
 
@@ -416,6 +419,9 @@ class RelayClient:
         finally:
             self._limits.request = before
 
+    def _request_timeout(self) -> float:
+        return getattr(self._limits, "request", None) or self._config.request_timeout
+
     def _command(
         self,
         method: str,
@@ -427,7 +433,7 @@ class RelayClient:
         timeout: float | None = None,
     ) -> dict[str, Any]:
         process.check_thread()
-        limit = timeout or getattr(self._limits, "request", None) or self._config.request_timeout
+        limit = timeout or self._request_timeout()
         deadline = Deadline.after(time.monotonic(), limit)
         frame_id = _new_id()
         text = build_request(frame_id, method, params)

@@ -8,14 +8,26 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .call import Call
-from .constants import CALL_STATE_ENDED
-from .errors import RelayError
-from .events import CallReceiveEvent, parse_event
+from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
+from .dialing import Dials
+from .errors import CallEnded, RelayError
+from .events import (
+    CallReceiveEvent,
+    CallStateEvent,
+    ConferenceEvent,
+    DialEvent,
+    MessageEvent,
+    RelayEvent,
+    TaskEvent,
+    parse_event,
+)
+from .message import MessageDesk
 from .protocol.effects import Phase
 from .runtime.lanes import InContext, Lanes
 
@@ -31,6 +43,7 @@ _numbers = itertools.count(1)
 
 #: The lane of callbacks that belong to no call.
 CLIENT_LANE: Final = "client"
+SHARED_THREADS: Final = 16
 _PUBLIC: Final = {
     Phase.IDLE: "idle",
     Phase.READY: "connected",
@@ -57,6 +70,10 @@ class Switchboard:
         self._on_error = None if on_error is None else InContext(on_error)
         self._hangup_on_error = hangup_on_error
         self.lanes = Lanes()
+        #: ``on_message`` and ``on_task`` handlers share these.
+        self.shared = Lanes(SHARED_THREADS)
+        self.dials = Dials()
+        self.messages = MessageDesk()
         self.calls: dict[str, Call] = {}
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
@@ -75,13 +92,29 @@ class Switchboard:
         if isinstance(event, CallReceiveEvent):
             self._receive(event, payload)
             return
+        if isinstance(event, DialEvent):
+            self.dials.on_event(event, payload, self)
+        elif isinstance(event, (MessageEvent, TaskEvent)):
+            self.messages.on_event(event, self.run_shared)
+        elif isinstance(event, ConferenceEvent) and not event.call_id:
+            for call in list(self.calls.values()):
+                if event.conference_id in call._conferences:
+                    call._on_event(event)
+        else:
+            self._call_event(event, payload)
+
+    def _call_event(self, event: RelayEvent, payload: dict[str, Any]) -> None:
         call = self.calls.get(event.call_id)
+        if call is None and isinstance(event, CallStateEvent):
+            call = self._unknown_leg(event, payload)
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
         call._on_event(event)
         if call.state == CALL_STATE_ENDED:
             self.calls.pop(event.call_id, None)
+        if isinstance(event, CallStateEvent):
+            self.dials.on_leg_state(call, event, self)
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """The session moved."""
@@ -104,6 +137,8 @@ class Switchboard:
         calls, self.calls = self.calls, {}
         for call in calls.values():
             call._end(error)
+        self.dials.end(error)
+        self.messages.end(error)
 
     def on_watch(self, now: float) -> None:
         """Once a second: name lanes in which user code is stuck."""
@@ -122,6 +157,46 @@ class Switchboard:
         client = self._client()
         if client is not None:
             client._stop_asked()
+
+    # -- outbound legs -------------------------------------------------------------------------------------------
+
+    def _unknown_leg(self, event: CallStateEvent, payload: dict[str, Any]) -> Call | None:
+        """A leg of a dial of ours, or one that ``connect`` made for a call of ours."""
+        dial = self.dials.leg_of(event)
+        parent = event.parent.get("call_id")
+        if dial is None and (not isinstance(parent, str) or parent not in self.calls):
+            return None
+        leg = self.new_leg(event.call_id, event, payload)
+        if leg is not None and dial is not None:
+            self.dials.add_leg(dial, leg, self)
+        return leg
+
+    def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None:
+        """A call of ours that was dialled."""
+        client = self._client()
+        if client is None or not call_id:
+            return None
+        call = Call(
+            client,
+            call_id,
+            event.node_id,
+            _text(payload.get("project_id")),
+            tag=event.tag,
+            direction=event.direction or "outbound",
+            device=event.device,
+            segment_id=event.segment_id,
+        )
+        self.calls[call_id] = call
+        return call
+
+    def cut_off(self, call: Call, error: CallEnded) -> None:
+        """A leg that nobody wants any more: hang it up, if it still lives, and take it off the table."""
+        self.calls.pop(call.call_id, None)
+        if call.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
+            reason = "hangup" if call.state == CALL_STATE_ANSWERED else "cancel"
+            address = {"node_id": call.node_id, "call_id": call.call_id}
+            call._client._post("calling.end", {**address, "reason": reason})
+        call._end(error)
 
     # -- inbound calls -------------------------------------------------------------------------------------------
 
@@ -189,6 +264,25 @@ class Switchboard:
         """Run user code in the call's lane."""
         self.lanes.submit(call.call_id if call else CLIENT_LANE, self._guarded, call, what, function, args)
 
+    def run_in(self, lane: object, what: str, function: Callable[..., object], *args: Any) -> None:
+        """Run user code that belongs to no call, in a lane of its own."""
+        self.lanes.submit(lane, self._guarded, None, what, function, args)
+
+    def run_shared(self, lane: object, what: str, function: Callable[..., object], *args: Any) -> None:
+        """Run a handler that may block for long, beside at most 15 others."""
+        self.shared.submit(lane, self._guarded, None, what, function, args)
+
+    def close_lanes(self, timeout: float) -> None:
+        """Let queued callbacks run for at most so many seconds."""
+        end = time.monotonic() + timeout
+        self.lanes.close(timeout)
+        self.shared.close(max(0.0, end - time.monotonic()))
+
+    def reopen_lanes(self) -> None:
+        """Take callbacks again."""
+        self.lanes.reopen()
+        self.shared.reopen()
+
     def _guarded(self, call: Call | None, what: str, function: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
             function(*args)
@@ -211,6 +305,9 @@ class Switchboard:
         self.calls = {}
         self.attached = None
         self.lanes.after_fork()
+        self.shared.after_fork()
+        self.dials = Dials()
+        self.messages.after_fork()
         self.stopped = threading.Event()
         self.state = "idle"
         self._was_ready = False

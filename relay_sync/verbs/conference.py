@@ -31,6 +31,9 @@ def _stream(value: Any) -> Any:
 class ConferenceVerbs(Verbs):
     """Conferences (``calling.join_conference``), video rooms and waiting queues."""
 
+    #: Those that were joined: events about them as a whole name no call.
+    _conferences: frozenset[str] = frozenset()
+
     def join_conference(
         self,
         name: str,
@@ -104,7 +107,11 @@ class ConferenceVerbs(Verbs):
             ),
             "stream": _stream(stream_obj),
         }
-        return self._command("calling.join_conference", parameters.merge_extra(params, extra, ADDRESS))
+        reply = self._command("calling.join_conference", parameters.merge_extra(params, extra, ADDRESS))
+        joined = reply.get("conference_id")
+        if isinstance(joined, str):
+            self._conferences |= {joined}
+        return reply
 
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Take the call out of a conference (``calling.leave_conference``).

@@ -1,0 +1,358 @@
+"""Outbound calls: devices are dialled under a tag, legs come and go, one wins (PROTOCOL, "Dial")."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, overload
+
+from . import devices as device_kinds
+from .call import Call
+from .config import seconds
+from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
+from .errors import (
+    CallEnded,
+    ClientClosed,
+    CommandRefused,
+    ConnectionLost,
+    DialFailed,
+    InvalidParameter,
+    QueueFull,
+    RelayError,
+    RequestTimeout,
+)
+from .events import CallStateEvent, DialEvent
+from .runtime import process
+from .runtime.waiter import Waiter
+from .verbs import parameters, shapes
+
+if TYPE_CHECKING:
+    from .switchboard import Switchboard
+
+__all__ = ["Dialing", "Dials", "PendingDial"]
+
+_log = logging.getLogger("relay_sync")
+
+#: Seconds that a dial may take in all, where nothing else is said.
+DIAL_PATIENCE: Final = 120.0
+#: Seconds for which a dial that was given up is remembered, to hang up who answers late.
+REMEMBERED_FOR: Final = 600.0
+_TAG_ACCEPTED: Final = "a tag that no other dial uses"
+
+
+class Exchange(Protocol):
+    """What a dial needs of the switchboard: the live calls, and a way to end one."""
+
+    calls: dict[str, Call]
+
+    def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None: ...
+
+    def cut_off(self, call: Call, error: CallEnded) -> None: ...
+
+
+class PendingDial:
+    """One dial until it is decided: its legs, and the call that won or the reason why none did."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.legs: dict[str, Call] = {}
+        #: Whether the server was heard of this dial: then it was taken on, whatever became of the reply.
+        self.seen = False
+        #: When its caller gave it up; ``None`` while somebody waits.
+        self.given_up: float | None = None
+        self.outcome: Waiter[Call] = Waiter()
+
+    def wait(self, timeout: float, limit: float) -> Call:
+        """Block until it is decided.
+
+        :raises DialFailed: nobody answered, by the word of the server or by the clock.
+        """
+        failure = DialFailed(
+            f"nobody answered within {limit:g} s (dial_timeout); what still rings is hung up", reason="timeout"
+        )
+        return self.outcome.wait(max(0.0, timeout), lambda: failure)
+
+
+class Dials:
+    """The dials under way, by tag. Opened and given up on the caller's thread; everything else is the IO thread's."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, PendingDial] = {}
+
+    def open(self, tag: str) -> PendingDial:
+        """Register a tag before anything is sent with it.
+
+        :raises InvalidParameter: another dial uses it, or was given up so recently that its legs may still turn up.
+        """
+        now = time.monotonic()
+        for dial in list(self._open.values()):
+            if dial.given_up is not None and now - dial.given_up > REMEMBERED_FOR:
+                self.close(dial)
+        mine = PendingDial(tag)
+        if self._open.setdefault(tag, mine) is not mine:
+            raise InvalidParameter("tag", tag, _TAG_ACCEPTED)
+        return mine
+
+    def close(self, dial: PendingDial) -> None:
+        """Forget a dial: its tag is free."""
+        if self._open.get(dial.tag) is dial:
+            del self._open[dial.tag]
+
+    def give_up(self, dial: PendingDial, exchange: Exchange) -> Call | None:
+        """Nobody waits for it any more. The winner, if there was one at the last moment; else its legs are hung up,
+        now and as they turn up.
+        """
+        dial.given_up = time.monotonic()
+        if not dial.outcome.settle(DialFailed("the dial was given up", reason="given_up")):
+            outcome = dial.outcome.peek()
+            if isinstance(outcome, Call):
+                self.close(dial)
+                return outcome
+        for leg in list(dial.legs.values()):
+            _drop(leg, exchange)
+        return None
+
+    def end(self, error: RelayError) -> None:
+        """The session is over, and all dials with it."""
+        dials, self._open = self._open, {}
+        for dial in dials.values():
+            dial.outcome.settle(error)
+
+    # -- told by the switchboard, on the IO thread -------------------------------------------------------------------
+
+    def leg_of(self, event: CallStateEvent) -> PendingDial | None:
+        """The dial whose new leg this is; ``None`` also for a leg that was known and is done with."""
+        dial = self._open.get(event.tag) if event.tag else None
+        return dial if dial is not None and event.call_id and event.call_id not in dial.legs else None
+
+    def add_leg(self, dial: PendingDial, leg: Call, exchange: Exchange) -> None:
+        """A leg turned up."""
+        dial.seen = True
+        dial.legs[leg.call_id] = leg
+        if dial.given_up is not None:
+            _drop(leg, exchange)
+
+    def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: Exchange) -> None:
+        """A leg moved. One that says it has won has won, even if the dial's own event is lost."""
+        dial = self._open.get(event.tag) if event.tag else None
+        if (
+            dial is not None
+            and event.call_state == CALL_STATE_ANSWERED
+            and event.dial_winner
+            and leg.call_id in dial.legs
+        ):
+            self._won(dial, leg, exchange)
+
+    def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange) -> None:
+        """A dial moved."""
+        dial = self._open.get(event.tag) if event.tag else None
+        if dial is None:
+            _log.debug("dial event %r for a tag that is not ours", event.dial_state)
+            return
+        dial.seen = True
+        if event.dial_state == "failed":
+            self._failed(dial, event, exchange)
+        elif event.dial_state == CALL_STATE_ANSWERED:
+            winner = self._winner(dial, event, payload, exchange)
+            if winner is not None:
+                self._won(dial, winner, exchange)
+
+    def _winner(
+        self, dial: PendingDial, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange
+    ) -> Call | None:
+        told = CallStateEvent.from_params(event.call, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
+        if told.dial_winner is False:
+            return None
+        if not told.call_id:
+            return next((leg for leg in dial.legs.values() if leg.state == CALL_STATE_ANSWERED), None)
+        leg = dial.legs.get(told.call_id) or exchange.calls.get(told.call_id)
+        if leg is None:
+            leg = exchange.new_leg(told.call_id, told, payload)
+            if leg is None:
+                return None
+            dial.legs[leg.call_id] = leg
+        if told.call_state and leg.state not in (told.call_state, CALL_STATE_ENDING, CALL_STATE_ENDED):
+            # Its own state event was lost: this one says the same.
+            leg._on_event(told)
+        return leg
+
+    def _won(self, dial: PendingDial, winner: Call, exchange: Exchange) -> None:
+        self.close(dial)
+        losers = [leg for leg in dial.legs.values() if leg is not winner]
+        if not dial.outcome.settle(winner):
+            _log.info("call %s was answered after its dial was given up: it is hung up", winner.call_id)
+            losers.append(winner)
+        for leg in losers:
+            _drop(leg, exchange)
+
+    def _failed(self, dial: PendingDial, event: DialEvent, exchange: Exchange) -> None:
+        self.close(dial)
+        ends = [leg.end_reason for leg in dial.legs.values() if leg.end_reason]
+        reason = event.reason or (ends[-1] if ends else "")
+        dial.outcome.settle(DialFailed(f"nobody answered{f' ({reason})' if reason else ''}", reason=reason))
+        for leg in dial.legs.values():
+            _drop(leg, exchange)
+
+
+def _drop(leg: Call, exchange: Exchange) -> None:
+    """A leg that nobody wants: hang it up if it still lives, and be done with it."""
+    if leg._over is None:
+        exchange.cut_off(leg, CallEnded("the leg was dropped: another one answered, or the dial was given up"))
+
+
+class Dialing:
+    """The part of :class:`RelayClient` that calls others."""
+
+    if TYPE_CHECKING:
+        _board: Switchboard
+
+        def _command(
+            self, method: str, params: Mapping[str, Any], *, timeout: float | None = None
+        ) -> dict[str, Any]: ...
+
+        def _request_timeout(self) -> float: ...
+
+    @overload
+    def dial(
+        self,
+        devices: Sequence[Sequence[Mapping[str, Any]]],
+        *,
+        tag: str | None = None,
+        max_duration: int | None = None,
+        dial_timeout: float | None = None,
+        max_price_per_minute: float | None = None,
+        send_digits: str | None = None,
+        dest_swml: str | Mapping[str, Any] | None = None,
+        region: str | None = None,
+        timeout: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Call: ...
+
+    @overload
+    def dial(
+        self,
+        *,
+        to: str,
+        from_: str | None = None,
+        ring_timeout: int | None = None,
+        tag: str | None = None,
+        max_duration: int | None = None,
+        dial_timeout: float | None = None,
+        max_price_per_minute: float | None = None,
+        send_digits: str | None = None,
+        dest_swml: str | Mapping[str, Any] | None = None,
+        region: str | None = None,
+        timeout: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Call: ...
+
+    def dial(
+        self,
+        devices: Sequence[Sequence[Mapping[str, Any]]] | None = None,
+        *,
+        to: str | None = None,
+        from_: str | None = None,
+        ring_timeout: int | None = None,
+        tag: str | None = None,
+        max_duration: int | None = None,
+        dial_timeout: float | None = None,
+        max_price_per_minute: float | None = None,
+        send_digits: str | None = None,
+        dest_swml: str | Mapping[str, Any] | None = None,
+        region: str | None = None,
+        timeout: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Call:
+        """Call somebody, and return the call that was answered first.
+
+        ::
+
+            call = client.dial(to="+15550100", from_="+15550199", ring_timeout=25)
+            call = client.dial([[devices.phone("+15550100", "+15550199"), devices.sip("sip:desk@example.com")]])
+
+        :param devices: lists of lists, see :mod:`relay_sync.devices`: the outer list is tried one after the other, what is
+            in an inner one rings at the same time.
+        :param to: instead of that a number, or a ``sip:`` address. :param from_: who calls. :param ring_timeout: whole
+            seconds to let it ring; the platform's default is 30.
+        :param tag: a label of your own for this dial, on its calls; no other dial may use it meanwhile.
+        :param max_duration: of the call; passes as it is: the official SDK says minutes, the vendor's draft description
+            seconds. :param max_price_per_minute: dearer legs are not dialled.
+        :param send_digits: keys pressed when it is answered. :param dest_swml: what the call then goes on with.
+        :param region: where the call leaves the platform. :param timeout: seconds that the platform tries.
+        :param dial_timeout: seconds for all of this, 120 if left out. After that, what still rings is hung up, and who
+            answers late as well.
+        :param extra: parameters that this SDK does not know yet.
+        :raises DialFailed: nobody answered; ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``.
+        :raises CommandRefused: the server does not take the dial on. :raises InvalidParameter: nothing was sent.
+        :raises RelayError: the session or the client ended meanwhile.
+        """
+        process.check_thread()
+        groups = _groups(devices, to, from_, ring_timeout)
+        name = parameters.text("tag", tag) or str(uuid.uuid4())
+        limit = seconds("dial_timeout", dial_timeout, optional=True) or DIAL_PATIENCE
+        params = {
+            "tag": name,
+            "devices": groups,
+            "max_duration": parameters.whole("max_duration", max_duration, low=0),
+            "max_price_per_minute": parameters.number("max_price_per_minute", max_price_per_minute, low=0),
+            "send_digits": parameters.dtmf("send_digits", send_digits, pauses=True),
+            "dest_swml": _swml(dest_swml),
+            "region": parameters.text("region", region),
+            "timeout": parameters.number("timeout", timeout, above=0),
+        }
+        return self._dial(name, parameters.merge_extra(params, extra, ()), limit)
+
+    def _dial(self, tag: str, params: Mapping[str, Any], limit: float) -> Call:
+        end = time.monotonic() + limit
+        board = self._board
+        dial = board.dials.open(tag)
+        try:
+            try:
+                self._command("calling.dial", params, timeout=min(limit, self._request_timeout()))
+            except RequestTimeout:
+                if not dial.seen:
+                    raise
+            return dial.wait(end - time.monotonic(), limit)
+        except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):
+            board.dials.close(dial)
+            raise
+        except ConnectionLost as error:
+            if error.sent:
+                board.dials.give_up(dial, board)
+            else:
+                board.dials.close(dial)
+            raise
+        except (DialFailed, RequestTimeout):
+            # Somebody may have answered at the very last moment.
+            winner = board.dials.give_up(dial, board)
+            if winner is not None:
+                return winner
+            raise
+        except BaseException:
+            winner = board.dials.give_up(dial, board)
+            if winner is not None:
+                _drop(winner, board)
+            raise
+
+
+def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[dict[str, Any]]]:
+    if to is None:
+        for name, value in (("from_", from_), ("ring_timeout", ring_timeout)):
+            if value is not None:
+                raise InvalidParameter(name, value, "given together with to=; otherwise it belongs into the devices")
+        return shapes.device_groups("devices", devices)
+    if devices is not None:
+        raise InvalidParameter("to", to, "left out where devices are given")
+    number = parameters.text("to", to, optional=False) or ""
+    kind = device_kinds.sip if number.lower().startswith(("sip:", "sips:")) else device_kinds.phone
+    return [[kind(number, from_, timeout=ring_timeout)]]
+
+
+def _swml(value: Any) -> Any:
+    return (
+        parameters.json_object("dest_swml", value)
+        if isinstance(value, Mapping)
+        else parameters.text("dest_swml", value)
+    )

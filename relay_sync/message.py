@@ -1,0 +1,386 @@
+"""Text messages: sending them and following what becomes of them, and receiving them; and tasks, which arrive alike."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from .actions import OnCompleted, reason_of
+from .constants import MESSAGE_END_STATES, MESSAGE_STATE_RECEIVED
+from .errors import InvalidParameter, RelayError, WaitTimeout
+from .events import MessageEvent, MessageReceiveEvent, MessageStateEvent, RelayEvent, TaskEvent
+from .protocol.deadline import Deadline
+from .runtime.lanes import InContext
+from .runtime.waiter import Waiter
+from .verbs import parameters
+
+if TYPE_CHECKING:
+    from .runtime.loop import Loop
+    from .switchboard import Switchboard
+
+__all__ = ["Message", "MessageDesk", "Messaging"]
+
+_log = logging.getLogger("relay_sync")
+
+#: Inbound messages by which a repetition is told.
+REMEMBERED: Final = 1024
+#: States of messages nobody has claimed yet, while a send is under way.
+EARLY_LIMIT: Final = 10_000
+
+H = TypeVar("H", bound=Callable[..., object])
+
+
+class Run(Protocol):
+    """Runs user code in a lane of its own, on a thread where it may block."""
+
+    def __call__(self, lane: object, what: str, function: Callable[..., object], *args: Any) -> None: ...
+
+
+class Message:
+    """A text message: one that was sent, to follow, or one that came in.
+
+    :ivar message_id: the platform's id. :ivar context: the context it came in on, or its states are reported to.
+    :ivar direction: ``outbound`` or ``inbound``. :ivar from_number: and :ivar to_number: who writes to whom.
+    :ivar body: the text. :ivar media: URLs. :ivar segments: how many SMS it takes. :ivar tags: labels.
+    :ivar state: ``queued``, ``initiated``, ``sent``, then ``delivered``, ``undelivered`` or ``failed``; inbound ``received``.
+    :ivar reason: why it was not delivered, as the server says, else ``""``.
+    """
+
+    def __init__(
+        self,
+        *,
+        message_id: str = "",
+        context: str = "",
+        direction: str = "",
+        from_number: str = "",
+        to_number: str = "",
+        body: str = "",
+        media: list[str] | None = None,
+        segments: int = 0,
+        state: str = "",
+        reason: str = "",
+        tags: list[str] | None = None,
+    ) -> None:
+        self.message_id = message_id
+        self.context = context
+        self.direction = direction
+        self.from_number = from_number
+        self.to_number = to_number
+        self.body = body
+        self.media = list(media or ())
+        self.segments = segments
+        self.state = state
+        self.reason = reason
+        self.tags = list(tags or ())
+        # Event and error in one value, so that nobody ever sees the one without the other.
+        self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
+        self._lock = threading.Lock()
+        self._handlers: tuple[InContext, ...] = ()
+        self._on_completed: InContext | None = None
+        self._run: Run | None = None
+
+    def __repr__(self) -> str:
+        return f"<Message {self.message_id or 'without id'} {self.direction} {self.state}>"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more will be told of it."""
+        return self._ended.done
+
+    @property
+    def result(self) -> RelayEvent | None:
+        """The event that ended it, or ``None``."""
+        outcome = self._ended.peek()
+        return outcome[0] if isinstance(outcome, tuple) else None
+
+    @property
+    def error(self) -> RelayError | None:
+        """The exception that ended it: the session or the client ended before its fate was known."""
+        outcome = self._ended.peek()
+        return outcome[1] if isinstance(outcome, tuple) else None
+
+    def on(self, handler: H) -> H:
+        """Call a function with every event of this message from now on, in order, on a thread where it may block.
+
+        Usable as a decorator.
+        """
+        checked = InContext(parameters.handler("handler", handler))
+        with self._lock:
+            self._handlers = (*self._handlers, checked)
+        return handler
+
+    def wait(self, timeout: float | None = None) -> RelayEvent:
+        """Block until its fate is known: ``delivered``, ``undelivered`` or ``failed``; :attr:`state` says which.
+
+        :param timeout: seconds; ``None`` waits for the end of the message, of the session or of the client.
+        :raises WaitTimeout: it is still on its way; wait again if you like. :raises RelayError: see :attr:`error`.
+        """
+        event, error = self._ended.wait(timeout, lambda: self._still_going(timeout))
+        if error is not None:
+            raise error.fresh()
+        return event
+
+    def _still_going(self, timeout: float | None) -> WaitTimeout:
+        return WaitTimeout(
+            f"message {self.message_id} is still {self.state or 'under way'} after {timeout} s: wait again"
+        )
+
+    # -- told by the desk ----------------------------------------------------------------------------------------------
+
+    def _on_event(self, event: MessageEvent) -> None:
+        if self._ended.done:
+            return
+        self.state = event.message_state or self.state
+        self.reason = event.reason or self.reason
+        self.segments = event.segments or self.segments
+        if self._run is not None:
+            for handler in self._handlers:
+                self._run(self._lane, "message listener", handler, event)
+        if self.state in MESSAGE_END_STATES:
+            self._end(event, None)
+
+    def _end_early(self, error: RelayError) -> None:
+        params = {"message_id": self.message_id, "message_state": self.state, "context": self.context}
+        event = MessageStateEvent.from_params(params, synthetic=True, reason=reason_of(error))
+        self._end(event, error)
+
+    def _end(self, event: RelayEvent, error: RelayError | None) -> None:
+        if self._ended.settle((event, error)) and self._on_completed is not None and self._run is not None:
+            self._run(self._lane, "on_completed", self._on_completed, event)
+
+    @property
+    def _lane(self) -> str:
+        return f"message {self.message_id}"
+
+
+Message.__module__ = "relay_sync"
+
+
+class MessageDesk:
+    """The messages of one client that are on their way, and the handlers of those that come in."""
+
+    def __init__(self) -> None:
+        self.on_message: InContext | None = None
+        self.on_task: InContext | None = None
+        self._lock = threading.Lock()
+        self._underway: dict[str, Message] = {}
+        self._early: dict[str, list[MessageStateEvent]] = {}
+        self._kept = 0
+        self._sending = 0
+        self._session = 0
+        self._over: RelayError | None = None
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._warned: set[str] = set()
+
+    @contextmanager
+    def sending(self) -> Iterator[int]:
+        """While a send is under way, states of unknown messages are kept: they may be those of the message it makes."""
+        with self._lock:
+            self._sending += 1
+            session = self._session
+        try:
+            yield session
+        finally:
+            with self._lock:
+                self._sending -= 1
+                if not self._sending:
+                    self._early.clear()
+                    self._kept = 0
+
+    def claim(self, message: Message, session: int) -> None:
+        """Follow a message that the server has named, from its first state on."""
+        with self._lock:
+            over = self._over if session != self._session else None
+            if over is None:
+                # Under the lock, so that no later state overtakes these. Callbacks are only queued.
+                for event in self._early.pop(message.message_id, ()):
+                    message._on_event(event)
+                if not message.is_done:
+                    self._underway[message.message_id] = message
+        if over is not None:
+            message._end_early(over)
+
+    # -- told by the switchboard, on the IO thread -----------------------------------------------------------------------
+
+    def on_event(self, event: RelayEvent, run: Run) -> None:
+        """A message or a task came in, or a message moved on."""
+        if isinstance(event, MessageStateEvent):
+            self._moved(event)
+        elif isinstance(event, MessageReceiveEvent):
+            self._received(event, run)
+        elif isinstance(event, TaskEvent):
+            self._handle("on_task", self.on_task, event, run)
+
+    def _moved(self, event: MessageStateEvent) -> None:
+        with self._lock:
+            message = self._underway.get(event.message_id)
+            if message is None:
+                if self._sending and event.message_id and self._kept < EARLY_LIMIT:
+                    self._kept += 1
+                    self._early.setdefault(event.message_id, []).append(event)
+                else:
+                    _log.debug("state %s of a message that is not ours or is done", event.message_state)
+                return
+        message._on_event(event)
+        if message.is_done:
+            with self._lock:
+                self._underway.pop(event.message_id, None)
+
+    def _received(self, event: MessageReceiveEvent, run: Run) -> None:
+        if event.message_id:
+            if event.message_id in self._seen:
+                return  # a repetition changes nothing
+            self._seen[event.message_id] = None
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        message = Message(
+            message_id=event.message_id,
+            context=event.context,
+            direction=event.direction or "inbound",
+            from_number=event.from_number,
+            to_number=event.to_number,
+            body=event.body,
+            media=event.media,
+            segments=event.segments,
+            state=event.message_state or MESSAGE_STATE_RECEIVED,
+            tags=event.tags,
+        )
+        message._end(event, None)
+        self._handle("on_message", self.on_message, message, run)
+
+    def _handle(self, name: str, handler: InContext | None, subject: object, run: Run) -> None:
+        if handler is not None:
+            run(object(), f"{name} handler", handler, subject)
+        elif name not in self._warned:
+            self._warned.add(name)
+            _log.warning("%ss come in but there is no %s handler: they are dropped", name.removeprefix("on_"), name)
+
+    def end(self, error: RelayError) -> None:
+        """The session is over: what becomes of its messages will not be told."""
+        with self._lock:
+            self._session += 1
+            self._over = error
+            messages = list(self._underway.values())
+            self._underway.clear()
+            self._early.clear()
+        for message in messages:
+            message._end_early(error)
+
+    def after_fork(self) -> None:
+        """In a child: the parent's messages are not ours."""
+        self._lock = threading.Lock()
+        self._underway = {}
+        self._early = {}
+        self._sending = 0
+
+
+class Messaging:
+    """The part of :class:`RelayClient` that sends and receives messages."""
+
+    if TYPE_CHECKING:
+        _board: Switchboard
+
+        def _command(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]: ...
+
+        def _connect(self, deadline: Deadline) -> Loop: ...
+
+        def _request_timeout(self) -> float: ...
+
+    def on_message(self, handler: H) -> H:
+        """Register the handler of inbound messages; a second one replaces the first. Usable as a decorator.
+
+        It takes a :class:`Message`, and may block: up to 16 run at the same time, in no fixed order.
+
+        :raises InvalidParameter: for a coroutine function: remove its ``async``.
+        """
+        self._board.messages.on_message = InContext(parameters.handler("handler", handler))
+        return handler
+
+    def on_task(self, handler: H) -> H:
+        """Register the handler of tasks; a second one replaces the first. Usable as a decorator.
+
+        It takes a :class:`TaskEvent` with ``context`` and ``message``, and runs on the same threads as ``on_message``.
+
+        :raises InvalidParameter: for a coroutine function: remove its ``async``.
+        """
+        self._board.messages.on_task = InContext(parameters.handler("handler", handler))
+        return handler
+
+    def send_message(
+        self,
+        *,
+        to_number: str,
+        from_number: str,
+        context: str | None = None,
+        body: str | None = None,
+        media: Iterable[str] | None = None,
+        tags: Iterable[str] | None = None,
+        region: str | None = None,
+        tag: str | None = None,
+        send_as_mms: bool | None = None,
+        status_callback: str | None = None,
+        on_completed: OnCompleted | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """Send a text message, and return it to be followed (``messaging.send``).
+
+        :param to_number: and :param from_number: E.164. :param body: the text. :param media: at most 8 http(s) URLs; one of
+            the two is needed.
+        :param context: who is told of its states. Left out, it is this client alone.
+        :param tags: and :param tag: labels; sources know the one or the other. :param region: where it leaves the platform.
+        :param send_as_mms: even if it is short. :param status_callback: http(s) URL that is told of its states.
+        :param on_completed: called once with the event that ends it, however that comes about.
+        :param extra: parameters that this SDK does not know yet (templates, ``message_type``).
+        :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server does not take it.
+        """
+        if body is None and media is None and not extra:
+            raise InvalidParameter("body", body, "given, or media, or both")
+        callback = None if on_completed is None else InContext(parameters.handler("on_completed", on_completed))
+        urls = parameters.texts("media", media, most=8)
+        params = {
+            "context": parameters.text("context", context) or "",
+            "to_number": parameters.text("to_number", to_number, optional=False),
+            "from_number": parameters.text("from_number", from_number, optional=False),
+            "body": parameters.text("body", body),
+            "media": None if urls is None else [parameters.http_url("media", url) for url in urls],
+            "tags": parameters.texts("tags", tags),
+            "region": parameters.text("region", region),
+            "tag": parameters.text("tag", tag),
+            "send_as_mms": parameters.flag("send_as_mms", send_as_mms),
+            "status_callback": parameters.http_url("status_callback", status_callback),
+        }
+        merged = parameters.merge_extra(params, extra, ())
+        if not merged["context"]:
+            deadline = Deadline.after(time.monotonic(), self._request_timeout())
+            merged["context"] = self._connect(deadline).session.protocol
+        return self._send_message(merged, callback)
+
+    def _send_message(self, params: dict[str, Any], on_completed: InContext | None) -> Message:
+        desk = self._board.messages
+        with desk.sending() as session:
+            reply = self._command("messaging.send", params)
+            named = reply.get("message_id")
+            message = Message(
+                message_id=named if isinstance(named, str) else "",
+                context=params["context"],
+                direction="outbound",
+                from_number=params["from_number"],
+                to_number=params["to_number"],
+                body=params.get("body", ""),
+                media=params.get("media"),
+                tags=params.get("tags"),
+            )
+            message._run = self._board.run_in
+            message._on_completed = on_completed
+            if message.message_id:
+                desk.claim(message, session)
+            else:
+                message._end_early(
+                    RelayError(None, "the server took the message but did not name it: it cannot be followed")
+                )
+        return message

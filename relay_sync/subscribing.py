@@ -1,0 +1,93 @@
+"""What a session may be told while it runs: other contexts, and a newer JWT."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .config import Config
+from .constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
+from .errors import AuthenticationError, CommandRefused, InvalidParameter
+from .protocol.session import Session
+from .verbs import parameters
+
+if TYPE_CHECKING:
+    from .runtime.loop import Loop
+
+__all__ = ["Subscribing"]
+
+#: By what a server refuses a token: JSON-RPC errors, or a failing result.
+REFUSES_TOKEN = frozenset({-32002, -32003, 401, 403})
+
+
+class Subscribing:
+    """The part of :class:`RelayClient` that changes a running session."""
+
+    if TYPE_CHECKING:
+        _config: Config
+        _contexts: dict[str, None]
+        _lock: threading.Lock
+        _loop: Loop | None
+
+        def _command(self, method: str, params: Mapping[str, Any], *, idempotent: bool = False) -> dict[str, Any]: ...
+
+    def receive(self, contexts: Iterable[str]) -> None:
+        """Take inbound calls and messages of these contexts as well, from now on and after every reconnection.
+
+        :param contexts: names. :raises CommandRefused: the server said no (402: not paid for); nothing has changed.
+        """
+        names = parameters.texts("contexts", contexts, optional=False) or []
+        self._command(METHOD_RECEIVE, {"contexts": names}, idempotent=True)
+        self._subscribe(lambda known: known.update(dict.fromkeys(names)))
+
+    def unreceive(self, contexts: Iterable[str]) -> None:
+        """Take inbound calls and messages of these contexts no more.
+
+        :param contexts: names. :raises CommandRefused: the server said no; nothing has changed.
+        """
+        names = parameters.texts("contexts", contexts, optional=False) or []
+
+        def forget(known: dict[str, None]) -> None:
+            for name in names:
+                known.pop(name, None)
+
+        self._command(METHOD_UNRECEIVE, {"contexts": names}, idempotent=True)
+        self._subscribe(forget)
+
+    def _subscribe(self, change: Any) -> None:
+        with self._lock:
+            change(self._contexts)
+            loop = self._loop
+        if loop is not None:
+            loop.change(lambda session: change(session.contexts))
+
+    def reauthenticate(self, jwt_token: str) -> None:
+        """Show the server a newer JWT, before the old one expires; reconnections use it too.
+
+        :param jwt_token: of the same project. :raises InvalidParameter: the client was not made with a JWT.
+        :raises AuthenticationError: the server refuses it; the session goes on with the old one.
+        """
+        if not self._config.jwt_token:
+            raise InvalidParameter("jwt_token", jwt_token, "used on a client that was made with a JWT", secret=True)
+        given: Any = jwt_token
+        if not isinstance(given, str) or not given or not given.isprintable() or " " in given:
+            raise InvalidParameter("jwt_token", jwt_token, "a JWT: text without blanks", secret=True)
+        authentication = {"jwt_token": jwt_token}
+        try:
+            self._command(METHOD_REAUTHENTICATE, {"authentication": authentication}, idempotent=True)
+        except CommandRefused as error:
+            if error.code not in REFUSES_TOKEN:
+                raise
+            raise AuthenticationError(error.code, error.message, method=METHOD_REAUTHENTICATE) from error
+
+        def renew(session: Session) -> None:
+            session.options = attrs.evolve(session.options, authentication=authentication)
+
+        with self._lock:
+            self._config = attrs.evolve(self._config, jwt_token=jwt_token)
+            loop = self._loop
+        if loop is not None:
+            loop.change(renew)
