@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, line
 
-from relay_sync import Call, RelayClient, WrongThread
+from relay_sync import Call, RelayClient, StreamAction, WrongThread
 from relay_sync.runtime import process
 from relay_sync.simulator import Simulator
 
@@ -42,13 +42,14 @@ def send(one: Line, event_type: str, **params: Any) -> None:
 
 def test_rule_1_whoever_wakes_sees_a_call_at_least_as_new_as_the_event(on_call: Line) -> None:
     seen: queue.SimpleQueue[tuple[str, bool, str]] = queue.SimpleQueue()
-    action = on_call.call.stream(
-        NOWHERE, on_completed=lambda event: seen.put(("completed", action_done(), on_call.call.state))
-    )
+    actions: queue.SimpleQueue[StreamAction] = queue.SimpleQueue()
 
-    def action_done() -> bool:
-        return action.is_done
+    def completed(event: Any) -> None:
+        # May run before stream() has returned: the queue waits for that.
+        seen.put(("completed", actions.get(timeout=PATIENCE).is_done, on_call.call.state))
 
+    action = on_call.call.stream(NOWHERE, on_completed=completed)
+    actions.put(action)
     action.wait(PATIENCE)
     assert seen.get(timeout=PATIENCE) == ("completed", True, "answered")
     waiting = Background(lambda: (on_call.call.wait_for_ended(), on_call.call.state, on_call.call.end_reason))
