@@ -229,3 +229,6 @@ def decode_base64(text: str) -> bytes:
     except ValueError:
         plain = text.translate(_URL_SAFE).rstrip("=")
         return binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True)
+
+
+Codec.__module__ = "relay_sync.audio"

@@ -136,3 +136,6 @@ class FrameBuffer:
         frame = frames.popleft()[1]
         self._held[track] -= frame.duration
         return frame
+
+
+AudioFrame.__module__ = "relay_sync.audio"

@@ -344,3 +344,6 @@ def mark_message(*, name: str, stream_id: str) -> str:
 def stop_message(*, sequence: int) -> str:
     """The last message."""
     return f'{{"event":"stop","sequenceNumber":"{sequence}"}}'
+
+
+MediaFormat.__module__ = "relay_sync.audio"

@@ -143,20 +143,28 @@ class Recorder:
         self.flush()
         if self.error is not None:
             raise OSError(f"the recording is incomplete: {self.error}") from self.error
-        partial = f"{os.path.abspath(path)}.{secrets.token_hex(4)}.part"
+        target = os.path.realpath(path)  # where a link leads is replaced, not the link
+        if os.path.exists(target) and not os.path.isfile(target):
+            with open(target, "wb") as device:  # a pipe or a device is written to, never replaced
+                self._copy(device)
+            return
+        partial = f"{target}.{secrets.token_hex(4)}.part"
         try:
             with open(partial, "xb") as out:
-                size = self._size
-                out.write(wav_header(self.sample_rate, self.channels, size))
-                for offset in range(0, size, _COPY):
-                    out.write(self._read_at(HEADER_SIZE + offset, min(_COPY, size - offset)))
-            os.replace(partial, path)
+                self._copy(out)
+            os.replace(partial, target)
         except BaseException:
             try:
                 os.unlink(partial)
             except OSError:
                 pass
             raise
+
+    def _copy(self, out: BinaryIO) -> None:
+        size = self._size
+        out.write(wav_header(self.sample_rate, self.channels, size))
+        for offset in range(0, size, _COPY):
+            out.write(self._read_at(HEADER_SIZE + offset, min(_COPY, size - offset)))
 
     def close(self) -> None:
         """Write the rest and close the file."""

@@ -317,5 +317,5 @@ def _nothing(_abort: bool) -> None:
     pass
 
 
-for _public in (AudioStream, DtmfEvent, StreamStats, AudioFrame):
+for _public in (AudioStream, DtmfEvent, StreamStats):
     _public.__module__ = "relay_sync.audio"

@@ -99,7 +99,7 @@ class Timeline:
         if self._zero is None:
             self._zero = timestamp - track.end * 1000 / rate
         wanted = round((timestamp - self._zero) * rate / 1000)
-        if late:
+        if late and wanted < track.end:
             return Placed(max(wanted, 0), late=True)
         hole = wanted - track.end
         # Timestamps are whole milliseconds, and some carriers take them from a clock that jitters.

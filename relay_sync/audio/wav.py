@@ -147,3 +147,6 @@ def _audio(data: bytes, shape: tuple[int, int, int, int], name: str) -> WavAudio
 
 
 _UNSIGNED = bytes((value - 128) & 0xFF for value in range(256))
+
+
+WavAudio.__module__ = "relay_sync.audio"

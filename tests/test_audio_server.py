@@ -1,0 +1,727 @@
+"""The receiver as a carrier and a program see it: websocket-client sends, blocking code reads."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import queue
+import random
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+import relay_sync
+from relay_sync import InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
+from relay_sync.audio import AudioFrame, AudioServer, AudioStream, StreamStats, codec_for, read_wav
+from relay_sync.audio.messages import (
+    MediaFormat,
+    connected_message,
+    dtmf_message,
+    mark_message,
+    media_message,
+    start_message,
+    stop_message,
+)
+
+PATIENCE = 10.0
+TLS = Path(__file__).parent / "data" / "tls"
+PCMU = codec_for("PCMU")
+PAYLOADS = [bytes([(number * 7 + byte) % 256 for byte in range(160)]) for number in range(50)]
+
+
+class Carrier:
+    """Sends a stream as SignalWire would, or worse."""
+
+    def __init__(self, url: str, *, token: str | None = None, **options: Any) -> None:
+        header = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self.ws = websocket.create_connection(url, timeout=PATIENCE, header=header, **options)
+        self.sequence = 0
+        self.chunks: dict[str, int] = {}
+
+    def number(self) -> int:
+        self.sequence += 1
+        return self.sequence
+
+    def start(
+        self, *tracks: str, encoding: str = "audio/x-mulaw", rate: int = 8000, call_id: str = "call-1"
+    ) -> Carrier:
+        self.ws.send(connected_message())
+        self.ws.send(
+            start_message(
+                stream_id=f"stream-of-{call_id}",
+                account_id="project",
+                call_id=call_id,
+                tracks=tracks or ("inbound",),
+                media_format=MediaFormat(encoding, rate, 1),
+                custom_parameters={"tier": "gold"},
+                sequence=self.number(),
+            )
+        )
+        return self
+
+    def media(self, payload: bytes, *, track: str = "inbound", chunk: int | None = None) -> None:
+        """The next packet of 20 ms, or the one with number *chunk* (from 1)."""
+        chunk = self.chunks.get(track, 0) + 1 if chunk is None else chunk
+        self.chunks[track] = max(chunk, self.chunks.get(track, 0))
+        self.ws.send(
+            media_message(track=track, sequence=self.number(), chunk=chunk, timestamp=20 * (chunk - 1), payload=payload)
+        )
+
+    def speech(self, track: str = "inbound") -> bytes:
+        for payload in PAYLOADS:
+            self.media(payload, track=track)
+        return PCMU.decode(b"".join(PAYLOADS))
+
+    def stop(self) -> None:
+        self.ws.send(stop_message(sequence=self.number()))
+
+    def cut(self, *, reset: bool = False) -> None:
+        """End the socket without a word."""
+        if reset:
+            self.ws.sock.setsockopt(  # type: ignore[union-attr]
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        self.ws.shutdown()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def audio() -> Iterator[AudioServer]:
+    with AudioServer() as server:
+        yield server
+
+
+@pytest.fixture
+def dial() -> Iterator[Callable[..., Carrier]]:
+    made: list[Carrier] = []
+
+    def make(server: AudioServer, **options: Any) -> Carrier:
+        made.append(Carrier(options.pop("url", server.url), **options))
+        return made[-1]
+
+    yield make
+    for carrier in made:
+        carrier.ws.shutdown()  # type: ignore[no-untyped-call]
+
+
+Dial = Callable[..., Carrier]
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "relay_sync.audio"]
+
+
+# -- a stream from start to end ----------------------------------------------------------------------------------------
+
+
+def test_a_whole_stream(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    assert (stream.stream_id, stream.call_id, stream.account_id) == ("stream-of-call-1", "call-1", "project")
+    assert stream.custom_parameters == {"tier": "gold"}
+    assert stream.media_format == MediaFormat("audio/x-mulaw", 8000, 1)
+    assert (stream.announced_tracks, stream.action, stream.end_reason) == (("inbound",), None, None)
+    assert not stream.ended
+    said = carrier.speech()
+    carrier.stop()
+    frames = list(stream)
+    assert b"".join(frame.pcm for frame in frames) == said
+    assert frames[0] == AudioFrame(
+        data=PCMU.decode(PAYLOADS[0]), track="inbound", timestamp=0.0, sample_rate=8000, sequence=2
+    )
+    assert (frames[7].timestamp, frames[7].samples, frames[7].duration) == (0.14, 160, 0.02)
+    assert stream.wait(PATIENCE)
+    assert (stream.ended, stream.end_reason) == (True, "stopped")
+    assert stream.stats == StreamStats(frames=50, bytes=8000, seconds=1.0)
+    stream.save(tmp_path / "x.wav")
+    saved = read_wav(tmp_path / "x.wav")
+    assert (saved.pcm, saved.channels, saved.sample_rate) == (said, 1, 8000)
+
+
+def test_two_tracks_are_saved_left_and_right(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
+    carrier = dial(audio).start("inbound", "outbound")
+    for number, payload in enumerate(PAYLOADS):
+        carrier.media(payload, track="inbound")
+        carrier.media(PAYLOADS[-1 - number], track="outbound")
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert stream.wait(PATIENCE)
+    stream.save(tmp_path / "x.wav")
+    saved = read_wav(tmp_path / "x.wav")
+    assert saved.channels == 2
+    assert saved.channel(0) == PCMU.decode(b"".join(PAYLOADS))
+    assert saved.channel(1) == PCMU.decode(b"".join(reversed(PAYLOADS)))
+    assert [frame.track for frame in stream] == ["inbound", "outbound"] * 50
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate", "codec"),
+    [
+        ("audio/x-alaw", 8000, codec_for("PCMA")),
+        ("audio/x-L16", 16000, codec_for("L16@16000h")),
+        ("audio/x-l16;rate=24000", 24000, codec_for("L16@24000h")),
+    ],
+)
+def test_other_codecs(audio: AudioServer, dial: Dial, encoding: str, rate: int, codec: Any) -> None:
+    pcm = random.Random(1).randbytes(rate // 25)
+    carrier = dial(audio).start(encoding=encoding, rate=rate)
+    carrier.media(codec.encode(pcm))
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    frames = list(stream)
+    assert [(frame.pcm, frame.sample_rate) for frame in frames] == [(codec.decode(codec.encode(pcm)), rate)]
+    assert stream.stats.seconds == 0.02
+
+
+def test_big_endian_l16_on_request(dial: Dial) -> None:
+    with AudioServer(l16_byteorder="big") as audio:
+        carrier = dial(audio).start(encoding="audio/x-L16", rate=8000)
+        carrier.media(struct.pack(">2h", 1, -2))
+        carrier.stop()
+        assert [frame.pcm for frame in audio.accept(PATIENCE)] == [struct.pack("<2h", 1, -2)]
+
+
+def test_what_cannot_be_decoded_is_delivered_raw(
+    audio: AudioServer, dial: Dial, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    carrier = dial(audio).start(encoding="OPUS", rate=48000)
+    carrier.media(b"opus packet")
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    (frame,) = stream
+    assert (frame.data, frame.encoding, frame.samples) == (b"opus packet", "OPUS", 0)
+    for use in (lambda: frame.pcm, lambda: stream.read(1), lambda: stream.save(tmp_path / "x.wav")):
+        with pytest.raises(UnsupportedCodec):
+            use()
+    assert [line for line in _warnings(caplog) if "OPUS" in line]
+
+
+def test_keys_and_marks(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    carrier.media(PAYLOADS[0])
+    carrier.ws.send(dtmf_message(sequence=carrier.number(), digit="5", duration=2000))
+    carrier.ws.send(mark_message(name="greeting", stream_id="stream-1"))
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert stream.wait(PATIENCE)
+    assert [(key.digit, key.at, key.duration) for key in stream.dtmf] == [("5", 0.02, 2000)]
+    assert stream.marks == ("greeting",)
+
+
+# -- endings -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (lambda carrier: carrier.stop(), "stopped"),
+        (lambda carrier: carrier.ws.close(), "closed"),
+        (lambda carrier: carrier.cut(), "dropped"),
+    ],
+)
+def test_every_ending_keeps_what_came_before_it(
+    audio: AudioServer, dial: Dial, tmp_path: Path, end: Callable[[Carrier], None], reason: str
+) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    said = carrier.speech()
+    end(carrier)
+    assert stream.wait(PATIENCE)
+    assert stream.end_reason == reason
+    stream.save(tmp_path / "x.wav")
+    assert read_wav(tmp_path / "x.wav").pcm == said
+    assert stream.read(5) == said
+    assert stream.read_frame() is None
+    assert list(stream) == []
+
+
+def test_a_reset_ends_the_stream(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    carrier.media(PAYLOADS[0])
+    assert stream.read_frame(PATIENCE) is not None
+    carrier.cut(reset=True)
+    assert stream.read_frame(PATIENCE) is None
+    assert stream.end_reason == "dropped"
+
+
+def test_a_broken_protocol_ends_the_stream_and_says_so(
+    audio: AudioServer, dial: Dial, caplog: pytest.LogCaptureFixture
+) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    carrier.ws.send(b"\xff\xfe", opcode=1)
+    assert stream.wait(PATIENCE)
+    assert [line for line in _warnings(caplog) if "UTF-8" in line]
+
+
+def test_after_stop_nothing_counts_and_the_socket_is_closed(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    carrier.stop()
+    carrier.media(PAYLOADS[0])
+    assert stream.wait(PATIENCE)
+    assert carrier.ws.recv_data()[0] == 8
+    assert stream.stats.frames == 0
+
+
+def test_closing_here_ends_it(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    with audio.accept(PATIENCE) as stream:
+        carrier.media(PAYLOADS[0])
+        assert stream.read_frame(PATIENCE) is not None
+        closer = threading.Thread(target=stream.close)
+        closer.start()
+        assert carrier.ws.recv_data()[0] == 8
+        closer.join(PATIENCE)
+        assert stream.end_reason == "closed"
+        stream.close()
+
+
+def test_closing_a_stream_whose_peer_is_deaf_is_bounded(audio: AudioServer, dial: Dial) -> None:
+    dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    stream.close(timeout=0.05)  # nobody answers the close frame
+    assert stream.ended
+
+
+def test_no_start_in_time(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    with AudioServer(start_timeout=0.05) as audio:
+        carrier = dial(audio)
+        carrier.ws.send(connected_message())
+        opcode, data = carrier.ws.recv_data()
+        assert (opcode, data) == (8, struct.pack("!H", 1008) + b"no start")
+        with pytest.raises(WaitTimeout):
+            audio.accept(0.01)
+    assert [line for line in _warnings(caplog) if "no start within 0.05 s" in line]
+
+
+def test_a_silent_stream_times_out_only_on_request(dial: Dial) -> None:
+    with AudioServer(idle_timeout=0.1) as audio:
+        carrier = dial(audio).start()
+        stream = audio.accept(PATIENCE)
+        carrier.media(PAYLOADS[0])
+        assert stream.wait(PATIENCE)
+        assert stream.end_reason == "timed out"
+        assert stream.stats.frames == 1
+
+
+def test_closing_the_server_ends_streams_and_waits(dial: Dial, tmp_path: Path) -> None:
+    audio = AudioServer().start()
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    carrier.media(PAYLOADS[0])
+    assert stream.read_frame(PATIENCE) is not None
+    waiting = [threading.Thread(target=wait) for wait in (lambda: list(stream), lambda: list(audio), stream.wait)]
+    for thread in waiting:
+        thread.start()
+    audio.close(timeout=0.2)
+    for thread in waiting:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert stream.end_reason in ("closed", "dropped")
+    stream.save(tmp_path / "x.wav")
+    audio.close()
+    for use in (audio.accept, audio.start, lambda: audio.port):
+        with pytest.raises(StreamFailed, match="closed"):
+            use()
+
+
+# -- what is wrong with the messages -----------------------------------------------------------------------------------
+
+
+def test_bad_messages_cost_nothing_but_themselves(
+    audio: AudioServer, dial: Dial, caplog: pytest.LogCaptureFixture
+) -> None:
+    carrier = dial(audio)
+    carrier.media(PAYLOADS[0])  # before start
+    carrier.start()
+    garbage: list[str] = ["", "{", "[]", '{"event":"media"}', '{"event":"media","media":{"payload":"***"}}']
+    for number, payload in enumerate(PAYLOADS):
+        carrier.ws.send(garbage[number % len(garbage)])
+        carrier.ws.send('{"event":"novelty","x":1}')
+        carrier.media(payload, chunk=number + 1)
+    carrier.ws.send_binary(b"\0\1")
+    carrier.start(call_id="another")  # a second start
+    carrier.media(b"")
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert stream.read(1.0) == PCMU.decode(b"".join(PAYLOADS))
+    assert stream.call_id == "call-1"
+    assert stream.wait(PATIENCE)
+    assert stream.end_reason == "stopped"
+    assert (stream.stats.frames, stream.stats.bad_frames) == (50, 53)
+    # One line for each kind, not one for each message.
+    lines = _warnings(caplog)
+    assert len(lines) == len(set(lines)) == 8
+
+
+def test_gaps_duplicates_and_late_frames(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
+    carrier = dial(audio).start()
+    for chunk in (1, 2, 2, 3, 6, 5, 5, 1, 7):  # 4 never comes
+        carrier.media(PAYLOADS[chunk], chunk=chunk)
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    frames = [PCMU.decode(PAYLOADS[chunk]) for chunk in range(8)]
+    assert b"".join(frame.pcm for frame in stream) == b"".join(frames[chunk] for chunk in (1, 2, 3, 6, 5, 7))
+    stats = stream.stats
+    assert (stats.frames, stats.duplicates, stats.gaps, stats.late, stats.missing) == (6, 3, 1, 1, 0.04)
+    stream.save(tmp_path / "x.wav")
+    frames[4] = bytes(320)
+    assert read_wav(tmp_path / "x.wav").pcm == b"".join(frames[1:])
+
+
+def test_a_track_that_was_not_announced_can_be_read(
+    audio: AudioServer, dial: Dial, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    carrier = dial(audio).start("inbound")
+    carrier.media(PAYLOADS[0], track="outbound")
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert [frame.track for frame in stream] == ["outbound"]
+    stream.save(tmp_path / "x.wav")
+    assert read_wav(tmp_path / "x.wav").samples == 0
+    assert [line for line in _warnings(caplog) if "not announced" in line]
+
+
+def test_a_container_instead_of_audio_is_pointed_out(
+    audio: AudioServer, dial: Dial, caplog: pytest.LogCaptureFixture
+) -> None:
+    carrier = dial(audio).start()
+    carrier.media(b"RIFF" + bytes(156))
+    carrier.stop()
+    audio.accept(PATIENCE).wait(PATIENCE)
+    assert [line for line in _warnings(caplog) if "a WAV file" in line]
+
+
+def test_messages_that_are_too_long(dial: Dial) -> None:
+    with AudioServer(max_message=5000) as audio:
+        carrier = dial(audio).start()
+        stream = audio.accept(PATIENCE)
+        carrier.ws.send("x" * 5001)
+        assert stream.wait(PATIENCE)
+
+
+# -- readers -----------------------------------------------------------------------------------------------------------
+
+
+def test_reading_by_seconds_by_track_and_with_timeouts(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start("inbound", "outbound")
+    stream = audio.accept(PATIENCE)
+    for payload in PAYLOADS[:5]:
+        carrier.media(payload, track="inbound")
+        carrier.media(payload[::-1], track="outbound")
+    left = PCMU.decode(b"".join(PAYLOADS[:5]))
+    right = PCMU.decode(b"".join(payload[::-1] for payload in PAYLOADS[:5]))
+    assert stream.read(0.03, PATIENCE) == left[:480]
+    assert stream.read(0, 0) == b""
+    with pytest.raises(WaitTimeout):
+        stream.read(0.2, 0.05)
+    assert stream.read(0.07, PATIENCE) == left[480:]  # nothing was lost by the timeout
+    assert next(stream.tracks("outbound_track")).pcm == right[:320]
+    assert stream.read(0.04, PATIENCE, track="outbound") == right[320:960]
+    carrier.stop()
+    assert stream.read(10, track="outbound") == right[960:]
+    assert stream.read(10) == b""
+
+
+def test_a_slow_reader_loses_the_oldest_and_the_recording_nothing(dial: Dial, tmp_path: Path) -> None:
+    with AudioServer(buffer_seconds=0.2) as audio:
+        carrier = dial(audio).start("inbound", "outbound")
+        carrier.media(PAYLOADS[0], track="outbound")
+        said = carrier.speech()
+        carrier.stop()
+        stream = audio.accept(PATIENCE)
+        assert stream.wait(PATIENCE)
+        frames = list(stream)
+        assert frames[0].track == "outbound"  # the other track is not pushed out
+        assert b"".join(frame.pcm for frame in frames[1:]) == said[-3200:]
+        assert stream.stats.dropped == 40
+        stream.save(tmp_path / "x.wav")
+        assert read_wav(tmp_path / "x.wav").channel(0) == said
+
+
+def test_several_readers_share_the_frames(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    got: queue.SimpleQueue[AudioFrame] = queue.SimpleQueue()
+
+    def read() -> None:
+        for frame in stream:
+            got.put(frame)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    carrier.speech()
+    carrier.stop()
+    for reader in readers:
+        reader.join(PATIENCE)
+        assert not reader.is_alive()
+    timestamps = sorted(got.get_nowait().timestamp for _ in range(50))
+    assert timestamps == [number / 50 for number in range(50)]
+    assert got.empty()
+
+
+def test_waiting_for_a_frame_or_the_end_can_time_out(audio: AudioServer, dial: Dial) -> None:
+    dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    with pytest.raises(WaitTimeout):
+        stream.read_frame(0.01)
+    assert not stream.wait(0.01)
+    assert not stream.ended
+
+
+def test_saving_while_it_goes_on(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    carrier.media(PAYLOADS[0])
+    stream.read_frame(PATIENCE)
+    stream.save(tmp_path / "x.wav")
+    assert read_wav(tmp_path / "x.wav").pcm == PCMU.decode(PAYLOADS[0])
+    assert not stream.ended
+
+
+def test_without_a_spool_there_is_nothing_to_save(dial: Dial, tmp_path: Path) -> None:
+    with AudioServer(spool=False) as audio:
+        dial(audio).start().stop()
+        with pytest.raises(ValueError, match="spool"):
+            audio.accept(PATIENCE).save(tmp_path / "x.wav")
+
+
+# -- recordings --------------------------------------------------------------------------------------------------------
+
+
+def test_recording_every_stream(dial: Dial, tmp_path: Path) -> None:
+    pattern = tmp_path / "calls" / "{account_id}" / "{call_id}.wav"
+    with AudioServer(record_to=pattern) as audio:
+        for call_id in ("a", "a", "../../b/../c\x00", "." * 200):
+            carrier = dial(audio).start(call_id=call_id)
+            said = carrier.speech()
+            carrier.cut()
+            assert audio.accept(PATIENCE).wait(PATIENCE)
+    files = sorted(os.listdir(tmp_path / "calls" / "project"))
+    assert files == ["_.._b_.._c_.wav", "a-2.wav", "a.wav", "unknown.wav"]
+    for name in files:
+        assert read_wav(tmp_path / "calls" / "project" / name).pcm == said
+
+
+def test_a_recording_that_cannot_be_made_costs_no_audio(
+    dial: Dial, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with AudioServer(record_to=tmp_path / "file" / "{call_id}.wav") as audio:
+        carrier = dial(audio).start()
+        said = carrier.speech()
+        carrier.stop()
+        assert audio.accept(PATIENCE).read(1) == said
+    assert [line for line in _warnings(caplog) if "not recorded" in line]
+
+
+def test_memory_and_sender_wait_when_the_disk_does(dial: Dial, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("relay_sync.audio.recorder.FULL", 4000)
+    monkeypatch.setattr("relay_sync.audio.recorder.EAGER", 2000)
+    with AudioServer() as audio:
+        carrier = dial(audio).start()
+        stream = audio.accept(PATIENCE)
+        said = b"".join(carrier.speech() for _ in range(10))
+        carrier.stop()
+        assert stream.wait(PATIENCE)
+        stream.save(tmp_path / "x.wav")
+        assert read_wav(tmp_path / "x.wav").pcm == said
+
+
+# -- handlers ----------------------------------------------------------------------------------------------------------
+
+
+def test_handlers_run_in_threads_of_their_own(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    got: queue.SimpleQueue[tuple[str, str, bytes]] = queue.SimpleQueue()
+    both = threading.Barrier(2)
+
+    def handle(stream: AudioStream) -> None:
+        both.wait(PATIENCE)  # only passes if two run at once
+        got.put((stream.call_id, threading.current_thread().name, stream.read(1)))
+        if stream.call_id == "bad":
+            raise ValueError("a bug in the handler")
+
+    with AudioServer(on_stream=handle) as audio:
+        carriers = [dial(audio).start(call_id=name) for name in ("good", "bad")]
+        for carrier in carriers:
+            said = carrier.speech()
+        results = [got.get(timeout=PATIENCE) for _ in carriers]
+        for carrier in carriers:
+            assert carrier.ws.recv_data()[0] == 8  # the stream is closed when its handler returns
+    assert sorted(name for name, _, _ in results) == ["bad", "good"]
+    assert all("relay-audio" in thread and pcm == said for _, thread, pcm in results)
+    assert "a bug in the handler" in caplog.text
+
+
+def test_nobody_accepts(dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("relay_sync.audio.server._BACKLOG", 2)
+    with AudioServer() as audio:
+        for number in range(3):
+            carrier = dial(audio).start(call_id=str(number))
+            carrier.stop()
+            assert carrier.ws.recv_data()[0] == 8
+        assert [audio.accept(PATIENCE).call_id for _ in range(2)] == ["1", "2"]
+    assert [line for line in _warnings(caplog) if "nobody accepts" in line]
+
+
+def test_streams_by_iteration(audio: AudioServer, dial: Dial) -> None:
+    for number in range(3):
+        dial(audio).start(call_id=str(number))
+    assert [stream.call_id for _, stream in zip(range(3), audio, strict=False)] == ["0", "1", "2"]
+
+
+# -- who may come in ---------------------------------------------------------------------------------------------------
+
+
+def _status(audio: AudioServer, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", audio.port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def _refusal(dial: Dial, audio: AudioServer, **options: Any) -> int:
+    with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+        dial(audio, **options)
+    return int(caught.value.status_code)
+
+
+def test_plain_http(audio: AudioServer) -> None:
+    assert _status(audio, "/healthz")[0] == 200
+    assert _status(audio, "/healthz?verbose")[0] == 200
+    assert _status(audio, "/audio")[0] == 426
+    assert _status(audio, "/else")[0] == 404
+
+
+def test_the_bearer_token(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "relay_sync"), AudioServer(token="tell-nobody") as audio:
+        carrier = dial(audio, token="tell-nobody").start()
+        audio.accept(PATIENCE)
+        carrier.cut()
+        assert _refusal(dial, audio) == 401
+        for wrong in ("tell-nobod", "tell-nobody2", "TELL-NOBODY", "\xe9"):
+            assert _refusal(dial, audio, token=wrong) == 401
+        upgrade = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        for scheme in ("Basic tell-nobody", "tell-nobody", "Bearer", "Bearer  "):
+            status, headers, _ = _status(audio, "/audio", {**upgrade, "Authorization": scheme})
+            assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert "tell-nobody" not in repr(audio)
+    lines = _warnings(caplog)
+    assert len([line for line in lines if "401" in line]) == 1
+    assert not any("tell-nobod" in record.getMessage() for record in caplog.records)
+
+
+def test_without_a_token_an_unknown_one_is_still_a_mistake(audio: AudioServer, dial: Dial) -> None:
+    assert _refusal(dial, audio, token="spent") == 401
+    dial(audio).start()
+    audio.accept(PATIENCE)
+
+
+def test_another_path(audio: AudioServer, dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    assert _refusal(dial, audio, url=audio.url + "/x") == 404
+    assert [line for line in _warnings(caplog) if "404" in line]
+
+
+def test_too_many_streams(dial: Dial) -> None:
+    with AudioServer(max_connections=1) as audio:
+        carrier = dial(audio).start()
+        audio.accept(PATIENCE)
+        assert _refusal(dial, audio) == 503
+        assert _status(audio, "/healthz")[0] == 200
+        carrier.cut()
+
+
+def test_tls(dial: Dial) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    with AudioServer(ssl_context=context) as audio:
+        assert audio.url.startswith("wss://127.0.0.1:")
+        carrier = dial(audio, sslopt={"ca_certs": str(TLS / "cert.pem")}).start()
+        said = carrier.speech()
+        carrier.stop()
+        assert audio.accept(PATIENCE).read(1) == said
+
+
+# -- parameters --------------------------------------------------------------------------------------------------------
+
+
+def test_addresses() -> None:
+    with AudioServer() as audio:
+        assert audio.url == f"ws://127.0.0.1:{audio.port}/audio"
+        assert audio.start() is audio
+    with AudioServer("0.0.0.0", path="/x") as audio:
+        assert audio.url == f"ws://127.0.0.1:{audio.port}/x"
+    with AudioServer(public_url="wss://audio.example.com/in/here") as audio:
+        assert audio.url == "wss://audio.example.com/in/here"
+        assert _status(audio, "/in/here")[0] == 426
+    with AudioServer(public_url="wss://audio.example.com") as audio:
+        assert _status(audio, "/")[0] == 426
+    with AudioServer(public_url="wss://audio.example.com/in", path="/behind/the/proxy") as audio:
+        assert _status(audio, "/behind/the/proxy")[0] == 426
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("public_url", "ws://audio.example.com/"),
+        ("public_url", "https://audio.example.com/"),
+        ("public_url", "wss://user:tell-nobody@audio.example.com/"),
+        ("public_url", "wss://audio.example.com/?token=x"),
+        ("public_url", "wss://audio.example.com/#x"),
+        ("public_url", "wss://audio.example.com:0/"),
+        ("public_url", "wss://audio.example.com:99999/"),
+        ("public_url", "wss:///x"),
+        ("public_url", "wss://[x/"),
+        ("public_url", "wss://audio.example.com/a b"),
+        ("path", "audio"),
+        ("token", ""),
+        ("token", "tell-nobody "),
+        ("token", "tell-nobody\r\n"),
+        ("token", "tell-nobodé"),
+        ("record_to", ""),
+        ("record_to", "{call}.wav"),
+        ("record_to", "{call_id"),
+        ("record_to", "{}.wav"),
+        ("record_to", "{call_id.__class__}.wav"),
+    ],
+)
+def test_parameters_that_cannot_be_right(parameter: str, value: str) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        AudioServer(**{parameter: value})  # type: ignore[arg-type]
+    assert caught.value.parameter == parameter
+    assert "tell-nobod" not in str(caught.value)
+
+
+def test_a_port_that_is_taken(audio: AudioServer) -> None:
+    other = AudioServer(port=audio.port)
+    with pytest.raises(OSError, match="in use"):
+        other.start()
+    other.close()
+
+
+def test_public_names() -> None:
+    for name in relay_sync.audio.__all__:
+        value = getattr(relay_sync.audio, name)
+        if isinstance(value, type):
+            assert value.__module__ == "relay_sync.audio", name
+    assert set(relay_sync.audio.__all__) <= set(dir(relay_sync.audio))
+    with pytest.raises(AttributeError):
+        relay_sync.audio.nothing  # noqa: B018
