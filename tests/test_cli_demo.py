@@ -106,7 +106,7 @@ def test_what_was_there_is_replaced(tmp_path: Path) -> None:
 
 def shape(printed: str) -> set[str]:
     """The lines of a demo's output without what differs from run to run: times, threads, how often the bar was drawn."""
-    lines = (re.sub(r"^ +\d+\.\d{3}  \S+ +", "", line) for line in printed.splitlines())
+    lines = (re.sub(r"^ +(\d+\.\d{3}|seconds)  \S+ +", "", line) for line in printed.splitlines())
     return {re.sub(r"[^ ]*relay-sync-demo\.wav", "WAV", line) for line in lines if not line.startswith("listening ")}
 
 
