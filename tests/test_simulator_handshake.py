@@ -199,7 +199,7 @@ def test_protocol_4_has_no_contexts_at_run_time() -> None:
 
 
 def test_the_server_pings_and_drops_who_does_not_answer() -> None:
-    with Simulator(ping_interval=0.01, ping_timeout=0.05) as sim, connected(sim) as peer:
+    with Simulator(ping_interval=0.01, ping_timeout=0.4) as sim, connected(sim) as peer:
         while len([each for each in peer.requests if each["method"] == "signalwire.ping"]) < 3:
             peer.read()
         peer.acks = False
