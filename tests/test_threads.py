@@ -245,6 +245,7 @@ def test_rule_5_a_blocking_verb_on_the_io_thread_raises(on_call: Line) -> None:
 
 INTERRUPTED = """
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignored"
 sys.path.insert(0, {tests!r})
 from support import line, NOWHERE
 from relay_sync.simulator import Simulator
@@ -294,6 +295,7 @@ def test_rule_6_ctrl_c_ends_any_blocking_wait(sliced: bool) -> None:
 
 RUNNING = """
 import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignored"
 from relay_sync import RelayClient
 from relay_sync.simulator import Simulator
 number = getattr(signal, sys.argv[1])
