@@ -47,6 +47,8 @@ class Command:
     :ivar text: the frame, written and checked before it came here.
     :ivar deadline: after it, an unsent command is not sent any more.
     :ivar idempotent: may be repeated if the session is lost before the answer.
+    :ivar call_id: the call it is for, or ``""``; with the server's session it goes too.
+    :ivar sent: whether it was ever handed to a transport, so that the server may have it.
     :ivar settle: called once with the result, a :class:`Failure` or an exception; on the IO thread.
     :ivar late: called with a result that nobody waits for any more.
     """
@@ -58,7 +60,9 @@ class Command:
     settle: Callable[[Any], object] = field(repr=False)
     late: Callable[[Any], object] | None = field(default=None, repr=False)
     idempotent: bool = False
+    call_id: str = ""
     abandoned: bool = False
+    sent: bool = False
 
 
 @frozen

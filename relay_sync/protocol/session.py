@@ -47,6 +47,8 @@ REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003})
 REFUSES_RESUME: Final = REFUSES_CREDENTIALS | {-32602}
 #: Our connect frame will not get better by sending it again.
 REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
+#: Refusals that are the server's own trouble, not ours (PROTOCOL, "Results and errors").
+SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005})
 
 REMEMBERED_EVENTS: Final = 4096
 LATER_REFUSALS: Final = 3
@@ -97,6 +99,8 @@ class Session:
         self._failures = 0
         self._refusals = 0
         self._leaving = False
+        #: The server wants the next session to be a new one.
+        self._restart = False
         self._ready_since = 0.0
         self._heard = 0.0
         #: At most one of these timers matters in each phase; see :meth:`next_wake`.
@@ -136,8 +140,8 @@ class Session:
         if self.phase in (Phase.CLOSED, Phase.FAILED):
             self._settle(command, self.last_error or ClientClosed("the client is closed: call connect() again"))
         elif self.phase is Phase.READY and not self._leaving and not self.congested:
-            self._transmit(command)
-        elif self.congested or len(self._queue) >= self.options.max_queue:
+            self._transmit(now, command)
+        elif self.congested or self._queue_full(now):
             self._settle(command, QueueFull("too much is waiting to be sent: slow down, or try again later"))
         else:
             self._queue.append(command)
@@ -156,7 +160,7 @@ class Session:
             return
         had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
         error = ClientClosed("the client was closed: call connect() to use it again")
-        self.last_error = error
+        self._wake = None
         self._enter(Phase.CLOSED, error)
         self._settle_all(error)
         self._effects.append(SessionOver(error))
@@ -174,6 +178,9 @@ class Session:
         self._heard = now
         self._wake = now + self.options.connect_patience
         self._connect_id = self._new_id()
+        if self._restart:
+            self._restart = False
+            self._forget()
         self._resuming = self.protocol if self._authorization_state else ""
         params: dict[str, Any] = {
             "version": PROTOCOL_VERSION,
@@ -227,12 +234,12 @@ class Session:
             return
         if self.phase is Phase.BACKING_OFF:
             self._dial()
+        elif self._leaving:
+            self._drop(now, "the server announced its leaving")
         elif self.phase is Phase.AUTHENTICATING:
             self._drop(now, "the server did not answer signalwire.connect")
         elif self.phase is Phase.READY:
-            if self._leaving:
-                self._drop(now, "the server announced its leaving")
-            elif self._wake is not None:
+            if self._wake is not None:
                 self._drop(now, "the server fell silent and did not answer a ping")
             else:
                 self._wake = now + self.options.ping_timeout
@@ -246,17 +253,17 @@ class Session:
         if request.method == METHOD_EVENT:
             self._event(request)
         elif request.method == METHOD_PING:
-            self._answer(request, _echo(request.params))
+            self._answer(request.id, frames.build_result, _echo(request.params))
         elif request.method == METHOD_DISCONNECT:
             self._server_leaves(now, request)
         elif request.id is not None:
-            self._effects.append(Send(frames.build_error(request.id, -32601, "method not known")))
+            self._answer(request.id, frames.build_error, -32601, "method not known")
             self._effects.append(Trouble("a request of an unknown method", request.method[:100]))
 
     def _event(self, request: frames.Request) -> None:
         # Acknowledged before anything else: the server must not wait for what we do with it.
         if request.id is not None:
-            self._effects.append(Send(frames.acknowledge(request.id)))
+            self._answer(request.id, frames.acknowledge)
             if request.id in self._seen:
                 self._effects.append(Trouble("an event that was sent twice"))
                 return
@@ -275,24 +282,27 @@ class Session:
             self._effects.append(Deliver(payload))
 
     def _server_leaves(self, now: float, request: frames.Request) -> None:
-        self._answer(request, {})
+        self._answer(request.id, frames.build_result, {})
         params = request.params
         if isinstance(params, dict) and params.get("restart") is True:
-            self._forget()
-        if self.phase is Phase.READY and not self._leaving:
+            self._restart = True
+        if not self._leaving:
             # Our answer is the last frame; what is under way may still be answered until the server closes.
             self._leaving = True
             self._wake = now + self.options.leaving_patience
 
-    def _answer(self, request: frames.Request, result: Mapping[str, Any]) -> None:
-        if request.id is not None:
-            self._effects.append(Send(frames.build_result(request.id, result)))
+    def _answer(self, frame_id: frames.FrameId | None, build: Callable[..., str], *parts: object) -> None:
+        # Nothing follows the answer to signalwire.disconnect; an event that got no answer is remembered nevertheless.
+        if frame_id is not None and not self._leaving:
+            self._effects.append(Send(build(frame_id, *parts)))
 
     # -- answers of the server -----------------------------------------------------------------------------------
 
     def _answered(self, now: float, answer: frames.Reply | frames.Failure) -> None:
         if answer.id == self._connect_id and self.phase is Phase.AUTHENTICATING:
-            if isinstance(answer, frames.Reply):
+            if self._leaving:
+                pass  # a session that would be over at once
+            elif isinstance(answer, frames.Reply):
                 self._connect_answered(now, answer.result)
             else:
                 self._connect_refused(now, answer.code, answer.message)
@@ -315,33 +325,45 @@ class Session:
         if not isinstance(protocol, str) or not protocol or (code is not None and not 200 <= code < 300):
             message = result.get("message") if isinstance(result, dict) else None
             text = message[:500] if isinstance(message, str) else ""
-            self._connect_refused(now, code, text, credentials=code is not None)
+            self._connect_refused(now, code, text, result=True)
             return
         if self.protocol and protocol != self.protocol:
-            self._seen.clear()
-            self._effects.append(SessionOver(_session_replaced()))
+            self._replaced()
         self.protocol = protocol
         self.ever_ready = True
         self._refusals = 0
-        self._leaving = False
         self._ready_since = now
         self._wake = None
         self._enter(Phase.READY, None)
         queued, self._queue = self._queue, deque()
         for command in queued:
-            if command.deadline.passed(now):
-                self._settle(command, ConnectionLost("the connection came back too late for this", sent=False))
-            else:
-                self._transmit(command)
+            self._transmit(now, command)
 
-    def _connect_refused(self, now: float, code: int | None, message: str, *, credentials: bool = False) -> None:
-        if self._resuming and (code in REFUSES_RESUME or credentials):
+    def _replaced(self) -> None:
+        """Another session came back: what was meant for calls of the old one is not to be sent into it."""
+        self._seen.clear()
+        error = _session_replaced()
+        self._effects.append(SessionOver(error))
+        kept: deque[Command] = deque()
+        for command in self._queue:
+            if command.call_id:
+                self._settle(command, ConnectionLost(error.message, sent=command.sent))
+            else:
+                kept.append(command)
+        self._queue = kept
+
+    def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
+        """:param result: the refusal came as a failing result, the other shape in which credentials are refused."""
+        if self._resuming and (code in REFUSES_RESUME or (result and not _server_trouble(code))):
             # Not us but our old session was refused: come back without it, at once.
             self._forget()
             self._hang_up_and_dial()
             return
-        said = f": {message}" if message else ""
-        if credentials or code in REFUSES_CREDENTIALS:
+        credentials = code in REFUSES_CREDENTIALS or (
+            result and code is not None and code not in REFUSES_CONNECT and not _server_trouble(code)
+        )
+        said = f": {self._scrubbed(message)}" if message else ""
+        if credentials:
             error: RelayError = AuthenticationError(
                 code, f"the credentials were refused{said}; check project and token", method=METHOD_CONNECT
             )
@@ -355,6 +377,12 @@ class Session:
             self._fail(error)
         else:
             self._back_off(now, error)
+
+    def _scrubbed(self, message: str) -> str:
+        # A server may repeat what it was sent.
+        for secret in self.options.authentication.values():
+            message = message.replace(secret, "***") if secret else message
+        return message
 
     # -- moves ---------------------------------------------------------------------------------------------------
 
@@ -409,9 +437,25 @@ class Session:
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    def _transmit(self, command: Command) -> None:
+    def _transmit(self, now: float, command: Command) -> None:
+        if command.deadline.passed(now):
+            self._settle(command, _too_late(command))
+            return
+        command.sent = True
         self._pending[command.id] = command
         self._effects.append(Send(command.text))
+
+    def _queue_full(self, now: float) -> bool:
+        if len(self._queue) < self.options.max_queue:
+            return False
+        # Those whose time is over make room.
+        queued, self._queue = self._queue, deque()
+        for command in queued:
+            if command.deadline.passed(now):
+                self._settle(command, _too_late(command))
+            else:
+                self._queue.append(command)
+        return len(self._queue) >= self.options.max_queue
 
     def _settle(self, command: Command, outcome: object) -> None:
         if not command.abandoned:
@@ -431,8 +475,22 @@ def _session_replaced() -> ConnectionLost:
     )
 
 
+def _too_late(command: Command) -> ConnectionLost:
+    if command.sent:
+        return ConnectionLost("it was sent, but its answer was lost, and the time to ask again is over", sent=True)
+    return ConnectionLost("there was no connection to send it on in time", sent=False)
+
+
+def _server_trouble(code: int | None) -> bool:
+    return code is not None and (code >= 500 or code in SERVER_TROUBLE)
+
+
 def _echo(params: object) -> dict[str, Any]:
-    """A ping's answer repeats timestamp and payload (PROTOCOL, "Keepalive")."""
+    """A ping's answer repeats timestamp and payload (PROTOCOL, "Keepalive"): a number and a text, nothing built of more."""
     if not isinstance(params, dict):
         return {}
-    return {name: params[name] for name in ("timestamp", "payload") if name in params}
+    return {
+        name: params[name]
+        for name in ("timestamp", "payload")
+        if name in params and not isinstance(params[name], (dict, list))
+    }

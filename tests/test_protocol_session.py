@@ -1,0 +1,942 @@
+"""The session, told by hand-written frames and by numbers for a clock: what it sends, when, and what becomes of commands."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+from relay_sync.constants import AGENT
+from relay_sync.errors import AuthenticationError, ClientClosed, ConnectError, ConnectionLost, QueueFull, RelayError
+from relay_sync.protocol.deadline import Deadline
+from relay_sync.protocol.effects import (
+    Command,
+    Deliver,
+    Dial,
+    Effect,
+    Hangup,
+    Late,
+    Phase,
+    PhaseChanged,
+    Send,
+    SessionOver,
+    Settle,
+    Trouble,
+)
+from relay_sync.protocol.frames import Failure
+from relay_sync.protocol.session import REMEMBERED_EVENTS, Session, SessionOptions
+
+X = TypeVar("X")
+
+PROJECT, TOKEN, JWT = "project-0815", "PT-hunter2", "eyJ.hunter3"
+PROTOCOL = "signalwire_sig_uuid_project-0815"
+STATE = "b3BhcXVl:tag"
+EVENT = "calling.call.state"
+
+
+class Talk:
+    """A session, what has come out of it, and a clock that is moved by hand."""
+
+    def __init__(self, *, random: float = 0.5, **options: Any) -> None:
+        options.setdefault("authentication", {"project": PROJECT, "token": TOKEN})
+        ids = (f"id-{number}" for number in itertools.count(1))
+        self.session = Session(SessionOptions(**options), new_id=lambda: next(ids), random=lambda: random)
+        self.now = 1000.0
+        self.settled: dict[str, Any] = {}
+        self.late: dict[str, Any] = {}
+        self.all: list[Effect] = []
+
+    def do(self, method: Callable[..., None], *args: Any) -> list[Effect]:
+        """Call a method of the session; the effects of it, after performing what concerns commands."""
+        method(*args)
+        effects = self.session.effects()
+        assert self.session.effects() == []
+        for effect in effects:
+            if isinstance(effect, Settle):
+                assert effect.command.id not in self.settled
+                self.settled[effect.command.id] = effect.outcome
+            elif isinstance(effect, Late):
+                self.late[effect.command.id] = effect.outcome
+        self.all += effects
+        return effects
+
+    # -- the transport
+
+    def open(self) -> list[Effect]:
+        return self.do(self.session.open, self.now)
+
+    def connected(self) -> dict[str, Any]:
+        """The transport stands: the connect frame that was sent."""
+        (frame,) = sent(self.do(self.session.connected, self.now))
+        return frame
+
+    def receive(self, frame: Any) -> list[Effect]:
+        text = frame if isinstance(frame, str) else json.dumps({"jsonrpc": "2.0", **frame})
+        return self.do(self.session.received, self.now, text)
+
+    def lose(self) -> list[Effect]:
+        return self.do(self.session.lost, self.now, "the connection broke")
+
+    def tick(self, seconds: float = 0.0) -> list[Effect]:
+        self.now += seconds
+        return self.do(self.session.tick, self.now)
+
+    def wake(self) -> list[Effect]:
+        """Wait until the session wants to be woken."""
+        wake = self.session.next_wake()
+        assert wake is not None
+        self.now = max(self.now, wake)
+        return self.tick()
+
+    # -- longer ways
+
+    def accept(self, connect: dict[str, Any], *, protocol: str = PROTOCOL, state: str | None = STATE) -> list[Effect]:
+        effects = self.receive({"id": connect["id"], "result": {"protocol": protocol, "identity": "a@b.eu"}})
+        if state is not None:
+            effects += self.receive(authorization_state(state))
+        return effects
+
+    def ready(self, **answer: Any) -> Talk:
+        """Up to an authenticated session."""
+        if self.session.phase is Phase.IDLE:
+            self.open()
+        elif self.session.phase is Phase.BACKING_OFF:
+            self.wake()
+        self.accept(self.connected(), **answer)
+        assert self.session.phase is Phase.READY
+        return self
+
+    def submit(self, name: str, *, patience: float = 10.0, **options: Any) -> Command:
+        command = Command(
+            id=name,
+            method=f"calling.{name}",
+            text=json.dumps({"jsonrpc": "2.0", "id": name, "method": f"calling.{name}", "params": {}}),
+            deadline=Deadline(self.now + patience),
+            settle=lambda outcome: None,
+            **options,
+        )
+        self.do(self.session.submit, self.now, command)
+        return command
+
+
+_numbers = itertools.count(1)
+
+
+def authorization_state(state: Any) -> dict[str, Any]:
+    return {
+        "id": f"auth-{next(_numbers)}",
+        "method": "signalwire.event",
+        "params": {"event_type": "signalwire.authorization.state", "params": {"authorization_state": state}},
+    }
+
+
+def event(frame_id: Any = "e-1", **params: Any) -> dict[str, Any]:
+    payload = {"event_type": EVENT, "timestamp": 1.5, "params": {"call_id": "c"}, **params}
+    return {"id": frame_id, "method": "signalwire.event", "params": payload}
+
+
+def leaving(**params: Any) -> dict[str, Any]:
+    return {"id": "bye", "method": "signalwire.disconnect", "params": params}
+
+
+def sent(effects: list[Effect]) -> list[dict[str, Any]]:
+    frames = [json.loads(effect.text) for effect in effects if isinstance(effect, Send)]
+    assert all(frame["jsonrpc"] == "2.0" for frame in frames)
+    return frames
+
+
+def only(kind: type[X], effects: list[Effect]) -> list[X]:
+    return [effect for effect in effects if isinstance(effect, kind)]
+
+
+def phases(effects: list[Effect]) -> list[Phase]:
+    return [effect.phase for effect in only(PhaseChanged, effects)]
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+# -- connecting ------------------------------------------------------------------------------------------------------
+
+
+def test_opening_dials_once(talk: Talk) -> None:
+    assert [type(effect) for effect in talk.open()] == [PhaseChanged, Dial]
+    assert talk.open() == []
+    assert talk.session.phase is Phase.DIALING
+
+
+def test_the_first_frame_asks_for_a_session_with_project_and_token(talk: Talk) -> None:
+    talk.open()
+    assert talk.connected() == {
+        "jsonrpc": "2.0",
+        "id": "id-1",
+        "method": "signalwire.connect",
+        "params": {
+            "version": {"major": 2, "minor": 0, "revision": 0},
+            "agent": AGENT,
+            "event_acks": True,
+            "authentication": {"project": PROJECT, "token": TOKEN},
+        },
+    }
+
+
+def test_a_jwt_stands_alone() -> None:
+    talk = Talk(authentication={"jwt_token": JWT})
+    talk.open()
+    assert talk.connected()["params"]["authentication"] == {"jwt_token": JWT}
+
+
+def test_contexts_are_announced_and_may_change_meanwhile() -> None:
+    talk = Talk(contexts=("home", "office"))
+    talk.open()
+    assert talk.connected()["params"]["contexts"] == ["home", "office"]
+    talk.session.contexts["late"] = None
+    talk.lose()
+    talk.wake()
+    assert talk.connected()["params"]["contexts"] == ["home", "office", "late"]
+
+
+def test_the_answer_makes_it_ready(talk: Talk) -> None:
+    talk.open()
+    connect = talk.connected()
+    effects = talk.receive({"id": connect["id"], "result": {"protocol": PROTOCOL, "unknown": [1]}})
+    assert phases(effects) == [Phase.READY]
+    assert talk.session.protocol == PROTOCOL
+    assert talk.session.ever_ready
+
+
+def test_an_answer_with_a_good_code_makes_it_ready_too(talk: Talk) -> None:
+    talk.open()
+    talk.receive({"id": talk.connected()["id"], "result": {"protocol": PROTOCOL, "code": "200"}})
+    assert talk.session.phase is Phase.READY
+
+
+def test_commands_wait_until_it_is_ready(talk: Talk) -> None:
+    talk.submit("before")
+    talk.open()
+    talk.submit("dialing")
+    connect = talk.connected()
+    talk.submit("authenticating")
+    assert talk.session.unanswered == 3
+    effects = talk.accept(connect, state=None)
+    assert [frame["id"] for frame in sent(effects)] == ["before", "dialing", "authenticating"]
+    # The owner hears of the new phase before the commands go.
+    assert isinstance(effects[0], PhaseChanged)
+
+
+def test_an_answer_with_another_id_does_not_make_it_ready(talk: Talk) -> None:
+    talk.open()
+    talk.connected()
+    for frame_id in ("id-2", 1, None, ""):
+        talk.receive({"id": frame_id, "result": {"protocol": PROTOCOL}})
+    assert talk.session.phase is Phase.AUTHENTICATING
+    talk.receive({"id": None, "error": {"code": -32700, "message": "parse"}})
+    assert talk.session.phase is Phase.AUTHENTICATING
+
+
+def test_a_transport_that_nobody_wants_is_hung_up(talk: Talk) -> None:
+    talk.open()
+    talk.do(talk.session.close, talk.now)
+    assert talk.do(talk.session.connected, talk.now) == [Hangup(at_once=True)]
+
+
+def test_before_it_is_ready_the_server_is_answered_but_asked_for_nothing_else(talk: Talk) -> None:
+    talk.open()
+    talk.connected()
+    talk.submit("wait")
+    frames = sent(talk.receive({"id": "p", "method": "signalwire.ping", "params": {}}))
+    frames += sent(talk.receive(event()))
+    assert [(frame["id"], "method" in frame) for frame in frames] == [("p", False), ("e-1", False)]
+
+
+def test_no_answer_to_connect_ends_the_attempt(talk: Talk) -> None:
+    talk.open()
+    talk.connected()
+    assert talk.tick(9.9) == []
+    effects = talk.tick(0.2)
+    assert only(Hangup, effects) == [Hangup(at_once=True)]
+    assert phases(effects) == [Phase.BACKING_OFF]
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
+
+REFUSALS: list[dict[str, Any]] = [
+    {"error": {"code": -32002, "message": "Authentication service failed with status ('401 Unauthorized')"}},
+    {"error": {"code": -32003, "message": "Requester validation failed"}},
+    {"error": {"code": "-32002", "message": "as a text"}},
+    {"result": {"code": "401", "message": "Unauthorized"}},
+    {"result": {"code": 403, "message": "no"}},
+    {"result": {"code": "-32002", "message": "no", "protocol": PROTOCOL}},
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_refused_credentials_end_it_at_once(talk: Talk, refusal: dict[str, Any]) -> None:
+    talk.submit("queued")
+    talk.open()
+    effects = talk.receive({"id": talk.connected()["id"], **refusal})
+    assert phases(effects) == [Phase.FAILED]
+    assert only(Hangup, effects) == [Hangup(at_once=True)]
+    error = talk.session.last_error
+    assert isinstance(error, AuthenticationError)
+    assert error.code in (-32002, -32003, 401, 403)
+    assert error.method == "signalwire.connect"
+    assert "check project and token" in str(error)
+    assert talk.settled["queued"] is error
+    assert only(SessionOver, effects)[0].error is error
+    assert talk.session.next_wake() is None
+
+
+@pytest.mark.parametrize("secret", [PROJECT, TOKEN])
+def test_a_server_that_repeats_the_credentials_does_not_bring_them_into_an_error(talk: Talk, secret: str) -> None:
+    talk.open()
+    talk.receive({"id": talk.connected()["id"], "error": {"code": -32002, "message": f"{secret} is unknown"}})
+    assert secret not in repr(talk.session.last_error)
+    assert "*** is unknown" in str(talk.session.last_error)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"error": {"code": -32603, "message": "internal"}},
+        {"error": {"code": -32005, "message": "capacity"}},
+        {"error": {"message": "no code"}},
+        {"error": "text"},
+        {"result": {}},
+        {"result": None},
+        {"result": []},
+        {"result": {"protocol": ""}},
+        {"result": {"protocol": 7}},
+        {"result": {"code": "503", "message": "later"}},
+        {"result": {"code": "-32000"}},
+    ],
+)
+def test_other_refusals_are_tried_again(talk: Talk, refusal: dict[str, Any]) -> None:
+    talk.submit("queued", patience=60.0)
+    talk.open()
+    effects = talk.receive({"id": talk.connected()["id"], **refusal})
+    assert phases(effects) == [Phase.BACKING_OFF]
+    assert isinstance(talk.session.last_error, ConnectError)
+    assert talk.settled == {}
+    talk.ready()
+    assert "queued" not in talk.settled
+
+
+@pytest.mark.parametrize("code", [-32001, -32600, -32601, -32602])
+@pytest.mark.parametrize("shape", ["error", "result"])
+def test_a_connect_that_cannot_get_better_is_not_repeated(talk: Talk, code: int, shape: str) -> None:
+    talk.open()
+    talk.receive({"id": talk.connected()["id"], shape: {"code": code, "message": "no"}})
+    assert talk.session.phase is Phase.FAILED
+    assert type(talk.session.last_error) is ConnectError
+
+
+def test_credentials_refused_later_are_tried_three_times(talk: Talk) -> None:
+    talk.ready(state=None)
+    talk.lose()
+    for attempt in range(3):
+        talk.wake()
+        effects = talk.receive({"id": talk.connected()["id"], "error": {"code": -32002, "message": "no"}})
+        assert phases(effects) == [Phase.BACKING_OFF if attempt < 2 else Phase.FAILED]
+    assert isinstance(talk.session.last_error, AuthenticationError)
+
+
+def test_a_session_in_between_forgives_refusals(talk: Talk) -> None:
+    talk.ready(state=None)
+    for _ in range(4):
+        talk.lose()
+        for _ in range(2):
+            talk.wake()
+            talk.receive({"id": talk.connected()["id"], "error": {"code": -32002, "message": "no"}})
+        talk.ready(state=None)
+
+
+def test_a_dial_that_cannot_succeed_is_fatal_before_the_first_session_only(talk: Talk) -> None:
+    error = ConnectError("there is no such host", fatal=True)
+    talk.open()
+    effects = talk.do(lambda: talk.session.dial_failed(talk.now, error, fatal=True))
+    assert phases(effects) == [Phase.FAILED]
+    assert talk.session.last_error is error
+    other = Talk().ready()
+    other.lose()
+    other.wake()
+    effects = other.do(lambda: other.session.dial_failed(other.now, error, fatal=True))
+    assert phases(effects) == [Phase.BACKING_OFF]
+
+
+def test_failed_dials_come_later_and_later() -> None:
+    talk = Talk(random=1.0)
+    talk.open()
+    delays = []
+    for _ in range(9):
+        talk.do(lambda: talk.session.dial_failed(talk.now, ConnectError("refused"), fatal=False))
+        wake = talk.session.next_wake()
+        assert wake is not None
+        delays.append(round(wake - talk.now, 3))
+        assert talk.tick(delays[-1] - 0.001) == []
+        assert only(Dial, talk.wake())
+    assert delays == [0.05, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_only_a_session_that_held_starts_the_count_again() -> None:
+    talk = Talk(random=1.0).ready()
+    for held, delay in [(0.0, 0.05), (9.9, 1.0), (9.9, 2.0), (10.0, 0.05), (1.0, 1.0)]:
+        talk.now += held
+        talk.lose()
+        wake = talk.session.next_wake()
+        assert wake is not None
+        assert wake - talk.now == pytest.approx(delay)
+        talk.ready()
+
+
+# -- resuming --------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_session_is_resumed_with_protocol_and_state(talk: Talk) -> None:
+    talk.ready()
+    talk.lose()
+    talk.wake()
+    params = talk.connected()["params"]
+    assert params["protocol"] == PROTOCOL
+    assert params["authorization_state"] == STATE
+    assert params["authentication"] == {"project": PROJECT, "token": TOKEN}
+
+
+def test_the_latest_state_counts_and_odd_ones_do_not(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(authorization_state("second:tag"))
+    for odd in (None, 7, ["x"], {"a": 1}):
+        talk.receive(authorization_state(odd))
+    talk.receive({"id": "x", "method": "signalwire.event", "params": {"event_type": "signalwire.authorization.state"}})
+    talk.lose()
+    talk.wake()
+    assert talk.connected()["params"]["authorization_state"] == "second:tag"
+
+
+def test_the_state_is_kept_over_a_resume_that_does_not_repeat_it(talk: Talk) -> None:
+    talk.ready()
+    for _ in range(3):
+        talk.lose()
+        talk.wake()
+        connect = talk.connected()
+        assert connect["params"]["authorization_state"] == STATE
+        effects = talk.accept(connect, state=None)
+        assert not only(SessionOver, effects)
+
+
+def test_a_protocol_without_a_state_is_not_resumed(talk: Talk) -> None:
+    talk.ready(state=None)
+    talk.lose()
+    talk.wake()
+    params = talk.connected()["params"]
+    assert "protocol" not in params
+    assert "authorization_state" not in params
+
+
+def test_the_state_is_no_event_for_the_calls(talk: Talk) -> None:
+    talk.ready()
+    effects = talk.receive(authorization_state("x:y"))
+    assert not only(Deliver, effects)
+    assert len(sent(effects)) == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"error": {"code": -32002, "message": "expired"}},
+        {"error": {"code": -32003, "message": "expired"}},
+        {"error": {"code": -32602, "message": "expired"}},
+        {"result": {"code": "401"}},
+        {"result": {}},
+    ],
+)
+def test_a_refused_resume_leads_to_a_fresh_session_at_once(talk: Talk, refusal: dict[str, Any]) -> None:
+    talk.ready()
+    talk.lose()
+    talk.wake()
+    effects = talk.receive({"id": talk.connected()["id"], **refusal})
+    assert [type(effect) for effect in effects] == [Hangup, PhaseChanged, Dial]
+    fresh = talk.connected()
+    assert "protocol" not in fresh["params"]
+    assert "authorization_state" not in fresh["params"]
+    effects = talk.accept(fresh, protocol="another")
+    assert phases(effects) == [Phase.READY]
+    (over,) = only(SessionOver, effects)
+    assert isinstance(over.error, ConnectionLost)
+
+
+def test_a_server_in_trouble_does_not_cost_the_session(talk: Talk) -> None:
+    talk.ready()
+    talk.lose()
+    talk.wake()
+    talk.receive({"id": talk.connected()["id"], "error": {"code": -32005, "message": "busy"}})
+    talk.wake()
+    connect = talk.connected()
+    assert connect["params"]["authorization_state"] == STATE
+    talk.receive({"id": connect["id"], "result": {"code": "503"}})
+    talk.wake()
+    assert talk.connected()["params"]["authorization_state"] == STATE
+
+
+def test_another_session_ends_the_old_ones_calls_before_it_is_ready(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(event("same"))
+    talk.lose()
+    talk.submit("stop", call_id="old-call")
+    talk.submit("ping")
+    talk.wake()
+    effects = talk.accept(talk.connected(), protocol="another", state=None)
+    kinds = [type(effect) for effect in effects]
+    assert kinds.index(SessionOver) < kinds.index(PhaseChanged)
+    assert [frame["id"] for frame in sent(effects)] == ["ping"]
+    outcome = talk.settled["stop"]
+    assert isinstance(outcome, ConnectionLost)
+    assert not outcome.sent
+    # The other session's events are its own, whatever their ids.
+    assert only(Deliver, talk.receive(event("same")))
+
+
+# -- the server leaves -----------------------------------------------------------------------------------------------
+
+
+def test_our_answer_to_a_disconnect_is_the_last_frame(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("under-way")
+    assert sent(talk.receive(leaving())) == [{"jsonrpc": "2.0", "id": "bye", "result": {}}]
+    assert sent(talk.receive(leaving())) == []
+    assert sent(talk.receive({"id": "p", "method": "signalwire.ping"})) == []
+    assert sent(talk.receive({"id": "q", "method": "no.such"})) == []
+    # What comes is delivered nevertheless, and what was asked may still be answered.
+    effects = talk.receive(event("last"))
+    assert sent(effects) == []
+    assert len(only(Deliver, effects)) == 1
+    talk.receive({"id": "under-way", "result": {"code": "200"}})
+    assert talk.settled["under-way"] == {"code": "200"}
+    talk.submit("queued")
+    assert sent(talk.tick(1.9)) == []
+    assert talk.session.unanswered == 1
+
+
+def test_the_event_that_got_no_answer_is_not_applied_again(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(leaving())
+    talk.receive(event("last"))
+    talk.lose()
+    talk.ready(state=None)
+    effects = talk.receive(event("last"))
+    assert len(sent(effects)) == 1
+    assert not only(Deliver, effects)
+
+
+@pytest.mark.parametrize("params", [{}, {"restart": False}, {"restart": None}, {"restart": "true"}, {"restart": 1}])
+def test_a_disconnect_without_restart_is_resumed(talk: Talk, params: dict[str, Any]) -> None:
+    talk.ready()
+    talk.receive(leaving(**params))
+    talk.submit("queued")
+    talk.lose()
+    talk.wake()
+    connect = talk.connected()
+    assert connect["params"]["authorization_state"] == STATE
+    assert [frame["id"] for frame in sent(talk.accept(connect, state=None))] == ["queued"]
+
+
+def test_a_disconnect_without_params_is_resumed(talk: Talk) -> None:
+    talk.ready()
+    assert len(sent(talk.receive({"id": "bye", "method": "signalwire.disconnect"}))) == 1
+    talk.lose()
+    talk.wake()
+    assert "protocol" in talk.connected()["params"]
+
+
+def test_a_disconnect_with_restart_starts_fresh(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(leaving(restart=True))
+    talk.receive(authorization_state("too:late"))
+    talk.lose()
+    talk.wake()
+    connect = talk.connected()
+    assert "protocol" not in connect["params"]
+    assert "authorization_state" not in connect["params"]
+    effects = talk.accept(connect, protocol="another")
+    assert len(only(SessionOver, effects)) == 1
+    talk.lose()
+    talk.wake()
+    assert talk.connected()["params"]["protocol"] == "another"
+
+
+def test_a_server_that_leaves_but_does_not_close_is_left(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("under-way")
+    talk.receive(leaving())
+    talk.do(talk.session.heard, talk.now)
+    talk.do(talk.session.heard, talk.now + 1.9)
+    effects = talk.tick(2.0)
+    assert only(Hangup, effects) == [Hangup(at_once=True)]
+    assert talk.settled["under-way"].sent is True
+    assert phases(effects) == [Phase.BACKING_OFF]
+
+
+def test_a_server_may_leave_before_the_session_is_ready(talk: Talk) -> None:
+    talk.open()
+    connect = talk.connected()
+    assert len(sent(talk.receive(leaving(restart=True)))) == 1
+    assert talk.receive({"id": connect["id"], "result": {"protocol": PROTOCOL}}) == []
+    assert talk.session.phase is Phase.AUTHENTICATING
+    assert phases(talk.tick(2.0)) == [Phase.BACKING_OFF]
+    talk.ready()
+
+
+# -- pings and silence -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "answer"),
+    [
+        ({"timestamp": 1700000000.25, "payload": "abc"}, {"timestamp": 1700000000.25, "payload": "abc"}),
+        ({"timestamp": None}, {"timestamp": None}),
+        ({"payload": "x", "other": 1}, {"payload": "x"}),
+        ({}, {}),
+        (None, {}),
+        ([], {}),
+        ("text", {}),
+        ({"payload": {"a": [1]}, "timestamp": [1]}, {}),
+    ],
+)
+def test_a_ping_is_answered_with_its_timestamp_and_payload(talk: Talk, params: Any, answer: dict[str, Any]) -> None:
+    talk.ready()
+    frames = sent(talk.receive({"id": "p-1", "method": "signalwire.ping", "params": params}))
+    assert frames == [{"jsonrpc": "2.0", "id": "p-1", "result": answer}]
+
+
+@pytest.mark.parametrize("depth", [10, 500, 900, 950, 980, 985, 988, 990, 992, 994])
+def test_a_ping_may_hold_anything(talk: Talk, depth: int) -> None:
+    talk.ready()
+    nested = "[" * depth + "]" * depth
+    effects = talk.receive(f'{{"id":1,"method":"signalwire.ping","params":{{"payload":{nested},"timestamp":1e999}}}}')
+    assert [type(effect) for effect in effects] in ([Send], [Trouble])
+
+
+def test_a_ping_without_an_id_wants_no_answer(talk: Talk) -> None:
+    talk.ready()
+    assert talk.receive({"method": "signalwire.ping", "params": {}}) == []
+
+
+def test_silence_is_probed_and_a_probe_unanswered_ends_the_session(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("under-way")
+    assert talk.tick(14.9) == []
+    (probe,) = sent(talk.tick(0.1))
+    assert probe["method"] == "signalwire.ping"
+    assert isinstance(probe["params"]["timestamp"], float)
+    assert talk.tick(4.9) == []
+    effects = talk.tick(0.2)
+    assert only(Hangup, effects) == [Hangup(at_once=True)]
+    assert phases(effects) == [Phase.BACKING_OFF]
+    assert talk.settled["under-way"].sent is True
+
+
+def test_any_byte_is_a_sign_of_life(talk: Talk) -> None:
+    talk.ready()
+    for _ in range(10):
+        assert len(sent(talk.tick(15.0))) == 1
+        talk.now += 4.9
+        talk.do(talk.session.heard, talk.now)
+        assert talk.session.next_wake() == talk.now + 15.0
+    assert talk.session.phase is Phase.READY
+
+
+def test_the_answer_to_a_probe_is_no_trouble(talk: Talk) -> None:
+    talk.ready()
+    (probe,) = sent(talk.tick(15.0))
+    assert talk.receive({"id": probe["id"], "result": {}}) == []
+    assert talk.receive({"id": probe["id"], "error": {"code": -32601, "message": "no ping here"}}) == []
+
+
+def test_one_command_without_an_answer_harms_nobody(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("mute")
+    for _ in range(100):
+        talk.now += 14.0
+        talk.do(talk.session.heard, talk.now)
+        assert talk.tick() == []
+    talk.submit("other")
+    talk.receive({"id": "other", "result": {}})
+    assert talk.settled == {"other": {}}
+
+
+# -- events ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frame_id", ["e-1", "", 0, 17, -1, 2.5, 10**30])
+def test_an_event_is_acknowledged_before_it_is_delivered(talk: Talk, frame_id: Any) -> None:
+    talk.ready()
+    effects = talk.receive(event(frame_id))
+    assert [type(effect) for effect in effects] == [Send, Deliver]
+    assert sent(effects) == [{"jsonrpc": "2.0", "id": frame_id, "result": {}}]
+    assert only(Deliver, effects)[0].payload == event(frame_id)["params"]
+
+
+def test_a_repeated_event_is_acknowledged_but_not_delivered(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(event("same"))
+    effects = talk.receive(event("same", other="content"))
+    assert [type(effect) for effect in effects] == [Send, Trouble]
+
+
+def test_as_many_events_as_promised_are_remembered(talk: Talk) -> None:
+    assert REMEMBERED_EVENTS == 4096
+    talk.ready(state=None)
+    for number in range(4096):
+        talk.receive(event(f"e-{number}"))
+    assert not only(Deliver, talk.receive(event("e-0")))
+    talk.receive(event("one more"))
+    assert only(Deliver, talk.receive(event("e-0")))
+    assert not only(Deliver, talk.receive(event("e-2")))
+
+
+def test_repeats_are_noticed_over_a_resume(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(event("same"))
+    talk.lose()
+    talk.ready(state=None)
+    assert not only(Deliver, talk.receive(event("same")))
+
+
+def test_events_without_an_id_are_all_delivered_and_not_acknowledged(talk: Talk) -> None:
+    talk.ready()
+    for _ in range(2):
+        effects = talk.receive(event(None))
+        assert [type(effect) for effect in effects] == [Deliver]
+
+
+@pytest.mark.parametrize("params", [None, 5, "x", [], {}, {"event_type": None}, {"event_type": ["a"]}])
+def test_an_event_of_no_type_is_acknowledged_and_named_in_the_log(talk: Talk, params: Any) -> None:
+    talk.ready()
+    effects = talk.receive({"id": "e", "method": "signalwire.event", "params": params})
+    assert [type(effect) for effect in effects] == [Send, Trouble]
+
+
+def test_a_flat_event_is_delivered_too(talk: Talk) -> None:
+    talk.ready()
+    payload = {"event_type": "queuing.relay.tasks", "context": "c", "message": {"a": 1}, "timestamp": 17}
+    effects = talk.receive({"id": "t", "method": "signalwire.event", "params": payload})
+    assert only(Deliver, effects) == [Deliver(payload)]
+
+
+def test_a_request_of_an_unknown_method_is_refused(talk: Talk) -> None:
+    talk.ready()
+    effects = talk.receive({"id": 9, "method": "x" * 500, "params": {}})
+    (frame,) = sent(effects)
+    assert frame["error"]["code"] == -32601
+    assert only(Trouble, effects)[0].detail == "x" * 100
+    assert talk.receive({"method": "no.answer.wanted"}) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"id":true,"method":"signalwire.ping"}', "[" * 100_000])
+def test_what_is_no_frame_is_named_and_nothing_else(talk: Talk, text: str) -> None:
+    talk.ready()
+    (trouble,) = talk.receive(text)
+    assert isinstance(trouble, Trouble)
+    assert talk.session.phase is Phase.READY
+
+
+def test_nothing_is_answered_without_a_session(talk: Talk) -> None:
+    talk.ready()
+    talk.lose()
+    assert talk.receive(event("x")) == []
+    assert talk.receive({"id": "p", "method": "signalwire.ping"}) == []
+
+
+# -- commands --------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_gets_its_result_or_its_failure(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("good")
+    talk.submit("bad")
+    talk.receive({"id": "bad", "error": {"code": -32601, "message": "no"}})
+    talk.receive({"id": "good", "result": {"code": "200"}})
+    assert talk.settled == {"good": {"code": "200"}, "bad": Failure("bad", -32601, "no")}
+    assert talk.session.unanswered == 0
+
+
+def test_a_second_answer_is_for_nobody(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("a")
+    talk.receive({"id": "a", "result": {"n": 1}})
+    (trouble,) = talk.receive({"id": "a", "result": {"n": 2}})
+    assert isinstance(trouble, Trouble)
+    assert talk.settled == {"a": {"n": 1}}
+
+
+def test_at_a_loss_the_unsent_waits_and_the_unanswered_ends(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("answered")
+    talk.receive({"id": "answered", "result": {}})
+    talk.submit("under-way")
+    talk.lose()
+    talk.submit("unsent")
+    outcome = talk.settled["under-way"]
+    assert isinstance(outcome, ConnectionLost)
+    assert outcome.sent is True
+    assert "calling.under-way" in str(outcome)
+    talk.wake()
+    assert [frame["id"] for frame in sent(talk.accept(talk.connected(), state=None))] == ["unsent"]
+    assert set(talk.settled) == {"answered", "under-way"}
+
+
+def test_idempotent_commands_are_repeated_before_what_came_later(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("first", idempotent=True)
+    talk.submit("once")
+    talk.submit("second", idempotent=True)
+    talk.lose()
+    talk.submit("third")
+    talk.wake()
+    frames = sent(talk.accept(talk.connected(), state=None))
+    assert [frame["id"] for frame in frames] == ["first", "second", "third"]
+    assert set(talk.settled) == {"once"}
+    talk.receive({"id": "second", "result": {}})
+    assert talk.settled["second"] == {}
+
+
+def test_what_is_too_late_is_not_sent_and_says_whether_it_ever_was(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("repeated", idempotent=True, patience=5.0)
+    talk.lose()
+    talk.submit("unsent", patience=5.0)
+    talk.submit("patient", patience=50.0)
+    talk.now += 6.0
+    talk.wake()
+    assert [frame["id"] for frame in sent(talk.accept(talk.connected(), state=None))] == ["patient"]
+    assert talk.settled["repeated"].sent is True
+    assert talk.settled["unsent"].sent is False
+    talk.submit("stillborn", patience=-1.0)
+    assert talk.settled["stillborn"].sent is False
+    assert talk.session.unanswered == 1
+
+
+def test_a_withdrawn_command_is_not_sent(talk: Talk) -> None:
+    talk.submit("a")
+    command = talk.submit("b")
+    talk.submit("c")
+    talk.do(talk.session.withdraw, command)
+    talk.open()
+    assert [frame["id"] for frame in sent(talk.accept(talk.connected(), state=None))] == ["a", "c"]
+    assert talk.settled == {}
+
+
+def test_the_late_answer_to_a_withdrawn_command_is_reported_where_somebody_cares(talk: Talk) -> None:
+    talk.ready()
+    carefree, caring = talk.submit("carefree"), talk.submit("caring", late=lambda outcome: None)
+    for command in (carefree, caring):
+        talk.do(talk.session.withdraw, command)
+    assert talk.session.unanswered == 1
+    talk.receive({"id": "carefree", "result": {}})
+    talk.receive({"id": "caring", "result": {"code": "200"}})
+    assert talk.settled == {}
+    assert talk.late == {"caring": {"code": "200"}}
+    assert talk.session.unanswered == 0
+
+
+def test_a_withdrawn_command_is_neither_repeated_nor_settled_at_a_loss(talk: Talk) -> None:
+    talk.ready()
+    command = talk.submit("a", late=lambda outcome: None, idempotent=True)
+    talk.do(talk.session.withdraw, command)
+    talk.lose()
+    assert sent(talk.ready(state=None).all)[-1]["method"] == "signalwire.connect"
+    assert talk.settled == {}
+
+
+def test_the_queue_is_bounded_and_the_caller_is_told() -> None:
+    talk = Talk(max_queue=2)
+    for name in ("a", "b", "c"):
+        talk.submit(name)
+    assert isinstance(talk.settled["c"], QueueFull)
+    talk.ready(state=None)
+    assert set(talk.settled) == {"c"}
+
+
+def test_commands_whose_time_is_over_make_room_in_the_queue() -> None:
+    talk = Talk(max_queue=2)
+    talk.submit("short", patience=1.0)
+    talk.submit("long", patience=100.0)
+    talk.now += 2.0
+    talk.submit("new")
+    assert set(talk.settled) == {"short"}
+    assert talk.settled["short"].sent is False
+
+
+def test_while_the_transport_is_congested_callers_are_told(talk: Talk) -> None:
+    talk.ready()
+    talk.session.congested = True
+    talk.submit("a")
+    assert isinstance(talk.settled["a"], QueueFull)
+    talk.session.congested = False
+    talk.submit("b")
+    assert sent(talk.all)[-1]["id"] == "b"
+
+
+# -- the end ---------------------------------------------------------------------------------------------------------
+
+
+def bring_to(phase: Phase) -> Talk:
+    talk = Talk()
+    if phase is not Phase.IDLE:
+        talk.open()
+    if phase in (Phase.AUTHENTICATING, Phase.BACKING_OFF):
+        talk.connected()
+    if phase is Phase.BACKING_OFF:
+        talk.lose()
+    if phase is Phase.READY:
+        talk.ready()
+    assert talk.session.phase is phase
+    return talk
+
+
+@pytest.mark.parametrize(
+    ("phase", "transport"),
+    [
+        (Phase.IDLE, False),
+        (Phase.DIALING, True),
+        (Phase.AUTHENTICATING, True),
+        (Phase.READY, True),
+        (Phase.BACKING_OFF, False),
+    ],
+)
+def test_closing_ends_everything_in_every_phase(phase: Phase, transport: bool) -> None:
+    talk = bring_to(phase)
+    talk.submit("waiting")
+    effects = talk.do(talk.session.close, talk.now)
+    assert phases(effects) == [Phase.CLOSED]
+    assert bool(only(Hangup, effects)) is transport
+    assert isinstance(talk.settled["waiting"], ClientClosed)
+    (over,) = only(SessionOver, effects)
+    assert isinstance(over.error, ClientClosed)
+    assert talk.session.next_wake() is None
+    assert talk.session.unanswered == 0
+    talk.submit("after")
+    assert isinstance(talk.settled["after"], RelayError)
+    for nothing in (talk.open, talk.lose, lambda: talk.tick(1000.0)):
+        assert nothing() == []
+    assert talk.do(talk.session.close, talk.now) == []
+
+
+def test_closing_while_the_server_leaves(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(leaving())
+    talk.submit("queued")
+    talk.do(talk.session.close, talk.now)
+    assert isinstance(talk.settled["queued"], ClientClosed)
+    assert talk.session.next_wake() is None
+
+
+def test_the_options_hide_the_credentials() -> None:
+    options = SessionOptions(authentication={"project": PROJECT, "token": TOKEN})
+    assert TOKEN not in repr(options)
+    assert TOKEN not in repr(Send(json.dumps({"token": TOKEN})))
