@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from ..actions import OnCompleted, QueueAction
+from ..errors import CommandRefused
+from ..protocol.results import is_gone
 from . import parameters
 from .base import ADDRESS, Verbs
 
@@ -188,6 +190,7 @@ class ConferenceVerbs(Verbs):
 
         :param control_id: the one it was put in with; left out, that of the call's own action in this queue.
         :param queue_id: the queue's id, where it is known. :param status_url: http(s) URL that is told of it.
+        :return: the server's reply; empty where the call is not in that queue any more.
         """
         name = parameters.text("queue_name", queue_name, optional=False) or ""
         params = {
@@ -196,7 +199,12 @@ class ConferenceVerbs(Verbs):
             "queue_id": parameters.text("queue_id", queue_id),
             "status_url": parameters.http_url("status_url", status_url),
         }
-        return self._command("calling.queue.leave", parameters.merge_extra(params, extra, ADDRESS))
+        try:
+            return self._command("calling.queue.leave", parameters.merge_extra(params, extra, ADDRESS))
+        except CommandRefused as error:
+            if not is_gone(error):
+                raise
+            return {}  # the call, or its place in the queue
 
     def _queued_as(self, queue_name: str) -> str | None:
         for action in self._running(QueueAction):

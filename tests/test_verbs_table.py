@@ -1,0 +1,185 @@
+"""Every verb of a call, one row each or more: the frame it sends, and what becomes of it.
+
+The frames are written by hand from the descriptions of the protocol, not from the code that builds them. A verb that is added
+adds a row, and has with it: its exact frame, its action's normal end, an error result, a call that is gone, and the call
+ending meanwhile.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+from support import PATIENCE, Background, Line, line
+from test_verbs_row import Json, Row
+from test_verbs_rows_input import INPUT
+from test_verbs_rows_places import CONFERENCE, ROUTING
+from test_verbs_rows_services import AI, FAX_PAY
+from test_verbs_rows_sound import CONTROL, LISTENING, MEDIA, STREAM
+
+from relay_sync import Call, CommandRefused, RelayEvent
+from relay_sync.actions import Action
+from relay_sync.simulator import Simulator
+
+F = TypeVar("F", bound=Callable[..., None])
+
+ROWS = [*CONTROL, *STREAM, *MEDIA, *INPUT, *ROUTING, *LISTENING, *CONFERENCE, *FAX_PAY, *AI]
+ACTIONS = [row for row in ROWS if row.kind]
+COMMANDS = [row for row in ROWS if not row.kind]
+#: What the simulator goes on carrying out; for anything else it checks the frame, acknowledges it, and does no more.
+CARRIED_OUT = {"calling.end"}
+
+
+def mute(sim: Simulator) -> None:
+    """Take the simulator's own doings away, so that a test alone says which events come."""
+    handlers = sim._relay.handlers
+    sim._relay.handlers = {
+        name: handler for name, handler in handlers.items() if name.startswith("signalwire.") or name in CARRIED_OUT
+    }
+
+
+@pytest.fixture
+def on_call(sim: Simulator) -> Iterator[Line]:
+    with line(sim) as one:
+        mute(sim)
+        yield one
+
+
+def run(call: Call, row: Row) -> Any:
+    return getattr(call, row.verb)(*row.args, **row.kwargs)
+
+
+def tell(one: Line, action: Action[Any], event_type: str, params: Json) -> None:
+    """Have the server send an event of an action."""
+    address = {"node_id": one.call.node_id, "call_id": one.call.call_id, "control_id": action.control_id}
+    one.sim.send_event(event_type, {**address, **params})
+
+
+def ids(rows: list[Row]) -> Callable[[F], F]:
+    return pytest.mark.parametrize("row", rows, ids=[row.name for row in rows])
+
+
+@ids(ROWS)
+def test_frame(on_call: Line, row: Row) -> None:
+    before = len(on_call.sim.journal.requests(row.method))
+    returned = run(on_call.call, row)
+    sent = on_call.wait_for_request(row.method, before + 1)
+    wanted = {"node_id": on_call.phone.node_id, "call_id": on_call.phone.call_id, **row.params}
+    if row.kind:
+        assert isinstance(returned, Action)
+        assert type(returned).__name__ == row.kind
+        wanted.setdefault("control_id", returned.control_id)
+        assert returned.control_id == wanted["control_id"]
+        assert returned.reply["code"] == "200"
+    else:
+        assert returned["code"] == "200"
+    assert sent == wanted
+
+
+@ids(ACTIONS)
+def test_normal_end(on_call: Line, row: Row) -> None:
+    done: list[RelayEvent] = []
+    kwargs = {**row.kwargs, "on_completed": done.append}
+    action = getattr(on_call.call, row.verb)(*row.args, **kwargs)
+    waiting: Background[RelayEvent] = Background(action.wait, PATIENCE)
+    for event_type, params in row.events[:-1]:
+        tell(on_call, action, event_type, params)
+    on_call.sim.wait_for_acks()
+    assert not action.is_done
+    assert action.result is None
+    tell(on_call, action, *row.events[-1])
+    event = waiting.result()
+    assert action.wait(0) is event
+    assert action.is_done
+    assert action.result == event
+    assert action.error is None
+    assert event.event_type == row.events[-1][0]
+    assert not event.synthetic
+    assert type(event) is action.event_class
+    assert {name: getattr(action, name) for name in row.shows} == dict(row.shows)
+    # A terminal event that comes again changes nothing.
+    tell(on_call, action, *row.events[-1])
+    on_call.client.disconnect()
+    assert done == [event]
+
+
+@ids(ROWS)
+def test_refused(on_call: Line, row: Row) -> None:
+    on_call.sim.refuse(row.method, 400, "no such thing")
+    with pytest.raises(CommandRefused, match="no such thing") as caught:
+        run(on_call.call, row)
+    assert caught.value.code == 400
+    assert caught.value.method == row.method
+    assert not on_call.call._running(Action)
+    on_call.sim.fail(row.method, -32602, "Invalid Params")
+    with pytest.raises(CommandRefused, match="Invalid Params") as failed:
+        run(on_call.call, row)
+    assert failed.value.code == -32602
+    assert not on_call.call._running(Action)
+
+
+@ids(ROWS)
+def test_call_that_is_gone(on_call: Line, row: Row) -> None:
+    on_call.sim.refuse(row.method, 404, "Call not found")
+    returned = run(on_call.call, row)
+    if row.kind:
+        event = returned.wait(0)
+        assert event.synthetic
+        assert event.reason == "call_gone"
+        assert returned.error is None
+    else:
+        assert returned == {}
+
+
+@ids(ACTIONS)
+def test_call_ends_meanwhile(on_call: Line, row: Row) -> None:
+    done: list[RelayEvent] = []
+    action = getattr(on_call.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
+    waiting: Background[RelayEvent] = Background(action.wait, PATIENCE)
+    on_call.phone.hang_up()
+    event = waiting.result()
+    assert event.synthetic
+    assert event.reason == "call_ended"
+    assert type(event) is action.event_class
+    assert action.error is None
+    after: Action[Any] = getattr(on_call.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
+    ended = after.wait(0)
+    assert ended.reason == "call_ended"
+    assert len(on_call.sim.journal.requests(row.method)) == 1
+    on_call.client.disconnect()
+    assert done == [event, ended]
+
+
+@ids([row for row in COMMANDS if row.verb != "hangup"])
+def test_call_ends_while_a_command_is_under_way(on_call: Line, row: Row) -> None:
+    on_call.sim.hold(row.method)
+    command = Background(run, on_call.call, row)
+    on_call.sim.wait_for_held(row.method)
+    on_call.phone.hang_up()
+    on_call.call.wait_for_ended(PATIENCE)
+    on_call.sim.release(row.method)
+    command.result()
+    sent = len(on_call.sim.journal.requests(row.method))
+    assert run(on_call.call, row) == {}
+    assert len(on_call.sim.journal.requests(row.method)) == sent
+
+
+def test_every_verb_has_a_row() -> None:
+    plain = {"on", "events", "wait_for", "expect", "client"} | {
+        name for name in dir(Call) if name.startswith(("_", "wait_"))
+    }
+    verbs = {name for name, _ in inspect.getmembers(Call, callable)} - plain
+    assert verbs == {row.verb for row in ROWS}
+
+
+@pytest.mark.parametrize("verb", sorted({row.verb for row in ROWS}))
+def test_every_keyword_of_a_verb_is_in_a_row(verb: str) -> None:
+    given: set[str] = set()
+    names = list(inspect.signature(getattr(Call, verb)).parameters)[1:]
+    for row in ROWS:
+        if row.verb == verb:
+            given.update(row.kwargs)
+            given.update(names[: len(row.args)])
+    assert given == set(names)
