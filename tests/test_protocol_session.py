@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 import pytest
 
 from relay_sync.constants import AGENT
-from relay_sync.errors import AuthenticationError, ClientClosed, ConnectError, ConnectionLost, QueueFull, RelayError
+from relay_sync.errors import (
+    AuthenticationError,
+    ClientClosed,
+    ConnectError,
+    ConnectionLost,
+    QueueFull,
+    RelayError,
+    RequestTimeout,
+)
 from relay_sync.protocol.deadline import Deadline
 from relay_sync.protocol.effects import (
     Command,
@@ -817,7 +825,7 @@ def test_what_is_too_late_is_not_sent_and_says_whether_it_ever_was(talk: Talk) -
     assert talk.settled["repeated"].sent is True
     assert talk.settled["unsent"].sent is False
     talk.submit("stillborn", patience=-1.0)
-    assert talk.settled["stillborn"].sent is False
+    assert isinstance(talk.settled["stillborn"], RequestTimeout)
     assert talk.session.unanswered == 1
 
 

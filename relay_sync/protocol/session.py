@@ -21,7 +21,15 @@ from ..constants import (
     METHOD_PING,
     PROTOCOL_VERSION,
 )
-from ..errors import AuthenticationError, ClientClosed, ConnectError, ConnectionLost, QueueFull, RelayError
+from ..errors import (
+    AuthenticationError,
+    ClientClosed,
+    ConnectError,
+    ConnectionLost,
+    QueueFull,
+    RelayError,
+    RequestTimeout,
+)
 from . import frames
 from .backoff import retry_delay
 from .effects import (
@@ -139,6 +147,10 @@ class Session:
         """Send a command now, or with the next session if there is none yet."""
         if self.phase in (Phase.CLOSED, Phase.FAILED):
             self._settle(command, self.last_error or ClientClosed("the client is closed: call connect() again"))
+        elif command.deadline.passed(now):
+            self._settle(
+                command, RequestTimeout(f"{command.method} was not sent: its time was over before its turn came")
+            )
         elif self.phase is Phase.READY and not self._leaving and not self.congested:
             self._transmit(now, command)
         elif self.congested or self._queue_full(now):
