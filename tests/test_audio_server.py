@@ -714,7 +714,10 @@ def test_a_port_that_is_taken(audio: AudioServer) -> None:
     other = AudioServer(port=audio.port)
     with pytest.raises(OSError, match="in use"):
         other.start()
-    other.close()
+    port = audio.port
+    audio.close()
+    with other:  # free now
+        assert other.port == port
 
 
 def test_public_names() -> None:

@@ -171,6 +171,16 @@ def test_stop_is_idempotent_and_final() -> None:
     loop.call_soon(print)  # dropped without a word
 
 
+def test_a_fork_concerns_no_loop_that_has_ended() -> None:
+    loop = Loop("relay-test-ended")
+    loop.after_fork()
+    loop = Loop("relay-test-ended")
+    loop.start()
+    loop.stop(PATIENCE)
+    loop.after_fork()
+    assert loop.stopped
+
+
 def test_stop_before_start() -> None:
     loop = Loop("relay-test-never")
     loop.stop()

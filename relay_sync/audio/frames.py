@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from ..errors import UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
+from ..runtime.process import forked_error, generation
 from ..runtime.waiter import at_once
 
 __all__ = ["AudioFrame", "FrameBuffer", "wait_once"]
@@ -76,6 +77,7 @@ class FrameBuffer:
         self._arrivals = 0
         self._waiting = 0
         self._ended = False
+        self._generation = generation()
         self.dropped = 0
 
     def put(self, frame: AudioFrame) -> None:
@@ -106,8 +108,10 @@ class FrameBuffer:
         """The oldest frame (of *track*, if given), or ``None`` when there will be no more.
 
         :raises WaitTimeout: none came within *timeout* seconds.
+        :raises Forked: the stream belongs to the parent process.
         """
         deadline = Deadline.after(time.monotonic(), timeout)
+        self._check_process()
         with self._condition:
             while True:
                 frame = self._pop(track)
@@ -116,6 +120,10 @@ class FrameBuffer:
                 if deadline.passed(time.monotonic()):
                     raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
                 self._wait(deadline)
+
+    def _check_process(self) -> None:
+        if self._generation != generation():  # before the lock: in a child it may be held for ever
+            raise forked_error()
 
     def _wait(self, deadline: Deadline) -> None:
         self._waiting += 1

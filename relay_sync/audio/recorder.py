@@ -56,6 +56,7 @@ class Recorder:
         self._file_lock = threading.Lock()  # guards the file; taken before _lock, never after it
         self._size = 0  # bytes of audio in the file
         self._finalizer = weakref.finalize(self, file.close)
+        self._finalizer.atexit = False  # at exit the server still has to write the rest
         self._write_at(0, wav_header(sample_rate, channels, 0))
 
     @classmethod

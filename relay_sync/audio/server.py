@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from ..errors import InvalidParameter, StreamFailed, WaitTimeout
+from ..errors import Forked, InvalidParameter, StreamFailed, WaitTimeout
 from ..protocol.deadline import Deadline
+from ..runtime.process import generation, watch
 from ..server import Connection, Loop, WebSocketServer
 from .frames import wait_once
 from .gate import Expected, Gate
@@ -101,9 +102,9 @@ class AudioServer:
         self._max_connections = max_connections
         self._max_message = max_message
         self._spool = spool
-        name = f"relay-audio-{next(_numbers)}"
-        self._name = name
-        self._loop = Loop(name, gather=_GATHER)
+        self._generation = generation()
+        self._name = name = f"relay-audio-{next(_numbers)}"
+        self._loop: Loop | None = None
         self._disk = Disk(f"{name}-disk")
         self._troubles = Troubles()
         self._gate = Gate(self._path, token, self._troubles)
@@ -134,30 +135,45 @@ class AudioServer:
 
         :raises OSError: the address cannot be had.
         :raises StreamFailed: it has been closed.
+        :raises Forked: it was made before a fork, in the parent process.
         """
+        if self._generation != generation():  # before the lock: in a child it may be held for ever
+            raise Forked("this AudioServer belongs to the parent process; make a new one after the fork")
         with self._condition:
             if self._closed:
                 raise StreamFailed("the AudioServer was closed; make a new one")
             if self._server is None:
-                self._loop.start()
-                self._server = WebSocketServer(
-                    self._loop,
-                    host=self._host,
-                    port=self._wanted_port,
-                    ssl_context=self._ssl_context,
-                    on_request=self._gate.check,
-                    on_open=self._opened,
-                    max_message=self._max_message,
-                    max_connections=self._max_connections,
-                    open_timeout=10.0,
-                )
+                watch(self)
+                loop = Loop(self._name, gather=_GATHER)
+                loop.start()
+                try:
+                    self._server = self._serve(loop)
+                except BaseException:
+                    loop.stop()
+                    raise
+                self._loop = loop
         return self
+
+    def _serve(self, loop: Loop) -> WebSocketServer:
+        return WebSocketServer(
+            loop,
+            host=self._host,
+            port=self._wanted_port,
+            ssl_context=self._ssl_context,
+            on_request=self._gate.check,
+            on_open=lambda connection: self._opened(loop, connection),
+            max_message=self._max_message,
+            max_connections=self._max_connections,
+            open_timeout=10.0,
+        )
 
     def close(self, timeout: float = 5.0) -> None:
         """Stop listening, end every stream, and wait for handlers and recordings. Idempotent, bounded by *timeout*.
 
-        Streams already taken can still be read to their end and saved.
+        Streams already taken can still be read to their end and saved. In a forked child it does nothing.
         """
+        if self._generation != generation():
+            return
         deadline = Deadline.after(time.monotonic(), timeout)
         with self._condition:
             self._closed = True
@@ -168,13 +184,23 @@ class AudioServer:
             with self._condition:
                 while self._sockets and not deadline.passed(time.monotonic()):
                     wait_once(self._condition, deadline)
-        self._loop.stop(_left(deadline, 0.5))
+        if self._loop is not None:
+            self._loop.stop(_left(deadline, 0.5))
         for handler in list(self._handlers):
             if handler is not threading.current_thread():
                 handler.join(_left(deadline, 0.0))
         if self._handlers - {threading.current_thread()}:
             _log.warning("%d on_stream handlers still run after close()", len(self._handlers))
         self._disk.join(_left(deadline, 0.5))
+
+    def at_exit(self, timeout: float) -> None:
+        """The interpreter ends: close, so that recordings are whole."""
+        self.close(timeout)
+
+    def after_fork(self) -> None:
+        """In a child process: let go of the port and the sockets, which stay the parent's."""
+        if self._loop is not None:
+            self._loop.after_fork()
 
     def __enter__(self) -> AudioServer:
         return self.start()
@@ -299,7 +325,7 @@ class AudioServer:
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
-    def _opened(self, connection: Connection) -> None:
+    def _opened(self, loop: Loop, connection: Connection) -> None:
         expected = self._gate.claim(connection.headers)
         with self._condition:
             self._sockets += 1
@@ -322,7 +348,7 @@ class AudioServer:
         if expected is not None:
             expected.arrived = True
             expected.changed.set()
-        Receiver(self._loop, connection, self._settings, on_stream=on_stream, on_end=on_end)
+        Receiver(loop, connection, self._settings, on_stream=on_stream, on_end=on_end)
 
     def _arrived(self, stream: AudioStream) -> None:
         if self._on_stream is not None:

@@ -13,6 +13,7 @@ from attrs import define, frozen
 
 from ..errors import UnsupportedCodec
 from ..protocol.deadline import Deadline
+from ..runtime.process import forked_error, generation
 from ..runtime.waiter import wait_for_event
 from .frames import AudioFrame, FrameBuffer
 from .messages import Dtmf, MediaFormat, Start
@@ -132,6 +133,7 @@ class AudioStream:
         self._hang_up = hang_up
         self._dtmf: list[DtmfEvent] = []
         self._marks: list[str] = []
+        self._generation = generation()
         self._ended = threading.Event()
         self._end_reason: EndReason | None = None
         self._rest: dict[str, bytearray] = {}  # what read() got but did not need, by track
@@ -187,7 +189,10 @@ class AudioStream:
 
         :param timeout: seconds; ``None`` waits for as long as the stream goes on.
         :returns: whether it has ended.
+        :raises Forked: it belongs to the parent process.
         """
+        if self._generation != generation():
+            raise forked_error()
         ended = wait_for_event(self._ended, timeout)
         if ended and self._recorder is not None:
             self._recorder.flush()
@@ -269,8 +274,10 @@ class AudioStream:
         """Stop the action that feeds it (for streams of ``listen``), close the socket, and wait for the end.
 
         Idempotent. What was received stays readable and can be saved. Waits for *timeout* seconds at most, plus for the
-        answer to the stop command.
+        answer to the stop command. In a forked child it does nothing: the stream is the parent's.
         """
+        if self._generation != generation():
+            return
         action = self.action
         if action is not None and not self.ended and not action.is_done:
             try:

@@ -179,6 +179,22 @@ class Loop:
             if thread.is_alive():
                 _log.warning("%s did not end within %g s: one of its callbacks blocks", self.name, timeout)
 
+    def after_fork(self) -> None:
+        """In a child process: close the child's copies of the sockets, without a word to anybody, and be stopped.
+
+        The parent's thread does not exist here, and the parent's connections are none of the child's business.
+        """
+        self._stopping, self._thread, self._ident = True, None, None
+        self._lock = threading.Lock()  # whoever held it is not here to let go of it
+        if self._wake_out is None:
+            return
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        self._selector.close()
+        self._wake_out.close()
+        self._wake_out = None
+
     def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop thread, after what was queued before."""
         self._ready.append((fn, args))
@@ -254,11 +270,12 @@ class Loop:
     def _wake(self) -> None:
         # The flag spares a system call when a byte is already on its way. The thread clears it before it looks at what
         # is queued, and callers queue before they look at the flag: nothing is left lying.
-        if self._wake_sent or self._wake_out is None:
+        out = self._wake_out
+        if self._wake_sent or out is None:
             return
         self._wake_sent = True
         try:
-            self._wake_out.send(b"\0")
+            out.send(b"\0")
         except OSError:  # full: it will wake anyway; closed: there is nobody to wake
             pass
 
@@ -353,8 +370,9 @@ class Loop:
         self._timers.clear()
         self._selector.close()
         self._wake_in.close()
-        if self._wake_out is not None:
-            self._wake_out.close()
+        out, self._wake_out = self._wake_out, None
+        if out is not None:
+            out.close()
         self._fail_calls()
         self._ident = None  # the system may give the number to another thread
 
