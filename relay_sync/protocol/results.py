@@ -7,7 +7,7 @@ from typing import Any
 
 from ..constants import GONE_CODES
 from ..errors import CommandRefused
-from .frames import Failure
+from .frames import Failure, mask
 
 __all__ = ["failure_to_error", "is_gone", "read_code", "result_or_error"]
 
@@ -31,7 +31,8 @@ def result_or_error(result: object, *, method: str, call_id: str = "") -> dict[s
         given = result.get("code")
         if given is None:
             return result
-        return CommandRefused(None, _advice(None, f"result code {str(given)[:50]!r}", method), method=method)
+        unreadable = f"result code {_told(given, 50)!r}"
+        return CommandRefused(None, _advice(None, unreadable, method), method=method, call_id=call_id)
     if 200 <= code < 300:
         return result
     said = result.get("message")
@@ -73,4 +74,12 @@ def _advice(code: int | None, message: str, method: str) -> str:
 def _details(data: object) -> str:
     if not data or not isinstance(data, (list, dict, str)):
         return ""
-    return f" ({str(data)[:300]})"
+    return f" ({_told(data, 300)})"
+
+
+def _told(value: object, most: int) -> str:
+    """What the server said, without the secrets that it may repeat from our request, and not too much of it."""
+    try:
+        return str(mask(value))[:most]
+    except RecursionError:
+        return f"<{type(value).__name__}>"
