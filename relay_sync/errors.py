@@ -60,6 +60,8 @@ _R = TypeVar("_R", bound="RelayError")
 def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
     error = cls.__new__(cls)
     error.__dict__.update(state)
+    if "__notes__" in state:
+        error.__notes__ = list(state["__notes__"])  # a copy's notes are its own
     error.args = (error.code, error.message)
     return error
 
@@ -122,6 +124,16 @@ class InvalidParameter(RelayError, ValueError):
         self.parameter = parameter
         self.value: object = "<hidden>" if secret else value
         self.accepted = accepted
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import pickle  # whoever pickles has it already
+
+        state = dict(self.__dict__)
+        try:
+            pickle.dumps(self.value)
+        except Exception:  # a lock, a lambda: travel with what it looks like
+            state["value"] = _shortened(self.value)
+        return _rebuild, (type(self), state)
 
 
 def _shortened(value: object) -> str:
