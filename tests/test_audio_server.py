@@ -391,6 +391,17 @@ def test_a_track_that_was_not_announced_can_be_read(
     assert [line for line in _warnings(caplog) if "not announced" in line]
 
 
+def test_tracks_without_end_take_no_memory(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    for number in range(50):
+        carrier.media(PAYLOADS[0], track=f"track {number}")
+    carrier.media(PAYLOADS[1])
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert len(list(stream)) == 9
+    assert stream.stats.bad_frames == 42
+
+
 def test_a_container_instead_of_audio_is_pointed_out(
     audio: AudioServer, dial: Dial, caplog: pytest.LogCaptureFixture
 ) -> None:

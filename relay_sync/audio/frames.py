@@ -64,16 +64,17 @@ def wait_once(condition: threading.Condition, deadline: Deadline) -> None:
 class FrameBuffer:
     """Frames by track, handed out in the order they came.
 
-    Each track holds at most *seconds* of audio (and *max_frames* frames); then its oldest frame makes room. One thread
+    Each track holds at most *max_bytes* of data in *max_frames* frames; then its oldest frame makes room. One thread
     puts, any number take, and each frame is handed out once.
     """
 
-    def __init__(self, seconds: float, max_frames: int = 16384) -> None:
-        self._seconds = seconds
+    def __init__(self, max_bytes: int, max_frames: int = 16384) -> None:
+        self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._condition = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._condition = threading.Condition(self._lock)
         self._tracks: dict[str, deque[tuple[int, AudioFrame]]] = {}
-        self._held: dict[str, float] = {}
+        self._held: dict[str, int] = {}
         self._arrivals = 0
         self._waiting = 0
         self._ended = False
@@ -83,16 +84,16 @@ class FrameBuffer:
     def put(self, frame: AudioFrame) -> None:
         """Add a frame; never blocks."""
         track = frame.track
-        with self._condition:
+        with self._lock:
             frames = self._tracks.get(track)
             if frames is None:
                 frames = self._tracks[track] = deque()
-                self._held[track] = 0.0
+                self._held[track] = 0
             self._arrivals += 1
             frames.append((self._arrivals, frame))
-            held = self._held[track] + frame.duration
-            while len(frames) > 1 and (held > self._seconds or len(frames) > self._max_frames):
-                held -= frames.popleft()[1].duration
+            held = self._held[track] + len(frame.data)
+            while len(frames) > 1 and (held > self._max_bytes or len(frames) > self._max_frames):
+                held -= len(frames.popleft()[1].data)
                 self.dropped += 1
             self._held[track] = held
             if self._waiting:
@@ -142,7 +143,7 @@ class FrameBuffer:
         if not frames:
             return None
         frame = frames.popleft()[1]
-        self._held[track] -= frame.duration
+        self._held[track] -= len(frame.data)
         return frame
 
 

@@ -15,7 +15,7 @@ from .frames import AudioFrame, FrameBuffer
 from .messages import BadMessage, Dtmf, Mark, Media, MediaFormat, Start, Stop, parse_message
 from .recorder import Disk, Recorder
 from .stream import AudioStream, Counts, EndReason
-from .timeline import Timeline
+from .timeline import MAX_TRACKS, Timeline
 from .troubles import Troubles
 
 __all__ = ["Receiver", "ReceiverSettings"]
@@ -120,7 +120,7 @@ class Receiver:
             return
         self._timer.cancel()
         self._sound = sound = self._understand(start)
-        self._buffer = FrameBuffer(self._settings.buffer_seconds)
+        self._buffer = FrameBuffer(round(self._settings.buffer_seconds * sound.sample_rate) * 2)
         if sound.codec is not None:
             self._recorder = self._record(start, sound)
         self._stream = stream = AudioStream(
@@ -182,6 +182,10 @@ class Receiver:
         if not counts.frames:
             self._look_at_first(media.payload)
         track = media.track or sound.default_track
+        if track not in sound.channels and not sound.timeline.has_room_for(track):
+            counts.bad_frames += 1
+            self._tell("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
+            return
         samples = len(pcm) // 2 if sound.encoding is None else 0
         placed = sound.timeline.place(track, media.timestamp, media.chunk, samples)
         if placed is None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-__all__ = ["MAX_HOLE", "Placed", "Timeline"]
+__all__ = ["MAX_HOLE", "MAX_TRACKS", "Placed", "Timeline"]
 
 MAX_HOLE = 60.0  # seconds of silence for one hole; a longer one is shortened, for all tracks alike
+MAX_TRACKS = 8  # there are two; more than a few come from no telephone
 _REMEMBERED = 512  # missing chunks per track that may still come
 
 
@@ -52,6 +53,10 @@ class Timeline:
     def end(self) -> int:
         """Where the audio of the longest track ends, in samples."""
         return max((track.end for track in self._tracks.values()), default=0)
+
+    def has_room_for(self, name: str) -> bool:
+        """Whether *name* is a known track, or may become one."""
+        return name in self._tracks or len(self._tracks) < MAX_TRACKS
 
     def place(self, name: str, timestamp: int | None, chunk: int | None, samples: int) -> Placed | None:
         """Find the place of a frame of *samples* samples, or ``None`` if this track has had it before.
