@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import logging
+import math
 import os
 import queue
 import random
@@ -186,6 +187,33 @@ def test_big_endian_l16_on_request(dial: Dial) -> None:
         carrier.media(struct.pack(">2h", 1, -2))
         carrier.stop()
         assert [frame.pcm for frame in audio.accept(PATIENCE)] == [struct.pack("<2h", 1, -2)]
+
+
+def _tone(order: str) -> list[bytes]:
+    samples = [round(5000 * math.sin(number / 9)) for number in range(320 * 8)]
+    return [bytes(640)] + [struct.pack(f"{order}320h", *samples[320 * n : 320 * n + 320]) for n in range(8)]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_byte_order_can_be_found_out(dial: Dial, order: str) -> None:
+    with AudioServer(l16_byteorder="auto") as audio:
+        carrier = dial(audio).start(encoding="audio/x-L16", rate=16000)
+        for payload in _tone(order):
+            carrier.media(payload)
+        carrier.stop()
+        assert [frame.pcm for frame in audio.accept(PATIENCE)] == _tone("<")
+
+
+@pytest.mark.parametrize(("order", "warnings"), [("<", 0), (">", 1)])
+def test_a_wrong_byte_order_is_pointed_out(
+    audio: AudioServer, dial: Dial, caplog: pytest.LogCaptureFixture, order: str, warnings: int
+) -> None:
+    carrier = dial(audio).start(encoding="audio/x-L16", rate=16000)
+    for payload in _tone(order):
+        carrier.media(payload)
+    carrier.stop()
+    assert audio.accept(PATIENCE).wait(PATIENCE)
+    assert len([line for line in _warnings(caplog) if "l16_byteorder='big'" in line]) == warnings
 
 
 def test_what_cannot_be_decoded_is_delivered_raw(

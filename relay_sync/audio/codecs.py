@@ -18,7 +18,7 @@ from attrs import field, frozen
 
 from ..errors import InvalidParameter, UnsupportedCodec
 
-__all__ = ["Codec", "CodecName", "codec_for", "decode_base64", "parse_codec"]
+__all__ = ["Codec", "CodecName", "codec_for", "decode_base64", "guess_byteorder", "parse_codec"]
 
 ByteOrder = Literal["little", "big"]
 _ALIASES = {
@@ -116,6 +116,22 @@ def _swapped(payload: bytes) -> bytes:
     samples = array("H", _whole_samples(payload))
     samples.byteswap()
     return samples.tobytes()
+
+
+def guess_byteorder(payload: bytes) -> ByteOrder | None:
+    """The byte order in which L16 sounds more like sound, or ``None`` where it says nothing (silence).
+
+    Neighbouring samples of sound are near each other; read in the wrong order they jump about.
+    """
+    little = array("h", _whole_samples(payload))
+    swapped = array("h", little)
+    swapped.byteswap()
+    if sys.byteorder == "big":
+        little, swapped = swapped, little
+    jumps = [sum(map(abs, map(int.__sub__, samples[1:], samples))) for samples in (little, swapped)]
+    if jumps[0] == jumps[1]:
+        return None
+    return "little" if jumps[0] < jumps[1] else "big"
 
 
 # -- looking them up ---------------------------------------------------------------------------------------------------

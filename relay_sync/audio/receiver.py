@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from ..errors import InvalidParameter, UnsupportedCodec
 from ..server import CloseInfo, Connection, Loop, Timer
-from .codecs import Codec, codec_for
+from .codecs import Codec, codec_for, guess_byteorder
 from .frames import AudioFrame, FrameBuffer
 from .messages import BadMessage, Dtmf, Mark, Media, MediaFormat, Start, Stop, parse_message
 from .recorder import Disk, Recorder
@@ -20,6 +20,7 @@ from .troubles import Troubles
 
 __all__ = ["Receiver", "ReceiverSettings"]
 
+_LOOKS = 5  # payloads of L16 that must all look wrong before anything is said
 _CONTAINERS = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"ID3\x03": "an MP3 file", b"ID3\x04": "an MP3 file"}
 
 
@@ -30,7 +31,7 @@ class ReceiverSettings:
     start_timeout: float
     idle_timeout: float | None
     buffer_seconds: float
-    l16_byteorder: Literal["little", "big"]
+    l16_byteorder: Literal["little", "big", "auto"]
     make_recorder: Callable[[Start, int, int, Callable[[], object]], Recorder | None]
     disk: Disk
     troubles: Troubles
@@ -47,9 +48,12 @@ class _Sound:
     channels: dict[str, int]
     default_track: str
     decode: Callable[[bytes], bytes] = field(init=False)
+    looks: int = field(init=False)  # payloads still to be looked at for their byte order
+    doubts: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.decode = self.codec.decode if self.codec is not None else _as_it_is
+        self.looks = _LOOKS if self.codec is not None and self.codec.name == "L16" else 0
 
 
 def _as_it_is(payload: bytes) -> bytes:
@@ -140,7 +144,9 @@ class Receiver:
         shape: MediaFormat = start.media_format
         codec: Codec | None = None
         try:
-            codec = codec_for(shape.encoding, shape.sample_rate or None, l16_byteorder=self._settings.l16_byteorder)
+            order = self._settings.l16_byteorder
+            order = "little" if order == "auto" else order
+            codec = codec_for(shape.encoding, shape.sample_rate or None, l16_byteorder=order)
             if shape.channels != 1:
                 raise UnsupportedCodec(f"{shape.channels} channels in one message")
         except (UnsupportedCodec, InvalidParameter) as error:
@@ -174,6 +180,8 @@ class Receiver:
         if sound is None or self._buffer is None:
             self._tell("early media", "audio before start is ignored: nothing says how it is encoded")
             return
+        if sound.looks:
+            self._check_byteorder(sound, media.payload)
         pcm = sound.decode(media.payload)
         if not pcm:
             counts.bad_frames += 1
@@ -227,6 +235,22 @@ class Receiver:
             self._settings.disk.hurry()
         elif recorder.eager:
             self._settings.disk.hurry()
+
+    def _check_byteorder(self, sound: _Sound, payload: bytes) -> None:
+        guess = guess_byteorder(payload)
+        if guess is None:
+            return  # silence is the same both ways
+        order = self._settings.l16_byteorder
+        sound.looks -= 1
+        if order == "auto":
+            sound.looks = 0
+            if guess == "big":
+                sound.codec = codec_for("L16", sound.sample_rate, l16_byteorder=guess)
+                sound.decode = sound.codec.decode
+        elif guess != order:
+            sound.doubts += 1
+            if sound.doubts == _LOOKS:
+                self._tell("byte order", "L16 read as %s-endian is noise: AudioServer(l16_byteorder=%r)?", order, guess)
 
     def _look_at_first(self, payload: bytes) -> None:
         container = _CONTAINERS.get(payload[:4])

@@ -63,7 +63,8 @@ class AudioServer:
         silent (TCP keep-alive finds a vanished peer in about a minute).
     :param buffer_seconds: how far a reader may fall behind the live audio before the oldest frames are dropped.
     :param spool: keep the audio in a temporary file, so that ``stream.save()`` works without *record_to*.
-    :param l16_byteorder: of L16 payloads: SignalWire sends ``little``.
+    :param l16_byteorder: of L16 payloads: SignalWire sends ``little``, RFC 3551 says ``big``; ``auto`` listens which of
+        the two is sound.
     :raises InvalidParameter: a parameter that cannot be right.
 
     It starts when entered as a context manager, by :meth:`start`, or when first used. ``GET /healthz`` is answered 200.
@@ -86,7 +87,7 @@ class AudioServer:
         idle_timeout: float | None = None,
         buffer_seconds: float = 30.0,
         spool: bool = True,
-        l16_byteorder: Literal["little", "big"] = "little",
+        l16_byteorder: Literal["little", "big", "auto"] = "little",
     ) -> None:
         self._host = host
         self._wanted_port = port
