@@ -439,12 +439,18 @@ class RelayClient(Dialing, Messaging, Subscribing):
         text = build_request(frame_id, method, params)
         loop = self._connected_loop(deadline)
         waiter: Waiter[Any] = Waiter()
+
+        def settle(outcome: Any) -> None:
+            # The reply may come at the very moment at which its caller gives up.
+            if not waiter.settle(outcome) and late is not None:
+                late(outcome)
+
         command = Command(
             id=frame_id,
             method=method,
             text=text,
             deadline=deadline,
-            settle=waiter.settle,
+            settle=settle,
             idempotent=idempotent,
             late=late,
         )
@@ -452,7 +458,10 @@ class RelayClient(Dialing, Messaging, Subscribing):
         try:
             outcome = waiter.wait(deadline.remaining(time.monotonic()), lambda: _unanswered(method, limit, loop))
         except (RequestTimeout, KeyboardInterrupt, SystemExit):
-            loop.withdraw(command)
+            if waiter.settle(None):
+                loop.withdraw(command)
+            elif late is not None:
+                late(waiter.peek())
             raise
         if isinstance(outcome, Failure):
             raise failure_to_error(outcome, method=method, call_id=call_id)
