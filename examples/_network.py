@@ -39,9 +39,17 @@ def network(calls: int = 1) -> Iterator[RelayClient]:
             callers.join()
 
 
+def required(variable: str, meaning: str) -> str:
+    """A variable of the environment, without which an example cannot run on a real space."""
+    value = os.environ.get(variable)
+    if not value:
+        sys.exit(f"set {variable} ({meaning}), or try --simulate")
+    return value
+
+
 def receiver() -> AudioServer:
     """A receiver of audio: behind $STREAM_URL, or on this machine alone."""
-    url = None if SIMULATE else os.environ["STREAM_URL"]
+    url = None if SIMULATE else required("STREAM_URL", "the wss:// address that leads to port 8765 of this machine")
     return AudioServer(port=0 if SIMULATE else 8765, public_url=url)
 
 

@@ -6,11 +6,10 @@ python examples/status_webhook.py --simulate
 from __future__ import annotations
 
 import json
-import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from _network import SIMULATE, network, receiver
+from _network import SIMULATE, network, receiver, required
 
 from relay_sync import Call
 
@@ -25,10 +24,15 @@ class Hook(BaseHTTPRequestHandler):
         self.end_headers()
         told.release()
 
+    def log_message(self, *args: object) -> None: ...
+
 
 web = HTTPServer(("127.0.0.1", 0 if SIMULATE else 8080), Hook)
 threading.Thread(target=web.serve_forever, daemon=True).start()
-status_url = f"http://127.0.0.1:{web.server_port}/" if SIMULATE else os.environ["STATUS_URL"]
+if SIMULATE:
+    status_url = f"http://127.0.0.1:{web.server_port}/"
+else:
+    status_url = required("STATUS_URL", "the address that leads to port 8080 of this machine")
 
 with receiver() as audio, network() as client:
 

@@ -6,7 +6,6 @@ An unofficial SDK, not affiliated with SignalWire. Start with :class:`RelayClien
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from . import devices
@@ -296,8 +295,6 @@ __all__ = [
     "devices",
     "parse_event",
 ]
-
-logging.getLogger("relay_sync").addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -378,8 +378,8 @@ class RelayClient(Dialing, Messaging, Subscribing):
         loop = self._loop
         if not self._stop_wanted or loop is None:
             return
-        if self._running and loop.session.ever_ready:
-            self._board.stopped.set()
+        if self._running and loop.session.phase is Phase.READY:
+            self._board.stopped.set()  # run() says goodbye, and may hang up calls first
         else:
             loop.request_stop()
 

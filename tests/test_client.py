@@ -498,6 +498,22 @@ def test_stop_while_run_is_still_connecting(sim: Simulator) -> None:
     assert client.state == "closed"
 
 
+def test_stop_while_run_waits_for_a_connection_that_was_lost(sim: Simulator) -> None:
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    client = make(sim, on_state=states.put)
+    client.connect()
+    sim.refuse_connections()
+    sim.cut()
+    while states.get(timeout=PATIENCE) != "reconnecting":
+        pass
+    background = Background(client.run)
+    while not client._running:
+        pass
+    client.stop()
+    background.result()
+    assert client.state == "closed"
+
+
 def test_stop_closes_a_client_that_does_not_run(sim: Simulator) -> None:
     client = make(sim)
     client.connect()

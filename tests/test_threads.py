@@ -122,6 +122,20 @@ def test_an_on_error_that_raises_hurts_nobody_either(sim: Simulator, caplog: pyt
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR][1] == "on_error raised"
 
 
+def test_a_handler_that_raises_is_seen_without_any_logging_set_up() -> None:
+    program = """
+from relay_sync import RelayClient
+from relay_sync.simulator import Simulator
+with Simulator() as sim, RelayClient(**sim.credentials, contexts=["default"]) as client:
+    client.on_call(lambda call: call.anwser())
+    sim.call(to="+15550100", from_="+15550199").wait_until("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert "AttributeError" in done.stderr
+    assert "anwser" in done.stderr
+
+
 # -- rule 3: order within a call, none across calls -----------------------------------------------------------------------
 
 

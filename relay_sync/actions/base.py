@@ -80,7 +80,9 @@ class Action(Generic[E]):
         self._on_completed = on_completed
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.control_id} of call {self.call.call_id}: {self.state}>"
+        result = self.result
+        how = f"{self.state}, over ({result.reason})" if result is not None and result.synthetic else self.state
+        return f"<{type(self).__name__} {self.control_id} of call {self.call.call_id}: {how}>"
 
     @property
     def is_done(self) -> bool:
