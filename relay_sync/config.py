@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "Config", "is_loopback", "seconds"]
 
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62}\.?)+|\d+(?:\.\d+){3}|\[[0-9A-Fa-f:.]+\])")
+# Written so that there is one way only to match a text: a host that cannot be right is refused without delay.
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_AND_PORT: Final = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?")
 _HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
 
 
@@ -39,10 +41,15 @@ def seconds(parameter: str, value: Any, *, optional: bool = False) -> float | No
     """Check a time limit: a finite number of seconds above zero, or ``None`` where that is allowed."""
     if value is None and optional:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        accepted = "a finite number of seconds above 0" + (", or None" if optional else "")
-        raise InvalidParameter(parameter, value, accepted)
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, (int, float)):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number) and number > 0:
+            return number
+    accepted = "a finite number of seconds above 0" + (", or None" if optional else "")
+    raise InvalidParameter(parameter, value, accepted)
 
 
 @frozen
@@ -62,24 +69,27 @@ class Address:
     @classmethod
     def parse(cls, text: object, *, scheme: str | None = None, allow_insecure: bool = False) -> Address:
         """Read ``name``, ``name:port`` or ``ws[s]://name[:port]``; ``ws`` is for loopback unless allowed otherwise."""
-        if not isinstance(text, str) or not text or text != text.strip() or not text.isascii():
+        if not isinstance(text, str):
             raise InvalidParameter("host", text, _HOST_FORMS)
+        shown = _without_userinfo(text)
         rest = text
+        scheme = scheme or "wss"
         if "://" in text:
             scheme, rest = text.split("://", 1)
-        scheme = (scheme or "wss").lower()
+        scheme = scheme.lower()
         if scheme not in ("ws", "wss"):
-            raise InvalidParameter("host", _without_userinfo(text), "given with scheme wss, or ws for loopback")
-        found = re.fullmatch(rf"({_HOST.pattern})(?::(\d{{1,5}}))?/?", rest)
-        if found is None or len(found[1]) > 253:
-            raise InvalidParameter("host", _without_userinfo(text), _HOST_FORMS)
+            accepted = "given with scheme wss, or ws for loopback (also SIGNALWIRE_RELAY_SCHEME)"
+            raise InvalidParameter("host", shown, accepted)
+        found = _HOST_AND_PORT.fullmatch(rest)
+        if found is None or len(found[1]) > 254 or not _is_literal_or_name(found[1]):
+            raise InvalidParameter("host", shown, _HOST_FORMS)
         port = int(found[2]) if found[2] else (443 if scheme == "wss" else 80)
         if not 0 < port < 65536:
-            raise InvalidParameter("host", text, "given with a port from 1 to 65535")
+            raise InvalidParameter("host", shown, "given with a port from 1 to 65535")
         host = found[1].lower()
         if scheme == "ws" and not is_loopback(host):
             if not allow_insecure:
-                raise InvalidParameter("host", text, "wss:// (plain ws:// is for loopback; see allow_insecure)")
+                raise InvalidParameter("host", shown, "wss:// (plain ws:// is for loopback; see allow_insecure)")
             warnings.warn(
                 f"relay_sync talks to {host} without TLS: the credentials can be read on the way", stacklevel=4
             )
@@ -87,7 +97,25 @@ class Address:
 
 
 def _without_userinfo(text: str) -> str:
-    return re.sub(r"[^/]*@", "***@", text)
+    # What stands before an @ may be a password, whatever else is wrong with it; so may a query.
+    found = re.match(r"(?:wss?|https?)://", text, re.IGNORECASE)
+    scheme = found[0] if found else ""
+    rest = text[len(scheme) :]
+    if "@" in rest:
+        rest = f"***@{rest.rpartition('@')[2]}"
+    for mark in "?#":
+        before, present, _ = rest.partition(mark)
+        rest = f"{before}{present}***" if present else before
+    return scheme + rest
+
+
+def _is_literal_or_name(host: str) -> bool:
+    if not host.startswith("["):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).version == 6
+    except ValueError:
+        return False
 
 
 def _number(parameter: str, value: object, least: int) -> int:
@@ -116,7 +144,9 @@ class Config:
     """Everything a client needs to know before it connects. Secrets do not show in its repr."""
 
     address: Address
-    project: str = field(default="", repr=lambda value: f"{value[:4]}..." if value else "''")
+    project: str = field(
+        default="", repr=lambda value: f"{value[:4]}..." if len(value) > 12 else "..." if value else "''"
+    )
     token: str = field(default="", repr=False)
     jwt_token: str = field(default="", repr=False)
     contexts: tuple[str, ...] = ()
@@ -161,15 +191,13 @@ class Config:
         env = os.environ if environ is None else environ
         project, token, jwt_token = _credentials(env, project, token, jwt_token)
         address = Address.parse(
-            _first(host, env, "SIGNALWIRE_SPACE") or DEFAULT_HOST,
+            host if host is not None else env.get("SIGNALWIRE_SPACE") or DEFAULT_HOST,
             scheme=env.get("SIGNALWIRE_RELAY_SCHEME") or None,
             allow_insecure=allow_insecure,
         )
         if max_active_calls is None:
             max_active_calls = _from_env(env, "RELAY_MAX_ACTIVE_CALLS", 1000)
-        ca_file = os.fspath(ca_file) if ca_file is not None else env.get("SIGNALWIRE_RELAY_CA_FILE") or None
-        if ca_file is not None and not os.path.isfile(ca_file):
-            raise InvalidParameter("ca_file", ca_file, "the path of a PEM file (also SIGNALWIRE_RELAY_CA_FILE)")
+        ca_file = _ca_file(ca_file if ca_file is not None else env.get("SIGNALWIRE_RELAY_CA_FILE") or None)
         context = limits.pop("ssl_context", None)
         # Asked of its kind without importing ssl, which costs more time than the rest of this module.
         if context is not None and not callable(getattr(context, "wrap_socket", None)):
@@ -196,11 +224,24 @@ def _first(value: str | None, env: Mapping[str, str], name: str) -> str:
     return value if value is not None else env.get(name, "")
 
 
+def _ca_file(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        path = os.fsdecode(value)
+        found = os.path.isfile(path)
+    except (TypeError, ValueError):
+        found = False
+    if not found:
+        raise InvalidParameter("ca_file", value, "the path of a PEM file (also SIGNALWIRE_RELAY_CA_FILE)")
+    return path
+
+
 def _from_env(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, "")
     if not text:
         return default
-    if not text.isascii() or not text.isdigit():
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise InvalidParameter(name, text, "a whole number of at least 1 (environment variable)")
     return int(text)
 
@@ -223,9 +264,12 @@ def _credentials(
     return found["project"][0], found["token"][0], found_jwt
 
 
-def _proxy(value: object) -> str | None:
+def _proxy(value: Any) -> str | None:
     if value is None or value == "":
         return None
-    if not isinstance(value, str) or not re.fullmatch(r"http://(?:[^\s/@]+@)?[^\s/@:?#]+:\d{1,5}/?", value):
+    found = (
+        re.fullmatch(r"http://(?:[^\s/?#@]+@)?[^\s/@:?#]+:([0-9]{1,5})/?", value) if isinstance(value, str) else None
+    )
+    if found is None or not 0 < int(found[1]) < 65536:
         raise InvalidParameter("proxy", value, "http://[user:password@]host:port", secret=True)
-    return value
+    return str(value)
