@@ -9,7 +9,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, overload
 
 from .actions import Action, OnCompleted, reason_of
 from .config import seconds
@@ -43,8 +43,10 @@ __all__ = ["Call", "EventReader", "Expectation"]
 _log = logging.getLogger("relay_sync")
 
 A = TypeVar("A", bound=Action[Any])
+E = TypeVar("E", bound=RelayEvent)
 Predicate = Callable[[Any], object]
 Handler = Callable[[Any], object]
+H = TypeVar("H", bound=Handler)
 
 #: Events a reader may fall behind.
 READER_LIMIT: Final = 10_000
@@ -134,7 +136,16 @@ class Call(
 
     # -- listening -----------------------------------------------------------------------------------------------
 
-    def on(self, event_type: str | type[RelayEvent], handler: Handler | None = None) -> Any:
+    @overload
+    def on(self, event_type: type[E], handler: Callable[[E], object]) -> Callable[[E], object]: ...
+
+    @overload
+    def on(self, event_type: str, handler: H) -> H: ...
+
+    @overload
+    def on(self, event_type: str | type[RelayEvent]) -> Callable[[H], H]: ...
+
+    def on(self, event_type: str | type[RelayEvent], handler: Any = None) -> Any:
         """Call a function for every event of a type, one at a time and in order, on a thread where it may block.
 
         :param event_type: such as ``calling.call.state``, or the class of its events, such as :class:`CallStateEvent`.

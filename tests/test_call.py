@@ -320,7 +320,7 @@ def test_on_hears_every_event_of_a_type_in_order(on_call: Line) -> None:
     heard: list[str] = []
     done = threading.Event()
 
-    @on_call.call.on(STATE)  # type: ignore[untyped-decorator]
+    @on_call.call.on(STATE)
     def listener(event: CallStateEvent) -> None:
         heard.append(event.call_state)
         if event.call_state == "ended":
