@@ -85,10 +85,18 @@ class _Answering:
         try:
             self._answer(call)
         except Exception as error:
+            # Not raised on: it would be logged with its traceback, and is to be told as one line.
             self.error = error
-            raise  # so that the client hangs up
+            self._give_up(call)
         finally:
             self.done.set()
+
+    @staticmethod
+    def _give_up(call: Call) -> None:
+        try:
+            call.hangup("error")
+        except RelayError:
+            pass  # what went wrong first is what counts
 
     def _answer(self, call: Call) -> None:
         note = self.timeline.note
@@ -166,7 +174,8 @@ def _converse(
     client = RelayClient(who["project"], who["token"], host=who["host"], contexts=["default"])
     answering = _Answering(scene, audio, timeline, progress)
     client.on_call(answering)
-    with client:
+    try:
+        client.connect()
         timeline.note("connected: the client waits for calls")
         phone = simulator.call(to=OFFICE, from_=CALLER, says=scene.says, hears=scene.hears)
         timeline.note(f"{CALLER} calls {OFFICE}")
@@ -176,6 +185,8 @@ def _converse(
             raise Unsuccessful(f"the handler failed: {answering.error}") from answering.error
         phone.wait_until("ended", PATIENCE)
         sent = phone.streams[0].sent
+    finally:
+        client.disconnect(hangup_calls=True)  # there is one only if something went wrong, or Ctrl-C was pressed
     timeline.note("disconnected")
     stream = answering.stream
     assert stream is not None  # a handler without a stream has failed
