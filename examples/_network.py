@@ -28,8 +28,7 @@ def network(calls: int = 1) -> Iterator[RelayClient]:
         yield RelayClient(contexts=[os.environ.get("RELAY_CONTEXT", "default")])
         return
     with Simulator(speed=8) as simulator:
-        account = simulator.credentials
-        client = RelayClient(account["project"], account["token"], host=account["host"], contexts=["default"])
+        client = RelayClient(**simulator.credentials, contexts=["default"])
         callers = _Callers(simulator, client, calls)
         callers.start()
         try:

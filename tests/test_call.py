@@ -87,7 +87,7 @@ def test_hangup_with_an_unknown_reason_is_refused(ringing: Line) -> None:
 
 
 def test_pass_offers_the_call_to_somebody_else(ringing: Line) -> None:
-    with RelayClient(**ringing.sim.credentials, contexts=["default"]) as other:  # type: ignore[arg-type]
+    with RelayClient(**ringing.sim.credentials, contexts=["default"]) as other:
         desk = Desk(other)
         ringing.sim.wait_for_client(2)
         ringing.call.pass_()

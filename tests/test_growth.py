@@ -23,7 +23,7 @@ def descriptors() -> int:
 @pytest.mark.slow
 def test_calls_in_sequence_leave_nothing_behind() -> None:
     with Simulator(media="fast", journal_limit=10) as sim:
-        client = RelayClient(**sim.credentials, contexts=["default"])  # type: ignore[arg-type]
+        client = RelayClient(**sim.credentials, contexts=["default"])
 
         @client.on_call
         def handler(call: Call) -> None:
@@ -63,7 +63,7 @@ def test_calls_in_sequence_leave_nothing_behind() -> None:
 def test_connections_in_sequence_leave_nothing_behind(sim: Simulator) -> None:
     def some(count: int) -> None:
         for _ in range(count):
-            with RelayClient(**sim.credentials) as client:  # type: ignore[arg-type]
+            with RelayClient(**sim.credentials) as client:
                 client.execute("signalwire.ping", {})
 
     some(5)
@@ -78,7 +78,7 @@ def test_connections_in_sequence_leave_nothing_behind(sim: Simulator) -> None:
 def test_hundreds_of_calls_at_once_each_with_a_stream(sim: Simulator) -> None:
     count = 300
     gate = threading.Barrier(count + 1)
-    client = RelayClient(**sim.credentials, contexts=["default"])  # type: ignore[arg-type]
+    client = RelayClient(**sim.credentials, contexts=["default"])
 
     @client.on_call
     def handler(call: Call) -> None:

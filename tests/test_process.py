@@ -8,13 +8,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from support import NOWHERE, PATIENCE, Background, Line, line
 
 from relay_sync import Forked, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
+from relay_sync.simulator.server import Credentials
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
@@ -126,7 +126,7 @@ def _use(client: RelayClient) -> None:
 
 
 def test_a_fork_before_connect(sim: Simulator) -> None:
-    client = RelayClient(**sim.credentials)  # type: ignore[arg-type]
+    client = RelayClient(**sim.credentials)
 
     def child() -> None:
         client.connect()
@@ -139,7 +139,7 @@ def test_a_fork_before_connect(sim: Simulator) -> None:
 
 def test_a_fork_during_connect(sim: Simulator) -> None:
     sim.hold("signalwire.connect")
-    client = RelayClient(**sim.credentials)  # type: ignore[arg-type]
+    client = RelayClient(**sim.credentials)
     connecting = Background(client.connect)
     sim.wait_for_held("signalwire.connect")
 
@@ -158,13 +158,13 @@ def test_a_fork_during_connect(sim: Simulator) -> None:
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.slow
 def test_multiprocessing_pools(sim: Simulator, method: str) -> None:
-    credentials: dict[str, Any] = sim.credentials
+    credentials = sim.credentials
     with multiprocessing.get_context(method).Pool(2) as pool:
         assert pool.map(_connected_state, [credentials] * 4) == ["connected"] * 4
         pool.close()
         pool.join()
 
 
-def _connected_state(credentials: dict[str, Any]) -> str:
+def _connected_state(credentials: Credentials) -> str:
     with RelayClient(**credentials) as client:
         return client.state

@@ -56,7 +56,7 @@ def test_the_shortest_program_runs(sim: Simulator) -> None:
 def test_the_listening_program_runs(sim: Simulator, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     program = BLOCKS[1].replace('port=8765, public_url="wss://audio.example.com/audio"', "")
-    client = RelayClient(**sim.credentials, contexts=["default"])  # type: ignore[arg-type]
+    client = RelayClient(**sim.credentials, contexts=["default"])
     running = Background(exec, program, {"client": client, "print": lambda *args: None})
     sim.wait_for_client()
     sim.call(to=TO, from_=FROM, says=speech.caller(), hangs_up_after_speaking=True).wait_until("ended", 20)

@@ -170,8 +170,7 @@ def _left_over(before: set[threading.Thread]) -> list[str]:
 def _converse(
     scene: Scene, timeline: Timeline, progress: Progress, simulator: Simulator, audio: AudioServer
 ) -> Outcome:
-    who = simulator.credentials
-    client = RelayClient(who["project"], who["token"], host=who["host"], contexts=["default"])
+    client = RelayClient(**simulator.credentials, contexts=["default"])
     answering = _Answering(scene, audio, timeline, progress)
     client.on_call(answering)
     try:

@@ -7,7 +7,7 @@ import os
 import ssl
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from ..errors import InvalidParameter
 from ..server.http import Request, Response
@@ -35,6 +35,14 @@ _numbers = itertools.count(1)
 HANDLERS: Handlers = {**handshake.HANDLERS, **calling.HANDLERS, **streaming.HANDLERS, **messaging.HANDLERS}
 
 Speech = str | os.PathLike[str] | bytes | Voice | None
+
+
+class Credentials(TypedDict):
+    """What a client must be told to find and enter a simulator: ``RelayClient(**sim.credentials)``."""
+
+    project: str
+    token: str
+    host: str
 
 
 class Simulator(Controls):
@@ -212,7 +220,7 @@ class Simulator(Controls):
         return f"{'wss' if self.settings.ssl_context else 'ws'}://{host}:{self._port}"
 
     @property
-    def credentials(self) -> dict[str, str]:
+    def credentials(self) -> Credentials:
         """The keywords for ``RelayClient``: ``project``, ``token``, ``host``."""
         return {"project": self.settings.project, "token": self.settings.token, "host": self.url}
 
