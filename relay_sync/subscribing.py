@@ -1,4 +1,4 @@
-"""What a session may be told while it runs: other contexts, and a newer JWT."""
+"""Whom a session is for, and what it may be told while it runs: other contexts, and a newer JWT."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ class Subscribing:
         _loop: Loop | None
 
         def _command(self, method: str, params: Mapping[str, Any], *, idempotent: bool = False) -> dict[str, Any]: ...
+
+    @property
+    def token(self) -> str:
+        """The project's API token, as given; ``""`` where a JWT is used."""
+        return self._config.token
+
+    @property
+    def jwt_token(self) -> str:
+        """The JWT in use; ``""`` where there is none."""
+        return self._config.jwt_token
 
     def receive(self, contexts: Iterable[str]) -> None:
         """Take inbound calls and messages of these contexts as well, from now on and after every reconnection.
