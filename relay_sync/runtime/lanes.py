@@ -25,6 +25,8 @@ _numbers = itertools.count(1)
 
 IDLE_PATIENCE: Final = 5.0
 STALLED_AFTER: Final = 5.0
+#: Seconds that idle workers have for leaving, over and above the time for what is queued.
+GOODBYE: Final = 0.1
 
 
 class InContext:
@@ -51,10 +53,12 @@ class Lanes:
     """Runs jobs on worker threads ``relay-lane-N``. The jobs handed in do not raise: their owner wraps user code.
 
     :param limit: how many workers may exist; further work waits, and a warning says so.
+    :param patience: seconds that an idle worker stays.
     """
 
-    def __init__(self, limit: int = 64) -> None:
+    def __init__(self, limit: int = 64, *, patience: float = IDLE_PATIENCE) -> None:
         self._limit = limit
+        self._patience = patience
         self._reset()
 
     def _reset(self) -> None:
@@ -77,12 +81,12 @@ class Lanes:
             lane = self._lanes.get(key)
             if lane is not None:
                 lane.append((job, args))
-                return
-            self._lanes[key] = deque(((job, args),))
-            self._waiting.append(key)
-            if self._idle > len(self._waiting) - 1:
-                self._ready.notify()
-                return
+            else:
+                self._lanes[key] = deque(((job, args),))
+                self._waiting.append(key)
+                if self._idle >= len(self._waiting):
+                    self._ready.notify()
+                    return
             start = self._wants_worker()
         if start:
             self._start_worker()
@@ -108,34 +112,40 @@ class Lanes:
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             with self._lock:
                 self._starting -= 1
-                self._workers.discard(thread)
-                left = len(self._workers)
+                left = self._leave(thread)
             if not left:
-                _log.error("a callback cannot run: %s", error)
+                _log.error("a callback cannot run now: %s; tried again with the next one", error)
+
+    def _leave(self, thread: threading.Thread) -> int:
+        # Held: the lock. How many workers are left.
+        self._workers.discard(thread)
+        self._quiet.notify_all()
+        return len(self._workers)
 
     def _work(self) -> None:
-        me = threading.current_thread()
         with self._lock:
             self._starting -= 1
-        try:
-            while True:
-                with self._lock:
-                    key = self._next_lane()
-                    if key is None:
-                        return
-                    lane = self._lanes[key]
-                    more = self._wants_worker()
-                if more:
-                    self._start_worker()
-                self._drain(key, lane)
-        finally:
-            with self._lock:
-                self._workers.discard(me)
-                self._quiet.notify_all()
+        while (taken := self._take()) is not None:
+            self._drain(*taken)
+
+    def _take(self) -> tuple[Hashable, deque[Job]] | None:
+        """The next lane to be served; ``None`` when there is nothing more to do, and this worker is none any more."""
+        with self._lock:
+            key = self._next_lane()
+            if key is None:
+                # In one hold with the decision: whoever submits next must not count on us.
+                self._leave(threading.current_thread())
+                return None
+            lane = self._lanes[key]
+            self._busy_since[key] = time.monotonic()
+            more = self._wants_worker()
+        if more:
+            self._start_worker()
+        return key, lane
 
     def _next_lane(self) -> Hashable | None:
         # Held: the lock.
-        end = time.monotonic() + IDLE_PATIENCE
+        end = time.monotonic() + self._patience
         while not self._waiting:
             left = end - time.monotonic()
             if self._closed or left <= 0:
@@ -151,7 +161,6 @@ class Lanes:
         """Run a lane until it is empty; then it is no more."""
         while True:
             job, args = lane[0]
-            self._busy_since[key] = time.monotonic()
             try:
                 job(*args)
             except BaseException:  # jobs do not raise; a worker outlives one that does
@@ -159,22 +168,25 @@ class Lanes:
             del job, args
             with self._lock:
                 lane.popleft()
-                if not lane:
-                    del self._lanes[key]
-                    self._busy_since.pop(key, None)
-                    if not self._lanes:
-                        self._told_full = False
-                        self._quiet.notify_all()
-                    return
+                if lane:
+                    self._busy_since[key] = time.monotonic()
+                    continue
+                # Not there any more in a child that was forked in the job.
+                self._lanes.pop(key, None)
+                self._busy_since.pop(key, None)
+                if not self._lanes:
+                    self._told_full = False
+                    self._quiet.notify_all()
+                return
 
     def stalled(self, now: float, after: float = STALLED_AFTER) -> list[tuple[Hashable, float, int]]:
         """Lanes whose present job has run for longer: key, seconds, and how much waits behind it."""
-        found = []
-        for key, since in list(self._busy_since.items()):
-            lane = self._lanes.get(key)
-            if lane is not None and now - since > after:
-                found.append((key, now - since, len(lane) - 1))
-        return found
+        with self._lock:
+            return [
+                (key, now - since, len(self._lanes[key]) - 1)
+                for key, since in self._busy_since.items()
+                if now - since > after
+            ]
 
     @property
     def workers(self) -> int:
@@ -184,12 +196,16 @@ class Lanes:
     def close(self, timeout: float) -> bool:
         """Let queued jobs run for at most so many seconds, then end the idle workers.
 
-        :return: whether everything was run. A worker whose job never returns is left behind; it ends with its job.
+        :return: whether everything was run. Otherwise workers are left behind: they finish what is queued, and end.
         """
         end = time.monotonic() + timeout
         me = threading.current_thread()
         with self._lock:
             inside = me in self._workers
+            start = not inside and self._wants_worker()
+        if start:  # an earlier start has failed
+            self._start_worker()
+        with self._lock:
             while self._lanes and not inside:
                 left = end - time.monotonic()
                 if left <= 0 or not self._quiet.wait(left):
@@ -197,10 +213,13 @@ class Lanes:
             done = not self._lanes
             self._closed = True
             self._ready.notify_all()
-            workers = [thread for thread in self._workers if thread is not me]
-        for thread in workers:
-            if done:
-                thread.join(max(0.0, end - time.monotonic()) + 0.1)
+            leaving = [thread for thread in self._workers if thread is not me] if done else []
+            end = max(end, time.monotonic() + GOODBYE)
+            while any(thread in self._workers for thread in leaving) and self._quiet.wait(end - time.monotonic()):
+                pass
+        for thread in leaving:
+            if thread.ident is not None:  # else it never started
+                thread.join(max(0.0, end - time.monotonic()))
         return done
 
     def reopen(self) -> None:
