@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from typing import TypeAlias
 
 from attrs import field, frozen
 
@@ -12,6 +13,8 @@ from ..errors import UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import at_once
+
+_Waiting: TypeAlias = tuple[int, bytes, float, int | None]  # number of arrival, data, timestamp, sequence
 
 __all__ = ["AudioFrame", "FrameBuffer", "wait_once"]
 
@@ -66,14 +69,23 @@ class FrameBuffer:
 
     Each track holds at most *max_bytes* of data in *max_frames* frames; then its oldest frame makes room. One thread
     puts, any number take, and each frame is handed out once.
+
+    Frames wait here as tuples and become :class:`AudioFrame` for whoever takes them: that spares the receiving thread
+    work, and the garbage collector thousands of objects to look at.
+
+    :param sample_rate: of all frames. :param encoding: of all frames, see :class:`AudioFrame`.
     """
 
-    def __init__(self, max_bytes: int, max_frames: int = 16384) -> None:
+    def __init__(
+        self, max_bytes: int, *, sample_rate: int, encoding: str | None = None, max_frames: int = 16384
+    ) -> None:
+        self._sample_rate = sample_rate
+        self._encoding = encoding
         self._max_bytes = max_bytes
         self._max_frames = max_frames
         self._lock = threading.Lock()
         self._condition = threading.Condition(self._lock)
-        self._tracks: dict[str, deque[tuple[int, AudioFrame]]] = {}
+        self._tracks: dict[str, deque[_Waiting]] = {}
         self._held: dict[str, int] = {}
         self._arrivals = 0
         self._waiting = 0
@@ -81,19 +93,18 @@ class FrameBuffer:
         self._generation = generation()
         self.dropped = 0
 
-    def put(self, frame: AudioFrame) -> None:
+    def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
         """Add a frame; never blocks."""
-        track = frame.track
         with self._lock:
             frames = self._tracks.get(track)
             if frames is None:
                 frames = self._tracks[track] = deque()
                 self._held[track] = 0
             self._arrivals += 1
-            frames.append((self._arrivals, frame))
-            held = self._held[track] + len(frame.data)
+            frames.append((self._arrivals, data, timestamp, sequence))
+            held = self._held[track] + len(data)
             while len(frames) > 1 and (held > self._max_bytes or len(frames) > self._max_frames):
-                held -= len(frames.popleft()[1].data)
+                held -= len(frames.popleft()[1])
                 self.dropped += 1
             self._held[track] = held
             if self._waiting:
@@ -142,9 +153,16 @@ class FrameBuffer:
         frames = self._tracks.get(track)
         if not frames:
             return None
-        frame = frames.popleft()[1]
-        self._held[track] -= len(frame.data)
-        return frame
+        _, data, timestamp, sequence = frames.popleft()
+        self._held[track] -= len(data)
+        return AudioFrame(
+            data=data,
+            track=track,
+            timestamp=timestamp,
+            sample_rate=self._sample_rate,
+            sequence=sequence,
+            encoding=self._encoding,
+        )
 
 
 AudioFrame.__module__ = "relay_sync.audio"

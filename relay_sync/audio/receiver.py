@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from ..errors import InvalidParameter, UnsupportedCodec
 from ..server import CloseInfo, Connection, Loop, Timer
 from .codecs import Codec, codec_for, guess_byteorder
-from .frames import AudioFrame, FrameBuffer
+from .frames import FrameBuffer
 from .messages import BadMessage, Dtmf, Mark, Media, MediaFormat, Start, Stop, parse_message
 from .recorder import Disk, Recorder
 from .stream import AudioStream, Counts, EndReason
@@ -124,7 +124,8 @@ class Receiver:
             return
         self._timer.cancel()
         self._sound = sound = self._understand(start)
-        self._buffer = FrameBuffer(round(self._settings.buffer_seconds * sound.sample_rate) * 2)
+        room = round(self._settings.buffer_seconds * sound.sample_rate) * 2
+        self._buffer = FrameBuffer(room, sample_rate=sound.sample_rate, encoding=sound.encoding)
         if sound.codec is not None:
             self._recorder = self._record(start, sound)
         self._stream = stream = AudioStream(
@@ -214,16 +215,7 @@ class Receiver:
         # Saved first: whoever has read a frame can rely on finding it in the file.
         if self._recorder is not None:
             self._keep(self._recorder, track, position, pcm)
-        self._buffer.put(
-            AudioFrame(
-                data=pcm,
-                track=track,
-                timestamp=timestamp,
-                sample_rate=rate,
-                sequence=media.sequence,
-                encoding=sound.encoding,
-            )
-        )
+        self._buffer.put(track, pcm, timestamp, media.sequence)
 
     def _keep(self, recorder: Recorder, track: str, position: int, pcm: bytes) -> None:
         channel = self._sound.channels.get(track) if self._sound is not None else None
