@@ -65,9 +65,11 @@ class Mailbox(Generic[T]):
         """
         end = None if timeout is None else time.monotonic() + timeout
         while True:
+            # In this order: what was put before the end is there once the end is seen.
+            closed = self._closed
             if self._items:
                 return self._items.popleft()
-            if self._closed:
+            if closed:
                 raise MailboxClosed(self._error)
             if self._generation != generation():
                 raise forked_error()

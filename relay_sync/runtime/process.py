@@ -6,16 +6,20 @@ One fork hook and one exit hook for the whole package. Both hold their subjects 
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import weakref
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from ..errors import Forked, WrongThread
 
 __all__ = ["check_thread", "forked_error", "generation", "io_threads", "watch"]
 
-EXIT_PATIENCE = 2.0
+_log = logging.getLogger("relay_sync")
+
+EXIT_PATIENCE: Final = 2.0
 
 
 class Watched(Protocol):
@@ -68,12 +72,20 @@ def _after_fork_in_child() -> None:
     subjects = list(_watched)
     _watched = weakref.WeakSet(subjects)
     for subject in subjects:
-        subject.after_fork()
+        _tell(subject.after_fork)
 
 
 def _at_exit() -> None:
     for subject in list(_watched):
-        subject.at_exit(EXIT_PATIENCE)
+        _tell(subject.at_exit, EXIT_PATIENCE)
+
+
+def _tell(listener: Callable[..., None], *args: float) -> None:
+    # The fault of one is not to keep the news from the others; Python would print it or drop it, and go no further.
+    try:
+        listener(*args)
+    except Exception:
+        _log.exception("internal error at a fork or at the end of the process")
 
 
 if hasattr(os, "register_at_fork"):
