@@ -104,12 +104,12 @@ class Dials:
         """Nobody waits for it any more. The winner, if there was one at the last moment; else its legs are hung up,
         now and as they turn up.
         """
-        dial.given_up = time.monotonic()
         if not dial.outcome.settle(DialFailed("the dial was given up", reason="given_up")):
             outcome = dial.outcome.peek()
             if isinstance(outcome, Call):
-                self.close(dial)
                 return outcome
+        # First the mark, then the look: a leg that turns up meanwhile sees the one or is seen by the other.
+        dial.given_up = time.monotonic()
         for leg in list(dial.legs.values()):
             _drop(leg, exchange)
         return None
@@ -180,20 +180,21 @@ class Dials:
 
     def _won(self, dial: PendingDial, winner: Call, exchange: Exchange) -> None:
         self.close(dial)
-        losers = [leg for leg in dial.legs.values() if leg is not winner]
+        # State first, then waiters: whoever gets the winner sees no loser any more.
+        for leg in dial.legs.values():
+            if leg is not winner:
+                _drop(leg, exchange)
         if not dial.outcome.settle(winner):
             _log.info("call %s was answered after its dial was given up: it is hung up", winner.call_id)
-            losers.append(winner)
-        for leg in losers:
-            _drop(leg, exchange)
+            _drop(winner, exchange)
 
     def _failed(self, dial: PendingDial, event: DialEvent, exchange: Exchange) -> None:
         self.close(dial)
         ends = [leg.end_reason for leg in dial.legs.values() if leg.end_reason]
         reason = event.reason or (ends[-1] if ends else "")
-        dial.outcome.settle(DialFailed(f"nobody answered{f' ({reason})' if reason else ''}", reason=reason))
         for leg in dial.legs.values():
             _drop(leg, exchange)
+        dial.outcome.settle(DialFailed(f"nobody answered{f' ({reason})' if reason else ''}", reason=reason))
 
 
 def _drop(leg: Call, exchange: Exchange) -> None:
