@@ -205,7 +205,10 @@ def _class(cls: str, about: dict[str, Any]) -> Iterator[Line]:
     ours = getattr(relay_sync, cls, None)
     base = getattr(relay_sync, about["base"], None) if about["base"] else object
     good = ours is not None and (cls in NOTES or base is Exception or base is None or issubclass(ours, base))
-    shown = SHOWN.get(cls) or (f"{_CONTROL}test_the_class_tree" if cls.endswith("Action") else "")
+    kinds = {cls, f"Send{cls}"}
+    ended = next((f"{_TABLE}test_normal_end[{row.name}]" for row in ROWS if row.kind in kinds), "")
+    tree = f"{_CONTROL}test_the_class_tree" if cls in ("StoppableAction", "PausableAction", "VolumeAction") else ""
+    shown = SHOWN.get(cls) or ended or tree
     yield Line(cls, cls if good else "", shown, NOTES.get(cls, ""))
     for member, inner in about["members"].items():
         if cls == "Call" and (inner["rpc"]):
