@@ -44,18 +44,29 @@ class _Starved(Exception):
     """The parser asked for more than the frames it was given."""
 
 
+class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore]
+    """Joins fragments in place: the library would copy the message once for each of them."""
+
+    def add(self, frame: websocket.ABNF) -> None:
+        if not frame.fin and not self.cont_data:
+            frame.data = bytearray(frame.data)  # type: ignore[assignment,arg-type,unused-ignore]
+        super().add(frame)
+
+
 class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
     """A connected WebSocket that is fed with bytes and fills an outbox; it never touches its socket itself."""
 
     def __init__(self, max_message: int) -> None:
         # decode() below is the strict check of UTF-8, at a thousandth of the cost of the library's own.
         super().__init__(enable_multithread=False, skip_utf8_validation=True)
+        self.cont_frame = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
         self.outbox: list[bytes] = []
         self._max_message = max_message
         self._unread = bytearray()
         self._serving = memoryview(b"")
         self._fragments = 0
         self._fragments_size = 0
+        self._broken: Broken | None = None
 
     # The two seams of websocket-client, unchanged since 2014; a differential fuzz in the tests guards them.
 
@@ -119,12 +130,16 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         """Take bytes from the peer.
 
         :return: the text messages that are complete now, and what ended the connection, if anything did. What was decoded
-            before the end is never lost.
+            before the end is never lost. After the end there is nothing but the end.
         """
         messages: list[str] = []
+        if self._broken is None:
+            self._broken = self._parse(data, messages)
+        return messages, self._broken
+
+    def _parse(self, data: bytes, messages: list[str]) -> Broken | None:
         unread = self._unread
         unread += data
-        broken: Broken | None = None
         start = 0
         size = len(unread)
         try:
@@ -133,9 +148,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
                 if header == 0:
                     break
                 if length > self._max_message:
-                    return messages, self._refuse(
-                        1009, f"a message of {length} bytes; at most {self._max_message} are allowed"
-                    )
+                    return self._refuse(1009, f"a message of {length} bytes; at most {self._max_message} are allowed")
                 end = start + header + length
                 if end > size:
                     break
@@ -144,13 +157,13 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
                 else:
                     broken = self._slow(bytes(memoryview(unread)[start:end]), length, messages)
                     if broken is not None:
-                        return messages, broken
+                        return broken
                 start = end
         except UnicodeDecodeError:
-            broken = self._refuse(1007, "a text message that is not UTF-8")
+            return self._refuse(1007, "a text message that is not UTF-8")
         finally:
             del unread[:start]
-        return messages, broken
+        return None
 
     def _slow(self, frame: bytes, length: int, messages: list[str]) -> Broken | None:
         """Control frames, fragments, masked and broken frames: websocket-client judges them."""
