@@ -228,8 +228,8 @@ def _close_reason(payload: bytes) -> str:
 def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], None]) -> FedWebSocket:
     """Open a connection: DNS, TCP, proxy, TLS and the upgrade, blocking, within the deadline as far as the system allows.
 
-    :param opened: told of each socket as soon as it exists, so that another thread can shut it down: nothing else
-        ends a peer that drips bytes.
+    :param opened: told of each socket as soon as it exists, and once more when it is connected, so that another thread can
+        shut it down: nothing else ends a peer that drips bytes. What it raises ends the attempt.
     :raises ConnectError: with ``fatal`` set where trying again would not help. :raises OSError: for all else.
     """
     _quieten()
@@ -237,6 +237,8 @@ def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], N
     proxy = _proxy_for(config)
     sock = _open_tcp(*(proxy[:2] if proxy else (address.host, address.port)), deadline, opened)
     try:
+        # Again, now that it is connected: a shutdown of before had no effect.
+        opened(sock)
         if proxy:
             _tunnel(sock, address.host, address.port, proxy[2], deadline)
         if address.secure:
@@ -269,11 +271,12 @@ def _open_tcp(host: str, port: int, deadline: Deadline, opened: Callable[[socket
             raise _fatal(f"there is no host named {host!r}: check host (SIGNALWIRE_SPACE)") from error
         raise
     failure: OSError = ConnectionRefusedError(f"no address for {host}")
-    for family, kind, number, _, target in candidates:
+    for place, (family, kind, number, _, target) in enumerate(candidates):
         sock = socket.socket(family, kind, number)
         try:
             opened(sock)
-            sock.settimeout(_left(deadline))
+            # A share for each: an address that is silent leaves time for the others.
+            sock.settimeout(_left(deadline) / (len(candidates) - place))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.connect(target)
@@ -316,10 +319,16 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline) -> FedWebS
         connection.connect(  # type: ignore[no-untyped-call]
             config.address.url, socket=sock, suppress_origin=True, redirect_limit=0
         )
-    except websocket.WebSocketBadStatusException as error:
-        raise ConnectError(f"{config.address.url} answered HTTP {error.status_code} instead of a WebSocket") from error
+    except websocket.WebSocketTimeoutException as error:
+        raise ConnectTimeout(f"{config.address.url} did not answer in time") from error
     except websocket.WebSocketException as error:
-        raise ConnectError(f"{config.address.url} did not answer as a WebSocket ({type(error).__name__})") from error
+        response = connection.handshake_response  # there after a redirect, which is not followed
+        status = getattr(error, "status_code", response.status if response is not None else None)
+        if status is None:
+            told = f"did not answer as a WebSocket ({type(error).__name__})"
+        else:
+            told = f"answered HTTP {int(status)} instead of a WebSocket"
+        raise ConnectError(f"{config.address.url} {told}") from error
     sock.setblocking(False)
     return connection
 
@@ -337,14 +346,18 @@ def _proxy_for(config: Config) -> tuple[str, int, str] | None:
         url = found.get("https" if config.address.secure else "http") or found.get("all")
     if not url:
         return None
-    parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or 80
+    except ValueError:  # its words quote what may be the password
+        raise _fatal("the proxy of the environment is no URL: give proxy='http://host:port'") from None
     if parts.scheme != "http" or not parts.hostname:
-        raise _fatal(f"a proxy of type {parts.scheme!r} is not supported: give proxy='http://host:port'")
+        raise _fatal("the proxy of the environment is not of the form that is supported: give proxy='http://host:port'")
     credentials = ""
     if parts.username:
         pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
         credentials = base64.b64encode(pair.encode()).decode()
-    return parts.hostname, parts.port or 80, credentials
+    return parts.hostname, port, credentials
 
 
 def _tunnel(sock: socket.socket, host: str, port: int, credentials: str, deadline: Deadline) -> None:
@@ -363,7 +376,7 @@ def _tunnel(sock: socket.socket, host: str, port: int, credentials: str, deadlin
         answer += byte
     status = answer.split(b"\r\n", 1)[0].split(b" ")
     if len(status) < 2 or status[1] != b"200":
-        told = b" ".join(status[1:3]).decode("ascii", "replace")
+        told = "".join(filter(str.isprintable, b" ".join(status[1:3]).decode("ascii", "replace")))
         raise ConnectError(f"the proxy refused the connection to {host}:{port} ({told})")
 
 
