@@ -50,6 +50,8 @@ H = TypeVar("H", bound=Handler)
 
 #: Events a reader may fall behind.
 READER_LIMIT: Final = 10_000
+#: Methods whose 404 can only mean the call itself.
+_OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
 _RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
 
 
@@ -67,6 +69,8 @@ class Line(Protocol):
     ) -> dict[str, Any]: ...
 
     def _post(self, method: str, params: Mapping[str, Any]) -> None: ...
+
+    def _call_gone(self, call: Call, event: CallStateEvent) -> None: ...
 
     def _callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None: ...
 
@@ -279,8 +283,15 @@ class Call(
             # The caller hung up meanwhile: routine. An action has its own way of ending then.
             if not is_gone(error) or "control_id" in addressed:
                 raise
+            if method in _OF_THE_CALL:
+                self._found_gone()
             _log.info("%s: call %s is over", method, self.call_id)
             return {}
+
+    def _found_gone(self) -> None:
+        """The server says that there is no such call: it ended, and we were not told."""
+        params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
+        self._client._call_gone(self, CallStateEvent.from_params(params, synthetic=True, reason="call_gone"))
 
     def _check_usable(self) -> None:
         if self._generation != process.generation():
@@ -317,6 +328,7 @@ class Call(
         except CommandRefused as error:
             if is_gone(error):
                 action._end_early("call_gone")
+                self._found_gone()
                 return action
             self._action_ended(action)
             raise
@@ -356,14 +368,17 @@ class Call(
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:
             action._on_event(event)
+        if over is not None:
+            self._over = over
+            self._end_actions(over)
         for reader in self._readers:
             mailbox = reader()
             if mailbox is not None:
                 mailbox.put(event)
+                if over is not None:
+                    mailbox.close(over)
         for handler in self._listeners.get(event.event_type, ()):
             self._callback("listener", handler, event)
-        if over is not None:
-            self._end(over)
 
     def _move(self, event: CallStateEvent) -> CallEnded | None:
         self.state = event.call_state
@@ -383,6 +398,13 @@ class Call(
         if self._over is not None:
             return
         self._over = error
+        self._end_actions(error)
+        for reader in self._readers:
+            mailbox = reader()
+            if mailbox is not None:
+                mailbox.close(error)
+
+    def _end_actions(self, error: RelayError) -> None:
         reason = reason_of(error)
         # An ended call takes its actions with it, which is no error; a lost session is one.
         carried = None if isinstance(error, CallEnded) else error
@@ -390,10 +412,6 @@ class Call(
             actions = list(self._actions.values())
         for action in actions:
             action._end_early(reason, carried)
-        for reader in self._readers:
-            mailbox = reader()
-            if mailbox is not None:
-                mailbox.close(error)
 
 
 def _event_name(given: object) -> str:

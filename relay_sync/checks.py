@@ -109,16 +109,22 @@ def codec(value: Any) -> str | None:
     return base + "".join(modifiers)
 
 
+def _may_hold_secrets(url: object) -> bool:
+    """Credentials in front of the host, or a token in the query."""
+    return isinstance(url, str) and ("@" in url or "?" in url)
+
+
 def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
+    secret = _may_hold_secrets(value)
     if not isinstance(value, str) or not value.isprintable() or " " in value:
-        raise InvalidParameter(name, value, accepted)
+        raise InvalidParameter(name, value, accepted, secret=secret)
     try:
         parts = urllib.parse.urlsplit(value)
         port = parts.port
     except ValueError:
-        raise InvalidParameter(name, value, accepted) from None
+        raise InvalidParameter(name, value, accepted, secret=secret) from None
     if not parts.hostname or port == 0 or "\\" in value:
-        raise InvalidParameter(name, value, accepted)
+        raise InvalidParameter(name, value, accepted, secret=secret)
     if parts.username is not None or parts.password is not None:
         raise InvalidParameter(name, value, f"{accepted}, without credentials in it", secret=True)
     return parts
@@ -129,9 +135,9 @@ def stream_url(value: Any, name: str = "url") -> str:
     accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
     parts = _split(name, value, accepted)
     if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname or "")):
-        raise InvalidParameter(name, value, accepted)
+        raise InvalidParameter(name, value, accepted, secret=_may_hold_secrets(value))
     if "#" in value:
-        raise InvalidParameter(name, value, f"{accepted}, without a fragment")
+        raise InvalidParameter(name, value, f"{accepted}, without a fragment", secret=_may_hold_secrets(value))
     return str(value)
 
 
@@ -142,14 +148,14 @@ def http_url(name: str, value: Any) -> str | None:
     accepted = "an absolute http:// or https:// URL"
     # Credentials are legal here: the platform uses them for basic authentication.
     if not isinstance(value, str) or not value.isprintable() or " " in value:
-        raise InvalidParameter(name, value, accepted)
+        raise InvalidParameter(name, value, accepted, secret=_may_hold_secrets(value))
     try:
         parts = urllib.parse.urlsplit(value)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise InvalidParameter(name, value, accepted, secret="@" in value)
+        raise InvalidParameter(name, value, accepted, secret=_may_hold_secrets(value))
     return value
 
 

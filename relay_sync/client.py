@@ -28,6 +28,7 @@ from .errors import (
     RelayError,
     RequestTimeout,
 )
+from .events import CallStateEvent
 from .message import Messaging
 from .protocol.deadline import Deadline
 from .protocol.effects import Command, Phase
@@ -148,7 +149,10 @@ class RelayClient(Dialing, Messaging, Subscribing):
             hangup_on_error=on_handler_error == "hangup",
         )
         self._contexts = dict.fromkeys(self._config.contexts)
-        self._lock = threading.Lock()
+        # Reentrant: a signal handler may close the client while this thread is opening it.
+        self._lock = threading.RLock()
+        self._connecting = 0
+        self._ending: Loop | None = None
         self._limits = threading.local()
         self._loop: Loop | None = None
         self._forgotten: weakref.finalize[..., Any] | None = None
@@ -225,19 +229,26 @@ class RelayClient(Dialing, Messaging, Subscribing):
 
     def _connect(self, deadline: Deadline) -> Loop:
         process.check_thread()
-        loop = self._ensure_loop()
-        if loop.session.phase is Phase.READY:
-            return loop
-        waiter: Waiter[None] = Waiter()
-        loop.await_ready(waiter)
+        with self._lock:
+            self._connecting += 1
         try:
-            waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
-        except BaseException:
-            loop.forget_waiter(waiter)
-            if not loop.session.ever_ready:
-                self._drop_loop(loop)
-            raise
-        return loop
+            loop = self._ensure_loop()
+            if loop.session.phase is Phase.READY:
+                return loop
+            waiter: Waiter[None] = Waiter()
+            loop.await_ready(waiter)
+            try:
+                waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
+            except BaseException:
+                loop.forget_waiter(waiter)
+                # Others may have more patience than this caller.
+                if not loop.session.ever_ready and self._connecting == 1 and not loop.session.unanswered:
+                    self._drop_loop(loop)
+                raise
+            return loop
+        finally:
+            with self._lock:
+                self._connecting -= 1
 
     def _no_session(self, loop: Loop) -> ConnectTimeout:
         cause = loop.session.last_error
@@ -252,7 +263,7 @@ class RelayClient(Dialing, Messaging, Subscribing):
                 raise ClientClosed("the client was closed: call connect() to use it again")
             loop = self._loop
             if loop is None or not loop.alive:
-                loop = self._loop = self._new_loop()
+                loop = self._new_loop()
                 if self._stop_wanted and self._running:
                     loop.poke()  # stop() came while there was nothing to poke
             return loop
@@ -266,15 +277,23 @@ class RelayClient(Dialing, Messaging, Subscribing):
             max_queue=self._config.max_queue,
         )
         session = Session(options, new_id=_new_id, random=random.random)
+        # The connection before may still be ending, and is not heard any more: its calls end here.
+        self._board.on_session_over(ClientClosed("the client was closed: the calls it had then are out of reach"))
         self._board.stopped.clear()
         self._board.reopen_lanes()
-        loop = self._board.attached = Loop(session, self._config, weakref.ref(self._board))
-        try:
-            loop.start()
-        except RuntimeError as error:
-            raise ConnectError(f"no thread for the connection: {error}") from error
+        if self._forgotten is not None:
+            self._forgotten.detach()
+        # Known before it runs: an interrupt in between must not leave a connection that nobody can close.
+        loop = self._loop = self._board.attached = Loop(session, self._config, weakref.ref(self._board))
         self._forgotten = weakref.finalize(self, _forgotten, loop)
         self._forgotten.atexit = False
+        try:
+            loop.start()
+        except BaseException as error:
+            self._drop_loop(loop)
+            if isinstance(error, RuntimeError):
+                raise ConnectError(f"no thread for the connection: {error}") from error
+            raise
         return loop
 
     def _drop_loop(self, loop: Loop) -> None:
@@ -282,8 +301,8 @@ class RelayClient(Dialing, Messaging, Subscribing):
         with self._lock:
             if self._loop is loop:
                 self._loop = None
-            if self._forgotten is not None:
-                self._forgotten.detach()
+                if self._forgotten is not None:
+                    self._forgotten.detach()
         loop.request_stop()
 
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
@@ -302,7 +321,12 @@ class RelayClient(Dialing, Messaging, Subscribing):
             if self._forgotten is not None:
                 self._forgotten.detach()
                 self._forgotten = None
+            if loop is not None:
+                self._ending = loop
+            ending = self._ending
         if loop is None:
+            if ending is not None:  # somebody else is closing it, or was interrupted while doing so
+                ending.join(max(0.0, end - time.monotonic()))
             return
         live = len(self._board.calls)
         if live and loop.alive:
@@ -381,6 +405,7 @@ class RelayClient(Dialing, Messaging, Subscribing):
         if self._running and loop.session.phase is Phase.READY:
             self._board.stopped.set()  # run() says goodbye, and may hang up calls first
         else:
+            self._closed = self._closed or not self._running
             loop.request_stop()
 
     # -- commands ------------------------------------------------------------------------------------------------
@@ -452,16 +477,17 @@ class RelayClient(Dialing, Messaging, Subscribing):
             deadline=deadline,
             settle=settle,
             idempotent=idempotent,
+            call_id=call_id,
             late=late,
         )
-        loop.submit(command)
         try:
+            loop.submit(command)
             outcome = waiter.wait(deadline.remaining(time.monotonic()), lambda: _unanswered(method, limit, loop))
-        except (RequestTimeout, KeyboardInterrupt, SystemExit):
+        except BaseException:  # a time limit, Ctrl-C, or whatever a signal handler raised
             if waiter.settle(None):
                 loop.withdraw(command)
-            elif late is not None:
-                late(waiter.peek())
+            elif late is not None and not isinstance(known := waiter.peek(), BaseException):
+                late(known)
             raise
         if isinstance(outcome, Failure):
             raise failure_to_error(outcome, method=method, call_id=call_id)
@@ -492,6 +518,14 @@ class RelayClient(Dialing, Messaging, Subscribing):
             )
         )
 
+    def _call_gone(self, call: Call, event: CallStateEvent) -> None:
+        """The server does not know this call any more: end it for us, on the IO thread like any other news."""
+        loop = self._loop
+        if loop is not None and loop.alive:
+            loop.change(lambda session: self._board.call_gone(call, event))
+        else:
+            self._board.call_gone(call, event)
+
     def _callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None:
         self._board.callback(call, what, function, *args)
 
@@ -499,7 +533,9 @@ class RelayClient(Dialing, Messaging, Subscribing):
 
     def after_fork(self) -> None:
         """In a child: start anew when used."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._connecting = 0
+        self._ending = None
         self._loop = None
         if self._forgotten is not None:
             self._forgotten.detach()
@@ -526,9 +562,7 @@ def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
 def _forgotten(loop: Loop) -> None:
     """The client was garbage collected while connected. Runs in a finaliser: no lock, no wait."""
     if loop.alive:
-        _log.warning(
-            "a RelayClient was forgotten while connected, and is closed: keep a reference to it, or disconnect()"
-        )
+        loop.forgotten = True
         loop.request_stop()
 
 

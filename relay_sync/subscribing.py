@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,8 @@ from .protocol.session import Session
 from .verbs import parameters
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from .runtime.loop import Loop
 
 __all__ = ["Subscribing"]
@@ -29,7 +30,7 @@ class Subscribing:
     if TYPE_CHECKING:
         _config: Config
         _contexts: dict[str, None]
-        _lock: threading.Lock
+        _lock: AbstractContextManager[bool]
         _loop: Loop | None
 
         def _command(self, method: str, params: Mapping[str, Any], *, idempotent: bool = False) -> dict[str, Any]: ...

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ _callbacks = logging.getLogger("relay_sync.callbacks")
 _numbers = itertools.count(1)
 
 #: The lane of callbacks that belong to no call.
+REMEMBERED_CALLS: Final = 4096
 CLIENT_LANE: Final = "client"
 SHARED_THREADS: Final = 16
 _PUBLIC: Final = {
@@ -75,6 +77,8 @@ class Switchboard:
         self.dials = Dials()
         self.messages = MessageDesk()
         self.calls: dict[str, Call] = {}
+        #: Ids of calls that are over, the last ones: an offer that is repeated late calls nobody.
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
         self.state = "idle"
@@ -110,11 +114,22 @@ class Switchboard:
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
+        if isinstance(event, CallStateEvent) and event.call_state == CALL_STATE_ENDED:
+            self._off_the_table(call)
         call._on_event(event)
-        if call.state == CALL_STATE_ENDED:
-            self.calls.pop(event.call_id, None)
         if isinstance(event, CallStateEvent):
             self.dials.on_leg_state(call, event, self)
+
+    def call_gone(self, call: Call, event: CallStateEvent) -> None:
+        """The server does not know a call any more."""
+        self._off_the_table(call)
+        call._on_event(event)
+
+    def _off_the_table(self, call: Call) -> None:
+        self.calls.pop(call.call_id, None)
+        self._ended[call.call_id] = None
+        if len(self._ended) > REMEMBERED_CALLS:
+            self._ended.popitem(last=False)
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """The session moved."""
@@ -202,7 +217,7 @@ class Switchboard:
 
     def _receive(self, event: CallReceiveEvent, payload: dict[str, Any]) -> None:
         client = self._client()
-        if client is None or not event.call_id or event.call_id in self.calls:
+        if client is None or not event.call_id or event.call_id in self.calls or event.call_id in self._ended:
             return  # a repeated offer changes nothing
         call = Call(
             client,
@@ -247,7 +262,7 @@ class Switchboard:
     def _handle(self, call: Call, handler: InContext) -> None:
         try:
             handler(call)
-        except Exception as error:
+        except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             self._report(call, "on_call handler", error)
             if self._hangup_on_error:
                 self._hang_up(call)
@@ -289,7 +304,7 @@ class Switchboard:
         except Exception as error:
             self._report(call, what, error)
 
-    def _report(self, call: Call | None, what: str, error: Exception) -> None:
+    def _report(self, call: Call | None, what: str, error: BaseException) -> None:
         call_id = call.call_id if call else ""
         _callbacks.error(
             "a %s%s raised", what, f" of call {call_id}" if call_id else "", exc_info=error, extra={"call_id": call_id}

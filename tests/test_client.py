@@ -631,3 +631,111 @@ def test_every_message_says_what_to_do() -> None:
 def test_what_is_refused_is_a_relay_error(sim: Simulator) -> None:
     with pytest.raises(RelayError):
         make(sim, token="wrong").connect()
+
+
+# -- what a hostile review found ---------------------------------------------------------------------------------------
+
+
+def test_connect_while_disconnect_is_under_way_ends_the_old_calls(sim: Simulator) -> None:
+    for _ in range(10):
+        with line(sim) as one:
+            waiting = Background(one.call.wait_for_ended)
+            first = one.client._loop
+
+            def again(client: RelayClient = one.client, before: Any = first) -> None:
+                while client._loop is before:
+                    pass
+                while True:
+                    try:
+                        return client.connect(PATIENCE)
+                    except ClientClosed:
+                        pass
+
+            connecting = Background(again)
+            one.client.disconnect()
+            with pytest.raises(ClientClosed):
+                waiting.result()
+            connecting.result()
+            assert one.call.call_id not in one.client.calls
+
+
+def test_a_logging_handler_that_raises_does_not_end_the_connection(sim: Simulator) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.levelno >= logging.WARNING:
+                raise RuntimeError("in a logging handler")
+
+    broken = Broken()
+    logging.getLogger("relay_sync").addHandler(broken)
+    try:
+        with make(sim) as client:
+            drop(sim, client)
+            client.execute("signalwire.ping", {})
+            background = Background(client.run)
+            client.execute("signalwire.ping", {})
+            while not client._running:
+                pass
+            client.stop()
+            background.result()
+    finally:
+        logging.getLogger("relay_sync").removeHandler(broken)
+
+
+def test_the_impatience_of_one_caller_ends_nobody_else_s_connect(sim: Simulator) -> None:
+    sim.hold("signalwire.connect")
+    client = make(sim)
+    patient = Background(client.connect, PATIENCE)
+    sim.wait_for_held("signalwire.connect")
+    with pytest.raises(ConnectTimeout):
+        client.connect(0.1)
+    sim.release()
+    patient.result()
+    assert client.state == "connected"
+    client.disconnect()
+
+
+def test_a_repeated_offer_of_a_call_that_is_over_calls_nobody(sim: Simulator) -> None:
+    with line(sim) as one:
+        [offer] = sim.journal.events("calling.call.receive")
+        one.phone.hang_up()
+        one.call.wait_for_ended(PATIENCE)
+        sim.send_event("calling.call.receive", offer)
+        one.client.execute("signalwire.ping", {})
+        assert one.desk.calls.empty()
+        assert one.client.calls == {}
+
+
+def test_sys_exit_in_a_handler_is_told_and_hangs_up(sim: Simulator) -> None:
+    errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
+    client = make(sim, on_error=lambda error, call: errors.put(error))
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        raise SystemExit(3)
+
+    with client:
+        sim.call(to=TO, from_=FROM).wait_until("ended")
+        assert isinstance(errors.get(timeout=PATIENCE), SystemExit)
+
+
+def test_a_client_that_was_stopped_is_closed(sim: Simulator) -> None:
+    client = make(sim)
+    client.connect()
+    client.stop()
+    sim.wait_until_gone()
+    with pytest.raises(ClientClosed):
+        client.execute("signalwire.ping", {})
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_a_call_the_server_says_is_gone_ends_for_all_its_waiters(sim: Simulator, code: int) -> None:
+    with line(sim) as one:
+        waiting = Background(one.call.wait_for_ended)
+        reading: Background[list[Any]] = Background(list, one.call.events())
+        sim.refuse("calling.end", code, "no such call")
+        assert one.call.hangup() == {}
+        event = waiting.result()
+        assert event.synthetic
+        assert event.reason == "call_gone"
+        assert reading.result()[-1] is event
+        assert one.client.calls == {}

@@ -59,6 +59,8 @@ REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
 SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005})
 
 REMEMBERED_EVENTS: Final = 4096
+#: Commands whose callers gave up and whose answers would still be acted upon.
+REMEMBERED_LATE: Final = 256
 LATER_REFUSALS: Final = 3
 
 
@@ -101,6 +103,7 @@ class Session:
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
         self._seen: OrderedDict[object, None] = OrderedDict()
+        self._late: OrderedDict[str, None] = OrderedDict()
         self._connect_id = ""
         self._resuming = ""
         self._probe_id = ""
@@ -165,6 +168,10 @@ class Session:
             self._queue.remove(command)
         elif command.late is None:
             self._pending.pop(command.id, None)
+        else:
+            self._late[command.id] = None
+            if len(self._late) > REMEMBERED_LATE:
+                self._pending.pop(self._late.popitem(last=False)[0], None)
 
     def close(self, now: float) -> None:
         """End for good. Whatever waits ends with :class:`ClientClosed`."""

@@ -54,6 +54,9 @@ OUTBOX_LIMIT: Final = 1024 * 1024
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
 TROUBLE_EVERY: Final = 60.0
 WATCH_EVERY: Final = 1.0
+LONGEST_SLEEP: Final = 3600.0
+#: Internal errors in a row after which the connection ends instead of being made anew.
+MOST_FAULTS: Final = 10
 
 
 class Sink(Protocol):
@@ -87,6 +90,9 @@ class Loop:
         self._awake = False
         self._closing = False
         self._poked = False
+        self._faults = 0
+        #: Set by the finaliser of a client that was garbage collected.
+        self.forgotten = False
         self.finished = False
         self._connection: FedWebSocket | None = None
         self._sock: socket.socket | None = None
@@ -193,11 +199,14 @@ class Loop:
     def _wake(self) -> None:
         if self._awake:
             return
-        self._awake = True
         try:
+            self._awake = True
             self._wake_out.send(b"\0")
         except OSError:  # full, which wakes as well; or closed, when nobody sleeps any more
             pass
+        except BaseException:  # interrupted: perhaps nothing was sent
+            self._awake = False
+            raise
 
     def _listener(self) -> Sink | None:
         sink = self._sink()
@@ -211,12 +220,27 @@ class Loop:
             while not self._over():
                 try:
                     self._turn()
+                    self._faults = 0
                 except Exception:  # a fault of ours must not leave callers waiting
-                    _log.exception("internal error; the connection is given up and made anew")
-                    self._lose("an internal error")
+                    self._recover()
         finally:
             process.io_threads.discard(threading.get_ident())
             self._finish()
+
+    def _recover(self) -> None:
+        """After an internal error: give the connection up and make it anew; after many in a row, end."""
+        _log_fault("internal error; the connection is given up and made anew")
+        self._faults += 1
+        now = time.monotonic()
+        try:
+            self._lose("an internal error")
+            if self._session.phase is Phase.DIALING and self._dialling is None:
+                self._session.dial_failed(now, ConnectError("an internal error"), fatal=False)
+            if self._faults >= MOST_FAULTS:
+                self._session.close(now)
+        except Exception:
+            _log_fault("internal error while recovering from one")
+            self._closing = self._closing or self._faults >= MOST_FAULTS
 
     def _over(self) -> bool:
         return self._session.phase in (Phase.CLOSED, Phase.FAILED) and self._sock is None
@@ -248,6 +272,10 @@ class Loop:
             if sink is not None:
                 sink.on_poke()
         if self._closing and self._session.phase not in (Phase.CLOSED, Phase.FAILED):
+            if self.forgotten:
+                _log.warning(
+                    "a RelayClient was forgotten while connected, and is closed: keep a reference, or disconnect()"
+                )
             self._session.close(now)
 
     def _patience(self) -> float | None:
@@ -257,7 +285,8 @@ class Loop:
         now = time.monotonic()
         if self._sock is not None:
             wakes.append(self._watch_at)
-        return max(0.0, min(wakes) - now) if wakes else None
+        # Waking early is harmless; selectors cannot wait for ever so long.
+        return min(LONGEST_SLEEP, max(0.0, min(wakes) - now)) if wakes else None
 
     def _pending_tls(self) -> bool:
         connection = self._connection
@@ -295,6 +324,8 @@ class Loop:
     def _finish(self) -> None:
         self._abandon_dial()
         self._close_socket()
+        if self._session.phase not in (Phase.CLOSED, Phase.FAILED):
+            self._session.close(time.monotonic())
         self.finished = True
         self._drain_inbox()
         self._perform()
@@ -343,7 +374,7 @@ class Loop:
                 try:
                     self._perform_one(effect)
                 except Exception:
-                    _log.exception("internal error while performing %s", type(effect).__name__)
+                    _log_fault(f"internal error while performing {type(effect).__name__}")
 
     def _perform_one(self, effect: Effect) -> None:
         if type(effect) is Send:
@@ -514,6 +545,14 @@ class Loop:
         except OSError:
             pass
         sock.close()
+
+
+def _log_fault(what: str) -> None:
+    """Log the present exception; a logging handler that raises, too, must not end the thread."""
+    try:
+        _log.exception(what)
+    except Exception:
+        pass
 
 
 def _closed() -> ClientClosed:
