@@ -79,7 +79,7 @@ class TaskEvent(RelayEvent):
     @classmethod
     def from_payload(cls: type[_T], payload: Mapping[str, Any]) -> _T:
         made = super().from_payload(payload)
-        if not made.params:
+        if not made.params and "message" in payload:
             flat = {name: payload[name] for name in ("context", "message") if name in payload}
             made = cls.from_params(flat, event_type=made.event_type, timestamp=made.timestamp)
         return from_envelope(made, payload, "context")
