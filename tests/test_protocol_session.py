@@ -35,7 +35,7 @@ from relay_sync.protocol.effects import (
     Trouble,
 )
 from relay_sync.protocol.frames import Failure
-from relay_sync.protocol.session import REMEMBERED_EVENTS, Session, SessionOptions
+from relay_sync.protocol.session import REMEMBERED_EVENTS, REMEMBERED_LATE, Session, SessionOptions
 
 X = TypeVar("X")
 
@@ -850,6 +850,17 @@ def test_the_late_answer_to_a_withdrawn_command_is_reported_where_somebody_cares
     assert talk.settled == {}
     assert talk.late == {"caring": {"code": "200"}}
     assert talk.session.unanswered == 0
+
+
+def test_only_so_many_late_answers_are_waited_for(talk: Talk) -> None:
+    """A server that never answers does not fill our memory with what callers gave up on."""
+    talk.ready()
+    for number in range(1000):
+        talk.do(talk.session.withdraw, talk.submit(f"c-{number}", late=lambda outcome: None))
+    assert talk.session.unanswered == REMEMBERED_LATE
+    talk.receive({"id": "c-0", "result": {}})
+    talk.receive({"id": "c-999", "result": {}})
+    assert set(talk.late) == {"c-999"}
 
 
 def test_a_withdrawn_command_is_neither_repeated_nor_settled_at_a_loss(talk: Talk) -> None:
