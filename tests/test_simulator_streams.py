@@ -17,6 +17,7 @@ from relay_sync.audio.codecs import codec_for
 from relay_sync.audio.wav import read_wav
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator, Stream, speech
+from relay_sync.simulator.voice import Voice
 
 
 def _tone(samples: int, step: int = 37) -> bytes:
@@ -441,7 +442,8 @@ def test_finished_comes_before_ended_or_not_at_all(told: bool) -> None:
 
 def test_fast_streams_wait_for_a_receiver_that_does_not_read() -> None:
     gate = threading.Event()
-    says = _tone(8000 * 20)
+    frames = 6000  # 8 MB on the wire: more than any kernel keeps for a socket that nobody reads
+    says = Voice(_tone(480) * frames, 24000)
     with (
         Simulator(media="fast") as sim,
         connected(sim) as peer,
@@ -449,15 +451,17 @@ def test_fast_streams_wait_for_a_receiver_that_does_not_read() -> None:
     ):
         phone = peer.answered(says=says)
         stream = _start(peer, phone, receiver.url, codec="L16@24000h")
-        with pytest.raises(WaitTimeout):
-            stream.wait_for_speech(timeout=0.2)
-        assert stream.frames_sent["inbound"] < 1000
-        peer.result("signalwire.ping")  # nobody else waits
-        gate.set()
-        stream.wait_for_speech()
+        try:
+            with pytest.raises(WaitTimeout):
+                stream.wait_for_speech(timeout=0.2)
+            assert stream.frames_sent["inbound"] < frames
+            peer.result("signalwire.ping")  # nobody else waits
+        finally:
+            gate.set()
+        stream.wait_for_speech(timeout=30)
         phone.hang_up()
         media = receiver.finished()
-    assert len(media.of("media")) == 1000
+    assert len(media.of("media")) == frames
     assert _payload(media, "inbound") == stream.sent["inbound"]
 
 
