@@ -30,6 +30,7 @@ from .events import (
 )
 from .message import MessageDesk
 from .protocol.effects import Phase
+from .runtime.flag import Flag
 from .runtime.lanes import InContext, Lanes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Switchboard:
         self._warned_no_handler = False
         self._stalled: set[object] = set()
         #: Set on the IO thread when the client is to stop or has lost its session for good.
-        self.stopped = threading.Event()
+        self.stopped = Flag()
 
     # -- told by the loop, on the IO thread -----------------------------------------------------------------------
 
@@ -323,7 +324,7 @@ class Switchboard:
         self.shared.after_fork()
         self.dials = Dials()
         self.messages.after_fork()
-        self.stopped = threading.Event()
+        self.stopped = Flag()
         self.state = "idle"
         self._was_ready = False
 

@@ -15,6 +15,7 @@ from support import Background
 from relay_sync.errors import ConnectionLost, RequestTimeout, WaitTimeout, WrongThread
 from relay_sync.runtime import process
 from relay_sync.runtime import waiter as waiter_module
+from relay_sync.runtime.flag import Flag
 from relay_sync.runtime.waiter import Waiter, wait_for_event
 
 PATIENCE = 10.0
@@ -181,7 +182,7 @@ def test_an_outcome_in_the_last_moment_is_not_thrown_away() -> None:
     """Between the end of the wait and the look at the outcome: the value counts, not the clock."""
     waiter: Waiter[int] = Waiter()
 
-    class Late(threading.Event):
+    class Late(Flag):
         def wait(self, timeout: float | None = None) -> bool:
             waiter.settle(7)
             return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -13,6 +12,7 @@ from attrs import define, frozen
 
 from ..errors import UnsupportedCodec
 from ..protocol.deadline import Deadline
+from ..runtime.flag import Flag
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import wait_for_event
 from .frames import AudioFrame, FrameBuffer
@@ -134,7 +134,7 @@ class AudioStream:
         self._dtmf: list[DtmfEvent] = []
         self._marks: list[str] = []
         self._generation = generation()
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._end_reason: EndReason | None = None
         self._rest: dict[str, bytearray] = {}  # what read() got but did not need, by track
 

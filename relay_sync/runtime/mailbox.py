@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..errors import QueueFull
+from .flag import Flag
 from .process import check_thread, forked_error, generation
 from .waiter import wait_for_event
 
@@ -35,7 +35,7 @@ class Mailbox(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self._items: deque[T] = deque()
-        self._arrived = threading.Event()
+        self._arrived = Flag()
         self._limit = limit
         self._closed = False
         self._error: BaseException | None = None

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import RelayError
+from .flag import Flag
 from .process import check_thread, forked_error, generation
 
 __all__ = ["Waiter", "at_once", "wait_for_event"]
@@ -46,7 +47,7 @@ class Waiter(Generic[T]):
     __slots__ = ("__weakref__", "_event", "_generation", "_lock", "_outcome")
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._event = Flag()
         self._lock = threading.Lock()
         self._outcome: Any = _UNSET
         self._generation = generation()

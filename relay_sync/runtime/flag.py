@@ -1,0 +1,81 @@
+"""Waking threads without a lock that a signal could leave held.
+
+A ``threading.Event`` takes a lock of its own in Python code. When Ctrl-C arrives just after a waiting main thread took it, nobody
+releases it any more, and whoever sets the event next, which is the IO thread, blocks for ever. Here every sleeper brings a
+lock of his own and nothing is shared but a deque, so an interrupt anywhere leaves at most a lock in it that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Bell", "Flag"]
+
+
+class Bell:
+    """Threads sleep until it rings."""
+
+    __slots__ = ("_ears",)
+
+    def __init__(self) -> None:
+        self._ears: deque[Any] = deque()
+
+    def ring(self) -> None:
+        """Wake everybody who sleeps now; never blocks. To be called after the change that they wait for."""
+        ears = self._ears
+        # Those who lie down again meanwhile have seen the change.
+        for _ in range(len(ears)):
+            try:
+                ears.popleft().release()
+            except IndexError:  # somebody else rang, or the sleeper left
+                return
+
+    def sleep(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        """Sleep until the bell rings, once; not at all if it is ``ready()`` already.
+
+        :param timeout: seconds; ``None`` for as long as it takes.
+        :return: whether it was ready or rang.
+        """
+        ear = threading.Lock()
+        ear.acquire()
+        # Before the look: what changes after it is heard.
+        self._ears.append(ear)
+        try:
+            return ready() or ear.acquire(True, -1 if timeout is None else timeout)
+        finally:
+            try:
+                self._ears.remove(ear)
+            except (ValueError, IndexError):  # it rang
+                pass
+
+
+class Flag(threading.Event):
+    """A ``threading.Event`` that no signal can break."""
+
+    def __init__(self) -> None:
+        self._flag = False
+        self._bell = Bell()
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._flag
+
+    def set(self) -> None:
+        """Set it, and wake everybody who waits. Never blocks."""
+        self._flag = True
+        self._bell.ring()
+
+    def clear(self) -> None:
+        """Take it back."""
+        self._flag = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return whether it is set, after waiting for that for at most ``timeout`` seconds."""
+        # Woken is set, even if it was cleared again since, as with any event.
+        return self._flag or self._bell.sleep(self.is_set, None if timeout is None else max(0.0, timeout))
+
+    def _at_fork_reinit(self) -> None:
+        self._bell = Bell()
