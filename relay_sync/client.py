@@ -502,8 +502,11 @@ class RelayClient(Dialing, Messaging, Subscribing):
             return loop  # connected, or connecting again: the command waits for that within its own deadline
         return self._connect(deadline)
 
-    def _post(self, method: str, params: Mapping[str, Any]) -> None:
-        """Send a command whose answer nobody waits for; on any thread."""
+    def _post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
+        """Send a command whose answer nobody waits for; on any thread.
+
+        :param then: is given the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
+        """
         loop = self._loop
         if loop is None or not loop.alive:
             return
@@ -514,7 +517,7 @@ class RelayClient(Dialing, Messaging, Subscribing):
                 method=method,
                 text=build_request(frame_id, method, params),
                 deadline=Deadline.after(time.monotonic(), self._config.request_timeout),
-                settle=lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__),
+                settle=then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__)),
             )
         )
 

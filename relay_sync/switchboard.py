@@ -30,6 +30,7 @@ from .events import (
 )
 from .message import MessageDesk
 from .protocol.effects import Phase
+from .rollcall import RollCall
 from .runtime.flag import Flag
 from .runtime.lanes import InContext, Lanes
 
@@ -86,6 +87,7 @@ class Switchboard:
         self._was_ready = False
         self._warned_no_handler = False
         self._stalled: set[object] = set()
+        self._roll_call: RollCall | None = None
         #: Set on the IO thread when the client is to stop or has lost its session for good.
         self.stopped = Flag()
 
@@ -136,6 +138,7 @@ class Switchboard:
         """The session moved."""
         state = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
         self._was_ready = self._was_ready or phase is Phase.READY
+        self._call_the_roll(phase)
         if phase in (Phase.CLOSED, Phase.FAILED):
             self._was_ready = False
             self.stopped.set()
@@ -147,6 +150,14 @@ class Switchboard:
         _log.info("relay: %s", state)
         if self._on_state is not None:
             self.lanes.submit(CLIENT_LANE, self._guarded, None, "on_state", self._on_state, (state,))
+
+    def _call_the_roll(self, phase: Phase) -> None:
+        if self._roll_call is not None:
+            self._roll_call.stop()
+            self._roll_call = None
+        if phase is Phase.READY and self.calls:
+            self._roll_call = RollCall(self.calls.values())
+            self._roll_call.start()
 
     def on_session_over(self, error: RelayError) -> None:
         """The server-side session is gone, and what it carried with it."""

@@ -53,3 +53,30 @@ def test_lesson_14_nonsense_does_not_go_to_the_wire(sim: Simulator) -> None:
             one.call.stream("wss://example.com/audio", trakc="inbound")  # type: ignore[call-arg]
         assert not sim.journal.requests("calling.stream")
         assert one.call.wait_for_answered(PATIENCE).params
+
+
+def test_lesson_02_wait_ends_when_the_end_of_the_call_fell_into_a_reconnection(sim: Simulator) -> None:
+    """Nothing tells of the end, neither then nor later: it has to be asked for."""
+    with line(sim) as one:
+        sim.drop_event("calling.call.stream", state="finished", times=None)
+        sim.drop_event("calling.call.state", state="ending", times=None)
+        sim.drop_event("calling.call.state", state="ended", times=None)
+        action = one.call.stream(NOWHERE)
+        stream, call = Background(action.wait), Background(one.call.wait_for_ended)
+        one.phone.hang_up()
+        one.drop()
+        events = [stream.result(), call.result()]
+        assert [(event.synthetic, event.reason) for event in events] == [(True, "call_ended"), (True, "call_gone")]
+        assert one.client.calls == {}
+
+
+def test_lesson_02_a_call_that_lives_is_only_asked_about(sim: Simulator) -> None:
+    with line(sim) as one:
+        one.drop()
+        asked = one.wait_for_request("calling.clear_digit_bindings")
+        assert asked == {"node_id": one.call.node_id, "call_id": one.call.call_id, "realm": asked["realm"]}
+        sim.wait_for_acks(PATIENCE)
+        assert one.client.execute("signalwire.ping") is not None  # the answer to the question came before this one
+        assert one.call.wait_for_answered(PATIENCE).params
+        one.phone.hang_up()
+        assert not one.call.wait_for_ended(PATIENCE).synthetic

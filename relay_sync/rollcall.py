@@ -1,0 +1,63 @@
+"""After a resume: which calls ended while nobody could tell us?
+
+The server replays nothing that it had to say while the connection was down (PROTOCOL, "Reconnect and resume"), so a call may
+have ended unheard, and whoever waits for its end would wait for ever. RELAY has no command that asks for a call's state. What
+comes nearest is one that changes nothing on a call that lives and is refused with 404 or 410 on one that does not: clearing
+the digit bindings of a realm that has none.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from .constants import CALL_STATE_ENDED, GONE_CODES
+from .protocol.frames import Failure
+from .protocol.results import read_code
+
+if TYPE_CHECKING:
+    from .call import Call
+
+__all__ = ["RollCall"]
+
+_log = logging.getLogger("relay_sync")
+
+#: Questions under way at once: many calls must not crowd out the commands that users wait for.
+AT_ONCE: Final = 32
+METHOD: Final = "calling.clear_digit_bindings"
+
+
+class RollCall:
+    """Asks for each of some calls whether it still lives. All of it on the IO thread."""
+
+    def __init__(self, calls: Iterable[Call]) -> None:
+        self._unasked = deque(calls)
+        self._realm = f"relay_sync.{uuid.uuid4()}"
+
+    def start(self) -> None:
+        """Ask the first ones; each answer has the next one asked."""
+        for _ in range(AT_ONCE):
+            self._next()
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self._unasked.clear()
+
+    def _next(self) -> None:
+        while self._unasked:
+            call = self._unasked.popleft()
+            if call.state != CALL_STATE_ENDED:
+                address = {"node_id": call.node_id, "call_id": call.call_id}
+                call._client._post(METHOD, {**address, "realm": self._realm}, partial(self._heard, call))
+                return
+
+    def _heard(self, call: Call, outcome: Any) -> None:
+        code = outcome.code if isinstance(outcome, Failure) else read_code(outcome)
+        if code in GONE_CODES:
+            _log.info("call %s ended while there was no connection", call.call_id)
+            call._found_gone()
+        self._next()
