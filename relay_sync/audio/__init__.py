@@ -16,13 +16,16 @@
 ``gate``        path, bearer token, one-time tokens
 ``messages``    the JSON of media sockets, read and written; pure
 ``codecs``      G.711 and L16; pure
+``coders``      :func:`decoder_for`, :func:`encoder_for`: every codec with one face
+``pyav``        G.722 and Opus, through the extra ``codecs``
 ``timeline``    duplicates, holes and late frames; pure
 ``recorder``    WAV files that are valid while they grow
 ``wav``         reading and writing WAV files
 ``waveform``    sound drawn in a terminal
 ==============  ========================================================================================================
 
-Needs the extra ``audio``: ``pip install "relay-sync[audio]"``; codecs, messages and WAV files work without.
+Needs the extra ``audio``: ``pip install "relay-sync[audio]"``; codecs, messages and WAV files work without. G.722 and Opus
+need the extra ``codecs``.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .codecs import Codec, codec_for
+    from .codecs import BadPacket, Codec, codec_for
+    from .coders import Decoder, Encoder, decoder_for, encoder_for
     from .frames import AudioFrame
     from .messages import MediaFormat
     from .server import AudioServer
@@ -43,13 +47,18 @@ __all__ = [
     "AudioFrame",
     "AudioServer",
     "AudioStream",
+    "BadPacket",
     "Codec",
+    "Decoder",
     "DtmfEvent",
+    "Encoder",
     "MediaFormat",
     "StreamStats",
     "WavAudio",
     "codec_for",
+    "decoder_for",
     "draw_waveform",
+    "encoder_for",
     "read_wav",
     "write_wav",
 ]
@@ -58,12 +67,17 @@ _HOMES = {
     "AudioFrame": "frames",
     "AudioServer": "server",
     "AudioStream": "stream",
+    "BadPacket": "codecs",
     "Codec": "codecs",
+    "Decoder": "coders",
     "DtmfEvent": "stream",
+    "Encoder": "coders",
     "MediaFormat": "messages",
     "StreamStats": "stream",
     "WavAudio": "wav",
     "codec_for": "codecs",
+    "decoder_for": "coders",
+    "encoder_for": "coders",
     "read_wav": "wav",
     "draw_waveform": "waveform",
     "write_wav": "wav",

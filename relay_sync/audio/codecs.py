@@ -1,12 +1,16 @@
 """What the bytes of a media message mean: G.711 mu-law and A-law (bit-exact, both ways) and L16.
 
 Decoded audio is always 16-bit signed little-endian PCM. Names are read as carriers and people write them: ``PCMU``,
-``PCMU@8000h@20i``, ``audio/x-mulaw``, ``audio/x-L16;rate=16000``, in any case. Pure.
+``PCMU@8000h@20i``, ``audio/x-mulaw``, ``audio/x-L16;rate=16000``, ``opus/48000/2``, in any case. Pure.
+
+These codecs keep no state: each payload stands alone. For all codecs with one face, G.722 and Opus among them, see
+``coders``.
 """
 
 from __future__ import annotations
 
 import binascii
+import importlib.util
 import re
 import sys
 from array import array
@@ -18,7 +22,19 @@ from attrs import field, frozen
 
 from ..errors import InvalidParameter, UnsupportedCodec
 
-__all__ = ["Codec", "CodecName", "codec_for", "decode_base64", "guess_byteorder", "parse_codec"]
+__all__ = [
+    "CODECS_HINT",
+    "BadPacket",
+    "Codec",
+    "CodecName",
+    "codec_for",
+    "decode_base64",
+    "guess_byteorder",
+    "parse_codec",
+    "why_raw",
+]
+
+CODECS_HINT = 'the extra codecs: pip install "relay-sync[codecs]"'
 
 ByteOrder = Literal["little", "big"]
 _ALIASES = {
@@ -26,10 +42,11 @@ _ALIASES = {
     "PCMA": "PCMA ALAW A-LAW G711A G711_ALAW G711-ALAW",
     "L16": "L16 LINEAR16 PCM16 S16LE PCM_S16LE SLIN",
     "OPUS": "OPUS",
-    "G722": "G722",
+    "G722": "G722 G.722",
 }
 _BASES = {alias: base for base, aliases in _ALIASES.items() for alias in aliases.split()}
 _DEFAULT_RATES = {"PCMU": 8000, "PCMA": 8000, "L16": 8000, "G722": 16000, "OPUS": 48000}
+_NAME = re.compile(r"([A-Z0-9][-A-Z0-9_.+]*)(?:/([0-9]{1,6})(?:/([0-9]{1,2}))?)?")
 _MODIFIER = re.compile(r"([0-9]{1,6})([HIC])")
 _PARAMETER = re.compile(r"\s*(RATE|CHANNELS)\s*=\s*\"?([0-9]{1,6})\"?\s*")
 
@@ -137,6 +154,10 @@ def guess_byteorder(payload: bytes) -> ByteOrder | None:
 # -- looking them up ---------------------------------------------------------------------------------------------------
 
 
+class BadPacket(ValueError):
+    """A payload that is none of its codec. The decoder goes on with the next."""
+
+
 @frozen(kw_only=True)
 class Codec:
     """How to turn payloads into PCM and back.
@@ -174,16 +195,18 @@ class CodecName:
 
 
 def parse_codec(text: str) -> CodecName:
-    """Take apart ``NAME[@<hz>h][@<ms>i][@<n>c]`` (modifiers in any order) or ``audio/NAME[;rate=..][;channels=..]``.
+    """Take apart ``NAME[@<hz>h][@<ms>i][@<n>c]`` (modifiers in any order), ``audio/NAME[;rate=..][;channels=..]`` or
+    ``NAME/<hz>[/<channels>]``, as SDP has it.
 
     :raises InvalidParameter: it is neither.
     """
     head, *parameters = text.strip().upper().split(";")
     name, *modifiers = head.split("@")
-    name = name.strip().removeprefix("AUDIO/").removeprefix("X-")
-    if not re.fullmatch(r"[A-Z0-9][-A-Z0-9_.+]*", name):
+    match = _NAME.fullmatch(name.strip().removeprefix("AUDIO/").removeprefix("X-"))
+    if match is None:
         raise InvalidParameter("codec", text, "a name such as PCMU, PCMA, L16 or L16@16000h")
-    found: dict[str, int] = {}
+    name = match[1]
+    found = {letter: int(number) for letter, number in (("H", match[2]), ("C", match[3])) if number}
     for modifier in modifiers:
         match = _MODIFIER.fullmatch(modifier)
         if match is None:
@@ -197,20 +220,33 @@ def parse_codec(text: str) -> CodecName:
 
 
 def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Codec:
-    """The codec for a name or a ``mediaFormat.encoding``.
+    """The codec for a name or a ``mediaFormat.encoding``: PCMU, PCMA or L16.
 
     :param sample_rate: in Hz; wins over what *text* says. Without either it is the codec's usual one.
     :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers say big-endian.
-    :raises UnsupportedCodec: it cannot be decoded here, or has more than one channel.
+    :raises UnsupportedCodec: it is another codec, or has more than one channel.
     :raises InvalidParameter: *text* is not a codec name at all.
     """
     name = parse_codec(text)
     rate = sample_rate or name.sample_rate or _DEFAULT_RATES.get(name.base, 8000)
     if name.channels not in (None, 1):
         raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; ask for one channel")
+    if name.base in ("OPUS", "G722"):
+        raise UnsupportedCodec(f"{name.base} packets depend on those before: use decoder_for or encoder_for")
     if name.base not in ("PCMU", "PCMA", "L16"):
-        raise UnsupportedCodec(f"{name.base} cannot be decoded here: ask the stream for PCMU, PCMA or L16")
+        raise UnsupportedCodec(f"{name.base} is not known here: ask the stream for PCMU, PCMA, L16, G722 or OPUS")
     return _codec(name.base, rate, l16_byteorder)
+
+
+def why_raw(encoding: str) -> str:
+    """Why payloads of this encoding are handed over as they came, and what would change it: for messages to people."""
+    try:
+        base = parse_codec(encoding).base
+    except InvalidParameter:
+        base = ""
+    if base in ("OPUS", "G722") and importlib.util.find_spec("av") is None:
+        return f"{encoding} needs {CODECS_HINT}"
+    return f"{encoding} cannot be decoded here; ask call.stream for PCMU, PCMA, L16, G722 or OPUS"
 
 
 @cache
@@ -247,4 +283,5 @@ def decode_base64(text: str) -> bytes:
         return binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True)
 
 
-Codec.__module__ = "relay_sync.audio"
+for _public in (BadPacket, Codec):
+    _public.__module__ = "relay_sync.audio"

@@ -1,0 +1,195 @@
+"""Decoders and encoders for every codec, all with one face: one of each per track and direction, for they may keep state.
+
+::
+
+    encoder = encoder_for("OPUS@48000h@20i")
+    for packet in encoder.encode(pcm):          # whole packets; what is left of the PCM waits for more
+        send(packet)
+    for packet in encoder.flush():              # the rest, filled up with silence
+        send(packet)
+
+    decoder = decoder_for(media_format.encoding, media_format.sample_rate or None)
+    pcm = decoder.decode(payload)               # BadPacket: leave it out and go on
+
+PCMU, PCMA and L16 are pure Python. G.722 and Opus come from FFmpeg and libopus through the extra ``codecs`` (PyAV), which
+is imported when the first of them is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from ..errors import InvalidParameter, UnsupportedCodec
+from . import pyav
+from .codecs import BadPacket, ByteOrder, CodecName, codec_for, parse_codec
+
+__all__ = ["BadPacket", "Decoder", "Encoder", "check_available", "decoder_for", "encoder_for"]
+
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+OPUS_INTERVALS = (5, 10, 20, 40, 60, 80, 100, 120)  # ms
+G722_INTERVAL = 20  # ms: packets are made of pieces of this length
+_LEAST, _MOST = 5, 200  # ms per packet
+
+
+@define(eq=False, kw_only=True)
+class Decoder:
+    """From the payloads of one track to PCM, in the order they came.
+
+    :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
+    :ivar sample_rate: of the PCM, in Hz. 16000 for G.722 (whose RTP clock of 8000 some announce instead) and 48000 for
+        Opus, whatever was announced: that is what they decode to.
+    :ivar stateful: whether the sound of a payload depends on those before it.
+    :ivar decode: a payload to PCM: 16-bit signed little-endian mono. Raises :class:`BadPacket`; an empty payload is one
+        where ``stateful``, and empty PCM elsewhere.
+    """
+
+    name: str
+    sample_rate: int
+    stateful: bool
+    decode: Callable[[bytes], bytes] = field(repr=False)
+
+
+@define(eq=False, kw_only=True)
+class Encoder:
+    """From the PCM of one track to payloads, each of the same length of time.
+
+    :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
+    :ivar sample_rate: of the PCM, in Hz. :ivar ptime: milliseconds per packet.
+    :ivar stateful: whether packets depend on those before, so that the other side needs all of them, in order.
+    """
+
+    name: str
+    sample_rate: int
+    ptime: int
+    stateful: bool
+    _pack: Callable[[bytes], bytes] = field(repr=False)  # exactly one packet's PCM to its payload
+    _lookahead: int = field(default=0, repr=False)  # samples by which the codec delays what it is given
+    _waiting: bytearray = field(factory=bytearray, init=False, repr=False)
+    _owes: bool = field(default=False, init=False, repr=False)  # whether the codec still holds sound back
+
+    @property
+    def samples(self) -> int:
+        """Samples per packet."""
+        return self.sample_rate * self.ptime // 1000
+
+    def encode(self, pcm: bytes) -> list[bytes]:
+        """The packets that are complete with *pcm* (16-bit signed little-endian mono). The rest waits for more.
+
+        :raises InvalidParameter: an odd number of bytes.
+        """
+        if len(pcm) % 2:
+            raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
+        size, waiting = 2 * self.samples, self._waiting
+        if not waiting and len(pcm) == size:  # how it mostly is
+            self._owes = True
+            return [self._pack(pcm)]
+        waiting += pcm
+        whole = len(waiting) - len(waiting) % size
+        packets = [self._pack(bytes(waiting[start : start + size])) for start in range(0, whole, size)]
+        del waiting[:whole]
+        self._owes = self._owes or bool(packets)
+        return packets
+
+    def flush(self) -> list[bytes]:
+        """What still waits, filled up with silence, and with as much silence behind it as the codec needs to let go of
+        the last sound. The encoder can be used on afterwards.
+        """
+        silence = 2 * (self._lookahead if self._owes or self._waiting else 0)
+        size, length = 2 * self.samples, len(self._waiting) + silence
+        packets = self.encode(bytes(-(-length // size) * size - len(self._waiting)))
+        self._owes = False
+        return packets
+
+
+def decoder_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Decoder:
+    """A new decoder, for a codec's name or a ``mediaFormat.encoding``.
+
+    :param sample_rate: in Hz; wins over what *text* says. Without either it is the codec's usual one.
+    :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers say big-endian.
+    :raises UnsupportedCodec: the codec is not known, has more than one channel (Opus may: SDP always says two, and it is
+        mixed to one), or needs the extra ``codecs``.
+    :raises InvalidParameter: *text* is not a codec name at all.
+    """
+    name = parse_codec(text)
+    if name.base in ("OPUS", "G722"):
+        _check_channels(text, name)
+        decode, rate = pyav.decoding(name.base)
+        return Decoder(name=name.base, sample_rate=rate, stateful=True, decode=decode)
+    codec = codec_for(text, sample_rate, l16_byteorder=l16_byteorder)
+    return Decoder(name=codec.name, sample_rate=codec.sample_rate, stateful=False, decode=codec.decode)
+
+
+def encoder_for(
+    text: str,
+    sample_rate: int | None = None,
+    *,
+    ptime: int | None = None,
+    l16_byteorder: ByteOrder = "little",
+    bit_rate: int = 32_000,
+) -> Encoder:
+    """A new encoder, the counterpart of :func:`decoder_for`.
+
+    :param sample_rate: of the PCM it is given, in Hz. G.722 has 16000 only (8000, its RTP clock, means the same), Opus
+        8000, 12000, 16000, 24000 and 48000.
+    :param ptime: milliseconds per packet, from 5 to 200; wins over what *text* says, 20 without either. G.722 has
+        multiples of 20 here, Opus 5, 10, 20, 40, 60, 80, 100 and 120.
+    :param bit_rate: bits per second of Opus, from 6000 to 510000.
+    :raises UnsupportedCodec: as :func:`decoder_for`, and for Opus with more than one channel.
+    :raises InvalidParameter: *text* is not a codec name, or the codec has no such rate, interval or bit rate.
+    """
+    name = parse_codec(text)
+    interval = ptime or name.ptime or 20
+    if name.base in ("OPUS", "G722"):
+        return _packet_encoder(text, name, sample_rate or name.sample_rate, interval, bit_rate)
+    codec = codec_for(text, sample_rate, l16_byteorder=l16_byteorder)
+    if not _LEAST <= interval <= _MOST or codec.sample_rate * interval % 1000:
+        raise InvalidParameter(
+            "ptime", interval, f"from {_LEAST} to {_MOST} ms, and whole samples at {codec.sample_rate} Hz"
+        )
+    return Encoder(name=codec.name, sample_rate=codec.sample_rate, ptime=interval, stateful=False, pack=codec.encode)
+
+
+def check_available(text: str) -> None:
+    """Whether audio in this codec can be read and written here.
+
+    :raises UnsupportedCodec: it is not known, or needs the extra ``codecs``.
+    :raises InvalidParameter: *text* is not a codec name at all.
+    """
+    name = parse_codec(text)
+    if name.base in ("OPUS", "G722"):
+        pyav.check_available(name.base)
+    else:
+        codec_for(name.base)
+
+
+def _check_channels(text: str, name: CodecName) -> None:
+    if name.channels not in ((None, 1, 2) if name.base == "OPUS" else (None, 1)):
+        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; ask for one channel")
+
+
+def _packet_encoder(text: str, name: CodecName, rate: int | None, interval: int, bit_rate: int) -> Encoder:
+    if name.channels not in (None, 1):
+        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; ask for one channel")
+    if name.base == "G722":
+        if rate not in (None, 8000, 16000):
+            raise InvalidParameter("sample_rate", rate, "16000: G.722 has no other")
+        if interval % G722_INTERVAL or not _LEAST <= interval <= _MOST:
+            raise InvalidParameter("ptime", interval, f"a multiple of {G722_INTERVAL} ms, at most {_MOST}")
+        pack, lookahead, rate = pyav.g722_packing(), pyav.G722_DELAY, pyav.G722_RATE
+    else:
+        rate = rate or pyav.OPUS_RATE
+        if rate not in OPUS_RATES:
+            raise InvalidParameter("sample_rate", rate, f"one of {', '.join(map(str, OPUS_RATES))}: Opus has no other")
+        if interval not in OPUS_INTERVALS:
+            raise InvalidParameter("ptime", interval, f"one of {', '.join(map(str, OPUS_INTERVALS))} ms")
+        if not 6000 <= bit_rate <= 510_000:
+            raise InvalidParameter("bit_rate", bit_rate, "from 6000 to 510000")
+        pack = pyav.opus_packing(rate, interval, bit_rate)
+        lookahead = -(-pyav.OPUS_DELAY * rate // pyav.OPUS_RATE)
+    return Encoder(name=name.base, sample_rate=rate, ptime=interval, stateful=True, pack=pack, lookahead=lookahead)
+
+
+for _public in (Decoder, Encoder):
+    _public.__module__ = "relay_sync.audio"
