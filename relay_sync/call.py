@@ -154,11 +154,13 @@ class Call(
 
         :param event_type: such as ``calling.call.state``, or the class of its events, such as :class:`CallStateEvent`.
         :param handler: takes the event. Left out, ``on`` is a decorator.
+        :raises Forked: the call belongs to the parent process.
         """
         name = _event_name(event_type)
 
         def register(function: Handler) -> Handler:
             checked = InContext(parameters.handler("handler", function))
+            self._check_process()
             with self._lock:
                 self._listeners = {**self._listeners, name: (*self._listeners.get(name, ()), checked)}
             return function
@@ -249,8 +251,7 @@ class Call(
         return self.wait_for(EVENT_CALL_STATE, reached, timeout)
 
     def _open_reader(self) -> Mailbox[RelayEvent]:
-        if self._generation != process.generation():
-            raise process.forked_error()
+        self._check_process()
         mailbox: Mailbox[RelayEvent] = Mailbox(READER_LIMIT)
         with self._lock:
             alive = tuple(one for one in self._readers if one() is not None)
@@ -260,6 +261,8 @@ class Call(
         return mailbox
 
     def _close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
+        if self._generation != process.generation():
+            return
         with self._lock:
             self._readers = tuple(one for one in self._readers if one() not in (None, mailbox))
 
@@ -293,9 +296,13 @@ class Call(
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
         self._client._call_gone(self, CallStateEvent.from_params(params, synthetic=True, reason="call_gone"))
 
-    def _check_usable(self) -> None:
+    def _check_process(self) -> None:
+        # Before any lock: at the fork another thread of the parent may have held it, and nobody here lets it go.
         if self._generation != process.generation():
             raise process.forked_error()
+
+    def _check_usable(self) -> None:
+        self._check_process()
         over = self._over
         if over is not None and not isinstance(over, CallEnded):
             raise over.fresh()
@@ -338,6 +345,7 @@ class Call(
         return action
 
     def _running(self, kind: type[A]) -> list[A]:
+        self._check_process()
         with self._lock:
             return [action for action in self._actions.values() if isinstance(action, kind)]
 

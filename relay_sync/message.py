@@ -108,8 +108,11 @@ class Message:
         """Call a function with every event of this message from now on, in order, on a thread where it may block.
 
         Usable as a decorator.
+
+        :raises Forked: it belongs to the parent process.
         """
         checked = InContext(parameters.handler("handler", handler))
+        self._ended.check_process()
         with self._lock:
             self._handlers = (*self._handlers, checked)
         return handler

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support import NOWHERE, PATIENCE, Background, Line, line
 
-from relay_sync import Forked, RelayClient, WaitTimeout
+from relay_sync import Forked, Message, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.server import Credentials
 
@@ -91,6 +91,30 @@ def test_rule_8_what_the_parent_made_raises_forked_in_the_child(on_call: Line) -
     in_child(child)
     with pytest.raises(WaitTimeout):
         action.wait(0.01)
+
+
+def test_rule_8_locks_that_were_held_at_the_fork_block_nobody_in_the_child(on_call: Line) -> None:
+    call, message = on_call.call, Message(message_id="m")
+    reading = call.events()
+    expecting = call.expect("calling.call.play")
+    expecting.__enter__()
+
+    def child() -> None:
+        for use in (
+            lambda: call.on("calling.call.state", print),
+            lambda: call.events(),
+            lambda: call.wait_for_ended(),
+            lambda: call.queue_leave("support"),
+            lambda: call.play_silence(1),
+            lambda: message.on(print),
+        ):
+            with pytest.raises(Forked):
+                use()
+        reading.close()
+
+    with call._lock, message._lock:
+        in_child(child)
+    expecting.__exit__(ValueError, ValueError(), None)
 
 
 def test_rule_8_a_fork_while_commands_are_under_way(on_call: Line) -> None:

@@ -61,6 +61,14 @@ class Waiter(Generic[T]):
         self._event.set()
         return True
 
+    def check_process(self) -> None:
+        """Refuse what would make no sense, or take a lock of the parent's, in a child process.
+
+        :raises Forked: the parent process made this.
+        """
+        if self._generation != generation():
+            raise forked_error()
+
     @property
     def done(self) -> bool:
         return self._outcome is not _UNSET
@@ -77,8 +85,7 @@ class Waiter(Generic[T]):
         :raises Forked: in a child process, for a waiter that the parent made and nobody settled before the fork.
         """
         if self._outcome is _UNSET:
-            if self._generation != generation():
-                raise forked_error()
+            self.check_process()
             check_thread()
             if not wait_for_event(self._event, timeout) and self._outcome is _UNSET:
                 raise on_timeout()
