@@ -12,6 +12,7 @@ from relay_sync.server.http import (
     Headers,
     Request,
     Response,
+    body_length,
     head_end,
     parse_request,
     parse_status,
@@ -103,3 +104,35 @@ def _outcome(head: bytes) -> int:
 def test_any_bytes_are_a_request_or_a_refusal(noise: bytes) -> None:
     assert _outcome(noise) in (200, 400, 505)
     assert _outcome(b"GET / HTTP/1.1\r\n" + noise + b"\r\n\r\n") in (200, 400)
+
+
+@pytest.mark.parametrize(
+    ("lines", "length"),
+    [
+        ("", 0),
+        ("Content-Length: 0\r\n", 0),
+        ("Content-Length: 100\r\n", 100),
+        ("Content-Length: 100\r\nUpgrade: websocket\r\n", 0),
+    ],
+)
+def test_how_long_a_body_is(lines: str, length: int) -> None:
+    request = parse_request(f"POST / HTTP/1.1\r\n{lines}\r\n".encode())
+    assert body_length(request, 100) == length
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("Content-Length: 101\r\n", 413),
+        ("Content-Length: 99999999999999999999\r\n", 400),
+        ("Content-Length: -1\r\n", 400),
+        ("Content-Length: 1\r\nContent-Length: 1\r\n", 400),
+        ("Content-Length: \xb2\r\n", 400),
+        ("Transfer-Encoding: chunked\r\n", 411),
+    ],
+)
+def test_bodies_that_are_not_taken(lines: str, status: int) -> None:
+    request = parse_request(f"POST / HTTP/1.1\r\n{lines}\r\n".encode("latin-1"))
+    with pytest.raises(BadRequest) as caught:
+        body_length(request, 100)
+    assert caught.value.status == status

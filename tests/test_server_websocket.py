@@ -726,3 +726,48 @@ def test_a_tls_handshake_that_stalls_is_dropped(
 ) -> None:
     peer = _raw(serve(ssl_context=server_context, open_timeout=0.05), peers, b"\x16\x03\x01")
     assert _is_over(peer)
+
+
+# -- plain HTTP --------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_is_read_in_whatever_pieces_it_comes(serve: MakeServer, peers: list[Any]) -> None:
+    seen: queue.SimpleQueue[Request] = queue.SimpleQueue()
+
+    def look(request: Request) -> Response:
+        seen.put(request)
+        return Response(200, {}, request.body[::-1])
+
+    server = serve(on_request=look, max_body=100)
+    peer = _raw(server, peers, b"POST /p HTTP/1.1\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n")
+    assert _read_head(peer) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    peer.sendall(b"abc")
+    peer.sendall(b"defg")  # one byte too many, which belongs to nothing
+    assert _read_all(peer).endswith(b"\r\n\r\nfedcba")
+    request = seen.get(timeout=PATIENCE)
+    assert (request.method, request.body) == ("POST", b"abcdef")
+    assert "abcdef" not in repr(request)
+
+
+def test_a_body_that_is_too_long_is_refused_unread(serve: MakeServer, peers: list[Any]) -> None:
+    server = serve(max_body=100)
+    peer = _raw(server, peers, b"POST /p HTTP/1.1\r\nContent-Length: 101\r\n\r\n")
+    assert _read_all(peer).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_does_not_come_ends_with_the_time_for_opening(serve: MakeServer, peers: list[Any]) -> None:
+    server = serve(max_body=100, open_timeout=0.1)
+    assert _is_over(_raw(server, peers, b"POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\nabc"))
+
+
+def test_without_a_limit_bodies_are_not_looked_at(serve: MakeServer, peers: list[Any]) -> None:
+    peer = _raw(serve(), peers, b"POST /p HTTP/1.1\r\nContent-Length: 5\r\n\r\n")
+    assert _read_all(peer).startswith(b"HTTP/1.1 405 ")
+
+
+def test_a_long_answer_reaches_a_peer_that_reads_slowly(serve: MakeServer, peers: list[Any]) -> None:
+    whole = bytes(range(256)) * 40_000  # 10 MB: more than may wait, and more than the kernel keeps
+    server = serve(on_request=lambda request: Response(200, {}, whole), max_buffer=2**20)
+    peer = _raw(server, peers, b"GET / HTTP/1.1\r\n\r\n")
+    _read_head(peer)
+    assert _read_all(peer) == whole

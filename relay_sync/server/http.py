@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import field, frozen
 
-__all__ = ["BadRequest", "Headers", "Request", "Response", "head_end", "parse_request", "parse_status"]
+__all__ = ["BadRequest", "Headers", "Request", "Response", "body_length", "head_end", "parse_request", "parse_status"]
 
 MAX_HEAD = 16384  # bytes of request line and headers together; the usual limit of web servers
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -64,6 +64,7 @@ class Request:
     :ivar query: what follows the question mark, or ``""``.
     :ivar headers: the header fields.
     :ivar remote: who asks, as ``address:port``.
+    :ivar body: what came with it, where the server takes bodies; see ``WebSocketServer``.
     """
 
     method: str
@@ -71,6 +72,7 @@ class Request:
     query: str = field(default="", repr=False)
     headers: Headers = field(factory=Headers)
     remote: str = ""
+    body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
 
     @property
     def is_upgrade(self) -> bool:
@@ -144,6 +146,24 @@ def _parse_fields(lines: list[str]) -> Headers:
             raise BadRequest(400, "a header line that is none")
         fields.append((name, value))
     return Headers(fields)
+
+
+def body_length(request: Request, most: int) -> int:
+    """How many bytes of body follow the head of a request; 0 where there is none, or where it asks for a WebSocket.
+
+    :param most: the longest body that is taken.
+    :raises BadRequest: longer than that (413), of no stated length (411), or of a length that is none (400).
+    """
+    if request.is_upgrade:
+        return 0
+    if "transfer-encoding" in request.headers:
+        raise BadRequest(411, "say the length of the body; chunks are not taken")
+    text = request.headers.get("content-length", "0")
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise BadRequest(400, "a Content-Length that is none")
+    if int(text) > most:
+        raise BadRequest(413, f"more than {most} bytes of body")
+    return int(text)
 
 
 def parse_status(head: bytes) -> tuple[int, Headers]:

@@ -12,9 +12,11 @@ import socket
 import ssl
 from collections.abc import Callable
 
+from attrs import evolve
+
 from .channel import Channel, tune
 from .connection import CloseInfo, Connection
-from .http import BadRequest, Headers, Request, Response, head_end, parse_request
+from .http import BadRequest, Headers, Request, Response, body_length, head_end, parse_request
 from .library import ServerProtocol, State, quiet_logger
 from .loop import Loop, LoopStopped, Timer
 
@@ -24,6 +26,8 @@ _log = logging.getLogger("relay_sync.server")
 MAX_BUFFER = 4 * 2**20  # bytes a peer may leave unread
 MAX_OPENING = 512  # sockets that have not finished their upgrade; more wait in the system's queue
 LINGER = 2.0  # seconds a refused peer gets to read why
+SLICE = 256 * 1024  # bytes of a long answer that wait for the peer at once
+STALLED = 30.0  # seconds a peer may take for a slice
 ACCEPT_PAUSE = 0.25  # seconds, when the process has no file descriptor left
 
 
@@ -39,6 +43,8 @@ class WebSocketServer:
     :param max_connections: more upgrades are answered 503, after ``on_request`` has had its say; ``None``: no limit.
     :param open_timeout: seconds from accepting the socket to the end of the upgrade.
     :param max_buffer: unsent bytes after which a peer is dropped as too slow.
+    :param max_body: bytes; 0 takes no bodies: they are not read, and ``on_request`` does not see them. Else it is called
+        when the body is complete, and a longer one is refused.
     :raises OSError: the address cannot be had.
     :raises LoopStopped: the loop is not running.
     """
@@ -56,6 +62,7 @@ class WebSocketServer:
         max_connections: int | None = None,
         open_timeout: float = 10.0,
         max_buffer: int = MAX_BUFFER,
+        max_body: int = 0,
     ) -> None:
         self._loop = loop
         self._ssl_context = ssl_context
@@ -65,6 +72,7 @@ class WebSocketServer:
         self.max_connections = max_connections
         self.open_timeout = open_timeout
         self.max_buffer = max_buffer
+        self.max_body = max_body
         self._opening: set[_Opening] = set()
         self._connections: set[Connection] = set()
         self._closed = False
@@ -190,14 +198,28 @@ class WebSocketServer:
 class _Opening:
     """An accepted socket on its way to the upgrade, or to a refusal."""
 
-    __slots__ = ("_channel", "_head", "_loop", "_refused", "_server", "_timer")
+    __slots__ = (
+        "_answer",
+        "_channel",
+        "_end",
+        "_head",
+        "_loop",
+        "_refused",
+        "_request",
+        "_server",
+        "_timer",
+        "_wanted",
+    )
 
     def __init__(
         self, server: WebSocketServer, loop: Loop, sock: socket.socket, context: ssl.SSLContext | None
     ) -> None:
         self._server = server
         self._loop = loop
-        self._head = bytearray()
+        self._head = bytearray()  # and the body behind it
+        self._end = self._wanted = 0  # where the head ends; the bytes of body behind it
+        self._request: Request | None = None
+        self._answer = memoryview(b"")
         self._refused = False
         self._channel = Channel(loop, sock, max_buffer=server.max_buffer, ssl_context=context)
         self._channel.on_data = self._on_data
@@ -233,27 +255,50 @@ class _Opening:
             return  # read and thrown away, so that closing does not turn into a reset that eats our answer
         self._head += data
         try:
-            end = head_end(self._head)
-            if end < 0:
-                return
-            head, rest = bytes(self._head[:end]), bytes(self._head[end:])
-            request = parse_request(head, self._channel.remote)
+            request = self._request or self._read_head()
         except BadRequest as error:
             self._refuse(Response(error.status, {}, f"{error}\n".encode()).serialize())
             return
+        if request is None or len(self._head) < self._end + self._wanted:
+            return
+        head, rest = bytes(self._head[: self._end]), bytes(self._head[self._end :])
+        if self._wanted:
+            request = evolve(request, body=rest[: self._wanted])
         response = self._server._answer(request)
         if response is not None:
             self._refuse(response.serialize(head_only=request.method == "HEAD"))
         else:
             self._upgrade(head, rest, request)
 
+    def _read_head(self) -> Request | None:
+        end = head_end(self._head)
+        if end < 0:
+            return None
+        request = parse_request(bytes(self._head[:end]), self._channel.remote)
+        if self._server.max_body:
+            self._wanted = body_length(request, self._server.max_body)
+        if len(self._head) < end + self._wanted and request.headers.get("expect", "").lower() == "100-continue":
+            self._channel.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._request, self._end = request, end
+        return request
+
     def _refuse(self, answer: bytes) -> None:
+        """Send an answer and end; a long one goes in slices, so that a peer that reads slowly is no peer that hangs."""
         self._refused = True
         self._head.clear()
-        self._channel.write(answer)
-        self._channel.finish()
+        self._answer = memoryview(answer)
+        self._channel.on_drain = self._send_on
+        self._send_on()
+
+    def _send_on(self) -> None:
+        if not self._answer:
+            return
+        part, self._answer = self._answer[:SLICE], self._answer[SLICE:]
         self._timer.cancel()
-        self._timer = self._loop.call_later(LINGER, self.drop)
+        self._timer = self._loop.call_later(STALLED if self._answer else LINGER, self.drop)
+        self._channel.write(bytes(part))
+        if not self._answer:
+            self._channel.finish()
 
     def _upgrade(self, head: bytes, rest: bytes, request: Request) -> None:
         server = self._server

@@ -18,6 +18,7 @@ from .frames import MalformedFrame
 from .journal import Journal
 from .methods import METHODS, Method
 from .network import Network
+from .recordings import Recordings
 from .request import Handlers, Request
 from .session import Session, Sessions
 from .settings import Settings
@@ -81,6 +82,7 @@ class Relay:
     board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
     sessions: Sessions = field(factory=Sessions, init=False)
     clients: dict[int, Client] = field(factory=dict, init=False, repr=False)
+    recordings: Recordings = field(factory=Recordings, init=False)
     network: Network = field(init=False)
     _opened: int = field(default=0, init=False)
     _held: list[tuple[str, Client, dict[str, Any]]] = field(factory=list, init=False, repr=False)

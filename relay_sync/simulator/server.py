@@ -21,6 +21,7 @@ from .network import Call, device
 from .phone import Phone
 from .relay import Relay
 from .request import Handlers
+from .rest import MOST_BODY, Rest, RestEntry
 from .settings import Settings
 from .voice import Voice, load_voice
 from .webhook import Webhooks
@@ -145,6 +146,7 @@ class Simulator(Controls):
         self.webhooks = Webhooks(allow_remote=allow_remote)
         self._loop = Loop(f"relay-sim-{next(_numbers)}")
         self._relay = Relay(self.settings, self._loop, self.journal, self.faults, self.webhooks, HANDLERS)
+        self._rest = Rest(self._relay)
         self._server: WebSocketServer | None = None
         self._closed = False
         self._port = port
@@ -170,6 +172,7 @@ class Simulator(Controls):
                 self.close()
                 raise
             self._port = self._server.port
+            self._relay.recordings.base = "http" + self.url.removeprefix("ws")
         return self
 
     def _listen(self) -> WebSocketServer:
@@ -183,6 +186,7 @@ class Simulator(Controls):
             on_open=self._relay.opened,
             max_message=settings.max_frame,
             max_connections=settings.max_connections,
+            max_body=MOST_BODY,
         )
 
     def close(self, timeout: float = 5.0) -> None:
@@ -204,7 +208,9 @@ class Simulator(Controls):
         self.close()
 
     def _on_request(self, request: Request) -> Response | None:
-        return Response(503, {"Retry-After": "1"}, b"refused on request\n") if self._refusing else None
+        if self._refusing:
+            return Response(503, {"Retry-After": "1"}, b"refused on request\n")
+        return self._rest.answer(request)
 
     # -- for clients ---------------------------------------------------------------------------------------------------
 
@@ -223,6 +229,18 @@ class Simulator(Controls):
     def credentials(self) -> Credentials:
         """The keywords for ``RelayClient``: ``project``, ``token``, ``host``."""
         return {"project": self.settings.project, "token": self.settings.token, "host": self.url}
+
+    # -- REST ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def rest_requests(self) -> list[RestEntry]:
+        """The last HTTP requests on the port that were no WebSockets: call commands and downloads, oldest first."""
+        return list(self._rest.entries)
+
+    def add_recording(self, wav: bytes) -> str:
+        """Serve a file as a recording, and return its address (``GET /recordings/<id>.wav``)."""
+        recordings = self._relay.recordings
+        return recordings.add(recordings.new_id(), wav)
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
