@@ -284,6 +284,7 @@ class RelayClient(Dialing, Messaging, Subscribing):
         if self._forgotten is not None:
             self._forgotten.detach()
         # Known before it runs: an interrupt in between must not leave a connection that nobody can close.
+        self._note_others()
         loop = self._loop = self._board.attached = Loop(session, self._config, weakref.ref(self._board))
         self._forgotten = weakref.finalize(self, _forgotten, loop)
         self._forgotten.atexit = False

@@ -168,6 +168,10 @@ class Config:
             return {"jwt_token": self.jwt_token}
         return {"project": self.project, "token": self.token}
 
+    def same_account(self, other: Config) -> bool:
+        """Whether the other one is for the same project on the same host."""
+        return (self.address, self.project, self.jwt_token) == (other.address, other.project, other.jwt_token)
+
     @classmethod
     def gather(
         cls,

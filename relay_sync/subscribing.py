@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import weakref
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Subscribing"]
 
+_log = logging.getLogger("relay_sync")
+
+#: The clients of this process, as long as somebody holds them.
+_clients: Final[weakref.WeakSet[Subscribing]] = weakref.WeakSet()
+
 #: By what a server refuses a token: JSON-RPC errors, or a failing result.
 REFUSES_TOKEN = frozenset({-32002, -32003, 401, 403})
 
@@ -34,6 +41,23 @@ class Subscribing:
         _loop: Loop | None
 
         def _command(self, method: str, params: Mapping[str, Any], *, idempotent: bool = False) -> dict[str, Any]: ...
+
+    def _note_others(self) -> None:
+        """Say so when another client of this process takes the same calls: perhaps a notebook's cell left it behind."""
+        _clients.add(self)
+        try:
+            others = [one for one in _clients if one is not self]
+        except RuntimeError:  # somebody adds one just now, and will look himself
+            return
+        for other in others:
+            shared = self._contexts.keys() & other._contexts.keys()
+            if shared and other._loop is not None and other._loop.alive and self._config.same_account(other._config):
+                _log.warning(
+                    "another RelayClient of this process is connected for the contexts %s: each call comes to one of the two; "
+                    "disconnect() the one that is not wanted (an earlier run of a notebook's cell?)",
+                    ", ".join(sorted(shared)),
+                )
+                return
 
     @property
     def token(self) -> str:

@@ -189,6 +189,23 @@ def test_lesson_11_several_clients_in_one_process(sim: Simulator) -> None:
         assert one.relay_protocol != two.relay_protocol
 
 
+def test_a_second_client_that_takes_the_same_calls_is_pointed_out(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> int:
+        return sum("another RelayClient of this process" in record.getMessage() for record in caplog.records)
+
+    with make(sim, contexts=["sales", "default"]):
+        with make(sim, contexts=["support"]), RelayClient(**sim.credentials):
+            assert told() == 0
+        with make(sim, contexts=["default"]) as second:
+            assert told() == 1
+            drop(sim, second)  # a connection that is repaired is not a new one
+            assert told() == 1
+    with make(sim, contexts=["default"]):  # the others are closed by now
+        assert told() == 1
+
+
 def test_lesson_01_a_drop_is_repaired_without_run(sim: Simulator) -> None:
     states: queue.SimpleQueue[str] = queue.SimpleQueue()
     with make(sim, on_state=states.put) as client:
