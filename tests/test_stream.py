@@ -6,15 +6,17 @@ import http.server
 import json
 import queue
 import threading
+import typing
 import urllib.parse
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from support import NOWHERE, PATIENCE, Background, Line, line
 
 from relay_sync import (
+    Call,
     CallEnded,
     ClientClosed,
     CommandRefused,
@@ -128,10 +130,46 @@ def test_codec_spellings(on_call: Line, given: str, sent: str) -> None:
     assert on_call.wait_for_request("calling.stream")["codec"] == sent
 
 
-def test_an_unknown_codec_passes_with_a_warning(on_call: Line) -> None:
-    with pytest.warns(UserWarning, match="SPEEX"):
-        on_call.call.stream(NOWHERE, codec="speex")
-    assert on_call.wait_for_request("calling.stream")["codec"] == "SPEEX"
+def test_an_unknown_codec_passes_with_one_warning_where_it_was_written(on_call: Line) -> None:
+    with pytest.warns(UserWarning, match="SPEEX") as warned:
+        on_call.call.stream(NOWHERE, codec="speex@16000h")
+    assert [warning.filename for warning in warned] == [__file__]
+    assert on_call.wait_for_request("calling.stream")["codec"] == "SPEEX@16000h"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wss://example.com", "wss://example.com:8443/a/b?tenant=1&x=%20", "wss://10.1.2.3/x", "wss://[2001:db8::1]:443/x",
+        "WSS://Example.COM/Audio", "ws://127.0.0.1:9/x", "ws://127.9.9.9:9/x", "ws://localhost:9/x", "ws://[::1]:9/x",
+    ],
+)  # fmt: skip
+def test_urls_that_are_accepted_are_sent_as_given(on_call: Line, url: str) -> None:
+    on_call.sim.refuse("calling.stream", 400, "not now")  # nothing is to be dialled
+    with pytest.raises(CommandRefused):
+        on_call.call.stream(url)
+    assert on_call.wait_for_request("calling.stream")["url"] == url
+
+
+@pytest.mark.parametrize("value", ["post", "Post", "POST", "get", "GET"])
+def test_status_url_methods_in_any_case(on_call: Line, value: str) -> None:
+    on_call.call.stream(NOWHERE, status_url="http://user:pw@127.0.0.1:9/x#rc=1", status_url_method=value)
+    params = on_call.wait_for_request("calling.stream")
+    assert params["status_url_method"] == value.upper()
+    assert params["status_url"] == "http://user:pw@127.0.0.1:9/x#rc=1"
+
+
+def test_editors_can_offer_the_values() -> None:
+    hints = typing.get_type_hints(Call.stream)
+
+    def offered(name: str) -> set[Any]:
+        members = typing.get_args(hints[name])
+        assert str in members  # anything else may be written, too
+        return {word for one in members if typing.get_origin(one) is Literal for word in typing.get_args(one)}
+
+    assert offered("track") == {"inbound", "outbound", "both", "inbound_track", "outbound_track", "both_tracks"}
+    assert offered("codec") >= {"PCMU", "PCMA", "OPUS", "L16", "G722"}
+    assert offered("status_url_method") == {"GET", "POST"}
 
 
 def test_a_bearer_prefix_is_taken_off(on_call: Line) -> None:
@@ -160,6 +198,7 @@ def test_what_the_receiving_side_sees(on_call: Line, codec: str, track: str) -> 
             wanted = {"inbound", "outbound"} if track == "both" else {track}
             [simulated] = on_call.phone.streams
             assert set(simulated.tracks) == wanted
+            assert set(stream.announced_tracks) == wanted  # as the start message says
             action.stop()
             assert action.wait(PATIENCE).state == "finished"
 
@@ -259,7 +298,15 @@ def test_a_wrong_value_is_refused_before_anything_is_sent(quiet_line: Line, name
     assert isinstance(caught.value, ValueError)
     assert name in str(caught.value)
     assert caught.value.accepted
+    assert caught.value.accepted in str(caught.value)
+    # The value is named, unless it may hold a secret; of a mapping, its key or its value.
+    shown = caught.value.value
+    assert shown == "<hidden>" or shown == value or name == "extra"
+    assert (shown == "<hidden>") == ("<hidden>" in str(caught.value))
+    assert shown == "<hidden>" or repr(shown) in str(caught.value)
+    quiet_line.client.execute("signalwire.ping", {})  # whatever had been sent would be there by now
     assert len(quiet_line.sim.journal.requests("calling.stream")) == before
+    assert not quiet_line.call._running(StreamAction)
     if name == "authorization_bearer_token" and isinstance(value, str) and len(value) > 3:
         assert value.strip() not in str(caught.value)
 
