@@ -318,7 +318,7 @@ class Call(
         self._register(action)
         if self._over is not None:
             action._end_early(reason_of(self._over))
-            return action
+            return self._handed_out(action)
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
 
         def stop_late(outcome: Any) -> None:
@@ -336,12 +336,17 @@ class Call(
             if is_gone(error):
                 action._end_early("call_gone")
                 self._found_gone()
-                return action
+                return self._handed_out(action)
             self._action_ended(action)
             raise
         except BaseException:
             self._action_ended(action)
             raise
+        return self._handed_out(action)
+
+    @staticmethod
+    def _handed_out(action: A) -> A:
+        action._hand_out()
         return action
 
     def _running(self, kind: type[A]) -> list[A]:

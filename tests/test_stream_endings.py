@@ -203,12 +203,12 @@ def test_an_end_before_stream_has_returned_is_told_once(sim: Simulator, held: bo
 
 
 @pytest.mark.parametrize("end", ["disconnect", "session"])
-def test_a_stream_whose_start_was_under_way_when_all_ended(end: str) -> None:
+def test_a_stream_whose_start_was_under_way_when_all_ended(receiver: AudioServer, end: str) -> None:
     """The caller is told by the exception; there is no action, so on_completed is not called."""
     completed: list[StreamEvent] = []
     with Simulator(media="fast", on_bad_resume="fresh") as sim, line(sim) as one:
         sim.hold("calling.stream")
-        starting = Background(lambda: one.call.stream(NOWHERE, on_completed=completed.append))
+        starting = Background(lambda: one.call.stream(receiver.url, on_completed=completed.append))
         sim.wait_for_held("calling.stream")
         if end == "disconnect":
             one.client.disconnect()
@@ -220,4 +220,7 @@ def test_a_stream_whose_start_was_under_way_when_all_ended(end: str) -> None:
             with pytest.raises(ConnectionLost) as caught:
                 starting.result()
             assert caught.value.sent
-    assert completed == []
+        passed = threading.Event()
+        one.call._callback("fence", passed.set)
+        assert passed.wait(PATIENCE)
+        assert completed == []

@@ -78,6 +78,7 @@ class Action(Generic[E]):
         # Event and error in one value, so that nobody ever sees the one without the other.
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._on_completed = on_completed
+        self._handed_out = False
 
     def __repr__(self) -> str:
         result = self.result
@@ -183,8 +184,22 @@ class Action(Generic[E]):
         if self._ended.settle((event, error)):
             self.call._action_ended(self)
             self._settled()
-            if self._on_completed is not None:
-                self.call._callback("on_completed", self._on_completed, event)
+            self._tell_completed()
+
+    def _hand_out(self) -> None:
+        """The verb that started it is about to return it: from now on its end is told."""
+        self._handed_out = True
+        self._tell_completed()
+
+    def _tell_completed(self) -> None:
+        # Where the verb raises there is no action, and whoever started it is told by the exception alone.
+        result = self.result
+        if result is None or not self._handed_out:
+            return
+        with self.call._lock:  # the end and the verb's return may come at once
+            function, self._on_completed = self._on_completed, None
+        if function is not None:
+            self.call._callback("on_completed", function, result)
 
     def _settled(self) -> None:
         """It has ended: let go of whoever waits for less than the end."""

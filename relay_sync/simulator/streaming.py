@@ -37,7 +37,8 @@ def _url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
         return f"{name} is no URL"
     if parts.scheme not in schemes or not parts.hostname or port == 0:
         return f"{name} must be an absolute {' or '.join(schemes)} URL"
-    if parts.username is not None or parts.password is not None or "#" in url:
+    # A webhook may be called with credentials (basic authentication); a WebSocket gets a token instead.
+    if "#" in url or (parts.scheme in ("ws", "wss") and (parts.username is not None or parts.password is not None)):
         return f"{name} must not contain credentials or a fragment"
     if parts.scheme == "ws" and not is_loopback(parts.hostname):
         return f"{name} must be a wss URL"
