@@ -1,7 +1,8 @@
 """The command ``relay-sync``.
 
 ================  ==================================================================================================
-``__init__``      arguments, help, exit codes
+``__init__``      which command, and exit codes
+``arguments``     what the commands take, and their help
 ``demo``          ``relay-sync demo``: the arguments checked, one call made, the result printed
 ``conversation``  the call itself: simulator, client and receiver in one process
 ``check``         whether what is on disk is what was sent
@@ -16,70 +17,18 @@ Exit codes: 0 all is well; 1 something is wrong, and a line on stderr says what;
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
-from .._version import __version__
+from .arguments import build_parser
 from .mistakes import Mistake, Unsuccessful
 
 __all__ = ["main"]
 
-DEFAULT_OUT: Final = "relay-sync-demo.wav"
 INTERRUPTED: Final = 130
-
-_DESCRIPTION: Final = "Blocking Python for live phone calls over SignalWire RELAY, and for their audio."
-_DEMO: Final = """\
-A phone call from beginning to end, on this machine: no account, no network.
-
-A simulated caller dials in and speaks. A blocking handler answers, streams
-the call's audio to a receiver in the same process, stops the stream, saves a
-WAV and hangs up. What was received must be what was sent, sample for sample.
-"""
-_EXAMPLES: Final = """\
-examples:
-  relay-sync demo                           eight seconds, both sides of a call
-  relay-sync demo --fast --codec L16        in a blink, and without rounding
-  relay-sync demo --says me.wav --track inbound   your voice, the caller alone
-"""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="relay-sync",
-        description=_DESCRIPTION,
-        epilog='Try "relay-sync demo": a call from beginning to end, without an account.',
-    )
-    parser.add_argument("--version", action="version", version=f"relay-sync {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    demo = commands.add_parser(
-        "demo",
-        help="make a simulated call, stream its audio, leave a WAV",
-        description=_DEMO,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    demo.add_argument("--says", metavar="FILE", help="what the caller says: a mono WAV at 8, 16, 24 or 48 kHz")
-    demo.add_argument(
-        "--out",
-        metavar="FILE",
-        default=DEFAULT_OUT,
-        help="where to save the call's audio, replacing what is there (default: ./%(default)s)",
-    )
-    demo.add_argument(
-        "--codec",
-        default="PCMU",
-        help="PCMU, PCMA or L16, with modifiers: L16@16000h, PCMU@40i (default: %(default)s)",
-    )
-    demo.add_argument(
-        "--track",
-        choices=("inbound", "outbound", "both"),
-        default="both",
-        help="the caller, what the caller hears, or both: stereo, the caller left (default: %(default)s)",
-    )
-    demo.add_argument("--fast", action="store_true", help="send the audio as fast as it is read, not in real time")
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises SystemExit: ``--help``, ``--version``, and arguments that are not known.
     """
     _never_choke_on_output()
-    parser = _parser()
+    parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.command is None:
         parser.print_help()
@@ -116,12 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     # Here, since it takes time and an extra that --help and --version need not have.
     try:
-        from .demo import run
+        command = importlib.import_module(f"{__name__}.{arguments.module}")
     except ImportError as missing:
         raise Unsuccessful(str(missing)) from missing
-    return run(
-        says=arguments.says, out=arguments.out, codec=arguments.codec, track=arguments.track, fast=arguments.fast
-    )
+    code: int = command.run(arguments)
+    return code
 
 
 def _never_choke_on_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 from pathlib import Path
@@ -27,18 +28,18 @@ _NEXT: Final = (
 )
 
 
-def run(*, says: str | None, out: str, codec: str, track: str, fast: bool) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Have the call and show what came of it.
 
     :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: anything else went wrong.
     """
     scene = Scene(
-        says=_voice(says),
+        says=_voice(arguments.says),
         hears=load_voice(speech.greeting(), "hears"),
-        track=track,
-        codec=_codec(codec),
-        out=_target(out),
-        fast=fast,
+        track=arguments.track,
+        codec=_codec(arguments.codec),
+        out=_target(arguments.out),
+        fast=arguments.fast,
     )
     print(f"relay-sync {__version__} demo: a phone call on this machine, without an account\n", flush=True)
     timeline = Timeline()

@@ -1,0 +1,74 @@
+"""What the commands take: argparse only, so that ``--help`` needs no extra and no time.
+
+Each command is a function here, and a module of its own that is imported when it runs: its ``run(arguments)`` gives the exit
+code.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Final
+
+from .._version import __version__
+
+__all__ = ["build_parser"]
+
+DEFAULT_OUT: Final = "relay-sync-demo.wav"
+_DESCRIPTION: Final = "Blocking Python for live phone calls over SignalWire RELAY, and for their audio."
+_DEMO: Final = """\
+A phone call from beginning to end, on this machine: no account, no network.
+
+A simulated caller dials in and speaks. A blocking handler answers, streams
+the call's audio to a receiver in the same process, stops the stream, saves a
+WAV and hangs up. What was received must be what was sent, sample for sample.
+"""
+_EXAMPLES: Final = """\
+examples:
+  relay-sync demo                           eight seconds, both sides of a call
+  relay-sync demo --fast --codec L16        in a blink, and without rounding
+  relay-sync demo --says me.wav --track inbound   your voice, the caller alone
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line. Parsed arguments have the name of the ``command`` and of its ``module`` in this package."""
+    parser = argparse.ArgumentParser(
+        prog="relay-sync",
+        description=_DESCRIPTION,
+        epilog='Try "relay-sync demo": a call from beginning to end, without an account.',
+    )
+    parser.add_argument("--version", action="version", version=f"relay-sync {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for add in (_demo,):
+        add(commands)
+    return parser
+
+
+def _demo(commands: Any) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="make a simulated call, stream its audio, leave a WAV",
+        description=_DEMO,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    demo.add_argument("--says", metavar="FILE", help="what the caller says: a mono WAV at 8, 16, 24 or 48 kHz")
+    demo.add_argument(
+        "--out",
+        metavar="FILE",
+        default=DEFAULT_OUT,
+        help="where to save the call's audio, replacing what is there (default: ./%(default)s)",
+    )
+    demo.add_argument(
+        "--codec",
+        default="PCMU",
+        help="PCMU, PCMA or L16, with modifiers: L16@16000h, PCMU@40i (default: %(default)s)",
+    )
+    demo.add_argument(
+        "--track",
+        choices=("inbound", "outbound", "both"),
+        default="both",
+        help="the caller, what the caller hears, or both: stereo, the caller left (default: %(default)s)",
+    )
+    demo.add_argument("--fast", action="store_true", help="send the audio as fast as it is read, not in real time")
+    demo.set_defaults(module="demo")
