@@ -13,6 +13,7 @@
 ``stream``      :class:`AudioStream`: one call's audio; iterate, read, save
 ``frames``      :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
 ``receiver``    from messages to frames, on the receiving thread
+``decoding``    from payloads to PCM: a decoder for each track
 ``gate``        path, bearer token, one-time tokens
 ``messages``    the JSON of media sockets, read and written; pure
 ``codecs``      G.711 and L16; pure

@@ -13,6 +13,7 @@ from ..errors import UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import at_once
+from .codecs import why_raw
 
 _Waiting: TypeAlias = tuple[int, bytes, float, int | None]  # number of arrival, data, timestamp, sequence
 
@@ -45,7 +46,7 @@ class AudioFrame:
         :raises UnsupportedCodec: the codec cannot be decoded here; ``data`` holds the raw payload.
         """
         if self.encoding is not None:
-            raise UnsupportedCodec(f"{self.encoding} cannot be decoded here; frame.data holds it as it came")
+            raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data holds it as it came")
         return self.data
 
     @property

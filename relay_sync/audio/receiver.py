@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
-from ..errors import InvalidParameter, UnsupportedCodec
 from ..server import CloseInfo, Connection, Loop, Timer
-from .codecs import Codec, codec_for, guess_byteorder
+from .codecs import BadPacket
+from .decoding import Decoding
 from .frames import FrameBuffer
-from .messages import BadMessage, Dtmf, Mark, Media, MediaFormat, Start, Stop, parse_message
+from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, parse_message
 from .recorder import Disk, Recorder
 from .stream import AudioStream, Counts, EndReason
 from .timeline import MAX_TRACKS, Timeline
@@ -20,7 +20,6 @@ from .troubles import Troubles
 
 __all__ = ["Receiver", "ReceiverSettings"]
 
-_LOOKS = 5  # payloads of L16 that must all look wrong before anything is said
 _CONTAINERS = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"ID3\x03": "an MP3 file", b"ID3\x04": "an MP3 file"}
 
 
@@ -41,23 +40,10 @@ class ReceiverSettings:
 class _Sound:
     """What is needed to turn payloads into frames, once ``start`` has said how."""
 
-    codec: Codec | None
-    encoding: str | None
-    sample_rate: int
+    decoding: Decoding
     timeline: Timeline
     channels: dict[str, int]
     default_track: str
-    decode: Callable[[bytes], bytes] = field(init=False)
-    looks: int = field(init=False)  # payloads still to be looked at for their byte order
-    doubts: int = 0
-
-    def __attrs_post_init__(self) -> None:
-        self.decode = self.codec.decode if self.codec is not None else _as_it_is
-        self.looks = _LOOKS if self.codec is not None and self.codec.name == "L16" else 0
-
-
-def _as_it_is(payload: bytes) -> bytes:
-    return payload
 
 
 class Receiver:
@@ -79,6 +65,7 @@ class Receiver:
         self._loop = loop
         self._connection = connection
         self._settings = settings
+        self._tell = _teller(settings.troubles, connection.remote)
         self._on_stream = on_stream
         self._on_end = on_end
         self._stream: AudioStream | None = None
@@ -124,14 +111,15 @@ class Receiver:
             return
         self._timer.cancel()
         self._sound = sound = self._understand(start)
-        room = round(self._settings.buffer_seconds * sound.sample_rate) * 2
-        self._buffer = FrameBuffer(room, sample_rate=sound.sample_rate, encoding=sound.encoding)
-        if sound.codec is not None:
+        decoding = sound.decoding
+        room = round(self._settings.buffer_seconds * decoding.sample_rate) * 2
+        self._buffer = FrameBuffer(room, sample_rate=decoding.sample_rate, encoding=decoding.encoding)
+        if decoding.decodable:
             self._recorder = self._record(start, sound)
         self._stream = stream = AudioStream(
             start,
-            sample_rate=sound.sample_rate,
-            decodable=sound.codec is not None,
+            sample_rate=decoding.sample_rate,
+            decodable=decoding.decodable,
             buffer=self._buffer,
             recorder=self._recorder,
             counts=self._counts,
@@ -142,24 +130,11 @@ class Receiver:
         self._on_stream(stream)
 
     def _understand(self, start: Start) -> _Sound:
-        shape: MediaFormat = start.media_format
-        codec: Codec | None = None
-        try:
-            order = self._settings.l16_byteorder
-            order = "little" if order == "auto" else order
-            codec = codec_for(shape.encoding, shape.sample_rate or None, l16_byteorder=order)
-            if shape.channels != 1:
-                raise UnsupportedCodec(f"{shape.channels} channels in one message")
-        except (UnsupportedCodec, InvalidParameter) as error:
-            codec = None
-            self._tell("codec", "the audio is handed over as it comes, neither decoded nor recorded: %s", error)
-        rate = codec.sample_rate if codec is not None else shape.sample_rate or 8000
+        decoding = Decoding(start.media_format, self._settings.l16_byteorder, self._tell)
         tracks = start.tracks or ("inbound", "outbound")
         return _Sound(
-            codec=codec,
-            encoding=None if codec is not None else shape.encoding,
-            sample_rate=rate,
-            timeline=Timeline(rate),
+            decoding=decoding,
+            timeline=Timeline(decoding.sample_rate),
             channels={track: index for index, track in enumerate(tracks)},
             default_track=tracks[0],
         )
@@ -167,7 +142,7 @@ class Receiver:
     def _record(self, start: Start, sound: _Sound) -> Recorder | None:
         try:
             recorder = self._settings.make_recorder(
-                start, sound.sample_rate, len(sound.channels), self._connection.resume_reading
+                start, sound.decoding.sample_rate, len(sound.channels), self._connection.resume_reading
             )
             if recorder is not None:
                 self._settings.disk.add(recorder)
@@ -181,26 +156,29 @@ class Receiver:
         if sound is None or self._buffer is None:
             self._tell("early media", "audio before start is ignored: nothing says how it is encoded")
             return
-        if sound.looks:
-            self._check_byteorder(sound, media.payload)
-        pcm = sound.decode(media.payload)
-        if not pcm:
-            counts.bad_frames += 1
-            self._tell("empty media", "a media message without audio")
-            return
-        if not counts.frames:
-            self._look_at_first(media.payload)
         track = media.track or sound.default_track
         if track not in sound.channels and not sound.timeline.has_room_for(track):
             counts.bad_frames += 1
             self._tell("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
             return
-        samples = len(pcm) // 2 if sound.encoding is None else 0
+        if not counts.frames:
+            self._look_at_first(media.payload)
+        try:
+            pcm = sound.decoding.decode(track, media.payload)
+        except BadPacket as error:
+            counts.bad_frames += 1
+            self._tell("bad packet", "audio that cannot be decoded (%s); the stream goes on without it", error)
+            return
+        if not pcm:
+            counts.bad_frames += 1
+            self._tell("empty media", "a media message without audio")
+            return
+        samples = len(pcm) // 2 if sound.decoding.decodable else 0
         placed = sound.timeline.place(track, media.timestamp, media.chunk, samples)
         if placed is None:
             counts.duplicates += 1
             return
-        position, rate = placed.position, sound.sample_rate
+        position, rate = placed.position, sound.decoding.sample_rate
         counts.frames += 1
         counts.bytes += len(media.payload)
         if placed.hole:
@@ -227,22 +205,6 @@ class Receiver:
             self._settings.disk.hurry()
         elif recorder.eager:
             self._settings.disk.hurry()
-
-    def _check_byteorder(self, sound: _Sound, payload: bytes) -> None:
-        guess = guess_byteorder(payload)
-        if guess is None:
-            return  # silence is the same both ways
-        order = self._settings.l16_byteorder
-        sound.looks -= 1
-        if order == "auto":
-            sound.looks = 0
-            if guess == "big":
-                sound.codec = codec_for("L16", sound.sample_rate, l16_byteorder=guess)
-                sound.decode = sound.codec.decode
-        elif guess != order:
-            sound.doubts += 1
-            if sound.doubts == _LOOKS:
-                self._tell("byte order", "L16 read as %s-endian is noise: AudioServer(l16_byteorder=%r)?", order, guess)
 
     def _look_at_first(self, payload: bytes) -> None:
         container = _CONTAINERS.get(payload[:4])
@@ -301,8 +263,12 @@ class Receiver:
         self._on_end(stream)
         self._on_stream = self._on_end = _forget  # no circle from here back to the server's handlers
 
-    def _tell(self, kind: str, message: str, *args: object) -> None:
-        self._settings.troubles.tell(kind, "media socket from %s: " + message, self._connection.remote, *args)
+
+def _teller(troubles: Troubles, remote: object) -> Callable[..., None]:
+    def tell(kind: str, message: str, *args: object) -> None:
+        troubles.tell(kind, "media socket from %s: " + message, remote, *args)
+
+    return tell
 
 
 def _forget(_stream: AudioStream | None) -> None:

@@ -269,7 +269,9 @@ class AudioServer:
 
         A one-time token ties the two together: it is good for one socket, and only until this returns.
 
-        :param track: ``inbound``, ``outbound`` or ``both``. :param codec: ``PCMU``, ``PCMA`` or ``L16``, with modifiers.
+        :param track: ``inbound``, ``outbound`` or ``both``. :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``,
+            with modifiers as in ``L16@16000h``. G722 and OPUS are decoded where the extra ``codecs`` is installed; what
+            cannot be decoded is handed over as it comes, in ``frame.data``.
         :param timeout: seconds from the command to the first message of the stream.
         :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
         :returns: the stream, whose ``action`` is what ``call.stream`` returned; closing the stream stops the action.

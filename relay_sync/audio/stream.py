@@ -15,6 +15,7 @@ from ..protocol.deadline import Deadline
 from ..runtime.flag import Flag
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import wait_for_event
+from .codecs import why_raw
 from .frames import AudioFrame, FrameBuffer
 from .messages import Dtmf, MediaFormat, Start
 from .recorder import Recorder
@@ -263,10 +264,7 @@ class AudioStream:
 
     def _check_decodable(self, what: str) -> None:
         if not self._decodable:
-            encoding = self.media_format.encoding
-            raise UnsupportedCodec(
-                f"{what}: {encoding} cannot be decoded here; ask call.stream for PCMU, PCMA or L16, or take frame.data"
-            )
+            raise UnsupportedCodec(f"{what}: {why_raw(self.media_format.encoding)}, or take frame.data as it came")
 
     # -- ending --------------------------------------------------------------------------------------------------------
 

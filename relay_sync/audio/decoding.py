@@ -1,0 +1,97 @@
+"""From the payloads of one stream to PCM: a decoder for each track, and an ear for the byte order of L16."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from ..errors import InvalidParameter, UnsupportedCodec
+from .codecs import guess_byteorder
+from .coders import Decoder, decoder_for
+from .messages import MediaFormat
+
+__all__ = ["Decoding"]
+
+_LOOKS = 5  # payloads of L16 that must all look wrong before anything is said
+_RATE = 8000  # of what cannot be decoded and does not say
+
+Tell = Callable[..., object]
+
+
+class Decoding:
+    """How the payloads of a stream are decoded.
+
+    :param l16_byteorder: ``little``, ``big``, or ``auto`` to hear which of the two is sound.
+    :param tell: called with a kind of trouble, a message and its arguments.
+    :ivar encoding: ``None``; the carrier's name for the codec where it cannot be decoded and payloads stay as they are.
+    :ivar sample_rate: of the PCM in Hz.
+    """
+
+    def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:
+        self.encoding: str | None = None
+        self._form = form
+        self._order = l16_byteorder
+        self._tell = tell
+        self._decoders: dict[str, Callable[[bytes], bytes]] = {}  # by track, where they keep state
+        self._shared: Callable[[bytes], bytes] | None  # for all tracks, where they do not
+        self._looks = 0  # payloads still to be looked at for their byte order
+        self._doubts = 0
+        try:
+            decoder = self._new()
+        except (UnsupportedCodec, InvalidParameter) as error:
+            self.encoding, self.sample_rate, self._shared = form.encoding, form.sample_rate or _RATE, _as_it_is
+            tell("codec", "the audio is handed over as it comes, neither decoded nor recorded: %s", error)
+        else:
+            self.sample_rate = decoder.sample_rate
+            self._shared = None if decoder.stateful else decoder.decode
+            self._looks = _LOOKS if decoder.name == "L16" else 0
+
+    def _new(self) -> Decoder:
+        form, order = self._form, self._order
+        decoder = decoder_for(
+            form.encoding, form.sample_rate or None, l16_byteorder="little" if order == "auto" else order
+        )
+        if form.channels != 1 and (form.channels, decoder.name) != (2, "OPUS"):  # SDP always says two for Opus
+            raise UnsupportedCodec(f"{form.channels} channels in one message")
+        return decoder
+
+    @property
+    def decodable(self) -> bool:
+        """Whether there is PCM."""
+        return self.encoding is None
+
+    def decode(self, track: str, payload: bytes) -> bytes:
+        """The PCM of a track's next payload; the payload itself where it cannot be decoded.
+
+        :raises BadPacket: it is none of this codec (see ``codecs``); the next one may be.
+        """
+        if self._looks:
+            self._check_byteorder(payload)
+        if self._shared is not None:
+            return self._shared(payload)
+        decode = self._decoders.get(track)
+        if decode is None:
+            decode = self._new().decode
+        pcm = decode(payload)
+        self._decoders[track] = decode  # kept only once it has decoded: whoever invents tracks fills no memory
+        return pcm
+
+    def _check_byteorder(self, payload: bytes) -> None:
+        guess = guess_byteorder(payload)
+        if guess is None:
+            return  # silence is the same both ways
+        order = self._order
+        self._looks -= 1
+        if order == "auto":
+            self._looks = 0
+            if guess == "big":
+                self._shared = decoder_for("L16", self.sample_rate, l16_byteorder=guess).decode
+                self._tell("byte order", "L16 is big-endian here, and read as such (l16_byteorder='auto')")
+        elif guess != order:
+            self._doubts += 1
+            if self._doubts == _LOOKS:
+                self._tell("byte order", "L16 read as %s-endian is noise: AudioServer(l16_byteorder=%r)?", order, guess)
+
+
+def _as_it_is(payload: bytes) -> bytes:
+    return payload
