@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import os
+import queue
 import socket
 import ssl
 import sys
@@ -21,6 +23,8 @@ from relay_sync.config import Address, Config
 from relay_sync.errors import ConnectError, ConnectTimeout
 from relay_sync.protocol.deadline import Deadline
 from relay_sync.runtime import socket as module
+from relay_sync.runtime.addresses import _alternating
+from relay_sync.runtime.dialling import Dialling
 from relay_sync.runtime.socket import FedWebSocket, as_error, dial
 
 PATIENCE = 10.0
@@ -317,41 +321,103 @@ def test_a_refused_connection_may_be_tried_again() -> None:
 
 def test_the_next_address_is_tried(peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch) -> None:
     server = peer(upgrade)
-    addresses = [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in (refused_port(), server.port)
-    ]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    name_with(monkeypatch, *(("127.0.0.1", port) for port in (refused_port(), server.port)))
     attempt = Attempt(config(server.port))
     attempt().discard()
     assert len(set(attempt.opened)) == 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="how a full queue is silent differs between systems")
-def test_an_address_that_is_silent_leaves_time_for_the_next(
-    peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A host with a dead IPv6 address is reached by IPv4 within the time for all."""
-    server = peer(upgrade)
-    # A listener whose queue is full answers no SYN.
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen(0)
-        crowd = []
+class Silent:
+    """A listener whose queue is full: it answers no SYN."""
+
+    def __init__(self) -> None:
+        self._sock = socket.socket()
+        self._sock.bind(("127.0.0.1", 0))
+        self._sock.listen(0)
+        self.address = self._sock.getsockname()
+        self._crowd = []
         for _ in range(8):
             one = socket.socket()
             one.setblocking(False)
-            one.connect_ex(silent.getsockname())
-            crowd.append(one)
-        addresses = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
-            for port in (silent.getsockname()[1], server.port)
-        ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
-        try:
-            Attempt(config(server.port), patience=1.0)().discard()
-        finally:
-            for one in crowd:
-                one.close()
+            one.connect_ex(self.address)
+            self._crowd.append(one)
+
+    def close(self) -> None:
+        for one in (self._sock, *self._crowd):
+            one.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    if sys.platform != "linux":
+        pytest.skip("how a full queue is silent differs between systems")
+    listener = Silent()
+    yield listener
+    listener.close()
+
+
+def name_with(monkeypatch: pytest.MonkeyPatch, *addresses: Any, families: Any = ()) -> None:
+    """Make every name have these addresses on loopback."""
+    found = [
+        (family, socket.SOCK_STREAM, 6, "", address)
+        for family, address in itertools.zip_longest(families, addresses, fillvalue=socket.AF_INET)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def test_an_address_that_is_silent_costs_a_moment_and_not_the_time_for_all(
+    peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch, silent: Silent
+) -> None:
+    """A host with a dead IPv6 address is reached by IPv4 at once."""
+    server = peer(upgrade)
+    name_with(monkeypatch, silent.address, silent.address, ("127.0.0.1", server.port))
+    attempt = Attempt(config(server.port), patience=60.0)
+    started = time.monotonic()
+    connection = attempt()
+    assert time.monotonic() - started < 15
+    assert connection.socket.getpeername() == ("127.0.0.1", server.port)
+    # Those that lost are closed.
+    assert [sock.fileno() for sock in attempt.opened if sock is not connection.socket] == [-1, -1]
+    connection.discard()
+
+
+def test_an_address_that_was_passed_over_still_counts(
+    peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch, silent: Silent
+) -> None:
+    """The first has its say while the others are tried, and after they have failed."""
+    name_with(monkeypatch, silent.address, ("127.0.0.1", refused_port()))
+    attempt = Attempt(config(silent.address[1]), patience=60.0)
+    dialling = Background(attempt)
+    attempt.wait_until_told(3)  # twice of a new one, and again of the first, which is the last one left
+    silent.close()  # what waits is reset: an answer, if not a good one
+    with pytest.raises((OSError, ConnectError)):
+        dialling.result()
+
+
+def test_families_take_turns() -> None:
+    four, six = socket.AF_INET, socket.AF_INET6
+    found = [(family, 1, 6, "", number) for number, family in enumerate((six, six, six, four, four))]
+    assert [info[4] for info in _alternating(found)] == [0, 3, 1, 4, 2]
+
+
+def test_a_family_that_this_machine_does_not_know_is_passed_over(
+    peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = peer(upgrade)
+    name_with(monkeypatch, ("nowhere", 1), ("127.0.0.1", server.port), families=(9999, socket.AF_INET))
+    Attempt(config(server.port))().discard()
+
+
+def test_a_race_that_is_given_up_ends_with_all_its_sockets(monkeypatch: pytest.MonkeyPatch, silent: Silent) -> None:
+    name_with(monkeypatch, silent.address, silent.address)
+    outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    dialling = Dialling(config(silent.address[1]), "relay-dial-test", lambda _, outcome: outcomes.put(outcome))
+    dialling.start()
+    while len(dialling._socks) < 2:
+        assert outcomes.empty()
+    dialling.abandon()
+    assert isinstance(outcomes.get(timeout=PATIENCE), ConnectError)
+    assert [sock.fileno() for sock in dialling._socks] == [-1, -1]
 
 
 def test_no_address_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

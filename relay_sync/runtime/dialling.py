@@ -43,7 +43,8 @@ class Dialling:
         self._config = config
         self._deadline = deadline
         self._name = name
-        self._sock: socket.socket | None = None
+        #: All of them: several addresses are tried side by side, and TLS wraps one in another.
+        self._socks: list[socket.socket] = []
         self._abandoned = False
 
     def start(self) -> None:
@@ -65,19 +66,20 @@ class Dialling:
             self._done(self, outcome)
 
     def _opened(self, sock: socket.socket) -> None:
-        self._sock = sock
+        if sock not in self._socks:
+            self._socks.append(sock)
         if self._abandoned:
             raise TimeoutError("given up")
 
     def abandon(self) -> None:
         self._abandoned = True
-        if self._sock is not None:
+        for sock in list(self._socks):
             try:
                 # The plain method, also for TLS: only the system call, nothing of the dialling thread's objects.
-                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 pass
 
     def dispose(self) -> None:
-        if self._sock is not None:
-            dispose(self._sock)
+        for sock in list(self._socks):
+            dispose(sock)

@@ -11,7 +11,6 @@ import base64
 import logging
 import socket
 import ssl
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from attrs import frozen
 from ..config import Config, is_loopback
 from ..errors import ConnectError, ConnectTimeout
 from ..protocol.deadline import Deadline
+from .addresses import open_tcp, time_left
 
 __all__ = ["Broken", "FedWebSocket", "as_error", "dial"]
 
@@ -235,7 +235,7 @@ def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], N
     _quieten()
     address = config.address
     proxy = _proxy_for(config)
-    sock = _open_tcp(*(proxy[:2] if proxy else (address.host, address.port)), deadline, opened)
+    sock = open_tcp(*(proxy[:2] if proxy else (address.host, address.port)), deadline, opened)
     try:
         # Again, now that it is connected: a shutdown of before had no effect.
         opened(sock)
@@ -251,40 +251,8 @@ def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], N
         raise
 
 
-def _left(deadline: Deadline) -> float:
-    left = deadline.remaining(time.monotonic())
-    if left is not None and left <= 0:
-        raise TimeoutError("the time to connect is over")
-    return 30.0 if left is None else left
-
-
 def _fatal(message: str) -> ConnectError:
     return ConnectError(message, fatal=True)
-
-
-def _open_tcp(host: str, port: int, deadline: Deadline, opened: Callable[[socket.socket], None]) -> socket.socket:
-    host = host.strip("[]")
-    try:
-        candidates = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-            raise _fatal(f"there is no host named {host!r}: check host (SIGNALWIRE_SPACE)") from error
-        raise
-    failure: OSError = ConnectionRefusedError(f"no address for {host}")
-    for place, (family, kind, number, _, target) in enumerate(candidates):
-        sock = socket.socket(family, kind, number)
-        try:
-            opened(sock)
-            # A share for each: an address that is silent leaves time for the others.
-            sock.settimeout(_left(deadline) / (len(candidates) - place))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.connect(target)
-            return sock
-        except OSError as error:
-            sock.close()
-            failure = error
-    raise failure
 
 
 def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLSocket:
@@ -296,7 +264,7 @@ def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLS
                 context.load_verify_locations(config.ca_file)
             except (OSError, ssl.SSLError) as error:
                 raise _fatal(f"the CA file {config.ca_file!r} cannot be used: {error}") from error
-    sock.settimeout(_left(deadline))
+    sock.settimeout(time_left(deadline))
     # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
     return context.wrap_socket(sock, server_hostname=config.address.host.strip("[]"), do_handshake_on_connect=False)
 
@@ -312,7 +280,7 @@ def _shake_hands(sock: ssl.SSLSocket, host: str) -> None:
 
 
 def _upgrade(sock: socket.socket, config: Config, deadline: Deadline) -> FedWebSocket:
-    sock.settimeout(_left(deadline))
+    sock.settimeout(time_left(deadline))
     connection = FedWebSocket(config.max_frame)
     try:
         # No redirects: the credentials go to the host that was asked for, or nowhere.
@@ -364,12 +332,12 @@ def _tunnel(sock: socket.socket, host: str, port: int, credentials: str, deadlin
     lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
     if credentials:
         lines.append(f"Proxy-Authorization: Basic {credentials}")
-    sock.settimeout(_left(deadline))
+    sock.settimeout(time_left(deadline))
     sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
     answer = b""
     # Byte by byte: what follows the empty line belongs to TLS.
     while not answer.endswith(b"\r\n\r\n"):
-        sock.settimeout(_left(deadline))
+        sock.settimeout(time_left(deadline))
         byte = sock.recv(1)
         if not byte or len(answer) > _PROXY_ANSWER:
             raise ConnectError("the proxy did not answer as one")

@@ -268,7 +268,7 @@ def test_new_connections_are_refused(wire: Wire) -> None:
     with pytest.raises(ConnectionRefusedError):
         wire.dial()
     proxy.refuse("reset")
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionError):
         wire.dial().recv(1)
     proxy.refuse("fin")
     assert wire.dial().recv(1) == b""
@@ -348,9 +348,13 @@ def test_a_server_that_is_gone_looks_gone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with FaultProxy(port) as proxy:
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as sock:
-            with pytest.raises(ConnectionResetError):
+
+        def look() -> None:
+            with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE) as sock:
                 sock.recv(1)
+
+        with pytest.raises(ConnectionError):  # refused or reset, as fast as the proxy is
+            look()
 
 
 def test_the_proxy_ends_with_everything_it_has(wire: Wire) -> None:
