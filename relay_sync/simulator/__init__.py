@@ -12,7 +12,8 @@
         phone.hang_up()
 
 It plays by the documented protocol; where the sources are silent, the module concerned says what it chose:
-``network`` (calls), ``streaming`` and ``stream`` (streams), ``webhook`` (status URLs), ``handshake`` (sessions),
+``network`` (calls), ``streaming`` and ``stream`` (streams), ``bridging`` and ``twoway`` (two-way streams),
+``webhook`` (status URLs), ``handshake`` (sessions),
 ``relay`` (refusals). It knows nothing of the client.
 
 Needs the extra ``simulator``.
@@ -23,7 +24,9 @@ from __future__ import annotations
 from . import speech
 from .journal import Entry, Journal
 from .phone import Phone
+from .playback import Heard
 from .server import Simulator
 from .stream import Stream
+from .twoway import TwoWayStream
 
-__all__ = ["Entry", "Journal", "Phone", "Simulator", "Stream", "speech"]
+__all__ = ["Entry", "Heard", "Journal", "Phone", "Simulator", "Stream", "TwoWayStream", "speech"]

@@ -28,6 +28,7 @@ class Carrier:
 
     :ivar voices: what each track carries; the tracks in the order in which their frames alternate.
     :ivar offset: the first frame carries the speech from this sample on.
+    :ivar two_way: whether the endpoint is heard as well; only then messages of keys name the stream.
     :ivar position: how many frame intervals have been told, which is the time line of all tracks.
     """
 
@@ -38,6 +39,7 @@ class Carrier:
     custom_parameters: Mapping[str, Any] | None = field(default=None, repr=False)
     offset: int = 0
     stream_sid: str = field(factory=lambda: str(uuid.uuid4()))
+    two_way: bool = False
     position: int = field(default=0, init=False)
     _codec: Codec = field(init=False, repr=False)
     _sequence: int = field(default=0, init=False)
@@ -105,7 +107,8 @@ class Carrier:
 
     def dtmf(self, digit: str) -> str:
         """A key was pressed."""
-        return messages.dtmf_message(sequence=self._number(), digit=digit, duration=DTMF_MILLISECONDS)
+        named = self.stream_sid if self.two_way else None
+        return messages.dtmf_message(sequence=self._number(), digit=digit, duration=DTMF_MILLISECONDS, stream_id=named)
 
     def stop(self) -> str:
         """The end."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import define, field
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .relay import Relay
     from .stream import Stream
 
-__all__ = ["Call", "Network", "device"]
+__all__ = ["Bridge", "Call", "Network", "device"]
 
 # What a caller's number looks like on the wire, by kind of device.
 _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
@@ -45,6 +45,13 @@ def device(to: str, from_: str) -> dict[str, Any]:
     kind = "sip" if to.startswith(("sip:", "sips:")) or from_.startswith(("sip:", "sips:")) else "phone"
     origin, target = _NUMBERS[kind]
     return {"type": kind, "params": {origin: from_, target: to}}
+
+
+class Bridge(Protocol):
+    """What a call is brought together with, however far that has got."""
+
+    def end(self, reason: str) -> None:
+        """Take the call back; ``reason`` in words."""
 
 
 def _now() -> int:
@@ -60,6 +67,7 @@ class Call:
     :ivar owner: the session that is told of it, if any. ``passed`` has the protocols of those that gave it back.
     :ivar says: what the party on this leg says (the inbound track). :ivar hears: what it hears (the outbound track).
     :ivar streams: all its streams in order, ended ones too.
+    :ivar bridge: what the call is connected to, or being connected to.
     :ivar speaking_since: ``time.monotonic()`` when the speech began, which is when its first stream began to flow;
         ``None`` before.
     """
@@ -79,6 +87,7 @@ class Call:
     owner: Session | None = None
     passed: set[str] = field(factory=set)
     streams: list[Stream] = field(factory=list, repr=False)
+    bridge: Bridge | None = field(default=None, repr=False)
     speaking_since: float | None = None
     start_time: int = field(factory=_now)
     answer_time: int = 0

@@ -9,6 +9,7 @@ from attrs import define, field
 
 from ..errors import CallEnded, InvalidParameter
 from .network import Call
+from .twoway import TwoWayStream
 
 if TYPE_CHECKING:
     from .relay import Relay
@@ -51,6 +52,13 @@ class Phone:
         """The streams of the call in the order they were asked for, ended ones included."""
         return list(self._call.streams)
 
+    @property
+    def heard_audio(self) -> bytes:
+        """What the party heard from two-way streams, without the silence between: 16-bit PCM, each stream's at its own
+        rate. When each piece was heard is told by the streams themselves (``TwoWayStream.heard``).
+        """
+        return b"".join(stream.heard_audio for stream in self.streams if isinstance(stream, TwoWayStream))
+
     def wait_until(self, state: str, timeout: float = 10.0) -> None:
         """Return once the call is, or has been, in a state.
 
@@ -86,6 +94,23 @@ class Phone:
             return None
 
         return call.board.wait_for(look, timeout, f"stream number {index} of the call")
+
+    def wait_for_two_way_stream(self, index: int = 0, timeout: float = 10.0) -> TwoWayStream:
+        """The call's two-way stream number ``index``, counted from 0, as soon as a client has asked for it.
+
+        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        """
+        call = self._call
+
+        def look() -> TwoWayStream | None:
+            found = [stream for stream in call.streams if isinstance(stream, TwoWayStream)]
+            if len(found) > index:
+                return found[index]
+            if call.state == "ended":
+                raise CallEnded(f"the call ended without a two-way stream number {index}", end_reason=call.end_reason)
+            return None
+
+        return call.board.wait_for(look, timeout, f"two-way stream number {index} of the call")
 
     def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
         """End the call from this side; nothing happens if it is over. Returns when it has ended.

@@ -13,7 +13,7 @@ from ..errors import InvalidParameter
 from ..server.http import Request, Response
 from ..server.loop import Loop
 from ..server.websocket import WebSocketServer
-from . import calling, handshake, messaging, streaming
+from . import bridging, calling, handshake, messaging, streaming
 from .control import Controls
 from .faults import Faults
 from .journal import Journal
@@ -33,7 +33,13 @@ _numbers = itertools.count(1)
 
 # What the simulator carries out, by theme. Every other method of the table is checked and acknowledged, and nothing
 # comes of it.
-HANDLERS: Handlers = {**handshake.HANDLERS, **calling.HANDLERS, **streaming.HANDLERS, **messaging.HANDLERS}
+HANDLERS: Handlers = {
+    **handshake.HANDLERS,
+    **calling.HANDLERS,
+    **streaming.HANDLERS,
+    **bridging.HANDLERS,
+    **messaging.HANDLERS,
+}
 
 Speech = str | os.PathLike[str] | bytes | Voice | None
 
@@ -74,7 +80,8 @@ class Simulator(Controls):
         Replay is not promised anywhere, so it is off.
     :param finish_streams: tell streams ``finished`` when their call ends. Not guaranteed by any source; off, clients
         must cope.
-    :param strict: refuse unknown parameters.
+    :param strict: refuse unknown parameters, and close the sockets of receivers that send what the platform would spoil
+        without a word (``Stream.notices``).
     :param allow_remote: let streams and webhooks leave this machine.
     :param ping_interval: seconds between the server's pings, ``None`` for none. The platform's period is not known;
         JavaScript clients bound it at 15. :param ping_timeout: seconds until a client that does not answer is

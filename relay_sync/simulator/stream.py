@@ -20,7 +20,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Stream"]
 
 _log = logging.getLogger("relay_sync.simulator")
+_S = TypeVar("_S", bound="Stream")
 
 BATCH = 32  # frame intervals sent in one turn of the loop without a clock
 MOST_UNREAD = (
@@ -63,6 +64,8 @@ class Stream:
     :ivar frames_sent: how many frames were sent, per track. :ivar lost: how many frame intervals were not sent since
         the receiver did not read.
     :ivar received: what the receiver sent back, at most 1000 messages; on a one-way stream that should be nothing.
+    :ivar notices: what the receiver did wrong that the platform would not tell of, in words, by kind: ``one-way``,
+        ``binary``, ``malformed``, ``streamSid``, ``header``, ``odd``, ``burst``.
     """
 
     _relay: Relay = field(repr=False)
@@ -80,6 +83,7 @@ class Stream:
     end_reason: str = field(default="", init=False)
     frames_sent: dict[str, int] = field(factory=dict, init=False)
     lost: int = field(default=0, init=False)
+    notices: dict[str, str] = field(factory=dict, init=False)
     received: deque[str | bytes] = field(factory=lambda: deque(maxlen=MOST_RECEIVED), init=False, repr=False)
     _sent: dict[str, bytearray] = field(factory=dict, init=False, repr=False)
     _carrier: Carrier = field(init=False, repr=False)
@@ -118,14 +122,14 @@ class Stream:
         self.wait_for(reached, timeout, f"the stream to be {state}; it is {self.state}")
 
     def wait_for(
-        self, predicate: Callable[[Stream], bool], timeout: float = 10.0, what: str = "the stream to get there"
+        self: _S, predicate: Callable[[_S], object], timeout: float = 10.0, what: str = "the stream to get there"
     ) -> None:
         """Return once ``predicate(stream)`` is true. It is asked again after all that changes the stream,
         frames included.
 
         :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message.
         """
-        self._board.wait_for(lambda: predicate(self), timeout, what)
+        self._board.wait_for(lambda: bool(predicate(self)), timeout, what)
 
     def wait_for_speech(self, timeout: float = 30.0) -> None:
         """Return once everything that there is to say has been sent, or the stream is over.
@@ -194,7 +198,7 @@ class Stream:
             connection.close(1000)
             return
         self._connection = connection
-        connection.on_message = self.received.append
+        connection.on_message = self._on_message
         connection.on_close = self._closed
         call, settings = self._call, self._relay.settings
         self._began = time.monotonic()
@@ -209,6 +213,7 @@ class Stream:
             custom_parameters=self.custom_parameters,
             offset=0 if settings.media == "fast" else self._joined(self._began - call.speaking_since),
         )
+        self._begun()
         self.state = "streaming"
         self._tell("streaming")
         for message in self._carrier.opening():
@@ -249,6 +254,7 @@ class Stream:
         interval = self.format.ptime / 1000 / self._relay.settings.speed
         now = time.monotonic()
         while not self.over and self._began + self._carrier.position * interval <= now:
+            self._interval()
             if connection.buffered > MOST_UNREAD:
                 self._carrier.skip()
                 self.lost += 1
@@ -281,6 +287,35 @@ class Stream:
         """Tell the receiver of a key, if the stream flows."""
         if self.state == "streaming" and self._connection is not None:
             self._connection.send(self._carrier.dtmf(digit))
+
+    # -- from the receiver ---------------------------------------------------------------------------------------------
+
+    def _on_message(self, text: str | bytes) -> None:
+        self.received.append(text)
+        self.note("one-way", "something sent on a one-way stream: connect the call to a stream device to be heard")
+
+    def note(self, kind: str, text: str) -> None:
+        """The receiver did what the platform would spoil without a word: say so, once a kind."""
+        if kind in self.notices:
+            return
+        self.notices[kind] = text
+        self._board.changed()
+        _log.warning("the receiver at %s sent %s", place(self.url), text)
+        if self._relay.settings.strict and self._connection is not None and not self.over:
+            self._end(f"strict: the receiver sent {text}")
+            self._connection.close(1008, text)
+            self._tell("finished")
+
+    # What a two-way stream does besides.
+
+    def _begun(self) -> None:
+        """The carrier's side is ready, and nothing has been sent yet."""
+
+    def _interval(self) -> None:
+        """A frame is due: one interval has passed."""
+
+    def _emit(self, params: dict[str, Any]) -> None:
+        self._relay.emit(self._call.owner, "calling.call.stream", params)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -317,7 +352,7 @@ class Stream:
         params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
         if self.name is not None:
             params["name"] = self.name
-        relay.emit(call.owner, "calling.call.stream", params)
+        self._emit(params)
         if self.status_url:
             settings = relay.settings
             body = frames.envelope(

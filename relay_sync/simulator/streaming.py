@@ -17,7 +17,7 @@ from .request import Handler, Request
 from .stream import Stream
 from .webhook import is_loopback
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "stream_problems"]
 
 # The parameter names tracks with a suffix that the media messages do not have.
 _TRACKS = {
@@ -45,7 +45,8 @@ def _url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
     return None
 
 
-def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+def stream_problems(params: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the parameters of a stream, or of a stream device."""
     found: dict[str, str | None] = {"url": _url_problem("url", params["url"], ("wss", "ws"))}
     if "status_url" in params:
         found["status_url"] = _url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
@@ -61,7 +62,7 @@ def _problems(params: Mapping[str, Any]) -> dict[str, str]:
 
 def _stream(request: Request) -> None:
     relay, call, params = request.relay, request.call, request.params
-    problems = _problems(params)
+    problems = stream_problems(params)
     if problems:
         request.refuse(400, "; ".join(problems.values()), problems)
         return
