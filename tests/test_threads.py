@@ -524,9 +524,22 @@ from relay_sync.simulator import Simulator
 
 async def main():
     # Blocking calls inside a running loop (a notebook cell, an async view) work; they block the loop, as any blocking call.
-    with Simulator() as sim, RelayClient(**sim.credentials) as client:
+    with Simulator() as sim, RelayClient(**sim.credentials, contexts=["default"]) as client:
         client.execute("signalwire.ping", {})
         print(await asyncio.to_thread(lambda: client.state))
+        pings = [asyncio.to_thread(client.execute, "signalwire.ping", {"payload": str(n)}) for n in range(20)]
+        assert [one["payload"] for one in await asyncio.gather(*pings)] == [str(n) for n in range(20)]
+        # A handler blocks in its own thread, and a coroutine of the loop waits for what it found.
+        loop, found = asyncio.get_running_loop(), asyncio.Queue()
+        @client.on_call
+        def handle(call):
+            call.answer()
+            call.wait_for_answered(30)
+            loop.call_soon_threadsafe(found.put_nowait, call)
+        sim.call(to="+15550100", from_="+15550199")
+        call = await asyncio.wait_for(found.get(), 30)
+        await asyncio.to_thread(call.hangup)
+        print((await asyncio.to_thread(call.wait_for_ended, 30)).end_reason)
 
 asyncio.run(main())
 """
@@ -534,4 +547,4 @@ asyncio.run(main())
 
 def test_lesson_13_it_works_inside_a_running_event_loop() -> None:
     done = subprocess.run([sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (0, "connected\n"), done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (0, "connected\nhangup\n", "")
