@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import signal
 import threading
 import time
 import uuid
@@ -25,7 +24,6 @@ from .errors import (
     ConnectError,
     ConnectTimeout,
     InvalidParameter,
-    RelayError,
     RequestTimeout,
 )
 from .events import CallStateEvent
@@ -35,10 +33,11 @@ from .protocol.effects import Command, Phase
 from .protocol.frames import Failure, build_request
 from .protocol.results import failure_to_error, result_or_error
 from .protocol.session import Session, SessionOptions
+from .running import Running
 from .runtime import process
 from .runtime.lanes import InContext
 from .runtime.loop import Loop
-from .runtime.waiter import Waiter, wait_for_event
+from .runtime.waiter import Waiter
 from .subscribing import Subscribing
 from .switchboard import Switchboard
 from .verbs import parameters
@@ -57,7 +56,7 @@ DRAIN_PATIENCE: Final = 2.0
 _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
 
 
-class RelayClient(Dialing, Messaging, Subscribing):
+class RelayClient(Dialing, Messaging, Running, Subscribing):
     """A connection to SignalWire RELAY for programs that block.
 
     ::
@@ -280,6 +279,7 @@ class RelayClient(Dialing, Messaging, Subscribing):
         # The connection before may still be ending, and is not heard any more: its calls end here.
         self._board.on_session_over(ClientClosed("the client was closed: the calls it had then are out of reach"))
         self._board.stopped.clear()
+        self._board.draining = False
         self._board.reopen_lanes()
         if self._forgotten is not None:
             self._forgotten.detach()
@@ -338,18 +338,6 @@ class RelayClient(Dialing, Messaging, Subscribing):
 
     close = disconnect
 
-    def _hang_up_calls(self, end: float) -> None:
-        loop = self._loop
-        if loop is None or not loop.alive:
-            return
-        for call in self.calls.values():
-            self._post("calling.end", {"node_id": call.node_id, "call_id": call.call_id, "reason": "hangup"})
-        for call in self.calls.values():
-            try:
-                call.wait_for_ended(max(0.001, min(DRAIN_PATIENCE, end - time.monotonic())))
-            except RelayError as error:
-                _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
-
     def __enter__(self) -> RelayClient:
         self.connect()
         return self
@@ -358,56 +346,6 @@ class RelayClient(Dialing, Messaging, Subscribing):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.disconnect()
-
-    # -- running -------------------------------------------------------------------------------------------------
-
-    def run(self, *, hangup_calls: bool = False) -> None:
-        """Connect if need be, and handle calls until Ctrl-C, SIGTERM or :meth:`stop`; then disconnect.
-
-        Signals are handled on the main thread only, only where Python's own handlers are in place, and put back before
-        this returns, so a second Ctrl-C ends a slow goodbye.
-
-        :param hangup_calls: hang up the calls that live at the end, instead of leaving them alone.
-        :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.
-        """
-        process.check_thread()
-        self._closed = False
-        self._stop_wanted = False
-        self._running = True
-        failure: RelayError | None = None
-        try:
-            with _stop_on_signals(self):
-                loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
-                wait_for_event(self._board.stopped, None)
-                if not self._stop_wanted and loop.session.phase is Phase.FAILED:
-                    failure = loop.session.last_error
-        except ClientClosed:
-            if not self._stop_wanted:
-                raise
-        finally:
-            self._running = False
-            self.disconnect(hangup_calls=hangup_calls)
-        if failure is not None:
-            raise failure.fresh()
-
-    def stop(self) -> None:
-        """Make :meth:`run` return, or close a client that is not running. For any thread and for signal handlers:
-        it takes no lock and waits for nothing."""
-        self._stop_wanted = True
-        loop = self._loop
-        if loop is not None:
-            loop.poke()
-
-    def _stop_asked(self) -> None:
-        # On the IO thread.
-        loop = self._loop
-        if not self._stop_wanted or loop is None:
-            return
-        if self._running and loop.session.phase is Phase.READY:
-            self._board.stopped.set()  # run() says goodbye, and may hang up calls first
-        else:
-            self._closed = self._closed or not self._running
-            loop.request_stop()
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -568,31 +506,6 @@ def _forgotten(loop: Loop) -> None:
     if loop.alive:
         loop.forgotten = True
         loop.request_stop()
-
-
-@contextmanager
-def _stop_on_signals(client: RelayClient) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop the client, where they would otherwise have Python's default effect."""
-    replaced: list[tuple[int, Any]] = []
-
-    def put_back() -> None:
-        while replaced:
-            number, handler = replaced.pop()
-            signal.signal(number, handler)
-
-    def on_signal(number: int, frame: object) -> None:
-        put_back()
-        client.stop()
-
-    if threading.current_thread() is threading.main_thread():
-        defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-        for number, default in defaults.items():
-            if signal.getsignal(number) == default:
-                replaced.append((number, signal.signal(number, on_signal)))
-    try:
-        yield
-    finally:
-        put_back()
 
 
 RelayClient.__module__ = "relay_sync"

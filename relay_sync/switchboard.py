@@ -31,7 +31,7 @@ from .events import (
 from .message import MessageDesk
 from .protocol.effects import Phase
 from .rollcall import RollCall
-from .runtime.flag import Flag
+from .runtime.flag import Bell, Flag
 from .runtime.lanes import InContext, Lanes
 
 if TYPE_CHECKING:
@@ -88,6 +88,12 @@ class Switchboard:
         self._warned_no_handler = False
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
+        #: No new calls are taken.
+        self.draining = False
+        #: Threads of ``on_call`` handlers.
+        self._handlers: set[threading.Thread] = set()
+        #: Rings when a call or a handler of one has ended.
+        self.changed = Bell()
         #: Set on the IO thread when the client is to stop or has lost its session for good.
         self.stopped = Flag()
 
@@ -133,6 +139,7 @@ class Switchboard:
         self._ended[call.call_id] = None
         if len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)
+        self.changed.ring()
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """The session moved."""
@@ -166,6 +173,7 @@ class Switchboard:
             call._end(error)
         self.dials.end(error)
         self.messages.end(error)
+        self.changed.ring()
 
     def on_watch(self, now: float) -> None:
         """Once a second: name lanes in which user code is stuck."""
@@ -219,6 +227,7 @@ class Switchboard:
     def cut_off(self, call: Call, error: CallEnded) -> None:
         """A leg that nobody wants any more: hang it up, if it still lives, and take it off the table."""
         self.calls.pop(call.call_id, None)
+        self.changed.ring()
         if call.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
             reason = "hangup" if call.state == CALL_STATE_ANSWERED else "cancel"
             address = {"node_id": call.node_id, "call_id": call.call_id}
@@ -248,6 +257,9 @@ class Switchboard:
                 self._warned_no_handler = True
                 _log.warning("calls come in but there is no on_call handler: they are passed back")
             self._pass_back(call)
+        elif self.draining:
+            _log.info("call %s is passed back: this client takes no more calls", call.call_id)
+            self._pass_back(call)
         elif len(self.calls) >= self._max_active_calls:
             _log.warning(
                 "call %s is passed back: %d calls are active (max_active_calls)", call.call_id, len(self.calls)
@@ -265,9 +277,11 @@ class Switchboard:
         thread = threading.Thread(
             target=self._handle, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
         )
+        self._handlers.add(thread)
         try:
             thread.start()
         except RuntimeError as error:
+            self._handlers.discard(thread)
             _log.error("call %s is passed back: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
 
@@ -278,6 +292,13 @@ class Switchboard:
             self._report(call, "on_call handler", error)
             if self._hangup_on_error:
                 self._hang_up(call)
+        finally:
+            self._handlers.discard(threading.current_thread())
+            self.changed.ring()
+
+    def is_quiet(self) -> bool:
+        """Whether no call lives and no handler of one runs, but for the thread that asks."""
+        return not self.calls and not self._handlers - {threading.current_thread()}
 
     def _hang_up(self, call: Call) -> None:
         try:
@@ -330,6 +351,8 @@ class Switchboard:
     def after_fork(self) -> None:
         """In a child: the parent's calls are not ours."""
         self.calls = {}
+        self._handlers = set()
+        self.changed = Bell()
         self.attached = None
         self.lanes.after_fork()
         self.shared.after_fork()

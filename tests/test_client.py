@@ -756,3 +756,96 @@ def test_a_call_the_server_says_is_gone_ends_for_all_its_waiters(sim: Simulator,
         assert event.reason == "call_gone"
         assert reading.result()[-1] is event
         assert one.client.calls == {}
+
+
+# -- draining ----------------------------------------------------------------------------------------------------------
+
+
+def test_drain_takes_no_more_calls_and_lets_those_that_live_end(sim: Simulator) -> None:
+    with line(sim) as one:
+        one.desk.closing.set()  # its handler returns: the call itself lives on
+        draining = Background(one.client.drain, PATIENCE)
+        assert one.wait_for_request("signalwire.unreceive") == {"contexts": ["default"]}
+        # It is not subscribed any more, but an offer may have been on its way.
+        sim.send_event("calling.call.receive", {"call_id": "late", "node_id": "n", "call_state": "created"})
+        assert one.wait_for_request("calling.pass") == {"call_id": "late", "node_id": "n"}
+        assert draining.running
+        one.phone.hang_up()
+        assert draining.result() is True
+        assert one.call.state == "ended"
+
+
+def test_drain_waits_for_handlers_that_still_work_after_their_call(sim: Simulator) -> None:
+    saved, go = threading.Event(), threading.Event()
+    client = make(sim)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.answer()
+        call.hangup()
+        call.wait_for_ended(PATIENCE)
+        go.wait(PATIENCE)
+        saved.set()
+
+    with client:
+        sim.call(to=TO, from_=FROM).wait_until("ended")
+        draining = Background(client.drain, PATIENCE)
+        while not client._board.draining:
+            pass
+        assert draining.running
+        go.set()
+        assert draining.result() is True
+        assert saved.is_set()
+
+
+def test_drain_hangs_up_what_lives_when_the_time_is_over(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    with line(sim) as one:
+        one.desk.closing.set()
+        assert one.client.drain(0.05) is False
+        assert one.phone.state == "ended"
+    assert [record.message for record in caplog.records] == ["1 calls still live after 0.05 s and are hung up"]
+
+
+def test_a_handler_can_drain_its_own_client(sim: Simulator) -> None:
+    outcome: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    client = make(sim)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.hangup()
+        call.wait_for_ended(PATIENCE)
+        outcome.put(client.drain(PATIENCE))
+
+    with client:
+        sim.call(to=TO, from_=FROM)
+        assert outcome.get(timeout=PATIENCE) is True
+
+
+def test_run_drains_and_takes_calls_again_the_next_time(sim: Simulator) -> None:
+    calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
+    client = make(sim)
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.answer()
+        calls.put(call)
+
+    for _ in range(2):
+        running = Background(lambda: client.run(drain=PATIENCE))
+        sim.wait_for_client()
+        phone = sim.call(to=TO, from_=FROM)
+        calls.get(timeout=PATIENCE).wait_for_answered(PATIENCE)
+        client.stop()
+        sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
+        assert running.running
+        phone.hang_up()
+        running.result()
+        sim.wait_until_gone()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "5"])
+def test_drain_wants_a_time(sim: Simulator, timeout: Any) -> None:
+    with pytest.raises(InvalidParameter):
+        make(sim).drain(timeout)
+    with pytest.raises(InvalidParameter, match="drain"):
+        make(sim).run(drain=timeout)

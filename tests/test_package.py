@@ -26,7 +26,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"protocol", "server"}),
     frozenset({"runtime", "rest", "webhooks"}),
     frozenset({"actions", "call", "verbs", "message", "audio"}),
-    frozenset({"client", "switchboard", "dialing", "subscribing", "rollcall", "simulator"}),
+    frozenset({"client", "switchboard", "dialing", "subscribing", "running", "rollcall", "simulator"}),
     frozenset({"cli", "contrib", "pytest_plugin", "__main__"}),
 )
 #: What rooms must not know although no floor forbids it.

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import RelayError
-from .flag import Flag
+from .flag import Bell, Flag
 from .process import check_thread, forked_error, generation
 
-__all__ = ["Waiter", "at_once", "wait_for_event"]
+__all__ = ["Waiter", "at_once", "wait_for_event", "wait_until"]
 
 T = TypeVar("T")
 _UNSET: Final = object()
@@ -39,6 +39,20 @@ def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
             return True
         if left is not None and left <= 0:
             return False
+
+
+def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> bool:
+    """Wait until something is so, looking again whenever the bell rings; never miss a Ctrl-C.
+
+    :param timeout: seconds. :return: whether it is so.
+    """
+    end = None if timeout is None else time.monotonic() + timeout
+    while not ready():
+        left = None if end is None else end - time.monotonic()
+        if left is not None and left <= 0:
+            return False
+        bell.sleep(ready, at_once(left))
+    return True
 
 
 class Waiter(Generic[T]):
