@@ -81,7 +81,7 @@ def test_settings_of_the_process_are_the_user_s(path: Path) -> None:
     for called, node in calls(path):
         assert called not in theirs, f"{path}:{node.lineno}"
         if called == "signal.signal":
-            assert name_of(path) == "client.py" or name_of(path).startswith("cli/"), f"{path}:{node.lineno}"
+            assert name_of(path) == "running.py" or name_of(path).startswith("cli/"), f"{path}:{node.lineno}"
         if called in ("atexit.register", "os.register_at_fork"):
             assert name_of(path) == "runtime/process.py", f"{path}:{node.lineno}"
 
