@@ -79,7 +79,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--codec", "OPUS"], "--codec: 'OPUS': the demo speaks PCMU, PCMA and L16"),
+        (["--codec", "GSM"], "--codec: 'GSM': the demo speaks PCMU, PCMA, L16, G722 and OPUS"),
         (["--codec", "not a codec"], "--codec: 'not a codec': codec must be a name with modifiers"),
         (["--codec", "PCMU@16000h"], "no rate of 16000 Hz"),
         (["--codec", ""], "--codec: '': codec must be a name"),

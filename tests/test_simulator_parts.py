@@ -109,6 +109,21 @@ def test_any_codec_text_is_read_or_refused(text: str) -> None:
 def test_the_ptime_of_the_simulator_holds_unless_the_codec_says_otherwise() -> None:
     assert parse_codec(None, 30) == Format(base="PCMU", rate=8000, ptime=30)
     assert parse_codec("L16@40i@24000h", 30) == Format(base="L16", rate=24000, ptime=40)
+    assert parse_codec("OPUS", 30) == Format(base="OPUS", rate=48000, ptime=20)  # Opus has no 30 ms
+    assert parse_codec("OPUS", 40) == Format(base="OPUS", rate=48000, ptime=40)
+
+
+def test_a_packet_that_is_lost_was_encoded_all_the_same() -> None:
+    """What comes after the hole is what it would be without one."""
+    voice = Voice(bytes(range(256)) * 20, 16000)
+    told: list[list[str]] = []
+    for lost in (False, True):
+        carrier = Carrier(format=Format(base="G722", rate=16000), voices={"inbound": voice}, account="a", call_id="c")
+        carrier.opening()
+        carrier.tick()
+        carrier.skip() if lost else carrier.tick()
+        told.append([json.loads(carrier.tick()["inbound"][0])["media"]["payload"] for _ in range(3)])
+    assert told[0] == told[1]
 
 
 def test_skipped_intervals_leave_a_hole_in_every_count() -> None:

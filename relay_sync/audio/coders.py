@@ -58,6 +58,7 @@ class Encoder:
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
     :ivar sample_rate: of the PCM, in Hz. :ivar ptime: milliseconds per packet.
     :ivar stateful: whether packets depend on those before, so that the other side needs all of them, in order.
+    :ivar delay: samples by which the codec holds back what it is given: decoded sound is later by so much.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Encoder:
     ptime: int
     stateful: bool
     _pack: Callable[[bytes], bytes] = field(repr=False)  # exactly one packet's PCM to its payload
-    _lookahead: int = field(default=0, repr=False)  # samples by which the codec delays what it is given
+    delay: int = field(default=0, repr=False)
     _waiting: bytearray = field(factory=bytearray, init=False, repr=False)
     _owes: bool = field(default=False, init=False, repr=False)  # whether the codec still holds sound back
 
@@ -96,7 +97,7 @@ class Encoder:
         """What still waits, filled up with silence, and with as much silence behind it as the codec needs to let go of
         the last sound. The encoder can be used on afterwards.
         """
-        silence = 2 * (self._lookahead if self._owes or self._waiting else 0)
+        silence = 2 * (self.delay if self._owes or self._waiting else 0)
         size, length = 2 * self.samples, len(self._waiting) + silence
         packets = self.encode(bytes(-(-length // size) * size - len(self._waiting)))
         self._owes = False
@@ -177,7 +178,7 @@ def _packet_encoder(text: str, name: CodecName, rate: int | None, interval: int,
             raise InvalidParameter("sample_rate", rate, "16000: G.722 has no other")
         if interval % G722_INTERVAL or not _LEAST <= interval <= _MOST:
             raise InvalidParameter("ptime", interval, f"a multiple of {G722_INTERVAL} ms, at most {_MOST}")
-        pack, lookahead, rate = pyav.g722_packing(), pyav.G722_DELAY, pyav.G722_RATE
+        pack, delay, rate = pyav.g722_packing(), pyav.G722_DELAY, pyav.G722_RATE
     else:
         rate = rate or pyav.OPUS_RATE
         if rate not in OPUS_RATES:
@@ -187,8 +188,8 @@ def _packet_encoder(text: str, name: CodecName, rate: int | None, interval: int,
         if not 6000 <= bit_rate <= 510_000:
             raise InvalidParameter("bit_rate", bit_rate, "from 6000 to 510000")
         pack = pyav.opus_packing(rate, interval, bit_rate)
-        lookahead = -(-pyav.OPUS_DELAY * rate // pyav.OPUS_RATE)
-    return Encoder(name=name.base, sample_rate=rate, ptime=interval, stateful=True, pack=pack, lookahead=lookahead)
+        delay = -(-pyav.OPUS_DELAY * rate // pyav.OPUS_RATE)
+    return Encoder(name=name.base, sample_rate=rate, ptime=interval, stateful=True, pack=pack, delay=delay)
 
 
 for _public in (Decoder, Encoder):

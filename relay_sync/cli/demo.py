@@ -10,7 +10,8 @@ from typing import Final
 
 from .._version import __version__
 from ..audio import WavAudio, draw_waveform, read_wav
-from ..errors import InvalidParameter
+from ..audio.coders import check_available
+from ..errors import InvalidParameter, UnsupportedCodec
 from ..simulator import speech
 from ..simulator.formats import Format, parse_codec
 from ..simulator.voice import Voice, load_voice
@@ -79,7 +80,11 @@ def _codec(text: str) -> str:
     except ValueError as error:
         raise Mistake("--codec", f"{text!r}: {error}") from error
     if not wanted.playable:
-        raise Mistake("--codec", f"{text!r}: the demo speaks PCMU, PCMA and L16")
+        raise Mistake("--codec", f"{text!r}: the demo speaks PCMU, PCMA, L16, G722 and OPUS")
+    try:
+        check_available(wanted.base)
+    except UnsupportedCodec as error:
+        raise Mistake("--codec", f"{text!r}: {error}") from error
     return text
 
 

@@ -1,4 +1,5 @@
-"""The media messages of one stream, from the carrier's side: what is said, cut into frames, coded, numbered. Pure.
+"""The media messages of one stream, from the carrier's side: what is said, cut into frames, coded, numbered. Pure, but that
+G.722 and Opus need the extra ``codecs``.
 
 One sequence runs through all numbered messages of the socket, beginning with ``start``; ``chunk`` counts from 1 per
 track; ``timestamp`` is the time since the stream began, in ms (the vendor's stream pages).
@@ -13,7 +14,7 @@ from typing import Any
 from attrs import define, field
 
 from ..audio import messages
-from ..audio.codecs import Codec, codec_for
+from ..audio.coders import Decoder, Encoder, decoder_for, encoder_for
 from .formats import Format
 from .voice import Voice
 
@@ -25,6 +26,8 @@ DTMF_MILLISECONDS = 250  # how long a key is held; the sources have no figure th
 @define(kw_only=True)
 class Carrier:
     """Writes the messages of one stream in order. Not for several threads.
+
+    Making one raises ``UnsupportedCodec`` where the format cannot be played here.
 
     :ivar voices: what each track carries; the tracks in the order in which their frames alternate.
     :ivar offset: the first frame carries the speech from this sample on.
@@ -41,12 +44,17 @@ class Carrier:
     stream_sid: str = field(factory=lambda: str(uuid.uuid4()))
     two_way: bool = False
     position: int = field(default=0, init=False)
-    _codec: Codec = field(init=False, repr=False)
+    _encoders: dict[str, Encoder] = field(init=False, repr=False)
+    _decoders: dict[str, Decoder] = field(init=False, repr=False)
+    _delay: int = field(init=False, repr=False)
     _sequence: int = field(default=0, init=False)
     _chunks: dict[str, int] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._codec = codec_for(self.format.base, self.format.rate)
+        form = self.format
+        self._encoders = {track: encoder_for(form.base, form.rate, ptime=form.ptime) for track in self.voices}
+        self._decoders = {track: decoder_for(form.base, form.rate) for track in self.voices}
+        self._delay = max((encoder.delay for encoder in self._encoders.values()), default=0)
         self._chunks = dict.fromkeys(self.voices, 0)
 
     def _number(self) -> int:
@@ -60,15 +68,16 @@ class Carrier:
             account_id=self.account,
             call_id=self.call_id,
             tracks=list(self.voices),
-            media_format=messages.MediaFormat(self.format.encoding, self.format.rate),
+            media_format=messages.MediaFormat(self.format.encoding, self.format.announced_rate),
             custom_parameters=self.custom_parameters,
             sequence=self._number(),
         )
         return [messages.connected_message(), start]
 
     def has_told(self, voice: Voice) -> bool:
-        """Whether a voice has been told to its end."""
-        return self.offset + self.position * self.format.samples >= voice.samples_at(self.format.rate)
+        """Whether a voice has been told to its end, with what the codec holds back of it."""
+        samples = voice.samples_at(self.format.rate)
+        return self.offset + self.position * self.format.samples >= (samples and samples + self._delay)
 
     @property
     def speaking(self) -> bool:
@@ -77,7 +86,7 @@ class Carrier:
 
     def tick(self) -> dict[str, tuple[str, bytes]]:
         """The messages of the next frame interval by track, each with the samples it carries, as PCM after the
-        codec's rounding.
+        codec's rounding, which is what a decoder makes of it that has heard all before.
 
         Beyond the end of a speech there is silence, in the codec's own form.
         """
@@ -86,7 +95,7 @@ class Carrier:
         self.position += 1
         told = {}
         for track, voice in self.voices.items():
-            payload = self._codec.encode(voice.render(start, samples, self.format.rate))
+            (payload,) = self._encoders[track].encode(voice.render(start, samples, self.format.rate))
             self._chunks[track] += 1
             message = messages.media_message(
                 track=track,
@@ -95,13 +104,16 @@ class Carrier:
                 timestamp=timestamp,
                 payload=payload,
             )
-            told[track] = message, self._codec.decode(payload)
+            told[track] = message, self._decoders[track].decode(payload)
         return told
 
     def skip(self) -> None:
         """Let one frame interval pass untold. The numbers go on, so that the receiver can see the hole."""
+        start, samples = self.offset + self.position * self.format.samples, self.format.samples
         self.position += 1
-        for track in self.voices:
+        for track, voice in self.voices.items():
+            if self._encoders[track].stateful:  # what is lost has been encoded all the same
+                self._encoders[track].encode(voice.render(start, samples, self.format.rate))
             self._chunks[track] += 1
             self._sequence += 1
 

@@ -10,6 +10,8 @@ The simulator's choices where the sources are silent:
 * With ``media="fast"`` there is no clock: each stream tells the whole speech as fast as it is read, and then nothing
   until it is stopped.
 * A receiver that does not keep up in real time loses frames, as with other carriers; their numbers are skipped.
+* A codec that it has no audio in gives ``finished`` without ``streaming`` as well, with the vendor's name of the error
+  (``codec_error``, cXML stream page) in front of ``end_reason``. G.722 and Opus need the extra ``codecs``.
 * Certificates of receivers on loopback are not checked, unless an SSL context was given; elsewhere they are.
 """
 
@@ -25,7 +27,8 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
-from ..errors import WaitTimeout
+from ..audio.coders import check_available
+from ..errors import UnsupportedCodec, WaitTimeout
 from ..server.connection import CloseInfo, Connection
 from ..server.dialer import dial
 from ..server.loop import LoopStopped
@@ -159,8 +162,9 @@ class Stream:
         relay, host = self._relay, urlsplit(self.url).hostname
         self._sent = {track: bytearray() for track in self.tracks}
         self.frames_sent = dict.fromkeys(self.tracks, 0)
-        if not self.format.playable:
-            self._give_up(f"the simulator has no audio in {self.format.base}")
+        unplayable = self._unplayable()
+        if unplayable:
+            self._give_up(f"codec_error: {unplayable}")
             return
         if not relay.settings.allow_remote and not is_loopback(host):
             self._give_up("it is not on loopback, and remote hosts were not allowed")
@@ -178,6 +182,16 @@ class Stream:
             )
         except LoopStopped:
             self._give_up("the simulator is being closed")
+
+    def _unplayable(self) -> str:
+        """Why the simulator cannot send this codec; ``""`` if it can."""
+        if not self.format.playable:
+            return f"the simulator has no audio in {self.format.base}"
+        try:
+            check_available(self.format.base)
+        except UnsupportedCodec as error:
+            return f"the simulator has no audio in {self.format.base} here: {error}"
+        return ""
 
     def _tls(self, loopback: bool) -> ssl.SSLContext | None:
         given = self._relay.settings.media_ssl_context

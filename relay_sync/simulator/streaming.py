@@ -2,8 +2,8 @@
 
 The checks are the simulator's choice wherever it says 400 or 409, since the sources only say that such codes exist.
 ``wss://`` is demanded as the platform does; plain ``ws://`` is allowed towards loopback, the simulator's one liberty.
-OPUS, G.722 and codecs nobody has heard of are accepted, because the field is freeform, but the simulator cannot send
-audio in them: such a stream is ``finished`` at once.
+Codecs nobody has heard of are accepted, because the field is freeform, but the simulator cannot send audio in them: such
+a stream is ``finished`` at once, and so is one in G.722 or Opus where the extra ``codecs`` is missing.
 """
 
 from __future__ import annotations
