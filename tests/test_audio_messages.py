@@ -137,10 +137,16 @@ def test_counters_as_strings_or_numbers(as_sent: Any) -> None:
     assert media == Media(track="inbound", payload=b"\0\0", timestamp=800, chunk=41, sequence=42)
 
 
-@pytest.mark.parametrize("counter", [None, "", "x", -1, "-1", True, 2**60, "9" * 40, 1.5, [], {}, "٣"])
+@pytest.mark.parametrize("counter", [None, "", "x", -1, "-1", True, 2**60, "9" * 40, float("nan"), [], {}, "٣"])
 def test_counters_that_are_none_cost_no_audio(counter: object) -> None:
     media = _read("media", sequenceNumber=counter, media={"chunk": counter, "timestamp": counter, "payload": "AAA="})
     assert media == Media(track="", payload=b"\0\0")
+
+
+@pytest.mark.parametrize("as_sent", [20.5, "20.5", " 20.50 "])
+def test_times_may_be_fractions_and_counters_may_not(as_sent: object) -> None:
+    media = _read("media", media={"chunk": as_sent, "timestamp": as_sent, "payload": "AAA="})
+    assert (media.timestamp, media.chunk) == (20.5, None)
 
 
 @pytest.mark.parametrize(

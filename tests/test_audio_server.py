@@ -388,7 +388,7 @@ def test_bad_messages_cost_nothing_but_themselves(
     assert stream.call_id == "call-1"
     assert stream.wait(PATIENCE)
     assert stream.end_reason == "stopped"
-    assert (stream.stats.frames, stream.stats.bad_frames) == (50, 53)
+    assert (stream.stats.frames, stream.stats.bad_frames) == (50, 54)
     # One line for each kind, not one for each message.
     lines = _warnings(caplog)
     assert len(lines) == len(set(lines)) == 8
@@ -403,20 +403,67 @@ def test_gaps_duplicates_and_late_frames(audio: AudioServer, dial: Dial, tmp_pat
     frames = [PCMU.decode(PAYLOADS[chunk]) for chunk in range(8)]
     assert b"".join(frame.pcm for frame in stream) == b"".join(frames[chunk] for chunk in (1, 2, 3, 6, 5, 7))
     stats = stream.stats
-    assert (stats.frames, stats.duplicates, stats.gaps, stats.late, stats.missing) == (6, 3, 1, 1, 0.04)
+    assert (stats.frames, stats.duplicates, stats.gaps, stats.late, stats.missing) == (6, 3, 1, 1, 0.02)
     stream.save(tmp_path / "x.wav")
     frames[4] = bytes(320)
     assert read_wav(tmp_path / "x.wav").pcm == b"".join(frames[1:])
 
 
-def test_a_track_that_was_not_announced_can_be_read(
+def test_frames_put_back_in_order(dial: Dial) -> None:
+    with AudioServer(reorder_seconds=0.05) as audio:
+        carrier = dial(audio).start()
+        stream = audio.accept(PATIENCE)
+        for chunk in (2, 1, 3, 5, 4, 8):  # 6 and 7 never come
+            carrier.media(PAYLOADS[chunk], chunk=chunk)
+        got = [stream.read_frame(PATIENCE) for _ in range(6)]  # the last of them after the window
+        assert [frame and frame.pcm for frame in got] == [PCMU.decode(PAYLOADS[n]) for n in (1, 2, 3, 4, 5, 8)]
+        carrier.media(PAYLOADS[11], chunk=11)
+        carrier.stop()  # the end waits for nobody
+        assert [frame.timestamp for frame in stream] == [0.2]
+        assert (stream.stats.gaps, stream.stats.late, stream.stats.missing) == (2, 0, 0.08)
+
+
+def test_a_track_that_was_not_announced_is_saved_beside_the_other(
+    audio: AudioServer, dial: Dial, tmp_path: Path
+) -> None:
+    carrier = dial(audio).start("outbound")
+    stream = audio.accept(PATIENCE)
+    said = carrier.speech("outbound")
+    for _ in PAYLOADS:
+        stream.read_frame(PATIENCE)
+    stream.save(tmp_path / "mono.wav")  # the file has begun as a mono one
+    carrier.chunks["inbound"] = 50  # a second later
+    heard = carrier.speech("inbound")
+    carrier.stop()
+    assert [frame.track for frame in stream] == ["inbound"] * 50
+    stream.save(tmp_path / "stereo.wav")
+    assert read_wav(tmp_path / "mono.wav").channels == 1
+    saved = read_wav(tmp_path / "stereo.wav")
+    assert saved.channel(0) == bytes(len(said)) + heard
+    assert saved.channel(1) == said + bytes(len(heard))
+
+
+def test_a_stream_that_announces_no_tracks(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
+    """Telnyx and Exotel: one side alone is saved as mono, not beside a silent one."""
+    carrier = dial(audio)
+    carrier.ws.send('{"event":"start","start":{}}')
+    said = carrier.speech("outbound")
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert stream.wait(PATIENCE)
+    stream.save(tmp_path / "x.wav")
+    saved = read_wav(tmp_path / "x.wav")
+    assert (saved.channels, saved.pcm) == (1, said)
+
+
+def test_an_unknown_track_can_be_read_but_is_not_saved(
     audio: AudioServer, dial: Dial, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     carrier = dial(audio).start("inbound")
-    carrier.media(PAYLOADS[0], track="outbound")
+    carrier.media(PAYLOADS[0], track="conference")
     carrier.stop()
     stream = audio.accept(PATIENCE)
-    assert [frame.track for frame in stream] == ["outbound"]
+    assert [frame.track for frame in stream] == ["conference"]
     stream.save(tmp_path / "x.wav")
     assert read_wav(tmp_path / "x.wav").samples == 0
     assert [line for line in _warnings(caplog) if "not announced" in line]

@@ -10,8 +10,17 @@ from relay_sync.audio.timeline import MAX_HOLE, Placed, Timeline
 FRAME = 160  # 20 ms at 8 kHz
 
 
+def _come(
+    line: Timeline, stamp: float | None, chunk: int | None, *, track: str = "inbound", audio: bytes = b"", **more: int
+) -> Placed | None:
+    """A frame comes: ``None`` if it is a duplicate."""
+    if line.is_duplicate(track, stamp, chunk, audio, **more):
+        return None
+    return line.place(track, stamp, chunk, FRAME)
+
+
 def _place(line: Timeline, number: int, track: str = "inbound") -> Placed | None:
-    return line.place(track, 20 * number, number + 1, FRAME)
+    return _come(line, 20 * number, number + 1, track=track)
 
 
 def test_frame_after_frame() -> None:
@@ -37,11 +46,50 @@ def test_a_track_that_begins_later_has_no_hole() -> None:
 def test_a_hole_and_the_frame_that_fills_it_late() -> None:
     line = Timeline(8000)
     _place(line, 0)
-    assert _place(line, 3) == Placed(3 * FRAME, hole=2 * FRAME)
-    assert _place(line, 1) == Placed(FRAME, late=True)
+    assert _place(line, 3) == Placed(3 * FRAME, hole=2 * FRAME, holes=1)
+    assert _place(line, 1) == Placed(FRAME, late=True, filled=FRAME)
     assert _place(line, 1) is None
     assert _place(line, 4) == Placed(4 * FRAME)
-    assert _place(line, 2) == Placed(2 * FRAME, late=True)
+    assert _place(line, 2) == Placed(2 * FRAME, late=True, filled=FRAME, holes=-1)
+
+
+def test_a_frame_in_the_middle_of_a_hole_makes_two() -> None:
+    line = Timeline(8000)
+    _place(line, 0)
+    _place(line, 4)
+    assert _place(line, 2) == Placed(2 * FRAME, late=True, filled=FRAME, holes=1)
+    assert _place(line, 1) == Placed(FRAME, late=True, filled=FRAME, holes=-1)
+    assert _place(line, 3) == Placed(3 * FRAME, late=True, filled=FRAME, holes=-1)
+
+
+def test_a_late_frame_without_a_chunk_finds_its_hole_by_its_time() -> None:
+    line = Timeline(8000)
+    assert [_come(line, stamp, None) for stamp in (0, 40, 20, 60)] == [
+        Placed(0),
+        Placed(2 * FRAME, hole=FRAME, holes=1),
+        Placed(FRAME, late=True, filled=FRAME, holes=-1),
+        Placed(3 * FRAME),
+    ]
+
+
+def test_the_second_frame_may_come_first() -> None:
+    """Nothing is missing before it, so the first one goes behind it; neither is lost, and no hole is made of it."""
+    line = Timeline(8000)
+    assert [_place(line, number) for number in (1, 0, 2, 3)] == [
+        Placed(0),
+        Placed(FRAME, late=True),
+        Placed(2 * FRAME),
+        Placed(3 * FRAME),
+    ]
+
+
+def test_a_track_whose_second_frame_comes_first() -> None:
+    line = Timeline(8000)
+    for number in range(3):
+        _place(line, number)
+    assert _place(line, 1, "outbound") == Placed(FRAME)
+    assert _place(line, 0, "outbound") == Placed(0, late=True)
+    assert _place(line, 2, "outbound") == Placed(2 * FRAME)
 
 
 def test_duplicates() -> None:
@@ -50,6 +98,40 @@ def test_duplicates() -> None:
         _place(line, number)
     assert [_place(line, number) for number in range(5)] == [None] * 5
     assert line.end == 5 * FRAME
+
+
+def test_a_duplicate_from_long_ago() -> None:
+    line = Timeline(8000)
+    for number in range(1000):
+        line.is_duplicate("inbound", 20 * number, number + 1, b"%d" % number, number + 2)
+        line.place("inbound", 20 * number, number + 1, FRAME)
+    assert line.is_duplicate("inbound", 60, 4, b"3", 5)
+    assert not line.is_duplicate("inbound", 60, 4, b"3", 1002)  # its sequence is new: the carrier counts anew
+
+
+def test_half_a_key_is_enough_where_it_moves() -> None:
+    stamps, chunks, neither = Timeline(8000), Timeline(8000), Timeline(8000)
+    assert [_come(stamps, stamp, None) is None for stamp in (0, 20, 20, 40)] == [False, False, True, False]
+    assert [_come(stamps, 0, None, track="x", sequence=n) is None for n in (2, 2, 3)] == [False, True, False]
+    assert [_come(chunks, None, chunk) is None for chunk in (1, 2, 2, 3)] == [False, False, True, False]
+    assert [_come(neither, None, None) is None for _ in range(3)] == [False] * 3
+
+
+def test_the_same_counters_with_other_audio_are_no_duplicates() -> None:
+    line = Timeline(8000)
+    for number in range(5):
+        assert _come(line, 20 * number, number + 1, audio=b"a") == Placed(2 * number * FRAME)
+        assert _come(line, 20 * number, number + 1, audio=b"b") == Placed((2 * number + 1) * FRAME, late=True)
+    assert line.conflicts == 5
+
+
+def test_a_clock_that_is_set_back_goes_on_from_there() -> None:
+    line = Timeline(8000)
+    for number in range(100):
+        _come(line, 20 * number + 10**6, number + 1, audio=b"a")
+    for number in range(10):
+        assert _come(line, 20 * number, number + 1, audio=b"b") == Placed((100 + number) * FRAME)
+    assert _come(line, 220, 12, audio=b"b") == Placed(111 * FRAME, hole=FRAME, holes=1)
 
 
 def test_a_carrier_that_counts_nothing_loses_nothing() -> None:
@@ -95,7 +177,7 @@ def test_a_hole_that_cannot_be_is_shortened_for_both_tracks() -> None:
     longest = round(MAX_HOLE * 8000)
     hour = 3_600_000
     for track in ("inbound", "outbound"):
-        assert line.place(track, hour, 2, FRAME) == Placed(FRAME + longest, hole=longest)
+        assert line.place(track, hour, 2, FRAME) == Placed(FRAME + longest, hole=longest, holes=1)
         assert line.place(track, hour + 20, 3, FRAME) == Placed(2 * FRAME + longest)
 
 
@@ -103,14 +185,16 @@ def test_timestamps_that_come_late_in_the_stream() -> None:
     line = Timeline(8000)
     assert line.place("inbound", None, 1, FRAME) == Placed(0)
     assert line.place("inbound", 520, 2, FRAME) == Placed(FRAME)
-    assert line.place("inbound", 560, 4, FRAME) == Placed(3 * FRAME, hole=FRAME)
+    assert line.place("inbound", 560, 4, FRAME) == Placed(3 * FRAME, hole=FRAME, holes=1)
 
 
-def test_memory_for_missing_chunks_is_bounded() -> None:
+def test_memory_is_bounded() -> None:
     line = Timeline(8000)
-    for number in range(0, 10**7, 10**5):
-        line.place("inbound", None, number, FRAME)
-    assert len(line._tracks["inbound"].missing) <= 512
+    for number in range(0, 10**5, 10):
+        _place(line, number)
+    track = line._tracks["inbound"]
+    assert len(track.seen) <= 128
+    assert len(track.holes) <= 64
 
 
 _numbers = st.none() | st.integers(0, 2**53) | st.integers(0, 3000)

@@ -24,11 +24,13 @@ class Decoding:
     :param l16_byteorder: ``little``, ``big``, or ``auto`` to hear which of the two is sound.
     :param tell: called with a kind of trouble, a message and its arguments.
     :ivar encoding: ``None``; the carrier's name for the codec where it cannot be decoded and payloads stay as they are.
+    :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``; ``""`` where it cannot be decoded.
     :ivar sample_rate: of the PCM in Hz.
     """
 
     def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:
         self.encoding: str | None = None
+        self.name = ""
         self._form = form
         self._order = l16_byteorder
         self._tell = tell
@@ -42,7 +44,7 @@ class Decoding:
             self.encoding, self.sample_rate, self._shared = form.encoding, form.sample_rate or _RATE, _as_it_is
             tell("codec", "the audio is handed over as it comes, neither decoded nor recorded: %s", error)
         else:
-            self.sample_rate = decoder.sample_rate
+            self.name, self.sample_rate = decoder.name, decoder.sample_rate
             self._shared = None if decoder.stateful else decoder.decode
             self._looks = _LOOKS if decoder.name == "L16" else 0
 
@@ -77,6 +79,8 @@ class Decoding:
         return pcm
 
     def _check_byteorder(self, payload: bytes) -> None:
+        if payload.count(0) == len(payload):
+            return  # looking at silence again and again costs time
         guess = guess_byteorder(payload)
         if guess is None:
             return  # silence is the same both ways

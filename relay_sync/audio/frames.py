@@ -93,6 +93,7 @@ class FrameBuffer:
         self._ended = False
         self._generation = generation()
         self.dropped = 0
+        self.has_reader = False  # whether anybody ever took a frame
 
     def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
         """Add a frame; never blocks."""
@@ -154,6 +155,7 @@ class FrameBuffer:
         frames = self._tracks.get(track)
         if not frames:
             return None
+        self.has_reader = True
         _, data, timestamp, sequence = frames.popleft()
         self._held[track] -= len(data)
         return AudioFrame(

@@ -2,7 +2,9 @@
 
 Facts: one JSON object per text frame with an ``event`` member. SignalWire sends counters as strings, no top-level
 ``streamSid``, marks without a sequence number and ``stop`` without a body. Other carriers differ in names and types;
-what means the same is read the same. Unknown members are ignored and unknown events handed on.
+what means the same is read the same: Twilio, Telnyx (snake case), Plivo (integers, ``extra_headers``, ``playedStream``),
+Exotel (snake case, raw audio) and jambonz (one JSON text without ``event``, then binary L16). Unknown members are ignored
+and unknown events handed on.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from .codecs import decode_base64
 
@@ -38,7 +40,8 @@ __all__ = [
 ]
 
 _LARGEST = 2**53  # of any counter; beyond it is not one
-_NUMBER = re.compile(r"\s*([0-9]{1,16})(?:\.0*)?\s*")
+_NUMBER = re.compile(r"\s*([0-9]{1,16})(\.[0-9]{0,16})?\s*")
+_EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
 
 
 class BadMessage(ValueError):
@@ -87,15 +90,16 @@ class Start:
     custom_parameters: dict[str, Any] = field(factory=dict, repr=False)
     media_format: MediaFormat = MediaFormat("audio/x-mulaw")
     sequence: int | None = None
+    binary: int = 0  # the channels that binary frames carry; 0: the audio comes in JSON
 
 
-@frozen(kw_only=True)
+@define
 class Media:
     """Audio. ``timestamp`` is in ms since the stream began, ``chunk`` counts within the track; ``None`` if not given."""
 
     track: str
     payload: bytes = field(repr=False)
-    timestamp: int | None = None
+    timestamp: int | float | None = None
     chunk: int | None = None
     sequence: int | None = None
 
@@ -132,6 +136,9 @@ class Unknown:
 Message: TypeAlias = Connected | Start | Media | Dtmf | Mark | Stop | Unknown
 
 
+_decode = json.JSONDecoder().decode
+
+
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -143,15 +150,20 @@ def parse_message(text: str | bytes) -> Message:
     if not isinstance(text, str):
         raise BadMessage("a binary frame")
     try:
-        fields = json.loads(text)
+        fields = _decode(text)
     except (ValueError, RecursionError):
-        raise BadMessage("not JSON") from None
-    if not isinstance(fields, dict):
+        try:
+            fields = _decode(text.removeprefix("\ufeff"))  # some write a byte order mark first
+        except (ValueError, RecursionError):
+            raise BadMessage("not JSON") from None
+    if type(fields) is not dict:
         raise BadMessage("not a JSON object")
     event = fields.get("event")
     if event == "media":
         return _media(fields)
-    if not isinstance(event, str):
+    if type(event) is not str:
+        if "event" not in fields and "sampleRate" in fields and ("callSid" in fields or "mixType" in fields):
+            return _jambonz(fields)
         raise BadMessage("no event member")
     reader = _READERS.get(event)
     return reader(fields) if reader is not None else Unknown(event, fields)
@@ -170,33 +182,38 @@ def _media(fields: dict[str, Any]) -> Media:
         raise BadMessage("a payload that is not base64") from None
     track = media.get("track")
     return Media(
-        track=track if track == "inbound" or track == "outbound" else _track(track),
-        payload=data,
-        timestamp=_integer(media.get("timestamp")),
-        chunk=_integer(media.get("chunk")),
-        sequence=_integer(
-            fields.get("sequenceNumber") if "sequenceNumber" in fields else fields.get("sequence_number")
-        ),
+        track if track == "inbound" or track == "outbound" else _track(track),
+        data,
+        _number(media.get("timestamp")),
+        _integer(media.get("chunk")),
+        _integer(fields.get("sequenceNumber") if "sequenceNumber" in fields else fields.get("sequence_number")),
     )
 
 
-def _integer(value: object) -> int | None:
-    """A counter, given as a string or as a number; ``None`` if it is not one."""
+def _number(value: object) -> int | float | None:
+    """A counter or a time, given as a string or as a number; ``None`` if it is not one."""
+    number: int | float
     if type(value) is str:
         if value.isascii() and value.isdigit() and len(value) <= 16:
             number = int(value)
         else:
             match = _NUMBER.fullmatch(value)
-            if match is None:
+            if match is None or not match[1].isascii():
                 return None
-            number = int(match[1])
-    elif type(value) is int:
+            number = float(match[0])
+    elif type(value) is int or type(value) is float:
         number = value
-    elif type(value) is float and value.is_integer():
-        number = int(value)
     else:
         return None
-    return number if 0 <= number <= _LARGEST else None
+    if not 0 <= number <= _LARGEST:  # that is what NaN is, too
+        return None
+    return int(number) if type(number) is float and number.is_integer() else number
+
+
+def _integer(value: object) -> int | None:
+    """A counter; ``None`` if it is not one."""
+    number = _number(value)
+    return number if type(number) is int else None
 
 
 def _text(source: Mapping[str, Any], *names: str) -> str:
@@ -204,7 +221,7 @@ def _text(source: Mapping[str, Any], *names: str) -> str:
     for name in names:
         value = source.get(name)
         if isinstance(value, str) and value:
-            return value
+            return value.encode("utf-8", "replace").decode()  # half a surrogate pair would break whoever prints it
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
     return ""
@@ -230,38 +247,87 @@ def _start(fields: dict[str, Any]) -> Start:
     start = fields.get("start")
     if not isinstance(start, dict):
         raise BadMessage("start without its object")
-    both = {**fields, **start}  # ids stand inside, beside, or in both places
-    shape = _object(both, "mediaFormat", "media_format")
-    tracks = both.get("tracks")
-    names = [_track(name) for name in tracks] if isinstance(tracks, list) else []
-    rate = _integer(shape.get("sampleRate", shape.get("sample_rate")))
+    # Ids stand inside, beside, or in both places.
+    both = {**fields, **{name: value for name, value in start.items() if value is not None}}
     return Start(
         stream_id=_text(both, "streamSid", "stream_sid", "streamId", "stream_id"),
         call_id=_text(both, "callSid", "call_sid", "callId", "call_id", "call_control_id"),
-        account_id=_text(both, "accountSid", "account_sid", "accountId", "user_id"),
-        tracks=tuple(name for name in ("inbound", "outbound") if name in names),
-        custom_parameters=_object(both, "customParameters", "custom_parameters"),
-        media_format=MediaFormat(
-            _text(shape, "encoding") or "audio/x-mulaw",
-            rate if rate is not None and 0 < rate <= 384_000 else 0,
-            _integer(shape.get("channels")) or 1,
-        ),
-        sequence=_integer(fields.get("sequenceNumber")),
+        account_id=_text(both, "accountSid", "account_sid", "accountId", "account_id", "user_id"),
+        tracks=_tracks(both.get("tracks")),
+        custom_parameters=_parameters(both),
+        media_format=_media_format(both),
+        sequence=_integer(fields.get("sequenceNumber", fields.get("sequence_number"))),
+    )
+
+
+def _tracks(value: object) -> tuple[str, ...]:
+    listed = value if isinstance(value, list) else [value]
+    names = [_track(name) for name in listed]
+    if "both" in names or "both_tracks" in listed:
+        return "inbound", "outbound"
+    return tuple(name for name in ("inbound", "outbound") if name in names)
+
+
+def _media_format(both: dict[str, Any]) -> MediaFormat:
+    shape = _object(both, "mediaFormat", "media_format")
+    encoding = _text(shape, "encoding")
+    if "stream_sid" in both and (not encoding or encoding.lower() in _EXOTEL):
+        encoding = "audio/x-L16"
+    rate = _integer(shape.get("sampleRate", shape.get("sample_rate")))
+    return MediaFormat(
+        encoding or "audio/x-mulaw",
+        rate if rate is not None and 0 < rate <= 384_000 else 0,
+        _integer(shape.get("channels")) or 1,
+    )
+
+
+def _parameters(both: dict[str, Any]) -> dict[str, Any]:
+    """An object, or a text that holds one: as JSON, or as ``name=value`` with ``;`` or ``,`` between."""
+    for name in ("customParameters", "custom_parameters", "extra_headers", "extraHeaders"):
+        value = both.get(name)
+        if isinstance(value, dict):
+            return value
+        if not isinstance(value, str) or not value.strip():
+            continue
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            pairs = [pair.partition("=") for pair in re.split("[;,]", value)]
+            return {key.strip(): text.strip() for key, sign, text in pairs if sign and key.strip()}
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _jambonz(fields: dict[str, Any]) -> Start:
+    """The first text of a jambonz ``listen``: what the call is, and how the binary frames that follow are to be read."""
+    rate = _integer(fields.get("sampleRate"))
+    stereo = fields.get("mixType") == "stereo"
+    return Start(
+        stream_id=_text(fields, "streamSid", "callId"),
+        call_id=_text(fields, "callSid", "callId"),
+        account_id=_text(fields, "accountSid"),
+        tracks=("inbound", "outbound") if stereo else ("inbound",),
+        custom_parameters=fields,
+        media_format=MediaFormat("audio/x-L16", rate if rate is not None and 0 < rate <= 384_000 else 8000),
+        binary=2 if stereo else 1,
     )
 
 
 def _dtmf(fields: dict[str, Any]) -> Dtmf:
     dtmf = fields.get("dtmf")
     if not isinstance(dtmf, dict):
-        raise BadMessage("dtmf without its object")
-    digit = _text(dtmf, "digit")
+        dtmf = {**fields, "digit": fields.get("digit", dtmf)}
+        if not _text(dtmf, "digit"):
+            raise BadMessage("dtmf without its object")
+    digit = _text(dtmf, "digit").strip()
     if not digit:
         raise BadMessage("dtmf without a digit")
     return Dtmf(digit, _integer(dtmf.get("duration")), _track(dtmf.get("track")))
 
 
 def _mark(fields: dict[str, Any]) -> Mark:
-    name = _text(_object(fields, "mark"), "name")
+    name = _text(_object(fields, "mark"), "name") or _text(fields, "name")
     if not name:
         raise BadMessage("mark without a name")
     return Mark(name)
@@ -276,6 +342,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
     "start": _start,
     "dtmf": _dtmf,
     "mark": _mark,
+    "playedStream": _mark,
     "stop": _stop,
 }
 

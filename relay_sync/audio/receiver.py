@@ -1,4 +1,4 @@
-"""What happens to the messages of one socket, on the loop thread: parse, place, decode, hand over."""
+"""What happens to the messages of one socket, on the loop thread: parse, order, place, decode, hand over."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from attrs import define, frozen
 from ..server import CloseInfo, Connection, Loop, Timer
 from .codecs import BadPacket
 from .decoding import Decoding
+from .diagnosis import Diagnosis
 from .frames import FrameBuffer
 from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, parse_message
 from .recorder import Disk, Recorder
+from .reorder import Reorder
 from .stream import AudioStream, Counts, EndReason
 from .timeline import MAX_TRACKS, Timeline
 from .troubles import Troubles
 
 __all__ = ["Receiver", "ReceiverSettings"]
 
-_CONTAINERS = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"ID3\x03": "an MP3 file", b"ID3\x04": "an MP3 file"}
+_FLOW = 5.0  # seconds after start without any audio before it is told
+_LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
+_SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 
 
 @frozen(kw_only=True)
@@ -30,6 +34,7 @@ class ReceiverSettings:
     start_timeout: float
     idle_timeout: float | None
     buffer_seconds: float
+    reorder_seconds: float
     l16_byteorder: Literal["little", "big", "auto"]
     make_recorder: Callable[[Start, int, int, Callable[[], object]], Recorder | None]
     disk: Disk
@@ -38,12 +43,17 @@ class ReceiverSettings:
 
 @define(eq=False)
 class _Sound:
-    """What is needed to turn payloads into frames, once ``start`` has said how."""
+    """What is needed to turn payloads into frames, once ``start`` has said how.
+
+    :ivar channels: of the recording, by track. :ivar binary: the channels of binary frames; 0 where there are none.
+    """
 
     decoding: Decoding
     timeline: Timeline
     channels: dict[str, int]
     default_track: str
+    binary: int
+    anchor: float | None = None  # seconds between our clock and the carrier's, at best
 
 
 class Receiver:
@@ -65,20 +75,24 @@ class Receiver:
         self._loop = loop
         self._connection = connection
         self._settings = settings
-        self._tell = _teller(settings.troubles, connection.remote)
         self._on_stream = on_stream
         self._on_end = on_end
         self._stream: AudioStream | None = None
         self._buffer: FrameBuffer | None = None
         self._sound: _Sound | None = None
+        self._diagnosis: Diagnosis | None = None
         self._recorder: Recorder | None = None
+        self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
         self._counts = Counts()
         self._reason: EndReason | None = None  # decided before the socket has ended
         self._finished = False
+        self._complained = False  # about a slow reader
         self._last_heard = time.monotonic()
         connection.on_message = self._on_message
         connection.on_close = self._on_close
         self._timer: Timer = loop.call_later(settings.start_timeout, self._no_start)
+        self._flow_timer: Timer | None = None
+        self._order_timer: Timer | None = None
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
@@ -86,6 +100,9 @@ class Receiver:
         if self._reason is not None:
             return  # anything after the end is ignored
         self._last_heard = time.monotonic()
+        if type(text) is bytes and self._sound is not None and self._sound.binary:
+            self._binary(text, self._sound.binary)
+            return
         try:
             message = parse_message(text)
         except BadMessage as error:
@@ -104,6 +121,15 @@ class Receiver:
             elif isinstance(message, Mark):
                 self._stream._mark(message.name)
 
+    def _binary(self, data: bytes, channels: int) -> None:
+        """L16 outside of JSON, as jambonz sends it; where it has two channels, the caller is the first."""
+        if channels == 1:
+            self._media(Media("inbound", data))
+            return
+        with memoryview(data)[: len(data) & ~3] as view, view.cast("H") as samples:
+            for index, track in enumerate(_SIDES):
+                self._media(Media(track, samples[index::2].tobytes()))
+
     def _start(self, start: Start) -> None:
         if self._stream is not None:
             self._counts.bad_frames += 1
@@ -116,6 +142,12 @@ class Receiver:
         self._buffer = FrameBuffer(room, sample_rate=decoding.sample_rate, encoding=decoding.encoding)
         if decoding.decodable:
             self._recorder = self._record(start, sound)
+            self._diagnosis = Diagnosis(
+                name=decoding.name,
+                encoding=start.media_format.encoding,
+                sample_rate=decoding.sample_rate,
+                tell=self._tell,
+            )
         self._stream = stream = AudioStream(
             start,
             sample_rate=decoding.sample_rate,
@@ -127,22 +159,24 @@ class Receiver:
         )
         if self._settings.idle_timeout is not None:
             self._timer = self._loop.call_later(self._settings.idle_timeout, self._check_idle)
+        self._flow_timer = self._loop.call_later(_FLOW, self._check_flow)
         self._on_stream(stream)
 
     def _understand(self, start: Start) -> _Sound:
-        decoding = Decoding(start.media_format, self._settings.l16_byteorder, self._tell)
-        tracks = start.tracks or ("inbound", "outbound")
+        # Outside of JSON it is always little-endian.
+        decoding = Decoding(start.media_format, "little" if start.binary else self._settings.l16_byteorder, self._tell)
         return _Sound(
             decoding=decoding,
             timeline=Timeline(decoding.sample_rate),
-            channels={track: index for index, track in enumerate(tracks)},
-            default_track=tracks[0],
+            channels={track: index for index, track in enumerate(start.tracks)},
+            default_track=start.tracks[0] if start.tracks else "inbound",
+            binary=start.binary,
         )
 
     def _record(self, start: Start, sound: _Sound) -> Recorder | None:
         try:
             recorder = self._settings.make_recorder(
-                start, sound.decoding.sample_rate, len(sound.channels), self._connection.resume_reading
+                start, sound.decoding.sample_rate, max(1, len(sound.channels)), self._connection.resume_reading
             )
             if recorder is not None:
                 self._settings.disk.add(recorder)
@@ -151,65 +185,131 @@ class Receiver:
             self._tell("recording", "the audio is not recorded: %s", error)
             return None
 
+    # -- audio ---------------------------------------------------------------------------------------------------------
+
     def _media(self, media: Media) -> None:
-        sound, counts = self._sound, self._counts
-        if sound is None or self._buffer is None:
+        sound = self._sound
+        if sound is None:
+            self._counts.bad_frames += 1
             self._tell("early media", "audio before start is ignored: nothing says how it is encoded")
             return
-        track = media.track or sound.default_track
-        if track not in sound.channels and not sound.timeline.has_room_for(track):
-            counts.bad_frames += 1
-            self._tell("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
+        if not media.track:
+            media.track = sound.default_track
+        if self._reorder is None:
+            self._take(sound, media)
             return
-        if not counts.frames:
-            self._look_at_first(media.payload)
-        try:
-            pcm = sound.decoding.decode(track, media.payload)
-        except BadPacket as error:
-            counts.bad_frames += 1
-            self._tell("bad packet", "audio that cannot be decoded (%s); the stream goes on without it", error)
+        for each in self._reorder.push(media, self._last_heard):
+            self._take(sound, each)
+        self._await_missing(self._reorder)
+
+    def _await_missing(self, reorder: Reorder) -> None:
+        due = reorder.next_due
+        if due is not None and self._order_timer is None:
+            self._order_timer = self._loop.call_at(due, self._give_up_missing)
+
+    def _give_up_missing(self) -> None:
+        self._order_timer = None
+        if self._reorder is not None and self._sound is not None and not self._finished:
+            for each in self._reorder.due(time.monotonic()):
+                self._take(self._sound, each)
+            self._await_missing(self._reorder)
+
+    def _take(self, sound: _Sound, media: Media) -> None:
+        """One frame: drop it if it came before, decode it, find its place, keep it and hand it over."""
+        counts, track, timestamp = self._counts, media.track, media.timestamp
+        timeline, decoding, payload = sound.timeline, sound.decoding, media.payload
+        if not payload:
+            self._bad("empty media", "a media message without audio")
             return
-        if not pcm:
-            counts.bad_frames += 1
-            self._tell("empty media", "a media message without audio")
+        if track not in _SIDES and not timeline.has_room_for(track):
+            self._bad("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
             return
-        samples = len(pcm) // 2 if sound.decoding.decodable else 0
-        placed = sound.timeline.place(track, media.timestamp, media.chunk, samples)
-        if placed is None:
+        if timeline.is_duplicate(track, timestamp, media.chunk, payload, media.sequence):
             counts.duplicates += 1
             return
-        position, rate = placed.position, sound.decoding.sample_rate
+        try:
+            pcm = decoding.decode(track, payload)
+        except BadPacket as error:
+            self._bad("bad packet", "audio that cannot be decoded (%s); the stream goes on without it", error)
+            return
+        if not pcm:
+            self._bad("empty media", "a media message without audio")
+            return
+        samples = len(pcm) // 2 if decoding.encoding is None else 0
+        placed, rate = timeline.place(track, timestamp, media.chunk, samples), decoding.sample_rate
+        position = placed.position
         counts.frames += 1
-        counts.bytes += len(media.payload)
-        if placed.hole:
-            counts.gaps += 1
-            counts.missing += placed.hole / rate
-        elif placed.late:
-            counts.late += 1
+        counts.bytes += len(payload)
+        if placed.late or placed.hole:
+            counts.gaps += placed.holes
+            counts.missing = max(0.0, round(counts.missing + (placed.hole - placed.filled) / rate, 9))
+            counts.late += placed.late
         end = (position + samples) / rate
         if end > counts.seconds:
             counts.seconds = end
-        timestamp = position / rate if media.timestamp is None else media.timestamp / 1000
+        if timestamp is None:
+            at = position / rate
+        else:
+            at = timestamp / 1000
+            self._measure(sound, at)
+        if self._diagnosis is not None and self._diagnosis.looking:
+            self._diagnosis.look(track, media, pcm)
         # Saved first: whoever has read a frame can rely on finding it in the file.
         if self._recorder is not None:
-            self._keep(self._recorder, track, position, pcm)
-        self._buffer.put(track, pcm, timestamp, media.sequence)
+            self._keep(self._recorder, sound, track, position, pcm)
+        self._hand_over(track, pcm, at, media.sequence)
 
-    def _keep(self, recorder: Recorder, track: str, position: int, pcm: bytes) -> None:
-        channel = self._sound.channels.get(track) if self._sound is not None else None
+    def _bad(self, kind: str, message: str, *args: object) -> None:
+        self._counts.bad_frames += 1
+        self._tell(kind, message, *args)
+
+    def _measure(self, sound: _Sound, at: float) -> None:
+        """How late a frame is, against the one that was quickest."""
+        lag = self._last_heard - at
+        anchor = sound.anchor
+        if anchor is None or lag < anchor or lag > anchor + _LAG:
+            sound.anchor = anchor = lag
+        self._counts.delay = lag - anchor
+
+    def _keep(self, recorder: Recorder, sound: _Sound, track: str, position: int, pcm: bytes) -> None:
+        channel = sound.channels.get(track)
         if channel is None:
-            self._tell("track", "track %r was not announced in start: it can be read, but is not saved", track)
-            return
+            channel = self._new_channel(recorder, sound, track)
+            if channel is None:
+                return
         if recorder.add(channel, position, pcm):
             self._connection.pause_reading()  # the disk cannot keep up; resumed after its next write
             self._settings.disk.hurry()
         elif recorder.eager:
             self._settings.disk.hurry()
 
-    def _look_at_first(self, payload: bytes) -> None:
-        container = _CONTAINERS.get(payload[:4])
-        if container is not None:
-            self._tell("container", "the audio begins like %s: the header is noise, media is raw audio only", container)
+    def _new_channel(self, recorder: Recorder, sound: _Sound, track: str) -> int | None:
+        """Where a track that was not announced is saved: alone, or beside the other side of the call."""
+        channels = sound.channels
+        if not channels:
+            channels[track] = 0
+        elif len(channels) == 1 and track in _SIDES and next(iter(channels)) in _SIDES:
+            (other,) = channels
+            channels[track], channels[other] = _SIDES.index(track), _SIDES.index(other)
+            recorder.widen(channels[other])
+        else:
+            self._tell("track", "track %r was not announced in start: it can be read, but is not saved", track)
+            return None
+        return channels[track]
+
+    def _hand_over(self, track: str, pcm: bytes, at: float, sequence: int | None) -> None:
+        buffer = self._buffer
+        if buffer is None:
+            return
+        buffer.put(track, pcm, at, sequence)
+        if buffer.dropped and not self._complained and buffer.has_reader:
+            self._complained = True
+            self._tell(
+                "slow reader",
+                "its reader is more than %g s behind, and the oldest frames are dropped (stats.dropped; what is saved loses"
+                " nothing): hand the work on audio to another thread or process",
+                self._settings.buffer_seconds,
+            )
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -236,6 +336,14 @@ class Receiver:
         self._finish("timed out")
         self._connection.close(1001, "idle")
 
+    def _check_flow(self) -> None:
+        if not self._counts.frames and not self._finished:
+            self._tell(
+                "no media",
+                "start came, but no audio within %g s: is the call on hold, or is nothing said on this track yet?",
+                _FLOW,
+            )
+
     def _hang_up(self, abort: bool) -> None:
         """For the stream's owner, on any thread."""
         if abort:
@@ -246,15 +354,23 @@ class Receiver:
     def _on_close(self, info: CloseInfo) -> None:
         if self._stream is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
             self._tell("protocol", "it broke the rules of WebSocket and was closed: %s", info.reason)
+        if self._stream is None and not self._finished:
+            self._tell("no start", "it was closed before any start came: is the peer a media stream at all?")
         # A peer that closes with a close frame ends the stream properly, even if it does not wait for ours.
         self._finish("dropped" if info.code is None else "closed")
 
     def _finish(self, reason: EndReason) -> None:
-        self._reason = self._reason or reason
         if self._finished:
             return
+        if self._reorder is not None and self._sound is not None:
+            for media in self._reorder.flush():
+                self._take(self._sound, media)
+        self._reason = self._reason or reason
         self._finished = True
-        self._timer.cancel()
+        for timer in (self._timer, self._flow_timer, self._order_timer):
+            if timer is not None:
+                timer.cancel()
+        self._sum_up()
         if self._recorder is not None:
             self._settings.disk.finish(self._recorder)
         stream = self._stream
@@ -263,12 +379,19 @@ class Receiver:
         self._on_end(stream)
         self._on_stream = self._on_end = _forget  # no circle from here back to the server's handlers
 
+    def _sum_up(self) -> None:
+        if self._diagnosis is not None:
+            self._diagnosis.ended(self._counts.seconds)
+        if self._sound is not None and self._sound.timeline.conflicts > 1:
+            self._tell(
+                "mixed",
+                "%d frames had the track, chunk and timestamp of another but other audio: are two tracks mixed under one"
+                " name?",
+                self._sound.timeline.conflicts,
+            )
 
-def _teller(troubles: Troubles, remote: object) -> Callable[..., None]:
-    def tell(kind: str, message: str, *args: object) -> None:
-        troubles.tell(kind, "media socket from %s: " + message, remote, *args)
-
-    return tell
+    def _tell(self, kind: str, message: str, *args: object) -> None:
+        self._settings.troubles.tell(kind, "media socket from %s: " + message, self._connection.remote, *args)
 
 
 def _forget(_stream: AudioStream | None) -> None:

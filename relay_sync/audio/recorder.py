@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable
 from typing import BinaryIO
 
-from .wav import HEADER_SIZE, MAX_DATA, PathLike, wav_header
+from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
 __all__ = ["Disk", "Recorder"]
 
@@ -53,8 +53,11 @@ class Recorder:
         self._patches: list[tuple[int, int, bytes]] = []  # late samples: position, channel, PCM
         self._waiting = 0  # bytes in pieces and patches
         self._full = False
+        self._layout = threading.RLock()  # held while the file is copied, or made stereo; taken first of all
+        self._file_channels = channels
         self._file_lock = threading.Lock()  # guards the file; taken before _lock, never after it
         self._size = 0  # bytes of audio in the file
+        self._old_channel = 0  # where the mono recording belongs in a stereo one
         self._finalizer = weakref.finalize(self, file.close)
         self._finalizer.atexit = False  # at exit the server still has to write the rest
         self._write_at(0, wav_header(sample_rate, channels, 0))
@@ -90,6 +93,21 @@ class Recorder:
             self._full = self._full or waiting > FULL
             return waiting > FULL
 
+    def widen(self, channel: int) -> None:
+        """Make a mono recording stereo: what was recorded becomes *channel*, the other was silent so far.
+
+        Needs no disk here. The file is changed at the next write; a process killed in that instant may leave it damaged.
+        """
+        if self.channels != 1:
+            return
+        with self._lock:
+            self.channels, self._width = 2, 4
+            self._tail = bytearray(_stereo(bytes(self._tail), channel))
+            self._pieces = [(position, _stereo(samples, channel)) for position, samples in self._pieces]
+            self._patches = [(position, channel, pcm) for position, _, pcm in self._patches]
+            self._waiting *= 2
+            self._old_channel = channel
+
     @property
     def eager(self) -> bool:
         """Whether so much has gathered that it should be written now."""
@@ -119,8 +137,9 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what has come so far. Errors are kept in ``error`` and logged once."""
-        with self._file_lock:
+        with self._layout, self._file_lock:
             with self._lock:
+                channels, old_channel = self.channels, self._old_channel
                 pieces, patches = self._pieces, self._patches
                 if self._tail:
                     pieces = [*pieces, (self._start, bytes(self._tail))]
@@ -130,6 +149,8 @@ class Recorder:
                 was_full, self._full = self._full, False
             if (pieces or patches) and self.error is None:
                 try:
+                    if channels != self._file_channels:
+                        self._spread(old_channel)
                     self._write(pieces, patches)
                 except (OSError, ValueError) as error:
                     self._fail(error if isinstance(error, OSError) else OSError(str(error)))
@@ -144,6 +165,23 @@ class Recorder:
         self.flush()
         if self.error is not None:
             raise OSError(f"the recording is incomplete: {self.error}") from self.error
+        with self._layout:
+            self._copy_whole(path)
+
+    def excerpt(self, start: int, count: int) -> bytes:
+        """Some of what is in the file: *count* samples (of each channel) from *start* on, or fewer."""
+        with self._layout:
+            width = 2 * self._file_channels
+            room = max(0, self._size - start * width)
+            return self._read_at(HEADER_SIZE + start * width, min(count * width, room))
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """What is in the file: samples of each channel, and channels."""
+        with self._layout:
+            return self._size // (2 * self._file_channels), self._file_channels
+
+    def _copy_whole(self, path: PathLike) -> None:
         target = os.path.realpath(path)  # where a link leads is replaced, not the link
         if os.path.exists(target) and not os.path.isfile(target):
             with open(target, "wb") as device:  # a pipe or a device is written to, never replaced
@@ -163,7 +201,7 @@ class Recorder:
 
     def _copy(self, out: BinaryIO) -> None:
         size = self._size
-        out.write(wav_header(self.sample_rate, self.channels, size))
+        out.write(wav_header(self.sample_rate, self._file_channels, size))
         for offset in range(0, size, _COPY):
             out.write(self._read_at(HEADER_SIZE + offset, min(_COPY, size - offset)))
 
@@ -174,19 +212,28 @@ class Recorder:
             self._finalizer()
 
     def _write(self, pieces: list[tuple[int, bytes]], patches: list[tuple[int, int, bytes]]) -> None:
-        width = self._width
+        channels = self._file_channels
+        width = 2 * channels
         for position, samples in pieces:
             self._write_at(HEADER_SIZE + position * width, samples)
             self._size = max(self._size, position * width + len(samples))
         for position, channel, pcm in patches:
-            offset, length = HEADER_SIZE + position * width, len(pcm) * self.channels
+            offset, length = HEADER_SIZE + position * width, len(pcm) * channels
             there = bytearray(self._read(offset, length).ljust(length, b"\0"))
             there[2 * channel :: width] = pcm[0::2]
             there[2 * channel + 1 :: width] = pcm[1::2]
             self._write_at(offset, there)
             self._size = max(self._size, position * width + length)
         # The audio first, then the sizes: a header never promises what is not there.
-        self._write_at(0, wav_header(self.sample_rate, self.channels, self._size))
+        self._write_at(0, wav_header(self.sample_rate, channels, self._size))
+
+    def _spread(self, channel: int) -> None:
+        """The mono file becomes a stereo one in place: from its end, so that nothing is written over before it is read."""
+        for offset in range((self._size - 1) // _COPY * _COPY, -1, -_COPY):
+            samples = self._read(HEADER_SIZE + offset, min(_COPY, self._size - offset))
+            self._write_at(HEADER_SIZE + 2 * offset, _stereo(samples, channel))
+        self._size *= 2
+        self._file_channels = 2
 
     def _write_at(self, offset: int, data: bytes | bytearray) -> None:
         rest = memoryview(data)
@@ -219,6 +266,11 @@ class Recorder:
         if self.error is None:
             self.error = error
             _log.warning("a recording stops here, the stream goes on: %s", error)
+
+
+def _stereo(pcm: bytes, channel: int) -> bytes:
+    silence = bytes(len(pcm))
+    return interleave([pcm, silence] if channel == 0 else [silence, pcm])
 
 
 def _raw(file: object) -> BinaryIO:

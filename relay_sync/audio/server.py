@@ -62,6 +62,8 @@ class AudioServer:
     :param idle_timeout: seconds of silence on the socket that end a stream; by default none, for calls on hold may be
         silent (TCP keep-alive finds a vanished peer in about a minute).
     :param buffer_seconds: how far a reader may fall behind the live audio before the oldest frames are dropped.
+    :param reorder_seconds: hold a frame that comes before its turn (by chunk number) for so long, for carriers that do
+        not keep order (Telnyx says it does not); 0 hands out frames as they come.
     :param spool: keep the audio in a temporary file, so that ``stream.save()`` works without *record_to*.
     :param l16_byteorder: of L16 payloads: SignalWire sends ``little``, RFC 3551 says ``big``; ``auto`` listens which of
         the two is sound.
@@ -86,6 +88,7 @@ class AudioServer:
         start_timeout: float = 15.0,
         idle_timeout: float | None = None,
         buffer_seconds: float = 30.0,
+        reorder_seconds: float = 0.0,
         spool: bool = True,
         l16_byteorder: Literal["little", "big", "auto"] = "little",
     ) -> None:
@@ -113,6 +116,7 @@ class AudioServer:
             start_timeout=start_timeout,
             idle_timeout=idle_timeout,
             buffer_seconds=buffer_seconds,
+            reorder_seconds=reorder_seconds,
             l16_byteorder=l16_byteorder,
             make_recorder=self._make_recorder,
             disk=self._disk,

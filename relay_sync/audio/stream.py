@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from ..errors import UnsupportedCodec
 from ..protocol.deadline import Deadline
@@ -45,12 +45,16 @@ class StreamingAction(Protocol):
 class StreamStats:
     """What came, so far.
 
+    ``print(stats)`` shows a table.
+
     :ivar frames: good media messages. :ivar bytes: of their payloads.
-    :ivar gaps: holes in a track. :ivar missing: seconds of audio in them, all tracks together.
+    :ivar gaps: holes in a track, those that a late frame filled left out. :ivar missing: seconds of audio in them, all
+        tracks together.
     :ivar late: frames that came after later ones. :ivar duplicates: frames that came again and were left out.
     :ivar bad_frames: messages that could not be used.
     :ivar dropped: frames that nobody read in time, lost to readers but not to the recording.
     :ivar seconds: length of the longest track.
+    :ivar delay: seconds by which the newest frame came later than the carrier's clock says, against the quickest one.
     """
 
     frames: int = 0
@@ -62,6 +66,22 @@ class StreamStats:
     bad_frames: int = 0
     dropped: int = 0
     seconds: float = 0.0
+    delay: float = field(default=0.0, eq=False)
+
+    def __str__(self) -> str:
+        rows = [
+            ("length", f"{self.seconds:.2f} s"),
+            ("frames", f"{self.frames:,}"),
+            ("bytes", f"{self.bytes:,}"),
+            ("gaps", f"{self.gaps:,}" + (f" ({self.missing:.2f} s missing)" if self.gaps else "")),
+            ("late", f"{self.late:,}"),
+            ("duplicates", f"{self.duplicates:,}"),
+            ("bad frames", f"{self.bad_frames:,}"),
+            ("dropped", f"{self.dropped:,}"),
+            ("delay", f"{self.delay * 1000:.0f} ms"),
+        ]
+        widest = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{widest}}  {value}" for name, value in rows)
 
 
 @frozen
@@ -89,6 +109,7 @@ class Counts:
     duplicates: int = 0
     bad_frames: int = 0
     seconds: float = 0.0
+    delay: float = 0.0
 
 
 class AudioStream:
@@ -169,6 +190,7 @@ class AudioStream:
             bad_frames=counts.bad_frames,
             dropped=self._buffer.dropped,
             seconds=counts.seconds,
+            delay=counts.delay,
         )
 
     @property

@@ -1,7 +1,8 @@
-"""Where each frame belongs in time: duplicates, holes, late frames. Pure.
+"""Where each frame belongs in time: duplicates, holes, late frames, clocks that jump. Pure.
 
 Positions are counted in samples from the first frame of the stream, the same zero for all tracks. Timestamps and chunk
-numbers come from the carrier and may be missing or nonsense; audio is never thrown away for that.
+numbers come from the carrier and may be missing or nonsense; audio is never thrown away for that. A duplicate is a frame
+whose track, chunk and timestamp came before, with the same payload: counters that begin anew bring other audio.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ __all__ = ["MAX_HOLE", "MAX_TRACKS", "Placed", "Timeline"]
 
 MAX_HOLE = 60.0  # seconds of silence for one hole; a longer one is shortened, for all tracks alike
 MAX_TRACKS = 8  # there are two; more than a few come from no telephone
-_REMEMBERED = 512  # missing chunks per track that may still come
+_REMEMBERED = 128  # frames per track whose payload is still known, by its hash
+_HOLES = 64  # per track that a late frame may still fill
+_JITTER = 1.0  # seconds that a clock may lag before it is taken to have been set back
+
+Stamp = int | float | None
 
 
 @frozen
@@ -21,21 +26,35 @@ class Placed:
 
     :ivar position: of its first sample.
     :ivar hole: samples missing right before it.
-    :ivar late: whether it fills a hole that was found earlier.
+    :ivar late: whether it came after later ones.
+    :ivar filled: samples of a hole found earlier that it fills.
+    :ivar holes: by how many the number of holes changes.
     """
 
     position: int
     hole: int = 0
     late: bool = False
+    filled: int = 0
+    holes: int = 0
+
+
+@define(eq=False)
+class _Hole:
+    start: int
+    end: int
+    counts: bool  # not what lies before a track's first frame
 
 
 @define(eq=False)
 class _Track:
     end: int = 0  # where the audio so far ends
     begun: bool = False
+    shift: float = 0.0  # ms that its clock was set back
     next_chunk: int | None = None
-    last_timestamp: int = -1
-    missing: dict[int, None] = field(factory=dict)  # ordered, so that the oldest can be forgotten
+    last_timestamp: float = -1.0
+    last_sequence: int = -1
+    seen: dict[tuple[int | None, Stamp], tuple[int, int | None]] = field(factory=dict)  # the oldest first
+    holes: list[_Hole] = field(factory=list)  # likewise
 
 
 @define(eq=False)
@@ -43,9 +62,11 @@ class Timeline:
     """The timeline of one stream.
 
     :ivar sample_rate: Hz.
+    :ivar conflicts: frames with the counters of another but with other audio.
     """
 
     sample_rate: int
+    conflicts: int = 0
     _zero: float | None = None  # the timestamp, in ms, of position 0
     _tracks: dict[str, _Track] = field(factory=dict)
 
@@ -58,62 +79,118 @@ class Timeline:
         """Whether *name* is a known track, or may become one."""
         return name in self._tracks or len(self._tracks) < MAX_TRACKS
 
-    def place(self, name: str, timestamp: int | None, chunk: int | None, samples: int) -> Placed | None:
-        """Find the place of a frame of *samples* samples, or ``None`` if this track has had it before.
+    def is_duplicate(
+        self, name: str, timestamp: Stamp, chunk: int | None, payload: bytes = b"", sequence: int | None = None
+    ) -> bool:
+        """Whether this track has had the frame before. Asked once for each frame, before :meth:`place`.
 
-        :param timestamp: in ms, as the carrier gave it.
-        :param chunk: the frame's number within its track.
+        :param timestamp: in ms, as the carrier gave it. :param chunk: the frame's number within its track.
+        :param sequence: the message's number.
         """
+        track = self._tracks.get(name)
+        if track is None:
+            track = self._tracks[name] = _Track()
+        if timestamp is None and chunk is None:
+            return False
+        key, mark, seen = (chunk, timestamp), hash(payload), track.seen
+        known = seen.get(key)
+        if known is None:
+            if _is_long_past(track, timestamp, chunk, sequence):
+                return True
+        elif known[0] != mark:
+            self.conflicts += 1
+        elif chunk is not None and timestamp is not None:
+            return True
+        elif len(seen) > 1 or (sequence is not None and sequence == known[1]):
+            return True  # half a key says enough only if it is seen to move
+        seen[key] = mark, sequence
+        if len(seen) > _REMEMBERED:
+            del seen[next(iter(seen))]
+        if sequence is not None and sequence > track.last_sequence:
+            track.last_sequence = sequence
+        return False
+
+    def place(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> Placed:
+        """Find the place of a frame of *samples* samples that is no duplicate."""
         track = self._tracks.get(name)
         if track is None:
             track = self._tracks[name] = _Track()
         late = False
         if chunk is not None:
-            if track.next_chunk is None or chunk >= track.next_chunk:
-                self._advance(track, chunk)
-            elif chunk in track.missing:
-                del track.missing[chunk]
-                late = timestamp is not None
-            elif timestamp is not None and timestamp <= track.last_timestamp:
-                return None
+            following = track.next_chunk
+            if following is None or chunk >= following:
+                track.next_chunk = chunk + 1
+            elif timestamp is None or timestamp <= track.last_timestamp:
+                late = True
             else:  # the carrier counts anew, or not at all
-                track.missing.clear()
                 track.next_chunk = chunk + 1
         placed = self._position(track, timestamp, samples, late)
         track.begun = True
-        track.end = max(track.end, placed.position + samples)
+        if placed.position + samples > track.end:
+            track.end = placed.position + samples
         if timestamp is not None and timestamp > track.last_timestamp:
             track.last_timestamp = timestamp
         return placed
 
-    @staticmethod
-    def _advance(track: _Track, chunk: int) -> None:
-        expected = track.next_chunk
-        track.next_chunk = chunk + 1
-        if expected is None or chunk == expected:
-            return
-        for number in range(max(expected, chunk - _REMEMBERED), chunk):
-            track.missing[number] = None
-        while len(track.missing) > _REMEMBERED:
-            del track.missing[next(iter(track.missing))]
-
-    def _position(self, track: _Track, timestamp: int | None, samples: int, late: bool) -> Placed:
+    def _position(self, track: _Track, timestamp: Stamp, samples: int, late: bool) -> Placed:
         rate = self.sample_rate
         if timestamp is None:
-            return Placed(track.end)
+            return Placed(track.end, late=late)
         if self._zero is None:
             self._zero = timestamp - track.end * 1000 / rate
-        wanted = round((timestamp - self._zero) * rate / 1000)
-        if late and wanted < track.end:
-            return Placed(max(wanted, 0), late=True)
+        wanted = round((timestamp - self._zero - track.shift) * rate / 1000)
         hole = wanted - track.end
         # Timestamps are whole milliseconds, and some carriers take them from a clock that jitters.
         tolerance = min(max(samples // 2, rate // 500), rate // 50)
-        if hole <= tolerance:
+        if -tolerance <= hole <= tolerance:
             return Placed(track.end)
+        if hole < 0:
+            return _fill(track, wanted, samples, tolerance) or self._behind(track, timestamp, samples, -hole, late)
         longest = round(MAX_HOLE * rate)
         if hole > longest:
             self._zero += (hole - longest) * 1000 / rate
             hole = longest
+        position = track.end + hole
+        track.holes.append(_Hole(track.end, position, track.begun))
+        if len(track.holes) > _HOLES:
+            del track.holes[0]
         # A track that begins later than the other has lost nothing.
-        return Placed(track.end + hole, hole if track.begun else 0)
+        return Placed(position, hole, holes=1) if track.begun else Placed(position)
+
+    def _behind(self, track: _Track, timestamp: float, samples: int, behind: int, late: bool) -> Placed:
+        """A frame whose time has passed, and nothing is missing there: it goes to the end, so that it is not lost."""
+        rate, end = self.sample_rate, track.end
+        if behind > _JITTER * rate and not (late and behind < 2 * _JITTER * rate):
+            track.shift = timestamp - (self._zero or 0.0) - end * 1000 / rate  # its clock was set back
+            track.holes.clear()
+            return Placed(end)
+        if late:  # what follows moves back by as much
+            track.shift -= samples * 1000 / rate
+        return Placed(end, late=late)
+
+
+def _is_long_past(track: _Track, timestamp: Stamp, chunk: int | None, sequence: int | None) -> bool:
+    """Whether a frame that is not remembered must have come long ago: counters that began anew have a new sequence."""
+    if chunk is None or timestamp is None or track.next_chunk is None or len(track.seen) < _REMEMBERED:
+        return False
+    if chunk >= track.next_chunk or timestamp > track.last_timestamp or track.holes:
+        return False
+    oldest = next(iter(track.seen))[0]
+    return (oldest is None or chunk < oldest) and (sequence is None or sequence <= track.last_sequence)
+
+
+def _fill(track: _Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
+    """The place in a hole found earlier, if there is one."""
+    for index in range(len(track.holes) - 1, -1, -1):
+        hole = track.holes[index]
+        if wanted < hole.start - tolerance or wanted + samples > hole.end + tolerance:
+            continue
+        position = max(hole.start, min(wanted, hole.end - samples))
+        pieces = [(hole.start, position), (position + samples, hole.end)]
+        rest = [_Hole(start, end, hole.counts) for start, end in pieces if end - start > tolerance]
+        track.holes[index : index + 1] = rest
+        if not hole.counts:
+            return Placed(position, late=True)
+        filled = hole.end - hole.start - sum(piece.end - piece.start for piece in rest)
+        return Placed(position, late=True, filled=filled, holes=len(rest) - 1)
+    return None

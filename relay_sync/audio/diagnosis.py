@@ -1,0 +1,177 @@
+"""What is probably wrong with a stream that sounds wrong: each check looks at the first audio, and names the mistake.
+
+All of it runs on the receiving thread, so every check is cheap, and looks only until it knows.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable
+
+from attrs import define, field
+
+from .messages import Media
+
+__all__ = ["Diagnosis", "is_silent"]
+
+_FRAMES = 50  # of a track, to compare its audio with its clock
+_LAW = 50  # payloads of G.711 with sound in them, to tell mu-law from A-law
+SILENCE = 10.0  # seconds of nothing but silence before it is told
+_QUIET = 64  # samples up to here are silence: the noise of an idle line
+_CONTAINERS = (
+    (b"RIFF", "a WAV file"),
+    (b"OggS", "an Ogg file"),
+    (b"ID3", "an MP3 file"),
+    (b"fLaC", "a FLAC file"),
+    (b"caff", "a CAF file"),
+    (b".snd", "an AU file"),
+    (b"\x1a\x45\xdf\xa3", "a WebM file"),
+)
+_MULAW_QUIET = bytes([*range(0x70, 0x80), *range(0xF0, 0x100)])  # the codes of the quietest samples
+_ALAW_QUIET = bytes([*range(0x50, 0x60), *range(0xD0, 0xE0)])
+
+Tell = Callable[..., None]
+
+
+def is_silent(pcm: bytes) -> bool:
+    """Whether some PCM (16-bit little-endian) holds nothing that can be heard."""
+    samples = array("h", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return not samples or (max(samples) < _QUIET and min(samples) > -_QUIET)
+
+
+@define(eq=False)
+class _Clock:
+    """The first frames of a track: how much audio they hold, and how much time they take."""
+
+    frames: int = 0
+    samples: int = 0
+    first: Media | None = None
+
+
+@define(eq=False, kw_only=True)
+class Diagnosis:
+    """The checks of one stream.
+
+    :param name: the codec, as decoded. :param encoding: as announced.
+    :param tell: called with the kind of trouble, a message and its arguments.
+    :ivar looking: whether a check still wants to see frames.
+    """
+
+    name: str
+    encoding: str
+    sample_rate: int
+    tell: Tell
+    looking: bool = True
+    _heard: bool = False  # something else than silence, or the silence was told
+    _silent: dict[str, float] = field(factory=dict)  # seconds of it by track
+    _begun: set[str] = field(factory=set)
+    _clocks: dict[str, _Clock] = field(factory=dict)
+    _clocked: bool = False
+    _laws: int = 0
+    _mulaw: int = 0
+    _alaw: int = 0
+    _bytes: int = 0
+
+    def look(self, track: str, media: Media, pcm: bytes) -> None:
+        """See a frame, after it was decoded."""
+        payload = media.payload
+        if track not in self._begun:
+            self._begun.add(track)
+            self._container(payload)
+        if not self._heard:
+            self._silence(track, pcm)
+        if not self._clocked:
+            self._clock(track, media, len(pcm) // 2)
+        known = True
+        if self.name == "L16":
+            self._odd(payload)
+        elif self.name in ("PCMU", "PCMA"):
+            known = self._laws >= _LAW or self._law(payload)
+        self.looking = not (self._heard and self._clocked and known)
+
+    def ended(self, seconds: float) -> None:
+        """The stream is over, after so many seconds of audio."""
+        if not self._heard and seconds >= 1.0:
+            self._tell_silence(seconds)
+
+    # -- the checks ----------------------------------------------------------------------------------------------------
+
+    def _container(self, payload: bytes) -> None:
+        for magic, name in _CONTAINERS:
+            if payload.startswith(magic):
+                self.tell("container", "the audio begins like %s: the header is noise, media is raw audio only", name)
+                return
+        if payload[4:8] == b"ftyp":
+            self.tell("container", "the audio begins like an MP4 file: media is raw audio only")
+
+    def _silence(self, track: str, pcm: bytes) -> None:
+        if not is_silent(pcm):
+            self._heard = True
+            return
+        seconds = self._silent[track] = self._silent.get(track, 0.0) + len(pcm) / 2 / self.sample_rate
+        if seconds >= SILENCE:
+            self._tell_silence(seconds)
+
+    def _tell_silence(self, seconds: float) -> None:
+        self._heard = True
+        self.tell(
+            "silence",
+            "nothing but silence in the first %.1f s of %s: is the party muted, or is it the wrong track (inbound is what"
+            " the party on this call says, outbound what it hears)?",
+            seconds,
+            " and ".join(sorted(self._silent)),
+        )
+
+    def _clock(self, track: str, media: Media, samples: int) -> None:
+        if media.timestamp is None or media.chunk is None:
+            self._clocked = True
+            return
+        clock = self._clocks.setdefault(track, _Clock())
+        if clock.first is None:
+            clock.first = media
+        if clock.frames == _FRAMES:
+            self._clocked = True
+            self._compare(clock, clock.first, media)
+            return
+        clock.frames += 1
+        clock.samples += samples
+
+    def _compare(self, clock: _Clock, first: Media, last: Media) -> None:
+        time, chunks = (last.timestamp or 0) - (first.timestamp or 0), (last.chunk or 0) - (first.chunk or 0)
+        if chunks != _FRAMES or time <= 0:
+            return  # holes, or counters that mean nothing
+        ratio = clock.samples * 1000 / self.sample_rate / time
+        if not 0.6 < ratio < 1.6:
+            self.tell(
+                "clock",
+                "%g times as much audio as its timestamps have room for, read as %s at %d Hz: wrong codec or sample rate?"
+                " start announced %s",
+                round(ratio, 2),
+                self.name,
+                self.sample_rate,
+                self.encoding,
+            )
+
+    def _odd(self, payload: bytes) -> None:
+        if len(payload) % 2:
+            self.tell("odd", "L16 with an odd number of bytes: wrong codec? Half a sample is left out")
+
+    def _law(self, payload: bytes) -> bool:
+        self._laws += 1
+        self._bytes += len(payload)
+        self._mulaw += len(payload) - len(payload.translate(None, _MULAW_QUIET))
+        self._alaw += len(payload) - len(payload.translate(None, _ALAW_QUIET))
+        if self._laws < _LAW:
+            return False
+        own, other = (self._mulaw, self._alaw) if self.name == "PCMU" else (self._alaw, self._mulaw)
+        if other > 0.5 * self._bytes and own < 0.1 * self._bytes:
+            self.tell(
+                "law",
+                "announced as %s, but it looks like %s: wrong codec?",
+                self.encoding,
+                "PCMA (A-law)" if self.name == "PCMU" else "PCMU (mu-law)",
+            )
+        return True
