@@ -11,6 +11,7 @@ import pytest
 from test_simulator_peers import Hooks, Json, Media, Peer, Receiver, address, connected
 
 from relay_sync.audio.codecs import codec_for
+from relay_sync.audio.coders import decoder_for, encoder_for
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.playback import Playback
@@ -136,6 +137,24 @@ def test_what_is_sent_is_heard_sample_for_sample(codec: str, encoding: str, rate
         line.mark("end")
         line.marks(1)
         assert line.stream.heard_audio == coder.decode(payload)
+
+
+@pytest.mark.parametrize("codec", ["G722", "OPUS"])
+def test_what_is_sent_in_packets_is_heard_and_rubbish_is_noted(codec: str) -> None:
+    with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
+        line = Line(peer, receiver, codec=codec)
+        form = line.media.of("start")[0]["start"]["mediaFormat"]
+        encoder = encoder_for(form["encoding"], form["sampleRate"])
+        decoder = decoder_for(form["encoding"], form["sampleRate"])
+        packets = encoder.encode(tone(8000)) + encoder.flush()
+        for number, packet in enumerate(packets):
+            if number == 3:
+                line.say(b"\xff" * 4 if codec == "OPUS" else b"")
+            line.say(packet)
+        line.mark("end")
+        line.marks(1)
+        assert line.stream.heard_audio == b"".join(map(decoder.decode, packets))
+        assert list(line.stream.notices) == ["undecodable"]
 
 
 def test_marks_come_back_when_what_was_before_them_has_been_played() -> None:

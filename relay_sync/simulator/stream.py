@@ -68,7 +68,7 @@ class Stream:
         the receiver did not read.
     :ivar received: what the receiver sent back, at most 1000 messages; on a one-way stream that should be nothing.
     :ivar notices: what the receiver did wrong that the platform would not tell of, in words, by kind: ``one-way``,
-        ``binary``, ``malformed``, ``streamSid``, ``header``, ``odd``, ``burst``.
+        ``binary``, ``malformed``, ``streamSid``, ``header``, ``odd``, ``undecodable``, ``burst``.
     """
 
     _relay: Relay = field(repr=False)

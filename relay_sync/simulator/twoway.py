@@ -20,7 +20,8 @@ from typing import Any
 from attrs import define, field
 
 from ..audio import messages
-from ..audio.codecs import Codec, codec_for
+from ..audio.codecs import BadPacket
+from ..audio.coders import Decoder, decoder_for
 from .playback import Heard, Playback
 from .stream import Stream
 
@@ -46,7 +47,7 @@ class TwoWayStream(Stream):
     keys: str = field(default="", init=False)
     on_state: Callable[[TwoWayStream, str], object] = field(repr=False)
     _playback: Playback = field(init=False, repr=False)
-    _codec: Codec = field(init=False, repr=False)
+    _decoder: Decoder = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         rate = self.format.rate
@@ -124,7 +125,12 @@ class TwoWayStream(Stream):
         if self.format.base == "L16" and len(payload) % 2:
             self.note("odd", "L16 audio of an odd number of bytes: from here on it would be noise")
             payload = payload[:-1]
-        dropped = self._playback.add(self._codec.decode(payload))
+        try:
+            pcm = self._decoder.decode(payload)
+        except BadPacket as problem:
+            self.note("undecodable", f"audio that cannot be decoded: {problem}")
+            return
+        dropped = self._playback.add(pcm)
         if dropped:
             self.note("burst", f"more than {LONGEST:g} s ahead with realtime=true: the oldest audio is not heard")
 
@@ -163,7 +169,7 @@ class TwoWayStream(Stream):
             self._echo(self._playback.tick(self.format.samples))
 
     def _begun(self) -> None:
-        self._codec = codec_for(self.format.base, self.format.rate)
+        self._decoder = decoder_for(self.format.base, self.format.rate)
         self._carrier.two_way = True
 
     def _emit(self, params: dict[str, Any]) -> None:
