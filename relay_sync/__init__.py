@@ -83,6 +83,7 @@ from .errors import (
     ConnectionLost,
     ConnectTimeout,
     DialFailed,
+    DownloadFailed,
     Forked,
     InvalidParameter,
     NotConnected,
@@ -93,6 +94,7 @@ from .errors import (
     StreamIsOneWay,
     UnsupportedCodec,
     WaitTimeout,
+    WebhookRefused,
     WrongThread,
 )
 from .events import (
@@ -242,6 +244,7 @@ __all__ = [
     "DetectEvent",
     "DialEvent",
     "DialFailed",
+    "DownloadFailed",
     "EchoEvent",
     "EventReader",
     "Expectation",
@@ -290,6 +293,7 @@ __all__ = [
     "UserEvent",
     "VolumeAction",
     "WaitTimeout",
+    "WebhookRefused",
     "WrongThread",
     "__version__",
     "devices",

@@ -22,6 +22,8 @@
       UnsupportedCodec               audio that cannot be decoded here
       StreamIsOneWay                 the stream carries no audio towards the call
       StreamFailed                   a stream could not be set up or ended with an error
+      WebhookRefused                 a request that is no status callback, or not a genuine one; .status
+      DownloadFailed                 a recording could not be fetched or kept; .url without its secrets
 
 Exceptions can be pickled, so they survive task queues and process pools.
 """
@@ -40,6 +42,7 @@ __all__ = [
     "ConnectTimeout",
     "ConnectionLost",
     "DialFailed",
+    "DownloadFailed",
     "Forked",
     "InvalidParameter",
     "NotConnected",
@@ -50,6 +53,7 @@ __all__ = [
     "StreamIsOneWay",
     "UnsupportedCodec",
     "WaitTimeout",
+    "WebhookRefused",
     "WrongThread",
 ]
 
@@ -248,6 +252,28 @@ class StreamIsOneWay(_Explained):
 
 class StreamFailed(_Explained):
     """A stream could not be set up, or ended with an error."""
+
+
+class WebhookRefused(_Explained):
+    """A request that is no status callback, or in strict mode one that is not shown to be genuine.
+
+    :ivar status: the HTTP status to answer it with: 400, 403, 405, 413, 414 or 415.
+    """
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class DownloadFailed(_Explained):
+    """A recording could not be fetched, or not be kept.
+
+    :ivar url: where it was to come from, without query and credentials.
+    """
+
+    def __init__(self, message: str, *, url: str = "") -> None:
+        super().__init__(message)
+        self.url = url
 
 
 for _name in __all__:

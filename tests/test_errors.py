@@ -20,9 +20,11 @@ from relay_sync.errors import (
     ConnectionLost,
     ConnectTimeout,
     DialFailed,
+    DownloadFailed,
     InvalidParameter,
     RelayError,
     WaitTimeout,
+    WebhookRefused,
 )
 
 LINE = re.compile(r"^( *)([A-Z]\w+) {2,}(?:\((\w+)\) )?")
@@ -41,6 +43,8 @@ SPECIAL: dict[str, RelayError] = {
     "ConnectionLost": ConnectionLost("gone", sent=True),
     "CallEnded": CallEnded("over", end_reason="busy"),
     "DialFailed": DialFailed("nobody", reason="busy"),
+    "WebhookRefused": WebhookRefused("no signature", status=403),
+    "DownloadFailed": DownloadFailed("too big", url="https://files.example.com/a.wav"),
 }
 
 

@@ -254,20 +254,23 @@ class Receiver:
 
 
 class Hooks:
-    """Takes webhooks and writes down what comes. ``gate`` holds the answers back while it is closed."""
+    """Takes webhooks and writes down what comes, read and as it was. ``gate`` holds the answers back while it is closed."""
 
     def __init__(self, status: int = 204) -> None:
         self.requests: queue.Queue[tuple[str, str, Json]] = queue.Queue()
+        self.raw: queue.Queue[tuple[str, str, dict[str, str], bytes]] = queue.Queue()
         self.gate = threading.Event()
         self.gate.set()
         hooks = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self._take("POST", body)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hooks.raw.put(("POST", self.path, dict(self.headers.items()), body))
+                self._take("POST", json.loads(body))
 
             def do_GET(self) -> None:
+                hooks.raw.put(("GET", self.path, dict(self.headers.items()), b""))
                 self._take("GET", dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True)))
 
             def _take(self, method: str, body: Json) -> None:

@@ -80,6 +80,7 @@ class Simulator(Controls):
         Replay is not promised anywhere, so it is off.
     :param finish_streams: tell streams ``finished`` when their call ends. Not guaranteed by any source; off, clients
         must cope.
+    :param signing_key: signs the status webhooks; left out, they are not signed.
     :param strict: refuse unknown parameters, and close the sockets of receivers that send what the platform would spoil
         without a word (``Stream.notices``).
     :param allow_remote: let streams and webhooks leave this machine.
@@ -113,6 +114,7 @@ class Simulator(Controls):
         on_bad_resume: str = "refuse",
         replay_events: bool = False,
         finish_streams: bool = True,
+        signing_key: str | None = None,
         strict: bool = False,
         allow_remote: bool = False,
         ping_interval: float | None = 10.0,
@@ -139,6 +141,7 @@ class Simulator(Controls):
             on_bad_resume=on_bad_resume,
             replay_events=replay_events,
             finish_streams=finish_streams,
+            signing_key=signing_key,
             strict=strict,
             allow_remote=allow_remote,
             ping_interval=ping_interval,
@@ -150,7 +153,7 @@ class Simulator(Controls):
         )
         self.journal = Journal(limit=journal_limit)
         self.faults = Faults()
-        self.webhooks = Webhooks(allow_remote=allow_remote)
+        self.webhooks = Webhooks(allow_remote=allow_remote, signing_key=signing_key or "")
         self._loop = Loop(f"relay-sim-{next(_numbers)}")
         self._relay = Relay(self.settings, self._loop, self.journal, self.faults, self.webhooks, HANDLERS)
         self._rest = Rest(self._relay)

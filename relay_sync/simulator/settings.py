@@ -58,6 +58,7 @@ class Settings:
     on_bad_resume: str = field(default="refuse", validator=_one_of("refuse", "fresh"))
     replay_events: bool = False
     finish_streams: bool = True
+    signing_key: str | None = field(default=None, repr=False)
     strict: bool = False
     allow_remote: bool = False
     ping_interval: float | None = field(default=10.0, validator=_positive_or_none)

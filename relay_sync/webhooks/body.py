@@ -1,0 +1,62 @@
+"""The members of a callback out of a query or a body, within limits. Pure.
+
+Whatever comes, what is raised is :class:`~relay_sync.WebhookRefused`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from ..errors import WebhookRefused
+
+__all__ = ["Fields", "parse_form", "parse_json"]
+
+MOST_FIELDS: Final = 1000
+DEEPEST: Final = 64
+
+Fields = list[tuple[str, str]]
+
+
+def parse_form(text: bytes | str) -> Fields:
+    """The fields of a form or a query in their order, blank ones too.
+
+    :raises WebhookRefused: not UTF-8, or more than a thousand fields.
+    """
+    try:
+        written = text.decode("ascii") if isinstance(text, bytes) else text
+        return parse_qsl(written, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except UnicodeDecodeError:
+        raise WebhookRefused("the form is not UTF-8, percent-encoded") from None
+    except ValueError:
+        raise WebhookRefused(f"the form has more than {MOST_FIELDS} fields") from None
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The object in a JSON body.
+
+    :raises WebhookRefused: not UTF-8, not JSON, no object, or nested deeper than 64 levels.
+    """
+    try:
+        found = json.loads(body.decode("utf-8-sig"), parse_constant=lambda name: None)
+    except UnicodeDecodeError:
+        raise WebhookRefused("the body is not UTF-8") from None
+    except RecursionError:
+        raise WebhookRefused("the body is nested too deeply") from None
+    except ValueError:
+        raise WebhookRefused("the body is not JSON") from None
+    if not isinstance(found, dict):
+        raise WebhookRefused("the body is not a JSON object")
+    _check_depth(found)
+    return found
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [one for each in level for one in (each.values() if isinstance(each, dict) else each)]
+        level = [one for one in inner if isinstance(one, (dict, list))]
+        if not level:
+            return
+    raise WebhookRefused("the body is nested too deeply")

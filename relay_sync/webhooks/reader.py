@@ -1,0 +1,244 @@
+"""One HTTP request in, one callback out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from attrs import evolve
+
+from .. import checks
+from ..errors import InvalidParameter, WebhookRefused
+from . import signatures
+from .body import Fields, parse_form, parse_json
+from .callbacks import Callback, Dialect, read
+
+__all__ = ["Webhooks"]
+
+MAX_BODY: Final = 2**20
+MAX_URL: Final = 16384
+REMEMBERED: Final = 4096
+VARIABLE: Final = "SIGNALWIRE_SIGNING_KEY"
+
+Headers = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class Webhooks:
+    """Reads the platform's status callbacks. One for the whole application; may be used from any thread.
+
+    :param signing_key: the project's signing key (from the dashboard; it is not the API token), or several while one is
+        being replaced. Left out, ``$SIGNALWIRE_SIGNING_KEY``; without either nothing can be verified.
+    :param public_url: the address that the platform was given: scheme and host, with the path in front of the
+        application's own if there is one. Needed behind a proxy, and always better than what the request says about
+        itself.
+    :param strict: refuse whatever is not shown to be genuine. The platform promises signatures for few of its requests, so
+        try without first, and look at :attr:`Callback.verified`.
+    :param trust_forwarded: take scheme and host from ``X-Forwarded-Proto`` and ``X-Forwarded-Host``: only behind a proxy
+        that sets them itself. Without it they are not looked at, for anybody can send them.
+    :param max_body: bytes; a longer body is refused.
+    :raises InvalidParameter: a value that cannot be right, or ``strict`` without a key.
+    """
+
+    def __init__(
+        self,
+        *,
+        signing_key: str | Iterable[str] | None = None,
+        public_url: str | None = None,
+        strict: bool = False,
+        trust_forwarded: bool = False,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        if signing_key is None and os.environ.get(VARIABLE):
+            signing_key = os.environ[VARIABLE]
+        self._keys = _keys(signing_key)
+        self._public = _public(public_url)
+        if strict and not self._keys:
+            raise InvalidParameter("strict", strict, f"used with a signing_key (or {VARIABLE})")
+        self.strict = strict
+        self.trust_forwarded = trust_forwarded
+        self.max_body = checks.whole("max_body", max_body, low=1) or MAX_BODY
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        key = "with a key" if self._keys else "without a key"
+        return f"<Webhooks {'strict' if self.strict else 'reporting'}, {key}>"
+
+    def parse(self, method: str, url: str, headers: Headers, body: bytes = b"") -> Callback:
+        """Read one request.
+
+        :param method: ``GET`` or ``POST``. :param url: as the server sees it, whole or from the path on, query included.
+        :param headers: a mapping, or pairs; names in any case. :param body: the bytes as they came.
+        :return: a :class:`StreamStatus`, a :class:`RecordingStatus`, or an :class:`OtherStatus`.
+        :raises WebhookRefused: it is no callback, or strictness forbids it; ``status`` is what to answer. No other
+            exception, whatever was sent.
+        :raises InvalidParameter: an argument of a wrong type.
+        """
+        fields_of = _lower(headers)
+        seen = self._check(method, url, body)
+        if method.upper() == "GET":
+            body = b""
+        dialect, members, fields = _members(method.upper(), seen, fields_of.get("content-type", ""), body)
+        callback = read(dialect, members)
+        verified, finding = self._verify(seen, fields_of, body, fields)
+        if self.strict and not verified:
+            raise WebhookRefused(f"the callback is not shown to be genuine: {finding}", status=403)
+        return evolve(
+            callback,
+            verified=verified,
+            finding=finding,
+            repeated=verified is not False and self._repeated(callback.key),
+        )
+
+    def _check(self, method: Any, url: Any, body: Any) -> SplitResult:
+        if not isinstance(method, str):
+            raise InvalidParameter("method", method, "text")
+        if not isinstance(url, str):
+            raise InvalidParameter("url", url, "text")
+        if not isinstance(body, (bytes, bytearray, memoryview)):
+            raise InvalidParameter("body", type(body).__name__, "the bytes that came, not yet decoded")
+        if method.upper() not in ("GET", "POST"):
+            raise WebhookRefused("callbacks come by GET or POST", status=405)
+        if len(body) > self.max_body:
+            raise WebhookRefused(f"the body has more than {self.max_body} bytes", status=413)
+        if len(url) > MAX_URL:
+            raise WebhookRefused(f"the URL has more than {MAX_URL} characters", status=414)
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+            url.encode()
+        except ValueError:
+            raise WebhookRefused("the URL cannot be read") from None
+        return parts
+
+    def _verify(
+        self, seen: SplitResult, headers: Mapping[str, str], body: bytes, fields: Fields | None
+    ) -> tuple[bool | None, str]:
+        signature = next((headers[name] for name in signatures.HEADERS if headers.get(name)), "")
+        sha256 = headers.get(signatures.SHA256_HEADER, "")
+        if not signature and not sha256:
+            return None, "there is no signature"
+        if not self._keys:
+            return None, f"no signing key is known (signing_key or {VARIABLE})"
+        good = signatures.is_genuine(
+            self._keys,
+            self._urls(seen, headers),
+            signature=signature.strip(),
+            sha256=sha256.strip(),
+            body=bytes(body),
+            fields=fields,
+        )
+        if good:
+            return True, "the signature is right"
+        return False, "the signature is wrong: another key, another URL than public_url, or not from the platform"
+
+    def _urls(self, seen: SplitResult, headers: Mapping[str, str]) -> list[str]:
+        """The URLs that may have been signed."""
+        found = []
+        if self._public is not None:
+            scheme, host, prefix = self._public
+            path = seen.path or "/"
+            whole = path if not prefix or path == prefix or path.startswith(f"{prefix}/") else prefix + path
+            found.append((scheme, host, whole))
+            if whole == "/":
+                found.append((scheme, host, ""))
+        else:
+            scheme = seen.scheme or "https"
+            host = seen.netloc or headers.get("host", "")
+            if self.trust_forwarded:
+                # The first of several is the one that the platform spoke to.
+                scheme = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() or scheme
+                host = headers.get("x-forwarded-host", "").partition(",")[0].strip() or host
+            found.append((scheme, host, seen.path))
+            if seen.path in ("", "/"):
+                found.append((scheme, host, "" if seen.path else "/"))
+        try:
+            urls = [urlunsplit((scheme, host, path, seen.query, "")) for scheme, host, path in found]
+            return [spelling for url in urls for spelling in signatures.spellings(url)]
+        except ValueError:  # a host that the request has made up
+            return []
+
+    def _repeated(self, key: str) -> bool:
+        with self._lock:
+            if key in self._seen:
+                self._seen.move_to_end(key)
+                return True
+            self._seen[key] = None
+            if len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+            return False
+
+
+def _keys(given: Any) -> tuple[str, ...]:
+    accepted = f"text, or several of them (or {VARIABLE})"
+    if given is None:
+        return ()
+    try:
+        keys = (given,) if isinstance(given, str) else tuple(given)
+    except TypeError:
+        raise InvalidParameter("signing_key", given, accepted, secret=True) from None
+    if not keys or not all(isinstance(key, str) and key and key == key.strip() for key in keys):
+        raise InvalidParameter("signing_key", given, accepted, secret=True)
+    return keys
+
+
+def _public(given: Any) -> tuple[str, str, str] | None:
+    url = checks.http_url("public_url", given)
+    if url is None:
+        return None
+    if "?" in url or "#" in url:
+        accepted = "an absolute http:// or https:// URL without query and fragment"
+        raise InvalidParameter("public_url", url, accepted, secret=True)
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc, parts.path.rstrip("/")
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    pairs = headers.items() if hasattr(headers, "items") else headers
+    try:
+        found: dict[Any, Any] = dict(pairs)
+    except (TypeError, ValueError):
+        found = {"": None}
+    if not all(isinstance(one, str) for pair in found.items() for one in pair):
+        raise InvalidParameter("headers", type(headers).__name__, "a mapping of texts, or pairs of them")
+    return {name.lower(): value for name, value in found.items()}
+
+
+def _members(
+    method: str, url: SplitResult, content_type: str, body: bytes
+) -> tuple[Dialect, Mapping[str, Any], Fields | None]:
+    """Dialect and members; and the fields of a form in their order, for the signature."""
+    if method == "GET":
+        members = dict(parse_form(url.query))
+        if not members:
+            raise WebhookRefused("neither a body nor a query: there is no callback in it")
+        if "event_type" in members:
+            return "relay", _unfold(members), None
+        return "cxml", members, None
+    kind = content_type.partition(";")[0].strip().lower()
+    start = bytes(body[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if kind == "application/json" or kind.endswith("+json") or (not kind and start == b"{"):
+        return "relay", parse_json(bytes(body)), None
+    if kind not in ("", "application/x-www-form-urlencoded"):
+        raise WebhookRefused("callbacks are JSON or a form", status=415)
+    fields = parse_form(bytes(body))
+    if not fields:
+        raise WebhookRefused("the body is empty: there is no callback in it")
+    return "cxml", dict(fields), fields
+
+
+_ENVELOPE: Final = ("event_type", "event_channel", "timestamp", "project_id", "space_id")
+
+
+def _unfold(query: Mapping[str, str]) -> dict[str, Any]:
+    """An event whose members came in a query. How the platform writes that is not documented: ``params`` is taken as JSON,
+    and every other name that the envelope does not have as one of its members.
+    """
+    envelope: dict[str, Any] = {name: query[name] for name in _ENVELOPE if name in query}
+    rest = {name: value for name, value in query.items() if name not in _ENVELOPE and name != "params"}
+    inner = parse_json(query["params"].encode()) if query.get("params") else {}
+    return {**envelope, "params": {**rest, **inner}}

@@ -1,0 +1,111 @@
+"""How the platform signs callbacks (MEDIA_STREAM, "Signatures"). Pure.
+
+* JSON bodies: hex of HMAC-SHA1(key, URL + body); in one header the same over SHA-256.
+* Forms: base64 of HMAC-SHA1(key, URL + each name and value, sorted by name).
+* GET: the URL alone; whether in hex or base64 is not documented, so either is taken.
+
+The URL is the one that was configured at the platform, which behind a proxy is not the one that a server sees.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+__all__ = ["HEADERS", "SHA256_HEADER", "is_genuine", "sign_form", "sign_json", "sign_json_sha256", "spellings"]
+
+#: Where the signature is; the second is the name that Twilio's libraries know.
+HEADERS: Final = ("x-signalwire-signature", "x-twilio-signature")
+SHA256_HEADER: Final = "x-signalwire-sha256-signature"
+_PORTS: Final = {"https": 443, "http": 80, "wss": 443, "ws": 80}
+
+Fields = Sequence[tuple[str, str]]
+
+
+def sign_json(key: str, url: str, body: bytes) -> str:
+    """The signature of a JSON body: lower-case hex of HMAC-SHA1."""
+    return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha1).hexdigest()
+
+
+def sign_json_sha256(key: str, url: str, body: bytes) -> str:
+    """The same over SHA-256."""
+    return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha256).hexdigest()
+
+
+def sign_form(key: str, url: str, fields: Fields) -> str:
+    """The signature of a form: base64 of HMAC-SHA1. Blank values count, and repeated names keep their order."""
+    signed = url + "".join(name + value for name, value in sorted(fields, key=lambda field: field[0]))
+    return base64.b64encode(hmac.new(key.encode(), _bytes(signed), hashlib.sha1).digest()).decode()
+
+
+def spellings(url: str) -> list[str]:
+    """A URL as it may have been signed: with and without the scheme's usual port, with and without credentials in it."""
+    parts = urlsplit(url)
+    usual = _PORTS.get(parts.scheme)
+    credentials, at, place = parts.netloc.rpartition("@")
+    places = [place]
+    if parts.port is None:
+        places.append(f"{place.rstrip(':')}:{usual}")
+    elif parts.port == usual:
+        places.append(place.rpartition(":")[0])
+    found = [f"{credentials}{at}{each}" for each in places] + (places if at else [])
+    return [urlunsplit(parts._replace(netloc=each)) for each in found]
+
+
+def is_genuine(
+    keys: Iterable[str],
+    urls: Iterable[str],
+    *,
+    signature: str,
+    sha256: str,
+    body: bytes,
+    fields: Fields | None,
+) -> bool:
+    """Whether one of the keys has signed this for one of the URLs. Takes as long for a wrong signature as for a right one.
+
+    :param signature: what one of :data:`HEADERS` holds. :param sha256: what :data:`SHA256_HEADER` holds; either may be
+        missing, but each that is there must be right.
+    :param fields: the form in the body, or ``None`` where the body is JSON or empty.
+    """
+    genuine = False
+    for key in keys:
+        for url in urls:
+            good = bool(signature or sha256)
+            if signature:
+                # Every comparison is made: any() would stop at the first that fits.
+                good &= sum(_same(signature, wanted) for wanted in _accepted(key, url, body, fields)) > 0
+            if sha256:
+                good &= _same(sha256, sign_json_sha256(key, url, body))
+            genuine |= good and _body_is_that_of(url, body)
+    return genuine
+
+
+def _accepted(key: str, url: str, body: bytes, fields: Fields | None) -> list[str]:
+    if fields is not None:
+        return [sign_form(key, url, fields)]
+    accepted = [sign_json(key, url, body)]
+    if not body or _stated_digests(url):  # the URL alone says all there is, or what the body has to be
+        accepted.append(sign_form(key, url, ()))
+    return accepted
+
+
+def _stated_digests(url: str) -> list[str]:
+    query = urlsplit(url).query
+    return [value for name, value in parse_qsl(query, keep_blank_values=True) if name == "bodySHA256"]
+
+
+def _body_is_that_of(url: str, body: bytes) -> bool:
+    return all(_same(stated.lower(), hashlib.sha256(body).hexdigest()) for stated in _stated_digests(url))
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(_bytes(given), wanted.encode())
+
+
+def _bytes(text: str) -> bytes:
+    # Servers hand on bytes that are no text as surrogates: those fit no signature, but are no reason to fail either.
+    return text.encode("utf-8", "surrogatepass")
