@@ -404,7 +404,10 @@ class Call(
             return None
         self.end_reason = event.end_reason
         why = f" ({event.end_reason})" if event.end_reason else ""
-        return CallEnded(f"the call ended{why} before what was waited for happened", end_reason=event.end_reason)
+        return CallEnded(
+            f"the call ended{why} before what was waited for happened: nothing more comes of it",
+            end_reason=event.end_reason,
+        )
 
     def _end(self, error: RelayError) -> None:
         """The call is over for us: finish everything that waits for something of it."""
@@ -478,7 +481,7 @@ class Expectation:
         :raises RelayError: before there is one.
         """
         if self._found is None:
-            raise RelayError(None, "the event is known when the with block has been left")
+            raise RelayError(None, "the event is known when the with block has been left: ask for it behind the block")
         return self._found
 
     def consider(self, events: list[CallStateEvent]) -> None:
@@ -519,7 +522,8 @@ class Expectation:
 
     def _timed_out(self) -> WaitTimeout:
         return WaitTimeout(
-            f"no {self._event_type} that fits came within {self._timeout} s; the call is {self._call.state or 'unknown'}"
+            f"no {self._event_type} that fits came within {self._timeout} s; the call is {self._call.state or 'unknown'}: "
+            "wait again"
         )
 
 

@@ -252,7 +252,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def _no_session(self, loop: Loop) -> ConnectTimeout:
         cause = loop.session.last_error
         why = f": {cause.message}" if cause is not None else ""
-        error = ConnectTimeout(f"no session with {self._config.address.url} in time{why}")
+        error = ConnectTimeout(
+            f"no session with {self._config.address.url} in time{why}; check host and network, or give it a longer timeout"
+        )
         error.__cause__ = cause
         return error
 
@@ -293,7 +295,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         except BaseException as error:
             self._drop_loop(loop)
             if isinstance(error, RuntimeError):
-                raise ConnectError(f"no thread for the connection: {error}") from error
+                raise ConnectError(
+                    f"no thread for the connection: {error}; end some threads of this process"
+                ) from error
             raise
         return loop
 
@@ -495,10 +499,15 @@ def _new_id() -> str:
 
 def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
     if loop.session.phase is Phase.READY:
-        return RequestTimeout(f"the server did not answer {method} within {limit} s; it may still be carried out")
+        return RequestTimeout(
+            f"the server did not answer {method} within {limit} s; it may still be carried out: look before you repeat it, "
+            "or give it longer with client.timeout()"
+        )
     cause = loop.session.last_error
     why = f" ({cause.message})" if cause is not None else ""
-    return RequestTimeout(f"{method} was not answered within {limit} s: there is no connection{why}")
+    return RequestTimeout(
+        f"{method} was not answered within {limit} s: there is no connection{why}; it comes back by itself: try later"
+    )
 
 
 def _forgotten(loop: Loop) -> None:

@@ -194,7 +194,9 @@ class Dials:
         reason = event.reason or (ends[-1] if ends else "")
         for leg in dial.legs.values():
             _drop(leg, exchange)
-        dial.outcome.settle(DialFailed(f"nobody answered{f' ({reason})' if reason else ''}", reason=reason))
+        dial.outcome.settle(
+            DialFailed(f"nobody answered{f' ({reason})' if reason else ''}: dial again or elsewhere", reason=reason)
+        )
 
 
 def _drop(leg: Call, exchange: Exchange) -> None:

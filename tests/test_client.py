@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import queue
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, PATIENCE, TO, Background, Desk, drop, line
+from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, drop, line
 
 from relay_sync import (
     AuthenticationError,
@@ -27,6 +30,8 @@ from relay_sync import (
     RequestTimeout,
 )
 from relay_sync.simulator import Simulator
+
+TLS = Path(__file__).parent / "data" / "tls"
 
 
 def make(sim: Simulator, **options: Any) -> RelayClient:
@@ -149,6 +154,80 @@ def test_a_server_that_does_not_answer_the_connect_frame(sim: Simulator) -> None
     sim.drop_reply("signalwire.connect", times=None)
     with pytest.raises(ConnectTimeout):
         make(sim).connect(timeout=0.3)
+
+
+def test_a_name_that_does_not_exist_raises_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    client = RelayClient(project="p", token="t", host="no-such-space.example", proxy=None)
+    with pytest.raises(ConnectError, match=r"no-such-space\.example") as caught:
+        client.connect(timeout=60)
+    assert not isinstance(caught.value, ConnectTimeout)
+    assert isinstance(caught.value.__cause__, socket.gaierror)
+    assert client.state == "failed"
+
+
+@pytest.fixture
+def tls_sim() -> Iterator[Simulator]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    with Simulator(media="fast", ssl_context=context) as simulator:
+        yield simulator
+
+
+def test_a_certificate_that_is_not_trusted_raises_at_once(tls_sim: Simulator) -> None:
+    client = RelayClient(**tls_sim.credentials)
+    with pytest.raises(ConnectError, match="SIGNALWIRE_RELAY_CA_FILE") as caught:
+        client.connect(timeout=60)
+    assert not isinstance(caught.value, ConnectTimeout)
+    assert client.state == "failed"
+
+
+def test_tls_with_an_authority_of_one_s_own(tls_sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    trusting = ssl.create_default_context(cafile=str(TLS / "cert.pem"))
+    for how in ({"ca_file": TLS / "cert.pem"}, {"ca_file": str(TLS / "cert.pem")}, {"ssl_context": trusting}):
+        with make(tls_sim, **how) as client:
+            assert client.execute("signalwire.ping", {"payload": "x" * 100_000})["payload"] == "x" * 100_000
+    monkeypatch.setenv("SIGNALWIRE_RELAY_CA_FILE", str(TLS / "cert.pem"))
+    with make(tls_sim) as client:
+        drop(tls_sim, client)
+        client.execute("signalwire.ping", {})
+
+
+def test_a_client_may_know_everything_from_the_environment(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")  # never for loopback
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("SIGNALWIRE_PROJECT_ID", sim.settings.project)
+    monkeypatch.setenv("SIGNALWIRE_API_TOKEN", sim.settings.token)
+    monkeypatch.setenv("SIGNALWIRE_SPACE", sim.url.removeprefix("ws://"))
+    monkeypatch.setenv("SIGNALWIRE_RELAY_SCHEME", "ws")
+    monkeypatch.setenv("RELAY_MAX_ACTIVE_CALLS", "1")
+    with RelayClient(contexts=["default"]) as client, make(sim, contexts=["other"]):
+        assert (client.project, client.host, client.contexts) == (sim.settings.project, "127.0.0.1", ["default"])
+        desk = Desk(client)
+        sim.call(to=TO, from_=FROM)
+        taken = desk.take()
+        sim.call(to=TO, from_=FROM)
+        sim.journal.wait_for(lambda entry: entry.method == "calling.pass", PATIENCE)
+        assert list(client.calls) == [taken.call_id]
+        desk.closing.set()
+
+
+@pytest.mark.parametrize("jwt", [False, True])
+def test_a_jwt_of_the_environment(monkeypatch: pytest.MonkeyPatch, jwt: bool) -> None:
+    with Simulator(jwt_token="a.b.c") as sim:
+        monkeypatch.setenv("SIGNALWIRE_JWT_TOKEN", "a.b.c" if jwt else "d.e.f")
+        client = RelayClient(host=sim.url)
+        if jwt:
+            with client:
+                assert client.state == "connected"
+        else:
+            with pytest.raises(AuthenticationError) as caught:
+                client.connect()
+            assert "d.e.f" not in str(caught.value)
 
 
 def test_connect_waits_for_a_server_that_comes_late() -> None:
@@ -638,7 +717,7 @@ def test_no_secret_in_any_log_line(sim: Simulator, caplog: pytest.LogCaptureFixt
         assert secret not in text
 
 
-def test_every_message_says_what_to_do() -> None:
+def test_every_message_of_the_credentials_says_what_to_do() -> None:
     with pytest.raises(InvalidParameter, match="SIGNALWIRE_PROJECT_ID"):
         RelayClient(token="t", host="ws://127.0.0.1:1")
     with pytest.raises(ValueError, match="SIGNALWIRE_API_TOKEN"):
@@ -849,3 +928,37 @@ def test_drain_wants_a_time(sim: Simulator, timeout: Any) -> None:
         make(sim).drain(timeout)
     with pytest.raises(InvalidParameter, match="drain"):
         make(sim).run(drain=timeout)
+
+
+# -- what errors say to do next ----------------------------------------------------------------------------------------
+
+
+def test_messages_say_what_to_do_next(sim: Simulator) -> None:
+    def told(function: Callable[..., object], *args: Any, **options: Any) -> str:
+        with pytest.raises(RelayError) as caught:
+            function(*args, **options)
+        assert caught.value.message == str(caught.value) or caught.value.code is not None
+        return str(caught.value)
+
+    with pytest.raises(ConnectTimeout, match="check host and network"):
+        RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port()}").connect(0.1)
+    assert "check project and token" in told(make(sim, token="wrong").connect)
+    with line(sim) as one:
+        call, client = one.call, one.client
+        assert "remove async" in told(call.on, "x.y", asyncio.sleep)
+        assert "wait again" in told(call.wait_for_ended, 0.01)
+        assert "wait again" in told(call.wait_for, "x.y", None, 0.01)
+        action = call.stream(NOWHERE)
+        action.wait(PATIENCE)
+        sim.drop_event("calling.call.stream", state="finished", times=None)
+        again = call.stream(NOWHERE)
+        assert "stop() it" in told(again.wait, 0.01)
+        sim.refuse("calling.stream", 400, "bad codec")
+        assert "check the parameters" in told(call.stream, NOWHERE)
+        sim.drop_reply("calling.pass")
+        with client.timeout(0.05):
+            assert "look before you repeat it" in told(call.pass_)
+        one.phone.hang_up()
+        call.wait_for_ended(PATIENCE)
+        assert "nothing more comes" in told(call.wait_for, "x.y")
+    assert "call connect() to use it again" in told(client.execute, "signalwire.ping")

@@ -170,7 +170,9 @@ class Action(Generic[E]):
             self._end(event, None)
 
     def _failure(self, state: str) -> RelayError:
-        return ActionFailed(f"the server reported the {self._noun} as {state!r}", state=state)
+        return ActionFailed(
+            f"the server reported the {self._noun} as {state!r}: action.result says what it knows", state=state
+        )
 
     def _end_early(self, reason: str, error: RelayError | None = None) -> None:
         """End it without an event of the server: the call ended or is gone, or the session is over."""

@@ -83,7 +83,7 @@ class StreamAction(StoppableAction[StreamEvent]):
     error_states = frozenset({"error", "failed", "stopped", "disconnected"})
 
     def _failure(self, state: str) -> RelayError:
-        return StreamFailed(f"the server reported the stream as {state!r}")
+        return StreamFailed(f"the server reported the stream as {state!r}: start another one, if the call goes on")
 
 
 class TapAction(StoppableAction[TapEvent]):

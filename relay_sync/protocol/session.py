@@ -152,7 +152,8 @@ class Session:
             self._settle(command, self.last_error or ClientClosed("the client is closed: call connect() again"))
         elif command.deadline.passed(now):
             self._settle(
-                command, RequestTimeout(f"{command.method} was not sent: its time was over before its turn came")
+                command,
+                RequestTimeout(f"{command.method} was not sent: its time was over before its turn came; try again"),
             )
         elif self.phase is Phase.READY and not self._leaving and not self.congested:
             self._transmit(now, command)
@@ -389,7 +390,9 @@ class Session:
             self._refusals += 1
             fatal = not self.ever_ready or self._refusals >= LATER_REFUSALS
         else:
-            error = ConnectError(f"the server refused the session{said} (code {code})")
+            error = ConnectError(
+                f"the server refused the session{said} (code {code}); check host and project, or try again later"
+            )
             fatal = code in REFUSES_CONNECT and not self.ever_ready
         self._effects.append(Hangup(at_once=True))
         if fatal:
@@ -433,7 +436,8 @@ class Session:
             if command.idempotent and not command.abandoned:
                 again.append(command)
             else:
-                text = f"{reason} while {command.method} was under way: it may or may not have been carried out"
+                what = f"{reason} while {command.method} was under way"
+                text = f"{what}: it may or may not have been carried out, so look before you repeat it"
                 self._settle(command, ConnectionLost(text, sent=True))
         self._pending.clear()
         self._queue.extendleft(reversed(again))
@@ -490,14 +494,20 @@ class Session:
 
 def _session_replaced() -> ConnectionLost:
     return ConnectionLost(
-        "the server gave a new session instead of resuming the old one: its calls are out of reach", sent=True
+        "the server gave a new session instead of resuming the old one: its calls are out of reach; new ones come in as before",
+        sent=True,
     )
 
 
 def _too_late(command: Command) -> ConnectionLost:
     if command.sent:
-        return ConnectionLost("it was sent, but its answer was lost, and the time to ask again is over", sent=True)
-    return ConnectionLost("there was no connection to send it on in time", sent=False)
+        return ConnectionLost(
+            "it was sent, but its answer was lost, and the time to ask again is over: look before you repeat it",
+            sent=True,
+        )
+    return ConnectionLost(
+        "there was no connection to send it on in time: it was not carried out, try again", sent=False
+    )
 
 
 def _server_trouble(code: int | None) -> bool:
