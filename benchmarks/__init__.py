@@ -1,0 +1,1 @@
+"""Benchmarks: this SDK beside the official one and a bare socket. ``python -m benchmarks`` runs them all."""

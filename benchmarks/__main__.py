@@ -1,0 +1,97 @@
+"""``python -m benchmarks``: run everything and write the results; ``python -m benchmarks tls``: the long TLS soak."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from . import plots, report, suite
+from .processes import CERTIFICATE, KEY, helper, worker
+
+__all__ = ["main"]
+
+
+def _all(given: argparse.Namespace) -> int:
+    done = suite.run(suite.QUICK if given.quick else suite.FULL)
+    return _write(given, done)
+
+
+def _write(given: argparse.Namespace, done: dict[str, object]) -> int:
+    # A quick run proves that it works; its figures are not to be kept.
+    folder = Path(given.out or (tempfile.mkdtemp(prefix="benchmarks-") if given.quick else Path(__file__).parent))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(done, indent=1), encoding="utf-8")
+    drawn = plots.draw(folder, done["results"])  # type: ignore[arg-type]
+    path = report.write(folder, done, drawn)
+    failures = done["failures"]
+    assert isinstance(failures, list)
+    for failure in failures:
+        print(f"failed: {failure}", file=sys.stderr)
+    print(path)
+    return 1 if failures else 0
+
+
+def _report(given: argparse.Namespace) -> int:
+    kept = Path(given.out or Path(__file__).parent) / "results.json"
+    given.quick = False
+    return _write(given, json.loads(kept.read_text(encoding="utf-8")))
+
+
+def _tls(given: argparse.Namespace) -> int:
+    began = time.monotonic()
+
+    def progress(done: int) -> None:
+        print(
+            f"\r{done:,} of {given.commands:,} commands, {time.monotonic() - began:.0f} s",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    with helper("server", "--tls", str(CERTIFICATE), str(KEY)) as port:
+        told = worker(
+            "worker",
+            {
+                "client": given.client,
+                "scenario": "soak",
+                "port": int(port),
+                "ca_file": str(CERTIFICATE),
+                "options": {"count": given.commands, "events_per_second": given.events},
+            },
+            progress=progress,
+        )
+    print(file=sys.stderr)
+    print(
+        f"{given.client}: {given.commands:,} commands over TLS with {given.events:g} events per second beside them, "
+        f"{time.monotonic() - began:.0f} s: {told['lost']:.0f} connections lost, {told['rate']:,.0f} commands per second, "
+        f"p99 {told['p99']:.2f} ms"
+    )
+    return 1 if told["lost"] else 0
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure relay_sync beside its rivals.")
+    parser.add_argument("--quick", action="store_true", help="a tiny run that only proves that everything works")
+    parser.add_argument("--out", help="folder for RESULTS.md, results.json and the plots")
+    parser.set_defaults(run=_all)
+    commands = parser.add_subparsers()
+    again = commands.add_parser("report", help="write RESULTS.md and the plots again from results.json")
+    again.add_argument("--out", default=argparse.SUPPRESS)
+    again.set_defaults(run=_report)
+    tls = commands.add_parser("tls", help="commands over TLS while events flow: how often is the connection lost?")
+    tls.add_argument("--commands", type=int, default=500_000)
+    tls.add_argument("--events", type=float, default=500.0, help="per second")
+    tls.add_argument("--client", choices=("ours", "ref", "bridge"), default="ours")
+    tls.set_defaults(run=_tls)
+    given = parser.parse_args()
+    code: int = given.run(given)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

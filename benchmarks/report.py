@@ -1,0 +1,155 @@
+"""Writes ``RESULTS.md``: the machine, the versions, the table, what was missed, plots, and where the time goes."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import ssl
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from .figures import Series, ratio
+from .rows import ROWS, Judgement, judge
+
+__all__ = ["write"]
+
+COLUMNS: Final = ("ours", "ref", "bridge", "bare", "threaded")
+HEAD: Final = """# Benchmarks: results
+
+Written by `python -m benchmarks`; what is here comes from one run on one machine. The machine was shared, so ratios say
+more than figures. Each client ran in a process of its own against a server in another process; repetitions were
+interleaved. Figures are medians, with the lowest and highest in brackets.
+
+* **ours**: relay_sync. **ref**: the official `signalwire-sdk` in its own idiom (asyncio). **bridge**: the same as blocking
+  programs must use it: its loop in a thread, `run_coroutine_threadsafe(...).result()`, a thread per call. **bare**: stock
+  websocket-client and json. **threaded**: a media receiver on the `websockets` sync API, a thread per connection.
+"""
+
+
+def machine() -> list[str]:
+    """What it ran on."""
+    processor = platform.processor() or platform.machine()
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    except OSError:
+        pass
+    names = ("relay-sync", "signalwire-sdk", "websocket-client", "websockets", "attrs", "requests")
+    return [
+        f"* {processor}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, load {_load()}",
+        f"* {platform.python_implementation()} {platform.python_version()}, {ssl.OPENSSL_VERSION}",
+        "* " + ", ".join(f"{name} {version(name)}" for name in names),
+    ]
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known"
+
+
+def _cell(series: Series | None, digits: int) -> str:
+    if series is None:
+        return ""
+    text = f"{series.median:,.{digits}f}"
+    if len(series.values) > 1:
+        text += f" ({series.low:,.{digits}f}-{series.high:,.{digits}f})"
+    return text
+
+
+def _verdict(found: Judgement) -> str:
+    if found.met is None:
+        return "not measured" if found.words and "ours" not in found.cells else ""
+    if found.met:
+        return "met"
+    assert found.distance is not None
+    if found.goal == 0:
+        return "**missed**"
+    return f"**missed** by {(found.distance - 1) * 100:.0f} %"
+
+
+def _ratios(found: Judgement) -> str:
+    ours = found.cells.get("ours")
+    if ours is None:
+        return ""
+    told = []
+    for name in ("ref", "bridge", "bare", "threaded"):
+        other = found.cells.get(name)
+        if other is not None and other.median:
+            paired = ratio(ours, other)
+            told.append(f"{paired.median if paired.values else ours.median / other.median:.2f} x {name}")
+    return ", ".join(told)
+
+
+def table(judgements: list[Judgement]) -> list[str]:
+    """The rows, as Markdown."""
+    lines = ["| | " + " | ".join(COLUMNS) + " | ours is | to reach | |", "|---" * (len(COLUMNS) + 4) + "|"]
+    for found in judgements:
+        row = found.row
+        title = f"{row.title}, {row.unit}" if row.unit else row.title
+        cells = [_cell(found.cells.get(name), row.digits) for name in COLUMNS]
+        lines.append(f"| {title} | {' | '.join(cells)} | {_ratios(found)} | {found.words} | {_verdict(found)} |")
+    return lines
+
+
+def sizes(found: Mapping[str, Any]) -> list[str]:
+    """The installed size, as rows of the same table."""
+    ours, ref = found["ours"], found["ref"]
+    weight = "met" if ours["megabytes"] <= 6 else f"**missed** by {(ours['megabytes'] / 6 - 1) * 100:.0f} %"
+    number = "met" if ours["distributions"] <= 8 else "**missed**"
+    share = f"{ours['megabytes'] / ref['megabytes']:.2f} x ref"
+    return [
+        f"| installed size with all that is needed, MB | {ours['megabytes']:.1f} | {ref['megabytes']:.0f} | | | | {share} "
+        f"| <= 6 MB | {weight} |",
+        f"| distributions installed | {ours['distributions']} | {ref['distributions']} | | | | | <= 8 | {number} |",
+    ]
+
+
+def servers(results: Mapping[str, Any]) -> list[str]:
+    """How busy the other process was: the limit was elsewhere."""
+    lines = ["| share of a core that the server took | " + " | ".join(COLUMNS[:4]) + " |", "|---" * 5 + "|"]
+    for key, clients in results.items():
+        shares = {
+            name: Series(tuple(figures["server"])).median for name, figures in clients.items() if "server" in figures
+        }
+        if shares and not key.startswith("growth"):
+            told = [f"{shares[name]:.2f}" if name in shares else "" for name in COLUMNS[:4]]
+            lines.append(f"| {key} | {' | '.join(told)} |")
+    senders = [
+        f"{key}: {clients['ours']['sender'][0]:.2f}"
+        for key, clients in results.items()
+        if "sender" in clients.get("ours", {})
+    ]
+    return [*lines, "", f"The sender of the audio took, in cores: {', '.join(senders)}."]
+
+
+def write(folder: Path, run: Mapping[str, Any], plots: list[tuple[str, str]]) -> Path:
+    """Write the file into a folder; the plots are there already, as titles and file names."""
+    results = run["results"]
+    judgements = [judge(row, results) for row in ROWS]
+    missed = [found for found in judgements if found.met is False]
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    lines = [HEAD, f"Run of {today}, {run['seconds']:.0f} s.", "", *machine(), "", "## Table", ""]
+    lines += [*table(judgements), *sizes(run["sizes"]), ""]
+    if run["failures"]:
+        lines += ["## What failed", "", *(f"* {text}" for text in run["failures"]), ""]
+    lines += ["## Missed", ""]
+    lines += [
+        f"* {found.row.title}: {found.cells['ours'].median:,.{found.row.digits}f} {found.row.unit}, "
+        f"to reach {found.words} ({found.goal or 0:,.{found.row.digits}f}): {_verdict(found).replace('*', '')}"
+        for found in missed
+    ] or ["Nothing."]
+    lines += ["", "What each distribution weighs, kB: "]
+    lines += [", ".join(f"{name} {size}" for name, size in run["sizes"]["ours"]["kilobytes"].items()) + ".", ""]
+    lines += ["## The server", "", *servers(results), "", "## Plots", ""]
+    for title, name in plots:
+        lines += [f"![{title}]({name})", ""]
+    profile = Path(__file__).with_name("PROFILE.md")
+    if profile.exists():
+        lines += [profile.read_text(encoding="utf-8").rstrip(), ""]
+    path = folder / "RESULTS.md"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
