@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import urllib.parse
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from .config import is_loopback
@@ -17,6 +18,7 @@ from .errors import InvalidParameter
 
 __all__ = [
     "bearer_token",
+    "check_json",
     "choice",
     "choices",
     "codec",
@@ -24,7 +26,11 @@ __all__ = [
     "dtmf",
     "flag",
     "http_url",
+    "json_list",
+    "json_object",
+    "json_value",
     "mapping",
+    "merge_extra",
     "number",
     "stream_url",
     "text",
@@ -274,3 +280,51 @@ def texts(name: str, value: Any, *, most: int | None = None, optional: bool = Tr
     if not found or not all(isinstance(one, str) and one for one in found) or (most is not None and len(found) > most):
         raise InvalidParameter(name, value, accepted)
     return found
+
+
+def check_json(name: str, value: Any) -> None:
+    """Refuse what JSON cannot express.
+
+    :raises InvalidParameter: naming the parameter.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        # The value itself may be a secret, and may be huge: only the reason is told.
+        raise InvalidParameter(name, type(value).__name__, f"expressible in JSON ({error})") from None
+
+
+def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
+    """A mapping with string keys whose values JSON can express."""
+    copy = mapping(name, value, optional=optional)
+    check_json(name, copy)
+    return copy
+
+
+def json_value(name: str, value: Any) -> Any:
+    """Anything JSON can express."""
+    check_json(name, value)
+    return value
+
+
+def json_list(name: str, value: Any) -> list[Any] | None:
+    """A list of values that JSON can express."""
+    if value is None:
+        return None
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidParameter(name, value, "a list of JSON values")
+    copy = list(value)
+    check_json(name, copy)
+    return copy
+
+
+def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> dict[str, Any]:
+    """Drop what was left out, and add parameters that this SDK does not know yet."""
+    merged = {name: value for name, value in params.items() if value is not None}
+    if extra is None:
+        return merged
+    addition = json_object("extra", extra) or {}
+    for name in addition:
+        if name in params or name in known:
+            raise InvalidParameter("extra", name, f"without {name!r}: give that one by its own keyword")
+    return {**merged, **addition}

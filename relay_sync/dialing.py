@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 from . import devices as device_kinds
+from . import shapes
 from .call import Call
 from .config import seconds
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
@@ -26,7 +27,7 @@ from .errors import (
 from .events import CallStateEvent, DialEvent
 from .runtime import process
 from .runtime.waiter import Waiter
-from .verbs import parameters, shapes
+from .verbs import parameters
 
 if TYPE_CHECKING:
     from .switchboard import Switchboard

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from relay_sync import checks
 from relay_sync.errors import InvalidParameter
 from relay_sync.protocol import frames
 from relay_sync.protocol.frames import Failure, Malformed, Masked, Reply, Request
@@ -266,7 +267,7 @@ def deep() -> list[Any]:
 def test_what_json_cannot_express_is_refused_without_its_value(value: Any) -> None:
     for attempt in (
         lambda: frames.build_request("1", "m", {"token": value}),
-        lambda: frames.check_json("custom_parameters", value),
+        lambda: checks.check_json("custom_parameters", value),
     ):
         with pytest.raises(InvalidParameter) as caught:
             attempt()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import define
 
-from ..errors import InvalidParameter
+from ..checks import check_json
 
 __all__ = [
     "Failure",
@@ -23,7 +23,6 @@ __all__ = [
     "build_error",
     "build_request",
     "build_result",
-    "check_json",
     "mask",
     "parse",
 ]
@@ -140,18 +139,6 @@ def _failure(frame_id: FrameId | None, error: Any) -> Failure:
 
 def _dump(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def check_json(parameter: str, value: Any) -> None:
-    """Refuse what JSON cannot express.
-
-    :raises InvalidParameter: naming the parameter.
-    """
-    try:
-        _dump(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        # The value itself may be a secret, and may be huge: only the reason is told.
-        raise InvalidParameter(parameter, type(value).__name__, f"expressible in JSON ({error})") from None
 
 
 def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:

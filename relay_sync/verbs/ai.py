@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from .. import shapes
 from ..actions import AIAction, OnCompleted
 from ..errors import InvalidParameter
 from . import parameters
@@ -196,7 +197,5 @@ class AIVerbs(Verbs):
 
         :param event: an object; sources disagree, so a text is taken too.
         """
-        if event is None:
-            raise InvalidParameter("event", event, "a mapping with string keys and JSON values, or text")
-        told = parameters.text("event", event) if isinstance(event, str) else parameters.json_object("event", event)
-        return self._command("calling.user_event", parameters.merge_extra({"event": told}, extra, ADDRESS))
+        params = {"event": shapes.own_event("event", event)}
+        return self._command("calling.user_event", parameters.merge_extra(params, extra, ADDRESS))

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from .. import shapes
 from ..actions import OnCompleted, QueueAction
 from ..errors import CommandRefused
 from ..protocol.results import is_gone
@@ -18,16 +19,6 @@ Method = Literal["GET", "POST"]
 EventType = Literal["relay", "cxml", "laml"]
 _METHODS: Final = ("GET", "POST")
 _EVENT_TYPES: Final = ("relay", "cxml", "laml")
-
-
-def _stream(value: Any) -> Any:
-    """The params of a stream device; the whole device is taken as well."""
-    found = parameters.json_object("stream_obj", value)
-    if found and found.get("type") == "stream" and isinstance(found.get("params"), dict):
-        found = found["params"]
-    if found is not None:
-        parameters.stream_url(found.get("url"), "stream_obj.url")
-    return found
 
 
 class ConferenceVerbs(Verbs):
@@ -107,7 +98,7 @@ class ConferenceVerbs(Verbs):
                 recording_status_callback_event_type,
                 recording_status_callback_method,
             ),
-            "stream": _stream(stream_obj),
+            "stream": shapes.stream_device("stream_obj", stream_obj),
         }
         reply = self._command("calling.join_conference", parameters.merge_extra(params, extra, ADDRESS))
         joined = reply.get("conference_id")

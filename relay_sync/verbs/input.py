@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from .. import shapes
 from ..actions import CollectAction, DetectAction, OnCompleted, SendDigitsAction, StandaloneCollectAction
 from ..errors import InvalidParameter
-from . import parameters, shapes
+from ..shapes import CollectOptions, DetectOptions, DigitsOptions, Media, SpeechOptions
+from . import parameters
 from .base import ADDRESS, Verbs
-from .shapes import CollectOptions, DetectOptions, DigitsOptions, Media, SpeechOptions
 
 __all__ = ["InputVerbs"]
 

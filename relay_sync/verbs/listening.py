@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import shapes
 from ..actions import OnCompleted, TapAction, TranscribeAction
-from ..errors import InvalidParameter
-from . import parameters, shapes
+from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["ListeningVerbs"]
-
-
-def _live(value: Any, accepted: tuple[str, ...]) -> Any:
-    """``stop``, ``summarize``, or an object with exactly one action in it."""
-    if isinstance(value, str):
-        return parameters.choice("action", value, ("stop", "summarize"))
-    action = parameters.json_object("action", value, optional=False) or {}
-    if not action:
-        raise InvalidParameter("action", value, f"'stop', 'summarize' or a mapping with one of {', '.join(accepted)}")
-    return action
 
 
 class ListeningVerbs(Verbs):
@@ -83,7 +73,7 @@ class ListeningVerbs(Verbs):
         :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"``, or
             ``{"summarize": {...}}``.
         """
-        params = {"action": _live(action, ("start", "stop", "summarize"))}
+        params = {"action": shapes.live_action("action", action, ("start", "stop", "summarize"))}
         return self._command("calling.live_transcribe", parameters.merge_extra(params, extra, ADDRESS))
 
     def live_translate(
@@ -101,7 +91,7 @@ class ListeningVerbs(Verbs):
         :param status_url: http(s) URL that is told of it.
         """
         params = {
-            "action": _live(action, ("start", "stop", "summarize", "inject")),
+            "action": shapes.live_action("action", action, ("start", "stop", "summarize", "inject")),
             "status_url": parameters.http_url("status_url", status_url),
         }
         return self._command("calling.live_translate", parameters.merge_extra(params, extra, ADDRESS))

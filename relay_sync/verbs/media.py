@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from .. import shapes
 from ..actions import OnCompleted, PlayAction, RecordAction
-from . import parameters, shapes
+from ..shapes import Media, RecordAudio
+from . import parameters
 from .base import ADDRESS, Verbs
-from .shapes import Media, RecordAudio
 
 __all__ = ["Direction", "Gender", "MediaVerbs"]
 

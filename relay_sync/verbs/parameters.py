@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..checks import (
@@ -15,7 +15,11 @@ from ..checks import (
     dtmf,
     flag,
     http_url,
+    json_list,
+    json_object,
+    json_value,
     mapping,
+    merge_extra,
     number,
     stream_url,
     text,
@@ -24,7 +28,6 @@ from ..checks import (
     whole,
 )
 from ..errors import InvalidParameter
-from ..protocol.frames import check_json
 
 __all__ = [
     "bearer_token",
@@ -50,30 +53,6 @@ __all__ = [
 ]
 
 
-def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
-    """A mapping with string keys whose values JSON can express."""
-    copy = mapping(name, value, optional=optional)
-    check_json(name, copy)
-    return copy
-
-
-def json_value(name: str, value: Any) -> Any:
-    """Anything JSON can express."""
-    check_json(name, value)
-    return value
-
-
-def json_list(name: str, value: Any) -> list[Any] | None:
-    """A list of values that JSON can express."""
-    if value is None:
-        return None
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidParameter(name, value, "a list of JSON values")
-    copy = list(value)
-    check_json(name, copy)
-    return copy
-
-
 def handler(name: str, value: Any) -> Callable[..., Any]:
     """A plain callable: a coroutine function would never run."""
     if not callable(value):
@@ -84,15 +63,3 @@ def handler(name: str, value: Any) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(called):
         raise InvalidParameter(name, value, "a plain function, not an async generator")
     return value  # type: ignore[no-any-return]
-
-
-def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> dict[str, Any]:
-    """Drop what was left out, and add parameters that this SDK does not know yet."""
-    merged = {name: value for name, value in params.items() if value is not None}
-    if extra is None:
-        return merged
-    addition = json_object("extra", extra) or {}
-    for name in addition:
-        if name in params or name in known:
-            raise InvalidParameter("extra", name, f"without {name!r}: give that one by its own keyword")
-    return {**merged, **addition}

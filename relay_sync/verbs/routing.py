@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import InvalidParameter
-from . import parameters, shapes
+from .. import shapes
+from ..shapes import Media
+from . import parameters
 from .base import ADDRESS, Verbs
-from .shapes import Media
 
 __all__ = ["RoutingVerbs"]
 
@@ -80,12 +80,8 @@ class RoutingVerbs(Verbs):
 
         :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
         """
-        target = parameters.json_object("dest", dest) if isinstance(dest, Mapping) else dest
-        if not isinstance(target, dict):
-            target = parameters.text("dest", target, optional=False)
-        elif not target:
-            raise InvalidParameter("dest", dest, "a URL, a SWML document or 'context:<name>'")
-        return self._command("calling.transfer", parameters.merge_extra({"dest": target}, extra, ADDRESS))
+        params = {"dest": shapes.destination("dest", dest)}
+        return self._command("calling.transfer", parameters.merge_extra(params, extra, ADDRESS))
 
     def hold(self) -> dict[str, Any]:
         """Put the call on hold (``calling.hold``). In the official SDKs; the vendor's newest description lacks it."""

@@ -1,6 +1,6 @@
 """Nested parameters: the objects inside media, recordings, collectors, detectors, devices.
 
-A shape checks the members it knows, each by one function of :mod:`.parameters`, and lets the others pass: the platform
+A shape checks the members it knows, each by one function of :mod:`.checks`, and lets the others pass: the platform
 may know more than this SDK.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypedDict
 
-from ..errors import InvalidParameter
-from . import parameters
+from . import checks
+from .errors import InvalidParameter
 
 __all__ = [
     "CollectOptions",
@@ -20,13 +20,17 @@ __all__ = [
     "RecordAudio",
     "SpeechOptions",
     "collect",
+    "destination",
     "detect",
     "device_groups",
     "digits",
+    "live_action",
     "media",
     "one_device",
+    "own_event",
     "record",
     "speech",
+    "stream_device",
     "tap",
     "tap_device",
 ]
@@ -90,11 +94,11 @@ class DetectOptions(TypedDict, total=False):
 
 
 def _seconds(name: str, value: Any) -> Any:
-    return parameters.number(name, value, above=0)
+    return checks.number(name, value, above=0)
 
 
 def _limit(name: str, value: Any) -> Any:
-    return parameters.number(name, value, low=0)
+    return checks.number(name, value, low=0)
 
 
 def _required(check: Check) -> Check:
@@ -107,16 +111,16 @@ def _required(check: Check) -> Check:
 
 
 def _one_of(*words: str) -> Check:
-    return lambda name, value: parameters.choice(name, value, words)
+    return lambda name, value: checks.choice(name, value, words)
 
 
 def _whole(low: int) -> Check:
-    return lambda name, value: parameters.whole(name, value, low=low)
+    return lambda name, value: checks.whole(name, value, low=low)
 
 
 def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
     """A mapping whose known members pass their checks; members that are ``None`` are left out."""
-    given = parameters.json_object(name, value, optional=optional)
+    given = checks.json_object(name, value, optional=optional)
     if given is None:
         return None
     for member, check in members.items():
@@ -134,12 +138,12 @@ _TONES: Final = (
 RINGTONES: Final = tuple(_TONES.split(" "))
 
 _MEDIA: Final[dict[str, dict[str, Check]]] = {
-    "audio": {"url": _required(parameters.http_url)},
+    "audio": {"url": _required(checks.http_url)},
     "tts": {
-        "text": _required(parameters.text),
-        "language": parameters.text,
+        "text": _required(checks.text),
+        "language": checks.text,
         "gender": _one_of("male", "female"),
-        "voice": parameters.text,
+        "voice": checks.text,
     },
     "silence": {"duration": _required(_seconds)},
     "ringtone": {"name": _required(_one_of(*RINGTONES)), "duration": _seconds},
@@ -159,7 +163,7 @@ def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, An
 
 
 def _item(name: str, value: Any) -> dict[str, Any]:
-    item = _shape(name, value, {"type": _required(parameters.text)}) or {}
+    item = _shape(name, value, {"type": _required(checks.text)}) or {}
     known = _MEDIA.get(item["type"])
     if known is not None:
         item["params"] = _shape(f"{name}.params", item.get("params"), known)
@@ -169,15 +173,15 @@ def _item(name: str, value: Any) -> dict[str, Any]:
 # -- recording, tapping --------------------------------------------------------------------------------------------------
 
 _RECORD: Final[dict[str, Check]] = {
-    "beep": parameters.flag,
+    "beep": checks.flag,
     "format": _one_of("mp3", "wav", "mp4"),
-    "stereo": parameters.flag,
+    "stereo": checks.flag,
     "direction": _one_of("listen", "speak", "both"),
     "initial_timeout": _limit,
     "end_silence_timeout": _limit,
     "max_length": _limit,
-    "terminators": lambda name, value: value if value == "" else parameters.dtmf(name, value),
-    "input_sensitivity": lambda name, value: parameters.number(name, value, low=0, high=100),
+    "terminators": lambda name, value: value if value == "" else checks.dtmf(name, value),
+    "input_sensitivity": lambda name, value: checks.number(name, value, low=0, high=100),
 }
 
 
@@ -188,7 +192,7 @@ def record(name: str, value: Any) -> dict[str, Any]:
 
 def tap(name: str, value: Any) -> dict[str, Any]:
     """What is tapped: ``{"type": "audio", "params": {"direction": ...}}``."""
-    found = _shape(name, value, {"type": _required(parameters.text)}) or {}
+    found = _shape(name, value, {"type": _required(checks.text)}) or {}
     if found["type"] == "audio":
         sides = {"direction": _required(_one_of("listen", "speak", "both"))}
         found["params"] = _shape(f"{name}.params", found.get("params"), sides)
@@ -197,13 +201,13 @@ def tap(name: str, value: Any) -> dict[str, Any]:
 
 _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
     "rtp": {
-        "addr": _required(parameters.text),
-        "port": _required(lambda name, value: parameters.whole(name, value, low=1, high=65535)),
+        "addr": _required(checks.text),
+        "port": _required(lambda name, value: checks.whole(name, value, low=1, high=65535)),
         "codec": _one_of("OPUS", "PCMA", "PCMU"),
         "ptime": _whole(1),
     },
     "ws": {
-        "uri": _required(lambda name, value: parameters.stream_url(value, name)),
+        "uri": _required(lambda name, value: checks.stream_url(value, name)),
         "codec": _one_of("OPUS", "PCMA", "PCMU"),
     },
 }
@@ -211,7 +215,7 @@ _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
 
 def tap_device(name: str, value: Any) -> dict[str, Any]:
     """Where tapped audio goes: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
-    found = _shape(name, value, {"type": _required(parameters.text)}) or {}
+    found = _shape(name, value, {"type": _required(checks.text)}) or {}
     known = _TAP_DEVICES.get(found["type"])
     if known is not None:
         found["params"] = _shape(f"{name}.params", found.get("params"), known)
@@ -224,15 +228,15 @@ _DIGITS: Final[dict[str, Check]] = {
     "max": _required(_whole(1)),
     "min": _whole(0),
     "digit_timeout": _seconds,
-    "terminators": parameters.dtmf,
+    "terminators": checks.dtmf,
 }
 _SPEECH: Final[dict[str, Check]] = {
     "end_silence_timeout": _seconds,
     "speech_timeout": _seconds,
-    "language": parameters.text,
-    "hints": parameters.texts,
-    "model": parameters.text,
-    "engine": parameters.text,
+    "language": checks.text,
+    "hints": checks.texts,
+    "model": checks.text,
+    "engine": checks.text,
 }
 
 
@@ -261,11 +265,11 @@ _DETECT: Final[dict[str, dict[str, Check]]] = {
         "machine_ready_timeout": _seconds,
         "machine_voice_threshold": _seconds,
         "machine_words_threshold": _whole(1),
-        "detect_interruptions": parameters.flag,
-        "detect_message_end": parameters.flag,
+        "detect_interruptions": checks.flag,
+        "detect_message_end": checks.flag,
     },
     "fax": {"tone": _one_of("CED", "CNG")},
-    "digit": {"digits": parameters.dtmf},
+    "digit": {"digits": checks.dtmf},
 }
 
 
@@ -286,7 +290,7 @@ def one_device(name: str, value: Any) -> dict[str, Any]:
     if not good or not isinstance(value.get("type"), str) or not isinstance(value.get("params"), Mapping):
         accepted = "a device: {'type': ..., 'params': {...}}; see relay_sync.devices"
         raise InvalidParameter(name, value, accepted, secret=True)
-    return parameters.json_object(name, value) or {}
+    return checks.json_object(name, value) or {}
 
 
 def device_groups(name: str, value: Any) -> list[list[dict[str, Any]]]:
@@ -302,3 +306,40 @@ def device_groups(name: str, value: Any) -> list[list[dict[str, Any]]]:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple))
+
+
+def stream_device(name: str, value: Any) -> dict[str, Any] | None:
+    """The params of a stream device; the whole device is taken as well."""
+    found = checks.json_object(name, value)
+    if found and found.get("type") == "stream" and isinstance(found.get("params"), dict):
+        found = found["params"]
+    if found is not None:
+        checks.stream_url(found.get("url"), f"{name}.url")
+    return found
+
+
+# -- what is done with a call --------------------------------------------------------------------------------------------
+
+
+def destination(name: str, value: Any) -> str | dict[str, Any]:
+    """Where a call is transferred to: a URL, a SWML document as text or object, or ``context:<name>``."""
+    if value and isinstance(value, (str, Mapping)):
+        return value if isinstance(value, str) else checks.json_object(name, value) or {}
+    raise InvalidParameter(name, value, "a URL, a SWML document or 'context:<name>'")
+
+
+def live_action(name: str, value: Any, accepted: tuple[str, ...]) -> str | dict[str, Any]:
+    """``stop``, ``summarize``, or an object with an action in it."""
+    if isinstance(value, str):
+        return checks.choice(name, value, ("stop", "summarize")) or ""
+    action = checks.json_object(name, value, optional=False) or {}
+    if not action:
+        raise InvalidParameter(name, value, f"'stop', 'summarize' or a mapping with one of {', '.join(accepted)}")
+    return action
+
+
+def own_event(name: str, value: Any) -> Any:
+    """What ``user_event`` tells: an object; sources disagree, so a text is taken too."""
+    if value is None:
+        raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or text")
+    return checks.text(name, value) if isinstance(value, str) else checks.json_object(name, value)
