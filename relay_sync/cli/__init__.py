@@ -5,6 +5,9 @@
 ``arguments``     what the commands take, and their help
 ``demo``          ``relay-sync demo``: the arguments checked, one call made, the result printed
 ``conversation``  the call itself: simulator, client and receiver in one process
+``run``           ``relay-sync run``: a client in one process or several
+``target``        ``module:client``
+``supervisor``    several processes: started, watched, ended together
 ``check``         whether what is on disk is what was sent
 ``timeline``      what happened when, and on which thread
 ``progress``      the bar, with rich or without
@@ -48,13 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except Mistake as mistake:
-        print(f"{name}: error: argument {mistake}\nTry: {name} --help", file=sys.stderr)
+        _tell(f"{name}: error: argument {mistake}\nTry: {name} --help")
         return 2
     except Unsuccessful as failure:
-        print(f"{name}: {failure}", file=sys.stderr)
+        _tell(f"{name}: {failure}")
         return 1
     except KeyboardInterrupt:
-        print(f"\n{name}: interrupted, nothing was saved", file=sys.stderr)
+        saved = ", nothing was saved" if arguments.command == "demo" else ""
+        _tell(f"\n{name}: interrupted{saved}")
         return INTERRUPTED
     except BrokenPipeError:  # such as "relay-sync demo | head -1"
         # What is still buffered would fail once more while the interpreter ends.
@@ -70,6 +74,12 @@ def _run(arguments: argparse.Namespace) -> int:
         raise Unsuccessful(str(missing)) from missing
     code: int = command.run(arguments)
     return code
+
+
+def _tell(line: str) -> None:
+    # In one piece: another thread may be logging.
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _never_choke_on_output() -> None:

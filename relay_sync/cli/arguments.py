@@ -22,6 +22,14 @@ A simulated caller dials in and speaks. A blocking handler answers, streams
 the call's audio to a receiver in the same process, stops the stream, saves a
 WAV and hangs up. What was received must be what was sent, sample for sample.
 """
+_RUN: Final = """\
+Runs a RelayClient until Ctrl-C or SIGTERM, and then lets live calls end: no new
+calls, --drain seconds for those that live, and after that they are hung up.
+A second Ctrl-C or SIGTERM ends it at once.
+
+With --processes N, N fresh processes each have a connection of their own, and
+the platform spreads the calls over them. One that dies is started again.
+"""
 _EXAMPLES: Final = """\
 examples:
   relay-sync demo                           eight seconds, both sides of a call
@@ -39,7 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"relay-sync {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_demo,):
+    for add in (_demo, _run):
         add(commands)
     return parser
 
@@ -72,3 +80,28 @@ def _demo(commands: Any) -> None:
     )
     demo.add_argument("--fast", action="store_true", help="send the audio as fast as it is read, not in real time")
     demo.set_defaults(module="demo")
+
+
+def _run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run the client of a program, in one process or several",
+        description=_RUN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("target", metavar="TARGET", help="module:client, or module:function() for one that makes it")
+    run.add_argument("--processes", metavar="N", type=int, default=1, help="how many processes (default: 1)")
+    run.add_argument(
+        "--drain",
+        metavar="SECONDS",
+        type=float,
+        default=30.0,
+        help="how long live calls may go on after the end was asked for; 0 hangs up at once (default: 30)",
+    )
+    run.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="what is told on stderr, unless the program sets up logging (default: %(default)s)",
+    )
+    run.set_defaults(module="run")

@@ -1,0 +1,74 @@
+"""``relay-sync run``: a client until it is told to stop, in this process or in several."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import os
+import threading
+from typing import Final
+
+from ..client import RelayClient
+from ..errors import RelayError
+from .mistakes import Mistake, Unsuccessful
+from .supervisor import LIFELINE, Supervisor, command_line
+from .target import load_client
+
+__all__ = ["run", "run_client"]
+
+_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the client, or as many processes of it as were asked for.
+
+    :return: 0 after a graceful end. :raises Mistake: an argument cannot be right. :raises Unsuccessful: it cannot be loaded,
+        connect or go on.
+    """
+    if arguments.processes < 1:
+        raise Mistake("--processes", f"{arguments.processes} is not at least 1")
+    if not 0 <= arguments.drain < math.inf:
+        raise Mistake("--drain", f"{arguments.drain:g} is not a number of seconds from 0 on")
+    _log_to_stderr(arguments.log_level)
+    if arguments.processes > 1:
+        again = ["run", arguments.target, "--drain", str(arguments.drain), "--log-level", arguments.log_level]
+        return Supervisor(command_line(*again), arguments.processes, patience=arguments.drain).run()
+    client = load_client(arguments.target)
+    run_client(client, drain=arguments.drain)
+    return 0
+
+
+def run_client(client: RelayClient, *, drain: float) -> None:
+    """Run it until SIGTERM, Ctrl-C, or the end of the supervisor whose child this is; then let live calls end.
+
+    :param drain: seconds for that; 0 hangs up at once.
+    :raises Unsuccessful: it could not connect, or lost its session for good.
+    """
+    _stop_with_parent(client)
+    try:
+        client.run(drain=drain or None, hangup_calls=True)
+    except RelayError as error:
+        raise Unsuccessful(error.message) from error
+
+
+def _stop_with_parent(client: RelayClient) -> None:
+    lifeline = os.environ.pop(LIFELINE, "")
+    if not lifeline.isdecimal():
+        return
+
+    def watch() -> None:
+        # Nothing is ever written: reading returns when the last writer, the supervisor, is no more.
+        os.read(int(lifeline), 1)
+        client.stop()
+
+    threading.Thread(target=watch, name="relay-run-lifeline", daemon=True).start()
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"%(asctime)s {os.getpid()} %(levelname)-7s %(name)s: %(message)s"))
+    logger = logging.getLogger("relay_sync")
+    if not logger.handlers and not logging.getLogger().handlers:
+        logger.addHandler(handler)
+        logger.setLevel(level.upper())

@@ -1,0 +1,67 @@
+"""``module:attribute``: the client that a command is told to run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from types import ModuleType
+from typing import Any
+
+from ..client import RelayClient
+from .mistakes import Mistake, Unsuccessful
+
+__all__ = ["load_client"]
+
+_FORMS = "module:client, or module:function() for a function that makes one, such as app:client"
+
+
+def load_client(target: str) -> RelayClient:
+    """The client that the text names. The working directory is importable, as with ``python -m``.
+
+    :raises Mistake: there is no such thing. :raises Unsuccessful: its module raised; the traceback was printed.
+    """
+    name, _, path = target.partition(":")
+    called = path.endswith("()")
+    path = path.removesuffix("()")
+    if not path or not all(part.isidentifier() for part in (*name.split("."), *path.split("."))):
+        raise Mistake("TARGET", f"{target!r} is not of the form {_FORMS}")
+    found: Any = _module(name, target)
+    for part in path.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise Mistake("TARGET", f"{name} has no {path!r}") from None
+    if called or (callable(found) and not isinstance(found, RelayClient)):
+        found = _call(found, target)
+    if not isinstance(found, RelayClient):
+        raise Mistake("TARGET", f"{target} is a {type(found).__name__}, not a RelayClient: give {_FORMS}")
+    return found
+
+
+def _module(name: str, target: str) -> ModuleType:
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if missing.name is not None and (name == missing.name or name.startswith(f"{missing.name}.")):
+            raise Mistake("TARGET", f"there is no module {missing.name!r} here or on the import path") from None
+        raise _broken(target) from missing
+    except Exception as error:
+        raise _broken(target) from error
+
+
+def _call(factory: Any, target: str) -> object:
+    try:
+        return factory()
+    except Exception as error:
+        raise _broken(target) from error
+
+
+def _broken(target: str) -> Unsuccessful:
+    # What went wrong is in the user's own code: the whole of it helps, a line does not.
+    traceback.print_exc()
+    return Unsuccessful(f"{target} could not be loaded: see above")

@@ -1,0 +1,217 @@
+"""``relay-sync run``: processes as a service manager starts and ends them, against the simulator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support import FROM, TO
+
+from relay_sync.cli import main
+from relay_sync.simulator import Simulator
+
+PATIENCE = 30.0
+APP = """
+from relay_sync import RelayClient
+
+client = RelayClient(contexts=["default"], connect_timeout=20)
+
+@client.on_call
+def handle(call):
+    call.answer()
+    call.wait_for_ended()
+    print("handled", flush=True)
+
+def make():
+    return client
+
+class holder:
+    inside = client
+
+number = 5
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    (tmp_path / "broken.py").write_text("raise LookupError('my own mistake')\n", encoding="utf-8")
+    return tmp_path
+
+
+def environment(sim: Simulator) -> dict[str, str]:
+    given = sim.credentials
+    return {
+        **os.environ,
+        "SIGNALWIRE_PROJECT_ID": given["project"],
+        "SIGNALWIRE_API_TOKEN": given["token"],
+        "SIGNALWIRE_SPACE": given["host"],
+    }
+
+
+@contextmanager
+def running(sim: Simulator, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "relay_sync", "run", *arguments],
+        cwd=folder,
+        env=environment(sim),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, errors = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, errors
+
+
+@pytest.mark.parametrize("target", ["app:client", "app:make()", "app:make", "app:holder.inside"])
+def test_it_takes_calls_until_sigterm_and_lets_the_last_one_end(sim: Simulator, folder: Path, target: str) -> None:
+    with running(sim, folder, target) as process:
+        sim.wait_for_client(timeout=PATIENCE)
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("answered", PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
+        assert phone.state == "answered"
+        assert process.poll() is None
+        phone.hang_up()
+        code, out, errors = finish(process)
+    assert (code, out) == (0, "handled\n")
+    assert "Traceback" not in errors
+    assert sim.settings.token not in errors
+
+
+@pytest.mark.parametrize("drain", ["0", "0.1"])
+def test_calls_that_live_too_long_are_hung_up(sim: Simulator, folder: Path, drain: str) -> None:
+    with running(sim, folder, "app:client", "--drain", drain) as process:
+        sim.wait_for_client(timeout=PATIENCE)
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("answered", PATIENCE)
+        process.send_signal(signal.SIGINT)
+        code, _, _ = finish(process)
+    assert code == 0
+    assert (phone.state, phone.end_reason) == ("ended", "hangup")
+
+
+def test_a_second_signal_ends_it_at_once(sim: Simulator, folder: Path) -> None:
+    with running(sim, folder, "app:client") as process:
+        sim.wait_for_client(timeout=PATIENCE)
+        sim.call(to=TO, from_=FROM).wait_until("answered", PATIENCE)
+        process.send_signal(signal.SIGINT)
+        sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
+        process.send_signal(signal.SIGINT)
+        code, _, errors = finish(process)
+    assert code == 130
+    assert "Traceback" not in errors
+
+
+def test_several_processes_each_have_a_connection_and_the_dead_are_replaced(sim: Simulator, folder: Path) -> None:
+    with running(sim, folder, "app:client", "--processes", "2") as process:
+        sim.wait_for_client(2, timeout=PATIENCE)
+        phones = [sim.call(to=TO, from_=FROM) for _ in range(2)]
+        for phone in phones:
+            phone.wait_until("answered", PATIENCE)
+        first = int(_line_with(process, "process 1 of 2: pid ").rpartition(" ")[2])
+        os.kill(first, signal.SIGKILL)
+        sim.journal.wait_for(lambda entry: len(sim.journal.requests("signalwire.connect")) >= 3, PATIENCE)
+        sim.wait_for_client(2, timeout=PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        for phone in phones:
+            phone.hang_up()
+        code, _, errors = finish(process)
+    assert code == 0
+    assert f"process 1 (pid {first}) ended with code -9" in errors
+    sim.wait_until_gone()
+
+
+def _line_with(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return line.rstrip()
+    raise AssertionError(f"no line with {text!r}")
+
+
+def test_no_process_outlives_a_supervisor_that_was_killed(sim: Simulator, folder: Path) -> None:
+    with running(sim, folder, "app:client", "--processes", "2") as process:
+        sim.wait_for_client(2, timeout=PATIENCE)
+        process.kill()
+        sim.wait_until_gone(PATIENCE)
+
+
+@pytest.mark.slow
+def test_processes_that_cannot_start_are_not_started_for_ever(sim: Simulator, folder: Path) -> None:
+    with running(sim, folder, "broken:client", "--processes", "2") as process:
+        code, _, errors = finish(process)
+    assert code == 1
+    assert "giving up" in errors
+    assert "my own mistake" in errors
+
+
+def test_refused_credentials_are_one_line(sim: Simulator, folder: Path) -> None:
+    (folder / "app.py").write_text(APP.replace("connect_timeout=20", "token='PTwrong'"), encoding="utf-8")
+    with running(sim, folder, "app:client") as process:
+        code, out, errors = finish(process)
+    assert (code, out) == (1, "")
+
+    assert any(line.startswith("relay-sync run: the credentials were refused") for line in errors.splitlines())
+    assert "Traceback" not in errors
+    assert "PTwrong" not in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["app"], "'app' is not of the form module:client"),
+        (["app:"], "is not of the form"),
+        (["a b:client"], "is not of the form"),
+        (["nothing_of_that_name:client"], "there is no module 'nothing_of_that_name'"),
+        (["app:clint"], "app has no 'clint'"),
+        (["app:number"], "app:number is a int, not a RelayClient"),
+        (["app:client", "--processes", "0"], "--processes: 0 is not at least 1"),
+        (["app:client", "--drain", "-1"], "--drain: -1 is not"),
+        (["app:client", "--drain", "nan"], "--drain: nan is not"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    sim: Simulator,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    for name, value in environment(sim).items():
+        monkeypatch.setenv(name, value)
+    try:
+        assert main(["run", *arguments]) == 2
+    finally:
+        sys.modules.pop("app", None)
+    assert said in capsys.readouterr().err
+
+
+def test_a_program_that_raises_shows_its_own_traceback(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    assert main(["run", "broken:client"]) == 1
+    told = capsys.readouterr().err
+    assert "LookupError: my own mistake" in told
+    assert told.splitlines()[-1] == "relay-sync run: broken:client could not be loaded: see above"
