@@ -208,6 +208,8 @@ class Call(
         :param timeout: seconds from the entry into the block; leaving it waits for the rest.
         :raises WaitTimeout: on leaving the block. :raises CallEnded: the call ended first.
         """
+        if predicate is not None:
+            parameters.handler("predicate", predicate)
         return Expectation(self, _event_name(event_type), predicate, seconds("timeout", timeout, optional=True))
 
     def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:

@@ -137,9 +137,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         )
         if on_handler_error not in ("hangup", "leave"):
             raise InvalidParameter("on_handler_error", on_handler_error, "'hangup' or 'leave'")
-        for name, function in (("on_state", on_state), ("on_error", on_error)):
-            if function is not None:
-                parameters.handler(name, function)
+        if on_state is not None:
+            parameters.handler("on_state", on_state, ("state",))
+        if on_error is not None:
+            parameters.handler("on_error", on_error, ("error", "call"))
         self._board = Switchboard(
             self,
             max_active_calls=self._config.max_active_calls,
@@ -206,7 +207,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        self._board.on_call = InContext(parameters.handler("handler", handler))
+        self._board.on_call = InContext(parameters.handler("handler", handler, ("call",)))
         return handler
 
     # -- connecting ----------------------------------------------------------------------------------------------

@@ -301,7 +301,7 @@ class Messaging:
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        self._board.messages.on_message = InContext(parameters.handler("handler", handler))
+        self._board.messages.on_message = InContext(parameters.handler("handler", handler, ("message",)))
         return handler
 
     def on_task(self, handler: H) -> H:

@@ -20,6 +20,7 @@ from relay_sync import (
     RelayError,
     WaitTimeout,
 )
+from relay_sync.call import READER_LIMIT
 from relay_sync.simulator import Simulator
 
 STATE = "calling.call.state"
@@ -253,6 +254,19 @@ def test_predicates_run_on_the_waiting_thread(on_call: Line) -> None:
     assert threads == [threading.current_thread().name]
 
 
+async def _asynchronous(event: Any) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("predicate", [5, "answered", lambda: True, lambda event, other: True, _asynchronous])
+def test_what_is_no_predicate_is_refused_before_anything_is_waited_for(on_call: Line, predicate: Any) -> None:
+    with pytest.raises(InvalidParameter) as caught:
+        on_call.call.wait_for(STATE, predicate)
+    assert caught.value.parameter == "predicate"
+    with pytest.raises(InvalidParameter, match="predicate"):
+        on_call.call.expect(STATE, predicate)
+
+
 def test_a_predicate_that_raises_hurts_only_its_caller(on_call: Line) -> None:
     def predicate(event: Any) -> bool:
         raise ZeroDivisionError
@@ -281,6 +295,14 @@ def test_events_gives_everything_from_now_on_until_the_call_ends(ringing: Line) 
             (STATE, "ending"),
             (STATE, "ended"),
         ]
+
+
+class _Heard:
+    def __call__(self, event: Any) -> None: ...
+
+
+def test_a_reader_may_fall_ten_thousand_events_behind() -> None:
+    assert READER_LIMIT == 10_000
 
 
 def readers(call: Call) -> int:
@@ -331,6 +353,18 @@ def test_on_hears_every_event_of_a_type_in_order(on_call: Line) -> None:
     assert done.wait(PATIENCE)
     on_call.client.disconnect()
     assert heard == ["ending", "ENDING", "ended", "ENDED"]
+
+
+@pytest.mark.parametrize("listener", [5, lambda: None, lambda event, other: None])
+def test_a_listener_that_cannot_take_an_event_is_refused(on_call: Line, listener: Any) -> None:
+    with pytest.raises(InvalidParameter, match="handler") as caught:
+        on_call.call.on(STATE, listener)
+    assert caught.value.accepted in ("a function", "a function that takes event")
+
+
+@pytest.mark.parametrize("listener", [print, [].append, lambda *events: None, lambda event, more=1: None, _Heard()])
+def test_whatever_can_take_an_event_may_listen(on_call: Line, listener: Any) -> None:
+    assert on_call.call.on("x.y", listener) is listener
 
 
 @pytest.mark.parametrize("event_type", ["", None, 5])

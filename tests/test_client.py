@@ -249,6 +249,29 @@ def test_a_command_connects_first(sim: Simulator) -> None:
     client.disconnect()
 
 
+def test_a_command_that_connects_first_does_so_within_its_own_deadline() -> None:
+    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port()}")
+    with pytest.raises(ConnectTimeout, match="no session"):
+        client.execute("signalwire.ping", {}, timeout=0.1)
+    with pytest.raises(ConnectTimeout, match="no session"), client.timeout(0.1):
+        client.execute("signalwire.ping", {})
+    client.disconnect()
+
+
+def test_on_state_hears_of_a_failure(sim: Simulator) -> None:
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with pytest.raises(AuthenticationError):
+        make(sim, token="wrong", on_state=states.put).connect()
+    assert [states.get(timeout=PATIENCE) for _ in range(2)] == ["connecting", "failed"]
+
+
+def test_calls_is_a_snapshot(sim: Simulator) -> None:
+    with line(sim) as one:
+        seen = one.client.calls
+        seen.clear()
+        assert one.client.calls == {one.call.call_id: one.call}
+
+
 def test_a_command_on_a_closed_client_says_so(sim: Simulator) -> None:
     client = make(sim)
     client.connect()
@@ -478,6 +501,19 @@ def test_a_coroutine_handler_is_refused(sim: Simulator) -> None:
             make(sim).on_call(nothing)  # type: ignore[type-var]
 
 
+def test_handlers_that_cannot_take_what_they_get_are_refused(sim: Simulator) -> None:
+    def nothing() -> None: ...
+
+    with pytest.raises(InvalidParameter, match="a function that takes call"):
+        make(sim).on_call(nothing)  # type: ignore[type-var]
+    with pytest.raises(InvalidParameter, match=r"on_state=.* a function that takes state"):
+        make(sim, on_state=nothing)
+    with pytest.raises(InvalidParameter, match=r"on_error=.* a function that takes error and call"):
+        make(sim, on_error=lambda error: None)
+    with pytest.raises(InvalidParameter, match=r"handler=.* a function that takes message"):
+        make(sim).on_message(nothing)
+
+
 def test_a_handler_that_raises_is_logged_and_its_call_hung_up(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client = make(sim, on_error=lambda error, call: errors.put((error, call)))
@@ -683,6 +719,17 @@ def test_disconnect_drains_callbacks(sim: Simulator) -> None:
         gate.set()
         closing.result()
         assert ran == list(range(100))
+
+
+@pytest.mark.slow
+def test_disconnect_gives_callbacks_two_seconds(sim: Simulator) -> None:
+    gate = threading.Event()
+    with line(sim) as one:
+        one.call._callback("test", gate.wait, 60)
+        started = time.monotonic()
+        one.client.disconnect(timeout=60)
+        assert 1.9 < time.monotonic() - started < 20
+        gate.set()
 
 
 def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator) -> None:

@@ -283,7 +283,7 @@ BAD: dict[str, list[Any]] = {
     "authorization_bearer_token": ["", "Bearer ", "a b", "a\r\nX-Evil: 1", "sch\u00f6n", 5],
     "custom_parameters": ["x=1", ["x"], {1: "x"}, {"x": object()}, {"x": float("nan")}],
     "control_id": ["", 5],
-    "on_completed": ["print", 5],
+    "on_completed": ["print", 5, lambda: None, lambda event, other: None],
     "extra": ["x", {"url": "wss://other.example.com"}, {"track": "both"}, {"node_id": "x"}, {"call_id": "x"}, {1: 2}],
 }  # fmt: skip
 

@@ -53,8 +53,8 @@ __all__ = [
 ]
 
 
-def handler(name: str, value: Any) -> Callable[..., Any]:
-    """A plain callable: a coroutine function would never run."""
+def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:
+    """A plain callable that can be called with what it will get: a coroutine function would never run."""
     if not callable(value):
         raise InvalidParameter(name, value, "a function")
     called = inspect.unwrap(getattr(value, "func", value))
@@ -62,4 +62,10 @@ def handler(name: str, value: Any) -> Callable[..., Any]:
         raise InvalidParameter(name, value, "a plain function: remove async, and block where you would have awaited")
     if inspect.isasyncgenfunction(called):
         raise InvalidParameter(name, value, "a plain function, not an async generator")
+    try:
+        inspect.signature(value).bind(*takes)
+    except TypeError:
+        raise InvalidParameter(name, value, f"a function that takes {' and '.join(takes)}") from None
+    except ValueError:  # some builtin functions do not tell what they take
+        pass
     return value  # type: ignore[no-any-return]
