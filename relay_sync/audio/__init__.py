@@ -13,6 +13,7 @@
 ``stream``      :class:`AudioStream`: one call's audio; iterate, read, save
 ``frames``      :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
 ``receiver``    from messages to frames, on the receiving thread
+``dsp``         :class:`Resampler`, numpy views; through the extra ``dsp``
 ``decoding``    from payloads to PCM: a decoder for each track
 ``gate``        path, bearer token, one-time tokens
 ``messages``    the JSON of media sockets, read and written; pure
@@ -26,7 +27,7 @@
 ==============  ========================================================================================================
 
 Needs the extra ``audio``: ``pip install "relay-sync[audio]"``; codecs, messages and WAV files work without. G.722 and Opus
-need the extra ``codecs``.
+need the extra ``codecs``, resampling and numpy views the extra ``dsp``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .codecs import BadPacket, Codec, codec_for
     from .coders import Decoder, Encoder, decoder_for, encoder_for
+    from .dsp import Resampler, resample
     from .frames import AudioFrame
     from .messages import MediaFormat
     from .server import AudioServer
@@ -54,6 +56,7 @@ __all__ = [
     "DtmfEvent",
     "Encoder",
     "MediaFormat",
+    "Resampler",
     "StreamStats",
     "WavAudio",
     "codec_for",
@@ -61,6 +64,7 @@ __all__ = [
     "draw_waveform",
     "encoder_for",
     "read_wav",
+    "resample",
     "write_wav",
 ]
 
@@ -74,12 +78,14 @@ _HOMES = {
     "DtmfEvent": "stream",
     "Encoder": "coders",
     "MediaFormat": "messages",
+    "Resampler": "dsp",
     "StreamStats": "stream",
     "WavAudio": "wav",
     "codec_for": "codecs",
     "decoder_for": "coders",
     "encoder_for": "coders",
     "read_wav": "wav",
+    "resample": "dsp",
     "draw_waveform": "waveform",
     "write_wav": "wav",
 }

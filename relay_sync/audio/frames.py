@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
@@ -14,6 +14,10 @@ from ..protocol.deadline import Deadline
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import at_once
 from .codecs import why_raw
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _Waiting: TypeAlias = tuple[int, bytes, float, int | None]  # number of arrival, data, timestamp, sequence
 
@@ -48,6 +52,25 @@ class AudioFrame:
         if self.encoding is not None:
             raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data holds it as it came")
         return self.data
+
+    @property
+    def array(self) -> NDArray[np.int16]:
+        """The samples as a numpy array of 16-bit integers that shares the frame's bytes and cannot be written to.
+
+        :raises UnsupportedCodec: as :attr:`pcm`. :raises ImportError: the extra ``dsp`` is not installed.
+        """
+        from .dsp import as_int16
+
+        return as_int16(self.pcm)
+
+    def float32(self) -> NDArray[np.float32]:
+        """The samples as a new numpy array of floats, from -1.0 to just below 1.0.
+
+        :raises UnsupportedCodec: as :attr:`pcm`. :raises ImportError: the extra ``dsp`` is not installed.
+        """
+        from .dsp import as_float32
+
+        return as_float32(self.pcm)
 
     @property
     def samples(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ..errors import UnsupportedCodec
 from ..protocol.deadline import Deadline
@@ -233,6 +233,23 @@ class AudioStream:
     def _frames(self, track: str | None) -> Iterator[AudioFrame]:
         while (frame := self.read_frame(track=track)) is not None:
             yield frame
+
+    def resampled(self, sample_rate: int, *, track: str | None = None) -> Iterator[AudioFrame]:
+        """Iterate over the frames at another sample rate: one for each that came, of the same length of time.
+
+        :param sample_rate: in Hz. :param track: ``inbound`` or ``outbound``, to leave the other alone.
+        :raises UnsupportedCodec: the codec cannot be decoded here.
+        :raises InvalidParameter: the rate cannot be right, see :class:`~relay_sync.audio.Resampler`.
+        :raises ImportError: the extra ``dsp`` is not installed.
+        """
+        from .dsp import Resamplers
+
+        self._check_decodable("resampled")
+        resamplers = Resamplers(self.sample_rate, sample_rate)
+        frames = self._frames(None if track is None else track.removesuffix("_track"))
+        return (
+            evolve(frame, data=resamplers.process(frame.track, frame.pcm), sample_rate=sample_rate) for frame in frames
+        )
 
     def read_frame(self, timeout: float | None = None, *, track: str | None = None) -> AudioFrame | None:
         """The next frame, or ``None`` when there will be no more.
