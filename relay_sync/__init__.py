@@ -98,37 +98,17 @@ from .errors import (
     WrongThread,
 )
 from .events import (
-    AIEvent,
     AuthorizationStateEvent,
     CallEvent,
-    CallingErrorEvent,
     CallReceiveEvent,
     CallStateEvent,
-    CollectEvent,
     ConferenceEvent,
-    ConnectEvent,
-    DenoiseEvent,
-    DetectEvent,
     DialEvent,
-    EchoEvent,
-    FaxEvent,
-    HoldEvent,
     MessageEvent,
     MessageReceiveEvent,
     MessageStateEvent,
-    PayEvent,
-    PlayEvent,
-    QueueEvent,
-    RecordEvent,
-    ReferEvent,
     RelayEvent,
-    RoomEvent,
-    SendDigitsEvent,
-    StreamEvent,
-    TapEvent,
     TaskEvent,
-    TranscribeEvent,
-    UserEvent,
     parse_event,
 )
 from .message import Message
@@ -137,6 +117,7 @@ if TYPE_CHECKING:
     from .events import (
         AIBeginSpeakingEvent,
         AICompletionEvent,
+        AIEvent,
         AIPartialResultEvent,
         AIPostPromptEvent,
         AIResponseEvent,
@@ -156,6 +137,25 @@ if TYPE_CHECKING:
         AITransparentBargeEvent,
         AIUserSpeakingEvent,
         AIWarningEvent,
+        CallingErrorEvent,
+        CollectEvent,
+        ConnectEvent,
+        DenoiseEvent,
+        DetectEvent,
+        EchoEvent,
+        FaxEvent,
+        HoldEvent,
+        PayEvent,
+        PlayEvent,
+        QueueEvent,
+        RecordEvent,
+        ReferEvent,
+        RoomEvent,
+        SendDigitsEvent,
+        StreamEvent,
+        TapEvent,
+        TranscribeEvent,
+        UserEvent,
     )
 
 __all__ = [
@@ -302,9 +302,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The many events of AI agents are loaded when asked for.
-    if name.startswith("AI") and name in __all__:
+    # Most classes of events are made when they are asked for.
+    if name.endswith("Event") and name in __all__:
         from . import events
 
-        return getattr(events, name)
+        found = globals()[name] = getattr(events, name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
+import subprocess
+import sys
 from typing import Any
 
 import attrs
@@ -11,8 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import relay_sync
 import relay_sync.events as events
-from relay_sync.events import CallReceiveEvent, CallStateEvent, RelayEvent, StreamEvent, TaskEvent, parse_event
+from relay_sync.events import (
+    CallReceiveEvent,
+    CallStateEvent,
+    RelayEvent,
+    StreamEvent,
+    TaskEvent,
+    event_class,
+    parse_event,
+)
+from relay_sync.events.base import LATER
 
 steady = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CLASSES: list[type[RelayEvent]] = sorted(
@@ -172,3 +185,25 @@ def test_the_events_of_the_main_job() -> None:
     )
     assert isinstance(stream, StreamEvent)
     assert (stream.control_id, stream.state, stream.url, stream.name) == ("x", "streaming", "wss://h/a", "n")
+
+
+@pytest.mark.parametrize("home", sorted(LATER))
+def test_every_class_that_is_made_later_is_found_by_its_type(home: str) -> None:
+    module = importlib.import_module(f"relay_sync.events.{home}")
+    assert {getattr(module, name).TYPE for name in module.__all__} == set(LATER[home])
+    for name in module.__all__:
+        assert getattr(relay_sync, name) is getattr(module, name) is event_class(getattr(module, name).TYPE)
+        assert name in dir(relay_sync)
+
+
+def test_classes_of_events_are_made_when_they_are_needed() -> None:
+    code = (
+        "import sys, relay_sync\n"
+        "made = lambda: {name for name in sys.modules if name.startswith('relay_sync.events.')}\n"
+        "before = made()\n"
+        "event = relay_sync.parse_event({'event_type': 'calling.call.play', 'params': {'state': 'playing'}})\n"
+        "assert isinstance(event, relay_sync.PlayEvent) and event.state == 'playing'\n"
+        "print(*sorted(made() - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["relay_sync.events.control"]

@@ -17,7 +17,7 @@ from ..errors import (
     RelayError,
     WaitTimeout,
 )
-from ..events import RelayEvent
+from ..events import RelayEvent, event_class
 from ..protocol.results import is_gone
 from ..runtime.waiter import Waiter
 
@@ -55,7 +55,6 @@ class Action(Generic[E]):
     #: The RPC that starts it.
     method: ClassVar[str] = ""
     event_type: ClassVar[str] = ""
-    event_class: ClassVar[type[RelayEvent]] = RelayEvent
     #: States after which nothing more comes.
     end_states: ClassVar[frozenset[str]] = frozenset({"finished"})
     #: States that end it with an error.
@@ -179,7 +178,8 @@ class Action(Generic[E]):
         if self.is_done:
             return
         params = {"call_id": self.call.call_id, "node_id": self.call.node_id, "control_id": self.control_id}
-        event = self.event_class.from_params(params, event_type=self.event_type, synthetic=True, reason=reason)
+        kind = event_class(self.event_type) or RelayEvent
+        event = kind.from_params(params, event_type=self.event_type, synthetic=True, reason=reason)
         self._end(event, error)
 
     def _end(self, event: RelayEvent, error: RelayError | None) -> None:

@@ -10,14 +10,16 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from .. import events
 from ..constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
-from ..events import CollectEvent, DetectEvent, RelayEvent, SendDigitsEvent
+from ..events import RelayEvent
 from ..runtime.waiter import Waiter
 from .base import Action, OnCompleted, StoppableAction, VolumeAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
     from ..call import Call
+    from ..events import CollectEvent, DetectEvent
 
 __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
 
@@ -25,11 +27,10 @@ __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneColle
 KEPT: Final = 10_000
 
 
-class _Collecting(StoppableAction[CollectEvent]):
+class _Collecting(StoppableAction["CollectEvent"]):
     """What both collectors share: how their events mean progress or end."""
 
     event_type = EVENT_CALL_COLLECT
-    event_class = CollectEvent
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class StandaloneCollectAction(_Collecting):
     method = "calling.collect"
 
 
-class CollectAction(_Collecting, VolumeAction[CollectEvent]):
+class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     """A prompt and the input after it (``calling.play_and_collect``).
 
     That the prompt has been played is no end; that it cannot be played is one, with an error, and then :attr:`result` is
@@ -146,12 +147,11 @@ class CollectAction(_Collecting, VolumeAction[CollectEvent]):
         super()._on_event(event)
 
 
-class DetectAction(StoppableAction[DetectEvent]):
+class DetectAction(StoppableAction["DetectEvent"]):
     """A detector (``calling.detect``). :meth:`wait` waits for its end, :meth:`wait_for_result` for what it finds first."""
 
     method = "calling.detect"
     event_type = EVENT_CALL_DETECT
-    event_class = DetectEvent
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class DetectAction(StoppableAction[DetectEvent]):
     def first(self) -> DetectEvent | None:
         """The first result; ``None`` if there is none so far."""
         outcome = self._found.peek()
-        return outcome if isinstance(outcome, DetectEvent) and self._results else None
+        return outcome if isinstance(outcome, events.DetectEvent) and self._results else None
 
     @property
     def results(self) -> list[DetectEvent]:
@@ -242,12 +242,11 @@ class DetectAction(StoppableAction[DetectEvent]):
         return "".join(one.event for one in self.results if one.type == "digit")
 
 
-class SendDigitsAction(ReadableAsReply, Action[SendDigitsEvent]):
+class SendDigitsAction(ReadableAsReply, Action["events.SendDigitsEvent"]):
     """Digits on their way (``calling.send_digits``): ends ``finished``, or with an error. It cannot be stopped."""
 
     method = "calling.send_digits"
     event_type = EVENT_CALL_SEND_DIGITS
-    event_class = SendDigitsEvent
 
 
 for _name in __all__:

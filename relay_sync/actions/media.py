@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from .. import events
 from ..constants import (
     EVENT_CALL_FAX,
     EVENT_CALL_PLAY,
@@ -13,8 +14,10 @@ from ..constants import (
     EVENT_CALL_TRANSCRIBE,
 )
 from ..errors import RelayError, StreamFailed
-from ..events import FaxEvent, PlayEvent, RecordEvent, StreamEvent, TapEvent, TranscribeEvent
 from .base import PausableAction, StoppableAction, VolumeAction
+
+if TYPE_CHECKING:
+    from ..events import FaxEvent, RecordEvent, TranscribeEvent
 
 __all__ = [
     "FaxAction",
@@ -28,20 +31,18 @@ __all__ = [
 ]
 
 
-class PlayAction(PausableAction[PlayEvent], VolumeAction[PlayEvent]):
+class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
     """Playback (``calling.play``): ends ``finished``, or with an error."""
 
     method = "calling.play"
     event_type = EVENT_CALL_PLAY
-    event_class = PlayEvent
 
 
-class RecordAction(PausableAction[RecordEvent]):
+class RecordAction(PausableAction["RecordEvent"]):
     """A recording (``calling.record``): ends ``finished`` or ``no_input``."""
 
     method = "calling.record"
     event_type = EVENT_CALL_RECORD
-    event_class = RecordEvent
     end_states = frozenset({"finished", "no_input"})
     behaviors = ("skip", "silence")
 
@@ -73,12 +74,11 @@ class RecordAction(PausableAction[RecordEvent]):
         return self._size
 
 
-class StreamAction(StoppableAction[StreamEvent]):
+class StreamAction(StoppableAction["events.StreamEvent"]):
     """A call's audio on its way to a WebSocket (``calling.stream``)."""
 
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
-    event_class = StreamEvent
     # Only "finished" is documented; the others are taken for an end with an error as a precaution.
     error_states = frozenset({"error", "failed", "stopped", "disconnected"})
 
@@ -86,12 +86,11 @@ class StreamAction(StoppableAction[StreamEvent]):
         return StreamFailed(f"the server reported the stream as {state!r}: start another one, if the call goes on")
 
 
-class TapAction(StoppableAction[TapEvent]):
+class TapAction(StoppableAction["events.TapEvent"]):
     """A copy of a call's audio to an RTP address or a WebSocket (``calling.tap``)."""
 
     method = "calling.tap"
     event_type = EVENT_CALL_TAP
-    event_class = TapEvent
 
     @property
     def source_device(self) -> dict[str, Any]:
@@ -100,16 +99,15 @@ class TapAction(StoppableAction[TapEvent]):
         return told if isinstance(told, dict) else {}
 
 
-class TranscribeAction(StoppableAction[TranscribeEvent]):
+class TranscribeAction(StoppableAction["TranscribeEvent"]):
     """A transcription in the background (``calling.transcribe``); one per call."""
 
     method = "calling.transcribe"
     event_type = EVENT_CALL_TRANSCRIBE
-    event_class = TranscribeEvent
 
     @property
     def _last(self) -> TranscribeEvent | None:
-        return self.latest if isinstance(self.latest, TranscribeEvent) else None
+        return self.latest if isinstance(self.latest, events.TranscribeEvent) else None
 
     @property
     def url(self) -> str:
@@ -132,14 +130,13 @@ class TranscribeAction(StoppableAction[TranscribeEvent]):
         return self._last.size if self._last else 0
 
 
-class FaxAction(StoppableAction[FaxEvent]):
+class FaxAction(StoppableAction["FaxEvent"]):
     """A fax on its way, in or out: its events carry a type instead of a state; ``finished`` is the end.
 
     That a fax is finished does not say that it went well: see :attr:`success`.
     """
 
     event_type = EVENT_CALL_FAX
-    event_class = FaxEvent
     _page = 0
 
     def _progress(self, event: FaxEvent) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .. import events
 from ..constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE
-from ..events import AIEvent, PayEvent, QueueEvent
 from .base import StoppableAction
 from .replies import ReadableAsReply
+
+if TYPE_CHECKING:
+    from ..events import PayEvent, QueueEvent
 
 __all__ = ["AIAction", "PayAction", "QueueAction"]
 
 
-class PayAction(StoppableAction[PayEvent]):
+class PayAction(StoppableAction["PayEvent"]):
     """A payment (``calling.pay``): several events of progress, then one with a result, whatever it is.
 
     :ivar state: ``starting``, then what is asked for (``payment-card-number``, ...), then the result.
@@ -20,7 +23,6 @@ class PayAction(StoppableAction[PayEvent]):
 
     method = "calling.pay"
     event_type = EVENT_CALL_PAY
-    event_class = PayEvent
 
     def _progress(self, event: PayEvent) -> None:
         self.state = event.result or event.for_ or self.state
@@ -43,7 +45,7 @@ class PayAction(StoppableAction[PayEvent]):
         return self.result.payment_confirmation_code if self.result is not None else ""
 
 
-class AIAction(StoppableAction[AIEvent]):
+class AIAction(StoppableAction["events.AIEvent"]):
     """An AI agent on the call (``calling.ai``): ends ``finished``, or with an error.
 
     What it says and hears comes as events of the call (``calling.ai.*``), which carry no ``control_id``.
@@ -51,15 +53,13 @@ class AIAction(StoppableAction[AIEvent]):
 
     method = "calling.ai"
     event_type = EVENT_CALL_AI
-    event_class = AIEvent
 
 
-class QueueAction(ReadableAsReply, StoppableAction[QueueEvent]):
+class QueueAction(ReadableAsReply, StoppableAction["QueueEvent"]):
     """The call's place in a waiting queue (``calling.queue.enter``): ends when it is taken out of it, or leaves."""
 
     method = "calling.queue.enter"
     event_type = EVENT_CALL_QUEUE
-    event_class = QueueEvent
     end_states = frozenset({"dequeue", "leave"})
 
     def _progress(self, event: QueueEvent) -> None:
@@ -78,7 +78,7 @@ class QueueAction(ReadableAsReply, StoppableAction[QueueEvent]):
 
     @property
     def _last(self) -> QueueEvent | None:
-        return self.latest if isinstance(self.latest, QueueEvent) else None
+        return self.latest if isinstance(self.latest, events.QueueEvent) else None
 
     @property
     def queue_id(self) -> str:

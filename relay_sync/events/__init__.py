@@ -6,6 +6,7 @@ reachable in :attr:`RelayEvent.params`. Shapes follow the RELAY event schemas; e
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .base import (
@@ -15,32 +16,10 @@ from .base import (
     parse_event,
 )
 from .calls import (
-    CallingErrorEvent,
     CallReceiveEvent,
     CallStateEvent,
     ConferenceEvent,
-    ConnectEvent,
-    DenoiseEvent,
     DialEvent,
-    HoldEvent,
-    QueueEvent,
-    ReferEvent,
-    RoomEvent,
-    UserEvent,
-)
-from .control import (
-    AIEvent,
-    CollectEvent,
-    DetectEvent,
-    EchoEvent,
-    FaxEvent,
-    PayEvent,
-    PlayEvent,
-    RecordEvent,
-    SendDigitsEvent,
-    StreamEvent,
-    TapEvent,
-    TranscribeEvent,
 )
 from .messages import (
     AuthorizationStateEvent,
@@ -73,6 +52,30 @@ if TYPE_CHECKING:
         AITransparentBargeEvent,
         AIUserSpeakingEvent,
         AIWarningEvent,
+    )
+    from .control import (
+        AIEvent,
+        CollectEvent,
+        DetectEvent,
+        EchoEvent,
+        FaxEvent,
+        PayEvent,
+        PlayEvent,
+        RecordEvent,
+        SendDigitsEvent,
+        StreamEvent,
+        TapEvent,
+        TranscribeEvent,
+    )
+    from .progress import (
+        CallingErrorEvent,
+        ConnectEvent,
+        DenoiseEvent,
+        HoldEvent,
+        QueueEvent,
+        ReferEvent,
+        RoomEvent,
+        UserEvent,
     )
 
 __all__ = [
@@ -134,9 +137,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The events of AI agents are many, and seldom needed: they are loaded when asked for.
-    if name.startswith("AI") and name in __all__:
-        from . import ai
-
-        return getattr(ai, name)
+    # Making the classes of events costs more than anything else here: most are made when they are asked for.
+    if name in __all__:
+        for module in ("control", "progress", "ai"):
+            loaded = import_module(f".{module}", __name__)
+            if name in loaded.__all__:
+                found = globals()[name] = getattr(loaded, name)
+                return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,15 +4,70 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
 
 import attrs
 from attrs import field
 
+from ..constants import (
+    EVENT_CALL_AI,
+    EVENT_CALL_COLLECT,
+    EVENT_CALL_CONNECT,
+    EVENT_CALL_DENOISE,
+    EVENT_CALL_DETECT,
+    EVENT_CALL_ECHO,
+    EVENT_CALL_FAX,
+    EVENT_CALL_HOLD,
+    EVENT_CALL_PAY,
+    EVENT_CALL_PLAY,
+    EVENT_CALL_QUEUE,
+    EVENT_CALL_RECORD,
+    EVENT_CALL_REFER,
+    EVENT_CALL_ROOM,
+    EVENT_CALL_SEND_DIGITS,
+    EVENT_CALL_STREAM,
+    EVENT_CALL_TAP,
+    EVENT_CALL_TRANSCRIBE,
+    EVENT_CALLING_ERROR,
+    EVENT_USER,
+)
+
 __all__ = ["CallEvent", "RelayEvent", "event", "event_class", "parse_event"]
 
 #: The types of event whose classes are loaded, and those classes; :func:`event_class` finds the others.
 EVENT_CLASSES: Final[dict[str, type[RelayEvent]]] = {}
+
+
+#: Modules whose classes are made when they are asked for, and the types of their events: together they would be a fifth of
+#: what importing this package costs. Those of AI agents have ``calling.ai.`` in common.
+LATER: Final[dict[str, tuple[str, ...]]] = {
+    "control": (
+        EVENT_CALL_AI,
+        EVENT_CALL_COLLECT,
+        EVENT_CALL_DETECT,
+        EVENT_CALL_ECHO,
+        EVENT_CALL_FAX,
+        EVENT_CALL_PAY,
+        EVENT_CALL_PLAY,
+        EVENT_CALL_RECORD,
+        EVENT_CALL_SEND_DIGITS,
+        EVENT_CALL_STREAM,
+        EVENT_CALL_TAP,
+        EVENT_CALL_TRANSCRIBE,
+    ),
+    "progress": (
+        EVENT_CALL_CONNECT,
+        EVENT_CALL_DENOISE,
+        EVENT_CALL_HOLD,
+        EVENT_CALL_QUEUE,
+        EVENT_CALL_REFER,
+        EVENT_CALL_ROOM,
+        EVENT_CALLING_ERROR,
+        EVENT_USER,
+    ),
+}
+_HOMES: Final = {event_type: module for module, types in LATER.items() for event_type in types}
 
 
 def _text(value: Any) -> str | None:
@@ -210,10 +265,14 @@ def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
 
 
 def event_class(event_type: str) -> type[RelayEvent] | None:
-    """The class of a type of event. Those of AI agents, two fifths of all, are made when the first one is asked for."""
-    if event_type.startswith("calling.ai.") and event_type not in EVENT_CLASSES:
-        from . import ai  # noqa: F401
-    return EVENT_CLASSES.get(event_type)
+    """The class of a type of event. Most are made when the first event of their kind comes: see :data:`LATER`."""
+    found = EVENT_CLASSES.get(event_type)
+    if found is None:
+        home = "ai" if event_type.startswith("calling.ai.") else _HOMES.get(event_type)
+        if home is not None:
+            import_module(f".{home}", __package__)
+            found = EVENT_CLASSES.get(event_type)
+    return found
 
 
 parse_event.__module__ = "relay_sync"
