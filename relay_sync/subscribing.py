@@ -112,7 +112,7 @@ class Subscribing:
             raise InvalidParameter("jwt_token", jwt_token, "a JWT: text without blanks", secret=True)
         authentication = {"jwt_token": jwt_token}
         try:
-            self._command(METHOD_REAUTHENTICATE, {"authentication": authentication}, idempotent=True)
+            self._command(METHOD_REAUTHENTICATE, {"authentication": authentication})
         except CommandRefused as error:
             if error.code not in REFUSES_TOKEN:
                 raise

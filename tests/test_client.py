@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, drop, line
+from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, drop, line
 
 from relay_sync import (
     AuthenticationError,
@@ -28,6 +28,7 @@ from relay_sync import (
     RelayClient,
     RelayError,
     RequestTimeout,
+    StreamAction,
 )
 from relay_sync.simulator import Simulator
 
@@ -419,6 +420,68 @@ def test_what_is_idempotent_is_sent_again(sim: Simulator) -> None:
         assert len(sim.journal.requests("signalwire.receive")) == 2
 
 
+IDEMPOTENT: dict[str, Callable[[Line], object]] = {
+    "signalwire.ping": lambda one: one.client.execute("signalwire.ping"),
+    "signalwire.receive": lambda one: one.client.receive(["more"]),
+    "signalwire.unreceive": lambda one: one.client.unreceive(["more"]),
+    "calling.stream.stop": lambda one: one.call._running(StreamAction)[0].stop(),
+    "calling.denoise.stop": lambda one: one.call.denoise_stop(),
+    "calling.ai_sidecar.stop": lambda one: one.call.ai_sidecar_stop(),
+    "calling.whatever.stop": lambda one: one.client.execute("calling.whatever.stop", {"call_id": one.call.call_id}),
+}
+NOT_IDEMPOTENT: dict[str, Callable[[Line], object]] = {
+    "calling.answer": lambda one: one.call.answer(),
+    "calling.end": lambda one: one.call.hangup(),
+    "calling.pass": lambda one: one.call.pass_(),
+    "calling.stream": lambda one: one.call.stream(NOWHERE),
+    "calling.play.pause": lambda one: one.client.execute("calling.play.pause", {"call_id": one.call.call_id}),
+    "messaging.send": lambda one: one.client.send_message(
+        to_number=TO, from_number=FROM, body="hello", context="default"
+    ),
+    "calling.unstoppable": lambda one: one.client.execute("calling.unstoppable"),
+}
+
+
+@pytest.mark.parametrize("method", [*IDEMPOTENT, *NOT_IDEMPOTENT])
+def test_what_may_be_asked_twice_is_and_nothing_else(sim: Simulator, method: str) -> None:
+    with line(sim) as one:
+        sim.drop_event("calling.call.stream", state="finished", times=None)
+        one.call.stream(NOWHERE)
+        asked = len(sim.journal.requests(method))
+        sim.hold(method, times=1)
+        waiting: Background[object] = Background((IDEMPOTENT | NOT_IDEMPOTENT)[method], one)
+        sim.wait_for_held(method)
+        sim.cut()
+        lost = None
+        try:
+            waiting.result()
+        except ConnectionLost as error:
+            lost = error
+        except CommandRefused:  # the simulator does not know every one of them
+            pass
+        assert (lost is None) is (method in IDEMPOTENT)
+        assert lost is None or lost.sent
+        one.client.wait_until_ready(PATIENCE)
+        one.client.execute("signalwire.ping", {"payload": "a fence"})
+        repeated = [
+            frame for frame in sim.journal.requests(method)[asked:] if frame["params"].get("payload") != "a fence"
+        ]
+        assert len(repeated) == (2 if method in IDEMPOTENT else 1)
+        # Asked again with the same id, so that a server may notice, too.
+        assert len({frame["id"] for frame in repeated}) == 1
+
+
+def test_a_newer_token_is_not_shown_twice() -> None:
+    with Simulator(jwt_token="a.b.c") as sim, RelayClient(jwt_token="a.b.c", host=sim.url) as client:
+        sim.hold("signalwire.reauthenticate", times=1)
+        waiting = Background(client.reauthenticate, "d.e.f")
+        sim.wait_for_held("signalwire.reauthenticate")
+        sim.cut()
+        with pytest.raises(ConnectionLost):
+            waiting.result()
+        assert client.jwt_token == "a.b.c"  # it is not known to be taken
+
+
 def test_what_could_not_be_sent_waits_for_the_next_session(sim: Simulator) -> None:
     states: queue.SimpleQueue[str] = queue.SimpleQueue()
     with line(sim, on_state=states.put) as one:
@@ -715,7 +778,10 @@ def test_disconnect_drains_callbacks(sim: Simulator) -> None:
         one.call._callback("test", gate.wait, PATIENCE)
         for number in range(100):
             one.call._callback("test", ran.append, number)
-        closing = Background(one.client.disconnect)
+        closing = Background(one.client.disconnect, 60.0)
+        sim.wait_until_gone()  # the connection is closed; what is queued is still owed
+        assert closing.running
+        assert ran == []
         gate.set()
         closing.result()
         assert ran == list(range(100))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import ssl
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support import NOWHERE, PATIENCE, Background, Line, line
@@ -21,6 +24,8 @@ pytestmark = [
     # Since 3.12 Python warns of every fork in a process with threads; here that is the subject.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
+
+TLS = Path(__file__).parent / "data" / "tls"
 
 
 def in_child(function: Callable[[], None]) -> None:
@@ -55,6 +60,43 @@ def test_rule_8_the_parent_s_connection_does_not_notice(on_call: Line) -> None:
     assert len(on_call.sim.journal.requests("signalwire.connect")) == 1
     on_call.phone.hang_up()
     on_call.call.wait_for_ended(PATIENCE)
+
+
+def test_rule_8_the_child_does_not_hold_the_parent_s_socket(on_call: Line) -> None:
+    loop = on_call.client._loop
+    assert loop is not None
+    assert loop._sock is not None
+    number = loop._sock.fileno()
+    known = os.fstat(number)
+
+    def child() -> None:
+        try:
+            now = os.fstat(number)
+        except OSError:
+            return  # closed, and not used again
+        assert (now.st_dev, now.st_ino) != (known.st_dev, known.st_ino)
+
+    in_child(child)
+    on_call.client.execute("signalwire.ping", {})
+
+
+@pytest.mark.parametrize("ends", ["at once", "in order", "after use"])
+def test_rule_8_a_child_does_not_end_the_parent_s_tls_session(ends: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    with Simulator(media="fast", ssl_context=context) as sim, line(sim, ca_file=TLS / "cert.pem") as one:
+        if ends == "in order":  # with all that an interpreter does at its end
+            worker = multiprocessing.get_context("fork").Process(target=gc.collect)
+            worker.start()
+            worker.join(30)
+            assert worker.exitcode == 0
+        else:
+            in_child(lambda: _use(one.client) if ends == "after use" else None)
+        one.client.execute("signalwire.ping", {"payload": "x" * 50_000})
+        one.phone.hang_up()
+        one.call.wait_for_ended(PATIENCE)
+        first = [frame for frame in sim.journal.requests("signalwire.connect") if "protocol" in frame["params"]]
+        assert not first, "the parent had to connect again"
 
 
 def test_rule_8_the_child_s_client_starts_anew_when_used(on_call: Line) -> None:

@@ -361,8 +361,10 @@ def _stop_when_connected(sim: Simulator, client: RelayClient) -> None:
 def test_rule_7_disconnect_leaves_no_thread_of_ours(sim: Simulator) -> None:
     before = set(threading.enumerate())
     with line(sim) as one:
-        one.call.on("x.y", print)
-        one.call.stream(NOWHERE).wait(PATIENCE)
+        told = threading.Event()
+        one.call.stream(NOWHERE, on_completed=lambda event: told.set()).wait(PATIENCE)
+        assert told.wait(PATIENCE)
+        assert any(thread.name.startswith("relay-lane") for thread in threading.enumerate())  # it stays for a while
         one.desk.closing.set()
         one.client.disconnect()
         left = {
