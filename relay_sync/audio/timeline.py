@@ -111,7 +111,7 @@ class Timeline:
         return False
 
     def place(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> Placed:
-        """Find the place of a frame of *samples* samples that is no duplicate."""
+        """Find the place of a frame of *samples* samples (0: not known) that is no duplicate."""
         track = self._tracks.get(name)
         if track is None:
             track = self._tracks[name] = _Track()
@@ -139,6 +139,8 @@ class Timeline:
         if self._zero is None:
             self._zero = timestamp - track.end * 1000 / rate
         wanted = round((timestamp - self._zero - track.shift) * rate / 1000)
+        if not samples:  # not decoded, so of unknown length: its time is all that is known, and no hole is
+            return Placed(max(wanted, track.end) if wanted - track.end <= MAX_HOLE * rate else track.end)
         hole = wanted - track.end
         # Timestamps are whole milliseconds, and some carriers take them from a clock that jitters.
         tolerance = min(max(samples // 2, rate // 500), rate // 50)
