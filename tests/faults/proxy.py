@@ -124,6 +124,8 @@ class FaultProxy:
             self._wake_out.send(b"\0")
             self._thread.join(PATIENCE)
             assert not self._thread.is_alive()
+        self._wake_in.close()
+        self._wake_out.close()
 
     def __enter__(self) -> FaultProxy:
         return self.start()
@@ -263,8 +265,6 @@ class FaultProxy:
             self._stop_listening()
             self._drain()
             self._selector.close()
-            self._wake_in.close()
-            self._wake_out.close()
 
     def _turn(self) -> None:
         now = time.monotonic()
