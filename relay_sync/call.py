@@ -21,7 +21,7 @@ from .constants import (
     CALL_STATES,
     EVENT_CALL_STATE,
 )
-from .errors import CallEnded, CommandRefused, InvalidParameter, RelayError, WaitTimeout
+from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError, WaitTimeout
 from .events import CallStateEvent, RelayEvent
 from .protocol.results import is_gone, read_code
 from .runtime import process
@@ -306,6 +306,8 @@ class Call(
     def _check_usable(self) -> None:
         self._check_process()
         over = self._over
+        if isinstance(over, ConnectionLost):
+            raise ConnectionLost(over.message, sent=False)  # whatever was lost then, this was never sent
         if over is not None and not isinstance(over, CallEnded):
             raise over.fresh()
 

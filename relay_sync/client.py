@@ -79,7 +79,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``); ``ws://`` for loopback only.
     :param contexts: the contexts whose inbound calls and messages this client takes.
     :param max_active_calls: calls over that number are passed back (``RELAY_MAX_ACTIVE_CALLS``).
-    :param connect_timeout: seconds for :meth:`connect`. :param request_timeout: seconds for the answer to a command.
+    :param connect_timeout: seconds for :meth:`connect`, and for each attempt to reach the server. :param request_timeout: seconds
+        for the answer to a command, ``signalwire.connect`` included.
     :param ping_interval: seconds of silence after which the server is asked for a sign of life; :param ping_timeout:
         seconds it has for that before the connection is given up and made anew.
     :param max_frame: bytes; larger messages of the server end the connection. :param max_queue: commands that may wait for
@@ -274,6 +275,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         options = SessionOptions(
             authentication=self._config.authentication,
             contexts=tuple(self._contexts),
+            connect_patience=self._config.request_timeout,
             ping_interval=self._config.ping_interval,
             ping_timeout=self._config.ping_timeout,
             max_queue=self._config.max_queue,
@@ -318,9 +320,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         does not wait for the callback it was called from.
         """
         process.check_thread()
-        end = time.monotonic() + (seconds("timeout", timeout, optional=True) or 5.0)
+        limit = seconds("timeout", timeout, optional=True) or 5.0
+        end = time.monotonic() + limit
         if hangup_calls:
-            self._hang_up_calls(end)
+            self._hang_up_calls(end - limit / 2)  # the other half is for the end itself
         with self._lock:
             self._closed = True
             loop, self._loop = self._loop, None

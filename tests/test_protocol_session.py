@@ -512,22 +512,62 @@ def test_another_session_ends_the_old_ones_calls_before_it_is_ready(talk: Talk) 
 # -- the server leaves -----------------------------------------------------------------------------------------------
 
 
+BYE = {"jsonrpc": "2.0", "id": "bye", "result": {}}
+
+
 def test_our_answer_to_a_disconnect_is_the_last_frame(talk: Talk) -> None:
     talk.ready()
-    talk.submit("under-way")
-    assert sent(talk.receive(leaving())) == [{"jsonrpc": "2.0", "id": "bye", "result": {}}]
+    assert sent(talk.receive(leaving())) == [BYE]
     assert sent(talk.receive(leaving())) == []
     assert sent(talk.receive({"id": "p", "method": "signalwire.ping"})) == []
     assert sent(talk.receive({"id": "q", "method": "no.such"})) == []
-    # What comes is delivered nevertheless, and what was asked may still be answered.
+    # What comes is delivered nevertheless.
     effects = talk.receive(event("last"))
     assert sent(effects) == []
     assert len(only(Deliver, effects)) == 1
-    talk.receive({"id": "under-way", "result": {"code": "200"}})
-    assert talk.settled["under-way"] == {"code": "200"}
     talk.submit("queued")
     assert sent(talk.tick(1.9)) == []
     assert talk.session.unanswered == 1
+
+
+def test_what_is_under_way_is_answered_before_the_server_may_leave(talk: Talk) -> None:
+    """It closes when it has our answer; until then it can still say what it has to say."""
+    talk.ready()
+    talk.submit("one")
+    talk.submit("two")
+    assert sent(talk.receive(leaving())) == []
+    talk.submit("queued")
+    assert [frame["id"] for frame in sent(talk.receive(event("meanwhile")))] == ["meanwhile"]
+    assert sent(talk.receive({"id": "two", "result": {"code": "200"}})) == []
+    assert sent(talk.receive({"id": "one", "result": {"code": "200"}})) == [BYE]
+    assert talk.settled == {"one": {"code": "200"}, "two": {"code": "200"}}
+    assert sent(talk.receive(event("last"))) == []
+    # And it has its time to close from then on.
+    assert talk.tick(1.9) == []
+    assert phases(talk.tick(0.2)) == [Phase.BACKING_OFF]
+
+
+def test_what_is_not_answered_does_not_hold_a_leaving_server_up(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("never")
+    talk.receive(leaving())
+    assert sent(talk.tick(0.9)) == []
+    assert sent(talk.tick(0.2)) == [BYE]
+    talk.receive({"id": "never", "result": {"code": "200"}})  # late, and welcome
+    assert talk.settled == {"never": {"code": "200"}}
+    assert phases(talk.tick(2.0)) == [Phase.BACKING_OFF]
+
+
+def test_a_server_that_leaves_without_waiting_for_an_answer(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("under-way")
+    talk.receive(leaving())
+    talk.lose()
+    assert talk.settled["under-way"].sent is True
+    talk.ready(state=None)
+    # The next session is like any other.
+    assert sent(talk.receive(event("again"))) == [{"jsonrpc": "2.0", "id": "again", "result": {}}]
+    assert sent(talk.receive(leaving())) == [BYE]
 
 
 def test_the_event_that_got_no_answer_is_not_applied_again(talk: Talk) -> None:
@@ -581,6 +621,7 @@ def test_a_server_that_leaves_but_does_not_close_is_left(talk: Talk) -> None:
     talk.ready()
     talk.submit("under-way")
     talk.receive(leaving())
+    assert sent(talk.tick(1.0)) == [BYE]
     talk.do(talk.session.heard, talk.now)
     talk.do(talk.session.heard, talk.now + 1.9)
     effects = talk.tick(2.0)

@@ -273,6 +273,9 @@ def test_a_certificate_that_is_not_trusted_is_fatal_and_says_what_to_do(peer: Ca
     error = Attempt(config(server.port, host="localhost", secure=True)).fails()
     assert error.fatal
     assert "certificate of localhost is not trusted" in str(error)
+    # And which one that is, so that a proxy's or an old one is told apart.
+    assert "'relay-sync test certificate'" in str(error)
+    assert "valid from" in str(error)
     assert "ca_file (SIGNALWIRE_RELAY_CA_FILE)" in str(error)
 
 

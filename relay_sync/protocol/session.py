@@ -77,7 +77,9 @@ class SessionOptions:
     max_queue: int = 500
     #: Seconds a session must hold before its loss is treated as the first one again.
     holds_after: float = 10.0
-    #: Seconds a server that announced its leaving has until we close.
+    #: Seconds in which a server that announced its leaving may still answer what is under way, before we take our leave of it.
+    farewell_patience: float = 1.0
+    #: Seconds it then has until we close.
     leaving_patience: float = 2.0
 
 
@@ -109,7 +111,11 @@ class Session:
         self._probe_id = ""
         self._failures = 0
         self._refusals = 0
+        #: The server has announced that it leaves; nothing new is asked of it.
         self._leaving = False
+        #: Our answer to that, the last frame on this connection, has been sent; until then its id is kept here.
+        self._said_goodbye = False
+        self._goodbye_id: frames.FrameId | None = None
         #: The server wants the next session to be a new one.
         self._restart = False
         self._ready_since = 0.0
@@ -182,6 +188,7 @@ class Session:
         error = ClientClosed("the client was closed: call connect() to use it again")
         self._wake = None
         self._enter(Phase.CLOSED, error)
+        self._leaving = self._said_goodbye = False
         self._settle_all(error)
         self._effects.append(SessionOver(error))
         if had_transport:
@@ -254,6 +261,8 @@ class Session:
             return
         if self.phase is Phase.BACKING_OFF:
             self._dial()
+        elif self._leaving and not self._said_goodbye:
+            self._say_goodbye(now)
         elif self._leaving:
             self._drop(now, "the server announced its leaving")
         elif self.phase is Phase.AUTHENTICATING:
@@ -302,18 +311,25 @@ class Session:
             self._effects.append(Deliver(payload))
 
     def _server_leaves(self, now: float, request: frames.Request) -> None:
-        self._answer(request.id, frames.build_result, {})
         params = request.params
         if isinstance(params, dict) and params.get("restart") is True:
             self._restart = True
         if not self._leaving:
-            # Our answer is the last frame; what is under way may still be answered until the server closes.
+            # It closes when it has our answer, so what is under way is waited for: nothing that it received needs to be lost.
             self._leaving = True
-            self._wake = now + self.options.leaving_patience
+            self._goodbye_id = request.id
+            self._wake = now + self.options.farewell_patience
+            if not self._pending:
+                self._say_goodbye(now)
+
+    def _say_goodbye(self, now: float) -> None:
+        self._answer(self._goodbye_id, frames.build_result, {})
+        self._said_goodbye = True
+        self._wake = now + self.options.leaving_patience
 
     def _answer(self, frame_id: frames.FrameId | None, build: Callable[..., str], *parts: object) -> None:
         # Nothing follows the answer to signalwire.disconnect; an event that got no answer is remembered nevertheless.
-        if frame_id is not None and not self._leaving:
+        if frame_id is not None and not self._said_goodbye:
             self._effects.append(Send(build(frame_id, *parts)))
 
     # -- answers of the server -----------------------------------------------------------------------------------
@@ -337,6 +353,8 @@ class Session:
             self._effects.append(Late(command, outcome))
         else:
             self._effects.append(Settle(command, outcome))
+        if self._leaving and not self._said_goodbye and not self._pending:
+            self._say_goodbye(now)
 
     def _connect_answered(self, now: float, result: object) -> None:
         # A result without a protocol, or with a code that is not 2xx, is the other documented shape of a refusal.
@@ -430,7 +448,7 @@ class Session:
     def _lost(self, now: float, reason: str) -> None:
         if self.phase is Phase.READY and now - self._ready_since >= self.options.holds_after:
             self._failures = 0
-        self._leaving = False
+        self._leaving = self._said_goodbye = False
         again: list[Command] = []
         for command in self._pending.values():
             if command.idempotent and not command.abandoned:

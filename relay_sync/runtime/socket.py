@@ -274,9 +274,25 @@ def _shake_hands(sock: ssl.SSLSocket, host: str) -> None:
         sock.do_handshake()
     except ssl.SSLCertVerificationError as error:
         raise _fatal(
-            f"the certificate of {host} is not trusted: {error.verify_message}; "
+            f"the certificate of {host} is not trusted: {error.verify_message}{_which(sock)}; "
             "for a private authority give ca_file (SIGNALWIRE_RELAY_CA_FILE)"
         ) from error
+
+
+def _which(sock: ssl.SSLSocket) -> str:
+    """Whom a certificate that was not trusted names, as far as this Python tells before a handshake is done."""
+    try:
+        info: dict[str, Any] = sock._sslobj.get_unverified_chain()[0].get_info()  # type: ignore[attr-defined]
+        subject, issuer = (_common_name(info[name]) for name in ("subject", "issuer"))
+        return f" (it is for {subject!r}, issued by {issuer!r}, valid from {info['notBefore']} to {info['notAfter']})"
+    except Exception:  # not public, and the peer's to fill in
+        return ""
+
+
+def _common_name(parts: Any) -> str:
+    names = {name: value for part in parts for name, value in part}
+    found = names.get("commonName") or names.get("organizationName") or "?"
+    return "".join(filter(str.isprintable, found))[:100]
 
 
 def _upgrade(sock: socket.socket, config: Config, deadline: Deadline) -> FedWebSocket:
