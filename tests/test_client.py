@@ -542,6 +542,12 @@ def test_lesson_10_a_repeated_inbound_call_runs_one_handler(sim: Simulator) -> N
     with line(sim) as one:
         _, second = one.another()
         assert second.call_id != one.call.call_id
+        sim.wait_for_acks()
+        assert one.client.calls == {one.call.call_id: one.call, second.call_id: second}
+        assert one.client.calls[one.call.call_id] is one.call
+        assert one.client.calls[second.call_id] is second
+        handlers = [thread for thread in threading.enumerate() if thread.name.startswith("relay-call")]
+        assert len(handlers) == 2
         assert one.desk.calls.empty()
 
 
@@ -611,6 +617,11 @@ def test_a_handler_that_raises_may_leave_its_call(sim: Simulator) -> None:
     with client:
         phone = sim.call(to=TO, from_=FROM)
         call = errors.get(timeout=PATIENCE)
+        for thread in threading.enumerate():
+            if thread.name.startswith("relay-call"):
+                thread.join(PATIENCE)
+        client.execute("signalwire.ping", {})  # whatever the handler's end had caused would be there by now
+        assert not sim.journal.requests("calling.end")
         assert phone.state == "answered"
         call.hangup()
         phone.wait_until("ended")
