@@ -114,6 +114,8 @@ def test_rule_8_the_child_s_client_starts_anew_when_used(on_call: Line) -> None:
 
 
 def test_rule_8_what_the_parent_made_raises_forked_in_the_child(on_call: Line) -> None:
+    ended = on_call.call.stream(NOWHERE)
+    ended.wait(PATIENCE)
     on_call.sim.drop_event("calling.call.stream", state="finished")
     action = on_call.call.stream(NOWHERE)
     events = on_call.call.events()
@@ -129,8 +131,16 @@ def test_rule_8_what_the_parent_made_raises_forked_in_the_child(on_call: Line) -
         ):
             with pytest.raises(Forked):
                 use()
+        assert action.is_done  # whoever asks again and again comes to an end, too
+        assert action.completed
+        assert isinstance(action.error, Forked)
+        assert action.result is None
+        assert ended.wait() is ended.result  # what was over before is over here as well
+        assert ended.error is None
 
     in_child(child)
+    assert not action.is_done
+    assert action.error is None
     with pytest.raises(WaitTimeout):
         action.wait(0.01)
 

@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..events import RelayEvent, event_class
 from ..protocol.results import is_gone
+from ..runtime.process import forked_error
 from ..runtime.waiter import Waiter
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Action(Generic[E]):
     @property
     def is_done(self) -> bool:
         """Whether it has ended, in whichever way."""
-        return self._ended.done
+        return self._ended.done or self._ended.foreign
 
     @property
     def result(self) -> E | None:
@@ -97,14 +98,16 @@ class Action(Generic[E]):
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended it, or ``None``."""
+        """The exception that ended it, or ``None``. In a child process: :class:`Forked`, for what went on in the parent."""
         outcome = self._ended.peek()
-        return outcome[1] if isinstance(outcome, tuple) else None
+        if isinstance(outcome, tuple):
+            return outcome[1]
+        return forked_error() if self._ended.foreign else None
 
     @property
     def completed(self) -> bool:
         """The same as :attr:`is_done`, by the name of the official SDK."""
-        return self._ended.done
+        return self.is_done
 
     def wait(self, timeout: float | None = None) -> E:
         """Block until it ends.
@@ -139,7 +142,7 @@ class Action(Generic[E]):
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
     ) -> dict[str, Any] | None:
         """Send a command about this action. ``None``: the server does not know it any more."""
-        if self.is_done:
+        if self._ended.done:
             return {}
         try:
             return self.call._command(method, {"control_id": self.control_id, **(params or {})}, idempotent=idempotent)

@@ -87,6 +87,11 @@ class Waiter(Generic[T]):
     def done(self) -> bool:
         return self._outcome is not _UNSET
 
+    @property
+    def foreign(self) -> bool:
+        """Whether this is a child process's copy, in which no outcome will come any more."""
+        return self._outcome is _UNSET and self._generation != generation()
+
     def peek(self) -> T | BaseException | None:
         """The outcome as it is, without raising; ``None`` before there is one."""
         return None if self._outcome is _UNSET else cast("T | BaseException", self._outcome)
