@@ -17,12 +17,12 @@ from relay_sync.simulator.methods import METHODS, parse_table
 
 # One correct request per theme, by hand, with the reply's text as the vendor's description has it.
 CORRECT: list[tuple[str, dict[str, Any], str, bool]] = [
-    ("calling.play", {"control_id": "k", "play": [{"type": "tts", "params": {"text": "hi"}}]}, "Playing", True),
+    ("calling.play", {"control_id": "k", "play": [{"type": "silence", "params": {"duration": 60}}]}, "Playing", True),
     ("calling.play.volume", {"control_id": "k", "volume": -3.5}, "Changed play volume", True),
     ("calling.record", {"control_id": "k", "record": {"audio": {}}}, "Recording", True),
     ("calling.collect", {"control_id": "k", "digits": {"max": 1}, "initial_timeout": None}, "Collecting", True),
     ("calling.detect", {"control_id": "k", "detect": {"type": "machine"}}, "Detecting", True),
-    ("calling.connect", {"devices": [[{"type": "phone", "params": {}}]]}, "Connecting call", False),
+    ("calling.connect", {"devices": [[{"type": "phone", "params": {"to_number": "+1"}}]]}, "Connecting call", False),
     ("calling.send_digits", {"control_id": "k", "digits": "12w#"}, "Sending", True),
     ("calling.tap", {"control_id": "k", "tap": {}, "device": {}}, "Tapping call", True),
     ("calling.pay", {"control_id": "k", "payment_connector_url": "https://p.test"}, "Processing payment", True),

@@ -8,8 +8,13 @@
         client = RelayClient(**sim.credentials, contexts=["default"])
         ...
         phone = sim.call(to="+15550100", from_="+15550199", says=speech.caller())
-        phone.wait_until("answered")
+        phone.wait_until_heard("Welcome")
+        phone.press("1")
         phone.hang_up()
+
+    with Simulator(media="fast") as sim:
+        sim.expect_phone("+15550101", busy=True)
+        agent = sim.expect_phone("+15550102", answers_after=5, hangs_up_after="Goodbye")
 
 It plays by the documented protocol; where the sources are silent, the module concerned says what it chose:
 ``network`` (calls), ``streaming`` and ``stream`` (streams), ``bridging`` and ``twoway`` (two-way streams),
@@ -22,11 +27,24 @@ Needs the extra ``simulator``.
 from __future__ import annotations
 
 from . import speech
+from .directory import ExpectedPhone
 from .journal import Entry, Journal
+from .party import Played
 from .phone import Phone
 from .playback import Heard
 from .server import Simulator
 from .stream import Stream
 from .twoway import TwoWayStream
 
-__all__ = ["Entry", "Heard", "Journal", "Phone", "Simulator", "Stream", "TwoWayStream", "speech"]
+__all__ = [
+    "Entry",
+    "ExpectedPhone",
+    "Heard",
+    "Journal",
+    "Phone",
+    "Played",
+    "Simulator",
+    "Stream",
+    "TwoWayStream",
+    "speech",
+]

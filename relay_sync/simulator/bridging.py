@@ -1,171 +1,240 @@
-"""``calling.connect`` and ``calling.disconnect``: what a call is brought together with.
+"""``calling.connect`` and ``calling.disconnect``: a call is joined with another device.
 
-Stream devices (two-way audio) are carried out here; legs to telephones are only acknowledged. The choices where the
-sources are silent:
+``connecting`` is told at once, then ``connected`` with the peer, or ``failed`` with the reason; at last, if it was
+connected, ``disconnected``. Peers are calls of their own, whose states carry the ``tag`` that was given and their
+``parent``. Where the sources are silent: a call that is being connected, or is, refuses another one with 409; when
+either side ends, the bridge is over and a peer that was dialled for it ends too, while the call itself lives on.
 
-* The devices of an inner list are tried at the same time, and the first one that is there wins; then the next list.
-* ``connecting`` is told once, then ``connected`` with a ``peer`` that names the device (without its secrets; a stream is
-  no leg and has no ``call_id``), or ``failed`` with the reason ``error``. ``disconnected`` follows when the endpoint
-  closes its socket, when the call is over or by ``calling.disconnect``, and names the peer again.
-* A stream device is told of in ``calling.call.connect`` alone; its ``status_url`` gets what that of a stream would.
+How a device is tried depends on its type: see :data:`CONNECTORS`.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from .formats import parse_codec
+from .hunting import ADDRESSES, Attempt, Hunt, Leg, device_problems
+from .operation import Operation, running, start
 from .request import Handler, Request
-from .streaming import stream_problems
-from .twoway import TwoWayStream
 
 if TYPE_CHECKING:
     from .network import Call
-    from .relay import Relay
 
-__all__ = ["HANDLERS"]
-
-_SECRET = ("authorization_bearer_token", "custom_parameters")
-
-Params = dict[str, Any]
+__all__ = ["CONNECTORS", "HANDLERS", "Bridge", "Kind", "Peer"]
 
 
 @define(eq=False, kw_only=True)
-class StreamBridge:
-    """A call on its way to, or at, a two-way stream."""
+class Peer(Attempt):
+    """What a call can be joined with. Kinds differ in how they are tried.
 
-    _relay: Relay = field(repr=False)
-    _call: Call = field(repr=False)
-    _groups: list[list[Params]] = field(repr=False)
-    tag: str = ""
-    winner: TwoWayStream | None = field(default=None, init=False)
-    _trying: list[TwoWayStream] = field(factory=list, init=False, repr=False)
-    _peer: Params = field(factory=dict, init=False, repr=False)
-    _over: bool = field(default=False, init=False)
+    ``begin`` tries, and says ``answered()`` or ``failed(reason)``; ``abandon`` gives up what was not answered yet;
+    ``release`` lets go of what was joined, when the bridge ends. One that ends by itself calls
+    ``bridge.disconnected()``.
+    """
 
-    def begin(self, seconds: int | None) -> None:
-        """Start connecting. ``seconds`` is how long the bridge may stand."""
-        self._call.bridge = self
-        self._tell("connecting")
-        if seconds:
-            # A name of its own, so that the end of the call cancels it with the call's other timers.
-            self._call.timers["bridge"] = self._relay.loop.call_later(seconds, self.end, "its time was up")
-        self._next()
+    bridge: Bridge = field(repr=False)
+    device: Mapping[str, Any]
 
-    def end(self, reason: str) -> None:
-        """Take the call back. Idempotent."""
-        self._groups.clear()
-        for stream in [*self._trying, *([self.winner] if self.winner else [])]:
-            stream.finish(reason)
+    def describe(self) -> dict[str, Any]:
+        """The ``peer`` of the events; may be empty."""
+        raise NotImplementedError
 
-    def _next(self) -> None:
-        if self._call.over or not self._groups:
-            self._finish()
-            self._tell("failed", failed_reason="error")
+    def release(self, *, hang_up: bool) -> None:
+        """The bridge is over. With ``hang_up`` the peer is to end as well, if it was there for the bridge only."""
+        raise NotImplementedError
+
+
+def _peer(call: Call) -> dict[str, Any]:
+    about = {"call_id": call.call_id, "node_id": call.node_id, "device": call.device}
+    return {**about, "tag": call.tag} if call.tag else about
+
+
+@define(eq=False, kw_only=True)
+class DialledPeer(Peer):
+    """A phone, rung for the bridge."""
+
+    leg: Leg = field(init=False)
+
+    def begin(self) -> None:
+        bridge, params = self.bridge, self.bridge.params
+        call = bridge.call
+        self.leg = Leg(
+            relay=self.relay,
+            device=self.device,
+            owner=call.owner,
+            tag=params.get("tag", ""),
+            context=call.context,
+            from_=call.number,
+            parent={"call_id": call.call_id, "node_id": call.node_id, "device_type": call.device["type"]},
+            timeout=params.get("timeout"),
+        )
+        Hunt([[self.leg]], lambda _: self._answered(), self.failed).begin()
+
+    def _answered(self) -> None:
+        call = self.leg.call
+        call.party.digits += self.bridge.params.get("send_digits", "")
+        call.watchers.append(self._moved)
+        self.answered()
+
+    def _moved(self, call: Call) -> None:
+        if call.state == "ended":
+            self.bridge.disconnected()
+
+    def abandon(self) -> None:
+        self.leg.abandon()
+
+    def describe(self) -> dict[str, Any]:
+        return _peer(self.leg.call)
+
+    def release(self, *, hang_up: bool) -> None:
+        if hang_up:
+            call = self.leg.call
+            self.relay.network.end(call, "hangup", call.near_side)
+
+
+@define(eq=False, kw_only=True)
+class LivePeer(Peer):
+    """A call that is there already."""
+
+    call: Call | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        params = self.device["params"]
+        call = self.relay.network.calls.get(params["call_id"])
+        if call is None or call is self.bridge.call or call.state != "answered":
+            self.failed("notFound")
             return
-        self._trying = [self._stream(params) for params in self._groups.pop(0)]
-        for stream in list(self._trying):
-            stream.begin()
+        self.join(call)
 
-    def _stream(self, params: Params) -> TwoWayStream:
-        relay = self._relay
-        stream = TwoWayStream(
-            relay=relay,
-            call=self._call,
-            control_id=str(uuid.uuid4()),
-            url=params["url"],
-            tracks=("inbound",),
-            format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
-            name=params.get("name"),
-            custom_parameters=params.get("custom_parameters"),
-            token=params.get("authorization_bearer_token"),
-            status_url=params.get("status_url", "").partition("#")[0],
-            status_url_method=params.get("status_url_method", "POST"),
-            realtime=params.get("realtime", False),
-            on_state=lambda stream, state: self._moved(stream, state, params),
-        )
-        self._call.streams.append(stream)
-        self._call.board.changed()
-        return stream
+    def join(self, call: Call) -> None:
+        """Take a call."""
+        self.call = call
+        call.watchers.append(self._moved)
+        self.answered()
 
-    def _moved(self, stream: TwoWayStream, state: str, params: Params) -> None:
-        if state == "streaming":
-            self._trying.remove(stream)
-            losers, self._trying = self._trying, []
-            self.winner = stream
-            shown = {name: value for name, value in params.items() if name not in _SECRET}
-            self._peer = {"node_id": self._call.node_id, "device": {"type": "stream", "params": shown}}
-            if self.tag:
-                self._peer["tag"] = self.tag
-            self._tell("connected", peer=self._peer)
-            for loser in losers:
-                loser.finish("another device was there first")
-        elif stream is self.winner:
-            self._finish()
-            self._tell("disconnected", peer=self._peer)
-        elif stream in self._trying:
-            self._trying.remove(stream)
-            if not self._trying:
-                self._next()
+    def _moved(self, call: Call) -> None:
+        if call.state == "ended":
+            self.bridge.disconnected()
 
-    def _finish(self) -> None:
-        self._over = True
-        timer = self._call.timers.pop("bridge", None)
-        if timer is not None:
-            timer.cancel()
-        if self._call.bridge is self:
-            self._call.bridge = None
+    def abandon(self) -> None:
+        pass
 
-    def _tell(self, state: str, **more: Any) -> None:
-        self._relay.emit(
-            self._call.owner, "calling.call.connect", {**self._call.address(), "connect_state": state, **more}
-        )
+    def describe(self) -> dict[str, Any]:
+        return _peer(self.call) if self.call is not None else {}
+
+    def release(self, *, hang_up: bool) -> None:
+        if self.call is not None and self._moved in self.call.watchers:
+            self.call.watchers.remove(self._moved)
 
 
-def _problems(groups: list[list[Params]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for params in [params for group in groups for params in group]:
-        if not isinstance(params.get("url"), str):
-            found["url"] = "a stream device needs a url"
+@define(eq=False, kw_only=True)
+class QueuedPeer(LivePeer):
+    """Whoever has waited longest in a queue."""
+
+    def begin(self) -> None:
+        queue = self.relay.queues.get(self.device["params"]["queue_name"])
+        call = queue.take() if queue is not None else None
+        if call is None:
+            self.failed("notFound")
         else:
-            found.update(stream_problems(params))
-        if not isinstance(params.get("realtime", False), bool):
-            found["realtime"] = "realtime must be a boolean"
-    return found
+            self.join(call)
 
 
-def _connect(request: Request) -> None:
-    call, params = request.call, request.params
-    groups = [
-        [device.get("params") or {} for device in group if device.get("type") == "stream"]
-        for group in params["devices"]
-    ]
-    groups = [group for group in groups if group]
-    if not groups:
-        request.accept()  # no stream among them: nothing comes of it
-        return
-    problems = _problems(groups)
-    if problems:
-        request.refuse(400, "; ".join(problems.values()), problems)
-    elif call.bridge is not None:
-        request.refuse(409, "Call is being connected already")
-    elif call.state != "answered":
-        # Undocumented, as for a stream: it would carry nothing.
-        request.refuse(409, "Call is not answered")
-    else:
-        request.accept()
-        bridge = StreamBridge(relay=request.relay, call=call, groups=groups, tag=params.get("tag", ""))
-        bridge.begin(params.get("max_duration"))
+@frozen(kw_only=True)
+class Kind:
+    """A type of device.
+
+    :ivar make: makes the :class:`Peer` out of ``relay``, ``bridge`` and ``device``. :ivar needed: the texts that its
+        parameters must have. :ivar check: what else is wrong with them, by name.
+    """
+
+    make: Callable[..., Peer]
+    needed: tuple[str, ...]
+    check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
+
+
+CONNECTORS: dict[str, Kind] = {
+    **{name: Kind(make=DialledPeer, needed=(where,)) for name, (where, _) in ADDRESSES.items()},
+    "call": Kind(make=LivePeer, needed=("call_id", "node_id")),
+    "queue": Kind(make=QueuedPeer, needed=("queue_name",)),
+}
+"""How a device is tried, by its type. Another type is added by its own module (``streampeer``)."""
+
+
+@define(eq=False, kw_only=True)
+class Bridge(Operation):
+    """A call on its way to be joined, and joined."""
+
+    event_type = "calling.call.connect"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"connect_state": "failed", "failed_reason": "error"}
+    hunt: Hunt = field(init=False)
+    peer: Peer | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        groups = [
+            [CONNECTORS[str(device["type"])].make(relay=self.relay, bridge=self, device=device) for device in group]
+            for group in self.params["devices"]
+        ]
+        self.hunt = Hunt(groups, self._won, self._lost)
+        self.tell(connect_state="connecting")
+        if self.params.get("max_duration"):
+            self.await_party("max_duration", self.params["max_duration"], self.disconnected)
+        self.hunt.begin()
+
+    def stop(self) -> None:
+        if self.peer is not None:
+            self.disconnected(hang_up=False)
+        else:
+            self.hunt.abandon()
+            self._lost("cancel")
+
+    def _won(self, attempt: Attempt) -> None:
+        assert isinstance(attempt, Peer)
+        self.peer = attempt
+        self.tell(connect_state="connected", peer=attempt.describe())
+
+    def _lost(self, reason: str) -> None:
+        self.close(connect_state="failed", failed_reason=reason)
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.tell(connect_state="connecting")
+        super().break_down(details)
+
+    def disconnected(self, *, hang_up: bool = True) -> None:
+        """The bridge is over."""
+        peer = self.peer
+        if peer is None or self.over:
+            return
+        self.close(connect_state="disconnected", peer=peer.describe())
+        peer.release(hang_up=hang_up)
+
+    def call_ended(self) -> None:
+        self.hunt.abandon()
+        if self.relay.settings.finish_streams:
+            self.disconnected()
+        elif self.peer is not None:
+            self.peer.release(hang_up=True)
+        self.drop()
+
+
+def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+    problems = device_problems(params["devices"], {name: kind.needed for name, kind in CONNECTORS.items()})
+    for device in [device for group in params["devices"] for device in group] if not problems else ():
+        check = CONNECTORS[device["type"]].check
+        problems.update(check(device["params"]) if check is not None else {})
+    return problems
 
 
 def _disconnect(request: Request) -> None:
+    bridge = running(request.call, Bridge)
     request.accept()  # also where there is no bridge: what the platform says then is not documented
-    if request.call.bridge is not None:
-        request.call.bridge.end("calling.disconnect")
+    if bridge is not None:
+        bridge.stop()
 
 
-HANDLERS: Mapping[str, Handler] = {"calling.connect": _connect, "calling.disconnect": _disconnect}
+HANDLERS: Mapping[str, Handler] = {
+    "calling.connect": start(Bridge, check=_problems, only_one="Call is being connected already"),
+    "calling.disconnect": _disconnect,
+}

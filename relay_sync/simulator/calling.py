@@ -21,7 +21,8 @@ def _answer(request: Request) -> None:
 
 def _end(request: Request) -> None:
     request.accept()
-    request.relay.network.end(request.call, request.params.get("reason", "hangup"), "outbound")
+    call = request.call
+    request.relay.network.end(call, request.params.get("reason", "hangup"), call.near_side)
 
 
 def _pass(request: Request) -> None:

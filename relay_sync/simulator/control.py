@@ -4,7 +4,7 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ..errors import InvalidParameter
@@ -108,6 +108,14 @@ class Controls:
         :raises WaitTimeout: none is within ``timeout`` seconds.
         """
         self._relay.board.wait_for(lambda: self._relay.held(method) > 0, timeout, "an answer to hold back")
+
+    def break_action(self, method: str, details: Mapping[str, Any] | None = None, times: int | None = 1) -> None:
+        """Acknowledge a method, and let what it starts go wrong: its event says so, in the way of its kind (a playback
+        that ends with ``error``, a dial that has ``failed``, a fax without success).
+
+        :param details: members of that event's parameters, in place of the usual ones.
+        """
+        self.faults.add(RequestFault(kind="break", method=method, data=dict(details or {})), times)
 
     # -- events that go wrong ------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ class RequestFault:
     """How requests of a method go wrong.
 
     :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no
-        reply) or ``hold`` (carried out, the reply waits for a release).
+        reply), ``hold`` (carried out, the reply waits for a release) or ``break`` (acknowledged, then it goes wrong).
     """
 
     kind: str

@@ -1,21 +1,34 @@
-"""Methods that are not about one call and whose acknowledgement carries more than words."""
+"""``messaging.send``: a message is taken on, and then goes its way."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
+from .post import MessagePlan
 from .request import Handler, Request
 
 __all__ = ["HANDLERS"]
 
 
 def _send(request: Request) -> None:
-    """A message is taken on: the reply names it. One without a body and without media is refused, as documented."""
-    if not request.params.get("body") and not request.params.get("media"):
+    """The reply names the message. One without a body and without media is refused, as documented."""
+    relay, params = request.relay, request.params
+    if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})
         return
-    request.accept(message_id=str(uuid.uuid4()))
+    message_id = str(uuid.uuid4())
+    plan = relay.post.plan_for(params["to_number"])
+    if request.fault is not None and request.fault.kind == "break":
+        plan = MessagePlan(ends="failed", **{"reason": "error", **(request.fault.data or {})})
+    told: Any = (request.session, params, message_id, plan)
+    if plan.before_reply:
+        relay.post.send(*told)
+        request.accept(message_id=message_id)
+    else:
+        request.accept(message_id=message_id)
+        relay.post.send(*told)
 
 
 HANDLERS: Mapping[str, Handler] = {"messaging.send": _send}

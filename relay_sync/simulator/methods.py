@@ -46,6 +46,7 @@ messaging.send | Message accepted | | context!:s from_number!:s to_number!:s bod
     whatsapp_interactive_location_request_message, whatsapp_interactive_reply_button}
 calling.dial | Dialing | | tag!:s devices!:aao[1..] max_duration:i[0..] max_price_per_minute:n?[0..] timeout:n(0..]
     send_digits:s dest_swml:o|s node_id:s region:s
+calling.begin | Call started | | device!:o max_duration:i[0..] region:s tag:s
 
 calling.answer | Answering call | mute | codecs:as max_duration:i?[0..]
 calling.end | Ending call | mute | reason:s{hangup,cancel,busy,noAnswer,decline,error}

@@ -11,8 +11,8 @@ another. Where they are silent the simulator's choices are:
   first, it keeps it.
 * A caller gives up after his patience (``ring_timeout``): the call ends with ``noAnswer`` if a client had it, with
   ``abandoned`` if none did.
-* ``end_source`` is ``inbound`` where the caller of an inbound call ended it, ``outbound`` where our side did,
-  ``none`` for the network.
+* ``end_source`` is ``inbound`` where the caller of a call ended it, ``outbound`` where the one who was called did,
+  ``none`` for the network. Our side is the one that is not on the far end.
 * A call that was answered lives on when its client is gone, until the caller hangs up.
 """
 
@@ -21,20 +21,24 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from ..server.loop import Timer
+from .party import Party
 from .session import Session
 from .voice import SILENCE, Voice
 from .waiting import Noticeboard
 
 if TYPE_CHECKING:
+    from .dialing import Dial
+    from .operation import Operation
     from .relay import Relay
     from .stream import Stream
 
-__all__ = ["Bridge", "Call", "Network", "device"]
+__all__ = ["Call", "Network", "device"]
 
 # What a caller's number looks like on the wire, by kind of device.
 _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
@@ -45,13 +49,6 @@ def device(to: str, from_: str) -> dict[str, Any]:
     kind = "sip" if to.startswith(("sip:", "sips:")) or from_.startswith(("sip:", "sips:")) else "phone"
     origin, target = _NUMBERS[kind]
     return {"type": kind, "params": {origin: from_, target: to}}
-
-
-class Bridge(Protocol):
-    """What a call is brought together with, however far that has got."""
-
-    def end(self, reason: str) -> None:
-        """Take the call back; ``reason`` in words."""
 
 
 def _now() -> int:
@@ -67,7 +64,9 @@ class Call:
     :ivar owner: the session that is told of it, if any. ``passed`` has the protocols of those that gave it back.
     :ivar says: what the party on this leg says (the inbound track). :ivar hears: what it hears (the outbound track).
     :ivar streams: all its streams in order, ended ones too.
-    :ivar bridge: what the call is connected to, or being connected to.
+    :ivar party: who is on the far end. :ivar operations: what goes on on it, see ``operation``.
+    :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
+    :ivar winner: whether it is the leg of a dial that was answered.
     :ivar speaking_since: ``time.monotonic()`` when the speech began, which is when its first stream began to flow;
         ``None`` before.
     """
@@ -87,7 +86,11 @@ class Call:
     owner: Session | None = None
     passed: set[str] = field(factory=set)
     streams: list[Stream] = field(factory=list, repr=False)
-    bridge: Bridge | None = field(default=None, repr=False)
+    party: Party = field(factory=Party, repr=False)
+    operations: list[Operation] = field(factory=list, init=False, repr=False)
+    parent: dict[str, Any] | None = field(default=None, repr=False)
+    watchers: list[Callable[[Call], None]] = field(factory=list, init=False, repr=False)
+    winner: bool | str | None = None
     speaking_since: float | None = None
     start_time: int = field(factory=_now)
     answer_time: int = 0
@@ -101,6 +104,23 @@ class Call:
     def over(self) -> bool:
         """Whether it is ending or ended."""
         return self.state in ("ending", "ended")
+
+    @property
+    def far_side(self) -> str:
+        """The party's side, as ``end_source`` names it."""
+        return self.direction
+
+    @property
+    def near_side(self) -> str:
+        """Our side, as ``end_source`` names it."""
+        return "outbound" if self.direction == "inbound" else "inbound"
+
+    @property
+    def number(self) -> str:
+        """The party's own number or address."""
+        params = self.device["params"]
+        names = ("from_number", "from") if self.direction == "inbound" else ("to_number", "to")
+        return str(next((params[name] for name in names if name in params), ""))
 
     def address(self) -> dict[str, Any]:
         """The members that every event about the call carries."""
@@ -118,6 +138,10 @@ class Call:
             "answer_time": self.answer_time,
             "end_time": self.end_time,
         }
+        if self.parent is not None:
+            told["parent"] = self.parent
+        if self.winner is not None:
+            told["dial_winner"] = self.winner
         if self.end_reason:
             told.update(end_reason=self.end_reason, end_source=self.end_source)
         return told
@@ -138,6 +162,7 @@ class Network:
 
     _relay: Relay = field(repr=False)
     calls: dict[str, Call] = field(factory=dict, init=False)
+    dials: dict[str, Dial] = field(factory=dict, init=False, repr=False)
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
     def find(self, call_id: str, node_id: str, session: Session) -> Call | None:
@@ -162,12 +187,17 @@ class Network:
         if not candidates:
             call.owner = None
             return
-        session = min(candidates, key=lambda each: each.offered_at)
-        session.offered_at = next(self._turns)
-        call.owner = session
+        session = call.owner = self.next_one(candidates)
         self._relay.emit(session, "calling.call.receive", call.offer(), context=call.context)
         if call.state == "created":
             self.move(call, "ringing")
+
+    def next_one(self, candidates: Iterable[Session]) -> Session | None:
+        """The candidate whose turn was longest ago; it is its turn now."""
+        session = min(candidates, key=lambda each: each.offered_at, default=None)
+        if session is not None:
+            session.offered_at = next(self._turns)
+        return session
 
     def welcome(self, session: Session) -> None:
         """Offer a client the calls that wait for one."""
@@ -191,7 +221,26 @@ class Network:
                     self._offer(call)
 
     def _give_up(self, call: Call) -> None:
-        self.end(call, "noAnswer" if call.owner is not None else "abandoned", "inbound")
+        self.end(call, "noAnswer" if call.owner is not None else "abandoned", call.far_side)
+
+    # -- called by our side --------------------------------------------------------------------------------------------
+
+    def place(self, call: Call) -> None:
+        """Our side calls somebody: the leg is there."""
+        self.calls[call.call_id] = call
+        self.move(call, "created")
+
+    def ringing(self, call: Call) -> None:
+        """It rings at the far end."""
+        if call.state == "created":
+            self.move(call, "ringing")
+
+    def pick_up(self, call: Call, max_duration: int | None = None) -> None:
+        """The party answers, unless it is too late."""
+        if call.state in ("created", "ringing"):
+            dialled = call.parent is None
+            call.winner = ("true" if self._relay.settings.dial_winner == "string" else True) if dialled else None
+            self.answer(call, max_duration)
 
     # -- states --------------------------------------------------------------------------------------------------------
 
@@ -201,14 +250,22 @@ class Network:
         call.reached.add(state)
         self._relay.emit(call.owner, "calling.call.state", call.body())
         call.board.changed()
+        for watcher in list(call.watchers):
+            watcher(call)
 
     def answer(self, call: Call, max_duration: int | None = None) -> None:
-        """Our side picks up. ``max_duration`` is in seconds, as AsyncAPI has it (the porting guide says minutes)."""
+        """Somebody picks up. ``max_duration`` is in seconds, as AsyncAPI has it (the porting guide says minutes)."""
         self._cancel(call, "patience")
         call.answer_time = _now()
         if max_duration:
             limit = self._relay.loop.call_later(max_duration, self.end, call, "maxDuration", "none")
             call.timers["max_duration"] = limit
+        cue = call.party.behaviour.hangs_up_after
+        if isinstance(cue, int | float):
+            leaving = self._relay.loop.call_later(
+                self._relay.pace.patience(cue), self.end, call, "hangup", call.far_side
+            )
+            call.timers["leaving"] = leaving
         self.move(call, "answered")
 
     def end(self, call: Call, reason: str, source: str) -> None:
@@ -221,15 +278,40 @@ class Network:
         self.move(call, "ending")
         for stream in call.streams:
             stream.finish("the call ended", announce=self._relay.settings.finish_streams)
+        for operation in list(call.operations):
+            operation.call_ended()
         call.end_time = _now()
         self.calls.pop(call.call_id, None)
         self.move(call, "ended")
 
+    # -- what the party does -------------------------------------------------------------------------------------------
+
     def press(self, call: Call, digits: str) -> None:
-        """The party presses keys; every flowing stream of the call tells of them."""
-        for stream in call.streams:
-            for digit in digits:
+        """The party presses keys: every flowing stream of the call, and whatever listens to keys, is told."""
+        for digit in digits:
+            for stream in call.streams:
                 stream.dtmf(digit)
+            for operation in list(call.operations):
+                if not operation.over:
+                    operation.on_key(digit)
+
+    def say(self, call: Call, text: str) -> None:
+        """The party says something: whatever listens to words is told."""
+        for operation in list(call.operations):
+            if not operation.over:
+                operation.on_words(text)
+
+    def keep_silent(self, call: Call) -> None:
+        """The party says and does nothing, now and from now on: the time it has for it is over at once."""
+        call.party.silent = True
+        for operation in list(call.operations):
+            if not operation.over:
+                operation.on_silence()
+
+    def listened(self, call: Call) -> None:
+        """Something was played to the party: has it heard enough?"""
+        if call.state == "answered" and call.party.has_heard_enough():
+            self.end(call, "hangup", call.far_side)
 
     def _cancel(self, call: Call, name: str) -> None:
         timer = call.timers.pop(name, None)

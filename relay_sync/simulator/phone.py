@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from ..errors import CallEnded, InvalidParameter
 from .network import Call
+from .party import DIGITS, Played
 from .twoway import TwoWayStream
 
 if TYPE_CHECKING:
@@ -120,15 +120,102 @@ class Phone:
         if reason not in REASONS:
             raise InvalidParameter("reason", reason, f"one of {', '.join(REASONS)}")
         relay = self._relay
-        relay.loop.call(relay.network.end, self._call, reason, "inbound", timeout=timeout)
+        relay.loop.call(relay.network.end, self._call, reason, self._call.far_side, timeout=timeout)
 
     def press(self, digits: str, timeout: float = 5.0) -> None:
-        """Press keys, one after the other. The call's flowing streams tell of them; before one flows nobody does.
+        """Press keys, one after the other. The call's flowing streams tell of them, and whatever listens to keys at
+        this moment takes them; nothing is kept for later.
 
         :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        if not re.fullmatch(r"[0-9*#A-D]+", digits):
+        if not DIGITS.fullmatch(digits):
             raise InvalidParameter("digits", digits, "made of 0-9, *, #, A-D")
         relay = self._relay
         relay.loop.call(relay.network.press, self._call, digits, timeout=timeout)
+
+    def say(self, text: str, timeout: float = 5.0) -> None:
+        """Say something. Whatever listens to words at this moment takes them; nothing is kept for later.
+
+        :param text: ``""`` is a noise that nobody can make out.
+        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        """
+        relay = self._relay
+        relay.loop.call(relay.network.say, self._call, text, timeout=timeout)
+
+    def keep_silent(self, timeout: float = 5.0) -> None:
+        """Do nothing, and go on doing nothing: what waits for this party has waited long enough at once.
+
+        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        """
+        relay = self._relay
+        relay.loop.call(relay.network.keep_silent, self._call, timeout=timeout)
+
+    def answer(self, timeout: float = 5.0) -> None:
+        """Pick up, where our side calls. Returns when the call is answered, or was over already.
+
+        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        """
+        relay = self._relay
+        relay.loop.call(relay.network.pick_up, self._call, timeout=timeout)
+
+    # -- what it has noticed -------------------------------------------------------------------------------------------
+
+    @property
+    def number(self) -> str:
+        """Its own number or address."""
+        return self._call.number
+
+    @property
+    def heard(self) -> list[Played]:
+        """What was played to it, in order; the last 1000."""
+        return list(self._call.party.heard)
+
+    @property
+    def digits(self) -> str:
+        """The keys that our side sent to it, pauses left out."""
+        return self._call.party.digits
+
+    @property
+    def activities(self) -> list[str]:
+        """The methods that started what goes on on the call at this moment (``calling.record``, ...), in order."""
+        return [operation.method for operation in list(self._call.operations)]
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the call is being recorded."""
+        return "calling.record" in self.activities
+
+    def wait_until_heard(self, words: str, timeout: float = 10.0) -> Played:
+        """Return once something was played to it whose text, URL or ringtone contains ``words``: the first such thing.
+
+        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        """
+        call = self._call
+
+        def look() -> Played | None:
+            found = next((item for item in list(call.party.heard) if words in item.words), None)
+            if found is None and call.state == "ended":
+                raise CallEnded(f"the call ended, and {words!r} was never heard", end_reason=call.end_reason)
+            return found
+
+        return call.board.wait_for(
+            look, timeout, f"{words!r} to be heard; so far: {[item.words for item in self.heard]}"
+        )
+
+    def wait_until_doing(self, method: str, timeout: float = 10.0) -> None:
+        """Return once something that ``method`` starts goes on on the call: then keys and words find a listener.
+
+        :param method: as in :attr:`activities`.
+        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        """
+        call = self._call
+
+        def look() -> bool | None:
+            if method in self.activities:
+                return True
+            if call.state == "ended":
+                raise CallEnded(f"the call ended, and no {method} went on", end_reason=call.end_reason)
+            return None
+
+        call.board.wait_for(look, timeout, f"a {method} to go on; there is {self.activities or 'nothing'}")

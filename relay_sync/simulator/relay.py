@@ -13,15 +13,19 @@ from attrs import define, field
 from ..server.loop import Loop, Timer
 from ..server.websocket import Connection
 from . import frames
+from .directory import Directory
 from .faults import Faults, RequestFault
 from .frames import MalformedFrame
 from .journal import Journal
 from .methods import METHODS, Method
 from .network import Network
+from .pace import Pace
+from .post import Post
 from .recordings import Recordings
 from .request import Handlers, Request
 from .session import Session, Sessions
 from .settings import Settings
+from .sounds import Sounds
 from .waiting import Noticeboard
 from .webhook import Webhooks
 
@@ -71,6 +75,9 @@ class Relay:
 
     ``handlers`` carry out methods; one that has none is checked like any other and acknowledged, and nothing comes of
     it.
+
+    :ivar pace: how fast time passes. :ivar directory: who is at which number. :ivar sounds: how long sounds are.
+    :ivar post: messages and tasks. :ivar queues: the waiting queues, by name.
     """
 
     settings: Settings
@@ -84,11 +91,18 @@ class Relay:
     clients: dict[int, Client] = field(factory=dict, init=False, repr=False)
     recordings: Recordings = field(factory=Recordings, init=False)
     network: Network = field(init=False)
+    directory: Directory = field(factory=Directory, init=False, repr=False)
+    sounds: Sounds = field(factory=Sounds, init=False, repr=False)
+    post: Post = field(init=False, repr=False)
+    pace: Pace = field(init=False)
+    queues: dict[str, Any] = field(factory=dict, init=False, repr=False)
     _opened: int = field(default=0, init=False)
     _held: list[tuple[str, Client, dict[str, Any]]] = field(factory=list, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.network = Network(self)
+        self.post = Post(self)
+        self.pace = Pace(self.settings.media == "fast", self.settings.speed)
 
     # -- sockets -------------------------------------------------------------------------------------------------------
 
@@ -124,6 +138,7 @@ class Relay:
         while session.missed and session.client is not None:
             self.request(session.client, session.missed.popleft())
         self.network.welcome(session)
+        self.post.welcome(session)
         self.board.changed()
 
     # -- frames in -----------------------------------------------------------------------------------------------------
@@ -230,12 +245,19 @@ class Relay:
         self.write(client, frame)
 
     def emit(self, session: Session | None, event_type: str, params: dict[str, Any], **members: Any) -> None:
-        """Tell a session of an event, as the faults in force allow. Without a session nobody is told."""
+        """Tell a session of an event, as the faults in force allow. Without a session nobody is told.
+
+        :param members: of the envelope, beside the usual ones or in their place; ``None`` leaves one out.
+        """
         if session is None:
             return
         settings = self.settings
         places = {"event_channel": session.protocol, "project_id": session.project, "space_id": settings.space}
-        frame = frames.event(frames.envelope(event_type, params, **{**places, **members}))
+        given = {name: value for name, value in {**places, **members}.items() if value is not None}
+        self.send(session, event_type, params, frames.event(frames.envelope(event_type, params, **given)))
+
+    def send(self, session: Session, event_type: str, params: dict[str, Any], frame: dict[str, Any]) -> None:
+        """Send the frame of an event, as the faults in force allow."""
         fault = self.faults.for_event(event_type, params)
         kind = fault.kind if fault is not None else ""
         if kind == "drop":

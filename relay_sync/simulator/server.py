@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import itertools
-import os
 import ssl
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
-from ..errors import InvalidParameter
 from ..server.http import Request, Response
 from ..server.loop import Loop
 from ..server.websocket import WebSocketServer
-from . import bridging, calling, handshake, messaging, streaming
+from . import (
+    bridging,
+    calling,
+    collecting,
+    detecting,
+    dialing,
+    handshake,
+    messaging,
+    playing,
+    recording,
+    streaming,
+    streampeer,
+)
 from .control import Controls
 from .faults import Faults
 from .journal import Journal
-from .network import Call, device
-from .phone import Phone
 from .relay import Relay
 from .request import Handlers
 from .rest import MOST_BODY, Rest, RestEntry
 from .settings import Settings
-from .voice import Voice, load_voice
+from .story import Story
 from .webhook import Webhooks
 
 __all__ = ["Simulator"]
@@ -31,17 +39,23 @@ __all__ = ["Simulator"]
 _T = TypeVar("_T")
 _numbers = itertools.count(1)
 
-# What the simulator carries out, by theme. Every other method of the table is checked and acknowledged, and nothing
-# comes of it.
-HANDLERS: Handlers = {
-    **handshake.HANDLERS,
-    **calling.HANDLERS,
-    **streaming.HANDLERS,
-    **bridging.HANDLERS,
-    **messaging.HANDLERS,
-}
+_THEMES = (
+    handshake,
+    calling,
+    dialing,
+    bridging,
+    streaming,
+    playing,
+    recording,
+    collecting,
+    detecting,
+    messaging,
+)
 
-Speech = str | os.PathLike[str] | bytes | Voice | None
+# What the simulator carries out. Every other method of the table is checked and acknowledged, and nothing comes of it.
+HANDLERS: Handlers = {name: handler for theme in _THEMES for name, handler in theme.HANDLERS.items()}
+
+bridging.CONNECTORS["stream"] = streampeer.KIND
 
 
 class Credentials(TypedDict):
@@ -52,7 +66,7 @@ class Credentials(TypedDict):
     host: str
 
 
-class Simulator(Controls):
+class Simulator(Controls, Story):
     """A RELAY server and a telephone network, on loopback, in one thread.
 
     ::
@@ -67,9 +81,10 @@ class Simulator(Controls):
     :param project: the project id; a new one if left out. :param token: its token; likewise. :param jwt_token: a JWT
         that is let in; none if left out. It is compared as a whole.
     :param ssl_context: a server context: then it speaks ``wss``.
-    :param media: ``"realtime"``: streams run by the clock. ``"fast"``: as fast as they are read, for tests.
+    :param media: ``"realtime"``: streams run by the clock. ``"fast"``: as fast as they are read, for tests; and what
+        is played, rings or is said takes a thousandth of its time.
     :param ptime: seconds per audio frame, whole milliseconds. :param speed: how much faster than real the clock of
-        the media runs.
+        the media runs, and that of timeouts which wait for a caller.
     :param media_ssl_context: a client context for dialling receivers by ``wss``.
     :param record_seconds: how much of what a stream sends is kept for comparison, per track.
     :param dial_timeout: seconds for opening a receiver's socket.
@@ -78,8 +93,10 @@ class Simulator(Controls):
         or a wrong state: ``"refuse"``, or ``"fresh"``, a new session; both are documented.
     :param replay_events: keep the events that a client missed while it had no socket, and send them when it resumes.
         Replay is not promised anywhere, so it is off.
-    :param finish_streams: tell streams ``finished`` when their call ends. Not guaranteed by any source; off, clients
-        must cope.
+    :param finish_streams: tell streams, recordings and all that goes on ``finished`` when their call ends. Not
+        guaranteed by any source; off, clients must cope.
+    :param dial_winner: how the winner of a dial is marked: ``"string"``, the text ``"true"``, or ``"boolean"``; both
+        are documented.
     :param signing_key: signs the status webhooks; left out, they are not signed.
     :param strict: refuse unknown parameters, and close the sockets of receivers that send what the platform would spoil
         without a word (``Stream.notices``).
@@ -115,6 +132,7 @@ class Simulator(Controls):
         replay_events: bool = False,
         finish_streams: bool = True,
         signing_key: str | None = None,
+        dial_winner: str = "string",
         strict: bool = False,
         allow_remote: bool = False,
         ping_interval: float | None = 10.0,
@@ -142,6 +160,7 @@ class Simulator(Controls):
             replay_events=replay_events,
             finish_streams=finish_streams,
             signing_key=signing_key,
+            dial_winner=dial_winner,
             strict=strict,
             allow_remote=allow_remote,
             ping_interval=ping_interval,
@@ -251,49 +270,6 @@ class Simulator(Controls):
         """Serve a file as a recording, and return its address (``GET /recordings/<id>.wav``)."""
         recordings = self._relay.recordings
         return recordings.add(recordings.new_id(), wav)
-
-    # -- calls ---------------------------------------------------------------------------------------------------------
-
-    def call(
-        self,
-        *,
-        to: str,
-        from_: str,
-        context: str = "default",
-        says: Speech = None,
-        hears: Speech = None,
-        hangs_up_after_speaking: bool = False,
-        ring_timeout: float = 60.0,
-        timeout: float = 5.0,
-    ) -> Phone:
-        """Somebody calls. The call is offered to one client of the context, or waits for one.
-
-        :param to: the number or ``sip:`` address called. :param from_: the caller's.
-        :param says: what the caller says (the ``inbound`` track): a WAV's path, PCM16 bytes at 8 kHz, or ``None`` for
-            silence.
-        :param hears: what is said to him (the ``outbound`` track).
-        :param hangs_up_after_speaking: the caller hangs up once the first stream has told all that he says.
-        :param ring_timeout: seconds until the caller gives up if nobody answers.
-        :param timeout: seconds for the simulator to take it up.
-        :raises InvalidParameter: audio of another kind. :raises TimeoutError: it was not taken up in time.
-        """
-        if not ring_timeout > 0:
-            raise InvalidParameter("ring_timeout", ring_timeout, "greater than 0")
-        call = Call(
-            node_id=self.settings.node,
-            device=device(to, from_),
-            context=context,
-            says=load_voice(says, "says"),
-            hears=load_voice(hears, "hears"),
-            hangs_up_after_speaking=hangs_up_after_speaking,
-        )
-        self._do(self._relay.network.ring, call, ring_timeout, timeout=timeout)
-        return Phone(self._relay, call)
-
-    @property
-    def phones(self) -> list[Phone]:
-        """The calls that are not over."""
-        return [Phone(self._relay, call) for call in list(self._relay.network.calls.values())]
 
     # -- for the controls ----------------------------------------------------------------------------------------------
 

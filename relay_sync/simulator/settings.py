@@ -59,6 +59,7 @@ class Settings:
     replay_events: bool = False
     finish_streams: bool = True
     signing_key: str | None = field(default=None, repr=False)
+    dial_winner: str = field(default="string", validator=_one_of("string", "boolean"))
     strict: bool = False
     allow_remote: bool = False
     ping_interval: float | None = field(default=10.0, validator=_positive_or_none)

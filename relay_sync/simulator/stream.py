@@ -295,7 +295,7 @@ class Stream:
         self._board.changed()
         call = self._call
         if call.hangs_up_after_speaking and self._carrier.has_told(call.says):
-            self._relay.network.end(call, "hangup", "inbound")
+            self._relay.network.end(call, "hangup", call.far_side)
 
     def dtmf(self, digit: str) -> None:
         """Tell the receiver of a key, if the stream flows."""

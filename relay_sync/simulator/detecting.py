@@ -1,0 +1,119 @@
+"""``calling.detect``: who or what is on the line.
+
+A detector tells what it finds, each in an event of its own, and at last ``finished``. Where the sources are silent:
+
+* A person is found after a second, and that is all. A machine is found after a second; once its greeting is over it is
+  ``READY`` (with ``beep`` if it has one), unless ``detect_message_end`` is off. Nobody knows what says nothing until
+  ``initial_timeout`` (4.5 s): ``UNKNOWN``.
+* A fax machine that is called gives ``CED``, one that calls ``CNG``; a detector of the other tone finds nothing. A digit
+  detector tells each wanted key and goes on until ``timeout`` (30 s) or its stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define
+
+from .operation import Operation, control, start, stop
+from .request import Handler
+
+__all__ = ["HANDLERS", "Detector"]
+
+FIRST_LOOK = 1.0
+GREETING = 4.0
+INITIAL_TIMEOUT = 4.5
+TIMEOUT = 30.0
+_TYPES = ("machine", "fax", "digit")
+
+
+@define(eq=False, kw_only=True)
+class Detector(Operation):
+    """Something that listens to find out."""
+
+    event_type = "calling.call.detect"
+
+    @property
+    def _kind(self) -> str:
+        return str(self.params["detect"].get("type", "machine"))
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.params["detect"].get("params") or {}
+        return found
+
+    def _found(self, event: str, **more: Any) -> None:
+        self.tell(detect={"type": self._kind, "params": {"event": event, **more}})
+
+    def begin(self) -> None:
+        wait = self.await_party if self._kind == "digit" else self.after
+        given = self.params.get("timeout")
+        wait("timeout", TIMEOUT if given is None else given, self.finish)
+        kind, who = self._kind, self.call.party.behaviour.answered_by
+        if kind == "digit":
+            self.ask_party(keys=True, words=False)
+        elif kind == "fax" and who == "fax":
+            tone = "CED" if self.call.direction == "outbound" else "CNG"
+            if self._options.get("tone", tone) == tone:
+                self.after("look", FIRST_LOOK, self._last_word, tone)
+        elif kind == "machine" and who == "human":
+            self.after("look", FIRST_LOOK, self._last_word, "HUMAN")
+        elif kind == "machine" and who == "machine":
+            self.after("look", FIRST_LOOK, self._machine)
+        elif kind == "machine":
+            self.after("look", self._options.get("initial_timeout") or INITIAL_TIMEOUT, self._last_word, "UNKNOWN")
+
+    def _last_word(self, word: str, **more: Any) -> None:
+        self._found(word, **more)
+        self.finish()
+
+    def _machine(self) -> None:
+        self._found("MACHINE")
+        if self._options.get("detect_message_end", True):
+            self.after("look", GREETING, self._ready)
+        else:
+            self.finish()
+
+    def _ready(self) -> None:
+        self._last_word("READY", **({"beep": True} if self.call.party.behaviour.beep else {}))
+
+    def on_key(self, digit: str) -> None:
+        if self._kind == "digit" and digit in self._options.get("digits", "0123456789*#"):
+            self._found(digit)
+
+    def on_silence(self) -> None:
+        if self._kind == "digit":
+            self.finish()
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.close(**(details or {"detect": {"type": self._kind, "params": {"event": "error"}}}))
+
+    def finish(self, **told: Any) -> None:
+        super().finish(**{"detect": {"type": self._kind, "params": {"event": "finished"}}, **told})
+
+
+def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+    detect = params["detect"]
+    found = {}
+    if detect.get("type", "machine") not in _TYPES:
+        found["detect.type"] = f"detect.type must be one of {', '.join(_TYPES)}"
+    options = detect.get("params")
+    if options is not None and not isinstance(options, dict):
+        return {**found, "detect.params": "detect.params must be an object"}
+    for name, value in (options or {}).items():
+        if name.endswith(("_timeout", "_threshold")) and (
+            isinstance(value, bool) or not isinstance(value, int | float) or not value > 0
+        ):
+            found[f"detect.params.{name}"] = f"detect.params.{name} must be greater than 0"
+    if (options or {}).get("tone", "CED") not in ("CED", "CNG"):
+        found["detect.params.tone"] = "detect.params.tone must be CED or CNG"
+    if not isinstance((options or {}).get("digits", ""), str):
+        found["detect.params.digits"] = "detect.params.digits must be a string"
+    return found
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.detect": start(Detector, check=_problems),
+    "calling.detect.stop": control(Detector, stop),
+}

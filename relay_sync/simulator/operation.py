@@ -1,0 +1,222 @@
+"""What goes on on a call under a ``control_id``: playback, recordings, collectors, and all the others. All of it runs
+on the loop's thread.
+
+The simulator's choices where the sources are silent: an operation needs an answered call (else 409); a ``control_id``
+is unique among the operations of its kind while it runs (else 409); a command to one that is unknown or over gets 404;
+when the call ends, what still runs is told to be over before the call is, unless ``finish_streams`` is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from attrs import define, field
+
+from . import frames
+from .party import REACTION
+from .request import Handler, Request
+
+if TYPE_CHECKING:
+    from ..server.loop import Timer
+    from .network import Call
+    from .relay import Relay
+
+__all__ = ["Operation", "control", "launch", "running", "start", "stop"]
+
+
+@define(eq=False, kw_only=True)
+class Operation:
+    """One operation from its acknowledgement to its end.
+
+    :cvar event_type: the event that tells of it. :cvar goes_wrong: what its event says when it goes wrong.
+    :ivar over: whether it has ended: nothing more is told.
+    """
+
+    event_type: ClassVar[str] = ""
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error"}
+
+    relay: Relay = field(repr=False)
+    call: Call = field(repr=False)
+    method: str = ""
+    params: dict[str, Any] = field(repr=False)
+    over: bool = field(default=False, init=False)
+    _timers: dict[str, Timer] = field(factory=dict, init=False, repr=False)
+
+    @property
+    def control_id(self) -> str:
+        """As the client chose it; ``""`` where the method has none."""
+        return str(self.params.get("control_id", ""))
+
+    # -- what each kind does in its own way -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """It was acknowledged: let it happen."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """The client wants it to end."""
+        self.finish()
+
+    def finish(self, **told: Any) -> None:
+        """End it, and say so: ``finished`` unless told otherwise."""
+        self.close(**(told or {"state": "finished"}))
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        """End it badly, because a test wants that."""
+        self.close(**{**self.goes_wrong, **details})
+
+    def call_ended(self) -> None:
+        """The call is ending."""
+        if self.relay.settings.finish_streams:
+            self.finish()
+        self.drop()
+
+    def on_key(self, digit: str) -> None:
+        """The party pressed a key."""
+
+    def on_words(self, text: str) -> None:
+        """The party said something; ``""`` is a noise that nobody can make out."""
+
+    def on_silence(self) -> None:
+        """The party lets all the time pass that one has for an answer."""
+
+    # -- what they share ------------------------------------------------------------------------------------------------
+
+    def tell(self, **told: Any) -> None:
+        """Send its event to the call's owner, and to the status webhook if the client wanted one."""
+        address = {"control_id": self.control_id} if self.control_id else {}
+        params = {**self.call.address(), **address, **told}
+        self.relay.emit(self.call.owner, self.event_type, params)
+        url = self.params.get("status_url")
+        if isinstance(url, str) and url:
+            settings = self.relay.settings
+            body = frames.envelope(
+                self.event_type,
+                params,
+                event_channel=f"swml:{settings.space}",
+                project_id=settings.project,
+                space_id=settings.space,
+            )
+            self.relay.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
+
+    def close(self, **told: Any) -> None:
+        """Tell its last event. Idempotent."""
+        if not self.over:
+            self.drop()
+            self.tell(**told)
+
+    def drop(self) -> None:
+        """Be over without a word."""
+        self.over = True
+        for name in list(self._timers):
+            self.cancel(name)
+        if self in self.call.operations:
+            self.call.operations.remove(self)
+        self.call.board.changed()
+
+    def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
+        """Do something when as many seconds of the story have passed as it takes by itself."""
+        self._set(name, self.relay.pace.media(seconds), then, *args)
+
+    def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
+        """Do something when the party has had that many seconds of the story, and did nothing."""
+        pace = self.relay.pace
+        delay = pace.media(seconds) if self.call.party.silent else pace.patience(seconds)
+        self._set(name, delay, then, *args)
+
+    def _set(self, name: str, delay: float, then: Callable[..., object], *args: Any) -> None:
+        self.cancel(name)
+
+        def due() -> None:
+            self._timers.pop(name, None)
+            then(*args)
+
+        self._timers[name] = self.relay.loop.call_later(delay, due)
+
+    def cancel(self, name: str) -> bool:
+        """Do not do it. Whether it was still to be done."""
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+        return timer is not None
+
+    def waits_for(self, name: str) -> bool:
+        """Whether something of that name is still to be done."""
+        return name in self._timers
+
+    def ask_party(self, *, keys: bool, words: bool) -> None:
+        """It listens now: a party that is set up to answer does so."""
+        party = self.call.party
+        if keys and party.presses:
+            self.after("reaction", REACTION, self.relay.network.press, self.call, party.presses.popleft())
+        elif words and party.sentences:
+            self.after("reaction", REACTION, self.relay.network.say, self.call, party.sentences.popleft())
+
+
+_O = TypeVar("_O", bound=Operation)
+
+
+def running(call: Call, kind: type[_O], control_id: str | None = None) -> _O | None:
+    """The operation of a kind on a call that is not over, by its id or the only one."""
+    for each in call.operations:
+        if isinstance(each, kind) and control_id in (None, each.control_id):
+            return each
+    return None
+
+
+def launch(request: Request, operation: Operation, **more: Any) -> None:
+    """Acknowledge and begin."""
+    request.accept(**more)
+    operation.call.operations.append(operation)
+    operation.call.board.changed()
+    fault = request.fault
+    if fault is not None and fault.kind == "break":
+        operation.break_down(fault.data or {})
+    else:
+        operation.begin()
+
+
+def start(
+    kind: type[Operation], *, check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None, only_one: str = ""
+) -> Handler:
+    """The handler of a method that starts an operation.
+
+    :param check: what is wrong with the parameters beyond what the table of methods knows, by name.
+    :param only_one: what to say where a call cannot have two of the kind at a time.
+    """
+
+    def handler(request: Request) -> None:
+        call, params = request.call, request.params
+        problems = check(params) if check is not None else {}
+        if problems:
+            request.refuse(400, "; ".join(problems.values()), problems)
+        elif call.state != "answered":
+            request.refuse(409, "Call is not answered")
+        elif only_one and running(call, kind) is not None:
+            request.refuse(409, only_one)
+        elif running(call, kind, str(params.get("control_id", ""))) is not None:
+            request.refuse(409, "An operation with this control_id is active already")
+        else:
+            launch(request, kind(relay=request.relay, call=call, method=request.spec.name, params=params))
+
+    return handler
+
+
+def control(kind: type[_O], act: Callable[[_O, Request], object]) -> Handler:
+    """The handler of a method that controls a running operation: ``act`` answers the request, and does it."""
+
+    def handler(request: Request) -> None:
+        operation = running(request.call, kind, request.params.get("control_id"))
+        if operation is None:
+            request.refuse(404, f"{kind.__name__} not found")
+            return
+        act(operation, request)
+
+    return handler
+
+
+def stop(operation: Operation, request: Request) -> None:
+    """For :func:`control`: acknowledge, and end it."""
+    request.accept()
+    operation.stop()

@@ -1,0 +1,152 @@
+"""The person, or machine, on the far end of a call: what it is set up to do, and what it has noticed. Pure.
+
+The simulator's choices where the sources are silent: people answer questions, so what is set up in ``presses`` and
+``says`` is used one by one, each time something begins to listen; they take half a second to react; and whoever was set
+up with either does nothing else, so that timeouts that wait for him need no real time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from ..errors import InvalidParameter
+from .voice import SILENCE, Voice, load_voice
+
+__all__ = ["ANSWERERS", "DIGITS", "Audio", "Behaviour", "Party", "Played", "Speech", "behaviour"]
+
+REACTION = 0.5
+MOST_HEARD = 1_000
+DIGITS = re.compile(r"[0-9*#A-D]+")
+ANSWERERS = ("human", "machine", "fax", "nobody")
+_ENDS = {"busy": "busy", "no_answer": "noAnswer", "declines": "decline", "unreachable": "notFound"}
+
+Audio = str | os.PathLike[str] | bytes | Voice | None
+"""Sound: a WAV's path, or PCM16 bytes at 8 kHz."""
+
+Speech = Audio | Sequence[str]
+"""Audio for streams, or a list of sentences for what listens to words."""
+
+
+@frozen(kw_only=True)
+class Played:
+    """Something that was played to a party.
+
+    :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone``, or ``beep``. :ivar text: what was said. :ivar url: what was played.
+    :ivar name: the ringtone, or ``beep``. :ivar duration: seconds, as far as the simulator knows them.
+    """
+
+    type: str
+    text: str = ""
+    url: str = ""
+    name: str = ""
+    duration: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """What identifies it: the text, the URL, or the ringtone."""
+        return self.text or self.url or self.name
+
+
+@frozen(kw_only=True)
+class Behaviour:
+    """What a party is set up to do. See :meth:`Simulator.expect_phone <relay_sync.simulator.Simulator.expect_phone>`.
+
+    :ivar refuses: why it does not answer, as the events tell it (``busy``, ``noAnswer``, ...); ``""`` if it answers.
+    :ivar answers_after: seconds of ringing; ``None``: it rings until somebody answers by hand.
+    """
+
+    refuses: str = ""
+    answers_after: float | None = 1.0
+    answered_by: str = "human"
+    beep: bool = True
+    presses: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+    voice: Voice = SILENCE
+    hangs_up_after: float | str | None = None
+    silent: bool = False
+
+
+@define(eq=False)
+class Party:
+    """One on the line. Changed on the loop's thread only.
+
+    :ivar heard: what was played to it, the last 1000. :ivar digits: the keys that our side sent to it.
+    :ivar presses: what it will press, :ivar sentences: and say, when it is asked next.
+    :ivar silent: whether nothing comes from it but what is set up.
+    """
+
+    behaviour: Behaviour = field(factory=Behaviour)
+    heard: deque[Played] = field(factory=lambda: deque(maxlen=MOST_HEARD), init=False)
+    digits: str = field(default="", init=False)
+    presses: deque[str] = field(init=False)
+    sentences: deque[str] = field(init=False)
+    silent: bool = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        plan = self.behaviour
+        self.presses, self.sentences = deque(plan.presses), deque(plan.sentences)
+        self.silent = plan.silent or bool(plan.presses or plan.sentences)
+
+    def has_heard_enough(self) -> bool:
+        """Whether it has heard the words at which it hangs up."""
+        cue = self.behaviour.hangs_up_after
+        return isinstance(cue, str) and any(cue in item.words for item in self.heard)
+
+
+def _presses(value: Any) -> tuple[str, ...]:
+    found = (value,) if isinstance(value, str) else tuple(value)
+    for digits in found:
+        if not isinstance(digits, str) or not DIGITS.fullmatch(digits):
+            raise InvalidParameter("presses", digits, "made of 0-9, *, #, A-D")
+    return found
+
+
+def _cue(value: Any) -> float | str | None:
+    if isinstance(value, str) and value:
+        return value
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0):
+        return value
+    raise InvalidParameter("hangs_up_after", value, "seconds, at least 0, or words that are heard")
+
+
+def behaviour(
+    *,
+    answers_after: float | None = 1.0,
+    answered_by: str = "human",
+    beep: bool = True,
+    presses: str | Sequence[str] = (),
+    says: Speech = None,
+    hangs_up_after: float | str | None = None,
+    silent: bool = False,
+    **ends: bool,
+) -> Behaviour:
+    """Check what somebody wants a party to do.
+
+    :raises InvalidParameter: a value that cannot be right.
+    """
+    if answers_after is not None and not answers_after >= 0:
+        raise InvalidParameter("answers_after", answers_after, "at least 0 seconds, or None")
+    if answered_by not in ANSWERERS:
+        raise InvalidParameter("answered_by", answered_by, f"one of {', '.join(ANSWERERS)}")
+    chosen = [name for name, wanted in ends.items() if wanted]
+    if len(chosen) > 1:
+        raise InvalidParameter(chosen[1], True, f"left out where {chosen[0]} is given")
+    audio = says if says is None or isinstance(says, str | os.PathLike | bytes | Voice) else None
+    sentences = () if audio is not None or says is None else tuple(map(str, says))  # type: ignore[arg-type]
+    return Behaviour(
+        refuses=_ENDS[chosen[0]] if chosen else "",
+        answers_after=answers_after,
+        answered_by=answered_by,
+        beep=beep,
+        presses=_presses(presses),
+        sentences=sentences,
+        voice=load_voice(audio, "says"),
+        hangs_up_after=_cue(hangs_up_after),
+        silent=silent,
+    )

@@ -1,0 +1,139 @@
+"""``calling.play`` and its controls.
+
+``playing`` is told at the start and after a pause, ``paused``, and at last ``finished``; ``error`` where an item turns
+out to be no sound. Where the sources are silent: items that cannot be right are refused with 400 before anything is
+played; pausing what is paused, and resuming what plays, get 409; ``direction`` ``speak`` is not heard by the party.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+from .operation import Operation, control, start, stop
+from .request import Handler, Request
+
+__all__ = ["HANDLERS", "Playback", "media_problems"]
+
+# What each kind of item must have, and of which type; then what it may have.
+_ITEMS: dict[str, tuple[dict[str, type | tuple[type, ...]], dict[str, type | tuple[type, ...]]]] = {
+    "tts": ({"text": str}, {"language": str, "gender": str, "voice": str}),
+    "audio": ({"url": str}, {}),
+    "silence": ({"duration": (int, float)}, {}),
+    "ringtone": ({"name": str}, {"duration": (int, float)}),
+}
+
+
+def _item_problem(where: str, item: Mapping[str, Any]) -> str | None:
+    kind, params = item.get("type"), item.get("params")
+    if kind not in _ITEMS:
+        return f"{where}.type must be one of {', '.join(_ITEMS)}"
+    if not isinstance(params, dict):
+        return f"{where}.params is required"
+    needed, possible = _ITEMS[kind]
+    for name, types in {**needed, **possible}.items():
+        value = params.get(name)
+        if value is None and name not in needed:
+            continue
+        if not isinstance(value, types) or isinstance(value, bool) or value == "":
+            return f"{where}.params.{name} is missing or of the wrong type"
+        if isinstance(value, int | float) and not value > 0:
+            return f"{where}.params.duration must be greater than 0"
+    return None
+
+
+def media_problems(items: list[dict[str, Any]], name: str = "play") -> dict[str, str]:
+    """What is wrong with a list of media, by item; empty if nothing is."""
+    found = {f"{name}[{index}]": _item_problem(f"{name}[{index}]", item) for index, item in enumerate(items)}
+    return {where: problem for where, problem in found.items() if problem}
+
+
+@define(eq=False, kw_only=True)
+class Playback(Operation):
+    """A list of media that is played to a party, once or several times."""
+
+    event_type = "calling.call.play"
+    paused: bool = field(default=False, init=False)
+    _position: int = field(default=0, init=False)
+    _left: float = field(default=0.0, init=False)
+    _since: float = field(default=0.0, init=False)
+
+    def begin(self) -> None:
+        self.tell(state="playing")
+        self._next()
+
+    @property
+    def _rounds(self) -> int:
+        return int(self.params.get("loop", 1))
+
+    def _next(self) -> None:
+        """Play the next item, or be done."""
+        self.relay.network.listened(self.call)
+        if self.over:
+            return
+        items = self.params["play"]
+        if self._rounds and self._position >= self._rounds * len(items):
+            self.played()
+            return
+        item = self.relay.sounds.item(items[self._position % len(items)])
+        if item is None:
+            self.break_down({})
+            return
+        self._position += 1
+        if self.params.get("direction", "listen") != "speak":
+            self.call.party.heard.append(item)
+            self.call.board.changed()
+        self._left = item.duration
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._since = time.monotonic()
+        self.after("item", self._left, self._next)
+
+    def played(self) -> None:
+        """Everything was played."""
+        self.finish()
+
+    def pause(self, request: Request) -> None:
+        """Hold on."""
+        if self.paused:
+            request.refuse(409, "Playback is paused already")
+            return
+        request.accept()
+        self.paused = True
+        self.cancel("item")
+        passed = (time.monotonic() - self._since) / self.relay.pace.media(1.0)
+        self._left = max(0.0, self._left - passed)
+        self.tell(state="paused")
+
+    def resume(self, request: Request) -> None:
+        """Go on where it was paused."""
+        if not self.paused:
+            request.refuse(409, "Playback is not paused")
+            return
+        request.accept()
+        self.paused = False
+        self.tell(state="playing")
+        self._go_on()
+
+
+def _volume(playback: Playback, request: Request) -> None:
+    request.accept()
+    playback.params["volume"] = request.params["volume"]
+    playback.call.board.changed()
+
+
+def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+    return media_problems(params["play"])
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.play": start(Playback, check=_problems),
+    "calling.play.pause": control(Playback, Playback.pause),
+    "calling.play.resume": control(Playback, Playback.resume),
+    "calling.play.volume": control(Playback, _volume),
+    "calling.play.stop": control(Playback, stop),
+}

@@ -1,0 +1,235 @@
+"""``calling.record`` and its controls, and ``calling.transcribe``, which records too.
+
+Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. Where the sources are
+silent: a recording's file is not to be had, but its address, duration and size are told; of MP3 and MP4 the size is
+4000 bytes a second, of WAV that of 16-bit samples at 8 kHz. A recording with an ``initial_timeout`` that hears nothing
+ends with ``no_input``; one that hears somebody ends when he has been quiet for ``end_silence_timeout``.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from attrs import define, field
+
+from .operation import Operation, control, start, stop
+from .party import Played
+from .request import Handler, Request
+from .sounds import estimate
+
+__all__ = ["FILES", "HANDLERS", "Recording", "Transcription"]
+
+FILES = "https://files.simulator.example"
+_DEFAULTS: dict[str, Any] = {
+    "beep": False,
+    "direction": "speak",
+    "format": "mp3",
+    "stereo": False,
+    "terminators": "#",
+    "initial_timeout": 0,
+    "end_silence_timeout": 0,
+    "max_length": 0,
+}
+_CHOICES = {"direction": ("listen", "speak", "both"), "format": ("mp3", "wav", "mp4")}
+
+
+def _size(seconds: float, audio: Mapping[str, Any]) -> int:
+    if audio.get("format") == "wav":
+        return 44 + int(seconds * 16_000) * (2 if audio.get("stereo") else 1)
+    return int(seconds * 4_000)
+
+
+@define(eq=False, kw_only=True)
+class _Taped(Operation):
+    """What records: its clock, its file."""
+
+    recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
+    paused: bool = field(default=False, init=False)
+    _began: float = field(default=0.0, init=False)
+    _since: float = field(default=0.0, init=False)
+    _taken: float = field(default=0.0, init=False)  # seconds of the story that are in the file for certain
+    _ran: float = field(default=0.0, init=False)  # seconds of the clock, pauses not counted
+
+    @property
+    def format(self) -> dict[str, Any]:
+        """How the file is made."""
+        return {"format": "mp3"}
+
+    @property
+    def url(self) -> str:
+        """Where the file would be."""
+        return f"{FILES}/{self.recording_id}.{self.format['format']}"
+
+    def start_clock(self) -> None:
+        """The tape runs."""
+        self._since = time.monotonic()
+        if not self._began:
+            self._began = time.time()
+
+    def stop_clock(self) -> None:
+        """The tape stands still."""
+        self._ran += time.monotonic() - self._since
+
+    @property
+    def duration(self) -> float:
+        """Seconds recorded, as far as they go: those of the clock, or those of the story if they are more."""
+        running = 0.0 if self.paused else time.monotonic() - self._since
+        return round(max((self._ran + running) * self.relay.settings.speed, self._taken), 2)
+
+    def outcome(self) -> dict[str, Any]:
+        """What the last event tells of the file."""
+        seconds = self.duration
+        return {
+            "url": self.url,
+            "recording_id": self.recording_id,
+            "duration": seconds,
+            "size": _size(seconds, self.format),
+            "start_time": round(self._began, 3),
+            "end_time": round(self._began + seconds, 3),
+        }
+
+    def on_words(self, text: str) -> None:
+        if not self.paused:
+            self._taken += estimate(text)
+
+
+@define(eq=False, kw_only=True)
+class Recording(_Taped):
+    """A recording of a call."""
+
+    event_type = "calling.call.record"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
+
+    @property
+    def format(self) -> dict[str, Any]:
+        audio = self._audio
+        return {name: audio[name] for name in ("format", "direction", "stereo")}
+
+    @property
+    def _audio(self) -> dict[str, Any]:
+        return {**_DEFAULTS, **(self.params["record"].get("audio") or {})}
+
+    def tell(self, **told: Any) -> None:
+        super().tell(record={"audio": self.format}, **told)
+
+    def begin(self) -> None:
+        audio = self._audio
+        self.start_clock()
+        self.tell(state="recording", url=self.url, recording_id=self.recording_id)
+        party = self.call.party
+        if audio["beep"]:
+            party.heard.append(Played(type="beep", name="beep", duration=0.5))
+        if audio["max_length"]:
+            self.after("max_length", audio["max_length"], self._full)
+        if party.behaviour.voice.pcm:
+            self._taken += party.behaviour.voice.duration
+            self.after("voice", party.behaviour.voice.duration, self._quiet)
+        elif audio["initial_timeout"]:
+            self.await_party("initial", audio["initial_timeout"], self._nobody)
+        self.ask_party(keys=False, words=True)
+
+    def _full(self) -> None:
+        self._taken = max(self._taken, float(self._audio["max_length"]))
+        self.finish()
+
+    def _nobody(self) -> None:
+        self.close(state="no_input")
+
+    def _quiet(self) -> None:
+        """The party stopped talking."""
+        silence = self._audio["end_silence_timeout"]
+        if silence:
+            self.await_party("silence", silence, self._done_talking)
+
+    def _done_talking(self) -> None:
+        self._taken += self._audio["end_silence_timeout"]
+        self.finish()
+
+    def on_words(self, text: str) -> None:
+        super().on_words(text)
+        if not self.paused:
+            self.cancel("initial")
+            self.after("voice", estimate(text), self._quiet)
+
+    def on_key(self, digit: str) -> None:
+        if digit in self._audio["terminators"]:
+            self.finish()
+
+    def on_silence(self) -> None:
+        if self.cancel("initial"):
+            self._nobody()
+        elif self.cancel("silence") or (self.cancel("voice") and self._audio["end_silence_timeout"]):
+            self._done_talking()
+
+    def finish(self, **told: Any) -> None:
+        self.close(**{"state": "finished", **self.outcome(), **told})
+
+    def pause(self, request: Request) -> None:
+        """Hold on; with ``silence`` time goes on in the file, with ``skip`` it does not."""
+        if self.paused:
+            request.refuse(409, "Recording is paused already")
+            return
+        request.accept()
+        behavior = request.params.get("behavior", "skip")
+        self.stop_clock()
+        self.paused = True
+        told = {"url": self.url, "recording_id": self.recording_id, "pause_behavior": behavior}
+        self.tell(state="paused", **told)
+
+    def resume(self, request: Request) -> None:
+        """Go on."""
+        if not self.paused:
+            request.refuse(409, "Recording is not paused")
+            return
+        request.accept()
+        self.paused = False
+        self.start_clock()
+        self.tell(state="recording", url=self.url, recording_id=self.recording_id)
+
+
+@define(eq=False, kw_only=True)
+class Transcription(_Taped):
+    """The call is recorded to be transcribed."""
+
+    event_type = "calling.call.transcribe"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+
+    def begin(self) -> None:
+        self.start_clock()
+        self.tell(state="transcribing", recording_id=self.recording_id)
+
+    def finish(self, **told: Any) -> None:
+        self.close(**{"state": "finished", **self.outcome(), **told})
+
+
+def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+    audio = params["record"].get("audio")
+    if not isinstance(audio, dict):
+        return {"record.audio": "record.audio is required"}
+    found = {}
+    for name, default in _DEFAULTS.items():
+        value = audio.get(name, default)
+        number = isinstance(default, int) and not isinstance(default, bool)
+        if number and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
+            found[name] = f"{name} must be a number, at least 0"
+        elif not number and type(value) is not type(default):
+            found[name] = f"{name} has the wrong type"
+        elif name in _CHOICES and value not in _CHOICES[name]:
+            found[name] = f"{name} must be one of {', '.join(_CHOICES[name])}"
+    sensitivity = audio.get("input_sensitivity", 44)
+    if isinstance(sensitivity, bool) or not isinstance(sensitivity, int | float) or not 0 <= sensitivity <= 100:
+        found["input_sensitivity"] = "input_sensitivity must be from 0 to 100"
+    return found
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.record": start(Recording, check=_problems),
+    "calling.record.pause": control(Recording, Recording.pause),
+    "calling.record.resume": control(Recording, Recording.resume),
+    "calling.record.stop": control(Recording, stop),
+    "calling.transcribe": start(Transcription, only_one="Transcription is running already"),
+    "calling.transcribe.stop": control(Transcription, stop),
+}

@@ -1,0 +1,83 @@
+"""Stream devices: a call that is connected to a WebSocket which hears the party and is heard.
+
+The choices where the sources are silent: a stream is no leg and has no ``call_id``; ``peer`` names the device without its
+secrets; one that cannot be opened fails with ``error``; when its endpoint closes the socket, the bridge is over. It is told
+of in ``calling.call.connect`` alone; its ``status_url`` gets what that of a stream would.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+from .bridging import Kind, Peer
+from .formats import parse_codec
+from .streaming import stream_problems
+from .twoway import TwoWayStream
+
+__all__ = ["KIND", "StreamPeer"]
+
+_SECRET = ("authorization_bearer_token", "custom_parameters")
+
+
+@define(eq=False, kw_only=True)
+class StreamPeer(Peer):
+    """A WebSocket, opened for the bridge."""
+
+    stream: TwoWayStream = field(init=False)
+    _connected: bool = field(default=False, init=False)
+
+    def begin(self) -> None:
+        relay, call, params = self.relay, self.bridge.call, self.device["params"]
+        self.stream = TwoWayStream(
+            relay=relay,
+            call=call,
+            control_id=str(uuid.uuid4()),
+            url=params["url"],
+            tracks=("inbound",),
+            format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
+            name=params.get("name"),
+            custom_parameters=params.get("custom_parameters"),
+            token=params.get("authorization_bearer_token"),
+            status_url=params.get("status_url", "").partition("#")[0],
+            status_url_method=params.get("status_url_method", "POST"),
+            realtime=params.get("realtime", False),
+            on_state=self._moved,
+        )
+        call.streams.append(self.stream)
+        call.board.changed()
+        self.stream.begin()
+
+    def _moved(self, stream: TwoWayStream, state: str) -> None:
+        if state == "streaming":
+            self._connected = True
+            self.answered()
+        elif self._connected:
+            self.bridge.disconnected()
+        else:
+            self.failed("error")
+
+    def abandon(self) -> None:
+        self.stream.finish("another device was there first, or the bridge is over")
+
+    def describe(self) -> dict[str, Any]:
+        shown = {name: value for name, value in self.device["params"].items() if name not in _SECRET}
+        peer = {"node_id": self.bridge.call.node_id, "device": {"type": "stream", "params": shown}}
+        tag = self.bridge.params.get("tag", "")
+        return {**peer, "tag": tag} if tag else peer
+
+    def release(self, *, hang_up: bool) -> None:
+        self.stream.finish("the bridge is over")
+
+
+def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+    found = stream_problems(params)
+    if not isinstance(params.get("realtime", False), bool):
+        found["realtime"] = "realtime must be a boolean"
+    return found
+
+
+KIND = Kind(make=StreamPeer, needed=("url",), check=_problems)
