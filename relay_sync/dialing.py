@@ -25,11 +25,13 @@ from .errors import (
     RequestTimeout,
 )
 from .events import CallStateEvent, DialEvent
+from .protocol.deadline import Deadline
 from .runtime import process
 from .runtime.waiter import Waiter
 from .verbs import parameters
 
 if TYPE_CHECKING:
+    from .runtime.loop import Loop
     from .switchboard import Switchboard
 
 __all__ = ["Dialing", "Dials", "PendingDial"]
@@ -218,6 +220,8 @@ class Dialing:
 
         def _request_timeout(self) -> float: ...
 
+        def _connected_loop(self, deadline: Deadline) -> Loop: ...
+
     @overload
     def dial(
         self,
@@ -311,6 +315,8 @@ class Dialing:
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float) -> Call:
         end = time.monotonic() + limit
         board = self._board
+        # A new connection ends the dials of the one before, so there has to be one before this dial is known.
+        self._connected_loop(Deadline.after(time.monotonic(), min(limit, self._request_timeout())))
         dial = board.dials.open(tag)
         try:
             try:
