@@ -8,6 +8,9 @@
                 transcribe(frame.pcm)
         stream.save("call.wav")
 
+        with audio.connect(call) as stream:             # two-way
+            stream.play("welcome.wav")
+
 ==============  ========================================================================================================
 ``server``      :class:`AudioServer`: listens, checks who comes, hands out streams
 ``stream``      :class:`AudioStream`: one call's audio; iterate, read, save
@@ -15,6 +18,9 @@
 ``receiver``    from messages to frames, on the receiving thread
 ``dsp``         :class:`Resampler`, numpy views; through the extra ``dsp``
 ``decoding``    from payloads to PCM: a decoder for each track
+``connecting``  two-way streams: calls that are connected to here
+``speaking``    what can be said on them; ``speaker`` sends it, on the receiving thread
+``playback``    how much of it was heard. ``sources``: what can be played. ``outgoing``: the JSON of it; pure
 ``gate``        path, bearer token, one-time tokens
 ``messages``    the JSON of media sockets, read and written; pure
 ``codecs``      G.711 and L16; pure
@@ -41,6 +47,7 @@ if TYPE_CHECKING:
     from .dsp import Resampler, resample
     from .frames import AudioFrame
     from .messages import MediaFormat
+    from .playback import Heard, Playback
     from .server import AudioServer
     from .stream import AudioStream, DtmfEvent, StreamStats
     from .wav import WavAudio, read_wav, write_wav
@@ -55,7 +62,9 @@ __all__ = [
     "Decoder",
     "DtmfEvent",
     "Encoder",
+    "Heard",
     "MediaFormat",
+    "Playback",
     "Resampler",
     "StreamStats",
     "WavAudio",
@@ -77,7 +86,9 @@ _HOMES = {
     "Decoder": "coders",
     "DtmfEvent": "stream",
     "Encoder": "coders",
+    "Heard": "playback",
     "MediaFormat": "messages",
+    "Playback": "playback",
     "Resampler": "dsp",
     "StreamStats": "stream",
     "WavAudio": "wav",

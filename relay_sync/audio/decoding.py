@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ..errors import InvalidParameter, UnsupportedCodec
-from .codecs import guess_byteorder
+from .codecs import ByteOrder, guess_byteorder
 from .coders import Decoder, decoder_for
 from .messages import MediaFormat
 
@@ -25,7 +25,7 @@ class Decoding:
     :param tell: called with a kind of trouble, a message and its arguments.
     :ivar encoding: ``None``; the carrier's name for the codec where it cannot be decoded and payloads stay as they are.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``; ``""`` where it cannot be decoded.
-    :ivar sample_rate: of the PCM in Hz.
+    :ivar sample_rate: of the PCM in Hz. :ivar l16_byteorder: that of L16, as far as it is known by now.
     """
 
     def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:
@@ -33,6 +33,7 @@ class Decoding:
         self.name = ""
         self._form = form
         self._order = l16_byteorder
+        self.l16_byteorder: ByteOrder = "little" if l16_byteorder == "auto" else l16_byteorder
         self._tell = tell
         self._decoders: dict[str, Callable[[bytes], bytes]] = {}  # by track, where they keep state
         self._shared: Callable[[bytes], bytes] | None  # for all tracks, where they do not
@@ -49,10 +50,8 @@ class Decoding:
             self._looks = _LOOKS if decoder.name == "L16" else 0
 
     def _new(self) -> Decoder:
-        form, order = self._form, self._order
-        decoder = decoder_for(
-            form.encoding, form.sample_rate or None, l16_byteorder="little" if order == "auto" else order
-        )
+        form = self._form
+        decoder = decoder_for(form.encoding, form.sample_rate or None, l16_byteorder=self.l16_byteorder)
         if form.channels != 1 and (form.channels, decoder.name) != (2, "OPUS"):  # SDP always says two for Opus
             raise UnsupportedCodec(f"{form.channels} channels in one message")
         return decoder
@@ -89,6 +88,7 @@ class Decoding:
         if order == "auto":
             self._looks = 0
             if guess == "big":
+                self.l16_byteorder = guess
                 self._shared = decoder_for("L16", self.sample_rate, l16_byteorder=guess).decode
                 self._tell("byte order", "L16 is big-endian here, and read as such (l16_byteorder='auto')")
         elif guess != order:

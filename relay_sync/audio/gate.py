@@ -28,11 +28,15 @@ def _digest(token: str) -> bytes:
 class Expected:
     """A stream that somebody waits for.
 
+    :ivar two_way: whether the carrier plays what is sent back. :ivar awaited: whether somebody waits for the stream itself,
+        so that it is not handed out like others.
     :ivar changed: set at each step: the socket came, the stream began, the socket ended without one.
     """
 
     digest: bytes = field(repr=False)
     expires: float
+    two_way: bool = False
+    awaited: bool = True
     changed: threading.Event = field(factory=threading.Event)
     arrived: bool = False
     stream: AudioStream | None = None
@@ -53,11 +57,13 @@ class Gate:
         self._lock = threading.Lock()
         self._expected: dict[bytes, Expected] = {}
 
-    def expect(self, seconds: float) -> tuple[str, Expected]:
+    def expect(self, seconds: float, *, two_way: bool = False, awaited: bool = True) -> tuple[str, Expected]:
         """A new one-time token, good for one socket within *seconds*, and what will be told of that socket."""
-        token = secrets.token_urlsafe(32)
-        expected = Expected(_digest(token), time.monotonic() + seconds)
+        token, now = secrets.token_urlsafe(32), time.monotonic()
+        expected = Expected(_digest(token), now + seconds, two_way, awaited)
         with self._lock:
+            for old in [each for each in self._expected.values() if each.expires < now and not each.awaited]:
+                del self._expected[old.digest]
             self._expected[expected.digest] = expected
         return token, expected
 

@@ -16,6 +16,8 @@ from .frames import FrameBuffer
 from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, parse_message
 from .recorder import Disk, Recorder
 from .reorder import Reorder
+from .sources import encoding_for
+from .speaker import Speaker
 from .stream import AudioStream, Counts, EndReason
 from .timeline import MAX_TRACKS, Timeline
 from .troubles import Troubles
@@ -33,6 +35,7 @@ class ReceiverSettings:
 
     start_timeout: float
     idle_timeout: float | None
+    send_timeout: float
     buffer_seconds: float
     reorder_seconds: float
     l16_byteorder: Literal["little", "big", "auto"]
@@ -61,6 +64,7 @@ class Receiver:
 
     :param on_stream: called once with the stream, when ``start`` has come.
     :param on_end: called once, when the socket is done with; the argument is ``None`` if there never was a stream.
+    :param two_way: whether the carrier plays what is sent back; no message of it tells.
     """
 
     def __init__(
@@ -71,7 +75,9 @@ class Receiver:
         *,
         on_stream: Callable[[AudioStream], object],
         on_end: Callable[[AudioStream | None], object],
+        two_way: bool = False,
     ) -> None:
+        self._two_way = two_way
         self._loop = loop
         self._connection = connection
         self._settings = settings
@@ -157,10 +163,23 @@ class Receiver:
             counts=self._counts,
             hang_up=self._hang_up,
         )
+        if self._two_way:
+            stream._speaker = self._make_speaker(start, decoding)
         if self._settings.idle_timeout is not None:
             self._timer = self._loop.call_later(self._settings.idle_timeout, self._check_idle)
         self._flow_timer = self._loop.call_later(_FLOW, self._check_flow)
         self._on_stream(stream)
+
+    def _make_speaker(self, start: Start, decoding: Decoding) -> Speaker:
+        encoding, rate = start.media_format.encoding, decoding.sample_rate
+        return Speaker(
+            self._loop,
+            self._connection,
+            start.stream_id,
+            rate,
+            lambda: encoding_for(encoding, rate, decoding.l16_byteorder),
+            send_timeout=self._settings.send_timeout,
+        )
 
     def _understand(self, start: Start) -> _Sound:
         # Outside of JSON it is always little-endian.

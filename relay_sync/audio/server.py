@@ -17,6 +17,7 @@ from ..errors import Forked, InvalidParameter, StreamFailed, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import generation, watch
 from ..server import Connection, Loop, WebSocketServer
+from .connecting import Connecting
 from .frames import wait_once
 from .gate import Expected, Gate
 from .messages import Start
@@ -43,7 +44,7 @@ class StreamableCall(Protocol):
         """``stream(url=..., track=..., codec=..., authorization_bearer_token=..., custom_parameters=...)``."""
 
 
-class AudioServer:
+class AudioServer(Connecting):
     """Receives the audio that ``call.stream()`` sends.
 
     :param host, port: where to listen; port 0 takes any free one (see ``port``).
@@ -61,6 +62,11 @@ class AudioServer:
     :param start_timeout: seconds a socket gets for its ``start``.
     :param idle_timeout: seconds of silence on the socket that end a stream; by default none, for calls on hold may be
         silent (TCP keep-alive finds a vanished peer in about a minute).
+    :param two_way: the streams that come, other than those of ``listen``, ``connect`` and ``device``, are two-way: a
+        ``<Connect><Stream>``, a ``connect`` of SWML or of some other client opens them. The carrier does not tell, so it has
+        to be told here; on a one-way stream nothing that is sent is heard.
+    :param send_timeout: seconds that the far side of a two-way stream may leave everything unread while something waits to
+        be sent; then that fails.
     :param buffer_seconds: how far a reader may fall behind the live audio before the oldest frames are dropped.
     :param reorder_seconds: hold a frame that comes before its turn (by chunk number) for so long, for carriers that do
         not keep order (Telnyx says it does not); 0 hands out frames as they come.
@@ -87,6 +93,8 @@ class AudioServer:
         max_message: int = 2**20,
         start_timeout: float = 15.0,
         idle_timeout: float | None = None,
+        send_timeout: float = 10.0,
+        two_way: bool = False,
         buffer_seconds: float = 30.0,
         reorder_seconds: float = 0.0,
         spool: bool = True,
@@ -103,6 +111,7 @@ class AudioServer:
         self._ssl_context = ssl_context
         self._record_to = None if record_to is None else check_pattern(record_to)
         self._on_stream = on_stream
+        self._two_way = two_way
         self._max_connections = max_connections
         self._max_message = max_message
         self._spool = spool
@@ -115,6 +124,7 @@ class AudioServer:
         self._settings = ReceiverSettings(
             start_timeout=start_timeout,
             idle_timeout=idle_timeout,
+            send_timeout=send_timeout,
             buffer_seconds=buffer_seconds,
             reorder_seconds=reorder_seconds,
             l16_byteorder=l16_byteorder,
@@ -283,12 +293,7 @@ class AudioServer:
         :raises InvalidParameter: the carrier could not reach this server: ``public_url`` is missing.
         :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
         """
-        for name in ("url", "authorization_bearer_token"):
-            if name in stream_options:
-                raise InvalidParameter(name, stream_options[name], "left out: listen sets it itself", secret=True)
-        url = self.url
-        if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname or ""):
-            raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
+        url = self._way_here(stream_options)
         deadline = Deadline.after(time.monotonic(), timeout)
         token, expected = self._gate.expect(timeout)
         try:
@@ -309,6 +314,19 @@ class AudioServer:
             self._gate.forget(expected)
         stream.action = action
         return stream
+
+    def _way_here(self, options: Mapping[str, Any]) -> str:
+        """The address to give to the carrier.
+
+        :raises InvalidParameter: it could not come here, or *options* hold what only this server can set.
+        """
+        for name in ("url", "authorization_bearer_token"):
+            if name in options:
+                raise InvalidParameter(name, options[name], "left out: the server sets it itself", secret=True)
+        url = self.url
+        if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname or ""):
+            raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
+        return url
 
     def _expect(self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float) -> AudioStream:
         while expected.stream is None:
@@ -338,7 +356,7 @@ class AudioServer:
             self._sockets += 1
 
         def on_stream(stream: AudioStream) -> None:
-            if expected is None:
+            if expected is None or not expected.awaited:
                 self._arrived(stream)
             else:
                 expected.stream = stream
@@ -355,7 +373,8 @@ class AudioServer:
         if expected is not None:
             expected.arrived = True
             expected.changed.set()
-        Receiver(loop, connection, self._settings, on_stream=on_stream, on_end=on_end)
+        two_way = self._two_way if expected is None else expected.two_way
+        Receiver(loop, connection, self._settings, on_stream=on_stream, on_end=on_end, two_way=two_way)
 
     def _arrived(self, stream: AudioStream) -> None:
         if self._on_stream is not None:

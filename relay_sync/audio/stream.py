@@ -19,6 +19,7 @@ from .codecs import why_raw
 from .frames import AudioFrame, FrameBuffer
 from .messages import Dtmf, MediaFormat, Start
 from .recorder import Recorder
+from .speaking import Speaking
 from .wav import PathLike
 
 __all__ = ["AudioStream", "DtmfEvent", "EndReason", "StreamStats"]
@@ -112,7 +113,7 @@ class Counts:
     delay: float = 0.0
 
 
-class AudioStream:
+class AudioStream(Speaking):
     """The audio of one ``call.stream()``, while it comes and afterwards.
 
     Iterate over it, or use :meth:`read`, :meth:`read_frame`, :meth:`tracks`; each frame is handed out once, in the order
@@ -120,6 +121,9 @@ class AudioStream:
     (``stats.dropped``), what is saved loses nothing. Every reader ends when the stream does, and the stream ends when the
     carrier says so, when its socket ends or when it is closed here. As a context manager it is closed on the way out;
     what was received can still be read and saved then.
+
+    Where the stream is two-way, :meth:`play`, :meth:`mark`, :meth:`clear` and :meth:`send_dtmf` are heard by the party;
+    elsewhere they raise :class:`StreamIsOneWay`.
 
     :ivar stream_id: the carrier's id of the stream. :ivar call_id: of the call. :ivar account_id: the project.
     :ivar custom_parameters: as given to ``call.stream``.
@@ -344,6 +348,8 @@ class AudioStream:
             self._dtmf.append(DtmfEvent(dtmf.digit, self._counts.seconds, dtmf.duration))
 
     def _mark(self, name: str) -> None:
+        if self._speaker is not None and self._speaker.echoed(name):
+            return
         if len(self._marks) < _KEPT:
             self._marks.append(name)
 
@@ -354,6 +360,8 @@ class AudioStream:
         self._hang_up = _nothing
         self._ended.set()
         self._buffer.end()
+        if self._speaker is not None:
+            self._speaker.end()
         return True
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import binascii
 import json
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ from .stream import Stream
 __all__ = ["TwoWayStream"]
 
 LONGEST = 0.2  # seconds that may wait to be heard with realtime; how much the platform keeps is not known
+MOST_ARRIVALS = 10_000
 _HEADERS = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"ID3": "an MP3 file", b"fLaC": "a FLAC file"}
 _KEYS = frozenset("0123456789*#ABCD")
 
@@ -40,11 +42,14 @@ class TwoWayStream(Stream):
 
     :ivar realtime: as the client chose it.
     :ivar keys: the keys that the endpoint pressed.
+    :ivar arrivals: when the last 10,000 pieces of audio came, by the clock of what is heard, and how long they are; both in
+        samples.
     :ivar on_state: told of ``streaming`` and ``finished``, for the bridge that the stream is part of.
     """
 
     realtime: bool = False
     keys: str = field(default="", init=False)
+    arrivals: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MOST_ARRIVALS), init=False, repr=False)
     on_state: Callable[[TwoWayStream, str], object] = field(repr=False)
     _playback: Playback = field(init=False, repr=False)
     _decoder: Decoder = field(init=False, repr=False)
@@ -130,6 +135,7 @@ class TwoWayStream(Stream):
         except BadPacket as problem:
             self.note("undecodable", f"audio that cannot be decoded: {problem}")
             return
+        self.arrivals.append((self._playback.position, len(pcm) // 2))
         dropped = self._playback.add(pcm)
         if dropped:
             self.note("burst", f"more than {LONGEST:g} s ahead with realtime=true: the oldest audio is not heard")

@@ -1,0 +1,159 @@
+"""Two-way streams: the call is connected to a stream device that leads here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from .. import devices
+from ..errors import InvalidParameter, StreamFailed
+from ..protocol.deadline import Deadline
+from .gate import Expected, Gate
+from .stream import AudioStream, StreamingAction
+
+__all__ = ["ConnectableCall", "Connecting"]
+
+_log = logging.getLogger("relay_sync.audio")
+_ENDS = ("failed", "disconnected")
+
+
+class ConnectableCall(Protocol):
+    """A call that can be connected to a stream device; ``relay_sync.Call`` is one."""
+
+    def connect(self, *args: Any, **kwargs: Any) -> Mapping[str, Any]:
+        """``connect([[device]])``; an empty answer where the call is gone."""
+
+    def disconnect(self) -> object:
+        """Take the call back."""
+
+    def on(self, event_type: str, handler: Any) -> object:
+        """``on("calling.call.connect", handler)``: what became of it."""
+
+
+class _Bridge:
+    """The connection of a call to a device, with the face of a streaming action while its socket is waited for."""
+
+    def __init__(self, call: ConnectableCall) -> None:
+        self._call = call
+        self.is_done = False
+        self.error: BaseException | None = None
+        call.on("calling.call.connect", self._moved)
+
+    def open(self, device: devices.Device, options: Mapping[str, Any]) -> None:
+        if not self._call.connect([[device]], **options):
+            self.is_done = True
+            self.error = StreamFailed("the call is over")
+
+    def _moved(self, event: Any) -> None:
+        state = getattr(event, "connect_state", "")
+        if state in _ENDS and not self.is_done:
+            reason = getattr(event, "failed_reason", "")
+            self.error = StreamFailed(f"calling.connect {state}" + (f" ({reason})" if reason else ""))
+            self.is_done = True
+
+    def stop(self) -> object:
+        return self._call.disconnect()
+
+
+class Connecting:
+    """The part of :class:`~relay_sync.audio.AudioServer` that has calls connected to it."""
+
+    _gate: Gate
+
+    def _way_here(self, options: Mapping[str, Any]) -> str:
+        raise NotImplementedError
+
+    def _expect(self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float) -> AudioStream:
+        raise NotImplementedError
+
+    def connect(
+        self,
+        call: ConnectableCall,
+        *,
+        codec: str = "PCMU",
+        realtime: bool | None = None,
+        timeout: float = 10.0,
+        custom_parameters: Mapping[str, Any] | None = None,
+        connect_options: Mapping[str, Any] | None = None,
+        **device_options: Any,
+    ) -> AudioStream:
+        """Connect an answered call to a two-way stream that leads here, and wait for it: the program hears the party and
+        can speak to it.
+
+        A one-time token ties the two together, as with :meth:`listen`. Closing the stream, or leaving its ``with`` block,
+        takes the call back; so does ``call.disconnect()``.
+
+        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers.
+        :param realtime: have what is said played with as little delay as possible; what comes in bursts is then lost.
+            By default the carrier plays all of it, if late.
+        :param timeout: seconds from the command to the first message of the stream.
+        :param connect_options: further parameters of ``call.connect``, such as ``max_duration``.
+        :param device_options: further ones of ``devices.stream``, such as ``name`` or ``status_url``.
+        :raises StreamFailed: no socket came, or no ``start`` followed, or the call is over or could not be connected.
+        :raises InvalidParameter: the carrier could not reach this server: ``public_url`` is missing.
+        :raises RelayError: whatever ``call.connect`` raises, the command being refused for instance.
+        """
+        url = self._way_here(device_options)
+        deadline = Deadline.after(time.monotonic(), timeout)
+        token, expected = self._gate.expect(timeout, two_way=True)
+        try:
+            device = devices.stream(
+                url,
+                codec=codec,
+                realtime=realtime,
+                authorization_bearer_token=token,
+                custom_parameters=custom_parameters,
+                **device_options,
+            )
+            bridge = _Bridge(call)
+            bridge.open(device, connect_options or {})
+            try:
+                return self._expect(expected, bridge, deadline, timeout)
+            except BaseException:
+                _take_back(bridge)
+                raise
+        finally:
+            self._gate.forget(expected)
+
+    def device(
+        self,
+        *,
+        codec: str = "PCMU",
+        realtime: bool | None = None,
+        expires: float = 60.0,
+        custom_parameters: Mapping[str, Any] | None = None,
+        **device_options: Any,
+    ) -> devices.Device:
+        """A stream device that leads here, for a ``call.connect`` of your own: among others in its list, say, or with
+        ``ringback``. The stream comes by :meth:`accept` or to ``on_stream``, and is two-way.
+
+        :param expires: seconds within which its one-time token is good for one socket. The other parameters are those of
+            :meth:`connect`.
+        :raises InvalidParameter: a value that cannot be right, or ``public_url`` is missing.
+        """
+        if not expires > 0:
+            raise InvalidParameter("expires", expires, "seconds, more than 0")
+        url = self._way_here(device_options)
+        token, expected = self._gate.expect(expires, two_way=True, awaited=False)
+        try:
+            return devices.stream(
+                url,
+                codec=codec,
+                realtime=realtime,
+                authorization_bearer_token=token,
+                custom_parameters=custom_parameters,
+                **device_options,
+            )
+        except BaseException:
+            self._gate.forget(expected)
+            raise
+
+
+def _take_back(bridge: _Bridge) -> None:
+    try:
+        if not bridge.is_done:
+            bridge.stop()
+    except Exception as error:
+        _log.warning("the call could not be taken back from a stream that did not come: %s", error)

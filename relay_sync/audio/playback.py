@@ -1,0 +1,208 @@
+"""One piece of audio on its way to the party: how far it is, and how much of it was heard."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Literal
+
+from attrs import define, field, frozen
+
+from ..errors import RelayError, WaitTimeout
+from ..protocol.deadline import Deadline
+from ..runtime.flag import Bell, Flag
+from ..runtime.process import check_thread, forked_error, generation
+from ..runtime.waiter import at_once, wait_for_event
+
+__all__ = ["EndedBy", "Heard", "Playback", "SentMark"]
+
+EndedBy = Literal["played", "cleared", "ended"]
+AHEAD = 1.0  # seconds of audio that is only being made are taken before they are needed
+
+
+@frozen(kw_only=True)
+class Heard:
+    """How much of a piece of audio the party heard.
+
+    :ivar samples: of the piece. Exact where all of it was played; else what is known from the marks that came back and,
+        from the last of them on, from the clock. :ivar sample_rate: Hz.
+    :ivar ended_by: ``played`` to its end, ``cleared`` by ``clear()``, or ``ended`` with the stream.
+    """
+
+    samples: int
+    sample_rate: int
+    ended_by: EndedBy
+
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.samples / self.sample_rate
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was played to its end."""
+        return self.ended_by == "played"
+
+
+class Playback:
+    """What ``play(..., wait=False)`` returns: audio that is waiting to be played, or being played.
+
+    Usable from any thread.
+    """
+
+    def __init__(self, sample_rate: int, *, paced: bool) -> None:
+        self.sample_rate = sample_rate
+        self.paced = paced
+        self._generation = generation()
+        self._done = Flag()
+        self._room = Bell()
+        self._outcome: Heard | BaseException | None = None
+        self._length = 0  # samples given so far, without what an encoder adds
+        # For the speaker, on the loop thread; `waiting` and `closed` are also set by whoever feeds.
+        self.waiting: deque[tuple[bytes, int]] = deque()
+        self.fed = 0  # samples in all that was ever in `waiting`
+        self.bytes = 0  # the same in bytes
+        self.closed = False
+        self.hungry = False  # whether the speaker waits for more
+        self.offset = 0  # samples of waiting[0] that are sent
+        self.sent = 0
+        self.began: float | None = None  # when its first sample is heard, as far as is known
+        self.anchor = 0.0  # the pace: sample n is due n / rate after this
+        self.confirmed = 0
+        self.confirmed_at = 0.0
+        self.checked = 0  # samples before the last mark
+        self.held = 0  # bytes that count as waiting
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "playing" if self.began is not None else "waiting"
+        return f"<Playback {state}, {self.sent / self.sample_rate:.1f} s sent>"
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._done.is_set()
+
+    @property
+    def heard(self) -> Heard | None:
+        """How much was heard; ``None`` while it goes on, or if it failed."""
+        return self._outcome if isinstance(self._outcome, Heard) else None
+
+    def wait(self, timeout: float | None = None) -> Heard:
+        """Wait until it has been heard, or never will be: cleared, or the stream ended.
+
+        :param timeout: seconds; ``None`` for as long as the stream goes on.
+        :raises WaitTimeout: it is still being played, and goes on.
+        :raises StreamFailed: the far side does not read. :raises Forked: it belongs to the parent process.
+            Whatever the iterable raised that the audio came from.
+        """
+        if not self._done.is_set():
+            self._check_process()
+            check_thread()
+            if not wait_for_event(self._done, timeout):
+                raise WaitTimeout(f"still being played after {timeout:g} s; clear() would stop it")
+        outcome = self._outcome
+        if isinstance(outcome, Heard):
+            return outcome
+        assert outcome is not None  # set before the flag
+        raise outcome.fresh() if isinstance(outcome, RelayError) else outcome
+
+    def _check_process(self) -> None:
+        if self._generation != generation():
+            raise forked_error()
+
+    # -- for whoever feeds it ------------------------------------------------------------------------------------------
+
+    def feed(self, pieces: list[tuple[bytes, int]], samples: int) -> None:
+        """Add payloads, made of so many samples."""
+        self._length += samples
+        for piece in pieces:
+            self.fed += piece[1]
+            self.bytes += len(piece[0])
+            self.waiting.append(piece)
+
+    def wait_for_room(self, deadline: Deadline) -> None:
+        """Wait until not much is left to send, or it is over.
+
+        :raises WaitTimeout: the time is up.
+        """
+        limit = AHEAD * self.sample_rate
+        while not self.done and self.fed - self.sent > limit:
+            if deadline.passed(time.monotonic()):
+                raise WaitTimeout("still being played; what was not yet taken is left out")
+            left = deadline.remaining(time.monotonic())
+            self._room.sleep(lambda: self.done or self.fed - self.sent <= limit, at_once(left))
+
+    # -- for the speaker, on the loop thread ---------------------------------------------------------------------------
+
+    def take(self, samples: int | None) -> tuple[bytes, int]:
+        """The next payload: a whole one, or so many samples of a codec that can be cut anywhere."""
+        payload, count = self.waiting[0]
+        if samples is not None and (self.offset or samples < count):
+            width = len(payload) // count
+            taken = min(samples, count - self.offset)
+            part = payload[self.offset * width : (self.offset + taken) * width]
+            self.offset += taken
+            if self.offset == count:
+                self.offset = 0
+                self.waiting.popleft()
+        else:
+            part, taken = payload, count
+            self.waiting.popleft()
+        self.sent += taken
+        self._room.ring()
+        return part, taken
+
+    def confirm(self, position: int, now: float) -> None:
+        """Everything up to *position* has been heard."""
+        if position > self.confirmed:
+            self.confirmed, self.confirmed_at = position, now
+
+    def estimate(self, now: float, limit: int) -> int:
+        """How many samples have been heard by *now*; more than *limit* cannot be, or its mark would have come back."""
+        if self.began is None:
+            return 0
+        since = max(0.0, now - (self.confirmed_at if self.confirmed else self.began))
+        return min(self.confirmed + int(since * self.sample_rate), limit, self.sent, self._length)
+
+    def finish(self, by: EndedBy, samples: int | None = None) -> None:
+        """It is over. *samples* were heard, or all."""
+        heard = self._length if samples is None else samples
+        self._settle(Heard(samples=heard, sample_rate=self.sample_rate, ended_by=by))
+
+    def fail(self, error: BaseException) -> None:
+        """It is over, and :meth:`wait` raises."""
+        self._settle(error)
+
+    def _settle(self, outcome: Heard | BaseException) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+            self._done.set()
+            self._room.ring()
+
+
+@define(eq=False)
+class SentMark:
+    """A mark, of the user or of a playback, from its setting until it has come back.
+
+    :ivar playback: whose progress it tells, with ``position`` in samples; ``None`` for a mark of the user.
+    :ivar last: whether that is the end of the playback.
+    """
+
+    name: str
+    playback: Playback | None = None
+    position: int = 0
+    last: bool = False
+    flushed: bool = False
+    heard: bool | None = None
+    settled: threading.Event = field(factory=Flag)
+
+    def settle(self, heard: bool) -> None:
+        """What came of it; only the first word counts."""
+        if self.heard is None:
+            self.heard = heard
+            self.settled.set()
+
+
+for _public in (Heard, Playback):
+    _public.__module__ = "relay_sync.audio"

@@ -1,0 +1,118 @@
+"""What can be played: PCM, files, and audio that is only being made; all of it as PCM at one rate, cut for sending."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from ..errors import InvalidParameter
+from .codecs import ByteOrder, codec_for
+from .coders import encoder_for
+from .frames import AudioFrame
+from .wav import PathLike, WavAudio, read_wav
+
+__all__ = ["Chunk", "Encode", "Playable", "chunks_of", "encoding_for"]
+
+Chunk: TypeAlias = bytes | bytearray | memoryview | AudioFrame
+#: Something that can be played.
+Playable: TypeAlias = bytes | bytearray | memoryview | PathLike | WavAudio | Iterable[Chunk]
+#: Payloads for some PCM, each with its number of samples; ``None`` asks for what is still held back.
+Encode: TypeAlias = Callable[[bytes | None], list[tuple[bytes, int]]]
+
+PTIME = 20  # ms
+_PIECE = 25  # packets of a codec without state that may travel in one message: half a second
+_FILES = {b"OggS": "an Ogg file", b"ID3": "an MP3 file", b"fLaC": "a FLAC file"}
+
+
+def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Iterator[bytes]:
+    """What is to be played as PCM at *rate*: whole where it is there, else as it comes.
+
+    :param sample_rate: that of *what*, where it is PCM and the caller says so.
+    :raises InvalidParameter: it cannot be played. :raises OSError: the file cannot be read.
+    """
+    if isinstance(what, (str, os.PathLike)):
+        return _of_wav(_read(what, os.fspath(what)), rate, os.fspath(what))
+    if isinstance(what, WavAudio):
+        return _of_wav(what, rate, "the audio")
+    _check_rate(sample_rate or rate, rate)
+    if isinstance(what, (bytes, bytearray, memoryview)):
+        return _of_bytes(bytes(what), rate)
+    if not isinstance(what, Iterable):
+        raise InvalidParameter("audio", what, "PCM as bytes, the path of a WAV file, or an iterable of PCM")
+    return _of_chunks(iter(what), rate)
+
+
+def _check_rate(given: int, rate: int) -> None:
+    if given != rate:
+        raise InvalidParameter(
+            "sample_rate", given, f"{rate} Hz, that of the stream: resample it, or ask for another codec"
+        )
+
+
+def _read(source: PathLike | io.BytesIO, name: str) -> WavAudio:
+    try:
+        return read_wav(source)
+    except ValueError as problem:
+        raise InvalidParameter("audio", name, f"a WAV file that can be read ({problem})") from None
+
+
+def _of_wav(audio: WavAudio, rate: int, name: str) -> bytes:
+    if audio.channels != 1:
+        raise InvalidParameter("audio", name, f"mono; it has {audio.channels} channels, see WavAudio.channel()")
+    _check_rate(audio.sample_rate, rate)
+    return audio.pcm
+
+
+def _of_bytes(pcm: bytes, rate: int) -> bytes:
+    if pcm[:4] == b"RIFF" and pcm[8:12] == b"WAVE":  # what many makers of speech hand out
+        return _of_wav(_read(io.BytesIO(pcm), "<a WAV file>"), rate, "<a WAV file>")
+    for head, kind in _FILES.items():
+        if pcm.startswith(head):
+            raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"raw PCM or a WAV file; this begins like {kind}")
+    if len(pcm) % 2:
+        raise InvalidParameter("audio", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
+    return pcm
+
+
+def _of_chunks(chunks: Iterator[Chunk], rate: int) -> Iterator[bytes]:
+    """Whole samples, wherever the chunks were cut."""
+    odd = b""
+    for chunk in chunks:
+        if isinstance(chunk, AudioFrame):
+            _check_rate(chunk.sample_rate, rate)
+            chunk = chunk.pcm
+        elif not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise InvalidParameter("audio", type(chunk).__name__, "an iterable of bytes or of AudioFrame")
+        pcm = odd + bytes(chunk)
+        whole = len(pcm) & ~1
+        odd = pcm[whole:]
+        if whole:
+            yield pcm[:whole]
+
+
+def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
+    """A new encoder for one piece of audio.
+
+    Codecs without state are sent in messages of up to half a second, with an end that is as short as it is; the others
+    in packets of 20 ms, the last one filled up with silence.
+
+    :raises UnsupportedCodec: the codec is not known, or needs the extra ``codecs``.
+    """
+    encoder = encoder_for(encoding, rate, ptime=PTIME, l16_byteorder=l16_byteorder)
+    if encoder.stateful:
+
+        def pack(pcm: bytes | None) -> list[tuple[bytes, int]]:
+            packets = encoder.flush() if pcm is None else encoder.encode(pcm)
+            return [(packet, encoder.samples) for packet in packets]
+
+        return pack
+    code = codec_for(encoding, rate, l16_byteorder=l16_byteorder).encode
+    size = 2 * _PIECE * encoder.samples
+
+    def cut(pcm: bytes | None) -> list[tuple[bytes, int]]:
+        pieces = [pcm[start : start + size] for start in range(0, len(pcm), size)] if pcm else []
+        return [(code(piece), len(piece) // 2) for piece in pieces]
+
+    return cut

@@ -1,0 +1,344 @@
+"""The sending half of a two-way stream, on the loop thread: what is to be said, in order, at its pace, and what came of it.
+
+Any thread hands things over; only the loop's sends. Nothing here blocks: between two packets there is a timer. What the
+far side does not read is not piled up: sending pauses at ``MOST_UNREAD`` bytes, and what waits fails once none of them has
+been taken for ``send_timeout`` seconds.
+
+How much was heard is known from marks of our own, one behind every half second and one behind the end, and in between from
+the clock. All marks come back when the queue is cleared; those we cleared ourselves tell of no sound.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from ..errors import QueueFull, StreamFailed
+from ..server import Connection, Loop, Timer
+from .outgoing import clear_line, dtmf_line, mark_line, media_line
+from .playback import EndedBy, Playback, SentMark
+from .sources import PTIME, Encode
+
+__all__ = ["Speaker"]
+
+_log = logging.getLogger("relay_sync.audio")
+LEAD = 0.06  # seconds that paced audio is sent before it is due: the carrier never runs dry for a moment of ours
+LATE = 1.0  # seconds behind which the pace begins anew, instead of a burst
+CHECK = 0.5  # seconds of audio between marks of our own
+MOST_UNREAD = 256 * 1024  # bytes sent and not taken
+MOST_WAITING = 64 * 2**20  # bytes of payloads that wait here
+MOST_MARKS = 4096
+_TURN = 32  # messages sent in one turn of the loop
+_LOOK = 0.1  # seconds between looks at a far side that does not read
+_OURS = "relay-sync:"  # how the names of our own marks begin
+
+
+class Speaker:
+    """Says things on one stream, one after the other.
+
+    :param encoding: makes a new encoder; each piece of audio gets one. :param send_timeout: seconds that the far side may
+        leave everything unread while something waits to be sent.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        connection: Connection,
+        stream_id: str,
+        sample_rate: int,
+        encoding: Callable[[], Encode],
+        *,
+        send_timeout: float,
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.encoding = encoding
+        self.name = loop.name
+        self._loop = loop
+        self._connection = connection
+        self._stream_id = stream_id
+        self._send_timeout = send_timeout
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()  # guards what follows, for the hand-over
+        self._over = False
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._held = 0  # bytes and marks that wait, about
+        self._named: OrderedDict[str, SentMark] = OrderedDict()  # the user's marks, by name
+        # From here on the loop thread only.
+        self._queue: deque[Playback | SentMark] = deque()
+        self._active: deque[Playback] = deque()  # begun, and not yet over
+        self._pending: deque[SentMark] = deque()  # sent, and not yet back
+        self._ends_at = 0.0  # when all that was sent will have been played
+        self._timer: Timer | None = None
+        self._stalled: tuple[float, int] | None = None  # since when, and at how many bytes, nothing is taken
+        connection.on_drain = self._pump
+
+    # -- for any thread ------------------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether the stream has ended: nothing is said any more."""
+        return self._over
+
+    def submit(self, playback: Playback) -> None:
+        """Say it after everything else. On a stream that has ended it is over at once.
+
+        :raises QueueFull: too much waits already. :raises StreamFailed: the far side does not read.
+        """
+        self._check_read()
+        if self._held + playback.bytes > MOST_WAITING:
+            raise QueueFull("over an hour of audio waits to be played: wait() for it, or clear() it")
+        playback.held = playback.bytes
+        if not self._hand_over(lambda: self._queue.append(playback), playback.held):
+            playback.finish("ended", 0)
+
+    def nudge(self, playback: Playback) -> None:
+        """More of it is there, or its end."""
+        if playback.hungry:
+            self._hand_over(lambda: None, 0)
+
+    def mark(self, name: str | None) -> str:
+        """Set a mark behind everything else, and return its name."""
+        self._check_read()
+        name = name or f"mark-{next(self._numbers)}"
+        mark = SentMark(name)
+        with self._lock:
+            if len(self._queue) + len(self._pending) > 2 * MOST_MARKS or not self._has_room_for(name):
+                raise QueueFull("thousands of marks are under way: wait_for_mark() some of them first")
+            self._named.pop(name, None)
+            self._named[name] = mark
+        if not self._hand_over(lambda: self._queue.append(mark), 0):
+            mark.settle(False)
+        return name
+
+    def _has_room_for(self, name: str) -> bool:
+        if name in self._named or len(self._named) < MOST_MARKS:
+            return True
+        old = next((each for each, mark in self._named.items() if mark.settled.is_set()), None)
+        if old is None:
+            return False
+        del self._named[old]
+        return True
+
+    def named(self, name: str) -> SentMark | None:
+        """The mark last set under a name."""
+        with self._lock:
+            return self._named.get(name)
+
+    def clear(self, timeout: float) -> None:
+        """Drop everything. Returns when what was playing knows it."""
+        at = time.monotonic()
+        done = SentMark("")  # nothing but a flag that the end of the stream sets as well
+
+        def clear() -> None:
+            self._cleared(at)
+            done.settle(True)
+
+        if self._hand_over(clear, 0):
+            done.settled.wait(timeout)
+
+    def press(self, digits: str) -> None:
+        """Press keys, at once."""
+        self._check_read()
+
+        def press() -> None:
+            for digit in digits:
+                self._connection.send(dtmf_line(self._stream_id, digit))
+
+        self._hand_over(press, 0)
+
+    def _check_read(self) -> None:
+        if not self._over and self._connection.buffered > 2 * MOST_UNREAD:
+            raise StreamFailed("the far side of the stream does not read what is sent to it")
+
+    def _hand_over(self, act: Callable[[], None], size: int) -> bool:
+        with self._lock:
+            if self._over:
+                return False
+            self._held += size
+            self._inbox.append(act)
+            if len(self._inbox) == 1:
+                self._loop.call_soon(self._look)
+        return True
+
+    # -- on the loop thread --------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        while True:
+            with self._lock:
+                if not self._inbox:
+                    break
+                act = self._inbox.popleft()
+            act()
+        self._pump()
+
+    def _pump(self) -> None:
+        """Send what is due, and have a look again when the next is."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._over:
+            return
+        for _ in range(_TURN):
+            if not self._queue:
+                return
+            wait = self._step(self._queue[0], time.monotonic())
+            if wait is None:
+                return
+            if wait:
+                self._timer = self._loop.call_later(wait, self._pump)
+                return
+        self._timer = self._loop.call_later(0.0, self._pump)  # others on this loop want their turn
+
+    def _step(self, item: Playback | SentMark, now: float) -> float | None:
+        """One message. Returns after how many seconds the next one is due; ``None``: when something happens."""
+        if self._is_stalled(now):
+            return _LOOK
+        if isinstance(item, SentMark):
+            self._queue.popleft()
+            self._send_mark(item)
+            return 0.0
+        if item.done:  # by whoever fed it
+            self._leave(item)
+            self._let_go(item)
+            return 0.0
+        if not item.waiting:
+            return self._at_the_end_of(item)
+        if item.began is None:
+            item.began = item.anchor = max(now, self._ends_at)
+            self._active.append(item)
+        if item.hungry or now - (item.anchor + item.sent / self.sample_rate) > LATE:
+            item.hungry = False
+            item.anchor = max(item.anchor, now - item.sent / self.sample_rate)
+        if item.paced:
+            due = item.anchor + item.sent / self.sample_rate - LEAD
+            if due > now:
+                return due - now
+        self._say(item, now)
+        return 0.0
+
+    def _at_the_end_of(self, item: Playback) -> float | None:
+        # Whoever feeds it looks at `hungry` after feeding, and sets `closed` last: in this order nothing is missed.
+        item.hungry = True
+        closed = item.closed
+        if item.waiting:
+            return 0.0
+        if not closed:
+            return None
+        self._leave(item)
+        if item.began is None:  # nothing in it
+            item.began = max(time.monotonic(), self._ends_at)
+            self._active.append(item)
+        self._check(item, last=True)
+        return 0.0
+
+    def _leave(self, item: Playback) -> None:
+        self._queue.popleft()
+        with self._lock:
+            self._held -= item.held
+
+    def _say(self, item: Playback, now: float) -> None:
+        step = self.sample_rate * PTIME // 1000 if item.paced else None
+        payload, samples = item.take(step)
+        self._connection.send(media_line(self._stream_id, payload))
+        self._ends_at = max(self._ends_at, now) + samples / self.sample_rate
+        if item.sent - item.checked >= CHECK * self.sample_rate and item.waiting:
+            self._check(item, last=False)
+
+    def _check(self, item: Playback, *, last: bool) -> None:
+        item.checked = item.sent
+        name = f"{_OURS}{next(self._numbers)}"
+        self._send_mark(SentMark(name, playback=item, position=item.sent, last=last))
+
+    def _send_mark(self, mark: SentMark) -> None:
+        self._pending.append(mark)
+        self._connection.send(mark_line(self._stream_id, mark.name))
+
+    def _is_stalled(self, now: float) -> bool:
+        unread = self._connection.buffered
+        if unread <= MOST_UNREAD:
+            self._stalled = None
+            return False
+        if self._stalled is None or unread < self._stalled[1]:
+            self._stalled = (now, unread)
+        elif now - self._stalled[0] > self._send_timeout:
+            _log.warning("stream %s: the far side does not read, so what was to be said is dropped", self._stream_id)
+            error = StreamFailed(f"the far side of the stream has read nothing for {self._send_timeout:g} s")
+            self._drop(now, "ended", error)
+            self._stalled = None
+        return True
+
+    # -- what comes back -----------------------------------------------------------------------------------------------
+
+    def echoed(self, name: str) -> bool:
+        """A mark came back. Returns whether it was one of our own, which nobody asked for."""
+        now = time.monotonic()
+        found = next((mark for mark in self._pending if mark.name == name), None)
+        while found is not None and self._pending:
+            mark = self._pending.popleft()  # those before it must have been passed as well
+            if not mark.flushed:
+                self._passed(mark, now)
+            if mark is found:
+                break
+        if not self._pending and not self._active:  # nothing of what was sent is still to be heard
+            self._ends_at = min(self._ends_at, now)
+        return name.startswith(_OURS)
+
+    def _passed(self, mark: SentMark, now: float) -> None:
+        mark.settle(True)
+        playback = mark.playback
+        if playback is None:
+            return
+        playback.confirm(mark.position, now)
+        if mark.last:
+            self._let_go(playback)
+            playback.finish("played")
+            if self._active:
+                self._active[0].began = now  # better than what was reckoned
+
+    def _let_go(self, playback: Playback) -> None:
+        if playback in self._active:
+            self._active.remove(playback)
+
+    def _cleared(self, at: float) -> None:
+        self._drop(at, "cleared", None)
+        self._connection.send(clear_line(self._stream_id))
+
+    def _drop(self, at: float, by: EndedBy, error: BaseException | None) -> None:
+        """Nothing of what waits or is being played is heard from now on."""
+        limits: dict[int, int] = {}
+        for mark in self._pending:
+            mark.flushed = True
+            mark.settle(False)
+            if mark.playback is not None:
+                limits.setdefault(id(mark.playback), mark.position)
+        playbacks = [*self._active, *(item for item in self._queue if isinstance(item, Playback))]
+        for item in self._queue:
+            if isinstance(item, SentMark):
+                item.settle(False)
+        self._queue.clear()
+        self._active.clear()
+        self._ends_at = at
+        with self._lock:
+            self._held = 0
+        for playback in dict.fromkeys(playbacks):
+            if error is not None:
+                playback.fail(error)
+            else:
+                playback.finish(by, playback.estimate(at, limits.get(id(playback), playback.sent)))
+
+    def end(self) -> None:
+        """The stream has ended: everybody who waits is told."""
+        with self._lock:
+            if self._over:
+                return
+            self._over = True
+        while self._inbox:  # nobody adds to it any more
+            self._inbox.popleft()()
+        self._drop(time.monotonic(), "ended", None)
+        self._pending.clear()
+        if self._timer is not None:
+            self._timer.cancel()

@@ -1,0 +1,213 @@
+"""Speaking on a two-way stream: the part of :class:`~relay_sync.audio.AudioStream` that is heard by the party."""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Literal, overload
+
+from .. import checks
+from ..errors import InvalidParameter, StreamIsOneWay, WaitTimeout
+from ..protocol.deadline import Deadline
+from ..runtime.process import check_thread, forked_error, generation
+from ..runtime.waiter import wait_for_event
+from .playback import Heard, Playback
+from .sources import Encode, Playable, chunks_of
+from .speaker import Speaker
+
+__all__ = ["Speaking"]
+
+_log = logging.getLogger("relay_sync.audio")
+_numbers = itertools.count(1)
+_CLEAR_TIMEOUT = 5.0
+
+
+class Speaking:
+    """What can be said, where the stream is two-way; elsewhere all of it raises :class:`StreamIsOneWay`.
+
+    What is said is queued by the carrier and played in order. On a stream that has ended nothing is heard, and nothing is
+    raised either, for a caller may hang up at any time: ``play`` returns what was heard before, ``wait_for_mark`` returns
+    ``False``, and the others do nothing.
+    """
+
+    _generation: int
+    _speaker: Speaker | None = None
+
+    @property
+    def two_way(self) -> bool:
+        """Whether the party can be spoken to."""
+        return self._speaker is not None
+
+    @overload
+    def play(
+        self,
+        audio: Playable,
+        *,
+        wait: Literal[True] = True,
+        timeout: float | None = None,
+        paced: bool = True,
+        sample_rate: int | None = None,
+    ) -> Heard: ...
+
+    @overload
+    def play(
+        self,
+        audio: Playable,
+        *,
+        wait: Literal[False],
+        timeout: float | None = None,
+        paced: bool = True,
+        sample_rate: int | None = None,
+    ) -> Playback: ...
+
+    def play(
+        self,
+        audio: Playable,
+        *,
+        wait: bool = True,
+        timeout: float | None = None,
+        paced: bool = True,
+        sample_rate: int | None = None,
+    ) -> Heard | Playback:
+        """Say something to the party, after what is still being said.
+
+        :param audio: PCM (16-bit little-endian mono), the path of a mono WAV file, a WAV as bytes or ``WavAudio``, or an
+            iterable of PCM or of ``AudioFrame``, for audio that is only being made.
+        :param wait: until it has been heard. Without, it is said in the background, an iterable being read in a thread of
+            its own, and a :class:`Playback` tells how far it is.
+        :param timeout: seconds to wait, ``None`` for as long as the stream goes on.
+        :param paced: send it as it is heard, 60 ms ahead; else at once, as fast as the far side reads, to be queued there.
+            Streams with ``realtime=True`` lose what comes at once.
+        :param sample_rate: of the PCM, if it is to be checked. It must be that of the stream.
+        :returns: how much was heard: all of it, or less if ``clear()`` was called, from another thread say (barge-in), or
+            the stream ended.
+        :raises WaitTimeout: it is still being played, and goes on, except for what an iterable has not given yet.
+        :raises InvalidParameter: audio that cannot be played here. :raises UnsupportedCodec: the stream's codec cannot be
+            encoded here. :raises OSError: the file cannot be read. :raises QueueFull: an hour of audio waits already.
+        :raises StreamFailed: the far side does not read. :raises StreamIsOneWay: see above.
+        """
+        speaker = self._speaker_for("play")
+        deadline = Deadline.after(time.monotonic(), timeout)
+        source = chunks_of(audio, speaker.sample_rate, sample_rate)
+        encode = speaker.encoding()
+        playback = Playback(speaker.sample_rate, paced=paced)
+        if isinstance(source, bytes):
+            playback.feed(encode(source) + encode(None), len(source) // 2)
+            playback.closed = True
+            speaker.submit(playback)
+        else:
+            speaker.submit(playback)
+            if not wait:
+                _in_background(speaker, playback, source, encode)
+                return playback
+            check_thread()
+            _feed(speaker, playback, source, encode, deadline)
+        if not wait:
+            return playback
+        left = deadline.remaining(time.monotonic())
+        try:
+            return playback.wait(left)
+        except WaitTimeout:
+            raise WaitTimeout(f"still being played after {timeout:g} s; clear() would stop it") from None
+
+    def mark(self, name: str | None = None) -> str:
+        """Set a mark behind what has been said so far.
+
+        :param name: a name of your own; by default one is made up. The name of an older mark may be used again.
+        :returns: the name, for :meth:`wait_for_mark`.
+        :raises StreamIsOneWay: see above. :raises QueueFull: thousands of marks are under way.
+        """
+        checks.text("name", name)
+        if name is not None and (len(name) > 256 or not name.isprintable()):
+            raise InvalidParameter("name", name, "printable text of at most 256 characters")
+        return self._speaker_for("mark").mark(name)
+
+    def wait_for_mark(self, name: str, timeout: float | None = None) -> bool:
+        """Wait until a mark has come back.
+
+        :param name: of a mark that was set; of several of that name the last. :param timeout: seconds; ``None`` for as
+            long as the stream goes on.
+        :returns: ``True``: everything before the mark was heard; ``False``: it never will be, for it was cleared or the
+            stream has ended.
+        :raises WaitTimeout: neither happened in time. :raises InvalidParameter: no such mark was set.
+        :raises StreamIsOneWay: see above.
+        """
+        mark = self._speaker_for("wait_for_mark").named(name)
+        if mark is None:
+            raise InvalidParameter("name", name, "that of a mark set by mark() before")
+        check_thread()
+        if not wait_for_event(mark.settled, timeout):
+            raise WaitTimeout(f"the mark {name!r} did not come back within {timeout:g} s; it still may")
+        return bool(mark.heard)
+
+    def clear(self) -> None:
+        """Say no more of what has been said and not been heard: every ``play`` under way returns, every mark under way is
+        cleared. What is said from now on is heard.
+
+        :raises StreamIsOneWay: see above.
+        """
+        self._speaker_for("clear").clear(_CLEAR_TIMEOUT)
+
+    def send_dtmf(self, digits: str) -> None:
+        """Press keys towards the party, one after the other, without waiting for what is being said.
+
+        :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. SignalWire and Plivo can; Twilio and Telnyx have no such
+            message.
+        :raises InvalidParameter: something else. :raises StreamIsOneWay: see above.
+        """
+        checks.dtmf("digits", digits, optional=False)
+        self._speaker_for("send_dtmf").press(digits)
+
+    def _speaker_for(self, what: str) -> Speaker:
+        if self._generation != generation():
+            raise forked_error()
+        if self._speaker is None:
+            raise StreamIsOneWay(
+                f"{what}: this stream only carries audio out of the call. To speak on a stream use AudioServer.connect(call), or"
+                " call.connect([[audio.device()]]), or AudioServer(two_way=True) where something else connects the call to"
+                " it; call.play() plays without a stream"
+            )
+        return self._speaker
+
+
+def _in_background(speaker: Speaker, playback: Playback, source: Iterator[bytes], encode: Encode) -> None:
+    def run() -> None:
+        try:
+            _feed(speaker, playback, source, encode, Deadline.after(time.monotonic(), None))
+        except Exception:
+            _log.exception("the audio that was to be played broke off")
+
+    context = contextvars.copy_context()
+    name = f"{speaker.name}-play-{next(_numbers)}"
+    thread = threading.Thread(target=lambda: context.run(run), name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        playback.fail(error)
+        speaker.nudge(playback)
+        raise
+
+
+def _feed(speaker: Speaker, playback: Playback, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
+    """Hand over what an iterable gives, as far as it is needed. It runs user code: never on the loop thread."""
+    try:
+        while not playback.done:
+            pcm = next(source, None)
+            if pcm is None:
+                playback.feed(encode(None), 0)
+                return
+            playback.feed(encode(pcm), len(pcm) // 2)
+            speaker.nudge(playback)
+            playback.wait_for_room(deadline)
+    except WaitTimeout:
+        raise
+    except BaseException as error:
+        playback.fail(error)
+        raise
+    finally:
+        playback.closed = True
+        speaker.nudge(playback)
