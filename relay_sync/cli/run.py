@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import threading
-from typing import Final
+from collections.abc import Callable, Sequence
 
 from ..client import RelayClient
 from ..errors import RelayError
@@ -15,9 +15,7 @@ from .mistakes import Mistake, Unsuccessful
 from .supervisor import LIFELINE, Supervisor, command_line
 from .target import load_client
 
-__all__ = ["run", "run_client"]
-
-_LEVELS: Final = ("debug", "info", "warning", "error")
+__all__ = ["run", "serve"]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,20 +24,33 @@ def run(arguments: argparse.Namespace) -> int:
     :return: 0 after a graceful end. :raises Mistake: an argument cannot be right. :raises Unsuccessful: it cannot be loaded,
         connect or go on.
     """
-    if arguments.processes < 1:
-        raise Mistake("--processes", f"{arguments.processes} is not at least 1")
-    if not 0 <= arguments.drain < math.inf:
-        raise Mistake("--drain", f"{arguments.drain:g} is not a number of seconds from 0 on")
-    _log_to_stderr(arguments.log_level)
-    if arguments.processes > 1:
-        again = ["run", arguments.target, "--drain", str(arguments.drain), "--log-level", arguments.log_level]
-        return Supervisor(command_line(*again), arguments.processes, patience=arguments.drain).run()
-    client = load_client(arguments.target)
-    run_client(client, drain=arguments.drain)
+    options = {"drain": arguments.drain, "log_level": arguments.log_level}
+    again = command_line("run", arguments.target, "--drain", str(arguments.drain), "--log-level", arguments.log_level)
+    return serve(lambda: load_client(arguments.target), again, processes=arguments.processes, **options)
+
+
+def serve(
+    make: Callable[[], RelayClient], again: Sequence[str], *, processes: int, drain: float, log_level: str
+) -> int:
+    """What ``run`` is in every world: a client in this process, or several processes of a command.
+
+    :param make: makes the client. :param again: the command that does the same in one process.
+    :param drain: seconds that live calls have at the end; 0 hangs up at once.
+    :return: the exit code. :raises Mistake: an option cannot be right. :raises Unsuccessful: the client could not connect, or
+        lost its session for good.
+    """
+    if processes < 1:
+        raise Mistake("--processes", f"{processes} is not at least 1")
+    if not 0 <= drain < math.inf:
+        raise Mistake("--drain", f"{drain:g} is not a number of seconds from 0 on")
+    _log_to_stderr(log_level)
+    if processes > 1:
+        return Supervisor(again, processes, patience=drain).run()
+    _run_client(make(), drain=drain)
     return 0
 
 
-def run_client(client: RelayClient, *, drain: float) -> None:
+def _run_client(client: RelayClient, *, drain: float) -> None:
     """Run it until SIGTERM, Ctrl-C, or the end of the supervisor whose child this is; then let live calls end.
 
     :param drain: seconds for that; 0 hangs up at once.

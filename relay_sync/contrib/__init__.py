@@ -1,0 +1,8 @@
+"""At home in other people's frameworks. Nothing here is imported unless asked for, and no framework's part knows another's.
+
+============  ======================================================================================================
+``hosting``   what they share: a client that lives in an application, made from its settings
+``flask``     Flask: an extension, handlers inside the app context, ``flask relay run``, webhooks, health
+``gunicorn``  gunicorn: hooks that start and end the client with each worker
+============  ======================================================================================================
+"""

@@ -1,0 +1,154 @@
+"""A client that lives in an application: made from its settings when it is first needed, started in the processes that want
+it, and ended with them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ..client import RelayClient
+from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
+from ..runtime import process
+
+__all__ = ["OPTIONS", "Hosted", "health", "merge", "start_all", "stop_all"]
+
+_log = logging.getLogger("relay_sync")
+
+#: What settings may say: the parameters of :class:`RelayClient` that are no code.
+OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_state", "on_error"}
+
+#: Seconds until the next attempt where the last one failed at once.
+RETRY_AFTER: Final = 10.0
+
+_hosted: weakref.WeakSet[Hosted] = weakref.WeakSet()
+
+
+def merge(
+    settings: object, given: Mapping[str, Any], *, where: str, others: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Arguments over settings. What neither has is taken from the environment, by the client itself.
+
+    :param where: the settings' name in errors. :param others: keys of the framework's own that are left out of the result.
+    :raises InvalidParameter: settings that are no mapping, or a key that means nothing.
+    """
+    if not isinstance(settings, Mapping):
+        raise InvalidParameter(where, settings, "a mapping of RelayClient's parameters", secret=True)
+    for name in settings:
+        if name not in OPTIONS | others:
+            known = ", ".join(sorted(OPTIONS | others))
+            raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {known}")
+    wanted = {name: value for name, value in settings.items() if name in OPTIONS and value is not None}
+    return {**wanted, **{name: value for name, value in given.items() if value is not None}}
+
+
+class Hosted:
+    """One application's client.
+
+    :param make: makes the client, with its handlers; called once, when the client is first needed.
+    """
+
+    def __init__(self, make: Callable[[], RelayClient]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._client: RelayClient | None = None
+        self._stopping = threading.Event()
+        self._starter: threading.Thread | None = None
+        _hosted.add(self)
+        process.watch(self)
+
+    @property
+    def client(self) -> RelayClient:
+        """The client, not necessarily connected: it connects when it is first used.
+
+        :raises InvalidParameter: the settings cannot be right.
+        """
+        with self._lock:
+            if self._client is None:
+                self._client = self._make()
+            return self._client
+
+    @property
+    def existing(self) -> RelayClient | None:
+        """The client, if it was needed already."""
+        return self._client
+
+    def start(self) -> None:
+        """Take calls in this process, beside whatever else it does. Harmless when it does already.
+
+        Does not wait for the connection: a web worker must come up while the platform is out of reach, and the client goes
+        on trying. Refused credentials are logged, and end that.
+        """
+        client = self.client
+        with self._lock:
+            if self._starter is not None and self._starter.is_alive():
+                return
+            self._stopping.clear()
+            self._starter = threading.Thread(target=self._connect, args=(client,), name="relay-start", daemon=True)
+            self._starter.start()
+
+    def _connect(self, client: RelayClient) -> None:
+        while not self._stopping.is_set():
+            try:
+                client.connect()
+                break
+            except AuthenticationError as error:
+                _log.error("no calls are taken in this process: %s", error.message)
+                return
+            except RelayError as error:
+                if not self._stopping.is_set():
+                    _log.warning("no calls are taken in this process yet: %s", error.message)
+                if not isinstance(error, ConnectTimeout):  # it came at once
+                    self._stopping.wait(RETRY_AFTER)
+        if self._stopping.is_set():
+            client.disconnect()
+
+    def stop(self, drain: float) -> None:
+        """Take no more calls, give live ones so many seconds, hang up the rest, disconnect."""
+        self._stopping.set()
+        client = self._client
+        if client is None:
+            return
+        try:
+            if client.state == "connected" and drain > 0:
+                client.drain(drain)
+        finally:
+            client.disconnect(hangup_calls=True)
+
+    def after_fork(self) -> None:
+        """In a child process, such as a worker of a server that loaded the application before."""
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._starter = None
+
+    def at_exit(self, timeout: float) -> None:
+        """The client is told by itself."""
+        self._stopping.set()
+
+
+def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:
+    """What a health view answers: a JSON body, and 200 or 503. A client that nobody needed yet is well."""
+    state = "idle" if client is None else client.state
+    calls = 0 if client is None else len(client.calls)
+    return {"state": state, "calls": calls}, 200 if state in ("idle", "connected") else 503
+
+
+def start_all() -> None:
+    """Start the clients of all applications in this process: for the hook of a server that runs in each of its workers."""
+    for hosted in list(_hosted):
+        hosted.start()
+
+
+def stop_all(drain: float) -> None:
+    """End them. :param drain: seconds for live calls, of all clients together."""
+    threads = [
+        threading.Thread(target=hosted.stop, args=(drain,), name="relay-stop", daemon=True) for hosted in list(_hosted)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(drain + 10)

@@ -1,0 +1,369 @@
+"""Flask: an application with calls, webhooks and health, in one process and as ``flask`` and gunicorn start it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, current_app, g
+from support import FROM, TO
+
+from relay_sync import Call, InvalidParameter, RelayClient
+from relay_sync.contrib.flask import Relay
+from relay_sync.simulator import Simulator
+from relay_sync.webhooks import Callback, StreamStatus
+
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def app(sim: Simulator) -> Iterator[Flask]:
+    app = Flask("shop")
+    app.config["RELAY_SYNC"] = {**sim.credentials, "contexts": ["default"], "connect_timeout": PATIENCE}
+    yield app
+    served = app.extensions.get("relay_sync")
+    if served is not None:
+        served.hosted.stop(0)
+
+
+def test_handlers_run_inside_the_app_context(sim: Simulator, app: Flask) -> None:
+    relay, seen = Relay(app), queue.SimpleQueue[tuple[str, str]]()
+
+    @app.teardown_appcontext
+    def teardown(error: BaseException | None) -> None:
+        if "call_id" in g:
+            seen.put(("teardown", g.call_id))
+
+    @relay.on_call
+    def handle(call: Call) -> None:
+        g.call_id = call.call_id
+        call.answer()
+        seen.put((current_app.name, call.call_id))
+
+    assert relay.start(app) is True
+    assert relay.start(app) is True  # harmless
+    sim.wait_for_client()
+    phone = sim.call(to=TO, from_=FROM)
+    assert seen.get(timeout=PATIENCE) == ("shop", phone.call_id)
+    assert seen.get(timeout=PATIENCE) == ("teardown", phone.call_id)
+    relay.stop(app, drain=0)
+    assert phone.end_reason == "hangup"
+    sim.wait_until_gone()
+
+
+def test_a_handler_that_comes_late_is_taken(sim: Simulator, app: Flask) -> None:
+    relay, seen = Relay(app), queue.SimpleQueue[str]()
+    with app.app_context():
+        relay.client.connect()
+    relay.on_call(lambda call: seen.put(current_app.name))
+    sim.call(to=TO, from_=FROM)
+    assert seen.get(timeout=PATIENCE) == "shop"
+
+
+def test_one_extension_serves_many_applications_and_each_has_its_client(sim: Simulator) -> None:
+    relay = Relay(contexts=["sales"])
+    apps = []
+    for name in ("one", "two"):
+        app = Flask(name)
+        app.config["RELAY_SYNC"] = dict(sim.credentials)
+        relay.init_app(app)
+        apps.append(app)
+    clients = []
+    for app in apps:
+        with app.app_context():
+            clients.append(relay.client)
+            assert relay.client is relay.client
+    assert clients[0] is not clients[1]
+    assert [client.contexts for client in clients] == [["sales"], ["sales"]]
+    assert all(client.state == "idle" for client in clients)  # nothing connects before it is used
+
+
+def test_arguments_win_over_settings_and_settings_over_the_environment(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGNALWIRE_PROJECT_ID", "from-environment")
+    monkeypatch.setenv("SIGNALWIRE_API_TOKEN", "from-environment")
+    monkeypatch.setenv("SIGNALWIRE_SPACE", "environment.example")
+    app = Flask("shop")
+    app.config["RELAY_SYNC"] = {"project": "from-settings", "host": "settings.example"}
+    relay = Relay(app, project="from-argument")
+    with app.app_context():
+        assert (relay.client.project, relay.client.host) == ("from-argument", "settings.example")
+        assert relay.client.token == "from-environment"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"projct": "x"}, r"app\.config\['RELAY_SYNC'\]\['projct'\]"),
+        (["project"], r"app\.config\['RELAY_SYNC'\]"),
+        ({"contexts": "default"}, "contexts"),
+    ],
+)
+def test_settings_that_cannot_be_right_are_told_when_the_client_is_needed(settings: Any, said: str) -> None:
+    app = Flask("shop")
+    app.config["RELAY_SYNC"] = settings
+    relay = Relay(app, project="p", token="t")
+    with app.app_context(), pytest.raises(InvalidParameter, match=said):
+        _ = relay.client
+
+
+def test_what_is_missing_is_said(app: Flask) -> None:
+    relay = Relay()
+    with pytest.raises(RuntimeError, match="context"):
+        _ = relay.client
+    with app.app_context(), pytest.raises(RuntimeError, match="init_app"):
+        _ = relay.client
+    relay.init_app(app)
+    with pytest.raises(RuntimeError, match="already"):
+        Relay(app)
+
+    async def coroutine(call: Call) -> None:
+        """Never run."""
+
+    with pytest.raises(InvalidParameter, match="async"):
+        relay.on_call(coroutine)
+
+
+def test_the_worker_comes_up_while_the_platform_is_out_of_reach(
+    sim: Simulator, app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config["RELAY_SYNC"]["connect_timeout"] = 0.2
+    sim.refuse_connections()
+    relay = Relay(app)
+    relay.start(app)
+    while not any("no calls are taken in this process yet" in record.message for record in caplog.records):
+        time.sleep(0.01)
+    sim.refuse_connections(False)
+    sim.wait_for_client(timeout=PATIENCE)
+
+
+def test_refused_credentials_are_said_and_not_tried_for_ever(
+    sim: Simulator, app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    app.config["RELAY_SYNC"]["token"] = "PTwrong"
+    relay = Relay(app)
+    relay.start(app)
+    app.extensions["relay_sync"].hosted._starter.join(PATIENCE)
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert any("no calls are taken in this process" in message for message in errors)
+    assert not any("PTwrong" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "debug", "starts"),
+    [
+        ({}, [], True, True),
+        ({"FLASK_RUN_FROM_CLI": "true"}, [], False, True),
+        ({"FLASK_RUN_FROM_CLI": "true"}, [], True, False),
+        ({"FLASK_RUN_FROM_CLI": "true", "WERKZEUG_RUN_MAIN": "true"}, [], True, True),
+        ({"FLASK_RUN_FROM_CLI": "true"}, ["--no-reload"], True, True),
+    ],
+)
+def test_the_reloaders_parent_starts_nothing(
+    sim: Simulator,
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    arguments: list[str],
+    debug: bool,
+    starts: bool,
+) -> None:
+    for name in ("FLASK_RUN_FROM_CLI", "WERKZEUG_RUN_MAIN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["flask", "run", *arguments])
+    app.debug = debug
+    assert Relay(app).start(app) is starts
+
+
+# -- the web -----------------------------------------------------------------------------------------------------------
+
+
+EVENT = {
+    "event_type": "calling.call.stream",
+    "timestamp": 1767323045.5,
+    "project_id": "p",
+    "params": {"call_id": "c", "node_id": "n", "control_id": "s", "state": "finished", "url": "wss://a.example/x"},
+}
+
+
+def test_status_callbacks_are_read_and_handed_over(app: Flask) -> None:
+    relay, seen = Relay(app), queue.SimpleQueue[Callback]()
+    app.register_blueprint(relay.blueprint(), url_prefix="/relay")
+    relay.on_status(seen.put)
+    web = app.test_client()
+    assert web.post("/relay/status", json=EVENT).status_code == 204
+    callback = seen.get(timeout=PATIENCE)
+    assert isinstance(callback, StreamStatus)
+    assert (callback.state, callback.control_id, callback.verified) == ("finished", "s", None)
+    assert web.post("/relay/status", data=b"\xff", content_type="application/json").status_code == 400
+    assert web.delete("/relay/status").status_code == 405
+    app.testing = False
+    relay.on_status(lambda callback: 1 / 0)
+    assert web.post("/relay/status", json=EVENT).status_code == 500
+
+
+def test_strict_settings_refuse_what_is_not_signed(app: Flask) -> None:
+    app.config["RELAY_SYNC"]["webhooks"] = {"signing_key": "PSKx", "strict": True}
+    relay = Relay(app)
+    app.register_blueprint(relay.blueprint())
+    assert app.test_client().post("/status", json=EVENT).status_code == 403
+
+
+def test_health(sim: Simulator, app: Flask) -> None:
+    relay = Relay(app)
+    app.register_blueprint(relay.blueprint(), url_prefix="/relay")
+    web = app.test_client()
+    answer = web.get("/relay/health")
+    assert (answer.status_code, answer.get_json()) == (200, {"state": "idle", "calls": 0})
+    with app.app_context():
+        relay.client.connect()
+    assert web.get("/relay/health").get_json() == {"state": "connected", "calls": 0}
+    relay.stop(app, drain=0)
+    answer = web.get("/relay/health")
+    assert (answer.status_code, answer.get_json()["state"]) == (503, "closed")
+
+
+# -- as people start it ------------------------------------------------------------------------------------------------
+
+APP = """
+import os
+from flask import Flask
+from relay_sync.audio import AudioServer
+from relay_sync.contrib.flask import Relay
+
+relay = Relay(contexts=["default"], connect_timeout=30)
+log = open(os.environ["TEST_LOG"], "a", buffering=1)
+
+@relay.on_call
+def handle(call):
+    call.answer()
+    with AudioServer(port=0) as audio, audio.listen(
+        call, status_url=os.environ.get("TEST_STATUS_URL"), record_to=None
+    ) as stream:
+        heard = sum(frame.samples for frame in stream)
+    log.write(f"heard {heard}\\n")
+    call.wait_for_ended()
+    log.write("ended\\n")
+
+@relay.on_status
+def status(callback):
+    log.write(f"status {callback.state}\\n")
+
+def create_app():
+    app = Flask(__name__)
+    relay.init_app(app)
+    app.register_blueprint(relay.blueprint(), url_prefix="/relay")
+    return app
+
+app = create_app()
+""".replace(", record_to=None", "")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def started(sim: Simulator, folder: Path, *command: str, port: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    (folder / "shop.py").write_text(textwrap.dedent(APP), encoding="utf-8")
+    given = sim.credentials
+    environment = {
+        **os.environ,
+        "SIGNALWIRE_PROJECT_ID": given["project"],
+        "SIGNALWIRE_API_TOKEN": given["token"],
+        "SIGNALWIRE_SPACE": given["host"],
+        "TEST_LOG": str(folder / "log"),
+        **({"TEST_STATUS_URL": f"http://127.0.0.1:{port}/relay/status"} if port else {}),
+    }
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(PATIENCE)
+
+
+def lines(folder: Path) -> list[str]:
+    log = folder / "log"
+    return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+
+def call_in(sim: Simulator, seconds: float = 1.0) -> None:
+    """A call that speaks for a while and hangs up."""
+    done = threading.Event()
+    phone = sim.call(to=TO, from_=FROM, says=bytes(int(16000 * seconds)), hangs_up_after_speaking=True)
+    phone.wait_until("ended", PATIENCE)
+    assert "answered" in phone._call.reached
+    done.set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_flask_relay_run(sim: Simulator, tmp_path: Path, processes: str) -> None:
+    with started(sim, tmp_path, "flask", "--app", "shop", "relay", "run", "--processes", processes) as process:
+        sim.wait_for_client(int(processes), timeout=PATIENCE)
+        call_in(sim)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0, (tmp_path / "output").read_text()
+    assert lines(tmp_path) == ["heard 8000", "ended"]
+    sim.wait_until_gone()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+@pytest.mark.parametrize("worker", ["gthread", "sync", "gevent"])
+def test_gunicorn(sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...]) -> None:
+    port = free_port()
+    with started(
+        sim,
+        tmp_path,
+        "gunicorn",
+        *("--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4", "--worker-class", worker),
+        *("--config", "python:relay_sync.contrib.gunicorn", *preload, "shop:app"),
+        port=port,
+    ) as process:
+        sim.wait_for_client(timeout=PATIENCE)
+        call_in(sim)
+        sim.webhooks.wait_for(2, PATIENCE)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/relay/health", timeout=PATIENCE) as answer:
+            assert json.load(answer)["state"] == "connected"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0, (tmp_path / "output").read_text()
+    assert sorted(lines(tmp_path)) == sorted(["status streaming", "status finished", "heard 8000", "ended"])
+    sim.wait_until_gone()
+    assert "Traceback" not in (tmp_path / "output").read_text()
+
+
+def test_options_are_the_clients() -> None:
+    with pytest.raises(TypeError, match="projct"):
+        RelayClient(projct="p")  # type: ignore[call-arg]
