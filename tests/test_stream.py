@@ -585,6 +585,13 @@ def test_leaving_a_with_block_never_masks_the_exception_of_its_body(on_call: Lin
         raise ZeroDivisionError
 
 
+def test_leaving_a_with_block_tells_that_it_could_not_be_stopped(on_call: Line, receiver: AudioServer) -> None:
+    on_call.sim.refuse("calling.stream.stop", 500, "broken")
+    with pytest.raises(CommandRefused, match="broken"), on_call.call.stream(receiver.url) as action:
+        pass
+    assert not action.is_done
+
+
 def test_stop_of_a_stream_the_server_no_longer_knows_is_harmless(on_call: Line, receiver: AudioServer) -> None:
     action = streaming(on_call, receiver)
     on_call.sim.refuse("calling.stream.stop", 404, "no such stream")
