@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -289,9 +290,7 @@ with Simulator(media="fast") as sim, line(sim) as one:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize("sliced", [False, True])
 def test_rule_6_ctrl_c_ends_any_blocking_wait(sliced: bool) -> None:
-    import pathlib
-
-    program = INTERRUPTED.format(tests=str(pathlib.Path(__file__).parent))
+    program = INTERRUPTED.format(tests=str(Path(__file__).parent))
     if sliced:  # as on Windows before 3.14
         program = "import relay_sync.runtime.waiter as w; w.SLICE = 0.05\n" + program
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
@@ -305,6 +304,39 @@ def test_rule_6_ctrl_c_ends_any_blocking_wait(sliced: bool) -> None:
         "command interrupted",
         "usable",
     ]
+
+
+START_INTERRUPTED = """
+import os, signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignored"
+sys.path.insert(0, {tests!r})
+from support import line
+from relay_sync.audio import AudioServer
+from relay_sync.simulator import Simulator
+with Simulator(media="fast") as sim, AudioServer() as audio, line(sim) as one:
+    sim.hold("calling.stream")
+    def interrupt():
+        sim.wait_for_held("calling.stream")
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt).start()
+    try:
+        one.call.stream(audio.url, control_id="late", on_completed=print)
+    except KeyboardInterrupt:
+        print("interrupted")
+    sim.release("calling.stream")
+    print(one.wait_for_request("calling.stream.stop")["control_id"], "is stopped")
+    one.phone.wait_for_stream().wait_until("finished")
+    sim.wait_for_acks()
+    one.call.stream(audio.url, control_id="late").stop()
+    print("the id is free")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
+def test_rule_6_a_stream_that_starts_after_its_verb_was_interrupted_is_stopped() -> None:
+    program = START_INTERRUPTED.format(tests=str(Path(__file__).parent))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "interrupted\nlate is stopped\nthe id is free\n"), done.stderr
 
 
 RUNNING = """
@@ -550,3 +582,39 @@ asyncio.run(main())
 def test_lesson_13_it_works_inside_a_running_event_loop() -> None:
     done = subprocess.run([sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "connected\nhangup\n", "")
+
+
+INTERRUPTED_IN_A_LOOP = """
+import asyncio, os, signal, threading, time
+from relay_sync import RelayClient
+from relay_sync.simulator import Simulator
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignored"
+tasks = []
+
+def interrupt_twice(sim):
+    sim.wait_for_client(timeout=30)
+    os.kill(os.getpid(), signal.SIGINT)
+    while not tasks[0].cancelling():  # the first one only asks the loop, which is blocked, to cancel its task
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGINT)
+
+async def main(client):
+    tasks.append(asyncio.current_task())
+    client.run()
+
+with Simulator() as sim:
+    client = RelayClient(**sim.credentials)
+    threading.Thread(target=interrupt_twice, args=(sim,)).start()
+    try:
+        asyncio.run(main(client))
+    except KeyboardInterrupt:
+        print("interrupted", client.state)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
+def test_ctrl_c_ends_run_inside_an_event_loop_as_it_ends_anything_that_blocks_there() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IN_A_LOOP], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted closed\n"), done.stderr
