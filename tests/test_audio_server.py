@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import io
 import logging
 import math
 import os
 import queue
 import random
+import re
 import socket
 import ssl
 import struct
 import threading
+import xml.dom.minidom
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +248,34 @@ def test_keys_and_marks(audio: AudioServer, dial: Dial) -> None:
     assert stream.wait(PATIENCE)
     assert [(key.digit, key.at, key.duration) for key in stream.dtmf] == [("5", 0.02, 2000)]
     assert stream.marks == ("greeting",)
+
+
+def test_keys_and_marks_as_they_come(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    with pytest.raises(WaitTimeout, match="no key within"):
+        stream.read_dtmf(0.01)
+    got: queue.SimpleQueue[object] = queue.SimpleQueue()
+    readers = [
+        threading.Thread(target=lambda: got.put(stream.read_dtmf(PATIENCE))),
+        threading.Thread(target=lambda: got.put(stream.read_mark(PATIENCE))),
+    ]
+    for reader in readers:
+        reader.start()
+    carrier.ws.send(dtmf_message(sequence=carrier.number(), digit="1"))
+    carrier.ws.send(mark_message(name="m", stream_id="s"))
+    for reader in readers:
+        reader.join(PATIENCE)
+    first, second = got.get(timeout=PATIENCE), got.get(timeout=PATIENCE)
+    assert {getattr(first, "digit", first), getattr(second, "digit", second)} == {"1", "m"}
+    carrier.ws.send(dtmf_message(sequence=carrier.number(), digit="2"))
+    carrier.stop()
+    key = stream.read_dtmf(PATIENCE)
+    assert key is not None
+    assert key.digit == "2"
+    assert stream.read_dtmf(PATIENCE) is None
+    assert stream.read_mark() is None
+    assert [key.digit for key in stream.dtmf] == ["1", "2"]  # what was taken is still there to be looked at
 
 
 # -- endings -----------------------------------------------------------------------------------------------------------
@@ -578,6 +610,28 @@ def test_saving_while_it_goes_on(audio: AudioServer, dial: Dial, tmp_path: Path)
     assert not stream.ended
 
 
+def test_a_stream_in_a_notebook(audio: AudioServer, dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay_sync.audio.picture.PLAYED", 0.5)
+    carrier = dial(audio).start("inbound", "outbound", call_id="<b>&")
+    stream = audio.accept(PATIENCE)
+    assert "audio" not in stream._repr_html_()  # nothing to hear yet, but numbers to see
+    said = carrier.speech()
+    carrier.speech("outbound")
+    carrier.stop()
+    assert stream.wait(PATIENCE)
+    text = stream._repr_html_()
+    tree = xml.dom.minidom.parseString(text.replace("controls ", 'controls="" '))  # well-formed, and ids are escaped
+    assert "<script" not in text
+    (player,) = tree.getElementsByTagName("audio")
+    played = read_wav(io.BytesIO(base64.b64decode(player.getAttribute("src").partition("base64,")[2])))
+    assert (played.channels, played.samples, played.channel(0)) == (2, 4000, said[:8000])
+    assert "the first 0.5 of 1.0 s" in text
+    assert len(tree.getElementsByTagName("svg")) == 1
+    assert re.findall("<title>([a-z]+)</title>", text) == ["inbound", "outbound"]
+    assert "<th>frames</th><td>100</td>" in text
+    assert len(text) < 100_000
+
+
 def test_without_a_spool_there_is_nothing_to_save(dial: Dial, tmp_path: Path) -> None:
     with AudioServer(spool=False) as audio:
         dial(audio).start().stop()
@@ -672,10 +726,12 @@ def test_streams_by_iteration(audio: AudioServer, dial: Dial) -> None:
 # -- who may come in ---------------------------------------------------------------------------------------------------
 
 
-def _status(audio: AudioServer, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+def _status(
+    audio: AudioServer, path: str, headers: dict[str, str] | None = None, *, method: str = "GET"
+) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", audio.port, timeout=PATIENCE)
     try:
-        connection.request("GET", path, headers=headers or {})
+        connection.request(method, path, headers=headers or {})
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read()
     finally:
@@ -692,7 +748,44 @@ def test_plain_http(audio: AudioServer) -> None:
     assert _status(audio, "/healthz")[0] == 200
     assert _status(audio, "/healthz?verbose")[0] == 200
     assert _status(audio, "/audio")[0] == 426
-    assert _status(audio, "/else")[0] == 404
+    assert _status(audio, "/else")[0] == 426
+    assert _status(audio, "/else", method="POST")[0] == 404
+    assert _status(audio, "/audio", method="POST")[0] == 405
+
+
+def test_mistakes_in_the_scheme_are_named(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    def tls(port: int) -> None:
+        with (
+            socket.create_connection(("127.0.0.1", port), PATIENCE) as plain,
+            pytest.raises(OSError),
+            ssl.create_default_context().wrap_socket(plain, server_hostname="localhost"),
+        ):
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    with AudioServer() as plain, AudioServer(ssl_context=context) as secure:
+        _status(plain, "/audio")
+        tls(plain.port)
+        with pytest.raises((OSError, websocket.WebSocketException)):
+            dial(secure, url=secure.url.replace("wss", "ws"))
+    lines = _warnings(caplog)
+    for piece in ("plain HTTP request", "TLS to this plain port", "without TLS to this TLS port"):
+        assert [piece in line for line in lines].count(True) == 1, lines
+    assert len(lines) == 3
+
+
+def test_a_sub_protocol_is_agreed_to_where_it_is_known_and_ignored_elsewhere(audio: AudioServer, dial: Dial) -> None:
+    assert dial(audio, subprotocols=["audio.jambonz.org"]).ws.subprotocol == "audio.jambonz.org"
+    with socket.create_connection(("127.0.0.1", audio.port), PATIENCE) as peer:
+        peer.sendall(
+            b"GET /audio HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Sec-WebSocket-Protocol: chat, superchat\r\n\r\n"
+        )
+        answer = peer.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert b"sec-websocket-protocol" not in answer.lower()
 
 
 def test_the_bearer_token(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
@@ -714,7 +807,8 @@ def test_the_bearer_token(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
             assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
         assert "tell-nobody" not in repr(audio)
     lines = _warnings(caplog)
-    assert len([line for line in lines if "401" in line]) == 1
+    assert len([line for line in lines if "without a bearer token got 401" in line]) == 1
+    assert len([line for line in lines if "without the right bearer token got 401" in line]) == 1
     assert not any("tell-nobod" in record.getMessage() for record in caplog.records)
 
 

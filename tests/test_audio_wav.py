@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from relay_sync.audio import WavAudio, draw_waveform, read_wav, write_wav
 from relay_sync.audio.codecs import codec_for
+from relay_sync.audio.picture import peaks_of, svg_waveform
 from relay_sync.audio.recorder import Disk, Recorder
 from relay_sync.audio.wav import interleave, wav_header
 
@@ -275,6 +277,7 @@ def test_the_disk_thread_writes_and_leaves(tmp_path: Path) -> None:
 
 _VICTIM = """
 import sys, time
+from relay_sync.audio.picture import peaks_of, svg_waveform
 from relay_sync.audio.recorder import Disk, Recorder
 recorder = Recorder(open(sys.argv[1], "x+b", buffering=0), 8000, 1)
 disk = Disk("disk")
@@ -320,6 +323,20 @@ def test_a_waveform_of_two_tracks(tmp_path: Path) -> None:
     drawn = draw_waveform(tmp_path / "x.wav", width=2, height=1, labels=("inbound", "outbound"))
     assert drawn.split("\n")[:2] == ["inbound  █", "outbound  █"]
     assert "left" in draw_waveform(read_wav(tmp_path / "x.wav"))
+
+
+def test_a_drawing_shows_loud_and_quiet() -> None:
+    pcm = _pcm(*[0] * 100, *[20000, -20000] * 50, *[5000] * 100, *[0] * 100)
+
+    def excerpt(start: int, count: int) -> bytes:
+        return pcm[2 * start : 2 * (start + count)]
+
+    assert peaks_of(excerpt, 400, 1, 4) == [[0, 20000, 5000, 0]]
+    assert peaks_of(lambda start, count: interleave([excerpt(start, count), b""]), 400, 2, 2)[1] == [0, 0]
+    drawn = svg_waveform([[0, 20000, 5000, 0]], ["<caller>"], 4.0)
+    assert "<title>&lt;caller&gt;</title>" in drawn
+    heights = [float(end) - float(begin) for begin, end in re.findall(r"M[0-9]\.5 ([0-9.]+)V([0-9.]+)", drawn)]
+    assert heights == [0.5, 44.5, 22.5, 0.5]  # by the square root, as in a terminal
 
 
 def test_a_waveform_of_nothing_and_of_next_to_nothing() -> None:

@@ -76,26 +76,52 @@ class Gate:
         """``None`` to let the request pass, or the answer to give instead."""
         if request.path == HEALTH_PATH and request.method in ("GET", "HEAD") and not request.is_upgrade:
             return Response(200, {"Cache-Control": "no-store"}, b"ok\n")
-        if request.path != self.path:
-            if request.is_upgrade:
-                self._troubles.tell(
-                    "path",
-                    "a socket from %s for another path than %s got 404: check the URL",
-                    request.remote,
-                    self.path,
-                )
-            return Response(404, {}, b"nothing here\n")
         if not request.is_upgrade:
+            if request.path == self.path:
+                self._troubles.tell(
+                    "http",
+                    "a plain HTTP request from %s to the path of streams got no stream: give call.stream a wss:// address,"
+                    " and let a proxy pass the upgrade on (probes have %s)",
+                    request.remote,
+                    HEALTH_PATH,
+                )
+            if request.path != self.path and request.method != "GET":
+                return Response(404, {}, b"nothing here\n")
             return None  # the server says what it is for
-        if self._allows(_bearer(request.headers)):
+        if request.path != self.path:
+            self._troubles.tell(
+                "path",
+                "a socket from %s for another path than %s got 404: check the URL",
+                request.remote,
+                self.path,
+            )
+            return Response(404, {}, b"nothing here\n")
+        token = _bearer(request.headers)
+        if self._allows(token):
             return None
-        self._troubles.tell(
-            "token",
-            "a socket from %s without the right bearer token got 401: is authorization_bearer_token the token of this"
-            " server, and did a one-time token come in time?",
-            request.remote,
-        )
+        if token is None:
+            self._troubles.tell(
+                "no token",
+                "a socket from %s without a bearer token got 401: give call.stream authorization_bearer_token, and let a"
+                " proxy pass the Authorization header on",
+                request.remote,
+            )
+        else:
+            self._troubles.tell(
+                "token",
+                "a socket from %s without the right bearer token got 401: is authorization_bearer_token the token of this"
+                " server, and did a one-time token come in time?",
+                request.remote,
+            )
         return Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token is needed\n")
+
+    def stranger(self, remote: str, what: str) -> None:
+        """Somebody speaks TLS to a plain port, or the other way round."""
+        if what == "TLS":
+            advice = "TLS to this plain port: give AudioServer an ssl_context, or put a proxy that ends TLS before it"
+        else:
+            advice = "without TLS to this TLS port: use wss://, and let a proxy before it speak TLS, too"
+        self._troubles.tell("tls", "%s spoke " + advice, remote)
 
     def claim(self, headers: Headers) -> Expected | None:
         """Use up the one-time token of a socket that was let in, if it showed one."""

@@ -33,6 +33,7 @@ __all__ = ["AudioServer", "StreamableCall"]
 _log = logging.getLogger("relay_sync.audio")
 _numbers = itertools.count(1)
 _BACKLOG = 256  # streams waiting for accept()
+_SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # which those insist on
 _GATHER = 0.002  # seconds; a tenth of a frame, and it halves the CPU of a few hundred streams
 _LOOK = 0.05  # seconds between looks at an action that says only when asked that it has ended
 
@@ -180,6 +181,8 @@ class AudioServer(Connecting):
             max_message=self._max_message,
             max_connections=self._max_connections,
             open_timeout=10.0,
+            on_stranger=self._gate.stranger,
+            subprotocols=_SUBPROTOCOLS,
         )
 
     def close(self, timeout: float = 5.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,9 @@ from ..runtime.process import forked_error, generation
 from ..runtime.waiter import wait_for_event
 from .codecs import why_raw
 from .frames import AudioFrame, FrameBuffer
+from .inbox import Inbox
 from .messages import Dtmf, MediaFormat, Start
+from .picture import html_picture, html_table
 from .recorder import Recorder
 from .speaking import Speaking
 from .wav import PathLike
@@ -27,7 +30,6 @@ __all__ = ["AudioStream", "DtmfEvent", "EndReason", "StreamStats"]
 _log = logging.getLogger("relay_sync.audio")
 EndReason = Literal["stopped", "closed", "dropped", "never started", "timed out"]
 GRACE = 1.0  # seconds for the carrier's last messages after its action was stopped
-_KEPT = 4096  # keys and marks kept for reading
 
 
 class StreamingAction(Protocol):
@@ -69,8 +71,10 @@ class StreamStats:
     seconds: float = 0.0
     delay: float = field(default=0.0, eq=False)
 
-    def __str__(self) -> str:
-        rows = [
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and values, for a table."""
+        return [
             ("length", f"{self.seconds:.2f} s"),
             ("frames", f"{self.frames:,}"),
             ("bytes", f"{self.bytes:,}"),
@@ -81,8 +85,12 @@ class StreamStats:
             ("dropped", f"{self.dropped:,}"),
             ("delay", f"{self.delay * 1000:.0f} ms"),
         ]
-        widest = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{widest}}  {value}" for name, value in rows)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<10}  {value}" for name, value in self.rows)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.rows)
 
 
 @frozen
@@ -157,8 +165,8 @@ class AudioStream(Speaking):
         self._recorder = recorder
         self._counts = counts
         self._hang_up = hang_up
-        self._dtmf: list[DtmfEvent] = []
-        self._marks: list[str] = []
+        self._dtmf: Inbox[DtmfEvent] = Inbox("key")
+        self._marks: Inbox[str] = Inbox("mark")
         self._generation = generation()
         self._ended = Flag()
         self._end_reason: EndReason | None = None
@@ -173,12 +181,12 @@ class AudioStream(Speaking):
     @property
     def dtmf(self) -> tuple[DtmfEvent, ...]:
         """The keys pressed so far."""
-        return tuple(self._dtmf)
+        return self._dtmf.all
 
     @property
     def marks(self) -> tuple[str, ...]:
         """The names of the marks echoed so far."""
-        return tuple(self._marks)
+        return self._marks.all
 
     @property
     def stats(self) -> StreamStats:
@@ -288,6 +296,18 @@ class AudioStream(Speaking):
         del gathered[:wanted]
         return pcm
 
+    def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
+        """The next key, or ``None`` when there will be no more. Each is handed out once, as it comes.
+
+        :param timeout: seconds; ``None`` waits for as long as the stream goes on.
+        :raises WaitTimeout: none came in time. The stream goes on.
+        """
+        return self._dtmf.take(timeout)
+
+    def read_mark(self, timeout: float | None = None) -> str | None:
+        """The name of the next mark that is echoed; as :meth:`read_dtmf`."""
+        return self._marks.take(timeout)
+
     # -- keeping -------------------------------------------------------------------------------------------------------
 
     def save(self, path: PathLike) -> None:
@@ -304,6 +324,23 @@ class AudioStream(Speaking):
         if self._recorder is None:
             raise ValueError("nothing was kept of this stream: make the AudioServer with spool=True or with record_to")
         self._recorder.copy_to(path)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a player of the first minute, the waveform of all of it, and the numbers. No scripts."""
+        title = f"<b>{html.escape(repr(self)[1:-1])}</b>"
+        picture = ""
+        if self._recorder is not None and self._generation == generation():
+            self._recorder.flush()
+            samples, channels = self._recorder.written
+            if samples:
+                picture = html_picture(
+                    self._recorder.excerpt,
+                    samples=samples,
+                    channels=channels,
+                    sample_rate=self.sample_rate,
+                    labels=("inbound", "outbound") if channels == 2 else self.announced_tracks[:1],
+                )
+        return f"<div>{title}{picture}{html_table(self.stats.rows)}</div>"
 
     def _check_decodable(self, what: str) -> None:
         if not self._decodable:
@@ -344,14 +381,12 @@ class AudioStream(Speaking):
     # -- for the receiver, on the loop thread --------------------------------------------------------------------------
 
     def _key(self, dtmf: Dtmf) -> None:
-        if len(self._dtmf) < _KEPT:
-            self._dtmf.append(DtmfEvent(dtmf.digit, self._counts.seconds, dtmf.duration))
+        self._dtmf.put(DtmfEvent(dtmf.digit, self._counts.seconds, dtmf.duration))
 
     def _mark(self, name: str) -> None:
         if self._speaker is not None and self._speaker.echoed(name):
             return
-        if len(self._marks) < _KEPT:
-            self._marks.append(name)
+        self._marks.put(name)
 
     def _end(self, reason: EndReason) -> bool:
         if self._ended.is_set():
@@ -362,6 +397,8 @@ class AudioStream(Speaking):
         self._buffer.end()
         if self._speaker is not None:
             self._speaker.end()
+        self._dtmf.end()
+        self._marks.end()
         return True
 
 

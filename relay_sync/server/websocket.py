@@ -10,7 +10,7 @@ import logging
 import selectors
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
@@ -42,6 +42,9 @@ class WebSocketServer:
     :param max_message: bytes; longer messages end their connection (1009) before they are buffered.
     :param max_connections: more upgrades are answered 503, after ``on_request`` has had its say; ``None``: no limit.
     :param open_timeout: seconds from accepting the socket to the end of the upgrade.
+    :param on_stranger: called with a peer and what it speaks, when that is no WebSocket on this kind of port: ``TLS`` on a
+        plain one, ``no TLS`` on one with *ssl_context*.
+    :param subprotocols: those that are agreed to where offered; offers of others are ignored.
     :param max_buffer: unsent bytes after which a peer is dropped as too slow.
     :param max_body: bytes; 0 takes no bodies: they are not read, and ``on_request`` does not see them. Else it is called
         when the body is complete, and a longer one is refused.
@@ -61,6 +64,8 @@ class WebSocketServer:
         max_message: int = 2**20,
         max_connections: int | None = None,
         open_timeout: float = 10.0,
+        on_stranger: Callable[[str, str], object] | None = None,
+        subprotocols: Sequence[str] = (),
         max_buffer: int = MAX_BUFFER,
         max_body: int = 0,
     ) -> None:
@@ -71,6 +76,8 @@ class WebSocketServer:
         self.max_message = max_message
         self.max_connections = max_connections
         self.open_timeout = open_timeout
+        self.on_stranger = on_stranger
+        self.subprotocols = subprotocols
         self.max_buffer = max_buffer
         self.max_body = max_body
         self._opening: set[_Opening] = set()
@@ -194,6 +201,14 @@ class WebSocketServer:
             _log.exception("on_open failed for %s", connection.remote)
             connection.close(1011, "the server failed to take this connection")
 
+    def _strange(self, remote: str, what: str) -> None:
+        if self.on_stranger is not None:
+            self.on_stranger(remote, what)
+
+    def _choose(self, offered: Sequence[str]) -> str | None:
+        """The first of our subprotocols that the peer offers."""
+        return next((name for name in self.subprotocols if name in offered), None)
+
 
 class _Opening:
     """An accepted socket on its way to the upgrade, or to a refusal."""
@@ -248,6 +263,8 @@ class _Opening:
     def _on_end(self, error: Exception | None) -> None:
         if isinstance(error, ssl.SSLError):
             _log.info("no TLS handshake with %s: %s", self._channel.remote, error.reason or "failed")
+            if error.reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER"):
+                self._server._strange(self._channel.remote, "no TLS")
         self.drop()
 
     def _on_data(self, data: bytes) -> None:
@@ -257,6 +274,8 @@ class _Opening:
         try:
             request = self._request or self._read_head()
         except BadRequest as error:
+            if self._head[:2] == b"\x16\x03":  # a TLS handshake
+                self._server._strange(self._channel.remote, "TLS")
             self._refuse(Response(error.status, {}, f"{error}\n".encode()).serialize())
             return
         if request is None or len(self._head) < self._end + self._wanted:
@@ -302,7 +321,11 @@ class _Opening:
 
     def _upgrade(self, head: bytes, rest: bytes, request: Request) -> None:
         server = self._server
-        protocol = ServerProtocol(max_size=server.max_message, logger=quiet_logger)
+        protocol = ServerProtocol(
+            select_subprotocol=lambda _, offered: server._choose(offered),  # type: ignore[arg-type, return-value]
+            max_size=server.max_message,
+            logger=quiet_logger,
+        )
         protocol.receive_data(head)
         events = protocol.events_received()
         if not events:

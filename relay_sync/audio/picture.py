@@ -1,0 +1,85 @@
+"""A stream or a recording for the eye and the ear in a notebook: a player, a waveform and a table, as HTML without scripts."""
+
+from __future__ import annotations
+
+import base64
+import html
+import sys
+from array import array
+from collections.abc import Callable, Sequence
+
+from .wav import wav_header
+
+__all__ = ["PLAYED", "html_picture", "html_table", "peaks_of", "svg_waveform"]
+
+PLAYED = 60.0  # seconds that the player holds: a notebook keeps them in its file, so hours have no place there
+_COLUMNS = 600
+_HEIGHT = 48  # of one channel, in px
+_LOOKED_AT = 4000  # samples per column: of a long recording only this many are read for each
+_COLOURS = ("#2a6fbb", "#c26a1c")
+_QUIET = 64
+
+Excerpt = Callable[[int, int], bytes]
+
+
+def peaks_of(excerpt: Excerpt, samples: int, channels: int, columns: int = _COLUMNS) -> list[list[int]]:
+    """The loudest sample in each of *columns* stretches of time, by channel.
+
+    :param excerpt: reads interleaved PCM: so many samples from a sample on.
+    """
+    peaks: list[list[int]] = [[] for _ in range(channels)]
+    for column in range(columns):
+        start, end = (
+            column * samples // columns,
+            max((column + 1) * samples // columns, column * samples // columns + 1),
+        )
+        part = array("h", excerpt(start, min(end - start, _LOOKED_AT)))
+        if sys.byteorder == "big":
+            part.byteswap()
+        for index, channel in enumerate(peaks):
+            side = part[index::channels]
+            channel.append(max(max(side), -min(side)) if side else 0)
+    return peaks
+
+
+def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds: float) -> str:
+    """A waveform as inline SVG: one band for each channel, all to the same scale."""
+    loudest = max([_QUIET, *(peak for channel in peaks for peak in channel)])
+    width = max([1, *(len(channel) for channel in peaks)])
+    height = _HEIGHT * max(1, len(peaks))
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="100%" height="{height}"'
+        f' preserveAspectRatio="none" role="img" aria-label="waveform, {seconds:.1f} s">'
+    ]
+    for index, channel in enumerate(peaks):
+        middle = _HEIGHT * index + _HEIGHT // 2
+        bars = []
+        for x, peak in enumerate(channel):
+            half = (peak / loudest) ** 0.5 * (_HEIGHT / 2 - 2) if peak >= _QUIET else 0.0
+            bars.append(f"M{x}.5 {middle - half:.1f}V{middle + half + 0.5:.1f}")
+        label = html.escape(labels[index] if index < len(labels) else str(index + 1))
+        parts.append(
+            f'<path d="{"".join(bars)}" stroke="{_COLOURS[index % 2]}" fill="none"><title>{label}</title></path>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def html_table(rows: Sequence[tuple[str, str]]) -> str:
+    """Names and values."""
+    lines = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows)
+    return f"<table>{lines}</table>"
+
+
+def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: int, labels: Sequence[str] = ()) -> str:
+    """Player and waveform. The player holds the first minute, and says so where there is more."""
+    seconds = samples / sample_rate
+    played = min(samples, round(PLAYED * sample_rate))
+    pcm = excerpt(0, played)
+    wav = wav_header(sample_rate, channels, len(pcm)) + pcm
+    source = "data:audio/wav;base64," + base64.b64encode(wav).decode("ascii")
+    more = f"<div>the first {PLAYED:g} of {seconds:.1f} s; save() writes all of it</div>" if played < samples else ""
+    drawn = svg_waveform(peaks_of(excerpt, samples, channels), labels, seconds)
+    names = " · ".join(
+        f'<span style="color:{_COLOURS[index % 2]}">{html.escape(label)}</span>' for index, label in enumerate(labels)
+    )
+    return f'<audio controls preload="none" src="{source}"></audio>{more}{drawn}<div>{names}</div>'
