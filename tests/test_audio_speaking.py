@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import math
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,6 +134,31 @@ def test_files_and_wavs(tmp_path: Path) -> None:
             assert it.stream.play(what, timeout=PATIENCE).samples == 700
         assert it.stream.play(bytearray(tone(20)), sample_rate=8000, timeout=PATIENCE).samples == 20
         assert it.heard() == tone(700) * 4 + tone(20)
+
+
+def test_another_sample_rate_is_changed(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    sound = b"".join(round(9000 * math.sin(index * 0.2)).to_bytes(2, "little", signed=True) for index in range(16000))
+    write_wav(tmp_path / "16.wav", sound, 16000)
+    with talk(codec="L16") as it:
+        assert it.stream.play(tmp_path / "16.wav", timeout=PATIENCE).samples == 8000
+        whole = it.heard()
+        assert it.stream.play(sound, sample_rate=16000, timeout=PATIENCE).samples == 8000
+        assert it.heard() == whole * 2
+        samples = memoryview(whole).cast("h")
+        assert max(abs(samples[index] - 9000 * math.sin(index * 0.4)) for index in range(100, 7900)) < 30
+        pieces = (sound[start : start + 640] for start in range(0, len(sound), 640))
+        assert 8000 <= it.stream.play(pieces, sample_rate=16000, timeout=PATIENCE).samples < 8100
+
+
+def test_another_sample_rate_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "relay_sync.audio.dsp", None)
+    with talk() as it:
+        for what in (tone(100), [tone(100)], WavAudio(pcm=tone(100), sample_rate=16000, channels=1)):
+            with pytest.raises(
+                InvalidParameter, match=r"sample_rate=16000.*8000, that of the stream.*relay-sync\[dsp\]"
+            ):
+                it.stream.play(what, sample_rate=16000)
 
 
 def test_an_iterable_may_be_cut_anywhere() -> None:
@@ -391,8 +418,7 @@ def test_one_way_streams_say_what_to_use() -> None:
 
 
 def test_what_cannot_be_played(tmp_path: Path) -> None:
-    wrong_rate, stereo, text = tmp_path / "16.wav", tmp_path / "stereo.wav", tmp_path / "a.txt"
-    write_wav(wrong_rate, tone(100), 16000)
+    stereo, text = tmp_path / "stereo.wav", tmp_path / "a.txt"
     write_wav(stereo, tone(100), 8000, channels=2)
     text.write_text("no audio")
     frame = AudioFrame(data=b"\0\0", track="inbound", timestamp=0.0, sample_rate=16000)
@@ -409,9 +435,10 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
         ]:
             with pytest.raises(InvalidParameter, match=words):
                 it.stream.play(what, timeout=PATIENCE)  # type: ignore[call-overload]
-        for given, options in [(wrong_rate, {}), (tone(10), {"sample_rate": 16000}), ([frame], {})]:
-            with pytest.raises(InvalidParameter, match="8000 Hz, that of the stream"):
-                it.stream.play(given, timeout=PATIENCE, **options)  # type: ignore[call-overload]
+        with pytest.raises(InvalidParameter, match="16000, that of the frames"):
+            it.stream.play([frame], timeout=PATIENCE)
+        with pytest.raises(InvalidParameter, match="sample_rate"):
+            it.stream.play(tone(10), sample_rate=0)
         with pytest.raises(FileNotFoundError):
             it.stream.play(tmp_path / "missing.wav")
         assert it.stream.play(tone(100), timeout=PATIENCE).complete

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from .. import checks
 from ..errors import InvalidParameter
 from .codecs import ByteOrder, codec_for
 from .coders import encoder_for
 from .frames import AudioFrame
 from .wav import PathLike, WavAudio, read_wav
+
+if TYPE_CHECKING:
+    from .dsp import Resampler
 
 __all__ = ["Chunk", "Encode", "Playable", "chunks_of", "encoding_for"]
 
@@ -36,19 +40,33 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
         return _of_wav(_read(what, os.fspath(what)), rate, os.fspath(what))
     if isinstance(what, WavAudio):
         return _of_wav(what, rate, "the audio")
-    _check_rate(sample_rate or rate, rate)
+    checks.whole("sample_rate", sample_rate, low=1)
     if isinstance(what, (bytes, bytearray, memoryview)):
-        return _of_bytes(bytes(what), rate)
+        return _of_bytes(bytes(what), rate, sample_rate)
     if not isinstance(what, Iterable):
         raise InvalidParameter("audio", what, "PCM as bytes, the path of a WAV file, or an iterable of PCM")
-    return _of_chunks(iter(what), rate)
+    return _of_chunks(iter(what), rate, sample_rate)
 
 
-def _check_rate(given: int, rate: int) -> None:
-    if given != rate:
-        raise InvalidParameter(
-            "sample_rate", given, f"{rate} Hz, that of the stream: resample it, or ask for another codec"
+def _resampler(given: int, rate: int) -> Resampler:
+    try:
+        from .dsp import Resampler
+    except ImportError as missing:
+        accepted = (
+            f'{rate}, that of the stream, unless the extra dsp is there to change it: pip install "relay-sync[dsp]"'
         )
+        raise InvalidParameter("sample_rate", given, accepted) from missing
+    return Resampler(given, rate)
+
+
+def _at_rate(pcm: bytes, given: int, rate: int) -> bytes:
+    """A whole sound at another rate."""
+    if given == rate:
+        return pcm
+    _resampler(given, rate)
+    from .dsp import resample
+
+    return resample(pcm, given, rate)
 
 
 def _read(source: PathLike | io.BytesIO, name: str) -> WavAudio:
@@ -61,11 +79,10 @@ def _read(source: PathLike | io.BytesIO, name: str) -> WavAudio:
 def _of_wav(audio: WavAudio, rate: int, name: str) -> bytes:
     if audio.channels != 1:
         raise InvalidParameter("audio", name, f"mono; it has {audio.channels} channels, see WavAudio.channel()")
-    _check_rate(audio.sample_rate, rate)
-    return audio.pcm
+    return _at_rate(audio.pcm, audio.sample_rate, rate)
 
 
-def _of_bytes(pcm: bytes, rate: int) -> bytes:
+def _of_bytes(pcm: bytes, rate: int, sample_rate: int | None) -> bytes:
     if pcm[:4] == b"RIFF" and pcm[8:12] == b"WAVE":  # what many makers of speech hand out
         return _of_wav(_read(io.BytesIO(pcm), "<a WAV file>"), rate, "<a WAV file>")
     for head, kind in _FILES.items():
@@ -73,23 +90,34 @@ def _of_bytes(pcm: bytes, rate: int) -> bytes:
             raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"raw PCM or a WAV file; this begins like {kind}")
     if len(pcm) % 2:
         raise InvalidParameter("audio", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
-    return pcm
+    return _at_rate(pcm, sample_rate or rate, rate)
 
 
-def _of_chunks(chunks: Iterator[Chunk], rate: int) -> Iterator[bytes]:
-    """Whole samples, wherever the chunks were cut."""
-    odd = b""
-    for chunk in chunks:
-        if isinstance(chunk, AudioFrame):
-            _check_rate(chunk.sample_rate, rate)
-            chunk = chunk.pcm
-        elif not isinstance(chunk, (bytes, bytearray, memoryview)):
-            raise InvalidParameter("audio", type(chunk).__name__, "an iterable of bytes or of AudioFrame")
-        pcm = odd + bytes(chunk)
-        whole = len(pcm) & ~1
-        odd = pcm[whole:]
-        if whole:
-            yield pcm[:whole]
+def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:
+    """Whole samples at *rate*, wherever the chunks were cut. Complains before the first is taken."""
+    given = sample_rate or rate
+    resampler = None if given == rate else _resampler(given, rate)
+
+    def whole() -> Iterator[bytes]:
+        odd = b""
+        for chunk in chunks:
+            if isinstance(chunk, AudioFrame):
+                if chunk.sample_rate != given:
+                    raise InvalidParameter("sample_rate", given, f"{chunk.sample_rate}, that of the frames")
+                chunk = chunk.pcm
+            elif not isinstance(chunk, (bytes, bytearray, memoryview)):
+                raise InvalidParameter("audio", type(chunk).__name__, "an iterable of bytes or of AudioFrame")
+            pcm = odd + bytes(chunk)
+            length = len(pcm) & ~1
+            odd, pcm = pcm[length:], pcm[:length]
+            if resampler is not None:
+                pcm = resampler.process(pcm)
+            if pcm:
+                yield pcm
+        if resampler is not None:
+            yield resampler.flush()
+
+    return whole()
 
 
 def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:

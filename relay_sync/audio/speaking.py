@@ -82,7 +82,8 @@ class Speaking:
         :param timeout: seconds to wait, ``None`` for as long as the stream goes on.
         :param paced: send it as it is heard, 60 ms ahead; else at once, as fast as the far side reads, to be queued there.
             Streams with ``realtime=True`` lose what comes at once.
-        :param sample_rate: of the PCM, if it is to be checked. It must be that of the stream.
+        :param sample_rate: of the PCM, in Hz; by default that of the stream. Another one, or a WAV file with another one, is
+            changed by the extra ``dsp``.
         :returns: how much was heard: all of it, or less if ``clear()`` was called, from another thread say (barge-in), or
             the stream ended.
         :raises WaitTimeout: it is still being played, and goes on, except for what an iterable has not given yet.
