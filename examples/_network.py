@@ -7,6 +7,7 @@ With ``--simulate`` somebody calls, speaks for a few seconds and hangs up, and t
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -15,21 +16,24 @@ from contextlib import contextmanager
 
 from relay_sync import RelayClient
 from relay_sync.audio import AudioServer
-from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator import Simulator, TwoWayStream, speech
 from relay_sync.simulator.phone import Phone
 
 SIMULATE = "--simulate" in sys.argv[1:]
 
 
 @contextmanager
-def network(calls: int = 1) -> Iterator[RelayClient]:
-    """A client. Simulated, ``calls`` calls come in once it is connected, and it stops when they are over."""
+def network(calls: int = 1, *, keys: str = "") -> Iterator[RelayClient]:
+    """A client. Simulated, ``calls`` calls come in once it is connected, and it stops when they are over.
+
+    :param keys: what a simulated caller presses, each key as soon as he hears something new; he leaves the hanging up to you.
+    """
     if not SIMULATE:
         yield RelayClient(contexts=[os.environ.get("RELAY_CONTEXT", "default")])
         return
     with Simulator(speed=8) as simulator:
         client = RelayClient(**simulator.credentials, contexts=["default"])
-        callers = _Callers(simulator, client, calls)
+        callers = _Callers(simulator, client, calls, keys)
         callers.start()
         try:
             yield client
@@ -53,8 +57,8 @@ def receiver() -> AudioServer:
 
 
 class _Callers:
-    def __init__(self, simulator: Simulator, client: RelayClient, count: int) -> None:
-        self.simulator, self.client, self.count = simulator, client, count
+    def __init__(self, simulator: Simulator, client: RelayClient, count: int, keys: str) -> None:
+        self.simulator, self.client, self.count, self.keys = simulator, client, count, keys
         self.thread = threading.Thread(target=self.run, name="callers")
 
     def start(self) -> None:
@@ -71,12 +75,25 @@ class _Callers:
                 from_=f"+1555019{number}",
                 says=speech.caller(),
                 hears=speech.greeting(),
-                hangs_up_after_speaking=True,
+                hangs_up_after_speaking=not self.keys,
                 ring_timeout=5,
             )
             for number in range(self.count)
         ]
         for phone in phones:
+            self.press(phone)
             phone.wait_until("ended", timeout=30)
         self.simulator.wait_for_acks()  # until the client knows it, too
         self.client.stop()
+
+    def press(self, phone: Phone) -> None:
+        heard = 0
+        for key in self.keys:
+            stream = phone.wait_for_two_way_stream(timeout=30)
+            stream.wait_for(functools.partial(_heard_more, before=heard), timeout=30)
+            heard = len(stream.heard_audio)
+            phone.press(key)
+
+
+def _heard_more(stream: TwoWayStream, before: int) -> bool:
+    return len(stream.heard_audio) > before

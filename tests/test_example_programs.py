@@ -18,6 +18,8 @@ PRINTED = {
     "on_completed": ["stream 'copy' is over: finished"],
     "several_streams": ["audio/x-mulaw 8000 Hz: 8000 bytes", "audio/x-L16 16000 Hz: 16000 bytes"],
     "plain_script": ["the stream ended: finished", "the call ended: hangup"],
+    "echo": ["8.1 s of the caller went back to him; the stream was stopped"],
+    "voice_menu": ["key 9 during the prompt", "key 1 during the prompt", "the caller wants opening hours"],
     "status_webhook": ["webhook: calling.call.stream streaming", "webhook: calling.call.stream finished"],
 }
 
