@@ -727,6 +727,24 @@ def test_stop_closes_a_client_that_does_not_run(sim: Simulator) -> None:
     sim.wait_until_gone()
 
 
+@pytest.mark.parametrize("hangup_calls", [False, True])
+def test_run_leaves_its_calls_alone_unless_told_otherwise(
+    sim: Simulator, caplog: pytest.LogCaptureFixture, hangup_calls: bool
+) -> None:
+    client = make(sim)
+    desk = Desk(client)
+    background = Background(lambda: client.run(hangup_calls=hangup_calls))
+    sim.wait_for_client()
+    phone = sim.call(to=TO, from_=FROM)
+    desk.take().answer()
+    client.stop()
+    background.result()
+    sim.wait_until_gone()
+    assert phone.state == ("ended" if hangup_calls else "answered")
+    assert any("1 live calls" in record.message for record in caplog.records) is not hangup_calls
+    desk.closing.set()
+
+
 def test_run_survives_drops(sim: Simulator, running: tuple[RelayClient, Background[None]]) -> None:
     client, background = running
     drop(sim, client)

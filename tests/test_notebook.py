@@ -44,15 +44,20 @@ TELL_WHEN_WAITING = """
 def tell_when_waiting():
     import sys, time
     main = threading.main_thread().ident
-    def inside():
-        frame, files = sys._current_frames()[main], []
-        while frame is not None:
-            files.append(frame.f_code.co_filename)
+    def where():
+        frame = innermost = sys._current_frames()[main]
+        while frame is not None and "relay_sync" not in frame.f_code.co_filename:
             frame = frame.f_back
-        return files[0] == threading.__file__ and any("relay_sync" in name for name in files)
-    while not inside():
-        time.sleep(0.001)
-    client.execute("signalwire.ping", {"payload": "waiting"})
+        return frame is not None and (id(innermost), innermost.f_lasti)
+    still = 0
+    while still < 10:  # standing still inside of a call of ours
+        before = where()
+        time.sleep(0.002)
+        still = still + 1 if before and where() == before else 0
+    try:
+        client.execute("signalwire.ping", {"payload": "waiting"})
+    except Exception:  # the interrupt may have closed the client before the answer came
+        pass
 
 threading.Thread(target=tell_when_waiting, daemon=True).start()
 """

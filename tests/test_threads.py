@@ -376,15 +376,18 @@ def test_run_leaves_a_handler_of_the_user_alone(sim: Simulator) -> None:
         client = make(sim)
         running = Background(_stop_when_connected, sim, client)
         client.run()
-        running.result()
+        assert running.result() is mine
         assert signal.getsignal(signal.SIGTERM) is mine
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _stop_when_connected(sim: Simulator, client: RelayClient) -> None:
+def _stop_when_connected(sim: Simulator, client: RelayClient) -> Any:
+    """What handled SIGTERM while the client ran."""
     sim.wait_for_client()
+    handler = signal.getsignal(signal.SIGTERM)
     client.stop()
+    return handler
 
 
 # -- rule 7: ends ------------------------------------------------------------------------------------------------------------
