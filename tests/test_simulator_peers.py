@@ -267,7 +267,8 @@ class Hooks:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 hooks.raw.put(("POST", self.path, dict(self.headers.items()), body))
-                self._take("POST", json.loads(body))
+                form = "form" in self.headers["Content-Type"]
+                self._take("POST", dict(parse_qsl(body.decode(), keep_blank_values=True)) if form else json.loads(body))
 
             def do_GET(self) -> None:
                 hooks.raw.put(("GET", self.path, dict(self.headers.items()), b""))

@@ -57,6 +57,14 @@ class Carrier:
         self._delay = max((encoder.delay for encoder in self._encoders.values()), default=0)
         self._chunks = dict.fromkeys(self.voices, 0)
 
+    def mislabel(self) -> None:
+        """Code the audio otherwise than ``start`` says, for as long as the stream lasts."""
+        form = self.format
+        other = {"PCMU": "PCMA", "PCMA": "PCMU", "L16": "L16"}.get(form.base, "PCMU")
+        self._encoders = {
+            track: encoder_for(other, form.rate, ptime=form.ptime, l16_byteorder="big") for track in self.voices
+        }
+
     def _number(self) -> int:
         self._sequence += 1
         return self._sequence

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from ..errors import InvalidParameter
 from ..server.websocket import WebSocketServer
 from . import frames
-from .faults import EventFault, Faults, RequestFault
+from .disturbing import ERRORS, KINDS
+from .faults import EventFault, Faults, MediaFault, RequestFault
 from .journal import Journal
 from .relay import Client, Relay
 from .session import Session
@@ -141,6 +142,30 @@ class Controls:
         if seconds < 0:
             raise InvalidParameter("seconds", seconds, "at least 0")
         self.faults.add(EventFault(kind="delay", event_type=event_type, state=state, seconds=seconds), times)
+
+    # -- audio that goes wrong -----------------------------------------------------------------------------------------
+
+    def disturb_stream(
+        self, kind: str, *, at: int = 10, count: int = 1, error: str = "connection_refused", times: int | None = 1
+    ) -> None:
+        """Spoil the audio of the next stream that is asked for, or of the next ``times``; several faults may meet in one.
+
+        :param kind: ``gap``: ``count`` frame intervals are not sent, though their numbers pass. ``duplicate``: that many are
+            sent twice. ``reorder``: one comes after the ``count`` that follow it. ``garbage``: a message that is none comes
+            before each of so many. ``drop``: the socket ends without ``stop`` and without a closing handshake;
+            ``reset``: likewise, as a reset connection. ``wrong codec``: the audio is coded otherwise than announced (PCMA
+            for PCMU and the other way round, big-endian L16, PCMU for the others). ``refuse``: the stream never begins, as
+            if ``error`` had befallen it.
+        :param at: the frame interval that it begins with, counted from 0.
+        :param error: a documented value of ``StreamError``, for ``refuse``.
+        """
+        if kind not in KINDS:
+            raise InvalidParameter("kind", kind, f"one of {', '.join(KINDS)}")
+        if error not in ERRORS:
+            raise InvalidParameter("error", error, f"one of {', '.join(ERRORS)}")
+        if at < 0 or count < 1:
+            raise InvalidParameter("at, count", (at, count), "at least 0, and at least 1")
+        self.faults.add(MediaFault(kind=kind, at=at, count=count, error=error), times)
 
     def clear_faults(self) -> None:
         """Take back every fault that has not happened yet. What is held stays held until :meth:`release`."""

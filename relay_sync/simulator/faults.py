@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-__all__ = ["EventFault", "Faults", "RequestFault"]
+__all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
 
 # Where the events carry their state: PROTOCOL facts differ by event type.
 _STATES = ("call_state", "state", "dial_state", "connect_state", "message_state", "status")
@@ -54,9 +54,23 @@ class EventFault:
         return self.state is None or any(params.get(name) == self.state for name in _STATES)
 
 
+@frozen(kw_only=True)
+class MediaFault:
+    """How the audio of a stream goes wrong.
+
+    :ivar kind: see ``Controls.disturb_stream``. :ivar at: the first frame interval that it befalls, from 0.
+    :ivar count: how many. :ivar error: the value of ``StreamError`` of a stream that is refused.
+    """
+
+    kind: str
+    at: int = 0
+    count: int = 1
+    error: str = ""
+
+
 @define(eq=False)
 class _Rule:
-    fault: RequestFault | EventFault
+    fault: RequestFault | EventFault | MediaFault
     left: int | None
 
 
@@ -67,7 +81,7 @@ class Faults:
     _rules: list[_Rule] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
-    def add(self, fault: RequestFault | EventFault, times: int | None) -> None:
+    def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
         """Let a fault happen ``times`` times; ``None`` for always. The one added first happens first."""
         if times is not None and times < 1:
             raise ValueError(f"times={times} is not possible: it must be at least 1, or None for always")
@@ -98,6 +112,14 @@ class Faults:
                     return rule.fault
         return None
 
+    def for_stream(self) -> list[MediaFault]:
+        """The faults that befall a stream that begins now, each used up once."""
+        with self._lock:
+            rules = [rule for rule in self._rules if isinstance(rule.fault, MediaFault)]
+            for rule in rules:
+                self._use(rule)
+            return [rule.fault for rule in rules if isinstance(rule.fault, MediaFault)]
+
     def lift(self, kind: str, name: str | None = None) -> None:
         """Take back the faults of a kind, all or those of one method or event type."""
         with self._lock:
@@ -110,4 +132,7 @@ class Faults:
 
 
 def _name(rule: _Rule) -> str:
-    return rule.fault.method if isinstance(rule.fault, RequestFault) else rule.fault.event_type
+    fault = rule.fault
+    if isinstance(fault, MediaFault):
+        return "calling.stream"
+    return fault.method if isinstance(fault, RequestFault) else fault.event_type

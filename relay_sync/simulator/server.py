@@ -97,6 +97,8 @@ class Simulator(Controls, Story):
         guaranteed by any source; off, clients must cope.
     :param dial_winner: how the winner of a dial is marked: ``"string"``, the text ``"true"``, or ``"boolean"``; both
         are documented.
+    :param status_dialect: how streams tell their status webhooks: ``"relay"``, the events as JSON, which know no errors, or
+        ``"cxml"``, the form fields of a ``statusCallback``, with the documented values of ``StreamError``.
     :param signing_key: signs the status webhooks; left out, they are not signed.
     :param strict: refuse unknown parameters, and close the sockets of receivers that send what the platform would spoil
         without a word (``Stream.notices``).
@@ -131,6 +133,7 @@ class Simulator(Controls, Story):
         on_bad_resume: str = "refuse",
         replay_events: bool = False,
         finish_streams: bool = True,
+        status_dialect: str = "relay",
         signing_key: str | None = None,
         dial_winner: str = "string",
         strict: bool = False,
@@ -159,6 +162,7 @@ class Simulator(Controls, Story):
             on_bad_resume=on_bad_resume,
             replay_events=replay_events,
             finish_streams=finish_streams,
+            status_dialect=status_dialect,
             signing_key=signing_key,
             dial_winner=dial_winner,
             strict=strict,

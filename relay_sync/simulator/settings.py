@@ -58,6 +58,7 @@ class Settings:
     on_bad_resume: str = field(default="refuse", validator=_one_of("refuse", "fresh"))
     replay_events: bool = False
     finish_streams: bool = True
+    status_dialect: str = field(default="relay", validator=_one_of("relay", "cxml"))
     signing_key: str | None = field(default=None, repr=False)
     dial_winner: str = field(default="string", validator=_one_of("string", "boolean"))
     strict: bool = False

@@ -22,6 +22,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ from ..server.dialer import dial
 from ..server.loop import LoopStopped
 from . import frames
 from .carrier import Carrier
+from .disturbing import Disturbance
 from .formats import Format
 from .waiting import Noticeboard
 from .webhook import is_loopback, place
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from .network import Call
     from .relay import Relay
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "error_value"]
 
 _log = logging.getLogger("relay_sync.simulator")
 _S = TypeVar("_S", bound="Stream")
@@ -66,6 +68,7 @@ class Stream:
         before.
     :ivar frames_sent: how many frames were sent, per track. :ivar lost: how many frame intervals were not sent since
         the receiver did not read.
+    :ivar error: what went wrong where it never flowed, as the ``StreamError`` of status callbacks has it; ``""`` else.
     :ivar received: what the receiver sent back, at most 1000 messages; on a one-way stream that should be nothing.
     :ivar notices: what the receiver did wrong that the platform would not tell of, in words, by kind: ``one-way``,
         ``binary``, ``malformed``, ``streamSid``, ``header``, ``odd``, ``undecodable``, ``burst``.
@@ -86,6 +89,7 @@ class Stream:
     end_reason: str = field(default="", init=False)
     frames_sent: dict[str, int] = field(factory=dict, init=False)
     lost: int = field(default=0, init=False)
+    error: str = field(default="", init=False)
     notices: dict[str, str] = field(factory=dict, init=False)
     received: deque[str | bytes] = field(factory=lambda: deque(maxlen=MOST_RECEIVED), init=False, repr=False)
     _sent: dict[str, bytearray] = field(factory=dict, init=False, repr=False)
@@ -94,6 +98,7 @@ class Stream:
     _timer: Timer | None = field(default=None, init=False, repr=False)
     _told: bool = field(default=False, init=False, repr=False)
     _began: float = field(default=0.0, init=False, repr=False)
+    _disturbance: Disturbance = field(factory=Disturbance, init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
 
     # -- for tests, from any thread ------------------------------------------------------------------------------------
@@ -162,9 +167,11 @@ class Stream:
         relay, host = self._relay, urlsplit(self.url).hostname
         self._sent = {track: bytearray() for track in self.tracks}
         self.frames_sent = dict.fromkeys(self.tracks, 0)
-        unplayable = self._unplayable()
-        if unplayable:
-            self._give_up(f"codec_error: {unplayable}")
+        self._disturbance = Disturbance(relay.faults.for_stream())
+        unplayable, refused = self._unplayable(), self._disturbance.refused_with
+        if unplayable or refused:
+            error = refused or "codec_error"
+            self._give_up(f"{error}: {unplayable or 'a fault on demand'}", error)
             return
         if not relay.settings.allow_remote and not is_loopback(host):
             self._give_up("it is not on loopback, and remote hosts were not allowed")
@@ -178,7 +185,7 @@ class Stream:
                 ssl_context=self._tls(is_loopback(host)),
                 timeout=relay.settings.dial_timeout,
                 on_open=self._opened,
-                on_failed=lambda error: self._give_up(f"its socket could not be opened: {error}"),
+                on_failed=lambda error: self._give_up(f"its socket could not be opened: {error}", error_value(error)),
             )
         except LoopStopped:
             self._give_up("the simulator is being closed")
@@ -202,8 +209,9 @@ class Stream:
         context.verify_mode = ssl.CERT_NONE
         return context
 
-    def _give_up(self, why: str) -> None:
+    def _give_up(self, why: str, error: str = "general_error") -> None:
         if not self.over:
+            self.error = error
             _log.warning("no stream to %s: %s", place(self.url), why)
             self.finish(why)
 
@@ -227,6 +235,8 @@ class Stream:
             custom_parameters=self.custom_parameters,
             offset=0 if settings.media == "fast" else self._joined(self._began - call.speaking_since),
         )
+        if self._disturbance.mislabelled:
+            self._carrier.mislabel()
         self._begun()
         self.state = "streaming"
         self._tell("streaming")
@@ -279,10 +289,19 @@ class Stream:
             self._timer = self._relay.loop.call_at(self._began + self._carrier.position * interval, self._keep_time)
 
     def _send_frames(self, connection: Connection) -> None:
-        settings = self._relay.settings
+        settings, disturbance, position = self._relay.settings, self._disturbance, self._carrier.position
+        end = disturbance.ends(position)
+        if end:
+            self._cut(end == "reset")
+            return
+        if disturbance.skips(position):
+            self._carrier.skip()
+            return
         limit = int(settings.record_seconds * self.format.rate) * 2
-        for track, (message, pcm) in self._carrier.tick().items():
-            connection.send(message)
+        told = self._carrier.tick()
+        for text in disturbance.around(position, [message for message, _ in told.values()]):
+            connection.send(text)
+        for track, (_, pcm) in told.items():
             self.frames_sent[track] += 1
             kept = self._sent[track]
             if len(kept) < limit:
@@ -347,7 +366,8 @@ class Stream:
         connection = self._connection
         self._end(reason)
         if connection is not None:
-            connection.send(self._carrier.stop())
+            for message in (*self._disturbance.rest(), self._carrier.stop()):
+                connection.send(message)
             connection.close(1000)
         if announce:
             self._tell("finished")
@@ -368,12 +388,45 @@ class Stream:
             params["name"] = self.name
         self._emit(params)
         if self.status_url:
-            settings = relay.settings
-            body = frames.envelope(
-                "calling.call.stream",
-                params,
-                event_channel=f"swml:{settings.space}",
-                project_id=settings.project,
-                space_id=settings.space,
-            )
-            relay.webhooks.send(f"{call.call_id} {self.control_id}", self.status_url, self.status_url_method, body)
+            form = relay.settings.status_dialect == "cxml"
+            body = self._form(state) if form else self._envelope(params)
+            lane = f"{call.call_id} {self.control_id}"
+            relay.webhooks.send(lane, self.status_url, self.status_url_method, body, form=form)
+
+    def _envelope(self, params: dict[str, Any]) -> dict[str, Any]:
+        settings = self._relay.settings
+        return frames.envelope(
+            "calling.call.stream",
+            params,
+            event_channel=f"swml:{settings.space}",
+            project_id=settings.project,
+            space_id=settings.space,
+        )
+
+    def _form(self, state: str) -> dict[str, Any]:
+        """The fields of a cXML status callback, which alone can tell of an error."""
+        call = self._call
+        sid = self.control_id if self._connection is None else self._carrier.stream_sid
+        tracks = "both_tracks" if len(self.tracks) > 1 else f"{self.tracks[0]}_track"
+        event = "started" if state == "streaming" else "error" if self.error else "stopped"
+        fields = {
+            "AccountSid": self._relay.settings.project,
+            "CallSid": call.call_id,
+            "StreamSid": sid,
+            "StreamName": self.name or sid,
+            "StreamTrack": tracks,
+            "StreamEvent": f"stream-{event}",
+            "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "Unique-ID": call.call_id,
+        }
+        return {**fields, "StreamError": self.error} if self.error else fields
+
+
+def error_value(error: Exception) -> str:
+    """The ``StreamError`` for a socket that could not be opened. Which belongs to which is the simulator's guess."""
+    step = getattr(error, "step", "")
+    if step in ("tls", "timeout"):
+        return "connection_refused_timeout_or_ssl_error"
+    return {"connect": "connection_refused", "upgrade": "connection_refused", "url": "invalid_url"}.get(
+        step, "general_error"
+    )

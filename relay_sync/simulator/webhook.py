@@ -8,11 +8,13 @@ Requests go straight to their host, never through a proxy, and to loopback only 
 one stream has to say is sent in order; different streams do not wait for one another.
 
 With a signing key each carries ``X-SignalWire-Signature``: hex of HMAC-SHA1 over URL and body, for ``GET`` over the URL
-with its query. Which status callbacks the platform signs is not documented.
+with its query. Forms (cXML) are signed by their fields instead: base64 of HMAC-SHA1 over the URL and, sorted by name, each
+name and value. Which status callbacks the platform signs is not documented.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import ipaddress
@@ -23,9 +25,9 @@ import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from .waiting import Noticeboard
 
@@ -66,13 +68,14 @@ def place(url: str) -> str:
 class Delivery:
     """One webhook and what became of it.
 
-    :ivar body: the event's envelope. :ivar status: the HTTP status it was answered with, or ``None``. :ivar error:
-        why there was no answer.
+    :ivar body: the event's envelope, or the fields of a form. :ivar form: which of the two.
+    :ivar status: the HTTP status it was answered with, or ``None``. :ivar error: why there was no answer.
     """
 
     url: str = field(repr=place)
     method: str
     body: dict[str, Any] = field(repr=False)
+    form: bool = False
     status: int | None = None
     error: str = ""
 
@@ -88,13 +91,23 @@ def _written(item: Delivery, key: str) -> requests.Request:
     if item.method == "GET":
         url = requests.Request("GET", item.url, params=_flat(item.body)).prepare().url or item.url
         body, headers = b"", {}
+    elif item.form:
+        url, body = item.url, urlencode(item.body).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
     else:
         url = item.url
         body, headers = json.dumps(item.body).encode(), {"Content-Type": "application/json"}
     if key:
         signed = re.sub("//[^/@]*@", "//", url, count=1)  # credentials are not part of what is signed
-        headers["X-SignalWire-Signature"] = hmac.new(key.encode(), signed.encode() + body, hashlib.sha1).hexdigest()
+        headers["X-SignalWire-Signature"] = _signature(key, signed, body, item)
     return requests.Request(item.method, url, headers, data=body)
+
+
+def _signature(key: str, url: str, body: bytes, item: Delivery) -> str:
+    if item.form and item.method == "POST":
+        whole = url + "".join(f"{name}{item.body[name]}" for name in sorted(item.body))
+        return base64.b64encode(hmac.new(key.encode(), whole.encode(), hashlib.sha1).digest()).decode()
+    return hmac.new(key.encode(), url.encode() + body, hashlib.sha1).hexdigest()
 
 
 def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delivery:
@@ -104,10 +117,10 @@ def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delive
     try:
         written = session.prepare_request(_written(item, key))
         with session.send(written, timeout=TIMEOUTS, allow_redirects=False, stream=True) as answer:
-            return Delivery(url=item.url, method=item.method, body=item.body, status=answer.status_code)
+            return evolve(item, status=answer.status_code)
     except (requests.RequestException, ValueError, OSError) as error:
         _log.warning("the status webhook to %s failed: %s", place(item.url), type(error).__name__)
-        return Delivery(url=item.url, method=item.method, body=item.body, error=type(error).__name__)
+        return evolve(item, error=type(error).__name__)
 
 
 @define(eq=False)
@@ -130,12 +143,15 @@ class Webhooks:
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
 
-    def send(self, lane: str, url: str, method: str, body: dict[str, Any]) -> None:
-        """Have an event sent after those sent before in the same lane. Returns at once."""
-        item = Delivery(url=url, method=method, body=body)
+    def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
+        """Have an event sent after those sent before in the same lane. Returns at once.
+
+        :param form: as fields of a form rather than as JSON.
+        """
+        item = Delivery(url=url, method=method, body=body, form=form)
         if not self.allow_remote and not is_loopback(urlsplit(url).hostname):
             _log.warning("the status webhook to %s was not sent: it is not on loopback", place(url))
-            self._done(Delivery(url=url, method=method, body=body, error="not on loopback"))
+            self._done(evolve(item, error="not on loopback"))
             return
         with self._lock:
             if self._closed or self._waiting >= MOST_WAITING:
