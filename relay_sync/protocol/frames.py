@@ -137,8 +137,7 @@ def _failure(frame_id: FrameId | None, error: Any) -> Failure:
     )
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+_dump: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:

@@ -15,6 +15,8 @@ __all__ = ["failure_to_error", "is_gone", "read_code", "result_or_error"]
 def read_code(result: object) -> int | None:
     """The ``code`` of a result, which comes as a string, sometimes as a number, sometimes not at all."""
     code = result.get("code") if isinstance(result, dict) else None
+    if code == "200":  # nearly always
+        return 200
     if isinstance(code, int) and not isinstance(code, bool):
         return code
     if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code.strip()):

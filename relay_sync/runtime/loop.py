@@ -293,9 +293,9 @@ class Loop:
         return connection is not None and bool(self._interest & selectors.EVENT_READ) and connection.holds_bytes
 
     def _slept(self) -> None:
+        # Once: at most a few bytes are there, and any that is left wakes us again.
         try:
-            while self._wake_in.recv(4096):
-                pass
+            self._wake_in.recv(4096)
         except OSError:
             pass
         # After this, whoever appends to the inbox wakes us again; what is there by now is drained below.

@@ -34,7 +34,8 @@ class Mailbox(Generic[T]):
     __slots__ = ("__weakref__", "_arrived", "_closed", "_error", "_generation", "_items", "_limit")
 
     def __init__(self, limit: int) -> None:
-        self._items: deque[T] = deque()
+        # Made for the first item: most mailboxes belong to somebody who waits for the end of a call.
+        self._items: deque[T] | tuple[()] = ()
         self._arrived = Flag()
         self._limit = limit
         self._closed = False
@@ -45,10 +46,13 @@ class Mailbox(Generic[T]):
         """Add an item; never blocks. Ignored after the end."""
         if self._closed:
             return
-        if len(self._items) >= self._limit:
+        items = self._items
+        if isinstance(items, tuple):
+            items = self._items = deque()
+        if len(items) >= self._limit:
             self.close(QueueFull(f"more than {self._limit} events wait to be read: read faster, or do less in between"))
             return
-        self._items.append(item)
+        items.append(item)
         self._arrived.set()
 
     def close(self, error: BaseException | None = None) -> None:
@@ -67,8 +71,9 @@ class Mailbox(Generic[T]):
         while True:
             # In this order: what was put before the end is there once the end is seen.
             closed = self._closed
-            if self._items:
-                return self._items.popleft()
+            items = self._items
+            if items:
+                return items.popleft()
             if closed:
                 raise MailboxClosed(self._error)
             if self._generation != generation():

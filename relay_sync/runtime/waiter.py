@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import RelayError
-from .flag import Bell, Flag
+from .flag import Bell
 from .process import check_thread, forked_error, generation
 
 __all__ = ["Waiter", "at_once", "wait_for_event", "wait_until"]
@@ -58,10 +58,10 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
 class Waiter(Generic[T]):
     """A value or an exception that is set once and read by any number of threads, any number of times."""
 
-    __slots__ = ("__weakref__", "_event", "_generation", "_lock", "_outcome")
+    __slots__ = ("__weakref__", "_bell", "_generation", "_lock", "_outcome")
 
     def __init__(self) -> None:
-        self._event = Flag()
+        self._bell = Bell()
         self._lock = threading.Lock()
         self._outcome: Any = _UNSET
         self._generation = generation()
@@ -72,7 +72,7 @@ class Waiter(Generic[T]):
             if self._outcome is not _UNSET:
                 return False
             self._outcome = outcome
-        self._event.set()
+        self._bell.ring()
         return True
 
     def check_process(self) -> None:
@@ -92,6 +92,9 @@ class Waiter(Generic[T]):
         """Whether this is a child process's copy, in which no outcome will come any more."""
         return self._outcome is _UNSET and self._generation != generation()
 
+    def _settled(self) -> bool:
+        return self._outcome is not _UNSET
+
     def peek(self) -> T | BaseException | None:
         """The outcome as it is, without raising; ``None`` before there is one."""
         return None if self._outcome is _UNSET else cast("T | BaseException", self._outcome)
@@ -106,7 +109,7 @@ class Waiter(Generic[T]):
         if self._outcome is _UNSET:
             self.check_process()
             check_thread()
-            if not wait_for_event(self._event, timeout) and self._outcome is _UNSET:
+            if not wait_until(self._settled, self._bell, timeout) and self._outcome is _UNSET:
                 raise on_timeout()
         outcome = self._outcome
         if isinstance(outcome, RelayError):
