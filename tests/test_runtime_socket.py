@@ -425,7 +425,9 @@ def test_fragments_cost_in_proportion_to_their_bytes() -> None:
 # -- sending -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["", "x", "\u00e4\u20ac\U0001f4de", "y" * 125, "y" * 126, "z" * 65_535, "z" * 65_536, "z" * 70_000])
+@pytest.mark.parametrize(
+    "value", ["", "x", "\u00e4\u20ac\U0001f4de", "y" * 125, "y" * 126, "z" * 65_535, "z" * 65_536, "z" * 70_000]
+)
 def test_text_is_sent_as_one_masked_frame(value: str) -> None:
     connection = FedWebSocket(LIMIT)
     connection.text_frame(value)
