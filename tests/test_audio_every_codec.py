@@ -285,6 +285,70 @@ def test_frames_at_another_rate(sim: Simulator, audio: AudioServer, codec: str, 
         assert got == Resampler(rate, wanted).process(sending.sent[track])  # without a seam
 
 
+@pytest.mark.parametrize("whose", ["listen", "server"])
+@pytest.mark.parametrize(("codec", "rate"), [("PCMU", 8000), ("G722", 16000), ("OPUS", 48000), ("L16@24000h", 24000)])
+def test_a_rate_asked_for_is_that_of_all_frames_and_not_of_the_file(
+    sim: Simulator, tmp_path: Path, codec: str, rate: int, whose: str
+) -> None:
+    pcm = voices(rate)
+    options = {"sample_rate": 16000}
+    with AudioServer(**(options if whose == "server" else {"sample_rate": 48000})) as server:  # type: ignore[arg-type]
+        result = saved(sim, server, tmp_path, codec, rate, pcm, **(options if whose == "listen" else {}))
+    assert result.wav.sample_rate == rate
+    assert result.wav.channel(0) == result.sent["inbound"]
+    stream = result.stream
+    assert stream.sample_rate == 16000
+    wanted = {track: Resampler(rate, 16000).process(sent) for track, sent in result.sent.items()}
+    assert stream.read(0.1, track="outbound") == wanted["outbound"][:3200]
+    frames = list(stream)
+    assert {(frame.samples, frame.sample_rate) for frame in frames} == {(320, 16000)}
+    assert b"".join(frame.pcm for frame in frames if frame.track == "inbound") == wanted["inbound"]
+
+
+def test_on_a_two_way_stream_the_rate_is_that_of_what_is_said_too(sim: Simulator, audio: AudioServer) -> None:
+    said = voices(16000)[0][: 2 * 16000]
+    with line(sim) as talk:
+        with audio.connect(talk.call, sample_rate=16000, timeout=PATIENCE) as stream:
+            assert stream.sample_rate == 16000
+            stream.play(said, paced=False, timeout=PATIENCE)
+            heard = talk.phone.wait_for_two_way_stream().heard_audio
+        talk.call.hangup()
+    pcmu = codec_for("PCMU")
+    assert heard == pcmu.decode(pcmu.encode(resample(said, 16000, 8000)))
+
+
+def test_a_rate_that_no_sound_can_be_changed_to_keeps_the_frames_as_they_come(
+    audio: AudioServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with AudioServer(sample_rate=16000) as server:
+        carrier = Carrier(server, "audio/x-L16", 15999)
+        carrier.media(1, bytes(640))
+        carrier.stop()
+        stream = server.accept(PATIENCE)
+        assert [(frame.samples, frame.sample_rate) for frame in stream] == [(320, 15999)]
+    assert [line for line in caplog.messages if "15999" in line]
+
+
+@pytest.mark.parametrize("rate", [0, -8000, 16001, 16000.0, "16000", 400_000])
+def test_rates_that_are_refused_before_anything_is_sent(sim: Simulator, audio: AudioServer, rate: Any) -> None:
+    with pytest.raises(InvalidParameter, match="sample_rate"):
+        AudioServer(sample_rate=rate)
+    with line(sim) as talk:
+        for command in (audio.listen, audio.connect):
+            with pytest.raises(InvalidParameter, match="sample_rate"):
+                command(talk.call, sample_rate=rate)
+        assert not talk.phone.streams
+    with pytest.raises(InvalidParameter, match="sample_rate"):
+        audio.device(sample_rate=rate)
+
+
+def test_without_the_extra_dsp_a_rate_cannot_be_asked_for(audio: AudioServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "relay_sync.audio.dsp", raising=False)
+    monkeypatch.setitem(sys.modules, "numpy", None)  # an import of it fails
+    with pytest.raises(ImportError, match=r"relay-sync\[dsp\]"):
+        AudioServer(sample_rate=16000)
+
+
 def test_a_rate_that_cannot_be_is_told_before_the_first_frame(audio: AudioServer) -> None:
     carrier = Carrier(audio, "audio/x-mulaw", 8000)
     stream = audio.accept(PATIENCE)

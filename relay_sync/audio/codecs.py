@@ -15,7 +15,7 @@ import re
 import sys
 from array import array
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from attrs import field, frozen
@@ -249,7 +249,7 @@ def why_raw(encoding: str) -> str:
     return f"{encoding} cannot be decoded here; ask call.stream for PCMU, PCMA, L16, G722 or OPUS"
 
 
-@cache
+@lru_cache(maxsize=64)  # a carrier may announce any rate
 def _codec(base: str, rate: int, byteorder: ByteOrder) -> Codec:
     if base == "L16":
         change = _whole_samples if byteorder == "little" else _swapped

@@ -13,7 +13,7 @@ from ..protocol.deadline import Deadline
 from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction
 
-__all__ = ["ConnectableCall", "Connecting"]
+__all__ = ["ConnectableCall", "Connecting", "check_wanted_rate"]
 
 _log = logging.getLogger("relay_sync.audio")
 _ENDS = ("failed", "disconnected")
@@ -75,6 +75,7 @@ class Connecting:
         codec: str = "PCMU",
         realtime: bool | None = None,
         timeout: float = 10.0,
+        sample_rate: int | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
         connect_options: Mapping[str, Any] | None = None,
         **device_options: Any,
@@ -85,10 +86,11 @@ class Connecting:
         A one-time token ties the two together, as with :meth:`listen`. Closing the stream, or leaving its ``with`` block,
         takes the call back; so does ``call.disconnect()``.
 
-        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers.
+        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers. G722 needs the extra ``codecs``.
         :param realtime: have what is said played with as little delay as possible; what comes in bursts is then lost.
             By default the carrier plays all of it, if late.
         :param timeout: seconds from the command to the first message of the stream.
+        :param sample_rate: of the frames, and of the PCM that ``play`` takes, see ``AudioServer``.
         :param connect_options: further parameters of ``call.connect``, such as ``max_duration``.
         :param device_options: further ones of ``devices.stream``, such as ``name`` or ``status_url``.
         :raises StreamFailed: no socket came, or no ``start`` followed, or the call is over or could not be connected.
@@ -97,7 +99,8 @@ class Connecting:
         """
         url = self._way_here(device_options)
         deadline = Deadline.after(time.monotonic(), timeout)
-        token, expected = self._gate.expect(timeout, two_way=True)
+        check_wanted_rate(sample_rate)
+        token, expected = self._gate.expect(timeout, two_way=True, sample_rate=sample_rate)
         try:
             device = devices.stream(
                 url,
@@ -123,6 +126,7 @@ class Connecting:
         codec: str = "PCMU",
         realtime: bool | None = None,
         expires: float = 60.0,
+        sample_rate: int | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
         **device_options: Any,
     ) -> devices.Device:
@@ -136,7 +140,8 @@ class Connecting:
         if not expires > 0:
             raise InvalidParameter("expires", expires, "seconds, more than 0")
         url = self._way_here(device_options)
-        token, expected = self._gate.expect(expires, two_way=True, awaited=False)
+        check_wanted_rate(sample_rate)
+        token, expected = self._gate.expect(expires, two_way=True, awaited=False, sample_rate=sample_rate)
         try:
             return devices.stream(
                 url,
@@ -149,6 +154,17 @@ class Connecting:
         except BaseException:
             self._gate.forget(expected)
             raise
+
+
+def check_wanted_rate(rate: int | None) -> None:
+    """Complain of a rate that frames cannot have before anything is sent.
+
+    :raises InvalidParameter: it cannot be right. :raises ImportError: the extra ``dsp`` is not installed.
+    """
+    if rate is not None:
+        from .dsp import check_sample_rate
+
+        check_sample_rate(rate)
 
 
 def _take_back(bridge: _Bridge) -> None:

@@ -24,7 +24,7 @@ sound was cut into frames, on the machine or on the version of numpy.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from math import ceil, gcd
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ except ImportError as missing:
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Resampler", "Resamplers", "as_float32", "as_int16", "resample"]
+__all__ = ["Resampler", "Resamplers", "as_float32", "as_int16", "check_sample_rate", "resample"]
 
 HALF = 24  # samples of the lower rate on each side of the filter's middle
 BETA = 9.0  # of the Kaiser window: 90 dB
@@ -68,7 +68,7 @@ class _Filter:
     matrix: NDArray[np.float64] = field(repr=False, eq=False)
 
 
-@cache
+@lru_cache(maxsize=32)  # a carrier may announce any rate
 def _filter(up: int, down: int) -> _Filter:
     coarse = max(up, down)  # a sample of the lower rate, on the grid that both rates share
     middle = down * ceil(HALF * coarse / down)  # whole samples of the output, so that sound can be lined up again
@@ -87,6 +87,16 @@ def _filter(up: int, down: int) -> _Filter:
 def _check_rate(name: str, rate: object) -> None:
     if not isinstance(rate, int) or not 1 <= rate <= HIGHEST:
         raise InvalidParameter(name, rate, f"whole Hz from 1 to {HIGHEST}")
+
+
+def check_sample_rate(rate: int) -> None:
+    """Whether the sound of telephones can be had at this rate.
+
+    :raises InvalidParameter: it cannot.
+    """
+    _check_rate("sample_rate", rate)
+    if max(rate, 48000) // gcd(rate, 48000) > FINEST:
+        raise InvalidParameter("sample_rate", rate, "a usual rate such as 8000, 16000, 24000, 44100 or 48000 Hz")
 
 
 class Resampler:

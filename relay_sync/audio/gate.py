@@ -28,7 +28,8 @@ def _digest(token: str) -> bytes:
 class Expected:
     """A stream that somebody waits for.
 
-    :ivar two_way: whether the carrier plays what is sent back. :ivar awaited: whether somebody waits for the stream itself,
+    :ivar two_way: whether the carrier plays what is sent back. :ivar sample_rate: wanted for its frames, if any.
+    :ivar awaited: whether somebody waits for the stream itself,
         so that it is not handed out like others.
     :ivar changed: set at each step: the socket came, the stream began, the socket ended without one.
     """
@@ -37,6 +38,7 @@ class Expected:
     expires: float
     two_way: bool = False
     awaited: bool = True
+    sample_rate: int | None = None
     changed: threading.Event = field(factory=threading.Event)
     arrived: bool = False
     stream: AudioStream | None = None
@@ -57,10 +59,12 @@ class Gate:
         self._lock = threading.Lock()
         self._expected: dict[bytes, Expected] = {}
 
-    def expect(self, seconds: float, *, two_way: bool = False, awaited: bool = True) -> tuple[str, Expected]:
+    def expect(
+        self, seconds: float, *, two_way: bool = False, awaited: bool = True, sample_rate: int | None = None
+    ) -> tuple[str, Expected]:
         """A new one-time token, good for one socket within *seconds*, and what will be told of that socket."""
         token, now = secrets.token_urlsafe(32), time.monotonic()
-        expected = Expected(_digest(token), now + seconds, two_way, awaited)
+        expected = Expected(_digest(token), now + seconds, two_way, awaited, sample_rate)
         with self._lock:
             for old in [each for each in self._expected.values() if each.expires < now and not each.awaited]:
                 del self._expected[old.digest]

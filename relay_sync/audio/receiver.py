@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import define, frozen
 
+from ..errors import InvalidParameter
 from ..server import CloseInfo, Connection, Loop, Timer
 from .codecs import BadPacket
 from .decoding import Decoding
@@ -21,6 +22,9 @@ from .speaker import Speaker
 from .stream import AudioStream, Counts, EndReason
 from .timeline import MAX_TRACKS, Timeline
 from .troubles import Troubles
+
+if TYPE_CHECKING:
+    from .dsp import Resamplers
 
 __all__ = ["Receiver", "ReceiverSettings"]
 
@@ -65,6 +69,7 @@ class Receiver:
     :param on_stream: called once with the stream, when ``start`` has come.
     :param on_end: called once, when the socket is done with; the argument is ``None`` if there never was a stream.
     :param two_way: whether the carrier plays what is sent back; no message of it tells.
+    :param sample_rate: wanted for the frames; ``None`` for the codec's own.
     """
 
     def __init__(
@@ -76,8 +81,11 @@ class Receiver:
         on_stream: Callable[[AudioStream], object],
         on_end: Callable[[AudioStream | None], object],
         two_way: bool = False,
+        sample_rate: int | None = None,
     ) -> None:
         self._two_way = two_way
+        self._sample_rate = sample_rate
+        self._resamplers: Resamplers | None = None
         self._loop = loop
         self._connection = connection
         self._settings = settings
@@ -144,8 +152,9 @@ class Receiver:
         self._timer.cancel()
         self._sound = sound = self._understand(start)
         decoding = sound.decoding
-        room = round(self._settings.buffer_seconds * decoding.sample_rate) * 2
-        self._buffer = FrameBuffer(room, sample_rate=decoding.sample_rate, encoding=decoding.encoding)
+        rate = self._delivered_rate(decoding)
+        room = round(self._settings.buffer_seconds * rate) * 2
+        self._buffer = FrameBuffer(room, sample_rate=rate, encoding=decoding.encoding)
         if decoding.decodable:
             self._recorder = self._record(start, sound)
             self._diagnosis = Diagnosis(
@@ -156,7 +165,7 @@ class Receiver:
             )
         self._stream = stream = AudioStream(
             start,
-            sample_rate=decoding.sample_rate,
+            sample_rate=rate,
             decodable=decoding.decodable,
             buffer=self._buffer,
             recorder=self._recorder,
@@ -169,6 +178,22 @@ class Receiver:
             self._timer = self._loop.call_later(self._settings.idle_timeout, self._check_idle)
         self._flow_timer = self._loop.call_later(_FLOW, self._check_flow)
         self._on_stream(stream)
+
+    def _delivered_rate(self, decoding: Decoding) -> int:
+        """The sample rate of the frames that are handed out."""
+        own, wanted = decoding.sample_rate, self._sample_rate
+        if wanted is None or wanted == own or not decoding.decodable:
+            return own
+        from .dsp import Resamplers
+
+        try:
+            self._resamplers = Resamplers(own, wanted)
+        except InvalidParameter:
+            self._tell(
+                "sample rate", "announced are %d Hz, which cannot be made %d: frames keep that rate", own, wanted
+            )
+            return own
+        return wanted
 
     def _make_speaker(self, start: Start, decoding: Decoding) -> Speaker:
         encoding, rate = start.media_format.encoding, decoding.sample_rate
@@ -320,6 +345,8 @@ class Receiver:
         buffer = self._buffer
         if buffer is None:
             return
+        if self._resamplers is not None:
+            pcm = self._resamplers.process(track, pcm)
         buffer.put(track, pcm, at, sequence)
         if buffer.dropped and not self._complained and buffer.has_reader:
             self._complained = True

@@ -17,7 +17,7 @@ from ..errors import Forked, InvalidParameter, StreamFailed, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import generation, watch
 from ..server import Connection, Loop, WebSocketServer
-from .connecting import Connecting
+from .connecting import Connecting, check_wanted_rate
 from .frames import wait_once
 from .gate import Expected, Gate
 from .messages import Start
@@ -72,9 +72,12 @@ class AudioServer(Connecting):
     :param reorder_seconds: hold a frame that comes before its turn (by chunk number) for so long, for carriers that do
         not keep order (Telnyx says it does not); 0 hands out frames as they come.
     :param spool: keep the audio in a temporary file, so that ``stream.save()`` works without *record_to*.
+    :param sample_rate: of the frames that are handed out, 16000 say, through the extra ``dsp``; by default the codec's own.
+        The sound is later by up to 3 ms then. What is saved keeps the codec's rate.
     :param l16_byteorder: of L16 payloads: SignalWire sends ``little``, RFC 3551 says ``big``; ``auto`` listens which of
         the two is sound.
     :raises InvalidParameter: a parameter that cannot be right.
+    :raises ImportError: *sample_rate* is given, and the extra ``dsp`` is not installed.
 
     It starts when entered as a context manager, by :meth:`start`, or when first used. ``GET /healthz`` is answered 200.
     """
@@ -99,6 +102,7 @@ class AudioServer(Connecting):
         buffer_seconds: float = 30.0,
         reorder_seconds: float = 0.0,
         spool: bool = True,
+        sample_rate: int | None = None,
         l16_byteorder: Literal["little", "big", "auto"] = "little",
     ) -> None:
         self._host = host
@@ -116,6 +120,8 @@ class AudioServer(Connecting):
         self._max_connections = max_connections
         self._max_message = max_message
         self._spool = spool
+        check_wanted_rate(sample_rate)
+        self._sample_rate = sample_rate
         self._generation = generation()
         self._name = name = f"relay-audio-{next(_numbers)}"
         self._loop: Loop | None = None
@@ -279,6 +285,7 @@ class AudioServer(Connecting):
         track: str = "inbound",
         codec: str = "PCMU",
         timeout: float = 10.0,
+        sample_rate: int | None = None,
         custom_parameters: Mapping[str, Any] | None = None,
         **stream_options: Any,
     ) -> AudioStream:
@@ -290,6 +297,7 @@ class AudioServer(Connecting):
             with modifiers as in ``L16@16000h``. G722 and OPUS are decoded where the extra ``codecs`` is installed; what
             cannot be decoded is handed over as it comes, in ``frame.data``.
         :param timeout: seconds from the command to the first message of the stream.
+        :param sample_rate: of the frames, instead of the server's *sample_rate*.
         :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
         :returns: the stream, whose ``action`` is what ``call.stream`` returned; closing the stream stops the action.
         :raises StreamFailed: no socket came, or it came and no ``start`` followed; the action has been stopped.
@@ -298,7 +306,8 @@ class AudioServer(Connecting):
         """
         url = self._way_here(stream_options)
         deadline = Deadline.after(time.monotonic(), timeout)
-        token, expected = self._gate.expect(timeout)
+        check_wanted_rate(sample_rate)
+        token, expected = self._gate.expect(timeout, sample_rate=sample_rate)
         try:
             action = call.stream(
                 url=url,
@@ -377,7 +386,16 @@ class AudioServer(Connecting):
             expected.arrived = True
             expected.changed.set()
         two_way = self._two_way if expected is None else expected.two_way
-        Receiver(loop, connection, self._settings, on_stream=on_stream, on_end=on_end, two_way=two_way)
+        wanted = None if expected is None else expected.sample_rate
+        Receiver(
+            loop,
+            connection,
+            self._settings,
+            on_stream=on_stream,
+            on_end=on_end,
+            two_way=two_way,
+            sample_rate=self._sample_rate if wanted is None else wanted,
+        )
 
     def _arrived(self, stream: AudioStream) -> None:
         if self._on_stream is not None:

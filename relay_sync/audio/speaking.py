@@ -36,6 +36,7 @@ class Speaking:
 
     _generation: int
     _speaker: Speaker | None = None
+    sample_rate: int
 
     @property
     def two_way(self) -> bool:
@@ -82,8 +83,8 @@ class Speaking:
         :param timeout: seconds to wait, ``None`` for as long as the stream goes on.
         :param paced: send it as it is heard, 60 ms ahead; else at once, as fast as the far side reads, to be queued there.
             Streams with ``realtime=True`` lose what comes at once.
-        :param sample_rate: of the PCM, in Hz; by default that of the stream. Another one, or a WAV file with another one, is
-            changed by the extra ``dsp``.
+        :param sample_rate: of the PCM, in Hz; by default ``stream.sample_rate``, that of its frames. What is not at the
+            codec's own rate, a WAV file say, is changed by the extra ``dsp``.
         :returns: how much was heard: all of it, or less if ``clear()`` was called, from another thread say (barge-in), or
             the stream ended.
         :raises WaitTimeout: it is still being played, and goes on, except for what an iterable has not given yet.
@@ -93,7 +94,7 @@ class Speaking:
         """
         speaker = self._speaker_for("play")
         deadline = Deadline.after(time.monotonic(), timeout)
-        source = chunks_of(audio, speaker.sample_rate, sample_rate)
+        source = chunks_of(audio, speaker.sample_rate, self.sample_rate if sample_rate is None else sample_rate)
         encode = speaker.encoding()
         playback = Playback(speaker.sample_rate, paced=paced)
         if isinstance(source, bytes):

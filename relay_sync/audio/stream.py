@@ -135,7 +135,8 @@ class AudioStream(Speaking):
 
     :ivar stream_id: the carrier's id of the stream. :ivar call_id: of the call. :ivar account_id: the project.
     :ivar custom_parameters: as given to ``call.stream``.
-    :ivar media_format: how the carrier encodes.
+    :ivar media_format: how the carrier encodes. :ivar sample_rate: of the frames in Hz, as asked for or the codec's own;
+        what is saved has the latter.
     :ivar announced_tracks: ``("inbound",)``, ``("outbound",)`` or both.
     :ivar action: what ``call.stream`` returned, for streams of ``AudioServer.listen``; else ``None``.
     """
@@ -313,7 +314,7 @@ class AudioStream(Speaking):
     def save(self, path: PathLike) -> None:
         """Write what came so far as a WAV file, while the stream goes on or afterwards.
 
-        16 bit at the stream's rate. One track: mono. Both: stereo, inbound (the caller) left, outbound right. Holes are
+        16 bit at the codec's rate. One track: mono. Both: stereo, inbound (the caller) left, outbound right. Holes are
         silence, so that time in the file is time in the call. The file appears under *path* when it is complete.
 
         :raises UnsupportedCodec: the codec cannot be decoded here.
@@ -337,7 +338,7 @@ class AudioStream(Speaking):
                     self._recorder.excerpt,
                     samples=samples,
                     channels=channels,
-                    sample_rate=self.sample_rate,
+                    sample_rate=self._recorder.sample_rate,
                     labels=("inbound", "outbound") if channels == 2 else self.announced_tracks[:1],
                 )
         return f"<div>{title}{picture}{html_table(self.stats.rows)}</div>"
