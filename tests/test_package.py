@@ -44,7 +44,11 @@ STRANGERS = {
 PURE = {"protocol", "checks", "shapes", "events", "devices", "errors", "constants"}
 IMPURE = {"socket", "select", "selectors", "threading", "time", "queue", "subprocess", "ssl", "asyncio", "websocket"}
 #: Packages beyond the core: imported where they are used, by whoever uses them.
-EXTRAS = {"websockets": {"server/library.py"}, "rich": {"cli/progress.py"}, "websocket": {"runtime/socket.py"}}
+EXTRAS = {
+    "websockets": {"server/library.py"},
+    "rich": {"cli/progress.py", "rest/progress.py"},
+    "websocket": {"runtime/socket.py"},
+}
 
 
 def room(path: Path) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from relay_sync import checks
 from relay_sync.errors import InvalidParameter
 from relay_sync.protocol import frames
+from relay_sync.protocol.depth import is_deeper
 from relay_sync.protocol.frames import Failure, Malformed, Masked, Reply, Request
 
 JSON_VALUES = st.recursive(
@@ -379,3 +380,30 @@ def test_what_is_no_json_is_shown_by_its_size_only(text: str) -> None:
 @given(st.text())
 def test_any_text_can_be_logged(text: str) -> None:
     assert isinstance(str(Masked(text)), str)
+
+
+# -- nesting ---------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.recursive(
+        st.text(max_size=4) | st.integers(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    )
+)
+def test_depth_is_that_of_the_value(value: Any) -> None:
+    def depth(inner: Any) -> int:
+        if not isinstance(inner, (list, dict)):
+            return 0
+        return 1 + max(map(depth, inner.values() if isinstance(inner, dict) else inner), default=0)
+
+    text = json.dumps(value).encode()
+    assert not is_deeper(text, depth(value))
+    assert depth(value) == 0 or is_deeper(text, depth(value) - 1)
+
+
+@pytest.mark.parametrize(
+    "text", [b'"', b'"\\', b'"\\"[[[', b'"' + b'\\"' * 500_000 + b"[", b"[]" * 500_000, b'"\n[[[[']
+)
+def test_brackets_in_texts_and_unfinished_texts_do_not_count(text: bytes) -> None:
+    assert not is_deeper(text, 1)

@@ -20,13 +20,14 @@ from support import NOWHERE, PATIENCE, line
 
 import relay_sync
 import relay_sync.audio
+import relay_sync.rest
 import relay_sync.simulator
 import relay_sync.webhooks
 from relay_sync import Action, InvalidParameter, RelayError
 from relay_sync.simulator import Simulator
 
 FILE: Final = Path(__file__).parent / "data" / "public_api.txt"
-MODULES: Final = (relay_sync, relay_sync.audio, relay_sync.simulator, relay_sync.webhooks)
+MODULES: Final = (relay_sync, relay_sync.audio, relay_sync.rest, relay_sync.simulator, relay_sync.webhooks)
 _IVAR: Final = re.compile(r":ivar ([a-z_]+):")
 
 

@@ -404,7 +404,7 @@ def test_what_is_refused(method: str, url: str, headers: dict[str, str], body: b
 
 @pytest.mark.parametrize("body", [b"[" * 200_000, b'{"a":' * 100_000, b'{"a":' * 70 + b"1" + b"}" * 70])
 def test_bodies_that_are_nested_too_deeply(body: bytes) -> None:
-    with pytest.raises(WebhookRefused, match=r"nested too deeply|not JSON"):
+    with pytest.raises(WebhookRefused, match="nested deeper than 64"):
         Webhooks().parse("POST", "/", AS_JSON, body)
 
 

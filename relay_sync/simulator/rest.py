@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field, frozen
 
+from ..protocol.depth import is_deeper
 from ..server import http
 from .journal import masked
 from .methods import METHODS, Method, parse_table
@@ -36,6 +37,7 @@ __all__ = ["Rest", "RestEntry"]
 
 PLACE = "/api/calling/calls"
 MOST_BODY = 2**20
+DEEPEST = 64
 
 # The two commands that RELAY has under other names, or not at all.
 _OWN = parse_table("""
@@ -234,8 +236,8 @@ class Rest:
 
 def _read(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body.decode())
-    except (ValueError, RecursionError):
+        found = json.loads(body.decode()) if not is_deeper(body, DEEPEST) else None
+    except ValueError:
         raise Refusal(400, "the body is not JSON", code="bad_request") from None
     if not isinstance(found, dict):
         raise Refusal(400, "the body is not a JSON object", code="bad_request")

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from ..errors import WebhookRefused
+from ..protocol.depth import is_deeper
 
 __all__ = ["Fields", "parse_form", "parse_json"]
 
@@ -38,25 +39,14 @@ def parse_json(body: bytes) -> dict[str, Any]:
 
     :raises WebhookRefused: not UTF-8, not JSON, no object, or nested deeper than 64 levels.
     """
+    if is_deeper(body, DEEPEST):
+        raise WebhookRefused(f"the body is nested deeper than {DEEPEST} levels")
     try:
         found = json.loads(body.decode("utf-8-sig"), parse_constant=lambda name: None)
     except UnicodeDecodeError:
         raise WebhookRefused("the body is not UTF-8") from None
-    except RecursionError:
-        raise WebhookRefused("the body is nested too deeply") from None
     except ValueError:
         raise WebhookRefused("the body is not JSON") from None
     if not isinstance(found, dict):
         raise WebhookRefused("the body is not a JSON object")
-    _check_depth(found)
     return found
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(DEEPEST):
-        inner = [one for each in level for one in (each.values() if isinstance(each, dict) else each)]
-        level = [one for one in inner if isinstance(one, (dict, list))]
-        if not level:
-            return
-    raise WebhookRefused("the body is nested too deeply")

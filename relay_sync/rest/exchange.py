@@ -1,0 +1,252 @@
+"""One request and its answer: within a deadline, again where that is safe, and with errors from the SDK's tree.
+
+What is safe to send again: anything that certainly was not sent (no connection came about) or that the server says it did
+not take (429); and what may be done twice (GET, every ``*.stop``) also when the answer was lost or the server was in
+trouble (502, 503, 504). Nothing else: a dial that is repeated calls, and charges, twice.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import random
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+import requests
+from attrs import frozen
+from requests import exceptions
+from urllib3 import exceptions as inner
+
+from ..config import Address, Config, is_loopback
+from ..constants import AGENT
+from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout, RelayError, RequestTimeout
+from ..protocol.backoff import retry_delay
+from ..protocol.deadline import Deadline
+from .sessions import Sessions
+from .sockets import TimedAdapter, until
+
+__all__ = ["Answer", "Exchange", "http_url", "reading", "retry_after"]
+
+MAX_ANSWER: Final = 2**20
+LONGEST_PAUSE: Final = 30.0
+_TROUBLED: Final = frozenset({502, 503, 504})
+_SLICE: Final = 0.2
+
+
+def http_url(address: Address) -> str:
+    """Scheme, host and port of an address for HTTP: ``wss`` stands for ``https``, ``ws`` for ``http``."""
+    return "http" + address.url.removeprefix("ws")
+
+
+@frozen(kw_only=True)
+class Answer:
+    """Status, header fields and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Session(requests.Session):
+    """Does not look where a redirect leads: it would read the whole body of the answer first, of whatever size."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
+Failed = ConnectError | ConnectionLost | RequestTimeout
+
+
+class Exchange:
+    """The HTTP side of a client; usable from any thread.
+
+    :param read_timeout: seconds for each single read. :param retries: how often at most a request is sent again.
+    """
+
+    def __init__(self, config: Config, *, read_timeout: float, retries: int) -> None:
+        self.base = http_url(config.address)
+        self._config = config
+        self._read_timeout = read_timeout
+        self.retries = retries
+        self._sessions = Sessions(self._make)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._sessions.closed
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        self._sessions.close()
+
+    def _make(self) -> requests.Session:
+        session = _Session()
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, TimedAdapter())
+        session.headers.update({"User-Agent": AGENT, "Accept": "application/json"})
+        return session
+
+    def post(self, path: str, body: bytes, *, what: str, deadline: Deadline, repeatable: bool) -> Answer:
+        """Send a command, and again where that is safe.
+
+        :param what: the command, for errors. :param repeatable: whether it may be carried out twice.
+        """
+        failures = 0
+        while True:
+            outcome = self._outcome(path, body, what, deadline)
+            retry_in = _retry_in(outcome, failures, repeatable)
+            left = deadline.remaining(time.monotonic()) or 0.0
+            if retry_in is None or failures >= self.retries or retry_in > min(left, LONGEST_PAUSE):
+                if isinstance(outcome, RelayError):
+                    raise outcome
+                return outcome
+            failures += 1
+            self.pause(retry_in)
+
+    def _outcome(self, path: str, body: bytes, what: str, deadline: Deadline) -> Answer | Failed:
+        try:
+            return self._post_once(path, body, what, deadline)
+        except (ConnectError, ConnectionLost, RequestTimeout) as error:
+            return error
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another attempt; closing the client ends it.
+
+        :raises ClientClosed: it was closed.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.closed:
+                raise ClientClosed("this RestClient was closed")
+            time.sleep(min(left, _SLICE))
+
+    def _post_once(self, path: str, body: bytes, what: str, deadline: Deadline) -> Answer:
+        headers = {"Content-Type": "application/json"}
+        with self.open("POST", self.base + path, what, deadline, headers=headers, body=body, ours=True) as response:
+            with reading(what, sent=True):
+                parts: list[bytes] = []
+                size = 0
+                while size <= MAX_ANSWER and (part := response.raw.read(65536, decode_content=True)):
+                    parts.append(part)
+                    size += len(part)
+            return Answer(status=response.status_code, headers=response.headers, body=b"".join(parts)[:MAX_ANSWER])
+
+    @contextmanager
+    def open(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        deadline: Deadline,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        ours: bool,
+    ) -> Iterator[requests.Response]:
+        """An answer whose body is still to be read. Redirects are not followed.
+
+        :param ours: whether the credentials are sent along.
+        """
+        now = time.monotonic()
+        left = deadline.remaining(now)
+        if left is not None and left <= 0:
+            raise RequestTimeout(f"{what}: there was no time left")
+        session = self._sessions.get()
+        local = is_loopback(urlsplit(url).hostname or "")
+        connect, read = self._config.connect_timeout, self._read_timeout
+        # Loopback never goes through a proxy; elsewhere the environment's is taken, as users of requests expect.
+        session.trust_env = not local
+        proxy = {} if local or self._config.proxy is None else dict.fromkeys(("http", "https"), self._config.proxy)
+        with until(now + (left if left is not None else 1e9)):
+            with reading(what, sent=False):
+                response = session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=dict(headers),
+                    # An empty credential, rather than none, so that requests does not look for one in ~/.netrc.
+                    auth=(self._config.project, self._config.token) if ours else _nobody,
+                    timeout=(connect, read) if left is None else (min(connect, left), min(read, left)),
+                    allow_redirects=False,
+                    stream=True,
+                    verify=self._config.ca_file or True,
+                    proxies=proxy,
+                )
+            with response:
+                yield response
+
+
+def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> float | None:
+    """After how many seconds to send a request again; ``None`` for not at all."""
+    if isinstance(outcome, Answer):
+        if outcome.status != 429 and not (outcome.status in _TROUBLED and repeatable):
+            return None
+        asked = retry_after(outcome.headers.get("Retry-After", ""))
+        return retry_delay(failures + 1, random.random()) if asked is None else asked
+    if isinstance(outcome, ConnectError):
+        return None if outcome.fatal else retry_delay(failures, random.random())
+    return retry_delay(failures, random.random()) if repeatable else None
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+@contextmanager
+def reading(what: str, *, sent: bool) -> Iterator[None]:
+    """Tell what goes wrong inside in the SDK's own errors. Those of requests show URLs, so they are not chained.
+
+    :param sent: whether the request has reached the server for sure.
+    """
+    try:
+        yield
+    except exceptions.ConnectTimeout:
+        raise ConnectTimeout(f"{what}: no connection within the time given") from None
+    except (exceptions.ReadTimeout, inner.ReadTimeoutError, TimeoutError):
+        raise RequestTimeout(f"{what}: the server did not answer in time") from None
+    except exceptions.SSLError as error:
+        raise ConnectError(f"{what}: no TLS connection ({_cause(error)}); check host and ca_file", fatal=True) from None
+    except exceptions.ProxyError as error:
+        raise ConnectError(f"{what}: the proxy made no connection ({_cause(error)})") from None
+    except (exceptions.ConnectionError, exceptions.ChunkedEncodingError, inner.HTTPError, OSError) as error:
+        root = _root(error)
+        if isinstance(root, inner.NewConnectionError) and not sent:
+            unknown = isinstance(root, inner.NameResolutionError)
+            raise ConnectError(f"{what}: no connection ({_cause(error)})", fatal=unknown) from None
+        if isinstance(root, (inner.ReadTimeoutError, TimeoutError)):
+            raise RequestTimeout(f"{what}: the server did not answer in time") from None
+        raise ConnectionLost(f"{what}: the connection was lost ({_cause(error)})", sent=True) from None
+
+
+def _root(error: BaseException) -> BaseException:
+    """What urllib3 has to say, out of what requests has wrapped around it."""
+    found: object = error.args[0] if error.args else error
+    found = getattr(found, "reason", found)
+    return found if isinstance(found, BaseException) else error
+
+
+def _cause(error: BaseException) -> str:
+    """The kind of failure. Its text may hold the URL."""
+    deepest = _root(error)
+    while (deeper := deepest.__cause__ or deepest.__context__) is not None and deeper is not deepest:
+        deepest = deeper
+    if isinstance(deepest, OSError) and deepest.strerror:
+        return deepest.strerror
+    return type(deepest).__name__
+
+
+def retry_after(text: str) -> float | None:
+    """The seconds in a ``Retry-After``, which gives them or a date; ``None`` where it says nothing of sense."""
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=datetime.UTC)
+    return max(0.0, (when - datetime.datetime.now(datetime.UTC)).total_seconds())

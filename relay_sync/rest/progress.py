@@ -1,0 +1,53 @@
+"""How far a download has got, on standard error: a bar by rich where that is installed, else plain text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["Report", "shown"]
+
+#: Gets the bytes that are there, and the bytes in all if they are known.
+Report = Callable[[int, int | None], object]
+
+
+@contextmanager
+def shown(label: str) -> Iterator[Report]:
+    """A report that draws; it draws nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        yield _nothing
+        return
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    except ImportError:  # the extra "cli" is not installed
+        yield _Plain(label)
+        sys.stderr.write("\n")
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        console=Console(stderr=True),
+    ) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda there, total: bars.update(task, completed=there, total=total)
+
+
+def _nothing(there: int, total: int | None) -> None:
+    pass
+
+
+class _Plain:
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._last = ""
+
+    def __call__(self, there: int, total: int | None) -> None:
+        text = f"{100 * there // total:3d} %" if total else f"{there / 2**20:.1f} MiB"
+        if text != self._last:
+            self._last = text
+            sys.stderr.write(f"\r{self._label} {text}")
+            sys.stderr.flush()

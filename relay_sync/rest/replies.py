@@ -1,0 +1,107 @@
+"""What the answers of the REST interface mean. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from ..errors import AuthenticationError, CommandRefused
+from ..protocol.depth import is_deeper
+from ..protocol.frames import mask
+from ..protocol.results import result_or_error
+
+__all__ = ["CallInfo", "read_call", "refusal"]
+
+DEEPEST: Final = 64
+
+
+@frozen(kw_only=True)
+class CallInfo:
+    """The platform's record of a call, as a command's answer holds it.
+
+    :ivar call_id: its id, the same as on ``Call`` and in events. :ivar status: ``queued``, ``ringing``, ``answered``,
+        ``ended`` and the like; ``""`` where it has none.
+    :ivar direction: ``inbound``, ``outbound`` or ``outbound-api``. :ivar from_: and :ivar to: numbers or addresses.
+    :ivar type: ``relay_pstn_call`` and the like. :ivar created_at: as the server wrote it, ISO 8601.
+    :ivar parent_id: the call that this one is a child of, or ``""``. :ivar duration: seconds; ``None`` while unknown.
+    :ivar members: everything as it came. Not shown by ``repr``.
+    """
+
+    call_id: str = ""
+    status: str = ""
+    direction: str = ""
+    from_: str = ""
+    to: str = ""
+    type: str = ""
+    created_at: str = ""
+    parent_id: str = ""
+    duration: float | None = None
+    members: Mapping[str, Any] = field(factory=dict, repr=False)
+
+
+def read_call(body: bytes, call_id: str) -> CallInfo:
+    """The call object of an answer. One that cannot be read is no failure: the command was carried out."""
+    found = _json(body)
+    members: dict[str, Any] = found if isinstance(found, dict) else {}
+
+    def text(name: str) -> str:
+        value = members.get(name)
+        return value if isinstance(value, str) else ""
+
+    duration = members.get("duration")
+    return CallInfo(
+        call_id=text("id") or call_id,
+        status=text("status"),
+        direction=text("direction"),
+        from_=text("from"),
+        to=text("to"),
+        type=text("type"),
+        created_at=text("created_at"),
+        parent_id=text("parent_id"),
+        duration=float(duration) if isinstance(duration, (int, float)) and not isinstance(duration, bool) else None,
+        members=members,
+    )
+
+
+def refusal(status: int, body: bytes, *, command: str, call_id: str = "") -> CommandRefused:
+    """The exception for an answer that is no success: its code is the HTTP status."""
+    if status in (401, 403):
+        return AuthenticationError(
+            status,
+            f"{command} was refused: the space does not take these credentials; check project, token (with the permission"
+            " for voice) and host (SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE)",
+            method=command,
+            call_id=call_id,
+        )
+    if 300 <= status < 400:
+        told = "the server points elsewhere, which is not followed; host must be the space's own name"
+    else:
+        told = _reasons(body) or "no reason given; is host the name of the space?"
+    found = result_or_error({"code": str(status), "message": told}, method=command, call_id=call_id)
+    assert isinstance(found, CommandRefused)
+    return found
+
+
+def _reasons(body: bytes) -> str:
+    found = _json(body)
+    errors = found.get("errors") if isinstance(found, dict) else None
+    reasons = []
+    for each in (errors if isinstance(errors, list) else [])[:5]:
+        if isinstance(each, dict) and isinstance(each.get("message"), str):
+            where = each.get("attribute")
+            reason = str(mask(each["message"]))[:200]
+            shown = isinstance(where, str) and where and where not in reason
+            reasons.append(f"{str(where)[:50]}: {reason}" if shown else reason)
+    if not reasons and isinstance(found, dict) and isinstance(found.get("message"), str):
+        reasons = [str(mask(found["message"]))[:200]]
+    return "; ".join(reasons)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return None if is_deeper(body, DEEPEST) else json.loads(body.decode())
+    except ValueError:
+        return None

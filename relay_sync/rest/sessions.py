@@ -1,0 +1,67 @@
+"""One ``requests.Session`` per thread and process: they are made neither for several threads nor for forks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+
+import requests
+
+from ..errors import ClientClosed
+
+__all__ = ["Sessions"]
+
+
+class _Holder:
+    """A thread's session; goes with the thread, or when the client is closed."""
+
+    def __init__(self, session: requests.Session) -> None:
+        self.session = session
+        self.pid = os.getpid()
+
+    def close(self) -> None:
+        self.session.close()
+
+    def __del__(self) -> None:
+        try:
+            self.session.close()
+        except Exception:  # the interpreter is going
+            pass
+
+
+class Sessions:
+    """The sessions of a client.
+
+    There is no lock, which a fork might find taken: all that threads share is a dictionary, whose single steps are whole.
+    """
+
+    def __init__(self, make: Callable[[], requests.Session]) -> None:
+        self._make = make
+        self._mine = threading.local()
+        self._open: dict[int, weakref.ref[_Holder]] = {}
+        self.closed = False
+
+    def get(self) -> requests.Session:
+        """The calling thread's session.
+
+        :raises ClientClosed: after :meth:`close`.
+        """
+        if self.closed:
+            raise ClientClosed("this RestClient was closed; make a new one")
+        holder: _Holder | None = getattr(self._mine, "holder", None)
+        if holder is None or holder.pid != os.getpid():
+            holder = self._mine.holder = _Holder(self._make())
+            number, others = id(holder), self._open
+            others[number] = weakref.ref(holder, lambda _: others.pop(number, None))
+        return holder.session
+
+    def close(self) -> None:
+        """Close them all. A request that is under way in another thread is left to end."""
+        self.closed = True
+        for reference in list(self._open.values()):
+            holder = reference()
+            if holder is not None:
+                holder.close()
+        self._open.clear()

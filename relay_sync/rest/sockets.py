@@ -1,0 +1,121 @@
+"""Reading that ends at a deadline: the time limits of requests are per read, so a peer that drips could hold a caller for ever.
+
+:func:`until` sets the deadline for what the calling thread reads; connections of :class:`TimedAdapter` keep to it.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+__all__ = ["TimedAdapter", "until"]
+
+_clock = threading.local()
+
+
+@contextmanager
+def until(end: float) -> Iterator[None]:
+    """Let nothing that this thread reads inside take beyond ``end`` (``time.monotonic()``)."""
+    _clock.end = end
+    try:
+        yield
+    finally:
+        _clock.end = None
+
+
+class _TimedRaw(io.RawIOBase):
+    """A socket's bytes; each read gets the patience of the socket or what is left of the time, whatever is less."""
+
+    def __init__(self, raw: Any, sock: Any, end: float) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._end = end
+        self._patience = sock.gettimeout()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left if self._patience is None else min(self._patience, left))
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _TimedSocket:
+    """A socket whose file reads by the clock; in all else the socket."""
+
+    def __init__(self, sock: Any, end: float) -> None:
+        self._sock = sock
+        self._end = end
+
+    def makefile(self, *args: Any, **options: Any) -> io.BufferedReader:
+        # From the socket's own file, so that closing the one waits for the other as usual.
+        return io.BufferedReader(_TimedRaw(self._sock.makefile("rb", buffering=0), self._sock, self._end))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class _Timed:
+    """Mixed into a connection: the answer is read from a timed socket."""
+
+    sock: Any
+
+    def getresponse(self, *args: Any, **options: Any) -> Any:
+        end, sock = getattr(_clock, "end", None), self.sock
+        if end is None or sock is None:
+            return super().getresponse(*args, **options)  # type: ignore[misc]
+        self.sock = _TimedSocket(sock, end)
+        try:
+            return super().getresponse(*args, **options)  # type: ignore[misc]
+        finally:
+            if self.sock is not None:  # it is where the answer ends with the connection
+                self.sock = sock
+
+
+class _Plain(_Timed, HTTPConnection):
+    pass
+
+
+class _Secure(_Timed, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class TimedAdapter(HTTPAdapter):
+    """For ``requests.Session.mount``: few connections, no retries of its own, and answers that keep to :func:`until`."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+        return manager
