@@ -33,8 +33,9 @@ from relay_sync import (
     WaitTimeout,
     devices,
 )
-from relay_sync.audio import AudioFrame, AudioServer, AudioStream, Heard, WavAudio, codec_for, write_wav
+from relay_sync.audio import AudioFrame, AudioServer, AudioStream, Heard, WavAudio, codec_for, read_wav, write_wav
 from relay_sync.simulator import Simulator, TwoWayStream
+from relay_sync.simulator.voice import Voice
 
 PATIENCE = 20.0
 PCMU = codec_for("PCMU")
@@ -60,7 +61,7 @@ class Talk:
 
 @contextmanager
 def talk(
-    media: str = "fast", *, says: bytes | None = None, server: dict[str, Any] | None = None, **options: Any
+    media: str = "fast", *, says: bytes | Voice | None = None, server: dict[str, Any] | None = None, **options: Any
 ) -> Iterator[Talk]:
     with Simulator(media=media) as sim, line(sim, says=says) as found, AudioServer(**(server or {})) as audio:
         with audio.connect(found.call, **options) as stream:
@@ -102,6 +103,43 @@ def test_both_ways_sample_for_sample(codec: str, name: str, rate: int, paced: bo
         assert not it.far.notices
 
 
+@pytest.mark.parametrize(
+    ("codec", "rate", "least"),
+    [
+        ("PCMU", 8000, None),
+        ("PCMA", 8000, None),
+        ("L16", 8000, None),
+        ("L16@16000h", 16000, None),
+        ("L16@24000h", 24000, None),
+        pytest.param("G722", 16000, 30.0, marks=pytest.mark.slow),
+        pytest.param("OPUS@48000h", 48000, 10.0, marks=pytest.mark.slow),
+    ],
+)
+def test_what_both_sides_say_is_saved_and_heard(tmp_path: Path, codec: str, rate: int, least: float | None) -> None:
+    """Two seconds of speech each way. To the bit where the codec allows; else by signal to noise in dB, as one-way."""
+    pytest.importorskip("numpy")
+    pytest.importorskip("av")
+    from test_audio_every_codec import snr, voices
+
+    says, tells = voices(rate)
+    with talk(says=Voice(says, rate), codec=codec) as it:
+        assert it.stream.play(tells, paced=False, timeout=PATIENCE).samples == len(tells) // 2
+        it.far.wait_for_speech()
+        it.line.phone.hang_up()
+        assert it.stream.wait(PATIENCE)
+        heard, sent = it.heard(), it.far.sent["inbound"]
+    assert it.stream.end_reason == "stopped"
+    it.stream.save(tmp_path / "call.wav")
+    saved = read_wav(tmp_path / "call.wav")
+    assert (saved.sample_rate, saved.channels, saved.pcm) == (rate, 1, sent)
+    for said, got in ((says, saved.pcm), (tells, heard)):
+        if least is None:
+            coder = codec_for(codec)
+            assert got[: len(said)] == coder.decode(coder.encode(said))
+        else:
+            assert snr(said, got, 1000)[0] > least
+
+
 @pytest.mark.parametrize("codec", ["G722", "OPUS"])
 def test_codecs_with_state_are_played_in_whole_packets(codec: str) -> None:
     pytest.importorskip("av")
@@ -141,14 +179,14 @@ def test_another_sample_rate_is_changed(tmp_path: Path) -> None:
     sound = b"".join(round(9000 * math.sin(index * 0.2)).to_bytes(2, "little", signed=True) for index in range(16000))
     write_wav(tmp_path / "16.wav", sound, 16000)
     with talk(codec="L16") as it:
-        assert it.stream.play(tmp_path / "16.wav", timeout=PATIENCE).samples == 8000
+        assert it.stream.play(tmp_path / "16.wav", paced=False, timeout=PATIENCE).samples == 8000
         whole = it.heard()
-        assert it.stream.play(sound, sample_rate=16000, timeout=PATIENCE).samples == 8000
+        assert it.stream.play(sound, sample_rate=16000, paced=False, timeout=PATIENCE).samples == 8000
         assert it.heard() == whole * 2
         samples = memoryview(whole).cast("h")
         assert max(abs(samples[index] - 9000 * math.sin(index * 0.4)) for index in range(100, 7900)) < 30
         pieces = (sound[start : start + 640] for start in range(0, len(sound), 640))
-        assert 8000 <= it.stream.play(pieces, sample_rate=16000, timeout=PATIENCE).samples < 8100
+        assert 8000 <= it.stream.play(pieces, sample_rate=16000, paced=False, timeout=PATIENCE).samples < 8100
 
 
 def test_another_sample_rate_needs_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +232,29 @@ def test_the_pace_does_not_drift() -> None:
         # 60 ms are sent ahead, and arrivals are told in whole intervals of 20 ms.
         assert min(late[-20:]) <= 0, late
         assert max(late[-20:]) >= -480 - 320, late
+
+
+@pytest.mark.slow
+def test_a_source_that_pauses_is_not_made_up_for_by_a_burst() -> None:
+    """What comes after a pause is paced as before: its frames are as far apart as it is long."""
+    go = threading.Event()
+
+    def source() -> Iterator[bytes]:
+        yield tone(800)
+        assert go.wait(PATIENCE)
+        yield tone(8000, 41)
+
+    with talk("realtime", codec="L16") as it:
+        playing = Background(lambda: it.stream.play(source()))
+        it.far.wait_for(lambda far: len(far.arrivals) == 5)
+        frames = it.far.frames_sent["inbound"]
+        it.far.wait_for(lambda far: far.frames_sent["inbound"] >= frames + 20)
+        go.set()
+        assert playing.result(PATIENCE).samples == 8800
+        assert it.heard() == tone(800) + tone(8000, 41)
+        later = [position for position, _ in list(it.far.arrivals)[5:]]
+        assert len(later) == 50
+        assert later[-1] - later[0] >= 160 * 25
 
 
 def test_what_is_paced_is_not_sent_all_at_once() -> None:
@@ -280,7 +341,7 @@ def test_marks_under_way_are_bounded() -> None:
 # -- barge-in ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("paced", [True, False])
+@pytest.mark.parametrize("paced", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_clear_from_another_thread_tells_how_much_was_heard(paced: bool) -> None:
     with talk("realtime") as it:
         playing = Background(lambda: it.stream.play(tone(800_000), paced=paced))

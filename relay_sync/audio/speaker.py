@@ -249,6 +249,8 @@ class Speaker:
             self._check(item, last=False)
 
     def _check(self, item: Playback, *, last: bool) -> None:
+        if not last and len(self._pending) >= MOST_MARKS:
+            return  # a far side that returns none costs no memory without end
         item.checked = item.sent
         name = f"{_OURS}{next(self._numbers)}"
         self._send_mark(SentMark(name, playback=item, position=item.sent, last=last))
