@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import logging
 import sys
@@ -18,6 +19,7 @@ from support import PATIENCE, line
 
 from relay_sync import InvalidParameter, UnsupportedCodec
 from relay_sync.audio import AudioServer, AudioStream, Resampler, WavAudio, codec_for, encoder_for, read_wav, resample
+from relay_sync.audio.decoding import Decoding
 from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.voice import Voice
 
@@ -208,6 +210,26 @@ def test_bad_packets_are_counted_and_the_stream_goes_on(
     assert saved_pcm[8 * 1920 :] == b"".join(frame.pcm for frame in frames[5:])
     lines = [record.getMessage() for record in caplog.records if "cannot be decoded" in record.getMessage()]
     assert len(lines) == 1
+
+
+def test_decoders_go_with_their_stream_and_need_no_collector(audio: AudioServer) -> None:
+    """FFmpeg's contexts are large, and the collector sees only the small objects that hold them."""
+    stream: AudioStream | None
+    gc.collect()
+    gc.disable()
+    try:
+        carrier = Carrier(audio, "OPUS", 48000)
+        for number, packet in enumerate(packets("OPUS", 48000)):
+            carrier.media(number + 1, packet)
+        carrier.stop()
+        stream = audio.accept(PATIENCE)
+        assert stream.wait(PATIENCE)
+        audio.close()  # its thread holds nothing any more
+        assert len(stream.read(0.5)) == 48000
+        stream = None
+        assert not [one for one in gc.get_objects() if isinstance(one, Decoding)]
+    finally:
+        gc.enable()
 
 
 def test_rubbish_on_many_invented_tracks_is_only_counted(audio: AudioServer) -> None:

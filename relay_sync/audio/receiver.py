@@ -89,6 +89,7 @@ class Receiver:
         self._loop = loop
         self._connection = connection
         self._settings = settings
+        self._tell = _teller(settings.troubles, connection.remote)
         self._on_stream = on_stream
         self._on_end = on_end
         self._stream: AudioStream | None = None
@@ -436,8 +437,14 @@ class Receiver:
                 self._sound.timeline.conflicts,
             )
 
-    def _tell(self, kind: str, message: str, *args: object) -> None:
-        self._settings.troubles.tell(kind, "media socket from %s: " + message, self._connection.remote, *args)
+
+def _teller(troubles: Troubles, remote: str) -> Callable[..., None]:
+    """What tells of trouble, without holding on to the receiver: those who tell are held by it."""
+
+    def tell(kind: str, message: str, *args: object) -> None:
+        troubles.tell(kind, "media socket from %s: " + message, remote, *args)
+
+    return tell
 
 
 def _forget(_stream: AudioStream | None) -> None:
