@@ -308,6 +308,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         with self._lock:
             if self._loop is loop:
                 self._loop = None
+                self._ending = loop
                 if self._forgotten is not None:
                     self._forgotten.detach()
         loop.request_stop()
@@ -333,8 +334,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 self._ending = loop
             ending = self._ending
         if loop is None:
-            if ending is not None:  # somebody else is closing it, or was interrupted while doing so
+            # It never came about; or somebody else is closing it, or was interrupted while doing so.
+            if ending is not None:
                 ending.join(max(0.0, end - time.monotonic()))
+                self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
             return
         live = len(self._board.calls)
         if live and loop.alive:

@@ -874,6 +874,25 @@ def test_what_is_refused_is_a_relay_error(sim: Simulator) -> None:
 # -- what a hostile review found ---------------------------------------------------------------------------------------
 
 
+def test_disconnect_after_a_failed_connect_leaves_no_thread(sim: Simulator) -> None:
+    sim.refuse_connections()
+    states: list[str] = []
+    client = make(sim, on_state=states.append)
+    with pytest.raises(ConnectTimeout):
+        client.connect(0.1)
+    client.disconnect()
+    assert not [one.name for one in threading.enumerate() if one.name.startswith(("relay-io", "relay-lane"))]
+    assert states[0] == "connecting"
+
+
+def test_closing_keeps_time_for_the_end_when_calls_do_not_end(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.drop_event("calling.call.state", times=None)
+        one.client.disconnect(0.5, hangup_calls=True)
+        assert one.client.state == "closed"
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("relay-io")]
+
+
 def test_connect_while_disconnect_is_under_way_ends_the_old_calls(sim: Simulator) -> None:
     for _ in range(10):
         with line(sim) as one:

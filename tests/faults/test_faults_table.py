@@ -1,0 +1,65 @@
+"""Every fault at every moment: the user sees what the table says, within a bounded time, and nothing stays behind."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from faults import table
+from faults.moments import FAULTS, MOMENTS, stage
+from faults.table import OUTCOMES, NotApplicable
+
+#: Seconds for a cell, on the slowest machine.
+BOUND = 30.0
+#: What also runs in the fast tier: one fault at every moment, and every quick one at two.
+FAST = {("closed", moment) for moment in MOMENTS} | {
+    (fault, moment)
+    for fault in ("reset", "split", "corrupt up", "corrupt down", "leaves", "restarts", "forgets")
+    for moment in ("sent", "action")
+}
+CELLS = [
+    pytest.param(
+        fault, moment, outcome, id=f"{fault}-{moment}", marks=[] if (fault, moment) in FAST else pytest.mark.slow
+    )
+    for fault, moment, outcome in table.cells()
+    if not isinstance(outcome, NotApplicable)
+]
+
+
+@pytest.mark.parametrize(("fault", "moment", "outcome"), CELLS)
+def test_the_user_sees(fault: str, moment: str, outcome: str, caplog: pytest.LogCaptureFixture) -> None:
+    began = time.monotonic()
+    with stage(FAULTS[fault]) as one:
+        assert MOMENTS[moment][1](one) == outcome
+    assert time.monotonic() - began < BOUND
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("relay-io", "relay-lane"))]
+    assert not [record.getMessage() for record in caplog.records if "internal error" in record.getMessage()]
+    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_no_cell_is_empty() -> None:
+    assert set(OUTCOMES) == set(FAULTS)
+    for fault, moment, outcome in table.cells():
+        assert outcome, f"{fault} at {moment}"
+        assert not isinstance(outcome, NotApplicable) or len(outcome.reason) > 20
+    assert {moment for moments in table.CHAPTERS.values() for moment in moments} == set(MOMENTS)
+
+
+def test_most_cells_are_run() -> None:
+    assert len(CELLS) > 0.9 * len(FAULTS) * len(MOMENTS)
+
+
+def test_the_file_is_what_the_table_says() -> None:
+    assert table.FILE.read_text(encoding="utf-8") == table.page(), "run python tests/faults/table.py"
+
+
+def test_the_file_names_every_fault_and_outcome() -> None:
+    text = Path(table.FILE).read_text(encoding="utf-8")
+    for kind in FAULTS.values():
+        assert kind.told in text
+    assert len(re.findall(r"^\| [a-z ]+ \|", text, re.MULTILINE)) >= 3 * len(FAULTS)
