@@ -87,7 +87,7 @@ def open_recording(pattern: str, start: Start) -> BinaryIO:
     for number in range(1, _ATTEMPTS):
         name = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         try:
-            return open(name, "x+b", buffering=0)
+            return open(os.fspath(name), "x+b", buffering=0)
         except FileExistsError:
             continue
     raise FileExistsError(f"{path} and {_ATTEMPTS - 2} numbered variants of it exist already")

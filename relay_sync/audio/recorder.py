@@ -62,6 +62,12 @@ class Recorder:
         self._finalizer.atexit = False  # at exit the server still has to write the rest
         self._write_at(0, wav_header(sample_rate, channels, 0))
 
+    @property
+    def path(self) -> str | None:
+        """Where it is recorded to; ``None`` for a file without a name."""
+        name = getattr(self._file, "name", None)
+        return name if isinstance(name, str) else None
+
     @classmethod
     def temporary(cls, sample_rate: int, channels: int, on_room: Callable[[], object] | None = None) -> Recorder:
         """One whose file has no name and vanishes with it.

@@ -220,6 +220,11 @@ class AudioStream(Speaking):
         """
         return self._end_reason
 
+    @property
+    def recorded_to(self) -> str | None:
+        """The file of the server's ``record_to`` for this stream; ``None`` without."""
+        return None if self._recorder is None else self._recorder.path
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end of the stream, whether or not anybody reads it; a recording is then complete on disk.
 

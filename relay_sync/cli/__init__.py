@@ -7,6 +7,8 @@
 ``conversation``  the call itself: simulator, client and receiver in one process
 ``run``           ``relay-sync run``: a client in one process or several
 ``target``        ``module:client``
+``listen``        ``relay-sync listen``: a receiver of streams
+``meters``        what it shows, with rich or without
 ``supervisor``    several processes: started, watched, ended together
 ``check``         whether what is on disk is what was sent
 ``timeline``      what happened when, and on which thread

@@ -30,6 +30,18 @@ A second Ctrl-C or SIGTERM ends it at once.
 With --processes N, N fresh processes each have a connection of their own, and
 the platform spreads the calls over them. One that dies is started again.
 """
+_LISTEN: Final = """\
+Receives what call.stream() sends, until Ctrl-C or SIGTERM: a level meter for
+each stream, with frames, gaps and delay, and a WAV for each call if you like.
+No account and no code are needed on this side; mistakes are named as they are
+seen (wrong codec, byte order, a header in the audio, nothing but silence ...).
+"""
+_LISTEN_EXAMPLES: Final = """\
+examples:
+  relay-sync listen                         on ws://127.0.0.1:8765/audio
+  relay-sync listen --save calls --port 9000
+  RELAY_AUDIO_TOKEN=... relay-sync listen --host 0.0.0.0    behind a TLS proxy
+"""
 _EXAMPLES: Final = """\
 examples:
   relay-sync demo                           eight seconds, both sides of a call
@@ -47,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"relay-sync {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_demo, _run):
+    for add in (_demo, _run, _listen):
         add(commands)
     return parser
 
@@ -105,3 +117,36 @@ def _run(commands: Any) -> None:
         help="what is told on stderr, unless the program sets up logging (default: %(default)s)",
     )
     run.set_defaults(module="run")
+
+
+def _listen(commands: Any) -> None:
+    listen = commands.add_parser(
+        "listen",
+        help="receive streams: see whether audio arrives, save it",
+        description=_LISTEN,
+        epilog=_LISTEN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    listen.set_defaults(module="listen")
+    listen.add_argument(
+        "--save", metavar="DIR", help="record each call into DIR/<call id>.wav; never over an existing file"
+    )
+    listen.add_argument("--port", type=int, default=8765, help="0 takes any free one (default: %(default)s)")
+    listen.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    listen.add_argument("--path", default="/audio", help="the only path that takes streams (default: %(default)s)")
+    listen.add_argument(
+        "--token",
+        metavar="T",
+        help="what senders must show (authorization_bearer_token of call.stream); better in $RELAY_AUDIO_TOKEN, for"
+        " others on this machine can read a command line",
+    )
+    listen.add_argument(
+        "--reorder",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="put frames back in order within so long (default: 0)",
+    )
+    listen.add_argument(
+        "--l16-byteorder", choices=("little", "big", "auto"), default="auto", help="of L16 audio (default: %(default)s)"
+    )

@@ -1,0 +1,166 @@
+"""``relay-sync listen``: a receiver of streams for people who only want to see whether audio arrives."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ..audio import AudioServer, AudioStream
+from ..errors import InvalidParameter
+from ..runtime.flag import Flag
+from ..runtime.waiter import wait_for_event
+from .meters import Display, Meter, make_display
+from .mistakes import Mistake, Unsuccessful
+
+__all__ = ["TOKEN_VARIABLE", "run"]
+
+TOKEN_VARIABLE: Final = "RELAY_AUDIO_TOKEN"
+CLOSING: Final = 10.0  # seconds for streams and files at the end
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Receive streams until Ctrl-C or SIGTERM.
+
+    :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the port cannot be had.
+    """
+    display = make_display()
+    listening = _Listening(display)
+    audio = _server(arguments, listening)
+    _log_through(display)
+    with _until_told() as told:
+        try:
+            audio.start()
+        except OSError as error:
+            raise Unsuccessful(f"port {arguments.port} cannot be had: {error.strerror or error}") from error
+        try:
+            with display:
+                display.say(_greeting(arguments, audio))
+                while not wait_for_event(told, display.interval):
+                    display.show(listening.meters)
+                display.say("ending: streams are closed and files finished")
+                audio.close(CLOSING)
+        finally:
+            audio.close(CLOSING)
+    display.say(f"{listening.count} streams")
+    return 0
+
+
+class _Listening:
+    """The streams, each heard by a thread of the receiver."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._lock = threading.Lock()
+        self._meters: list[Meter] = []
+        self.count = 0
+
+    @property
+    def meters(self) -> list[Meter]:
+        """Of the streams that are going on."""
+        with self._lock:
+            return list(self._meters)
+
+    def __call__(self, stream: AudioStream) -> None:
+        meter = Meter(stream)
+        with self._lock:
+            self._meters.append(meter)
+            self.count += 1
+        form = stream.media_format
+        tracks = " and ".join(stream.announced_tracks) or "tracks not announced"
+        self._display.say(f"{meter.name}: begins, {form.encoding} at {stream.sample_rate} Hz, {tracks}")
+        try:
+            for frame in stream:
+                meter.hear(frame)
+            stream.wait(CLOSING)
+        finally:
+            with self._lock:
+                self._meters.remove(meter)
+        saved = f"; saved in {stream.recorded_to}" if stream.recorded_to else ""
+        self._display.say(f"{meter.name}: {stream.end_reason} after {meter.numbers()}{saved}")
+
+
+def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer:
+    # Never from a traceback or a message: the value is nobody's business.
+    token = arguments.token or os.environ.get(TOKEN_VARIABLE) or None
+    folder = None if arguments.save is None else _folder(arguments.save)
+    try:
+        return AudioServer(
+            arguments.host,
+            arguments.port,
+            path=arguments.path,
+            token=token,
+            record_to=None if folder is None else _escaped(folder) + os.sep + "{call_id}.wav",
+            on_stream=listening,
+            spool=False,
+            reorder_seconds=arguments.reorder,
+            l16_byteorder=arguments.l16_byteorder,
+        )
+    except InvalidParameter as error:
+        raise Mistake(f"--{error.parameter}", f"must be {error.accepted}") from error
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Mistake("--save", f"{text}: {error.strerror or error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Mistake("--save", f"{text}: the folder cannot be written to")
+    return folder
+
+
+def _escaped(folder: Path) -> str:
+    return str(folder).replace("{", "{{").replace("}", "}}")
+
+
+def _greeting(arguments: argparse.Namespace, audio: AudioServer) -> str:
+    token = arguments.token or os.environ.get(TOKEN_VARIABLE)
+    who = "a bearer token is needed" if token else "no token: whoever reaches this port may send audio"
+    kept = f", saving in {arguments.save}" if arguments.save is not None else ""
+    return f"listening on {audio.url}{kept}; {who}; Ctrl-C ends it"
+
+
+class _Lines(logging.Handler):
+    """Warnings as lines between what is shown."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__(logging.WARNING)
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._display.say(f"{record.levelname.lower()}: {record.getMessage()}")
+        except Exception:
+            self.handleError(record)
+
+
+def _log_through(display: Display) -> None:
+    log = logging.getLogger("relay_sync")
+    log.addHandler(_Lines(display))
+    log.propagate = False
+
+
+@contextlib.contextmanager
+def _until_told() -> Iterator[Flag]:
+    """Set by Ctrl-C and SIGTERM; afterwards they mean again what they meant before. A second Ctrl-C ends it at once."""
+    told = Flag()
+
+    def tell(number: int, _frame: Any) -> None:
+        if told.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        told.set()
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

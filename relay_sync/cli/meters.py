@@ -1,0 +1,188 @@
+"""What is shown of streams while they come: a table by rich where that is installed and somebody looks, else plain lines."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from array import array
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final, Protocol, TextIO
+
+from attrs import define, field
+
+from ..audio import AudioFrame, AudioStream
+
+__all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display"]
+
+EVERY: Final = 5.0  # seconds between lines where nobody can draw over them
+_FALL: Final = 20.0  # dB per second that a level falls back
+_FLOOR: Final = -60.0  # dB at which a bar is empty
+_BAR: Final = 20
+
+
+def decibels(pcm: bytes) -> float:
+    """The peak of some PCM (16-bit little-endian), in dB below full scale; minus infinity for silence."""
+    samples = array("h", pcm)
+    if sys.byteorder == "big":
+        samples.byteswap()
+    peak = max(max(samples), -min(samples)) if samples else 0
+    return 20 * math.log10(peak / 32768) if peak else -math.inf
+
+
+def bar(level: float) -> str:
+    """A level in dB as a bar of fixed length."""
+    filled = 0 if level == -math.inf else round(max(0.0, 1 - level / _FLOOR) * _BAR)
+    return "#" * filled + "." * (_BAR - filled)
+
+
+@define(eq=False)
+class Meter:
+    """How loud a stream is; one thread hears, another looks."""
+
+    stream: AudioStream
+    _levels: dict[str, tuple[float, float]] = field(factory=dict, init=False)  # dB, and when
+
+    def hear(self, frame: AudioFrame) -> None:
+        """A frame has come."""
+        if frame.encoding is None:
+            now, level = time.monotonic(), decibels(frame.pcm)
+            if level >= self._fallen(frame.track, now):
+                self._levels[frame.track] = level, now
+        else:
+            self._levels[frame.track] = -math.inf, 0.0
+
+    def _fallen(self, track: str, now: float) -> float:
+        level, since = self._levels.get(track, (-math.inf, now))
+        return level - _FALL * (now - since)
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """By track, in dB: it rises at once and falls back slowly."""
+        now = time.monotonic()
+        return {track: self._fallen(track, now) for track in sorted(self._levels)}
+
+    @property
+    def name(self) -> str:
+        """The call's id, or the stream's where there is none."""
+        return self.stream.call_id or self.stream.stream_id or "a stream"
+
+    def numbers(self) -> str:
+        """Length, frames, gaps and delay, in one line."""
+        stats = self.stream.stats
+        more = [
+            f"{count} {what}"
+            for count, what in (
+                (stats.late, "late"),
+                (stats.duplicates, "duplicates"),
+                (stats.bad_frames, "bad"),
+                (stats.dropped, "dropped"),
+            )
+            if count
+        ]
+        return ", ".join(
+            [
+                f"{stats.seconds:.1f} s",
+                f"{stats.frames} frames",
+                f"{stats.gaps} gaps",
+                *more,
+                f"{stats.delay * 1000:.0f} ms late",
+            ]
+        )
+
+
+class Display(Protocol):
+    """A context manager that shows meters again and again."""
+
+    interval: float
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+    def show(self, meters: Iterable[Meter]) -> None:
+        """The streams that are going on."""
+
+    def say(self, line: str) -> None:
+        """A line that stays. From any thread."""
+
+
+def _level(level: float) -> str:
+    return "silent" if level < _FLOOR else f"{level:.0f} dB"
+
+
+@define(eq=False)
+class PlainDisplay:
+    """A line for each stream now and then.
+
+    :ivar interval: seconds between them.
+    """
+
+    interval: float = EVERY
+    _out: TextIO = field(factory=lambda: sys.stdout)
+
+    def __enter__(self) -> PlainDisplay:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, meters: Iterable[Meter]) -> None:
+        for meter in meters:
+            loud = "  ".join(f"{track} [{bar(level)}] {_level(level)}" for track, level in meter.levels.items())
+            self.say(f"{meter.name}: {loud or 'no audio yet'}  {meter.numbers()}")
+
+    def say(self, line: str) -> None:
+        self._out.write(f"{line}\n")  # in one piece: several threads say something
+        self._out.flush()
+
+
+class _RichDisplay:
+    interval = 0.2
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> _RichDisplay:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def show(self, meters: Iterable[Meter]) -> None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("call", "track", "level", "", "length", "frames", "gaps", "delay", box=None, pad_edge=False)
+        for meter in meters:
+            stats = meter.stream.stats
+            numbers = [f"{stats.seconds:.1f} s", str(stats.frames), str(stats.gaps), f"{stats.delay * 1000:.0f} ms"]
+            for track, level in meter.levels.items() or [("", -math.inf)]:
+                # Ids come from outside: no markup.
+                table.add_row(Text(meter.name), Text(track), Text(bar(level)), _level(level), *numbers)
+        self._live.update(table, refresh=True)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False)
+
+
+def make_display() -> Display:
+    """The best there is for standard output."""
+    if sys.stdout.isatty():
+        try:
+            return _RichDisplay()
+        except ImportError:  # the extra "cli" is not installed
+            return PlainDisplay(1.0)
+    return PlainDisplay()
