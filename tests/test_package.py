@@ -46,7 +46,7 @@ IMPURE = {"socket", "select", "selectors", "threading", "time", "queue", "subpro
 #: Packages beyond the core: imported where they are used, by whoever uses them.
 EXTRAS = {
     "websockets": {"server/library.py"},
-    "rich": {"cli/progress.py", "rest/progress.py"},
+    "rich": {"cli/meters.py", "cli/progress.py", "rest/progress.py"},
     "websocket": {"runtime/socket.py"},
 }
 
