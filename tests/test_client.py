@@ -261,9 +261,15 @@ def test_a_command_that_connects_first_does_so_within_its_own_deadline() -> None
 
 def test_on_state_hears_of_a_failure(sim: Simulator) -> None:
     states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    before = set(threading.enumerate())
+    client = make(sim, token="wrong", on_state=states.put)
     with pytest.raises(AuthenticationError):
-        make(sim, token="wrong", on_state=states.put).connect()
-    assert [states.get(timeout=PATIENCE) for _ in range(2)] == ["connecting", "failed"]
+        client.connect()
+    client.disconnect()  # returns when callbacks have run and their threads are gone, also where nothing ever came about
+    assert [states.get_nowait() for _ in range(2)] == ["connecting", "failed"]
+    assert not [
+        thread for thread in set(threading.enumerate()) - before if thread.name.startswith(("relay-l", "relay-i"))
+    ]
 
 
 def test_calls_is_a_snapshot(sim: Simulator) -> None:
