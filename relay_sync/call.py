@@ -469,6 +469,8 @@ class EventReader(Iterator[RelayEvent]):
 class Expectation:
     """What :meth:`Call.expect` returns: ``value`` is the event, once the block was left."""
 
+    __slots__ = ("_call", "_end", "_event_type", "_found", "_mailbox", "_predicate", "_timeout")
+
     def __init__(self, call: Call, event_type: str, predicate: Predicate | None, timeout: float | None) -> None:
         self._call = call
         self._event_type = event_type

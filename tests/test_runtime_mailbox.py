@@ -96,7 +96,7 @@ def test_a_timeout_is_the_time_of_the_whole_read(mailbox: Mailbox[Any]) -> None:
 
     def disturb() -> None:
         while not stop.is_set():
-            mailbox._arrived.set()
+            mailbox._bell.ring()
 
     disturbing = Background(disturb)
     start = time.monotonic()

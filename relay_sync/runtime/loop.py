@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import selectors
 import socket
 import threading
@@ -258,9 +259,11 @@ class Loop:
             self._read(now)
             # Waiters are woken before anything else is begun.
             self._perform()
-        self._obey(now)
+        if self._poked or self._closing:
+            self._obey(now)
         self._drain_inbox()
-        self._watch(now)
+        if now >= self._watch_at or self._dialling is not None:
+            self._watch(now)
         self._session.tick(now)
         self._perform()
         self._flush()
@@ -281,12 +284,12 @@ class Loop:
     def _patience(self) -> float | None:
         if self._inbox or self._closing or self._poked or self._pending_tls():
             return 0.0
-        wakes = [wake for wake in (self._session.next_wake(), self._dialling and self._dialling.gives_up) if wake]
-        now = time.monotonic()
-        if self._sock is not None:
-            wakes.append(self._watch_at)
+        wake = self._watch_at if self._sock is not None else math.inf
+        for other in (self._session.next_wake(), self._dialling and self._dialling.gives_up):
+            if other and other < wake:
+                wake = other
         # Waking early is harmless; selectors cannot wait for ever so long.
-        return min(LONGEST_SLEEP, max(0.0, min(wakes) - now)) if wakes else None
+        return None if wake == math.inf else min(LONGEST_SLEEP, max(0.0, wake - time.monotonic()))
 
     def _pending_tls(self) -> bool:
         connection = self._connection

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..errors import QueueFull
-from .flag import Flag
+from .flag import Bell
 from .process import check_thread, forked_error, generation
-from .waiter import wait_for_event
+from .waiter import wait_until
 
 __all__ = ["Mailbox", "MailboxClosed"]
 
@@ -31,12 +31,12 @@ class Mailbox(Generic[T]):
     :param limit: items that may wait. A reader that falls further behind gets what is there, then :class:`QueueFull`.
     """
 
-    __slots__ = ("__weakref__", "_arrived", "_closed", "_error", "_generation", "_items", "_limit")
+    __slots__ = ("__weakref__", "_bell", "_closed", "_error", "_generation", "_items", "_limit")
 
     def __init__(self, limit: int) -> None:
         # Made for the first item: most mailboxes belong to somebody who waits for the end of a call.
         self._items: deque[T] | tuple[()] = ()
-        self._arrived = Flag()
+        self._bell = Bell()
         self._limit = limit
         self._closed = False
         self._error: BaseException | None = None
@@ -53,14 +53,14 @@ class Mailbox(Generic[T]):
             self.close(QueueFull(f"more than {self._limit} events wait to be read: read faster, or do less in between"))
             return
         items.append(item)
-        self._arrived.set()
+        self._bell.ring()
 
     def close(self, error: BaseException | None = None) -> None:
         """Nothing more will come. The first reason stays."""
         if not self._closed:
             self._error = error
             self._closed = True
-            self._arrived.set()
+            self._bell.ring()
 
     def get(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
         """The next item.
@@ -79,11 +79,9 @@ class Mailbox(Generic[T]):
             if self._generation != generation():
                 raise forked_error()
             check_thread()
-            self._arrived.clear()
-            # What came between the look and the clear is seen here, not slept through.
-            if self._items or self._closed:
-                continue
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not wait_until(self._readable, self._bell, left) and not self._readable():
                 raise on_timeout()
-            wait_for_event(self._arrived, left)
+
+    def _readable(self) -> bool:
+        return bool(self._items) or self._closed
