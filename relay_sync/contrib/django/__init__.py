@@ -1,0 +1,42 @@
+"""Django: calls handled beside a project, with its settings, its database and its signals.
+
+::
+
+    # settings.py
+    INSTALLED_APPS = [..., "relay_sync.contrib.django"]
+    RELAY_SYNC = {"host": "your-space.signalwire.com", "contexts": ["default"]}     # RelayClient's parameters
+
+    # any_app/calls.py, which is found by its name
+    from relay_sync.contrib.django import on_call
+
+    @on_call
+    def handle(call):              # in a thread of its own; database connections are closed when it returns
+        call.answer()
+        call.wait_for_ended()
+
+    # urls.py
+    path("relay/", include("relay_sync.contrib.django.urls"))       # /relay/status and /relay/health
+
+Calls are taken by a process of its own, ``manage.py relay``, or by the workers of gunicorn (:mod:`relay_sync.contrib.gunicorn`).
+A view may use :func:`get_client` at any time, for instance to dial: the client connects when it is first used.
+
+==============  ====================================================================================================
+``handlers``    handlers, and the client with them
+``signals``     ``call_received``, ``call_ended``, ``stream_status``
+``settings``    ``settings.RELAY_SYNC``
+``checks``      what ``manage.py check`` says about them
+``views``       status callbacks and health; ``urls`` has their paths
+``management``  ``manage.py relay``
+==============  ====================================================================================================
+"""
+
+from __future__ import annotations
+
+try:
+    import django as _django  # noqa: F401
+except ImportError as missing:  # pragma: no cover - shown by a test in an environment without it
+    raise ImportError("relay_sync.contrib.django needs Django: pip install 'relay-sync[django]'") from missing
+
+from .handlers import get_client, on_call, on_message, on_task, with_database
+
+__all__ = ["get_client", "on_call", "on_message", "on_task", "with_database"]

@@ -1,0 +1,43 @@
+"""The application, as Django installs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+__all__ = ["RelaySyncConfig"]
+
+
+class RelaySyncConfig(AppConfig):
+    """Finds the handlers in ``calls.py`` of every installed application."""
+
+    name = "relay_sync.contrib.django"
+    label = "relay_sync"
+    verbose_name = "Calls over SignalWire RELAY"
+
+    def ready(self) -> None:
+        """Load the handlers and the checks; under ``runserver`` take calls, if the settings say so."""
+        from . import checks  # noqa: F401
+
+        autodiscover_modules("calls")
+        if _serves_for_development():
+            from ...errors import InvalidParameter
+            from .handlers import hosted
+            from .settings import in_runserver
+
+            try:
+                wanted = in_runserver()
+            except InvalidParameter:  # which the checks tell better
+                return
+            if wanted:
+                hosted.start()
+
+
+def _serves_for_development() -> bool:
+    """Whether this process is the development server, and not its parent, which only watches files."""
+    if len(sys.argv) < 2 or sys.argv[1] != "runserver":
+        return False
+    return os.environ.get("RUN_MAIN") == "true" or "--noreload" in sys.argv

@@ -1,0 +1,57 @@
+"""What ``manage.py check`` says about the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from ...client import RelayClient
+from ...errors import InvalidParameter
+from ...webhooks import Webhooks
+from .settings import client_options, webhook_options
+
+__all__ = ["check_settings", "check_webhooks"]
+
+_CREDENTIALS = frozenset({"project", "token", "jwt_token"})
+
+
+@register("relay_sync")
+def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """The settings can be right. Credentials may come later: they are often not there where a project is built."""
+    try:
+        RelayClient(**client_options())
+        Webhooks(**webhook_options())
+    except InvalidParameter as problem:
+        if problem.parameter in _CREDENTIALS:
+            return [
+                Warning(
+                    problem.message,
+                    hint="Without it no calls can be taken or made.",
+                    id="relay_sync.W001",
+                )
+            ]
+        return [Error(problem.message, hint="See settings.RELAY_SYNC.", id="relay_sync.E001")]
+    except TypeError as problem:
+        return [Error(f"settings.RELAY_SYNC['webhooks']: {problem}", id="relay_sync.E001")]
+    return []
+
+
+@register(Tags.security, deploy=True)
+def check_webhooks(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Callbacks are verified in production."""
+    try:
+        strict = Webhooks(**webhook_options()).strict
+    except (InvalidParameter, TypeError):  # told by the other check
+        return []
+    if strict:
+        return []
+    return [
+        Warning(
+            "Status callbacks are taken without proof that they come from the platform.",
+            hint="Set RELAY_SYNC['webhooks'] to {'signing_key': ..., 'public_url': ..., 'strict': True}, "
+            "if your callbacks are signed.",
+            id="relay_sync.W002",
+        )
+    ]

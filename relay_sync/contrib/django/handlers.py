@@ -1,0 +1,121 @@
+"""Handlers of a project, and the client that they belong to."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from django.db import close_old_connections, connections
+from django.dispatch import Signal
+
+from ...call import Call
+from ...client import RelayClient
+from ...constants import CALL_STATE_ENDED
+from ...verbs import parameters
+from ..hosting import Hosted
+from .settings import client_options
+from .signals import call_ended, call_received
+
+__all__ = ["get_client", "hosted", "on_call", "on_message", "on_task", "send", "with_database"]
+
+_log = logging.getLogger("relay_sync")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
+_handlers: dict[str, Callable[..., object]] = {}
+
+
+def with_database(function: F) -> F:
+    """Close database connections around a function, as Django does around requests.
+
+    Handlers have it already. For what you give to ``call.on()`` or as ``on_completed`` and that touches the database::
+
+        call.on("calling.call.state", with_database(note_state))
+    """
+
+    @functools.wraps(function)
+    def inside(*args: Any, **kwargs: Any) -> Any:
+        close_old_connections()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            # The thread may be idle for long, or end: nobody else would close its connections.
+            connections.close_all()
+
+    return inside  # type: ignore[return-value]
+
+
+def send(signal: Signal, sender: type, **about: Any) -> None:
+    """Send a signal; a receiver that raises is logged."""
+    for receiver, outcome in signal.send_robust(sender=sender, **about):
+        if isinstance(outcome, Exception):
+            _log.error("a receiver of a relay_sync signal raised: %r", receiver, exc_info=outcome)
+
+
+def _register(what: str, handler: F) -> F:
+    parameters.handler("handler", handler, (_TAKES[what],))
+    _handlers[what] = handler
+    if hosted.existing is not None:
+        _attach(hosted.existing)
+    return handler
+
+
+def on_call(handler: F) -> F:
+    """Register the project's handler of inbound calls: :meth:`relay_sync.RelayClient.on_call`.
+
+    Its database connections are closed when it returns.
+    """
+    return _register("on_call", handler)
+
+
+def on_message(handler: F) -> F:
+    """Register the project's handler of inbound messages: :meth:`relay_sync.RelayClient.on_message`."""
+    return _register("on_message", handler)
+
+
+def on_task(handler: F) -> F:
+    """Register the project's handler of tasks: :meth:`relay_sync.RelayClient.on_task`."""
+    return _register("on_task", handler)
+
+
+def _attach(client: RelayClient) -> None:
+    if "on_call" in _handlers or call_received.has_listeners():
+        client.on_call(_received)
+    for what in ("on_message", "on_task"):
+        if what in _handlers:
+            getattr(client, what)(with_database(_handlers[what]))
+
+
+@with_database
+def _received(call: Call) -> None:
+    @with_database
+    def state_changed(event: Any) -> None:
+        if event.call_state == CALL_STATE_ENDED:
+            send(call_ended, Call, call=call, event=event)
+
+    call.on("calling.call.state", state_changed)
+    send(call_received, Call, call=call)
+    handler = _handlers.get("on_call")
+    if handler is not None:
+        handler(call)
+
+
+def _make() -> RelayClient:
+    client = RelayClient(**client_options())
+    _attach(client)
+    return client
+
+
+#: The project's client, in this process.
+hosted: Final = Hosted(_make)
+
+
+def get_client() -> RelayClient:
+    """The project's client in this process: it connects when it is first used.
+
+    :raises InvalidParameter: ``settings.RELAY_SYNC`` cannot be right, or credentials are missing.
+    """
+    return hosted.client

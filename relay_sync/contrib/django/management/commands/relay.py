@@ -1,0 +1,56 @@
+"""``manage.py relay``: take calls until Ctrl-C or SIGTERM, and then let live ones end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from .....cli.mistakes import Mistake, Unsuccessful
+from .....cli.run import serve
+from .....errors import InvalidParameter
+from ...handlers import get_client
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    """The command."""
+
+    help = "Takes calls until Ctrl-C or SIGTERM, and then lets live ones end."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The options of ``relay-sync run``."""
+        parser.add_argument(
+            "--processes", metavar="N", type=int, default=1, help="how many, each with a connection of its own"
+        )
+        parser.add_argument(
+            "--drain", metavar="SECONDS", type=float, default=30.0, help="how long live calls may go on at the end"
+        )
+        parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Take calls.
+
+        :raises CommandError: an option or the settings cannot be right, or the session was lost for good.
+        """
+        chosen = {name: options[name] for name in ("drain", "log_level")}
+        again = [*_this_command(), "--drain", str(chosen["drain"]), "--log-level", chosen["log_level"]]
+        try:
+            code = serve(get_client, again, processes=options["processes"], **chosen)
+        except Mistake as mistake:
+            raise CommandError(f"argument {mistake}", returncode=2) from None
+        except (Unsuccessful, InvalidParameter) as failure:
+            raise CommandError(str(failure)) from None
+        if code:
+            sys.exit(code)
+
+
+def _this_command() -> list[str]:
+    """What starts this command again. ``--settings`` is in the environment by now."""
+    script = Path(sys.argv[0])
+    if script.suffix == ".py" and script.name != "__main__.py" and script.is_file():
+        return [sys.executable, str(script), "relay"]
+    return [sys.executable, "-m", "django", "relay"]

@@ -1,0 +1,15 @@
+"""``include("relay_sync.contrib.django.urls")``: ``status`` and ``health``."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import views
+
+__all__ = ["app_name", "urlpatterns"]
+
+app_name = "relay_sync"
+urlpatterns = [
+    path("status", views.status, name="status"),
+    path("health", views.health, name="health"),
+]

@@ -1,0 +1,53 @@
+"""Two views: status callbacks, and health."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.core.signals import setting_changed
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET
+
+from ...errors import WebhookRefused
+from ...webhooks import StreamStatus, Webhooks
+from ..hosting import health as health_of
+from .handlers import hosted, send
+from .settings import webhook_options
+from .signals import stream_status
+
+__all__ = ["health", "status"]
+
+
+@cache
+def _webhooks() -> Webhooks:
+    return Webhooks(**webhook_options())
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "RELAY_SYNC":
+        _webhooks.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="relay_sync.webhooks")
+
+
+@csrf_exempt
+def status(request: HttpRequest) -> HttpResponse:
+    """Take a status callback of a stream or a recording; receivers of ``stream_status`` are told of those of streams."""
+    try:
+        callback = _webhooks().parse(
+            request.method or "", request.build_absolute_uri(), request.headers, bytes(request.body)
+        )
+    except WebhookRefused as refusal:
+        return HttpResponse(f"{refusal.message}\n", status=refusal.status, content_type="text/plain")
+    if isinstance(callback, StreamStatus):
+        send(stream_status, StreamStatus, callback=callback)
+    return HttpResponse(status=204)
+
+
+@require_GET
+def health(request: HttpRequest) -> JsonResponse:
+    """200 or 503, with the state of this process's client and its number of calls as JSON."""
+    body, code = health_of(hosted.existing)
+    return JsonResponse(body, status=code)

@@ -1,0 +1,112 @@
+"""A web application as people start it: a process with the simulator's credentials in its environment, and a log of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import define
+from support import FROM, TO
+
+from relay_sync.simulator import Simulator
+
+PATIENCE = 30.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    """Return once somebody listens there."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            assert time.monotonic() < end, f"nobody listens on {port}"
+            time.sleep(0.02)
+
+
+def environment(sim: Simulator, **more: str) -> dict[str, str]:
+    given = sim.credentials
+    return {
+        **os.environ,
+        "SIGNALWIRE_PROJECT_ID": given["project"],
+        "SIGNALWIRE_API_TOKEN": given["token"],
+        "SIGNALWIRE_SPACE": given["host"],
+        **more,
+    }
+
+
+@define
+class Started:
+    """A process and what it wrote. ``port`` is where it was told to serve."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    port: int
+
+    @property
+    def lines(self) -> list[str]:
+        """What the application wrote to the file that ``TEST_LOG`` names."""
+        log = self.folder / "log"
+        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text(encoding="utf-8")
+
+    def wait_for_lines(self, count: int) -> None:
+        """Return once the application has written so many."""
+        end = time.monotonic() + PATIENCE
+        while len(self.lines) < count:
+            assert time.monotonic() < end, f"{self.lines}\n{self.output}"
+            time.sleep(0.01)
+
+    def terminate(self, how: int = signal.SIGTERM) -> None:
+        """A signal, and a clean end."""
+        self.process.send_signal(how)
+        assert self.process.wait(PATIENCE) == 0, self.output
+        assert "Traceback" not in self.output, self.output
+
+
+@contextmanager
+def started(sim: Simulator, folder: Path, *command: str, port: int | None = None) -> Iterator[Started]:
+    """Start ``python COMMAND...`` in a folder. ``TEST_STATUS_URL`` is where its status callbacks go, if it has a port."""
+    more = {"TEST_LOG": str(folder / "log"), "TEST_STATUS_URL": ""}
+    if port is not None:
+        more["TEST_STATUS_URL"] = f"http://127.0.0.1:{port}/relay/status"
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env=environment(sim, **more),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Started(process, folder, port or 0)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(PATIENCE)
+
+
+def call_in(sim: Simulator, seconds: float = 1.0) -> None:
+    """A call that is answered, speaks for a while and hangs up."""
+    phone = sim.call(to=TO, from_=FROM, says=bytes(int(16000 * seconds)), hangs_up_after_speaking=True)
+    phone.wait_until("answered", PATIENCE)
+    phone.wait_until("ended", PATIENCE)

@@ -1,0 +1,363 @@
+"""Django: a real project with a real database, in this process and as ``manage.py`` and gunicorn start it."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.conf import settings
+from hosting import PATIENCE, call_in, environment, free_port, started, wait_for_port
+from support import FROM, TO
+
+from relay_sync import Call, InvalidParameter
+from relay_sync.simulator import Simulator
+
+SETTINGS = """
+from pathlib import Path
+
+SECRET_KEY = "for tests"
+DEBUG = True
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "shop.urls"
+INSTALLED_APPS = ["relay_sync.contrib.django", "shop"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": Path(__file__).parent.parent / "db.sqlite3",
+    "OPTIONS": {"timeout": 20}}}
+USE_TZ = True
+RELAY_SYNC = {"contexts": ["default"], "connect_timeout": 30, "runserver": True}
+"""
+MODELS = """
+from django.db import models
+
+class Line(models.Model):
+    text = models.TextField()
+"""
+CALLS = """
+import os
+from django.dispatch import receiver
+from relay_sync.audio import AudioServer
+from relay_sync.contrib.django import on_call
+from relay_sync.contrib.django.signals import call_ended, call_received, stream_status
+from shop.models import Line
+
+log = open(os.environ["TEST_LOG"], "a", buffering=1)
+
+@on_call
+def handle(call):
+    call.answer()
+    with AudioServer(port=0) as audio, audio.listen(call, status_url=os.environ["TEST_STATUS_URL"] or None) as stream:
+        heard = sum(frame.samples for frame in stream)
+    Line.objects.create(text=f"heard {heard}")
+    log.write(f"heard {Line.objects.get().text}\\n")
+
+@receiver(call_received)
+def received(sender, call, **kwargs):
+    log.write("received\\n")
+
+@receiver(call_ended)
+def ended(sender, call, event, **kwargs):
+    log.write(f"ended {event.end_reason}\\n")
+
+@receiver(stream_status)
+def status(sender, callback, **kwargs):
+    log.write(f"status {callback.state}\\n")
+"""
+URLS = """
+from django.urls import include, path
+
+urlpatterns = [path("relay/", include("relay_sync.contrib.django.urls"))]
+"""
+MANAGE = """
+import os, sys
+from django.core.management import execute_from_command_line
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+execute_from_command_line(sys.argv)
+"""
+WSGI = """
+import os
+from django.core.wsgi import get_wsgi_application
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+application = get_wsgi_application()
+"""
+
+
+# -- in this process ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Django is set up once in a process."""
+    database = tmp_path_factory.mktemp("django") / "db.sqlite3"
+    settings.configure(
+        SECRET_KEY="for tests",
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF="relay_sync.contrib.django.urls",
+        INSTALLED_APPS=["relay_sync.contrib.django"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": database}},
+        USE_TZ=True,
+        RELAY_SYNC={},
+    )
+    django.setup()
+
+
+@pytest.fixture
+def world(project: None, sim: Simulator) -> Iterator[Any]:
+    """The handlers' module, with the simulator in the settings and nothing registered."""
+    from django.test import override_settings
+
+    from relay_sync.contrib.django import handlers
+
+    with override_settings(RELAY_SYNC={**sim.credentials, "contexts": ["default"]}):
+        yield handlers
+        handlers.hosted.stop(0)
+    handlers.hosted._client = None
+    handlers._handlers.clear()
+
+
+def test_database_connections_are_closed_around_handlers(world: Any, sim: Simulator) -> None:
+    from django.db import connections
+
+    seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def handle(call: Call) -> None:
+        call.answer()
+        connection = connections["default"]
+        with connection.cursor() as cursor:
+            cursor.execute("select 7")
+            seen.put((connection, cursor.fetchone()))
+
+    world.on_call(handle)
+    world.hosted.start()
+    sim.wait_for_client()
+    sim.call(to=TO, from_=FROM)
+    connection, row = seen.get(timeout=PATIENCE)
+    assert row == (7,)
+    world.hosted.client.drain(0.01)
+    assert connection.connection is None
+
+
+def test_signals_tell_of_calls_and_a_receiver_that_raises_is_logged(
+    world: Any, sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    from relay_sync.contrib.django.signals import call_ended, call_received
+
+    seen: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+
+    def received(sender: type, call: Call, **kwargs: Any) -> None:
+        call.answer()
+        seen.put(("received", call.call_id))
+
+    def ended(sender: type, call: Call, event: Any, **kwargs: Any) -> None:
+        seen.put(("ended", event.end_reason))
+        raise LookupError("in a receiver")
+
+    call_received.connect(received)
+    call_ended.connect(ended)
+    try:
+        client = world.get_client()
+        client.connect()
+        phone = sim.call(to=TO, from_=FROM)
+        assert seen.get(timeout=PATIENCE) == ("received", phone.call_id)
+        phone.wait_until("answered")
+        phone.hang_up()
+        assert seen.get(timeout=PATIENCE) == ("ended", "hangup")
+        client.disconnect()
+    finally:
+        call_received.disconnect(received)
+        call_ended.disconnect(ended)
+    assert any("a receiver of a relay_sync signal raised" in record.message for record in caplog.records)
+
+
+def test_a_handler_registered_late_is_taken_and_a_coroutine_is_not(world: Any, sim: Simulator) -> None:
+    seen: queue.SimpleQueue[str] = queue.SimpleQueue()
+    world.get_client().connect()
+    world.on_call(lambda call: seen.put(call.call_id))
+    phone = sim.call(to=TO, from_=FROM)
+    assert seen.get(timeout=PATIENCE) == phone.call_id
+
+    async def coroutine(call: Call) -> None:
+        """Never run."""
+
+    with pytest.raises(InvalidParameter, match="async"):
+        world.on_call(coroutine)
+
+
+EVENT = {
+    "event_type": "calling.call.stream",
+    "timestamp": 1767323045.5,
+    "params": {"call_id": "c", "node_id": "n", "control_id": "s", "state": "finished", "url": "wss://a.example/x"},
+}
+
+
+def test_the_webhook_view_needs_no_csrf_token_and_sends_a_signal(world: Any) -> None:
+    from django.test import Client, override_settings
+
+    from relay_sync.contrib.django.signals import stream_status
+
+    seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def told(sender: type, callback: Any, **kwargs: Any) -> None:
+        seen.put(callback)
+
+    stream_status.connect(told)
+    web = Client(enforce_csrf_checks=True)
+    try:
+        assert web.post("/status", json.dumps(EVENT), content_type="application/json").status_code == 204
+        assert seen.get_nowait().state == "finished"
+        assert web.post("/status", b"\xff", content_type="application/json").status_code == 400
+        assert web.delete("/status").status_code == 405
+        with override_settings(RELAY_SYNC={"webhooks": {"signing_key": "PSKx", "strict": True}}):
+            assert web.post("/status", json.dumps(EVENT), content_type="application/json").status_code == 403
+        assert seen.empty()
+    finally:
+        stream_status.disconnect(told)
+
+
+def test_health(world: Any) -> None:
+    from django.test import Client
+
+    web = Client()
+    assert web.get("/health").json() == {"state": "idle", "calls": 0}
+    world.get_client().connect()
+    answer = web.get("/health")
+    assert (answer.status_code, answer.json()["state"]) == (200, "connected")
+    world.hosted.stop(0)
+    assert web.get("/health").status_code == 503
+    assert web.post("/health").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ({"project": "p", "token": "t"}, []),
+        ({}, ["relay_sync.W001"]),
+        ({"project": "p"}, ["relay_sync.W001"]),
+        ({"project": "p", "token": "t", "hots": "x"}, ["relay_sync.E001"]),
+        ({"project": "p", "token": "t", "host": "a b"}, ["relay_sync.E001"]),
+        ({"project": "p", "token": "t", "webhooks": {"strict": True}}, ["relay_sync.E001"]),
+        ({"project": "p", "token": "t", "webhooks": {"colour": 1}}, ["relay_sync.E001"]),
+        ({"project": "p", "token": "t", "webhooks": ["strict"]}, ["relay_sync.E001"]),
+        ("project", ["relay_sync.E001"]),
+    ],
+)
+def test_system_checks(project: None, monkeypatch: pytest.MonkeyPatch, given: Any, ids: list[str]) -> None:
+    from django.core.checks import run_checks
+    from django.test import override_settings
+
+    for name in ("PROJECT_ID", "API_TOKEN", "JWT_TOKEN", "SIGNING_KEY"):
+        monkeypatch.delenv(f"SIGNALWIRE_{name}", raising=False)
+    with override_settings(RELAY_SYNC=given):
+        assert [one.id for one in run_checks(tags=["relay_sync"])] == ids
+
+
+def test_production_wants_signed_callbacks(project: None) -> None:
+    from django.test import override_settings
+
+    from relay_sync.contrib.django.checks import check_webhooks
+
+    with override_settings(RELAY_SYNC={}):
+        assert [one.id for one in check_webhooks()] == ["relay_sync.W002"]
+    with override_settings(RELAY_SYNC={"webhooks": {"signing_key": "PSKx", "strict": True}}):
+        assert check_webhooks() == []
+
+
+# -- as people start it ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sim: Simulator) -> Path:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    files = {"settings": SETTINGS, "models": MODELS, "calls": CALLS, "urls": URLS, "wsgi": WSGI, "__init__": ""}
+    for name, text in files.items():
+        (shop / f"{name}.py").write_text(text, encoding="utf-8")
+    (tmp_path / "manage.py").write_text(MANAGE, encoding="utf-8")
+    migrated = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--run-syncdb"],
+        cwd=tmp_path,
+        env=environment(sim, TEST_LOG=str(tmp_path / "log"), TEST_STATUS_URL=""),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert migrated.returncode == 0, migrated.stderr
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_manage_py_relay(sim: Simulator, folder: Path, processes: str) -> None:
+    with started(sim, folder, "manage.py", "relay", "--processes", processes) as relay:
+        sim.wait_for_client(int(processes), timeout=PATIENCE)
+        call_in(sim)
+        relay.terminate()
+    assert sorted(relay.lines) == ["ended hangup", "heard heard 8000", "received"]
+    sim.wait_until_gone()
+
+
+@pytest.mark.slow
+def test_manage_py_relay_tells_mistakes_in_a_line(sim: Simulator, folder: Path) -> None:
+    with started(sim, folder, "manage.py", "relay", "--processes", "0") as relay:
+        assert relay.process.wait(PATIENCE) == 2
+    assert "CommandError: argument --processes: 0 is not at least 1" in relay.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
+@pytest.mark.parametrize("worker", ["gthread", "gevent"])
+def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...]) -> None:
+    port = free_port()
+    # With preload, Django is imported before gunicorn's worker patches it: then its connections are shared by all.
+    early = "from gevent import monkey; monkey.patch_all()\n" if worker == "gevent" and preload else ""
+    hooks = "from relay_sync.contrib.gunicorn import post_worker_init, worker_exit\n"
+    (folder / "hooks.py").write_text(early + hooks, encoding="utf-8")
+    command = (
+        *("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"),
+        *("--worker-class", worker, "--config", "hooks.py", *preload, "shop.wsgi"),
+    )
+    with started(sim, folder, *command, port=port) as gunicorn:
+        take_a_call(sim, port)
+        gunicorn.terminate()
+    assert sorted(gunicorn.lines) == EVERYTHING
+    sim.wait_until_gone()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reload", [(), ("--noreload",)], ids=["", "noreload"])
+def test_runserver(sim: Simulator, folder: Path, reload: tuple[str, ...]) -> None:
+    port = free_port()
+    with started(sim, folder, "manage.py", "runserver", f"127.0.0.1:{port}", *reload, port=port) as server:
+        take_a_call(sim, port)
+        assert len(sim.journal.requests("signalwire.connect")) == 1  # the process that watches files does not
+        server.wait_for_lines(len(EVERYTHING))
+        server.terminate(signal.SIGINT)  # Django's server ends cleanly by Ctrl-C; SIGTERM is not for it
+    assert sorted(server.lines) == EVERYTHING
+    sim.wait_until_gone()
+
+
+EVERYTHING = ["ended hangup", "heard heard 8000", "received", "status finished", "status streaming"]
+
+
+def take_a_call(sim: Simulator, port: int) -> None:
+    sim.wait_for_client(timeout=PATIENCE)
+    wait_for_port(port)  # runserver begins to listen after that
+    call_in(sim)
+    sim.webhooks.wait_for(2, PATIENCE)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/relay/health", timeout=PATIENCE) as answer:
+        assert json.load(answer)["state"] == "connected"
+
+
+def test_the_supported_versions_of_django_are_tested() -> None:
+    """5.2 with Python 3.11, which 6 does not support, and the newest elsewhere."""
+    assert django.VERSION[:2] == (5, 2) if sys.version_info < (3, 12) else django.VERSION >= (5, 2)
