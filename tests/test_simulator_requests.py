@@ -14,6 +14,7 @@ from test_simulator_peers import Peer, address, connected
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.frames import MalformedFrame, check, parse
 from relay_sync.simulator.methods import METHODS, parse_table
+from relay_sync.simulator.server import HANDLERS
 
 # One correct request per theme, by hand, with the reply's text as the vendor's description has it.
 CORRECT: list[tuple[str, dict[str, Any], str, bool]] = [
@@ -24,7 +25,7 @@ CORRECT: list[tuple[str, dict[str, Any], str, bool]] = [
     ("calling.detect", {"control_id": "k", "detect": {"type": "machine"}}, "Detecting", True),
     ("calling.connect", {"devices": [[{"type": "phone", "params": {"to_number": "+1"}}]]}, "Connecting call", False),
     ("calling.send_digits", {"control_id": "k", "digits": "12w#"}, "Sending", True),
-    ("calling.tap", {"control_id": "k", "tap": {}, "device": {}}, "Tapping call", True),
+    ("calling.collect.stop", {"control_id": "k"}, "Stopping", True),
     ("calling.pay", {"control_id": "k", "payment_connector_url": "https://p.test"}, "Processing payment", True),
     ("calling.ai", {"control_id": "k", "prompt": {"text": "be kind"}}, "AI started", True),
     ("calling.join_conference", {"name": "room", "beep": "onEnter"}, "Joining conference", True),
@@ -118,9 +119,91 @@ def test_unknown_methods_and_the_old_wrapper(line: Any) -> None:
     peer, where = line
     assert peer.ask("calling.teleport", **where)["error"]["code"] == -32601
     assert peer.ask("calling.call")["error"]["code"] == -32601
-    wrapped = peer.result("signalwire.execute", protocol="p", method="calling.denoise", params=where)
-    assert wrapped["message"] == "Denoiser on"
+    params = {**where, "event": {"a": 1}}
+    wrapped = peer.result("signalwire.execute", protocol="p", method="calling.user_event", params=params)
+    assert wrapped["message"] == "Sending user event"
     assert peer.ask("signalwire.execute", method=7, params=where)["error"]["code"] == -32602
+
+
+def test_a_tap_names_where_its_media_come_from(line: Any) -> None:
+    peer, where = line
+    tap = {"type": "audio", "params": {"direction": "both"}}
+    device = {"type": "rtp", "params": {"addr": "192.0.2.9", "port": 4000, "codec": "PCMA"}}
+    answer = peer.result("calling.tap", control_id="t", tap=tap, device=device, **where)
+    assert (answer["code"], answer["message"], answer["control_id"]) == ("200", "Tapping call", "t")
+    assert answer["source_device"]["params"]["codec"] == "PCMA"
+
+
+TTS = {"type": "tts", "params": {"text": "hi"}}
+MALFORMED: list[tuple[str, dict[str, Any], str]] = [
+    ("calling.play", {"play": [{"params": {"text": "hi"}}]}, "play[0].type is required"),
+    ("calling.play", {"play": [TTS, {"type": "tts"}]}, "play[1].params must be an object"),
+    ("calling.play", {"play": [{"type": "tts", "params": {}}]}, "play[0].params.text is required"),
+    ("calling.play", {"play": [{"type": "audio", "params": {"url": 7}}]}, "play[0].params.url must be a string"),
+    ("calling.play_and_collect", {"play": [TTS], "collect": {"digits": {}}}, "collect.digits.max is required"),
+    ("calling.collect", {"digits": {"max": "4"}}, "digits.max must be an integer"),
+    ("calling.collect", {"speech": {"end_silence_timeout": "1"}}, "speech.end_silence_timeout must be a number"),
+    ("calling.record", {"record": {}}, "record.audio is required"),
+    ("calling.record", {"record": {"audio": {"beep": "yes"}}}, "record.audio.beep must be a boolean"),
+    ("calling.detect", {"detect": {"type": "machine", "params": 7}}, "detect.params must be an object"),
+    ("calling.tap", {"tap": {}, "device": {}}, "tap.type is required"),
+    ("calling.connect", {"devices": [[{"type": "phone", "params": {}}]]}, "devices[0][0].params.to_number is required"),
+    ("calling.refer", {"device": {"type": "sip", "params": {}}}, "device.params.to is required"),
+    ("calling.live_transcribe", {"action": {"start": {"lang": "en-US"}}}, "action.start.direction is required"),
+    ("calling.live_translate", {"action": "sing"}, "action must be one of start, stop, summarize, inject"),
+]
+
+TAP = {"tap": {"type": "video", "params": {"direction": "both"}}, "device": {"type": "ws", "params": {"uri": "u"}}}
+IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
+    ("calling.play", {"play": [{"type": "song", "params": {}}]}, "play[0].type"),
+    ("calling.play", {"play": [{"type": "silence", "params": {"duration": 0}}]}, "play[0].params.duration"),
+    ("calling.collect", {"initial_timeout": 1}, "digits"),
+    ("calling.collect", {"digits": {"max": 0}}, "digits.max"),
+    ("calling.play_and_collect", {"play": [TTS], "collect": {}}, "collect.digits"),
+    ("calling.record", {"record": {"audio": {"format": "ogg"}}}, "record.audio.format"),
+    ("calling.record", {"record": {"audio": {"input_sensitivity": 101}}}, "record.audio.input_sensitivity"),
+    ("calling.detect", {"detect": {"type": "dog"}}, "detect.type"),
+    ("calling.detect", {"detect": {"type": "fax", "params": {"tone": "C"}}}, "detect.params.tone"),
+    ("calling.connect", {"devices": [[]]}, "devices"),
+    ("calling.connect", {"devices": [[{"type": "fridge", "params": {}}]]}, "devices[0][0].type"),
+    ("calling.send_digits", {"digits": "12x"}, "digits"),
+    ("calling.bind_digit", {"digits": "1", "bind_method": "calling.answer"}, "bind_method"),
+    ("calling.bind_digit", {"digits": "w", "bind_method": "calling.play"}, "digits"),
+    (
+        "calling.tap",
+        TAP,
+        "tap.type",
+    ),
+]
+
+
+def controlled(method: str, where: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """With a ``control_id``, where the method has one."""
+    return {**where, **({"control_id": "nested"} if "control_id" in METHODS[method].parameters else {}), **params}
+
+
+@pytest.mark.parametrize(("method", "params", "problem"), MALFORMED)
+def test_objects_of_the_wrong_shape_are_malformed(line: Any, method: str, params: dict[str, Any], problem: str) -> None:
+    peer, where = line
+    error = peer.ask(method, **controlled(method, where, params))["error"]
+    assert error["code"] == -32602
+    assert error["message"].startswith("Invalid Call")
+    assert problem in error["data"]["errors"]
+
+
+@pytest.mark.parametrize(("method", "params", "place"), IMPOSSIBLE)
+def test_values_inside_objects_that_cannot_be_accepted(
+    line: Any, method: str, params: dict[str, Any], place: str
+) -> None:
+    peer, where = line
+    result = peer.result(method, **controlled(method, where, params))
+    assert result["code"] == "400"
+    assert place in result["data"]
+    assert place in result["message"]
+
+
+def test_every_method_is_carried_out(line: Any) -> None:
+    assert set(HANDLERS) == set(METHODS) - {"provisioning.configure"}
 
 
 def test_strict_refuses_what_it_does_not_know() -> None:

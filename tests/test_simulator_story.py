@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from attrs import field, frozen
-from support import FROM, PATIENCE, TO, Desk
+from support import FROM, PATIENCE, TO, Desk, line
 
-from relay_sync import Call, RelayClient
+from relay_sync import ActionFailed, Call, RelayClient
 from relay_sync.simulator import Phone, Simulator
+from relay_sync.simulator.pace import Pace
 
 MakeClient = Callable[..., RelayClient]
 WELCOME = {"type": "tts", "params": {"text": "Welcome to the bank"}}
@@ -27,12 +28,14 @@ URL = re.compile(r"https://.+")
 class Scene:
     """One verb with its action.
 
-    :ivar caller: how the caller is set up. :ivar events: the event type and the states (or what stands for them) that
-        must be told, in order. :ivar shows: what the action must have in the end; a pattern must match, a type must fit.
+    :ivar stop: whether the client has to end it. :ivar caller: how the caller is set up.
+    :ivar event: the event type, :ivar states: what must be told, in order, as :ivar read: finds it in the parameters.
+    :ivar shows: what the action must have in the end; a pattern must match, a number type must fit.
     """
 
     name: str
     start: Callable[[Call], Any]
+    stop: bool = False
     caller: Mapping[str, Any] = field(factory=dict)
     event: str
     states: list[Any]
@@ -42,6 +45,14 @@ class Scene:
 
 def result_type(params: dict[str, Any]) -> Any:
     return params["result"]["type"]
+
+
+def fax_type(params: dict[str, Any]) -> Any:
+    return params["fax"]["type"]
+
+
+def status(params: dict[str, Any]) -> Any:
+    return params["status"]
 
 
 def detected(params: dict[str, Any]) -> Any:
@@ -193,6 +204,121 @@ SCENES = [
         states=["1", "9", "finished"],
         shows={"digits": "19"},
     ),
+    Scene(
+        name="send digits",
+        start=lambda call: call.send_digits("12W34w#"),
+        event="calling.call.send_digits",
+        states=["finished"],
+    ),
+    Scene(
+        name="tap",
+        stop=True,
+        start=lambda call: call.tap(
+            {"type": "audio", "params": {"direction": "both"}},
+            {"type": "rtp", "params": {"addr": "192.0.2.9", "port": 4000}},
+        ),
+        event="calling.call.tap",
+        states=["tapping", "finished"],
+    ),
+    Scene(
+        name="transcribe",
+        stop=True,
+        start=lambda call: call.transcribe(),
+        event="calling.call.transcribe",
+        states=["transcribing", "finished"],
+        shows={"url": URL, "recording_id": re.compile("[0-9a-f-]{36}")},
+    ),
+    Scene(
+        name="send a fax",
+        caller={"answered_by": "fax"},
+        start=lambda call: call.send_fax("https://files.example.test/1.pdf", identity="+15550100"),
+        event="calling.call.fax",
+        read=fax_type,
+        states=["page", "page", "finished"],
+        shows={
+            "success": True,
+            "pages": 2,
+            "document": "https://files.example.test/1.pdf",
+            "remote_identity": FROM,
+            "result_text": "OK",
+        },
+    ),
+    Scene(
+        name="receive a fax",
+        caller={"answered_by": "fax"},
+        start=lambda call: call.receive_fax(),
+        event="calling.call.fax",
+        read=fax_type,
+        states=["page", "page", "finished"],
+        shows={"success": True, "pages": 2, "document": URL},
+    ),
+    Scene(
+        name="send a fax to a person",
+        start=lambda call: call.send_fax("https://files.example.test/1.pdf"),
+        event="calling.call.fax",
+        read=fax_type,
+        states=["finished"],
+        shows={"success": False, "pages": 0},
+    ),
+    Scene(
+        name="pay",
+        caller={"presses": ["4242424242424242#", "1229#", "123#", "94025#"]},
+        start=lambda call: call.pay("https://pay.example.test/", token_type="one-time"),
+        event="calling.call.pay",
+        read=lambda params: params.get("result", params.get("for")),
+        states=[
+            "payment-card-number",
+            "expiration-date",
+            "security-code",
+            "postal-code",
+            "payment-processing",
+            "success",
+        ],
+        shows={"success": True, "outcome": "success", "confirmation_code": re.compile("ch_[0-9a-f]+")},
+    ),
+    Scene(
+        name="pay with a card that is none",
+        caller={"presses": ["4242424242424241#", "1#"]},
+        start=lambda call: call.pay("https://pay.example.test/", max_attempts="2"),
+        event="calling.call.pay",
+        read=lambda params: params.get("result") or (params["attempt"], params.get("error_type")),
+        states=[("1", None), ("2", "invalid-card-number"), ("2", "invalid-card-number"), "too-many-failed-attempts"],
+        shows={"success": False, "outcome": "too-many-failed-attempts"},
+    ),
+    Scene(
+        name="pay by nobody",
+        caller={"silent": True},
+        start=lambda call: call.pay("https://pay.example.test/"),
+        event="calling.call.pay",
+        read=lambda params: params.get("result") or (params["attempt"], params.get("error_type")),
+        states=[("1", None), ("1", "timeout"), "too-many-failed-attempts"],
+        shows={"success": False},
+    ),
+    Scene(
+        name="wait in a queue and leave",
+        stop=True,
+        start=lambda call: call.queue_enter("support"),
+        event="calling.call.queue",
+        read=status,
+        states=["enqueue", "leave"],
+        shows={"queue_name": "support", "queue_id": re.compile("[0-9a-f-]{36}"), "position": 0, "was_dequeued": False},
+    ),
+    Scene(
+        name="wait in a queue for so long",
+        caller={"silent": True},
+        start=lambda call: call.queue_enter("support", wait_time=20),
+        event="calling.call.queue",
+        read=status,
+        states=["enqueue", "leave"],
+        shows={"was_dequeued": False},
+    ),
+    Scene(
+        name="an agent",
+        caller={"says": ["book a table", "thank you"], "hangs_up_after": "thank you"},
+        start=lambda call: call.ai(prompt={"text": "be kind"}),
+        event="calling.call.ai",
+        states=["finished"],
+    ),
 ]
 
 
@@ -222,6 +348,8 @@ Ring = Callable[..., tuple[Phone, Call]]
 def test_an_action_comes_to_its_end(sim: Simulator, ring: Ring, scene: Scene) -> None:
     _, call = ring(**scene.caller)
     action = scene.start(call)
+    if scene.stop:
+        action.stop()
     action.wait(PATIENCE)
     assert [scene.read(params) for params in sim.journal.events(scene.event)] == scene.states
     for params in sim.journal.events(scene.event):
@@ -237,3 +365,69 @@ def test_an_action_comes_to_its_end(sim: Simulator, ring: Ring, scene: Scene) ->
             assert shown == wanted, name
     assert action.error is None
     assert not action.result.synthetic
+
+
+@frozen(kw_only=True)
+class Mishap:
+    """What becomes of an action that a test wants to go wrong: an error, or a bad result."""
+
+    method: str
+    start: Callable[[Call], Any]
+    error: bool = True
+    shows: Mapping[str, Any] = field(factory=dict)
+
+
+MISHAPS = [
+    Mishap(method="calling.play", start=lambda call: call.play([WELCOME])),
+    Mishap(method="calling.record", start=lambda call: call.record(), error=False, shows={"state": "no_input"}),
+    Mishap(method="calling.collect", start=lambda call: call.collect(digits={"max": 1})),
+    Mishap(method="calling.play_and_collect", start=lambda call: call.play_and_collect([WELCOME], PIN)),
+    Mishap(method="calling.detect", start=lambda call: call.detect_answering_machine()),
+    Mishap(method="calling.send_digits", start=lambda call: call.send_digits("1")),
+    Mishap(method="calling.ai", start=lambda call: call.ai(prompt={"text": "be kind"})),
+    Mishap(
+        method="calling.pay",
+        start=lambda call: call.pay("https://pay.example.test/"),
+        error=False,
+        shows={"success": False, "outcome": "internal-error"},
+    ),
+    Mishap(
+        method="calling.send_fax",
+        start=lambda call: call.send_fax("https://files.example.test/1.pdf"),
+        error=False,
+        shows={"success": False},
+    ),
+    Mishap(
+        method="calling.queue.enter",
+        start=lambda call: call.queue_enter("support"),
+        error=False,
+        shows={"was_dequeued": False},
+    ),
+]
+
+
+@pytest.mark.parametrize("mishap", MISHAPS, ids=[mishap.method for mishap in MISHAPS])
+def test_an_action_goes_wrong(sim: Simulator, ring: Ring, mishap: Mishap) -> None:
+    _, call = ring()
+    sim.break_action(mishap.method)
+    action = mishap.start(call)
+    if mishap.error:
+        with pytest.raises(ActionFailed):
+            action.wait(PATIENCE)
+    else:
+        action.wait(PATIENCE)
+    for name, wanted in mishap.shows.items():
+        assert getattr(action, name) == wanted
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_call_ends_under_an_action(scene: Scene, told: bool) -> None:
+    """What still runs when the party hangs up comes to an end, whether the platform tells so or not."""
+    with Simulator(media="fast", finish_streams=told) as sim, line(sim) as one:
+        one.sim._relay.pace = Pace(fast=False, speed=0.001)  # nothing comes to its end by itself
+        action = scene.start(one.call)
+        one.phone.hang_up()
+        event = action.wait(PATIENCE)
+        assert event.synthetic is not told
+        assert one.phone.activities == []

@@ -343,10 +343,8 @@ def test_the_status_webhook_of_a_device() -> None:
 @pytest.mark.parametrize(
     ("device", "words"),
     [
-        ({}, "url"),
         ({"url": "https://example.com"}, "url must be an absolute"),
         ({"url": NOWHERE, "codec": "L16@44100h"}, "codec L16 has no rate"),
-        ({"url": NOWHERE, "realtime": "yes"}, "realtime"),
     ],
 )
 def test_devices_that_cannot_be(device: Json, words: str) -> None:
@@ -356,6 +354,18 @@ def test_devices_that_cannot_be(device: Json, words: str) -> None:
         answer = peer.result("calling.connect", devices=devices, **address(phone))
         assert answer["code"] == "400"
         assert words in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("device", "words"), [({}, "url is required"), ({"url": NOWHERE, "realtime": "yes"}, "realtime")]
+)
+def test_devices_of_the_wrong_shape(device: Json, words: str) -> None:
+    with Simulator(media="fast") as sim, connected(sim) as peer:
+        phone = peer.answered()
+        devices = [[{"type": "stream", "params": device}]]
+        error = peer.ask("calling.connect", devices=devices, **address(phone))["error"]
+        assert (error["code"], error["message"]) == (-32602, "Invalid CallConnectParams")
+        assert words in error["data"]["errors"][0]
 
 
 def test_a_call_that_is_not_answered_is_refused() -> None:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field, frozen
 
-from .hunting import ADDRESSES, Attempt, Hunt, Leg, device_problems
+from .hunting import ADDRESSES, Attempt, Hunt, Leg
 from .operation import Operation, running, start
 from .request import Handler, Request
+from .shapes import Findings
 
 if TYPE_CHECKING:
     from .network import Call
@@ -146,19 +147,18 @@ class QueuedPeer(LivePeer):
 class Kind:
     """A type of device.
 
-    :ivar make: makes the :class:`Peer` out of ``relay``, ``bridge`` and ``device``. :ivar needed: the texts that its
-        parameters must have. :ivar check: what else is wrong with them, by name.
+    :ivar make: makes the :class:`Peer` out of ``relay``, ``bridge`` and ``device``.
+    :ivar check: what is wrong with its parameters beyond their shape (``shapes``), by name.
     """
 
     make: Callable[..., Peer]
-    needed: tuple[str, ...]
     check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
 
 
 CONNECTORS: dict[str, Kind] = {
-    **{name: Kind(make=DialledPeer, needed=(where,)) for name, (where, _) in ADDRESSES.items()},
-    "call": Kind(make=LivePeer, needed=("call_id", "node_id")),
-    "queue": Kind(make=QueuedPeer, needed=("queue_name",)),
+    **dict.fromkeys(ADDRESSES, Kind(make=DialledPeer)),
+    "call": Kind(make=LivePeer),
+    "queue": Kind(make=QueuedPeer),
 }
 """How a device is tried, by its type. Another type is added by its own module (``streampeer``)."""
 
@@ -219,12 +219,12 @@ class Bridge(Operation):
         self.drop()
 
 
-def _problems(params: Mapping[str, Any]) -> dict[str, str]:
-    problems = device_problems(params["devices"], {name: kind.needed for name, kind in CONNECTORS.items()})
-    for device in [device for group in params["devices"] for device in group] if not problems else ():
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_devices(params["devices"], CONNECTORS.keys())
+    for device in [device for group in params["devices"] for device in group] if not findings else ():
         check = CONNECTORS[device["type"]].check
-        problems.update(check(device["params"]) if check is not None else {})
-    return problems
+        if check is not None:
+            findings.impossible.update(check(device["params"]))
 
 
 def _disconnect(request: Request) -> None:
@@ -235,6 +235,6 @@ def _disconnect(request: Request) -> None:
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.connect": start(Bridge, check=_problems, only_one="Call is being connected already"),
+    "calling.connect": start(Bridge, check=_check, only_one="Call is being connected already"),
     "calling.disconnect": _disconnect,
 }

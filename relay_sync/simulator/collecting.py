@@ -20,8 +20,9 @@ from typing import Any, ClassVar
 from attrs import define, field
 
 from .operation import Operation, control, start, stop
-from .playing import Playback, media_problems
+from .playing import Playback
 from .request import Handler, Request
+from .shapes import Findings
 from .sounds import estimate
 
 __all__ = ["HANDLERS", "Collector", "PromptedCollector"]
@@ -93,7 +94,7 @@ class Collector(Operation):
             return
         self._input()
         self.cancel("digit")
-        if digit in wanted.get("terminators", ""):
+        if digit in (wanted.get("terminators") or ""):
             self._typed_all(digit)
             return
         self._typed += digit
@@ -217,45 +218,31 @@ class PromptedCollector(Collector):
         self._prompt.params["volume"] = request.params["volume"]
 
 
-def _wrong_number(where: str, spec: Mapping[str, Any], name: str, low: float, *, whole: bool = False) -> str | None:
-    value = spec.get(name)
-    if value is None:
-        return None
-    right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    return None if right and value >= low else f"{where}.{name} must be a number, at least {low:g}"
+def _look(findings: Findings, wanted: Mapping[str, Any], where: str) -> None:
+    dot = f"{where}." if where else ""
+    if not findings.look("collect", wanted, where):
+        return
+    if wanted.get("digits") is None and wanted.get("speech") is None:
+        findings.impossible[f"{dot}digits"] = f"{dot}digits or {dot}speech is required"
+    for name in ("digits", "speech"):
+        if wanted.get(name) is not None:
+            findings.look(f"collect.{name}", wanted[name], f"{dot}{name}")
 
 
-def _collect_problems(spec: Mapping[str, Any], where: str = "") -> dict[str, str]:
-    digits, speech = spec.get("digits"), spec.get("speech")
-    if digits is None and speech is None:
-        return {f"{where}digits": "digits or speech is required"}
-    found: dict[str, str | None] = {}
-    if digits is not None:
-        if not isinstance(digits, dict) or "max" not in digits:
-            return {f"{where}digits": f"{where}digits.max is required"}
-        found[f"{where}digits.max"] = _wrong_number(f"{where}digits", digits, "max", 1, whole=True)
-        found[f"{where}digits.min"] = _wrong_number(f"{where}digits", digits, "min", 0, whole=True)
-        found[f"{where}digits.digit_timeout"] = _wrong_number(f"{where}digits", digits, "digit_timeout", 0)
-        if not isinstance(digits.get("terminators", ""), str):
-            found[f"{where}digits.terminators"] = f"{where}digits.terminators must be a string"
-    if speech is not None:
-        if not isinstance(speech, dict):
-            return {f"{where}speech": f"{where}speech must be an object"}
-        for name in ("end_silence_timeout", "speech_timeout"):
-            found[f"{where}speech.{name}"] = _wrong_number(f"{where}speech", speech, name, 0)
-    found[f"{where}initial_timeout"] = _wrong_number(where.rstrip("."), spec, "initial_timeout", 0)
-    return {name: problem for name, problem in found.items() if problem}
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    _look(findings, params, "")
 
 
-def _prompted_problems(params: Mapping[str, Any]) -> dict[str, str]:
-    return {**media_problems(params["play"]), **_collect_problems(params["collect"], "collect.")}
+def _check_prompted(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_media(params["play"])
+    _look(findings, params["collect"], "collect")
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.collect": start(Collector, check=_collect_problems),
+    "calling.collect": start(Collector, check=_check),
     "calling.collect.start_input_timers": control(Collector, Collector.start_input_timers),
     "calling.collect.stop": control(Collector, stop),
-    "calling.play_and_collect": start(PromptedCollector, check=_prompted_problems),
+    "calling.play_and_collect": start(PromptedCollector, check=_check_prompted),
     "calling.play_and_collect.stop": control(PromptedCollector, stop),
     "calling.play_and_collect.volume": control(PromptedCollector, PromptedCollector.volume),
 }

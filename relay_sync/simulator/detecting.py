@@ -18,6 +18,7 @@ from attrs import define
 
 from .operation import Operation, control, start, stop
 from .request import Handler
+from .shapes import Findings
 
 __all__ = ["HANDLERS", "Detector"]
 
@@ -25,7 +26,6 @@ FIRST_LOOK = 1.0
 GREETING = 4.0
 INITIAL_TIMEOUT = 4.5
 TIMEOUT = 30.0
-_TYPES = ("machine", "fax", "digit")
 
 
 @define(eq=False, kw_only=True)
@@ -55,7 +55,7 @@ class Detector(Operation):
             self.ask_party(keys=True, words=False)
         elif kind == "fax" and who == "fax":
             tone = "CED" if self.call.direction == "outbound" else "CNG"
-            if self._options.get("tone", tone) == tone:
+            if (self._options.get("tone") or tone) == tone:
                 self.after("look", FIRST_LOOK, self._last_word, tone)
         elif kind == "machine" and who == "human":
             self.after("look", FIRST_LOOK, self._last_word, "HUMAN")
@@ -70,7 +70,7 @@ class Detector(Operation):
 
     def _machine(self) -> None:
         self._found("MACHINE")
-        if self._options.get("detect_message_end", True):
+        if self._options.get("detect_message_end") is not False:
             self.after("look", GREETING, self._ready)
         else:
             self.finish()
@@ -79,7 +79,7 @@ class Detector(Operation):
         self._last_word("READY", **({"beep": True} if self.call.party.behaviour.beep else {}))
 
     def on_key(self, digit: str) -> None:
-        if self._kind == "digit" and digit in self._options.get("digits", "0123456789*#"):
+        if self._kind == "digit" and digit in (self._options.get("digits") or "0123456789*#"):
             self._found(digit)
 
     def on_silence(self) -> None:
@@ -93,27 +93,13 @@ class Detector(Operation):
         super().finish(**{"detect": {"type": self._kind, "params": {"event": "finished"}}, **told})
 
 
-def _problems(params: Mapping[str, Any]) -> dict[str, str]:
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
     detect = params["detect"]
-    found = {}
-    if detect.get("type", "machine") not in _TYPES:
-        found["detect.type"] = f"detect.type must be one of {', '.join(_TYPES)}"
-    options = detect.get("params")
-    if options is not None and not isinstance(options, dict):
-        return {**found, "detect.params": "detect.params must be an object"}
-    for name, value in (options or {}).items():
-        if name.endswith(("_timeout", "_threshold")) and (
-            isinstance(value, bool) or not isinstance(value, int | float) or not value > 0
-        ):
-            found[f"detect.params.{name}"] = f"detect.params.{name} must be greater than 0"
-    if (options or {}).get("tone", "CED") not in ("CED", "CNG"):
-        found["detect.params.tone"] = "detect.params.tone must be CED or CNG"
-    if not isinstance((options or {}).get("digits", ""), str):
-        found["detect.params.digits"] = "detect.params.digits must be a string"
-    return found
+    if findings.look("detect", detect, "detect") and detect.get("params") is not None:
+        findings.look("detect.params", detect["params"], "detect.params")
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.detect": start(Detector, check=_problems),
+    "calling.detect": start(Detector, check=_check),
     "calling.detect.stop": control(Detector, stop),
 }

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from .hunting import ADDRESSES, Attempt, Hunt, Leg, device_problems
+from .hunting import ADDRESSES, Attempt, Hunt, Leg
 from .request import Handler, Request
+from .shapes import Findings
 
 if TYPE_CHECKING:
     from .relay import Relay
     from .session import Session
 
 __all__ = ["HANDLERS", "Dial"]
-
-_DEVICES = {kind: (where,) for kind, (where, _) in ADDRESSES.items()}
 
 
 @define(eq=False, kw_only=True)
@@ -88,10 +87,11 @@ class Dial:
 
 def _dial(request: Request) -> None:
     params = request.params
-    problems = device_problems(params["devices"], _DEVICES)
-    if problems:
-        request.refuse(400, "; ".join(problems.values()), problems)
-    elif params["tag"] in request.relay.network.dials:
+    findings = Findings()
+    findings.look_at_devices(params["devices"], ADDRESSES.keys())
+    if request.objects(findings):
+        return
+    if params["tag"] in request.relay.network.dials:
         request.refuse(409, "A dial with this tag is active already")
     else:
         request.accept()
@@ -105,9 +105,9 @@ def _dial(request: Request) -> None:
 
 def _begin(request: Request) -> None:
     params = request.params
-    problems = device_problems([[params["device"]]], _DEVICES)
-    if problems:
-        request.refuse(400, "; ".join(problems.values()), problems)
+    findings = Findings()
+    findings.look_at_one_of(ADDRESSES.keys(), params["device"], "device")
+    if request.objects(findings):
         return
     leg = Leg(
         relay=request.relay,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .relay import Relay
     from .session import Session
 
-__all__ = ["Attempt", "Hunt", "Leg", "device_problems"]
+__all__ = ["Attempt", "Hunt", "Leg"]
 
 RING_TIMEOUT = 30.0
 SET_UP = 0.1
@@ -201,24 +201,3 @@ class Hunt:
             self.over = True
             for each in list(self._trying):
                 each.abandon()
-
-
-def device_problems(
-    groups: Sequence[Sequence[Mapping[str, Any]]], kinds: Mapping[str, tuple[str, ...]]
-) -> dict[str, str]:
-    """What is wrong with devices, by their place. ``kinds`` has the texts that each type must have."""
-    found = {}
-    for number, group in enumerate(groups):
-        for index, device in enumerate(group):
-            where, params = f"devices[{number}][{index}]", device.get("params")
-            if device.get("type") not in kinds:
-                found[f"{where}.type"] = f"{where}.type must be one of {', '.join(kinds)}"
-            elif not isinstance(params, dict):
-                found[f"{where}.params"] = f"{where}.params is required"
-            else:
-                for name in kinds[str(device["type"])]:
-                    if not isinstance(params.get(name), str) or not params[name]:
-                        found[f"{where}.params.{name}"] = f"{where}.params.{name} is required"
-    if not any(groups):
-        found["devices"] = "devices must not be empty"
-    return found

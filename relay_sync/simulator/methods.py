@@ -55,7 +55,7 @@ calling.connect | Connecting call | mute | devices!:aao[1..] max_duration:i?[0..
     ringback:ao send_digits:s status_url:s tag:s timeout:n(0..]
 calling.disconnect | Disconnecting call | mute | reason:s
 calling.refer | Starting SIP REFER | mute | device!:o status_url:s
-calling.transfer | Transferring | call | dest!:s
+calling.transfer | Transferring | call | dest!:s|o
 calling.hold | Call on hold | mute |
 calling.unhold | Call off hold | mute |
 
@@ -227,6 +227,15 @@ class Method:
     on_call: bool
     echoes: bool
     parameters: Mapping[str, Parameter] = field(repr=False)
+
+    @property
+    def schema_error(self) -> str:
+        """The text of a schema violation. One such text is known (``Invalid CallTapParams``); the others follow it by
+        analogy.
+        """
+        room, _, name = self.name.partition(".")
+        words = name.replace(".", "_").split("_")
+        return f"Invalid {'Call' if room == 'calling' else room.title()}{''.join(map(str.title, words))}Params"
 
     def malformed(self, params: Mapping[str, Any], *, strict: bool = False) -> list[str]:
         """What is missing or has the wrong JSON type. With ``strict``, unknown parameters count as wrong."""

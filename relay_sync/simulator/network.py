@@ -66,6 +66,8 @@ class Call:
     :ivar streams: all its streams in order, ended ones too.
     :ivar party: who is on the far end. :ivar operations: what goes on on it, see ``operation``.
     :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
+    :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
+        way to another context.
     :ivar winner: whether it is the leg of a dial that was answered.
     :ivar speaking_since: ``time.monotonic()`` when the speech began, which is when its first stream began to flow;
         ``None`` before.
@@ -89,6 +91,8 @@ class Call:
     party: Party = field(factory=Party, repr=False)
     operations: list[Operation] = field(factory=list, init=False, repr=False)
     parent: dict[str, Any] | None = field(default=None, repr=False)
+    transferred: bool = field(default=False, init=False)
+    features: set[str] = field(factory=set, init=False)
     watchers: list[Callable[[Call], None]] = field(factory=list, init=False, repr=False)
     winner: bool | str | None = None
     speaking_since: float | None = None
@@ -118,8 +122,16 @@ class Call:
     @property
     def number(self) -> str:
         """The party's own number or address."""
+        return self._address(self.direction == "inbound")
+
+    @property
+    def our_number(self) -> str:
+        """The number or address of our side."""
+        return self._address(self.direction != "inbound")
+
+    def _address(self, caller: bool) -> str:
         params = self.device["params"]
-        names = ("from_number", "from") if self.direction == "inbound" else ("to_number", "to")
+        names = ("from_number", "from") if caller else ("to_number", "to")
         return str(next((params[name] for name in names if name in params), ""))
 
     def address(self) -> dict[str, Any]:
@@ -188,6 +200,7 @@ class Network:
             call.owner = None
             return
         session = call.owner = self.next_one(candidates)
+        call.transferred = False
         self._relay.emit(session, "calling.call.receive", call.offer(), context=call.context)
         if call.state == "created":
             self.move(call, "ringing")
@@ -203,13 +216,24 @@ class Network:
         """Offer a client the calls that wait for one."""
         for call in list(self.calls.values()):
             stranded = call.owner is None or (call.owner is not session and call.owner.client is None)
-            if call.state in ("created", "ringing") and stranded and call.context in session.contexts:
+            wanted = call.state in ("created", "ringing") or call.transferred
+            if wanted and stranded and call.context in session.contexts and session.protocol not in call.passed:
                 self._offer(call)
 
     def pass_on(self, call: Call, session: Session) -> None:
         """The session does not want the call: offer it to another."""
         call.passed.add(session.protocol)
         if call.owner is session:
+            self._offer(call)
+
+    def transfer(self, call: Call, session: Session, dest: Any) -> None:
+        """The session hands the call over: to a context, or to something that the simulator knows nothing of."""
+        for operation in list(call.operations):
+            operation.call_ended()
+        call.passed.add(session.protocol)
+        call.owner = None
+        if isinstance(dest, str) and dest.startswith("context:"):
+            call.context, call.transferred = dest.removeprefix("context:"), True
             self._offer(call)
 
     def abandon(self, session: Session) -> None:

@@ -16,6 +16,7 @@ from attrs import define, field
 from . import frames
 from .party import REACTION
 from .request import Handler, Request
+from .shapes import Findings
 
 if TYPE_CHECKING:
     from ..server.loop import Timer
@@ -53,6 +54,10 @@ class Operation:
     def begin(self) -> None:
         """It was acknowledged: let it happen."""
         raise NotImplementedError
+
+    def in_reply(self) -> dict[str, Any]:
+        """What the acknowledgement says beside the usual."""
+        return {}
 
     def stop(self) -> None:
         """The client wants it to end."""
@@ -165,9 +170,9 @@ def running(call: Call, kind: type[_O], control_id: str | None = None) -> _O | N
     return None
 
 
-def launch(request: Request, operation: Operation, **more: Any) -> None:
+def launch(request: Request, operation: Operation) -> None:
     """Acknowledge and begin."""
-    request.accept(**more)
+    request.accept(**operation.in_reply())
     operation.call.operations.append(operation)
     operation.call.board.changed()
     fault = request.fault
@@ -178,20 +183,22 @@ def launch(request: Request, operation: Operation, **more: Any) -> None:
 
 
 def start(
-    kind: type[Operation], *, check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None, only_one: str = ""
+    kind: type[Operation], *, check: Callable[[Findings, Mapping[str, Any]], object] | None = None, only_one: str = ""
 ) -> Handler:
     """The handler of a method that starts an operation.
 
-    :param check: what is wrong with the parameters beyond what the table of methods knows, by name.
+    :param check: finds what is wrong with the objects inside the parameters.
     :param only_one: what to say where a call cannot have two of the kind at a time.
     """
 
     def handler(request: Request) -> None:
         call, params = request.call, request.params
-        problems = check(params) if check is not None else {}
-        if problems:
-            request.refuse(400, "; ".join(problems.values()), problems)
-        elif call.state != "answered":
+        findings = Findings()
+        if check is not None:
+            check(findings, params)
+        if request.objects(findings):
+            return
+        if call.state != "answered":
             request.refuse(409, "Call is not answered")
         elif only_one and running(call, kind) is not None:
             request.refuse(409, only_one)

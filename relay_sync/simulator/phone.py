@@ -182,6 +182,16 @@ class Phone:
         return [operation.method for operation in list(self._call.operations)]
 
     @property
+    def on_hold(self) -> bool:
+        """Whether our side has put it on hold."""
+        return "on hold" in self._call.features
+
+    @property
+    def denoised(self) -> bool:
+        """Whether its noise is suppressed."""
+        return "denoised" in self._call.features
+
+    @property
     def recorded(self) -> bool:
         """Whether the call is being recorded."""
         return "calling.record" in self.activities

@@ -1,8 +1,8 @@
 """``calling.play`` and its controls.
 
 ``playing`` is told at the start and after a pause, ``paused``, and at last ``finished``; ``error`` where an item turns
-out to be no sound. Where the sources are silent: items that cannot be right are refused with 400 before anything is
-played; pausing what is paused, and resuming what plays, get 409; ``direction`` ``speak`` is not heard by the party.
+out to be no sound. Where the sources are silent: pausing what is paused, and resuming what plays, get 409; what is played
+with the ``direction`` ``speak`` is not heard by the party.
 """
 
 from __future__ import annotations
@@ -15,40 +15,9 @@ from attrs import define, field
 
 from .operation import Operation, control, start, stop
 from .request import Handler, Request
+from .shapes import Findings
 
-__all__ = ["HANDLERS", "Playback", "media_problems"]
-
-# What each kind of item must have, and of which type; then what it may have.
-_ITEMS: dict[str, tuple[dict[str, type | tuple[type, ...]], dict[str, type | tuple[type, ...]]]] = {
-    "tts": ({"text": str}, {"language": str, "gender": str, "voice": str}),
-    "audio": ({"url": str}, {}),
-    "silence": ({"duration": (int, float)}, {}),
-    "ringtone": ({"name": str}, {"duration": (int, float)}),
-}
-
-
-def _item_problem(where: str, item: Mapping[str, Any]) -> str | None:
-    kind, params = item.get("type"), item.get("params")
-    if kind not in _ITEMS:
-        return f"{where}.type must be one of {', '.join(_ITEMS)}"
-    if not isinstance(params, dict):
-        return f"{where}.params is required"
-    needed, possible = _ITEMS[kind]
-    for name, types in {**needed, **possible}.items():
-        value = params.get(name)
-        if value is None and name not in needed:
-            continue
-        if not isinstance(value, types) or isinstance(value, bool) or value == "":
-            return f"{where}.params.{name} is missing or of the wrong type"
-        if isinstance(value, int | float) and not value > 0:
-            return f"{where}.params.duration must be greater than 0"
-    return None
-
-
-def media_problems(items: list[dict[str, Any]], name: str = "play") -> dict[str, str]:
-    """What is wrong with a list of media, by item; empty if nothing is."""
-    found = {f"{name}[{index}]": _item_problem(f"{name}[{index}]", item) for index, item in enumerate(items)}
-    return {where: problem for where, problem in found.items() if problem}
+__all__ = ["HANDLERS", "Playback"]
 
 
 @define(eq=False, kw_only=True)
@@ -126,12 +95,12 @@ def _volume(playback: Playback, request: Request) -> None:
     playback.call.board.changed()
 
 
-def _problems(params: Mapping[str, Any]) -> dict[str, str]:
-    return media_problems(params["play"])
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_media(params["play"])
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.play": start(Playback, check=_problems),
+    "calling.play": start(Playback, check=_check),
     "calling.play.pause": control(Playback, Playback.pause),
     "calling.play.resume": control(Playback, Playback.resume),
     "calling.play.volume": control(Playback, _volume),

@@ -18,6 +18,7 @@ from attrs import define, field
 from .operation import Operation, control, start, stop
 from .party import Played
 from .request import Handler, Request
+from .shapes import Findings
 from .sounds import estimate
 
 __all__ = ["FILES", "HANDLERS", "Recording", "Transcription"]
@@ -33,7 +34,6 @@ _DEFAULTS: dict[str, Any] = {
     "end_silence_timeout": 0,
     "max_length": 0,
 }
-_CHOICES = {"direction": ("listen", "speak", "both"), "format": ("mp3", "wav", "mp4")}
 
 
 def _size(seconds: float, audio: Mapping[str, Any]) -> int:
@@ -110,7 +110,8 @@ class Recording(_Taped):
 
     @property
     def _audio(self) -> dict[str, Any]:
-        return {**_DEFAULTS, **(self.params["record"].get("audio") or {})}
+        given = {name: value for name, value in self.params["record"]["audio"].items() if value is not None}
+        return {**_DEFAULTS, **given}
 
     def tell(self, **told: Any) -> None:
         super().tell(record={"audio": self.format}, **told)
@@ -205,28 +206,13 @@ class Transcription(_Taped):
         self.close(**{"state": "finished", **self.outcome(), **told})
 
 
-def _problems(params: Mapping[str, Any]) -> dict[str, str]:
-    audio = params["record"].get("audio")
-    if not isinstance(audio, dict):
-        return {"record.audio": "record.audio is required"}
-    found = {}
-    for name, default in _DEFAULTS.items():
-        value = audio.get(name, default)
-        number = isinstance(default, int) and not isinstance(default, bool)
-        if number and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            found[name] = f"{name} must be a number, at least 0"
-        elif not number and type(value) is not type(default):
-            found[name] = f"{name} has the wrong type"
-        elif name in _CHOICES and value not in _CHOICES[name]:
-            found[name] = f"{name} must be one of {', '.join(_CHOICES[name])}"
-    sensitivity = audio.get("input_sensitivity", 44)
-    if isinstance(sensitivity, bool) or not isinstance(sensitivity, int | float) or not 0 <= sensitivity <= 100:
-        found["input_sensitivity"] = "input_sensitivity must be from 0 to 100"
-    return found
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    if findings.look("record", params["record"], "record"):
+        findings.look("record.audio", params["record"]["audio"], "record.audio")
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.record": start(Recording, check=_problems),
+    "calling.record": start(Recording, check=_check),
     "calling.record.pause": control(Recording, Recording.pause),
     "calling.record.resume": control(Recording, Recording.resume),
     "calling.record.stop": control(Recording, stop),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
@@ -28,6 +28,10 @@ from .settings import Settings
 from .sounds import Sounds
 from .waiting import Noticeboard
 from .webhook import Webhooks
+
+if TYPE_CHECKING:
+    from .queueing import Queue
+    from .rooms import Conference
 
 __all__ = ["Client", "Relay"]
 
@@ -60,15 +64,6 @@ def _nothing(_: dict[str, Any]) -> None:
     """What happens after an event was acknowledged."""
 
 
-def _schema_error(spec: Method) -> str:
-    """The text of a schema violation. One such text is known (``Invalid CallTapParams``); the others follow it by
-    analogy.
-    """
-    room, _, name = spec.name.partition(".")
-    words = name.replace(".", "_").split("_")
-    return f"Invalid {'Call' if room == 'calling' else room.title()}{''.join(map(str.title, words))}Params"
-
-
 @define(eq=False)
 class Relay:
     """Everything that the RELAY sockets share.
@@ -77,7 +72,7 @@ class Relay:
     it.
 
     :ivar pace: how fast time passes. :ivar directory: who is at which number. :ivar sounds: how long sounds are.
-    :ivar post: messages and tasks. :ivar queues: the waiting queues, by name.
+    :ivar post: messages and tasks. :ivar queues: the waiting queues, by name; :ivar conferences: likewise.
     """
 
     settings: Settings
@@ -95,7 +90,8 @@ class Relay:
     sounds: Sounds = field(factory=Sounds, init=False, repr=False)
     post: Post = field(init=False, repr=False)
     pace: Pace = field(init=False)
-    queues: dict[str, Any] = field(factory=dict, init=False, repr=False)
+    queues: dict[str, Queue] = field(factory=dict, init=False, repr=False)
+    conferences: dict[str, Conference] = field(factory=dict, init=False, repr=False)
     _opened: int = field(default=0, init=False)
     _held: list[tuple[str, Client, dict[str, Any]]] = field(factory=list, init=False, repr=False)
 
@@ -190,7 +186,7 @@ class Relay:
         spec, params = request.spec, request.params
         problems = spec.malformed(params, strict=self.settings.strict)
         if problems:
-            request.fail(-32602, _schema_error(spec), {"signalwire_error_code": "INVALID_PARAMS", "errors": problems})
+            request.fail(-32602, spec.schema_error, {"signalwire_error_code": "INVALID_PARAMS", "errors": problems})
             return
         if spec.on_call:
             call = self.network.find(params["call_id"], params["node_id"], request.session)

@@ -10,6 +10,7 @@ from attrs import define, field
 from . import frames
 from .faults import RequestFault
 from .methods import Method
+from .shapes import Findings
 
 if TYPE_CHECKING:
     from .network import Call
@@ -62,6 +63,15 @@ class Request:
         """Answer with a result whose code is no success. Codes are strings on the wire."""
         result = {"code": str(code), "message": message}
         self.reply(result if data is None else {**result, "data": data})
+
+    def objects(self, findings: Findings) -> bool:
+        """Refuse what was found to be wrong, if anything was. Whether it was."""
+        if findings.malformed:
+            data = {"signalwire_error_code": "INVALID_PARAMS", "errors": findings.malformed}
+            self.fail(-32602, self.spec.schema_error, data)
+        elif findings.impossible:
+            self.refuse(400, "; ".join(findings.impossible.values()), findings.impossible)
+        return bool(findings)
 
     def fail(self, code: int, message: str, data: Any = None) -> None:
         """Answer with a JSON-RPC error."""

@@ -12,17 +12,26 @@ from ..server.http import Request, Response
 from ..server.loop import Loop
 from ..server.websocket import WebSocketServer
 from . import (
+    agents,
     bridging,
     calling,
     collecting,
     detecting,
     dialing,
+    documents,
+    features,
     handshake,
+    keys,
+    listening,
     messaging,
+    paying,
     playing,
+    queueing,
     recording,
+    rooms,
     streaming,
     streampeer,
+    transcripts,
 )
 from .control import Controls
 from .faults import Faults
@@ -44,11 +53,20 @@ _THEMES = (
     calling,
     dialing,
     bridging,
+    features,
     streaming,
     playing,
     recording,
     collecting,
     detecting,
+    keys,
+    listening,
+    transcripts,
+    rooms,
+    queueing,
+    documents,
+    paying,
+    agents,
     messaging,
 )
 

@@ -8,7 +8,6 @@ of in ``calling.call.connect`` alone; its ``status_url`` gets what that of a str
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field
@@ -73,11 +72,4 @@ class StreamPeer(Peer):
         self.stream.finish("the bridge is over")
 
 
-def _problems(params: Mapping[str, Any]) -> dict[str, str]:
-    found = stream_problems(params)
-    if not isinstance(params.get("realtime", False), bool):
-        found["realtime"] = "realtime must be a boolean"
-    return found
-
-
-KIND = Kind(make=StreamPeer, needed=("url",), check=_problems)
+KIND = Kind(make=StreamPeer, check=stream_problems)

@@ -1,0 +1,125 @@
+"""What a call has or has not: hold, denoiser, echo; events of the user's own; and where else it may go: REFER, transfer.
+
+Where the sources are silent: switching to what is switched already gets 409 (documented for the denoiser). ``calling.echo``
+goes on for 30 s if no ``timeout`` is given. The target of a REFER is asked as if it were dialled (``expect_phone`` by its
+address); once it has answered, the party leaves the call. A call that was transferred is no longer ours: it answers 404 and
+tells nothing, until its party hangs up; one that was transferred to ``context:NAME`` is offered to another client there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from attrs import define
+
+from .operation import Operation, start
+from .party import Behaviour
+from .request import Handler, Request
+from .shapes import Findings
+
+__all__ = ["HANDLERS", "Echo", "Refer"]
+
+ECHO = 30.0
+REFER_SET_UP = 0.5
+# What SIP answers for the ways in which a phone refuses, and the event's word for each.
+_REFUSALS = {
+    "busy": ("busy", "486"),
+    "noAnswer": ("noAnswer", "480"),
+    "decline": ("cancel", "603"),
+    "notFound": ("error", "404"),
+}
+
+
+def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) -> Handler:
+    """The handler of a method that switches something of a call on or off."""
+
+    def handler(request: Request) -> None:
+        call = request.call
+        if call.state != "answered":
+            request.refuse(409, "Call is not answered")
+        elif (feature in call.features) is on:
+            request.refuse(409, f"Call is {feature} already" if on else f"Call is not {feature}")
+        else:
+            request.accept()
+            (call.features.add if on else call.features.discard)(feature)
+            request.relay.emit(call.owner, event_type, {**call.address(), **told})
+            call.board.changed()
+
+    return handler
+
+
+@define(eq=False, kw_only=True)
+class Echo(Operation):
+    """The party hears itself."""
+
+    event_type = "calling.call.echo"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+
+    def begin(self) -> None:
+        self.tell(state="echoing")
+        self.await_party("timeout", self.params.get("timeout") or ECHO, self.finish)
+
+    def on_silence(self) -> None:
+        self.finish()
+
+
+@define(eq=False, kw_only=True)
+class Refer(Operation):
+    """The party is asked to call somebody else instead."""
+
+    event_type = "calling.call.refer"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error", "sip_refer_response_code": "500"}
+
+    @property
+    def _target(self) -> str:
+        return str(self.params["device"]["params"]["to"])
+
+    def tell(self, **told: Any) -> None:
+        super().tell(sip_refer_to=self._target, **told)
+
+    def begin(self) -> None:
+        self.tell(state="inProgress", sip_refer_response_code="202")
+        phone = self.relay.directory.take(self._target)
+        plan = phone.behaviour if phone is not None else Behaviour()
+        ringing = 0.0 if plan.refuses else plan.answers_after or 0.0
+        self.after("answer", REFER_SET_UP + ringing, self._decided, plan)
+
+    def _decided(self, plan: Behaviour) -> None:
+        state, code = _REFUSALS.get(plan.refuses, ("success", "200"))
+        self.close(state=state, sip_refer_response_code="202", sip_notify_response_code=code)
+        if state == "success":
+            self.relay.network.end(self.call, "hangup", self.call.far_side)
+
+    def call_ended(self) -> None:
+        if self.relay.settings.finish_streams:
+            self.close(state="cancel")
+        self.drop()
+
+
+def _check_refer(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_one_of(("sip",), params["device"], "device")
+
+
+def _user_event(request: Request) -> None:
+    request.accept()
+    call, event = request.call, request.params["event"]
+    told = event if isinstance(event, dict) else {"event": event}
+    request.relay.emit(call.owner, "calling.user_event", {**told, **call.address()})
+
+
+def _transfer(request: Request) -> None:
+    request.accept()
+    request.relay.network.transfer(request.call, request.session, request.params["dest"])
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.hold": _switch("on hold", True, "calling.call.hold", {"state": "hold"}),
+    "calling.unhold": _switch("on hold", False, "calling.call.hold", {"state": "unhold"}),
+    "calling.denoise": _switch("denoised", True, "calling.call.denoise", {"denoised": True}),
+    "calling.denoise.stop": _switch("denoised", False, "calling.call.denoise", {"denoised": False}),
+    "calling.echo": start(Echo, only_one="Call is echoing already"),
+    "calling.refer": start(Refer, check=_check_refer, only_one="A REFER is in progress already"),
+    "calling.transfer": _transfer,
+    "calling.user_event": _user_event,
+}
