@@ -7,8 +7,11 @@ from __future__ import annotations
 import os
 import sys
 from array import array
+from collections.abc import Callable
+from functools import cache
 from math import gcd
 from pathlib import Path
+from typing import TypeAlias
 
 from attrs import field, frozen
 
@@ -17,6 +20,7 @@ from ..errors import InvalidParameter
 
 __all__ = ["SILENCE", "Voice", "load_voice"]
 
+Resample: TypeAlias = Callable[[bytes, int, int], bytes]
 RATES = (8000, 16000, 24000, 48000)
 TELEPHONE = 8000
 
@@ -40,12 +44,19 @@ class Voice:
     def render(self, start: int, count: int, rate: int) -> bytes:
         """``count`` samples at ``rate``, from sample ``start`` on: PCM of exactly twice as many bytes.
 
-        At the voice's own rate these are its samples unchanged. At another one it is interpolated linearly up to a
-        common multiple and then averaged down: plain, and good enough for a voice that has to be recognised, not
-        enjoyed.
+        At the voice's own rate these are its samples unchanged. At another one they are resampled where the extra
+        ``dsp`` is installed, and interpolated where it is not: good enough for a voice that has to be recognised.
         """
         if rate == self.rate:
             return self.pcm[max(0, 2 * start) : max(0, 2 * (start + count))].ljust(2 * count, b"\0")
+        spoken = max(0, min(count, self.samples_at(rate) - start))
+        resample = _resample() if spoken else None
+        if resample is None:
+            return self.interpolate(start, count, rate)
+        return _part(resample, self.pcm, (self.rate, rate), start, spoken).ljust(2 * count, b"\0")
+
+    def interpolate(self, start: int, count: int, rate: int) -> bytes:
+        """As :meth:`render`, in pure Python: linearly up to a common multiple of the rates, and averaged down from there."""
         shared = gcd(rate, self.rate)
         up, down = rate // shared, self.rate // shared
         first = start * down // up
@@ -64,6 +75,30 @@ class Voice:
         if sys.byteorder == "big":
             out.byteswap()
         return out.tobytes()
+
+
+def _part(resample: Resample, pcm: bytes, rates: tuple[int, int], start: int, count: int) -> bytes:
+    """``count`` samples from ``start`` on of what ``resample`` makes of the whole of ``pcm``, without making all of it."""
+    shared = gcd(*rates)
+    down, up = rates[0] // shared, rates[1] // shared
+    # The filter reaches over 24 samples of the lower rate to each side. Whole blocks, of ``down`` samples in and ``up`` out,
+    # so that the samples of a part are those of the whole.
+    reach = -(-25 * max(up, down) // (up * down))
+    first, last = start // up - reach, -(-(start + count) // up) + reach
+    missing = max(0, -first) * down
+    near = bytes(2 * missing) + pcm[2 * max(0, first) * down : 2 * last * down]
+    made = resample(near.ljust(2 * (last - first) * down, b"\0"), *rates)
+    return made[2 * (start - first * up) : 2 * (start - first * up + count)]
+
+
+@cache
+def _resample() -> Resample | None:
+    """What changes sample rates, where the extra ``dsp`` is installed."""
+    try:
+        from ..audio.dsp import resample
+    except ImportError:
+        return None
+    return resample
 
 
 SILENCE = Voice(b"")
