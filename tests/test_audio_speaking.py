@@ -259,16 +259,37 @@ def test_a_source_that_pauses_is_not_made_up_for_by_a_burst() -> None:
 
 def test_what_is_paced_is_not_sent_all_at_once() -> None:
     with talk("realtime", realtime=True) as it:
-        playback = it.stream.play(tone(80_000), wait=False)
+        playback = it.stream.play(tone(8000) * 10, wait=False)
         it.far.wait_for(lambda far: len(far.arrivals) > 10)
         it.stream.clear()
         assert playback.wait(PATIENCE).samples < 80_000
         assert len(it.far.arrivals) < 400
 
 
+def test_bursts_on_realtime_streams_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with talk("realtime", realtime=True) as it:
+        it.stream.play(tone(8000), paced=False, timeout=PATIENCE)
+        it.stream.play(tone(160), paced=False, timeout=PATIENCE)
+        assert list(it.far.notices) == ["burst"]
+    assert caplog.text.count("play(paced=False) on a stream with realtime=True") == 1
+
+
+def test_how_far_it_is() -> None:
+    with talk("realtime") as it:
+        playback = it.stream.play(tone(8000), wait=False, paced=False)
+        assert playback.heard is None
+        seen = [playback.seconds]
+        while not playback.done:
+            seen.append(playback.seconds)
+        assert seen[0] < 0.5
+        assert max(seen) <= 1.0
+        assert playback.seconds == 1.0
+        assert "1.0 s heard" in repr(playback)
+
+
 def test_what_is_not_paced_waits_at_the_far_side() -> None:
     with talk("realtime") as it:
-        playback = it.stream.play(tone(80_000), wait=False, paced=False)
+        playback = it.stream.play(tone(8000) * 10, wait=False, paced=False)
         it.far.wait_for(lambda far: far.waiting > 9)
         assert not playback.done
         it.stream.clear()
@@ -302,9 +323,9 @@ def test_marks_come_back_when_all_before_them_was_heard() -> None:
 
 def test_a_mark_that_is_cleared_was_not_heard() -> None:
     with talk("realtime") as it:
-        it.stream.play(tone(160_000), wait=False, paced=False)
+        it.stream.play(tone(8000) * 20, wait=False, paced=False)
         sent = it.stream.mark("sent")
-        it.stream.play(tone(160_000), wait=False)
+        it.stream.play(tone(8000) * 20, wait=False)
         waiting = it.stream.mark("waiting")
         with pytest.raises(WaitTimeout, match="did not come back within"):
             it.stream.wait_for_mark(sent, 0.05)
@@ -344,7 +365,7 @@ def test_marks_under_way_are_bounded() -> None:
 @pytest.mark.parametrize("paced", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_clear_from_another_thread_tells_how_much_was_heard(paced: bool) -> None:
     with talk("realtime") as it:
-        playing = Background(lambda: it.stream.play(tone(800_000), paced=paced))
+        playing = Background(lambda: it.stream.play(tone(8000) * 100, paced=paced))
         it.far.wait_for(lambda far: len(far.arrivals) > 0)
         queued = it.stream.play(tone(160), wait=False)
         it.far.wait_for(lambda far: len(far.heard_audio) > 2 * 6000)  # 0.75 s: a mark has come back
@@ -387,7 +408,7 @@ def test_keys_both_ways() -> None:
 @pytest.mark.parametrize("how", ["hang up", "disconnect", "close", "cut", "server"])
 def test_everybody_who_waits_wakes_when_the_stream_ends(how: str) -> None:
     with talk("realtime") as it:
-        it.stream.play(tone(800_000), wait=False, paced=False)
+        it.stream.play(tone(8000) * 100, wait=False, paced=False)
         name = it.stream.mark()
         marked = Background(lambda: it.stream.wait_for_mark(name))
         playing = Background(lambda: it.stream.play(tone(800)))
@@ -530,10 +551,10 @@ def test_an_iterable_that_breaks(caplog: pytest.LogCaptureFixture) -> None:
 def test_time_that_is_up() -> None:
     with talk("realtime") as it:
         with pytest.raises(WaitTimeout, match="clear"):
-            it.stream.play(tone(80_000), timeout=0.05)
+            it.stream.play(tone(8000) * 10, timeout=0.05)
         with pytest.raises(WaitTimeout, match="left out"):
             it.stream.play((tone(160) for _ in itertools.count()), timeout=0.05)
-        playback = it.stream.play(tone(80_000), wait=False)
+        playback = it.stream.play(tone(8000) * 10, wait=False)
         with pytest.raises(WaitTimeout):
             playback.wait(0.01)
         it.stream.clear()

@@ -113,12 +113,14 @@ class Connecting:
             bridge = _Bridge(call)
             bridge.open(device, connect_options or {})
             try:
-                return self._expect(expected, bridge, deadline, timeout)
+                stream = self._expect(expected, bridge, deadline, timeout)
             except BaseException:
                 _take_back(bridge)
                 raise
         finally:
             self._gate.forget(expected)
+        stream._realtime = bool(realtime)
+        return stream
 
     def device(
         self,

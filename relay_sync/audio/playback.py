@@ -15,7 +15,7 @@ from ..runtime.flag import Bell, Flag
 from ..runtime.process import check_thread, forked_error, generation
 from ..runtime.waiter import at_once, wait_for_event
 
-__all__ = ["EndedBy", "Heard", "Playback", "SentMark"]
+__all__ = ["EndedBy", "Heard", "Piece", "Playback", "SentMark"]
 
 EndedBy = Literal["played", "cleared", "ended"]
 AHEAD = 1.0  # seconds of audio that is only being made are taken before they are needed
@@ -45,10 +45,10 @@ class Heard:
         return self.ended_by == "played"
 
 
-class Playback:
-    """What ``play(..., wait=False)`` returns: audio that is waiting to be played, or being played.
+class Piece:
+    """One piece of audio: what waits to be sent of it, and what was heard.
 
-    Usable from any thread.
+    Fed by one thread, sent by the loop's, waited for by any.
     """
 
     def __init__(self, sample_rate: int, *, paced: bool) -> None:
@@ -74,10 +74,6 @@ class Playback:
         self.checked = 0  # samples before the last mark
         self.held = 0  # bytes that count as waiting
 
-    def __repr__(self) -> str:
-        state = "done" if self.done else "playing" if self.began is not None else "waiting"
-        return f"<Playback {state}, {self.sent / self.sample_rate:.1f} s sent>"
-
     @property
     def done(self) -> bool:
         """Whether it is over."""
@@ -89,13 +85,7 @@ class Playback:
         return self._outcome if isinstance(self._outcome, Heard) else None
 
     def wait(self, timeout: float | None = None) -> Heard:
-        """Wait until it has been heard, or never will be: cleared, or the stream ended.
-
-        :param timeout: seconds; ``None`` for as long as the stream goes on.
-        :raises WaitTimeout: it is still being played, and goes on.
-        :raises StreamFailed: the far side does not read. :raises Forked: it belongs to the parent process.
-            Whatever the iterable raised that the audio came from.
-        """
+        """See :meth:`Playback.wait`."""
         if not self._done.is_set():
             self._check_process()
             check_thread()
@@ -181,16 +171,56 @@ class Playback:
             self._room.ring()
 
 
+class Playback:
+    """What ``play(..., wait=False)`` returns: audio that is waiting to be played, or being played.
+
+    Usable from any thread.
+    """
+
+    def __init__(self, piece: Piece) -> None:
+        self._piece = piece
+
+    def __repr__(self) -> str:
+        return f"<Playback {'done' if self.done else 'under way'}, {self.seconds:.1f} s heard>"
+
+    @property
+    def done(self) -> bool:
+        """Whether it is over."""
+        return self._piece.done
+
+    @property
+    def heard(self) -> Heard | None:
+        """How much was heard; ``None`` while it goes on, or if it failed."""
+        return self._piece.heard
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that have been heard so far, as far as is known; see :class:`Heard`."""
+        piece = self._piece
+        known = piece.heard
+        return known.seconds if known else piece.estimate(time.monotonic(), piece.sent) / piece.sample_rate
+
+    def wait(self, timeout: float | None = None) -> Heard:
+        """Wait until it has been heard, or never will be: cleared, or the stream ended.
+
+        :param timeout: seconds; ``None`` for as long as the stream goes on.
+        :raises WaitTimeout: it is still being played, and goes on.
+        :raises StreamFailed: the far side does not read. :raises Forked: it belongs to the parent process.
+            Whatever the iterable raised that the audio came from.
+        """
+        return self._piece.wait(timeout)
+
+
 @define(eq=False)
 class SentMark:
-    """A mark, of the user or of a playback, from its setting until it has come back.
+    """A mark, of the user or of a piece, from its setting until it has come back.
 
-    :ivar playback: whose progress it tells, with ``position`` in samples; ``None`` for a mark of the user.
-    :ivar last: whether that is the end of the playback.
+    :ivar piece: whose progress it tells, with ``position`` in samples; ``None`` for a mark of the user.
+    :ivar last: whether that is its end.
     """
 
     name: str
-    playback: Playback | None = None
+    piece: Piece | None = None
     position: int = 0
     last: bool = False
     flushed: bool = False

@@ -65,7 +65,7 @@ class AudioServer(Connecting):
         silent (TCP keep-alive finds a vanished peer in about a minute).
     :param two_way: the streams that come, other than those of ``listen``, ``connect`` and ``device``, are two-way: a
         ``<Connect><Stream>``, a ``connect`` of SWML or of some other client opens them. The carrier does not tell, so it has
-        to be told here; on a one-way stream nothing that is sent is heard.
+        to be told here; on a one-way stream nothing that is sent is heard. It is sent in the form of SignalWire and Twilio.
     :param send_timeout: seconds that the far side of a two-way stream may leave everything unread while something waits to
         be sent; then that fails.
     :param buffer_seconds: how far a reader may fall behind the live audio before the oldest frames are dropped.

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from ..errors import QueueFull, StreamFailed
 from ..server import Connection, Loop, Timer
 from .outgoing import clear_line, dtmf_line, mark_line, media_line
-from .playback import EndedBy, Playback, SentMark
+from .playback import EndedBy, Piece, SentMark
 from .sources import PTIME, Encode
 
 __all__ = ["Speaker"]
@@ -68,8 +68,8 @@ class Speaker:
         self._held = 0  # bytes and marks that wait, about
         self._named: OrderedDict[str, SentMark] = OrderedDict()  # the user's marks, by name
         # From here on the loop thread only.
-        self._queue: deque[Playback | SentMark] = deque()
-        self._active: deque[Playback] = deque()  # begun, and not yet over
+        self._queue: deque[Piece | SentMark] = deque()
+        self._active: deque[Piece] = deque()  # begun, and not yet over
         self._pending: deque[SentMark] = deque()  # sent, and not yet back
         self._ends_at = 0.0  # when all that was sent will have been played
         self._timer: Timer | None = None
@@ -83,21 +83,21 @@ class Speaker:
         """Whether the stream has ended: nothing is said any more."""
         return self._over
 
-    def submit(self, playback: Playback) -> None:
+    def submit(self, piece: Piece) -> None:
         """Say it after everything else. On a stream that has ended it is over at once.
 
         :raises QueueFull: too much waits already. :raises StreamFailed: the far side does not read.
         """
         self._check_read()
-        if self._held + playback.bytes > MOST_WAITING:
+        if self._held + piece.bytes > MOST_WAITING:
             raise QueueFull("over an hour of audio waits to be played: wait() for it, or clear() it")
-        playback.held = playback.bytes
-        if not self._hand_over(lambda: self._queue.append(playback), playback.held):
-            playback.finish("ended", 0)
+        piece.held = piece.bytes
+        if not self._hand_over(lambda: self._queue.append(piece), piece.held):
+            piece.finish("ended", 0)
 
-    def nudge(self, playback: Playback) -> None:
+    def nudge(self, piece: Piece) -> None:
         """More of it is there, or its end."""
-        if playback.hungry:
+        if piece.hungry:
             self._hand_over(lambda: None, 0)
 
     def mark(self, name: str | None) -> str:
@@ -193,7 +193,7 @@ class Speaker:
                 return
         self._timer = self._loop.call_later(0.0, self._pump)  # others on this loop want their turn
 
-    def _step(self, item: Playback | SentMark, now: float) -> float | None:
+    def _step(self, item: Piece | SentMark, now: float) -> float | None:
         """One message. Returns after how many seconds the next one is due; ``None``: when something happens."""
         if self._is_stalled(now):
             return _LOOK
@@ -202,6 +202,7 @@ class Speaker:
             self._send_mark(item)
             return 0.0
         if item.done:  # by whoever fed it
+            item.waiting.clear()
             self._leave(item)
             self._let_go(item)
             return 0.0
@@ -220,7 +221,7 @@ class Speaker:
         self._say(item, now)
         return 0.0
 
-    def _at_the_end_of(self, item: Playback) -> float | None:
+    def _at_the_end_of(self, item: Piece) -> float | None:
         # Whoever feeds it looks at `hungry` after feeding, and sets `closed` last: in this order nothing is missed.
         item.hungry = True
         closed = item.closed
@@ -235,12 +236,12 @@ class Speaker:
         self._check(item, last=True)
         return 0.0
 
-    def _leave(self, item: Playback) -> None:
+    def _leave(self, item: Piece) -> None:
         self._queue.popleft()
         with self._lock:
             self._held -= item.held
 
-    def _say(self, item: Playback, now: float) -> None:
+    def _say(self, item: Piece, now: float) -> None:
         step = self.sample_rate * PTIME // 1000 if item.paced else None
         payload, samples = item.take(step)
         self._connection.send(media_line(self._stream_id, payload))
@@ -248,12 +249,12 @@ class Speaker:
         if item.sent - item.checked >= CHECK * self.sample_rate and item.waiting:
             self._check(item, last=False)
 
-    def _check(self, item: Playback, *, last: bool) -> None:
+    def _check(self, item: Piece, *, last: bool) -> None:
         if not last and len(self._pending) >= MOST_MARKS:
             return  # a far side that returns none costs no memory without end
         item.checked = item.sent
         name = f"{_OURS}{next(self._numbers)}"
-        self._send_mark(SentMark(name, playback=item, position=item.sent, last=last))
+        self._send_mark(SentMark(name, piece=item, position=item.sent, last=last))
 
     def _send_mark(self, mark: SentMark) -> None:
         self._pending.append(mark)
@@ -291,19 +292,19 @@ class Speaker:
 
     def _passed(self, mark: SentMark, now: float) -> None:
         mark.settle(True)
-        playback = mark.playback
-        if playback is None:
+        piece = mark.piece
+        if piece is None:
             return
-        playback.confirm(mark.position, now)
+        piece.confirm(mark.position, now)
         if mark.last:
-            self._let_go(playback)
-            playback.finish("played")
+            self._let_go(piece)
+            piece.finish("played")
             if self._active:
                 self._active[0].began = now  # better than what was reckoned
 
-    def _let_go(self, playback: Playback) -> None:
-        if playback in self._active:
-            self._active.remove(playback)
+    def _let_go(self, piece: Piece) -> None:
+        if piece in self._active:
+            self._active.remove(piece)
 
     def _cleared(self, at: float) -> None:
         self._drop(at, "cleared", None)
@@ -315,9 +316,9 @@ class Speaker:
         for mark in self._pending:
             mark.flushed = True
             mark.settle(False)
-            if mark.playback is not None:
-                limits.setdefault(id(mark.playback), mark.position)
-        playbacks = [*self._active, *(item for item in self._queue if isinstance(item, Playback))]
+            if mark.piece is not None:
+                limits.setdefault(id(mark.piece), mark.position)
+        pieces = [*self._active, *(item for item in self._queue if isinstance(item, Piece))]
         for item in self._queue:
             if isinstance(item, SentMark):
                 item.settle(False)
@@ -326,11 +327,12 @@ class Speaker:
         self._ends_at = at
         with self._lock:
             self._held = 0
-        for playback in dict.fromkeys(playbacks):
+        for piece in dict.fromkeys(pieces):
+            piece.waiting.clear()
             if error is not None:
-                playback.fail(error)
+                piece.fail(error)
             else:
-                playback.finish(by, playback.estimate(at, limits.get(id(playback), playback.sent)))
+                piece.finish(by, piece.estimate(at, limits.get(id(piece), piece.sent)))
 
     def end(self) -> None:
         """The stream has ended: everybody who waits is told."""

@@ -15,7 +15,7 @@ from ..errors import InvalidParameter, StreamIsOneWay, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import check_thread, forked_error, generation
 from ..runtime.waiter import wait_for_event
-from .playback import Heard, Playback
+from .playback import Heard, Piece, Playback
 from .sources import Encode, Playable, chunks_of
 from .speaker import Speaker
 
@@ -36,6 +36,7 @@ class Speaking:
 
     _generation: int
     _speaker: Speaker | None = None
+    _realtime = False  # whether it is known to be so
     sample_rate: int
 
     @property
@@ -93,26 +94,29 @@ class Speaking:
         :raises StreamFailed: the far side does not read. :raises StreamIsOneWay: see above.
         """
         speaker = self._speaker_for("play")
+        if self._realtime and not paced:
+            self._realtime = False  # once is enough
+            _log.warning("play(paced=False) on a stream with realtime=True: most of what comes at once is not heard")
         deadline = Deadline.after(time.monotonic(), timeout)
         source = chunks_of(audio, speaker.sample_rate, self.sample_rate if sample_rate is None else sample_rate)
         encode = speaker.encoding()
-        playback = Playback(speaker.sample_rate, paced=paced)
+        piece = Piece(speaker.sample_rate, paced=paced)
         if isinstance(source, bytes):
-            playback.feed(encode(source) + encode(None), len(source) // 2)
-            playback.closed = True
-            speaker.submit(playback)
+            piece.feed(encode(source) + encode(None), len(source) // 2)
+            piece.closed = True
+            speaker.submit(piece)
         else:
-            speaker.submit(playback)
-            if not wait:
-                _in_background(speaker, playback, source, encode)
-                return playback
-            check_thread()
-            _feed(speaker, playback, source, encode, deadline)
+            speaker.submit(piece)
+            if wait:
+                check_thread()
+                _feed(speaker, piece, source, encode, deadline)
+            else:
+                _in_background(speaker, piece, source, encode)
         if not wait:
-            return playback
+            return Playback(piece)
         left = deadline.remaining(time.monotonic())
         try:
-            return playback.wait(left)
+            return piece.wait(left)
         except WaitTimeout:
             raise WaitTimeout(f"still being played after {timeout:g} s; clear() would stop it") from None
 
@@ -176,10 +180,10 @@ class Speaking:
         return self._speaker
 
 
-def _in_background(speaker: Speaker, playback: Playback, source: Iterator[bytes], encode: Encode) -> None:
+def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode) -> None:
     def run() -> None:
         try:
-            _feed(speaker, playback, source, encode, Deadline.after(time.monotonic(), None))
+            _feed(speaker, piece, source, encode, Deadline.after(time.monotonic(), None))
         except Exception:
             _log.exception("the audio that was to be played broke off")
 
@@ -189,27 +193,27 @@ def _in_background(speaker: Speaker, playback: Playback, source: Iterator[bytes]
     try:
         thread.start()
     except RuntimeError as error:
-        playback.fail(error)
-        speaker.nudge(playback)
+        piece.fail(error)
+        speaker.nudge(piece)
         raise
 
 
-def _feed(speaker: Speaker, playback: Playback, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
+def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
     """Hand over what an iterable gives, as far as it is needed. It runs user code: never on the loop thread."""
     try:
-        while not playback.done:
+        while not piece.done:
             pcm = next(source, None)
             if pcm is None:
-                playback.feed(encode(None), 0)
+                piece.feed(encode(None), 0)
                 return
-            playback.feed(encode(pcm), len(pcm) // 2)
-            speaker.nudge(playback)
-            playback.wait_for_room(deadline)
+            piece.feed(encode(pcm), len(pcm) // 2)
+            speaker.nudge(piece)
+            piece.wait_for_room(deadline)
     except WaitTimeout:
         raise
     except BaseException as error:
-        playback.fail(error)
+        piece.fail(error)
         raise
     finally:
-        playback.closed = True
-        speaker.nudge(playback)
+        piece.closed = True
+        speaker.nudge(piece)
