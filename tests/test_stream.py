@@ -9,7 +9,7 @@ import threading
 import typing
 import urllib.parse
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
@@ -29,6 +29,7 @@ from relay_sync import (
     WaitTimeout,
 )
 from relay_sync.audio import AudioServer
+from relay_sync.runtime.waiter import Waiter
 from relay_sync.simulator import Simulator
 
 STREAM = "calling.call.stream"
@@ -569,6 +570,45 @@ def test_a_stream_that_starts_after_the_caller_gave_up_is_stopped(on_call: Line,
     assert on_call.wait_for_request("calling.stream.stop")["control_id"] == "late"
     stream = on_call.phone.wait_for_stream()
     stream.wait_until("finished")
+
+
+def test_a_stream_that_started_when_its_caller_was_just_interrupted_is_stopped(
+    on_call: Line, receiver: AudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(Waiter[Any]):
+        def wait(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> Any:
+            super().wait(timeout, on_timeout)
+            raise KeyboardInterrupt  # the answer is there, and nobody has seen it
+
+    with monkeypatch.context() as patched:
+        patched.setattr("relay_sync.client.Waiter", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            on_call.call.stream(receiver.url, control_id="late")
+    assert on_call.wait_for_request("calling.stream.stop")["control_id"] == "late"
+
+
+def test_a_stream_that_starts_just_when_its_caller_gives_up_is_stopped(
+    on_call: Line, receiver: AudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = threading.get_ident()
+
+    class Impatient(Waiter[Any]):
+        def wait(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> Any:
+            raise on_timeout()
+
+        def settle(self, outcome: Any) -> bool:
+            first = super().settle(outcome)
+            if threading.get_ident() == me:  # the caller has given up, and the answer comes before he has said so
+                on_call.sim.release("calling.stream")
+                on_call.wait_for_request("calling.stream.stop")
+            return first
+
+    on_call.sim.hold("calling.stream")
+    with monkeypatch.context() as patched:
+        patched.setattr("relay_sync.client.Waiter", Impatient)
+        with pytest.raises(RequestTimeout):
+            on_call.call.stream(receiver.url, control_id="late")
+    assert [frame["params"]["control_id"] for frame in on_call.sim.journal.requests("calling.stream.stop")] == ["late"]
 
 
 def test_leaving_a_with_block_stops_it(on_call: Line, receiver: AudioServer) -> None:
