@@ -233,7 +233,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             self._connecting += 1
         try:
             loop = self._ensure_loop()
-            if loop.session.phase is Phase.READY:
+            if self._board.state == "connected" and loop.session.phase is Phase.READY:
                 return loop
             waiter: Waiter[None] = Waiter()
             loop.await_ready(waiter)

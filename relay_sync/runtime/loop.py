@@ -408,17 +408,17 @@ class Loop:
             self._trouble(effect)
 
     def _phase_changed(self, change: PhaseChanged) -> None:
-        if change.phase is Phase.READY:
-            waiters, self._waiting_ready = self._waiting_ready, []
-            for waiter in waiters:
-                waiter.settle(None)
-        elif change.phase in (Phase.CLOSED, Phase.FAILED):
-            waiters, self._waiting_ready = self._waiting_ready, []
-            for waiter in waiters:
-                waiter.settle(change.error or _closed())
+        # State first, then waiters: whoever was told that it is connected sees a client that says so.
         sink = self._listener()
-        if sink is not None:
-            sink.on_phase(change.phase, change.error)
+        try:
+            if sink is not None:
+                sink.on_phase(change.phase, change.error)
+        finally:
+            if change.phase in (Phase.READY, Phase.CLOSED, Phase.FAILED):
+                waiters, self._waiting_ready = self._waiting_ready, []
+                outcome = None if change.phase is Phase.READY else change.error or _closed()
+                for waiter in waiters:
+                    waiter.settle(outcome)
 
     def _trouble(self, trouble: Trouble) -> None:
         now = time.monotonic()
