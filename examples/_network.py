@@ -50,10 +50,10 @@ def required(variable: str, meaning: str) -> str:
     return value
 
 
-def receiver() -> AudioServer:
+def receiver(*, record_to: str | None = None) -> AudioServer:
     """A receiver of audio: behind $STREAM_URL, or on this machine alone."""
     url = None if SIMULATE else required("STREAM_URL", "the wss:// address that leads to port 8765 of this machine")
-    return AudioServer(port=0 if SIMULATE else 8765, public_url=url)
+    return AudioServer(port=0 if SIMULATE else 8765, public_url=url, record_to=record_to)
 
 
 class _Callers:

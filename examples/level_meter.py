@@ -1,0 +1,46 @@
+"""Watch how loud a call is while it goes on: a bar per second of audio, or many a second where somebody looks.
+
+python examples/level_meter.py --simulate
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+
+from _network import network, receiver
+
+from relay_sync import Call
+from relay_sync.audio import AudioFrame
+
+LIVE = sys.stdout.isatty()
+
+
+def decibels(frames: list[AudioFrame]) -> float:
+    """The loudness (RMS) of some audio, in dB below full scale."""
+    samples = array("h", b"".join(frame.pcm for frame in frames))
+    power = sum(sample * sample for sample in samples) / len(samples)
+    return 10 * math.log10(max(power, 1) / 32768**2)
+
+
+def show(seconds: float, level: float) -> None:
+    bar = "#" * max(0, round((level + 60) / 2))
+    print(f"{seconds:4.1f} s {level:4.0f} dB {bar:<{30 if LIVE else 0}}", end="\r" if LIVE else "\n", flush=True)
+
+
+with receiver() as audio, network() as client:
+
+    @client.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        with audio.listen(call, track="inbound", codec="PCMU") as stream:
+            waiting: list[AudioFrame] = []
+            for frame in stream:
+                waiting.append(frame)
+                if sum(each.duration for each in waiting) >= (0.1 if LIVE else 1.0) - 1e-6:
+                    show(frame.timestamp + frame.duration, decibels(waiting))
+                    waiting.clear()
+        print(f"the stream was {stream.end_reason}")
+
+    client.run()
