@@ -58,7 +58,8 @@ def _peer(url: str) -> Iterator[websocket.WebSocket]:
 
 def _frames_of(path: Path) -> int:
     with wave.open(str(path)) as file:
-        return file.getnframes()
+        frames: int = file.getnframes()
+    return frames
 
 
 @pytest.mark.slow
@@ -95,7 +96,7 @@ def _resident() -> int:
     """Bytes of memory that this process has."""
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[1])
-    return pages * int(os.sysconf("SC_PAGE_SIZE"))
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.slow
