@@ -160,6 +160,8 @@ class Config:
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)
+    #: Where each value came from, by parameter: ``argument``, ``$VARIABLE`` or ``default``.
+    origins: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
 
     @property
     def authentication(self) -> dict[str, str]:
@@ -193,6 +195,17 @@ class Config:
         :raises InvalidParameter: naming the parameter and, where it may come from there, its variable.
         """
         env = os.environ if environ is None else environ
+        given = {
+            "project": project,
+            "token": token,
+            "jwt_token": jwt_token,
+            "host": host,
+            "contexts": contexts,
+            "max_active_calls": max_active_calls,
+            "ca_file": ca_file,
+            "proxy": proxy,
+        }
+        origins = {name: _origin(name, value, env) for name, value in given.items()}
         project, token, jwt_token = _credentials(env, project, token, jwt_token)
         address = Address.parse(
             host if host is not None else env.get("SIGNALWIRE_SPACE") or DEFAULT_HOST,
@@ -220,8 +233,26 @@ class Config:
             ssl_context=context,
             ca_file=ca_file,
             proxy=_proxy(proxy),
+            origins=origins,
             **limits,
         )
+
+
+_VARIABLES: Final = {
+    "project": "SIGNALWIRE_PROJECT_ID",
+    "token": "SIGNALWIRE_API_TOKEN",
+    "jwt_token": "SIGNALWIRE_JWT_TOKEN",
+    "host": "SIGNALWIRE_SPACE",
+    "max_active_calls": "RELAY_MAX_ACTIVE_CALLS",
+    "ca_file": "SIGNALWIRE_RELAY_CA_FILE",
+}
+
+
+def _origin(name: str, value: object, env: Mapping[str, str]) -> str:
+    if value is not None:
+        return "argument"
+    variable = _VARIABLES.get(name)
+    return f"${variable}" if variable and env.get(variable) else "default"
 
 
 def _first(value: str | None, env: Mapping[str, str], name: str) -> str:

@@ -6,6 +6,9 @@
 ``demo``          ``relay-sync demo``: the arguments checked, one call made, the result printed
 ``conversation``  the call itself: simulator, client and receiver in one process
 ``run``           ``relay-sync run``: a client in one process or several
+``doctor``        ``relay-sync doctor``: what is configured, and whether it works
+``checkup``       what the doctor looks at
+``teststream``    the doctor's test call
 ``target``        ``module:client``
 ``listen``        ``relay-sync listen``: a receiver of streams
 ``meters``        what it shows, with rich or without

@@ -22,6 +22,13 @@ A simulated caller dials in and speaks. A blocking handler answers, streams
 the call's audio to a receiver in the same process, stops the stream, saves a
 WAV and hangs up. What was received must be what was sent, sample for sample.
 """
+_DOCTOR: Final = """\
+Shows what is configured and where each value came from, and tries it: the name,
+the connection and its certificate, the credentials, a command. With --call it
+calls somebody, and looks whether the audio of that call arrives here.
+
+Nothing secret is shown. Exit code 1 if something is to mend.
+"""
 _RUN: Final = """\
 Runs a RelayClient until Ctrl-C or SIGTERM, and then lets live calls end: no new
 calls, --drain seconds for those that live, and after that they are hung up.
@@ -59,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"relay-sync {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_demo, _run, _listen):
+    for add in (_demo, _run, _listen, _doctor):
         add(commands)
     return parser
 
@@ -150,3 +157,24 @@ def _listen(commands: Any) -> None:
     listen.add_argument(
         "--l16-byteorder", choices=("little", "big", "auto"), default="auto", help="of L16 audio (default: %(default)s)"
     )
+
+
+def _doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what is configured, whether it works, and what to do if not",
+        description=_DOCTOR,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    doctor.add_argument(
+        "target",
+        metavar="TARGET",
+        nargs="?",
+        help="module:client, to examine that client; left out, what the environment says is examined",
+    )
+    doctor.add_argument("--timeout", metavar="SECONDS", type=float, default=10.0, help="for each step (default: 10)")
+    doctor.add_argument("--call", metavar="NUMBER", help="make a test call to this number; somebody has to pick up")
+    doctor.add_argument("--from", metavar="NUMBER", dest="from_", help="one of the project's numbers, to call from")
+    doctor.add_argument("--port", metavar="N", type=int, default=0, help="where the test call's audio is received")
+    doctor.add_argument("--public-url", metavar="URL", help="where the platform reaches that port: wss://...")
+    doctor.set_defaults(module="doctor")

@@ -1,0 +1,163 @@
+"""What ``relay-sync doctor`` looks at, one thing after the other: what was seen, and what to do if it is bad."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal
+
+from attrs import frozen
+
+from ..client import RelayClient
+from ..config import Config
+from ..errors import AuthenticationError, ConnectError, RelayError
+from ..protocol.deadline import Deadline
+from ..runtime import socket as transport
+
+__all__ = ["EXTRAS", "Finding", "connection", "extras", "in_time", "name", "session", "values"]
+
+#: What each extra brings, and what it is for.
+EXTRAS: Final = {
+    "audio, simulator": ("websockets", "the receiver, the simulator"),
+    "codecs": ("av", "G.722 and Opus"),
+    "dsp": ("numpy", "other sample rates, arrays"),
+    "cli": ("rich", "livelier output of relay-sync"),
+    "flask": ("flask", "relay_sync.contrib.flask"),
+    "django": ("django", "relay_sync.contrib.django"),
+}
+
+
+@frozen
+class Finding:
+    """What was found.
+
+    :ivar verdict: ``ok``, ``note`` for what may or may not be meant so, ``bad``. :ivar advice: what to do about it.
+    """
+
+    verdict: Literal["ok", "note", "bad"]
+    what: str
+    seen: str
+    advice: str = ""
+
+
+def values(config: Config) -> list[tuple[str, str, str]]:
+    """Name, value and origin of what was configured; secrets only as their length."""
+    shown: dict[str, object] = {
+        "host": config.address.url,
+        "project": config.project or "not set",
+        "token": _hidden(config.token),
+        "jwt_token": _hidden(config.jwt_token),
+        "contexts": ", ".join(config.contexts) or "none",
+        "max_active_calls": config.max_active_calls,
+        "ca_file": config.ca_file or "not set",
+        "proxy": "set" if config.proxy else "not set",
+    }
+    return [(name, str(value), config.origins.get(name, "default")) for name, value in shown.items()]
+
+
+def _hidden(secret: str) -> str:
+    return f"set, {len(secret)} characters" if secret else "not set"
+
+
+def in_time(function: Callable[[], Any], timeout: float) -> Any:
+    """What the function returns or raises; nothing can interrupt a look-up of a name, so it runs in a thread.
+
+    :raises TimeoutError: it took longer.
+    """
+    outcome: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            outcome.put((True, function()))
+        except Exception as error:
+            outcome.put((False, error))
+
+    threading.Thread(target=run, name="relay-doctor", daemon=True).start()
+    try:
+        good, value = outcome.get(timeout=timeout)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {timeout:g} s") from None
+    if not good:
+        raise value
+    return value
+
+
+def name(config: Config, timeout: float) -> Finding:
+    """The host's name means something."""
+    host = config.address.host.strip("[]")
+    try:
+        found = in_time(lambda: socket.getaddrinfo(host, config.address.port, type=socket.SOCK_STREAM), timeout)
+    except OSError as error:
+        return Finding(
+            "bad", "name", f"{host}: {error.strerror or error}", "check the spelling of host, and this machine's DNS"
+        )
+    return Finding("ok", "name", f"{host} is {', '.join(dict.fromkeys(one[4][0] for one in found))}")
+
+
+def connection(config: Config, timeout: float) -> Finding:
+    """There is a server that speaks WebSocket, and its certificate is trusted."""
+    started = time.monotonic()
+    what = "TLS and upgrade" if config.address.secure else "upgrade"
+    try:
+        opened = in_time(lambda: transport.dial(config, Deadline.after(started, timeout), lambda sock: None), timeout)
+    except ConnectError as error:
+        return Finding("bad", what, error.message, "a firewall, a proxy, or not the address of a space")
+    except OSError as error:
+        return Finding("bad", what, str(transport.as_error(error, config.address.url)), "a firewall, or a wrong port")
+    took = time.monotonic() - started
+    try:
+        return Finding("ok", what, f"{config.address.url} in {took * 1000:.0f} ms{_certificate(opened.socket)}")
+    finally:
+        opened.socket.close()
+
+
+def _certificate(sock: Any) -> str:
+    certificate = sock.getpeercert() if hasattr(sock, "getpeercert") else None
+    if not certificate:
+        return ""
+    return f", {sock.version()}, certificate valid until {certificate.get('notAfter', '?')}"
+
+
+def session(client: RelayClient, timeout: float) -> Iterator[Finding]:
+    """The credentials are taken, and commands are answered."""
+    started = time.monotonic()
+    try:
+        client.connect(timeout)
+    except AuthenticationError as error:
+        advice = "compare project and token with the dashboard; the token needs the Voice and Messaging scopes"
+        yield Finding("bad", "credentials", error.message, advice)
+        return
+    except RelayError as error:
+        yield Finding("bad", "session", error.message)
+        return
+    yield Finding("ok", "credentials", f"taken, session in {(time.monotonic() - started) * 1000:.0f} ms")
+    started = time.monotonic()
+    try:
+        client.execute("signalwire.ping", timeout=timeout)
+    except RelayError as error:
+        yield Finding("bad", "command", error.message)
+    else:
+        yield Finding("ok", "command", f"a ping is answered in {(time.monotonic() - started) * 1000:.1f} ms")
+    if client.contexts:
+        yield Finding("ok", "contexts", f"calls are taken from: {', '.join(client.contexts)}")
+    else:
+        advice = "give contexts=[...], as the number's settings in the dashboard have them"
+        yield Finding("note", "contexts", "none: no inbound calls will come", advice)
+
+
+def extras() -> Iterator[Finding]:
+    """What is installed beside the core."""
+    for extra, (distribution, purpose) in EXTRAS.items():
+        try:
+            version = importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            first = extra.partition(",")[0]
+            yield Finding(
+                "note", extra, f"not installed ({purpose})", f"pip install 'relay-sync[{first}]' if you need it"
+            )
+        else:
+            yield Finding("ok", extra, f"{distribution} {version} ({purpose})")

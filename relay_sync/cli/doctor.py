@@ -1,0 +1,100 @@
+"""``relay-sync doctor``: what is configured and from where, whether it works, and what to do if not."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from .._version import __version__
+from ..client import RelayClient
+from ..config import Config
+from ..errors import InvalidParameter
+from . import checkup
+from .checkup import Finding
+from .mistakes import Mistake, Unsuccessful
+from .target import load_client
+
+__all__ = ["examine", "run"]
+
+_MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Examine a client and say what was found.
+
+    :return: 0 if nothing is bad, else 1. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the client that
+        was named cannot be loaded.
+    """
+    if not 0 < arguments.timeout < math.inf:
+        raise Mistake("--timeout", f"{arguments.timeout:g} is not a number of seconds above 0")
+    if bool(arguments.call) != bool(arguments.from_):
+        raise Mistake("--call", "it goes together with --from: the number to call, and one of yours to call from")
+    print(f"relay-sync {__version__} doctor, Python {sys.version.split()[0]}\n", flush=True)
+    try:
+        client = load_client(arguments.target) if arguments.target else RelayClient()
+    except InvalidParameter as problem:
+        _show(Finding("bad", "configuration", problem.message))
+        return 1
+    return examine(client, arguments)
+
+
+def examine(client: RelayClient, arguments: argparse.Namespace) -> int:
+    """Examine this client. :return: 0 if nothing is bad, else 1."""
+    _table(client._config)
+    bad = 0
+    try:
+        for finding in _findings(client, arguments):
+            _show(finding)
+            bad += finding.verdict == "bad"
+    finally:
+        client.disconnect()
+    print()
+    for finding in checkup.extras():
+        _show(finding)
+    print(f"\n{'All is well.' if not bad else f'{bad} to mend: see above.'}")
+    return 1 if bad else 0
+
+
+def _findings(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Finding]:
+    """One step after the other; where one is bad, the later ones could only say the same again."""
+    config, timeout = client._config, arguments.timeout
+    steps: list[Callable[[], Iterable[Finding]]] = [
+        lambda: [checkup.name(config, timeout)],
+        lambda: [checkup.connection(config, timeout)],
+        lambda: checkup.session(client, timeout),
+    ]
+    if arguments.call:
+        steps.append(lambda: _test_stream(client, arguments))
+    for step in steps:
+        worst = ""
+        for finding in step():
+            yield finding
+            worst = "bad" if finding.verdict == "bad" else worst
+        if worst:
+            return
+
+
+def _test_stream(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Finding]:
+    try:
+        from .teststream import test_stream
+    except ImportError as missing:
+        raise Unsuccessful(str(missing)) from missing
+    return test_stream(client, arguments)
+
+
+def _table(config: Config) -> None:
+    rows = checkup.values(config)
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, value, origin in rows:
+        print(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
+    print(flush=True)
+
+
+def _show(finding: Finding) -> None:
+    print(f"  {_MARKS[finding.verdict]}  {finding.what}: {finding.seen}")
+    if finding.advice:
+        print(f"        -> {finding.advice}")
+    sys.stdout.flush()

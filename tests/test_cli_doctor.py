@@ -1,0 +1,122 @@
+"""``relay-sync doctor``: what it says of good and bad configurations, and that it says no secrets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import FROM, TO
+
+from relay_sync.cli import main
+from relay_sync.simulator import Simulator
+
+Doctor = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def doctor(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Doctor:
+    monkeypatch.chdir(tmp_path)
+    given = sim.credentials
+    for name, value in (("PROJECT_ID", given["project"]), ("API_TOKEN", given["token"]), ("SPACE", given["host"])):
+        monkeypatch.setenv(f"SIGNALWIRE_{name}", value)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        code = main(["doctor", *arguments])
+        told = capsys.readouterr()
+        assert sim.settings.token not in told.out + told.err
+        return code, told.out + told.err
+
+    return run
+
+
+def test_a_good_configuration(doctor: Doctor, sim: Simulator) -> None:
+    code, told = doctor()
+    assert code == 0, told
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert f"host {sim.url} $SIGNALWIRE_SPACE" in lines
+    assert f"project {sim.settings.project} $SIGNALWIRE_PROJECT_ID" in lines
+    assert f"token set, {len(sim.settings.token)} characters $SIGNALWIRE_API_TOKEN" in lines
+    assert "contexts none default" in lines
+    assert "ok name: 127.0.0.1 is 127.0.0.1" in lines
+    assert any(line.startswith("ok credentials: taken") for line in lines)
+    assert any(line.startswith("ok command: a ping is answered") for line in lines)
+    assert any(line.startswith("note contexts: none") for line in lines)
+    assert lines[-1] == "All is well."
+    sim.wait_until_gone()
+
+
+def test_a_program_s_client_is_examined(doctor: Doctor, sim: Simulator, tmp_path: Path) -> None:
+    (tmp_path / "doctored.py").write_text(
+        "from relay_sync import RelayClient\nclient = RelayClient(contexts=['sales', 'help'])\n", encoding="utf-8"
+    )
+    code, told = doctor("doctored:client")
+    assert code == 0
+    assert "sales, help" in told
+    assert "argument" in told
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SIGNALWIRE_API_TOKEN", "PTwrong-and-secret", ["BAD   credentials: ", "scopes"]),
+        ("SIGNALWIRE_API_TOKEN", "", ["BAD   configuration: ", "SIGNALWIRE_API_TOKEN"]),
+        ("SIGNALWIRE_SPACE", "no-such-name.invalid", ["BAD   name: no-such-name.invalid", "spelling"]),
+        ("SIGNALWIRE_SPACE", "a b", ["BAD   configuration: ", "host"]),
+    ],
+)
+def test_what_is_wrong_and_what_to_do(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: list[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    code, told = doctor("--timeout", "5")
+    assert code == 1
+    for text in said:
+        assert text in told
+    assert "PTwrong" not in told
+    assert "Traceback" not in told
+
+
+def test_nobody_listens(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("SIGNALWIRE_SPACE", f"ws://127.0.0.1:{free.getsockname()[1]}")
+    code, told = doctor()
+    assert code == 1
+    assert "BAD   upgrade: " in told
+    assert "refused" in told
+    assert "credentials" not in told  # it could only say the same again
+
+
+def test_somebody_listens_and_says_nothing(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("SIGNALWIRE_SPACE", f"ws://127.0.0.1:{silent.getsockname()[1]}")
+        code, told = doctor("--timeout", "0.3")
+    assert code == 1
+    assert "BAD   upgrade: " in told
+
+
+def test_a_test_call_shows_whether_audio_arrives(doctor: Doctor, sim: Simulator) -> None:
+    sim.expect_phone(TO, answers_after=0.01, says=bytes(16000 * 4))
+    code, told = doctor("--call", TO, "--from", FROM)
+    assert code == 0, told
+    assert f"ok    test call: {TO} was answered" in told
+    assert "ok    test stream: 3.0 s of audio/x-mulaw at 8000 Hz came" in told
+
+
+def test_a_test_call_that_nobody_takes(doctor: Doctor, sim: Simulator) -> None:
+    sim.expect_phone(TO, busy=True)
+    code, told = doctor("--call", TO, "--from", FROM)
+    assert code == 1
+    assert "BAD   test call: " in told
+    assert "busy" in told
+
+
+@pytest.mark.parametrize("arguments", [("--timeout", "0"), ("--timeout", "nan"), ("--call", TO), ("nonsense",)])
+def test_arguments_that_cannot_be_right(doctor: Doctor, arguments: tuple[str, ...]) -> None:
+    code, told = doctor(*arguments)
+    assert code == 2
+    assert "error: argument" in told
