@@ -138,7 +138,9 @@ def run(plan: Plan) -> dict[str, Any]:
         try:
             found = measure()
         except Exception as error:
-            failures.append(f"{key}, {client}: {error}")
+            # The last line: above it are places on this machine.
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            failures.append(f"{key}, {client}: {said[-1]}")
             return
         for name, value in found.items():
             results.setdefault(key, {}).setdefault(client, {}).setdefault(name, []).append(value)
