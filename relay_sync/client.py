@@ -73,6 +73,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     It works in any thread, and several may live in one process. It connects when it is first used, and from then on
     repairs its connection itself until it is closed. After a fork the child's copy starts anew when it is used.
 
+    One that nobody holds any more closes itself. In a notebook call ``client.disconnect()`` before a cell makes it anew: calls,
+    and the traceback of an interrupted cell, hold the old one, which goes on taking calls (a warning says so).
+
     :param project: and :param token: the credentials of a project (``SIGNALWIRE_PROJECT_ID``, ``SIGNALWIRE_API_TOKEN``),
         or :param jwt_token: a JWT that names it (``SIGNALWIRE_JWT_TOKEN``).
     :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``); ``ws://`` for loopback only.
