@@ -72,7 +72,7 @@ SCENES = [
         start=lambda call: call.record({"end_silence_timeout": 1, "beep": True, "format": "wav"}),
         event="calling.call.record",
         states=["recording", "finished"],
-        shows={"url": re.compile(r"https://.+\.wav"), "duration": float, "size": int, "state": "finished"},
+        shows={"url": re.compile(r"http://.+\.wav"), "duration": float, "size": int, "state": "finished"},
     ),
     Scene(
         name="record nobody",
@@ -354,6 +354,12 @@ def test_an_action_comes_to_its_end(sim: Simulator, ring: Ring, scene: Scene) ->
     assert [scene.read(params) for params in sim.journal.events(scene.event)] == scene.states
     for params in sim.journal.events(scene.event):
         assert (params["call_id"], params["control_id"]) == (call.call_id, action.control_id)
+    check(action, scene)
+    assert not action.result.synthetic
+
+
+def check(action: Any, scene: Scene) -> None:
+    """The action has what it must have in the end."""
     for name, wanted in scene.shows.items():
         shown = getattr(action, name)
         if isinstance(wanted, re.Pattern):
@@ -364,7 +370,6 @@ def test_an_action_comes_to_its_end(sim: Simulator, ring: Ring, scene: Scene) ->
         else:
             assert shown == wanted, name
     assert action.error is None
-    assert not action.result.synthetic
 
 
 @frozen(kw_only=True)
@@ -431,3 +436,35 @@ def test_the_call_ends_under_an_action(scene: Scene, told: bool) -> None:
         event = action.wait(PATIENCE)
         assert event.synthetic is not told
         assert one.phone.activities == []
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_events_that_come_twice_and_late_change_nothing(sim: Simulator, ring: Ring, scene: Scene) -> None:
+    _, call = ring(**scene.caller)
+    if len(scene.states) == 1:
+        sim.delay_event(scene.event, 0.01)
+    sim.duplicate_event(scene.event, times=None)
+    action = scene.start(call)
+    if scene.stop:
+        action.stop()
+    action.wait(PATIENCE)
+    sim.wait_for_acks()
+    check(action, scene)
+
+
+def scene_end(scene: Scene) -> str:
+    """The state that the last event of a scene tells, as faults name it."""
+    last = scene.states[-1]
+    return str(last[0] if isinstance(last, tuple) else last)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_an_event_that_is_lost_is_made_up_for_by_the_end_of_the_call(sim: Simulator, ring: Ring, scene: Scene) -> None:
+    phone, call = ring(**scene.caller)
+    sim.drop_event(scene.event, state=scene_end(scene), times=None)
+    action = scene.start(call)
+    if scene.stop:
+        action.stop()
+    phone.wait_until_idle(PATIENCE)
+    phone.hang_up()
+    assert action.wait(PATIENCE).reason == "call_ended"

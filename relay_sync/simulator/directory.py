@@ -41,7 +41,7 @@ class ExpectedPhone:
         return list(self._calls)
 
     def wait_for_call(self, index: int = 0, timeout: float = 10.0) -> Phone:
-        """Its call number ``index``, counted from 0, as soon as it rings.
+        """Its call number ``index``, counted from 0, as soon as it is dialled.
 
         :raises WaitTimeout: it does not within ``timeout`` seconds.
         """
@@ -83,7 +83,7 @@ class Directory:
             return found[0] if found else None
 
     def rings(self, phone: ExpectedPhone | None, call: Call, relay: Relay) -> None:
-        """A call has reached a phone."""
+        """A call is on its way to a phone."""
         if phone is not None:
             phone._calls.append(Phone(relay, call))
             phone._board.changed()

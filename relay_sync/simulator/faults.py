@@ -11,8 +11,27 @@ from attrs import define, field, frozen
 
 __all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
 
-# Where the events carry their state: PROTOCOL facts differ by event type.
-_STATES = ("call_state", "state", "dial_state", "connect_state", "message_state", "status")
+# Where the events carry their state, or what stands for it: that differs by event type.
+_STATES = (
+    ("call_state",),
+    ("state",),
+    ("dial_state",),
+    ("connect_state",),
+    ("message_state",),
+    ("status",),
+    ("join_status",),
+    ("result",),
+    ("result", "type"),
+    ("detect", "params", "event"),
+    ("fax", "type"),
+    ("sidecar_event", "type"),
+)
+
+
+def _at(params: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        params = params.get(name) if isinstance(params, dict) else None
+    return params
 
 
 @frozen(kw_only=True)
@@ -51,7 +70,7 @@ class EventFault:
         """Whether an event is one of those."""
         if event_type != self.event_type:
             return False
-        return self.state is None or any(params.get(name) == self.state for name in _STATES)
+        return self.state is None or any(_at(params, path) == self.state for path in _STATES)
 
 
 @frozen(kw_only=True)

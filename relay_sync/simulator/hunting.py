@@ -94,6 +94,7 @@ class Leg(Attempt):
         plan = phone.behaviour if phone is not None else Behaviour()
         call.party, call.says = Party(plan), plan.voice
         call.watchers.append(self._moved)
+        relay.directory.rings(phone, call, relay)
         relay.network.place(call)
         if self._over:
             return
@@ -110,7 +111,6 @@ class Leg(Attempt):
                 self._later(SET_UP + plan.answers_after, self._end, "decline")
             elif not plan.refuses:
                 self._later(SET_UP + plan.answers_after, self.pick_up)
-        relay.directory.rings(phone, call, relay)
 
     def _later(self, seconds: float, then: Callable[..., object], *args: Any) -> None:
         self._timers.append(self.relay.loop.call_later(self.relay.pace.media(seconds), then, *args))

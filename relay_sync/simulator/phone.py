@@ -213,6 +213,17 @@ class Phone:
             look, timeout, f"{words!r} to be heard; so far: {[item.words for item in self.heard]}"
         )
 
+    def wait_until_idle(self, timeout: float = 10.0) -> None:
+        """Return once nothing goes on on the call any more; see :attr:`activities`.
+
+        :raises WaitTimeout: something still does after ``timeout`` seconds.
+        """
+
+        def look() -> bool:
+            return not self._call.operations
+
+        self._call.board.wait_for(look, timeout, f"the end of {', '.join(self.activities)}")
+
     def wait_until_doing(self, method: str, timeout: float = 10.0) -> None:
         """Return once something that ``method`` starts goes on on the call: then keys and words find a listener.
 

@@ -1,8 +1,9 @@
 """``calling.record`` and its controls, and ``calling.transcribe``, which records too.
 
 Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. Where the sources are
-silent: a recording's file is not to be had, but its address, duration and size are told; of MP3 and MP4 the size is
-4000 bytes a second, of WAV that of 16-bit samples at 8 kHz. A recording with an ``initial_timeout`` that hears nothing
+silent: a WAV is 16-bit at 8 kHz, and is served by the simulator when it is finished: the voices from the beginning of
+the recording on, as they were set up (``says``, ``hears``). Of MP3 and MP4 there is no file, only an address, and a size of
+4000 bytes a second. A recording with an ``initial_timeout`` that hears nothing
 ends with ``no_input``; one that hears somebody ends when he has been quiet for ``end_silence_timeout``.
 """
 
@@ -10,16 +11,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from attrs import define, field
 
+from ..audio.wav import interleave, wav_header
 from .operation import Operation, control, start, stop
 from .party import Played
 from .request import Handler, Request
 from .shapes import Findings
 from .sounds import estimate
+from .voice import TELEPHONE, mix
 
 __all__ = ["FILES", "HANDLERS", "Recording", "Transcription"]
 
@@ -60,7 +63,9 @@ class _Taped(Operation):
 
     @property
     def url(self) -> str:
-        """Where the file would be."""
+        """Where the file is, or would be."""
+        if self.format["format"] == "wav":
+            return self.relay.recordings.url(self.recording_id)
         return f"{FILES}/{self.recording_id}.{self.format['format']}"
 
     def start_clock(self) -> None:
@@ -127,7 +132,7 @@ class Recording(_Taped):
             self.after("max_length", audio["max_length"], self._full)
         if party.behaviour.voice.pcm:
             self._taken += party.behaviour.voice.duration
-            self.after("voice", party.behaviour.voice.duration, self._quiet)
+            self.after("voice", party.behaviour.voice.duration, self._quiet, self.after)
         elif audio["initial_timeout"]:
             self.await_party("initial", audio["initial_timeout"], self._nobody)
         self.ask_party(keys=False, words=True)
@@ -139,11 +144,11 @@ class Recording(_Taped):
     def _nobody(self) -> None:
         self.close(state="no_input")
 
-    def _quiet(self) -> None:
-        """The party stopped talking."""
+    def _quiet(self, wait: Callable[..., None]) -> None:
+        """The party stopped talking: after what it was set up to say nothing comes, after what it said by hand it may."""
         silence = self._audio["end_silence_timeout"]
         if silence:
-            self.await_party("silence", silence, self._done_talking)
+            wait("silence", silence, self._done_talking)
 
     def _done_talking(self) -> None:
         self._taken += self._audio["end_silence_timeout"]
@@ -153,7 +158,7 @@ class Recording(_Taped):
         super().on_words(text)
         if not self.paused:
             self.cancel("initial")
-            self.after("voice", estimate(text), self._quiet)
+            self.after("voice", estimate(text), self._quiet, self.await_party)
 
     def on_key(self, digit: str) -> None:
         if digit in self._audio["terminators"]:
@@ -166,7 +171,20 @@ class Recording(_Taped):
             self._done_talking()
 
     def finish(self, **told: Any) -> None:
-        self.close(**{"state": "finished", **self.outcome(), **told})
+        outcome = self.outcome()
+        if self.format["format"] == "wav":
+            self.relay.recordings.add(self.recording_id, self._wav(outcome["duration"]))
+        self.close(**{"state": "finished", **outcome, **told})
+
+    def _wav(self, seconds: float) -> bytes:
+        """The file: what was said, and silence."""
+        count = int(min(seconds, self.relay.settings.record_seconds) * TELEPHONE)
+        says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self.call.hears))
+        if self.format["stereo"]:
+            pcm, channels = interleave([says, hears]), 2
+        else:
+            pcm, channels = {"speak": says, "listen": hears}.get(self.format["direction"]) or mix(says, hears), 1
+        return wav_header(TELEPHONE, channels, len(pcm)) + pcm
 
     def pause(self, request: Request) -> None:
         """Hold on; with ``silence`` time goes on in the file, with ``skip`` it does not."""

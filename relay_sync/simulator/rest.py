@@ -191,7 +191,7 @@ class Rest:
         addressed = {**params, "node_id": call.node_id, "call_id": call.call_id}
         _check(spec, addressed, strict=relay.settings.strict)
         command = _Command(
-            relay=relay, client=cast("Client", None), request_id="", spec=spec, params=addressed, call=call
+            relay=relay, client=cast("Client", None), request_id="", spec=spec, params=addressed, fault=fault, call=call
         )
         relay.handlers.get(spec.name, Request.accept)(command)
         outcome = command.outcome or {"code": "500", "message": "the simulator did not answer"}
@@ -199,7 +199,7 @@ class Rest:
         if not told.startswith("2"):
             status = int(told) if told in ("400", "404", "500") else 422
             raise Refusal(status, str(outcome.get("message", "")), code=told)
-        if fault is not None:
+        if fault is not None and fault.kind != "break":
             raise Refusal(504, "the reply was lost")
 
     def _dial(self, params: dict[str, Any]) -> Call:

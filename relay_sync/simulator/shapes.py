@@ -38,7 +38,7 @@ phone | | | to_number!:s from_number:s timeout:i?[0..] headers:ao?
 sip | | | to!:s from:s from_name:s timeout:i?[0..] headers:ao? codecs:as? username:s password:s session_timeout:i?[0..]
 fabric | | | to!:s from:s timeout:i?[0..]
 call | | | call_id!:s node_id!:s
-queue | | | queue_name!:s node_id:s queue_id:s
+queue | | | queue_name!:s node_id!:s queue_id:s
 stream | | | url!:s codec:s? name:s? realtime:b? custom_parameters:o? status_url:s status_url_method:s{GET,POST}
     authorization_bearer_token:s
 

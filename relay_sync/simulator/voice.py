@@ -18,7 +18,7 @@ from attrs import field, frozen
 from ..audio.wav import read_wav
 from ..errors import InvalidParameter
 
-__all__ = ["SILENCE", "Voice", "load_voice"]
+__all__ = ["SILENCE", "TELEPHONE", "Voice", "load_voice", "mix"]
 
 Resample: TypeAlias = Callable[[bytes, int, int], bytes]
 RATES = (8000, 16000, 24000, 48000)
@@ -102,6 +102,18 @@ def _resample() -> Resample | None:
 
 
 SILENCE = Voice(b"")
+
+
+def mix(one: bytes, other: bytes) -> bytes:
+    """Two of them at once: 16-bit PCM of the same length and rate, cut where it gets too loud."""
+    first, second = array("h", one), array("h", other)
+    if sys.byteorder == "big":
+        first.byteswap()
+        second.byteswap()
+    both = array("h", (max(-32768, min(32767, a + b)) for a, b in zip(first, second, strict=True)))
+    if sys.byteorder == "big":
+        both.byteswap()
+    return both.tobytes()
 
 
 def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -> Voice:
