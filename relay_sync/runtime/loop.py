@@ -11,6 +11,7 @@ import logging
 import math
 import selectors
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -230,7 +231,7 @@ class Loop:
 
     def _recover(self) -> None:
         """After an internal error: give the connection up and make it anew; after many in a row, end."""
-        _log_fault("internal error; the connection is given up and made anew")
+        self._log_fault("internal error; the connection is given up and made anew")
         self._faults += 1
         now = time.monotonic()
         try:
@@ -240,7 +241,7 @@ class Loop:
             if self._faults >= MOST_FAULTS:
                 self._session.close(now)
         except Exception:
-            _log_fault("internal error while recovering from one")
+            self._log_fault("internal error while recovering from one")
             self._closing = self._closing or self._faults >= MOST_FAULTS
 
     def _over(self) -> bool:
@@ -377,7 +378,7 @@ class Loop:
                 try:
                     self._perform_one(effect)
                 except Exception:
-                    _log_fault(f"internal error while performing {type(effect).__name__}")
+                    self._log_fault(f"internal error while performing {type(effect).__name__}")
 
     def _perform_one(self, effect: Effect) -> None:
         if type(effect) is Send:
@@ -421,15 +422,30 @@ class Loop:
                     waiter.settle(outcome)
 
     def _trouble(self, trouble: Trouble) -> None:
-        now = time.monotonic()
-        last, unsaid = self._troubles.get(trouble.kind, (-TROUBLE_EVERY, 0))
-        if now - last < TROUBLE_EVERY:
-            self._troubles[trouble.kind] = (last, unsaid + 1)
+        unsaid = self._is_due(trouble.kind)
+        if unsaid is None:
             return
-        self._troubles[trouble.kind] = (now, 0)
         detail = f" ({trouble.detail!r})" if trouble.detail else ""
-        more = f"; {unsaid} more since the last such line" if unsaid else ""
-        _log.warning("the server sent %s%s: ignored%s", trouble.kind, detail, more)
+        _log.warning("the server sent %s%s: ignored%s", trouble.kind, detail, _more(unsaid))
+
+    def _is_due(self, kind: str) -> int | None:
+        """Whether a line of this kind may be written again: how many were left out since the last one, or ``None``."""
+        now = time.monotonic()
+        last, unsaid = self._troubles.get(kind, (-TROUBLE_EVERY, 0))
+        if now - last < TROUBLE_EVERY:
+            self._troubles[kind] = (last, unsaid + 1)
+            return None
+        self._troubles[kind] = (now, 0)
+        return unsaid
+
+    def _log_fault(self, what: str) -> None:
+        """Log the present exception; a logging handler that raises, too, must not end the thread."""
+        try:
+            unsaid = self._is_due(f"{what} ({type(sys.exc_info()[1]).__name__})")
+            if unsaid is not None:
+                _log.exception("%s%s", what, _more(unsaid))
+        except Exception:
+            pass
 
     # -- the socket ----------------------------------------------------------------------------------------------
 
@@ -550,12 +566,8 @@ class Loop:
         sock.close()
 
 
-def _log_fault(what: str) -> None:
-    """Log the present exception; a logging handler that raises, too, must not end the thread."""
-    try:
-        _log.exception(what)
-    except Exception:
-        pass
+def _more(unsaid: int) -> str:
+    return f"; {unsaid} more since the last such line" if unsaid else ""
 
 
 def _closed() -> ClientClosed:
