@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from .. import checks
@@ -22,8 +23,8 @@ __all__ = ["Chunk", "Encode", "Playable", "chunks_of", "encoding_for"]
 Chunk: TypeAlias = bytes | bytearray | memoryview | AudioFrame
 #: Something that can be played.
 Playable: TypeAlias = bytes | bytearray | memoryview | PathLike | WavAudio | Iterable[Chunk]
-#: Payloads for some PCM, each with its number of samples; ``None`` asks for what is still held back.
-Encode: TypeAlias = Callable[[bytes | None], list[tuple[bytes, int]]]
+#: Payloads for some PCM, each with its number of samples. Whether it is the last decides about what is no whole packet.
+Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 
 PTIME = 20  # ms
 _PIECE = 25  # packets of a codec without state that may travel in one message: half a second
@@ -131,16 +132,21 @@ def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
     encoder = encoder_for(encoding, rate, ptime=PTIME, l16_byteorder=l16_byteorder)
     if encoder.stateful:
 
-        def pack(pcm: bytes | None) -> list[tuple[bytes, int]]:
-            packets = encoder.flush() if pcm is None else encoder.encode(pcm)
+        def pack(pcm: bytes, last: bool) -> list[tuple[bytes, int]]:
+            packets = encoder.encode(pcm) + (encoder.flush() if last else [])
             return [(packet, encoder.samples) for packet in packets]
 
         return pack
     code = codec_for(encoding, rate, l16_byteorder=l16_byteorder).encode
-    size = 2 * _PIECE * encoder.samples
+    packet = 2 * encoder.samples
+    rest = b""  # less than a packet, for sources that give it sample by sample
 
-    def cut(pcm: bytes | None) -> list[tuple[bytes, int]]:
-        pieces = [pcm[start : start + size] for start in range(0, len(pcm), size)] if pcm else []
-        return [(code(piece), len(piece) // 2) for piece in pieces]
+    def cut(pcm: bytes, last: bool) -> list[tuple[bytes, int]]:
+        nonlocal rest
+        sound = rest + pcm if rest else pcm
+        whole = len(sound) if last else len(sound) - len(sound) % packet
+        rest = sound[whole:]
+        ends = [*range(_PIECE * packet, whole, _PIECE * packet), whole] if whole else []
+        return [(code(sound[start:end]), (end - start) // 2) for start, end in pairwise([0, *ends])]
 
     return cut

@@ -18,6 +18,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 
 from ..errors import QueueFull, StreamFailed
+from ..runtime.waiter import wait_for_event
 from ..server import Connection, Loop, Timer
 from .outgoing import clear_line, dtmf_line, mark_line, media_line
 from .playback import EndedBy, Piece, SentMark
@@ -26,7 +27,7 @@ from .sources import PTIME, Encode
 __all__ = ["Speaker"]
 
 _log = logging.getLogger("relay_sync.audio")
-LEAD = 0.06  # seconds that paced audio is sent before it is due: the carrier never runs dry for a moment of ours
+LEAD = 0.08  # seconds that paced audio is sent before it is due: the carrier never runs dry for a moment of ours
 LATE = 1.0  # seconds behind which the pace begins anew, instead of a burst
 CHECK = 0.5  # seconds of audio between marks of our own
 MOST_UNREAD = 256 * 1024  # bytes sent and not taken
@@ -138,7 +139,7 @@ class Speaker:
             done.settle(True)
 
         if self._hand_over(clear, 0):
-            done.settled.wait(timeout)
+            wait_for_event(done.settled, timeout)
 
     def press(self, digits: str) -> None:
         """Press keys, at once."""
@@ -172,7 +173,10 @@ class Speaker:
                 if not self._inbox:
                     break
                 act = self._inbox.popleft()
-            act()
+            try:
+                act()
+            except Exception:
+                _log.exception("stream %s: saying something failed", self._stream_id)
         self._pump()
 
     def _pump(self) -> None:
@@ -239,7 +243,7 @@ class Speaker:
     def _leave(self, item: Piece) -> None:
         self._queue.popleft()
         with self._lock:
-            self._held -= item.held
+            self._held = max(0, self._held - item.held)
 
     def _say(self, item: Piece, now: float) -> None:
         step = self.sample_rate * PTIME // 1000 if item.paced else None
@@ -271,13 +275,19 @@ class Speaker:
             _log.warning("stream %s: the far side does not read, so what was to be said is dropped", self._stream_id)
             error = StreamFailed(f"the far side of the stream has read nothing for {self._send_timeout:g} s")
             self._drop(now, "ended", error)
+            self._connection.send(clear_line(self._stream_id))  # if it reads again, not that
             self._stalled = None
         return True
 
     # -- what comes back -----------------------------------------------------------------------------------------------
 
-    def echoed(self, name: str) -> bool:
-        """A mark came back. Returns whether it was one of our own, which nobody asked for."""
+    @staticmethod
+    def made_up(name: str) -> bool:
+        """Whether a mark is one of our own, which nobody asked for."""
+        return name.startswith(_OURS)
+
+    def echoed(self, name: str) -> None:
+        """A mark came back."""
         now = time.monotonic()
         found = next((mark for mark in self._pending if mark.name == name), None)
         while found is not None and self._pending:
@@ -288,7 +298,6 @@ class Speaker:
                 break
         if not self._pending and not self._active:  # nothing of what was sent is still to be heard
             self._ends_at = min(self._ends_at, now)
-        return name.startswith(_OURS)
 
     def _passed(self, mark: SentMark, now: float) -> None:
         mark.settle(True)

@@ -23,7 +23,8 @@ __all__ = ["Speaking"]
 
 _log = logging.getLogger("relay_sync.audio")
 _numbers = itertools.count(1)
-_CLEAR_TIMEOUT = 5.0
+_CLEAR_TIMEOUT = 5.0  # seconds
+_MOST_DIGITS = 256
 
 
 class Speaking:
@@ -82,7 +83,7 @@ class Speaking:
         :param wait: until it has been heard. Without, it is said in the background, an iterable being read in a thread of
             its own, and a :class:`Playback` tells how far it is.
         :param timeout: seconds to wait, ``None`` for as long as the stream goes on.
-        :param paced: send it as it is heard, 60 ms ahead; else at once, as fast as the far side reads, to be queued there.
+        :param paced: send it as it is heard, 80 ms ahead; else at once, as fast as the far side reads, to be queued there.
             Streams with ``realtime=True`` lose what comes at once.
         :param sample_rate: of the PCM, in Hz; by default ``stream.sample_rate``, that of its frames. What is not at the
             codec's own rate, a WAV file say, is changed by the extra ``dsp``.
@@ -102,7 +103,7 @@ class Speaking:
         encode = speaker.encoding()
         piece = Piece(speaker.sample_rate, paced=paced)
         if isinstance(source, bytes):
-            piece.feed(encode(source) + encode(None), len(source) // 2)
+            piece.feed(encode(source, True), len(source) // 2)
             piece.closed = True
             speaker.submit(piece)
         else:
@@ -166,6 +167,8 @@ class Speaking:
         :raises InvalidParameter: something else. :raises StreamIsOneWay: see above.
         """
         checks.dtmf("digits", digits, optional=False)
+        if len(digits) > _MOST_DIGITS:
+            raise InvalidParameter("digits", f"<{len(digits)} keys>", f"at most {_MOST_DIGITS} at a time")
         self._speaker_for("send_dtmf").press(digits)
 
     def _speaker_for(self, what: str) -> Speaker:
@@ -204,9 +207,9 @@ def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encod
         while not piece.done:
             pcm = next(source, None)
             if pcm is None:
-                piece.feed(encode(None), 0)
+                piece.feed(encode(b"", True), 0)
                 return
-            piece.feed(encode(pcm), len(pcm) // 2)
+            piece.feed(encode(pcm, False), len(pcm) // 2)
             speaker.nudge(piece)
             piece.wait_for_room(deadline)
     except WaitTimeout:

@@ -390,9 +390,11 @@ class AudioStream(Speaking):
         self._dtmf.put(DtmfEvent(dtmf.digit, self._counts.seconds, dtmf.duration))
 
     def _mark(self, name: str) -> None:
-        if self._speaker is not None and self._speaker.echoed(name):
-            return
-        self._marks.put(name)
+        speaker = self._speaker
+        if speaker is None or not speaker.made_up(name):
+            self._marks.put(name)  # first: whoever waits for it finds it there
+        if speaker is not None:
+            speaker.echoed(name)
 
     def _end(self, reason: EndReason) -> bool:
         if self._ended.is_set():
