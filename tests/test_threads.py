@@ -588,14 +588,17 @@ def test_lesson_13_it_works_inside_a_running_event_loop() -> None:
 
 
 INTERRUPTED_IN_A_LOOP = """
-import asyncio, os, signal, threading, time
+import asyncio, os, signal, sys, threading, time
 from relay_sync import RelayClient
 from relay_sync.simulator import Simulator
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit "ignored"
 tasks = []
 
 def interrupt_twice(sim):
-    sim.wait_for_client(timeout=30)
+    if sys.argv[1] == "connecting":
+        sim.wait_for_held("signalwire.connect")
+    else:
+        sim.wait_for_client(timeout=30)
     os.kill(os.getpid(), signal.SIGINT)
     while not tasks[0].cancelling():  # the first one only asks the loop, which is blocked, to cancel its task
         time.sleep(0.001)
@@ -606,6 +609,8 @@ async def main(client):
     client.run()
 
 with Simulator() as sim:
+    if sys.argv[1] == "connecting":
+        sim.hold("signalwire.connect")
     client = RelayClient(**sim.credentials)
     threading.Thread(target=interrupt_twice, args=(sim,)).start()
     try:
@@ -616,8 +621,9 @@ with Simulator() as sim:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
-def test_ctrl_c_ends_run_inside_an_event_loop_as_it_ends_anything_that_blocks_there() -> None:
+@pytest.mark.parametrize("moment", ["connecting", "connected"])
+def test_ctrl_c_ends_run_inside_an_event_loop_as_it_ends_anything_that_blocks_there(moment: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_IN_A_LOOP], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", INTERRUPTED_IN_A_LOOP, moment], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "interrupted closed\n"), done.stderr
