@@ -154,6 +154,15 @@ def test_the_oldest_recordings_make_room(sim: Simulator, monkeypatch: pytest.Mon
     assert found == [404, 200, 200]
 
 
+def test_what_goes_wrong_after_a_command_was_taken_on(sim: Simulator) -> None:
+    with line(sim) as it:
+        sim.break_action("calling.play")
+        silence = [{"type": "silence", "params": {"duration": 1}}]
+        with it.call.expect("calling.call.play", lambda event: event.state == "error", 10):
+            params = {"control_id": "p", "play": silence}
+            assert command(sim, id=it.phone.call_id, command="calling.play", params=params)[0] == 200
+
+
 def test_the_way_of_a_command_does_not_matter_to_the_call() -> None:
     with Simulator(media="fast") as sim, connected(sim) as peer:
         phone = peer.answered()

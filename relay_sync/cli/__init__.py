@@ -12,6 +12,7 @@
 ``target``        ``module:client``
 ``listen``        ``relay-sync listen``: a receiver of streams
 ``meters``        what it shows, with rich or without
+``simulate``      ``relay-sync simulate``: the simulator as a server
 ``supervisor``    several processes: started, watched, ended together
 ``check``         whether what is on disk is what was sent
 ``timeline``      what happened when, and on which thread

@@ -49,6 +49,16 @@ examples:
   relay-sync listen --save calls --port 9000
   RELAY_AUDIO_TOKEN=... relay-sync listen --host 0.0.0.0    behind a TLS proxy
 """
+_SIMULATE: Final = """\
+Runs the telephone network of relay_sync.simulator until Ctrl-C or SIGTERM: a
+RELAY server with its REST interface, and beside it a small HTTP interface to
+place calls, press keys and look at what happened, for tests in any language.
+docs/simulate.md has the whole of it.
+
+Project and tokens are taken from the environment (SIGNALWIRE_PROJECT_ID,
+SIGNALWIRE_API_TOKEN, RELAY_SIMULATOR_CONTROL_TOKEN); those that are not there
+are made up, and told by --credentials FILE or --show-tokens.
+"""
 _EXAMPLES: Final = """\
 examples:
   relay-sync demo                           eight seconds, both sides of a call
@@ -66,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"relay-sync {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for add in (_demo, _run, _listen, _doctor):
+    for add in (_demo, _run, _listen, _doctor, _simulate):
         add(commands)
     return parser
 
@@ -178,3 +188,34 @@ def _doctor(commands: Any) -> None:
     doctor.add_argument("--port", metavar="N", type=int, default=0, help="where the test call's audio is received")
     doctor.add_argument("--public-url", metavar="URL", help="where the platform reaches that port: wss://...")
     doctor.set_defaults(module="doctor")
+
+
+def _simulate(commands: Any) -> None:
+    simulate = commands.add_parser(
+        "simulate",
+        help="run the simulator as a server, for tests in any language",
+        description=_SIMULATE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    simulate.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    simulate.add_argument("--port", type=int, default=0, metavar="N", help="for RELAY and REST (default: a free one)")
+    simulate.add_argument(
+        "--control-port", type=int, default=0, metavar="N", help="for the control interface (default: a free one)"
+    )
+    simulate.add_argument(
+        "--credentials",
+        metavar="FILE",
+        help="write how to connect as JSON, tokens included, readable by you alone; removed at the end",
+    )
+    simulate.add_argument("--show-tokens", action="store_true", help="print the tokens once")
+    simulate.add_argument(
+        "--fast", action="store_true", help="audio as fast as it is read, and what takes time in a thousandth of it"
+    )
+    simulate.add_argument(
+        "--speed", type=float, default=1.0, metavar="X", help="how much faster than real the clock runs (default: 1)"
+    )
+    simulate.add_argument("--strict", action="store_true", help="refuse unknown parameters")
+    simulate.add_argument(
+        "--allow-remote", action="store_true", help="let streams and webhooks leave this machine, and --host be another"
+    )
+    simulate.set_defaults(module="simulate")

@@ -156,6 +156,18 @@ class Journal:
 
         return self._board.wait_for(look, timeout, "a frame in the journal")
 
+    def numbered(self) -> list[tuple[int, Entry]]:
+        """The entries, each with its number: how many came before it, those that are gone included."""
+        with self._lock:
+            return list(enumerate(self._entries, self._gone))
+
+    def wait_until(self, look: Callable[[list[tuple[int, Entry]]], bool], timeout: float = 5.0) -> None:
+        """Return once ``look`` is true of the numbered entries.
+
+        :raises WaitTimeout: it was not within ``timeout`` seconds.
+        """
+        self._board.wait_for(lambda: look(self.numbered()), timeout, "a frame in the journal")
+
     def clear(self) -> None:
         """Forget everything so far."""
         with self._lock:

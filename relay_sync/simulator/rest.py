@@ -5,8 +5,8 @@ a call object, else 400, 401, 404, 422 or 500 with ``errors``. The simulator's c
 
 * A call that is not there, or is over, and an action that is not running: 404. A refusal that RELAY words with another
   code (409, say): 422, with that code in the error.
-* ``dial`` has the other side ring and answer at once; the document that ``url`` or ``swml`` names is not run.
-  ``update`` with a ``status`` ends the call, with a document changes nothing.
+* ``dial`` rings the phone at that number (``Simulator.expect_phone``); no client is told of the call, and the document
+  that ``url`` or ``swml`` names is not run. ``update`` with a ``status`` ends the call, with a document changes nothing.
 * Faults on a method befall its REST command too; one whose reply is lost or held back is answered 504.
 """
 
@@ -24,6 +24,7 @@ from attrs import define, field, frozen
 
 from ..protocol.depth import is_deeper
 from ..server import http
+from .hunting import Hunt, Leg
 from .journal import masked
 from .methods import METHODS, Method, parse_table
 from .network import Call, device
@@ -199,27 +200,15 @@ class Rest:
         if not told.startswith("2"):
             status = int(told) if told in ("400", "404", "500") else 422
             raise Refusal(status, str(outcome.get("message", "")), code=told)
-        if fault is not None and fault.kind != "break":
+        if fault is not None and fault.kind in ("drop", "hold"):
             raise Refusal(504, "the reply was lost")
 
     def _dial(self, params: dict[str, Any]) -> Call:
         _check(_OWN["dial"], params, strict=self._relay.settings.strict)
         _check_document(params)
-        relay = self._relay
-        call = Call(
-            node_id=relay.settings.node,
-            device=device(params["to"], params["from"]),
-            context="",
-            direction="outbound",
-        )
-        relay.network.calls[call.call_id] = call
-        relay.loop.call_soon(self._answered, call)
-        return call
-
-    def _answered(self, call: Call) -> None:
-        if not call.over:
-            self._relay.network.move(call, "ringing")
-            self._relay.network.answer(call)
+        leg = Leg(relay=self._relay, device=device(params["to"], params["from"]), owner=None)
+        Hunt([[leg]], lambda _: None, lambda _: None).begin()
+        return leg.call
 
     def _update(self, params: dict[str, Any]) -> Call:
         _check(_OWN["update"], params, strict=self._relay.settings.strict)

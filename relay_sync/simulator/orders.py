@@ -1,0 +1,210 @@
+"""What the control interface may be told: JSON members checked, and turned into the parameters of the simulator. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from .. import checks
+from ..audio.wav import read_wav
+from ..errors import InvalidParameter
+from .voice import Voice
+
+__all__ = [
+    "CALL",
+    "CONNECTIONS",
+    "EVENT",
+    "FAULTS",
+    "HANG_UP",
+    "MESSAGE",
+    "PHONE",
+    "PRESS",
+    "SAY",
+    "SOUND",
+    "TASK",
+    "bind",
+]
+
+Check = Callable[[str, Any], Any]
+
+
+@frozen
+class Member:
+    """One member: how it is checked, what the simulator calls it if that is another name, and whether it must be there."""
+
+    check: Check
+    name: str = ""
+    required: bool = False
+
+
+def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
+    """The keyword arguments that a JSON object stands for.
+
+    :raises InvalidParameter: it is no object, or a member is unknown, missing or of a wrong kind.
+    """
+    if not isinstance(body, dict):
+        raise InvalidParameter("body", type(body).__name__, "a JSON object")
+    for name in body:
+        if name not in members:
+            raise InvalidParameter("body", name, f"made of {', '.join(sorted(members)) or 'nothing'}")
+    found = {}
+    for name, member in members.items():
+        value = body.get(name)
+        if value is None:
+            if member.required:
+                raise InvalidParameter(name, value, "given")
+            if name not in body or member.check is not _sound:
+                continue
+        found[member.name or name] = member.check(name, value)
+    return found
+
+
+def _number(name: str, value: Any) -> Any:
+    return checks.number(name, value, low=0)
+
+
+def _above(name: str, value: Any) -> Any:
+    return checks.number(name, value, above=0)
+
+
+def _count(name: str, value: Any) -> Any:
+    return checks.whole(name, value, low=1)
+
+
+def _times(name: str, value: Any) -> Any:
+    return None if value == "always" else _count(name, value)
+
+
+def _words(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise InvalidParameter(name, value, "text")
+    return value
+
+
+def _texts(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) else checks.texts(name, value)
+
+
+def _cue(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) and value else checks.number(name, value, low=0)
+
+
+def _object(name: str, value: Any) -> Any:
+    return checks.mapping(name, value)
+
+
+def _code(name: str, value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip("-").isdigit():
+        return value
+    return checks.whole(name, value)
+
+
+def _sound(name: str, value: Any) -> Any:
+    """The path of a WAV on the simulator's machine, or one in base64: ``{"wav": "..."}``."""
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if not isinstance(value, dict) or set(value) != {"wav"} or not isinstance(value["wav"], str):
+        raise InvalidParameter(name, value, "the path of a WAV, or {'wav': '<base64>'}")
+    try:
+        audio = read_wav(io.BytesIO(base64.b64decode(value["wav"], validate=True)))
+    except (binascii.Error, ValueError) as problem:
+        raise InvalidParameter(name, "...", f"a WAV in base64 ({problem})") from None
+    if audio.channels != 1 or audio.sample_rate not in (8000, 16000, 24000, 48000):
+        raise InvalidParameter(name, "...", "a mono WAV at 8, 16, 24 or 48 kHz")
+    return Voice(audio.pcm, audio.sample_rate)
+
+
+def _speech(name: str, value: Any) -> Any:
+    """Sound, or a list of sentences."""
+    return checks.texts(name, value) if isinstance(value, list) else _sound(name, value)
+
+
+def _sound_or_seconds(name: str, value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _above(name, value)
+    return _sound(name, value)
+
+
+_TEXT: Final = Member(checks.text)
+_NEEDED: Final = Member(checks.text, required=True)
+_FLAG: Final = Member(checks.flag)
+
+_PARTY: Final = {
+    "says": Member(_speech),
+    "presses": Member(_texts),
+    "hangs_up_after": Member(_cue),
+    "answered_by": _TEXT,
+    "beep": _FLAG,
+    "silent": _FLAG,
+}
+CALL: Final[dict[str, Member]] = {
+    "to": _NEEDED,
+    "from": Member(checks.text, "from_", required=True),
+    "context": _TEXT,
+    "hears": Member(_sound),
+    "hangs_up_after_speaking": _FLAG,
+    "ring_timeout": Member(_above),
+    **_PARTY,
+}
+PHONE: Final[dict[str, Member]] = {
+    "number": _NEEDED,
+    "answers_after": Member(_number),
+    "busy": _FLAG,
+    "no_answer": _FLAG,
+    "declines": _FLAG,
+    "unreachable": _FLAG,
+    "times": Member(_times),
+    **_PARTY,
+}
+SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(_sound_or_seconds)}
+MESSAGE: Final[dict[str, Member]] = {
+    "to": _NEEDED,
+    "from": Member(checks.text, "from_", required=True),
+    "body": _TEXT,
+    "media": Member(checks.texts),
+    "tags": Member(checks.texts),
+    "context": _TEXT,
+}
+TASK: Final[dict[str, Member]] = {"message": Member(_object, required=True), "context": _TEXT}
+PRESS: Final[dict[str, Member]] = {"digits": _NEEDED}
+SAY: Final[dict[str, Member]] = {"text": Member(_words, required=True)}
+HANG_UP: Final[dict[str, Member]] = {"reason": _TEXT}
+EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_object, required=True)}
+
+_TIMES: Final = {"times": Member(_times)}
+_METHOD: Final = {"method": _NEEDED, **_TIMES}
+_EVENTS: Final = {"event_type": _NEEDED, "state": _TEXT, **_TIMES}
+_ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(checks.json_value)}
+#: By the name of the method of ``Simulator`` that it stands for.
+FAULTS: Final[dict[str, dict[str, Member]]] = {
+    "refuse": {**_METHOD, **_ANSWER},
+    "fail": {**_METHOD, **_ANSWER},
+    "drop_reply": _METHOD,
+    "hold": _METHOD,
+    "release": {"method": _TEXT},
+    "break_action": {**_METHOD, "details": Member(_object)},
+    "drop_event": _EVENTS,
+    "duplicate_event": {**_EVENTS, "copies": Member(_count), "same_id": _FLAG},
+    "delay_event": {**_EVENTS, "seconds": Member(_number, required=True)},
+    "disturb_stream": {
+        "stream": Member(checks.text, "kind", required=True),
+        "at": Member(lambda name, value: checks.whole(name, value, low=0)),
+        "count": Member(_count),
+        "error": _TEXT,
+        **_TIMES,
+    },
+}
+CONNECTIONS: Final[dict[str, dict[str, Member]]] = {
+    "cut": {"reset": _FLAG},
+    "restart": {"restart": _FLAG},
+    "forget_sessions": {},
+    "renew_authorization": {},
+    "refuse_connections": {"refuse": _FLAG, "how": _TEXT},
+    "stop_reading": {"stop": _FLAG},
+    "ping": {},
+}

@@ -1,0 +1,387 @@
+"""The control interface: a simulator told over HTTP what to let happen, for tests in any language.
+
+Small on purpose: JSON in and out, one bearer token, a thread per request, since many of them wait for something. The
+paths are in ``docs/simulate.md``; each stands for a method of :class:`~relay_sync.simulator.Simulator` or
+:class:`~relay_sync.simulator.Phone` and takes its parameters by their names.
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import json
+import logging
+import re
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ..errors import CallEnded, InvalidParameter, WaitTimeout
+from ..protocol.depth import is_deeper
+from ..server.loop import LoopStopped
+from . import orders, views
+from .phone import Phone
+from .server import Simulator
+
+__all__ = ["ControlServer"]
+
+_log = logging.getLogger("relay_sync.simulator")
+_numbers = itertools.count(1)
+
+MOST_BODY: Final = 32 * 2**20
+DEEPEST: Final = 64
+MOST_AT_ONCE: Final = 64
+MOST_TOLD: Final = 1_000
+LONGEST_WAIT: Final = 60.0
+PATIENCE: Final = 10.0
+SLOWEST: Final = 30.0  # seconds for a request to come in, and for its answer to be taken
+
+Reply = tuple[int, Any]
+Work = Callable[..., Reply]
+
+
+class _Refused(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ControlServer:
+    """Serves the control interface of a simulator that runs.
+
+    :param host: address to listen on; whoever reaches it and has the token can have the simulator call and send. :param port:
+        0 takes a free one. :param token: what a request must carry as ``Authorization: Bearer ...``; a new one if left out.
+    :raises OSError: the address cannot be had.
+    """
+
+    def __init__(
+        self, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, token: str | None = None
+    ) -> None:
+        self.token = token or secrets.token_urlsafe(24)
+        self._server = _Server((host, port), simulator, self.token)
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        number = next(_numbers)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name=f"relay-sim-control-{number}", daemon=True
+        )
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        return f"<ControlServer {self.url}>"
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Stop listening. Requests that still wait end with their own time. Idempotent."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout)
+
+    def __enter__(self) -> ControlServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], simulator: Simulator, token: str) -> None:
+        if ":" in address[0]:
+            import socket
+
+            self.address_family = socket.AF_INET6
+        self.desk = _Desk(simulator)
+        self.token = token
+        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # More than there is room for wait in the system's queue.
+        self._room.acquire()
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._room.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        threading.current_thread().name = "relay-sim-control-request"
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        _log.debug("a control request ended early", exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = SLOWEST
+    server_version = "relay-sync"
+    sys_version = ""
+
+    def _serve(self) -> None:
+        try:
+            status, body = self._work()
+        except _Refused as refused:
+            status, body = refused.status, _error(str(refused))
+        except InvalidParameter as wrong:
+            status, body = 400, {**_error(wrong.message), "parameter": wrong.parameter}
+        except CallEnded as over:
+            status, body = 409, _error(over.message)
+        except WaitTimeout as late:
+            status, body = 504, _error(late.message)
+        except (LoopStopped, TimeoutError):
+            status, body = 503, _error("the simulator is being closed")
+        except OSError as problem:  # a WAV that is not there
+            status, body = 400, _error(f"{problem.filename or 'a file'}: {problem.strerror or problem}")
+        except Exception:
+            _log.exception("the control interface failed on %s", self.command)
+            status, body = 500, _error("the simulator failed; its log says why")
+        self._answer(status, body)
+
+    do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve
+
+    def _work(self) -> Reply:
+        given = self.headers.get("Authorization", "").encode("utf-8", "replace")
+        if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
+            raise _Refused(401, "give the control token: Authorization: Bearer <token>")
+        try:
+            parts = urlsplit(self.path)
+            query = dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=20))
+        except ValueError:
+            raise _Refused(400, "the URL cannot be read") from None
+        return self.server.desk.work(self.command, parts.path, query, self._body())
+
+    def _body(self) -> Any:
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not re.fullmatch("[0-9]{1,15}", length):
+            raise _Refused(411, "say the length of the body")
+        if int(length) > MOST_BODY:
+            raise _Refused(413, f"more than {MOST_BODY} bytes")
+        body = self.rfile.read(int(length))
+        if not body:
+            return {}
+        try:
+            if is_deeper(body, DEEPEST):
+                raise ValueError
+            return json.loads(body.decode())
+        except ValueError:
+            raise _Refused(400, "the body is not JSON") from None
+
+    def _answer(self, status: int, body: Any) -> None:
+        told = b"" if status == 204 else json.dumps(body).encode()
+        self.send_response(status)
+        if told:
+            self.send_header("Content-Type", "application/json")
+        if status == 401:
+            self.send_header("WWW-Authenticate", "Bearer")
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        _log.debug("control: " + format, *args)
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": message}
+
+
+class _Desk:
+    """Carries requests out. Used from many threads, as the simulator may be."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._sim = simulator
+        self._known: dict[str, Phone] = {}  # those asked for, so that they can be looked at when they are over
+        one = "([^/]+)"
+        table: list[tuple[str, str, Work]] = [
+            ("GET", "/", self._overview),
+            ("GET", "/calls", self._calls),
+            ("POST", "/calls", self._call),
+            ("GET", f"/calls/{one}", self._look),
+            ("POST", f"/calls/{one}/(press|say|hang_up|answer|keep_silent)", self._act),
+            ("POST", "/phones", self._phone),
+            ("POST", "/sounds", self._sound),
+            ("POST", "/messages", self._message),
+            ("POST", "/tasks", self._task),
+            ("GET", "/clients", self._clients),
+            ("GET", "/journal", self._journal),
+            ("DELETE", "/journal", self._forget),
+            ("GET", "/webhooks", self._webhooks),
+            ("GET", "/rest", self._rest),
+            ("POST", f"/faults/{one}", self._fault),
+            ("DELETE", "/faults", self._no_faults),
+            ("POST", f"/connections/{one}", self._connection),
+            ("POST", "/events", self._event),
+        ]
+        self._table = [(method, re.compile(path), work) for method, path, work in table]
+
+    def work(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
+        """Do what a request asks for."""
+        allowed = []
+        for known, pattern, work in self._table:
+            match = pattern.fullmatch(path)
+            if match is not None and known == method:
+                return work(*map(unquote, match.groups()), query=query, body=body)
+            if match is not None:
+                allowed.append(known)
+        if allowed:
+            raise _Refused(405, f"here it is {' or '.join(allowed)}")
+        raise _Refused(404, "there is no such path; GET / tells of all")
+
+    # -- what there is -------------------------------------------------------------------------------------------------
+
+    def _overview(self, query: Mapping[str, str], body: Any) -> Reply:
+        sim = self._sim
+        paths = sorted({f"{method} {path.pattern.replace('([^/]+)', '<id>')}" for method, path, _ in self._table})
+        return 200, {
+            "host": sim.credentials["host"],
+            "project": sim.credentials["project"],
+            "clients": sim.clients,
+            "calls": len(sim.phones),
+            "paths": paths,
+        }
+
+    def _calls(self, query: Mapping[str, str], body: Any) -> Reply:
+        return 200, [views.call(self._remember(phone)) for phone in self._sim.phones]
+
+    def _look(self, call_id: str, query: Mapping[str, str], body: Any) -> Reply:
+        phone = self._find(call_id)
+        wait, timeout = _only(query, "wait", "heard", "doing", "stream"), _timeout(query)
+        if "wait" in wait:
+            phone.wait_until(wait["wait"], timeout)
+        if "heard" in wait:
+            phone.wait_until_heard(wait["heard"], timeout)
+        if "doing" in wait:
+            phone.wait_until_doing(wait["doing"], timeout)
+        if "stream" in wait:
+            phone.wait_for_stream(timeout=timeout).wait_until(wait["stream"], timeout)
+        return 200, views.call(phone)
+
+    def _clients(self, query: Mapping[str, str], body: Any) -> Reply:
+        wanted = _whole(_only(query, "count"), "count", 0)
+        if wanted:
+            self._sim.wait_for_client(wanted, _timeout(query))
+        return 200, {"clients": self._sim.clients}
+
+    def _journal(self, query: Mapping[str, str], body: Any) -> Reply:
+        asked = _only(query, "since", "direction", "method", "event_type", "wait")
+        since = _whole(asked, "since", 0)
+        journal = self._sim.journal
+        wanted = {name: asked[name] for name in ("direction", "method", "event_type") if asked.get(name)}
+
+        def fits(number: int, entry: Any) -> bool:
+            return number >= since and all(getattr(entry, name) == value for name, value in wanted.items())
+
+        if "wait" in asked:
+            journal.wait_until(lambda entries: any(fits(*each) for each in entries), _timeout(query))
+        entries = [(number, entry) for number, entry in journal.numbered() if fits(number, entry)]
+        following = max([since, *(number + 1 for number, _ in entries[:MOST_TOLD])])
+        return 200, {"entries": [views.entry(*each) for each in entries[:MOST_TOLD]], "next": following}
+
+    def _forget(self, query: Mapping[str, str], body: Any) -> Reply:
+        self._sim.journal.clear()
+        return 204, None
+
+    def _webhooks(self, query: Mapping[str, str], body: Any) -> Reply:
+        count = _whole(_only(query, "count"), "count", 0)
+        return 200, [views.delivery(each) for each in self._sim.webhooks.wait_for(count, _timeout(query))]
+
+    def _rest(self, query: Mapping[str, str], body: Any) -> Reply:
+        return 200, [views.rest_request(each) for each in self._sim.rest_requests]
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    def _call(self, query: Mapping[str, str], body: Any) -> Reply:
+        return 201, views.call(self._remember(self._sim.call(**orders.bind(orders.CALL, body))))
+
+    def _act(self, call_id: str, what: str, query: Mapping[str, str], body: Any) -> Reply:
+        phone = self._find(call_id)
+        members = {"press": orders.PRESS, "say": orders.SAY, "hang_up": orders.HANG_UP}.get(what, {})
+        getattr(phone, what)(**orders.bind(members, body))
+        return 200, views.call(phone)
+
+    def _phone(self, query: Mapping[str, str], body: Any) -> Reply:
+        self._sim.expect_phone(**orders.bind(orders.PHONE, body))
+        return 204, None
+
+    def _sound(self, query: Mapping[str, str], body: Any) -> Reply:
+        self._sim.expect_sound(**orders.bind(orders.SOUND, body))
+        return 204, None
+
+    def _message(self, query: Mapping[str, str], body: Any) -> Reply:
+        return 201, {"id": self._sim.message(**orders.bind(orders.MESSAGE, body))}
+
+    def _task(self, query: Mapping[str, str], body: Any) -> Reply:
+        self._sim.task(**orders.bind(orders.TASK, body))
+        return 204, None
+
+    def _fault(self, name: str, query: Mapping[str, str], body: Any) -> Reply:
+        return self._do(orders.FAULTS, name, body)
+
+    def _connection(self, name: str, query: Mapping[str, str], body: Any) -> Reply:
+        return self._do(orders.CONNECTIONS, name, body)
+
+    def _do(self, known: Mapping[str, Any], name: str, body: Any) -> Reply:
+        if name not in known:
+            raise _Refused(404, f"one of {', '.join(known)}")
+        getattr(self._sim, name)(**orders.bind(known[name], body))
+        return 204, None
+
+    def _no_faults(self, query: Mapping[str, str], body: Any) -> Reply:
+        self._sim.clear_faults()
+        return 204, None
+
+    def _event(self, query: Mapping[str, str], body: Any) -> Reply:
+        self._sim.send_event(**orders.bind(orders.EVENT, body))
+        return 204, None
+
+    # -- calls by id ---------------------------------------------------------------------------------------------------
+
+    def _remember(self, phone: Phone) -> Phone:
+        known = self._known.setdefault(phone.call_id, phone)
+        while len(self._known) > MOST_TOLD:
+            self._known.pop(next(iter(self._known)), None)
+        return known
+
+    def _find(self, call_id: str) -> Phone:
+        phone = self._known.get(call_id)
+        if phone is None:
+            phone = next((each for each in self._sim.phones if each.call_id == call_id), None)
+        if phone is None:
+            raise _Refused(404, "there is no such call")
+        return self._remember(phone)
+
+
+def _only(query: Mapping[str, str], *names: str) -> dict[str, str]:
+    for name in query:
+        if name not in (*names, "timeout"):
+            raise InvalidParameter("query", name, f"made of {', '.join((*names, 'timeout'))}")
+    return {name: query[name] for name in names if name in query}
+
+
+def _whole(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise InvalidParameter(name, text, "a whole number of at least 0")
+    return int(text)
+
+
+def _timeout(query: Mapping[str, str]) -> float:
+    text = query.get("timeout", str(PATIENCE))
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or float(text) > LONGEST_WAIT:
+        raise InvalidParameter("timeout", text, f"seconds, at most {LONGEST_WAIT:g}")
+    return float(text)

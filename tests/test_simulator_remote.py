@@ -1,0 +1,403 @@
+"""The simulator told over HTTP what to let happen: in this process, and as the server that ``relay-sync simulate`` is."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define
+from support import FROM, PATIENCE, TO, Background, Desk, line
+from test_simulator_peers import Hooks, Receiver
+
+import relay_sync
+from relay_sync import CommandRefused, RelayClient
+from relay_sync.audio import AudioServer
+from relay_sync.cli import main
+from relay_sync.rest import RestClient
+from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator.remote import ControlServer
+
+PACKAGE_HOME = Path(relay_sync.__file__).parent.parent
+START = 30.0
+
+
+@define
+class Control:
+    """What a program in another language would write: HTTP and JSON, nothing of ours."""
+
+    url: str
+    token: str
+
+    def ask(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None) -> Any:
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, method=method)
+        request.add_header("Authorization", f"Bearer {self.token}")
+        with urllib.request.urlopen(request, timeout=START) as answer:
+            told = answer.read()
+            return json.loads(told) if told else None
+
+    def get(self, path: str) -> Any:
+        return self.ask("GET", path)
+
+    def post(self, path: str, **body: Any) -> Any:
+        return self.ask("POST", path, body)
+
+    def refused(self, method: str, path: str, body: Any = None, **how: Any) -> tuple[int, dict[str, Any]]:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            self.ask(method, path, body, **how)
+        with caught.value as answer:
+            return answer.code, json.loads(answer.read())
+
+
+@pytest.fixture
+def control(sim: Simulator) -> Iterator[Control]:
+    with ControlServer(sim) as server:
+        yield Control(server.url, server.token)
+
+
+# -- in this process ---------------------------------------------------------------------------------------------------
+
+
+def test_a_call_placed_answered_pressed_and_hung_up(sim: Simulator, control: Control) -> None:
+    client = RelayClient(**sim.credentials, contexts=["default"])
+    desk = Desk(client)
+    try:
+        client.connect()
+        assert control.get("/clients?count=1") == {"clients": 1}
+        placed = control.post("/calls", **{"to": TO, "from": FROM, "says": ["a sentence"], "silent": True})
+        assert (placed["number"], placed["state"] in ("created", "ringing")) == (FROM, True)
+        path = f"/calls/{placed['id']}"
+        call = desk.take()
+        assert call.call_id == placed["id"]
+        call.answer()
+        assert control.get(f"{path}?wait=answered")["state"] == "answered"
+        with call.expect("calling.call.collect", timeout=PATIENCE) as collected:
+            call.collect(digits={"max": 2})
+            control.get(f"{path}?doing=calling.collect")
+            control.post(f"{path}/press", digits="42")
+        assert collected.value.result["params"]["digits"] == "42"
+        call.play_tts("Welcome to this test").wait(PATIENCE)
+        assert [item["words"] for item in control.get(f"{path}?heard=Welcome")["heard"]] == ["Welcome to this test"]
+        assert [each["id"] for each in control.get("/calls")] == [placed["id"]]
+        assert control.post(f"{path}/hang_up", reason="busy")["end_reason"] == "busy"
+        call.wait_for_ended(PATIENCE)
+        assert control.get(path)["state"] == "ended"  # it is still known
+        assert control.get("/calls") == []
+    finally:
+        desk.closing.set()
+        client.disconnect()
+
+
+def test_a_file_is_spoken(sim: Simulator, control: Control, tmp_path: Path) -> None:
+    caller = Path(speech.__file__).parent / "caller.wav"
+    client = RelayClient(**sim.credentials, contexts=["default"])
+    desk = Desk(client)
+    with AudioServer() as audio:
+        client.connect()
+        try:
+            for says in (str(caller), {"wav": base64.b64encode(caller.read_bytes()).decode()}):
+                control.post("/calls", **{"to": TO, "from": FROM, "says": says, "hangs_up_after_speaking": True})
+                call = desk.take()
+                call.answer()
+                with audio.listen(call, codec="L16") as stream:
+                    stream.wait(PATIENCE)
+                told = control.get(f"/calls/{call.call_id}?wait=ended")
+                stream.save(tmp_path / "heard.wav")
+                spoken = relay_sync.audio.read_wav(caller).pcm
+                assert relay_sync.audio.read_wav(tmp_path / "heard.wav").pcm[: len(spoken)] == spoken
+                assert told["streams"][0]["frames_sent"]["inbound"] > 10
+        finally:
+            desk.closing.set()
+            client.disconnect()
+
+
+def test_a_stream_is_waited_for(sim: Simulator, control: Control) -> None:
+    with Receiver() as receiver, Hooks() as hooks, line(sim) as it:
+        control.get("/calls")
+        waiting = Background(control.get, f"/calls/{it.call.call_id}?stream=streaming")
+        it.call.stream(receiver.url + "?secret=tell-nobody", name="n", status_url=hooks.url)
+        told = waiting.result()
+        assert told["streams"][0]["name"] == "n"
+        webhooks = control.get("/webhooks?count=1")
+        assert (webhooks[0]["method"], webhooks[0]["body"]["params"]["state"]) == ("POST", "streaming")
+        assert "tell-nobody" not in json.dumps(told)
+
+
+def test_the_journal_in_pieces(sim: Simulator, control: Control) -> None:
+    with line(sim) as it:
+        first = control.get("/journal?method=signalwire.connect&direction=in")
+        assert [entry["method"] for entry in first["entries"]] == ["signalwire.connect"]
+        text = json.dumps(first)
+        assert sim.settings.token not in text
+        start = control.get("/journal")["next"]
+        waiting = Background(control.get, f"/journal?since={start}&method=calling.end&wait=")
+        it.call.hangup()
+        found = waiting.result()
+        assert found["entries"][0]["frame"]["params"]["reason"] == "hangup"
+        assert found["entries"][0]["number"] >= start
+        assert control.ask("DELETE", "/journal") is None
+        later = control.get("/journal")
+        assert all(entry["number"] >= start for entry in later["entries"])
+
+
+def test_faults_and_connections(sim: Simulator, control: Control) -> None:
+    with line(sim) as it:
+        control.post("/faults/refuse", method="calling.play", code=402, message="No money", times=1)
+        with pytest.raises(CommandRefused, match="No money"):
+            it.call.play_silence(1)
+        control.post("/faults/refuse", method="calling.play", code="403", times="always")
+        control.ask("DELETE", "/faults")
+        it.call.play_silence(1)
+        with it.call.expect("calling.user_event", timeout=PATIENCE) as seen:
+            params = {"call_id": it.call.call_id, "name": "mine"}
+            control.post("/events", event_type="calling.user_event", params=params)
+        assert seen.value.params["name"] == "mine"
+        before = len(sim.journal.requests("signalwire.connect"))
+        control.post("/connections/cut")
+        sim.journal.wait_for(lambda entry: len(sim.journal.requests("signalwire.connect")) > before, PATIENCE)
+        it.client.wait_until_ready(PATIENCE)
+        control.post("/connections/ping")
+
+
+def test_phones_messages_tasks_and_rest(sim: Simulator, control: Control) -> None:
+    client = RelayClient(**sim.credentials, contexts=["default"])
+    messages: list[Any] = []
+    client.on_message(messages.append)
+    with client, RestClient(**sim.credentials) as rest:
+        client.connect()
+        control.post("/phones", number="+15550123", answers_after=3, hangs_up_after=None, times=1)
+        control.post("/phones", number="+15550124", declines=True)
+        control.post("/sounds", url="https://x.test/a.mp3", sound=0.5)
+        call = rest.dial(to="+15550123", from_=TO, url="https://x.test/swml")
+        told = control.get(f"/calls/{call.call_id}?wait=answered")
+        assert (told["number"], told["state"]) == ("+15550123", "answered")
+        assert [(each["command"], each["status"]) for each in control.get("/rest")] == [("dial", 200)]
+        assert control.post("/messages", **{"to": TO, "from": FROM, "body": "hello"})["id"]
+        sim.wait_for_acks(PATIENCE)
+        control.post("/tasks", message={"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words"),
+    [
+        ("GET", "/nowhere", None, 404, "GET /"),
+        ("PUT", "/calls", {}, 405, "GET or POST"),
+        ("GET", "/calls/none", None, 404, "no such call"),
+        ("POST", "/calls/none/press", {"digits": "1"}, 404, "no such call"),
+        ("POST", "/calls", {"to": TO}, 400, "from"),
+        ("POST", "/calls", {"to": TO, "from": FROM, "unheard": 1}, 400, "unheard"),
+        ("POST", "/calls", {"to": TO, "from": FROM, "says": "/nowhere.wav"}, 400, "nowhere"),
+        ("POST", "/calls", {"to": TO, "from": FROM, "says": {"wav": "!"}}, 400, "base64"),
+        ("POST", "/calls", {"to": TO, "from": FROM, "says": {"wav": "AAAA"}}, 400, "WAV"),
+        ("POST", "/calls", {"to": TO, "from": FROM, "ring_timeout": 0}, 400, "ring_timeout"),
+        ("POST", "/calls", [], 400, "JSON object"),
+        ("POST", "/faults/explode", {}, 404, "one of"),
+        ("POST", "/faults/refuse", {}, 400, "method"),
+        ("POST", "/faults/disturb_stream", {"stream": "loudly"}, 400, "kind"),
+        ("POST", "/connections/explode", {}, 404, "one of"),
+        ("POST", "/phones", {"number": TO, "busy": True, "declines": True}, 400, "declines"),
+        ("GET", "/clients?count=x", None, 400, "count"),
+        ("GET", "/clients?count=1&timeout=61", None, 400, "timeout"),
+        ("GET", "/clients?count=1&timeout=0.01", None, 504, "in vain"),
+        ("GET", "/journal?since=-1", None, 400, "since"),
+        ("GET", "/calls/x?colour=red", None, 404, ""),
+    ],
+)
+def test_what_is_refused(control: Control, method: str, path: str, body: Any, status: int, words: str) -> None:
+    got, told = control.refused(method, path, body)
+    assert (got, words in told["error"]) == (status, True), told
+
+
+@pytest.mark.parametrize("raw", [b"{", b"\xff", b"[" * 100_000])
+def test_bodies_that_are_not_json(control: Control, raw: bytes) -> None:
+    assert control.refused("POST", "/calls", raw=raw)[0] == 400
+
+
+def test_a_wait_for_what_cannot_come(sim: Simulator, control: Control) -> None:
+    placed = control.post("/calls", **{"to": TO, "from": FROM})
+    path = f"/calls/{placed['id']}"
+    assert control.refused("GET", f"{path}?wait=sleeping")[0] == 400
+    control.post(f"{path}/hang_up")
+    assert control.refused("GET", f"{path}?wait=answered")[0] == 409
+
+
+def test_nothing_without_the_token(sim: Simulator, control: Control) -> None:
+    for token in ("", "wrong", f"{control.token}x", "\xe9"):
+        assert Control(control.url, token).refused("GET", "/calls")[0] == 401
+    with ControlServer(sim, token="chosen") as server:
+        assert Control(server.url, "chosen").get("/calls") == []
+        assert "chosen" not in repr(server)
+
+
+def test_bodies_without_length_and_beyond_measure(control: Control) -> None:
+    port = int(control.url.rpartition(":")[2])
+    for lines, status in (
+        ("Transfer-Encoding: chunked", 411),
+        ("Content-Length: 999999999", 413),
+        ("Content-Length: x", 411),
+    ):
+        head = f"POST /calls HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {control.token}\r\n{lines}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
+            peer.sendall(head.encode())
+            assert peer.recv(65536).startswith(f"HTTP/1.0 {status} ".encode())
+
+
+# -- as a server of its own --------------------------------------------------------------------------------------------
+
+
+@define
+class Server:
+    process: subprocess.Popen[str]
+    told: dict[str, str]
+
+    @property
+    def control(self) -> Control:
+        return Control(self.told["control"], self.told["control_token"])
+
+    def end(self, number: signal.Signals) -> tuple[int, str, str]:
+        self.process.send_signal(number)
+        out, error = self.process.communicate(timeout=START)
+        return self.process.returncode, out, error
+
+
+def start(*arguments: str, **more: str) -> subprocess.Popen[str]:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("SIGNALWIRE_", "RELAY_"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "relay_sync", "simulate", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**mine, "PYTHONPATH": str(PACKAGE_HOME), **more},
+    )
+
+
+@contextmanager
+def simulate(tmp_path: Path, *arguments: str, **more: str) -> Iterator[Server]:
+    file = tmp_path / "simulator.json"
+    process = start("--fast", "--credentials", str(file), *arguments, **more)
+    try:
+        end = time.monotonic() + START
+        while not file.exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        if os.name == "posix":
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        yield Server(process, json.loads(file.read_text()))
+        assert not file.exists()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate(timeout=START)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+def test_the_server_runs_a_call_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    with simulate(tmp_path) as server:
+        control = server.control
+        project, token, host = (server.told[name] for name in ("project", "token", "host"))
+        client = RelayClient(project, token, host=host, contexts=["default"])  # stands for a program in any language
+        desk = Desk(client)
+        try:
+            client.connect()
+            control.get("/clients?count=1")
+            placed = control.post("/calls", **{"to": TO, "from": FROM})
+            call = desk.take()
+            with RestClient(project, token, host) as rest, Receiver() as receiver:
+                call.answer()
+                control.get(f"/calls/{placed['id']}?wait=answered")
+                action = rest.call(call.call_id).stream(receiver.url)
+                told = control.get(f"/calls/{placed['id']}?stream=streaming")
+                assert told["streams"][0]["control_id"] == action.control_id
+                control.post(f"/calls/{placed['id']}/hang_up")
+                call.wait_for_ended(PATIENCE)
+        finally:
+            desk.closing.set()
+            client.disconnect()
+        code, out, error = server.end(number)
+    assert (code, error) == (0, "")
+    assert out.splitlines()[-1] == "stopped"
+    assert f"SIGNALWIRE_SPACE={server.told['host']}" in out
+    assert server.told["token"] not in out
+    assert server.told["control_token"] not in out
+
+
+@pytest.mark.slow
+def test_tokens_of_the_environment(tmp_path: Path) -> None:
+    mine = {
+        "SIGNALWIRE_PROJECT_ID": "my-project",
+        "SIGNALWIRE_API_TOKEN": "my-token",
+        "RELAY_SIMULATOR_CONTROL_TOKEN": "my-control",
+    }
+    with simulate(tmp_path, **mine) as server:
+        assert (server.told["project"], server.told["token"]) == ("my-project", "my-token")
+        assert Control(server.told["control"], "my-control").get("/")["project"] == "my-project"
+        code, out, _ = server.end(signal.SIGTERM)
+    assert code == 0
+    assert "my-token" not in out
+
+
+@pytest.mark.slow
+def test_tokens_shown_once() -> None:
+    process = start("--show-tokens")
+    try:
+        assert process.stdout is not None
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("ready"):
+            lines.append(process.stdout.readline())
+            assert lines[-1], process.communicate()
+        told = dict(each.strip().split("=", 1) for each in lines if "=" in each)
+        control = Control(told["RELAY_SIMULATOR_CONTROL"], told["RELAY_SIMULATOR_CONTROL_TOKEN"])
+        assert control.get("/")["host"] == told["SIGNALWIRE_SPACE"]
+        assert told["SIGNALWIRE_API_TOKEN"].startswith("PT")
+    finally:
+        process.terminate()
+        process.communicate(timeout=START)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "nobody could connect"),
+        (("--show-tokens", "--host", "0.0.0.0"), 2, "--allow-remote"),
+        (("--show-tokens", "--port", "70000"), 2, "70000"),
+        (("--show-tokens", "--speed", "0"), 2, "speed"),
+        (("--credentials", "/nowhere/file"), 1, "cannot be written"),
+    ],
+)
+def test_mistakes(
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SIGNALWIRE_API_TOKEN", "RELAY_SIMULATOR_CONTROL_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["simulate", *arguments]) == code
+    assert words in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("option", ["--port", "--control-port"])
+def test_a_port_that_is_taken(option: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["simulate", "--show-tokens", option, port]) == 1
+    assert f"port {port} cannot be had" in capfd.readouterr().err
