@@ -14,10 +14,13 @@ from .processes import CERTIFICATE, KEY, helper, worker
 
 __all__ = ["main"]
 
+#: Commands of a soak whose outcome is kept for the report.
+LONG = 500_000
+
 
 def _all(given: argparse.Namespace) -> int:
     done = suite.run(suite.QUICK if given.quick else suite.FULL)
-    return _write(given, done)
+    return _write(given, {"when": report.now(), **done})
 
 
 def _write(given: argparse.Namespace, done: dict[str, object]) -> int:
@@ -65,11 +68,17 @@ def _tls(given: argparse.Namespace) -> int:
             progress=progress,
         )
     print(file=sys.stderr)
-    print(
-        f"{given.client}: {given.commands:,} commands over TLS with {given.events:g} events per second beside them, "
-        f"{time.monotonic() - began:.0f} s: {told['lost']:.0f} connections lost, {told['rate']:,.0f} commands per second, "
-        f"p99 {told['p99']:.2f} ms"
-    )
+    found = {
+        "client": given.client,
+        "commands": given.commands,
+        "events": given.events,
+        "seconds": time.monotonic() - began,
+        "when": report.now(),
+        **told,
+    }
+    print(report.soak(found))
+    if given.client == "ours" and given.commands >= LONG:
+        (Path(__file__).parent / "soak.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 1 if told["lost"] else 0
 
 
@@ -84,7 +93,9 @@ def main() -> int:
     again.add_argument("--out", default=argparse.SUPPRESS)
     again.set_defaults(run=_report)
     tls = commands.add_parser("tls", help="commands over TLS while events flow: how often is the connection lost?")
-    tls.add_argument("--commands", type=int, default=500_000)
+    tls.add_argument(
+        "--commands", type=int, default=LONG, help="the outcome of so many is kept, and told in RESULTS.md"
+    )
     tls.add_argument("--events", type=float, default=500.0, help="per second")
     tls.add_argument("--client", choices=("ours", "ref", "bridge"), default="ours")
     tls.set_defaults(run=_tls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import ssl
@@ -14,7 +15,7 @@ from typing import Any, Final
 from .figures import Series, ratio
 from .rows import ROWS, Judgement, judge
 
-__all__ = ["write"]
+__all__ = ["now", "soak", "write"]
 
 COLUMNS: Final = ("ours", "ref", "bridge", "bare", "threaded")
 HEAD: Final = """# Benchmarks: results
@@ -126,14 +127,30 @@ def servers(results: Mapping[str, Any]) -> list[str]:
     return [*lines, "", f"The sender of the audio took, in cores: {', '.join(senders)}."]
 
 
+def now() -> str:
+    """The time as the report gives it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def soak(found: Mapping[str, Any]) -> str:
+    """What came of the long soak, as a sentence."""
+    return (
+        f"{found['client']}: {found['commands']:,} commands over TLS with {found['events']:g} events per second beside them, "
+        f"{found['seconds']:.0f} s: {found['lost']:.0f} connections lost, {found['rate']:,.0f} commands per second, "
+        f"p99 {found['p99']:.2f} ms ({found['when']})"
+    )
+
+
 def write(folder: Path, run: Mapping[str, Any], plots: list[tuple[str, str]]) -> Path:
     """Write the file into a folder; the plots are there already, as titles and file names."""
     results = run["results"]
     judgements = [judge(row, results) for row in ROWS]
     missed = [found for found in judgements if found.met is False]
-    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    lines = [HEAD, f"Run of {today}, {run['seconds']:.0f} s.", "", *machine(), "", "## Table", ""]
+    lines = [HEAD, f"Run of {run['when']}, {run['seconds']:.0f} s.", "", *machine(), "", "## Table", ""]
     lines += [*table(judgements), *sizes(run["sizes"]), ""]
+    kept = Path(__file__).with_name("soak.json")
+    if kept.exists():
+        lines += [f"The last long soak: {soak(json.loads(kept.read_text(encoding='utf-8')))}.", ""]
     if run["failures"]:
         lines += ["## What failed", "", *(f"* {text}" for text in run["failures"]), ""]
     lines += ["## Missed", ""]
