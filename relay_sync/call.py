@@ -27,6 +27,7 @@ from .protocol.results import is_gone, read_code
 from .runtime import process
 from .runtime.lanes import InContext
 from .runtime.mailbox import Mailbox, MailboxClosed
+from .runtime.pace import paced
 from .verbs import parameters
 from .verbs.ai import AIVerbs
 from .verbs.conference import ConferenceVerbs
@@ -500,7 +501,8 @@ class Expectation:
         return event.event_type == self._event_type and (self._predicate is None or bool(self._predicate(event)))
 
     def __enter__(self) -> Expectation:
-        self._end = None if self._timeout is None else time.monotonic() + self._timeout
+        patience = paced(self._timeout)
+        self._end = None if patience is None else time.monotonic() + patience
         self._mailbox = self._call._open_reader()
         return self
 

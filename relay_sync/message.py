@@ -16,6 +16,7 @@ from .errors import InvalidParameter, RelayError, WaitTimeout
 from .events import MessageEvent, MessageReceiveEvent, MessageStateEvent, RelayEvent, TaskEvent
 from .protocol.deadline import Deadline
 from .runtime.lanes import InContext
+from .runtime.pace import paced
 from .runtime.waiter import Waiter
 from .verbs import parameters
 
@@ -123,7 +124,7 @@ class Message:
         :param timeout: seconds; ``None`` waits for the end of the message, of the session or of the client.
         :raises WaitTimeout: it is still on its way; wait again if you like. :raises RelayError: see :attr:`error`.
         """
-        event, error = self._ended.wait(timeout, lambda: self._still_going(timeout))
+        event, error = self._ended.wait(paced(timeout), lambda: self._still_going(timeout))
         if error is not None:
             raise error.fresh()
         return event

@@ -27,7 +27,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"runtime", "rest", "webhooks"}),
     frozenset({"actions", "call", "verbs", "message", "audio"}),
     frozenset({"client", "switchboard", "dialing", "subscribing", "running", "rollcall", "simulator"}),
-    frozenset({"cli", "contrib", "pytest_plugin", "__main__"}),
+    frozenset({"cli", "contrib", "pytest_plugin", "testing", "__main__"}),
 )
 #: What rooms must not know although no floor forbids it.
 STRANGERS = {

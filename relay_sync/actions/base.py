@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..events import RelayEvent, event_class
 from ..protocol.results import is_gone
+from ..runtime.pace import paced
 from ..runtime.process import forked_error
 from ..runtime.waiter import Waiter
 
@@ -119,7 +120,7 @@ class Action(Generic[E]):
         :raises RelayError: what ended it (:attr:`error`): the session was lost for good, the client was closed, the process
             was forked, or the server reported a failure.
         """
-        event, error = self._ended.wait(timeout, self._still_running(timeout))
+        event, error = self._ended.wait(paced(timeout), self._still_running(timeout))
         if error is not None:
             raise error.fresh()
         return cast("E", event)

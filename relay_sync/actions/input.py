@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from .. import events
 from ..constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
 from ..events import RelayEvent
+from ..runtime.pace import paced
 from ..runtime.waiter import Waiter
 from .base import Action, OnCompleted, StoppableAction, VolumeAction
 from .replies import ReadableAsReply
@@ -187,7 +188,7 @@ class DetectAction(StoppableAction["DetectEvent"]):
         :return: the first result, or the terminal event where nothing was found.
         :raises WaitTimeout: nothing was found so far. :raises RelayError: what ended it.
         """
-        return self._found.wait(timeout, self._still_running(timeout))
+        return self._found.wait(paced(timeout), self._still_running(timeout))
 
     @property
     def first(self) -> DetectEvent | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from ..errors import CallEnded, InvalidParameter
+from ..errors import CallEnded, InvalidParameter, WaitTimeout
+from .heard import Heard
 from .network import Call
 from .party import DIGITS, Played
 from .twoway import TwoWayStream
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Phone"]
 
+#: How long one look into the journal lasts, in seconds, before the call's state is looked at.
+GLANCE: Final = 0.2
 STATES = ("created", "ringing", "answered", "ending", "ended")
 REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
 
@@ -167,9 +171,35 @@ class Phone:
         return self._call.number
 
     @property
-    def heard(self) -> list[Played]:
-        """What was played to it, in order; the last 1000."""
-        return list(self._call.party.heard)
+    def heard(self) -> Heard:
+        """What was played to it, in order; the last 1000. For assertions: ``assert phone.heard("Welcome")``."""
+        return Heard(self)
+
+    def sent(self, method: str, *, within: float = 5.0, **params: Any) -> bool:
+        """Whether our side has sent a command about this call: ``assert phone.sent("calling.stream", track="inbound_track")``.
+
+        :param params: members that the command must have; it may have more.
+        :param within: seconds to wait for it. The end of the call ends the wait, too.
+        """
+        journal, call = self._relay.journal, self._call
+
+        def look() -> bool | None:
+            for frame in journal.requests(method):
+                given = frame.get("params") or {}
+                about = given.get("call_id") == call.call_id or (call.tag and given.get("tag") == call.tag)
+                if about and all(name in given and given[name] == value for name, value in params.items()):
+                    return True
+            return None
+
+        deadline = time.monotonic() + within
+        while not (found := look()) and (left := deadline - time.monotonic()) > 0:
+            if call.state == "ended":
+                return bool(look())  # once more: it may have come before the end
+            try:
+                journal.wait_for(lambda entry: bool(look()), min(left, GLANCE))
+            except WaitTimeout:
+                continue
+        return bool(found)
 
     @property
     def digits(self) -> str:

@@ -1,0 +1,229 @@
+"""What the package offers to tests of its users: fixtures, a context manager, assertions, and faster time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support import FROM, TO, Background
+
+from relay_sync import Call, InvalidParameter, RelayClient, WaitTimeout
+from relay_sync.runtime import pace
+from relay_sync.simulator import Simulator
+from relay_sync.testing import faster, simulated
+
+PATIENCE = 10.0
+
+
+def menu(call: Call) -> None:
+    """A program as users write it."""
+    call.answer()
+    call.play_tts("Welcome to the shop").wait()
+    call.hangup()
+
+
+def test_a_program_is_tested_without_pytest() -> None:
+    before = dict(os.environ)
+    with simulated(contexts=["sales"]) as (sim, client):
+        client.on_call(menu)
+        phone = sim.call(to=TO, from_=FROM, context="sales")
+        assert phone.heard("Welcome")
+        assert phone.sent("calling.end", reason="hangup")
+        with RelayClient() as other:  # from the environment
+            assert other.project == sim.settings.project
+    assert client.state == "closed"
+    assert dict(os.environ) == before
+
+
+def test_the_environment_leads_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALWIRE_JWT_TOKEN", "another")
+    monkeypatch.setenv("SIGNALWIRE_API_TOKEN", "another")
+    with simulated() as (sim, _), RelayClient() as client:
+        assert client.token == sim.settings.token
+    assert os.environ["SIGNALWIRE_JWT_TOKEN"] == os.environ["SIGNALWIRE_API_TOKEN"] == "another"
+
+
+def test_calls_end_with_the_block_also_when_it_raises() -> None:
+    phones = []
+
+    def scene() -> None:
+        with simulated() as (sim, client):
+            client.on_call(lambda call: call.answer())
+            phones.append(sim.call(to=TO, from_=FROM))
+            phones[0].wait_until("answered")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        scene()
+    assert phones[0].state == "ended"
+
+
+# -- assertions --------------------------------------------------------------------------------------------------------
+
+
+def test_assertions_wait_for_what_is_about_to_happen() -> None:
+    go = threading.Event()
+
+    def slow(call: Call) -> None:
+        call.answer()
+        go.wait(PATIENCE)
+        call.play_tts("Welcome back")
+        call.wait_for_ended()
+
+    with simulated() as (sim, client):
+        client.on_call(slow)
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("answered")
+        assert not phone.heard("Welcome", within=0)
+        assert not phone.sent("calling.play", within=0)
+        waiting = [Background(phone.heard, "Welcome"), Background(phone.sent, "calling.play")]
+        go.set()
+        assert [one.result() for one in waiting] == [True, True]
+        assert not phone.sent("calling.play", within=0, volume=3)
+        assert [item.text for item in phone.heard] == ["Welcome back"]
+        assert repr(phone.heard) == "<heard ['Welcome back']>"
+
+
+def test_assertions_do_not_wait_for_a_call_that_is_over() -> None:
+    with simulated() as (sim, client):
+        client.on_call(lambda call: call.hangup("busy"))
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("ended")
+        assert phone.sent("calling.end", reason="busy")
+        started = time.monotonic()
+        assert not phone.heard("Welcome", within=60)
+        assert not phone.sent("calling.play", within=60)
+        assert time.monotonic() - started < 30
+
+
+def test_another_call_s_commands_do_not_count() -> None:
+    with simulated() as (sim, client):
+        client.on_call(lambda call: call.hangup() if call.device["params"]["to_number"] == "+1" else call.answer())
+        other, mine = sim.call(to="+1", from_=FROM), sim.call(to=TO, from_=FROM)
+        assert other.sent("calling.end")
+        assert not mine.sent("calling.end", within=0.01)
+
+
+def test_what_was_sent_to_a_number_that_was_dialled() -> None:
+    with simulated() as (sim, client):
+        expected = sim.expect_phone(TO, answers_after=0.01)
+        call = client.dial(to=TO, from_=FROM)
+        call.play_tts("Good morning")
+        phone = expected.wait_for_call()
+        assert phone.sent("calling.dial")
+        assert phone.heard("morning")
+
+
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def test_waits_give_up_sooner_and_commands_do_not() -> None:
+    with simulated() as (sim, client), faster(1000):
+        calls: list[Call] = []
+        client.on_call(calls.append)
+        sim.call(to=TO, from_=FROM).wait_until("ringing")
+        while not calls:
+            time.sleep(0.001)
+        (call,) = calls
+        call.answer()
+        started = time.monotonic()
+        with pytest.raises(WaitTimeout, match=r"60"):
+            call.wait_for_ended(timeout=60)
+        with pytest.raises(WaitTimeout, match=r"60"):
+            call.record().wait(timeout=60)
+        with pytest.raises(WaitTimeout), call.expect("calling.call.play", timeout=60):
+            pass
+        assert time.monotonic() - started < 20
+        sim.hold("calling.denoise")
+        answering = Background(call.denoise)
+        sim.wait_for_held("calling.denoise")
+        assert answering.running
+        sim.release()
+        answering.result()
+    assert pace.factor == 1.0
+
+
+@pytest.mark.parametrize("factor", [0, 0.5, -1, float("nan"), "2", True])
+def test_time_does_not_pass_more_slowly(factor: float) -> None:
+    with pytest.raises(InvalidParameter), faster(factor):
+        pass
+
+
+# -- pytest ------------------------------------------------------------------------------------------------------------
+
+USERS_TESTS = """
+import pytest
+from relay_sync import RelayClient, WaitTimeout
+
+def test_fixtures(relay_simulator, relay_client):
+    relay_client.on_call(lambda call: (call.answer(), call.play_tts("Welcome")))
+    phone = relay_simulator.call(to="+15550100", from_="+15550199")
+    assert phone.heard("Welcome")
+
+def test_client_from_the_environment(relay_simulator):
+    with RelayClient() as client:
+        assert client.state == "connected"
+
+@pytest.mark.relay_simulator(project="a-project", contexts=["sales"])
+class TestMarked:
+    @pytest.mark.relay_simulator(contexts=["help"])
+    def test_the_closest_wins(self, relay_simulator, relay_client):
+        assert relay_simulator.settings.project == "a-project"
+        assert relay_client.contexts == ["help"]
+
+def test_time(relay_simulator, relay_client, relay_time):
+    relay_time(1000)
+    seen = []
+    def handle(call):
+        with pytest.raises(WaitTimeout):
+            call.wait_for_answered(timeout=600)
+        call.hangup("busy")
+    relay_client.on_call(handle)
+    phone = relay_simulator.call(to="+15550100", from_="+15550199")
+    phone.wait_until("ended")
+    assert phone.end_reason == "busy"
+
+def test_that_fails(relay_simulator, relay_client):
+    relay_client.on_call(lambda call: (call.answer(), call.play_tts("Goodbye").wait(), call.hangup()))
+    phone = relay_simulator.call(to="+15550100", from_="+15550199")
+    assert phone.heard("Welcome")
+"""
+
+
+def run_pytest(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_the_fixtures_are_there_wherever_the_package_is(tmp_path: Path) -> None:
+    (tmp_path / "test_users.py").write_text(USERS_TESTS, encoding="utf-8")
+    told = run_pytest(tmp_path)
+    assert "4 passed" in told, told
+    assert "1 failed" in told
+    assert "<heard ['Goodbye']>" in told  # what the assertion shows
+
+
+def test_the_plugin_imports_nothing_before_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "test_none.py").write_text(
+        "import sys\n\ndef test_nothing():\n    assert 'relay_sync.simulator' not in sys.modules\n"
+        "    assert 'websockets' not in sys.modules\n",
+        encoding="utf-8",
+    )
+    assert "1 passed" in run_pytest(tmp_path)
+
+
+def test_the_simulator_s_own_repr_names_no_secret() -> None:
+    with Simulator() as sim:
+        assert sim.settings.token not in repr(sim) + repr(sim.settings)
