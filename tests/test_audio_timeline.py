@@ -193,7 +193,7 @@ def test_memory_is_bounded() -> None:
     for number in range(0, 10**5, 10):
         _place(line, number)
     track = line._tracks["inbound"]
-    assert len(track.seen) <= 128
+    assert len(track.recent) <= 128
     assert len(track.holes) <= 64
 
 

@@ -7,7 +7,9 @@ whose track, chunk and timestamp came before, with the same payload: counters th
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from collections import deque
+
+from attrs import define, field
 
 __all__ = ["MAX_HOLE", "MAX_TRACKS", "Placed", "Timeline"]
 
@@ -20,7 +22,7 @@ _JITTER = 1.0  # seconds that a clock may lag before it is taken to have been se
 Stamp = int | float | None
 
 
-@frozen
+@define
 class Placed:
     """A frame's place.
 
@@ -53,7 +55,8 @@ class _Track:
     next_chunk: int | None = None
     last_timestamp: float = -1.0
     last_sequence: int = -1
-    seen: dict[tuple[int | None, Stamp], tuple[int, int | None]] = field(factory=dict)  # the oldest first
+    recent: deque[tuple[int | None, Stamp, int, int | None]] = field(factory=lambda: deque(maxlen=_REMEMBERED))
+    moves: bool = False  # whether its counters have been seen to change
     holes: list[_Hole] = field(factory=list)  # likewise
 
 
@@ -92,23 +95,36 @@ class Timeline:
             track = self._tracks[name] = _Track()
         if timestamp is None and chunk is None:
             return False
-        key, mark, seen = (chunk, timestamp), hash(payload), track.seen
-        known = seen.get(key)
-        if known is None:
-            if _is_long_past(track, timestamp, chunk, sequence):
-                return True
-        elif known[0] != mark:
-            self.conflicts += 1
-        elif chunk is not None and timestamp is not None:
+        mark, recent = hash(payload), track.recent
+        if chunk is None:
+            fresh = timestamp is None or timestamp > track.last_timestamp
+        else:
+            fresh = track.next_chunk is None or chunk >= track.next_chunk
+        if not fresh and self._came_before(track, timestamp, chunk, mark, sequence):
             return True
-        elif len(seen) > 1 or (sequence is not None and sequence == known[1]):
-            return True  # half a key says enough only if it is seen to move
-        seen[key] = mark, sequence
-        if len(seen) > _REMEMBERED:
-            del seen[next(iter(seen))]
+        if recent and not track.moves and (recent[-1][0] != chunk or recent[-1][1] != timestamp):
+            track.moves = True
+        recent.append((chunk, timestamp, mark, sequence))
         if sequence is not None and sequence > track.last_sequence:
             track.last_sequence = sequence
         return False
+
+    def _came_before(self, track: _Track, timestamp: Stamp, chunk: int | None, mark: int, sequence: int | None) -> bool:
+        known = False
+        for entry in track.recent:
+            if entry[0] != chunk or entry[1] != timestamp:
+                continue
+            known = True
+            if entry[2] != mark:
+                continue
+            if chunk is not None and timestamp is not None:
+                return True
+            if track.moves or (sequence is not None and sequence == entry[3]):
+                return True  # half a key says enough only if it is seen to move
+        if known:
+            self.conflicts += 1
+            return False
+        return _is_long_past(track, timestamp, chunk, sequence)
 
     def place(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> Placed:
         """Find the place of a frame of *samples* samples (0: not known) that is no duplicate."""
@@ -173,11 +189,11 @@ class Timeline:
 
 def _is_long_past(track: _Track, timestamp: Stamp, chunk: int | None, sequence: int | None) -> bool:
     """Whether a frame that is not remembered must have come long ago: counters that began anew have a new sequence."""
-    if chunk is None or timestamp is None or track.next_chunk is None or len(track.seen) < _REMEMBERED:
+    if chunk is None or timestamp is None or track.next_chunk is None or len(track.recent) < _REMEMBERED:
         return False
     if chunk >= track.next_chunk or timestamp > track.last_timestamp or track.holes:
         return False
-    oldest = next(iter(track.seen))[0]
+    oldest = track.recent[0][0]
     return (oldest is None or chunk < oldest) and (sequence is None or sequence <= track.last_sequence)
 
 
