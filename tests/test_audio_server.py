@@ -15,6 +15,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 import xml.dom.minidom
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -911,3 +912,35 @@ def test_public_names() -> None:
     assert set(relay_sync.audio.__all__) <= set(dir(relay_sync.audio))
     with pytest.raises(AttributeError):
         relay_sync.audio.nothing  # noqa: B018
+
+
+def test_a_reader_of_seconds_is_woken_when_they_are_there(audio: AudioServer, dial: Dial) -> None:
+    """Not for each frame; and what he waits for on one track is not held up by the other."""
+    carrier = dial(audio).start("inbound", "outbound")
+    stream = audio.accept(PATIENCE)
+    got: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    reader = threading.Thread(target=lambda: got.put(stream.read(0.1, PATIENCE)))
+    reader.start()
+    for payload in PAYLOADS[:4]:
+        carrier.media(payload)
+        carrier.media(payload, track="outbound")
+    assert [frame.track for _, frame in zip(range(4), stream.tracks("outbound"), strict=False)] == ["outbound"] * 4
+    assert got.empty()
+    carrier.media(PAYLOADS[4])
+    reader.join(PATIENCE)
+    assert got.get_nowait() == PCMU.decode(b"".join(PAYLOADS[:5]))
+
+
+def test_more_seconds_than_the_buffer_holds_can_be_read(dial: Dial) -> None:
+    with AudioServer(buffer_seconds=0.2) as audio:
+        carrier = dial(audio).start()
+        stream = audio.accept(PATIENCE)
+        got: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        reader = threading.Thread(target=lambda: got.put(stream.read(1.0, PATIENCE)))
+        reader.start()
+        for number, payload in enumerate(PAYLOADS):
+            carrier.media(payload)
+            while stream.stats.frames <= number or stream._buffer._held["inbound"] >= 1600:
+                time.sleep(0.001)  # until it has come, and is read where it is enough
+        reader.join(PATIENCE)
+        assert got.get_nowait() == PCMU.decode(b"".join(PAYLOADS))

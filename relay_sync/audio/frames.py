@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from ..errors import UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
@@ -88,6 +88,15 @@ def wait_once(condition: threading.Condition, deadline: Deadline) -> None:
     condition.wait(at_once(deadline.remaining(time.monotonic())))
 
 
+@define(eq=False)
+class _Sleeper:
+    """A thread that waits for so many bytes of a track, or for any frame (``None``)."""
+
+    track: str | None
+    wanted: int
+    ear: Any  # a lock that is taken, and released to wake the thread
+
+
 class FrameBuffer:
     """Frames by track, handed out in the order they came.
 
@@ -95,7 +104,8 @@ class FrameBuffer:
     puts, any number take, and each frame is handed out once.
 
     Frames wait here as tuples and become :class:`AudioFrame` for whoever takes them: that spares the receiving thread
-    work, and the garbage collector thousands of objects to look at.
+    work, and the garbage collector thousands of objects to look at. Nobody is woken before there is enough for him, and
+    only by :meth:`ring`, so that the receiving thread can first do all it has to do.
 
     :param sample_rate: of all frames. :param encoding: of all frames, see :class:`AudioFrame`.
     """
@@ -107,19 +117,22 @@ class FrameBuffer:
         self._encoding = encoding
         self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._lock = threading.Lock()
-        self._condition = threading.Condition(self._lock)
+        self._lock = threading.Lock()  # never held for long, and never while waiting
         self._tracks: dict[str, deque[_Waiting]] = {}
         self._held: dict[str, int] = {}
         self._arrivals = 0
-        self._waiting = 0
+        self._sleepers: list[_Sleeper] = []
+        self._due: list[_Sleeper] = []  # to be woken by ring()
         self._ended = False
         self._generation = generation()
         self.dropped = 0
         self.has_reader = False  # whether anybody ever took a frame
 
-    def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
-        """Add a frame; never blocks."""
+    def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> bool:
+        """Add a frame; never blocks.
+
+        :returns: whether somebody should be woken by :meth:`ring`.
+        """
         with self._lock:
             frames = self._tracks.get(track)
             if frames is None:
@@ -132,14 +145,27 @@ class FrameBuffer:
                 held -= len(frames.popleft()[1])
                 self.dropped += 1
             self._held[track] = held
-            if self._waiting:
-                self._condition.notify_all()
+            if not self._sleepers:
+                return False
+            for sleeper in [each for each in self._sleepers if self._has_enough(each.track, each.wanted)]:
+                self._sleepers.remove(sleeper)
+                self._due.append(sleeper)
+            return bool(self._due)
+
+    def ring(self) -> None:
+        """Wake those for whom there is enough."""
+        with self._lock:
+            due, self._due = self._due, []
+        for sleeper in due:
+            sleeper.ear.release()
 
     def end(self) -> None:
         """Nothing more will come: whoever waits is told once the rest is taken."""
-        with self._condition:
+        with self._lock:
             self._ended = True
-            self._condition.notify_all()
+            self._due += self._sleepers
+            self._sleepers.clear()
+        self.ring()
 
     def take(self, track: str | None, timeout: float | None) -> AudioFrame | None:
         """The oldest frame (of *track*, if given), or ``None`` when there will be no more.
@@ -148,26 +174,68 @@ class FrameBuffer:
         :raises Forked: the stream belongs to the parent process.
         """
         deadline = Deadline.after(time.monotonic(), timeout)
-        self._check_process()
-        with self._condition:
-            while True:
+        while True:  # another reader may be quicker
+            self._wait_for(track, 1, deadline, timeout)
+            with self._lock:
                 frame = self._pop(track)
                 if frame is not None or self._ended:
                     return frame
-                if deadline.passed(time.monotonic()):
+
+    def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
+        """Frames of *track* with *wanted* bytes in all, or a little more; fewer where the buffer is too small for that,
+        none when there will be no more. Waits for all of them, so that the thread is woken once.
+
+        :raises WaitTimeout: they did not come within *timeout* seconds, and nothing was taken.
+        :raises Forked: the stream belongs to the parent process.
+        """
+        wanted = max(1, min(wanted, self._max_bytes // 2))
+        deadline = Deadline.after(time.monotonic(), timeout)
+        while True:  # another reader may be quicker
+            self._wait_for(track, wanted, deadline, timeout)
+            taken: list[bytes] = []
+            with self._lock:
+                frames = self._tracks.get(track) or deque()
+                while frames and wanted > 0:
+                    data = frames.popleft()[1]
+                    self._held[track] -= len(data)
+                    wanted -= len(data)
+                    taken.append(data)
+                if taken:
+                    self.has_reader = True
+                if taken or self._ended:
+                    return taken
+
+    def _wait_for(self, track: str | None, wanted: int, deadline: Deadline, timeout: float | None) -> None:
+        self._check_process()
+        while True:
+            with self._lock:
+                if self._ended or self._has_enough(track, wanted):
+                    return
+                left = deadline.remaining(time.monotonic())
+                if left is not None and left <= 0:
                     raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
-                self._wait(deadline)
+                sleeper = _Sleeper(track, wanted, threading.Lock())
+                sleeper.ear.acquire()
+                self._sleepers.append(sleeper)
+            try:
+                # Ctrl-C needs a chance in between.
+                sleeper.ear.acquire(True, at_once(left))
+            finally:
+                with self._lock:
+                    if sleeper in self._sleepers:
+                        self._sleepers.remove(sleeper)
+
+    def _has_enough(self, track: str | None, wanted: int) -> bool:
+        if track is None:
+            return any(self._tracks.values())
+        frames = self._tracks.get(track)
+        if not frames:
+            return False
+        return self._held[track] >= wanted or 2 * len(frames) >= self._max_frames
 
     def _check_process(self) -> None:
         if self._generation != generation():  # before the lock: in a child it may be held for ever
             raise forked_error()
-
-    def _wait(self, deadline: Deadline) -> None:
-        self._waiting += 1
-        try:
-            wait_once(self._condition, deadline)
-        finally:
-            self._waiting -= 1
 
     def _pop(self, track: str | None) -> AudioFrame | None:
         if track is None:

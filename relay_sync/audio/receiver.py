@@ -101,6 +101,7 @@ class Receiver:
         self._counts = Counts()
         self._reason: EndReason | None = None  # decided before the socket has ended
         self._finished = False
+        self._ringing = False  # readers are to be woken at the end of this turn
         self._complained = False  # about a slow reader
         self._last_heard = time.monotonic()
         connection.on_message = self._on_message
@@ -304,6 +305,11 @@ class Receiver:
             self._keep(self._recorder, sound, track, position, pcm)
         self._hand_over(track, pcm, at, media.sequence)
 
+    def _ring(self) -> None:
+        self._ringing = False
+        if self._buffer is not None:
+            self._buffer.ring()
+
     def _bad(self, kind: str, message: str, *args: object) -> None:
         self._counts.bad_frames += 1
         self._tell(kind, message, *args)
@@ -348,7 +354,9 @@ class Receiver:
             return
         if self._resamplers is not None:
             pcm = self._resamplers.process(track, pcm)
-        buffer.put(track, pcm, at, sequence)
+        if buffer.put(track, pcm, at, sequence) and not self._ringing:
+            self._ringing = True
+            self._loop.at_turn_end(self._ring)  # readers wait until all that has come is looked at
         if buffer.dropped and not self._complained and buffer.has_reader:
             self._complained = True
             self._tell(

@@ -294,10 +294,10 @@ class AudioStream(Speaking):
         deadline = Deadline.after(time.monotonic(), timeout)
         gathered = self._rest.setdefault(track, bytearray())
         while len(gathered) < wanted:
-            frame = self._buffer.take(track, deadline.remaining(time.monotonic()))
-            if frame is None:
+            pieces = self._buffer.take_bytes(track, wanted - len(gathered), deadline.remaining(time.monotonic()))
+            if not pieces:
                 break
-            gathered += frame.pcm
+            gathered += b"".join(pieces)
         pcm = bytes(gathered[:wanted])
         del gathered[:wanted]
         return pcm
