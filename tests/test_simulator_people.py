@@ -237,6 +237,47 @@ def test_messages_and_tasks_come_in_and_wait_for_somebody(sim: Simulator, client
     assert got.get(timeout=PATIENCE).message == {"job": "elsewhere"}
 
 
+def test_the_obsolete_way_to_call_somebody(sim: Simulator, client: MakeClient) -> None:
+    expected = sim.expect_phone(ONE)
+    device = {"type": "phone", "params": {"to_number": ONE, "from_number": FROM}}
+    reply = client().execute("calling.begin", {"device": device, "tag": "old"})
+    phone = expected.wait_for_call()
+    phone.wait_until("answered")
+    assert (reply["call_id"], reply["node_id"], reply["message"]) == (phone.call_id, phone.node_id, "Call started")
+    assert sim.journal.events("calling.call.dial") == []
+
+
+def test_dials_connections_and_messages_go_wrong_on_demand(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.break_action("calling.dial")
+        with pytest.raises(DialFailed, match="error"):
+            one.client.dial(to=ONE, from_=FROM)
+        sim.break_action("calling.connect", {"failed_reason": "congestion"})
+        assert connect(one.call, [devices.phone(ONE)], until="failed").failed_reason == "congestion"
+        sim.break_action("messaging.send")
+        message = one.client.send_message(to_number=ONE, from_number=FROM, body="hi")
+        message.wait(PATIENCE)
+        assert (message.state, message.reason) == ("failed", "error")
+
+
+def test_what_happens_does_not_wait_for_an_answer_that_is_held_back(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.hold("calling.play")
+        playing = Background(one.call.play_tts, "Welcome")
+        one.phone.wait_until_heard("Welcome")
+        one.phone.wait_until_idle()
+        sim.wait_for_acks()
+        sim.release("calling.play")
+        assert playing.result().wait(PATIENCE).state == "finished"
+
+
+def test_the_patience_of_timeouts_can_be_shortened() -> None:
+    with Simulator(speed=1000) as sim, line(sim) as one:
+        action = one.call.collect(digits={"max": 1}, initial_timeout=60, start_input_timers=True)
+        action.wait(PATIENCE)
+        assert action.type == "no_input"
+
+
 def test_what_was_played_can_be_asked_and_waited_for(sim: Simulator) -> None:
     with line(sim) as one:
         one.call.play_tts("Welcome to the bank").wait(PATIENCE)

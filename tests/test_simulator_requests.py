@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_simulator_peers import Peer, address, connected
 
-from relay_sync.simulator import Simulator
+from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.frames import MalformedFrame, check, parse
 from relay_sync.simulator.methods import METHODS, parse_table
 from relay_sync.simulator.server import HANDLERS
@@ -167,6 +169,7 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
     ("calling.connect", {"devices": [[]]}, "devices"),
     ("calling.connect", {"devices": [[{"type": "fridge", "params": {}}]]}, "devices[0][0].type"),
     ("calling.send_digits", {"digits": "12x"}, "digits"),
+    ("calling.detect", {"detect": {}, "status_url": "ftp://x.test/"}, "status_url"),
     ("calling.bind_digit", {"digits": "1", "bind_method": "calling.answer"}, "bind_method"),
     ("calling.bind_digit", {"digits": "w", "bind_method": "calling.play"}, "digits"),
     (
@@ -200,6 +203,74 @@ def test_values_inside_objects_that_cannot_be_accepted(
     assert result["code"] == "400"
     assert place in result["data"]
     assert place in result["message"]
+
+
+WORDS = ["k", "q", "1", "*1", "hello there", "calling.play", "calling.end", "context:default", "https://x.test/a", ""]
+MEDIA = [TTS, {"type": "silence", "params": {"duration": 0.1}}, {"type": "ringtone", "params": {"name": "us"}}, {}]
+OBJECTS: list[Any] = [
+    {"audio": {"max_length": 1, "format": "wav"}},
+    {"digits": {"max": 2, "terminators": "#"}},
+    {"max": 3},
+    {"type": "digit"},
+    {"type": "audio", "params": {"direction": "both"}},
+    {"type": "sip", "params": {"to": "sip:a@b"}},
+    {"start": {"lang": "en", "from_lang": "en", "to_lang": "es", "direction": ["remote-caller"]}},
+    "stop",
+    7,
+]
+
+
+DOINGS: list[Callable[[Phone], None]] = [
+    lambda phone: phone.press("12#*"),
+    lambda phone: phone.say("hello"),
+    lambda phone: phone.keep_silent(),
+]
+
+
+def anything(random: Random, name: str, types: tuple[str, ...], choices: tuple[str, ...], call: Any) -> Any:
+    """A value that may do for a parameter, or may not."""
+    if random.random() < 0.1:
+        return random.choice(OBJECTS)
+    devices = [{"type": "phone", "params": {"to_number": "+1"}}, {"type": "call", "params": call}]
+    made: dict[str, Any] = {
+        "s": "k" if name == "control_id" else random.choice(choices or WORDS),
+        "d": "3",
+        "i": random.choice([0, 1, 5]),
+        "n": random.choice([0.5, 5, 30]),
+        "b": random.random() < 0.5,
+        "ao": [random.choice(MEDIA)],
+        "aao": [[random.choice(devices)]],
+    }
+    return made.get(types[0], random.choice(OBJECTS))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_mixture_of_requests_upsets_the_simulator(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    random = Random(seed)
+    names = sorted(set(HANDLERS) - {name for name in HANDLERS if name.startswith("signalwire.")} - {"calling.pass"})
+    with Simulator(media="fast", speed=1000) as sim, connected(sim) as peer:
+        phone = peer.answered()
+        for _ in range(400):
+            if phone.state == "ended" or random.random() < 0.01:
+                phone.hang_up()
+                phone = peer.answered()
+            spec, where = METHODS[random.choice(names)], address(phone)
+            params = {
+                name: anything(random, name, wanted.types, wanted.choices, where)
+                for name, wanted in spec.parameters.items()
+                if wanted.required or random.random() < 0.3
+            }
+            if spec.name not in ("calling.end", "calling.transfer") or random.random() < 0.1:
+                reply = peer.ask(spec.name, **{**params, **(where if spec.on_call else {})})
+                assert reply.get("error", {}).get("code") != -32603, (spec.name, params)
+            if random.random() < 0.3:
+                random.choice(DOINGS)(phone)
+        assert peer.result("signalwire.ping", payload="still there") == {"payload": "still there"}
+        replies = [
+            entry.frame["result"] for entry in sim.journal if entry.direction == "out" and "result" in entry.frame
+        ]
+        assert sum(reply.get("code") == "200" for reply in replies) > 50  # enough of them made sense
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_every_method_is_carried_out(line: Any) -> None:

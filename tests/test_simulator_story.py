@@ -14,7 +14,7 @@ import pytest
 from attrs import field, frozen
 from support import FROM, PATIENCE, TO, Desk, line
 
-from relay_sync import ActionFailed, Call, RelayClient
+from relay_sync import Action, ActionFailed, Call, RelayClient, actions
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.pace import Pace
 
@@ -356,6 +356,11 @@ def test_an_action_comes_to_its_end(sim: Simulator, ring: Ring, scene: Scene) ->
         assert (params["call_id"], params["control_id"]) == (call.call_id, action.control_id)
     check(action, scene)
     assert not action.result.synthetic
+
+
+def test_every_kind_of_action_has_a_scene() -> None:
+    kinds = {kind.event_type for kind in vars(actions).values() if isinstance(kind, type) and issubclass(kind, Action)}
+    assert kinds - {scene.event for scene in SCENES} <= {"", "calling.call.stream"}  # streams have tests of their own
 
 
 def check(action: Any, scene: Scene) -> None:

@@ -16,10 +16,12 @@
         sim.expect_phone("+15550101", busy=True)
         agent = sim.expect_phone("+15550102", answers_after=5, hangs_up_after="Goodbye")
 
-It plays by the documented protocol; where the sources are silent, the module concerned says what it chose:
-``network`` (calls), ``streaming`` and ``stream`` (streams), ``bridging`` and ``twoway`` (two-way streams),
-``webhook`` (status URLs), ``handshake`` (sessions),
-``relay`` (refusals). It knows nothing of the client.
+It plays by the documented protocol; where the sources are silent, the module concerned says what it chose: ``network``
+(calls), ``party``, ``directory`` and ``pace`` (people, and how fast time passes for them), ``dialing`` and ``hunting``,
+``bridging`` with ``streampeer`` and ``twoway`` (two-way streams), ``streaming`` and ``stream`` (streams), ``webhook``
+(status URLs), ``handshake`` (sessions), ``relay`` (refusals), ``post`` (messages), and ``operation`` for all that goes on on
+a call: ``playing``, ``recording``, ``collecting``, ``detecting``, ``keys``, ``features``, ``listening``, ``transcripts``,
+``rooms``, ``queueing``, ``documents``, ``paying``, ``agents``. It knows nothing of the client.
 
 Needs the extra ``simulator``.
 """

@@ -17,6 +17,7 @@ from . import frames
 from .party import REACTION
 from .request import Handler, Request
 from .shapes import Findings
+from .streaming import url_problem
 
 if TYPE_CHECKING:
     from ..server.loop import Timer
@@ -196,6 +197,10 @@ def start(
         findings = Findings()
         if check is not None:
             check(findings, params)
+        if "status_url" in params:
+            problem = url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
+            if problem is not None:
+                findings.impossible["status_url"] = problem
         if request.objects(findings):
             return
         if call.state != "answered":

@@ -17,7 +17,7 @@ from .request import Handler, Request
 from .stream import Stream
 from .webhook import is_loopback
 
-__all__ = ["HANDLERS", "stream_problems"]
+__all__ = ["HANDLERS", "stream_problems", "url_problem"]
 
 # The parameter names tracks with a suffix that the media messages do not have.
 _TRACKS = {
@@ -27,7 +27,8 @@ _TRACKS = {
 }
 
 
-def _url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
+def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
+    """What is wrong with a URL, or ``None``. ``name`` is the parameter that it was given for."""
     if not url.isascii() or not url.isprintable() or " " in url:
         return f"{name} has characters that no URL has"
     try:
@@ -47,9 +48,9 @@ def _url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
 
 def stream_problems(params: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with the parameters of a stream, or of a stream device."""
-    found: dict[str, str | None] = {"url": _url_problem("url", params["url"], ("wss", "ws"))}
+    found: dict[str, str | None] = {"url": url_problem("url", params["url"], ("wss", "ws"))}
     if "status_url" in params:
-        found["status_url"] = _url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
+        found["status_url"] = url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
     token = params.get("authorization_bearer_token", "")
     if not token.isascii() or not token.isprintable():
         found["authorization_bearer_token"] = "authorization_bearer_token has characters that no header can carry"
