@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import os
+import random
 import sys
 import threading
 from collections.abc import Iterator
@@ -459,6 +460,48 @@ def test_leaving_the_block_takes_the_call_back() -> None:
         params = found.wait_for_request("calling.connect", 2)["devices"][0][0]["params"]
         assert (params["realtime"], params["codec"], params["url"]) == (True, "PCMU", audio.url)
         assert found.phone.wait_for_two_way_stream().name == "menu"
+
+
+@pytest.mark.parametrize("media", ["fast", "realtime"])
+def test_many_threads_speak_and_clear_at_once(media: str) -> None:
+    """Whatever the order: everybody comes back, nothing is said twice, and afterwards it works as before."""
+    with talk(media, codec="L16") as it:
+        stream = it.stream
+
+        def work(seed: int) -> int:
+            chosen = random.Random(seed)
+            said = 0
+            for _ in range(30):
+                length = chosen.randrange(1, 2000)
+                kind = chosen.randrange(5)
+                if kind == 0:
+                    stream.clear()
+                elif kind == 1:
+                    stream.wait_for_mark(stream.mark(), PATIENCE)
+                elif kind == 2:
+                    stream.play((tone(100) for _ in range(length // 100)), wait=False, paced=False)
+                    said += length // 100 * 100
+                else:
+                    playback = stream.play(tone(length), wait=False, paced=kind == 3)
+                    said += length
+                    if chosen.random() < 0.3:
+                        assert playback.wait(PATIENCE).samples <= length
+            return said
+
+        def clear() -> None:
+            for _ in range(200):
+                stream.clear()
+
+        clearing = Background(clear)
+        workers = [Background(work, seed) for seed in range(4)]
+        said = sum(each.result(60) for each in workers)
+        clearing.result(60)
+        stream.clear()
+        assert len(it.heard()) // 2 <= said
+        before = len(it.heard())
+        assert stream.play(tone(500), timeout=PATIENCE).complete
+        assert it.heard()[before:][-1000:] == tone(500)
+        assert not it.far.notices
 
 
 # -- the far side does not read -------------------------------------------------------------------------------------------

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_simulator_peers import Hooks, Json, Media, Peer, Receiver, address, connected
 
 from relay_sync.audio.codecs import codec_for
@@ -421,3 +424,58 @@ def test_what_is_kept_is_bounded() -> None:
     playback.add(bytes(20))
     playback.rush()
     assert (playback.played, len(playback.heard[0].pcm)) == (10, 6)
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.integers(0, 30)),
+        st.tuples(st.just("mark"), st.integers(0, 3)),
+        st.tuples(st.just("tick"), st.integers(1, 12)),
+        st.tuples(st.just("clear"), st.just(0)),
+        st.tuples(st.just("rush"), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(OPERATIONS)
+def test_nothing_is_lost_repeated_or_out_of_order(operations: list[tuple[str, int]]) -> None:
+    """Every mark comes back once and in order, and never before the audio that was queued before it."""
+    playback = Playback(keep=10_000)
+    numbers = itertools.count(1)
+    queued, dropped = b"", 0
+    marks: list[tuple[str, int]] = []
+    back: list[str] = []
+    for kind, size in operations:
+        due: list[str] = []
+        if kind == "add":
+            pcm = b"".join(next(numbers).to_bytes(2, "little") for _ in range(size))
+            queued += pcm
+            playback.add(pcm)
+        elif kind == "mark":
+            name = f"{len(marks)}"
+            marks.append((name, len(queued) // 2))
+            due = playback.mark(name)
+        elif kind == "tick":
+            due = playback.tick(size)
+        elif kind == "rush":
+            due = playback.rush()
+        else:
+            dropped += playback.waiting
+            due = playback.clear()
+            assert playback.waiting == 0
+        for name in due:
+            assert playback.played + dropped >= marks[int(name)][1]
+        back += due
+    back += playback.rush()
+    assert back == [name for name, _ in marks]
+    assert playback.played + dropped == len(queued) // 2
+    heard = [
+        int.from_bytes(piece.pcm[at : at + 2], "little")
+        for piece in playback.heard
+        for at in range(0, len(piece.pcm), 2)
+    ]
+    assert heard == sorted(set(heard))
+    spans = [(piece.position, piece.position + len(piece.pcm) // 2) for piece in playback.heard]
+    assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(spans))

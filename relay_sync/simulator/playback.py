@@ -51,6 +51,8 @@ class Playback:
 
     def add(self, pcm: bytes) -> int:
         """Queue audio. Returns how many samples were dropped because more waited than may."""
+        if not pcm:  # nothing, and a mark behind it is not to wait for it
+            return 0
         self._queue.append(bytearray(pcm))
         self.waiting += len(pcm) // 2
         excess = 0 if self.longest is None else max(0, self.waiting - self.longest)
