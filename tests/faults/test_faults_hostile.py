@@ -216,9 +216,7 @@ START: dict[str, Callable[[Call], Action[Any]]] = {
     "calling.call.fax": lambda call: call.send_fax("https://example.com/a.pdf"),
     "calling.call.pay": lambda call: call.pay("https://example.com/pay"),
     "calling.call.stream": lambda call: call.stream(NOWHERE),
-    "calling.call.tap": lambda call: call.tap(
-        {"type": "audio"}, {"type": "rtp", "params": {"addr": "1.2.3.4", "port": 1}}
-    ),
+    "calling.call.tap": lambda call: call.tap(AUDIO, {"type": "rtp", "params": {"addr": "1.2.3.4", "port": 1}}),
     "calling.call.transcribe": lambda call: call.transcribe(),
     "calling.call.ai": lambda call: call.ai(prompt={"text": "hello"}),
 }
