@@ -179,6 +179,13 @@ def test_another_url(options: Any, seen: str, headers: dict[str, str]) -> None:
     assert found.verified is False
 
 
+def test_a_path_alone_may_have_been_reached_by_either_scheme() -> None:
+    for scheme in ("http", "https"):
+        signature = sign_form(KEY, f"{scheme}://hooks.example.com:8000/status", FORM)
+        headers = {**AS_FORM, "Host": "hooks.example.com:8000", "X-SignalWire-Signature": signature}
+        assert Webhooks(signing_key=KEY).parse("POST", "/status", headers, form()).verified
+
+
 def test_a_prefix_that_the_proxy_takes_off() -> None:
     public = "https://example.com/app"
     signature = sign_form(KEY, f"{public}/status", FORM)

@@ -147,15 +147,16 @@ class Webhooks:
             if whole == "/":
                 found.append((scheme, host, ""))
         else:
-            scheme = seen.scheme or "https"
+            # A path alone does not tell how it was reached; nobody gains anything from either guess.
+            schemes = [seen.scheme] if seen.scheme else ["https", "http"]
             host = seen.netloc or headers.get("host", "")
             if self.trust_forwarded:
                 # The first of several is the one that the platform spoke to.
-                scheme = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() or scheme
+                forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+                schemes = [forwarded] if forwarded else schemes
                 host = headers.get("x-forwarded-host", "").partition(",")[0].strip() or host
-            found.append((scheme, host, seen.path))
-            if seen.path in ("", "/"):
-                found.append((scheme, host, "" if seen.path else "/"))
+            paths = [seen.path, "" if seen.path else "/"] if seen.path in ("", "/") else [seen.path]
+            found += [(scheme, host, path) for scheme in schemes for path in paths]
         try:
             urls = [urlunsplit((scheme, host, path, seen.query, "")) for scheme, host, path in found]
             return [spelling for url in urls for spelling in signatures.spellings(url)]
