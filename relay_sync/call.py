@@ -189,8 +189,13 @@ class Call(
         :param predicate: runs on the calling thread. :param timeout: seconds, or ``None``: the end of the call is the end.
         :raises WaitTimeout: nothing came. :raises CallEnded: the call ended first.
         """
-        with self.expect(event_type, predicate, timeout) as seen:
-            if _event_name(event_type) == EVENT_CALL_STATE and predicate is not None:
+        if predicate is not None:
+            parameters.handler("predicate", predicate)
+        return self._wait_for(_event_name(event_type), predicate, timeout)
+
+    def _wait_for(self, event_type: str, predicate: Predicate | None, timeout: float | None) -> RelayEvent:
+        with Expectation(self, event_type, predicate, seconds("timeout", timeout, optional=True)) as seen:
+            if event_type == EVENT_CALL_STATE and predicate is not None:
                 seen.consider(list(self._reached.values()))
         event: RelayEvent = seen.value
         return event
@@ -236,22 +241,12 @@ class Call(
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 
     def _wait_for_state(self, state: str, timeout: float | None) -> RelayEvent:
-        def reached(event: Any) -> bool:
-            seen = event.call_state
-            if seen == state:
-                return True
-            # Later states imply earlier ones, but a call that is ending need never have been answered.
-            if _RANK.get(seen, -1) < _RANK[state]:
-                return False
-            return state == CALL_STATE_ENDING or seen == CALL_STATE_ANSWERED
-
         # States known from the call's first event count as well as those that came since.
-        if self.state and self.state not in self._reached and self._over is None:
-            params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": self.state}
-            known = CallStateEvent.from_params(params, synthetic=True, reason="state_known")
-            if reached(known):
-                return known
-        return self.wait_for(EVENT_CALL_STATE, reached, timeout)
+        known = self.state
+        if known and known not in self._reached and self._over is None and _reaches(known, state):
+            params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": known}
+            return CallStateEvent.from_params(params, synthetic=True, reason="state_known")
+        return self._wait_for(EVENT_CALL_STATE, lambda event: _reaches(event.call_state, state), timeout)
 
     def _open_reader(self) -> Mailbox[RelayEvent]:
         self._check_process()
@@ -433,6 +428,16 @@ class Call(
             actions = list(self._actions.values())
         for action in actions:
             action._end_early(reason, carried)
+
+
+def _reaches(seen: str, state: str) -> bool:
+    """Whether a call that was seen in one state has reached another."""
+    if seen == state:
+        return True
+    # Later states imply earlier ones, but a call that is ending need never have been answered.
+    if _RANK.get(seen, -1) < _RANK[state]:
+        return False
+    return state == CALL_STATE_ENDING or seen == CALL_STATE_ANSWERED
 
 
 def _event_name(given: object) -> str:
