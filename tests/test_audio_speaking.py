@@ -11,6 +11,7 @@ import json
 import math
 import os
 import random
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from test_audio_process import _in_child, _raises_forked
 
 from relay_sync import (
     CommandRefused,
+    ConnectEvent,
     InvalidParameter,
     QueueFull,
     StreamFailed,
@@ -675,6 +677,43 @@ def test_a_socket_that_does_not_come_in_time_takes_the_call_back() -> None:
     assert call.taken_back == 1
 
 
+def test_the_end_of_what_the_call_was_connected_to_before_is_no_end_of_this() -> None:
+    class Late:
+        """A call whose last bridge is told to be over when the next one is asked for."""
+
+        def on(self, event_type: str, handler: Any) -> None:
+            assert event_type == "calling.call.connect"
+            self.handler = handler
+
+        def connect(self, groups: list[Any], **kwargs: Any) -> dict[str, Any]:
+            self.handler(ConnectEvent.from_params({"call_id": "C", "connect_state": "disconnected"}))
+            ((device,),) = groups
+            header = {"Authorization": f"Bearer {device['params']['authorization_bearer_token']}"}
+            self.peer = Background(lambda: Carrier(audio, header=header, accept=False))
+            return {"code": "200"}
+
+        def disconnect(self) -> None: ...
+
+    call = Late()
+    with AudioServer() as audio:
+        stream = audio.connect(call, timeout=PATIENCE)
+        peer = call.peer.result()
+        assert stream.two_way
+        peer.ws.close()
+        stream.close()
+
+
+def test_a_call_that_ends_meanwhile_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, Simulator(media="fast") as sim, line(sim) as found:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}/audio"
+        with AudioServer(public_url=url) as audio:
+            connecting = Background(lambda: audio.connect(found.call, timeout=60))
+            found.wait_for_request("calling.connect")
+            found.phone.hang_up()
+            with pytest.raises(StreamFailed, match="ended before any socket"):
+                connecting.result(PATIENCE)
+
+
 def test_a_device_for_a_connect_of_one_s_own() -> None:
     with Simulator(media="fast") as sim, line(sim) as found, AudioServer() as audio:
         device = audio.device(name="mine", expires=PATIENCE)
@@ -696,13 +735,24 @@ def test_a_device_for_a_connect_of_one_s_own() -> None:
 class Carrier:
     """A plain peer: it sends what a carrier would and shows what it gets."""
 
-    def __init__(self, audio: AudioServer, encoding: str = "audio/x-mulaw", rate: int = 8000) -> None:
-        self.ws = websocket.create_connection(audio.url, timeout=PATIENCE)
+    stream: AudioStream
+
+    def __init__(
+        self,
+        audio: AudioServer,
+        encoding: str = "audio/x-mulaw",
+        rate: int = 8000,
+        *,
+        header: dict[str, str] | None = None,
+        accept: bool = True,
+    ) -> None:
+        self.ws = websocket.create_connection(audio.url, timeout=PATIENCE, header=header or {})
         form = {"encoding": encoding, "sampleRate": rate, "channels": 1}
         self.send({"event": "connected", "protocol": "Call", "version": "0.2.0"})
         start = {"streamSid": 'S"1', "accountSid": "A", "callSid": "C", "tracks": ["inbound"], "mediaFormat": form}
         self.send({"event": "start", "sequenceNumber": "1", "start": start})
-        self.stream = audio.accept(PATIENCE)
+        if accept:
+            self.stream = audio.accept(PATIENCE)
 
     def send(self, message: dict[str, Any]) -> None:
         self.ws.send(json.dumps(message))

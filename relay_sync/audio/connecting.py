@@ -37,21 +37,28 @@ class _Bridge:
 
     def __init__(self, call: ConnectableCall) -> None:
         self._call = call
-        self.is_done = False
+        self._begun = False
         self.error: BaseException | None = None
         call.on("calling.call.connect", self._moved)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no socket will come any more."""
+        if self.error is None and getattr(self._call, "state", "") == "ended":
+            self.error = StreamFailed("the call is over")
+        return self.error is not None
+
     def open(self, device: devices.Device, options: Mapping[str, Any]) -> None:
         if not self._call.connect([[device]], **options):
-            self.is_done = True
             self.error = StreamFailed("the call is over")
 
     def _moved(self, event: Any) -> None:
         state = getattr(event, "connect_state", "")
-        if state in _ENDS and not self.is_done:
+        if state not in _ENDS:
+            self._begun = True
+        elif self._begun and self.error is None:  # else it tells of what the call was connected to before
             reason = getattr(event, "failed_reason", "")
             self.error = StreamFailed(f"calling.connect {state}" + (f" ({reason})" if reason else ""))
-            self.is_done = True
 
     def stop(self) -> object:
         return self._call.disconnect()
