@@ -298,6 +298,8 @@ def test_a_conference(one: Line) -> None:
     assert [event["status"] for event in events] == ["conference-start", "participant-join", "participant-join"]
     assert (events[2]["call_id"], events[2]["muted"], events[2]["size"]) == (phone.call_id, True, 2)
     conference_id = events[0]["conference_id"]
+    other.hold()  # was not asked for: "hold" is not among the events
+    assert len(one.sim.journal.events("calling.conference")) == 3
     with pytest.raises(CommandRefused, match="already"):
         one.call.join_conference("weekly")
     other.leave_conference(conference_id)
@@ -307,6 +309,17 @@ def test_a_conference(one: Line) -> None:
     assert seen.value.params["reason_ended"] == "last-participant-left"
     leaves = [event for event in one.sim.journal.events("calling.conference") if event["status"] == "participant-leave"]
     assert [event["call_id"] for event in leaves] == [phone.call_id, one.call.call_id]
+
+
+def test_a_conference_tells_who_is_on_hold(one: Line) -> None:
+    one.call.join_conference("weekly", status_callback_event_type="relay", status_callback_event="hold,mute")
+    one.call.hold()
+    one.call.unhold()
+    events = one.sim.journal.events("calling.conference")
+    assert [(event["status"], event["hold"]) for event in events] == [
+        ("participant-hold", True),
+        ("participant-unhold", False),
+    ]
 
 
 def test_a_conference_that_is_full_and_one_that_ends_with_its_chair(one: Line) -> None:

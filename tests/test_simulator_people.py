@@ -131,7 +131,9 @@ def test_a_call_is_connected_and_parted(sim: Simulator) -> None:
     with line(sim) as one:
         sim.expect_phone(ONE, no_answer=True)
         agent = sim.expect_phone(TWO, answers_after=4)
-        connect(one.call, [devices.phone(ONE)], [devices.phone(TWO)], tag="agent")
+        music = [{"type": "audio", "params": {"url": "https://media.test/wait.mp3"}}]
+        connect(one.call, [devices.phone(ONE)], [devices.phone(TWO)], tag="agent", ringback=music)
+        assert [item.url for item in one.phone.heard] == ["https://media.test/wait.mp3"]
         phone = agent.wait_for_call()
         connecting, connected = sim.journal.events("calling.call.connect")
         assert connecting["connect_state"] == "connecting"

@@ -179,9 +179,18 @@ class Bridge(Operation):
         ]
         self.hunt = Hunt(groups, self._won, self._lost)
         self.tell(connect_state="connecting")
+        self._ring_back()
         if self.params.get("max_duration"):
             self.await_party("max_duration", self.params["max_duration"], self.disconnected)
         self.hunt.begin()
+
+    def _ring_back(self) -> None:
+        """Let the party hear what it is to hear meanwhile."""
+        for media in self.params.get("ringback", ()):
+            item = self.relay.sounds.item(media)
+            if item is not None:
+                self.call.party.heard.append(item)
+        self.call.board.changed()
 
     def stop(self) -> None:
         if self.peer is not None:
@@ -221,6 +230,7 @@ class Bridge(Operation):
 
 def _check(findings: Findings, params: Mapping[str, Any]) -> None:
     findings.look_at_devices(params["devices"], CONNECTORS.keys())
+    findings.look_at_media(params.get("ringback", ()), "ringback")
     for device in [device for group in params["devices"] for device in group] if not findings else ():
         check = CONNECTORS[device["type"]].check
         if check is not None:

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 
 from attrs import define
 
-from .operation import Operation, start
+from .operation import Operation, running, start
 from .party import Behaviour
 from .request import Handler, Request
+from .rooms import Participant
 from .shapes import Findings
 
 __all__ = ["HANDLERS", "Echo", "Refer"]
@@ -45,6 +46,9 @@ def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) ->
             (call.features.add if on else call.features.discard)(feature)
             request.relay.emit(call.owner, event_type, {**call.address(), **told})
             call.board.changed()
+            place = running(call, Participant) if feature == "on hold" else None
+            if place is not None:
+                place.conference.tell(f"participant-{told['state']}", place)
 
     return handler
 
