@@ -172,6 +172,17 @@ def build_error(frame_id: FrameId, code: int, message: str) -> str:
     return _dump({"jsonrpc": "2.0", "id": frame_id, "error": {"code": code, "message": message}})
 
 
+def echo(params: object) -> dict[str, Any]:
+    """A ping's answer repeats timestamp and payload (PROTOCOL, "Keepalive"): a number and a text, nothing built of more."""
+    if not isinstance(params, dict):
+        return {}
+    return {
+        name: params[name]
+        for name in ("timestamp", "payload")
+        if name in params and not isinstance(params[name], (dict, list))
+    }
+
+
 def mask(value: Any) -> Any:
     """A copy of a parsed frame in which secrets are replaced, wherever they stand."""
     if isinstance(value, dict):

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from ..constants import GONE_CODES
 from ..errors import CommandRefused
 from .frames import Failure, mask
 
-__all__ = ["failure_to_error", "is_gone", "read_code", "result_or_error"]
+__all__ = [
+    "REFUSES_CONNECT",
+    "REFUSES_CREDENTIALS",
+    "REFUSES_RESUME",
+    "failure_to_error",
+    "is_gone",
+    "is_server_trouble",
+    "read_code",
+    "result_or_error",
+]
+
+
+#: Codes by which a server refuses a resume (JS reference) or credentials (PROTOCOL, "Results and errors").
+REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003})
+REFUSES_RESUME: Final = REFUSES_CREDENTIALS | {-32602}
+#: Our connect frame will not get better by sending it again.
+REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
+#: Refusals that are the server's own trouble, not ours (PROTOCOL, "Results and errors").
+SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005})
 
 
 def read_code(result: object) -> int | None:
@@ -47,6 +65,11 @@ def failure_to_error(failure: Failure, *, method: str, call_id: str = "") -> Com
     """The exception for a JSON-RPC error."""
     message = failure.message or "no message"
     return CommandRefused(failure.code, _advice(failure.code, message, method), method=method, call_id=call_id)
+
+
+def is_server_trouble(code: int | None) -> bool:
+    """Whether a refusal may pass by itself, because the trouble is the server's own."""
+    return code is not None and (code >= 500 or code in SERVER_TROUBLE)
 
 
 def is_gone(error: CommandRefused) -> bool:

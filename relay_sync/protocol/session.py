@@ -46,17 +46,9 @@ from .effects import (
     Settle,
     Trouble,
 )
-from .results import read_code
+from .results import REFUSES_CONNECT, REFUSES_CREDENTIALS, REFUSES_RESUME, is_server_trouble, read_code
 
 __all__ = ["Session", "SessionOptions"]
-
-#: Codes by which a server refuses a resume (JS reference) or credentials (PROTOCOL, "Results and errors").
-REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003})
-REFUSES_RESUME: Final = REFUSES_CREDENTIALS | {-32602}
-#: Our connect frame will not get better by sending it again.
-REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
-#: Refusals that are the server's own trouble, not ours (PROTOCOL, "Results and errors").
-SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005})
 
 REMEMBERED_EVENTS: Final = 4096
 #: Commands whose callers gave up and whose answers would still be acted upon.
@@ -282,7 +274,7 @@ class Session:
         if request.method == METHOD_EVENT:
             self._event(request)
         elif request.method == METHOD_PING:
-            self._answer(request.id, frames.build_result, _echo(request.params))
+            self._answer(request.id, frames.build_result, frames.echo(request.params))
         elif request.method == METHOD_DISCONNECT:
             self._server_leaves(now, request)
         elif request.id is not None:
@@ -392,13 +384,13 @@ class Session:
 
     def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
         """:param result: the refusal came as a failing result, the other shape in which credentials are refused."""
-        if self._resuming and (code in REFUSES_RESUME or (result and not _server_trouble(code))):
+        if self._resuming and (code in REFUSES_RESUME or (result and not is_server_trouble(code))):
             # Not us but our old session was refused: come back without it, at once.
             self._forget()
             self._hang_up_and_dial()
             return
         credentials = code in REFUSES_CREDENTIALS or (
-            result and code is not None and code not in REFUSES_CONNECT and not _server_trouble(code)
+            result and code is not None and code not in REFUSES_CONNECT and not is_server_trouble(code)
         )
         said = f": {self._scrubbed(message)}" if message else ""
         if credentials:
@@ -526,18 +518,3 @@ def _too_late(command: Command) -> ConnectionLost:
     return ConnectionLost(
         "there was no connection to send it on in time: it was not carried out, try again", sent=False
     )
-
-
-def _server_trouble(code: int | None) -> bool:
-    return code is not None and (code >= 500 or code in SERVER_TROUBLE)
-
-
-def _echo(params: object) -> dict[str, Any]:
-    """A ping's answer repeats timestamp and payload (PROTOCOL, "Keepalive"): a number and a text, nothing built of more."""
-    if not isinstance(params, dict):
-        return {}
-    return {
-        name: params[name]
-        for name in ("timestamp", "payload")
-        if name in params and not isinstance(params[name], (dict, list))
-    }

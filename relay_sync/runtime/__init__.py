@@ -2,10 +2,14 @@
 
 ``socket``
     the only module that imports websocket-client: dial, TLS, bytes in, bytes out.
+``addresses``
+    from a name to a TCP connection: all addresses, a little apart.
 ``dialling``
     one attempt to connect, in a thread of its own.
 ``loop``
     the IO thread: performs what the session asks for.
+``sink``, ``troubles``
+    who hears of what happened; and what the log hears of trouble, once a minute.
 ``waiter``
     an outcome that arrives exactly once.
 ``lanes``

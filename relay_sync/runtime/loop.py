@@ -11,16 +11,15 @@ import logging
 import math
 import selectors
 import socket
-import sys
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from ..config import Config
-from ..errors import ClientClosed, ConnectError, ConnectTimeout, RelayError
+from ..errors import ClientClosed, ConnectError, ConnectTimeout
 from ..protocol.effects import (
     Command,
     Deliver,
@@ -39,12 +38,14 @@ from ..protocol.frames import Masked
 from ..protocol.session import Session
 from . import process
 from .dialling import Dialling, dispose
+from .sink import Sink
+from .troubles import Troubles
 from .waiter import Waiter
 
 if TYPE_CHECKING:
     from .socket import FedWebSocket
 
-__all__ = ["Loop", "Sink"]
+__all__ = ["Loop"]
 
 _log = logging.getLogger("relay_sync")
 _frames = logging.getLogger("relay_sync.protocol")
@@ -54,24 +55,10 @@ READ_PER_TURN: Final = 256 * 1024
 OUTBOX_LIMIT: Final = 1024 * 1024
 #: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
-TROUBLE_EVERY: Final = 60.0
 WATCH_EVERY: Final = 1.0
 LONGEST_SLEEP: Final = 3600.0
 #: Internal errors in a row after which the connection ends instead of being made anew.
 MOST_FAULTS: Final = 10
-
-
-class Sink(Protocol):
-    """Who hears of what happened, on the IO thread: quick, and never user code."""
-
-    def on_event(self, payload: dict[str, Any]) -> None: ...
-    def on_phase(self, phase: Phase, error: RelayError | None) -> None: ...
-    def on_session_over(self, error: RelayError) -> None: ...
-    def on_watch(self, now: float) -> None: ...
-    def on_poke(self) -> None: ...
-
-    #: The loop it listens to; an older one that is still ending is not heard any more.
-    attached: Loop | None
 
 
 class Loop:
@@ -103,7 +90,7 @@ class Loop:
         self._dialling: Dialling | None = None
         self._dials = 0
         self._waiting_ready: list[Waiter[None]] = []
-        self._troubles: dict[str, tuple[float, int]] = {}
+        self._troubles = Troubles(_log)
         self._watch_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"relay-io-{self._number}", daemon=True)
 
@@ -138,11 +125,11 @@ class Loop:
 
     def withdraw(self, command: Command) -> None:
         """Nobody waits for this command any more."""
-        self._post(self._withdraw, command)
+        self._post(self._session.withdraw, command)
 
     def change(self, function: Callable[[Session], None]) -> None:
         """Run something short on the session, on the IO thread."""
-        self._post(self._change, function)
+        self._post(function, self._session)
 
     def await_ready(self, waiter: Waiter[None]) -> None:
         """Settle the waiter when the session is ready, or with the reason why it never will be."""
@@ -231,7 +218,7 @@ class Loop:
 
     def _recover(self) -> None:
         """After an internal error: give the connection up and make it anew; after many in a row, end."""
-        self._log_fault("internal error; the connection is given up and made anew")
+        self._troubles.fault("internal error; the connection is given up and made anew")
         self._faults += 1
         now = time.monotonic()
         try:
@@ -241,7 +228,7 @@ class Loop:
             if self._faults >= MOST_FAULTS:
                 self._session.close(now)
         except Exception:
-            self._log_fault("internal error while recovering from one")
+            self._troubles.fault("internal error while recovering from one")
             self._closing = self._closing or self._faults >= MOST_FAULTS
 
     def _over(self) -> bool:
@@ -352,12 +339,6 @@ class Loop:
         else:
             self._session.submit(time.monotonic(), command)
 
-    def _withdraw(self, command: Command) -> None:
-        self._session.withdraw(command)
-
-    def _change(self, function: Callable[[Session], None]) -> None:
-        function(self._session)
-
     def _await_ready(self, waiter: Waiter[None]) -> None:
         if self.finished:
             waiter.settle(self._session.last_error or _closed())
@@ -378,7 +359,7 @@ class Loop:
                 try:
                     self._perform_one(effect)
                 except Exception:
-                    self._log_fault(f"internal error while performing {type(effect).__name__}")
+                    self._troubles.fault(f"internal error while performing {type(effect).__name__}")
 
     def _perform_one(self, effect: Effect) -> None:
         if type(effect) is Send:
@@ -406,7 +387,7 @@ class Loop:
         elif isinstance(effect, Hangup):
             self._hang_up(effect.at_once)
         elif isinstance(effect, Trouble):
-            self._trouble(effect)
+            self._troubles.peer(effect.kind, effect.detail)
 
     def _phase_changed(self, change: PhaseChanged) -> None:
         # State first, then waiters: whoever was told that it is connected sees a client that says so.
@@ -420,32 +401,6 @@ class Loop:
                 outcome = None if change.phase is Phase.READY else change.error or _closed()
                 for waiter in waiters:
                     waiter.settle(outcome)
-
-    def _trouble(self, trouble: Trouble) -> None:
-        unsaid = self._is_due(trouble.kind)
-        if unsaid is None:
-            return
-        detail = f" ({trouble.detail!r})" if trouble.detail else ""
-        _log.warning("the server sent %s%s: ignored%s", trouble.kind, detail, _more(unsaid))
-
-    def _is_due(self, kind: str) -> int | None:
-        """Whether a line of this kind may be written again: how many were left out since the last one, or ``None``."""
-        now = time.monotonic()
-        last, unsaid = self._troubles.get(kind, (-TROUBLE_EVERY, 0))
-        if now - last < TROUBLE_EVERY:
-            self._troubles[kind] = (last, unsaid + 1)
-            return None
-        self._troubles[kind] = (now, 0)
-        return unsaid
-
-    def _log_fault(self, what: str) -> None:
-        """Log the present exception; a logging handler that raises, too, must not end the thread."""
-        try:
-            unsaid = self._is_due(f"{what} ({type(sys.exc_info()[1]).__name__})")
-            if unsaid is not None:
-                _log.exception("%s%s", what, _more(unsaid))
-        except Exception:
-            pass
 
     # -- the socket ----------------------------------------------------------------------------------------------
 
@@ -564,10 +519,6 @@ class Loop:
         except OSError:
             pass
         sock.close()
-
-
-def _more(unsaid: int) -> str:
-    return f"; {unsaid} more since the last such line" if unsaid else ""
 
 
 def _closed() -> ClientClosed:

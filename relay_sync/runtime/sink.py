@@ -1,0 +1,26 @@
+"""What an IO thread needs of the client it works for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import RelayError
+from ..protocol.effects import Phase
+
+if TYPE_CHECKING:
+    from .loop import Loop
+
+__all__ = ["Sink"]
+
+
+class Sink(Protocol):
+    """Who hears of what happened, on the IO thread: quick, and never user code."""
+
+    def on_event(self, payload: dict[str, Any]) -> None: ...
+    def on_phase(self, phase: Phase, error: RelayError | None) -> None: ...
+    def on_session_over(self, error: RelayError) -> None: ...
+    def on_watch(self, now: float) -> None: ...
+    def on_poke(self) -> None: ...
+
+    #: The loop it listens to; an older one that is still ending is not heard any more.
+    attached: Loop | None

@@ -1,0 +1,51 @@
+"""Lines in the log that a hostile peer, or a fault of ours, would otherwise repeat without end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from typing import Final
+
+__all__ = ["TROUBLE_EVERY", "Troubles"]
+
+#: Seconds between two lines of a kind.
+TROUBLE_EVERY: Final = 60.0
+
+
+class Troubles:
+    """One line for each kind of trouble, and then one a minute that says how many were left out."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._log = logger
+        self._kinds: dict[str, tuple[float, int]] = {}
+
+    def peer(self, kind: str, detail: str) -> None:
+        """The peer did something odd. ``kind`` is one of a few fixed texts; ``detail`` may be the peer's."""
+        unsaid = self._due(kind)
+        if unsaid is not None:
+            shown = f" ({detail!r})" if detail else ""
+            self._log.warning("the server sent %s%s: ignored%s", kind, shown, _more(unsaid))
+
+    def fault(self, what: str) -> None:
+        """An exception that should not be; call it where it was caught. A logging handler that raises, too, ends nothing."""
+        try:
+            unsaid = self._due(f"{what} ({type(sys.exc_info()[1]).__name__})")
+            if unsaid is not None:
+                self._log.exception("%s%s", what, _more(unsaid))
+        except Exception:
+            pass
+
+    def _due(self, kind: str) -> int | None:
+        """How many of a kind were left out, if a line of it may be written again; else ``None``."""
+        now = time.monotonic()
+        last, unsaid = self._kinds.get(kind, (-TROUBLE_EVERY, 0))
+        if now - last < TROUBLE_EVERY:
+            self._kinds[kind] = (last, unsaid + 1)
+            return None
+        self._kinds[kind] = (now, 0)
+        return unsaid
+
+
+def _more(unsaid: int) -> str:
+    return f"; {unsaid} more since the last such line" if unsaid else ""
