@@ -17,6 +17,7 @@ from .channel import Channel
 from .http import Headers
 from .library import Frame, InvalidState, Opcode, Protocol, State
 from .loop import Loop, Timer
+from .splitting import Splitter
 
 __all__ = ["CloseInfo", "Connection"]
 
@@ -77,6 +78,7 @@ class Connection:
         "_over",
         "_paused",
         "_protocol",
+        "_splitter",
         "close_timeout",
         "headers",
         "on_close",
@@ -96,6 +98,7 @@ class Connection:
         query: str,
         headers: Headers,
         on_gone: Callable[[Connection], object],
+        splitter: Splitter | None = None,
     ) -> None:
         self.path = path
         self.query = query
@@ -107,6 +110,7 @@ class Connection:
         self._loop = loop
         self._channel = channel
         self._protocol = protocol
+        self._splitter = splitter  # None where the protocol gets everything
         self._on_gone = on_gone  # for whoever counts sockets: the socket itself is closed
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
@@ -277,6 +281,28 @@ class Connection:
     # -- receiving -----------------------------------------------------------------------------------------------------
 
     def _on_data(self, data: bytes) -> None:
+        splitter = self._splitter
+        if splitter is None:
+            self._parse(data)
+            return
+        protocol = self._protocol
+        for kind, part in splitter.split(data):
+            if not kind:
+                self._parse(part)
+            elif protocol.state is State.OPEN and not self._paused and not self._held:
+                self._deliver(part, kind == 1)
+            elif protocol.close_rcvd is None and protocol.parser_exc is None:
+                self._take(Frame(Opcode.TEXT if kind == 1 else Opcode.BINARY, part))
+        if protocol.state is not State.OPEN:
+            self._settle()
+
+    def _take(self, frame: Frame) -> None:
+        if self._paused or self._held:
+            self._held.append(frame)
+        else:
+            self._on_frame(frame)
+
+    def _parse(self, data: bytes) -> None:
         protocol = self._protocol
         if protocol.state is State.CLOSED:
             return

@@ -11,6 +11,11 @@ try:
     from websockets.protocol import Protocol, State
     from websockets.server import ServerProtocol
     from websockets.uri import parse_uri
+
+    try:
+        from websockets.speedups import apply_mask
+    except ImportError:  # a platform without a wheel
+        from websockets.utils import apply_mask
 except ImportError as missing:
     raise ImportError(
         "relay_sync.audio and relay_sync.simulator need the websockets package, version 13.1 or later:"
@@ -25,6 +30,7 @@ __all__ = [
     "Protocol",
     "ServerProtocol",
     "State",
+    "apply_mask",
     "parse_uri",
     "quiet_logger",
 ]

@@ -19,6 +19,7 @@ from .connection import CloseInfo, Connection
 from .http import BadRequest, Headers, Request, Response, body_length, head_end, parse_request
 from .library import ServerProtocol, State, quiet_logger
 from .loop import Loop, LoopStopped, Timer
+from .splitting import Splitter
 
 __all__ = ["CloseInfo", "Connection", "Headers", "Request", "Response", "WebSocketServer"]
 
@@ -346,6 +347,7 @@ class _Opening:
             query=request.query,
             headers=request.headers,
             on_gone=server._connections.discard,
+            splitter=Splitter(server.max_message),
         )
         server._connections.add(connection)
         self._channel.write(written)
