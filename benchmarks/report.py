@@ -146,7 +146,8 @@ def write(folder: Path, run: Mapping[str, Any], plots: list[tuple[str, str]]) ->
     results = run["results"]
     judgements = [judge(row, results) for row in ROWS]
     missed = [found for found in judgements if found.met is False]
-    lines = [HEAD, f"Run of {run['when']}, {run['seconds']:.0f} s.", "", *machine(), "", "## Table", ""]
+    short = f", {run['left_out']} repetitions left out for lack of time" if run["left_out"] else ""
+    lines = [HEAD, f"Run of {run['when']}, {run['seconds']:.0f} s{short}.", "", *machine(), "", "## Table", ""]
     lines += [*table(judgements), *sizes(run["sizes"]), ""]
     kept = Path(__file__).with_name("soak.json")
     if kept.exists():

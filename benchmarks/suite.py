@@ -17,6 +17,9 @@ __all__ = ["FULL", "QUICK", "Plan", "Results", "run"]
 #: Scenario, client, figure: the values, one of each repetition.
 Results = dict[str, dict[str, dict[str, list[float]]]]
 
+#: Measure a scenario with a client, and keep what came of it.
+Note = Callable[[str, str, Callable[[], Mapping[str, float]]], None]
+
 EVERY: Final = ("ours", "ref", "bridge", "bare")
 SDKS: Final = ("ours", "ref", "bridge")
 
@@ -35,12 +38,15 @@ class Job:
 
 @frozen
 class Plan:
-    """How much of everything. ``audio`` lists what :mod:`benchmarks.audio` is given, by name in the results."""
+    """How much of everything. ``audio`` lists what :mod:`benchmarks.audio` is given, by name in the results.
+
+    :ivar budget: seconds after which nothing is repeated any more; everything is measured at least once.
+    """
 
     jobs: tuple[Job, ...]
     starts: int
     audio: Mapping[str, Mapping[str, Any]] = field(factory=dict)
-    audio_repetitions: int = 1
+    budget: float = 480.0
 
 
 def _growth(counts: tuple[int, ...], repetitions: int) -> tuple[Job, ...]:
@@ -115,10 +121,13 @@ class Progress:
         self.done = 0
         self.began = time.monotonic()
 
+    @property
+    def spent(self) -> float:
+        return time.monotonic() - self.began
+
     def step(self, what: str) -> None:
         self.done += 1
-        spent = time.monotonic() - self.began
-        text = f"[{self.done:3}/{self.total}] {spent:4.0f} s  {what}"
+        text = f"[{self.done:3}/{self.total}] {self.spent:4.0f} s  {what}"
         if sys.stderr.isatty():
             print(f"\r\x1b[2K{text}", end="\n" if self.done == self.total else "", file=sys.stderr, flush=True)
         else:
@@ -130,7 +139,7 @@ def run(plan: Plan) -> dict[str, Any]:
     results: Results = {}
     failures: list[str] = []
     total = sum(len(job.clients) * job.repetitions for job in plan.jobs)
-    total += plan.starts * (len(start.IMPORTS) + len(start.FIRST_CALL)) + len(plan.audio) * plan.audio_repetitions
+    total += plan.starts * (len(start.IMPORTS) + len(start.FIRST_CALL)) + len(plan.audio)
     progress = Progress(total)
 
     def note(key: str, client: str, measure: Callable[[], Mapping[str, float]]) -> None:
@@ -145,31 +154,40 @@ def run(plan: Plan) -> dict[str, Any]:
         for name, value in found.items():
             results.setdefault(key, {}).setdefault(client, {}).setdefault(name, []).append(value)
 
+    left_out = 0
     with helper("server") as plain, helper("server", "--tls", str(CERTIFICATE), str(KEY)) as secure:
-        _starts(plan, int(plain), note)
+        ports = {False: int(plain), True: int(secure)}
+        _starts(plan, ports[False], note)
         for repetition in range(max((job.repetitions for job in plan.jobs), default=0)):
             for job in plan.jobs:
                 if repetition >= job.repetitions:
                     continue
-                turn = repetition % len(job.clients)
-                # Side by side, and not always in the same order.
-                for client in job.clients[turn:] + job.clients[:turn]:
-                    given = {
-                        "client": client,
-                        "scenario": job.scenario,
-                        "port": int(secure if job.secure else plain),
-                        "ca_file": str(CERTIFICATE) if job.secure else None,
-                        "options": dict(job.options),
-                    }
-                    note(job.key, client, lambda given=given: worker("worker", given))  # type: ignore[misc]
-    for _ in range(plan.audio_repetitions):
-        for key, options in plan.audio.items():
-            note(key, options["receiver"], lambda options=options: worker("audio", dict(options)))  # type: ignore[misc]
+                if repetition and progress.spent > plan.budget:
+                    left_out += 1
+                    continue
+                _side_by_side(job, repetition, ports[job.secure], note)
+            if repetition == 0:
+                for key, options in plan.audio.items():
+                    note(key, options["receiver"], lambda options=options: worker("audio", dict(options)))  # type: ignore[misc]
     sizes = {"ours": size.installed("relay-sync"), "ref": size.installed("signalwire-sdk")}
-    return {"results": results, "failures": failures, "sizes": sizes, "seconds": time.monotonic() - progress.began}
+    return {"results": results, "failures": failures, "sizes": sizes, "seconds": progress.spent, "left_out": left_out}
 
 
-def _starts(plan: Plan, port: int, note: Callable[[str, str, Callable[[], Mapping[str, float]]], None]) -> None:
+def _side_by_side(job: Job, repetition: int, port: int, note: Note) -> None:
+    """One scenario with each of its clients, and not always in the same order."""
+    turn = repetition % len(job.clients)
+    for client in job.clients[turn:] + job.clients[:turn]:
+        given = {
+            "client": client,
+            "scenario": job.scenario,
+            "port": port,
+            "ca_file": str(CERTIFICATE) if job.secure else None,
+            "options": dict(job.options),
+        }
+        note(job.key, client, lambda given=given: worker("worker", given))  # type: ignore[misc]
+
+
+def _starts(plan: Plan, port: int, note: Note) -> None:
     for _ in range(plan.starts):
         for client in start.IMPORTS:
             note("import", client, lambda client=client: start.importing(client))  # type: ignore[misc]

@@ -51,7 +51,8 @@ _log = logging.getLogger("relay_sync")
 _frames = logging.getLogger("relay_sync.protocol")
 _numbers = itertools.count(1)
 
-READ_PER_TURN: Final = 256 * 1024
+#: A quarter of what the socket may hold: as fast, and what a burst has caused is done and gone before the rest is parsed.
+READ_PER_TURN: Final = 64 * 1024
 OUTBOX_LIMIT: Final = 1024 * 1024
 #: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
