@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, NOWHERE, PATIENCE, TO, Background, line
+from support import FROM, NOWHERE, PATIENCE, TO, Background, Line, line
 from test_simulator_peers import Hooks, Receiver
 
 from relay_sync import (
@@ -84,7 +84,9 @@ COMMANDS: dict[str, Callable[[RemoteCall], object]] = {
     "calling.ai_unhold": lambda call: call.ai_unhold(prompt="here we are"),
     "calling.ai_message": lambda call: call.ai_message(role="SYSTEM", message_text="be brief"),
     "calling.ai.stop": lambda call: call.ai_stop("a"),
-    "calling.live_transcribe": lambda call: call.live_transcribe({"start": {"lang": "en-US"}}),
+    "calling.live_transcribe": lambda call: call.live_transcribe(
+        {"start": {"lang": "en-US", "direction": ["remote-caller"]}}
+    ),
     "calling.live_translate": lambda call: call.live_translate("stop", status_url="https://x.test/told"),
     "calling.send_fax.stop": lambda call: call.send_fax_stop("f"),
     "calling.receive_fax.stop": lambda call: call.receive_fax_stop("g"),
@@ -142,23 +144,33 @@ def test_every_documented_command_goes_out_as_it_should(sim: Simulator, rest: Re
 def test_the_verbs_of_a_call_send_the_same(sim: Simulator, rest: RestClient) -> None:
     """Where ``Call`` has a verb of that name, RELAY gets the parameters that REST gets."""
     with line(sim) as it:
-        _, second = it.another()
-        with second.expect("calling.call.state", lambda event: event.call_state == "answered", PATIENCE):
-            second.answer()
+        pair = [it.call, _answered(it)]
         compared = 0
         for command, send in COMMANDS.items():
             verb = "hangup" if command == "calling.end" else command.removeprefix("calling.").replace(".", "_")
             if not hasattr(Call, verb):
                 continue
             compared += 1
-            for call in (rest.call(second.call_id), it.call):
+            mine, other = [_answered(it), _answered(it)] if command in LAST else pair
+            for call in (rest.call(other.call_id), mine):
                 with contextlib.suppress(CommandRefused):
                     send(call)  # type: ignore[arg-type]
             by_rest = sim.rest_requests[-1]
             by_relay = dict(sim.journal.requests(command)[-1]["params"])
-            assert (by_relay.pop("call_id"), by_relay.pop("node_id")) == (it.call.call_id, it.call.node_id)
+            assert (by_relay.pop("call_id"), by_relay.pop("node_id")) == (mine.call_id, mine.node_id)
             assert (by_rest.command, by_rest.params) == (command, by_relay)
     assert compared == 20
+
+
+#: What ends a call, or takes it away.
+LAST = ("calling.transfer", "calling.refer", "calling.end")
+
+
+def _answered(it: Line) -> Call:
+    _, call = it.another()
+    with call.expect("calling.call.state", lambda event: event.call_state == "answered", PATIENCE):
+        call.answer()
+    return call
 
 
 def test_names_and_parameters_are_those_of_the_verbs() -> None:

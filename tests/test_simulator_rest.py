@@ -163,6 +163,15 @@ def test_what_goes_wrong_after_a_command_was_taken_on(sim: Simulator) -> None:
             assert command(sim, id=it.phone.call_id, command="calling.play", params=params)[0] == 200
 
 
+def test_a_call_that_no_client_has_can_be_commanded(sim: Simulator) -> None:
+    _, call = command(sim, command="dial", params={"to": TO, "from": FROM, "url": "https://x.test/swml"})
+    phone = next(phone for phone in sim.phones if phone.call_id == call["id"])
+    phone.wait_until("answered")
+    assert command(sim, id=call["id"], command="calling.transfer", params={"dest": "https://x.test/"})[0] == 200
+    assert command(sim, id=call["id"], command="calling.end", params={})[0] == 200
+    phone.wait_until("ended")
+
+
 def test_the_way_of_a_command_does_not_matter_to_the_call() -> None:
     with Simulator(media="fast") as sim, connected(sim) as peer:
         phone = peer.answered()

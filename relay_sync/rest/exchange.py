@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import email.utils
 import random
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -215,8 +216,7 @@ def reading(what: str, *, sent: bool) -> Iterator[None]:
     except (exceptions.ConnectionError, exceptions.ChunkedEncodingError, inner.HTTPError, OSError) as error:
         root = _root(error)
         if isinstance(root, inner.NewConnectionError) and not sent:
-            unknown = isinstance(root, inner.NameResolutionError)
-            raise ConnectError(f"{what}: no connection ({_cause(error)})", fatal=unknown) from None
+            raise ConnectError(f"{what}: no connection ({_cause(error)})", fatal=_is_unknown_name(root)) from None
         if isinstance(root, (inner.ReadTimeoutError, TimeoutError)):
             raise RequestTimeout(f"{what}: the server did not answer in time") from None
         raise ConnectionLost(f"{what}: the connection was lost ({_cause(error)})", sent=True) from None
@@ -229,11 +229,23 @@ def _root(error: BaseException) -> BaseException:
     return found if isinstance(found, BaseException) else error
 
 
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from, down to the system's own."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        deeper = found.__cause__ or found.__context__
+        found = None if deeper is found else deeper
+
+
+def _is_unknown_name(error: BaseException) -> bool:
+    """Whether the name does not exist, rather than not being found just now."""
+    return any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in _chain(error))
+
+
 def _cause(error: BaseException) -> str:
     """The kind of failure. Its text may hold the URL."""
-    deepest = _root(error)
-    while (deeper := deepest.__cause__ or deepest.__context__) is not None and deeper is not deepest:
-        deepest = deeper
+    *_, deepest = _chain(_root(error))
     if isinstance(deepest, OSError) and deepest.strerror:
         return deepest.strerror
     return type(deepest).__name__
