@@ -65,9 +65,10 @@ def saved(
 def snr(said: bytes, got: bytes, most_delay: int) -> tuple[float, int]:
     """Signal to noise in dB, and by how many samples the codec delays: where the two fit best."""
     wanted, heard = (np.frombuffer(each, "<i2").astype(float) for each in (said, got))
+    size = len(wanted) + len(heard)
+    fits = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)
+    delay = int(np.argmax(fits[: most_delay + 1]))
     heard = np.pad(heard, (0, len(wanted)))
-    fits = [float(wanted @ heard[delay : delay + len(wanted)]) for delay in range(most_delay + 1)]
-    delay = int(np.argmax(fits))
     rest = wanted - heard[delay : delay + len(wanted)]
     return float(10 * np.log10((wanted @ wanted) / (rest @ rest))), delay
 

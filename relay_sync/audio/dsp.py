@@ -49,7 +49,7 @@ BETA = 9.0  # of the Kaiser window: 90 dB
 SCALE = 2.0**28  # of the coefficients; sums stay below 2**53
 HIGHEST = 384_000  # Hz
 FINEST = 1000  # of the two numbers that the ratio of the rates comes down to
-PIECE = 2**15  # samples worked on at a time, so that hours need no more memory than seconds
+PIECE = 2048  # samples worked on at a time: for the rates of telephones too little for numpy to share among threads
 
 
 @frozen
