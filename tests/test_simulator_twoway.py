@@ -252,8 +252,14 @@ def test_what_the_platform_would_spoil_is_noted(kind: str, message: Any) -> None
         line.mark("after")
         assert line.marks(1) == ["after"]  # the stream goes on
         assert list(line.stream.notices) == [kind]
+        (notice,) = sim.journal.notices
+        assert (notice.kind, notice.call_id, notice.text) == (kind, line.phone.call_id, line.stream.notices[kind])
+        line.media.connection.send(text)  # once a kind is enough
+        line.mark("again")
+        line.marks(2)
+        assert len(sim.journal.notices) == 1
         if kind == "odd":
-            assert line.stream.heard_audio == b"\1\2"
+            assert line.stream.heard_audio == b"\1\2" * 2
 
 
 def test_a_strict_simulator_closes_on_it() -> None:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from . import speech
 from .directory import ExpectedPhone
-from .journal import Entry, Journal
+from .journal import Entry, Journal, Notice
 from .party import Played
 from .phone import Phone
 from .playback import Heard
@@ -43,6 +43,7 @@ __all__ = [
     "ExpectedPhone",
     "Heard",
     "Journal",
+    "Notice",
     "Phone",
     "Played",
     "Simulator",

@@ -14,10 +14,11 @@ from attrs import define, evolve, field, frozen
 
 from .waiting import Noticeboard
 
-__all__ = ["Entry", "Journal", "masked"]
+__all__ = ["Entry", "Journal", "Notice", "masked"]
 
 HIDDEN = "<hidden>"
 DEEPEST = 40
+MOST_NOTICES = 1000
 
 _SECRETS = frozenset(
     {
@@ -92,6 +93,21 @@ class Entry:
         return str(params.get("event_type", "")) if isinstance(params, dict) else ""
 
 
+@frozen(kw_only=True)
+class Notice:
+    """Something that a receiver of audio did, and that the platform would spoil without a word.
+
+    :ivar time: ``time.monotonic()``. :ivar call_id: of the call that was streamed. :ivar control_id: of the stream.
+    :ivar kind: see ``Stream.notices``. :ivar text: the same in words.
+    """
+
+    time: float
+    call_id: str
+    control_id: str
+    kind: str
+    text: str
+
+
 @define(eq=False)
 class Journal:
     """The last frames, oldest first. Safe to read from any thread; iterating gives a snapshot.
@@ -101,6 +117,7 @@ class Journal:
 
     limit: int = 10_000
     dropped: int = field(default=0, init=False)
+    _notices: deque[Notice] = field(factory=lambda: deque(maxlen=MOST_NOTICES), init=False, repr=False)
     _gone: int = field(default=0, init=False, repr=False)  # how many have ever left, forgotten ones included
     _entries: deque[Entry] = field(factory=deque, init=False, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
@@ -115,6 +132,19 @@ class Journal:
                 self._entries.popleft()
                 self.dropped += 1
                 self._gone += 1
+        self._board.changed()
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What receivers of audio did wrong, the last thousand: each kind once a stream. A test of a receiver may demand
+        that there are none.
+        """
+        return tuple(self._notices)
+
+    def notice(self, call_id: str, control_id: str, kind: str, text: str) -> None:
+        """Write down what a receiver of audio did wrong."""
+        found = Notice(time=time.monotonic(), call_id=call_id, control_id=control_id, kind=kind, text=text)
+        self._notices.append(found)
         self._board.changed()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -173,6 +203,7 @@ class Journal:
         with self._lock:
             self._gone += len(self._entries)
             self._entries.clear()
+            self._notices.clear()
             self.dropped = 0
 
     def dump(self) -> str:

@@ -332,6 +332,7 @@ class Stream:
         if kind in self.notices:
             return
         self.notices[kind] = text
+        self._relay.journal.notice(self._call.call_id, self.control_id, kind, text)
         self._board.changed()
         _log.warning("the receiver at %s sent %s", place(self.url), text)
         if self._relay.settings.strict and self._connection is not None and not self.over:
