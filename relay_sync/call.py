@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Protocol, TypeVar, overload
 
+from . import markup
 from .actions import Action, OnCompleted, reason_of
 from .config import seconds
 from .constants import (
@@ -50,6 +51,10 @@ Handler = Callable[[Any], object]
 H = TypeVar("H", bound=Handler)
 
 #: Events a reader may fall behind.
+#: Events that a notebook's timeline of a call shows at the most.
+REMEMBERED_EVENTS: Final = 200
+#: What tells who speaks with whom, whatever the kind of device.
+_PARTIES: Final = ("from_number", "from", "to_number", "to")
 READER_LIMIT: Final = 10_000
 #: Methods whose 404 can only mean the call itself.
 _OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
@@ -130,9 +135,24 @@ class Call(
         # Replaced, never changed, so that the IO thread can read them without a lock.
         self._listeners: dict[str, tuple[Handler, ...]] = {}
         self._readers: tuple[weakref.ref[Mailbox[RelayEvent]], ...] = ()
+        self._history = [markup.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []
 
     def __repr__(self) -> str:
         return f"<Call {self.call_id} {self.direction} {self.state}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what the call is, and a timeline of what happened in it."""
+        parties = self.device.get("params")
+        numbers = parties.items() if isinstance(parties, dict) else ()
+        about = [
+            ("state", self.state + (f" ({self.end_reason})" if self.end_reason else "")),
+            ("direction", self.direction),
+            *((name, value) for name, value in numbers if name in _PARTIES),
+            ("context", self.context),
+        ]
+        moments = list(self._history)
+        picture = markup.timeline(moments, now=time.time(), over=self._over is not None)
+        return markup.panel(f"Call {self.call_id}", markup.table(row for row in about if row[1]), picture)
 
     @property
     def client(self) -> Any:
@@ -374,6 +394,7 @@ class Call(
         """State first, then waiters, then callbacks: whoever wakes sees a call at least as new as the event."""
         if self._over is not None:
             return
+        self._remember(event)
         over: CallEnded | None = None
         if isinstance(event, CallStateEvent) and event.call_state:
             over = self._move(event)
@@ -392,6 +413,22 @@ class Call(
                     mailbox.close(over)
         for handler in self._listeners.get(event.event_type, ()):
             self._callback("listener", handler, event)
+
+    def _remember(self, event: RelayEvent) -> None:
+        params, history = event.params, self._history
+        state = params.get("state") or params.get("call_state") or params.get("connect_state")
+        control_id = params.get("control_id")
+        history.append(
+            markup.Moment(
+                time.time(),
+                event.event_type,
+                state if isinstance(state, str) else "",
+                control_id if isinstance(control_id, str) else "",
+            )
+        )
+        if len(history) > REMEMBERED_EVENTS:
+            # The beginning stays: a timeline without it would not say when anything happened.
+            del history[1 : REMEMBERED_EVENTS // 2]
 
     def _move(self, event: CallStateEvent) -> CallEnded | None:
         self.state = event.call_state

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from . import markup
 from .call import Call
 from .config import Config, seconds
 from .constants import MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
@@ -166,6 +167,16 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     def __repr__(self) -> str:
         return f"<RelayClient {self._config.address.url} {self.state}, {len(self._board.calls)} calls>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the connection, and the calls that live."""
+        about = [
+            ("state", self.state),
+            ("server", self._config.address.url),
+            ("contexts", ", ".join(self.contexts) or "none"),
+        ]
+        calls = [(f"call {call_id}", f"{call.direction}, {call.state}") for call_id, call in self.calls.items()]
+        return markup.panel("RelayClient", markup.table([*about, *calls]))
 
     # -- looking -------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
 
-from .. import checks
+from .. import checks, markup
 from ..errors import (
     ActionFailed,
     CallEnded,
@@ -85,6 +85,16 @@ class Action(Generic[E]):
         result = self.result
         how = f"{self.state}, over ({result.reason})" if result is not None and result.synthetic else self.state
         return f"<{type(self).__name__} {self.control_id} of call {self.call.call_id}: {how}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is and how it stands."""
+        result = self.result
+        about: list[tuple[str, object]] = [("state", self.state), ("call", self.call.call_id)]
+        if result is not None:
+            about.append(("ended", f"synthetic, {result.reason}" if result.synthetic else "by its own event"))
+        if self.error is not None:
+            about.append(("error", self.error.message))
+        return markup.panel(f"{type(self).__name__} {self.control_id}", markup.table(about))
 
     @property
     def is_done(self) -> bool:
