@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
@@ -42,6 +43,8 @@ _log = logging.getLogger("relay_sync")
 DIAL_PATIENCE: Final = 120.0
 #: Seconds for which a dial that was given up is remembered, to hang up who answers late.
 REMEMBERED_FOR: Final = 600.0
+#: Dials that are decided and whose legs would still be known for late.
+REMEMBERED_DIALS: Final = 1024
 _TAG_ACCEPTED: Final = "a tag that no other dial uses"
 
 
@@ -83,6 +86,8 @@ class Dials:
 
     def __init__(self) -> None:
         self._open: dict[str, PendingDial] = {}
+        #: The tags of dials that are decided, the last ones, with the legs that were known then.
+        self._decided: OrderedDict[str, set[str]] = OrderedDict()
 
     def open(self, tag: str) -> PendingDial:
         """Register a tag before anything is sent with it.
@@ -96,6 +101,7 @@ class Dials:
         mine = PendingDial(tag)
         if self._open.setdefault(tag, mine) is not mine:
             raise InvalidParameter("tag", tag, _TAG_ACCEPTED)
+        self._decided.pop(tag, None)
         return mine
 
     def close(self, dial: PendingDial) -> None:
@@ -128,7 +134,26 @@ class Dials:
     def leg_of(self, event: CallStateEvent) -> PendingDial | None:
         """The dial whose new leg this is; ``None`` also for a leg that was known and is done with."""
         dial = self._open.get(event.tag) if event.tag else None
-        return dial if dial is not None and event.call_id and event.call_id not in dial.legs else None
+        if dial is None:
+            return self._too_late(event.tag, event.call_id, event.call_state)
+        return dial if event.call_id and event.call_id not in dial.legs else None
+
+    def _too_late(self, tag: str, call_id: str, state: str) -> PendingDial | None:
+        """A leg that turns up after its dial was decided belongs to nobody: to a dial that was given up."""
+        known = self._decided.get(tag)
+        if known is None or not call_id or call_id in known or state in (CALL_STATE_ENDING, CALL_STATE_ENDED):
+            return None
+        known.add(call_id)
+        _log.info("call %s came after its dial was decided: it is hung up", call_id)
+        dial = PendingDial(tag)
+        dial.given_up = time.monotonic()
+        return dial
+
+    def _decide(self, dial: PendingDial) -> None:
+        self.close(dial)
+        self._decided[dial.tag] = set(dial.legs)
+        if len(self._decided) > REMEMBERED_DIALS:
+            self._decided.popitem(last=False)
 
     def add_leg(self, dial: PendingDial, leg: Call, exchange: Exchange) -> None:
         """A leg turned up."""
@@ -151,6 +176,13 @@ class Dials:
     def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange) -> None:
         """A dial moved."""
         dial = self._open.get(event.tag) if event.tag else None
+        if dial is None and event.dial_state == CALL_STATE_ANSWERED:
+            told = CallStateEvent.from_params(event.call, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
+            dial = self._too_late(event.tag, told.call_id, told.call_state)
+            leg = exchange.new_leg(told.call_id, told, payload) if dial is not None else None
+            if dial is not None and leg is not None:
+                self.add_leg(dial, leg, exchange)
+            return
         if dial is None:
             _log.debug("dial event %r for a tag that is not ours", event.dial_state)
             return
@@ -182,7 +214,7 @@ class Dials:
         return leg
 
     def _won(self, dial: PendingDial, winner: Call, exchange: Exchange) -> None:
-        self.close(dial)
+        self._decide(dial)
         # State first, then waiters: whoever gets the winner sees no loser any more.
         for leg in dial.legs.values():
             if leg is not winner:
@@ -192,7 +224,7 @@ class Dials:
             _drop(winner, exchange)
 
     def _failed(self, dial: PendingDial, event: DialEvent, exchange: Exchange) -> None:
-        self.close(dial)
+        self._decide(dial)
         ends = [leg.end_reason for leg in dial.legs.values() if leg.end_reason]
         reason = event.reason or (ends[-1] if ends else "")
         for leg in dial.legs.values():

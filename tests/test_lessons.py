@@ -21,7 +21,7 @@ from relay_sync import (
 )
 from relay_sync.simulator import Simulator
 
-LESSONS = range(1, 16)
+LESSONS = range(1, 18)
 
 
 def test_each_lesson_has_a_test_that_asserts_something() -> None:
