@@ -367,6 +367,49 @@ def test_no_start_in_time(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
     assert [line for line in _warnings(caplog) if "no start within 0.05 s" in line]
 
 
+def test_a_stream_without_audio_is_pointed_out(
+    audio: AudioServer, dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("relay_sync.audio.receiver._FLOW", 0.05)
+    dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    while not [line for line in _warnings(caplog) if "no audio within 0.05 s" in line]:
+        assert not stream.wait(0.01)
+    assert not stream.ended
+
+
+def test_how_late_a_frame_is(audio: AudioServer, dial: Dial) -> None:
+    """Against the quickest one: here the second is behind the first's clock by half a second."""
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    carrier.media(PAYLOADS[0], chunk=26)
+    assert stream.read_frame(PATIENCE) is not None
+    assert stream.stats.delay == 0.0
+    carrier.media(PAYLOADS[1], chunk=1)
+    assert stream.read_frame(PATIENCE) is not None
+    assert 0.5 <= stream.stats.delay < 0.5 + PATIENCE
+    assert f"delay       {stream.stats.delay * 1000:.0f} ms" in str(stream.stats)
+
+
+def test_numbers_as_a_table(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    for chunk in (1, 2, 5):
+        carrier.media(PAYLOADS[chunk], chunk=chunk)
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert stream.wait(PATIENCE)
+    assert str(stream.stats).split("\n")[:8] == [
+        "length      0.10 s",
+        "frames      3",
+        "bytes       480",
+        "gaps        1 (0.04 s missing)",
+        "late        0",
+        "duplicates  0",
+        "bad frames  0",
+        "dropped     0",
+    ]
+
+
 def test_a_silent_stream_times_out_only_on_request(dial: Dial) -> None:
     with AudioServer(idle_timeout=0.1) as audio:
         carrier = dial(audio).start()

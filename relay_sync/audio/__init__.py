@@ -21,6 +21,9 @@
 ``connecting``  two-way streams: calls that are connected to here
 ``speaking``    what can be said on them; ``speaker`` sends it, on the receiving thread
 ``playback``    how much of it was heard. ``sources``: what can be played. ``outgoing``: the JSON of it; pure
+``reorder``     frames put back in order, on request; pure
+``diagnosis``   what is probably wrong with a stream that sounds wrong
+``inbox``       keys and marks, for those who wait for them
 ``gate``        path, bearer token, one-time tokens
 ``messages``    the JSON of media sockets, read and written; pure
 ``codecs``      G.711 and L16; pure
@@ -30,6 +33,7 @@
 ``recorder``    WAV files that are valid while they grow
 ``wav``         reading and writing WAV files
 ``waveform``    sound drawn in a terminal
+``picture``     player, waveform and numbers for a notebook
 ==============  ========================================================================================================
 
 Needs the extra ``audio``: ``pip install "relay-sync[audio]"``; codecs, messages and WAV files work without. G.722 and Opus
