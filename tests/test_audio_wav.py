@@ -173,6 +173,44 @@ def test_any_order_of_frames_and_flushes(channels: int, steps: list[tuple[int, i
     recorder.close()
 
 
+_steps = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30_000), st.integers(1, 300), st.booleans()), max_size=8)
+
+
+@given(_steps, st.integers(0, 1), _steps)
+def test_a_mono_recording_can_become_a_stereo_one(
+    before: list[tuple[int, int, int, bool]], side: int, behind: list[tuple[int, int, int, bool]]
+) -> None:
+    recorder = Recorder.temporary(8000, 1)
+    expected = [array("h"), array("h")]
+
+    def add(steps: list[tuple[int, int, int, bool]], stereo: bool) -> None:
+        for channel, position, samples, flush in steps:
+            track = expected[channel if stereo else side]
+            number = len(track) % 1000 + position % 7 + 1
+            recorder.add(channel if stereo else 0, position, _pcm(*[number] * samples))
+            track.extend([0] * (position + samples - len(track)))
+            track[position : position + samples] = array("h", [number] * samples)
+            if flush:
+                recorder.flush()
+
+    add(before, False)
+    recorder.widen(side)
+    recorder.widen(1 - side)  # it is one already
+    add(behind, True)
+    recorder.flush()
+    out = io.BytesIO(recorder._read_at(0, 10**7))
+    if before or behind:
+        samples, channels = recorder.written
+        saved = read_wav(out)
+        assert (saved.samples, saved.channels) == (samples, channels)
+        if channels == 2:
+            assert saved.pcm == interleave([track.tobytes() for track in expected])
+        else:  # nothing came after that would have to be written
+            assert not behind
+            assert saved.pcm == expected[side].tobytes()
+    recorder.close()
+
+
 def test_a_long_silence_takes_no_memory_and_no_disk(tmp_path: Path) -> None:
     recorder = Recorder(_open(tmp_path / "x.wav"), 8000, 2)
     recorder.add(0, 0, _pcm(1))

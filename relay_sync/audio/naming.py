@@ -14,7 +14,7 @@ from ..errors import InvalidParameter
 from .messages import Start
 from .wav import PathLike
 
-__all__ = ["check_pattern", "check_public_url", "is_loopback", "open_recording"]
+__all__ = ["check_path", "check_pattern", "check_public_url", "check_token", "is_loopback", "open_recording"]
 
 _FIELDS = ("call_id", "stream_id", "account_id")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -54,6 +54,27 @@ def check_public_url(url: str) -> str:
     if not fine or not secure:
         raise InvalidParameter("public_url", url, accepted, secret=secret)
     return url
+
+
+def check_path(path: str | None, public_url: str | None) -> str:
+    """The path where streams are taken: as given, or that of the public address.
+
+    :raises InvalidParameter: it is none.
+    """
+    found = path or (urlsplit(public_url).path if public_url else "") or ("/" if public_url else "/audio")
+    if not found.startswith("/"):
+        raise InvalidParameter("path", path, "a path that begins with /")
+    return found
+
+
+def check_token(token: str | None) -> str | None:
+    """Give a bearer token back if a header can carry it.
+
+    :raises InvalidParameter: it cannot.
+    """
+    if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
+        raise InvalidParameter("token", token, "printable ASCII without blanks", secret=True)
+    return token
 
 
 def check_pattern(pattern: PathLike) -> str:

@@ -21,7 +21,7 @@ from .connecting import Connecting, check_wanted_rate
 from .frames import wait_once
 from .gate import Expected, Gate
 from .messages import Start
-from .naming import check_pattern, check_public_url, is_loopback, open_recording
+from .naming import check_path, check_pattern, check_public_url, check_token, is_loopback, open_recording
 from .receiver import Receiver, ReceiverSettings
 from .recorder import Disk, Recorder
 from .stream import AudioStream, StreamingAction
@@ -108,11 +108,7 @@ class AudioServer(Connecting):
         self._host = host
         self._wanted_port = port
         self._public_url = None if public_url is None else check_public_url(public_url)
-        self._path = path or (urlsplit(public_url).path if public_url else "") or ("/" if public_url else "/audio")
-        if not self._path.startswith("/"):
-            raise InvalidParameter("path", path, "a path that begins with /")
-        if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
-            raise InvalidParameter("token", token, "printable ASCII without blanks", secret=True)
+        self._path = check_path(path, public_url)
         self._ssl_context = ssl_context
         self._record_to = None if record_to is None else check_pattern(record_to)
         self._on_stream = on_stream
@@ -127,7 +123,7 @@ class AudioServer(Connecting):
         self._loop: Loop | None = None
         self._disk = Disk(f"{name}-disk")
         self._troubles = Troubles()
-        self._gate = Gate(self._path, token, self._troubles)
+        self._gate = Gate(self._path, check_token(token), self._troubles)
         self._settings = ReceiverSettings(
             start_timeout=start_timeout,
             idle_timeout=idle_timeout,
