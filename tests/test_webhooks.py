@@ -64,6 +64,15 @@ def test_the_vector_of_forms() -> None:
     assert sign_form(KEY, URL, FORM) == sign_form(KEY, URL, FORM[::-1]) == FORM_SIGNATURE
 
 
+def test_blank_values_count_and_repeated_names_keep_their_order() -> None:
+    fields = [("b", "2"), ("a", ""), ("b", "1")]
+    by_hand = base64.b64encode(hmac.new(KEY.encode(), f"{URL}ab2b1".encode(), hashlib.sha1).digest()).decode()
+    headers = {**AS_FORM, "X-SignalWire-Signature": by_hand}
+    assert Webhooks(signing_key=KEY).parse("POST", URL, headers, b"b=2&a=&b=1").verified is True
+    assert Webhooks(signing_key=KEY).parse("POST", URL, headers, b"b=1&a=&b=2").verified is False
+    assert sign_form(KEY, URL, fields) == by_hand
+
+
 def test_the_vectors_of_json() -> None:
     assert sign_json(KEY, URL, JSON_BODY) == JSON_SIGNATURE
     assert sign_json_sha256(KEY, URL, JSON_BODY) == JSON_SHA256
