@@ -141,6 +141,32 @@ def test_a_second_stop_sends_nothing(on_call: Line) -> None:
     assert action.stop()["code"] == "200"
     assert action.stop() == {}
     assert len(on_call.sim.journal.requests("calling.play.stop")) == 1
+
+
+def test_stops_at_the_same_time_send_one_command(on_call: Line) -> None:
+    action = on_call.call.play([TTS])
+    on_call.sim.hold("calling.play.stop")
+    first = Background(action.stop)
+    on_call.sim.wait_for_held("calling.play.stop")
+    # The second one would be told that there is nothing to stop, and take it for the end.
+    on_call.sim.refuse("calling.play.stop", 404, "Playback not found")
+    second = Background(action.stop)
+    with pytest.raises(WaitTimeout):
+        action.wait(0.2)
+    on_call.sim.release("calling.play.stop")
+    assert [first.result()["code"], second.result()] == ["200", {}]
+    assert len(on_call.sim.journal.requests("calling.play.stop")) == 1
+    tell(on_call, action, "calling.call.play", {"state": "finished"})
+    assert not action.wait(PATIENCE).synthetic
+
+
+def test_a_stop_that_failed_can_be_tried_again(on_call: Line) -> None:
+    action = on_call.call.play([TTS])
+    on_call.sim.refuse("calling.play.stop", 500, "not now")
+    with pytest.raises(CommandRefused, match="not now"):
+        action.stop()
+    assert action.stop()["code"] == "200"
+    assert len(on_call.sim.journal.requests("calling.play.stop")) == 2
     tell(on_call, action, "calling.call.play", {"state": "finished"})
     assert action.wait(PATIENCE).state == "finished"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
@@ -233,6 +234,8 @@ class StoppableAction(Action[E]):
     ) -> None:
         super().__init__(call, control_id, on_completed, params)
         self._stopped = False
+        # Reentrant: a signal handler may stop what the code under it is stopping.
+        self._stopping = threading.RLock()
 
     def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
         return f"{self.method}.stop", {}
@@ -240,21 +243,26 @@ class StoppableAction(Action[E]):
     def stop(self) -> dict[str, Any]:
         """Ask the server to end it; the terminal event follows. Harmless a second time, and after the end.
 
-        Where the server does not know it any more, no such event will come, and it has ended when this returns.
+        Where the server does not know it any more, no such event will come, and it has ended when this returns. It is asked
+        once, however many threads call this: the others wait for its answer, and try themselves if there was none.
 
         :return: the server's result; empty where nothing had to be sent.
         :raises CommandRefused: any refusal but "not there any more". :raises ConnectionLost: and the like.
         """
         command = self._stop_command()
-        if self._stopped or command is None:
+        if self._stopped or command is None or self._ended.done:
             return {}
-        result = self._control(*command, idempotent=True)
-        if result is None:
-            # Frames arrive in the order they were sent: had a terminal event been on its way, it would be here by now.
-            self._end_early("call_gone")
-            return {}
-        self._stopped = True
-        return result
+        self.call._check_process()  # before any lock
+        with self._stopping:
+            if self._stopped:
+                return {}
+            result = self._control(*command, idempotent=True)
+            if result is None:
+                # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
+                self._end_early("call_gone")
+                return {}
+            self._stopped = True
+            return result
 
     def __enter__(self: S) -> S:
         return self
