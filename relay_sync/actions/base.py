@@ -250,7 +250,7 @@ class StoppableAction(Action[E]):
         :raises CommandRefused: any refusal but "not there any more". :raises ConnectionLost: and the like.
         """
         command = self._stop_command()
-        if self._stopped or command is None or self._ended.done:
+        if command is None or self._ended.done:
             return {}
         self.call._check_process()  # before any lock
         with self._stopping:
