@@ -310,5 +310,8 @@ def test_the_simulator_knows_nothing_of_the_client() -> None:
             if line.strip().startswith("from .."):
                 if line.split()[1] == "..protocol.depth":  # how deep a text is nested, which is of no protocol
                     continue
+                if line.split()[1:] == ["..", "import", "checks"]:  # of single values: no table of what commands take
+                    assert path.name == "orders.py", "what comes over RELAY is checked by the simulator's own reading"
+                    continue
                 assert line.split()[1].strip(".").split(".")[0] in allowed, f"{path.name}: {line}"
             assert "import asyncio" not in line
