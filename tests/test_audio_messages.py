@@ -177,6 +177,8 @@ def test_unknown_events_pass_through() -> None:
     ("text", "kind"),
     [
         (b"\x00\x01", "a binary frame"),
+        (b"{\xff", "a binary frame"),
+        (b"{", "not JSON"),
         ("", "not JSON"),
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),

@@ -85,8 +85,9 @@ def _frame(peer: websocket.WebSocket, data: bytes, opcode: int, final: bool = Tr
 
 def _send(peer: websocket.WebSocket, item: dict[str, Any]) -> None:
     if "$binary" in item:
-        data = b'{"event":"stop"}' if item["$binary"] == "json" else _sound(item["$binary"]) if item["$binary"] else b""
-        peer.send_binary(data)
+        peer.send_binary(_sound(item["$binary"]) if item["$binary"] else b"")
+    elif "$as_binary" in item:
+        peer.send_binary(_message(item["$as_binary"]).encode())
     elif "$bytes" in item:
         peer.send(bytes.fromhex(item["$bytes"]), opcode=1)
     elif "$fragments" in item:

@@ -153,7 +153,7 @@ def parse_message(text: str | bytes) -> Message:
     :raises BadMessage: it is not one, or lacks what it is there for.
     """
     if not isinstance(text, str):
-        raise BadMessage("a binary frame")
+        text = _from_binary(text)
     match = _DOCUMENTED.fullmatch(text)
     if match is not None:
         sequence, track, chunk, timestamp, payload = match.groups()
@@ -179,6 +179,16 @@ def parse_message(text: str | bytes) -> Message:
         raise BadMessage("no event member")
     reader = _READERS.get(event)
     return reader(fields) if reader is not None else Unknown(event, fields)
+
+
+def _from_binary(data: bytes) -> str:
+    """A message that came in a binary frame, which some libraries send whatever they are given."""
+    if data[:1] != b"{":
+        raise BadMessage("a binary frame")
+    try:
+        return str(data, "utf-8")
+    except UnicodeDecodeError:
+        raise BadMessage("a binary frame") from None
 
 
 def _media(fields: dict[str, Any]) -> Media:
