@@ -51,6 +51,8 @@ _log = logging.getLogger("relay_sync")
 
 H = TypeVar("H", bound=Callable[[Call], object])
 
+#: Seconds for the answer to ``signalwire.connect``.
+CONNECT_PATIENCE: Final = 10.0
 #: Seconds that closing gives queued callbacks, and after that the IO thread.
 DRAIN_PATIENCE: Final = 2.0
 _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
@@ -82,8 +84,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``); ``ws://`` for loopback only.
     :param contexts: the contexts whose inbound calls and messages this client takes.
     :param max_active_calls: calls over that number are passed back (``RELAY_MAX_ACTIVE_CALLS``).
-    :param connect_timeout: seconds for :meth:`connect`, and for each attempt to reach the server. :param request_timeout: seconds
-        for the answer to a command, ``signalwire.connect`` included.
+    :param connect_timeout: seconds for :meth:`connect`, and for each attempt of the client's own; a server that does not answer
+        ``signalwire.connect`` has at most 10 s of them. :param request_timeout: seconds for the answer to a command.
     :param ping_interval: seconds of silence after which the server is asked for a sign of life; :param ping_timeout:
         seconds it has for that before the connection is given up and made anew.
     :param max_frame: bytes; larger messages of the server end the connection. :param max_queue: commands that may wait for
@@ -288,7 +290,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         options = SessionOptions(
             authentication=self._config.authentication,
             contexts=tuple(self._contexts),
-            connect_patience=self._config.request_timeout,
+            connect_patience=min(CONNECT_PATIENCE, self._config.connect_timeout),
             ping_interval=self._config.ping_interval,
             ping_timeout=self._config.ping_timeout,
             max_queue=self._config.max_queue,

@@ -403,7 +403,7 @@ def stage(kind: Kind) -> Iterator[Stage]:
             **proxy.through(sim),
             contexts=["default"],
             connect_timeout=1.0 if kind.silent else PATIENCE,
-            request_timeout=1.0 if kind.silent else PATIENCE,
+            request_timeout=PATIENCE,
             on_state=lambda state: made.on_state(state),
             **patient,
         )

@@ -122,7 +122,7 @@ made again, and the session resumed. Otherwise the cell names the error.
   yet. The client goes on trying. `events()` has no time limit; it ended when the client was closed.
 * `AuthenticationError`: the credentials were refused, three times in a row where they had been good before.
 * A connection that fell silent is found within `ping_interval + ping_timeout` (20 s by default); within `connect_timeout`
-  during the upgrade, and `request_timeout` during authentication. A connection that broke is noticed at once.
+  during the upgrade, and within 10 s of it during authentication. A connection that broke is noticed at once.
 
 ## The faults
 
