@@ -31,7 +31,7 @@ from .actions import (
     TranscribeAction,
     VolumeAction,
 )
-from .call import Call, EventReader, Expectation
+from .call import Call
 from .client import RelayClient
 from .constants import (
     CALL_STATE_ANSWERED,
@@ -112,6 +112,7 @@ from .events import (
     parse_event,
 )
 from .message import Message
+from .readers import EventReader, Expectation
 
 if TYPE_CHECKING:
     from .events import (
