@@ -25,7 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"_version", "constants", "errors", "config", "checks", "shapes", "events", "devices", "markup"}),
     frozenset({"protocol", "server"}),
     frozenset({"runtime", "rest", "webhooks"}),
-    frozenset({"actions", "call", "verbs", "message", "audio"}),
+    frozenset({"actions", "call", "readers", "verbs", "message", "audio"}),
     frozenset({"client", "switchboard", "dialing", "subscribing", "running", "rollcall", "simulator"}),
     frozenset({"cli", "contrib", "pytest_plugin", "testing", "__main__"}),
 )
