@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -253,6 +254,18 @@ def test_another_host_gets_no_credentials(
     with Scripted(part(len(WHOLE))) as other:
         rest.download(url_of(other), tmp_path / "r.wav")
         assert header(other.requests.get(), "Authorization") == ""
+
+
+def test_no_log_has_the_secrets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with Scripted(part(1000), part(len(WHOLE), start=1000)) as server, scripted_client(server) as rest:
+        assert rest.download(url_of(server), tmp_path / "r.wav").size == len(WHOLE)
+        assert server.requests.get().startswith(b"GET /recordings/r.wav?token=tell-nobody HTTP/1.1\r\n")
+        authorization = header(server.requests.get(), "Authorization").removeprefix("Basic ")
+    assert "GET /recordings/r.wav?***" in caplog.text  # it is logged, by urllib3
+    assert "tell-nobody" not in caplog.text
+    assert authorization
+    assert authorization not in caplog.text
 
 
 def test_a_redirect_takes_no_credentials_along(sim: Simulator, rest: RestClient, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Reading that ends at a deadline: the time limits of requests are per read, so a peer that drips could hold a caller for ever.
 
-:func:`until` sets the deadline for what the calling thread reads; connections of :class:`TimedAdapter` keep to it.
+:func:`until` sets the deadline for what the calling thread reads; connections of :class:`TimedAdapter` keep to it. They
+also keep queries out of what urllib3 logs.
 """
 
 from __future__ import annotations
@@ -72,10 +73,35 @@ class _TimedSocket:
         return getattr(self._sock, name)
 
 
+class _Target(str):
+    """A path with its query that does not show the query: urllib3 logs what it asks for, and tokens travel there."""
+
+    whole: str
+
+    def __new__(cls, whole: str) -> _Target:
+        made = super().__new__(cls, whole)
+        made.whole = whole
+        return made
+
+    def __str__(self) -> str:
+        path, mark, _ = self.whole.partition("?")
+        return f"{path}?***" if mark else path
+
+
+class _Discreet:
+    """Mixed into a pool: what it logs of a request is without the query."""
+
+    def _make_request(self, conn: Any, method: str, url: str, *args: Any, **options: Any) -> Any:
+        return super()._make_request(conn, method, _Target(url), *args, **options)  # type: ignore[misc]
+
+
 class _Timed:
-    """Mixed into a connection: the answer is read from a timed socket."""
+    """Mixed into a connection: the answer is read from a timed socket, and the whole target goes out."""
 
     sock: Any
+
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+        return super().putrequest(method, getattr(url, "whole", url), *args, **options)  # type: ignore[misc]
 
     def getresponse(self, *args: Any, **options: Any) -> Any:
         end, sock = getattr(_clock, "end", None), self.sock
@@ -97,11 +123,11 @@ class _Secure(_Timed, HTTPSConnection):
     pass
 
 
-class _PlainPool(HTTPConnectionPool):
+class _PlainPool(_Discreet, HTTPConnectionPool):
     ConnectionCls = _Plain
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_Discreet, HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
