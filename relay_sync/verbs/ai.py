@@ -44,9 +44,9 @@ class AIVerbs(Verbs):
     ) -> AIAction:
         """Put an AI agent on the call (``calling.ai``). The objects are those of SWML's ``ai`` method.
 
-        :param agent: id of an agent of the platform; else :param prompt: says what the agent is.
-        :param post_prompt: what it answers at the end, posted to :param post_prompt_url: with HTTP basic authentication by
-            :param post_prompt_auth_user: and :param post_prompt_auth_password:.
+        :param agent: id of an agent of the platform, instead of a prompt. :param prompt: what the agent is.
+        :param post_prompt: what it answers at the end. :param post_prompt_url: where that is posted.
+        :param post_prompt_auth_user: for HTTP basic authentication there. :param post_prompt_auth_password: likewise.
         :param global_data: data of the session. :param pronounce: ``{"replace", "with"}`` objects. :param hints: words to
             expect. :param languages: it speaks. :param SWAIG: functions it may call. :param ai_params: settings (``params`` on
             the wire). :param control_id: an id of your own. :param on_completed: called once with the terminal event.
@@ -106,7 +106,7 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Say something to the agent without the caller hearing it (``calling.ai_message``).
 
-        :param message_text: in the name of :param role:. :param reset: ``full_reset``, ``system_prompt``, ``user_prompt``.
+        :param message_text: what to say. :param role: in whose name. :param reset: ``full_reset``, ``system_prompt``, ``user_prompt``.
         :param global_data: data to add to the session's.
         """
         params = {
