@@ -106,7 +106,8 @@ class AIVerbs(Verbs):
     ) -> dict[str, Any]:
         """Say something to the agent without the caller hearing it (``calling.ai_message``).
 
-        :param message_text: what to say. :param role: in whose name. :param reset: ``full_reset``, ``system_prompt``, ``user_prompt``.
+        :param message_text: what to say. :param role: in whose name.
+        :param reset: ``full_reset``, ``system_prompt``, ``user_prompt``.
         :param global_data: data to add to the session's.
         """
         params = {
