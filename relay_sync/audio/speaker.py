@@ -16,13 +16,16 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..errors import QueueFull, StreamFailed
 from ..runtime.waiter import wait_for_event
-from ..server import Connection, Loop, Timer
 from .outgoing import clear_line, dtmf_line, mark_line, media_line
 from .playback import EndedBy, Piece, SentMark
 from .sources import PTIME, Encode
+
+if TYPE_CHECKING:
+    from ..server import Connection, Loop, Timer
 
 __all__ = ["Speaker"]
 
