@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import queue
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -394,13 +396,24 @@ MOMENTS: Final[dict[str, tuple[str, Callable[[Stage], str]]]] = {
 }
 
 
+CERTIFICATE: Final = Path(__file__).parent.parent / "data" / "tls" / "cert.pem"
+
+
+def server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
+    return context
+
+
 @contextmanager
-def stage(kind: Kind) -> Iterator[Stage]:
+def stage(kind: Kind, *, tls: bool = False) -> Iterator[Stage]:
     """A client that is not connected yet, and everything around it."""
     patient: dict[str, Any] = {"ping_interval": 0.3, "ping_timeout": 0.7} if kind.silent else {}
-    with Simulator(media="fast", on_bad_resume="fresh") as sim, FaultProxy(sim.port) as proxy:
+    context = server_context() if tls else None
+    with Simulator(media="fast", on_bad_resume="fresh", ssl_context=context) as sim, FaultProxy(sim.port) as proxy:
         client = RelayClient(
             **proxy.through(sim),
+            ca_file=CERTIFICATE if tls else None,
             contexts=["default"],
             connect_timeout=1.0 if kind.silent else PATIENCE,
             request_timeout=PATIENCE,

@@ -18,7 +18,7 @@ from relay_sync.simulator import Simulator
 from relay_sync.simulator.phone import Phone
 
 #: Seconds of bad weather.
-STORM_LASTS = 12.0
+STORM_LASTS = 8.0
 OPTIONS: dict[str, Any] = {"ping_interval": 0.5, "ping_timeout": 1.0, "connect_timeout": 2.0, "request_timeout": 5.0}
 
 
@@ -59,7 +59,7 @@ class Ward:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_calls_in_a_storm(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     dice = random.Random(seed)
     ward = Ward()

@@ -42,6 +42,18 @@ def test_the_user_sees(fault: str, moment: str, outcome: str, caplog: pytest.Log
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["unsent", "sent", "action"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_user_sees_the_same_over_tls(fault: str, moment: str) -> None:
+    """Where a changed byte spoils a whole record, and an end may come in the midst of one."""
+    outcome = OUTCOMES[fault][moment]
+    if isinstance(outcome, NotApplicable):
+        return
+    with stage(FAULTS[fault], tls=True) as one:
+        assert MOMENTS[moment][1](one) == outcome
+
+
 def test_no_cell_is_empty() -> None:
     assert set(OUTCOMES) == set(FAULTS)
     for fault, moment, outcome in table.cells():
