@@ -219,6 +219,7 @@ def test_hazard_08_nothing_is_sent_before_the_session_is_there(sim: Simulator, c
     assert waiting.result() is not None
 
 
+@pytest.mark.slow
 def test_hazard_08_refused_credentials_back_off_and_leave_nothing_behind(sim: Simulator, client: MakeClient) -> None:
     states: queue.SimpleQueue[str] = queue.SimpleQueue()
     one = client(on_state=states.put)

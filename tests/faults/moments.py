@@ -313,6 +313,22 @@ def for_the_end(stage: Stage) -> str:
     return outcome(waiting)
 
 
+def an_end_in_the_gap(stage: Stage) -> str:
+    """The call ends while there is no connection, and nobody tells of it afterwards."""
+    phone, call = stage.call()
+    waiting = Background(call.wait_for_ended, stage.patience)
+    while not call._readers:
+        assert waiting.running
+    since = len(stage.states)
+    stage.proxy.refuse("unreachable")
+    stage.strike()
+    stage.wait_for_state("reconnecting", since)
+    phone.hang_up()
+    if stage.kind.back or stage.end == "failed":
+        stage.proxy.refuse(None)
+    return outcome(waiting)
+
+
 # -- closing -----------------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +408,7 @@ MOMENTS: Final[dict[str, tuple[str, Callable[[Stage], str]]]] = {
     "expect": ("during `expect()`", waiting_for_an_event(by_expect)),
     "events": ("during `events()`", waiting_for_an_event(by_events)),
     "wait_for_ended": ("during `wait_for_ended()`", for_the_end),
+    "gap": ("during `wait_for_ended()`; the end falls into the gap", an_end_in_the_gap),
     "closing": ("during `disconnect()`; the next command", closing),
 }
 

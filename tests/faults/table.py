@@ -50,10 +50,12 @@ def row(*outcomes: Outcome) -> dict[str, Outcome]:
 
 def recovers(before: Outcome) -> dict[str, Outcome]:
     """The row of a fault that costs the connection, after which a client gets it back, and its session."""
-    return row(before, V, V, V, SENT, V, SENT, V, V, V, V, V, V, OVER)
+    return row(before, V, V, V, SENT, V, SENT, V, V, V, V, V, V, V, OVER)
 
 
-HARMLESS: Final = row(V, V, V, V, V, V, V, V, V, V, V, V, V, OVER)
+HARMLESS: Final = row(
+    V, V, V, V, V, V, V, V, V, V, V, V, V, NotApplicable("the connection stands: there is no gap"), OVER
+)
 
 OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
     "closed": recovers(NOTHING_YET),
@@ -70,25 +72,27 @@ OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
     "gone": row(
         *("ConnectTimeout", "ConnectTimeout", "ConnectTimeout"),
         *("RequestTimeout", SENT, "RequestTimeout", SENT),
-        *("WaitTimeout", "DialFailed", "WaitTimeout", "WaitTimeout", OVER, "WaitTimeout"),
+        *("WaitTimeout", "DialFailed", "WaitTimeout", "WaitTimeout", OVER, "WaitTimeout", "WaitTimeout"),
         OVER,
     ),
     "swallowed": row(
         *("ConnectTimeout", "ConnectTimeout", "ConnectTimeout"),
         *("RequestTimeout", SENT, "RequestTimeout", SENT),
-        *("WaitTimeout", "DialFailed", "WaitTimeout", "WaitTimeout", OVER, "WaitTimeout"),
+        *("WaitTimeout", "DialFailed", "WaitTimeout", "WaitTimeout", OVER, "WaitTimeout", "WaitTimeout"),
         OVER,
     ),
-    "leaves": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, V, V, V, V, V, V, V, V, V, OVER),
-    "restarts": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, V, UNSENT, V, LOST, LOST, LOST, LOST, LOST, LOST, OVER),
+    "leaves": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, V, V, V, V, V, V, V, V, V, V, OVER),
+    "restarts": row(
+        NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, V, UNSENT, V, LOST, LOST, LOST, LOST, LOST, LOST, LOST, OVER
+    ),
     "forgets": row(
         NotApplicable("there is no session yet that could be forgotten"),
         NotApplicable("there is no session yet that could be forgotten"),
-        *(V, UNSENT, SENT, UNSENT, SENT, LOST, LOST, LOST, LOST, LOST, LOST, OVER),
+        *(V, UNSENT, SENT, UNSENT, SENT, LOST, LOST, LOST, LOST, LOST, LOST, LOST, OVER),
     ),
     "revokes": row(
         *(REFUSED, REFUSED, REFUSED, REFUSED, SENT, REFUSED, SENT),
-        *(REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, OVER),
+        *(REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, REFUSED, OVER),
     ),
 }
 
@@ -103,7 +107,7 @@ def cells() -> Iterator[tuple[str, str, Outcome | None]]:
 CHAPTERS: Final = {
     "Connecting": ("before", "upgrade", "authentication"),
     "Commands": ("unsent", "sent", "answered", "callback", "closing"),
-    "Waiting": ("action", "dial", "wait_for", "expect", "events", "wait_for_ended"),
+    "Waiting": ("action", "dial", "wait_for", "expect", "events", "wait_for_ended", "gap"),
 }
 
 LEGEND: Final = f"""\
@@ -121,6 +125,7 @@ made again, and the session resumed. Otherwise the cell names the error.
 * `ConnectTimeout`, `RequestTimeout`, `WaitTimeout`, `DialFailed`: the caller's own time was over, and there was no connection
   yet. The client goes on trying. `events()` has no time limit; it ended when the client was closed.
 * `AuthenticationError`: the credentials were refused, three times in a row where they had been good before.
+* After a resume the client asks about its calls, so an end that fell into the gap is found, too.
 * A connection that fell silent is found within `ping_interval + ping_timeout` (20 s by default); within `connect_timeout`
   during the upgrade, and within 10 s of it during authentication. A connection that broke is noticed at once.
 
