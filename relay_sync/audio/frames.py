@@ -147,9 +147,11 @@ class FrameBuffer:
             self._held[track] = held
             if not self._sleepers:
                 return False
-            for sleeper in [each for each in self._sleepers if self._has_enough(each.track, each.wanted)]:
-                self._sleepers.remove(sleeper)
-                self._due.append(sleeper)
+            waiting = self._sleepers
+            self._sleepers = []
+            for sleeper in waiting:
+                enough = sleeper.track is None or self._has_enough(sleeper.track, sleeper.wanted)
+                (self._due if enough else self._sleepers).append(sleeper)
             return bool(self._due)
 
     def ring(self) -> None:
@@ -217,13 +219,15 @@ class FrameBuffer:
                 sleeper = _Sleeper(track, wanted, threading.Lock())
                 sleeper.ear.acquire()
                 self._sleepers.append(sleeper)
+            woken = False
             try:
                 # Ctrl-C needs a chance in between.
-                sleeper.ear.acquire(True, at_once(left))
+                woken = sleeper.ear.acquire(True, at_once(left))
             finally:
-                with self._lock:
-                    if sleeper in self._sleepers:
-                        self._sleepers.remove(sleeper)
+                if not woken:
+                    with self._lock:
+                        if sleeper in self._sleepers:
+                            self._sleepers.remove(sleeper)
 
     def _has_enough(self, track: str | None, wanted: int) -> bool:
         if track is None:
@@ -238,7 +242,9 @@ class FrameBuffer:
             raise forked_error()
 
     def _pop(self, track: str | None) -> AudioFrame | None:
-        if track is None:
+        if track is None and len(self._tracks) == 1:
+            (track,) = self._tracks
+        elif track is None:
             queues = [(frames[0][0], name) for name, frames in self._tracks.items() if frames]
             if not queues:
                 return None
