@@ -134,6 +134,16 @@ def test_a_clock_that_is_set_back_goes_on_from_there() -> None:
     assert _come(line, 220, 12, audio=b"b") == Placed(111 * FRAME, hole=FRAME, holes=1)
 
 
+def test_one_frame_with_nonsense_for_counters_costs_no_other() -> None:
+    line = Timeline(8000)
+    for number in range(1000):
+        if number == 500:
+            assert _come(line, 2**40, 2**40, audio=b"glitch", sequence=2**40) is not None
+        audio = b"%d" % number
+        assert _come(line, 20 * number, number + 1, audio=audio, sequence=number + 2) is not None, number
+        assert _come(line, 20 * number, number + 1, audio=audio, sequence=number + 2) is None
+
+
 def test_a_carrier_that_counts_nothing_loses_nothing() -> None:
     line = Timeline(8000)
     for number in range(5):

@@ -9,6 +9,7 @@ import base64
 import json
 import logging
 import math
+import random
 import re
 import socket
 import struct
@@ -205,6 +206,68 @@ def test_all_at_once_on_one_receiver(tmp_path: Path) -> None:
             assert got[number].wait(PATIENCE)
     for number, stream in got.items():
         _compare(cases[number], stream, list(stream), tmp_path)
+
+
+def _spoil(text: str, rng: random.Random) -> str:
+    """A message with a few accidents."""
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(text))
+        how = rng.randrange(5)
+        if how == 0:
+            text = text[:at] + text[at + rng.randint(1, 20) :]
+        elif how == 1:
+            text = text[:at] + rng.choice('{}[]",:\\\x00é0e-') + text[at:]
+        elif how == 2:
+            text = text[:at] + text[rng.randrange(len(text)) :]
+        elif how == 3:
+            text = re.sub(
+                r'"[0-9]+"', lambda _: rng.choice(["null", "-1", "1e400", "[]", '"x"', "99999999999"]), text, count=1
+            )
+        else:
+            text = text.replace('"media"', rng.choice(['"dtmf"', '"mark"', "null", '"start"', '"x"']), 1)
+        text = text or " "
+    return text.replace('"stop"', '"pots"')
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_accident_costs_a_good_frame(seed: int) -> None:
+    """Between good frames come messages with accidents of all kinds; some of them are still audio, and the good ones are
+    all there, in order."""
+    rng = random.Random(seed)
+    good = [(rng.randbytes(160), number) for number in range(400)]
+    with AudioServer() as audio:
+        peer = websocket.create_connection(audio.url, timeout=PATIENCE)
+        try:
+            peer.send(_message({"event": "start", "start": {"tracks": ["inbound"]}}))
+            for payload, number in good:
+                text = _message(
+                    {
+                        "event": "media",
+                        "sequenceNumber": str(number + 2),
+                        "media": {
+                            "track": "inbound",
+                            "chunk": str(number + 1),
+                            "timestamp": str(20 * number),
+                            "payload": base64.b64encode(payload).decode(),
+                        },
+                    }
+                )
+                if rng.random() < 0.5:
+                    other = text.replace(
+                        base64.b64encode(payload).decode(), base64.b64encode(rng.randbytes(160)).decode()
+                    )
+                    peer.send(_spoil(other, rng))
+                peer.send(text)
+            peer.send('{"event":"stop"}')
+            stream = audio.accept(PATIENCE)
+            assert stream.wait(PATIENCE)
+        finally:
+            peer.shutdown()  # type: ignore[no-untyped-call]
+    assert stream.end_reason == "stopped"
+    heard = [frame.pcm for frame in stream]
+    wanted = [codec_for("PCMU").decode(payload) for payload, _ in good]
+    places = iter(heard)
+    assert all(pcm in places for pcm in wanted)  # each of them, in order
 
 
 def test_the_corpus_is_large_and_says_what_it_is_for() -> None:

@@ -142,6 +142,8 @@ class Timeline:
                 track.next_chunk = chunk + 1
         placed = self._position(track, timestamp, samples, late)
         track.begun = True
+        if track.last_timestamp < 0 and chunk is not None:
+            track.next_chunk = chunk + 1
         if placed.position + samples > track.end:
             track.end = placed.position + samples
         if timestamp is not None and timestamp > track.last_timestamp:
@@ -181,6 +183,7 @@ class Timeline:
         if behind > _JITTER * rate and not (late and behind < 2 * _JITTER * rate):
             track.shift = timestamp - (self._zero or 0.0) - end * 1000 / rate  # its clock was set back
             track.holes.clear()
+            track.last_timestamp = -1.0  # whatever came before says nothing about what comes
             return Placed(end)
         if late:  # what follows moves back by as much
             track.shift -= samples * 1000 / rate
@@ -193,8 +196,9 @@ def _is_long_past(track: _Track, timestamp: Stamp, chunk: int | None, sequence: 
         return False
     if chunk >= track.next_chunk or timestamp > track.last_timestamp or track.holes:
         return False
-    oldest = track.recent[0][0]
-    return (oldest is None or chunk < oldest) and (sequence is None or sequence <= track.last_sequence)
+    if sequence is not None and sequence > track.last_sequence:
+        return False
+    return all(entry[0] is None or chunk < entry[0] for entry in track.recent)
 
 
 def _fill(track: _Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
