@@ -69,7 +69,7 @@ def test_calls_in_a_storm(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     ):
         with RelayClient(**proxy.through(sim), contexts=["default"], **OPTIONS) as client:
             client.on_call(ward.handle)
-            proxy.storm(seed, every=(0.2, 1.0))
+            proxy.storm(seed, every=(0.1, 0.6))
             phones: list[Phone] = []
             end = time.monotonic() + STORM_LASTS
             while time.monotonic() < end:
@@ -87,8 +87,8 @@ def test_calls_in_a_storm(seed: int, caplog: pytest.LogCaptureFixture) -> None:
                 assert time.monotonic() < deadline, f"{len(set(ward.handlers) - ward.over)} handlers still wait"
                 time.sleep(0.05)
             assert client.calls == {}
-    assert len(proxy.log) > 10
-    assert len(ward.handlers) > 10
+    assert len(proxy.log) > 5
+    assert len(ward.handlers) > 5
     assert set(ward.handlers.values()) == {1}
     assert set(ward.ends.values()) <= {1}
     assert set(ward.completed.values()) <= {1}
