@@ -1,0 +1,49 @@
+"""The soak, for a minute: see :mod:`faults.soak`; and that its balance would show what it looks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from faults import soak as soaking
+from faults.soak import soak
+from relay_sync.runtime.lanes import Lanes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_minute_of_calls_through_a_network_that_breaks_all_the_time() -> None:
+    balance = soak(60.0, 11, every=(0.5, 2.0), rest=15.0)
+    assert balance.problems == []
+    assert balance.calls > 50
+    assert sum(balance.faults.values()) > 15
+    assert balance.connections > 5
+    assert balance.delivered["call"] > 50
+    assert balance.delivered["stream"] > 20
+    assert set(balance.errors) <= {"ConnectionLost", "RequestTimeout", "CallEnded", "CommandRefused", "DialFailed"}
+    first, last = balance.samples[1], balance.samples[-1]
+    assert last.threads <= first.threads
+    assert last.descriptors <= first.descriptors
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sabotage", ["twice", "never"])
+def test_the_balance_shows_a_client_that_tells_twice_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, sabotage: str
+) -> None:
+    count = 0
+    submit = Lanes.submit
+
+    def badly(lanes: Lanes, key: Any, job: Any, *args: Any) -> None:
+        nonlocal count
+        count += 1
+        if count % 10:
+            submit(lanes, key, job, *args)
+        elif sabotage == "twice":
+            submit(lanes, key, job, *args)
+            submit(lanes, key, job, *args)
+
+    monkeypatch.setattr(Lanes, "submit", badly)
+    monkeypatch.setattr(soaking, "CALM", 1.0)
+    assert soak(4.0, 3, every=(60.0, 60.0), rest=60.0).problems
