@@ -77,7 +77,9 @@ class Line(Protocol):
 
     def _call_gone(self, call: Call, event: CallStateEvent) -> None: ...
 
-    def _callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None: ...
+    def _callback(
+        self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
+    ) -> None: ...
 
 
 class Call(
@@ -171,6 +173,8 @@ class Call(
 
     def on(self, event_type: str | type[RelayEvent], handler: Any = None) -> Any:
         """Call a function for every event of a type, one at a time and in order, on a thread where it may block.
+
+        While 10,000 callbacks of the call wait, new ones are left out, with a warning; never those of its end, or an action's.
 
         :param event_type: such as ``calling.call.state``, or the class of its events, such as :class:`CallStateEvent`.
         :param handler: takes the event. Left out, ``on`` is a decorator.
@@ -384,8 +388,8 @@ class Call(
             if self._actions.get(action.control_id) is action:
                 del self._actions[action.control_id]
 
-    def _callback(self, what: str, function: Callable[..., object], *args: Any) -> None:
-        self._client._callback(self, what, function, *args)
+    def _callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
+        self._client._callback(self, what, function, *args, final=final)
 
     # -- told by the client, on the IO thread ----------------------------------------------------------------------
 
@@ -410,8 +414,9 @@ class Call(
                 mailbox.put(event)
                 if over is not None:
                     mailbox.close(over)
+        final = over is not None or (action is not None and action.is_done)
         for handler in self._listeners.get(event.event_type, ()):
-            self._callback("listener", handler, event)
+            self._callback("listener", handler, event, final=final)
 
     def _remember(self, event: RelayEvent) -> None:
         params, history = event.params, self._history

@@ -494,8 +494,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         else:
             self._board.call_gone(call, event)
 
-    def _callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None:
-        self._board.callback(call, what, function, *args)
+    def _callback(
+        self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
+    ) -> None:
+        self._board.callback(call, what, function, *args, final=final)
 
     # -- the process ---------------------------------------------------------------------------------------------
 

@@ -39,7 +39,9 @@ H = TypeVar("H", bound=Callable[..., object])
 class Run(Protocol):
     """Runs user code in a lane of its own, on a thread where it may block."""
 
-    def __call__(self, lane: object, what: str, function: Callable[..., object], *args: Any) -> None: ...
+    def __call__(
+        self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = ...
+    ) -> None: ...
 
 
 class Message:
@@ -144,7 +146,8 @@ class Message:
         self.segments = event.segments or self.segments
         if self._run is not None:
             for handler in self._handlers:
-                self._run(self._lane, "message listener", handler, event)
+                final = self.state in MESSAGE_END_STATES
+                self._run(self._lane, "message listener", handler, event, final=final)
         if self.state in MESSAGE_END_STATES:
             self._end(event, None)
 

@@ -32,7 +32,7 @@ from .message import MessageDesk
 from .protocol.effects import Phase
 from .rollcall import RollCall
 from .runtime.flag import Bell, Flag
-from .runtime.lanes import InContext, Lanes
+from .runtime.lanes import MOST_WAITING, InContext, Lanes, name_of
 
 if TYPE_CHECKING:
     from .client import RelayClient
@@ -156,7 +156,9 @@ class Switchboard:
         self.state = state
         _log.info("relay: %s", state)
         if self._on_state is not None:
-            self.lanes.submit(CLIENT_LANE, self._guarded, None, "on_state", self._on_state, (state,))
+            # These two are the last word; the others tell of a state that is over by the time a late handler hears of it.
+            final = state in ("closed", "failed")
+            self._queue(self.lanes, CLIENT_LANE, None, "on_state handler", self._on_state, (state,), final)
 
     def _call_the_roll(self, phase: Phase) -> None:
         if self._roll_call is not None:
@@ -308,17 +310,45 @@ class Switchboard:
 
     # -- user code -----------------------------------------------------------------------------------------------
 
-    def callback(self, call: Call | None, what: str, function: Callable[..., object], *args: Any) -> None:
-        """Run user code in the call's lane."""
-        self.lanes.submit(call.call_id if call else CLIENT_LANE, self._guarded, call, what, function, args)
+    def callback(
+        self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
+    ) -> None:
+        """Run user code in the call's lane.
 
-    def run_in(self, lane: object, what: str, function: Callable[..., object], *args: Any) -> None:
+        :param final: whether it must run, being told of an end. What need not is left out while 10,000 others wait.
+        """
+        self._queue(self.lanes, call.call_id if call else CLIENT_LANE, call, what, function, args, final)
+
+    def run_in(self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
         """Run user code that belongs to no call, in a lane of its own."""
-        self.lanes.submit(lane, self._guarded, None, what, function, args)
+        self._queue(self.lanes, lane, None, what, function, args, final)
 
-    def run_shared(self, lane: object, what: str, function: Callable[..., object], *args: Any) -> None:
-        """Run a handler that may block for long, beside at most 15 others."""
-        self.shared.submit(lane, self._guarded, None, what, function, args)
+    def run_shared(
+        self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = False
+    ) -> None:
+        """Run a handler that may block for long, beside at most 15 others; left out while 10,000 wait."""
+        self._queue(self.shared, lane, None, what, function, args, final)
+
+    def _queue(
+        self,
+        lanes: Lanes,
+        lane: object,
+        call: Call | None,
+        what: str,
+        function: Callable[..., object],
+        args: tuple[Any, ...],
+        final: bool,
+    ) -> None:
+        if final:
+            lanes.submit(lane, self._guarded, call, what, function, args)
+        elif lanes.offer(lane, self._guarded, call, what, function, args) == 1:
+            call_id = call.call_id if call else ""
+            _callbacks.warning(
+                "a %s%s (%s) is not called: %d callbacks wait already, and more are left out until those have run; the ends of "
+                "calls and actions are told all the same",
+                what, f" of call {call_id}" if call_id else "", name_of(function), MOST_WAITING,
+                extra={"call_id": call_id},
+            )  # fmt: skip
 
     def close_lanes(self, timeout: float) -> None:
         """Let queued callbacks run for at most so many seconds."""

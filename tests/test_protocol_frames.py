@@ -283,6 +283,7 @@ SECRET_MEMBERS = [
     "authorization",
     "authorization_bearer_token",
     "authorization_state",
+    "custom_parameters",
     "dpop_token",
     "jwt_token",
     "password",

@@ -393,3 +393,33 @@ def test_a_function_in_its_context_shows_itself_and_passes_on_what_it_gets() -> 
     bound = InContext(divmod)
     assert bound(7, 2) == (3, 1)
     assert repr(bound) == repr(divmod)
+
+
+# -- more work than is done --------------------------------------------------------------------------------------------
+
+
+def test_what_is_offered_while_too_much_waits_is_refused_and_counted(gate: Gate) -> None:
+    lanes = Lanes(most=3)
+    done: list[int] = []
+    lanes.submit("lane", gate.job)
+    gate.wait_for(1)
+    assert [lanes.offer("lane", done.append, number) for number in range(6)] == [0, 0, 0, 1, 2, 3]
+    lanes.submit("lane", done.append, 99)  # what must run, does
+    assert lanes.offer("other", lambda: None) == 0
+    gate.open()
+    assert lanes.close(PATIENCE)
+    assert done == [0, 1, 2, 99]
+    lanes.reopen()
+    assert lanes.offer("lane", done.append, 7) == 0
+    assert lanes.close(PATIENCE)
+    assert not lanes._refused
+
+
+def test_lanes_that_wait_for_a_worker_are_not_without_number(gate: Gate) -> None:
+    lanes = Lanes(1, most=3)
+    lanes.submit("lane", gate.job)
+    gate.wait_for(1)
+    assert [lanes.offer(object(), lambda: None) for _ in range(5)] == [0, 0, 0, 1, 2]
+    gate.open()
+    assert lanes.close(PATIENCE)
+    assert lanes._refused_lanes == 0

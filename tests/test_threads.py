@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, line
 
-from relay_sync import Call, RelayClient, StreamAction, WrongThread
+from relay_sync import Call, RelayClient, RelayEvent, StreamAction, WrongThread
 from relay_sync.runtime import process
+from relay_sync.runtime.lanes import MOST_WAITING
 from relay_sync.simulator import Simulator
 
 STATE = "calling.call.state"
@@ -206,6 +207,42 @@ def test_a_lane_stalled_for_over_five_seconds_is_named(on_call: Line, caplog: py
     gate.set()
     [record] = [record for record in caplog.records if "has been running" in record.message]
     assert on_call.call.call_id in record.message
+
+
+@pytest.mark.slow
+def test_a_flood_of_events_fills_no_memory_and_hides_no_end(on_call: Line, caplog: pytest.LogCaptureFixture) -> None:
+    """A listener that does not come back: 10,000 callbacks wait for it, the rest is left out, and ends are told."""
+    gate = threading.Event()
+    seen: list[RelayEvent] = []
+    ends: list[RelayEvent] = []
+
+    def slow_listener(event: RelayEvent) -> None:
+        gate.wait(60)
+        seen.append(event)
+
+    call = on_call.call
+    call.on("x.y", slow_listener)
+    call.on("calling.call.state", ends.append)
+    on_call.sim.drop_event("calling.call.stream", state="finished")
+    call.stream(NOWHERE, on_completed=ends.append)
+    for number in range(12_000):
+        send(on_call, "x.y", number=number)
+    on_call.sim.wait_for_acks(60)
+    assert len(on_call.client._board.lanes._lanes[call.call_id]) <= MOST_WAITING + 1
+    on_call.phone.hang_up()
+    call.wait_for_ended(PATIENCE)
+    on_call.client.execute("signalwire.ping")  # nobody else is harmed
+    assert Background(on_call.client.disconnect, 1.0).result() is None
+    gate.set()
+    assert on_call.client._board.lanes.close(60)
+    assert [event.params["number"] for event in seen] == list(range(MOST_WAITING + 1))
+    assert [(event.event_type, event.synthetic) for event in ends] == [
+        ("calling.call.stream", True),
+        ("calling.call.state", False),
+    ]
+    [record] = [record for record in caplog.records if "left out" in record.getMessage()]
+    assert call.call_id in record.getMessage()
+    assert "slow_listener" in record.getMessage()
 
 
 # -- rule 4: register before you send --------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _Waiting: TypeAlias = tuple[int, bytes, float, int | None]  # number of arrival, data, timestamp, sequence
 
-__all__ = ["AudioFrame", "FrameBuffer", "wait_once"]
+__all__ = ["AudioFrame", "FrameBuffer"]
 
 
 @frozen(kw_only=True)
@@ -81,11 +81,6 @@ class AudioFrame:
     def duration(self) -> float:
         """Seconds."""
         return self.samples / self.sample_rate
-
-
-def wait_once(condition: threading.Condition, deadline: Deadline) -> None:
-    """Wait for a notification until *deadline*, or for less: Ctrl-C needs a chance in between."""
-    condition.wait(at_once(deadline.remaining(time.monotonic())))
 
 
 @define(eq=False)

@@ -12,11 +12,12 @@ import os
 import secrets
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import BinaryIO
 
+from ..runtime.flag import Bell
+from ..runtime.waiter import wait_until
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
 __all__ = ["Disk", "Recorder"]
@@ -292,7 +293,8 @@ class Disk:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()  # never held while waiting
+        self._bell = Bell()
         self._recorders: set[Recorder] = set()
         self._leaving: list[Recorder] = []
         self._thread: threading.Thread | None = None
@@ -303,7 +305,7 @@ class Disk:
 
         :raises RuntimeError: no thread can be started.
         """
-        with self._condition:
+        with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 thread.start()
@@ -312,17 +314,16 @@ class Disk:
 
     def finish(self, recorder: Recorder) -> None:
         """Write what is left of it, soon, and forget it."""
-        with self._condition:
+        with self._lock:
             if recorder in self._recorders:
                 self._recorders.discard(recorder)
                 self._leaving.append(recorder)
-                self._condition.notify()
+        self._bell.ring()
 
     def hurry(self) -> None:
         """Write now rather than at the next half second."""
-        with self._condition:
-            self._hurry = True
-            self._condition.notify()
+        self._hurry = True
+        self._bell.ring()
 
     def join(self, timeout: float) -> None:
         """Wait until all finished recordings are on disk and, where none goes on, the thread has ended."""
@@ -333,13 +334,8 @@ class Disk:
 
     def _run(self) -> None:
         while True:
-            with self._condition:
-                deadline = time.monotonic() + INTERVAL
-                while not self._hurry and not self._leaving and self._recorders:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        break
-                    self._condition.wait(left)
+            wait_until(lambda: self._hurry or bool(self._leaving) or not self._recorders, self._bell, INTERVAL)
+            with self._lock:
                 self._hurry = False
                 if not self._recorders and not self._leaving:
                     self._thread = None

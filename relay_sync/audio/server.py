@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 from ..errors import Forked, InvalidParameter, StreamFailed, WaitTimeout
 from ..protocol.deadline import Deadline
+from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
+from ..runtime.waiter import wait_until
 from ..server import Connection, Loop, WebSocketServer
 from .connecting import Connecting, check_wanted_rate
-from .frames import wait_once
 from .gate import Expected, Gate
 from .messages import Start
 from .naming import check_path, check_pattern, check_public_url, check_token, is_loopback, open_recording
@@ -135,7 +136,8 @@ class AudioServer(Connecting):
             disk=self._disk,
             troubles=self._troubles,
         )
-        self._condition = threading.Condition(threading.Lock())  # guards what follows
+        self._lock = threading.Lock()  # guards what follows; never held while waiting
+        self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
         self._server: WebSocketServer | None = None
         self._closed = False
         self._waiting: deque[AudioStream] = deque()
@@ -157,7 +159,7 @@ class AudioServer(Connecting):
         """
         if self._generation != generation():  # before the lock: in a child it may be held for ever
             raise Forked("this AudioServer belongs to the parent process; make a new one after the fork")
-        with self._condition:
+        with self._lock:
             if self._closed:
                 raise StreamFailed("the AudioServer was closed; make a new one")
             if self._server is None:
@@ -195,15 +197,13 @@ class AudioServer(Connecting):
         if self._generation != generation():
             return
         deadline = Deadline.after(time.monotonic(), timeout)
-        with self._condition:
+        with self._lock:
             self._closed = True
             server = self._server
-            self._condition.notify_all()
+        self._changed.ring()
         if server is not None:
             server.close(1001, "the receiver is closing")
-            with self._condition:
-                while self._sockets and not deadline.passed(time.monotonic()):
-                    wait_once(self._condition, deadline)
+            wait_until(lambda: not self._sockets, self._changed, deadline.remaining(time.monotonic()))
         if self._loop is not None:
             self._loop.stop(_left(deadline, 0.5))
         for handler in list(self._handlers):
@@ -256,14 +256,16 @@ class AudioServer(Connecting):
         """
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
-        with self._condition:
-            while not self._waiting:
+        while True:  # another thread may be quicker
+            left = deadline.remaining(time.monotonic())
+            ready = wait_until(lambda: bool(self._waiting) or self._closed, self._changed, left)
+            try:
+                return self._waiting.popleft()
+            except IndexError:
                 if self._closed:
-                    raise StreamFailed("the AudioServer was closed")
-                if deadline.passed(time.monotonic()):
-                    raise WaitTimeout(f"no stream came within {timeout:g} s")
-                wait_once(self._condition, deadline)
-            return self._waiting.popleft()
+                    raise StreamFailed("the AudioServer was closed") from None
+            if not ready:
+                raise WaitTimeout(f"no stream came within {timeout:g} s")
 
     def __iter__(self) -> Iterator[AudioStream]:
         """Every stream as it comes, until the server is closed."""
@@ -360,7 +362,7 @@ class AudioServer(Connecting):
 
     def _opened(self, loop: Loop, connection: Connection) -> None:
         expected = self._gate.claim(connection.headers)
-        with self._condition:
+        with self._lock:
             self._sockets += 1
 
         def on_stream(stream: AudioStream) -> None:
@@ -371,9 +373,9 @@ class AudioServer(Connecting):
                 expected.changed.set()
 
         def on_end(_stream: AudioStream | None) -> None:
-            with self._condition:
+            with self._lock:
                 self._sockets -= 1
-                self._condition.notify_all()
+            self._changed.ring()
             if expected is not None:
                 expected.over = True
                 expected.changed.set()
@@ -397,12 +399,12 @@ class AudioServer(Connecting):
         if self._on_stream is not None:
             self._handle(self._on_stream, stream)
             return
-        with self._condition:
+        with self._lock:
             if len(self._waiting) >= _BACKLOG:
                 self._waiting.popleft()
                 self._troubles.tell("accept", "nobody accepts the streams that come: the oldest are forgotten")
             self._waiting.append(stream)
-            self._condition.notify()
+        self._changed.ring()
 
     def _handle(self, on_stream: Callable[[AudioStream], object], stream: AudioStream) -> None:
         def run() -> None:
@@ -414,16 +416,16 @@ class AudioServer(Connecting):
                     "the on_stream handler failed for stream %s of call %s", stream.stream_id, stream.call_id
                 )
             finally:
-                with self._condition:
+                with self._lock:
                     self._handlers.discard(threading.current_thread())
 
         thread = threading.Thread(target=run, name=f"{self._name}-stream-{next(_numbers)}", daemon=True)
-        with self._condition:
+        with self._lock:
             self._handlers.add(thread)
         try:
             thread.start()
         except RuntimeError as error:
-            with self._condition:
+            with self._lock:
                 self._handlers.discard(thread)
             self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
             stream._hang_up(False)

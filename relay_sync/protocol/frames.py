@@ -36,6 +36,7 @@ _SECRET: Final = frozenset(
         "authorization",
         "authorization_bearer_token",
         "authorization_state",
+        "custom_parameters",  # one-time passwords travel there, by any name
         "dpop_token",
         "jwt_token",
         "password",

@@ -16,15 +16,19 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
+from .flag import Bell
 from .process import generation
+from .waiter import wait_until
 
-__all__ = ["InContext", "Lanes"]
+__all__ = ["MOST_WAITING", "InContext", "Lanes", "name_of"]
 
 _log = logging.getLogger("relay_sync.callbacks")
 _numbers = itertools.count(1)
 
 IDLE_PATIENCE: Final = 5.0
 STALLED_AFTER: Final = 5.0
+#: Jobs that may wait in one lane, and lanes that may wait for a worker, before :meth:`Lanes.offer` takes no more.
+MOST_WAITING: Final = 10_000
 #: Seconds that idle workers have for leaving, over and above the time for what is queued.
 GOODBYE: Final = 0.1
 
@@ -46,6 +50,13 @@ class InContext:
         return repr(self.function)
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """What to call a function in a message."""
+    inner = function.function if isinstance(function, InContext) else function
+    name = getattr(inner, "__qualname__", None)
+    return name if isinstance(name, str) else type(inner).__qualname__
+
+
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -53,18 +64,19 @@ class Lanes:
     """Runs jobs on worker threads ``relay-lane-N``. The jobs handed in do not raise: their owner wraps user code.
 
     :param limit: how many workers may exist; further work waits, and a warning says so.
-    :param patience: seconds that an idle worker stays.
+    :param patience: seconds that an idle worker stays. :param most: see :meth:`offer`.
     """
 
-    def __init__(self, limit: int = 64, *, patience: float = IDLE_PATIENCE) -> None:
+    def __init__(self, limit: int = 64, *, patience: float = IDLE_PATIENCE, most: int = MOST_WAITING) -> None:
         self._limit = limit
         self._patience = patience
+        self._most = most
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._ready = threading.Condition(self._lock)
-        self._quiet = threading.Condition(self._lock)
+        self._quiet = Bell()  # rings when all is done, or a worker has left
         self._lanes: dict[Hashable, deque[Job]] = {}
         self._waiting: deque[Hashable] = deque()
         self._workers: set[threading.Thread] = set()
@@ -73,6 +85,8 @@ class Lanes:
         self._closed = False
         self._told_full = False
         self._busy_since: dict[Hashable, float] = {}
+        self._refused: dict[Hashable, int] = {}
+        self._refused_lanes = 0
         self._generation = generation()
 
     def submit(self, key: Hashable, job: Callable[..., Any], *args: Any) -> None:
@@ -90,6 +104,22 @@ class Lanes:
             start = self._wants_worker()
         if start:
             self._start_worker()
+
+    def offer(self, key: Hashable, job: Callable[..., Any], *args: Any) -> int:
+        """Queue a job, unless too many wait already: work that comes faster than it is done must not fill the memory.
+
+        :return: 0 if it was taken; else how many have been refused since the lane (for a new one: all lanes) had nothing to do.
+        """
+        with self._lock:
+            lane = self._lanes.get(key)
+            if lane is not None and len(lane) > self._most:
+                count = self._refused[key] = self._refused.get(key, 0) + 1
+                return count
+            if lane is None and len(self._waiting) >= self._most:
+                self._refused_lanes += 1
+                return self._refused_lanes
+        self.submit(key, job, *args)
+        return 0
 
     def _wants_worker(self) -> bool:
         # Held: the lock. One start at a time: the new worker starts the next if there is still need.
@@ -119,7 +149,7 @@ class Lanes:
     def _leave(self, thread: threading.Thread) -> int:
         # Held: the lock. How many workers are left.
         self._workers.discard(thread)
-        self._quiet.notify_all()
+        self._quiet.ring()
         return len(self._workers)
 
     def _work(self) -> None:
@@ -174,9 +204,11 @@ class Lanes:
                 # Not there any more in a child that was forked in the job.
                 self._lanes.pop(key, None)
                 self._busy_since.pop(key, None)
+                self._refused.pop(key, None)
                 if not self._lanes:
                     self._told_full = False
-                    self._quiet.notify_all()
+                    self._refused_lanes = 0
+                    self._quiet.ring()
                 return
 
     def stalled(self, now: float, after: float = STALLED_AFTER) -> list[tuple[Hashable, float, int]]:
@@ -205,18 +237,15 @@ class Lanes:
             start = not inside and self._wants_worker()
         if start:  # an earlier start has failed
             self._start_worker()
+        if not inside:
+            wait_until(lambda: not self._lanes, self._quiet, timeout)
         with self._lock:
-            while self._lanes and not inside:
-                left = end - time.monotonic()
-                if left <= 0 or not self._quiet.wait(left):
-                    break
             done = not self._lanes
             self._closed = True
             self._ready.notify_all()
             leaving = [thread for thread in self._workers if thread is not me] if done else []
-            end = max(end, time.monotonic() + GOODBYE)
-            while any(thread in self._workers for thread in leaving) and self._quiet.wait(end - time.monotonic()):
-                pass
+        end = max(end, time.monotonic() + GOODBYE)
+        wait_until(lambda: not self._workers.intersection(leaving), self._quiet, end - time.monotonic())
         for thread in leaving:
             if thread.ident is not None:  # else it never started
                 thread.join(max(0.0, end - time.monotonic()))

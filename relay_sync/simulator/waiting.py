@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from attrs import define, field
 
 from ..errors import WaitTimeout
+from ..runtime.flag import Bell
+from ..runtime.waiter import wait_until
 
 __all__ = ["Noticeboard"]
 
@@ -22,12 +22,11 @@ class Noticeboard:
     hold.
     """
 
-    _condition: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
+    _bell: Bell = field(factory=Bell, init=False, repr=False)
 
     def changed(self) -> None:
-        """Make every waiter look again. To be called after the change."""
-        with self._condition:
-            self._condition.notify_all()
+        """Make every waiter look again; never blocks. To be called after the change."""
+        self._bell.ring()
 
     def wait_for(self, look: Callable[[], T | None], timeout: float, what: str) -> T:
         """The first value of ``look()`` that is neither ``None`` nor ``False``.
@@ -35,13 +34,17 @@ class Noticeboard:
         :param timeout: seconds to wait; ``what`` names the thing in the error.
         :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
         """
-        deadline = time.monotonic() + timeout
-        with self._condition:
-            while True:
-                found = look()
-                if found is not None and found is not False:
-                    return found
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {what}")
-                self._condition.wait(left)
+        found: list[T] = []
+
+        def ready() -> bool:
+            if found:  # some only find a thing once
+                return True
+            value = look()
+            if value is None or value is False:
+                return False
+            found.append(value)
+            return True
+
+        if not wait_until(ready, self._bell, timeout):
+            raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {what}")
+        return found[0]
