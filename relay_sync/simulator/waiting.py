@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import define, field
 
 from ..errors import WaitTimeout
-from ..runtime.flag import Bell
-from ..runtime.waiter import wait_until
 
 __all__ = ["Noticeboard"]
 
 T = TypeVar("T")
 
 
+#: Seconds of one sleep: a signal that comes just before it is noticed when it ends.
+SLICE: Final = 0.5
+
+
 @define(eq=False)
 class Noticeboard:
     """Where the loop's thread announces that something changed, and test threads wait for a condition of theirs to
     hold.
+
+    Every sleeper brings a lock of his own: a ``threading.Condition`` has one that Ctrl-C can leave held, and then the
+    loop's thread would wait for it for ever.
     """
 
-    _bell: Bell = field(factory=Bell, init=False, repr=False)
+    _ears: list[Any] = field(factory=list, init=False, repr=False)
 
     def changed(self) -> None:
         """Make every waiter look again; never blocks. To be called after the change."""
-        self._bell.ring()
+        for _ in range(len(self._ears)):
+            try:
+                self._ears.pop(0).release()
+            except IndexError:  # a sleeper has left, or another thread woke him
+                return
 
     def wait_for(self, look: Callable[[], T | None], timeout: float, what: str) -> T:
         """The first value of ``look()`` that is neither ``None`` nor ``False``.
@@ -34,17 +45,21 @@ class Noticeboard:
         :param timeout: seconds to wait; ``what`` names the thing in the error.
         :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
         """
-        found: list[T] = []
-
-        def ready() -> bool:
-            if found:  # some only find a thing once
-                return True
-            value = look()
-            if value is None or value is False:
-                return False
-            found.append(value)
-            return True
-
-        if not wait_until(ready, self._bell, timeout):
-            raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {what}")
-        return found[0]
+        deadline = time.monotonic() + timeout
+        while True:
+            ear = threading.Lock()
+            ear.acquire()
+            self._ears.append(ear)  # before the look: what changes after it is heard
+            try:
+                found = look()
+                if found is not None and found is not False:
+                    return found
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {what}")
+                ear.acquire(True, min(left, SLICE))
+            finally:
+                try:
+                    self._ears.remove(ear)
+                except ValueError:  # it was woken
+                    pass
