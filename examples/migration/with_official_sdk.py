@@ -58,6 +58,7 @@ async def report(wanted: str) -> None:
     await call.wait_for_ended(30)
 
     text = await client.send_message(to_number=BOSS, from_number=DESK, body="A caller left a message", tags=["desk"])
+    print("a text goes to", text.to_number)
     end = await text.wait(30)
     print("the text was", end.params["message_state"])
 
@@ -68,6 +69,7 @@ async def handle_message(message: Message) -> None:
     reply = await client.send_message(
         context="office", to_number=message.from_number, from_number=message.to_number, body="We are closed."
     )
+    print("a reply goes to", reply.to_number)
     await reply.wait(30)
     await client.unreceive(["office"])
     await client.receive(["night"])

@@ -58,6 +58,7 @@ def report(wanted: str) -> None:
     call.wait_for_ended(30)
 
     text = client.send_message(to_number=BOSS, from_number=DESK, body="A caller left a message", tags=["desk"])
+    print("a text goes to", text.to_number)
     end = text.wait(30)
     print("the text was", end.params["message_state"])
 
@@ -68,6 +69,7 @@ def handle_message(message: Message) -> None:
     reply = client.send_message(
         context="office", to_number=message.from_number, from_number=message.to_number, body="We are closed."
     )
+    print("a reply goes to", reply.to_number)
     reply.wait(30)
     client.unreceive(["office"])
     client.receive(["night"])

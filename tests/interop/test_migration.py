@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import ssl
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +11,9 @@ from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator
 
 from .journals import asked
+from .running import PATIENCE, ROOT, Program, end_message, program, secure_simulator
 
-ROOT = Path(__file__).parent.parent.parent
 PROGRAMS = ROOT / "examples" / "migration"
-TLS = ROOT / "tests" / "data" / "tls"
-PATIENCE = 60.0
 DESK, CALLER, BOSS = "+15550100", "+15550199", "+15550101"
 
 METHODS = [
@@ -48,11 +41,13 @@ METHODS = [
     "signalwire.receive",
 ]
 PRINTED = [
-    f"{CALLER} writes: Are you open?",
-    "call back 4821",
     "the caller pressed 1",
+    "call back 4821",
     "the recording is finished",
+    f"a text goes to {BOSS}",
     "the text was delivered",
+    f"{CALLER} writes: Are you open?",
+    f"a reply goes to {CALLER}",
 ]
 
 
@@ -70,48 +65,27 @@ def test_the_second_program_is_the_first_one_without_async_and_await() -> None:
     assert stripped(first) == second
 
 
-def story(sim: Simulator) -> None:
-    """Everybody but the program."""
+def story(sim: Simulator, desk: Program) -> list[str]:
+    """Everybody but the program; and what it says."""
     sim.expect_phone(BOSS, answers_after=1)
+    for number in (BOSS, CALLER):
+        sim.expect_message(number, ends="sent")
     sim.wait_for_client(timeout=PATIENCE)
-    caller = sim.call(
-        to=DESK, from_=CALLER, presses=["1", "4821#"], says=["Please call me back"], ring_timeout=PATIENCE
-    )
-    caller.wait_until("ended", timeout=PATIENCE)
-    sim.journal.wait_for(
-        lambda entry: entry.direction == "out" and entry.params.get("message_state") == "delivered", PATIENCE
-    )
-    sim.wait_for_acks(PATIENCE)
+    sim.call(to=DESK, from_=CALLER, presses=["1", "4821#"], says=["Please call me back"], ring_timeout=PATIENCE)
+    said = [desk.line() for _ in range(4)]
+    end_message(sim, BOSS, "delivered")
+    said.append(desk.line())
     sim.message(to=DESK, from_=CALLER, body="Are you open?", context="office")
+    said += [desk.line() for _ in range(2)]
+    end_message(sim, CALLER, "delivered")
+    assert desk.end() == ""
+    return said
 
 
-def run(program: str, stream_url: str) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
-    with Simulator(media="fast", ssl_context=context, project="desk", token="PT0123456789") as sim:
-        given = {
-            "SIGNALWIRE_PROJECT_ID": sim.credentials["project"],
-            "SIGNALWIRE_API_TOKEN": sim.credentials["token"],
-            "SIGNALWIRE_SPACE": f"{sim.settings.host}:{sim.port}",
-            "SIGNALWIRE_RELAY_CA_FILE": str(TLS / "cert.pem"),
-            "SIGNALWIRE_LOG_MODE": "stderr",
-            "STREAM_URL": stream_url,
-            "PYTHONPATH": str(ROOT),
-        }
-        with subprocess.Popen(
-            [sys.executable, str(PROGRAMS / program)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **given},
-        ) as process:
-            try:
-                story(sim)
-                out, err = process.communicate(timeout=PATIENCE)
-            finally:
-                process.kill()
-        assert (process.returncode, "Traceback" in err + out) == (0, False), (out, err)
-        return asked(sim), sorted(out.splitlines())
+def run(name: str, stream_url: str) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
+    with secure_simulator(strict=True) as sim, program(sim, PROGRAMS / name, STREAM_URL=stream_url) as desk:
+        said = story(sim, desk)
+        return asked(sim), said
 
 
 @pytest.mark.slow
