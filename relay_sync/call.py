@@ -344,12 +344,14 @@ class Call(
             return self._handed_out(action)
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
 
+        # The session remembers this until the answer comes, if ever: it must not keep a forgotten client alive.
+        owner, command = weakref.ref(self._client), action._stop_command()
+
         def stop_late(outcome: Any) -> None:
             # It started after all, and nobody has the handle.
-            code = read_code(outcome) or 200
-            command = action._stop_command()
-            if command is not None and isinstance(outcome, dict) and 200 <= code < 300:
-                self._client._post(command[0], {**address, **command[1]})
+            code, client = read_code(outcome) or 200, owner()
+            if client is not None and command is not None and isinstance(outcome, dict) and 200 <= code < 300:
+                client._post(command[0], {**address, **command[1]})
 
         try:
             action.reply = self._client._command(

@@ -231,7 +231,7 @@ def test_a_fork_during_connect(sim: Simulator) -> None:
     client.disconnect()
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.slow
 def test_multiprocessing_pools(sim: Simulator, method: str) -> None:
     credentials = sim.credentials
@@ -239,6 +239,31 @@ def test_multiprocessing_pools(sim: Simulator, method: str) -> None:
         assert pool.map(_connected_state, [credentials] * 4) == ["connected"] * 4
         pool.close()
         pool.join()
+
+
+@pytest.mark.slow
+def test_a_multiprocessing_child_uses_the_client_of_the_parent_s_module(on_call: Line) -> None:
+    """As the workers of a pool do, in the middle of a call of the parent's."""
+    context = multiprocessing.get_context("fork")
+    told = context.SimpleQueue()
+
+    def work() -> None:
+        before = on_call.client.state
+        on_call.client.execute("signalwire.ping", {})
+        told.put((before, on_call.client.state, len(on_call.client.calls)))
+
+    workers = [context.Process(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    assert [told.get() for _ in workers] == [("idle", "connected", 0)] * 3
+    for worker in workers:
+        worker.join(30)
+        assert worker.exitcode == 0
+    told.close()
+    on_call.client.execute("signalwire.ping", {})
+    on_call.phone.hang_up()
+    on_call.call.wait_for_ended(PATIENCE)
+    assert not [one for one in on_call.sim.journal.requests("signalwire.connect") if "protocol" in one["params"]]
 
 
 def _connected_state(credentials: Credentials) -> str:

@@ -10,6 +10,7 @@ import time
 
 from attrs import define, field
 
+from ..runtime.flag import Flag
 from ..server import Headers, Request, Response
 from .stream import AudioStream
 from .troubles import Troubles
@@ -39,7 +40,7 @@ class Expected:
     two_way: bool = False
     awaited: bool = True
     sample_rate: int | None = None
-    changed: threading.Event = field(factory=threading.Event)
+    changed: threading.Event = field(factory=Flag)
     arrived: bool = False
     stream: AudioStream | None = None
     over: bool = False
