@@ -13,6 +13,7 @@ __all__ = ["Moment", "panel", "table", "timeline"]
 _WIDTH: Final = 640
 _LEFT: Final = 170
 _ROW: Final = 18
+_LETTER: Final = 7  # what a letter takes at most, on average
 MOST_ROWS: Final = 24
 _COLOURS: Final[Mapping[str, str]] = {
     "created": "#c9ced6",
@@ -114,6 +115,8 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
             f'<rect x="{min(x, _WIDTH - 2):.1f}" y="{top + 3}" width="{width:.1f}" height="{_ROW - 5}" fill="{colour}">'
             f"<title>{said}, {moment.at - start:.3f} s</title></rect>"
         )
+        if width > _LETTER * (len(moment.state) + 2):
+            parts.append(f'<text x="{x + 5:.1f}" y="{top + 13}" fill="#fff">{html.escape(moment.state)}</text>')
     return "".join(parts)
 
 
@@ -124,5 +127,8 @@ def _listed(moments: Sequence[Moment], start: float) -> str:
         f'<td style="text-align:left">{html.escape(moment.control_id[:8])}</td></tr>'
         for moment in moments
     )
-    head = "<tr><th>seconds</th><th>event</th><th>state</th><th>action</th></tr>"
-    return f"<details><summary>{len(moments)} events</summary><table>{head}{rows}</table></details>"
+    head = "".join(
+        f'<th style="text-align:{side}">{name}</th>'
+        for name, side in (("seconds", "right"), ("event", "left"), ("state", "left"), ("action", "left"))
+    )
+    return f"<details><summary>{len(moments)} events</summary><table><tr>{head}</tr>{rows}</table></details>"

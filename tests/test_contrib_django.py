@@ -260,6 +260,39 @@ def test_system_checks(project: None, monkeypatch: pytest.MonkeyPatch, given: An
         assert [one.id for one in run_checks(tags=["relay_sync"])] == ids
 
 
+def test_the_doctor_names_where_values_came_from(
+    project: None, sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from django.core.management import CommandError, call_command
+    from django.test import override_settings
+
+    from relay_sync.contrib.django import handlers
+
+    given = sim.credentials
+    monkeypatch.setattr(handlers.hosted, "_client", None)
+    monkeypatch.setenv("SIGNALWIRE_API_TOKEN", given["token"])
+    chosen = {"host": given["host"], "project": given["project"], "contexts": ["sales"], "runserver": True}
+    with override_settings(RELAY_SYNC=chosen):
+        call_command("relay_doctor")
+        told = capsys.readouterr().out
+        lines = [" ".join(line.split()) for line in told.splitlines()]
+        assert f"host {sim.url} settings.RELAY_SYNC" in lines
+        assert "contexts sales settings.RELAY_SYNC" in lines
+        assert f"token set, {len(given['token'])} characters $SIGNALWIRE_API_TOKEN" in lines
+        assert "max_active_calls 1000 default" in lines
+        assert lines[-1] == "All is well."
+        assert given["token"] not in told
+        sim.wait_until_gone()
+        with pytest.raises(CommandError, match="it goes together with --from") as caught:
+            call_command("relay_doctor", "--call", TO)
+        assert caught.value.returncode == 2
+    monkeypatch.setattr(handlers.hosted, "_client", None)
+    with override_settings(RELAY_SYNC={"hots": "a typo"}), pytest.raises(SystemExit) as ended:
+        call_command("relay_doctor")
+    assert ended.value.code == 1
+    assert "BAD   configuration: " in capsys.readouterr().out
+
+
 def test_production_wants_signed_callbacks(project: None) -> None:
     from django.test import override_settings
 

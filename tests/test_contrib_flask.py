@@ -310,3 +310,38 @@ def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str,
 def test_options_are_the_clients() -> None:
     with pytest.raises(TypeError, match="projct"):
         RelayClient(projct="p")  # type: ignore[call-arg]
+
+
+def test_the_doctor_names_where_values_came_from(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = sim.credentials
+    monkeypatch.setenv("SIGNALWIRE_API_TOKEN", given["token"])
+    app = Flask("shop")
+    app.config["RELAY_SYNC"] = {"host": given["host"], "project": given["project"], "contexts": ["overruled"]}
+    Relay(app, contexts=["sales"])
+    done = app.test_cli_runner().invoke(args=["relay", "doctor"])
+    assert done.exit_code == 0, done.output
+    lines = [" ".join(line.split()) for line in done.output.splitlines()]
+    assert f"host {sim.url} app.config['RELAY_SYNC']" in lines
+    assert f"project {given['project']} app.config['RELAY_SYNC']" in lines
+    assert f"token set, {len(given['token'])} characters $SIGNALWIRE_API_TOKEN" in lines
+    assert "contexts sales Relay(...)" in lines
+    assert "max_active_calls 1000 default" in lines
+    assert "All is well." in lines
+    assert given["token"] not in done.output
+    sim.wait_until_gone()
+
+
+def test_the_doctor_says_what_is_wrong(app: Flask) -> None:
+    Relay(app)
+    app.config["RELAY_SYNC"]["token"] = "PTwrong-and-secret"
+    runner = app.test_cli_runner()
+    done = runner.invoke(args=["relay", "doctor"])
+    assert (done.exit_code, "BAD   credentials: " in done.output) == (1, True), done.output
+    assert "PTwrong" not in done.output
+    done = runner.invoke(args=["relay", "doctor", "--call", TO])
+    assert (done.exit_code, "it goes together with --from" in done.output) == (2, True)
+    other = Flask("other")
+    other.config["RELAY_SYNC"] = {"hots": "a typo"}
+    Relay(other)
+    done = other.test_cli_runner().invoke(args=["relay", "doctor"])
+    assert (done.exit_code, "BAD   configuration: " in done.output, "hots" in done.output) == (1, True, True)

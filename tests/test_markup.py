@@ -66,6 +66,19 @@ def test_what_others_wrote_is_text(text: str) -> None:
     assert "<script" not in shown
 
 
+def test_bars_that_are_wide_enough_tell_their_state() -> None:
+    moments = [
+        Moment(0.0, "calling.call.state", "ringing"),
+        Moment(0.1, "calling.call.state", "answered"),
+        Moment(0.2, "calling.call.play", "playing", "a-play"),
+        Moment(8.0, "calling.call.play", "finished", "a-play"),
+    ]
+    picture = read(f"<div>{timeline(moments, now=10.0, over=False)}</div>").find("{http://www.w3.org/2000/svg}svg")
+    assert picture is not None
+    inside = [each.text for each in picture.iter("{http://www.w3.org/2000/svg}text") if each.get("fill") == "#fff"]
+    assert inside == ["answered", "playing"]
+
+
 def test_a_long_life_has_bounds() -> None:
     moments = [Moment(float(number), "calling.call.play", "playing", f"{number:08}") for number in range(500)]
     shown = read(f"<div>{timeline(moments, now=600.0, over=False)}</div>")

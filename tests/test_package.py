@@ -189,6 +189,23 @@ def test_importing_is_cheap() -> None:
     assert not loaded & {"requests", "websockets", "rich", "numpy", "av", "asyncio", "urllib3", "argparse"}
 
 
+#: What ``import relay_sync`` leaves to those who use it: rooms of the package, and what they are built on.
+LEFT_TO_USERS = (
+    *("contrib", "testing", "pytest_plugin", "rest", "webhooks", "simulator", "audio", "cli", "server"),
+    *("flask", "django", "click", "numpy", "av", "rich", "requests", "urllib3", "websockets", "websocket", "pytest"),
+    *("gunicorn", "gevent", "celery", "sphinx", "IPython", "http.server"),
+)
+
+
+def test_importing_loads_no_room_that_was_not_asked_for() -> None:
+    code = "import sys; before = set(sys.modules); import relay_sync; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    loaded = set(done.stdout.split())
+    assert "relay_sync.client" in loaded
+    for name in LEFT_TO_USERS:
+        assert not loaded & {name, f"relay_sync.{name}"}
+
+
 def test_every_module_imports_and_keeps_its_promises() -> None:
     """What a module says it offers is there."""
     names = [found.name for found in pkgutil.walk_packages(relay_sync.__path__, "relay_sync.")]

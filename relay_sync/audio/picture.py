@@ -82,4 +82,5 @@ def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: 
     names = " · ".join(
         f'<span style="color:{_COLOURS[index % 2]}">{html.escape(label)}</span>' for index, label in enumerate(labels)
     )
-    return f'<audio controls preload="none" src="{source}"></audio>{more}{drawn}<div>{names}</div>'
+    player = f'<audio controls preload="metadata" style="display:block;margin:4px 0" src="{source}"></audio>'
+    return f"{player}{more}{drawn}<div>{names}</div>"

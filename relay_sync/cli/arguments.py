@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from .._version import __version__
 
-__all__ = ["build_parser"]
+__all__ = ["build_parser", "doctor_options"]
 
 DEFAULT_OUT: Final = "relay-sync-demo.wav"
 _DESCRIPTION: Final = "Blocking Python for live phone calls over SignalWire RELAY, and for their audio."
@@ -182,12 +182,17 @@ def _doctor(commands: Any) -> None:
         nargs="?",
         help="module:client, to examine that client; left out, what the environment says is examined",
     )
+    doctor_options(doctor)
+    doctor.set_defaults(module="doctor")
+
+
+def doctor_options(doctor: argparse.ArgumentParser) -> None:
+    """What the doctor can be told in any world."""
     doctor.add_argument("--timeout", metavar="SECONDS", type=float, default=10.0, help="for each step (default: 10)")
     doctor.add_argument("--call", metavar="NUMBER", help="make a test call to this number; somebody has to pick up")
     doctor.add_argument("--from", metavar="NUMBER", dest="from_", help="one of the project's numbers, to call from")
     doctor.add_argument("--port", metavar="N", type=int, default=0, help="where the test call's audio is received")
     doctor.add_argument("--public-url", metavar="URL", help="where the platform reaches that port: wss://...")
-    doctor.set_defaults(module="doctor")
 
 
 def _simulate(commands: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from .._version import __version__
@@ -17,7 +17,7 @@ from .checkup import Finding
 from .mistakes import Mistake, Unsuccessful
 from .target import load_client
 
-__all__ = ["examine", "run"]
+__all__ = ["diagnose", "examine", "run"]
 
 _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
@@ -28,22 +28,38 @@ def run(arguments: argparse.Namespace) -> int:
     :return: 0 if nothing is bad, else 1. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the client that
         was named cannot be loaded.
     """
+    return diagnose(lambda: load_client(arguments.target) if arguments.target else RelayClient(), arguments)
+
+
+def diagnose(
+    make: Callable[[], RelayClient],
+    arguments: argparse.Namespace,
+    origins: Callable[[], Mapping[str, str]] = dict,
+) -> int:
+    """What the doctor is in every world.
+
+    :param make: makes the client. :param arguments: the options of ``relay-sync doctor``.
+    :param origins: gives, by parameter, the name of the settings that it came from, where a framework has some.
+    :return: 0 if nothing is bad, else 1. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the client that
+        was named cannot be loaded.
+    """
     if not 0 < arguments.timeout < math.inf:
         raise Mistake("--timeout", f"{arguments.timeout:g} is not a number of seconds above 0")
     if bool(arguments.call) != bool(arguments.from_):
         raise Mistake("--call", "it goes together with --from: the number to call, and one of yours to call from")
     print(f"relay-sync {__version__} doctor, Python {sys.version.split()[0]}\n", flush=True)
     try:
-        client = load_client(arguments.target) if arguments.target else RelayClient()
+        client = make()
+        named = origins()
     except InvalidParameter as problem:
         _show(Finding("bad", "configuration", problem.message))
         return 1
-    return examine(client, arguments)
+    return examine(client, arguments, named)
 
 
-def examine(client: RelayClient, arguments: argparse.Namespace) -> int:
-    """Examine this client. :return: 0 if nothing is bad, else 1."""
-    _table(client._config)
+def examine(client: RelayClient, arguments: argparse.Namespace, origins: Mapping[str, str]) -> int:
+    """Examine this client, and disconnect it. :return: 0 if nothing is bad, else 1."""
+    _table(client._config, origins)
     bad = 0
     try:
         for finding in _findings(client, arguments):
@@ -85,8 +101,8 @@ def _test_stream(client: RelayClient, arguments: argparse.Namespace) -> Iterator
     return test_stream(client, arguments)
 
 
-def _table(config: Config) -> None:
-    rows = checkup.values(config)
+def _table(config: Config, origins: Mapping[str, str]) -> None:
+    rows = [(name, value, origins.get(name, origin)) for name, value, origin in checkup.values(config)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for name, value, origin in rows:
         print(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")

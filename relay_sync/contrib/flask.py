@@ -30,6 +30,7 @@ import logging
 import os
 import sys
 import weakref
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -44,7 +45,7 @@ from ..client import RelayClient
 from ..errors import InvalidParameter, WebhookRefused
 from ..verbs import parameters
 from ..webhooks import Callback, Webhooks
-from .hosting import Hosted, health, merge
+from .hosting import Hosted, health, merge, origins
 
 __all__ = ["Relay"]
 
@@ -204,6 +205,11 @@ class _Served:
             self.attach(client, what, handler)
         return client
 
+    def origins(self) -> Mapping[str, str]:
+        """Where the client's parameters came from, those from the environment and the defaults left out."""
+        where = f"app.config[{SETTING!r}]"
+        return origins(self.settings, self.relay._options, where=where, argument="Relay(...)")
+
     def attach(self, client: RelayClient, what: str, handler: Callable[..., object]) -> None:
         """Register a handler with the client, to be run inside the app context."""
 
@@ -261,6 +267,29 @@ def _run(context: click.Context, processes: int, drain: float, log_level: str) -
     except Mistake as mistake:
         raise click.UsageError(f"argument {mistake}") from None
     except (Unsuccessful, InvalidParameter) as failure:
+        raise click.ClickException(str(failure)) from None
+    context.exit(code)
+
+
+@_commands.command("doctor")
+@click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds for each step.")
+@click.option("--call", metavar="NUMBER", help="Make a test call to this number; somebody has to pick up.")
+@click.option("--from", "from_", metavar="NUMBER", help="One of the project's numbers, to call from.")
+@click.option("--port", type=int, default=0, help="Where the test call's audio is received.")
+@click.option("--public-url", metavar="URL", help="Where the platform reaches that port: wss://...")
+@click.pass_context
+@with_appcontext
+def _doctor(context: click.Context, /, **options: Any) -> None:
+    """Say what is configured and from where, whether it works, and what to do if not."""
+    from ..cli.doctor import diagnose
+    from ..cli.mistakes import Mistake, Unsuccessful
+
+    served = _current()
+    try:
+        code = diagnose(lambda: served.hosted.client, Namespace(**options), served.origins)
+    except Mistake as mistake:
+        raise click.UsageError(f"argument {mistake}") from None
+    except Unsuccessful as failure:
         raise click.ClickException(str(failure)) from None
     context.exit(code)
 

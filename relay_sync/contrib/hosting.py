@@ -15,7 +15,7 @@ from ..client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..runtime import process
 
-__all__ = ["OPTIONS", "Hosted", "health", "merge", "start_all", "stop_all"]
+__all__ = ["OPTIONS", "Hosted", "health", "merge", "origins", "start_all", "stop_all"]
 
 _log = logging.getLogger("relay_sync")
 
@@ -44,6 +44,15 @@ def merge(
             raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {known}")
     wanted = {name: value for name, value in settings.items() if name in OPTIONS and value is not None}
     return {**wanted, **{name: value for name, value in given.items() if value is not None}}
+
+
+def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str, argument: str = "") -> dict[str, str]:
+    """The name of the place that each merged parameter came from, for whoever looks for a mistake.
+
+    :param where: the settings' name. :param argument: the name of what the arguments were given to.
+    """
+    merged = merge(settings, given, where=where, others=frozenset(settings))
+    return {name: where if given.get(name) is None else argument for name in merged}
 
 
 class Hosted:

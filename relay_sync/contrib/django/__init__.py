@@ -26,7 +26,7 @@ A view may use :func:`get_client` at any time, for instance to dial: the client 
 ``settings``    ``settings.RELAY_SYNC``
 ``checks``      what ``manage.py check`` says about them
 ``views``       status callbacks and health; ``urls`` has their paths
-``management``  ``manage.py relay``
+``management``  ``manage.py relay``, ``manage.py relay_doctor``
 ==============  ====================================================================================================
 """
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 from django.conf import settings
 
 from ...errors import InvalidParameter
-from ..hosting import merge
+from ..hosting import merge, origins
 
-__all__ = ["client_options", "in_runserver", "webhook_options"]
+__all__ = ["client_options", "client_origins", "in_runserver", "webhook_options"]
 
 WHERE: Final = "settings.RELAY_SYNC"
 OTHERS: Final = frozenset({"webhooks", "runserver"})
@@ -31,6 +31,11 @@ def _all() -> Mapping[str, Any]:
 def client_options() -> dict[str, Any]:
     """What the client is made with. :raises InvalidParameter: settings that cannot be right."""
     return merge(_all(), {}, where=WHERE, others=OTHERS)
+
+
+def client_origins() -> dict[str, str]:
+    """Which parameters came from the settings. :raises InvalidParameter: settings that cannot be right."""
+    return origins(_all(), {}, where=WHERE)
 
 
 def webhook_options() -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""``manage.py relay``."""
+"""``manage.py relay`` and ``manage.py relay_doctor``."""
