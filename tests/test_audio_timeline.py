@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +192,47 @@ def test_a_hole_that_cannot_be_is_shortened_for_both_tracks() -> None:
         assert line.place(track, hour + 20, 3, FRAME) == Placed(2 * FRAME + longest)
 
 
+def test_a_track_that_was_silent_for_long_stays_beside_the_other() -> None:
+    line = Timeline(8000)
+    for track in ("inbound", "outbound"):
+        line.place(track, 0, 1, FRAME)
+    for number in range(1, 5000):  # 100 s
+        _place(line, number)
+    placed = line.place("outbound", 5000 * 20, 2, FRAME)
+    assert placed == Placed(5000 * FRAME, hole=4999 * FRAME, holes=1)
+    assert _place(line, 5000) == Placed(5000 * FRAME)
+
+
+@pytest.mark.parametrize("nonsense", [80_000, 2**53])
+def test_one_timestamp_that_is_nonsense_does_not_move_one_track_against_the_other(nonsense: int) -> None:
+    line = Timeline(8000)
+    places = {"inbound": [], "outbound": []}  # type: dict[str, list[int]]
+    for number in range(10):
+        for track, found in places.items():
+            stamp = nonsense if (track, number) == ("inbound", 4) else number * 20
+            found.append(line.place(track, stamp, number + 1, FRAME).position)
+    assert places["outbound"] == [number * FRAME for number in range(10)]
+    del places["inbound"][4], places["outbound"][4]
+    assert places["inbound"] == places["outbound"]
+
+
+def test_one_timestamp_of_zero_makes_no_hole() -> None:
+    line = Timeline(8000)
+    for number in range(110):
+        stamp = 0 if number == 100 else number * 20
+        assert line.place("inbound", stamp, number + 1, FRAME) == Placed(number * FRAME)
+
+
+def test_a_duplicate_from_long_ago_while_another_frame_is_missing() -> None:
+    line = Timeline(8000)
+    for number in range(300):
+        if number != 5:
+            _place(line, number)
+    assert _place(line, 2) is None
+    assert _place(line, 5) == Placed(5 * FRAME, late=True, filled=FRAME, holes=-1)
+    assert _place(line, 300) == Placed(300 * FRAME)
+
+
 def test_timestamps_that_come_late_in_the_stream() -> None:
     line = Timeline(8000)
     assert line.place("inbound", None, 1, FRAME) == Placed(0)
@@ -218,7 +260,7 @@ def test_nothing_lies_outside_of_time(frames: list[tuple[str, int | None, int | 
         placed = line.place(track, stamp, chunk, samples)
         if placed is not None:
             assert 0 <= placed.position <= before + MAX_HOLE * 8000 * 2
-            assert placed.hole <= MAX_HOLE * 8000
+            assert placed.hole <= max(MAX_HOLE * 8000, before)
             if not placed.late:
                 assert placed.position + samples <= line.end
                 assert line.end <= before + MAX_HOLE * 8000 * 2 + samples

@@ -13,11 +13,12 @@ from attrs import define, field
 
 __all__ = ["MAX_HOLE", "MAX_TRACKS", "Placed", "Timeline"]
 
-MAX_HOLE = 60.0  # seconds of silence for one hole; a longer one is shortened, for all tracks alike
+MAX_HOLE = 60.0  # seconds of silence for one hole; a longer one is shortened, unless another track has sound there
 MAX_TRACKS = 8  # there are two; more than a few come from no telephone
 _REMEMBERED = 128  # frames per track whose payload is still known, by its hash
 _HOLES = 64  # per track that a late frame may still fill
 _JITTER = 1.0  # seconds that a clock may lag before it is taken to have been set back
+_CLOCKS = 4  # that tracks may go back to, or take over from each other
 
 Stamp = int | float | None
 
@@ -51,7 +52,8 @@ class _Hole:
 class _Track:
     end: int = 0  # where the audio so far ends
     begun: bool = False
-    shift: float = 0.0  # ms that its clock was set back
+    zero: float = 0.0  # the timestamp, in ms, of position 0 by the clock it goes by
+    shift: float = 0.0  # ms by which late frames have moved back what follows
     next_chunk: int | None = None
     last_timestamp: float = -1.0
     last_sequence: int = -1
@@ -70,7 +72,7 @@ class Timeline:
 
     sample_rate: int
     conflicts: int = 0
-    _zero: float | None = None  # the timestamp, in ms, of position 0
+    _clocks: list[float] = field(factory=list)  # the timestamps of position 0, by the clocks seen so far; newest last
     _tracks: dict[str, _Track] = field(factory=dict)
 
     @property
@@ -124,7 +126,17 @@ class Timeline:
         if known:
             self.conflicts += 1
             return False
-        return _is_long_past(track, timestamp, chunk, sequence)
+        return _is_long_past(track, timestamp, chunk, sequence) and not self._is_missing(track, timestamp)
+
+    def _is_missing(self, track: _Track, timestamp: Stamp) -> bool:
+        """Whether nothing has come yet for this time."""
+        if timestamp is None:
+            return False
+        wanted, least = self._wanted(track, track.zero, timestamp), self.sample_rate // 200
+        return any(hole.start - least <= wanted < hole.end - least for hole in track.holes)
+
+    def _wanted(self, track: _Track, zero: float, timestamp: float) -> int:
+        return round((timestamp - zero - track.shift) * self.sample_rate / 1000)
 
     def place(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> Placed:
         """Find the place of a frame of *samples* samples (0: not known) that is no duplicate."""
@@ -154,21 +166,26 @@ class Timeline:
         rate = self.sample_rate
         if timestamp is None:
             return Placed(track.end, late=late)
-        if self._zero is None:
-            self._zero = timestamp - track.end * 1000 / rate
-        wanted = round((timestamp - self._zero - track.shift) * rate / 1000)
+        # Timestamps are whole milliseconds, and some carriers take them from a clock that jitters.
+        tolerance = min(max(samples // 2, rate // 500), rate // 50)
+        if (
+            track.begun
+            and samples
+            and -tolerance <= self._wanted(track, track.zero, timestamp) - track.end <= tolerance
+        ):
+            return Placed(track.end)
+        longest = max(round(MAX_HOLE * rate), self.end - track.end)
+        track.zero = self._clock(track, timestamp, samples, tolerance, longest)
+        wanted = self._wanted(track, track.zero, timestamp)
         if not samples:  # not decoded, so of unknown length: its time is all that is known, and no hole is
             return Placed(max(wanted, track.end) if wanted - track.end <= MAX_HOLE * rate else track.end)
         hole = wanted - track.end
-        # Timestamps are whole milliseconds, and some carriers take them from a clock that jitters.
-        tolerance = min(max(samples // 2, rate // 500), rate // 50)
         if -tolerance <= hole <= tolerance:
             return Placed(track.end)
         if hole < 0:
             return _fill(track, wanted, samples, tolerance) or self._behind(track, timestamp, samples, -hole, late)
-        longest = round(MAX_HOLE * rate)
         if hole > longest:
-            self._zero += (hole - longest) * 1000 / rate
+            track.zero = self._new_clock(track.zero + (hole - longest) * 1000 / rate)
             hole = longest
         position = track.end + hole
         track.holes.append(_Hole(track.end, position, track.begun))
@@ -177,12 +194,40 @@ class Timeline:
         # A track that begins later than the other has lost nothing.
         return Placed(position, hole, holes=1) if track.begun else Placed(position)
 
+    def _clock(self, track: _Track, timestamp: float, samples: int, tolerance: int, longest: int) -> float:
+        """The clock that this time is told by: mostly the track's own.
+
+        One timestamp that is nonsense looks like a clock that was set; the next one shows that it was not. And what
+        happens to the carrier's clock is first seen in one track, then in the other.
+        """
+        clocks, end = self._clocks, track.end
+        if not clocks:
+            return self._new_clock(timestamp - end * 1000 / self.sample_rate)
+        own = track.zero if track.begun else clocks[-1]
+        apart = self._wanted(track, own, timestamp) - end
+        if len(clocks) == 1:
+            return own
+        others = [(zero, self._wanted(track, zero, timestamp) - end) for zero in reversed(clocks) if zero != own]
+        for zero, off in others:
+            if -tolerance <= off <= tolerance and track.begun:
+                return zero
+        for zero, off in [(own, apart), *others]:
+            if -_JITTER * self.sample_rate <= off <= longest:
+                return zero
+            if off < 0 and _gap_for(track, end + off, samples, tolerance) is not None:
+                return zero
+        return own
+
+    def _new_clock(self, zero: float) -> float:
+        self._clocks.append(zero)
+        del self._clocks[:-_CLOCKS]
+        return zero
+
     def _behind(self, track: _Track, timestamp: float, samples: int, behind: int, late: bool) -> Placed:
         """A frame whose time has passed, and nothing is missing there: it goes to the end, so that it is not lost."""
         rate, end = self.sample_rate, track.end
         if behind > _JITTER * rate and not (late and behind < 2 * _JITTER * rate):
-            track.shift = timestamp - (self._zero or 0.0) - end * 1000 / rate  # its clock was set back
-            track.holes.clear()
+            track.zero = self._new_clock(timestamp - track.shift - end * 1000 / rate)  # its clock was set back
             track.last_timestamp = -1.0  # whatever came before says nothing about what comes
             return Placed(end)
         if late:  # what follows moves back by as much
@@ -194,25 +239,33 @@ def _is_long_past(track: _Track, timestamp: Stamp, chunk: int | None, sequence: 
     """Whether a frame that is not remembered must have come long ago: counters that began anew have a new sequence."""
     if chunk is None or timestamp is None or track.next_chunk is None or len(track.recent) < _REMEMBERED:
         return False
-    if chunk >= track.next_chunk or timestamp > track.last_timestamp or track.holes:
+    if chunk >= track.next_chunk or timestamp > track.last_timestamp:
         return False
     if sequence is not None and sequence > track.last_sequence:
         return False
     return all(entry[0] is None or chunk < entry[0] for entry in track.recent)
 
 
-def _fill(track: _Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
-    """The place in a hole found earlier, if there is one."""
+def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | None:
+    """Which of the holes found earlier has room for so many samples there, if any."""
     for index in range(len(track.holes) - 1, -1, -1):
         hole = track.holes[index]
-        if wanted < hole.start - tolerance or wanted + samples > hole.end + tolerance:
-            continue
-        position = max(hole.start, min(wanted, hole.end - samples))
-        pieces = [(hole.start, position), (position + samples, hole.end)]
-        rest = [_Hole(start, end, hole.counts) for start, end in pieces if end - start > tolerance]
-        track.holes[index : index + 1] = rest
-        if not hole.counts:
-            return Placed(position, late=True)
-        filled = hole.end - hole.start - sum(piece.end - piece.start for piece in rest)
-        return Placed(position, late=True, filled=filled, holes=len(rest) - 1)
+        if wanted >= hole.start - tolerance and wanted + samples <= hole.end + tolerance:
+            return index
     return None
+
+
+def _fill(track: _Track, wanted: int, samples: int, tolerance: int) -> Placed | None:
+    """The place in a hole found earlier, if there is one."""
+    index = _gap_for(track, wanted, samples, tolerance)
+    if index is None:
+        return None
+    hole = track.holes[index]
+    position = max(hole.start, min(wanted, hole.end - samples))
+    pieces = [(hole.start, position), (position + samples, hole.end)]
+    rest = [_Hole(start, end, hole.counts) for start, end in pieces if end - start > tolerance]
+    track.holes[index : index + 1] = rest
+    if not hole.counts:
+        return Placed(position, late=True)
+    filled = hole.end - hole.start - sum(piece.end - piece.start for piece in rest)
+    return Placed(position, late=True, filled=filled, holes=len(rest) - 1)
