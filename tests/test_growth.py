@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
+import socket
 import threading
 import tracemalloc
+from collections import Counter
 from typing import Any
 
 import pytest
 from support import FROM, NOWHERE, PATIENCE, TO, Background
 
-from relay_sync import Call, RelayClient
+from relay_sync import Call, RelayClient, RelayError
+from relay_sync.audio import AudioServer, AudioStream
 from relay_sync.protocol.session import REMEMBERED_EVENTS
+from relay_sync.runtime.waiter import wait_until
 from relay_sync.simulator import Simulator
 
 
@@ -75,23 +80,69 @@ def test_connections_in_sequence_leave_nothing_behind(sim: Simulator) -> None:
 
 
 @pytest.mark.slow
-def test_hundreds_of_calls_at_once_each_with_a_stream(sim: Simulator) -> None:
-    count = 300
+@pytest.mark.timeout(180)
+def test_a_thousand_calls_at_once_each_with_a_stream() -> None:
+    """A score of the streams carries audio; the sockets of the others are open and silent."""
+    count, loud, patience = 1000, 20, 90.0
     gate = threading.Barrier(count + 1)
-    client = RelayClient(**sim.credentials, contexts=["default"])
+    numbers = itertools.count()
+    heard: list[int] = []
+    ends: list[tuple[bool, str]] = []
 
-    @client.on_call
-    def handler(call: Call) -> None:
-        call.answer()
-        action = call.stream(NOWHERE)
-        gate.wait(60)
-        action.wait(PATIENCE)
-        call.hangup()
+    def listen(stream: AudioStream) -> None:
+        heard.append(sum(frame.samples for frame in stream))
 
-    with client:
-        phones: list[Any] = [sim.call(to=TO, from_=FROM) for _ in range(count)]
-        opened = Background(gate.wait, 60)
-        for phone in phones:
-            phone.wait_until("ended", 60)
-        opened.result()
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=count) as hole,
+        Simulator(dial_timeout=patience * 2) as sim,
+        AudioServer(on_stream=listen) as audio,
+    ):
+        silent = f"ws://127.0.0.1:{hole.getsockname()[1]}/audio"
+        client = RelayClient(**sim.credentials, contexts=["default"], max_active_calls=count, request_timeout=patience)
+
+        @client.on_call
+        def handler(call: Call) -> None:
+            call.answer()
+            action = call.stream(audio.url if next(numbers) < loud else silent)
+            gate.wait(patience)
+            over = action.is_done
+            call.hangup()
+            ends.append((over, action.wait(patience).reason or "finished"))
+
+        with client:
+            phones: list[Any] = [sim.call(to=TO, from_=FROM) for _ in range(count)]
+            opened = Background(gate.wait, patience)
+            opened.result(patience)
+            assert client.execute("signalwire.ping", timeout=patience) is not None
+            for phone in phones:
+                phone.wait_until("ended", patience)
+            assert client._board.is_quiet() or wait_until(client._board.is_quiet, client._board.changed, patience)
+            assert client.calls == {}
     assert {phone.end_reason for phone in phones} == {"hangup"}
+    assert len(ends) == count
+    assert {over for over, _ in ends} == {False}
+    assert len(heard) == loud
+    assert min(heard) > 0
+
+
+def test_a_server_that_does_not_read_fills_no_memory_and_hangs_nobody(sim: Simulator) -> None:
+    """What cannot be sent waits, up to a bound; commands end by their own time; others are refused at once."""
+    with RelayClient(**sim.credentials, max_queue=10, ping_interval=60.0) as client:
+        sim.stop_reading()
+        outcomes: Counter[str] = Counter()
+
+        def command() -> None:
+            try:
+                client.execute("signalwire.ping", {"payload": "x" * 200_000}, timeout=1.0)
+            except RelayError as error:
+                outcomes[type(error).__name__] += 1
+
+        for each in [Background(command) for _ in range(200)]:
+            each.result(30.0)
+        assert set(outcomes) == {"RequestTimeout", "QueueFull"}
+        assert outcomes["QueueFull"] > 20
+        loop = client._loop
+        assert loop is not None
+        sim.stop_reading(False)
+        client.wait_until_ready(30.0)
+        assert client.execute("signalwire.ping", {"payload": "again"}, timeout=30.0)["payload"] == "again"
