@@ -74,18 +74,17 @@ class _TimedSocket:
 
 
 class _Target(str):
-    """A path with its query that does not show the query: urllib3 logs what it asks for, and tokens travel there."""
+    """A path without its query, which it only carries: urllib3 logs what it asks for, tokens travel there, and some who
+    collect logs look at what is to be put into a message.
+    """
 
     whole: str
 
     def __new__(cls, whole: str) -> _Target:
-        made = super().__new__(cls, whole)
+        path, mark, _ = whole.partition("?")
+        made = super().__new__(cls, f"{path}?***" if mark else path)
         made.whole = whole
         return made
-
-    def __str__(self) -> str:
-        path, mark, _ = self.whole.partition("?")
-        return f"{path}?***" if mark else path
 
 
 class _Discreet:

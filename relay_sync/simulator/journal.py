@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ HIDDEN = "<hidden>"
 DEEPEST = 40
 MOST_NOTICES = 1000
 
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]+@")
 _SECRETS = frozenset(
     {
         "token",
@@ -37,7 +39,8 @@ _SECRETS = frozenset(
 
 
 def masked(value: Any, depth: int = 0) -> Any:
-    """A copy of a JSON value with the contents of secret members hidden, and what is nested deeper than anyone reads.
+    """A copy of a JSON value with the contents of secret members hidden, the credentials in URLs, and what is nested deeper
+    than anyone reads.
 
     Custom parameters count as secret, since a one-time password often travels there.
     """
@@ -49,6 +52,8 @@ def masked(value: Any, depth: int = 0) -> Any:
         }
     if isinstance(value, list):
         return [masked(inner, depth + 1) for inner in value]
+    if isinstance(value, str) and "@" in value:
+        return _USERINFO.sub(f"{HIDDEN}@", value)
     return value
 
 
