@@ -11,8 +11,9 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from relay_sync import RelayClient
 from relay_sync.audio import AudioServer
@@ -23,23 +24,42 @@ SIMULATE = "--simulate" in sys.argv[1:]
 
 
 @contextmanager
-def network(calls: int = 1, *, keys: str = "") -> Iterator[RelayClient]:
-    """A client. Simulated, ``calls`` calls come in once it is connected, and it stops when they are over.
+def scene(
+    story: Callable[[Simulator], None] | None = None,
+    *,
+    people: Callable[[Simulator], None] | None = None,
+    **options: Any,
+) -> Iterator[RelayClient]:
+    """A client, and what happens to it where it is simulated.
 
-    :param keys: what a simulated caller presses, each key as soon as he hears something new; he leaves the hanging up to you.
+    :param story: says who calls and writes, on a thread of its own once the client is connected; when it has been told, the
+        client stops. :param people: says beforehand what those are like who are called and written to.
+    :param options: of the simulator.
     """
     if not SIMULATE:
         yield RelayClient(contexts=[os.environ.get("RELAY_CONTEXT", "default")])
         return
-    with Simulator(speed=8) as simulator:
+    with Simulator(**options) as simulator:
+        if people is not None:
+            people(simulator)
         client = RelayClient(**simulator.credentials, contexts=["default"])
-        callers = _Callers(simulator, client, calls, keys)
-        callers.start()
+        told = threading.Thread(target=_tell, args=(story, simulator, client), name="story")
+        if story is not None:
+            told.start()
         try:
             yield client
         finally:
             client.disconnect()
-            callers.join()
+            if story is not None:
+                told.join(30)
+
+
+def network(calls: int = 1, *, keys: str = "") -> AbstractContextManager[RelayClient]:
+    """A client. Simulated, ``calls`` calls come in once it is connected, and it stops when they are over.
+
+    :param keys: what a simulated caller presses, each key as soon as he hears something new; he leaves the hanging up to you.
+    """
+    return scene(functools.partial(_callers, count=calls, keys=keys), speed=8)
 
 
 def required(variable: str, meaning: str) -> str:
@@ -56,43 +76,39 @@ def receiver(*, record_to: str | None = None) -> AudioServer:
     return AudioServer(port=0 if SIMULATE else 8765, public_url=url, record_to=record_to)
 
 
-class _Callers:
-    def __init__(self, simulator: Simulator, client: RelayClient, count: int, keys: str) -> None:
-        self.simulator, self.client, self.count, self.keys = simulator, client, count, keys
-        self.thread = threading.Thread(target=self.run, name="callers")
+def _tell(story: Callable[[Simulator], object], simulator: Simulator, client: RelayClient) -> None:
+    try:
+        simulator.wait_for_client(timeout=30)
+        story(simulator)
+        simulator.wait_for_acks()  # until the client knows it, too
+    finally:
+        client.stop()
 
-    def start(self) -> None:
-        self.thread.start()
 
-    def join(self) -> None:
-        self.thread.join(30)
+def _callers(simulator: Simulator, count: int, keys: str) -> None:
+    phones = [
+        simulator.call(
+            to="+15550100",
+            from_=f"+1555019{number}",
+            says=speech.caller(),
+            hears=speech.greeting(),
+            hangs_up_after_speaking=not keys,
+            ring_timeout=5,
+        )
+        for number in range(count)
+    ]
+    for phone in phones:
+        _press(phone, keys)
+        phone.wait_until("ended", timeout=30)
 
-    def run(self) -> None:
-        self.simulator.wait_for_client(timeout=30)
-        phones: list[Phone] = [
-            self.simulator.call(
-                to="+15550100",
-                from_=f"+1555019{number}",
-                says=speech.caller(),
-                hears=speech.greeting(),
-                hangs_up_after_speaking=not self.keys,
-                ring_timeout=5,
-            )
-            for number in range(self.count)
-        ]
-        for phone in phones:
-            self.press(phone)
-            phone.wait_until("ended", timeout=30)
-        self.simulator.wait_for_acks()  # until the client knows it, too
-        self.client.stop()
 
-    def press(self, phone: Phone) -> None:
-        heard = 0
-        for key in self.keys:
-            stream = phone.wait_for_two_way_stream(timeout=30)
-            stream.wait_for(functools.partial(_heard_more, before=heard), timeout=30)
-            heard = len(stream.heard_audio)
-            phone.press(key)
+def _press(phone: Phone, keys: str) -> None:
+    heard = 0
+    for key in keys:
+        stream = phone.wait_for_two_way_stream(timeout=30)
+        stream.wait_for(functools.partial(_heard_more, before=heard), timeout=30)
+        heard = len(stream.heard_audio)
+        phone.press(key)
 
 
 def _heard_more(stream: TwoWayStream, before: int) -> bool:

@@ -200,16 +200,17 @@ class MessageDesk:
                     self._kept = 0
 
     def claim(self, message: Message, session: int) -> None:
-        """Follow a message that the server has named, from its first state on."""
+        """Follow a message that the server has named, from its first state on. What was told of it counts, even if the session
+        has ended since.
+        """
         with self._lock:
             over = self._over if session != self._session else None
-            if over is None:
-                # Under the lock, so that no later state overtakes these. Callbacks are only queued.
-                for event in self._early.pop(message.message_id, ()):
-                    message._on_event(event)
-                if not message.is_done:
-                    self._underway[message.message_id] = message
-        if over is not None:
+            # Under the lock, so that no later state overtakes these. Callbacks are only queued.
+            for event in self._early.pop(message.message_id, ()):
+                message._on_event(event)
+            if over is None and not message.is_done:
+                self._underway[message.message_id] = message
+        if over is not None and not message.is_done:
             message._end_early(over)
 
     # -- told by the switchboard, on the IO thread -----------------------------------------------------------------------
@@ -274,7 +275,6 @@ class MessageDesk:
             self._over = error
             messages = list(self._underway.values())
             self._underway.clear()
-            self._early.clear()
         for message in messages:
             message._end_early(error)
 

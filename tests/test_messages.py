@@ -27,6 +27,7 @@ from relay_sync import (
     TaskEvent,
     WaitTimeout,
 )
+from relay_sync.message import MessageDesk
 from relay_sync.simulator import Simulator
 
 Json = dict[str, Any]
@@ -477,3 +478,18 @@ def test_reauthenticate_is_for_clients_with_a_jwt(client: MakeClient) -> None:
     with pytest.raises(InvalidParameter) as blank:
         unconnected.reauthenticate("new jwt")
     assert "new jwt" not in str(blank.value)
+
+
+def test_what_was_told_before_the_session_ended_counts() -> None:
+    desk = MessageDesk()
+    told = MessageStateEvent.from_params({"message_id": "m", "message_state": "delivered"})
+    known, unknown = Message(message_id="m"), Message(message_id="n")
+    with desk.sending() as session:
+        desk.on_event(told, lambda *args, **kwargs: None)
+        desk.end(ClientClosed("closed"))
+        desk.claim(known, session)
+        desk.claim(unknown, session)
+    assert known.wait(0) is told
+    assert (known.state, known.error) == ("delivered", None)
+    with pytest.raises(ClientClosed):
+        unknown.wait(0)

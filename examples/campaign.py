@@ -1,0 +1,94 @@
+"""Call a list of people, several at a time: people are asked, machines get a message, and a table says what came of it.
+
+python examples/campaign.py --simulate
+FROM=+15550100 python examples/campaign.py Ann=+15550101,+15550111 Bob=+15550102
+
+Whoever has several numbers is called on all of them at once; the phones that are not picked up stop ringing.
+"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from _network import SIMULATE, required, scene
+
+from relay_sync import Call, DialFailed, RelayClient, RelayError, WaitTimeout, devices
+from relay_sync.simulator import Simulator
+
+AT_ONCE = 4
+REMINDER = "This is a reminder of your appointment tomorrow at ten."
+FROM = "+15550100" if SIMULATE else required("FROM", "a number of yours, from which people are called")
+#: Seconds until a dial is given up, whatever the network says of it.
+GIVE_UP = 4.0 if SIMULATE else 60.0
+
+PEOPLE = {
+    name: numbers.split(",") for name, _, numbers in (one.partition("=") for one in sys.argv[1:] if "=" in one)
+} or {
+    "Ann": ["+15550101", "+15550111"],
+    "Bob": ["+15550102"],
+    "Cleo": ["+15550103"],
+    "Dan": ["+15550104"],
+    "Eve": ["+15550105"],
+    "Finn": ["+15550106"],
+}
+
+
+def people(simulator: Simulator) -> None:
+    """How the six of them are."""
+    simulator.expect_phone("+15550101", answers_after=4, presses="1")
+    simulator.expect_phone("+15550111", answers_after=None)  # rings on the desk, until Ann answers the other one
+    simulator.expect_phone("+15550102", answered_by="machine")
+    simulator.expect_phone("+15550103", busy=True)
+    simulator.expect_phone("+15550104", no_answer=True)
+    simulator.expect_phone("+15550105", answers_after=None)  # and nobody says so
+    simulator.expect_phone("+15550106", hangs_up_after="reminder")
+
+
+def contact(client: RelayClient, numbers: list[str]) -> tuple[str, str]:
+    """Call somebody. The number that was answered, and what came of it."""
+    phones = [devices.phone(number, FROM, timeout=25) for number in numbers]
+    try:
+        call = client.dial([phones], dial_timeout=GIVE_UP)
+    except DialFailed as error:
+        return "", f"not reached: {error.reason}"
+    try:
+        outcome = talk(call)
+        call.hangup()
+        call.wait_for_ended(30)
+    except WaitTimeout as error:
+        outcome = f"given up: {error}"
+        call.hangup()
+    return str(call.device["params"]["to_number"]), outcome
+
+
+def talk(call: Call) -> str:
+    detector = call.detect_answering_machine(detect_message_end=True, timeout=30)
+    detector.wait_for_result(60)
+    if detector.is_machine:
+        detector.wait(60)  # it has finished its greeting
+        call.play_tts(REMINDER).wait(60)
+        return "machine: message left"
+    detector.stop()
+    asked = call.prompt_tts(f"{REMINDER} Press 1 to confirm.", collect={"digits": {"max": 1}, "initial_timeout": 8.0})
+    asked.wait(60)
+    if call.state in ("ending", "ended"):
+        return "person: hung up"
+    return "person: confirmed" if asked.digits == "1" else "person: did not confirm"
+
+
+def main() -> None:
+    with scene(people=people, media="fast") as client, ThreadPoolExecutor(AT_ONCE) as pool:
+        client.connect()
+        jobs = {name: pool.submit(contact, client, numbers) for name, numbers in PEOPLE.items()}
+        print(f"{'who':6} {'answered':12} outcome")
+        for name, job in jobs.items():
+            try:
+                number, outcome = job.result()
+            except RelayError as error:  # one call that goes wrong does not end the others
+                number, outcome = "", f"failed: {error}"
+            print(f"{name:6} {number or '-':12} {outcome}")
+
+
+if __name__ == "__main__":
+    main()

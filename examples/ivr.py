@@ -1,0 +1,115 @@
+"""A telephone menu: opening hours, a message for later, or somebody to talk to.
+
+python examples/ivr.py --simulate
+OPERATOR=+15550102 python examples/ivr.py
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _network import SIMULATE, required, scene
+
+from relay_sync import Call, CallEnded, ConnectEvent, devices
+from relay_sync.simulator import Simulator
+
+MENU = "Press 1 for our opening hours, 2 to leave a message, or 0 to talk to somebody."
+OPERATOR = "+15550102" if SIMULATE else required("OPERATOR", "the number that callers are put through to")
+ATTEMPTS = 3
+
+
+def caller(call: Call) -> str:
+    return str(call.device.get("params", {}).get("from_number", "somebody"))
+
+
+def say(call: Call, text: str) -> None:
+    call.play_tts(text).wait(60)
+
+
+def choose(call: Call) -> str:
+    """The key that the caller chose, or ``""`` if he chose none."""
+    for _ in range(ATTEMPTS):
+        menu = call.prompt_tts(MENU, collect={"digits": {"max": 1}, "initial_timeout": 8.0})
+        menu.wait(60)
+        if menu.digits in CHOICES:
+            return menu.digits
+        if menu.type == "digit":
+            say(call, f"There is nothing behind the {menu.digits}.")
+    return ""
+
+
+def opening_hours(call: Call) -> None:
+    print(f"{caller(call)} asks for the opening hours")
+    say(call, "We are here from nine to five.")
+
+
+def voicemail(call: Call) -> None:
+    say(call, "Please speak after the beep.")
+    recording = call.record({"format": "wav", "beep": True, "initial_timeout": 6.0, "end_silence_timeout": 3.0})
+    recording.wait(180)
+    if recording.state == "no_input":
+        print(f"{caller(call)} left no message")
+    else:
+        where = "" if SIMULATE else f": {recording.url}"
+        print(f"{caller(call)} left a message of {recording.duration:.0f} s{where}")
+        say(call, "Thank you.")
+
+
+def operator(call: Call) -> None:
+    """Put the caller through. If nobody is there, he may leave a message."""
+    said = ("connected", "failed", "disconnected")
+    with call.expect(ConnectEvent, lambda event: event.connect_state in said, timeout=60) as progress:
+        call.connect(
+            [[devices.phone(OPERATOR, timeout=20)]],
+            ringback=[{"type": "ringtone", "params": {"name": "us"}}],
+        )
+    if progress.value.connect_state == "connected":
+        print(f"{caller(call)} talks to {OPERATOR}")
+        call.wait_for(ConnectEvent, lambda event: event.connect_state == "disconnected", timeout=3600)
+        say(call, "The other side has hung up.")
+    else:
+        print(f"{OPERATOR} does not answer")
+        voicemail(call)
+
+
+CHOICES = {"0": operator, "1": opening_hours, "2": voicemail}
+
+
+def people(simulator: Simulator) -> None:
+    """The operator takes one call, and is busy from then on."""
+    simulator.expect_phone(OPERATOR, hangs_up_after=1.0, times=1)
+    simulator.expect_phone(OPERATOR, busy=True)
+
+
+def story(simulator: Simulator) -> None:
+    """Five callers, one after the other."""
+    message = ["This is Ann, please call me back about my order."]
+    behaviours: list[dict[str, Any]] = [
+        {"presses": "1"},
+        {"presses": ["7", "2"], "says": message},
+        {"presses": "0"},
+        {"presses": "0", "says": message},
+        {"hangs_up_after": "Press 1"},
+    ]
+    for number, behaviour in enumerate(behaviours):
+        phone = simulator.call(to="+15550100", from_=f"+1555019{number}", **behaviour)
+        phone.wait_until("ended", timeout=30)
+
+
+with scene(story, people=people, media="fast") as client:
+
+    @client.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        try:
+            key = choose(call)
+            if key:
+                CHOICES[key](call)
+                say(call, "Goodbye.")
+            call.hangup()
+        except CallEnded:
+            pass
+        call.wait_for_ended(30)
+        print(f"{caller(call)}: call over")
+
+    client.run()

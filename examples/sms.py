@@ -1,0 +1,74 @@
+"""Send text messages, wait until they are delivered, and answer those that come in.
+
+python examples/sms.py --simulate
+FROM=+15550100 python examples/sms.py +15550101 +15550102
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from _network import SIMULATE, required, scene
+
+from relay_sync import CommandRefused, Message, RelayClient, WaitTimeout
+from relay_sync.simulator import Simulator
+
+FROM = "+15550100" if SIMULATE else required("FROM", "a number of yours, from which texts are sent")
+NUMBERS = [one for one in sys.argv[1:] if not one.startswith("-")] or ["+15550101", "+15550102", "+15550103"]
+CUSTOMER, WRITES = "+15550199", ("hours", "hello?")
+#: Seconds to wait for the delivery of a text.
+PATIENCE = 3.0 if SIMULATE else 60.0
+ANSWERS = {
+    "HOURS": "We are here from nine to five.",
+    "STOP": "You will hear no more from us. Text START to change your mind.",
+}
+all_sent = threading.Event()
+HELP = f"Text {' or '.join(ANSWERS)}."
+
+
+def send(client: RelayClient, number: str, text: str) -> str:
+    """Send one, and return what became of it."""
+    try:
+        message = client.send_message(to_number=number, from_number=FROM, body=text)
+        message.wait(PATIENCE)
+    except WaitTimeout:
+        return "not heard of again"
+    except CommandRefused as error:
+        return f"refused: {error}"
+    return f"{message.state} ({message.reason})" if message.reason else message.state
+
+
+def people(simulator: Simulator) -> None:
+    """One whose number takes no texts, and one whose text gets lost on its way."""
+    simulator.expect_message("+15550102", ends="undelivered", reason="not a mobile number")
+    simulator.expect_message("+15550103", ends="sent")
+
+
+def story(simulator: Simulator) -> None:
+    """A customer writes twice, and reads the answers."""
+    all_sent.wait(30)
+    for text in WRITES:
+        simulator.message(to=FROM, from_=CUSTOMER, body=text)
+    simulator.journal.wait_for(lambda _: read(simulator) == len(WRITES), 30)
+
+
+def read(simulator: Simulator) -> int:
+    """How many answers the customer has."""
+    told = simulator.journal.events("messaging.state")
+    return [(one["to_number"], one["message_state"]) for one in told].count((CUSTOMER, "delivered"))
+
+
+with scene(story, people=people, media="fast") as client:
+
+    @client.on_message
+    def handle(message: Message) -> None:
+        answer = ANSWERS.get(message.body.strip().upper(), HELP)
+        outcome = send(client, message.from_number, answer)
+        print(f"{message.from_number}: {message.body!r} -> {answer!r}: {outcome}")
+
+    client.connect()
+    for number in NUMBERS:
+        print(f"{number}: {send(client, number, 'Your parcel is on its way.')}")
+    all_sent.set()
+    client.run()  # and answer
