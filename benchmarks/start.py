@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import resource
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Final
 
 from .processes import ROOT
 
-__all__ = ["FIRST_CALL", "IMPORTS", "first_call", "importing"]
+__all__ = ["FIRST_CALL", "IMPORTS", "compile_ours", "first_call", "importing"]
 
 IMPORTS: Final = {
     "nothing": "pass",
@@ -80,6 +81,11 @@ while True:
             break
 """,
 }
+
+
+def compile_ours() -> None:
+    """Make byte code as an installer does: where the environment forbids Python to write it, a checkout has none."""
+    compileall.compile_dir(ROOT / "relay_sync", quiet=1)
 
 
 def importing(client: str) -> dict[str, float]:

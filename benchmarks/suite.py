@@ -155,6 +155,7 @@ def run(plan: Plan) -> dict[str, Any]:
             results.setdefault(key, {}).setdefault(client, {}).setdefault(name, []).append(value)
 
     left_out = 0
+    start.compile_ours()
     with helper("server") as plain, helper("server", "--tls", str(CERTIFICATE), str(KEY)) as secure:
         ports = {False: int(plain), True: int(secure)}
         _starts(plan, ports[False], note)

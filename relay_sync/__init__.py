@@ -98,17 +98,12 @@ from .errors import (
     WrongThread,
 )
 from .events import (
-    AuthorizationStateEvent,
     CallEvent,
     CallReceiveEvent,
     CallStateEvent,
     ConferenceEvent,
     DialEvent,
-    MessageEvent,
-    MessageReceiveEvent,
-    MessageStateEvent,
     RelayEvent,
-    TaskEvent,
     parse_event,
 )
 from .message import Message
@@ -138,6 +133,7 @@ if TYPE_CHECKING:
         AITransparentBargeEvent,
         AIUserSpeakingEvent,
         AIWarningEvent,
+        AuthorizationStateEvent,
         CallingErrorEvent,
         CollectEvent,
         ConnectEvent,
@@ -146,6 +142,9 @@ if TYPE_CHECKING:
         EchoEvent,
         FaxEvent,
         HoldEvent,
+        MessageEvent,
+        MessageReceiveEvent,
+        MessageStateEvent,
         PayEvent,
         PlayEvent,
         QueueEvent,
@@ -155,6 +154,7 @@ if TYPE_CHECKING:
         SendDigitsEvent,
         StreamEvent,
         TapEvent,
+        TaskEvent,
         TranscribeEvent,
         UserEvent,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar, overload
@@ -26,6 +25,7 @@ from .events import CallStateEvent, RelayEvent
 from .protocol.results import is_gone, read_code
 from .readers import EventReader, Expectation
 from .runtime import process
+from .runtime.ids import new_id
 from .runtime.lanes import InContext
 from .runtime.mailbox import Mailbox
 from .verbs import parameters
@@ -335,7 +335,7 @@ class Call(
     ) -> A:
         if on_completed is not None:
             on_completed = InContext(parameters.handler("on_completed", on_completed))
-        name = parameters.text("control_id", control_id) or str(uuid.uuid4())
+        name = parameters.text("control_id", control_id) or new_id()
         self._check_usable()
         action = kind(self, name, on_completed, params)
         self._register(action)

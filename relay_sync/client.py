@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import threading
 import time
 import weakref
@@ -28,15 +27,14 @@ from .errors import (
 )
 from .events import CallStateEvent
 from .message import Messaging
+from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
-from .protocol.effects import Command, Phase
 from .protocol.frames import Failure, build_request
 from .protocol.results import failure_to_error, result_or_error
-from .protocol.session import Session, SessionOptions
 from .running import Running
 from .runtime import process
+from .runtime.ids import new_id
 from .runtime.lanes import InContext
-from .runtime.loop import Loop
 from .runtime.waiter import Waiter
 from .subscribing import Subscribing
 from .switchboard import Switchboard
@@ -44,6 +42,8 @@ from .verbs import parameters
 
 if TYPE_CHECKING:
     import ssl
+
+    from .runtime.loop import Loop
 
 __all__ = ["RelayClient"]
 
@@ -287,6 +287,12 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             return loop
 
     def _new_loop(self) -> Loop:
+        # A fifth of what importing this package would cost, for the first connection only.
+        import random
+
+        from .protocol.session import Session, SessionOptions
+        from .runtime.loop import Loop
+
         options = SessionOptions(
             authentication=self._config.authentication,
             contexts=tuple(self._contexts),
@@ -295,7 +301,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             ping_timeout=self._config.ping_timeout,
             max_queue=self._config.max_queue,
         )
-        session = Session(options, new_id=_new_id, random=random.random)
+        session = Session(options, new_id=new_id, random=random.random)
         # The connection before may still be ending, and is not heard any more: its calls end here.
         self._board.on_session_over(ClientClosed("the client was closed: the calls it had then are out of reach"))
         self._board.stopped.clear()
@@ -425,7 +431,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         process.check_thread()
         limit = timeout or self._request_timeout()
         deadline = Deadline.after(time.monotonic(), limit)
-        frame_id = _new_id()
+        frame_id = new_id()
         text = build_request(frame_id, method, params)
         loop = self._connected_loop(deadline)
         waiter: Waiter[Any] = Waiter()
@@ -475,7 +481,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         loop = self._loop
         if loop is None or not loop.alive:
             return
-        frame_id = _new_id()
+        frame_id = new_id()
         loop.submit(
             Command(
                 id=frame_id,
@@ -515,13 +521,6 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     def at_exit(self, timeout: float) -> None:
         """The loop is told by itself."""
-
-
-def _new_id() -> str:
-    """A UUID4 as text, at a third of what the class costs."""
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:

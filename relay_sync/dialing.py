@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
@@ -28,6 +27,7 @@ from .errors import (
 from .events import CallStateEvent, DialEvent
 from .protocol.deadline import Deadline
 from .runtime import process
+from .runtime.ids import new_id
 from .runtime.waiter import Waiter
 from .verbs import parameters
 
@@ -330,7 +330,7 @@ class Dialing:
         """
         process.check_thread()
         groups = _groups(devices, to, from_, ring_timeout)
-        name = parameters.text("tag", tag) or str(uuid.uuid4())
+        name = parameters.text("tag", tag) or new_id()
         limit = seconds("dial_timeout", dial_timeout, optional=True) or DIAL_PATIENCE
         params = {
             "tag": name,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 __all__ = ["Moment", "panel", "table", "timeline"]
 
@@ -25,8 +22,7 @@ _COLOURS: Final[Mapping[str, str]] = {
 _ACTION: Final = "#2a6fbb"
 
 
-@frozen
-class Moment:
+class Moment(NamedTuple):
     """Something that happened in a call.
 
     :ivar at: seconds since the epoch. :ivar what: the event's type. :ivar state: the state that it told, or ``""``.
@@ -44,11 +40,17 @@ class Moment:
         return self.what.removeprefix("calling.").removeprefix("call.")
 
 
+def _escape(text: str) -> str:
+    import html  # it brings the names of all entities with it
+
+    return html.escape(text)
+
+
 def table(rows: Iterable[tuple[str, object]]) -> str:
     """Names and values."""
     lines = "".join(
-        f'<tr><th style="text-align:left">{html.escape(name)}</th>'
-        f'<td style="text-align:left">{html.escape(str(value))}</td></tr>'
+        f'<tr><th style="text-align:left">{_escape(name)}</th>'
+        f'<td style="text-align:left">{_escape(str(value))}</td></tr>'
         for name, value in rows
     )
     return f"<table>{lines}</table>"
@@ -56,7 +58,7 @@ def table(rows: Iterable[tuple[str, object]]) -> str:
 
 def panel(title: str, *parts: str) -> str:
     """A heading and what belongs to it."""
-    return f"<div><b>{html.escape(title)}</b>{''.join(parts)}</div>"
+    return f"<div><b>{_escape(title)}</b>{''.join(parts)}</div>"
 
 
 def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
@@ -99,7 +101,7 @@ def _lanes(moments: Sequence[Moment]) -> dict[str, list[Moment]]:
 def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, *, over: bool) -> str:
     top = row * _ROW
     scale = (_WIDTH - _LEFT) / (end - start)
-    parts = [f'<text x="0" y="{top + 13}">{html.escape(name)}</text>']
+    parts = [f'<text x="0" y="{top + 13}">{_escape(name)}</text>']
     of_the_call = name == "call"
     for index, moment in enumerate(moments):
         following = moments[index + 1].at if index + 1 < len(moments) else None
@@ -110,7 +112,7 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
         x = _LEFT + (moment.at - start) * scale
         width = max(2.0, (following - moment.at) * scale)
         colour = _COLOURS.get(moment.state, _ACTION) if of_the_call else _ACTION
-        said = html.escape(f"{moment.name} {moment.state}".strip())
+        said = _escape(f"{moment.name} {moment.state}".strip())
         parts.append(
             f'<rect x="{min(x, _WIDTH - 2):.1f}" y="{top + 3}" width="{width:.1f}" height="{_ROW - 5}" fill="{colour}">'
             f"<title>{said}, {moment.at - start:.3f} s</title></rect>"
@@ -122,9 +124,9 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
 
 def _listed(moments: Sequence[Moment], start: float) -> str:
     rows = "".join(
-        f'<tr><td>{moment.at - start:.3f}</td><td style="text-align:left">{html.escape(moment.name)}</td>'
-        f'<td style="text-align:left">{html.escape(moment.state)}</td>'
-        f'<td style="text-align:left">{html.escape(moment.control_id[:8])}</td></tr>'
+        f'<tr><td>{moment.at - start:.3f}</td><td style="text-align:left">{_escape(moment.name)}</td>'
+        f'<td style="text-align:left">{_escape(moment.state)}</td>'
+        f'<td style="text-align:left">{_escape(moment.control_id[:8])}</td></tr>'
         for moment in moments
     )
     head = "".join(

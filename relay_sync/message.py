@@ -10,10 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from . import events
 from .actions import OnCompleted, reason_of
-from .constants import MESSAGE_END_STATES, MESSAGE_STATE_RECEIVED
+from .constants import (
+    EVENT_MESSAGING_RECEIVE,
+    EVENT_MESSAGING_STATE,
+    EVENT_TASKS,
+    MESSAGE_END_STATES,
+    MESSAGE_STATE_RECEIVED,
+)
 from .errors import InvalidParameter, RelayError, WaitTimeout
-from .events import MessageEvent, MessageReceiveEvent, MessageStateEvent, RelayEvent, TaskEvent
+from .events import RelayEvent
 from .protocol.deadline import Deadline
 from .runtime.lanes import InContext
 from .runtime.pace import paced
@@ -21,13 +28,16 @@ from .runtime.waiter import Waiter
 from .verbs import parameters
 
 if TYPE_CHECKING:
+    from .events import MessageEvent, MessageReceiveEvent, MessageStateEvent
     from .runtime.loop import Loop
     from .switchboard import Switchboard
 
-__all__ = ["Message", "MessageDesk", "Messaging"]
+__all__ = ["MESSAGE_TYPES", "Message", "MessageDesk", "Messaging"]
 
 _log = logging.getLogger("relay_sync")
 
+#: What the desk wants to hear of.
+MESSAGE_TYPES: Final = frozenset({EVENT_MESSAGING_RECEIVE, EVENT_MESSAGING_STATE, EVENT_TASKS})
 #: Inbound messages by which a repetition is told.
 REMEMBERED: Final = 1024
 #: States of messages nobody has claimed yet, while a send is under way.
@@ -153,7 +163,7 @@ class Message:
 
     def _end_early(self, error: RelayError) -> None:
         params = {"message_id": self.message_id, "message_state": self.state, "context": self.context}
-        event = MessageStateEvent.from_params(params, synthetic=True, reason=reason_of(error))
+        event = events.MessageStateEvent.from_params(params, synthetic=True, reason=reason_of(error))
         self._end(event, error)
 
     def _end(self, event: RelayEvent, error: RelayError | None) -> None:
@@ -217,11 +227,11 @@ class MessageDesk:
 
     def on_event(self, event: RelayEvent, run: Run) -> None:
         """A message or a task came in, or a message moved on."""
-        if isinstance(event, MessageStateEvent):
+        if isinstance(event, events.MessageStateEvent):
             self._moved(event)
-        elif isinstance(event, MessageReceiveEvent):
+        elif isinstance(event, events.MessageReceiveEvent):
             self._received(event, run)
-        elif isinstance(event, TaskEvent):
+        elif isinstance(event, events.TaskEvent):
             self._handle("on_task", self.on_task, event, run)
 
     def _moved(self, event: MessageStateEvent) -> None:

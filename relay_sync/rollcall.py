@@ -9,7 +9,6 @@ the digit bindings of a realm that has none.
 from __future__ import annotations
 
 import logging
-import uuid
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .constants import CALL_STATE_ENDED, GONE_CODES
 from .protocol.frames import Failure
 from .protocol.results import read_code
+from .runtime.ids import new_id
 
 if TYPE_CHECKING:
     from .call import Call
@@ -36,7 +36,7 @@ class RollCall:
 
     def __init__(self, calls: Iterable[Call]) -> None:
         self._unasked = deque(calls)
-        self._realm = f"relay_sync.{uuid.uuid4()}"
+        self._realm = f"relay_sync.{new_id()}"
 
     def start(self) -> None:
         """Ask the first ones; each answer has the next one asked."""

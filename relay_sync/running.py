@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from .config import seconds
 from .constants import METHOD_UNRECEIVE
 from .errors import ClientClosed, RelayError
+from .protocol.command import Phase
 from .protocol.deadline import Deadline
-from .protocol.effects import Phase
 from .runtime import process
 from .runtime.waiter import wait_for_event, wait_until
 
@@ -150,6 +149,8 @@ class Running:
 @contextmanager
 def _stop_on_signals(client: Running) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM stop the client, where they would otherwise have Python's default effect."""
+    import signal  # makes three enumerations, for run() alone
+
     replaced: list[tuple[int, Any]] = []
 
     def put_back() -> None:

@@ -12,12 +12,12 @@ import attrs
 from .config import Config
 from .constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .errors import AuthenticationError, CommandRefused, InvalidParameter
-from .protocol.session import Session
 from .verbs import parameters
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from .protocol.session import Session
     from .runtime.loop import Loop
 
 __all__ = ["Subscribing"]

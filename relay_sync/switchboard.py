@@ -23,13 +23,11 @@ from .events import (
     CallStateEvent,
     ConferenceEvent,
     DialEvent,
-    MessageEvent,
     RelayEvent,
-    TaskEvent,
     parse_event,
 )
-from .message import MessageDesk
-from .protocol.effects import Phase
+from .message import MESSAGE_TYPES, MessageDesk
+from .protocol.command import Phase
 from .rollcall import RollCall
 from .runtime.flag import Bell, Flag
 from .runtime.lanes import MOST_WAITING, InContext, Lanes, name_of
@@ -107,7 +105,7 @@ class Switchboard:
             return
         if isinstance(event, DialEvent):
             self.dials.on_event(event, payload, self)
-        elif isinstance(event, (MessageEvent, TaskEvent)):
+        elif event.event_type in MESSAGE_TYPES:
             self.messages.on_event(event, self.run_shared)
         elif isinstance(event, ConferenceEvent) and not event.call_id:
             for call in list(self.calls.values()):

@@ -187,6 +187,8 @@ def test_importing_is_cheap() -> None:
     loaded = set(done.stdout.split())
     assert "relay_sync" in loaded
     assert not loaded & {"requests", "websockets", "rich", "numpy", "av", "asyncio", "urllib3", "argparse"}
+    # Left to the first connection, to run() and to notebooks.
+    assert not loaded & {"socket", "selectors", "random", "uuid", "signal", "html"}
 
 
 #: What ``import relay_sync`` leaves to those who use it: rooms of the package, and what they are built on.

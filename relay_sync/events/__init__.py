@@ -21,13 +21,6 @@ from .calls import (
     ConferenceEvent,
     DialEvent,
 )
-from .messages import (
-    AuthorizationStateEvent,
-    MessageEvent,
-    MessageReceiveEvent,
-    MessageStateEvent,
-    TaskEvent,
-)
 
 if TYPE_CHECKING:
     from .ai import (
@@ -66,6 +59,13 @@ if TYPE_CHECKING:
         StreamEvent,
         TapEvent,
         TranscribeEvent,
+    )
+    from .messages import (
+        AuthorizationStateEvent,
+        MessageEvent,
+        MessageReceiveEvent,
+        MessageStateEvent,
+        TaskEvent,
     )
     from .progress import (
         CallingErrorEvent,
@@ -139,7 +139,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Making the classes of events costs more than anything else here: most are made when they are asked for.
     if name in __all__:
-        for module in ("control", "progress", "ai"):
+        for module in ("control", "progress", "messages", "ai"):
             loaded = import_module(f".{module}", __name__)
             if name in loaded.__all__:
                 found = globals()[name] = getattr(loaded, name)

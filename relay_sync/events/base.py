@@ -11,6 +11,7 @@ import attrs
 from attrs import field
 
 from ..constants import (
+    EVENT_AUTHORIZATION_STATE,
     EVENT_CALL_AI,
     EVENT_CALL_COLLECT,
     EVENT_CALL_CONNECT,
@@ -30,6 +31,9 @@ from ..constants import (
     EVENT_CALL_TAP,
     EVENT_CALL_TRANSCRIBE,
     EVENT_CALLING_ERROR,
+    EVENT_MESSAGING_RECEIVE,
+    EVENT_MESSAGING_STATE,
+    EVENT_TASKS,
     EVENT_USER,
 )
 
@@ -65,6 +69,12 @@ LATER: Final[dict[str, tuple[str, ...]]] = {
         EVENT_CALL_ROOM,
         EVENT_CALLING_ERROR,
         EVENT_USER,
+    ),
+    "messages": (
+        EVENT_AUTHORIZATION_STATE,
+        EVENT_MESSAGING_RECEIVE,
+        EVENT_MESSAGING_STATE,
+        EVENT_TASKS,
     ),
 }
 _HOMES: Final = {event_type: module for module, types in LATER.items() for event_type in types}

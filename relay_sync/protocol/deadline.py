@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import NamedTuple
 
 __all__ = ["Deadline"]
 
 
-@frozen
-class Deadline:
+class Deadline(NamedTuple):
     """A moment on the monotonic clock, or never. Made once per public call and handed through every step."""
 
     at: float | None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field, frozen
 
 from ..errors import RelayError
-from .deadline import Deadline
+from .command import Command, Phase
 from .frames import Failure
 
 __all__ = [
@@ -26,43 +24,6 @@ __all__ = [
     "Settle",
     "Trouble",
 ]
-
-
-class Phase(enum.Enum):
-    """Where a session stands. Ready means authenticated: nothing but ``signalwire.connect`` is sent before."""
-
-    IDLE = "idle"
-    DIALING = "dialing"
-    AUTHENTICATING = "authenticating"
-    READY = "ready"
-    BACKING_OFF = "backing off"
-    CLOSED = "closed"
-    FAILED = "failed"
-
-
-@define(eq=False, kw_only=True)
-class Command:
-    """A request on its way to the server.
-
-    :ivar text: the frame, written and checked before it came here.
-    :ivar deadline: after it, an unsent command is not sent any more.
-    :ivar idempotent: may be repeated if the session is lost before the answer.
-    :ivar call_id: the call it is for, or ``""``; with the server's session it goes too.
-    :ivar sent: whether it was ever handed to a transport, so that the server may have it.
-    :ivar settle: called once with the result, a :class:`Failure` or an exception; on the IO thread.
-    :ivar late: called with a result that nobody waits for any more.
-    """
-
-    id: str
-    method: str
-    text: str = field(repr=False)
-    deadline: Deadline
-    settle: Callable[[Any], object] = field(repr=False)
-    late: Callable[[Any], object] | None = field(default=None, repr=False)
-    idempotent: bool = False
-    call_id: str = ""
-    abandoned: bool = False
-    sent: bool = False
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import RelayError
-from ..protocol.effects import Phase
+from ..protocol.command import Phase
 
 if TYPE_CHECKING:
     from .loop import Loop

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -10,6 +9,7 @@ from .. import shapes
 from ..actions import OnCompleted, QueueAction
 from ..errors import CommandRefused
 from ..protocol.results import is_gone
+from ..runtime.ids import new_id
 from . import parameters
 from .base import ADDRESS, Verbs
 
@@ -185,7 +185,7 @@ class ConferenceVerbs(Verbs):
         """
         name = parameters.text("queue_name", queue_name, optional=False) or ""
         params = {
-            "control_id": parameters.text("control_id", control_id) or self._queued_as(name) or str(uuid.uuid4()),
+            "control_id": parameters.text("control_id", control_id) or self._queued_as(name) or new_id(),
             "queue_name": name,
             "queue_id": parameters.text("queue_id", queue_id),
             "status_url": parameters.http_url("status_url", status_url),
