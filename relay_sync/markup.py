@@ -118,7 +118,7 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
             f"<title>{said}, {moment.at - start:.3f} s</title></rect>"
         )
         if width > _LETTER * (len(moment.state) + 2):
-            parts.append(f'<text x="{x + 5:.1f}" y="{top + 13}" fill="#fff">{html.escape(moment.state)}</text>')
+            parts.append(f'<text x="{x + 5:.1f}" y="{top + 13}" fill="#fff">{_escape(moment.state)}</text>')
     return "".join(parts)
 
 
