@@ -75,6 +75,40 @@ MESSAGE_END_STATES: Final = frozenset(
     {MESSAGE_STATE_DELIVERED, MESSAGE_STATE_UNDELIVERED, MESSAGE_STATE_FAILED, MESSAGE_STATE_RECEIVED}
 )
 
+#: After one of these nothing more is told of a message that was sent.
+MESSAGE_TERMINAL_STATES: Final = (MESSAGE_STATE_DELIVERED, MESSAGE_STATE_UNDELIVERED, MESSAGE_STATE_FAILED)
+
+# Words of single events, for programs that compare with them by name (the official SDK has them in its module "constants").
+END_REASON_HANGUP: Final = "hangup"
+END_REASON_CANCEL: Final = "cancel"
+END_REASON_BUSY: Final = "busy"
+END_REASON_NO_ANSWER: Final = "noAnswer"
+END_REASON_DECLINE: Final = "decline"
+END_REASON_ERROR: Final = "error"
+END_REASON_ABANDONED: Final = "abandoned"
+# As the wire spells these two (RELAY AsyncAPI description, "end_reason").
+END_REASON_MAX_DURATION: Final = "maxDuration"
+END_REASON_NOT_FOUND: Final = "notFound"
+
+PLAY_STATE_PLAYING: Final = "playing"
+PLAY_STATE_PAUSED: Final = "paused"
+PLAY_STATE_FINISHED: Final = "finished"
+PLAY_STATE_ERROR: Final = "error"
+
+RECORD_STATE_RECORDING: Final = "recording"
+RECORD_STATE_PAUSED: Final = "paused"
+RECORD_STATE_FINISHED: Final = "finished"
+RECORD_STATE_NO_INPUT: Final = "no_input"
+
+DETECT_TYPE_MACHINE: Final = "machine"
+DETECT_TYPE_FAX: Final = "fax"
+DETECT_TYPE_DIGIT: Final = "digit"
+
+ROOM_STATE_JOINING: Final = "joining"
+ROOM_STATE_JOIN: Final = "join"
+ROOM_STATE_LEAVING: Final = "leaving"
+ROOM_STATE_LEAVE: Final = "leave"
+
 #: 4.0 would refuse contexts at run time, so 2.0.0 is announced.
 PROTOCOL_VERSION: Final = {"major": 2, "minor": 0, "revision": 0}
 AGENT: Final = f"relay_sync/{__version__}"

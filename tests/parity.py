@@ -23,7 +23,7 @@ from test_verbs_row import Row  # noqa: E402
 from test_verbs_table import ROWS  # noqa: E402
 
 import relay_sync  # noqa: E402
-from relay_sync import Call  # noqa: E402
+from relay_sync import Call, constants  # noqa: E402
 
 __all__ = ["FILE", "Line", "lines", "page"]
 
@@ -126,6 +126,8 @@ OURS: Final = {"__aenter__": "__enter__", "__aexit__": "__exit__"}
 
 #: What there is to say about a row.
 NOTES: Final = {
+    "END_REASON_MAX_DURATION": "`maxDuration`, as the wire has it; the official one never matches",
+    "END_REASON_NOT_FOUND": "`notFound`, as the wire has it; the official one never matches",
     "Call.send_digits": "returns an action, which can also be read like the reply",
     "Call.queue_enter": "returns an action, which can also be read like the reply",
     "Call.user_event(event)": "an object, as the vendor's description has it, or a text",
@@ -229,6 +231,12 @@ def _events() -> Iterator[Line]:
             yield Line(full, there, shown, NOTES.get(full, ""))
 
 
+def _same_word(name: str, official: Any) -> bool:
+    """Whether a name of the module ``constants`` means the same in both. One with a note means what the note says."""
+    mine = getattr(constants, name, None)
+    return mine is not None and (name in NOTES or mine == (tuple(official) if isinstance(official, list) else official))
+
+
 def lines() -> dict[str, list[Line]]:
     """All rows, by chapter."""
     chapters: dict[str, list[Line]] = {}
@@ -254,7 +262,16 @@ def lines() -> dict[str, list[Line]]:
         Line(name, name if getattr(relay_sync, name, None) == value else "", f"{_PARITY}test_constants")
         for name, value in NAMES["constants"].items()
     ]
-    known = {row.official for rows in chapters.values() for row in rows} | {"RelayEvent", "parse_event"}
+    chapters["Constants"] += [
+        Line(
+            f"constants.{name}",
+            f"constants.{name}" if _same_word(name, value) else "",
+            f"{_PARITY}test_words",
+            NOTES.get(name, ""),
+        )
+        for name, value in NAMES["words"].items()
+    ]
+    known = {row.official for rows in chapters.values() for row in rows} | {"parse_event"}
     chapters["Exports"] = [
         Line(name, name if name in relay_sync.__all__ else "", f"{_PARITY}test_exports")
         for name in NAMES["exports"]

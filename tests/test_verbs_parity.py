@@ -19,7 +19,7 @@ from test_verbs_row import Row
 from test_verbs_table import ROWS, mute
 
 import relay_sync
-from relay_sync import Call, CallingErrorEvent, Message, PayEvent, RelayClient, RelayError, parse_event
+from relay_sync import Call, CallingErrorEvent, Message, PayEvent, RelayClient, RelayError, constants, parse_event
 from relay_sync.simulator import Simulator
 
 ROOT = Path(__file__).parent.parent
@@ -79,6 +79,14 @@ def test_an_empty_row_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", parity.NAMES["constants"])
 def test_constants(name: str) -> None:
     assert getattr(relay_sync, name) == parity.NAMES["constants"][name]
+
+
+@pytest.mark.parametrize("name", parity.NAMES["words"])
+def test_words(name: str) -> None:
+    otherwise = {"END_REASON_MAX_DURATION": "maxDuration", "END_REASON_NOT_FOUND": "notFound"}
+    official = parity.NAMES["words"][name]
+    ours = getattr(constants, name)
+    assert ours == otherwise.get(name, tuple(official) if isinstance(official, list) else official)
 
 
 def test_exports() -> None:
@@ -163,5 +171,5 @@ def look(one: PhoneLine) -> None:
 
 def test_the_data_file_is_compact_facts() -> None:
     text = (ROOT / "tests" / "data" / "sdk_names.json").read_text(encoding="utf-8")
-    assert set(json.loads(text)) == {"classes", "events", "functions", "attributes", "constants", "exports"}
+    assert set(json.loads(text)) == {"classes", "events", "functions", "attributes", "constants", "exports", "words"}
     assert isinstance(ROWS[0], Row)
