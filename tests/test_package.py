@@ -178,13 +178,24 @@ def test_lines_are_counted() -> None:
 # -- importing -----------------------------------------------------------------------------------------------------------
 
 
-def test_importing_is_cheap() -> None:
+def loaded_by(statement: str) -> set[str]:
+    """What a statement imports beyond what a bare interpreter has, by the names of packages."""
     code = (
-        "import sys; before = set(sys.modules); import relay_sync;"
+        f"import sys; before = set(sys.modules); {statement};"
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
-    loaded = set(done.stdout.split())
+    return set(done.stdout.split())
+
+
+def test_dialling_imports_no_http_client_where_no_proxy_is_set() -> None:
+    loaded = loaded_by("import relay_sync.runtime.socket")
+    assert "websocket" in loaded
+    assert not loaded & {"email", "tempfile", "requests"}
+
+
+def test_importing_is_cheap() -> None:
+    loaded = loaded_by("import relay_sync")
     assert "relay_sync" in loaded
     assert not loaded & {"requests", "websockets", "rich", "numpy", "av", "asyncio", "urllib3", "argparse"}
     # Left to the first connection, to run() and to notebooks.

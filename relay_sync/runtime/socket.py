@@ -7,13 +7,12 @@ text frames, nearly all there are, take a short way past it.
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 import socket
 import ssl
+import sys
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -343,6 +342,19 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline) -> FedWebS
     return connection
 
 
+def _environment_proxy(host: str, scheme: str) -> str | None:
+    # Beside the environment, Windows and macOS have settings of the system.
+    settings = os.name == "nt" or sys.platform == "darwin"
+    if not settings and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    import urllib.request  # with all of HTTP and e-mail: half of what dialling would import
+
+    if urllib.request.proxy_bypass(host):
+        return None
+    found = urllib.request.getproxies()
+    return found.get(scheme) or found.get("all")
+
+
 def _proxy_for(config: Config) -> tuple[str, int, str] | None:
     """Host, port and credentials of the proxy, if one is to be used. Loopback never goes through one."""
     host = config.address.host
@@ -350,10 +362,7 @@ def _proxy_for(config: Config) -> tuple[str, int, str] | None:
         return None
     url = config.proxy
     if url is None:
-        if urllib.request.proxy_bypass(host):
-            return None
-        found = urllib.request.getproxies()
-        url = found.get("https" if config.address.secure else "http") or found.get("all")
+        url = _environment_proxy(host, "https" if config.address.secure else "http")
     if not url:
         return None
     try:
@@ -365,6 +374,8 @@ def _proxy_for(config: Config) -> tuple[str, int, str] | None:
         raise _fatal("the proxy of the environment is not of the form that is supported: give proxy='http://host:port'")
     credentials = ""
     if parts.username:
+        import base64
+
         pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
         credentials = base64.b64encode(pair.encode()).decode()
     return parts.hostname, port, credentials
