@@ -237,6 +237,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         """
         limit = seconds("timeout", timeout, optional=True) or self._config.connect_timeout
         self._closed = False
+        if not self._running:
+            self._stop_wanted = False
         self._connect(Deadline.after(time.monotonic(), limit))
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
@@ -400,7 +402,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             method,
             given,
             call_id=call_id if isinstance(call_id, str) else "",
-            idempotent=method in _IDEMPOTENT or method.endswith(".stop"),
+            idempotent=_may_repeat(method),
             timeout=limit,
         )
 
@@ -488,6 +490,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 method=method,
                 text=build_request(frame_id, method, params),
                 deadline=Deadline.after(time.monotonic(), self._config.request_timeout),
+                idempotent=_may_repeat(method),
                 settle=then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__)),
             )
         )
@@ -517,10 +520,16 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             self._forgotten.detach()
             self._forgotten = None
         self._running = False
+        self._stop_wanted = False
         self._board.after_fork()
 
     def at_exit(self, timeout: float) -> None:
         """The loop is told by itself."""
+
+
+def _may_repeat(method: str) -> bool:
+    """Whether it does no harm if the server is told twice."""
+    return method in _IDEMPOTENT or method.endswith(".stop")
 
 
 def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:

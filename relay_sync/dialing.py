@@ -109,6 +109,11 @@ class Dials:
         if self._open.get(dial.tag) is dial:
             del self._open[dial.tag]
 
+    @property
+    def awaited(self) -> bool:
+        """Whether anybody waits for one of them."""
+        return any(dial.given_up is None for dial in list(self._open.values()))
+
     def give_up(self, dial: PendingDial, exchange: Exchange) -> Call | None:
         """Nobody waits for it any more. The winner, if there was one at the last moment; else its legs are hung up,
         now and as they turn up.
@@ -377,6 +382,8 @@ class Dialing:
             if winner is not None:
                 _drop(winner, board)
             raise
+        finally:
+            board.changed.ring()
 
 
 def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[dict[str, Any]]]:

@@ -186,7 +186,7 @@ class MessageDesk:
         self.on_task: InContext | None = None
         self._lock = threading.Lock()
         self._underway: dict[str, Message] = {}
-        self._early: dict[str, list[MessageStateEvent]] = {}
+        self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
         self._sending = 0
         self._session = 0
@@ -206,8 +206,7 @@ class MessageDesk:
             with self._lock:
                 self._sending -= 1
                 if not self._sending:
-                    self._early.clear()
-                    self._kept = 0
+                    self._forget_early()
 
     def claim(self, message: Message, session: int) -> None:
         """Follow a message that the server has named, from its first state on. What was told of it counts, even if the session
@@ -216,7 +215,9 @@ class MessageDesk:
         with self._lock:
             over = self._over if session != self._session else None
             # Under the lock, so that no later state overtakes these. Callbacks are only queued.
-            for event in self._early.pop(message.message_id, ()):
+            early = self._early.pop(message.message_id, [])
+            self._kept -= len(early)
+            for event in early:
                 message._on_event(event)
             if over is None and not message.is_done:
                 self._underway[message.message_id] = message
@@ -238,9 +239,8 @@ class MessageDesk:
         with self._lock:
             message = self._underway.get(event.message_id)
             if message is None:
-                if self._sending and event.message_id and self._kept < EARLY_LIMIT:
-                    self._kept += 1
-                    self._early.setdefault(event.message_id, []).append(event)
+                if self._sending and event.message_id:
+                    self._keep_early(event)
                 else:
                     _log.debug("state %s of a message that is not ours or is done", event.message_state)
                 return
@@ -248,6 +248,19 @@ class MessageDesk:
         if message.is_done:
             with self._lock:
                 self._underway.pop(event.message_id, None)
+
+    def _keep_early(self, event: MessageStateEvent) -> None:
+        # Held: the lock. Where there are always sends under way, what nobody claimed for the longest time makes room.
+        self._early.setdefault(event.message_id, []).append(event)
+        self._kept += 1
+        while self._kept > EARLY_LIMIT:
+            _, events = self._early.popitem(last=False)
+            self._kept -= len(events)
+
+    def _forget_early(self) -> None:
+        # Held: the lock.
+        self._early.clear()
+        self._kept = 0
 
     def _received(self, event: MessageReceiveEvent, run: Run) -> None:
         if event.message_id:
@@ -292,7 +305,7 @@ class MessageDesk:
         """In a child: the parent's messages are not ours."""
         self._lock = threading.Lock()
         self._underway = {}
-        self._early = {}
+        self._forget_early()
         self._sending = 0
 
 

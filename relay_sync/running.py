@@ -15,11 +15,13 @@ from .errors import ClientClosed, RelayError
 from .protocol.command import Phase
 from .protocol.deadline import Deadline
 from .runtime import process
+from .runtime.flag import Flag
 from .runtime.waiter import wait_for_event, wait_until
 
 if TYPE_CHECKING:
     from .call import Call
     from .config import Config
+    from .protocol.session import Session
     from .runtime.loop import Loop
     from .switchboard import Switchboard
 
@@ -62,26 +64,36 @@ class Running:
         """
         process.check_thread()
         patience = seconds("drain", drain, optional=True)
-        self._closed = False
-        self._stop_wanted = False
         self._running = True
+        self._closed = False
         failure: RelayError | None = None
         try:
             with _stop_on_signals(self):
-                loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
-                wait_for_event(self._board.stopped, None)
-                if not self._stop_wanted and loop.session.phase is Phase.FAILED:
-                    failure = loop.session.last_error
-            if patience is not None and loop.alive:
+                failure = self._work()
+            if patience is not None and self._loop is not None:
                 self.drain(patience)
         except ClientClosed:
             if not self._stop_wanted:
                 raise
         finally:
             self._running = False
-            self.disconnect(hangup_calls=hangup_calls)
+            try:
+                self.disconnect(hangup_calls=hangup_calls)
+            finally:
+                self._stop_wanted = False  # it was obeyed
         if failure is not None:
             raise failure.fresh()
+
+    def _work(self) -> RelayError | None:
+        """Connect, and wait for the end. :return: why the session was lost for good, if it was."""
+        if self._stop_wanted:
+            _log.info("run() returns at once: stop() was called before it")
+            return None
+        loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
+        wait_for_event(self._board.stopped, None)
+        if not self._stop_wanted and loop.session.phase is Phase.FAILED:
+            return loop.session.last_error
+        return None
 
     def drain(self, timeout: float = 30.0) -> bool:
         """Take no more calls, and wait until those that live have ended and their handlers have returned.
@@ -96,9 +108,18 @@ class Running:
         process.check_thread()
         deadline = Deadline.after(time.monotonic(), seconds("timeout", timeout) or timeout)
         board, loop = self._board, self._loop
-        board.draining = True
         if loop is None or not loop.alive:
             return True
+        begun = Flag()
+
+        def begin(session: Session) -> None:
+            # On the IO thread, so that no call is being taken at this moment; and the next session is for no contexts either.
+            board.draining = True
+            session.contexts.clear()
+            begun.set()
+
+        loop.change(begin)
+        wait_for_event(begun, HANGUP_PATIENCE)
         if self._contexts:
             self._post(METHOD_UNRECEIVE, {"contexts": list(self._contexts)})
         if self.calls:
@@ -116,7 +137,13 @@ class Running:
 
     def stop(self) -> None:
         """Make :meth:`run` return, or close a client that is not running. For any thread and for signal handlers:
-        it takes no lock and waits for nothing."""
+        it takes no lock and waits for nothing.
+
+        One that comes before :meth:`run`, as in a thread that is just about to call it, is not lost: that returns at once.
+        :meth:`connect` forgets it.
+        """
+        if self._closed and not self._running:
+            return
         self._stop_wanted = True
         loop = self._loop
         if loop is not None:

@@ -297,8 +297,9 @@ class Switchboard:
             self.changed.ring()
 
     def is_quiet(self) -> bool:
-        """Whether no call lives and no handler of one runs, but for the thread that asks."""
-        return not self.calls and not self._handlers - {threading.current_thread()}
+        """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""
+        # A leg is among the calls before its dial is decided.
+        return not (self.dials.awaited or self.calls or self._handlers - {threading.current_thread()})
 
     def _hang_up(self, call: Call) -> None:
         try:

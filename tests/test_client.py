@@ -20,6 +20,7 @@ from relay_sync import (
     AuthenticationError,
     Call,
     ClientClosed,
+    DialFailed,
     CommandRefused,
     ConnectError,
     ConnectionLost,
@@ -767,6 +768,35 @@ def test_run_twice(sim: Simulator) -> None:
         sim.wait_until_gone()
 
 
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_stop_that_comes_before_run_is_not_lost(sim: Simulator, connected: bool) -> None:
+    client = make(sim)
+    if connected:
+        client.connect()
+    client.stop()
+    Background(client.run).result()
+    sim.wait_until_gone()
+    # It was obeyed, and those of a client that is closed already mean nothing for the next time.
+    client.stop()
+    background = Background(client.run)
+    sim.wait_for_client()
+    client.stop()
+    background.result()
+
+
+def test_connect_forgets_a_stop(sim: Simulator) -> None:
+    client = make(sim)
+    client.stop()
+    client.connect()
+    background = Background(client.run)
+    while not client._running:
+        pass
+    assert sim.clients == 1
+    assert background.running
+    client.stop()
+    background.result()
+
+
 def test_run_raises_when_the_session_is_lost_for_good(sim: Simulator) -> None:
     client = make(sim)
     background = Background(client.run)
@@ -1087,6 +1117,37 @@ def test_run_drains_and_takes_calls_again_the_next_time(sim: Simulator) -> None:
         phone.hang_up()
         running.result()
         sim.wait_until_gone()
+
+
+def test_drain_waits_for_a_dial_of_which_nothing_was_heard_yet(sim: Simulator) -> None:
+    # The phone may be about to ring: whoever called must not be gone when somebody answers.
+    sim._relay.handlers = {**sim._relay.handlers, "calling.dial": lambda request: request.accept()}
+    with make(sim) as client:
+        dialling = Background(lambda: client.dial(to=TO, from_=FROM, tag="t"))
+        sim.journal.wait_for(lambda entry: bool(sim.journal.requests("calling.dial")), PATIENCE)
+        draining = Background(client.drain, PATIENCE)
+        sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
+        sim.wait_for_acks()
+        assert draining.running
+        sim.send_event("calling.call.dial", {"tag": "t", "node_id": "n", "dial_state": "failed"})
+        with pytest.raises(DialFailed):
+            dialling.result()
+        assert draining.result() is True
+
+
+def test_a_client_that_drains_is_subscribed_to_nothing_when_it_comes_back(sim: Simulator) -> None:
+    with line(sim) as one:
+        one.desk.closing.set()
+        sim.hold("signalwire.unreceive")
+        draining = Background(one.client.drain, PATIENCE)
+        sim.wait_for_held("signalwire.unreceive")
+        one.drop()
+        assert "contexts" not in sim.journal.requests("signalwire.connect")[-1]["params"]
+        # The session may know them still: it is told once more.
+        assert one.wait_for_request("signalwire.unreceive", 2) == {"contexts": ["default"]}
+        one.phone.hang_up()
+        assert draining.result() is True
+        assert one.client.contexts == ["default"]
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), "5"])

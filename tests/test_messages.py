@@ -181,6 +181,36 @@ def test_states_may_come_before_the_reply(quiet: Simulator, client: MakeClient) 
     assert done == [event]
 
 
+@pytest.mark.parametrize("strangers", [False, True])
+def test_a_program_that_always_sends_hears_of_every_message(
+    quiet: Simulator, client: MakeClient, monkeypatch: pytest.MonkeyPatch, strangers: bool
+) -> None:
+    monkeypatch.setattr("relay_sync.message.EARLY_LIMIT", 3)
+    one = client()
+    one.connect()
+
+    def send() -> Background[Message]:
+        return Background(lambda: one.send_message(to_number=TO, from_number=FROM, body="hi"))
+
+    quiet.drop_reply("messaging.send")
+    underway = send()
+    quiet.journal.wait_for(lambda entry: bool(quiet.journal.requests("messaging.send")), PATIENCE)
+    for number in range(2, 8):
+        quiet.hold("messaging.send")
+        following = send()
+        quiet.wait_for_held("messaging.send")
+        if strangers:
+            state(quiet, f"s{number}", "delivered")
+        state(quiet, f"m{number}", "delivered")
+        quiet.wait_for_acks()
+        quiet.release("messaging.send")
+        assert following.result().wait(PATIENCE)
+    assert underway.running
+    one.disconnect()
+    with pytest.raises(ClientClosed):
+        underway.result()
+
+
 def test_states_of_strangers_are_not_kept(quiet: Simulator, client: MakeClient) -> None:
     one = client()
     one.connect()
