@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from flask import Flask, current_app, g
 from hosting import PATIENCE, call_in, free_port, started
-from support import FROM, TO
+from support import FROM, TO, Background
 
 from relay_sync import Call, InvalidParameter, RelayClient
 from relay_sync.contrib.flask import Relay
@@ -143,6 +143,54 @@ def test_the_worker_comes_up_while_the_platform_is_out_of_reach(
         time.sleep(0.01)
     sim.refuse_connections(False)
     sim.wait_for_client(timeout=PATIENCE)
+
+
+def test_a_start_right_after_a_stop_counts(sim: Simulator, app: Flask) -> None:
+    relay = Relay(app)
+    sim.refuse_connections()
+    for _ in range(10):
+        relay.start(app)
+        relay.stop(app, drain=0)
+    hosted = app.extensions["relay_sync"].hosted
+    assert not hosted._starter.is_alive()
+    # One that is told to stop and has not ended yet.
+    relay.start(app)
+    hosted._stopping.set()
+    relay.start(app)
+    sim.refuse_connections(False)
+    sim.wait_for_client(timeout=PATIENCE)
+    hosted._starter.join(PATIENCE)
+    with app.app_context():
+        assert relay.client.state == "connected"
+
+
+def test_calls_have_their_time_while_the_connection_is_being_repaired(sim: Simulator, app: Flask) -> None:
+    relay, calls = Relay(app), queue.SimpleQueue[Call]()
+
+    @relay.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        calls.put(call)
+
+    relay.start(app)
+    sim.wait_for_client()
+    phone = sim.call(to=TO, from_=FROM)
+    calls.get(timeout=PATIENCE).wait_for_answered(PATIENCE)
+    sim.refuse_connections()
+    sim.cut()
+    client = app.extensions["relay_sync"].hosted.client
+    while client.state != "reconnecting":
+        time.sleep(0.01)
+    stopping = Background(lambda: relay.stop(app, drain=PATIENCE))
+    while not client._board.draining:
+        assert stopping.running
+        time.sleep(0.01)
+    sim.refuse_connections(False)
+    sim.wait_for_client(timeout=PATIENCE)
+    phone.hang_up()
+    stopping.result(PATIENCE)
+    assert phone.end_reason == "hangup"
+    assert not client._board.calls
 
 
 def test_refused_credentials_are_said_and_not_tried_for_ever(

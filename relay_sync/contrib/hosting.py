@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..runtime import process
+from ..runtime.flag import Flag
 
 __all__ = ["OPTIONS", "Hosted", "health", "merge", "origins", "start_all", "stop_all"]
 
@@ -24,6 +25,8 @@ OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_sta
 
 #: Seconds until the next attempt where the last one failed at once.
 RETRY_AFTER: Final = 10.0
+#: Seconds for a start that had just begun to connect: it takes its leave by itself.
+STARTER_PATIENCE: Final = 2.0
 
 _hosted: weakref.WeakSet[Hosted] = weakref.WeakSet()
 
@@ -65,7 +68,8 @@ class Hosted:
         self._make = make
         self._lock = threading.Lock()
         self._client: RelayClient | None = None
-        self._stopping = threading.Event()
+        #: Of the latest start; each has its own, so that an earlier one that is still ending is not taken back.
+        self._stopping = Flag()
         self._starter: threading.Thread | None = None
         _hosted.add(self)
         process.watch(self)
@@ -94,14 +98,20 @@ class Hosted:
         """
         client = self.client
         with self._lock:
-            if self._starter is not None and self._starter.is_alive():
+            before = self._starter
+            if before is not None and before.is_alive() and not self._stopping.is_set():
                 return
-            self._stopping.clear()
-            self._starter = threading.Thread(target=self._connect, args=(client,), name="relay-start", daemon=True)
+            self._stopping = stopping = Flag()
+            self._starter = threading.Thread(
+                target=self._connect, args=(client, stopping, before), name="relay-start", daemon=True
+            )
             self._starter.start()
 
-    def _connect(self, client: RelayClient) -> None:
-        while not self._stopping.is_set():
+    @staticmethod
+    def _connect(client: RelayClient, stopping: Flag, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()  # it was told to stop, and disconnects when it has
+        while not stopping.is_set():
             try:
                 client.connect()
                 break
@@ -109,29 +119,32 @@ class Hosted:
                 _log.error("no calls are taken in this process: %s", error.message)
                 return
             except RelayError as error:
-                if not self._stopping.is_set():
+                if not stopping.is_set():
                     _log.warning("no calls are taken in this process yet: %s", error.message)
                 if not isinstance(error, ConnectTimeout):  # it came at once
-                    self._stopping.wait(RETRY_AFTER)
-        if self._stopping.is_set():
-            client.disconnect()
+                    stopping.wait(RETRY_AFTER)
+        if stopping.is_set():
+            client.disconnect(hangup_calls=True)
 
     def stop(self, drain: float) -> None:
         """Take no more calls, give live ones so many seconds, hang up the rest, disconnect."""
         self._stopping.set()
-        client = self._client
+        client, starter = self._client, self._starter
         if client is None:
             return
         try:
-            if client.state == "connected" and drain > 0:
+            # While the connection is being repaired the calls live, too.
+            if drain > 0 and client.state in ("connected", "reconnecting"):
                 client.drain(drain)
         finally:
             client.disconnect(hangup_calls=True)
+        if starter is not None and starter is not threading.current_thread():
+            starter.join(STARTER_PATIENCE)
 
     def after_fork(self) -> None:
         """In a child process, such as a worker of a server that loaded the application before."""
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
+        self._stopping = Flag()
         self._starter = None
 
     def at_exit(self, timeout: float) -> None:
