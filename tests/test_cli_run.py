@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import FROM, TO
 
-from relay_sync.cli import main
+from relay_sync.cli import main, supervisor
 from relay_sync.simulator import Simulator
 
 PATIENCE = 30.0
@@ -152,6 +152,26 @@ def test_no_process_outlives_a_supervisor_that_was_killed(sim: Simulator, folder
         sim.wait_for_client(2, timeout=PATIENCE)
         process.kill()
         sim.wait_until_gone(PATIENCE)
+
+
+def test_a_process_that_the_system_does_not_start_costs_the_others_no_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first one takes the program away when the second runs, and ends; the second ends gracefully.
+    program = tmp_path / "program"
+    program.write_text(
+        '#!/bin/sh\ncd "$(dirname "$0")"\n'
+        "if mkdir first; then\n"
+        "    while [ ! -e second ]; do sleep 0.01; done\n"
+        "    rm program\n    exit 1\nfi 2> /dev/null\n"
+        "trap 'touch graceful; exit 0' TERM\ntouch second\n"
+        "while :; do sleep 0.01; done\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o700)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.01)
+    assert supervisor.Supervisor([str(program)], 2, patience=PATIENCE).run() == 1
+    assert (tmp_path / "graceful").exists()
 
 
 @pytest.mark.slow

@@ -41,11 +41,16 @@ def serve(
     """
     if processes < 1:
         raise Mistake("--processes", f"{processes} is not at least 1")
+    if processes > 1 and os.name == "nt":
+        raise Mistake("--processes", f"{processes} is not 1: Windows has no signal that lets a process end gracefully")
     if not 0 <= drain < math.inf:
         raise Mistake("--drain", f"{drain:g} is not a number of seconds from 0 on")
     _log_to_stderr(log_level)
     if processes > 1:
-        return Supervisor(again, processes, patience=drain).run()
+        try:
+            return Supervisor(again, processes, patience=drain).run()
+        except OSError as error:
+            raise Unsuccessful(f"no process can be started: {error}") from error
     _run_client(make(), drain=drain)
     return 0
 

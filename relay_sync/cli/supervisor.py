@@ -137,14 +137,19 @@ class Supervisor:
         lived = time.monotonic() - child.started
         self._failures = self._failures + 1 if lived < SOON else 0
         _log.error("process %d (pid %d) ended with code %d after %.1f s", child.number, child.process.pid, code, lived)
-        if self._failures >= MOST_FAILURES:
-            _log.error("%d processes in a row ended as soon as they were started: giving up", self._failures)
-            return False
-        pause = min(LONGEST_PAUSE, 0.1 * 2**self._failures) if self._failures else 0.0
-        self._sleep(pause, lambda: self._ending)
-        if not self._ending:
-            self._start(child.number)
-        return True
+        while self._failures < MOST_FAILURES:
+            pause = min(LONGEST_PAUSE, 0.1 * 2**self._failures) if self._failures else 0.0
+            self._sleep(pause, lambda: self._ending)
+            if self._ending:
+                return True
+            try:
+                self._start(child.number)
+                return True
+            except OSError as error:  # no memory or no process for it: the calls of the others must not pay for that
+                self._failures += 1
+                _log.error("process %d cannot be started: %s", child.number, error)
+        _log.error("%d processes in a row ended as soon as they were started: giving up", self._failures)
+        return False
 
     def _sleep(self, seconds: float, until: Callable[[], bool]) -> None:
         end = time.monotonic() + seconds
