@@ -91,9 +91,11 @@ class Running:
             return None
         loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
         wait_for_event(self._board.stopped, None)
-        if not self._stop_wanted and loop.session.phase is Phase.FAILED:
-            return loop.session.last_error
-        return None
+        return self._lost_for_good(loop)
+
+    def _lost_for_good(self, loop: Loop) -> RelayError | None:
+        failed = loop.session.phase is Phase.FAILED
+        return loop.session.last_error if failed and not self._stop_wanted else None
 
     def drain(self, timeout: float = 30.0) -> bool:
         """Take no more calls, and wait until those that live have ended and their handlers have returned.
