@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay_sync.protocol.backoff import FIRST_JITTER, LONGEST, retry_delay
+from relay_sync.protocol.backoff import FIRST_JITTER, LONGEST, failures_after, retry_delay
 from relay_sync.protocol.deadline import Deadline
 
 steady = settings(derandomize=True, deadline=None)
@@ -46,6 +46,17 @@ def test_more_failures_never_wait_less(failures: int, random: float) -> None:
 def test_the_whole_range_is_used(failures: int, one: float, other: float) -> None:
     """Full jitter: many clients that lost the same server do not come back together."""
     assert (retry_delay(failures, one) <= retry_delay(failures, other)) is (one <= other) or one == other
+
+
+@pytest.mark.parametrize(
+    ("failures", "held", "left"),
+    [(6, 0.0, 6), (6, 1.9, 6), (6, 2.0, 2), (6, 4.5, 3), (6, 9.9, 4), (1, 9.9, 1), (0, 5.0, 0)],
+)
+def test_after_a_session_that_held_for_a_moment_the_wait_is_no_longer_than_it_was(
+    failures: int, held: float, left: int
+) -> None:
+    assert failures_after(failures, held) == left
+    assert held < 2 or retry_delay(left, 0.999) <= held
 
 
 def test_a_deadline_counts_down_and_passes() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["FIRST_JITTER", "LONGEST", "retry_delay"]
+import math
+
+__all__ = ["FIRST_JITTER", "LONGEST", "failures_after", "retry_delay"]
 
 FIRST_JITTER = 0.05
 BASE = 1.0
@@ -21,3 +23,12 @@ def retry_delay(failures: int, random: float) -> float:
     if failures <= 0:
         return random * FIRST_JITTER
     return random * min(LONGEST, BASE * 2.0 ** min(failures - 1, 10))
+
+
+def failures_after(failures: int, held: float) -> int:
+    """How many failures still count when a session that held for so many seconds is lost.
+
+    Where a network breaks every few seconds, nobody is served by waiting for longer than a session lasts. One that held for
+    under two seconds was none: a server that throws everybody out is not to be asked ever faster.
+    """
+    return failures if held < 2 else min(failures, 1 + int(math.log2(held)))

@@ -31,7 +31,7 @@ from ..errors import (
     RequestTimeout,
 )
 from . import frames
-from .backoff import retry_delay
+from .backoff import failures_after, retry_delay
 from .effects import (
     Command,
     Deliver,
@@ -438,8 +438,9 @@ class Session:
         self._lost(now, reason)
 
     def _lost(self, now: float, reason: str) -> None:
-        if self.phase is Phase.READY and now - self._ready_since >= self.options.holds_after:
-            self._failures = 0
+        if self.phase is Phase.READY:
+            held = now - self._ready_since
+            self._failures = 0 if held >= self.options.holds_after else failures_after(self._failures, held)
         self._leaving = self._said_goodbye = False
         again: list[Command] = []
         for command in self._pending.values():
