@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import parity
 import pytest
@@ -21,6 +22,7 @@ from test_verbs_table import ROWS, mute
 import relay_sync
 from relay_sync import Call, CallingErrorEvent, Message, PayEvent, RelayClient, RelayError, constants, parse_event
 from relay_sync.simulator import Simulator
+from relay_sync.simulator.methods import METHODS
 
 ROOT = Path(__file__).parent.parent
 ALL = [row for rows in parity.lines().values() for row in rows]
@@ -173,3 +175,24 @@ def test_the_data_file_is_compact_facts() -> None:
     text = (ROOT / "tests" / "data" / "sdk_names.json").read_text(encoding="utf-8")
     assert set(json.loads(text)) == {"classes", "events", "functions", "attributes", "constants", "exports", "words"}
     assert isinstance(ROWS[0], Row)
+
+
+@pytest.mark.parametrize("verb", sorted({row.verb for row in ROWS}))
+def test_an_editor_shows_every_parameter_of_a_verb(verb: str) -> None:
+    signature = inspect.signature(getattr(Call, verb))
+    hints = get_type_hints(getattr(Call, verb))
+    for each in list(signature.parameters.values())[1:]:
+        assert each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL), each
+        assert hints[each.name] is not Any, each
+    assert hints["return"] not in (Any, type(None))
+    assert inspect.getdoc(getattr(Call, verb))
+
+
+def test_calls_have_no_verb_that_neither_the_wire_nor_the_official_sdk_has() -> None:
+    official = {row.method for row in ROWS if row.verb in parity.NAMES["classes"]["Call"]["members"]}
+    for row in ROWS:
+        if row.verb not in parity.NAMES["classes"]["Call"]["members"]:
+            assert row.method in METHODS  # of the wire
+            assert row.method not in official  # and no second name of something that is there
+    rest = {name for name in dir(Call) if not name.startswith("_")} - {row.verb for row in ROWS}
+    assert rest - set(parity.NAMES["classes"]["Call"]["members"]) == {"client", "events", "expect"}
