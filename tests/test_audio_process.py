@@ -102,6 +102,7 @@ def test_a_forked_child_leaves_the_parents_streams_alone() -> None:
 
         def child() -> bool:
             fine = _raises_forked(audio.accept, audio.start, stream.wait, stream.read_frame, lambda: stream.read(1))
+            fine = fine and _raises_forked(lambda: stream.save(os.devnull))
             stream.close()
             audio.close()
             with AudioServer() as own:  # a child's own server is no trouble

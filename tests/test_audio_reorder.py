@@ -64,3 +64,22 @@ def test_memory_is_bounded() -> None:
     order.push(_media(1), 0.0)
     out = [frame.chunk for chunk in range(3, 2000) for frame in order.push(_media(chunk), 0.0)]
     assert out == list(range(3, 2000))
+
+
+def test_memory_is_bounded_for_whoever_invents_tracks() -> None:
+    order = Reorder(1000.0)
+    passed = [order.push(_media(7, f"t{number}"), 0.0) for number in range(1000)]
+    assert len(order.flush()) + sum(map(len, passed)) == 1000
+    assert len(order._queues) <= 10
+    assert [_chunks(order.push(_media(chunk), 0.0)) for chunk in (2, 1)] == [
+        [],
+        [1, 2],
+    ]  # the call's own are put in order
+
+
+def test_one_number_that_is_nonsense_does_not_end_the_order() -> None:
+    order = Reorder(0.2)
+    order.push(_media(1), 0.0)
+    order.push(_media(99_999), 0.0)
+    assert _chunks(order.due(0.3)) == [99_999]
+    assert [_chunks(order.push(_media(chunk), 0.4)) for chunk in (3, 5, 4)] == [[3], [], [4, 5]]

@@ -708,6 +708,23 @@ def test_a_recording_that_cannot_be_made_costs_no_audio(
         carrier = dial(audio).start()
         said = carrier.speech()
         carrier.stop()
+        stream = audio.accept(PATIENCE)
+        assert stream.read(1) == said
+        assert stream.recorded_to is None
+        assert stream.wait(PATIENCE)
+        stream.save(tmp_path / "kept.wav")
+        assert read_wav(tmp_path / "kept.wav").pcm == said
+    assert [line for line in _warnings(caplog) if "kept for save() only" in line]
+
+
+def test_a_recording_that_cannot_be_made_without_a_spool(
+    dial: Dial, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with AudioServer(record_to=tmp_path / "file" / "{call_id}.wav", spool=False) as audio:
+        carrier = dial(audio).start()
+        said = carrier.speech()
+        carrier.stop()
         assert audio.accept(PATIENCE).read(1) == said
     assert [line for line in _warnings(caplog) if "not recorded" in line]
 

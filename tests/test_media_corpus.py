@@ -108,7 +108,8 @@ def _send(peer: websocket.WebSocket, item: dict[str, Any]) -> None:
 
 def _play(audio: AudioServer, case: dict[str, Any], header: dict[str, str] | None = None) -> None:
     """Send a case, and return when the receiver has closed its socket or the case's own end is sent."""
-    peer = websocket.create_connection(audio.url, timeout=PATIENCE, header=header or {})
+    offers = [case["offers"]] if "offers" in case else None
+    peer = websocket.create_connection(audio.url, timeout=PATIENCE, header=header or {}, subprotocols=offers)
     try:
         for item in case["send"]:
             try:

@@ -147,9 +147,10 @@ _decode = json.JSONDecoder().decode
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def parse_message(text: str | bytes) -> Message:
+def parse_message(text: str | bytes, *, audio_follows: bool = False) -> Message:
     """Read one message.
 
+    :param audio_follows: the peer is one that sends some JSON object first, of any shape, and then audio in binary frames.
     :raises BadMessage: it is not one, or lacks what it is there for.
     """
     if not isinstance(text, str):
@@ -174,7 +175,9 @@ def parse_message(text: str | bytes) -> Message:
     if event == "media":
         return _media(fields)
     if type(event) is not str:
-        if "event" not in fields and "sampleRate" in fields and ("callSid" in fields or "mixType" in fields):
+        if "event" not in fields and (
+            audio_follows or "mixType" in fields or ("sampleRate" in fields and "callSid" in fields)
+        ):
             return _jambonz(fields)
         raise BadMessage("no event member")
     reader = _READERS.get(event)
@@ -249,6 +252,12 @@ def _text(source: Mapping[str, Any], *names: str) -> str:
     return ""
 
 
+def _name(source: Mapping[str, Any], *names: str) -> str:
+    """As :func:`_text`, for what is shown to people: a line break or an escape sequence in it would forge what they see."""
+    text = _text(source, *names)
+    return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
+
+
 def _object(source: Mapping[str, Any], *names: str) -> dict[str, Any]:
     for name in names:
         value = source.get(name)
@@ -272,9 +281,9 @@ def _start(fields: dict[str, Any]) -> Start:
     # Ids stand inside, beside, or in both places.
     both = {**fields, **{name: value for name, value in start.items() if value is not None}}
     return Start(
-        stream_id=_text(both, "streamSid", "stream_sid", "streamId", "stream_id"),
-        call_id=_text(both, "callSid", "call_sid", "callId", "call_id", "call_control_id"),
-        account_id=_text(both, "accountSid", "account_sid", "accountId", "account_id", "user_id"),
+        stream_id=_name(both, "streamSid", "stream_sid", "streamId", "stream_id"),
+        call_id=_name(both, "callSid", "call_sid", "callId", "call_id", "call_control_id"),
+        account_id=_name(both, "accountSid", "account_sid", "accountId", "account_id", "user_id"),
         tracks=_tracks(both.get("tracks")),
         custom_parameters=_parameters(both),
         media_format=_media_format(both),
@@ -292,7 +301,7 @@ def _tracks(value: object) -> tuple[str, ...]:
 
 def _media_format(both: dict[str, Any]) -> MediaFormat:
     shape = _object(both, "mediaFormat", "media_format")
-    encoding = _text(shape, "encoding")
+    encoding = _name(shape, "encoding")
     if "stream_sid" in both and (not encoding or encoding.lower() in _EXOTEL):
         encoding = "audio/x-L16"
     rate = _integer(shape.get("sampleRate", shape.get("sample_rate")))
@@ -323,12 +332,12 @@ def _parameters(both: dict[str, Any]) -> dict[str, Any]:
 
 def _jambonz(fields: dict[str, Any]) -> Start:
     """The first text of a jambonz ``listen``: what the call is, and how the binary frames that follow are to be read."""
-    rate = _integer(fields.get("sampleRate"))
+    rate = _integer(fields.get("sampleRate", fields.get("sample_rate")))
     stereo = fields.get("mixType") == "stereo"
     return Start(
-        stream_id=_text(fields, "streamSid", "callId"),
-        call_id=_text(fields, "callSid", "callId"),
-        account_id=_text(fields, "accountSid"),
+        stream_id=_name(fields, "streamSid", "callId"),
+        call_id=_name(fields, "callSid", "callId", "call_sid", "uuid"),
+        account_id=_name(fields, "accountSid", "account_sid"),
         tracks=("inbound", "outbound") if stereo else ("inbound",),
         custom_parameters=fields,
         media_format=MediaFormat("audio/x-L16", rate if rate is not None and 0 < rate <= 384_000 else 8000),

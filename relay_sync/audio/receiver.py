@@ -103,6 +103,7 @@ class Receiver:
         self._finished = False
         self._ringing = False  # readers are to be woken at the end of this turn
         self._complained = False  # about a slow reader
+        self._audio_follows = connection.headers.get("sec-websocket-protocol", "").strip().startswith("audio.")
         self._last_heard = time.monotonic()
         connection.on_message = self._on_message
         connection.on_close = self._on_close
@@ -120,7 +121,7 @@ class Receiver:
             self._binary(text, self._sound.binary)
             return
         try:
-            message = parse_message(text)
+            message = parse_message(text, audio_follows=self._audio_follows and self._sound is None)
         except BadMessage as error:
             self._counts.bad_frames += 1
             self._tell(error.kind, "a message that cannot be used (%s); the stream goes on without it", error.kind)

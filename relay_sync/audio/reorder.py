@@ -15,6 +15,7 @@ from .messages import Media
 __all__ = ["Reorder"]
 
 _MOST = 256  # frames of a track that wait; then the window is over for the oldest
+_TRACKS = 8  # that are put in order; more than a few come from no telephone
 
 
 @define(eq=False)
@@ -50,12 +51,16 @@ class Reorder:
             return [media]
         queue = self._queues.get(media.track)
         if queue is None:
+            if len(self._queues) >= _TRACKS and media.track not in ("inbound", "outbound"):
+                return [media]
             queue = self._queues[media.track] = _Queue()
         expected = queue.expected
         if chunk == expected or (expected is None and chunk <= 1):  # carriers count from 1, some from 0
             queue.expected = chunk + 1
             return [media, *_following(queue)] if queue.early else [media]
         if expected is not None and chunk < expected:
+            if expected - chunk > _MOST:  # the carrier counts anew, or one number was nonsense
+                queue.expected = chunk + 1
             return [media]
         self._arrivals += 1
         heapq.heappush(queue.early, (chunk, self._arrivals, now + self.window, media))

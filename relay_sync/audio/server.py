@@ -434,7 +434,14 @@ class AudioServer(Connecting):
         self, start: Start, sample_rate: int, channels: int, on_room: Callable[[], object]
     ) -> Recorder | None:
         if self._record_to is not None:
-            return Recorder(open_recording(self._record_to, start), sample_rate, channels, on_room)
+            try:
+                return Recorder(open_recording(self._record_to, start), sample_rate, channels, on_room)
+            except OSError as error:
+                if not self._spool:
+                    raise
+                self._troubles.tell(
+                    "recording", "a recording cannot be made under its name, and is kept for save() only: %s", error
+                )
         return Recorder.temporary(sample_rate, channels, on_room) if self._spool else None
 
 

@@ -323,9 +323,12 @@ class AudioStream(Speaking):
         silence, so that time in the file is time in the call. The file appears under *path* when it is complete.
 
         :raises UnsupportedCodec: the codec cannot be decoded here.
+        :raises Forked: it belongs to the parent process.
         :raises ValueError: the server was told not to keep audio (``spool=False``).
         :raises OSError: it cannot be written.
         """
+        if self._generation != generation():  # both would write to one file, and a lock may be held for ever
+            raise forked_error()
         self._check_decodable("save")
         if self._recorder is None:
             raise ValueError("nothing was kept of this stream: make the AudioServer with spool=True or with record_to")

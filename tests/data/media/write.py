@@ -29,6 +29,7 @@ def case(
     warn: list[str] | None = None,
     saved: tuple[int, int] | None = None,
     stats: dict[str, Any] | None = None,
+    offers: str | None = None,
     **knows: Any,
 ) -> None:
     expect: dict[str, Any] = {"frames": frames or [], "end": end}
@@ -42,6 +43,8 @@ def case(
     item: dict[str, Any] = {"name": name, "why": why, "send": send, "expect": expect}
     if options:
         item["options"] = options
+    if offers:
+        item["offers"] = offers
     cases.setdefault(file, []).append(item)
 
 
@@ -1336,6 +1339,53 @@ case(
     file="carriers",
     warn=["a binary frame"],
     stats={"bad_frames": 1},
+)
+timed(
+    "one time that is nonsense, in one of two tracks",
+    "the tracks stay beside each other: the wrong frame is where it says, at most a minute later",
+    [
+        media(f"@{n + 10 * (track == OUT)}", n, track, ms=9_000_000 if (track, n) == (IN, 3) else None)
+        for n in range(1, 6)
+        for track in (IN, OUT)
+    ],
+    [
+        [track, f"@{n + 10 * (track == OUT)}", 9000.0 if (track, n) == (IN, 3) else round((n - 1) * 0.02, 3)]
+        for n in range(1, 6)
+        for track in (IN, OUT)
+    ],
+    stats={"gaps": 2, "missing": 59.96, "late": 2},
+    saved=(2, 480_480),
+)
+case(
+    "jambonz, nothing but the kind of mix",
+    "8000 Hz where no rate is given",
+    [{"callSid": "7b2e", "mixType": "mono"}, {"$binary": "@S1x320"}, {"$close": 1000}],
+    [[IN, "@S1x320", 0.0]],
+    "closed",
+    file="carriers",
+    call_id="7b2e",
+    saved=(1, 160),
+)
+case(
+    "mod_audio_fork, a text of any shape",
+    "its sub-protocol tells that audio follows",
+    [{"uuid": "7b2e", "tier": {"a": 1}}, {"$binary": "@S1x320"}, {"$close": 1000}],
+    [[IN, "@S1x320", 0.0]],
+    "closed",
+    file="carriers",
+    offers="audio.drachtio.org",
+    call_id="7b2e",
+    custom_parameters={"uuid": "7b2e", "tier": {"a": 1}},
+    saved=(1, 160),
+)
+case(
+    "ids with line breaks and escape sequences",
+    "what is shown forges nothing",
+    [HELLO, start(IN, callSid="a\nb\u001b[31m", streamSid="\u202es"), media("@1", 1), STOP],
+    [[IN, "@1", 0.0]],
+    file="tolerance",
+    call_id="a?b?[31m",
+    stream_id="?s",
 )
 
 
