@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from support import PATIENCE, Background, Line, line
-from test_verbs_table import mute, tell
+from test_verbs_table import ROWS, mute, tell
 
 from relay_sync import (
     Action,
@@ -28,6 +29,8 @@ from relay_sync import (
     VolumeAction,
     WaitTimeout,
 )
+from relay_sync.errors import WrongThread
+from relay_sync.runtime import process
 from relay_sync.simulator import Simulator
 
 TTS = {"type": "tts", "params": {"text": "hello"}}
@@ -160,6 +163,25 @@ def test_stops_at_the_same_time_send_one_command(on_call: Line) -> None:
     assert not action.wait(PATIENCE).synthetic
 
 
+def stop_on_an_io_thread(action: StoppableAction[Any]) -> None:
+    process.io_threads.add(threading.get_ident())
+    try:
+        action.stop()
+    finally:
+        process.io_threads.discard(threading.get_ident())
+
+
+def test_the_io_thread_does_not_wait_for_a_stop_whose_answer_it_has_to_read(on_call: Line) -> None:
+    action = on_call.call.play([TTS])
+    on_call.sim.hold("calling.play.stop")
+    first = Background(action.stop)
+    on_call.sim.wait_for_held("calling.play.stop")
+    with pytest.raises(WrongThread):
+        Background(stop_on_an_io_thread, action).result()
+    on_call.sim.release("calling.play.stop")
+    assert first.result()["code"] == "200"
+
+
 def test_a_stop_that_failed_can_be_tried_again(on_call: Line) -> None:
     action = on_call.call.play([TTS])
     on_call.sim.refuse("calling.play.stop", 500, "not now")
@@ -180,6 +202,7 @@ FAILURES: list[tuple[str, str, dict[str, Any]]] = [
     ("collect", "calling.call.collect", {"result": {"type": "speech"}, "state": "error"}),
     ("detect", "calling.call.detect", {"detect": {"type": "digit", "params": {"event": "error"}}}),
     ("send_fax", "calling.call.fax", {"fax": {"type": "error"}}),
+    ("receive_fax", "calling.call.fax", {"fax": {"type": "error"}}),
     ("ai", "calling.call.ai", {"state": "error"}),
     ("send_digits", "calling.call.send_digits", {"state": "error"}),
     ("stream", "calling.call.stream", {"state": "error"}),
@@ -187,6 +210,12 @@ FAILURES: list[tuple[str, str, dict[str, Any]]] = [
     ("transcribe", "calling.call.transcribe", {"state": "error"}),
     ("record", "calling.call.record", {"state": "error"}),
 ]
+
+
+def test_every_action_is_in_these_tables() -> None:
+    assert {f"calling.{name}" for name in STARTS} == {row.method for row in ROWS if row.kind}
+    # A payment that fails has an outcome, and nobody can fail to wait in a queue.
+    assert {name for name, _, _ in FAILURES} == set(STARTS) - {"pay", "queue.enter"}
 
 
 @pytest.mark.parametrize(("name", "event_type", "params"), FAILURES)

@@ -21,7 +21,7 @@ from ..errors import (
 from ..events import RelayEvent, event_class
 from ..protocol.results import is_gone
 from ..runtime.pace import paced
-from ..runtime.process import forked_error
+from ..runtime.process import check_thread, forked_error
 from ..runtime.waiter import Waiter
 
 if TYPE_CHECKING:
@@ -252,7 +252,8 @@ class StoppableAction(Action[E]):
         command = self._stop_command()
         if command is None or self._ended.done:
             return {}
-        self.call._check_process()  # before any lock
+        check_thread()  # before any lock, as the next one
+        self.call._check_process()
         with self._stopping:
             if self._stopped:
                 return {}
