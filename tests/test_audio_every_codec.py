@@ -217,7 +217,7 @@ def test_decoders_go_with_their_stream_and_need_no_collector(audio: AudioServer)
     """FFmpeg's contexts are large, and the collector sees only the small objects that hold them."""
     stream: AudioStream | None
     gc.collect()
-    others = [one for one in gc.get_objects() if isinstance(one, Decoding)]  # an earlier test's, kept by its report
+    others = [one for one in gc.get_objects() if type(one) is Decoding]  # an earlier test's, kept by its report
     gc.disable()
     try:
         carrier = Carrier(audio, "OPUS", 48000)
@@ -229,7 +229,7 @@ def test_decoders_go_with_their_stream_and_need_no_collector(audio: AudioServer)
         audio.close()  # its thread holds nothing any more
         assert len(stream.read(0.5)) == 48000
         stream = None
-        now = [one for one in gc.get_objects() if isinstance(one, Decoding)]
+        now = [one for one in gc.get_objects() if type(one) is Decoding]
         assert [one for one in now if not any(one is other for other in others)] == []
     finally:
         gc.enable()
