@@ -174,7 +174,9 @@ def test_files_and_wavs(tmp_path: Path) -> None:
         for what in (path, str(path), path.read_bytes(), WavAudio(pcm=tone(700), sample_rate=8000, channels=1)):
             assert it.stream.play(what, timeout=PATIENCE).samples == 700
         assert it.stream.play(bytearray(tone(20)), sample_rate=8000, timeout=PATIENCE).samples == 20
-        assert it.heard() == tone(700) * 4 + tone(20)
+        with open(path, "rb") as file:  # an iterable, too, of lines
+            assert it.stream.play(file, timeout=PATIENCE).samples == 700
+        assert it.heard() == tone(700) * 4 + tone(20) + tone(700)
 
 
 def test_another_sample_rate_is_changed(tmp_path: Path) -> None:
@@ -569,6 +571,8 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
             (5, "bytes, the path of a WAV file, or an iterable"),
             ([1, 2], "iterable of bytes"),
             (["ab"], "iterable of bytes"),
+            ([stereo.read_bytes()], "PCM in pieces, or a whole WAV file"),
+            ([b"Ogg", b"S" + bytes(100)], "PCM in pieces; this begins like an Ogg file"),
         ]:
             with pytest.raises(InvalidParameter, match=words):
                 it.stream.play(what, timeout=PATIENCE)  # type: ignore[call-overload]

@@ -28,6 +28,7 @@ Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 
 PTIME = 20  # ms
 _PIECE = 25  # packets of a codec without state that may travel in one message: half a second
+_HEAD = 12  # bytes of a file that tell what it is
 _FILES = {b"OggS": "an Ogg file", b"ID3": "an MP3 file", b"fLaC": "a FLAC file"}
 
 
@@ -42,6 +43,8 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
     if isinstance(what, WavAudio):
         return _of_wav(what, rate, "the audio")
     checks.whole("sample_rate", sample_rate, low=1)
+    if isinstance(what, (io.BufferedIOBase, io.RawIOBase)):  # an open file; iterating over it would give lines
+        return _of_bytes(what.read() or b"", rate, sample_rate)
     if isinstance(what, (bytes, bytearray, memoryview)):
         return _of_bytes(bytes(what), rate, sample_rate)
     if not isinstance(what, Iterable):
@@ -86,12 +89,43 @@ def _of_wav(audio: WavAudio, rate: int, name: str) -> bytes:
 def _of_bytes(pcm: bytes, rate: int, sample_rate: int | None) -> bytes:
     if pcm[:4] == b"RIFF" and pcm[8:12] == b"WAVE":  # what many makers of speech hand out
         return _of_wav(_read(io.BytesIO(pcm), "<a WAV file>"), rate, "<a WAV file>")
-    for head, kind in _FILES.items():
-        if pcm.startswith(head):
-            raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"raw PCM or a WAV file; this begins like {kind}")
+    _check_head(pcm, "raw PCM or a WAV file")
     if len(pcm) % 2:
         raise InvalidParameter("audio", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
     return _at_rate(pcm, sample_rate or rate, rate)
+
+
+def _check_head(pcm: bytes, accepted: str) -> None:
+    for head, kind in _FILES.items():
+        if pcm.startswith(head):
+            raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"{accepted}; this begins like {kind}")
+
+
+def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
+    def read(chunk: Chunk) -> bytes:
+        if isinstance(chunk, AudioFrame):
+            if chunk.sample_rate != rate:
+                raise InvalidParameter("sample_rate", rate, f"{chunk.sample_rate}, that of the frames")
+            return chunk.pcm
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise InvalidParameter("audio", type(chunk).__name__, "an iterable of bytes or of AudioFrame")
+        return bytes(chunk)
+
+    return read
+
+
+def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, unless it begins as a file does: its header would be heard as noise."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= _HEAD:
+            break
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        raise InvalidParameter("audio", "<a WAV file in pieces>", "PCM in pieces, or a whole WAV file")
+    _check_head(head, "PCM in pieces")
+    yield head
+    yield from chunks
 
 
 def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:
@@ -101,14 +135,8 @@ def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> I
 
     def whole() -> Iterator[bytes]:
         odd = b""
-        for chunk in chunks:
-            if isinstance(chunk, AudioFrame):
-                if chunk.sample_rate != given:
-                    raise InvalidParameter("sample_rate", given, f"{chunk.sample_rate}, that of the frames")
-                chunk = chunk.pcm
-            elif not isinstance(chunk, (bytes, bytearray, memoryview)):
-                raise InvalidParameter("audio", type(chunk).__name__, "an iterable of bytes or of AudioFrame")
-            pcm = odd + bytes(chunk)
+        for pcm in _without_header(map(_bytes_of(given), chunks)):
+            pcm = odd + pcm
             length = len(pcm) & ~1
             odd, pcm = pcm[length:], pcm[:length]
             if resampler is not None:

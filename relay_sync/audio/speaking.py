@@ -78,8 +78,8 @@ class Speaking:
     ) -> Heard | Playback:
         """Say something to the party, after what is still being said.
 
-        :param audio: PCM (16-bit little-endian mono), the path of a mono WAV file, a WAV as bytes or ``WavAudio``, or an
-            iterable of PCM or of ``AudioFrame``, for audio that is only being made.
+        :param audio: PCM (16-bit little-endian mono), the path of a mono WAV file, a WAV as bytes, as an open
+            file or as ``WavAudio``, or an iterable of PCM or of ``AudioFrame``, for audio that is only being made.
         :param wait: until it has been heard. Without, it is said in the background, an iterable being read in a thread of
             its own, and a :class:`Playback` tells how far it is.
         :param timeout: seconds to wait, ``None`` for as long as the stream goes on.
