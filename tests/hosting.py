@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -83,16 +83,13 @@ class Started:
 
 
 @contextmanager
-def started(sim: Simulator, folder: Path, *command: str, port: int | None = None) -> Iterator[Started]:
-    """Start ``python COMMAND...`` in a folder. ``TEST_STATUS_URL`` is where its status callbacks go, if it has a port."""
-    more = {"TEST_LOG": str(folder / "log"), "TEST_STATUS_URL": ""}
-    if port is not None:
-        more["TEST_STATUS_URL"] = f"http://127.0.0.1:{port}/relay/status"
+def launched(folder: Path, environment: Mapping[str, str], *command: str, port: int | None = None) -> Iterator[Started]:
+    """Start ``python COMMAND...`` in a folder, and kill it at the end if it is still there."""
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=folder,
-            env=environment(sim, **more),
+            env=dict(environment),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -103,6 +100,16 @@ def started(sim: Simulator, folder: Path, *command: str, port: int | None = None
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(PATIENCE)
+
+
+@contextmanager
+def started(sim: Simulator, folder: Path, *command: str, port: int | None = None) -> Iterator[Started]:
+    """Start ``python COMMAND...`` in a folder. ``TEST_STATUS_URL`` is where its status callbacks go, if it has a port."""
+    more = {"TEST_LOG": str(folder / "log"), "TEST_STATUS_URL": ""}
+    if port is not None:
+        more["TEST_STATUS_URL"] = f"http://127.0.0.1:{port}/relay/status"
+    with launched(folder, environment(sim, **more), *command, port=port) as process:
+        yield process
 
 
 def call_in(sim: Simulator, seconds: float = 1.0) -> None:

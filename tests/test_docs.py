@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting import PATIENCE, Started, call_in, started
+from hosting import PATIENCE, Started, call_in, launched, started
 from support import FROM, TO, Background, line
 
 from relay_sync.audio import AudioServer, read_wav, write_wav
@@ -143,6 +146,45 @@ def test_script_answers_calls(sim: Simulator, tmp_path: Path) -> None:
     with started(sim, tmp_path, "answer.py") as process:
         take_a_call(sim, process, tmp_path)
         process.terminate()
+
+
+def simulator_commands(name: str) -> list[str]:
+    """What a page has its reader type to start the simulator, and to call in."""
+    return [block for block in blocks(page(name), "sh") if "--show-tokens" in block or "curl" in block]
+
+
+def test_pages_have_the_same_commands_for_the_simulator() -> None:
+    assert len(simulator_commands("script")) == 2
+    assert simulator_commands("flask") == simulator_commands("django") == simulator_commands("script")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_script_without_an_account(tmp_path: Path) -> None:
+    """As a reader types it, in three terminals."""
+    write_files("script", tmp_path)
+    start, call = simulator_commands("script")
+    assert start == ".venv/bin/relay-sync simulate --show-tokens\n"
+    with subprocess.Popen(
+        [sys.executable, "-m", "relay_sync", *start.split()[1:]], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as simulator:
+        try:
+            assert simulator.stdout is not None
+            settings = dict(simulator.stdout.readline().rstrip("\n").split("=", 1) for _ in range(5))
+            assert simulator.stdout.readline().startswith("ready")
+            environment = {**os.environ, **settings}
+            connected = urllib.request.Request(f"{settings['RELAY_SIMULATOR_CONTROL']}/clients?count=1&timeout=30")
+            connected.add_header("Authorization", f"Bearer {settings['RELAY_SIMULATOR_CONTROL_TOKEN']}")
+            with launched(tmp_path, environment, "answer.py") as process:
+                urllib.request.urlopen(connected, timeout=PATIENCE).close()
+                subprocess.run(["bash", "-euc", call], cwd=tmp_path, env=environment, check=True, timeout=PATIENCE)
+                saved = read_wav(tmp_path / wait_for_output(process, "saved"))
+                assert 7 < saved.duration < 12
+                process.terminate()
+            simulator.terminate()
+            assert simulator.wait(PATIENCE) == 0
+        finally:
+            simulator.kill()
 
 
 @pytest.mark.slow
@@ -282,7 +324,7 @@ def test_audio_is_recognised(sim: Simulator, tmp_path: Path, monkeypatch: pytest
 
 def test_a_two_way_stream(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_wav(tmp_path / "welcome.wav", read_wav(speech.greeting()).pcm, sample_rate=8000)
+    write_wav(tmp_path / "welcome.wav", read_wav(speech.greeting()).pcm[:16000], sample_rate=8000)
     program = blocks(page("audio"))[1]
     with AudioServer() as audio, line(sim) as it:
         scope: dict[str, Any] = {"call": it.call, "audio": audio}
