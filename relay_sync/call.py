@@ -77,6 +77,8 @@ class Line(Protocol):
 
     def _call_gone(self, call: Call, event: CallStateEvent) -> None: ...
 
+    def _let_go(self, call: Call, error: CallEnded) -> None: ...
+
     def _callback(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None: ...
@@ -316,6 +318,10 @@ class Call(
         """The server says that there is no such call: it ended, and we were not told."""
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
         self._client._call_gone(self, CallStateEvent.from_params(params, synthetic=True, reason="call_gone"))
+
+    def _let_go(self) -> None:
+        """It is somebody else's now: nothing more will be told of it, and nothing may be done to it, such as hanging it up."""
+        self._client._let_go(self, CallEnded("the call was passed back: it goes on without this client"))
 
     def _check_process(self) -> None:
         # Before any lock: at the fork another thread of the parent may have held it, and nobody here lets it go.

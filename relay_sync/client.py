@@ -18,6 +18,7 @@ from .config import Config, seconds
 from .constants import MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .dialing import Dialing
 from .errors import (
+    CallEnded,
     ClientClosed,
     CommandRefused,
     ConnectError,
@@ -502,6 +503,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             loop.change(lambda session: self._board.call_gone(call, event))
         else:
             self._board.call_gone(call, event)
+
+    def _let_go(self, call: Call, error: CallEnded) -> None:
+        self._board.let_go(call, error)
 
     def _callback(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True

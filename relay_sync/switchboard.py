@@ -226,13 +226,18 @@ class Switchboard:
 
     def cut_off(self, call: Call, error: CallEnded) -> None:
         """A leg that nobody wants any more: hang it up, if it still lives, and take it off the table."""
-        self.calls.pop(call.call_id, None)
-        self.changed.ring()
         if call.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
             reason = "hangup" if call.state == CALL_STATE_ANSWERED else "cancel"
             address = {"node_id": call.node_id, "call_id": call.call_id}
             call._client._post("calling.end", {**address, "reason": reason})
+        self.let_go(call, error)
+
+    def let_go(self, call: Call, error: CallEnded) -> None:
+        """A call is no business of this client any more, wherever it goes. On any thread."""
         call._end(error)
+        if self.calls.get(call.call_id) is call:
+            del self.calls[call.call_id]
+        self.changed.ring()
 
     # -- inbound calls -------------------------------------------------------------------------------------------
 

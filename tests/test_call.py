@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -91,9 +92,28 @@ def test_pass_offers_the_call_to_somebody_else(ringing: Line) -> None:
     with RelayClient(**ringing.sim.credentials, contexts=["default"]) as other:
         desk = Desk(other)
         ringing.sim.wait_for_client(2)
+        waiting = Background(ringing.call.wait_for_ended)
         ringing.call.pass_()
         assert desk.take().call_id == ringing.call.call_id
         desk.closing.set()
+        # Nothing more is told of it here, and nobody here may end what others handle now.
+        with pytest.raises(CallEnded, match="passed back"):
+            waiting.result()
+        assert ringing.client.calls == {}
+        assert ringing.call.hangup() == {}
+        ringing.desk.closing.set()
+        assert ringing.client.drain(PATIENCE) is True
+        ringing.client.disconnect(hangup_calls=True)
+        assert not ringing.sim.journal.requests("calling.end")
+
+
+def test_a_call_that_was_passed_may_be_offered_again(ringing: Line) -> None:
+    ringing.call.pass_()
+    offer = {"call_id": ringing.call.call_id, "node_id": ringing.call.node_id, "call_state": "ringing"}
+    params = {"event_type": "calling.call.receive", "context": "default", "params": offer}
+    ringing.sim.send_raw(json.dumps({"jsonrpc": "2.0", "id": "e2", "method": "signalwire.event", "params": params}))
+    again = ringing.desk.take()
+    assert (again.call_id, again is ringing.call) == (ringing.call.call_id, False)
 
 
 @pytest.mark.parametrize("code", [404, 410])

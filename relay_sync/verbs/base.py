@@ -24,6 +24,10 @@ class Verbs:
         """Send a command for this call and return the server's result."""
         raise NotImplementedError
 
+    def _let_go(self) -> None:
+        """The call is no business of this client any more."""
+        raise NotImplementedError
+
     def _start(
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:

@@ -51,5 +51,11 @@ class ControlVerbs(Verbs):
         return self._command("calling.end", {"reason": parameters.choice("reason", reason, _REASONS) or "hangup"})
 
     def pass_(self) -> dict[str, Any]:
-        """Decline to handle an inbound call, so that it is offered to another client (``calling.pass``)."""
-        return self._command("calling.pass")
+        """Decline to handle an inbound call, so that it is offered to another client (``calling.pass``).
+
+        For this client it is over then: whatever waits for something of it ends as it does with a call that has ended.
+        """
+        reply = self._command("calling.pass")
+        if reply:  # else it was gone already
+            self._let_go()
+        return reply
