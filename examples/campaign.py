@@ -22,15 +22,17 @@ FROM = "+15550100" if SIMULATE else required("FROM", "a number of yours, from wh
 #: Seconds until a dial is given up, whatever the network says of it.
 GIVE_UP = 4.0 if SIMULATE else 60.0
 
+SIMULATED = [
+    "Ann=+15550101,+15550111",
+    "Bob=+15550102",
+    "Cleo=+15550103",
+    "Dan=+15550104",
+    "Eve=+15550105",
+    "Finn=+15550106",
+]
 PEOPLE = {
-    name: numbers.split(",") for name, _, numbers in (one.partition("=") for one in sys.argv[1:] if "=" in one)
-} or {
-    "Ann": ["+15550101", "+15550111"],
-    "Bob": ["+15550102"],
-    "Cleo": ["+15550103"],
-    "Dan": ["+15550104"],
-    "Eve": ["+15550105"],
-    "Finn": ["+15550106"],
+    name: numbers.split(",")
+    for name, _, numbers in (one.partition("=") for one in (SIMULATED if SIMULATE else sys.argv[1:]))
 }
 
 

@@ -6,6 +6,7 @@ OPERATOR=+15550102 python examples/ivr.py
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from _network import SIMULATE, required, scene
@@ -57,22 +58,32 @@ def voicemail(call: Call) -> None:
 
 def operator(call: Call) -> None:
     """Put the caller through. If nobody is there, he may leave a message."""
-    said = ("connected", "failed", "disconnected")
-    with call.expect(ConnectEvent, lambda event: event.connect_state in said, timeout=60) as progress:
-        call.connect(
-            [[devices.phone(OPERATOR, timeout=20)]],
-            ringback=[{"type": "ringtone", "params": {"name": "us"}}],
-        )
-    if progress.value.connect_state == "connected":
-        print(f"{caller(call)} talks to {OPERATOR}")
-        call.wait_for(ConnectEvent, lambda event: event.connect_state == "disconnected", timeout=3600)
+    with call.expect(ConnectEvent, over, timeout=3600) as bridge:  # listening before anything can happen
+        with call.expect(ConnectEvent, decided, timeout=60) as progress:
+            call.connect(
+                [[devices.phone(OPERATOR, timeout=20)]],
+                ringback=[{"type": "ringtone", "params": {"name": "us"}}],
+            )
+        if progress.value.connect_state == "connected":
+            print(f"{caller(call)} talks to {OPERATOR}")
+    if bridge.value.connect_state == "disconnected":
         say(call, "The other side has hung up.")
     else:
         print(f"{OPERATOR} does not answer")
         voicemail(call)
 
 
+def decided(event: ConnectEvent) -> bool:
+    return event.connect_state in ("connected", "failed", "disconnected")
+
+
+def over(event: ConnectEvent) -> bool:
+    return event.connect_state in ("failed", "disconnected")
+
+
 CHOICES = {"0": operator, "1": opening_hours, "2": voicemail}
+
+done = threading.Semaphore(0)
 
 
 def people(simulator: Simulator) -> None:
@@ -92,8 +103,8 @@ def story(simulator: Simulator) -> None:
         {"hangs_up_after": "Press 1"},
     ]
     for number, behaviour in enumerate(behaviours):
-        phone = simulator.call(to="+15550100", from_=f"+1555019{number}", **behaviour)
-        phone.wait_until("ended", timeout=30)
+        simulator.call(to="+15550100", from_=f"+1555019{number}", **behaviour)
+        done.acquire(timeout=30)
 
 
 with scene(story, people=people, media="fast") as client:
@@ -111,5 +122,6 @@ with scene(story, people=people, media="fast") as client:
             pass
         call.wait_for_ended(30)
         print(f"{caller(call)}: call over")
+        done.release()
 
     client.run()
