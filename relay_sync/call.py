@@ -79,6 +79,8 @@ class Line(Protocol):
 
     def _let_go(self, call: Call, error: CallEnded) -> None: ...
 
+    def _handed_over(self, call: Call) -> None: ...
+
     def _callback(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None: ...
@@ -132,6 +134,8 @@ class Call(
         self._generation = process.generation()
         #: Why the call is over for us: CallEnded, or what ended its session.
         self._over: RelayError | None = None
+        #: Others control it now, or are about to.
+        self._handed_over = False
         self._lock = threading.Lock()
         self._reached: dict[str, CallStateEvent] = {}
         self._actions: dict[str, Action[Any]] = {}
@@ -322,6 +326,19 @@ class Call(
     def _let_go(self) -> None:
         """It is somebody else's now: nothing more will be told of it, and nothing may be done to it, such as hanging it up."""
         self._client._let_go(self, CallEnded("the call was passed back: it goes on without this client"))
+
+    def _hand_over(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        before = self._handed_over
+        # Before it is sent: the call may come back to this client, as a new one, sooner than the reply.
+        self._handed_over = True
+        try:
+            reply = self._command(method, params)
+        except BaseException:
+            self._handed_over = before
+            raise
+        if self._over is None:
+            self._client._handed_over(self)
+        return reply
 
     def _check_process(self) -> None:
         # Before any lock: at the fork another thread of the parent may have held it, and nobody here lets it go.

@@ -364,7 +364,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 ending.join(max(0.0, end - time.monotonic()))
                 self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
             return
-        live = len(self._board.calls)
+        live = len(self._board.ours)
         if live and loop.alive:
             _log.warning("closing with %d live calls: they go on without this client", live)
         loop.request_stop()
@@ -506,6 +506,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     def _let_go(self, call: Call, error: CallEnded) -> None:
         self._board.let_go(call, error)
+
+    def _handed_over(self, call: Call) -> None:
+        self._board.handed_over(call)
 
     def _callback(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True

@@ -124,13 +124,13 @@ class Running:
         wait_for_event(begun, HANGUP_PATIENCE)
         if self._contexts:
             self._post(METHOD_UNRECEIVE, {"contexts": list(self._contexts)})
-        if self.calls:
-            _log.info("no more calls are taken; %d have %g s to end", len(self.calls), timeout)
+        if board.ours:
+            _log.info("no more calls are taken; %d have %g s to end", len(board.ours), timeout)
         if wait_until(board.is_quiet, board.changed, deadline.remaining(time.monotonic())):
             return True
         end = time.monotonic() + HANGUP_PATIENCE
-        if self.calls:
-            _log.warning("%d calls still live after %g s and are hung up", len(self.calls), timeout)
+        if board.ours:
+            _log.warning("%d calls still live after %g s and are hung up", len(board.ours), timeout)
             self._hang_up_calls(end)
         # What handlers do after the end of their call, such as closing a file.
         if not wait_until(board.is_quiet, board.changed, end - time.monotonic()):
@@ -166,9 +166,10 @@ class Running:
         loop = self._loop
         if loop is None or not loop.alive:
             return
-        for call in self.calls.values():
+        calls = self._board.ours
+        for call in calls:
             self._post("calling.end", {"node_id": call.node_id, "call_id": call.call_id, "reason": "hangup"})
-        for call in self.calls.values():
+        for call in calls:
             try:
                 call.wait_for_ended(max(0.001, min(HANGUP_PATIENCE, end - time.monotonic())))
             except RelayError as error:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,6 +77,8 @@ class Switchboard:
         self.dials = Dials()
         self.messages = MessageDesk()
         self.calls: dict[str, Call] = {}
+        #: Calls whose control went elsewhere, the last ones; their events may have stopped.
+        self._elsewhere: deque[Call] = deque()
         #: Ids of calls that are over, the last ones: an offer that is repeated late calls nobody.
         self._ended: OrderedDict[str, None] = OrderedDict()
         self.attached: Loop | None = None
@@ -239,11 +241,28 @@ class Switchboard:
             del self.calls[call.call_id]
         self.changed.ring()
 
+    def handed_over(self, call: Call) -> None:
+        """Others control a call now: what comes of it still counts, but nobody waits for that for ever. On any thread."""
+        self._elsewhere.append(call)
+        if len(self._elsewhere) > REMEMBERED_CALLS:
+            self.let_go(
+                self._elsewhere.popleft(), CallEnded("the call was handed over, and nothing was heard of it since")
+            )
+        self.changed.ring()
+
+    @property
+    def ours(self) -> list[Call]:
+        """The live calls that this client controls."""
+        return [call for call in list(self.calls.values()) if not call._handed_over]
+
     # -- inbound calls -------------------------------------------------------------------------------------------
 
     def _receive(self, event: CallReceiveEvent, payload: dict[str, Any]) -> None:
-        client = self._client()
-        if client is None or not event.call_id or event.call_id in self.calls or event.call_id in self._ended:
+        client, known = self._client(), self.calls.get(event.call_id)
+        if known is not None and known._handed_over:
+            self.let_go(known, CallEnded("the call was handed over, and came back as another one"))
+            known = None
+        if client is None or not event.call_id or known is not None or event.call_id in self._ended:
             return  # a repeated offer changes nothing
         call = Call(
             client,
@@ -265,9 +284,9 @@ class Switchboard:
         elif self.draining:
             _log.info("call %s is passed back: this client takes no more calls", call.call_id)
             self._pass_back(call)
-        elif len(self.calls) >= self._max_active_calls:
+        elif len(self.calls) >= self._max_active_calls <= len(self.ours):
             _log.warning(
-                "call %s is passed back: %d calls are active (max_active_calls)", call.call_id, len(self.calls)
+                "call %s is passed back: %d calls are active (max_active_calls)", call.call_id, self._max_active_calls
             )
             self._pass_back(call)
         else:
@@ -304,7 +323,7 @@ class Switchboard:
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""
         # A leg is among the calls before its dial is decided.
-        return not (self.dials.awaited or self.calls or self._handlers - {threading.current_thread()})
+        return not (self.dials.awaited or self.ours or self._handlers - {threading.current_thread()})
 
     def _hang_up(self, call: Call) -> None:
         try:
@@ -385,6 +404,7 @@ class Switchboard:
     def after_fork(self) -> None:
         """In a child: the parent's calls are not ours."""
         self.calls = {}
+        self._elsewhere.clear()
         self._handlers = set()
         self.changed = Bell()
         self.attached = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import requests
 from support import PATIENCE, Desk, Line, line
 
-from relay_sync import CommandRefused, RelayClient, WaitTimeout, devices
+from relay_sync import CallEnded, CommandRefused, RelayClient, WaitTimeout, devices
 from relay_sync.audio.wav import read_wav
 from relay_sync.simulator import Simulator, speech
 
@@ -260,6 +261,27 @@ def test_a_call_is_handed_over(sim: Simulator, one: Line) -> None:
         assert one.call.play_tts("Hello?").wait(PATIENCE).reason == "call_gone"
         assert one.phone.wait_until_heard("Billing").text == "Billing speaking"
         desk.closing.set()
+
+
+def test_what_was_handed_over_is_not_hung_up_and_may_come_back(one: Line) -> None:
+    one.desk.closing.set()
+    one.call.transfer("https://example.test/swml")
+    offer = {"call_id": one.call.call_id, "node_id": one.call.node_id, "call_state": "answered"}
+    params = {"event_type": "calling.call.receive", "context": "billing", "params": offer}
+    one.sim.send_raw(json.dumps({"jsonrpc": "2.0", "id": "e2", "method": "signalwire.event", "params": params}))
+    back = one.desk.take()
+    assert back is not one.call
+    with pytest.raises(CallEnded, match="handed over"):
+        one.call.wait_for_ended(PATIENCE)
+    one.sim.refuse("calling.transfer", 400, "no such place")
+    with pytest.raises(CommandRefused):
+        back.transfer("context:nowhere")
+    assert one.client._board.ours == [back]
+    one.sim._relay.handlers = {**one.sim._relay.handlers, "calling.transfer": lambda request: request.accept()}
+    back.transfer("context:somewhere")
+    assert one.client.drain(PATIENCE) is True
+    one.client.disconnect(hangup_calls=True)
+    assert not one.sim.journal.requests("calling.end")
 
 
 def test_keys_reach_the_party_and_bound_keys_run_a_method(one: Line) -> None:

@@ -28,6 +28,10 @@ class Verbs:
         """The call is no business of this client any more."""
         raise NotImplementedError
 
+    def _hand_over(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a command after which others control the call."""
+        raise NotImplementedError
+
     def _start(
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:

@@ -76,12 +76,15 @@ class RoutingVerbs(Verbs):
         return self._command("calling.refer", parameters.merge_extra(params, extra, ADDRESS))
 
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Hand the call over to another application (``calling.transfer``); its events may stop here.
+        """Hand the call over to another application (``calling.transfer``).
+
+        Its events may stop here, so give waits for its end a timeout. It does not count among ``max_active_calls`` any more,
+        and is not hung up when this client drains or disconnects. It may be offered to this client again, as a new call.
 
         :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
         """
         params = {"dest": shapes.destination("dest", dest)}
-        return self._command("calling.transfer", parameters.merge_extra(params, extra, ADDRESS))
+        return self._hand_over("calling.transfer", parameters.merge_extra(params, extra, ADDRESS))
 
     def hold(self) -> dict[str, Any]:
         """Put the call on hold (``calling.hold``). In the official SDKs; the vendor's newest description lacks it."""
