@@ -170,13 +170,19 @@ class FrameBuffer:
         :raises WaitTimeout: none came within *timeout* seconds.
         :raises Forked: the stream belongs to the parent process.
         """
-        deadline = Deadline.after(time.monotonic(), timeout)
-        while True:  # another reader may be quicker
-            self._wait_for(track, 1, deadline, timeout)
+        self._check_process()
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            # One look under the lock finds the frame or goes to sleep: this is done for each frame of each stream.
             with self._lock:
                 frame = self._pop(track)
                 if frame is not None or self._ended:
                     return frame
+                left = None if end is None else end - time.monotonic()
+                if left is not None and left <= 0:
+                    raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
+                sleeper = self._lie_down(track, 1)
+            self._sleep(sleeper, left)
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
         """Frames of *track* with *wanted* bytes in all, or a little more; fewer where the buffer is too small for that,
@@ -211,18 +217,27 @@ class FrameBuffer:
                 left = deadline.remaining(time.monotonic())
                 if left is not None and left <= 0:
                     raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
-                sleeper = _Sleeper(track, wanted, threading.Lock())
-                sleeper.ear.acquire()
-                self._sleepers.append(sleeper)
-            woken = False
-            try:
-                # Ctrl-C needs a chance in between.
-                woken = sleeper.ear.acquire(True, at_once(left))
-            finally:
-                if not woken:
-                    with self._lock:
-                        if sleeper in self._sleepers:
-                            self._sleepers.remove(sleeper)
+                sleeper = self._lie_down(track, wanted)
+            self._sleep(sleeper, left)
+
+    def _lie_down(self, track: str | None, wanted: int) -> _Sleeper:
+        """Be known as one who waits; under the lock."""
+        ear = threading.Lock()
+        ear.acquire()
+        sleeper = _Sleeper(track, wanted, ear)
+        self._sleepers.append(sleeper)
+        return sleeper
+
+    def _sleep(self, sleeper: _Sleeper, left: float | None) -> None:
+        woken = False
+        try:
+            # Ctrl-C needs a chance in between.
+            woken = sleeper.ear.acquire(True, at_once(left))
+        finally:
+            if not woken:
+                with self._lock:
+                    if sleeper in self._sleepers:
+                        self._sleepers.remove(sleeper)
 
     def _has_enough(self, track: str | None, wanted: int) -> bool:
         if track is None:
