@@ -175,3 +175,18 @@ def test_nobody_is_reproached_for_not_reading_at_all(caplog: pytest.LogCaptureFi
         assert stream.wait(PATIENCE)
         assert stream.stats.dropped == 45
     assert not [record for record in caplog.records if record.name == "relay_sync.audio"]
+
+
+def test_nobody_is_reproached_for_reading_one_of_two_tracks(caplog: pytest.LogCaptureFixture) -> None:
+    with AudioServer(buffer_seconds=0.1) as audio, _peer(audio.url) as peer:
+        peer.send(_start(tracks=("inbound", "outbound")))
+        stream = audio.accept(PATIENCE)
+        inbound = stream.tracks("inbound")
+        for number in range(50):
+            peer.send(_media(number))
+            assert round(next(inbound).timestamp * 50) == number
+            peer.send(_media(number, "outbound"))
+        peer.send(stop_message(sequence=99))
+        assert stream.wait(PATIENCE)
+        assert stream.stats.dropped == 45
+    assert not [record for record in caplog.records if record.name == "relay_sync.audio"]

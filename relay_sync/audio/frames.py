@@ -121,7 +121,8 @@ class FrameBuffer:
         self._ended = False
         self._generation = generation()
         self.dropped = 0
-        self.has_reader = False  # whether anybody ever took a frame
+        self.outran = False  # whether frames were dropped of a track that somebody reads
+        self._read: set[str] = set()  # tracks of which a frame was ever taken
 
     def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> bool:
         """Add a frame; never blocks.
@@ -139,6 +140,7 @@ class FrameBuffer:
             while len(frames) > 1 and (held > self._max_bytes or len(frames) > self._max_frames):
                 held -= len(frames.popleft()[1])
                 self.dropped += 1
+                self.outran = self.outran or track in self._read
             self._held[track] = held
             if not self._sleepers:
                 return False
@@ -204,7 +206,7 @@ class FrameBuffer:
                     wanted -= len(data)
                     taken.append(data)
                 if taken:
-                    self.has_reader = True
+                    self._read.add(track)
                 if taken or self._ended:
                     return taken
 
@@ -262,7 +264,7 @@ class FrameBuffer:
         frames = self._tracks.get(track)
         if not frames:
             return None
-        self.has_reader = True
+        self._read.add(track)
         _, data, timestamp, sequence = frames.popleft()
         self._held[track] -= len(data)
         return AudioFrame(

@@ -361,7 +361,7 @@ class Receiver:
         if buffer.put(track, pcm, at, sequence) and not self._ringing:
             self._ringing = True
             self._loop.at_turn_end(self._ring)  # readers wait until all that has come is looked at
-        if buffer.dropped and not self._complained and buffer.has_reader:
+        if buffer.outran and not self._complained:
             self._complained = True
             self._tell(
                 "slow reader",
