@@ -35,7 +35,7 @@ from relay_sync.protocol.effects import (
     Trouble,
 )
 from relay_sync.protocol.frames import Failure
-from relay_sync.protocol.session import REMEMBERED_EVENTS, REMEMBERED_LATE, Session, SessionOptions
+from relay_sync.protocol.session import CROWD, REMEMBERED_EVENTS, REMEMBERED_LATE, Session, SessionOptions
 
 X = TypeVar("X")
 
@@ -902,6 +902,18 @@ def test_only_so_many_late_answers_are_waited_for(talk: Talk) -> None:
     talk.receive({"id": "c-0", "result": {}})
     talk.receive({"id": "c-999", "result": {}})
     assert set(talk.late) == {"c-999"}
+
+
+def test_commands_that_are_never_answered_do_not_pile_up(talk: Talk) -> None:
+    talk.ready()
+    for number in range(3 * CROWD):
+        talk.now += 0.1
+        talk.submit(f"n{number}")
+    assert talk.session.unanswered <= CROWD + 1
+    assert isinstance(talk.settled["n0"], RequestTimeout)
+    # Those that may still be answered are not given up, however many they are.
+    patient = [talk.submit(f"p{number}", patience=1e6) for number in range(3 * CROWD)]
+    assert not any(command.id in talk.settled for command in patient)
 
 
 def test_a_withdrawn_command_is_neither_repeated_nor_settled_at_a_loss(talk: Talk) -> None:

@@ -53,6 +53,8 @@ __all__ = ["Session", "SessionOptions"]
 REMEMBERED_EVENTS: Final = 4096
 #: Commands whose callers gave up and whose answers would still be acted upon.
 REMEMBERED_LATE: Final = 256
+#: Commands under way among which those are looked for whose time is over.
+CROWD: Final = 1024
 LATER_REFUSALS: Final = 3
 
 
@@ -96,6 +98,7 @@ class Session:
         self._effects: list[Effect] = []
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
+        self._crowd = CROWD
         self._seen: OrderedDict[object, None] = OrderedDict()
         self._late: OrderedDict[str, None] = OrderedDict()
         self._connect_id = ""
@@ -475,9 +478,19 @@ class Session:
         if command.deadline.passed(now):
             self._settle(command, _too_late(command))
             return
+        if len(self._pending) >= self._crowd:
+            self._thin_out(now)
         command.sent = True
         self._pending[command.id] = command
         self._effects.append(Send(command.text))
+
+    def _thin_out(self, now: float) -> None:
+        """A server that leaves commands unanswered must not fill our memory: nobody withdraws those that nobody waits for."""
+        for command in list(self._pending.values()):
+            if command.late is None and command.deadline.passed(now):
+                del self._pending[command.id]
+                self._settle(command, RequestTimeout(f"the server did not answer {command.method}"))
+        self._crowd = max(CROWD, 2 * len(self._pending))
 
     def _queue_full(self, now: float) -> bool:
         if len(self._queue) < self.options.max_queue:
