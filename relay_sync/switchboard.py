@@ -12,16 +12,15 @@ import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from .call import Call
-from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
+from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE
 from .dialing import Dials
 from .errors import CallEnded, RelayError
 from .events import (
     CallReceiveEvent,
     CallStateEvent,
-    ConferenceEvent,
     DialEvent,
     RelayEvent,
     parse_event,
@@ -34,6 +33,7 @@ from .runtime.lanes import MOST_WAITING, InContext, Lanes, name_of
 
 if TYPE_CHECKING:
     from .client import RelayClient
+    from .events import ConferenceEvent
     from .runtime.loop import Loop
 
 __all__ = ["Switchboard"]
@@ -109,9 +109,10 @@ class Switchboard:
             self.dials.on_event(event, payload, self)
         elif event.event_type in MESSAGE_TYPES:
             self.messages.on_event(event, self.run_shared)
-        elif isinstance(event, ConferenceEvent) and not event.call_id:
+        elif event.event_type == EVENT_CONFERENCE and not event.call_id:
+            conference_id = cast("ConferenceEvent", event).conference_id
             for call in list(self.calls.values()):
-                if event.conference_id in call._conferences:
+                if conference_id in call._conferences:
                     call._on_event(event)
         else:
             self._call_event(event, payload)

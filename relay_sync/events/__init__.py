@@ -18,7 +18,6 @@ from .base import (
 from .calls import (
     CallReceiveEvent,
     CallStateEvent,
-    ConferenceEvent,
     DialEvent,
 )
 
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
     )
     from .progress import (
         CallingErrorEvent,
+        ConferenceEvent,
         ConnectEvent,
         DenoiseEvent,
         HoldEvent,

@@ -31,6 +31,7 @@ from ..constants import (
     EVENT_CALL_TAP,
     EVENT_CALL_TRANSCRIBE,
     EVENT_CALLING_ERROR,
+    EVENT_CONFERENCE,
     EVENT_MESSAGING_RECEIVE,
     EVENT_MESSAGING_STATE,
     EVENT_TASKS,
@@ -68,6 +69,7 @@ LATER: Final[dict[str, tuple[str, ...]]] = {
         EVENT_CALL_REFER,
         EVENT_CALL_ROOM,
         EVENT_CALLING_ERROR,
+        EVENT_CONFERENCE,
         EVENT_USER,
     ),
     "messages": (

@@ -1,4 +1,4 @@
-"""Calls as a whole: offers, states, dials, conferences. What every client meets is made when the package is imported."""
+"""Calls as a whole: offers, states, dials. What every client meets is made when the package is imported."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from ..constants import (
     EVENT_CALL_DIAL,
     EVENT_CALL_RECEIVE,
     EVENT_CALL_STATE,
-    EVENT_CONFERENCE,
 )
 from .base import CallEvent, RelayEvent, event, from_envelope
 
 __all__ = [
     "CallReceiveEvent",
     "CallStateEvent",
-    "ConferenceEvent",
     "DialEvent",
 ]
 
@@ -94,47 +92,3 @@ class DialEvent(RelayEvent):
     node_id: str = ""
     reason: str = field(default="", metadata={"wire": "reason"})
     source: str = ""
-
-
-@event
-class ConferenceEvent(RelayEvent):
-    """A conference started or ended, or somebody in it came, went or changed. Which members are there depends on ``status``.
-
-    :ivar status: ``conference-start``, ``participant-join``, ``participant-leave``, ``conference-end``, ...
-    :ivar conference_id: and :ivar name: and :ivar region: the conference. :ivar size: participants now.
-    :ivar muted: and :ivar hold: and :ivar coaching: the participant's state. :ivar call_id_to_coach: whom it hears.
-    :ivar start_on_join: and :ivar end_on_leave: whether this participant starts and ends the conference.
-    :ivar reason_ended: and :ivar call_id_ending_conf: with ``conference-end``.
-    :ivar recording_url: and :ivar recording_duration: in seconds, and :ivar recording_file_size: in bytes.
-    :ivar announce_url: with ``announcement-end`` and ``announcement-fail``.
-    """
-
-    TYPE: ClassVar[str] = EVENT_CONFERENCE
-
-    conference_id: str = ""
-    name: str = ""
-    status: str = ""
-    node_id: str = ""
-    region: str = ""
-    size: int = 0
-    muted: bool = False
-    hold: bool = False
-    coaching: bool = False
-    call_id_to_coach: str = ""
-    start_on_join: bool = False
-    end_on_leave: bool = False
-    reason_ended: str = ""
-    call_id_ending_conf: str = ""
-    recording_url: str = ""
-    recording_duration: int = 0
-    recording_file_size: int = 0
-    announce_url: str = ""
-
-    @property
-    def quality(self) -> dict[str, str]:
-        """With ``participant-call-quality``: the counters ``in_*``, ``out_*`` and ``rtt_*``, as the text they are sent as."""
-        return {
-            name: value
-            for name, value in self.params.items()
-            if isinstance(value, str) and name.startswith(("in_", "out_", "rtt_"))
-        }

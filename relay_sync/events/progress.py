@@ -1,4 +1,4 @@
-"""What becomes of a call along the way: bridges, transfers, queues, rooms."""
+"""What becomes of a call along the way: bridges, transfers, queues, rooms, conferences."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from ..constants import (
     EVENT_CALL_REFER,
     EVENT_CALL_ROOM,
     EVENT_CALLING_ERROR,
+    EVENT_CONFERENCE,
     EVENT_USER,
 )
-from .base import CallEvent, event
+from .base import CallEvent, RelayEvent, event
 
 __all__ = [
     "CallingErrorEvent",
+    "ConferenceEvent",
     "ConnectEvent",
     "DenoiseEvent",
     "HoldEvent",
@@ -145,3 +147,47 @@ class UserEvent(CallEvent):
     """An event of somebody's own making (``calling.user_event``); its members are those of ``params``."""
 
     TYPE: ClassVar[str] = EVENT_USER
+
+
+@event
+class ConferenceEvent(RelayEvent):
+    """A conference started or ended, or somebody in it came, went or changed. Which members are there depends on ``status``.
+
+    :ivar status: ``conference-start``, ``participant-join``, ``participant-leave``, ``conference-end``, ...
+    :ivar conference_id: and :ivar name: and :ivar region: the conference. :ivar size: participants now.
+    :ivar muted: and :ivar hold: and :ivar coaching: the participant's state. :ivar call_id_to_coach: whom it hears.
+    :ivar start_on_join: and :ivar end_on_leave: whether this participant starts and ends the conference.
+    :ivar reason_ended: and :ivar call_id_ending_conf: with ``conference-end``.
+    :ivar recording_url: and :ivar recording_duration: in seconds, and :ivar recording_file_size: in bytes.
+    :ivar announce_url: with ``announcement-end`` and ``announcement-fail``.
+    """
+
+    TYPE: ClassVar[str] = EVENT_CONFERENCE
+
+    conference_id: str = ""
+    name: str = ""
+    status: str = ""
+    node_id: str = ""
+    region: str = ""
+    size: int = 0
+    muted: bool = False
+    hold: bool = False
+    coaching: bool = False
+    call_id_to_coach: str = ""
+    start_on_join: bool = False
+    end_on_leave: bool = False
+    reason_ended: str = ""
+    call_id_ending_conf: str = ""
+    recording_url: str = ""
+    recording_duration: int = 0
+    recording_file_size: int = 0
+    announce_url: str = ""
+
+    @property
+    def quality(self) -> dict[str, str]:
+        """With ``participant-call-quality``: the counters ``in_*``, ``out_*`` and ``rtt_*``, as the text they are sent as."""
+        return {
+            name: value
+            for name, value in self.params.items()
+            if isinstance(value, str) and name.startswith(("in_", "out_", "rtt_"))
+        }
