@@ -14,13 +14,14 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import define, field
 
 from faults.fault import STORM, Corrupt
 from faults.proxy import FaultProxy
-from relay_sync import Call, CallStateEvent, RelayClient, RelayError, RelayEvent
+from relay_sync import Call, CallStateEvent, RelayClient, RelayError, RelayEvent, WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.phone import Phone
 
@@ -70,8 +71,8 @@ class Balance:
     samples: list[Sample] = field(factory=list)
 
 
-def sample(began: float) -> Sample:
-    """Look at this process."""
+def sample(began: float, proxy: FaultProxy) -> Sample:
+    """Look at this process; what the proxy keeps open, to be silent on, is not counted."""
     gc.collect()
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[1])
@@ -79,7 +80,7 @@ def sample(began: float) -> Sample:
         at=round(time.monotonic() - began, 1),
         rss=pages * os.sysconf("SC_PAGE_SIZE") // 1024,
         threads=threading.active_count(),
-        descriptors=len(os.listdir("/proc/self/fd")),
+        descriptors=len(os.listdir("/proc/self/fd")) - 2 * proxy.connections - len(proxy._holes),
         objects=len(gc.get_objects()),
     )
 
@@ -107,6 +108,7 @@ class Soak:
     client: RelayClient
     dice: random.Random
     balance: Balance
+    tell: Callable[[Balance], object] = field(default=lambda balance: None)
     lock: Any = field(factory=threading.Lock)
     watched: dict[str, Watched] = field(factory=dict)
     sent: dict[str, tuple[str, str]] = field(factory=dict)  # id of a frame: which end of what
@@ -134,7 +136,7 @@ class Soak:
         with self.lock:
             one = self.watched.setdefault(call.call_id, Watched(call))
             one.handlers += 1
-            choice = self.dice.random()
+            choice, pause = self.dice.random(), self.dice.uniform(0.1, 8.0)
         call.on("calling.call.state", lambda event: self._heard(one, event))
         one.listening = call.state != "ended"
         try:
@@ -146,7 +148,9 @@ class Soak:
                 action.wait()
             elif choice < 0.8:
                 call.play([{"type": "silence", "params": {"duration": 1}}]).wait()
-            if choice > 0.5:
+            if call.direction == "outbound" and choice < 0.5:
+                self._linger(call, pause)  # nobody else ends these
+            if choice > 0.5 or call.direction == "outbound":
                 call.hangup()
             call.wait_for_ended()
         except RelayError as error:
@@ -156,6 +160,13 @@ class Soak:
             except RelayError as end:
                 self._saw(end)
         one.over = True
+
+    @staticmethod
+    def _linger(call: Call, seconds: float) -> None:
+        try:
+            call.wait_for_ended(seconds)
+        except WaitTimeout:
+            pass
 
     def _heard(self, one: Watched, event: RelayEvent) -> None:
         if isinstance(event, CallStateEvent) and event.call_state == "ended":
@@ -242,16 +253,15 @@ class Soak:
         next_corruption = time.monotonic() + self.dice.uniform(*every) * 4
         while (now := time.monotonic()) < end and len(self.balance.problems) < 20:
             phones = [phone for phone in phones if phone.state != "ended"]
-            if len(phones) < MOST_CALLS and self.dialling < MOST_CALLS:
-                if self.dice.random() < 0.7:
-                    self.balance.offered += 1
-                    phones.append(self.sim.call(to=TO, from_=FROM))
-                else:
-                    with self.lock:
-                        self.dialling += 1
-                    self.balance.dials += 1
-                    threading.Thread(target=self.dial, name="soak-dial", daemon=True).start()
-            elif phones:
+            if self.dice.random() < 0.3 and self.dialling < MOST_CALLS:
+                with self.lock:
+                    self.dialling += 1
+                self.balance.dials += 1
+                threading.Thread(target=self.dial, name="soak-dial", daemon=True).start()
+            elif len(phones) < MOST_CALLS:
+                self.balance.offered += 1
+                phones.append(self.sim.call(to=TO, from_=FROM))
+            if phones and self.dice.random() < 0.4:
                 self.dice.choice(phones).hang_up()
             if now > next_corruption:
                 way = self.dice.choice(("up", "down"))
@@ -261,7 +271,8 @@ class Soak:
                 self.settle(CALM)
                 next_look = now + 0.5
             if now > next_sample:
-                self.balance.samples.append(sample(began))
+                self.balance.samples.append(sample(began, self.proxy))
+                self.tell(self.balance)
                 next_sample = now + rest
             time.sleep(self.dice.uniform(0.02, 0.3))  # calls come when they like
         self.proxy.calm()
@@ -297,10 +308,18 @@ class Soak:
             time.sleep(0.1)
 
 
-def soak(seconds: float, seed: int, *, every: tuple[float, float] = (2.0, 5.0), rest: float = 30.0) -> Balance:
+def soak(
+    seconds: float,
+    seed: int,
+    *,
+    every: tuple[float, float] = (2.0, 5.0),
+    rest: float = 30.0,
+    tell: Callable[[Balance], object] = lambda balance: None,
+) -> Balance:
     """Run it, and tell what became of everything; what must not be is in ``problems``.
 
-    :param every: seconds between two faults, from and to. :param rest: seconds between two samples.
+    :param every: seconds between two faults, from and to. :param rest: seconds between two samples. :param tell: called at
+        each.
     """
     began = time.monotonic()
     balance = Balance(seed)
@@ -310,11 +329,11 @@ def soak(seconds: float, seed: int, *, every: tuple[float, float] = (2.0, 5.0), 
     ):
         sim.expect_phone(ELSEWHERE)
         with RelayClient(**proxy.through(sim), contexts=["default"], **OPTIONS) as client:
-            one = Soak(sim, proxy, client, random.Random(seed), balance)
+            one = Soak(sim, proxy, client, random.Random(seed), balance, tell)
             client.on_call(one.handle)
             one.blow(seconds, every, began, rest)
             one.clear_up()
-            balance.samples.append(sample(began))
+            balance.samples.append(sample(began, proxy))
         balance.faults = Counter(type(each.fault).__name__ for each in proxy.log)
         balance.connections = proxy.accepted
     return balance
@@ -326,13 +345,21 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1800.0)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    balance = soak(given.seconds, given.seed)
-    for each in balance.samples:
-        print(
-            f"{each.at:8.1f} s  {each.rss} KiB  {each.threads} threads  {each.descriptors} fds  {each.objects} objects"
-        )
+    balance = soak(given.seconds, given.seed, tell=show)
+    show(balance)
     print(json.dumps({name: value for name, value in vars_of(balance).items() if name != "samples"}, indent=1))
     return 1 if balance.problems else 0
+
+
+def show(balance: Balance) -> None:
+    """A line for a sample."""
+    now = balance.samples[-1]
+    held = f"{now.rss} KiB, {now.threads} threads, {now.descriptors} descriptors, {now.objects} objects"
+    print(
+        f"{now.at:8.1f} s: {balance.calls} calls over, {sum(balance.delivered.values())} ends delivered, {held}",
+        flush=True,
+    )
+    print("".join(f"   {problem}\n" for problem in balance.problems), end="", flush=True)
 
 
 def vars_of(balance: Balance) -> dict[str, Any]:
