@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import queue
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, current_app, g
+from flask import Flask, current_app, g, request
 from hosting import PATIENCE, call_in, free_port, started
 from support import FROM, TO, Background
 
@@ -265,6 +266,61 @@ def test_strict_settings_refuse_what_is_not_signed(app: Flask) -> None:
     relay = Relay(app)
     app.register_blueprint(relay.blueprint())
     assert app.test_client().post("/status", json=EVENT).status_code == 403
+
+
+class Endless(io.RawIOBase):
+    """A body without end."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.taken += len(buffer)
+        assert self.taken < 10 * 2**20
+        buffer[:] = b"x" * len(buffer)
+        return len(buffer)
+
+
+@pytest.mark.parametrize("length", [10**12, None])
+def test_no_more_of_a_body_is_read_than_it_may_have(app: Flask, length: int | None) -> None:
+    relay = Relay(app)
+    app.register_blueprint(relay.blueprint())
+    body = Endless()
+    answer = app.test_client().post(
+        "/status",
+        content_type="application/json",
+        environ_overrides={
+            "wsgi.input": body,
+            "wsgi.input_terminated": length is None,
+            "CONTENT_LENGTH": "" if length is None else str(length),
+        },
+    )
+    assert answer.status_code == 413
+    assert body.taken <= 2**20 + 2 * 65536
+
+
+@pytest.mark.parametrize(
+    "look", [lambda: request.form, lambda: request.get_data(), lambda: request.get_json(silent=True)]
+)
+@pytest.mark.parametrize(
+    "how", [{"json": EVENT}, {"data": {"CallSid": "c", "StreamSid": "s", "StreamEvent": "stream-started"}}]
+)
+def test_bodies_that_the_application_has_looked_at_before(
+    app: Flask, look: Callable[[], object], how: dict[str, Any]
+) -> None:
+    relay, seen = Relay(app), queue.SimpleQueue[Callback]()
+    app.register_blueprint(relay.blueprint())
+    relay.on_status(seen.put)
+
+    @app.before_request
+    def before() -> None:
+        look()
+
+    assert app.test_client().post("/status", **how).status_code == 204
+    assert seen.get(timeout=PATIENCE).call_id == "c"
 
 
 def test_health(sim: Simulator, app: Flask) -> None:

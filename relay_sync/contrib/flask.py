@@ -33,6 +33,7 @@ import weakref
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
 
 try:
     import click
@@ -164,7 +165,7 @@ class Relay:
     def _status(self) -> tuple[str, int]:
         hooks = _current().webhooks
         try:
-            callback = hooks.parse(request.method, request.url, request.headers, request.get_data())
+            callback = hooks.parse(request.method, request.url, request.headers, _body(hooks.max_body))
         except WebhookRefused as refusal:
             return f"{refusal.message}\n", refusal.status
         for handler in self._on_status:
@@ -230,6 +231,17 @@ def _of(app: Flask) -> _Served:
     if not isinstance(served, _Served):
         raise RuntimeError(f"the application {app.name!r} has no Relay: call relay.init_app(app)")
     return served
+
+
+def _body(most: int) -> bytes:
+    """The request's body, also where it was read before; of one that is too long only so much that this shows."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= most and (part := request.stream.read(65536)):
+        parts.append(part)
+        size += len(part)
+    # Whoever looked at request.form has left nothing else of the body.
+    return b"".join(parts) or request.get_data() or urlencode(list(request.form.items(multi=True))).encode()
 
 
 def _health() -> tuple[Response, int]:
