@@ -10,11 +10,12 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from relay_sync import CommandRefused, RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.cli import main
 from relay_sync.rest import RestClient
-from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator import Simulator, remote, speech
 from relay_sync.simulator.remote import ControlServer
 
 PACKAGE_HOME = Path(relay_sync.__file__).parent.parent
@@ -254,6 +255,23 @@ def test_bodies_without_length_and_beyond_measure(control: Control) -> None:
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as peer:
             peer.sendall(head.encode())
             assert peer.recv(65536).startswith(f"HTTP/1.0 {status} ".encode())
+
+
+def test_a_full_house_does_not_hold_up_the_end(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "MOST_AT_ONCE", 1)
+    server = ControlServer(sim)
+    with socket.create_connection(("127.0.0.1", server.port)) as first:
+        end = time.monotonic() + PATIENCE
+        while all(thread.name != "relay-sim-control-request" for thread in threading.enumerate()):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as second:
+            closing = Background(server.close)
+            with suppress(ConnectionResetError):
+                assert second.recv(1) == b""
+            closing.result()
+        first.shutdown(socket.SHUT_WR)
+        assert first.recv(1) == b""
 
 
 # -- as a server of its own --------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ MOST_AT_ONCE: Final = 64
 MOST_TOLD: Final = 1_000
 LONGEST_WAIT: Final = 60.0
 PATIENCE: Final = 10.0
+_LOOK: Final = 0.1  # seconds between two looks at whether to stop
 SLOWEST: Final = 30.0  # seconds for a request to come in, and for its answer to be taken
 
 Reply = tuple[int, Any]
@@ -69,7 +70,7 @@ class ControlServer:
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         number = next(_numbers)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name=f"relay-sim-control-{number}", daemon=True
+            target=self._server.serve_forever, args=(_LOOK,), name=f"relay-sim-control-{number}", daemon=True
         )
         self._thread.start()
 
@@ -78,6 +79,7 @@ class ControlServer:
 
     def close(self, timeout: float = 5.0) -> None:
         """Stop listening. Requests that still wait end with their own time. Idempotent."""
+        self._server.closing = True
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(timeout)
@@ -103,12 +105,16 @@ class _Server(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.desk = _Desk(simulator)
         self.token = token
+        self.closing = False
         self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        # More than there is room for wait in the system's queue.
-        self._room.acquire()
+        # More than there is room for wait in the system's queue, but nobody's end waits for them.
+        while not self._room.acquire(timeout=_LOOK):
+            if self.closing:
+                self.shutdown_request(request)
+                return
         try:
             super().process_request(request, client_address)
         except BaseException:
