@@ -384,6 +384,10 @@ def test_a_forged_callback_does_not_make_the_genuine_one_a_repetition() -> None:
     forged = hooks.parse("POST", URL, {**AS_FORM, "X-SignalWire-Signature": "forged"}, form())
     genuine = hooks.parse("POST", URL, {**AS_FORM, "X-SignalWire-Signature": FORM_SIGNATURE}, form())
     assert (forged.verified, genuine.verified, genuine.repeated) == (False, True, False)
+    hooks = Webhooks(signing_key=KEY)
+    unsigned = hooks.parse("POST", URL, AS_FORM, form())
+    genuine = hooks.parse("POST", URL, {**AS_FORM, "X-SignalWire-Signature": FORM_SIGNATURE}, form())
+    assert (unsigned.verified, genuine.verified, genuine.repeated) == (None, True, False)
 
 
 # -- what else may come ------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Webhooks:
             callback,
             verified=verified,
             finding=finding,
-            repeated=verified is not False and self._repeated(callback.key),
+            repeated=verified is not False and self._repeated(f"{verified} {callback.key}"),
         )
 
     def _check(self, method: Any, url: Any, body: Any) -> SplitResult:
