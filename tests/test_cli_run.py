@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +153,22 @@ def test_no_process_outlives_a_supervisor_that_was_killed(sim: Simulator, folder
         sim.wait_for_client(2, timeout=PATIENCE)
         process.kill()
         sim.wait_until_gone(PATIENCE)
+
+
+def test_sigterm_while_the_program_is_being_imported_is_a_graceful_end(sim: Simulator, folder: Path) -> None:
+    (folder / "slow.py").write_text(
+        "import pathlib, threading\npathlib.Path(f'importing-{__import__(\"os\").getpid()}').touch()\n"
+        "threading.Event().wait()\n",
+        encoding="utf-8",
+    )
+    with running(sim, folder, "slow:client", "--processes", "2") as process:
+        end = time.monotonic() + PATIENCE
+        while len(list(folder.glob("importing-*"))) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        code, _, errors = finish(process)
+    assert (code, "ended with code" in errors) == (0, False)
 
 
 def test_a_process_that_the_system_does_not_start_costs_the_others_no_call(

@@ -28,6 +28,8 @@ MOST_FAILURES: Final = 5
 LONGEST_PAUSE: Final = 10.0
 #: What children get beyond the time for their calls before they are killed.
 GRACE: Final = 10.0
+#: How children end when they are told to; the signal kills one that has not come as far as taking calls.
+_GRACEFUL: Final = (0, -signal.SIGTERM)
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -109,7 +111,7 @@ class Supervisor:
         while self._children:
             for child in self._ended():
                 code = child.process.returncode
-                failed = failed or (self._ending and code != 0)
+                failed = failed or (self._ending and code not in _GRACEFUL)
                 if not self._ending and not self._again(child, code):
                     failed = True
                     self._on_signal(signal.SIGTERM, None)
