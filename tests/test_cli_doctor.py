@@ -63,7 +63,11 @@ def test_a_program_s_client_is_examined(doctor: Doctor, sim: Simulator, tmp_path
     ("variable", "value", "said"),
     [
         ("SIGNALWIRE_API_TOKEN", "PTwrong-and-secret", ["BAD   credentials: ", "scopes"]),
-        ("SIGNALWIRE_API_TOKEN", "", ["BAD   configuration: ", "SIGNALWIRE_API_TOKEN"]),
+        (
+            "SIGNALWIRE_API_TOKEN",
+            "",
+            ["BAD   configuration: token=None", "SIGNALWIRE_API_TOKEN", "simulate --show-tokens"],
+        ),
         ("SIGNALWIRE_SPACE", "no-such-name.invalid", ["BAD   name: no-such-name.invalid", "spelling"]),
         ("SIGNALWIRE_SPACE", "a b", ["BAD   configuration: ", "host"]),
     ],
@@ -78,6 +82,22 @@ def test_what_is_wrong_and_what_to_do(
         assert text in told
     assert "PTwrong" not in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("proxy", ["http://user:PTwrong@127.0.0.1:{port}", "nonsense://x"])
+def test_behind_a_proxy_names_are_the_proxy_s_business(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTPS_PROXY", proxy.format(port=free.getsockname()[1]))
+    monkeypatch.setenv("SIGNALWIRE_SPACE", "no-such-name.invalid")
+    code, told = doctor("--timeout", "5")
+    assert code == 1
+    assert "proxy set environment" in " ".join(told.split())
+    assert "ok    name: no-such-name.invalid is looked up by the proxy" in told
+    assert "BAD   TLS and upgrade: " in told
+    assert "PTwrong" not in told
 
 
 def test_nobody_listens(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

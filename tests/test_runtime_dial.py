@@ -285,7 +285,7 @@ def test_a_certificate_for_another_name_is_not_trusted_either(
     server = peer(until_closed, tls=True)
     there = socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: there)
-    monkeypatch.setattr(module, "_proxy_for", lambda _: None)
+    monkeypatch.setattr(module, "proxy_for", lambda _: None)
     error = Attempt(config(server.port, host="other.example", secure=True, ca_file=str(TLS / "cert.pem"))).fails()
     assert error.fatal
     assert "other.example" in str(error)
@@ -662,13 +662,13 @@ def test_the_proxy_of_the_environment(
 ) -> None:
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert module._proxy_for(config(443, host=FAR, secure=secure)) == expected
+    assert module.proxy_for(config(443, host=FAR, secure=secure)) == expected
 
 
 def test_a_given_proxy_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://p:1")
     monkeypatch.setenv("no_proxy", "*")
-    assert module._proxy_for(config(443, host=FAR, secure=True, proxy="http://q:2")) == ("q", 2, "")
+    assert module.proxy_for(config(443, host=FAR, secure=True, proxy="http://q:2")) == ("q", 2, "")
 
 
 @pytest.mark.parametrize(

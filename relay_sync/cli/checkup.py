@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import queue
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,9 +55,19 @@ def values(config: Config) -> list[tuple[str, str, str]]:
         "contexts": ", ".join(config.contexts) or "none",
         "max_active_calls": config.max_active_calls,
         "ca_file": config.ca_file or "not set",
-        "proxy": "set" if config.proxy else "not set",
+        "proxy": "set" if _proxied(config) else "not set",
     }
-    return [(name, str(value), config.origins.get(name, "default")) for name, value in shown.items()]
+    origins = dict(config.origins)
+    if config.proxy is None and _proxied(config):
+        origins["proxy"] = "environment"
+    return [(name, str(value), origins.get(name, "default")) for name, value in shown.items()]
+
+
+def _proxied(config: Config) -> bool:
+    try:
+        return transport.proxy_for(config) is not None
+    except ConnectError:  # there is one, of which the next step says what is wrong with it
+        return True
 
 
 def _hidden(secret: str) -> str:
@@ -89,6 +100,8 @@ def in_time(function: Callable[[], Any], timeout: float) -> Any:
 def name(config: Config, timeout: float) -> Finding:
     """The host's name means something."""
     host = config.address.host.strip("[]")
+    if _proxied(config):
+        return Finding("ok", "name", f"{host} is looked up by the proxy")
     try:
         found = in_time(lambda: socket.getaddrinfo(host, config.address.port, type=socket.SOCK_STREAM), timeout)
     except OSError as error:
@@ -106,6 +119,9 @@ def connection(config: Config, timeout: float) -> Finding:
         opened = in_time(lambda: transport.dial(config, Deadline.after(started, timeout), lambda sock: None), timeout)
     except ConnectError as error:
         return Finding("bad", what, error.message, "a firewall, a proxy, or not the address of a space")
+    except ssl.SSLCertVerificationError as error:
+        advice = "check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE) adds an authority of yours"
+        return Finding("bad", what, str(transport.as_error(error, config.address.url)), advice)
     except OSError as error:
         return Finding("bad", what, str(transport.as_error(error, config.address.url)), "a firewall, or a wrong port")
     took = time.monotonic() - started

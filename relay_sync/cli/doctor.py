@@ -19,6 +19,10 @@ from .target import load_client
 
 __all__ = ["diagnose", "examine", "run"]
 
+_ADVICE: Final = (
+    "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API;"
+    ' without an account "relay-sync simulate --show-tokens" prints some that work'
+)
 _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
@@ -52,7 +56,7 @@ def diagnose(
         client = make()
         named = origins()
     except InvalidParameter as problem:
-        _show(Finding("bad", "configuration", problem.message))
+        _show(Finding("bad", "configuration", problem.message, _ADVICE if problem.value is None else ""))
         return 1
     return examine(client, arguments, named)
 

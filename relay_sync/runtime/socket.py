@@ -24,7 +24,7 @@ from ..errors import ConnectError, ConnectTimeout
 from ..protocol.deadline import Deadline
 from .addresses import open_tcp, time_left
 
-__all__ = ["Broken", "FedWebSocket", "as_error", "dial"]
+__all__ = ["Broken", "FedWebSocket", "as_error", "dial", "proxy_for"]
 
 _TEXT: Final = 0x81  # FIN and opcode 1
 _KEYS: Final = 4096  # bytes of mask keys that are fetched at once
@@ -259,7 +259,7 @@ def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], N
     """
     _quieten()
     address = config.address
-    proxy = _proxy_for(config)
+    proxy = proxy_for(config)
     sock = open_tcp(*(proxy[:2] if proxy else (address.host, address.port)), deadline, opened)
     try:
         # Again, now that it is connected: a shutdown of before had no effect.
@@ -355,7 +355,7 @@ def _environment_proxy(host: str, scheme: str) -> str | None:
     return found.get(scheme) or found.get("all")
 
 
-def _proxy_for(config: Config) -> tuple[str, int, str] | None:
+def proxy_for(config: Config) -> tuple[str, int, str] | None:
     """Host, port and credentials of the proxy, if one is to be used. Loopback never goes through one."""
     host = config.address.host
     if is_loopback(host):
