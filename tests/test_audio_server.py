@@ -945,9 +945,26 @@ def test_addresses() -> None:
         ("record_to", "{call_id"),
         ("record_to", "{}.wav"),
         ("record_to", "{call_id.__class__}.wav"),
+        ("public_url", 5),
+        ("path", 5),
+        ("token", b"tell-nobody"),
+        ("record_to", b"x.wav"),
+        ("host", 5),
+        ("port", 65536),
+        ("port", "8765"),
+        ("max_connections", 0),
+        ("max_message", -1),
+        ("on_stream", "print"),
+        ("start_timeout", 0),
+        ("start_timeout", "15"),
+        ("send_timeout", None),
+        ("idle_timeout", -1),
+        ("buffer_seconds", float("nan")),
+        ("reorder_seconds", -1),
+        ("l16_byteorder", "middle"),
     ],
 )
-def test_parameters_that_cannot_be_right(parameter: str, value: str) -> None:
+def test_parameters_that_cannot_be_right(parameter: str, value: object) -> None:
     with pytest.raises(InvalidParameter) as caught:
         AudioServer(**{parameter: value})  # type: ignore[arg-type]
     assert caught.value.parameter == parameter

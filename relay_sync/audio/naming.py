@@ -7,12 +7,11 @@ import os
 import re
 import string
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from ..errors import InvalidParameter
 from .messages import Start
-from .wav import PathLike
 
 __all__ = ["check_path", "check_pattern", "check_public_url", "check_token", "is_loopback", "open_recording"]
 
@@ -31,14 +30,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_public_url(url: str) -> str:
+def check_public_url(url: Any) -> str:
     """Give *url* back if a carrier can be sent there.
 
     :raises InvalidParameter: it cannot.
     """
     accepted = "wss://host[:port]/path without query, credentials or fragment (ws:// for this machine only)"
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if isinstance(url, str) else "")
         fine = parts.port != 0 and bool(parts.hostname)
     except ValueError:
         raise InvalidParameter("public_url", url, accepted, secret="@" in url) from None
@@ -53,42 +52,48 @@ def check_public_url(url: str) -> str:
     secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname or ""))
     if not fine or not secure:
         raise InvalidParameter("public_url", url, accepted, secret=secret)
-    return url
+    return str(url)
 
 
-def check_path(path: str | None, public_url: str | None) -> str:
+def check_path(path: Any, public_url: str | None) -> str:
     """The path where streams are taken: as given, or that of the public address.
 
     :raises InvalidParameter: it is none.
     """
+    if path is not None and not isinstance(path, str):
+        raise InvalidParameter("path", path, "a path that begins with /")
     found = path or (urlsplit(public_url).path if public_url else "") or ("/" if public_url else "/audio")
     if not found.startswith("/"):
         raise InvalidParameter("path", path, "a path that begins with /")
     return found
 
 
-def check_token(token: str | None) -> str | None:
+def check_token(token: Any) -> str | None:
     """Give a bearer token back if a header can carry it.
 
     :raises InvalidParameter: it cannot.
     """
-    if token is not None and (not token or not token.isascii() or not token.isprintable() or " " in token):
+    if token is not None and (
+        not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token
+    ):
         raise InvalidParameter("token", token, "printable ASCII without blanks", secret=True)
     return token
 
 
-def check_pattern(pattern: PathLike) -> str:
+def check_pattern(pattern: Any) -> str:
     """Give a ``record_to`` pattern back if it can be filled in.
 
     :raises InvalidParameter: it names a field that there is none of.
     """
-    text = os.fspath(pattern)
     accepted = "a path with {call_id}, {stream_id} or {account_id} in it"
+    text = os.fspath(pattern) if isinstance(pattern, (str, os.PathLike)) else ""
+    if not text or not isinstance(text, str):
+        raise InvalidParameter("record_to", pattern, accepted)
     try:
         names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
     except ValueError:
         raise InvalidParameter("record_to", text, accepted) from None
-    if not text or any(name not in _FIELDS for name in names):
+    if any(name not in _FIELDS for name in names):
         raise InvalidParameter("record_to", text, accepted)
     return text
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import define, frozen
 
+from .. import checks
 from ..errors import InvalidParameter
 from ..server import CloseInfo, Connection, Loop, Timer
 from .codecs import BadPacket
@@ -36,7 +37,10 @@ _SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 
 @frozen(kw_only=True)
 class ReceiverSettings:
-    """What all sockets of a server have in common."""
+    """What all sockets of a server have in common.
+
+    :raises InvalidParameter: one that cannot be right.
+    """
 
     start_timeout: float
     idle_timeout: float | None
@@ -47,6 +51,14 @@ class ReceiverSettings:
     make_recorder: Callable[[Start, int, int, Callable[[], object]], Recorder | None]
     disk: Disk
     troubles: Troubles
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("start_timeout", "send_timeout", "buffer_seconds"):
+            checks.number(name, getattr(self, name), above=0, optional=False)
+        checks.number("idle_timeout", self.idle_timeout, above=0)
+        checks.number("reorder_seconds", self.reorder_seconds, low=0, optional=False)
+        if self.l16_byteorder not in ("little", "big", "auto"):
+            raise InvalidParameter("l16_byteorder", self.l16_byteorder, "'little', 'big' or 'auto'")
 
 
 @define(eq=False)

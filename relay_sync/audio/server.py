@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
+from .. import checks
 from ..errors import Forked, InvalidParameter, StreamFailed, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Bell
@@ -106,6 +107,12 @@ class AudioServer(Connecting):
         sample_rate: int | None = None,
         l16_byteorder: Literal["little", "big", "auto"] = "little",
     ) -> None:
+        checks.text("host", host or "0.0.0.0", optional=False)  # an empty one means all addresses, as for sockets
+        checks.whole("port", port, low=0, high=65535, optional=False)
+        checks.whole("max_connections", max_connections, low=1, optional=False)
+        checks.whole("max_message", max_message, low=1, optional=False)
+        if on_stream is not None and not callable(on_stream):
+            raise InvalidParameter("on_stream", on_stream, "a function that takes an AudioStream")
         self._host = host
         self._wanted_port = port
         self._public_url = None if public_url is None else check_public_url(public_url)
