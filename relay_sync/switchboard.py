@@ -388,7 +388,7 @@ class Switchboard:
     def _guarded(self, call: Call | None, what: str, function: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
             function(*args)
-        except Exception as error:
+        except BaseException as error:
             self._report(call, what, error)
 
     def _report(self, call: Call | None, what: str, error: BaseException) -> None:
@@ -399,7 +399,7 @@ class Switchboard:
         if self._on_error is not None:
             try:
                 self._on_error(error, call)
-            except Exception:
+            except BaseException:  # nor may sys.exit() in there keep the call from being hung up
                 _callbacks.exception("on_error raised")
 
     def after_fork(self) -> None:

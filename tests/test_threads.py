@@ -124,6 +124,32 @@ def test_an_on_error_that_raises_hurts_nobody_either(sim: Simulator, caplog: pyt
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR][1] == "on_error raised"
 
 
+@pytest.mark.parametrize("way_out", [KeyError, SystemExit])
+def test_an_on_error_that_raises_does_not_keep_a_call_from_being_hung_up(
+    sim: Simulator, caplog: pytest.LogCaptureFixture, way_out: type[BaseException]
+) -> None:
+    def on_error(error: BaseException, call: Call | None) -> None:
+        raise way_out
+
+    client = make(sim, on_error=on_error)
+    client.on_call(lambda call: 1 / 0)
+    with client:
+        sim.call(to=TO, from_=FROM).wait_until("ended")
+
+
+def test_a_listener_that_leaves_by_sys_exit_is_reported_like_any_other(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: queue.SimpleQueue[tuple[BaseException, Call | None]] = queue.SimpleQueue()
+    with line(sim, on_error=lambda error, call: errors.put((error, call))) as one:
+        one.call.on("x.y", lambda event: sys.exit(1))
+        send(one, "x.y")
+        error, call = errors.get(timeout=PATIENCE)
+        assert isinstance(error, SystemExit)
+        assert call is one.call
+    assert one.call.call_id in caplog.text
+
+
 def test_a_handler_that_raises_is_seen_without_any_logging_set_up() -> None:
     program = """
 from relay_sync import RelayClient
