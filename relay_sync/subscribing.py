@@ -12,6 +12,7 @@ import attrs
 from .config import Config
 from .constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .errors import AuthenticationError, CommandRefused, InvalidParameter
+from .protocol.effects import Phase
 from .verbs import parameters
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ class Subscribing:
     def reauthenticate(self, jwt_token: str) -> None:
         """Show the server a newer JWT, before the old one expires; reconnections use it too.
 
+        Where there is no session for the moment, or none any more because the old one has expired, the connection is made
+        with the newer one.
+
         :param jwt_token: of the same project. :raises InvalidParameter: the client was not made with a JWT.
         :raises AuthenticationError: the server refuses it; the session goes on with the old one.
         """
@@ -110,16 +114,25 @@ class Subscribing:
         given: Any = jwt_token
         if not isinstance(given, str) or not given or not given.isprintable() or " " in given:
             raise InvalidParameter("jwt_token", jwt_token, "a JWT: text without blanks", secret=True)
-        authentication = {"jwt_token": jwt_token}
+        before, loop = self._config.jwt_token, self._loop
+        if loop is None or not loop.alive or loop.session.phase is not Phase.READY:
+            self._use_jwt(jwt_token)
         try:
-            self._command(METHOD_REAUTHENTICATE, {"authentication": authentication})
+            self._command(METHOD_REAUTHENTICATE, {"authentication": {"jwt_token": jwt_token}})
         except CommandRefused as error:
+            self._use_jwt(before)
             if error.code not in REFUSES_TOKEN:
                 raise
             raise AuthenticationError(error.code, error.message, method=METHOD_REAUTHENTICATE) from error
+        self._use_jwt(jwt_token)
+
+    def _use_jwt(self, jwt_token: str) -> None:
+        """For the connections to come."""
+        if jwt_token == self._config.jwt_token:
+            return
 
         def renew(session: Session) -> None:
-            session.options = attrs.evolve(session.options, authentication=authentication)
+            session.options = attrs.evolve(session.options, authentication={"jwt_token": jwt_token})
 
         with self._lock:
             self._config = attrs.evolve(self._config, jwt_token=jwt_token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -498,6 +499,29 @@ def test_a_newer_jwt_is_shown_and_used_from_then_on(caplog: pytest.LogCaptureFix
         one.connect()
         assert one.state == "connected"
     assert "jwt.word" not in caplog.text
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_a_jwt_that_expired_while_there_was_no_connection_can_be_replaced(given_up: bool) -> None:
+    with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
+        if not given_up:
+            sim.refuse_connections()
+        sim._relay.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        sim.forget_sessions()
+        sim.cut()
+        wanted = "failed" if given_up else "reconnecting"
+        end = time.monotonic() + 5 * PATIENCE
+        while one.state != wanted:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        renewing = Background(one.reauthenticate, "new.jwt.word")
+        while one.jwt_token != "new.jwt.word":
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        sim.refuse_connections(False)
+        renewing.result()
+        assert one.state == "connected"
+        one.execute("signalwire.ping")
 
 
 def test_reauthenticate_is_for_clients_with_a_jwt(client: MakeClient) -> None:
