@@ -24,7 +24,8 @@ def test_a_minute_of_calls_through_a_network_that_breaks_all_the_time() -> None:
     assert set(balance.errors) <= {"ConnectionLost", "RequestTimeout", "CallEnded", "CommandRefused", "DialFailed"}
     first, last = balance.samples[0], balance.samples[-1]
     assert last.threads <= first.threads + 2
-    assert last.descriptors <= first.descriptors + 2  # a look may fall into a change of connections
+    # A look may fall into a change of connections: client, proxy and server, all in this process, hold four sockets for each.
+    assert last.descriptors <= first.descriptors + 6
 
 
 @pytest.mark.slow
