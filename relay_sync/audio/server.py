@@ -352,7 +352,10 @@ class AudioServer(Connecting):
             if self._closed:
                 raise StreamFailed("the AudioServer was closed while waiting for the stream")
             if action.is_done and not expected.arrived:
-                raise StreamFailed("the stream ended before any socket came") from action.error
+                raise StreamFailed(
+                    f"the stream ended before any socket came: the call is over, or the carrier could not open {self.url},"
+                    " or it has no audio in this codec"
+                ) from action.error
             if deadline.passed(time.monotonic()):
                 if expected.arrived:
                     raise StreamFailed(f"the carrier opened the socket, but no start came within {timeout:g} s")
