@@ -394,7 +394,11 @@ class Switchboard:
     def _report(self, call: Call | None, what: str, error: BaseException) -> None:
         call_id = call.call_id if call else ""
         _callbacks.error(
-            "a %s%s raised", what, f" of call {call_id}" if call_id else "", exc_info=error, extra={"call_id": call_id}
+            "the %s%s raised",
+            what,
+            f" of call {call_id}" if call_id else "",
+            exc_info=error,
+            extra={"call_id": call_id},
         )
         if self._on_error is not None:
             try:

@@ -74,7 +74,7 @@ def test_a_call_is_metered_saved_and_finished_by_a_signal(tmp_path: Path, number
     assert "tell-nobody" not in greeting + rest
     assert "Traceback" not in rest
     assert f"saved in {Path('in {here}') / call_id}.wav" in rest
-    assert rest.endswith("1 streams\n")
+    assert rest.endswith("1 stream\n")
     saved = read_wav(tmp_path / "in {here}" / f"{call_id}.wav")
     assert saved.channels == 2
     assert saved.samples >= 15_000
@@ -151,7 +151,7 @@ def test_on_a_terminal_there_is_a_table_that_is_drawn_again_and_again(tmp_path: 
                 while b"####" not in shown or b"inbound" not in shown:
                     shown += os.read(master, 4096)
                 process.send_signal(signal.SIGINT)
-                while b"1 streams" not in shown:
+                while b"1 stream" not in shown:
                     shown += os.read(master, 4096)
             assert process.wait(PATIENCE) == 0
         finally:

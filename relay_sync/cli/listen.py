@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
                 audio.close(CLOSING)
         finally:
             audio.close(CLOSING)
-    display.say(f"{listening.count} streams")
+    display.say(f"{listening.count} stream{'s' if listening.count != 1 else ''}")
     return 0
 
 
