@@ -263,7 +263,8 @@ class Soak:
                 phones.append(self.sim.call(to=TO, from_=FROM))
             if phones and self.dice.random() < 0.4:
                 self.dice.choice(phones).hang_up()
-            if now > next_corruption:
+            # Bytes that are to be changed wait for such to come: meanwhile they would pile up, and spoil every handshake.
+            if now > next_corruption and self.client.state == "connected":
                 way = self.dice.choice(("up", "down"))
                 self.proxy.apply(Corrupt(way, skip=self.dice.randint(0, 200), count=4, mask=BAD_BYTES))
                 next_corruption = now + self.dice.uniform(*every) * 4
