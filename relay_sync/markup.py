@@ -76,7 +76,7 @@ def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="100%" '
         f'style="max-width:{_WIDTH}px;font:11px sans-serif" role="img" aria-label="timeline of the call">'
     ]
-    for row, (name, mine) in enumerate(lanes.items()):
+    for row, (name, mine) in enumerate(lanes.values()):
         drawn.append(_lane(row, name, mine, start, end, over=over))
     bottom = _ROW * len(lanes) + 13
     drawn.append(f'<text x="{_LEFT}" y="{bottom}">0 s</text>')
@@ -84,17 +84,16 @@ def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
     return "".join(drawn) + _listed(moments, start)
 
 
-def _lanes(moments: Sequence[Moment]) -> dict[str, list[Moment]]:
-    lanes: dict[str, list[Moment]] = {}
-    names: dict[str, str] = {}
+def _lanes(moments: Sequence[Moment]) -> dict[str, tuple[str, list[Moment]]]:
+    # By key, not by name: ids that people choose often begin alike.
+    lanes: dict[str, tuple[str, list[Moment]]] = {}
     for moment in moments:
         key = moment.control_id or ("" if moment.name in ("state", "receive") else moment.name)
-        if key not in names:
-            if len(names) >= MOST_ROWS:
+        if key not in lanes:
+            if len(lanes) >= MOST_ROWS:
                 continue
-            names[key] = f"{moment.name} {moment.control_id[:8]}".strip() if key else "call"
-            lanes[names[key]] = []
-        lanes[names[key]].append(moment)
+            lanes[key] = (f"{moment.name} {moment.control_id[:8]}".strip() if key else "call", [])
+        lanes[key][1].append(moment)
     return lanes
 
 

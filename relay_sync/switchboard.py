@@ -147,6 +147,9 @@ class Switchboard:
         state = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
         self._was_ready = self._was_ready or phase is Phase.READY
         self._call_the_roll(phase)
+        if phase is Phase.FAILED and error is not None and self._was_ready:
+            # connect() tells its caller; this one nobody may be waiting for.
+            _log.error("the session is lost for good: %s", error.message)
         if phase in (Phase.CLOSED, Phase.FAILED):
             self._was_ready = False
             self.stopped.set()

@@ -797,7 +797,7 @@ def test_connect_forgets_a_stop(sim: Simulator) -> None:
     background.result()
 
 
-def test_run_raises_when_the_session_is_lost_for_good(sim: Simulator) -> None:
+def test_run_raises_when_the_session_is_lost_for_good(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     client = make(sim)
     background = Background(client.run)
     sim.wait_for_client()
@@ -805,6 +805,9 @@ def test_run_raises_when_the_session_is_lost_for_good(sim: Simulator) -> None:
     sim.cut()
     with pytest.raises(AuthenticationError):
         background.result(30)
+    # A program that does not run() hears of it, too.
+    (error,) = (record.message for record in caplog.records if record.levelno == logging.ERROR)
+    assert error.startswith("the session is lost for good: the credentials were refused")
 
 
 def test_disconnect_from_a_handler_does_not_deadlock(sim: Simulator) -> None:

@@ -79,6 +79,20 @@ def test_bars_that_are_wide_enough_tell_their_state() -> None:
     assert inside == ["answered", "playing"]
 
 
+def test_actions_whose_ids_begin_alike_have_rows_of_their_own() -> None:
+    moments = [
+        Moment(1.0, "calling.call.state", "answered"),
+        Moment(2.0, "calling.call.play", "playing", "greeting-one"),
+        Moment(3.0, "calling.call.play", "playing", "greeting-two"),
+        Moment(4.0, "calling.call.play", "finished", "greeting-one"),
+    ]
+    shown = words(f"<div>{timeline(moments, now=5.0, over=False)}</div>")
+    picture = shown.partition("events")[0]
+    assert picture.count("play greeting") == 2
+    assert "play playing, 1.000 s" in picture
+    assert "play playing, 2.000 s" in picture
+
+
 def test_a_long_life_has_bounds() -> None:
     moments = [Moment(float(number), "calling.call.play", "playing", f"{number:08}") for number in range(500)]
     shown = read(f"<div>{timeline(moments, now=600.0, over=False)}</div>")
