@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from .call import Call
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE
 from .dialing import Dials
-from .errors import CallEnded, RelayError
+from .errors import CallEnded, ClientClosed, RelayError
 from .events import (
     CallReceiveEvent,
     CallStateEvent,
@@ -318,7 +318,7 @@ class Switchboard:
             handler(call)
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             self._report(call, "on_call handler", error)
-            if self._hangup_on_error:
+            if self._hangup_on_error and not isinstance(error, ClientClosed):
                 self._hang_up(call)
         finally:
             self._handlers.discard(threading.current_thread())
@@ -396,13 +396,11 @@ class Switchboard:
 
     def _report(self, call: Call | None, what: str, error: BaseException) -> None:
         call_id = call.call_id if call else ""
-        _callbacks.error(
-            "the %s%s raised",
-            what,
-            f" of call {call_id}" if call_id else "",
-            exc_info=error,
-            extra={"call_id": call_id},
-        )
+        whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
+        if isinstance(error, ClientClosed):  # somebody ended the program while it waited: no mistake of its author
+            _callbacks.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
+        else:
+            _callbacks.error("the %s%s raised", what, whose, exc_info=error, extra=extra)
         if self._on_error is not None:
             try:
                 self._on_error(error, call)

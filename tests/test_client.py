@@ -612,6 +612,30 @@ def test_a_handler_that_raises_is_logged_and_its_call_hung_up(sim: Simulator, ca
     assert record.call_id == phone.call_id  # type: ignore[attr-defined]
 
 
+def test_a_handler_that_waits_when_the_client_closes_is_no_failure(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client = make(sim, on_error=lambda error, call: errors.put(error))
+    waiting = threading.Event()
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.answer()
+        waiting.set()
+        call.wait_for_ended()
+
+    caplog.set_level(logging.INFO, "relay_sync")
+    client.connect()
+    sim.call(to=TO, from_=FROM)
+    assert waiting.wait(PATIENCE)
+    client.disconnect()
+    assert isinstance(errors.get(timeout=PATIENCE), ClientClosed)
+    told = [record for record in caplog.records if "on_call handler" in record.getMessage()]
+    assert [(record.levelno, record.exc_info) for record in told] == [(logging.INFO, None)]
+    assert not any("could not be hung up" in record.getMessage() for record in caplog.records)
+
+
 def test_a_handler_that_raises_may_leave_its_call(sim: Simulator) -> None:
     errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client = make(sim, on_handler_error="leave", on_error=lambda error, call: errors.put(call))
