@@ -583,6 +583,13 @@ def test_a_success_that_cannot_be_read_is_one(body: bytes) -> None:
     assert (info.call_id, info.status, info.duration) == ("c", "", None)
 
 
+def test_a_web_page_is_no_success() -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML; charset=utf-8\r\nContent-Length: 4\r\n\r\n<p/>"
+    with Scripted(lambda peer: peer.sendall(page)) as server, scripted_client(server) as rest:
+        with pytest.raises(CommandRefused, match="is host the name of the space"):
+            rest.call("c").hangup()
+
+
 # -- threads, forks, closing -------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from .. import checks, shapes
 from ..config import Config, seconds
 from ..constants import MAX_FRAME
-from ..errors import InvalidParameter
+from ..errors import CommandRefused, InvalidParameter
 from ..protocol.deadline import Deadline
 from .commands import RemoteCall
 from .download import Download, Order, fetch
@@ -197,6 +197,10 @@ class RestClient:
         )
         if not 200 <= answer.status < 300:
             raise refusal(answer.status, answer.body, command=command, call_id=call_id)
+        if answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
+            # Somebody's web page: a success of the platform is JSON, or empty.
+            told = f"{command}: a web page came instead of an answer; is host the name of the space?"
+            raise CommandRefused(answer.status, told, method=command, call_id=call_id)
         return read_call(answer.body, call_id)
 
     # -- recordings ----------------------------------------------------------------------------------------------------
