@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,6 +231,25 @@ def test_a_place_that_cannot_be_written(sim: Simulator, rest: RestClient, tmp_pa
     (tmp_path / "r.wav.part").mkdir()
     with pytest.raises(DownloadFailed, match="cannot be written"):
         rest.download(sim.add_recording(WHOLE), tmp_path / "r.wav")
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links are followed here")
+@pytest.mark.parametrize("name", ["r.wav.part", "r.wav.part.json"])
+def test_links_that_others_have_left_are_not_followed(tmp_path: Path, name: str) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"not to be touched")
+    (tmp_path / name).symlink_to(precious)
+    with Scripted(part(len(WHOLE))) as server, scripted_client(server) as rest:
+        with pytest.raises(DownloadFailed, match=r"r\.wav cannot be written"):
+            rest.download(url_of(server), tmp_path / "r.wav")
+    assert precious.read_bytes() == b"not to be touched"
+    assert not (tmp_path / "r.wav").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "nul\0"])
+def test_names_that_no_file_can_have(rest: RestClient, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidParameter, match="path must be a file's path"):
+        rest.download("https://files.example/r.wav", tmp_path / name)
 
 
 def test_what_a_callback_raises_is_passed_on(sim: Simulator, rest: RestClient, tmp_path: Path) -> None:

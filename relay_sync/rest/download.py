@@ -79,7 +79,7 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
     """Save it; see ``RestClient.download``."""
     _check_url(order.url, order.allow_insecure, "url")
     target = Path(order.path)
-    if target.is_dir() or not target.parent.is_dir():
+    if not _can_be_file(target):
         raise InvalidParameter("path", order.path, "a file's path in a directory that exists")
     with shown(target.name) if order.show else nullcontext(None) as bar:
         reports = [report for report in (order.on_progress, bar) if report is not None]
@@ -94,12 +94,25 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
             ) from error
 
 
+def _can_be_file(target: Path) -> bool:
+    try:
+        return "\0" not in str(target) and target.parent.is_dir() and not target.is_dir()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _opened(path: Path, flags: int) -> int:
+    # In a directory that others can write to, a link of theirs would lead to a file of ours.
+    return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
+
+
 @contextmanager
 def _kept(target: Path, order: Order) -> Iterator[_Part]:
     """The file that grows. It stays for another attempt if it can be taken up again, and else goes."""
     if order.resume:
         path = target.with_name(f"{target.name}.part")
-        part = _Part(path, path.open("r+b" if path.exists() else "w+b"), hashlib.sha256(order.url.encode()).hexdigest())
+        file = os.fdopen(_opened(path, os.O_RDWR), "r+b")
+        part = _Part(path, file, hashlib.sha256(order.url.encode()).hexdigest())
     else:
         number, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         part = _Part(Path(name), os.fdopen(number, "w+b"), "")
@@ -149,7 +162,8 @@ class _Part:
             return
         self.validator = validator
         if validator and self._origin:
-            self._note.write_text(json.dumps({"origin": self._origin, "validator": validator}))
+            with os.fdopen(_opened(self._note, os.O_WRONLY | os.O_TRUNC), "w") as note:
+                note.write(json.dumps({"origin": self._origin, "validator": validator}))
 
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
