@@ -49,6 +49,7 @@ _VARYING = (
     (r"\[[#.]+\]", "<bar>"),
     (r" +-?[\d.,]+(?= (?:ms|s|dB|frames?|bytes|gaps?|have)\b)", " <n>"),
     (r"^ +[\^~]+$", ""),
+    (r"^listening +(?:0|25|50|75)% .*$", ""),  # how often a fast demo tells how far it is depends on the machine
     (r"^ +\d+\.\d{3}  ", "<seconds> "),
 )
 
