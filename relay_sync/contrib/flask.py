@@ -136,6 +136,7 @@ class Relay:
 
         To be called in the process that serves requests, after any fork. Under ``flask run`` with its reloader there are two
         processes that load the application: in the one that only watches files nothing is started.
+        ``app.run(debug=True)`` has them, too, but does not say so before: there give ``use_reloader=False``.
 
         :param app: the application; the current one if left out.
         :return: whether it is this process that takes calls.
