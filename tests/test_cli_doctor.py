@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support import FROM, TO
 from relay_sync.cli import main
 from relay_sync.simulator import Simulator
 
+TLS = Path(__file__).parent / "data" / "tls"
 Doctor = Callable[..., tuple[int, str]]
 
 
@@ -98,6 +100,17 @@ def test_behind_a_proxy_names_are_the_proxy_s_business(
     assert "ok    name: no-such-name.invalid is looked up by the proxy" in told
     assert "BAD   TLS and upgrade: " in told
     assert "PTwrong" not in told
+
+
+def test_a_certificate_that_is_not_trusted(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    with Simulator(ssl_context=context) as secured:
+        monkeypatch.setenv("SIGNALWIRE_SPACE", secured.credentials["host"])
+        code, told = doctor()
+    assert code == 1
+    assert "BAD   TLS and upgrade: " in told
+    assert "-> check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE)" in told
 
 
 def test_nobody_listens(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,10 +118,10 @@ def connection(config: Config, timeout: float) -> Finding:
     try:
         opened = in_time(lambda: transport.dial(config, Deadline.after(started, timeout), lambda sock: None), timeout)
     except ConnectError as error:
-        return Finding("bad", what, error.message, "a firewall, a proxy, or not the address of a space")
-    except ssl.SSLCertVerificationError as error:
-        advice = "check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE) adds an authority of yours"
-        return Finding("bad", what, str(transport.as_error(error, config.address.url)), advice)
+        advice = "a firewall, a proxy, or not the address of a space"
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            advice = "check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE) adds an authority of yours"
+        return Finding("bad", what, error.message, advice)
     except OSError as error:
         return Finding("bad", what, str(transport.as_error(error, config.address.url)), "a firewall, or a wrong port")
     took = time.monotonic() - started
