@@ -168,6 +168,21 @@ def test_lesson_02_a_call_that_lives_is_only_asked_about(sim: Simulator) -> None
         assert not one.call.wait_for_ended(PATIENCE).synthetic
 
 
+def test_lesson_02_a_404_that_is_about_something_else_ends_no_call(sim: Simulator) -> None:
+    """What a realm that is not known gets is not documented."""
+    with line(sim) as one:
+        sim.refuse("calling.clear_digit_bindings", 404, "No such realm")
+        one.drop()
+        assert one.wait_for_request("calling.denoise.stop") == {
+            "node_id": one.call.node_id,
+            "call_id": one.call.call_id,
+        }
+        assert one.client.execute("signalwire.ping") is not None  # the answer came before this one
+        assert list(one.client.calls) == [one.call.call_id]
+        one.phone.hang_up()
+        assert not one.call.wait_for_ended(PATIENCE).synthetic
+
+
 def test_lesson_15_disconnect_tells_every_kind_of_waiter_the_same(sim: Simulator) -> None:
     with line(sim) as one:
         sim.hold("calling.pass")
