@@ -223,6 +223,16 @@ def test_the_webhook_view_needs_no_csrf_token_and_sends_a_signal(world: Any) -> 
         stream_status.disconnect(told)
 
 
+def test_a_body_that_a_middleware_has_read_is_no_failure(world: Any) -> None:
+    from django.test import RequestFactory
+
+    from relay_sync.contrib.django.views import status
+
+    request = RequestFactory().post("/relay/status", {"a": "b"})  # multipart
+    assert request.POST["a"] == "b"
+    assert status(request).status_code == 415
+
+
 def test_health(world: Any) -> None:
     from django.test import Client
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from django.core.signals import setting_changed
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
@@ -39,6 +39,8 @@ def status(request: HttpRequest) -> HttpResponse:
         callback = _webhooks().parse(
             request.method or "", request.build_absolute_uri(), request.headers, bytes(request.body)
         )
+    except RawPostDataException:  # a middleware has read it as multipart, which no callback is
+        return HttpResponse("callbacks are JSON or a form\n", status=415, content_type="text/plain")
     except WebhookRefused as refusal:
         return HttpResponse(f"{refusal.message}\n", status=refusal.status, content_type="text/plain")
     if isinstance(callback, StreamStatus):
