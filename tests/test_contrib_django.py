@@ -257,6 +257,7 @@ def test_health(world: Any) -> None:
         ({"project": "p", "token": "t", "webhooks": {"strict": True}}, ["relay_sync.E001"]),
         ({"project": "p", "token": "t", "webhooks": {"colour": 1}}, ["relay_sync.E001"]),
         ({"project": "p", "token": "t", "webhooks": ["strict"]}, ["relay_sync.E001"]),
+        ({"webhooks": {"colour": 1}}, ["relay_sync.W001", "relay_sync.E001"]),  # credentials may be elsewhere
         ("project", ["relay_sync.E001"]),
     ],
 )

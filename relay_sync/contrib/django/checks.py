@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -20,9 +20,14 @@ _CREDENTIALS = frozenset({"project", "token", "jwt_token"})
 @register("relay_sync")
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """The settings can be right. Credentials may come later: they are often not there where a project is built."""
+    found = _check(lambda: RelayClient(**client_options()))
+    # What is wrong with all settings is told once.
+    return found + [each for each in _check(lambda: Webhooks(**webhook_options())) if each not in found]
+
+
+def _check(make: Callable[[], object]) -> list[CheckMessage]:
     try:
-        RelayClient(**client_options())
-        Webhooks(**webhook_options())
+        make()
     except InvalidParameter as problem:
         if problem.parameter in _CREDENTIALS:
             return [
