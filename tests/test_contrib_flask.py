@@ -106,6 +106,8 @@ def test_arguments_win_over_settings_and_settings_over_the_environment(
         ({"projct": "x"}, r"app\.config\['RELAY_SYNC'\]\['projct'\]"),
         (["project"], r"app\.config\['RELAY_SYNC'\]"),
         ({"contexts": "default"}, "contexts"),
+        ({"webhooks": {"colour": 1}}, r"\['webhooks'\].*colour"),
+        ({"webhooks": {"strict": True}}, "signing_key"),
     ],
 )
 def test_settings_that_cannot_be_right_are_told_when_the_client_is_needed(settings: Any, said: str) -> None:

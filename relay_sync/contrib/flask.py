@@ -197,11 +197,16 @@ class _Served:
             given = self.settings.get("webhooks") or {}
             if not isinstance(given, Mapping):
                 raise InvalidParameter(f"app.config[{SETTING!r}]['webhooks']", given, "a mapping", secret=True)
-            self._webhooks = Webhooks(**given)
+            try:
+                self._webhooks = Webhooks(**given)
+            except TypeError as problem:
+                where = f"app.config[{SETTING!r}]['webhooks']"
+                raise InvalidParameter(where, given, f"parameters of Webhooks ({problem})", secret=True) from None
         return self._webhooks
 
     def _make(self) -> RelayClient:
         options = merge(self.settings, self.relay._options, where=f"app.config[{SETTING!r}]", others=OTHERS)
+        _ = self.webhooks  # what is wrong with them is better told now than with each callback
         client = RelayClient(**options)
         for what, handler in self.relay._handlers.items():
             self.attach(client, what, handler)
