@@ -6,7 +6,8 @@ import re
 from typing import Any, Final
 
 from ..constants import GONE_CODES
-from ..errors import CommandRefused
+from ..errors import CommandRefused, ConnectionLost
+from .command import Command
 from .frames import Failure, mask
 
 __all__ = [
@@ -108,3 +109,23 @@ def _told(value: object, most: int) -> str:
         return str(mask(value))[:most]
     except RecursionError:
         return f"<{type(value).__name__}>"
+
+
+def session_replaced() -> ConnectionLost:
+    """What ends with a session that the server did not resume."""
+    return ConnectionLost(
+        "the server gave a new session instead of resuming the old one: its calls are out of reach; new ones come in as before",
+        sent=True,
+    )
+
+
+def too_late(command: Command) -> ConnectionLost:
+    """What ends a command whose time is over before it could be sent, or sent again."""
+    if command.sent:
+        return ConnectionLost(
+            "it was sent, but its answer was lost, and the time to ask again is over: look before you repeat it",
+            sent=True,
+        )
+    return ConnectionLost(
+        "there was no connection to send it on in time: it was not carried out, try again", sent=False
+    )

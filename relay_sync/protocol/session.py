@@ -46,7 +46,15 @@ from .effects import (
     Settle,
     Trouble,
 )
-from .results import REFUSES_CONNECT, REFUSES_CREDENTIALS, REFUSES_RESUME, is_server_trouble, read_code
+from .results import (
+    REFUSES_CONNECT,
+    REFUSES_CREDENTIALS,
+    REFUSES_RESUME,
+    is_server_trouble,
+    read_code,
+    session_replaced,
+    too_late,
+)
 
 __all__ = ["Session", "SessionOptions"]
 
@@ -375,7 +383,7 @@ class Session:
     def _replaced(self) -> None:
         """Another session came back: what was meant for calls of the old one is not to be sent into it."""
         self._seen.clear()
-        error = _session_replaced()
+        error = session_replaced()
         self._effects.append(SessionOver(error))
         kept: deque[Command] = deque()
         for command in self._queue:
@@ -476,7 +484,7 @@ class Session:
 
     def _transmit(self, now: float, command: Command) -> None:
         if command.deadline.passed(now):
-            self._settle(command, _too_late(command))
+            self._settle(command, too_late(command))
             return
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
@@ -499,7 +507,7 @@ class Session:
         queued, self._queue = self._queue, deque()
         for command in queued:
             if command.deadline.passed(now):
-                self._settle(command, _too_late(command))
+                self._settle(command, too_late(command))
             else:
                 self._queue.append(command)
         return len(self._queue) >= self.options.max_queue
@@ -514,21 +522,3 @@ class Session:
         self._pending.clear()
         for command in commands:
             self._settle(command, error)
-
-
-def _session_replaced() -> ConnectionLost:
-    return ConnectionLost(
-        "the server gave a new session instead of resuming the old one: its calls are out of reach; new ones come in as before",
-        sent=True,
-    )
-
-
-def _too_late(command: Command) -> ConnectionLost:
-    if command.sent:
-        return ConnectionLost(
-            "it was sent, but its answer was lost, and the time to ask again is over: look before you repeat it",
-            sent=True,
-        )
-    return ConnectionLost(
-        "there was no connection to send it on in time: it was not carried out, try again", sent=False
-    )
