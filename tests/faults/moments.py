@@ -340,7 +340,8 @@ def closing(stage: Stage) -> str:
     stage.sim.journal.wait_for(lambda entry: entry.method == "calling.end", PATIENCE)
     stage.strike()
     ending.result(PATIENCE)
-    assert stage.client.state == "closed"
+    # Failed, where the server refused the credentials for good before the end had its turn.
+    assert stage.client.state in ("closed", "failed")
     return outcome(Background(stage.client.execute, "signalwire.ping"))
 
 
