@@ -97,6 +97,18 @@ def test_it_takes_calls_until_sigterm_and_lets_the_last_one_end(sim: Simulator, 
     assert sim.settings.token not in errors
 
 
+def test_a_closed_terminal_is_a_graceful_end(sim: Simulator, folder: Path) -> None:
+    with running(sim, folder, "app:client") as process:
+        sim.wait_for_client(timeout=PATIENCE)
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("answered", PATIENCE)
+        process.send_signal(signal.SIGHUP)
+        sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
+        phone.hang_up()
+        code, out, _ = finish(process)
+    assert (code, out) == (0, "handled\n")
+
+
 @pytest.mark.parametrize("drain", ["0", "0.1"])
 def test_calls_that_live_too_long_are_hung_up(sim: Simulator, folder: Path, drain: str) -> None:
     with running(sim, folder, "app:client", "--drain", drain) as process:

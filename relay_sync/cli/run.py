@@ -6,6 +6,7 @@ import argparse
 import logging
 import math
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 
@@ -62,10 +63,18 @@ def _run_client(client: RelayClient, *, drain: float) -> None:
     :raises Unsuccessful: it could not connect, or lost its session for good.
     """
     _stop_with_parent(client)
+    _stop_with_terminal(client)
     try:
         client.run(drain=drain or None, hangup_calls=True)
     except RelayError as error:
         raise Unsuccessful(error.message) from error
+
+
+def _stop_with_terminal(client: RelayClient) -> None:
+    """A terminal that is closed ends the client like SIGTERM, unless it is to be ignored (``nohup``)."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+        signal.signal(hangup, lambda number, frame: client.stop())
 
 
 def _stop_with_parent(client: RelayClient) -> None:
