@@ -58,6 +58,11 @@ def _plain(stream: bytes) -> tuple[list[tuple[int, bool, bytes]], State]:
 def _split(chunks: list[bytes]) -> tuple[list[tuple[int, bool, bytes]], State, int]:
     protocol, splitter, found, quick = _protocol(), Splitter(LONGEST), [], 0
     for chunk in chunks:
+        text = splitter.whole_text(chunk) if protocol.state is State.OPEN else None
+        if text is not None:
+            found.append((1, True, text))
+            quick += 1
+            continue
         for kind, part in splitter.split(chunk):
             if kind and protocol.state is State.OPEN:
                 found.append((kind, True, bytes(part)))
@@ -115,6 +120,25 @@ def test_the_usual_frame_does_not_trouble_the_protocol() -> None:
     stream = b"".join(_frame(0x81, b"x" * 300) for _ in range(10))
     assert _split([stream])[2] == 10
     assert _split([stream[n : n + 7] for n in range(0, len(stream), 7)])[2] == 10  # in drips, too
+
+
+@given(st.lists(_whole | _pings | _fragments, max_size=8))
+def test_frame_by_frame_it_is_the_same(frames: list[bytes]) -> None:
+    found, state, _ = _split(frames)
+    assert (found, state) == _plain(b"".join(frames))
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 300, LONGEST, LONGEST + 1, 65_535, 65_536])
+def test_a_text_that_came_alone_is_taken_at_once_if_it_is_of_the_usual_size(length: int) -> None:
+    text = Splitter(LONGEST).whole_text(_frame(0x81, b"x" * length))
+    assert text == (b"x" * length if 126 <= length <= LONGEST else None)
+
+
+def test_within_a_message_of_several_frames_nothing_is_taken_at_once() -> None:
+    for before in (_frame(0x01, b"begun"), _frame(0x81, b"x" * 300)[:50], _frame(0x82, b"x" * 9000)[:5000]):
+        splitter = Splitter(LONGEST)
+        list(splitter.split(before))
+        assert splitter.whole_text(_frame(0x81, b"x" * 300)) is None
 
 
 def test_what_waits_is_bounded() -> None:

@@ -374,6 +374,58 @@ def test_callbacks_that_raise_do_not_end_a_connection(
     assert "on_message" in caplog.text
 
 
+def test_texts_can_be_taken_as_bytes(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    taken: list[bytes] = []
+
+    def take(text: bytes) -> bool:
+        taken.append(text)
+        return text.startswith(b"mine")
+
+    connection.on_text = take
+    for text in ("mine", "yours", "mine " + "x" * 200, "yours " + "x" * 200):
+        peer.send(text)
+    peer.send_binary(b"mine")
+    peer.send("the end " + "\u20ac" * 100)
+    assert [end.message() for _ in range(4)] == [
+        "yours",
+        "yours " + "x" * 200,
+        b"mine",
+        "the end " + "\u20ac" * 100,
+    ]
+    assert [len(text) for text in taken] == [4, 5, 205, 206, 308]
+
+
+def test_what_is_not_utf8_ends_the_connection_unless_it_was_taken(
+    serve: MakeServer, end: End, peers: list[Any]
+) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    connection.on_text = lambda text: text.startswith(b"mine")
+    peer.send(b"mine" + b"\xff" * 200, opcode=websocket.ABNF.OPCODE_TEXT)
+    peer.send(b"yours" + b"\xff" * 200, opcode=websocket.ABNF.OPCODE_TEXT)
+    assert end.close_info().code == 1007
+    assert end.messages.empty()
+
+
+def test_taking_texts_may_fail_without_ending_a_connection(
+    serve: MakeServer, end: End, peers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+
+    def fail_once(text: bytes) -> bool:
+        connection.on_text = None
+        raise ValueError(text)
+
+    connection.on_text = fail_once
+    peer.send("x" * 200)
+    peer.send("second")
+    assert end.message() == "second"
+    assert "on_text" in caplog.text
+
+
 # -- the HTTP around it ------------------------------------------------------------------------------------------------
 
 

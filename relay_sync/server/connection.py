@@ -22,6 +22,7 @@ from .splitting import Splitter
 __all__ = ["CloseInfo", "Connection"]
 
 _log = logging.getLogger("relay_sync.server")
+_OPEN = State.OPEN
 CLOSE_TIMEOUT = 2.0  # seconds a peer gets for its half of the closing handshake
 
 
@@ -55,6 +56,8 @@ class Connection:
     :ivar headers: of the request where accepted, of the answer where dialled.
     :ivar remote: the peer, as ``address:port``.
     :ivar on_message: called with every message, ``str`` for text and ``bytes`` for binary. Set it in ``on_open``.
+    :ivar on_text: sees most texts first, as bytes of which nobody knows yet whether they are UTF-8; what it returns true for
+        is done with.
     :ivar on_close: called exactly once, after the last message, as soon as no other can come.
     :ivar on_drain: called when ``buffered`` has fallen under ``low_water`` after having been over it.
 
@@ -84,6 +87,7 @@ class Connection:
         "on_close",
         "on_drain",
         "on_message",
+        "on_text",
         "path",
         "query",
     )
@@ -105,6 +109,7 @@ class Connection:
         self.headers = headers
         self.on_message: Callable[[str | bytes], object] = _ignore_message
         self.on_close: Callable[[CloseInfo], object] = _ignore_close
+        self.on_text: Callable[[bytes], bool] | None = None
         self.on_drain: Callable[[], object] | None = None
         self.close_timeout = CLOSE_TIMEOUT
         self._loop = loop
@@ -286,11 +291,19 @@ class Connection:
             self._parse(data)
             return
         protocol = self._protocol
+        if protocol.state is _OPEN and not self._paused and not self._held:
+            text = splitter.whole_text(data)
+            if text is not None:
+                self._deliver_text(text)
+                return
         for kind, part in splitter.split(data):
             if not kind:
                 self._parse(part)
-            elif protocol.state is State.OPEN and not self._paused and not self._held:
-                self._deliver(part, kind == 1)
+            elif protocol.state is _OPEN and not self._paused and not self._held:
+                if kind == 1:
+                    self._deliver_text(part)
+                else:
+                    self._deliver(part, False)
             elif protocol.close_rcvd is None and protocol.parser_exc is None:
                 self._take(Frame(Opcode.TEXT if kind == 1 else Opcode.BINARY, part))
         if protocol.state is not State.OPEN:
@@ -345,6 +358,16 @@ class Connection:
             self.on_message(message)
         except BaseException:
             _log.exception("on_message of %s failed", self.remote)
+
+    def _deliver_text(self, data: bytes) -> None:
+        if self.on_text is not None and not self._over:
+            try:
+                if self.on_text(data):
+                    return
+            except BaseException:
+                _log.exception("on_text of %s failed", self.remote)
+                return
+        self._deliver(data, True)
 
     def _set_paused(self, paused: bool) -> None:
         if self._over or paused == self._paused:
@@ -417,7 +440,7 @@ class Connection:
     def _tell(self, info: CloseInfo) -> None:
         self.on_close(info)
         # The owner's callbacks usually refer to this object: let go of them so that nothing waits for the collector.
-        self.on_message, self.on_close, self.on_drain = _ignore_message, _ignore_close, None
+        self.on_message, self.on_close, self.on_drain, self.on_text = _ignore_message, _ignore_close, None, None
 
     def _gone(self) -> None:
         self._channel.drop()

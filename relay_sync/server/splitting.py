@@ -15,6 +15,7 @@ __all__ = ["Splitter"]
 
 HELD = 4096  # bytes of an incomplete frame that wait here for the rest; longer ones wait in the protocol
 _TEXT, _BINARY = 0x81, 0x82  # final, no extension
+_USUAL = b"\x81\xfe"  # a text, masked, of 126 to 65,535 bytes
 
 
 class Splitter:
@@ -30,6 +31,14 @@ class Splitter:
         self._rest = b""  # the beginning of a frame
         self._owed = 0  # bytes still to come of a frame whose beginning the protocol has
         self._fragmented = False  # within a message of several frames
+
+    def whole_text(self, data: bytes) -> bytes | None:
+        """The text, where *data* is just one message of the usual kind and size; else nothing has happened."""
+        if data[:2] != _USUAL or len(data) != 8 + int.from_bytes(data[2:4], "big"):
+            return None
+        if self._rest or self._owed or self._fragmented or len(data) - 8 > self._longest:
+            return None
+        return apply_mask(data[8:], data[4:8])
 
     def split(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """What came, in order: ``(1, text)`` and ``(2, bytes)`` are whole messages, ``(0, bytes)`` is for the protocol."""
