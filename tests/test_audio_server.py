@@ -1017,7 +1017,7 @@ def test_more_seconds_than_the_buffer_holds_can_be_read(dial: Dial) -> None:
         reader.start()
         for number, payload in enumerate(PAYLOADS):
             carrier.media(payload)
-            while stream.stats.frames <= number or stream._buffer._held["inbound"] >= 1600:
+            while stream.stats.frames <= number or stream._buffer._tracks["inbound"].held >= 1600:
                 time.sleep(0.001)  # until it has come, and is read where it is enough
         reader.join(PATIENCE)
         assert got.get_nowait() == PCMU.decode(b"".join(PAYLOADS))

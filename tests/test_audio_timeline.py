@@ -12,12 +12,19 @@ FRAME = 160  # 20 ms at 8 kHz
 
 
 def _come(
-    line: Timeline, stamp: float | None, chunk: int | None, *, track: str = "inbound", audio: bytes = b"", **more: int
+    line: Timeline,
+    stamp: float | None,
+    chunk: int | None,
+    *,
+    track: str = "inbound",
+    audio: bytes = b"",
+    samples: int = FRAME,
+    **more: int | None,
 ) -> Placed | None:
     """A frame comes: ``None`` if it is a duplicate."""
     if line.is_duplicate(track, stamp, chunk, audio, **more):
         return None
-    return line.place(track, stamp, chunk, FRAME)
+    return line.place(track, stamp, chunk, samples)
 
 
 def _place(line: Timeline, number: int, track: str = "inbound") -> Placed | None:
@@ -250,6 +257,61 @@ def test_memory_is_bounded() -> None:
 
 
 _numbers = st.none() | st.integers(0, 2**53) | st.integers(0, 3000)
+
+
+Came = tuple[str, int | None, int | None, bytes, int | None, int]
+
+
+@st.composite
+def _mostly_in_order(draw: st.DrawFn) -> list[Came]:
+    """Frames as carriers send them, with here and there one that is odd."""
+    frames: list[Came] = []
+    counts = {"inbound": 0, "outbound": 0}
+    for number in range(draw(st.integers(0, 60))):
+        track = draw(st.sampled_from(["inbound", "inbound", "inbound", "outbound"]))
+        count = counts[track] = counts[track] + 1
+        frame: Came = (track, 20 * count, count, bytes([number]), number, FRAME)
+        odd = draw(st.integers(0, 11))
+        if odd == 0:
+            stamp, chunk = draw(_numbers), draw(_numbers)
+            frame = (track, stamp, chunk, draw(st.sampled_from([b"", b"x"])), draw(_numbers), draw(st.integers(0, 400)))
+        elif odd == 1 and frames:
+            frame = draw(st.sampled_from(frames))
+        elif odd == 2:
+            counts[track] += draw(st.integers(1, 200))
+        elif odd == 3:
+            frame = (track, 20 * count + draw(st.integers(-40, 40)), count, bytes([number]), None, FRAME)
+        frames.append(frame)
+    return frames
+
+
+@given(_mostly_in_order(), st.sampled_from([8000, 16000]))
+def test_the_short_way_comes_to_the_same_as_the_long_one(frames: list[Came], rate: int) -> None:
+    long, quick = Timeline(rate), Timeline(rate)
+    for track, stamp, chunk, payload, sequence, samples in frames:
+        if stamp is not None and stamp < 0:
+            continue
+        expected = _come(long, stamp, chunk, track=track, audio=payload, sequence=sequence, samples=samples)
+        if quick.follows(track, stamp, chunk, payload, sequence):
+            placed: Placed | None = (
+                Placed(quick.append(track, stamp, chunk, samples))
+                if samples
+                else quick.place(track, stamp, chunk, samples)
+            )
+        else:
+            placed = _come(quick, stamp, chunk, track=track, audio=payload, sequence=sequence, samples=samples)
+        assert placed == expected
+        assert (quick.end, quick.conflicts) == (long.end, long.conflicts)
+
+
+def test_frames_in_order_go_the_short_way() -> None:
+    line = Timeline(8000)
+    _place(line, 0)
+    for number in range(1, 300):
+        assert line.follows("inbound", 20 * number, number + 1, bytes([number % 256]), number)
+        assert line.append("inbound", 20 * number, number + 1, FRAME) == FRAME * number
+    assert not line.follows("inbound", 20 * 299, 300, b"again", 299)
+    assert line.is_duplicate("inbound", 20 * 250, 251, bytes([250]), 250)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["inbound", "outbound"]), _numbers, _numbers, st.integers(1, 2000))))

@@ -39,6 +39,8 @@ def is_silent(pcm: bytes) -> bool:
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
+    if any(not -_QUIET < each < _QUIET for each in samples[:: len(samples) // 8 or 1]):  # nearly all that is not
+        return False
     return not samples or (max(samples) < _QUIET and min(samples) > -_QUIET)
 
 

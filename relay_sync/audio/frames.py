@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import define, field, frozen
 
 from ..errors import UnsupportedCodec, WaitTimeout
-from ..protocol.deadline import Deadline
+from ..runtime.dozing import get_up, lie_down
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import at_once
 from .codecs import why_raw
@@ -19,9 +19,38 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_Waiting: TypeAlias = tuple[int, bytes, float, int | None]  # number of arrival, data, timestamp, sequence
+# Number of arrival, data, timestamp, sequence, and the track's bytes before it.
+_Waiting: TypeAlias = tuple[int, bytes, float, int | None, int]
 
 __all__ = ["AudioFrame", "FrameBuffer"]
+
+
+_SLOW = 0.001  # seconds of work on a frame that are too long for others to wait for
+_TRUST = 100  # frames in a row that have to be quick after one that was not
+
+
+class Alarm(Protocol):
+    """What wakes threads. Each sleeps on a lock of its own, its ear, that is taken and is released to wake it."""
+
+    @property
+    def patient(self) -> bool:
+        """Whether a thread should let the one that wakes it finish first, see :mod:`relay_sync.runtime.dozing`."""
+
+    def add(self, ear: Any) -> None:
+        """Wake who sleeps on this one, at once or soon."""
+
+    def next(self) -> None:
+        """Called by whoever was woken, when another may be."""
+
+
+class _AtOnce:
+    patient = False
+
+    def add(self, ear: Any) -> None:
+        ear.release()
+
+    def next(self) -> None:
+        pass
 
 
 @frozen(kw_only=True)
@@ -89,7 +118,25 @@ class _Sleeper:
 
     track: str | None
     wanted: int
-    ear: Any  # a lock that is taken, and released to wake the thread
+    ear: Any
+
+
+@define(eq=False)
+class _Track:
+    """The frames of one track. *total*: bytes ever put. *read*: whether a frame was ever taken."""
+
+    name: str
+    frames: deque[_Waiting] = field(factory=deque)
+    total: int = 0
+    read: bool = False
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait."""
+        try:
+            return self.total - self.frames[0][4]
+        except IndexError:
+            return 0
 
 
 class FrameBuffer:
@@ -98,73 +145,75 @@ class FrameBuffer:
     Each track holds at most *max_bytes* of data in *max_frames* frames; then its oldest frame makes room. One thread
     puts, any number take, and each frame is handed out once.
 
-    Frames wait here as tuples and become :class:`AudioFrame` for whoever takes them: that spares the receiving thread
-    work, and the garbage collector thousands of objects to look at. Nobody is woken before there is enough for him, and
-    only by :meth:`ring`, so that the receiving thread can first do all it has to do.
+    There is no lock: everything that two threads change is a deque or a list that they change by one call. Frames wait here
+    as tuples and become :class:`AudioFrame` for whoever takes them: that spares the receiving thread work, and the garbage
+    collector thousands of objects to look at. Nobody is woken before there is enough for him.
 
     :param sample_rate: of all frames. :param encoding: of all frames, see :class:`AudioFrame`.
+    :param alarm: wakes those who wait; without it they are woken as soon as there is enough.
     """
 
     def __init__(
-        self, max_bytes: int, *, sample_rate: int, encoding: str | None = None, max_frames: int = 16384
+        self,
+        max_bytes: int,
+        *,
+        sample_rate: int,
+        encoding: str | None = None,
+        max_frames: int = 16384,
+        alarm: Alarm | None = None,
     ) -> None:
         self._sample_rate = sample_rate
         self._encoding = encoding
         self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._lock = threading.Lock()  # never held for long, and never while waiting
-        self._tracks: dict[str, deque[_Waiting]] = {}
-        self._held: dict[str, int] = {}
+        self._alarm: Alarm = _AtOnce() if alarm is None else alarm
+        self._awake = self._passed = False  # of the reader, see _is_awake
+        self._woken, self._distrust = 0.0, 0
+        self._tracks: dict[str, _Track] = {}  # never changed, but replaced
         self._arrivals = 0
         self._sleepers: list[_Sleeper] = []
-        self._due: list[_Sleeper] = []  # to be woken by ring()
         self._ended = False
         self._generation = generation()
         self.dropped = 0
         self.outran = False  # whether frames were dropped of a track that somebody reads
-        self._read: set[str] = set()  # tracks of which a frame was ever taken
 
-    def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> bool:
-        """Add a frame; never blocks.
+    # -- for the thread that puts --------------------------------------------------------------------------------------
 
-        :returns: whether somebody should be woken by :meth:`ring`.
-        """
-        with self._lock:
-            frames = self._tracks.get(track)
-            if frames is None:
-                frames = self._tracks[track] = deque()
-                self._held[track] = 0
-            self._arrivals += 1
-            frames.append((self._arrivals, data, timestamp, sequence))
-            held = self._held[track] + len(data)
-            while len(frames) > 1 and (held > self._max_bytes or len(frames) > self._max_frames):
-                held -= len(frames.popleft()[1])
+    def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:
+        """Add a frame; never blocks."""
+        queue = self._tracks.get(track)
+        if queue is None:
+            queue = _Track(track)
+            self._tracks = {**self._tracks, track: queue}
+        self._arrivals += 1
+        frames, before = queue.frames, queue.total
+        frames.append((self._arrivals, data, timestamp, sequence, before))
+        queue.total = total = before + len(data)
+        try:
+            while len(frames) > 1 and (total - frames[0][4] > self._max_bytes or len(frames) > self._max_frames):
+                frames.popleft()
                 self.dropped += 1
-                self.outran = self.outran or track in self._read
-            self._held[track] = held
-            if not self._sleepers:
-                return False
-            waiting = self._sleepers
-            self._sleepers = []
-            for sleeper in waiting:
-                enough = sleeper.track is None or self._has_enough(sleeper.track, sleeper.wanted)
-                (self._due if enough else self._sleepers).append(sleeper)
-            return bool(self._due)
-
-    def ring(self) -> None:
-        """Wake those for whom there is enough."""
-        with self._lock:
-            due, self._due = self._due, []
-        for sleeper in due:
-            sleeper.ear.release()
+                self.outran = self.outran or queue.read
+        except IndexError:  # somebody took them all
+            pass
+        if self._sleepers:
+            self._rouse()
 
     def end(self) -> None:
         """Nothing more will come: whoever waits is told once the rest is taken."""
-        with self._lock:
-            self._ended = True
-            self._due += self._sleepers
-            self._sleepers.clear()
-        self.ring()
+        self._ended = True
+        self._rouse()
+
+    def _rouse(self) -> None:
+        for sleeper in tuple(self._sleepers):
+            if sleeper.track is None or self._is_enough(sleeper.track, sleeper.wanted):
+                try:
+                    self._sleepers.remove(sleeper)
+                except ValueError:  # he left
+                    continue
+                self._alarm.add(sleeper.ear)
+
+    # -- for those who take --------------------------------------------------------------------------------------------
 
     def take(self, track: str | None, timeout: float | None) -> AudioFrame | None:
         """The oldest frame (of *track*, if given), or ``None`` when there will be no more.
@@ -174,17 +223,16 @@ class FrameBuffer:
         """
         self._check_process()
         end = None if timeout is None else time.monotonic() + timeout
+        waited = False
         while True:
-            # One look under the lock finds the frame or goes to sleep: this is done for each frame of each stream.
-            with self._lock:
-                frame = self._pop(track)
-                if frame is not None or self._ended:
-                    return frame
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
-                sleeper = self._lie_down(track, 1)
-            self._sleep(sleeper, left)
+            ended = self._ended  # first: what came before the end is seen then
+            frame = self._pop(track)
+            if frame is not None or ended:
+                if self._awake and (frame is None or not waited):
+                    self._is_done()
+                return frame
+            self._wait(track, 1, end, timeout)
+            waited = True
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
         """Frames of *track* with *wanted* bytes in all, or a little more; fewer where the buffer is too small for that,
@@ -193,88 +241,123 @@ class FrameBuffer:
         :raises WaitTimeout: they did not come within *timeout* seconds, and nothing was taken.
         :raises Forked: the stream belongs to the parent process.
         """
-        wanted = max(1, min(wanted, self._max_bytes // 2))
-        deadline = Deadline.after(time.monotonic(), timeout)
-        while True:  # another reader may be quicker
-            self._wait_for(track, wanted, deadline, timeout)
-            taken: list[bytes] = []
-            with self._lock:
-                frames = self._tracks.get(track) or deque()
-                while frames and wanted > 0:
-                    data = frames.popleft()[1]
-                    self._held[track] -= len(data)
-                    wanted -= len(data)
-                    taken.append(data)
-                if taken:
-                    self._read.add(track)
-                if taken or self._ended:
-                    return taken
-
-    def _wait_for(self, track: str | None, wanted: int, deadline: Deadline, timeout: float | None) -> None:
         self._check_process()
-        while True:
-            with self._lock:
-                if self._ended or self._has_enough(track, wanted):
-                    return
-                left = deadline.remaining(time.monotonic())
-                if left is not None and left <= 0:
-                    raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
-                sleeper = self._lie_down(track, wanted)
-            self._sleep(sleeper, left)
-
-    def _lie_down(self, track: str | None, wanted: int) -> _Sleeper:
-        """Be known as one who waits; under the lock."""
-        ear = threading.Lock()
-        ear.acquire()
-        sleeper = _Sleeper(track, wanted, ear)
-        self._sleepers.append(sleeper)
-        return sleeper
-
-    def _sleep(self, sleeper: _Sleeper, left: float | None) -> None:
-        woken = False
-        try:
-            # Ctrl-C needs a chance in between.
-            woken = sleeper.ear.acquire(True, at_once(left))
-        finally:
-            if not woken:
-                with self._lock:
-                    if sleeper in self._sleepers:
-                        self._sleepers.remove(sleeper)
-
-    def _has_enough(self, track: str | None, wanted: int) -> bool:
-        if track is None:
-            return any(self._tracks.values())
-        frames = self._tracks.get(track)
-        if not frames:
-            return False
-        return self._held[track] >= wanted or 2 * len(frames) >= self._max_frames
-
-    def _check_process(self) -> None:
-        if self._generation != generation():  # before the lock: in a child it may be held for ever
-            raise forked_error()
+        wanted = max(1, min(wanted, self._max_bytes // 2))
+        end = None if timeout is None else time.monotonic() + timeout
+        waited = False
+        while True:  # another reader may be quicker
+            ended = self._ended
+            taken = self._pop_bytes(track, wanted) if self._is_enough(track, wanted) else []
+            if taken or ended:
+                if self._awake and (not taken or not waited):
+                    self._is_done()
+                return taken
+            self._wait(track, wanted, end, timeout)
+            waited = True
 
     def _pop(self, track: str | None) -> AudioFrame | None:
-        if track is None and len(self._tracks) == 1:
-            (track,) = self._tracks
-        elif track is None:
-            queues = [(frames[0][0], name) for name, frames in self._tracks.items() if frames]
-            if not queues:
-                return None
-            track = min(queues)[1]
-        frames = self._tracks.get(track)
-        if not frames:
+        tracks = self._tracks
+        if track is not None:
+            queue = tracks.get(track)
+        elif len(tracks) == 1:
+            (queue,) = tracks.values()
+        else:
+            queue = _oldest(tracks)
+        if queue is None:
             return None
-        self._read.add(track)
-        _, data, timestamp, sequence = frames.popleft()
-        self._held[track] -= len(data)
+        try:
+            _, data, timestamp, sequence, _ = queue.frames.popleft()
+        except IndexError:
+            return None
+        queue.read = True
         return AudioFrame(
             data=data,
-            track=track,
+            track=queue.name,
             timestamp=timestamp,
             sample_rate=self._sample_rate,
             sequence=sequence,
             encoding=self._encoding,
         )
+
+    def _pop_bytes(self, track: str, wanted: int) -> list[bytes]:
+        taken: list[bytes] = []
+        queue = self._tracks.get(track)
+        try:
+            while queue is not None and wanted > 0:
+                taken.append(queue.frames.popleft()[1])
+                wanted -= len(taken[-1])
+                queue.read = True
+        except IndexError:
+            pass
+        return taken
+
+    def _is_enough(self, track: str | None, wanted: int) -> bool:
+        if self._ended:
+            return True
+        if track is None:
+            return _oldest(self._tracks) is not None
+        queue = self._tracks.get(track)
+        if queue is None or not queue.frames:
+            return False
+        return queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
+
+    def _wait(self, track: str | None, wanted: int, end: float | None, timeout: float | None) -> None:
+        """Sleep until there is enough, or for a while: the caller looks again."""
+        left = None if end is None else end - time.monotonic()
+        if left is not None and left <= 0:
+            raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
+        ear = threading.Lock()
+        ear.acquire()
+        sleeper = _Sleeper(track, wanted, ear)
+        # Before the look: what comes after it is heard.
+        self._sleepers.append(sleeper)
+        dozing = self._alarm.patient and lie_down()
+        try:
+            if self._awake:
+                self._is_done()
+            if not self._is_enough(track, wanted):
+                # Ctrl-C needs a chance in between.
+                ear.acquire(True, at_once(left))
+        finally:
+            if dozing:
+                get_up()
+            try:
+                self._sleepers.remove(sleeper)
+            except ValueError:
+                self._is_awake()
+
+    # Who was woken wakes the next: when he is done with what he was woken for, or first of all if that may take long.
+
+    def _is_awake(self) -> None:
+        self._awake, self._woken, self._passed = True, time.monotonic(), self._distrust > 0
+        if self._passed:
+            self._alarm.next()
+
+    def _is_done(self) -> None:
+        self._awake = False
+        if time.monotonic() - self._woken > _SLOW:
+            self._distrust = _TRUST
+        elif self._distrust:
+            self._distrust -= 1
+        if not self._passed:
+            self._alarm.next()
+
+    def _check_process(self) -> None:
+        if self._generation != generation():
+            raise forked_error()
+
+
+def _oldest(tracks: dict[str, _Track]) -> _Track | None:
+    """The track whose next frame came first."""
+    best: tuple[int, _Track] | None = None
+    for queue in tracks.values():
+        try:
+            arrival = queue.frames[0][0]
+        except IndexError:
+            continue
+        if best is None or arrival < best[0]:
+            best = arrival, queue
+    return None if best is None else best[1]
 
 
 AudioFrame.__module__ = "relay_sync.audio"

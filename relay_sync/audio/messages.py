@@ -31,6 +31,7 @@ __all__ = [
     "Stop",
     "Unknown",
     "connected_message",
+    "documented_media",
     "dtmf_message",
     "mark_message",
     "media_message",
@@ -43,8 +44,8 @@ _LARGEST = 2**53  # of any counter; beyond it is not one
 _NUMBER = re.compile(r"\s*([0-9]{1,16})(\.[0-9]{0,16})?\s*")
 # A media message exactly as SignalWire documents it, which is nearly all that ever comes: three times as fast as JSON.
 _DOCUMENTED = re.compile(
-    r'\{"event":"media","sequenceNumber":"([0-9]{1,15})","media":\{"track":"(inbound|outbound)","chunk":"([0-9]{1,15})",'
-    r'"timestamp":"([0-9]{1,15})","payload":"([A-Za-z0-9+/]+={0,2})"\}\}'
+    rb'\{"event":"media","sequenceNumber":"([0-9]{1,15})","media":\{"track":"(?:(inbound)|outbound)","chunk":"([0-9]{1,15})",'
+    rb'"timestamp":"([0-9]{1,15})","payload":"([^"\\]+)"\}\}'
 )
 _EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
 
@@ -155,13 +156,6 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False) -> Message:
     """
     if not isinstance(text, str):
         text = _from_binary(text)
-    match = _DOCUMENTED.fullmatch(text)
-    if match is not None:
-        sequence, track, chunk, timestamp, payload = match.groups()
-        try:
-            return Media(track, a2b_base64(payload, strict_mode=True), int(timestamp), int(chunk), int(sequence))
-        except ValueError:
-            pass  # not padded, perhaps
     try:
         fields = _decode(text)
     except (ValueError, RecursionError):
@@ -182,6 +176,19 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False) -> Message:
         raise BadMessage("no event member")
     reader = _READERS.get(event)
     return reader(fields) if reader is not None else Unknown(event, fields)
+
+
+def documented_media(text: bytes) -> Media | None:
+    """The audio in a message that is exactly as SignalWire documents it; ``None`` where it is not, or is no audio at all."""
+    match = _DOCUMENTED.fullmatch(text)
+    if match is None:
+        return None
+    sequence, inbound, chunk, timestamp, payload = match.groups()
+    try:
+        data = a2b_base64(payload, strict_mode=True)
+    except ValueError:
+        return None  # not padded, perhaps
+    return Media("inbound" if inbound else "outbound", data, int(timestamp), int(chunk), int(sequence))
 
 
 def _from_binary(data: bytes) -> str:

@@ -15,7 +15,7 @@ from .codecs import BadPacket
 from .decoding import Decoding
 from .diagnosis import Diagnosis
 from .frames import FrameBuffer
-from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, parse_message
+from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, documented_media, parse_message
 from .recorder import Disk, Recorder
 from .reorder import Reorder
 from .sources import encoding_for
@@ -23,6 +23,7 @@ from .speaker import Speaker
 from .stream import AudioStream, Counts, EndReason
 from .timeline import MAX_TRACKS, Timeline
 from .troubles import Troubles
+from .waking import Waking
 
 if TYPE_CHECKING:
     from .dsp import Resamplers
@@ -79,6 +80,7 @@ class _Sound:
 class Receiver:
     """The receiving end of one socket.
 
+    :param waking: wakes those who read.
     :param on_stream: called once with the stream, when ``start`` has come.
     :param on_end: called once, when the socket is done with; the argument is ``None`` if there never was a stream.
     :param two_way: whether the carrier plays what is sent back; no message of it tells.
@@ -90,6 +92,7 @@ class Receiver:
         loop: Loop,
         connection: Connection,
         settings: ReceiverSettings,
+        waking: Waking,
         *,
         on_stream: Callable[[AudioStream], object],
         on_end: Callable[[AudioStream | None], object],
@@ -102,6 +105,7 @@ class Receiver:
         self._loop = loop
         self._connection = connection
         self._settings = settings
+        self._waking = waking
         self._tell = _teller(settings.troubles, connection.remote)
         self._on_stream = on_stream
         self._on_end = on_end
@@ -114,10 +118,10 @@ class Receiver:
         self._counts = Counts()
         self._reason: EndReason | None = None  # decided before the socket has ended
         self._finished = False
-        self._ringing = False  # readers are to be woken at the end of this turn
         self._complained = False  # about a slow reader
         self._audio_follows = connection.headers.get("sec-websocket-protocol", "").strip().startswith("audio.")
         self._last_heard = time.monotonic()
+        connection.on_text = self._on_text
         connection.on_message = self._on_message
         connection.on_close = self._on_close
         self._timer: Timer = loop.call_later(settings.start_timeout, self._no_start)
@@ -125,6 +129,21 @@ class Receiver:
         self._order_timer: Timer | None = None
 
     # -- messages ------------------------------------------------------------------------------------------------------
+
+    def _on_text(self, text: bytes) -> bool:
+        """The short way of nearly all that comes."""
+        sound = self._sound
+        if sound is None or self._reason is not None:
+            return False
+        media = documented_media(text)
+        if media is None:
+            return False
+        self._last_heard = time.monotonic()
+        if self._reorder is None:
+            self._take(sound, media)
+        else:
+            self._media(media)
+        return True
 
     def _on_message(self, text: str | bytes) -> None:
         if self._reason is not None:
@@ -170,7 +189,7 @@ class Receiver:
         decoding = sound.decoding
         rate = self._delivered_rate(decoding)
         room = round(self._settings.buffer_seconds * rate) * 2
-        self._buffer = FrameBuffer(room, sample_rate=rate, encoding=decoding.encoding)
+        self._buffer = FrameBuffer(room, sample_rate=rate, encoding=decoding.encoding, alarm=self._waking)
         if decoding.decodable:
             self._recorder = self._record(start, sound)
             self._diagnosis = Diagnosis(
@@ -280,14 +299,8 @@ class Receiver:
         """One frame: drop it if it came before, decode it, find its place, keep it and hand it over."""
         counts, track, timestamp = self._counts, media.track, media.timestamp
         timeline, decoding, payload = sound.timeline, sound.decoding, media.payload
-        if not payload:
-            self._bad("empty media", "a media message without audio")
-            return
-        if track not in _SIDES and not timeline.has_room_for(track):
-            self._bad("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
-            return
-        if timeline.is_duplicate(track, timestamp, media.chunk, payload, media.sequence):
-            counts.duplicates += 1
+        follows = timeline.follows(track, timestamp, media.chunk, payload, media.sequence)
+        if not follows and not self._is_new(timeline, media):
             return
         try:
             pcm = decoding.decode(track, payload)
@@ -298,14 +311,18 @@ class Receiver:
             self._bad("empty media", "a media message without audio")
             return
         samples = len(pcm) // 2 if decoding.encoding is None else 0
-        placed, rate = timeline.place(track, timestamp, media.chunk, samples), decoding.sample_rate
-        position = placed.position
+        rate = decoding.sample_rate
+        if follows and samples:
+            position = timeline.append(track, timestamp, media.chunk, samples)
+        else:
+            placed = timeline.place(track, timestamp, media.chunk, samples)
+            position = placed.position
+            if placed.late or placed.hole:
+                counts.gaps += placed.holes
+                counts.missing = max(0.0, round(counts.missing + (placed.hole - placed.filled) / rate, 9))
+                counts.late += placed.late
         counts.frames += 1
         counts.bytes += len(payload)
-        if placed.late or placed.hole:
-            counts.gaps += placed.holes
-            counts.missing = max(0.0, round(counts.missing + (placed.hole - placed.filled) / rate, 9))
-            counts.late += placed.late
         end = (position + samples) / rate
         if end > counts.seconds:
             counts.seconds = end
@@ -321,10 +338,18 @@ class Receiver:
             self._keep(self._recorder, sound, track, position, pcm)
         self._hand_over(track, pcm, at, media.sequence)
 
-    def _ring(self) -> None:
-        self._ringing = False
-        if self._buffer is not None:
-            self._buffer.ring()
+    def _is_new(self, timeline: Timeline, media: Media) -> bool:
+        """Whether there is something in it that has not been there yet."""
+        if not media.payload:
+            self._bad("empty media", "a media message without audio")
+            return False
+        if media.track not in _SIDES and not timeline.has_room_for(media.track):
+            self._bad("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
+            return False
+        if timeline.is_duplicate(media.track, media.timestamp, media.chunk, media.payload, media.sequence):
+            self._counts.duplicates += 1
+            return False
+        return True
 
     def _bad(self, kind: str, message: str, *args: object) -> None:
         self._counts.bad_frames += 1
@@ -370,9 +395,7 @@ class Receiver:
             return
         if self._resamplers is not None:
             pcm = self._resamplers.process(track, pcm)
-        if buffer.put(track, pcm, at, sequence) and not self._ringing:
-            self._ringing = True
-            self._loop.at_turn_end(self._ring)  # readers wait until all that has come is looked at
+        buffer.put(track, pcm, at, sequence)
         if buffer.outran and not self._complained:
             self._complained = True
             self._tell(

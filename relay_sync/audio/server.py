@@ -28,6 +28,7 @@ from .receiver import Receiver, ReceiverSettings
 from .recorder import Disk, Recorder
 from .stream import AudioStream, StreamingAction
 from .troubles import Troubles
+from .waking import Waking
 from .wav import PathLike
 
 __all__ = ["AudioServer", "StreamableCall"]
@@ -174,21 +175,21 @@ class AudioServer(Connecting):
                 loop = Loop(self._name, gather=_GATHER)
                 loop.start()
                 try:
-                    self._server = self._serve(loop)
+                    self._server = self._serve(loop, Waking(loop))
                 except BaseException:
                     loop.stop()
                     raise
                 self._loop = loop
         return self
 
-    def _serve(self, loop: Loop) -> WebSocketServer:
+    def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
         return WebSocketServer(
             loop,
             host=self._host,
             port=self._wanted_port,
             ssl_context=self._ssl_context,
             on_request=self._gate.check,
-            on_open=lambda connection: self._opened(loop, connection),
+            on_open=lambda connection: self._opened(loop, waking, connection),
             max_message=self._max_message,
             max_connections=self._max_connections,
             open_timeout=10.0,
@@ -370,7 +371,7 @@ class AudioServer(Connecting):
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
-    def _opened(self, loop: Loop, connection: Connection) -> None:
+    def _opened(self, loop: Loop, waking: Waking, connection: Connection) -> None:
         expected = self._gate.claim(connection.headers)
         with self._lock:
             self._sockets += 1
@@ -399,6 +400,7 @@ class AudioServer(Connecting):
             loop,
             connection,
             self._settings,
+            waking,
             on_stream=on_stream,
             on_end=on_end,
             two_way=two_way,

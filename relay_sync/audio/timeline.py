@@ -7,7 +7,9 @@ whose track, chunk and timestamp came before, with the same payload: counters th
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
+from collections.abc import Iterator
+from typing import TypeAlias
 
 from attrs import define, field
 
@@ -20,7 +22,7 @@ _HOLES = 64  # per track that a late frame may still fill
 _JITTER = 1.0  # seconds that a clock may lag before it is taken to have been set back
 _CLOCKS = 4  # that tracks may go back to, or take over from each other
 
-Stamp = int | float | None
+Stamp: TypeAlias = int | float | None
 
 
 @define
@@ -48,6 +50,52 @@ class _Hole:
     counts: bool  # not what lies before a track's first frame
 
 
+class _Recent:
+    """What is known of the newest frames of a track: chunk, timestamp, hash of the payload, sequence.
+
+    In arrays, since there is one for each of many tracks and each frame changes it: a sixth of the memory, and no work for
+    the garbage collector. ``-1`` stands for what a frame did not have.
+    """
+
+    __slots__ = ("_chunks", "_count", "_marks", "_sequences", "_timestamps")
+
+    def __init__(self) -> None:
+        self._count = 0
+        empty = bytes(8 * _REMEMBERED)
+        self._chunks, self._marks, self._sequences = array("q", empty), array("q", empty), array("q", empty)
+        self._timestamps = array("d", empty)
+
+    def __len__(self) -> int:
+        return min(self._count, _REMEMBERED)
+
+    def add(self, chunk: int | None, timestamp: Stamp, mark: int, sequence: int | None) -> None:
+        """One more; the oldest is forgotten."""
+        index = self._count % _REMEMBERED
+        self._count += 1
+        self._chunks[index] = -1 if chunk is None else chunk
+        self._timestamps[index] = -1.0 if timestamp is None else timestamp
+        self._marks[index] = mark
+        self._sequences[index] = -1 if sequence is None else sequence
+
+    def is_newest(self, chunk: int | None, timestamp: Stamp) -> bool:
+        """Whether the last one had these."""
+        index = (self._count - 1) % _REMEMBERED
+        return self._chunks[index] == (-1 if chunk is None else chunk) and self._timestamps[index] == (
+            -1 if timestamp is None else timestamp
+        )
+
+    def like(self, chunk: int | None, timestamp: Stamp) -> Iterator[tuple[int, int]]:
+        """Hash and sequence (-1: none) of those that had these."""
+        chunk, timestamp = -1 if chunk is None else chunk, -1 if timestamp is None else timestamp
+        for index in range(len(self)):
+            if self._chunks[index] == chunk and self._timestamps[index] == timestamp:
+                yield self._marks[index], self._sequences[index]
+
+    def all_later(self, chunk: int) -> bool:
+        """Whether each that has a chunk number has a higher one."""
+        return all(each < 0 or chunk < each for each in self._chunks[: len(self)])
+
+
 @define(eq=False)
 class _Track:
     end: int = 0  # where the audio so far ends
@@ -57,7 +105,7 @@ class _Track:
     next_chunk: int | None = None
     last_timestamp: float = -1.0
     last_sequence: int = -1
-    recent: deque[tuple[int | None, Stamp, int, int | None]] = field(factory=lambda: deque(maxlen=_REMEMBERED))
+    recent: _Recent = field(factory=_Recent)
     moves: bool = False  # whether its counters have been seen to change
     holes: list[_Hole] = field(factory=list)  # likewise
 
@@ -74,6 +122,10 @@ class Timeline:
     conflicts: int = 0
     _clocks: list[float] = field(factory=list)  # the timestamps of position 0, by the clocks seen so far; newest last
     _tracks: dict[str, _Track] = field(factory=dict)
+    _jitter: int = field(init=False)  # samples; the least tolerance of place()
+
+    def __attrs_post_init__(self) -> None:
+        self._jitter = self.sample_rate // 500
 
     @property
     def end(self) -> int:
@@ -83,6 +135,34 @@ class Timeline:
     def has_room_for(self, name: str) -> bool:
         """Whether *name* is a known track, or may become one."""
         return name in self._tracks or len(self._tracks) < MAX_TRACKS
+
+    def follows(
+        self, name: str, timestamp: Stamp, chunk: int | None, payload: bytes, sequence: int | None = None
+    ) -> bool:
+        """Whether the frame is just what was to come next on its track, as nearly all are. The short way: if so,
+        :meth:`append` is to follow, or :meth:`place`; if not, nothing has happened."""
+        track = self._tracks.get(name)
+        if track is None or chunk is None or timestamp is None or chunk != track.next_chunk or not payload:
+            return False
+        if not track.begun or timestamp <= track.last_timestamp:
+            return False
+        off = (timestamp - track.zero - track.shift) * self.sample_rate / 1000 - track.end
+        if not -self._jitter <= off <= self._jitter:
+            return False
+        track.moves = True
+        track.recent.add(chunk, timestamp, hash(payload), sequence)
+        if sequence is not None and sequence > track.last_sequence:
+            track.last_sequence = sequence
+        return True
+
+    def append(self, name: str, timestamp: Stamp, chunk: int | None, samples: int) -> int:
+        """The position of a frame that :meth:`follows`."""
+        track = self._tracks[name]
+        position = track.end
+        track.end = position + samples
+        if chunk is not None and timestamp is not None:
+            track.next_chunk, track.last_timestamp = chunk + 1, timestamp
+        return position
 
     def is_duplicate(
         self, name: str, timestamp: Stamp, chunk: int | None, payload: bytes = b"", sequence: int | None = None
@@ -104,24 +184,22 @@ class Timeline:
             fresh = track.next_chunk is None or chunk >= track.next_chunk
         if not fresh and self._came_before(track, timestamp, chunk, mark, sequence):
             return True
-        if recent and not track.moves and (recent[-1][0] != chunk or recent[-1][1] != timestamp):
+        if recent and not track.moves and not recent.is_newest(chunk, timestamp):
             track.moves = True
-        recent.append((chunk, timestamp, mark, sequence))
+        recent.add(chunk, timestamp, mark, sequence)
         if sequence is not None and sequence > track.last_sequence:
             track.last_sequence = sequence
         return False
 
     def _came_before(self, track: _Track, timestamp: Stamp, chunk: int | None, mark: int, sequence: int | None) -> bool:
         known = False
-        for entry in track.recent:
-            if entry[0] != chunk or entry[1] != timestamp:
-                continue
+        for other, number in track.recent.like(chunk, timestamp):
             known = True
-            if entry[2] != mark:
+            if other != mark:
                 continue
             if chunk is not None and timestamp is not None:
                 return True
-            if track.moves or (sequence is not None and sequence == entry[3]):
+            if track.moves or (sequence is not None and sequence == number):
                 return True  # half a key says enough only if it is seen to move
         if known:
             self.conflicts += 1
@@ -243,7 +321,7 @@ def _is_long_past(track: _Track, timestamp: Stamp, chunk: int | None, sequence: 
         return False
     if sequence is not None and sequence > track.last_sequence:
         return False
-    return all(entry[0] is None or chunk < entry[0] for entry in track.recent)
+    return track.recent.all_later(chunk)
 
 
 def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | None:

@@ -119,6 +119,8 @@ class Loop:
         self._selector: selectors.BaseSelector
         self._wake_in: socket.socket
         self._wake_out: socket.socket | None = None
+        #: What passes the time between two turns: called with seconds, 0 where turns need no more gathering.
+        self.rest: Callable[[float], object] = time.sleep
         self.buffer = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
 
     def __repr__(self) -> str:
@@ -293,8 +295,8 @@ class Loop:
             while not self._stopping:
                 if self._gather:
                     pause = begun + self._gather - time.monotonic()
-                    if pause > 0 and not self._ready and not self._turn_end:
-                        time.sleep(pause)
+                    if not self._ready and not self._turn_end:
+                        self.rest(max(0.0, pause))
                 events = self._selector.select(self._patience())
                 begun = time.monotonic()
                 self._turn(events)

@@ -1,0 +1,184 @@
+"""Frames between the receiving thread and those who read: bounded, each handed out once, nobody left asleep."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import Background
+
+from relay_sync import WaitTimeout
+from relay_sync.audio.frames import AudioFrame, FrameBuffer
+from relay_sync.audio.waking import Waking
+from relay_sync.server import Loop
+
+PATIENCE = 20.0
+TRACKS = ("inbound", "outbound")
+
+
+@st.composite
+def _steps(draw: st.DrawFn) -> list[tuple[str, str, int]]:
+    kind = st.sampled_from(["put", "put", "put", "take", "bytes", "any"])
+    return draw(st.lists(st.tuples(kind, st.sampled_from(TRACKS), st.integers(1, 40)), max_size=60))
+
+
+@given(_steps(), st.integers(1, 120), st.integers(2, 8))
+def test_whatever_is_done_it_behaves_like_a_list_with_a_limit(
+    steps: list[tuple[str, str, int]], room: int, most: int
+) -> None:
+    buffer = FrameBuffer(room, sample_rate=8000, max_frames=most)
+    model: list[tuple[str, bytes]] = []
+    dropped = 0
+
+    def of(track: str) -> list[tuple[str, bytes]]:
+        return [entry for entry in model if entry[0] == track]
+
+    for number, (kind, track, size) in enumerate(steps):
+        if kind == "put":
+            data = bytes([number % 256]) * size
+            buffer.put(track, data, number / 50, number)
+            model.append((track, data))
+            while len(of(track)) > 1 and (sum(len(each) for _, each in of(track)) > room or len(of(track)) > most):
+                model.remove(of(track)[0])
+                dropped += 1
+        elif kind == "bytes":
+            wanted, held = max(1, min(size, room // 2)), of(track)
+            if held and (sum(len(each) for _, each in held) >= wanted or 2 * len(held) >= most):
+                expected = []
+                while wanted > 0 and held:
+                    entry = held.pop(0)
+                    model.remove(entry)
+                    expected.append(entry[1])
+                    wanted -= len(entry[1])
+                assert buffer.take_bytes(track, size, 0) == expected
+            else:
+                with pytest.raises(WaitTimeout):
+                    buffer.take_bytes(track, size, 0)
+        else:
+            held = model if kind == "any" else of(track)
+            if held:
+                entry = held[0]
+                model.remove(entry)
+                frame = buffer.take(None if kind == "any" else track, 0)
+                assert frame is not None
+                assert (frame.track, frame.data) == entry
+            else:
+                with pytest.raises(WaitTimeout):
+                    buffer.take(None if kind == "any" else track, 0)
+        assert buffer.dropped == dropped
+    buffer.end()
+    rest = []
+    while (frame := buffer.take(None, None)) is not None:
+        rest.append((frame.track, frame.data))
+    assert rest == model
+
+
+@pytest.fixture(params=["at once", "in turn"])
+def made(request: pytest.FixtureRequest) -> Iterator[tuple[FrameBuffer, Loop]]:
+    """A buffer, and the loop whose thread puts."""
+    loop = Loop("test-frames", gather=0.002)
+    loop.start()
+    waking = None if request.param == "at once" else Waking(loop)
+    yield FrameBuffer(10**6, sample_rate=8000, alarm=waking), loop
+    loop.stop()
+
+
+def test_each_frame_is_handed_out_once_and_whoever_waits_hears_of_the_end(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer, loop = made
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+
+        def read() -> list[int]:
+            return [frame.sequence or 0 for frame in iter(lambda: buffer.take(None, None), None)]
+
+        readers = [Background(read) for _ in range(6)]
+        for first in range(0, 3000, 3):
+            loop.call_soon(_put, buffer, range(first + 1, first + 4))
+        loop.call(buffer.end, timeout=PATIENCE)
+        taken = [reader.result(PATIENCE) for reader in readers]
+    finally:
+        sys.setswitchinterval(before)
+    assert sorted(number for each in taken for number in each) == list(range(1, 3001))
+    assert all(each == sorted(each) for each in taken)
+
+
+def test_whoever_wants_much_is_woken_for_much(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer, loop = made
+    reader = Background(buffer.take_bytes, "inbound", 6, None)
+    for number in range(1, 4):
+        loop.call(_put, buffer, [number], timeout=PATIENCE)
+    assert reader.result(PATIENCE) == [b"\1\1", b"\2\2", b"\3\3"]
+
+
+def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer, loop = made
+    for number in range(1, 30):
+        with pytest.raises(WaitTimeout):
+            Background(buffer.take, None, 0.001).result()
+        loop.call(_put, buffer, [number], timeout=PATIENCE)
+        frame = Background(buffer.take, None, PATIENCE).result()
+        assert frame is not None
+        assert frame.sequence == number
+
+
+def test_one_reader_that_works_for_long_keeps_no_other_waiting() -> None:
+    loop = Loop("test-frames", gather=0.002)
+    loop.start()
+    waking = Waking(loop)
+    buffers = [FrameBuffer(10**6, sample_rate=8000, alarm=waking) for _ in range(12)]
+    go = threading.Event()
+    heard = [threading.Semaphore(0) for _ in buffers]
+
+    def read(number: int) -> int:
+        count = 0
+        while buffers[number].take(None, None) is not None:
+            count += 1
+            heard[number].release()
+            if number == 3:
+                go.wait(PATIENCE)
+        return count
+
+    readers = [Background(read, number) for number in range(12)]
+    for round_ in range(20):
+        loop.call(_put_all, buffers, timeout=PATIENCE)
+        for number, semaphore in enumerate(heard):
+            if number != 3 or not round_:
+                assert semaphore.acquire(timeout=PATIENCE), f"reader {number} was left asleep in round {round_}"
+    go.set()
+    loop.call(_end_all, buffers, timeout=PATIENCE)
+    assert [reader.result(PATIENCE) for reader in readers] == [20] * 12
+    loop.stop()
+
+
+def _put(buffer: FrameBuffer, numbers: range | list[int]) -> None:
+    for number in numbers:
+        buffer.put("inbound", bytes([number % 256]) * 2, number / 50, number)
+
+
+def _put_all(buffers: list[FrameBuffer]) -> None:
+    for buffer in buffers:
+        _put(buffer, [1])
+
+
+def _end_all(buffers: list[FrameBuffer]) -> None:
+    for buffer in buffers:
+        buffer.end()
+
+
+def test_a_frame_knows_what_it_is() -> None:
+    buffer = FrameBuffer(100, sample_rate=16000)
+    buffer.put("outbound", bytes(4), 1.5, None)
+    assert buffer.take("outbound", 0) == AudioFrame(data=bytes(4), track="outbound", timestamp=1.5, sample_rate=16000)
+
+
+def test_time_out_is_kept(made: tuple[FrameBuffer, Loop]) -> None:
+    began = time.monotonic()
+    with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):
+        made[0].take(None, 0.05)
+    assert time.monotonic() - began >= 0.05
