@@ -251,7 +251,14 @@ class StreamIsOneWay(_Explained):
 
 
 class StreamFailed(_Explained):
-    """A stream could not be set up, or ended with an error."""
+    """A stream could not be set up, or ended with an error.
+
+    :ivar end_reason: ``never started`` if the carrier opened the socket and said nothing of a stream on it; else ``""``.
+    """
+
+    def __init__(self, message: str, *, end_reason: str = "") -> None:
+        super().__init__(message)
+        self.end_reason = end_reason
 
 
 class WebhookRefused(_Explained):

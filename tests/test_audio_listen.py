@@ -233,6 +233,7 @@ def test_no_socket_came_and_the_token_is_spent(audio: AudioServer, caplog: pytes
     token = call.asked["authorization_bearer_token"]
     assert call.stops == 1
     assert audio.url in str(caught.value)
+    assert caught.value.end_reason == ""
     assert token not in str(caught.value)
     assert token not in caplog.text
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
@@ -252,8 +253,9 @@ def test_the_action_ended_before_any_socket(audio: AudioServer) -> None:
 @pytest.mark.parametrize(("behaviour", "timeout"), [(_say_nothing, 0.3), (_leave_at_once, PATIENCE)])
 def test_a_socket_but_no_start(audio: AudioServer, behaviour: Any, timeout: float) -> None:
     switch = Switch(behaviour)
-    with pytest.raises(StreamFailed, match="no start"):
+    with pytest.raises(StreamFailed, match="no start") as failed:
         audio.listen(switch, timeout=timeout)
+    assert failed.value.end_reason == "never started"
     switch.stop()
     switch.join()
 

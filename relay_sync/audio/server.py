@@ -349,7 +349,7 @@ class AudioServer(Connecting):
     def _expect(self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float) -> AudioStream:
         while expected.stream is None:
             if expected.over:
-                raise StreamFailed("the carrier opened the socket, but no start came on it")
+                raise StreamFailed("the carrier opened the socket, but no start came on it", end_reason="never started")
             if self._closed:
                 raise StreamFailed("the AudioServer was closed while waiting for the stream")
             if action.is_done and not expected.arrived:
@@ -359,7 +359,10 @@ class AudioServer(Connecting):
                 ) from action.error
             if deadline.passed(time.monotonic()):
                 if expected.arrived:
-                    raise StreamFailed(f"the carrier opened the socket, but no start came within {timeout:g} s")
+                    raise StreamFailed(
+                        f"the carrier opened the socket, but no start came within {timeout:g} s",
+                        end_reason="never started",
+                    )
                 raise StreamFailed(
                     f"no socket came within {timeout:g} s: the carrier must be able to reach {self.url}"
                     " (public_url, firewall, proxy, certificate)"
