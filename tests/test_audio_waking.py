@@ -82,6 +82,20 @@ def test_whoever_does_not_wake_the_next_keeps_nobody_asleep(loop: Loop, lazy: in
     sleepers.are_all_woken()
 
 
+def test_a_loop_that_is_never_idle_helps_as_well(loop: Loop) -> None:
+    done = threading.Event()
+
+    def again() -> None:
+        if not done.is_set():
+            loop.call_soon(again)
+
+    loop.call_soon(again)
+    sleepers = Sleepers(Waking(loop), 12, lambda _number: False)
+    sleepers.add_all(loop)
+    sleepers.are_all_woken()
+    done.set()
+
+
 def test_round_after_round_nobody_is_left(loop: Loop) -> None:
     waking = Waking(loop)
     for round_ in range(40):

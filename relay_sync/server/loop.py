@@ -294,9 +294,8 @@ class Loop:
             begun = 0.0
             while not self._stopping:
                 if self._gather:
-                    pause = begun + self._gather - time.monotonic()
-                    if not self._ready and not self._turn_end:
-                        self.rest(max(0.0, pause))
+                    busy = self._ready or self._turn_end
+                    self.rest(0.0 if busy else max(0.0, begun + self._gather - time.monotonic()))
                 events = self._selector.select(self._patience())
                 begun = time.monotonic()
                 self._turn(events)
