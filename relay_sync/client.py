@@ -87,8 +87,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param max_active_calls: calls over that number are passed back (``RELAY_MAX_ACTIVE_CALLS``).
     :param connect_timeout: seconds for :meth:`connect`, and for each attempt of the client's own; a server that does not answer
         ``signalwire.connect`` has at most 10 s of them. :param request_timeout: seconds for the answer to a command.
-    :param ping_interval: seconds of silence after which the server is asked for a sign of life; :param ping_timeout:
-        seconds it has for that before the connection is given up and made anew.
+    :param ping_interval: seconds without an answer to anything after which the server is asked for a sign of life; :param
+        ping_timeout: seconds in which something must come before the connection is given up and made anew. So is one on which
+        the server goes on talking, but leaves three such questions in a row unanswered.
     :param max_frame: bytes; larger messages of the server end the connection. :param max_queue: commands that may wait for
         a connection.
     :param ssl_context: for TLS, instead of the default that verifies certificates. :param ca_file: PEM file of an additional

@@ -101,6 +101,24 @@ class Talk:
 
     # -- longer ways
 
+    def chatter(self, seconds: float) -> list[Effect]:
+        """For so long, while there is a session, the server says something every tenth of a second that is no answer."""
+        effects: list[Effect] = []
+        end = self.now + seconds
+        while self.now < end and self.session.phase is Phase.READY:
+            wake = self.session.next_wake()
+            assert wake is not None
+            assert wake > self.now
+            self.now = min(self.now + 0.1, end, wake)
+            self.do(self.session.heard, self.now)
+            effects += self.tick()
+        return effects
+
+    def answer_a_ping(self) -> None:
+        """The server answers pings, and is known to."""
+        (ping,) = sent(self.wake())
+        self.receive({"id": ping["id"], "result": {}})
+
     def accept(self, connect: dict[str, Any], *, protocol: str = PROTOCOL, state: str | None = STATE) -> list[Effect]:
         effects = self.receive({"id": connect["id"], "result": {"protocol": protocol, "identity": "a@b.eu"}})
         if state is not None:
@@ -689,14 +707,139 @@ def test_silence_is_probed_and_a_probe_unanswered_ends_the_session(talk: Talk) -
     assert talk.settled["under-way"].sent is True
 
 
-def test_any_byte_is_a_sign_of_life(talk: Talk) -> None:
+def test_any_byte_is_a_sign_of_life_after_a_ping(talk: Talk) -> None:
     talk.ready()
     for _ in range(10):
-        assert len(sent(talk.tick(15.0))) == 1
-        talk.now += 4.9
-        talk.do(talk.session.heard, talk.now)
+        (probe,) = sent(talk.tick(15.0))
+        asked = talk.now
+        talk.chatter(4.9)
+        assert talk.session.next_wake() == asked + 15.0
+        talk.chatter(5.0)
+        talk.receive({"id": probe["id"], "result": {}})
         assert talk.session.next_wake() == talk.now + 15.0
     assert talk.session.phase is Phase.READY
+
+
+def test_who_has_no_answer_asks_though_much_else_comes(talk: Talk) -> None:
+    talk.ready()
+    effects = talk.chatter(14.9)
+    assert sent(effects) == []
+    (probe,) = sent(talk.chatter(0.2))
+    assert probe["method"] == "signalwire.ping"
+
+
+def test_who_has_answers_asks_for_none(talk: Talk) -> None:
+    """The answer to a command says as much as that to a ping."""
+    talk.ready()
+    for number in range(20):
+        talk.submit(f"c-{number}")
+        assert sent(talk.chatter(10.0)) == []
+        talk.receive({"id": f"c-{number}", "error": {"code": -32601, "message": "no"}})
+    assert len(sent(talk.chatter(15.1))) == 1
+
+
+def test_a_server_that_talks_and_does_not_hear_us_is_found(talk: Talk) -> None:
+    """It answers pings, as it has shown; then three of them in a row get no answer."""
+    talk.ready()
+    talk.answer_a_ping()
+    talk.submit("under-way", patience=100.0)
+    quiet = talk.chatter(3 * 15.0 + 4.9)
+    assert [frame["method"] for frame in sent(quiet)] == ["signalwire.ping"] * 3
+    assert talk.session.phase is Phase.READY
+    effects = talk.chatter(0.2)
+    assert only(Hangup, effects) == [Hangup(at_once=True)]
+    assert phases(effects) == [Phase.BACKING_OFF]
+    assert talk.settled["under-way"].sent is True
+    assert "does not hear us" in str(talk.session.last_error)
+
+
+@pytest.mark.parametrize("late", ["first", "last", "command", "given up"])
+def test_an_answer_behind_a_long_backlog_is_one(talk: Talk, late: str) -> None:
+    """Whatever is answered, and however late, shows that we are heard."""
+    talk.ready()
+    talk.answer_a_ping()
+    command = talk.submit("command")
+    for _ in range(5):
+        pings = sent(talk.chatter(3 * 15.0 + 4.0))
+        assert len(pings) == 3
+        talk.do(talk.session.withdraw, command)
+        name = {"first": pings[0]["id"], "last": pings[2]["id"], "command": "command"}.get(late, "unknown")
+        talk.receive({"id": name, "result": {}})
+        assert sent(talk.chatter(14.9)) == []
+        talk.answer_a_ping()
+        command = talk.submit("command") if late == "command" else command
+    assert talk.session.phase is Phase.READY
+
+
+def test_after_a_long_sleep_what_has_come_is_read_before_anybody_judges(talk: Talk) -> None:
+    """A process that was stopped for an hour, over and over: each time one question, and never three at once."""
+    talk.ready()
+    talk.answer_a_ping()
+    for _ in range(5):
+        talk.now += 3600.0
+        talk.do(talk.session.heard, talk.now)
+        (ping,) = sent(talk.tick())
+        talk.now += 3600.0
+        talk.do(talk.session.heard, talk.now)
+        assert len(sent(talk.tick())) == 1
+        talk.receive({"id": ping["id"], "result": {}})
+    assert talk.session.phase is Phase.READY
+
+
+def test_a_server_that_answers_no_pings_is_not_taken_for_a_deaf_one(talk: Talk) -> None:
+    talk.ready()
+    pings = sent(talk.chatter(1000.0))
+    assert len(pings) == 66
+    # Nor when commands come, until they have had their time.
+    for name in ("a", "b", "c"):
+        talk.submit(name)
+    assert only(Hangup, talk.chatter(15.0)) == []
+    for name in ("a", "b", "c"):
+        talk.receive({"id": name, "result": {}})
+    assert only(Hangup, talk.chatter(1000.0)) == []
+
+
+def test_where_pings_were_never_answered_three_commands_are_needed(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("one")
+    talk.submit("two")
+    assert only(Hangup, talk.chatter(1000.0)) == []
+    talk.submit("three")
+    effects = talk.chatter(3 * 15.0 + 5.1)
+    assert only(Hangup, effects) == [Hangup(at_once=True)]
+    assert sorted(talk.settled) == ["one", "three", "two"]
+
+
+def test_that_a_server_answers_pings_is_remembered_over_reconnections(talk: Talk) -> None:
+    talk.ready()
+    talk.answer_a_ping()
+    talk.lose()
+    talk.ready()
+    assert only(Hangup, talk.chatter(50.1)) == [Hangup(at_once=True)]
+    talk.ready()
+    talk.submit("next")
+    assert only(Hangup, talk.chatter(49.9)) == []
+
+
+def test_a_ping_of_the_user_shows_that_pings_are_answered(talk: Talk) -> None:
+    talk.ready()
+    command = Command(
+        id="mine", method="signalwire.ping", text="{}", deadline=Deadline(talk.now + 9), settle=lambda outcome: None
+    )
+    talk.session.submit(talk.now, command)
+    talk.session.effects()
+    talk.receive({"id": "mine", "result": {}})
+    assert only(Hangup, talk.chatter(50.1)) == [Hangup(at_once=True)]
+
+
+@pytest.mark.parametrize(("interval", "timeout"), [(0.3, 0.7), (5.0, 5.0), (15.0, 60.0)])
+def test_a_deaf_server_is_found_whatever_the_times(interval: float, timeout: float) -> None:
+    talk = Talk(ping_interval=interval, ping_timeout=timeout).ready()
+    talk.answer_a_ping()
+    began = talk.now
+    while talk.session.phase is Phase.READY:
+        talk.chatter(0.1)
+    assert talk.now - began == pytest.approx(3 * interval + timeout, abs=0.5)
 
 
 def test_the_answer_to_a_probe_is_no_trouble(talk: Talk) -> None:
@@ -710,9 +853,8 @@ def test_one_command_without_an_answer_harms_nobody(talk: Talk) -> None:
     talk.ready()
     talk.submit("mute")
     for _ in range(100):
-        talk.now += 14.0
-        talk.do(talk.session.heard, talk.now)
-        assert talk.tick() == []
+        talk.chatter(14.0)
+        talk.answer_a_ping()
     talk.submit("other")
     talk.receive({"id": "other", "result": {}})
     assert talk.settled == {"other": {}}

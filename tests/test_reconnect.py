@@ -353,6 +353,43 @@ def test_a_connection_on_which_something_comes_is_not_given_up(sim: Simulator) -
         assert len(connects(sim)) == 1
 
 
+def test_a_server_that_talks_and_does_not_hear_us_is_found(sim: Simulator) -> None:
+    """Half a connection: what the server says arrives, what we say does not. Without this, commands fail one by one for ever."""
+    states: States = queue.SimpleQueue()
+    options: dict[str, Any] = {"ping_interval": 0.2, "ping_timeout": 0.4, "on_state": states.put}
+    with FaultProxy(sim.port) as proxy, RelayClient(**proxy.through(sim), **options) as one:
+        wait_for(states, "connected")
+        one.execute("signalwire.ping")
+        proxy.cut("deaf")
+        params = {"node_id": "n", "call_id": "c"}
+        waiting = Background(lambda: one.execute("calling.denoise", params, timeout=PATIENCE))
+        while waiting.running:
+            sim.send_raw("{}")
+            time.sleep(0.02)  # the subject is time
+        with pytest.raises(ConnectionLost, match="does not hear us while calling.denoise was under way") as lost:
+            waiting.result()
+        assert lost.value.sent
+        wait_for(states, "reconnecting")
+        wait_for(states, "connected")
+        assert one.execute("signalwire.ping") is not None
+
+
+@pytest.mark.slow
+def test_a_connection_under_heavy_traffic_is_not_given_up(sim: Simulator) -> None:
+    """For twice as long as a deaf server would need to be found; our pings are answered among thousands of events."""
+    states: list[str] = []
+    options: dict[str, Any] = {"ping_interval": 0.3, "ping_timeout": 1.0, "on_state": states.append}
+    with RelayClient(**sim.credentials, **options) as one:
+        one.execute("signalwire.ping")
+        text = "x" * 1000
+        end = time.monotonic() + 2 * (3 * 0.3 + 1.0)
+        while time.monotonic() < end:
+            for _ in range(50):
+                sim.send_event("calling.call.refer", {"call_id": "nobody", "text": text})
+            sim.wait_for_acks(PATIENCE)
+        assert states == ["connecting", "connected"]
+
+
 @pytest.mark.slow
 def test_attempts_come_apart(sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
     """The first at once, the next within a second, two, four; and a line in the log for each."""

@@ -6,6 +6,8 @@
     what a command's reply means: success, or which error.
 ``backoff``, ``deadline``
     pure functions and values about time.
+``liveness``
+    when to ask for a sign of life, and when a connection is dead or half dead.
 ``effects``
     what the session asks its surroundings to do.
 ``session``

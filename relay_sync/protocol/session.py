@@ -46,6 +46,7 @@ from .effects import (
     Settle,
     Trouble,
 )
+from .liveness import Liveness
 from .results import (
     REFUSES_CONNECT,
     REFUSES_CREDENTIALS,
@@ -63,6 +64,8 @@ REMEMBERED_EVENTS: Final = 4096
 REMEMBERED_LATE: Final = 256
 #: Commands under way among which those are looked for whose time is over.
 CROWD: Final = 1024
+#: Pings of our own whose answers are known to be such, however late.
+REMEMBERED_PINGS: Final = 8
 LATER_REFUSALS: Final = 3
 
 
@@ -111,7 +114,8 @@ class Session:
         self._late: OrderedDict[str, None] = OrderedDict()
         self._connect_id = ""
         self._resuming = ""
-        self._probe_id = ""
+        self._pings: deque[str] = deque(maxlen=REMEMBERED_PINGS)
+        self._liveness = Liveness(options.ping_interval, options.ping_timeout)
         self._failures = 0
         self._refusals = 0
         #: The server has announced that it leaves; nothing new is asked of it.
@@ -122,7 +126,6 @@ class Session:
         #: The server wants the next session to be a new one.
         self._restart = False
         self._ready_since = 0.0
-        self._heard = 0.0
         #: At most one of these timers matters in each phase; see :meth:`next_wake`.
         self._wake: float | None = None
 
@@ -136,7 +139,7 @@ class Session:
     def next_wake(self) -> float | None:
         """When :meth:`tick` wants to be called, or ``None``."""
         if self.phase is Phase.READY and self._wake is None:
-            return self._heard + self.options.ping_interval
+            return self._liveness.next_wake()
         return self._wake
 
     @property
@@ -205,7 +208,6 @@ class Session:
             self._effects.append(Hangup(at_once=True))
             return
         self.phase = Phase.AUTHENTICATING
-        self._heard = now
         self._wake = now + self.options.connect_patience
         self._connect_id = self._new_id()
         if self._restart:
@@ -240,9 +242,7 @@ class Session:
 
     def heard(self, now: float) -> None:
         """Bytes arrived: the peer lives, whatever they mean."""
-        self._heard = now
-        if self.phase is Phase.READY and not self._leaving:
-            self._wake = None
+        self._liveness.heard()
 
     def received(self, now: float, text: str) -> None:
         """A text message arrived."""
@@ -271,13 +271,17 @@ class Session:
         elif self.phase is Phase.AUTHENTICATING:
             self._drop(now, "the server did not answer signalwire.connect")
         elif self.phase is Phase.READY:
-            if self._wake is not None:
-                self._drop(now, "the server fell silent and did not answer a ping")
+            reason = self._liveness.verdict(now)
+            if reason:
+                self._drop(now, reason)
             else:
-                self._wake = now + self.options.ping_timeout
-                self._probe_id = self._new_id()
-                params = {"timestamp": round(now, 3)}
-                self._effects.append(Send(frames.build_request(self._probe_id, METHOD_PING, params)))
+                self._ping(now)
+
+    def _ping(self, now: float) -> None:
+        ping = self._new_id()
+        self._pings.append(ping)
+        self._liveness.asked(now)
+        self._effects.append(Send(frames.build_request(ping, METHOD_PING, {"timestamp": round(now, 3)})))
 
     # -- requests of the server ----------------------------------------------------------------------------------
 
@@ -347,8 +351,10 @@ class Session:
                 self._connect_refused(now, answer.code, answer.message)
             return
         command = self._pending.pop(answer.id, None)
+        ping = answer.id in self._pings or (command is not None and command.method == METHOD_PING)
+        self._liveness.answered(now, ping=ping)
         if command is None:
-            if answer.id != self._probe_id:
+            if not ping:
                 self._effects.append(Trouble("an answer to nothing that was asked"))
             return
         outcome = answer.result if isinstance(answer, frames.Reply) else answer
@@ -375,6 +381,7 @@ class Session:
         self._refusals = 0
         self._ready_since = now
         self._wake = None
+        self._liveness.begin(now)
         self._enter(Phase.READY, None)
         queued, self._queue = self._queue, deque()
         for command in queued:
@@ -489,6 +496,7 @@ class Session:
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
         command.sent = True
+        self._liveness.commanded()
         self._pending[command.id] = command
         self._effects.append(Send(command.text))
 

@@ -44,10 +44,11 @@ _direction = _one_of("up", "down", "both")
 @frozen
 class Cut:
     """End every open connection. ``fin``: closed in order. ``reset``: by RST. What the proxy holds of them is lost.
-    ``silent``: nothing passes any more, and nobody is told (a cable that was pulled, a NAT that forgot).
+    ``silent``: nothing passes any more, and nobody is told (a cable that was pulled, a NAT that forgot). ``deaf``: what the
+    client sends vanishes, while the server's goes on to pass.
     """
 
-    how: str = field(default="fin", validator=_one_of("fin", "reset", "silent"))
+    how: str = field(default="fin", validator=_one_of("fin", "reset", "silent", "deaf"))
 
 
 @frozen

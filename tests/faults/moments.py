@@ -43,7 +43,7 @@ class Kind:
     :ivar told: what it is, for the reader of the table. :ivar on_wire: what the proxy does.
     :ivar at_server: what the simulator does. :ivar provoke: have the server ask for something, so that bytes pass.
     :ivar breaks: whether the connection of that moment is lost by it. :ivar back: whether a session comes again.
-    :ivar silent: whether only our own probe finds it. :ivar answers: whether the server still answers what is under way.
+    :ivar silent: whether only our own pings find it. :ivar talks: whether the server goes on talking. :ivar answers: whether the server still answers what is under way.
     """
 
     told: str
@@ -53,6 +53,7 @@ class Kind:
     breaks: bool = True
     back: bool = True
     silent: bool = False
+    talks: bool = False
     answers: bool = False
 
 
@@ -67,6 +68,7 @@ class Stage:
     desk: Desk
     states: list[str] = field(factory=list)
     changed: threading.Condition = field(factory=threading.Condition)
+    over: threading.Event = field(factory=threading.Event)
 
     def on_state(self, state: str) -> None:
         with self.changed:
@@ -78,6 +80,11 @@ class Stage:
         with self.changed:
             assert self.changed.wait_for(lambda: state in self.states[since:], PATIENCE), (state, self.states)
             return self.states.index(state, since) + 1
+
+    def talk(self) -> None:
+        """The server says something all the time, whether it is answered or not."""
+        while not self.over.wait(0.05):
+            self.sim.send_raw(PING)
 
     # -- the fault -----------------------------------------------------------------------------------------------
 
@@ -125,9 +132,14 @@ class Stage:
 
     # -- the client ----------------------------------------------------------------------------------------------
 
+    def connect(self) -> None:
+        """Connect to a server that is known to answer pings."""
+        self.client.connect()
+        self.client.execute("signalwire.ping")
+
     def call(self) -> tuple[Phone, Call]:
         """A call that has been answered."""
-        self.client.connect()
+        self.connect()
         phone = self.sim.call(to=TO, from_=FROM)
         call = self.desk.take()
         call.answer()
@@ -257,7 +269,7 @@ def an_action(stage: Stage) -> str:
 
 
 def a_dial(stage: Stage) -> str:
-    stage.client.connect()
+    stage.connect()
     mute(stage.sim)
     stage.sim.wait_for_acks(PATIENCE)
     dialling = Background(lambda: stage.client.dial(to=TO, from_=FROM, tag="t", dial_timeout=stage.patience))
@@ -370,6 +382,12 @@ FAULTS: Final[dict[str, Kind]] = {
     "closed": Kind(told="the connection is closed in order (FIN)", on_wire=(Cut("fin"),)),
     "reset": Kind(told="the connection is reset (RST)", on_wire=(Cut("reset"),)),
     "silent": Kind(told="nothing passes any more, and nobody is told", on_wire=(Cut("silent"),), silent=True),
+    "unheard": Kind(
+        told="nothing of ours arrives any more, while the server goes on talking",
+        on_wire=(Cut("deaf"),),
+        silent=True,
+        talks=True,
+    ),
     "up stalled": Kind(told="the server takes nothing more from us", on_wire=(Stall("up"),), silent=True),
     "down stalled": Kind(told="nothing of the server arrives any more", on_wire=(Stall("down"),), silent=True),
     "slow": Kind(told="3,000 bytes per second", on_wire=(Shape("both", rate=3000),), breaks=False),
@@ -428,7 +446,10 @@ def stage(kind: Kind, *, tls: bool = False) -> Iterator[Stage]:
     """A client that is not connected yet, and everything around it."""
     patient: dict[str, Any] = {"ping_interval": 0.3, "ping_timeout": 0.7} if kind.silent else {}
     context = server_context() if tls else None
-    with Simulator(media="fast", on_bad_resume="fresh", ssl_context=context) as sim, FaultProxy(sim.port) as proxy:
+    # Where it goes on talking, the server is patient as well: the client has to find it.
+    pings = None if kind.talks else 10.0
+    server = Simulator(media="fast", on_bad_resume="fresh", ssl_context=context, ping_interval=pings)
+    with server as sim, FaultProxy(sim.port) as proxy:
         client = RelayClient(
             **proxy.through(sim),
             ca_file=CERTIFICATE if tls else None,
@@ -440,8 +461,12 @@ def stage(kind: Kind, *, tls: bool = False) -> Iterator[Stage]:
         )
         desk = Desk(client)
         made = Stage(kind, sim, proxy, client, desk)
+        talking = Background(made.talk) if kind.talks else None
         try:
             yield made
         finally:
             desk.closing.set()
             client.disconnect()
+            made.over.set()
+            if talking is not None:
+                talking.result(PATIENCE)

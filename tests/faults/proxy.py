@@ -152,7 +152,7 @@ class FaultProxy:
         self._do(self._apply, fault)
 
     def cut(self, how: str = "fin") -> None:
-        """End the open connections: ``fin``, ``reset`` or ``silent``."""
+        """End the open connections: ``fin``, ``reset``, ``silent`` or ``deaf``."""
         self.apply(Cut(how))
 
     def stall(self, direction: str = "both", seconds: float = 0.0) -> None:
@@ -426,9 +426,9 @@ class FaultProxy:
                 self._later(fault.seconds, lambda: self._refuse(None))
 
     def _cut(self, link: Link, how: str) -> None:
-        if how == "silent":
-            for pipe in link.pipes.values():
-                pipe.swallows = True
+        if how in ("silent", "deaf"):
+            for way in WAYS if how == "silent" else ("up",):
+                link.pipes[way].swallows = True
         elif how == "reset":
             self._drop(link, reset)
         else:

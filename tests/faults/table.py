@@ -61,6 +61,7 @@ OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
     "closed": recovers(NOTHING_YET),
     "reset": recovers(NOTHING_YET),
     "silent": recovers(NOTHING_YET),
+    "unheard": recovers(NOTHING_YET),
     "up stalled": recovers(NOTHING_YET),
     "down stalled": recovers(NOTHING_YET),
     "slow": HARMLESS,
@@ -128,6 +129,8 @@ made again, and the session resumed. Otherwise the cell names the error.
 * After a resume the client asks about its calls, so an end that fell into the gap is found, too.
 * A connection that fell silent is found within `ping_interval + ping_timeout` (20 s by default); within `connect_timeout`
   during the upgrade, and within 10 s of it during authentication. A connection that broke is noticed at once.
+* A connection on which the server goes on talking but does not hear us is found within `3 * ping_interval + ping_timeout` of the
+  last answer to anything (50 s by default), if the server ever answered a ping, or leaves three commands unanswered as well.
 
 ## The faults
 

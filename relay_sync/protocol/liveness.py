@@ -1,0 +1,86 @@
+"""Whether a connection still lives, in both directions: when to ask for a sign of life, and when to give it up.
+
+What arrives shows that we hear the server, not that it hears us: a middlebox may let only one direction pass. That is shown by
+answers alone. So whoever has had no answer to anything for a while asks, and the connection is given up
+
+* when nothing at all comes within ``timeout`` of a question (it is dead), or
+* when other things come, but :data:`MOST_UNANSWERED` questions in a row, ``interval`` apart, got no answer (it is half dead). Not
+  after the first one: the answer may lie behind much that the server said before it. As each is a question of its own, and not
+  a stretch of time, a process that was stopped for a while reads first what has come.
+
+A server that answers no pings is not taken for a deaf one: such questions count only where one was answered before, or where
+:data:`COMMANDS` commands have no answer either. One command without an answer proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+__all__ = ["COMMANDS", "MOST_UNANSWERED", "Liveness"]
+
+#: Questions without an answer, in a row, after which the server does not hear us.
+MOST_UNANSWERED: Final = 3
+#: Commands without an answer that make a question count where the server is not known to answer such.
+COMMANDS: Final = 3
+
+
+class Liveness:
+    """Of one session after the other. Times are seconds on one monotonic clock.
+
+    :param interval: seconds without an answer after which to ask; :param timeout: seconds for the answer.
+    """
+
+    def __init__(self, interval: float, timeout: float) -> None:
+        self._interval = interval
+        self._timeout = timeout
+        #: Kept over reconnections: it is the same server.
+        self._answers_pings = False
+        self.begin(0.0)
+
+    def begin(self, now: float) -> None:
+        """A session is ready: the answer to ``signalwire.connect`` was one."""
+        self._answered = now
+        self._asked = -math.inf
+        #: Nothing has come since we asked.
+        self._silent = False
+        self._unanswered = 0
+        self._commands = 0
+
+    def heard(self) -> None:
+        """Bytes arrived, whatever they mean."""
+        self._silent = False
+
+    def answered(self, now: float, *, ping: bool) -> None:
+        """An answer arrived, of a command or of a ping; late ones count, too."""
+        self._answers_pings = self._answers_pings or ping
+        self.begin(now)
+
+    def commanded(self) -> None:
+        """A command was sent."""
+        self._commands += 1
+
+    def asked(self, now: float) -> None:
+        """A ping of ours was sent, as :meth:`next_wake` wanted."""
+        self._asked = now
+        self._silent = True
+        if self._answers_pings or self._commands >= COMMANDS:
+            self._unanswered += 1
+
+    def next_wake(self) -> float:
+        """When to look at :meth:`verdict`, and to ask if there is none."""
+        if self._silent or self._unanswered >= MOST_UNANSWERED:
+            return self._asked + self._timeout
+        return max(self._answered, self._asked) + self._interval
+
+    def verdict(self, now: float) -> str:
+        """Why the connection is to be given up, or ``""``."""
+        if now < self._asked + self._timeout:
+            return ""
+        if self._silent:
+            return "the server fell silent and did not answer a ping"
+        if self._unanswered >= MOST_UNANSWERED:
+            return (
+                f"the server goes on talking but left {self._unanswered} pings in a row unanswered: it does not hear us"
+            )
+        return ""
