@@ -43,7 +43,8 @@ class Kind:
     :ivar told: what it is, for the reader of the table. :ivar on_wire: what the proxy does.
     :ivar at_server: what the simulator does. :ivar provoke: have the server ask for something, so that bytes pass.
     :ivar breaks: whether the connection of that moment is lost by it. :ivar back: whether a session comes again.
-    :ivar silent: whether only our own pings find it. :ivar talks: whether the server goes on talking. :ivar answers: whether the server still answers what is under way.
+    :ivar silent: whether only our own pings find it. :ivar talks: whether the server goes on talking.
+    :ivar answers: whether the server still answers what is under way.
     """
 
     told: str
