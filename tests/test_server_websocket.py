@@ -404,6 +404,8 @@ def test_what_is_not_utf8_ends_the_connection_unless_it_was_taken(
     connection = end.connection()
     connection.on_text = lambda text: text.startswith(b"mine")
     peer.send(b"mine" + b"\xff" * 200, opcode=websocket.ABNF.OPCODE_TEXT)
+    peer.send("a text")
+    assert end.message() == "a text"  # so that the next one comes alone
     peer.send(b"yours" + b"\xff" * 200, opcode=websocket.ABNF.OPCODE_TEXT)
     assert end.close_info().code == 1007
     assert end.messages.empty()

@@ -295,6 +295,8 @@ class Connection:
             text = splitter.whole_text(data)
             if text is not None:
                 self._deliver_text(text)
+                if protocol.state is not _OPEN:
+                    self._settle()
                 return
         for kind, part in splitter.split(data):
             if not kind:
