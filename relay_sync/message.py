@@ -42,6 +42,8 @@ MESSAGE_TYPES: Final = frozenset({EVENT_MESSAGING_RECEIVE, EVENT_MESSAGING_STATE
 REMEMBERED: Final = 1024
 #: States of messages nobody has claimed yet, while a send is under way.
 EARLY_LIMIT: Final = 10_000
+#: Messages of a client without a final state: not every carrier reports one. When there are more, the oldest end with an error.
+FOLLOWED: Final = 10_000
 
 H = TypeVar("H", bound=Callable[..., object])
 
@@ -133,6 +135,8 @@ class Message:
     def wait(self, timeout: float | None = None) -> RelayEvent:
         """Block until its fate is known: ``delivered``, ``undelivered`` or ``failed``; :attr:`state` says which.
 
+        A client follows 10,000 messages of unknown fate: where there are more, the oldest end with an error.
+
         :param timeout: seconds; ``None`` waits for the end of the message, of the session or of the client.
         :raises WaitTimeout: it is still on its way; wait again if you like. :raises RelayError: see :attr:`error`.
         """
@@ -185,7 +189,7 @@ class MessageDesk:
         self.on_message: InContext | None = None
         self.on_task: InContext | None = None
         self._lock = threading.Lock()
-        self._underway: dict[str, Message] = {}
+        self._underway: OrderedDict[str, Message] = OrderedDict()
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
         self._sending = 0
@@ -219,10 +223,30 @@ class MessageDesk:
             self._kept -= len(early)
             for event in early:
                 message._on_event(event)
+            left: Message | None = None
             if over is None and not message.is_done:
                 self._underway[message.message_id] = message
+                if len(self._underway) > FOLLOWED:
+                    _, left = self._underway.popitem(last=False)
         if over is not None and not message.is_done:
             message._end_early(over)
+        if left is not None:
+            self._let_go(left)
+
+    def _let_go(self, message: Message) -> None:
+        """Whoever waits for it is told, and so is its ``on_completed``."""
+        if "followed" not in self._warned:
+            self._warned.add("followed")
+            _log.warning(
+                "the fate of over %d messages has not been told: the oldest are not followed any more", FOLLOWED
+            )
+        message._end_early(
+            RelayError(
+                None,
+                f"message {message.message_id} is not followed any more: {FOLLOWED} later ones are on their way, "
+                "and nothing final was told of this one",
+            )
+        )
 
     # -- told by the switchboard, on the IO thread -----------------------------------------------------------------------
 
@@ -304,7 +328,7 @@ class MessageDesk:
     def after_fork(self) -> None:
         """In a child: the parent's messages are not ours."""
         self._lock = threading.Lock()
-        self._underway = {}
+        self._underway = OrderedDict()
         self._forget_early()
         self._sending = 0
 

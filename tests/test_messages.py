@@ -29,6 +29,7 @@ from relay_sync import (
     WaitTimeout,
 )
 from relay_sync.message import MessageDesk
+from relay_sync.runtime.lanes import InContext
 from relay_sync.simulator import Simulator
 
 Json = dict[str, Any]
@@ -547,3 +548,43 @@ def test_what_was_told_before_the_session_ended_counts() -> None:
     assert (known.state, known.error) == ("delivered", None)
     with pytest.raises(ClientClosed):
         unknown.wait(0)
+
+
+def test_messages_whose_fate_is_never_told_do_not_pile_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Some carriers never report: the oldest make room, and whoever waits for one of them is told."""
+    desk = MessageDesk()
+    made = [Message(message_id=f"m{number}", state="sent") for number in range(10_002)]
+    completed: list[RelayEvent] = []
+    made[0]._run = lambda lane, what, function, *args, **kwargs: function(*args)
+    made[0]._on_completed = InContext(completed.append)
+    with desk.sending() as session:
+        for message in made[:10_000]:
+            desk.claim(message, session)
+        assert not made[0].is_done
+        waiting = Background(made[0].wait)
+        for message in made[10_000:]:
+            desk.claim(message, session)
+    with pytest.raises(RelayError, match="m0 is not followed any more: 10000 later ones are on their way"):
+        waiting.result()
+    (event,) = completed
+    assert isinstance(event, MessageStateEvent)
+    assert (event.synthetic, event.message_state) == (True, "sent")
+    assert [message.is_done for message in (*made[:3], made[-1])] == [True, True, False, False]
+    # Those that stayed are followed as ever, and the others' late news hurts nobody.
+    for name in ("m0", "m2", "m10001"):
+        told = MessageStateEvent.from_params({"message_id": name, "message_state": "delivered"})
+        desk.on_event(told, lambda *args, **kwargs: None)
+    assert [message.state for message in (made[0], made[2], made[-1])] == ["sent", "delivered", "delivered"]
+    assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
+
+
+def test_messages_that_end_make_room() -> None:
+    desk = MessageDesk()
+    first = Message(message_id="first")
+    with desk.sending() as session:
+        desk.claim(first, session)
+        for number in range(20_000):
+            desk.claim(Message(message_id=f"m{number}"), session)
+            told = MessageStateEvent.from_params({"message_id": f"m{number}", "message_state": "delivered"})
+            desk.on_event(told, lambda *args, **kwargs: None)
+    assert not first.is_done
