@@ -6,17 +6,24 @@ comes nearest is one that changes nothing on a call that lives and is refused wi
 the digit bindings of a realm that has none. No source says what a realm that is not known gets, and to take a call that lives
 for one that ended would be worse than to wait. So a 404 is confirmed by another question, whose answer on a call that lives
 is documented: ``calling.denoise.stop`` gives 409 where noise is not reduced, or takes the reduction back, but not 404.
+
+A question that gets no answer, or could not even be sent, is asked again, at most three times and ever later. An event of the
+call says that it lived after the resume, so that its end will be told as well: then no question is needed.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .constants import CALL_STATE_ENDED, GONE_CODES
+from attrs import define
+
+from .constants import GONE_CODES
+from .errors import RelayError
 from .protocol.frames import Failure
 from .protocol.results import read_code
 from .runtime.ids import new_id
@@ -24,51 +31,112 @@ from .runtime.ids import new_id
 if TYPE_CHECKING:
     from .call import Call
 
-__all__ = ["RollCall"]
+__all__ = ["AT_ONCE", "PAUSES", "RollCall"]
 
 _log = logging.getLogger("relay_sync")
 
 #: Questions under way at once: many calls must not crowd out the commands that users wait for.
 AT_ONCE: Final = 32
+#: Seconds for an answer.
+PATIENCE: Final = 10.0
+#: Seconds before a question without an answer is asked again, one time after the other.
+PAUSES: Final = (5.0, 15.0, 45.0)
 FIRST: Final = "calling.clear_digit_bindings"
 SECOND: Final = "calling.denoise.stop"
+
+
+@define(eq=False)
+class _Question:
+    call: Call
+    #: How often it has been asked.
+    times: int = 0
+
+    @property
+    def address(self) -> dict[str, str]:
+        return {"node_id": self.call.node_id, "call_id": self.call.call_id}
 
 
 class RollCall:
     """Asks for each of some calls whether it still lives. All of it on the IO thread."""
 
     def __init__(self, calls: Iterable[Call]) -> None:
-        self._unasked = deque(calls)
+        self._unasked = deque(_Question(call) for call in calls)
+        #: Calls of which nothing is known yet.
+        self._unheard = {question.call.call_id for question in self._unasked}
+        #: What was asked and not answered yet, and when.
+        self._open: dict[_Question, float] = {}
+        #: What is to be asked again, and when.
+        self._later: list[tuple[float, _Question]] = []
         self._realm = f"relay_sync.{new_id()}"
 
     def start(self) -> None:
         """Ask the first ones; each answer has the next one asked."""
-        for _ in range(AT_ONCE):
-            self._next()
+        self._ask()
 
     def stop(self) -> None:
         """Ask nothing more."""
-        self._unasked.clear()
+        for each in (self._unasked, self._unheard, self._open, self._later):
+            each.clear()
 
-    def _next(self) -> None:
-        while self._unasked:
-            call = self._unasked.popleft()
-            if call.state != CALL_STATE_ENDED:
-                address = {"node_id": call.node_id, "call_id": call.call_id}
-                call._client._post(FIRST, {**address, "realm": self._realm}, partial(self._heard, call, address))
-                return
+    def heard_of(self, call: Call) -> None:
+        """An event of the call came."""
+        self._unheard.discard(call.call_id)
 
-    def _heard(self, call: Call, address: dict[str, str], outcome: Any) -> None:
-        if _is_gone(outcome):
-            call._client._post(SECOND, address, partial(self._heard_again, call))
+    def on_watch(self, now: float) -> None:
+        """Once a second: what has waited for its answer for too long, and what is to be asked again?"""
+        for question in [each for each, since in self._open.items() if now >= since + PATIENCE]:
+            self._unanswered(question, now)
+        self._unasked += [question for due, question in self._later if now >= due]
+        self._later = [(due, question) for due, question in self._later if now < due]
+        self._ask()
+
+    def _ask(self) -> None:
+        while self._unasked and len(self._open) < AT_ONCE:
+            question = self._unasked.popleft()
+            if self._matters(question):
+                question.times += 1
+                self._post(question, FIRST, self._heard, realm=self._realm)
+
+    def _matters(self, question: _Question) -> bool:
+        return question.call.call_id in self._unheard and question.call._over is None
+
+    def _post(self, question: _Question, method: str, then: Callable[[_Question, Any], None], **params: str) -> None:
+        self._open[question] = time.monotonic()
+        question.call._client._post(method, {**question.address, **params}, partial(then, question))
+
+    def _heard(self, question: _Question, outcome: Any) -> None:
+        if self._is_answer(question, outcome):
+            if _is_gone(outcome):
+                self._post(question, SECOND, self._heard_again)
+            else:
+                self._unheard.discard(question.call.call_id)
+        self._ask()
+
+    def _heard_again(self, question: _Question, outcome: Any) -> None:
+        if self._is_answer(question, outcome):
+            self._unheard.discard(question.call.call_id)
+            if _is_gone(outcome):
+                _log.info("call %s ended while there was no connection", question.call.call_id)
+                question.call._found_gone()
+        self._ask()
+
+    def _is_answer(self, question: _Question, outcome: Any) -> bool:
+        """Take the question off the list: whether something can be learnt from what came of it, however late."""
+        if isinstance(outcome, RelayError):
+            if question in self._open:
+                self._unanswered(question, time.monotonic())
+            return False
+        self._open.pop(question, None)
+        return self._matters(question)
+
+    def _unanswered(self, question: _Question, now: float) -> None:
+        del self._open[question]
+        if not self._matters(question):
+            return
+        if question.times <= len(PAUSES):
+            self._later.append((now + PAUSES[question.times - 1], question))
         else:
-            self._next()
-
-    def _heard_again(self, call: Call, outcome: Any) -> None:
-        if _is_gone(outcome):
-            _log.info("call %s ended while there was no connection", call.call_id)
-            call._found_gone()
-        self._next()
+            _log.info("whether call %s still lives could not be found out", question.call.call_id)
 
 
 def _is_gone(outcome: Any) -> bool:

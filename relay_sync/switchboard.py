@@ -124,6 +124,8 @@ class Switchboard:
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
+        if self._roll_call is not None:
+            self._roll_call.heard_of(call)
         if isinstance(event, CallStateEvent) and event.call_state == CALL_STATE_ENDED:
             self._off_the_table(call)
         call._on_event(event)
@@ -182,7 +184,9 @@ class Switchboard:
         self.changed.ring()
 
     def on_watch(self, now: float) -> None:
-        """Once a second: name lanes in which user code is stuck."""
+        """Once a second: name lanes in which user code is stuck, and see whether a question of the roll-call is due."""
+        if self._roll_call is not None:
+            self._roll_call.on_watch(now)
         stalled = {key: (age, waiting) for key, age, waiting in self.lanes.stalled(now)}
         for key, (age, waiting) in stalled.items():
             if key not in self._stalled:

@@ -1,0 +1,207 @@
+"""The roll-call after a resume: each live call is asked about until something is known of it, a bounded number of times.
+
+The clock of the roll-call is moved on by hand: it only knows the time that it is told once a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from attrs import define
+from support import PATIENCE, Background, Line, line
+from test_verbs_table import mute
+
+from relay_sync import CallEnded
+from relay_sync.protocol.command import Phase
+from relay_sync.protocol.session import Session
+from relay_sync.rollcall import AT_ONCE, PAUSES
+from relay_sync.simulator import Simulator
+
+FIRST, SECOND = "calling.clear_digit_bindings", "calling.denoise.stop"
+NOTE = "calling.call.refer"
+
+
+@define(eq=False)
+class Clock:
+    """Tells a client's switchboard of times to come."""
+
+    one: Line
+    ahead: float = 0.0
+
+    def advance(self, seconds: float) -> None:
+        self.ahead += seconds
+        self.on_io_thread(lambda: self.one.client._board.on_watch(time.monotonic() + self.ahead))
+
+    def on_io_thread(self, *functions: Callable[[], object]) -> None:
+        """Run functions on the IO thread, one after the other, each after what the ones before it have posted."""
+        loop, done = self.one.client._loop, threading.Event()
+        assert loop is not None
+
+        def run(session: Session, left: tuple[Callable[[], object], ...]) -> None:
+            if left:
+                left[0]()
+                loop.change(lambda session: run(session, left[1:]))
+            else:
+                done.set()
+
+        loop.change(lambda session: run(session, functions))
+        assert done.wait(PATIENCE)
+        self.settle()
+
+    def settle(self) -> None:
+        """What was sent has arrived, and what was answered, when this is answered."""
+        assert self.one.client.execute("signalwire.ping", timeout=PATIENCE) is not None
+
+    def asked(self, method: str = FIRST) -> int:
+        return len(self.one.sim.journal.requests(method))
+
+
+def lose_the_end(one: Line) -> None:
+    """The call ends, and nobody is told; then the connection is lost, and comes again."""
+    one.sim.drop_event("calling.call.state", times=None)
+    one.phone.hang_up()
+    one.drop()
+
+
+def test_a_question_without_an_answer_is_asked_again(sim: Simulator) -> None:
+    with line(sim) as one:
+        clock = Clock(one)
+        waiting = Background(one.call.wait_for_ended)
+        sim.drop_reply(FIRST, times=2)
+        lose_the_end(one)
+        one.wait_for_request(FIRST)
+        clock.advance(5.0)
+        assert clock.asked() == 1  # it still has time
+        clock.advance(6.0)
+        clock.advance(PAUSES[0] / 2)
+        assert clock.asked() == 1
+        clock.advance(PAUSES[0])
+        one.wait_for_request(FIRST, 2)
+        clock.advance(11.0)
+        clock.advance(PAUSES[1] / 2)
+        assert clock.asked() == 2
+        clock.advance(PAUSES[1])
+        assert waiting.result().params["call_state"] == "ended"
+        assert one.call.state == "ended"
+        assert clock.asked() == 3
+
+
+def test_it_is_asked_a_bounded_number_of_times(sim: Simulator) -> None:
+    with line(sim) as one:
+        clock = Clock(one)
+        sim.drop_reply(FIRST, times=None)
+        one.drop()
+        for _ in range(20):
+            clock.advance(1000.0)
+        assert clock.asked() == 1 + len(PAUSES)
+        assert one.call.state == "answered"
+        # The next resume begins anew.
+        one.drop()
+        one.wait_for_request(FIRST, 2 + len(PAUSES))
+
+
+def test_a_second_question_without_an_answer_has_the_first_asked_again(sim: Simulator) -> None:
+    with line(sim) as one:
+        clock = Clock(one)
+        waiting = Background(one.call.wait_for_ended)
+        sim.drop_reply(SECOND)
+        lose_the_end(one)
+        one.wait_for_request(SECOND)
+        clock.advance(11.0)
+        clock.advance(1000.0)
+        waiting.result()
+        assert (clock.asked(FIRST), clock.asked(SECOND)) == (2, 2)
+
+
+def test_an_event_of_the_call_makes_the_question_needless(sim: Simulator) -> None:
+    with line(sim) as one:
+        mute(sim)
+        clock = Clock(one)
+        sim.drop_reply(FIRST)
+        one.drop()
+        one.wait_for_request(FIRST)
+        with one.call.expect(NOTE, timeout=PATIENCE):
+            sim.send_event(NOTE, {"call_id": one.call.call_id, "node_id": one.call.node_id, "state": "success"})
+        for _ in range(5):
+            clock.advance(1000.0)
+        assert clock.asked() == 1
+        assert one.call.state == "answered"
+
+
+def test_what_was_heard_of_is_not_asked_about_in_the_first_place(sim: Simulator) -> None:
+    """More calls than are asked about at once: those that wait for their turn and are heard of meanwhile are left alone."""
+    with line(sim) as one:
+        mute(sim)
+        clock = Clock(one)
+        others = [one.another()[1] for _ in range(AT_ONCE + 3)]
+        sim.drop_reply(FIRST, times=None)
+        one.drop()
+        one.wait_for_request(FIRST, AT_ONCE)
+        last = others[-1]
+        with last.expect(NOTE, timeout=PATIENCE):
+            sim.send_event(NOTE, {"call_id": last.call_id, "node_id": last.node_id, "state": "success"})
+        clock.advance(11.0)  # nobody answered: the others' turn
+        one.wait_for_request(FIRST, AT_ONCE + 3)
+        asked = [frame["params"]["call_id"] for frame in sim.journal.requests(FIRST)]
+        assert sorted(asked) == sorted({one.call.call_id, *(call.call_id for call in others)} - {last.call_id})
+
+
+def test_a_late_answer_counts(sim: Simulator) -> None:
+    with line(sim) as one:
+        clock = Clock(one)
+        sim.hold(FIRST)
+        one.drop()
+        sim.wait_for_held(FIRST, PATIENCE)
+        clock.advance(11.0)
+        sim.release(FIRST)
+        clock.settle()
+        for _ in range(5):
+            clock.advance(1000.0)
+        assert clock.asked() == 1
+        assert one.call.state == "answered"
+
+
+def test_a_question_that_could_not_be_queued_is_asked_again(sim: Simulator) -> None:
+    with line(sim) as one:
+        clock = Clock(one)
+        waiting = Background(one.call.wait_for_ended)
+        sim.drop_event("calling.call.state", times=None)
+        one.phone.hang_up()
+        loop, board = one.client._loop, one.client._board
+        assert loop is not None
+
+        def resume() -> None:
+            loop.session.congested = True  # as while a megabyte waits to be sent
+            board._call_the_roll(Phase.READY)
+
+        clock.on_io_thread(
+            resume,
+            lambda: setattr(loop.session, "congested", False),
+        )
+        assert clock.asked() == 0
+        assert waiting.running
+        clock.advance(1000.0)
+        waiting.result()
+        assert clock.asked() == 1
+
+
+def test_nobody_is_asked_about_after_the_end(sim: Simulator) -> None:
+    with line(sim) as one:
+        clock = Clock(one)
+        sim.drop_reply(FIRST)
+        one.drop()
+        one.wait_for_request(FIRST)
+        one.call._end(CallEnded("it was handed over"))
+        one.client._board.let_go(one.call, CallEnded("it was handed over"))
+        for _ in range(5):
+            clock.advance(1000.0)
+        assert clock.asked() == 1
+
+
+def test_the_pauses_grow() -> None:
+    assert list(PAUSES) == sorted(set(PAUSES))
+    assert PAUSES[0] >= 1.0
+    assert sum(PAUSES) == pytest.approx(65.0)
