@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,6 +199,60 @@ def test_a_server_that_drips(tmp_path: Path) -> None:
     with Scripted(act) as server, scripted_client(server) as rest, pytest.raises(RequestTimeout):
         rest.download(url_of(server), tmp_path / "r.wav", timeout=0.3)
     assert list(tmp_path.iterdir()) == []
+
+
+PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>Please log in</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html", PAGE),
+        ("Text/HTML; charset=utf-8", b"a page without a doctype"),
+        ("application/xhtml+xml", b"<x/>"),
+        ("application/json", b'{"error": "expired"}'),
+        ("application/problem+json", b"{}"),
+        ("text/xml", b"<Error/>"),
+    ],
+)
+def test_a_page_is_no_recording(tmp_path: Path, content_type: str, body: bytes) -> None:
+    """Where somebody has to log in, or a link is too old, some answer 200 with words instead of sound."""
+    target = tmp_path / "r.wav"
+    target.write_bytes(b"of yesterday")
+    with Scripted(answer(200, body, Content_Type=content_type)) as server, scripted_client(server) as rest:
+        with pytest.raises(DownloadFailed, match=f"sent {re.escape(content_type)} instead of a recording") as caught:
+            rest.download(url_of(server), target)
+        assert "tell-nobody" not in str(caught.value)
+        assert server.requests.qsize() == 1  # nor is it asked again
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("r.wav", b"of yesterday")]
+
+
+@pytest.mark.parametrize("said", [{"Content_Type": "audio/wav"}, {}])
+@pytest.mark.parametrize("body", [PAGE, b"<HTML lang=en>", b"  <html>", b"<!doctype HTML PUBLIC>"])
+def test_a_page_that_is_called_a_recording_is_none(tmp_path: Path, said: dict[str, str], body: bytes) -> None:
+    named = said.get("Content_Type", "a file of no type")
+    with Scripted(answer(200, body, ETag=TAG, **said)) as server, scripted_client(server) as rest:
+        with pytest.raises(DownloadFailed, match=f"sent an HTML page as {named}"):
+            rest.download(url_of(server), tmp_path / "r.wav")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content_type", ["audio/wav", "video/mp4", "application/octet-stream", "text/plain", "", "x"])
+def test_what_may_be_a_recording_is_kept(tmp_path: Path, content_type: str) -> None:
+    with Scripted(answer(200, b"<RIFF", Content_Type=content_type)) as server, scripted_client(server) as rest:
+        found = rest.download(url_of(server), tmp_path / "r.wav")
+    assert (found.content_type, found.path.read_bytes()) == (content_type, b"<RIFF")
+
+
+def test_a_page_in_between_does_not_cost_what_was_there(tmp_path: Path) -> None:
+    """The first attempt broke, at the second somebody had to log in, the third goes on where the first was."""
+    script = [part(100_000), answer(200, PAGE, Content_Type="text/html"), part(len(WHOLE), start=100_000)]
+    with Scripted(*script) as server, scripted_client(server, retries=0) as rest:
+        for error in (ConnectionLost, DownloadFailed):
+            with pytest.raises(error):
+                rest.download(url_of(server), tmp_path / "r.wav")
+        found = rest.download(url_of(server), tmp_path / "r.wav")
+    assert (found.resumed, found.path.read_bytes()) == (100_000, WHOLE)
 
 
 def test_a_server_that_compresses(tmp_path: Path) -> None:

@@ -228,7 +228,8 @@ class RestClient:
         :param on_progress: called with the bytes that are there and the bytes in all, ``None`` where the server does not
             say. :param progress: show it on standard error if that is a terminal, with rich where that is installed.
         :param max_bytes: a larger file is refused. :param timeout: seconds in all.
-        :raises DownloadFailed: the server will not give it out, it is too large, or it cannot be written.
+        :raises DownloadFailed: the server will not give it out, sends a page (HTML, JSON or XML) in its place, it is too large,
+            or it cannot be written.
         :raises ConnectError: and :raises ConnectionLost: the last attempt failed so. :raises RequestTimeout: time is up.
         """
         order = Order(

@@ -30,6 +30,9 @@ __all__ = ["Download", "Order", "fetch"]
 MOST_REDIRECTS: Final = 5
 PIECE: Final = 65536
 _RANGE: Final = re.compile(r"bytes (?:([0-9]{1,15})-[0-9]{1,15}|\*)/([0-9]{1,15}|\*)")
+#: Media types of what some servers send with a status of 200 instead of a recording: a page to log in, or what went wrong.
+_WORDS: Final = re.compile(r"text/html|[a-z]+/(?:.+\+)?(?:json|xml)")
+_PAGE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
@@ -260,6 +263,9 @@ class _Fetching:
 
     def _take(self, response: requests.Response) -> None:
         part, status = self._part, response.status_code
+        if status in (200, 206):
+            # Before anything is dropped that was there already.
+            self._check_type(response.headers.get("Content-Type", ""))
         where = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if status == 206 and where is not None and where[1] == str(part.size):
             self._total = None if where[2] == "*" else int(where[2])
@@ -279,7 +285,6 @@ class _Fetching:
             raise self._failed(f"the server answered {status}")
         if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
             raise self._failed("the server compresses, although it was asked not to")
-        self._type = response.headers.get("Content-Type", "")
         part.remember(_validator(response.headers))
         self._receive(response)
 
@@ -293,10 +298,21 @@ class _Fetching:
             if not piece:
                 break
             self._check_size(part.size + len(piece))
+            if not part.size and _PAGE.match(piece):
+                part.spoiled = True
+                raise self._failed(f"the server sent an HTML page as {_printable(self._type) or 'a file of no type'}")
             part.write(piece)
             self._report()
         if self._total is not None and part.size != self._total:
             raise _Broken
+
+    def _check_type(self, content_type: str) -> None:
+        if _WORDS.fullmatch(content_type.partition(";")[0].strip().lower()):
+            raise self._failed(
+                f"the server sent {_printable(content_type)} instead of a recording: see whether it is still there, and whether "
+                "who asks has to log in"
+            )
+        self._type = content_type
 
     def _check_size(self, size: int) -> None:
         if size > self._order.max_bytes:
@@ -306,6 +322,10 @@ class _Fetching:
     def _report(self) -> None:
         for report in self._reports:
             report(self._part.size, self._total)
+
+
+def _printable(text: str) -> str:
+    return "".join(filter(str.isprintable, text))[:100]
 
 
 def _validator(headers: Any) -> str:
