@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dis
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from attrs import define, field
 
-from relay_sync import Call, RelayClient
+from relay_sync import Call, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.phone import Phone
 
@@ -123,3 +126,47 @@ def line(
     finally:
         desk.closing.set()
         client.disconnect()
+
+
+def everywhere(before: str) -> bool:
+    """A place before each instruction: more than there are, for code that has to be safe anywhere."""
+    return True
+
+
+def where_signals_are_seen(before: str) -> bool:
+    """A place where the interpreter looks for signals: as a function begins, after a call, on the way back in a loop. ``with`` on
+    a lock of the interpreter's own is none.
+    """
+    return before.startswith(("CALL", "RESUME", "JUMP_BACKWARD"))
+
+
+def interrupt(step: int, function: Callable[[], object], counts: Callable[[str], bool] = everywhere) -> bool:
+    """Run a function, and raise KeyboardInterrupt at its place number ``step``, as a signal handler would.
+
+    :param counts: whether a place is one, by the name of the instruction before it.
+    :return: whether it came that far.
+    """
+    count = 0
+    last: dict[FrameType, str] = {}
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            before, last[frame] = last.get(frame, "RESUME"), dis.opname[frame.f_code.co_code[frame.f_lasti]]
+            if counts(before):
+                count += 1
+                if count == step:
+                    raise KeyboardInterrupt
+        return trace
+
+    outer = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
+    sys.settrace(trace)
+    try:
+        function()
+    except (KeyboardInterrupt, WaitTimeout):
+        pass
+    finally:
+        sys.settrace(outer)
+    return count >= step

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
-from support import Background
+from support import Background, everywhere, interrupt, where_signals_are_seen
 
 from relay_sync.errors import WaitTimeout
 from relay_sync.runtime.flag import Bell, Flag
@@ -17,34 +15,6 @@ from relay_sync.runtime.mailbox import Mailbox
 from relay_sync.runtime.waiter import Waiter, wait_for_event
 
 PATIENCE = 10.0
-
-
-def interrupt(step: int, function: Callable[[], object]) -> bool:
-    """Run a function, and raise KeyboardInterrupt before its instruction number ``step``, as a signal handler would.
-
-    :return: whether it came that far.
-    """
-    count = 0
-
-    def trace(frame: FrameType, event: str, arg: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            count += 1
-            if count == step:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
-    sys.settrace(trace)
-    try:
-        function()
-    except (KeyboardInterrupt, WaitTimeout):
-        pass
-    finally:
-        sys.settrace(before)
-    return count >= step
 
 
 def wait_on_flag() -> tuple[Callable[[], object], Callable[[], object]]:
@@ -76,6 +46,33 @@ def test_wherever_ctrl_c_hits_a_wait_the_io_thread_goes_on(
         wait()  # what came is not lost
         step += 1
     assert step > 20
+
+
+def test_interrupts_hit_the_places_that_are_asked_for() -> None:
+    """What the tests of interrupted waits stand on."""
+    reached: list[int] = []
+
+    def work() -> None:
+        reached.append(1)
+        for _ in range(2):
+            reached.append(2)
+
+    def places(counts: Callable[[str], bool]) -> list[list[int]]:
+        """What was reached at each place, until the function came to its end."""
+        seen: list[list[int]] = []
+        hit = True
+        while hit:
+            reached.clear()
+            hit = interrupt(len(seen) + 1, work, counts)
+            seen.append(list(reached))
+        return seen
+
+    all_places, fewer = places(everywhere), places(where_signals_are_seen)
+    assert all_places[0] == fewer[0] == []
+    assert all_places[-1] == fewer[-1] == [1, 2, 2]
+    for reached_then in ([], [1], [1, 2], [1, 2, 2]):
+        assert all_places.count(reached_then) > fewer.count(reached_then) > 0
+    assert all_places == sorted(all_places)
 
 
 def test_a_flag_is_an_event() -> None:

@@ -5,16 +5,11 @@
 
 from __future__ import annotations
 
-import dis
-import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
-from support import Background
+from support import Background, interrupt, where_signals_are_seen
 
-from relay_sync import WaitTimeout
 from relay_sync.audio import AudioServer
 from relay_sync.audio.frames import FrameBuffer
 from relay_sync.runtime.lanes import Lanes
@@ -22,38 +17,6 @@ from relay_sync.simulator.waiting import Noticeboard
 
 PATIENCE = 10.0
 Two = tuple[Callable[[], object], Callable[[], object]]
-
-
-def interrupt(step: int, function: Callable[[], object]) -> bool:
-    """Run a function, and raise KeyboardInterrupt at the place number ``step`` where the interpreter looks for signals: as
-    a function begins, after a call, on the way back in a loop. ``with`` on a lock of the interpreter's own is none.
-
-    :return: whether it came that far.
-    """
-    count = 0
-    last: dict[FrameType, str] = {}
-
-    def trace(frame: FrameType, event: str, arg: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            before, last[frame] = last.get(frame, "RESUME"), dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            if before.startswith(("CALL", "RESUME", "JUMP_BACKWARD")):
-                count += 1
-                if count == step:
-                    raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
-    sys.settrace(trace)
-    try:
-        function()
-    except (KeyboardInterrupt, WaitTimeout):
-        pass
-    finally:
-        sys.settrace(before)
-    return count >= step
 
 
 def frames_one_by_one() -> Two:
@@ -91,7 +54,7 @@ def test_wherever_ctrl_c_hits_a_wait_the_other_thread_goes_on(make: Callable[[],
     step = 1
     while True:
         wait, arrive = make()
-        if not interrupt(step, wait):
+        if not interrupt(step, wait, where_signals_are_seen):
             break
         Background(arrive).result(PATIENCE)
         wait()  # what came is not lost
@@ -102,7 +65,7 @@ def test_wherever_ctrl_c_hits_a_wait_the_other_thread_goes_on(make: Callable[[],
 def test_wherever_ctrl_c_hits_accept_the_receiver_goes_on() -> None:
     with AudioServer() as audio:
         step = 1
-        while interrupt(step, lambda: audio.accept(0.001)):
+        while interrupt(step, lambda: audio.accept(0.001), where_signals_are_seen):
             Background(audio._changed.ring).result(PATIENCE)
             assert Background(audio._lock.acquire, True, PATIENCE).result(PATIENCE + 1)
             audio._lock.release()
