@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,9 @@ from support import Background, interrupt, where_signals_are_seen
 
 from relay_sync.audio import AudioServer
 from relay_sync.audio.frames import FrameBuffer
+from relay_sync.audio.waking import Waking
 from relay_sync.runtime.lanes import Lanes
+from relay_sync.server import Loop
 from relay_sync.simulator.waiting import Noticeboard
 
 PATIENCE = 10.0
@@ -71,3 +74,19 @@ def test_wherever_ctrl_c_hits_accept_the_receiver_goes_on() -> None:
             audio._lock.release()
             step += 1
         assert step > 10
+
+
+def test_wherever_ctrl_c_hits_one_who_wakes_the_next_none_is_left_asleep() -> None:
+    step, more = 1, True
+    while more:
+        waking = Waking(Loop("test-waits"))  # it does not run: this thread does what the loop would do
+        ears = [threading.Lock() for _ in range(6)]
+        for ear in ears:
+            ear.acquire()
+            waking.add(ear)
+        waking._begin()
+        more = interrupt(step, waking.next, where_signals_are_seen)
+        waking.rest(0)
+        assert [number for number, ear in enumerate(ears) if ear.locked()] == [], f"at place {step}"
+        step += 1
+    assert step > 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from operator import methodcaller
 from typing import Any
 
 from ..server import Loop
@@ -39,6 +40,8 @@ class Waking:
         self.patient = True
         self._loop = loop
         self._ears: deque[Any] = deque()  # locks that are taken, and released to wake their thread
+        # Takes one and releases it within one call: a Ctrl-C between the two would leave its thread asleep for ever.
+        self._wake_one = map(methodcaller("release"), iter(self._ears.popleft, None)).__next__
         self._own = threading.Lock()  # likewise, for the loop
         self._own.acquire()
         self._going = False  # some have been woken, others are to follow
@@ -59,7 +62,7 @@ class Waking:
     def next(self) -> None:
         """Wake the next. Never blocks."""
         try:
-            self._ears.popleft().release()
+            self._wake_one()
         except IndexError:
             pass
         if self._going and not self._ears:
