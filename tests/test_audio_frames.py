@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -154,6 +156,47 @@ def test_one_reader_that_works_for_long_keeps_no_other_waiting() -> None:
     loop.call(_end_all, buffers, timeout=PATIENCE)
     assert [reader.result(PATIENCE) for reader in readers] == [20] * 12
     loop.stop()
+
+
+class _Raced(deque[Any]):
+    """Frames of which another reader takes the first just before this one does."""
+
+    def popleft(self) -> Any:
+        super().popleft()
+        return super().popleft()
+
+
+def test_whoever_is_too_slow_for_one_track_gets_what_another_has() -> None:
+    buffer = FrameBuffer(100, sample_rate=8000)
+    buffer.put("inbound", b"\1\1", 0.0, 1)
+    buffer.put("outbound", b"\2\2", 0.0, 2)
+    buffer.end()
+    buffer._tracks["inbound"].frames = _Raced(buffer._tracks["inbound"].frames)
+    frame = buffer.take(None, None)
+    assert frame is not None
+    assert frame.sequence == 2
+    assert buffer.take(None, None) is None
+
+
+def test_what_one_reader_takes_at_once_follows_one_another() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(60):
+            buffer = FrameBuffer(10**6, sample_rate=8000)
+            for number in range(400):
+                buffer.put("inbound", number.to_bytes(2, "big"), 0.0, number)
+            buffer.end()
+
+            def read(buffer: FrameBuffer = buffer) -> list[list[bytes]]:
+                return list(iter(lambda: buffer.take_bytes("inbound", 80, None), []))
+
+            readers = [Background(read) for _ in range(3)]
+            for taken in [piece for reader in readers for piece in reader.result(PATIENCE)]:
+                numbers = [int.from_bytes(each, "big") for each in taken]
+                assert numbers == list(range(numbers[0], numbers[0] + 40))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _put(buffer: FrameBuffer, numbers: range | list[int]) -> None:

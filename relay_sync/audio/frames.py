@@ -145,7 +145,8 @@ class FrameBuffer:
     Each track holds at most *max_bytes* of data in *max_frames* frames; then its oldest frame makes room. One thread
     puts, any number take, and each frame is handed out once.
 
-    There is no lock: everything that two threads change is a deque or a list that they change by one call. Frames wait here
+    Whoever puts and whoever takes single frames needs no lock: everything that two threads change is a deque or a list that
+    they change by one call. Frames wait here
     as tuples and become :class:`AudioFrame` for whoever takes them: that spares the receiving thread work, and the garbage
     collector thousands of objects to look at. Nobody is woken before there is enough for him.
 
@@ -172,6 +173,7 @@ class FrameBuffer:
         self._tracks: dict[str, _Track] = {}  # never changed, but replaced
         self._arrivals = 0
         self._sleepers: list[_Sleeper] = []
+        self._in_one_piece = threading.Lock()  # of those who take many frames, so that theirs follow one another
         self._ended = False
         self._generation = generation()
         self.dropped = 0
@@ -247,7 +249,8 @@ class FrameBuffer:
         waited = False
         while True:  # another reader may be quicker
             ended = self._ended
-            taken = self._pop_bytes(track, wanted) if self._is_enough(track, wanted) else []
+            with self._in_one_piece:
+                taken = self._pop_bytes(track, wanted) if self._is_enough(track, wanted) else []
             if taken or ended:
                 if self._awake and (not taken or not waited):
                     self._is_done()
@@ -268,7 +271,8 @@ class FrameBuffer:
         try:
             _, data, timestamp, sequence, _ = queue.frames.popleft()
         except IndexError:
-            return None
+            # Another reader was quicker; where any track will do, another track may have more.
+            return self._pop(None) if track is None and len(tracks) > 1 else None
         queue.read = True
         return AudioFrame(
             data=data,
