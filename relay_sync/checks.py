@@ -35,6 +35,7 @@ __all__ = [
     "stream_url",
     "text",
     "texts",
+    "timeout",
     "track",
     "whole",
 ]
@@ -194,6 +195,15 @@ def number(
     if not good or not _within(value, low, high, above):
         raise InvalidParameter(name, value, f"a number{_limits(low, high, above)}")
     return value  # type: ignore[no-any-return]
+
+
+def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
+    """Seconds to wait; 0 looks without waiting, and ``None``, where it is allowed, waits without a limit."""
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value) or value < 0:
+        raise InvalidParameter(name, value, "a finite number of seconds from 0 on" + (", or None" if optional else ""))
+    return value
 
 
 def whole(

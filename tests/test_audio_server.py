@@ -597,6 +597,117 @@ def test_reading_by_seconds_by_track_and_with_timeouts(audio: AudioServer, dial:
     assert stream.read(10) == b""
 
 
+def test_a_track_that_the_stream_does_not_have_is_refused_at_once(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start("inbound")
+    stream = audio.accept(PATIENCE)
+    for use in (
+        lambda: stream.read(0.5, track="outbound"),
+        lambda: stream.read_frame(track="left"),
+        lambda: stream.tracks("both"),
+        lambda: stream.resampled(16000, track="outbound_track"),
+    ):
+        with pytest.raises(InvalidParameter, match="track must be 'inbound': the stream has no other") as caught:
+            use()
+        assert caught.value.parameter == "track"
+    for value in (5, "", None, ["inbound"]):
+        with pytest.raises(InvalidParameter, match="track="):
+            stream.tracks(value)  # type: ignore[arg-type]
+    carrier.media(PAYLOADS[0])
+    carrier.media(PAYLOADS[1], track="outbound")  # though it was not announced
+    carrier.media(PAYLOADS[2])
+    carrier.stop()
+    assert stream.wait(PATIENCE)
+    assert stream.read(0.02, track="INBOUND_track") == PCMU.decode(PAYLOADS[0])
+    assert [frame.pcm for frame in stream.resampled(8000, track="Inbound")] == [PCMU.decode(PAYLOADS[2])]
+    frame = stream.read_frame(track="outbound_track")
+    assert frame is not None
+    assert frame.pcm == PCMU.decode(PAYLOADS[1])
+    with pytest.raises(InvalidParameter, match="track must be 'inbound' or 'outbound': the stream has no other"):
+        stream.tracks("left")
+
+
+def test_without_announced_tracks_any_may_still_come(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio)
+    carrier.ws.send(
+        '{"event":"start","start":{"streamSid":"s","callSid":"c","tracks":[],"mediaFormat":{"encoding":"audio/x-mulaw"}}}'
+    )
+    stream = audio.accept(PATIENCE)
+    assert stream.announced_tracks == ()
+    frames = stream.tracks("Left")
+    carrier.media(PAYLOADS[0], track="left")
+    assert next(frames).pcm == PCMU.decode(PAYLOADS[0])
+    with pytest.raises(InvalidParameter, match="track=5"):
+        stream.read_frame(track=5)  # type: ignore[arg-type]
+
+
+def test_a_timeout_is_told_as_it_was_given(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    carrier.media(PAYLOADS[0])
+    with pytest.raises(WaitTimeout, match=r"no 0\.5 s of audio within 0\.0123456 s"):
+        stream.read(0.5, 0.0123456)
+
+
+Use = Callable[[AudioServer, AudioStream], object]
+TEXT: Any = "x"
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("use", "parameter"),
+    [
+        (lambda audio, stream: stream.read(TEXT), "seconds"),
+        (lambda audio, stream: stream.read(NAN), "seconds"),
+        (lambda audio, stream: stream.read(-1), "seconds"),
+        (lambda audio, stream: stream.read(1, TEXT), "timeout"),
+        (lambda audio, stream: stream.read_frame(TEXT), "timeout"),
+        (lambda audio, stream: stream.read_frame(-1), "timeout"),
+        (lambda audio, stream: stream.read_frame(NAN), "timeout"),
+        (lambda audio, stream: stream.read_dtmf(TEXT), "timeout"),
+        (lambda audio, stream: stream.read_mark(TEXT), "timeout"),
+        (lambda audio, stream: stream.wait_for_mark("m", TEXT), "timeout"),
+        (lambda audio, stream: stream.play(b"", timeout=TEXT), "timeout"),
+        (lambda audio, stream: stream.wait(TEXT), "timeout"),
+        (lambda audio, stream: stream.close(TEXT), "timeout"),
+        (lambda audio, stream: stream.save(5), "path"),
+        (lambda audio, stream: stream.save(""), "path"),
+        (lambda audio, stream: stream.resampled(5), "sample_rate"),
+        (lambda audio, stream: stream.resampled(TEXT), "sample_rate"),
+        (lambda audio, stream: audio.accept(TEXT), "timeout"),
+        (lambda audio, stream: audio.close(TEXT), "timeout"),
+        (lambda audio, stream: audio.listen(None, timeout=TEXT), "timeout"),
+        (lambda audio, stream: audio.connect(None, timeout=TEXT), "timeout"),
+        (lambda audio, stream: audio.device(expires=TEXT), "expires"),
+    ],
+)
+def test_values_that_cannot_be_right_are_named(audio: AudioServer, dial: Dial, use: Use, parameter: str) -> None:
+    dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    with pytest.raises(InvalidParameter, match=rf"^{parameter}=.+ is not possible: {parameter} must be ") as caught:
+        use(audio, stream)
+    assert caught.value.parameter == parameter
+    assert not stream.ended
+
+
+def test_options_that_nobody_takes_are_named(audio: AudioServer) -> None:
+    call: Any = object.__new__(relay_sync.Call)
+    for name in ("listen", "connect"):
+        with pytest.raises(TypeError, match=rf"AudioServer\.{name}\(\) got an unexpected keyword argument 'foo'"):
+            getattr(audio, name)(call, foo=1)
+    with pytest.raises(TypeError, match=r"AudioServer\.device\(\) got an unexpected keyword argument 'foo'"):
+        audio.device(foo=1)
+
+
+def test_a_file_that_cannot_be_written_is_named_as_it_was_given(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
+    dial(audio).start()
+    stream = audio.accept(PATIENCE)
+    path = tmp_path / "missing" / "x.wav"
+    with pytest.raises(FileNotFoundError) as caught:
+        stream.save(path)
+    assert caught.value.filename == str(path)
+    assert ".part" not in str(caught.value)
+
+
 def test_a_slow_reader_loses_the_oldest_and_the_recording_nothing(dial: Dial, tmp_path: Path) -> None:
     with AudioServer(buffer_seconds=0.2) as audio:
         carrier = dial(audio).start("inbound", "outbound")

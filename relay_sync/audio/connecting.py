@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .. import devices
-from ..errors import InvalidParameter, StreamFailed
+from .. import checks, devices
+from ..config import seconds
+from ..errors import StreamFailed
 from ..protocol.deadline import Deadline
 from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction
 
-__all__ = ["ConnectableCall", "Connecting", "check_wanted_rate"]
+__all__ = ["ConnectableCall", "Connecting", "check_options", "check_wanted_rate"]
 
 _log = logging.getLogger("relay_sync.audio")
 _ENDS = ("failed", "disconnected")
@@ -101,9 +103,12 @@ class Connecting:
         :param connect_options: further parameters of ``call.connect``, such as ``max_duration``.
         :param device_options: further ones of ``devices.stream``, such as ``name`` or ``status_url``.
         :raises StreamFailed: no socket came, or no ``start`` followed, or the call is over or could not be connected.
-        :raises InvalidParameter: the carrier could not reach this server: ``public_url`` is missing.
+        :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
+            missing.
         :raises RelayError: whatever ``call.connect`` raises, the command being refused for instance.
         """
+        checks.timeout(timeout, optional=False)
+        check_options("AudioServer.connect", devices.stream, device_options)
         url = self._way_here(device_options)
         deadline = Deadline.after(time.monotonic(), timeout)
         check_wanted_rate(sample_rate)
@@ -146,8 +151,8 @@ class Connecting:
             :meth:`connect`.
         :raises InvalidParameter: a value that cannot be right, or ``public_url`` is missing.
         """
-        if not expires > 0:
-            raise InvalidParameter("expires", expires, "seconds, more than 0")
+        seconds("expires", expires)
+        check_options("AudioServer.device", devices.stream, device_options)
         url = self._way_here(device_options)
         check_wanted_rate(sample_rate)
         token, expected = self._gate.expect(expires, two_way=True, awaited=False, sample_rate=sample_rate)
@@ -163,6 +168,22 @@ class Connecting:
         except BaseException:
             self._gate.forget(expected)
             raise
+
+
+def check_options(what: str, function: Callable[..., object], options: Mapping[str, Any]) -> None:
+    """Complain of options that *function*, to which they are handed on, does not take.
+
+    :raises TypeError: as Python does, but naming *what* the user has called.
+    """
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # it does not tell
+        return
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    for name in options:
+        if name not in parameters:
+            raise TypeError(f"{what}() got an unexpected keyword argument {name!r}")
 
 
 def check_wanted_rate(rate: int | None) -> None:

@@ -89,6 +89,12 @@ def _check_rate(name: str, rate: object) -> None:
         raise InvalidParameter(name, rate, f"whole Hz from 1 to {HIGHEST}")
 
 
+def _check_ratio(name: str, from_rate: int, to_rate: int) -> None:
+    _check_rate(name, to_rate)
+    if max(from_rate, to_rate) // gcd(from_rate, to_rate) > FINEST:
+        raise InvalidParameter(name, to_rate, f"in a simpler ratio to {from_rate} Hz: of numbers up to {FINEST}")
+
+
 def check_sample_rate(rate: int) -> None:
     """Whether the sound of telephones can be had at this rate.
 
@@ -114,12 +120,8 @@ class Resampler:
 
     def __init__(self, from_rate: int, to_rate: int) -> None:
         _check_rate("from_rate", from_rate)
-        _check_rate("to_rate", to_rate)
+        _check_ratio("to_rate", from_rate, to_rate)
         shared = gcd(from_rate, to_rate)
-        if max(from_rate, to_rate) // shared > FINEST:
-            raise InvalidParameter(
-                "to_rate", to_rate, f"in a simpler ratio to {from_rate} Hz: of numbers up to {FINEST}"
-            )
         self.from_rate = from_rate
         self.to_rate = to_rate
         self._filter = None if from_rate == to_rate else _filter(to_rate // shared, from_rate // shared)
@@ -190,11 +192,14 @@ class Resampler:
 class Resamplers:
     """A :class:`Resampler` for each track, made when it is first needed.
 
+    :param name: what whoever gave *to_rate* calls it, for complaints of it.
     :raises InvalidParameter: as :class:`Resampler`.
     """
 
-    def __init__(self, from_rate: int, to_rate: int) -> None:
+    def __init__(self, from_rate: int, to_rate: int, *, name: str = "to_rate") -> None:
         self._rates = (from_rate, to_rate)
+        _check_rate("from_rate", from_rate)
+        _check_ratio(name, from_rate, to_rate)
         self._tracks: dict[str, Resampler] = {}
         Resampler(from_rate, to_rate)  # complains now rather than at the first frame
 

@@ -179,6 +179,11 @@ class FrameBuffer:
         self.dropped = 0
         self.outran = False  # whether frames were dropped of a track that somebody reads
 
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Those that frames have come of."""
+        return tuple(self._tracks)
+
     # -- for the thread that puts --------------------------------------------------------------------------------------
 
     def put(self, track: str, data: bytes, timestamp: float, sequence: int | None) -> None:

@@ -13,7 +13,15 @@ from urllib.parse import urlsplit
 from ..errors import InvalidParameter
 from .messages import Start
 
-__all__ = ["check_path", "check_pattern", "check_public_url", "check_token", "is_loopback", "open_recording"]
+__all__ = [
+    "check_path",
+    "check_pattern",
+    "check_public_url",
+    "check_target",
+    "check_token",
+    "is_loopback",
+    "open_recording",
+]
 
 _FIELDS = ("call_id", "stream_id", "account_id")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -96,6 +104,15 @@ def check_pattern(pattern: Any) -> str:
     if any(name not in _FIELDS for name in names):
         raise InvalidParameter("record_to", text, accepted)
     return text
+
+
+def check_target(path: Any) -> None:
+    """Whether a file can be written under this path, as far as it tells.
+
+    :raises InvalidParameter: it is none. A number would be taken for an open file.
+    """
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise InvalidParameter("path", path, "the path of a file to write")
 
 
 def _safe(value: str) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
+from .. import checks
 from ..errors import RelayError, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Bell, Flag
@@ -208,6 +209,7 @@ class Playback:
         :raises StreamFailed: the far side does not read. :raises Forked: it belongs to the parent process.
             Whatever the iterable raised that the audio came from.
         """
+        checks.timeout(timeout)
         return self._piece.wait(timeout)
 
 

@@ -167,13 +167,19 @@ class Recorder:
     def copy_to(self, path: PathLike) -> None:
         """Write all that came so far as a WAV file to *path*, which changes only when all is written.
 
-        :raises OSError: it cannot be written, or the recording had failed before.
+        :raises OSError: it cannot be written, or the recording had failed before. It names *path*, whatever the file is
+            called until it is complete.
         """
         self.flush()
         if self.error is not None:
             raise OSError(f"the recording is incomplete: {self.error}") from self.error
         with self._layout:
-            self._copy_whole(path)
+            try:
+                self._copy_whole(path)
+            except OSError as error:
+                if error.errno is None:
+                    raise
+                raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
     def excerpt(self, start: int, count: int) -> bytes:
         """Some of what is in the file: *count* samples (of each channel) from *start* on, or fewer."""

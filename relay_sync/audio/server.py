@@ -20,7 +20,7 @@ from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import wait_until
 from ..server import Connection, Loop, WebSocketServer
-from .connecting import Connecting, check_wanted_rate
+from .connecting import Connecting, check_options, check_wanted_rate
 from .gate import Expected, Gate
 from .messages import Start
 from .naming import check_path, check_pattern, check_public_url, check_token, is_loopback, open_recording
@@ -201,7 +201,10 @@ class AudioServer(Connecting):
         """Stop listening, end every stream, and wait for handlers and recordings. Idempotent, bounded by *timeout*.
 
         Streams already taken can still be read to their end and saved. In a forked child it does nothing.
+
+        :raises InvalidParameter: a timeout that cannot be right.
         """
+        checks.timeout(timeout, optional=False)
         if self._generation != generation():
             return
         deadline = Deadline.after(time.monotonic(), timeout)
@@ -260,8 +263,9 @@ class AudioServer(Connecting):
 
         :param timeout: seconds; ``None`` waits until one comes or the server is closed.
         :raises WaitTimeout: none came in time.
-        :raises StreamFailed: the server was closed.
+        :raises StreamFailed: the server was closed. :raises InvalidParameter: a timeout that cannot be right.
         """
+        checks.timeout(timeout)
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
         while True:  # another thread may be quicker
@@ -307,9 +311,12 @@ class AudioServer(Connecting):
         :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
         :returns: the stream, whose ``action`` is what ``call.stream`` returned; closing the stream stops the action.
         :raises StreamFailed: no socket came, or it came and no ``start`` followed; the action has been stopped.
-        :raises InvalidParameter: the carrier could not reach this server: ``public_url`` is missing.
+        :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
+            missing.
         :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
         """
+        checks.timeout(timeout, optional=False)
+        check_options("AudioServer.listen", call.stream, stream_options)
         url = self._way_here(stream_options)
         deadline = Deadline.after(time.monotonic(), timeout)
         check_wanted_rate(sample_rate)

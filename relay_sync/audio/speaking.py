@@ -94,6 +94,7 @@ class Speaking:
             encoded here. :raises OSError: the file cannot be read. :raises QueueFull: an hour of audio waits already.
         :raises StreamFailed: the far side does not read. :raises StreamIsOneWay: see above.
         """
+        checks.timeout(timeout)
         speaker = self._speaker_for("play")
         if self._realtime and not paced:
             self._realtime = False  # once is enough
@@ -140,9 +141,11 @@ class Speaking:
             long as the stream goes on.
         :returns: ``True``: everything before the mark was heard; ``False``: it never will be, for it was cleared or the
             stream has ended.
-        :raises WaitTimeout: neither happened in time. :raises InvalidParameter: no such mark was set.
+        :raises WaitTimeout: neither happened in time. :raises InvalidParameter: no such mark was set, or a timeout that
+            cannot be right.
         :raises StreamIsOneWay: see above.
         """
+        checks.timeout(timeout)
         mark = self._speaker_for("wait_for_mark").named(name)
         if mark is None:
             raise InvalidParameter("name", name, "that of a mark set by mark() before")

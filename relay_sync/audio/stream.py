@@ -11,7 +11,8 @@ from typing import Any, Literal, Protocol
 
 from attrs import define, evolve, field, frozen
 
-from ..errors import UnsupportedCodec
+from .. import checks
+from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Flag
 from ..runtime.process import forked_error, generation
@@ -20,6 +21,7 @@ from .codecs import why_raw
 from .frames import AudioFrame, FrameBuffer
 from .inbox import Inbox
 from .messages import Dtmf, MediaFormat, Start
+from .naming import check_target
 from .picture import html_picture, html_table
 from .recorder import Recorder
 from .speaking import Speaking
@@ -230,8 +232,9 @@ class AudioStream(Speaking):
 
         :param timeout: seconds; ``None`` waits for as long as the stream goes on.
         :returns: whether it has ended.
-        :raises Forked: it belongs to the parent process.
+        :raises Forked: it belongs to the parent process. :raises InvalidParameter: a timeout that cannot be right.
         """
+        checks.timeout(timeout)
         if self._generation != generation():
             raise forked_error()
         ended = wait_for_event(self._ended, timeout)
@@ -245,26 +248,44 @@ class AudioStream(Speaking):
         return self._frames(None)
 
     def tracks(self, track: str) -> Iterator[AudioFrame]:
-        """Iterate over the frames of one track (``inbound`` or ``outbound``) and leave the others alone."""
-        return self._frames(track.removesuffix("_track"))
+        """Iterate over the frames of one track (``inbound`` or ``outbound``) and leave the others alone.
+
+        :raises InvalidParameter: the stream has no such track: it was not announced, and nothing has come of it.
+        """
+        return self._frames(self._known(track))
 
     def _frames(self, track: str | None) -> Iterator[AudioFrame]:
-        while (frame := self.read_frame(track=track)) is not None:
+        while (frame := self._buffer.take(track, None)) is not None:
             yield frame
+
+    def _known(self, track: str) -> str:
+        """The short form of a track's name, in any case and with or without ``_track``.
+
+        :raises InvalidParameter: no frame of it can come.
+        """
+        checks.text("track", track, optional=False)
+        name = track.strip().lower().removesuffix("_track")
+        if self.announced_tracks and name not in self.announced_tracks:
+            seen = self._buffer.tracks
+            if name not in seen:
+                there = " or ".join(map(repr, dict.fromkeys((*self.announced_tracks, *seen))))
+                raise InvalidParameter("track", track, f"{there}: the stream has no other")
+        return name
 
     def resampled(self, sample_rate: int, *, track: str | None = None) -> Iterator[AudioFrame]:
         """Iterate over the frames at another sample rate: one for each that came, of the same length of time.
 
         :param sample_rate: in Hz. :param track: ``inbound`` or ``outbound``, to leave the other alone.
         :raises UnsupportedCodec: the codec cannot be decoded here.
-        :raises InvalidParameter: the rate cannot be right, see :class:`~relay_sync.audio.Resampler`.
+        :raises InvalidParameter: the rate cannot be right, see :class:`~relay_sync.audio.Resampler`; or the stream has no
+            such track.
         :raises ImportError: the extra ``dsp`` is not installed.
         """
         from .dsp import Resamplers
 
         self._check_decodable("resampled")
-        resamplers = Resamplers(self.sample_rate, sample_rate)
-        frames = self._frames(None if track is None else track.removesuffix("_track"))
+        frames = self._frames(None if track is None else self._known(track))
+        resamplers = Resamplers(self.sample_rate, sample_rate, name="sample_rate")
         return (
             evolve(frame, data=resamplers.process(frame.track, frame.pcm), sample_rate=sample_rate) for frame in frames
         )
@@ -272,13 +293,17 @@ class AudioStream(Speaking):
     def read_frame(self, timeout: float | None = None, *, track: str | None = None) -> AudioFrame | None:
         """The next frame, or ``None`` when there will be no more.
 
-        :param timeout: seconds; ``None`` waits for as long as the stream goes on.
+        :param timeout: seconds; ``None`` waits for as long as the stream goes on. :param track: of this one only.
         :raises WaitTimeout: none came in time. The stream goes on.
+        :raises InvalidParameter: a timeout that cannot be right, or a track that the stream does not have.
         """
-        return self._buffer.take(track, timeout)
+        if timeout is not None:
+            checks.timeout(timeout)
+        return self._buffer.take(None if track is None else self._known(track), timeout)
 
     def read(self, seconds: float, timeout: float | None = None, *, track: str | None = None) -> bytes:
-        """Exactly *seconds* of one track as PCM (16-bit little-endian mono), or what is left when the stream ends.
+        """Exactly *seconds* of one track as PCM (16-bit little-endian mono), or what is left when the stream ends: less,
+        and from then on ``b""``.
 
         Holes are not filled here. Frames of another track stay where they are, for another reader.
 
@@ -286,15 +311,23 @@ class AudioStream(Speaking):
         :param timeout: seconds for all of it; ``None`` waits for as long as the stream goes on.
         :raises WaitTimeout: not enough came in time. Nothing is lost: the next call begins with it.
         :raises UnsupportedCodec: the codec cannot be decoded here.
+        :raises InvalidParameter: a number that cannot be right, or a track that the stream does not have.
         """
+        checks.number("seconds", seconds, low=0, optional=False)
+        checks.timeout(timeout)
         self._check_decodable("read")
         if track is None:
             track = "inbound" if "inbound" in self.announced_tracks or not self.announced_tracks else "outbound"
-        wanted = 2 * max(0, round(seconds * self.sample_rate))
+        else:
+            track = self._known(track)
+        wanted = 2 * round(seconds * self.sample_rate)
         deadline = Deadline.after(time.monotonic(), timeout)
         gathered = self._rest.setdefault(track, bytearray())
         while len(gathered) < wanted:
-            pieces = self._buffer.take_bytes(track, wanted - len(gathered), deadline.remaining(time.monotonic()))
+            try:
+                pieces = self._buffer.take_bytes(track, wanted - len(gathered), deadline.remaining(time.monotonic()))
+            except WaitTimeout:  # it tells of what was left of the time
+                raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream goes on") from None
             if not pieces:
                 break
             gathered += b"".join(pieces)
@@ -307,11 +340,14 @@ class AudioStream(Speaking):
 
         :param timeout: seconds; ``None`` waits for as long as the stream goes on.
         :raises WaitTimeout: none came in time. The stream goes on.
+        :raises InvalidParameter: a timeout that cannot be right.
         """
+        checks.timeout(timeout)
         return self._dtmf.take(timeout)
 
     def read_mark(self, timeout: float | None = None) -> str | None:
         """The name of the next mark that is echoed; as :meth:`read_dtmf`."""
+        checks.timeout(timeout)
         return self._marks.take(timeout)
 
     # -- keeping -------------------------------------------------------------------------------------------------------
@@ -325,8 +361,9 @@ class AudioStream(Speaking):
         :raises UnsupportedCodec: the codec cannot be decoded here.
         :raises Forked: it belongs to the parent process.
         :raises ValueError: the server was told not to keep audio (``spool=False``).
-        :raises OSError: it cannot be written.
+        :raises OSError: it cannot be written. :raises InvalidParameter: *path* is none.
         """
+        check_target(path)
         if self._generation != generation():  # both would write to one file, and a lock may be held for ever
             raise forked_error()
         self._check_decodable("save")
@@ -362,7 +399,10 @@ class AudioStream(Speaking):
 
         Idempotent. What was received stays readable and can be saved. Waits for *timeout* seconds at most, plus for the
         answer to the stop command. In a forked child it does nothing: the stream is the parent's.
+
+        :raises InvalidParameter: a timeout that cannot be right.
         """
+        checks.timeout(timeout, optional=False)
         if self._generation != generation():
             return
         action = self.action
