@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import gc
 import queue
 import sys
 import threading
@@ -160,7 +161,8 @@ def interrupt(step: int, function: Callable[[], object], counts: Callable[[str],
                     raise KeyboardInterrupt
         return trace
 
-    outer = sys.gettrace()
+    outer, collects = sys.gettrace(), gc.isenabled()
+    gc.disable()  # a collection calls back functions of other libraries, which are no place of this one
     sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
     sys.settrace(trace)
     try:
@@ -169,4 +171,6 @@ def interrupt(step: int, function: Callable[[], object], counts: Callable[[str],
         pass
     finally:
         sys.settrace(outer)
+        if collects:
+            gc.enable()
     return count >= step
