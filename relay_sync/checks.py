@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
 import urllib.parse
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from .config import is_loopback
@@ -25,6 +26,7 @@ __all__ = [
     "decimal",
     "dtmf",
     "flag",
+    "handler",
     "http_url",
     "json_list",
     "json_object",
@@ -338,3 +340,21 @@ def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> d
         if name in params or name in known:
             raise InvalidParameter("extra", name, f"without {name!r}: give that one by its own keyword")
     return {**merged, **addition}
+
+
+def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:
+    """A plain callable that can be called with what it will get: a coroutine function would never run."""
+    if not callable(value):
+        raise InvalidParameter(name, value, "a function")
+    called = inspect.unwrap(getattr(value, "func", value))
+    if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(type(called).__call__):
+        raise InvalidParameter(name, value, "a plain function: remove async, and block where you would have awaited")
+    if inspect.isasyncgenfunction(called):
+        raise InvalidParameter(name, value, "a plain function, not an async generator")
+    try:
+        inspect.signature(value).bind(*takes)
+    except TypeError:
+        raise InvalidParameter(name, value, f"a function that takes {' and '.join(takes)}") from None
+    except ValueError:  # some builtin functions do not tell what they take
+        pass
+    return value  # type: ignore[no-any-return]

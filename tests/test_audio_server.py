@@ -875,7 +875,79 @@ def test_handlers_run_in_threads_of_their_own(dial: Dial, caplog: pytest.LogCapt
             assert carrier.ws.recv_data()[0] == 8  # the stream is closed when its handler returns
     assert sorted(name for name, _, _ in results) == ["bad", "good"]
     assert all("relay-audio" in thread and pcm == said for _, thread, pcm in results)
+    (record,) = [each for each in caplog.records if each.exc_info]
+    assert record.name == "relay_sync.callbacks"
+    assert "stream stream-of-bad of call bad" in record.getMessage()
+    assert record.__dict__["call_id"] == "bad"
     assert "a bug in the handler" in caplog.text
+
+
+async def _waits(stream: AudioStream) -> None:
+    pass
+
+
+@pytest.mark.parametrize("handler", [5, _waits, lambda: None, lambda stream, more: None])
+def test_handlers_that_cannot_be_called_are_refused(handler: Any) -> None:
+    with pytest.raises(InvalidParameter, match="on_stream must be a"):
+        AudioServer(on_stream=handler)
+
+
+def test_handlers_that_go_on_after_the_end_are_named_once(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    blocked: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    free = threading.Event()
+
+    def handle(stream: AudioStream) -> None:
+        blocked.put(threading.current_thread())
+        free.wait(PATIENCE)
+
+    audio = AudioServer(on_stream=handle).start()
+    dial(audio).start(call_id="one")
+    first = blocked.get(timeout=PATIENCE)
+    audio.close(0.1)
+    assert _warnings(caplog) == [
+        f"an on_stream handler still runs after close(): {first.name} (stream stream-of-one of call one)"
+    ]
+    audio.close(0.1)
+    audio.at_exit(0.1)
+    assert len(_warnings(caplog)) == 1
+    free.set()
+    first.join(PATIENCE)
+
+
+def test_several_handlers_that_go_on_after_the_end(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    blocked: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+    free = threading.Event()
+
+    def handle(stream: AudioStream) -> None:
+        blocked.put(threading.current_thread())
+        free.wait(PATIENCE)
+
+    audio = AudioServer(on_stream=handle).start()
+    for number in range(12):
+        dial(audio).start(call_id=f"c{number}")
+    threads = [blocked.get(timeout=PATIENCE) for _ in range(12)]
+    audio.close(0.1)
+    (told,) = _warnings(caplog)
+    assert told.startswith("12 on_stream handlers still run after close(): ")
+    assert told.endswith(", 2 more")
+    assert told.count("of call c") == 10
+    free.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("two_way", [False, True])
+def test_silence_is_pointed_out_where_the_party_is_not_spoken_to(
+    dial: Dial, caplog: pytest.LogCaptureFixture, two_way: bool
+) -> None:
+    with AudioServer(two_way=two_way) as audio:
+        carrier = dial(audio).start()
+        for _ in range(60):
+            carrier.media(PCMU.silence * 160)
+        carrier.stop()
+        assert audio.accept(PATIENCE).wait(PATIENCE)
+    assert [line for line in _warnings(caplog) if "nothing but silence" in line] == _warnings(caplog)
+    assert len(_warnings(caplog)) == (0 if two_way else 1)
 
 
 def test_nobody_accepts(dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -58,6 +58,7 @@ class Diagnosis:
     """The checks of one stream.
 
     :param name: the codec, as decoded. :param encoding: as announced.
+    :param two_way: whether the party is spoken to: it listens then, and says nothing for as long as that takes.
     :param tell: called with the kind of trouble, a message and its arguments.
     :ivar looking: whether a check still wants to see frames.
     """
@@ -66,8 +67,9 @@ class Diagnosis:
     encoding: str
     sample_rate: int
     tell: Tell
+    two_way: bool = False
     looking: bool = True
-    _heard: bool = False  # something else than silence, or the silence was told
+    _heard: bool = field(init=False)  # something else than silence, or that need not be told any more
     _silent: dict[str, float] = field(factory=dict)  # seconds of it by track
     _begun: set[str] = field(factory=set)
     _clocks: dict[str, _Clock] = field(factory=dict)
@@ -76,6 +78,9 @@ class Diagnosis:
     _mulaw: int = 0
     _alaw: int = 0
     _bytes: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self._heard = self.two_way
 
     def look(self, track: str, media: Media, pcm: bytes) -> None:
         """See a frame, after it was decoded."""

@@ -197,6 +197,7 @@ class Receiver:
                 encoding=start.media_format.encoding,
                 sample_rate=decoding.sample_rate,
                 tell=self._tell,
+                two_way=self._two_way,
             )
         self._stream = stream = AudioStream(
             start,

@@ -34,10 +34,12 @@ from .wav import PathLike
 __all__ = ["AudioServer", "StreamableCall"]
 
 _log = logging.getLogger("relay_sync.audio")
+_callbacks = logging.getLogger("relay_sync.callbacks")
 _numbers = itertools.count(1)
 _BACKLOG = 256  # streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # which those insist on
 _GATHER = 0.004  # seconds; a fifth of a frame, and it halves the CPU of many streams
+_NAMED = 10  # handlers that are named in one message
 _LOOK = 0.05  # seconds between looks at an action that says only when asked that it has ended
 
 
@@ -61,7 +63,7 @@ class AudioServer(Connecting):
     :param record_to: record every stream into a WAV file while it comes: a path with ``{call_id}``, ``{stream_id}`` or
         ``{account_id}``. Folders are made, existing files are never overwritten (``-2``, ``-3`` ... is added).
     :param on_stream: called with every stream, other than those of ``listen``, in a thread of its own; when it returns
-        the stream is closed.
+        the stream is closed. What it raises goes to the logger ``relay_sync.callbacks``.
     :param max_connections: more are refused with 503. :param max_message: bytes of one message.
     :param start_timeout: seconds a socket gets for its ``start``.
     :param idle_timeout: seconds of silence on the socket that end a stream; by default none, for calls on hold may be
@@ -112,8 +114,8 @@ class AudioServer(Connecting):
         checks.whole("port", port, low=0, high=65535, optional=False)
         checks.whole("max_connections", max_connections, low=1, optional=False)
         checks.whole("max_message", max_message, low=1, optional=False)
-        if on_stream is not None and not callable(on_stream):
-            raise InvalidParameter("on_stream", on_stream, "a function that takes an AudioStream")
+        if on_stream is not None:
+            checks.handler("on_stream", on_stream, ("stream",))
         self._host = host
         self._wanted_port = port
         self._public_url = None if public_url is None else check_public_url(public_url)
@@ -150,7 +152,8 @@ class AudioServer(Connecting):
         self._closed = False
         self._waiting: deque[AudioStream] = deque()
         self._sockets = 0
-        self._handlers: set[threading.Thread] = set()
+        self._handlers: dict[threading.Thread, AudioStream] = {}
+        self._told: set[threading.Thread] = set()  # handlers that close() has complained of
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "listening" if self._server is not None else "new"
@@ -217,12 +220,31 @@ class AudioServer(Connecting):
             wait_until(lambda: not self._sockets, self._changed, deadline.remaining(time.monotonic()))
         if self._loop is not None:
             self._loop.stop(_left(deadline, 0.5))
-        for handler in list(self._handlers):
-            if handler is not threading.current_thread():
-                handler.join(_left(deadline, 0.0))
-        if self._handlers - {threading.current_thread()}:
-            _log.warning("%d on_stream handlers still run after close()", len(self._handlers))
+        for handler in self._other_handlers():
+            handler.join(_left(deadline, 0.0))
+        self._tell_of_handlers()
         self._disk.join(_left(deadline, 0.5))
+
+    def _other_handlers(self) -> dict[threading.Thread, AudioStream]:
+        """Those that run, but for the one that asks."""
+        with self._lock:
+            handlers = dict(self._handlers)
+        handlers.pop(threading.current_thread(), None)
+        return handlers
+
+    def _tell_of_handlers(self) -> None:
+        """Name those that still run, each once: the end of the process closes again."""
+        left = {thread: stream for thread, stream in self._other_handlers().items() if thread not in self._told}
+        if not left:
+            return
+        self._told |= left.keys()
+        named = [
+            f"{thread.name} (stream {stream.stream_id} of call {stream.call_id})" for thread, stream in left.items()
+        ]
+        if len(named) > _NAMED:
+            named[_NAMED:] = [f"{len(named) - _NAMED} more"]
+        what = "an on_stream handler still runs" if len(left) == 1 else f"{len(left)} on_stream handlers still run"
+        _log.warning("%s after close(): %s", what, ", ".join(named))
 
     def at_exit(self, timeout: float) -> None:
         """The interpreter ends: close, so that recordings are whole."""
@@ -433,22 +455,25 @@ class AudioServer(Connecting):
             try:
                 with stream:
                     on_stream(stream)
-            except Exception:
-                _log.exception(
-                    "the on_stream handler failed for stream %s of call %s", stream.stream_id, stream.call_id
+            except BaseException:  # sys.exit() in a handler ends the handler
+                _callbacks.exception(
+                    "the on_stream handler failed for stream %s of call %s",
+                    stream.stream_id,
+                    stream.call_id,
+                    extra={"call_id": stream.call_id},
                 )
             finally:
                 with self._lock:
-                    self._handlers.discard(threading.current_thread())
+                    self._handlers.pop(threading.current_thread(), None)
 
         thread = threading.Thread(target=run, name=f"{self._name}-stream-{next(_numbers)}", daemon=True)
         with self._lock:
-            self._handlers.add(thread)
+            self._handlers[thread] = stream
         try:
             thread.start()
         except RuntimeError as error:
             with self._lock:
-                self._handlers.discard(thread)
+                self._handlers.pop(thread, None)
             self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
             stream._hang_up(False)
 
