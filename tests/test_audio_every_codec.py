@@ -378,6 +378,6 @@ def test_without_the_extra_dsp_a_rate_cannot_be_asked_for(audio: AudioServer, mo
 def test_a_rate_that_cannot_be_is_told_before_the_first_frame(audio: AudioServer) -> None:
     carrier = Carrier(audio, "audio/x-mulaw", 8000)
     stream = audio.accept(PATIENCE)
-    with pytest.raises(InvalidParameter, match="to_rate"):
+    with pytest.raises(InvalidParameter, match="sample_rate"):
         stream.resampled(16001)
     carrier.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,18 @@ from typing import Any
 import pytest
 import websocket
 from attrs import define, field
+from support import line
 
-from relay_sync import Call, CommandRefused, InvalidParameter, RelayClient, RelayError, StreamFailed
+from relay_sync import (
+    Call,
+    CallEnded,
+    CommandRefused,
+    InvalidParameter,
+    RelayClient,
+    RelayError,
+    StreamFailed,
+    UnsupportedCodec,
+)
 from relay_sync.audio import AudioServer, AudioStream, codec_for, read_wav, write_wav
 from relay_sync.audio.messages import MediaFormat, media_message, start_message, stop_message
 from relay_sync.simulator import Simulator
@@ -248,6 +259,32 @@ def test_the_action_ended_before_any_socket(audio: AudioServer) -> None:
         audio.listen(call)
     assert caught.value.__cause__ is cause
     assert call.stops == 0
+
+
+def test_a_call_that_is_over_is_said_to_be(audio: AudioServer) -> None:
+    with Simulator(media="fast") as sim, line(sim) as found:
+        found.phone.hang_up()
+        found.call.wait_for_ended(PATIENCE)
+        for use in (audio.listen, audio.connect):
+            with pytest.raises(StreamFailed, match=r"^the call is over \(hangup\): it ended before any") as failed:
+                use(found.call)
+            assert isinstance(failed.value.__cause__, CallEnded)
+            assert failed.value.__cause__.end_reason == "hangup"
+
+
+def test_codecs_whose_extra_is_missing(audio: AudioServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with Simulator(media="fast") as sim, line(sim) as found:
+        for codec in ("G722", "OPUS@48000h"):
+            for use in (lambda codec: audio.connect(found.call, codec=codec), lambda codec: audio.device(codec=codec)):
+                with pytest.raises(UnsupportedCodec, match=r'pip install "relay-sync\[codecs\]"'):
+                    use(codec)
+        with pytest.raises(UnsupportedCodec, match="AMR is not known here"):
+            audio.connect(found.call, codec="AMR")
+        assert not sim.journal.requests("calling.connect")
+        # What is only heard would be handed over as it comes; the simulator needs the extra, too.
+        with pytest.raises(StreamFailed, match=r'no audio in this codec \(G722 needs .+"relay-sync\[codecs\]"'):
+            audio.listen(found.call, codec="G722")
 
 
 @pytest.mark.parametrize(("behaviour", "timeout"), [(_say_nothing, 0.3), (_leave_at_once, PATIENCE)])

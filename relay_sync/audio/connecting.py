@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from .. import checks, devices
 from ..config import seconds
-from ..errors import StreamFailed
+from ..errors import CallEnded, StreamFailed
 from ..protocol.deadline import Deadline
+from .coders import check_available
 from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction
 
@@ -46,13 +47,16 @@ class _Bridge:
     @property
     def is_done(self) -> bool:
         """Whether no socket will come any more."""
-        if self.error is None and getattr(self._call, "state", "") == "ended":
-            self.error = StreamFailed("the call is over")
+        if getattr(self._call, "state", "") == "ended" and not isinstance(self.error, CallEnded):
+            self.error = self._call_ended()  # and whatever became of the connection became of it by that
         return self.error is not None
 
     def open(self, device: devices.Device, options: Mapping[str, Any]) -> None:
         if not self._call.connect([[device]], **options):
-            self.error = StreamFailed("the call is over")
+            self.error = self._call_ended()
+
+    def _call_ended(self) -> CallEnded:
+        return CallEnded("the call is over", end_reason=getattr(self._call, "end_reason", ""))
 
     def _moved(self, event: Any) -> None:
         state = getattr(event, "connect_state", "")
@@ -74,7 +78,9 @@ class Connecting:
     def _way_here(self, options: Mapping[str, Any]) -> str:
         raise NotImplementedError
 
-    def _expect(self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float) -> AudioStream:
+    def _expect(
+        self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float, codec: str
+    ) -> AudioStream:
         raise NotImplementedError
 
     def connect(
@@ -95,7 +101,9 @@ class Connecting:
         A one-time token ties the two together, as with :meth:`listen`. Closing the stream, or leaving its ``with`` block,
         takes the call back; so does ``call.disconnect()``.
 
-        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers. G722 needs the extra ``codecs``.
+        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers: those that are documented for stream devices
+            (AsyncAPI, SWML ``connect``). ``OPUS``, which is documented for ``call.stream`` only, is asked for and spoken, too.
+            G722 and OPUS need the extra ``codecs``.
         :param realtime: have what is said played with as little delay as possible; what comes in bursts is then lost.
             By default the carrier plays all of it, if late.
         :param timeout: seconds from the command to the first message of the stream.
@@ -105,8 +113,10 @@ class Connecting:
         :raises StreamFailed: no socket came, or no ``start`` followed, or the call is over or could not be connected.
         :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
             missing.
+        :raises UnsupportedCodec: the codec is not known here, or needs the extra ``codecs``; nothing was sent.
         :raises RelayError: whatever ``call.connect`` raises, the command being refused for instance.
         """
+        _check_spoken(codec)
         checks.timeout(timeout, optional=False)
         check_options("AudioServer.connect", devices.stream, device_options)
         url = self._way_here(device_options)
@@ -125,7 +135,7 @@ class Connecting:
             bridge = _Bridge(call)
             bridge.open(device, connect_options or {})
             try:
-                stream = self._expect(expected, bridge, deadline, timeout)
+                stream = self._expect(expected, bridge, deadline, timeout, codec)
             except BaseException:
                 _take_back(bridge)
                 raise
@@ -150,7 +160,9 @@ class Connecting:
         :param expires: seconds within which its one-time token is good for one socket. The other parameters are those of
             :meth:`connect`.
         :raises InvalidParameter: a value that cannot be right, or ``public_url`` is missing.
+        :raises UnsupportedCodec: as :meth:`connect`.
         """
+        _check_spoken(codec)
         seconds("expires", expires)
         check_options("AudioServer.device", devices.stream, device_options)
         url = self._way_here(device_options)
@@ -195,6 +207,15 @@ def check_wanted_rate(rate: int | None) -> None:
         from .dsp import check_sample_rate
 
         check_sample_rate(rate)
+
+
+def _check_spoken(codec: object) -> None:
+    """A two-way stream is of no use in a codec that cannot be spoken here: complain before anything is sent.
+
+    :raises UnsupportedCodec: it cannot. :raises InvalidParameter: it is no codec.
+    """
+    if isinstance(codec, str):  # else it is complained of where the device is made
+        check_available(codec)
 
 
 def _take_back(bridge: _Bridge) -> None:

@@ -14,12 +14,13 @@ from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from .. import checks
-from ..errors import Forked, InvalidParameter, StreamFailed, WaitTimeout
+from ..errors import CallEnded, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import wait_until
 from ..server import Connection, Loop, WebSocketServer
+from .coders import check_available
 from .connecting import Connecting, check_options, check_wanted_rate
 from .gate import Expected, Gate
 from .messages import Start
@@ -332,7 +333,8 @@ class AudioServer(Connecting):
         :param sample_rate: of the frames, instead of the server's *sample_rate*.
         :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
         :returns: the stream, whose ``action`` is what ``call.stream`` returned; closing the stream stops the action.
-        :raises StreamFailed: no socket came, or it came and no ``start`` followed; the action has been stopped.
+        :raises StreamFailed: no socket came, or it came and no ``start`` followed; the action has been stopped. Where the
+            call is over, it says so, and its ``__cause__`` is a ``CallEnded``.
         :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
             missing.
         :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
@@ -353,7 +355,7 @@ class AudioServer(Connecting):
                 **stream_options,
             )
             try:
-                stream = self._expect(expected, action, deadline, timeout)
+                stream = self._expect(expected, action, deadline, timeout, codec)
             except BaseException:
                 _stop(action)
                 raise
@@ -375,16 +377,22 @@ class AudioServer(Connecting):
             raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
         return url
 
-    def _expect(self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float) -> AudioStream:
+    def _expect(
+        self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float, codec: str
+    ) -> AudioStream:
         while expected.stream is None:
             if expected.over:
                 raise StreamFailed("the carrier opened the socket, but no start came on it", end_reason="never started")
             if self._closed:
                 raise StreamFailed("the AudioServer was closed while waiting for the stream")
             if action.is_done and not expected.arrived:
+                over = _call_over(action)
+                if over is not None:
+                    why = f" ({over.end_reason})" if over.end_reason else ""
+                    raise StreamFailed(f"the call is over{why}: it ended before any socket came") from over
                 raise StreamFailed(
-                    f"the stream ended before any socket came: the call is over, or the carrier could not open {self.url},"
-                    " or it has no audio in this codec"
+                    f"the stream ended before any socket came: the carrier could not open {self.url}, or it has no audio in"
+                    f" this codec{_what_it_needs(codec)}"
                 ) from action.error
             if deadline.passed(time.monotonic()):
                 if expected.arrived:
@@ -495,6 +503,27 @@ class AudioServer(Connecting):
 def _left(deadline: Deadline, least: float) -> float:
     left = deadline.remaining(time.monotonic())
     return least if left is None else max(left, least)
+
+
+def _what_it_needs(codec: object) -> str:
+    """In brackets, what is missing here for audio in this codec; nothing where all is there."""
+    try:
+        if isinstance(codec, str):  # else the call knows what to make of it
+            check_available(codec)
+    except InvalidParameter:
+        pass
+    except UnsupportedCodec as error:
+        return f" ({error.message})"
+    return ""
+
+
+def _call_over(action: StreamingAction) -> CallEnded | None:
+    """Whether an action has ended with its call, as far as it tells."""
+    if isinstance(action.error, CallEnded):
+        return action.error
+    if getattr(getattr(action, "result", None), "reason", "") not in ("call_ended", "call_gone"):
+        return None
+    return CallEnded("the call is over", end_reason=getattr(getattr(action, "call", None), "end_reason", ""))
 
 
 def _stop(action: StreamingAction) -> None:
