@@ -336,6 +336,37 @@ def test_a_two_way_stream(sim: Simulator, tmp_path: Path, monkeypatch: pytest.Mo
         assert scope["key"].digit == "5"
 
 
+def test_a_plain_stream_goes_to_a_handler(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in zip(("PROJECT_ID", "API_TOKEN", "SPACE"), sim.credentials.values(), strict=True):
+        monkeypatch.setenv(f"SIGNALWIRE_{name}", str(value))
+    program = blocks(page("audio"))[2]
+    assert 'port=8765, public_url="wss://audio.example.com", ' in program
+    program = program.replace('port=8765, public_url="wss://audio.example.com", ', "")
+    heard: dict[str, bytes] = {}
+
+    def recognise(call_id: str, pcm: bytes) -> None:
+        heard[call_id] = heard.get(call_id, b"") + pcm
+
+    scope: dict[str, Any] = {"recognise": recognise, "MEDIA_TOKEN": "a-token-of-both"}
+    try:
+        with running(program, scope, sim) as phone:
+            phone.wait_until("ended", PATIENCE)
+    finally:
+        scope["audio"].close(PATIENCE)  # and wait for the handler
+    assert list(heard) == [phone.call_id]
+    assert len(heard[phone.call_id]) >= 0.9 * len(read_wav(speech.caller()).pcm)
+
+
+def test_a_plain_stream_is_accepted(sim: Simulator) -> None:
+    program = blocks(page("audio"))[3]
+    with AudioServer(token="a-token-of-both") as audio, line(sim, says=speech.caller()) as it:
+        scope: dict[str, Any] = {"call": it.call, "audio": audio, "MEDIA_TOKEN": "a-token-of-both"}
+        exec(compile(program, "audio.md", "exec", dont_inherit=True), scope)
+        assert len(scope["pcm"]) == 16000
+        assert scope["stream"].call_id == it.call.call_id
+        assert scope["action"].wait(PATIENCE).state == "finished"
+
+
 # -- logging -----------------------------------------------------------------------------------------------------------
 
 RAISING = """

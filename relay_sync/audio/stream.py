@@ -57,7 +57,8 @@ class StreamStats:
         tracks together.
     :ivar late: frames that came after later ones. :ivar duplicates: frames that came again and were left out.
     :ivar bad_frames: messages that could not be used.
-    :ivar dropped: frames that nobody read in time, lost to readers but not to the recording.
+    :ivar dropped: frames that nobody read in time, lost to readers but not to the recording; those of a track that nobody
+        reads at all are among them.
     :ivar seconds: length of the longest track.
     :ivar delay: seconds by which the newest frame came later than the carrier's clock says, against the quickest one.
     """
