@@ -200,11 +200,12 @@ def number(
 
 
 def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
-    """Seconds to wait; 0 looks without waiting, and ``None``, where it is allowed, waits without a limit."""
+    """Seconds to wait; 0 or less, what is left of a deadline say, looks without waiting, and ``None``, where it is allowed, waits
+    without a limit, as infinity does."""
     if value is None and optional:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value) or value < 0:
-        raise InvalidParameter(name, value, "a finite number of seconds from 0 on" + (", or None" if optional else ""))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        raise InvalidParameter(name, value, "a number of seconds" + (", or None" if optional else ""))
     return value
 
 
