@@ -367,7 +367,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             return
         live = len(self._board.ours)
         if live and loop.alive:
-            _log.warning("closing with %d live calls: they go on without this client", live)
+            told = "a live call: it goes" if live == 1 else f"{live} live calls: they go"
+            _log.warning("closing with %s on without this client", told)
         loop.request_stop()
         loop.join(max(0.0, end - time.monotonic()))
         self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))

@@ -336,6 +336,8 @@ class Switchboard:
     def _hang_up(self, call: Call) -> None:
         try:
             call.hangup("error")
+        except ClientClosed:
+            _log.warning("call %s goes on without this client, which was closed before it could hang up", call.call_id)
         except RelayError as error:
             _log.warning("call %s could not be hung up: %s", call.call_id, error.message)
 

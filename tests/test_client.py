@@ -636,6 +636,41 @@ def test_a_handler_that_waits_when_the_client_closes_is_no_failure(
     assert not any("could not be hung up" in record.getMessage() for record in caplog.records)
 
 
+def test_a_handler_that_raises_after_the_client_closed_leaves_its_call_and_says_so(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    client = make(sim, on_error=lambda error, call: errors.put(error))
+    waiting, closed, handled = threading.Event(), threading.Event(), threading.Event()
+
+    @client.on_call
+    def handler(call: Call) -> None:
+        call.answer()
+        waiting.set()
+        assert closed.wait(PATIENCE)
+        raise ValueError("too late")
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("call "):
+                handled.set()
+
+    told = Told(logging.WARNING)
+    logging.getLogger("relay_sync").addHandler(told)
+    try:
+        client.connect()
+        sim.call(to=TO, from_=FROM)
+        assert waiting.wait(PATIENCE)
+        client.disconnect()
+        closed.set()
+        assert handled.wait(PATIENCE)
+    finally:
+        logging.getLogger("relay_sync").removeHandler(told)
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("goes on without this client" in message and message.startswith("call ") for message in messages)
+    assert not any("connect()" in message and message.startswith("call ") for message in messages)
+
+
 def test_a_handler_that_raises_may_leave_its_call(sim: Simulator) -> None:
     errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client = make(sim, on_handler_error="leave", on_error=lambda error, call: errors.put(call))
@@ -678,7 +713,7 @@ def test_disconnect_says_how_many_calls_go_on(sim: Simulator, caplog: pytest.Log
     with line(sim) as one:
         one.client.disconnect()
         assert one.phone.state == "answered"
-    assert any("1 live calls" in record.message for record in caplog.records)
+    assert any("a live call: it goes on" in record.message for record in caplog.records)
 
 
 def test_disconnect_can_hang_up_what_lives(sim: Simulator) -> None:
@@ -772,7 +807,7 @@ def test_run_leaves_its_calls_alone_unless_told_otherwise(
     background.result()
     sim.wait_until_gone()
     assert phone.state == ("ended" if hangup_calls else "answered")
-    assert any("1 live calls" in record.message for record in caplog.records) is not hangup_calls
+    assert any("a live call: it goes on" in record.message for record in caplog.records) is not hangup_calls
     desk.closing.set()
 
 

@@ -163,3 +163,9 @@ def test_a_json_rpc_error_may_say_nothing() -> None:
 @pytest.mark.parametrize(("code", "gone"), [(404, True), (410, True), (400, False), (None, False), (-32601, False)])
 def test_two_codes_say_that_the_call_is_not_there(code: int | None, gone: bool) -> None:
     assert is_gone(CommandRefused(code, "x")) is gone
+
+
+def test_a_call_that_is_not_answered_is_to_be_answered_first() -> None:
+    told = str(refused({"code": "409", "message": "Call is not answered"}))
+    assert "call.answer() first" in told
+    assert "already under way" not in told

@@ -94,6 +94,8 @@ _ADVICE = {
 
 def _advice(code: int | None, message: str, method: str) -> str:
     advice = _ADVICE.get(code) if code is not None else None
+    if code == 409 and "not answered" in message.lower():
+        advice = "call.answer() first"  # the server's own words say why: no other guess beside them
     return f"{method} was refused: {message}" + (f"; {advice}" if advice else "")
 
 
