@@ -34,6 +34,7 @@ class Tally:
     def __init__(self, streams: int) -> None:
         self.streams = streams
         self.arrivals: dict[str, list[float]] = {}
+        self.phases: dict[str, int] = {}
         self.frames: dict[str, int] = {}
         self.begun = threading.Semaphore(0)
         self.done = threading.Semaphore(0)
@@ -41,13 +42,14 @@ class Tally:
     def heard(self, stream: str, number: int) -> None:
         if number == -1:
             self.arrivals[stream] = []
+            self.phases[stream] = int(stream) % SAMPLED
             self.frames[stream] = 0
             self.begun.release()
         elif number == -2:
             self.done.release()
         else:
             self.frames[stream] += 1
-            if number % SAMPLED == 0:
+            if number % SAMPLED == self.phases[stream]:
                 self.arrivals[stream].append(time.monotonic())
 
 

@@ -119,7 +119,10 @@ def test_several_at_once_and_on_several_streams(sim: Simulator) -> None:
 
 def test_a_stream_that_is_refused_tells_why(call: Line) -> None:
     call.sim.disturb_stream("refuse", error="general_error")
-    with AudioServer() as audio, pytest.raises(StreamFailed, match="before any socket came: the call is over"):
+    with (
+        AudioServer() as audio,
+        pytest.raises(StreamFailed, match="before any socket came: the carrier could not open"),
+    ):
         audio.listen(call.call, timeout=PATIENCE)
     (stream,) = call.phone.streams
     assert (stream.state, stream.error) == ("finished", "general_error")
