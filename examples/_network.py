@@ -81,6 +81,7 @@ def _tell(story: Callable[[Simulator], object], simulator: Simulator, client: Re
         simulator.wait_for_client(timeout=30)
         story(simulator)
         simulator.wait_for_acks()  # until the client knows it, too
+        client.drain(10)  # and the handlers have done what they do after their call
     finally:
         client.stop()
 

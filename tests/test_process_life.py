@@ -96,7 +96,7 @@ with Simulator(media="realtime") as sim, line(sim) as one, AudioServer() as audi
         "accept": empty.accept,
         "iteration": read_all,
         "read": lambda: stream.read(29),
-        "read_frame": lambda: stream.read_frame(track="outbound"),
+        "read_frame": lambda: list(iter(stream.read_frame, None)),
         "read_dtmf": stream.read_dtmf,
         "read_mark": stream.read_mark,
         "stream.wait": stream.wait,
