@@ -39,7 +39,7 @@ def test_the_balance_shows_a_client_that_tells_twice_or_not_at_all(
     def badly(lanes: Lanes, key: Any, job: Any, *args: Any) -> None:
         nonlocal count
         count += 1
-        if count % 10:
+        if count % 3:  # often enough to hit some of those that are counted
             submit(lanes, key, job, *args)
         elif sabotage == "twice":
             submit(lanes, key, job, *args)
