@@ -201,7 +201,6 @@ class Resamplers:
         _check_rate("from_rate", from_rate)
         _check_ratio(name, from_rate, to_rate)
         self._tracks: dict[str, Resampler] = {}
-        Resampler(from_rate, to_rate)  # complains now rather than at the first frame
 
     def process(self, track: str, pcm: bytes) -> bytes:
         """The samples of a track that are due after *pcm*."""
