@@ -906,17 +906,23 @@ def test_handlers_that_cannot_be_called_are_refused(handler: Any) -> None:
         AudioServer(on_stream=handler)
 
 
+class Blocking:
+    """A handler that does not return until it is set ``free``, and the threads it runs in."""
+
+    def __init__(self) -> None:
+        self.threads: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+        self.free = threading.Event()
+
+    def __call__(self, stream: AudioStream) -> None:
+        self.threads.put(threading.current_thread())
+        self.free.wait(PATIENCE)
+
+
 def test_handlers_that_go_on_after_the_end_are_named_once(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
-    blocked: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
-    free = threading.Event()
-
-    def handle(stream: AudioStream) -> None:
-        blocked.put(threading.current_thread())
-        free.wait(PATIENCE)
-
-    audio = AudioServer(on_stream=handle).start()
+    handler = Blocking()
+    audio = AudioServer(on_stream=handler).start()
     dial(audio).start(call_id="one")
-    first = blocked.get(timeout=PATIENCE)
+    first = handler.threads.get(timeout=PATIENCE)
     audio.close(0.1)
     assert _warnings(caplog) == [
         f"an on_stream handler still runs after close(): {first.name} (stream stream-of-one of call one)"
@@ -924,28 +930,22 @@ def test_handlers_that_go_on_after_the_end_are_named_once(dial: Dial, caplog: py
     audio.close(0.1)
     audio.at_exit(0.1)
     assert len(_warnings(caplog)) == 1
-    free.set()
+    handler.free.set()
     first.join(PATIENCE)
 
 
 def test_several_handlers_that_go_on_after_the_end(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
-    blocked: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
-    free = threading.Event()
-
-    def handle(stream: AudioStream) -> None:
-        blocked.put(threading.current_thread())
-        free.wait(PATIENCE)
-
-    audio = AudioServer(on_stream=handle).start()
+    handler = Blocking()
+    audio = AudioServer(on_stream=handler).start()
     for number in range(12):
         dial(audio).start(call_id=f"c{number}")
-    threads = [blocked.get(timeout=PATIENCE) for _ in range(12)]
+    threads = [handler.threads.get(timeout=PATIENCE) for _ in range(12)]
     audio.close(0.1)
     (told,) = _warnings(caplog)
     assert told.startswith("12 on_stream handlers still run after close(): ")
     assert told.endswith(", 2 more")
     assert told.count("of call c") == 10
-    free.set()
+    handler.free.set()
     for thread in threads:
         thread.join(PATIENCE)
 
