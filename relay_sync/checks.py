@@ -14,8 +14,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from .config import is_loopback
 from .errors import InvalidParameter
+from .hosts import is_loopback
 
 __all__ = [
     "bearer_token",
@@ -143,7 +143,7 @@ def stream_url(value: Any, name: str = "url") -> str:
     """Where audio may go: ``wss://``, or ``ws://`` on this machine (STREAM: plain ``ws`` is refused by the platform)."""
     accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
     parts = _split(name, value, accepted)
-    if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname or "")):
+    if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname)):
         raise InvalidParameter(name, value, accepted, secret=_may_hold_secrets(value))
     if "#" in value:
         raise InvalidParameter(name, value, f"{accepted}, without a fragment", secret=_may_hold_secrets(value))

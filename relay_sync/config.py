@@ -14,27 +14,17 @@ from attrs import field, frozen
 
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
+from .hosts import is_loopback
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Address", "Config", "is_loopback", "seconds"]
+__all__ = ["Address", "Config", "seconds"]
 
 # Written so that there is one way only to match a text: a host that cannot be right is refused without delay.
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_AND_PORT: Final = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?")
 _HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or literal can only mean this machine (127.0.0.0/8, ``::1``, ``localhost``)."""
-    host = host.strip("[]").lower()
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def seconds(parameter: str, value: Any, *, optional: bool = False) -> float | None:

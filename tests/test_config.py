@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from relay_sync.config import Address, Config, is_loopback, seconds
+from relay_sync.config import Address, Config, seconds
 from relay_sync.errors import InvalidParameter
+from relay_sync.hosts import is_loopback
 
 steady = settings(derandomize=True, deadline=None)
 
@@ -254,27 +255,6 @@ def test_plain_ws_is_for_loopback(host: str) -> None:
     with pytest.warns(UserWarning, match="without TLS"):
         config = gather(host=f"ws://{host}:8000", allow_insecure=True)
     assert not config.address.secure
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("localhost", True),
-        ("LocalHost", True),
-        ("127.0.0.1", True),
-        ("127.255.255.254", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("128.0.0.1", False),
-        ("0.0.0.0", False),
-        ("127.1", False),
-        ("localhost.example.com", False),
-        ("example.com", False),
-        ("", False),
-    ],
-)
-def test_what_can_only_mean_this_machine(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
 
 
 @steady

@@ -11,7 +11,7 @@ from test_simulator_peers import Hooks, Receiver, address, connected
 
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.webhook import Webhooks, is_loopback, place
+from relay_sync.simulator.webhook import Webhooks, place
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", None])
@@ -112,26 +112,6 @@ def test_many_lanes_share_few_threads() -> None:
             order.setdefault(delivery.body["n"] % 10, []).append(delivery.body["n"])
         assert all(numbers == sorted(numbers) and len(numbers) == 4 for numbers in order.values())
         webhooks.close(5)
-
-
-@pytest.mark.parametrize(
-    ("host", "answer"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.9.10", True),
-        ("::1", True),
-        ("localhost", True),
-        ("LOCALHOST.", True),
-        ("localhost.example.test", False),
-        ("10.0.0.1", False),
-        ("0.0.0.0", False),
-        ("example.test", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_what_is_loopback(host: str | None, answer: bool) -> None:
-    assert is_loopback(host) is answer
 
 
 def test_what_is_shown_of_a_url() -> None:

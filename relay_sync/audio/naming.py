@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import string
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from ..errors import InvalidParameter
+from ..hosts import is_loopback
 from .messages import Start
 
 __all__ = [
@@ -19,23 +19,12 @@ __all__ = [
     "check_public_url",
     "check_target",
     "check_token",
-    "is_loopback",
     "open_recording",
 ]
 
 _FIELDS = ("call_id", "stream_id", "account_id")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _ATTEMPTS = 1000
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* can only be this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_public_url(url: Any) -> str:
@@ -57,7 +46,7 @@ def check_public_url(url: Any) -> str:
         and not parts.fragment
         and re.fullmatch(r"[\x21-\x7e]+", url) is not None
     )
-    secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname or ""))
+    secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname))
     if not fine or not secure:
         raise InvalidParameter("public_url", url, accepted, secret=secret)
     return str(url)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from .. import checks
 from ..errors import CallEnded, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
+from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
@@ -24,7 +25,7 @@ from .coders import check_available
 from .connecting import Connecting, check_options, check_wanted_rate
 from .gate import Expected, Gate
 from .messages import Start
-from .naming import check_path, check_pattern, check_public_url, check_token, is_loopback, open_recording
+from .naming import check_path, check_pattern, check_public_url, check_token, open_recording
 from .receiver import Receiver, ReceiverSettings
 from .recorder import Disk, Recorder
 from .stream import AudioStream, StreamingAction
@@ -373,7 +374,7 @@ class AudioServer(Connecting):
             if name in options:
                 raise InvalidParameter(name, options[name], "left out: the server sets it itself", secret=True)
         url = self.url
-        if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname or ""):
+        if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname):
             raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
         return url
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from ..config import is_loopback
 from ..errors import InvalidParameter
+from ..hosts import is_loopback
 from ..simulator import Simulator
 from ..simulator.remote import ControlServer
 from .mistakes import Mistake, Unsuccessful

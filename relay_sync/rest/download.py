@@ -18,8 +18,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 from attrs import define, field, frozen
 
-from ..config import is_loopback
 from ..errors import ConnectError, ConnectionLost, DownloadFailed, InvalidParameter, RequestTimeout
+from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from .exchange import LONGEST_PAUSE, Exchange, reading, retry_after
@@ -342,7 +342,7 @@ def _check_url(url: str, allow_insecure: bool, name: str) -> None:
     accepted = "an absolute https:// URL without credentials (http:// only for loopback)"
     try:
         parts = urlsplit(url)
-        plain = parts.scheme == "http" and (allow_insecure or is_loopback(parts.hostname or ""))
+        plain = parts.scheme == "http" and (allow_insecure or is_loopback(parts.hostname))
         good = (parts.scheme == "https" or plain) and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False

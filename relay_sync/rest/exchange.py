@@ -22,9 +22,10 @@ from attrs import frozen
 from requests import exceptions
 from urllib3 import exceptions as inner
 
-from ..config import Address, Config, is_loopback
+from ..config import Address, Config
 from ..constants import AGENT
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout, RelayError, RequestTimeout
+from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from .sessions import Sessions
@@ -157,7 +158,7 @@ class Exchange:
         if left is not None and left <= 0:
             raise RequestTimeout(f"{what}: there was no time left")
         session = self._sessions.get()
-        local = is_loopback(urlsplit(url).hostname or "")
+        local = is_loopback(urlsplit(url).hostname)
         connect, read = self._config.connect_timeout, self._read_timeout
         # Loopback never goes through a proxy; elsewhere the environment's is taken, as users of requests expect.
         session.trust_env = not local

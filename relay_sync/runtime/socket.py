@@ -19,8 +19,9 @@ from typing import Any, Final
 import websocket
 from attrs import frozen
 
-from ..config import Config, is_loopback
+from ..config import Config
 from ..errors import ConnectError, ConnectTimeout
+from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
 from .addresses import open_tcp, time_left
 

@@ -30,6 +30,7 @@ from attrs import define, field
 
 from ..audio.coders import check_available
 from ..errors import UnsupportedCodec, WaitTimeout
+from ..hosts import is_loopback
 from ..server.connection import CloseInfo, Connection
 from ..server.dialer import dial
 from ..server.loop import LoopStopped
@@ -38,7 +39,7 @@ from .carrier import Carrier
 from .disturbing import Disturbance
 from .formats import Format
 from .waiting import Noticeboard
-from .webhook import is_loopback, place
+from .webhook import place
 
 if TYPE_CHECKING:
     from ..server.loop import Timer

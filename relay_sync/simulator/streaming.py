@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..hosts import is_loopback
 from .formats import parse_codec
 from .request import Handler, Request
 from .stream import Stream
-from .webhook import is_loopback
 
 __all__ = ["HANDLERS", "stream_problems", "url_problem"]
 

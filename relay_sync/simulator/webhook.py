@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import ipaddress
 import json
 import logging
 import re
@@ -29,29 +28,18 @@ from urllib.parse import urlencode, urlsplit
 
 from attrs import define, evolve, field, frozen
 
+from ..hosts import is_loopback
 from .waiting import Noticeboard
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Delivery", "Webhooks", "is_loopback", "place"]
+__all__ = ["Delivery", "Webhooks", "place"]
 
 _log = logging.getLogger("relay_sync.simulator")
 
 TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
 MOST_WAITING = 10_000
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address stays on this machine. ``localhost`` is taken to."""
-    if not host:
-        return False
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def place(url: str) -> str:
