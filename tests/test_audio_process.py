@@ -60,7 +60,7 @@ def test_leaving_without_a_goodbye_loses_no_audio(tmp_path: Path) -> None:
     assert read_wav(tmp_path / "x.wav").samples == 1600
 
 
-def _in_child(check: Callable[[], Any]) -> None:
+def in_child(check: Callable[[], Any]) -> None:
     """Run *check* in a forked child; it must come back with a true value, soon."""
     child = os.fork()
     if not child:
@@ -108,7 +108,7 @@ def test_a_forked_child_leaves_the_parents_streams_alone() -> None:
             with AudioServer() as own:  # a child's own server is no trouble
                 return fine and own.port != port and stream.end_reason is None
 
-        _in_child(child)
+        in_child(child)
         peer.send(_media(0))
         assert stream.read_frame(PATIENCE) is not None
         peer.send(stop_message(sequence=3))

@@ -114,14 +114,16 @@ class Connecting:
         :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
             missing.
         :raises UnsupportedCodec: the codec is not known here, or needs the extra ``codecs``; nothing was sent.
+        :raises OSError: the server was not started yet, and its address is not available.
+        :raises Forked: the server was started in the parent process.
         :raises RelayError: whatever ``call.connect`` raises, the command being refused for instance.
         """
         _check_spoken(codec)
         checks.timeout(timeout, optional=False)
         check_options("AudioServer.connect", devices.stream, device_options)
+        check_wanted_rate(sample_rate)
         url = self._way_here(device_options)
         deadline = Deadline.after(time.monotonic(), timeout)
-        check_wanted_rate(sample_rate)
         token, expected = self._gate.expect(timeout, two_way=True, sample_rate=sample_rate)
         try:
             device = devices.stream(
@@ -161,12 +163,14 @@ class Connecting:
             :meth:`connect`.
         :raises InvalidParameter: a value that cannot be right, or ``public_url`` is missing.
         :raises UnsupportedCodec: as :meth:`connect`.
+        :raises OSError: the server was not started yet, and its address is not available.
+        :raises Forked: the server was started in the parent process.
         """
         _check_spoken(codec)
         seconds("expires", expires)
         check_options("AudioServer.device", devices.stream, device_options)
-        url = self._way_here(device_options)
         check_wanted_rate(sample_rate)
+        url = self._way_here(device_options)
         token, expected = self._gate.expect(expires, two_way=True, awaited=False, sample_rate=sample_rate)
         try:
             return devices.stream(

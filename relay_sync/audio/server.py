@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
@@ -86,7 +87,9 @@ class AudioServer(Connecting):
     :raises InvalidParameter: a parameter that cannot be right.
     :raises ImportError: *sample_rate* is given, and the extra ``dsp`` is not installed.
 
-    It starts when entered as a context manager, by :meth:`start`, or when first used. ``GET /healthz`` is answered 200.
+    It starts when entered as a context manager, by :meth:`start`, or when first used: ``listen``, ``connect``, ``device``,
+    ``accept``, iterating, ``url`` and ``port`` start it. One that has not started before a fork starts in the child; one
+    that has raises :class:`~relay_sync.Forked` there. ``GET /healthz`` is answered 200.
     """
 
     def __init__(
@@ -131,27 +134,34 @@ class AudioServer(Connecting):
         self._spool = spool
         check_wanted_rate(sample_rate)
         self._sample_rate = sample_rate
-        self._generation = generation()
-        self._name = name = f"relay-audio-{next(_numbers)}"
-        self._loop: Loop | None = None
-        self._disk = Disk(f"{name}-disk")
-        self._troubles = Troubles()
-        self._gate = Gate(self._path, check_token(token), self._troubles)
-        self._settings = ReceiverSettings(
+        self._token = check_token(token)
+        self._name = f"relay-audio-{next(_numbers)}"
+        self._make_settings = partial(
+            ReceiverSettings,
             start_timeout=start_timeout,
             idle_timeout=idle_timeout,
             send_timeout=send_timeout,
             buffer_seconds=buffer_seconds,
             reorder_seconds=reorder_seconds,
             l16_byteorder=l16_byteorder,
-            make_recorder=self._make_recorder,
-            disk=self._disk,
-            troubles=self._troubles,
+        )
+        self._closed = False
+        self._renew()
+        watch(self)
+
+    def _renew(self) -> None:
+        """Make everything that belongs to one process: locks, threads to be, and what they guard."""
+        self._generation = generation()
+        self._loop: Loop | None = None  # there from the moment start() begins; a fork then finds it
+        self._server: WebSocketServer | None = None
+        self._disk = Disk(f"{self._name}-disk")
+        self._troubles = Troubles()
+        self._gate = Gate(self._path, self._token, self._troubles)
+        self._settings = self._make_settings(
+            make_recorder=self._make_recorder, disk=self._disk, troubles=self._troubles
         )
         self._lock = threading.Lock()  # guards what follows; never held while waiting
         self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
-        self._server: WebSocketServer | None = None
-        self._closed = False
         self._waiting: deque[AudioStream] = deque()
         self._sockets = 0
         self._handlers: dict[threading.Thread, AudioStream] = {}
@@ -168,23 +178,25 @@ class AudioServer(Connecting):
 
         :raises OSError: the address cannot be had.
         :raises StreamFailed: it has been closed.
-        :raises Forked: it was made before a fork, in the parent process.
+        :raises Forked: it was started before a fork, in the parent process.
         """
         if self._generation != generation():  # before the lock: in a child it may be held for ever
-            raise Forked("this AudioServer belongs to the parent process; make a new one after the fork")
+            raise Forked(
+                "this AudioServer was started in the parent process, before the fork: start it in the child only, or make"
+                " a new one there"
+            )
         with self._lock:
             if self._closed:
                 raise StreamFailed("the AudioServer was closed; make a new one")
             if self._server is None:
-                watch(self)
-                loop = Loop(self._name, gather=_GATHER)
-                loop.start()
+                self._loop = loop = Loop(self._name, gather=_GATHER)
                 try:
+                    loop.start()
                     self._server = self._serve(loop, Waking(loop))
                 except BaseException:
+                    self._loop = None
                     loop.stop()
                     raise
-                self._loop = loop
         return self
 
     def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
@@ -253,9 +265,11 @@ class AudioServer(Connecting):
         self.close(timeout)
 
     def after_fork(self) -> None:
-        """In a child process: let go of the port and the sockets, which stay the parent's."""
+        """In a child process: close the copies of the parent's sockets. A server that never started can start here."""
         if self._loop is not None:
             self._loop.after_fork()
+        else:
+            self._renew()
 
     def __enter__(self) -> AudioServer:
         return self.start()
@@ -273,12 +287,18 @@ class AudioServer(Connecting):
 
     @property
     def url(self) -> str:
-        """The address to give to ``call.stream``: ``public_url``, or this machine's own."""
+        """The address to give to ``call.stream``: ``public_url``, or this machine's own. Asking for it starts the server."""
+        self.start()
+        return self._address()
+
+    def _address(self) -> str:
+        """The address, for texts as well: it starts nothing and never fails."""
         if self._public_url is not None:
             return self._public_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self._host, self._host)
         shown = f"[{host}]" if ":" in host else host
-        return f"{'wss' if self._ssl_context is not None else 'ws'}://{shown}:{self.port}{self._path}"
+        port = self._wanted_port if self._server is None else self._server.port
+        return f"{'wss' if self._ssl_context is not None else 'ws'}://{shown}:{port}{self._path}"
 
     # -- taking streams ------------------------------------------------------------------------------------------------
 
@@ -338,13 +358,15 @@ class AudioServer(Connecting):
             call is over, it says so, and its ``__cause__`` is a ``CallEnded``.
         :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
             missing.
+        :raises OSError: the server was not started yet, and its address is not available.
+        :raises Forked: the server was started in the parent process.
         :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
         """
         checks.timeout(timeout, optional=False)
         check_options("AudioServer.listen", call.stream, stream_options)
+        check_wanted_rate(sample_rate)
         url = self._way_here(stream_options)
         deadline = Deadline.after(time.monotonic(), timeout)
-        check_wanted_rate(sample_rate)
         token, expected = self._gate.expect(timeout, sample_rate=sample_rate)
         try:
             action = call.stream(
@@ -392,8 +414,8 @@ class AudioServer(Connecting):
                     why = f" ({over.end_reason})" if over.end_reason else ""
                     raise StreamFailed(f"the call is over{why}: it ended before any socket came") from over
                 raise StreamFailed(
-                    f"the stream ended before any socket came: the carrier could not open {self.url}, or it has no audio in"
-                    f" this codec{_what_it_needs(codec)}"
+                    f"the stream ended before any socket came: the carrier could not open {self._address()}, or it has no"
+                    f" audio in this codec{_what_it_needs(codec)}"
                 ) from action.error
             if deadline.passed(time.monotonic()):
                 if expected.arrived:
@@ -402,7 +424,7 @@ class AudioServer(Connecting):
                         end_reason="never started",
                     )
                 raise StreamFailed(
-                    f"no socket came within {timeout:g} s: the carrier must be able to reach {self.url}"
+                    f"no socket came within {timeout:g} s: the carrier must be able to reach {self._address()}"
                     " (public_url, firewall, proxy, certificate)"
                 )
             left = deadline.remaining(time.monotonic())
