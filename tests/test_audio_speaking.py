@@ -23,7 +23,7 @@ import pytest
 import websocket
 from attrs import define
 from support import NOWHERE, Background, Line, line
-from test_audio_process import _in_child, _raises_forked
+from test_audio_process import _raises_forked, in_child
 
 from relay_sync import (
     CommandRefused,
@@ -626,7 +626,7 @@ def test_a_child_process_does_not_speak_on_its_parent_s_stream() -> None:
     with talk("realtime") as it:
         playback = it.stream.play(tone(1600), wait=False)
         name = it.stream.mark()
-        _in_child(
+        in_child(
             lambda: _raises_forked(
                 lambda: it.stream.play(tone(100)),
                 lambda: it.stream.wait_for_mark(name),
