@@ -7,6 +7,7 @@ One thread with a selector hosts listening servers, dialled connections and time
 ``channel``         bytes over one socket, plain or TLS: one write per turn, limits, back-pressure
 ``http``            the head of a request, whole answers, header fields (:class:`Request`, :class:`Response`); pure
 ``connection``      one open WebSocket: messages, closing (:class:`Connection`, :class:`CloseInfo`)
+``origins``         which web pages may talk to a server that asks for no token; pure
 ``websocket``       the listening side (:class:`WebSocketServer`)
 ``dialer``          the dialling side (:func:`dial`, :class:`OpenFailed`)
 ``library``         the only import of the ``websockets`` package, whose sans-I/O part does the protocol

@@ -1,0 +1,165 @@
+"""Which web pages may talk to a server that asks them for no token. Pure.
+
+A page in the browser of a developer can reach every server on that machine. Its ``Origin`` header tells where the page comes
+from, and no page can change it. A page can also have its own host name resolve to 127.0.0.1 (DNS rebinding): its origin then
+equals ``Host``, but ``Host`` is no name of this machine. Peers other than browsers send no ``Origin``, and pass.
+
+A connection with a valid token is not judged at all: a page does not know the token, and a proxy in front of the server
+rewrites both headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import checks
+from ..errors import InvalidParameter
+from ..hosts import is_loopback, split_port
+
+__all__ = ["check_hosts", "check_origins", "refusal"]
+
+_PORTS = {"http": 80, "https": 443}
+_WEB = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+_SHOWN = 100  # characters of a header in a message
+_Origin = tuple[str, str, int]  # scheme, host, port
+
+
+def refusal(
+    origin: str | None,
+    host: str | None,
+    *,
+    on_loopback: bool,
+    public_url: str | None = None,
+    origins: Collection[str] = (),
+    hosts: Collection[str] = (),
+) -> str | None:
+    """Why a request without a token must be answered 403, or ``None`` where it may pass.
+
+    :param origin: the ``Origin`` header, ``None`` where there is none.
+    :param host: the ``Host`` header, ``None`` where there is none.
+    :param on_loopback: whether the server listens on loopback addresses only.
+    :param public_url: the address under which others reach the server, if it is known.
+    :param origins: origins that may come as well, as :func:`check_origins` returned them.
+    :param hosts: host names that may be asked for as well, as :func:`check_hosts` returned them.
+    :return: one sentence for the log, with both values and the parameter that would let the request pass.
+    """
+    if on_loopback and host and not _is_ours(host, public_url, hosts):
+        return (
+            f"Host {_shown(host)} is no name of this machine (Origin: {_shown(origin)}), as when a web page has its name"
+            " resolve to 127.0.0.1; if that name is yours, add it to hosts="
+        )
+    if origin and not _may_come(origin, host, public_url, origins):
+        return (
+            f"Origin {_shown(origin)} is another site than Host {_shown(host)}; if that web page may talk to this server,"
+            " add its origin to origins="
+        )
+    return None
+
+
+def check_origins(value: Iterable[str], name: str = "origins") -> frozenset[str]:
+    """The origins that may come, in one form.
+
+    :raises InvalidParameter: one of them is no origin.
+    """
+    accepted = "a list of origins such as 'https://app.example.com:8443' (or 'null'), without a path"
+    found = set()
+    for each in _texts(name, value):
+        origin = _origin(each)
+        if origin is None and each != "null":
+            raise InvalidParameter(name, each, accepted)
+        found.add("null" if origin is None else _written(origin))
+    return frozenset(found)
+
+
+def check_hosts(value: Iterable[str], name: str = "hosts") -> frozenset[str]:
+    """The host names that may be asked for, in one form.
+
+    :raises InvalidParameter: one of them is no host name.
+    """
+    accepted = "a list of host names such as 'dev.example.com', each with or without a port"
+    found = set()
+    for each in _texts(name, value):
+        split = _split(each)
+        if split is None:
+            raise InvalidParameter(name, each, accepted)
+        found.add(_with_port(*split))
+    return frozenset(found)
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    empty = isinstance(value, Collection) and not isinstance(value, (str, bytes)) and not value
+    return [] if empty else checks.texts(name, value, optional=False) or []
+
+
+def _is_ours(host: str, public_url: str | None, hosts: Collection[str]) -> bool:
+    split = _split(host)
+    if split is None:
+        return False
+    name, port = split
+    if is_loopback(name) or name in hosts or _with_port(name, port) in hosts:
+        return True
+    return public_url is not None and name == _bare(urlsplit(public_url).hostname or "")
+
+
+def _may_come(text: str, host: str | None, public_url: str | None, origins: Collection[str]) -> bool:
+    origin = _origin(text)
+    if origin is None:
+        return text == "null" and text in origins
+    scheme, name, port = origin
+    if _written(origin) in origins:
+        return True
+    asked = _split(host) if host else None
+    if asked is not None and (name, port) == (asked[0], asked[1] or _PORTS[scheme]):
+        return True
+    return public_url is not None and origin == _origin_of(public_url)
+
+
+def _origin(text: str) -> _Origin | None:
+    """An origin as a browser writes it; ``None`` for ``null``, and for what is none."""
+    scheme, separator, rest = text.lower().partition("://")
+    split = _split(rest)
+    if not separator or scheme not in _PORTS or split is None:
+        return None
+    return scheme, split[0], split[1] or _PORTS[scheme]
+
+
+def _origin_of(url: str) -> _Origin | None:
+    """The origin of the pages under a ``wss://`` or ``https://`` address."""
+    parts = urlsplit(url)
+    scheme = _WEB.get(parts.scheme)
+    if scheme is None or not parts.hostname:
+        return None
+    return scheme, _bare(parts.hostname), parts.port or _PORTS[scheme]
+
+
+def _split(text: str) -> tuple[str, int | None] | None:
+    """Host and port, in one form; ``None`` where it is neither."""
+    if not text.isascii() or not text.isprintable() or any(each in text for each in " /?#@,*\\"):
+        return None
+    try:
+        name, port = split_port(text)
+    except ValueError:
+        return None
+    return _bare(name), port
+
+
+def _bare(name: str) -> str:
+    """A host name without the dot of the root."""
+    return name.lower().removesuffix(".")
+
+
+def _with_port(name: str, port: int | None) -> str:
+    return name if port is None else f"{name} {port}"
+
+
+def _written(origin: _Origin) -> str:
+    return " ".join(map(str, origin))
+
+
+def _shown(value: str | None) -> str:
+    """A header for people: short, and without what would forge a line of the log."""
+    if not value:
+        return "none"
+    return "".join(each if each.isprintable() and each.isascii() else "?" for each in value[:_SHOWN])
