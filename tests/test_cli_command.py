@@ -183,14 +183,9 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
         )
     finally:
         os.close(writing)
-    assert done.returncode == 1
+    assert done.returncode == 0  # the call was made and saved, and its audio is what was sent
     assert done.stderr == ""
-
-
-def test_a_terminal_without_unicode_gets_other_characters(tmp_path: Path) -> None:
-    done = run("demo", "--fast", "--out", str(tmp_path / "call.wav"), PYTHONIOENCODING="ascii:strict")
-    assert done.returncode == 0, done.stderr
-    assert "caller    ???? ??" in done.stdout
+    assert read_wav(tmp_path / "call.wav").channels == 2
 
 
 # -- the bar -------------------------------------------------------------------------------------------------------------

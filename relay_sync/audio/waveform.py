@@ -11,7 +11,9 @@ from .wav import PathLike, WavAudio, read_wav
 
 __all__ = ["draw_waveform"]
 
+#: What draws eighths of a line; the second one for terminals and logs without block characters.
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+_PLAIN = " .:-=+*%#"
 _QUIET = 64  # samples below this are drawn as nothing: the noise of an idle line
 _LABELS: dict[int, tuple[str, ...]] = {1: ("",), 2: ("left", "right")}
 
@@ -23,6 +25,7 @@ def draw_waveform(
     height: int = 2,
     sample_rate: int = 8000,
     labels: Sequence[str] | None = None,
+    ascii: bool = False,
 ) -> str:
     """Draw *source* with block characters: one group of *height* lines per channel, and a line with the time.
 
@@ -32,6 +35,7 @@ def draw_waveform(
     :param source: a WAV file, its path, or mono 16-bit little-endian PCM (then *sample_rate* says at how many Hz).
     :param width: columns of the drawing itself. :param height: lines per channel.
     :param labels: one per channel, such as ``("inbound", "outbound")``.
+    :param ascii: draw with ASCII characters, for output that has no block characters.
     :raises ValueError: *width* or *height* is less than one, or the file is no WAV that can be read.
     """
     if width < 1 or height < 1:
@@ -48,12 +52,13 @@ def draw_waveform(
     margin += 1 if margin else 0
     columns = [_peaks(source.channel(index), width) for index in range(source.channels)]
     loudest = max([_QUIET, *(peak for channel in columns for peak in channel)])
+    blocks = _PLAIN if ascii else _BLOCKS
     lines = []
     for name, peaks in zip(names, columns, strict=False):
         levels = [0 if peak < _QUIET else max(1, round((peak / loudest) ** 0.5 * height * 8)) for peak in peaks]
         for row in range(height - 1, -1, -1):
             label = name if row == height - 1 else ""
-            drawn = "".join(_BLOCKS[min(8, max(0, level - 8 * row))] for level in levels)
+            drawn = "".join(blocks[min(8, max(0, level - 8 * row))] for level in levels)
             lines.append(f"{label:<{margin}}{drawn}".rstrip())
     end = f"{source.duration:.1f} s"
     lines.append(f"{'':<{margin}}0{end:>{max(width - 1, len(end) + 1)}}")

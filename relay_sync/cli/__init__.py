@@ -17,23 +17,25 @@
 ``check``         whether what is on disk is what was sent
 ``timeline``      what happened when, and on which thread
 ``progress``      the bar, with rich or without
+``streams``       standard streams that are absent, closed, full or without a reader
 ================  ==================================================================================================
 
-Exit codes: 0 all is well; 1 something is wrong, and a line on stderr says what; 2 an argument cannot be right;
-130 interrupted.
+Exit codes: 0 all is well; 1 something is wrong, and a line on stderr says what (``doctor`` shows it on stdout); 2 an argument
+cannot be right; 130 interrupted. A command whose output nobody reads, as in ``relay-sync demo | head -1``, does its work all the
+same, and its exit code does not change. Output that cannot be written for another reason, such as a full disk, makes it 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 from .arguments import build_parser
 from .mistakes import Mistake, Unsuccessful
+from .streams import failure, standard_streams
 
 __all__ = ["main"]
 
@@ -47,29 +49,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: the exit code; see the module.
     :raises SystemExit: ``--help``, ``--version``, and arguments that are not known.
     """
-    _never_choke_on_output()
-    parser = build_parser()
-    arguments = parser.parse_args(argv)
-    if arguments.command is None:
-        parser.print_help()
-        return 2
-    name = f"relay-sync {arguments.command}"
+    with standard_streams():
+        parser = build_parser()
+        try:
+            arguments = parser.parse_args(argv)
+        except SystemExit as end:
+            if not end.code:  # --help and --version
+                raise SystemExit(_delivered("relay-sync", 0)) from None
+            raise
+        if arguments.command is None:
+            parser.print_help()
+            return 2
+        name = f"relay-sync {arguments.command}"
+        return _delivered(name, _guarded(name, arguments))
+
+
+def _guarded(name: str, arguments: argparse.Namespace) -> int:
     try:
         return _run(arguments)
     except Mistake as mistake:
         _tell(f"{name}: error: argument {mistake}\nTry: {name} --help")
         return 2
-    except Unsuccessful as failure:
-        _tell(f"{name}: {failure}")
+    except Unsuccessful as failed:
+        _tell(f"{name}: {failed}")
         return 1
     except KeyboardInterrupt:
         saved = ", nothing was saved" if arguments.command == "demo" else ""
         _tell(f"\n{name}: interrupted{saved}")
         return INTERRUPTED
-    except BrokenPipeError:  # such as "relay-sync demo | head -1"
-        # What is still buffered would fail once more while the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+
+
+def _delivered(name: str, code: int) -> int:
+    """The exit code, once everything was written."""
+    reason = failure()
+    if not reason:
+        return code
+    _tell(f"{name}: the output could not be written: {reason}")
+    return code or 1
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -86,11 +102,3 @@ def _tell(line: str) -> None:
     # In one piece: another thread may be logging.
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
-
-
-def _never_choke_on_output() -> None:
-    """Let a terminal that cannot show a character show another one instead of a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")

@@ -19,11 +19,14 @@ from .check import differences
 from .conversation import Outcome, Scene, converse
 from .mistakes import Mistake, Unsuccessful
 from .progress import make_progress
+from .streams import can_show
 from .timeline import Timeline
 
 __all__ = ["run"]
 
 _LABELS: Final = {"inbound": "caller", "outbound": "far side"}
+#: Columns that the labels take.
+_BESIDE: Final = 10
 _NEXT: Final = (
     'Next:    README.md, "The shortest useful program"; every parameter: python -m pydoc relay_sync.Call.stream'
 )
@@ -49,12 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     recorded = _read_back(scene.out)
     tracks = list(scene.voices)
     print(f"\n{timeline.table()}\n")
-    print(draw_waveform(recorded, width=_width(), labels=[_LABELS[name] for name in tracks]))
+    print(_drawn(recorded, [_LABELS[name] for name in tracks]))
     wrong = _judge(outcome, recorded)
     if wrong:
         raise Unsuccessful("the audio is not what was sent: " + "; ".join(wrong))
     print(f"\nChecked: {_count(outcome)}, all as they were sent")
-    print(f"Audio:   {scene.out} ({_format(recorded, tracks)})")
+    print(f"Audio:   {arguments.out} ({_format(recorded, tracks)})")
     print(_NEXT)
     return 0
 
@@ -105,9 +108,11 @@ def _target(text: str) -> Path:
 # -- the result ----------------------------------------------------------------------------------------------------------
 
 
-def _width() -> int:
-    """Columns for the drawing, beside its labels."""
-    return max(20, min(100, shutil.get_terminal_size().columns) - 10)
+def _drawn(recorded: WavAudio, labels: list[str]) -> str:
+    """The waveform, with characters that the output has and no wider than the terminal."""
+    width = max(10, min(100, shutil.get_terminal_size().columns) - _BESIDE)
+    drawn = draw_waveform(recorded, width=width, labels=labels)
+    return drawn if can_show(drawn) else draw_waveform(recorded, width=width, labels=labels, ascii=True)
 
 
 def _read_back(path: Path) -> WavAudio:

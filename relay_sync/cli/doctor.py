@@ -15,6 +15,7 @@ from ..errors import InvalidParameter
 from . import checkup
 from .checkup import Finding
 from .mistakes import Mistake, Unsuccessful
+from .streams import standard_streams
 from .target import load_client
 
 __all__ = ["diagnose", "examine", "run"]
@@ -35,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     return diagnose(lambda: load_client(arguments.target) if arguments.target else RelayClient(), arguments)
 
 
+@standard_streams()
 def diagnose(
     make: Callable[[], RelayClient],
     arguments: argparse.Namespace,
@@ -114,7 +116,6 @@ def _table(config: Config, origins: Mapping[str, str]) -> None:
 
 
 def _show(finding: Finding) -> None:
-    print(f"  {_MARKS[finding.verdict]}  {finding.what}: {finding.seen}")
+    print(f"  {_MARKS[finding.verdict]}  {finding.what}: {finding.seen}", flush=True)
     if finding.advice:
-        print(f"        -> {finding.advice}")
-    sys.stdout.flush()
+        print(f"        -> {finding.advice}", flush=True)

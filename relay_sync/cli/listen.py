@@ -18,6 +18,7 @@ from ..runtime.flag import Flag
 from ..runtime.waiter import wait_for_event
 from .meters import Display, Meter, make_display
 from .mistakes import Mistake, Unsuccessful
+from .streams import is_lost
 
 __all__ = ["TOKEN_VARIABLE", "run"]
 
@@ -44,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
                 display.say(_greeting(arguments, audio))
                 while not wait_for_event(told, display.interval):
                     display.show(listening.meters)
+                    if is_lost() and arguments.save is None:  # nothing is kept, and nobody looks any more
+                        break
                 display.say("ending: streams are closed and files finished")
                 audio.close(CLOSING)
         finally:

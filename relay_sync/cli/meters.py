@@ -13,6 +13,7 @@ from typing import Final, Protocol, TextIO
 from attrs import define, field
 
 from ..audio import AudioFrame, AudioStream
+from .streams import can_draw_over
 
 __all__ = ["Display", "Meter", "PlainDisplay", "decibels", "make_display"]
 
@@ -180,7 +181,7 @@ class _RichDisplay:
 
 def make_display() -> Display:
     """The best there is for standard output."""
-    if sys.stdout.isatty():
+    if can_draw_over():
         try:
             return _RichDisplay()
         except ImportError:  # the extra "cli" is not installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from array import array
 from types import TracebackType
@@ -9,10 +10,15 @@ from typing import Final, Protocol, TextIO
 
 from attrs import define, field
 
+from .streams import can_draw_over, can_show
+
 __all__ = ["PlainProgress", "Progress", "level", "make_progress"]
 
 _LEVELS: Final = " ▁▂▃▄▅▆▇█"
+_PLAIN_LEVELS: Final = " .:-=+*%#"
 _WIDTH: Final = 32
+#: Columns that a line has beside its bar.
+_BESIDE: Final = 30
 
 
 class Progress(Protocol):
@@ -34,7 +40,13 @@ def level(pcm: bytes) -> str:
     if sys.byteorder == "big":
         samples.byteswap()
     peak = max(max(samples), -min(samples)) if samples else 0
-    return _LEVELS[min(8, round((peak / 32768) ** 0.5 * 10))]
+    shown = _LEVELS if can_show(_LEVELS) else _PLAIN_LEVELS
+    return shown[min(8, round((peak / 32768) ** 0.5 * 10))]
+
+
+def _bar_width() -> int:
+    """As wide as fits in a line: one that is too long for the terminal cannot be drawn over."""
+    return max(4, min(_WIDTH, shutil.get_terminal_size().columns - _BESIDE))
 
 
 @define(eq=False)
@@ -47,6 +59,7 @@ class PlainProgress:
     total: float
     live: bool
     _out: TextIO = field(factory=lambda: sys.stdout)
+    _width: int = field(factory=_bar_width, init=False)
     _shown: int = field(default=-1, init=False)
 
     def __enter__(self) -> PlainProgress:
@@ -62,13 +75,13 @@ class PlainProgress:
 
     def update(self, seconds: float, levels: str = "") -> None:
         share = min(1.0, seconds / self.total) if self.total else 1.0
-        step = int(share * (_WIDTH if self.live else 4))
+        step = int(share * (self._width if self.live else 4))
         if step <= self._shown:
             return
         self._shown = step
         numbers = f"{min(seconds, self.total):5.1f} of {self.total:.1f} s"
         if self.live:
-            self._out.write(f"\rlistening [{'#' * step:<{_WIDTH}}] {numbers}")
+            self._out.write(f"\rlistening [{'#' * step:<{self._width}}] {numbers}")
         else:
             self._out.write(f"listening {share:4.0%} {numbers}\n")
         self._out.flush()
@@ -81,7 +94,7 @@ class _RichProgress:
 
         self._bars = Bars(
             TextColumn("listening"),
-            BarColumn(bar_width=_WIDTH),
+            BarColumn(bar_width=_bar_width()),
             TextColumn("{task.completed:4.1f} of {task.total:.1f} s"),
             TextColumn("{task.fields[levels]}"),
         )
@@ -106,7 +119,7 @@ def make_progress(total: float) -> Progress:
 
     :param total: seconds of audio to come.
     """
-    live = sys.stdout.isatty()
+    live = can_draw_over()
     if live:
         try:
             return _RichProgress(total)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from ..client import RelayClient
 from ..errors import RelayError
 from .mistakes import Mistake, Unsuccessful
+from .streams import standard_streams
 from .supervisor import LIFELINE, Supervisor, command_line
 from .target import load_client
 
@@ -30,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     return serve(lambda: load_client(arguments.target), again, processes=arguments.processes, **options)
 
 
+@standard_streams()
 def serve(
     make: Callable[[], RelayClient], again: Sequence[str], *, processes: int, drain: float, log_level: str
 ) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +16,16 @@ Report = Callable[[int, int | None], object]
 @contextmanager
 def shown(label: str) -> Iterator[Report]:
     """A report that draws; it draws nothing where nobody looks."""
-    if not sys.stderr.isatty():
+    if not _somebody_looks():
         yield _nothing
         return
     try:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
     except ImportError:  # the extra "cli" is not installed
-        yield _Plain(label)
-        sys.stderr.write("\n")
+        plain = _Plain(label)
+        yield plain
+        plain.write("\n")
         return
     with Progress(
         TextColumn("{task.description}"),
@@ -34,6 +36,11 @@ def shown(label: str) -> Iterator[Report]:
     ) as bars:
         task = bars.add_task(label, total=None)
         yield lambda there, total: bars.update(task, completed=there, total=total)
+
+
+def _somebody_looks() -> bool:
+    stream = sys.stderr  # None in a service, and under pythonw
+    return stream is not None and not stream.closed and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _nothing(there: int, total: int | None) -> None:
@@ -49,5 +56,13 @@ class _Plain:
         text = f"{100 * there // total:3d} %" if total else f"{there / 2**20:.1f} MiB"
         if text != self._last:
             self._last = text
-            sys.stderr.write(f"\r{self._label} {text}")
+            self.write(f"\r{self._label} {text}")
+
+    @staticmethod
+    def write(text: str) -> None:
+        """Show it; a terminal that is gone must not end the download."""
+        try:
+            sys.stderr.write(text)
             sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
