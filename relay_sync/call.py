@@ -21,7 +21,7 @@ from .constants import (
     EVENT_CALL_STATE,
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
-from .events import CallStateEvent, RelayEvent
+from .events import CallEvent, CallStateEvent, RelayEvent
 from .protocol.results import is_gone, read_code
 from .readers import EventReader, Expectation
 from .runtime import process
@@ -423,6 +423,8 @@ class Call(
         if self._over is not None:
             return
         self._remember(event)
+        if not self.node_id and isinstance(event, CallEvent):
+            self.node_id = event.node_id
         over: CallEnded | None = None
         if isinstance(event, CallStateEvent) and event.call_state:
             over = self._move(event)
@@ -464,15 +466,16 @@ class Call(
         self._reached.setdefault(event.call_state, event)
         if event.device:
             self.device = event.device
-        if event.direction:
-            self.direction = event.direction
+        self.direction = event.direction or self.direction
+        self.segment_id = self.segment_id or event.segment_id
+        self.tag = self.tag or event.tag
+        self.end_reason = event.end_reason or self.end_reason
         if event.call_state != CALL_STATE_ENDED:
             return None
-        self.end_reason = event.end_reason
-        why = f" ({event.end_reason})" if event.end_reason else ""
+        why = f" ({self.end_reason})" if self.end_reason else ""
         return CallEnded(
             f"the call ended{why} before what was waited for happened: nothing more comes of it",
-            end_reason=event.end_reason,
+            end_reason=self.end_reason,
         )
 
     def _end(self, error: RelayError) -> None:

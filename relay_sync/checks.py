@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from .errors import InvalidParameter
 from .hosts import is_loopback
+from .surrogates import WHOLE_TEXT, has_half, is_text
 
 __all__ = [
     "bearer_token",
@@ -64,6 +65,8 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
         return None
     if not isinstance(value, str) or not value:
         raise InvalidParameter(name, value, "non-empty text" + (" or None" if optional else ""))
+    if not is_text(value):
+        raise InvalidParameter(name, value, WHOLE_TEXT)
     return value
 
 
@@ -292,6 +295,8 @@ def texts(name: str, value: Any, *, most: int | None = None, optional: bool = Tr
         raise InvalidParameter(name, value, accepted) from None
     if not found or not all(isinstance(one, str) and one for one in found) or (most is not None and len(found) > most):
         raise InvalidParameter(name, value, accepted)
+    if not all(map(is_text, found)):
+        raise InvalidParameter(name, value, f"a list of {WHOLE_TEXT}")
     return found
 
 
@@ -301,10 +306,12 @@ def check_json(name: str, value: Any) -> None:
     :raises InvalidParameter: naming the parameter.
     """
     try:
-        json.dumps(value, allow_nan=False)
+        written = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         # The value itself may be a secret, and may be huge: only the reason is told.
         raise InvalidParameter(name, type(value).__name__, f"expressible in JSON ({error})") from None
+    if has_half(written):
+        raise InvalidParameter(name, type(value).__name__, WHOLE_TEXT)
 
 
 def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:

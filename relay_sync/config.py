@@ -15,6 +15,7 @@ from attrs import field, frozen
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
 from .hosts import is_loopback
+from .surrogates import WHOLE_TEXT, is_text
 
 if TYPE_CHECKING:
     import ssl
@@ -126,6 +127,8 @@ def _contexts(value: Any) -> tuple[str, ...]:
         raise InvalidParameter("contexts", value, accepted) from None
     if not all(isinstance(name, str) and name for name in names):
         raise InvalidParameter("contexts", value, accepted)
+    if not all(map(is_text, names)):
+        raise InvalidParameter("contexts", value, f"a list of {WHOLE_TEXT}")
     return tuple(dict.fromkeys(names))
 
 

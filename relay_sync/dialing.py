@@ -66,9 +66,18 @@ class PendingDial:
         self.legs: dict[str, Call] = {}
         #: Whether the server was heard of this dial: then it was taken on, whatever became of the reply.
         self.seen = False
+        #: The server said that it was answered, but not by which leg.
+        self.answered = False
         #: When its caller gave it up; ``None`` while somebody waits.
         self.given_up: float | None = None
         self.outcome: Waiter[Call] = Waiter()
+
+    def only_candidate(self) -> Call | None:
+        """The leg that was answered; else the only one that still can be."""
+        legs = list(self.legs.values())
+        answered = next((leg for leg in legs if leg.state == CALL_STATE_ANSWERED), None)
+        alive = [leg for leg in legs if leg.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED)]
+        return answered or (alive[0] if len(alive) == 1 else None)
 
     def wait(self, timeout: float, limit: float) -> Call:
         """Block until it is decided.
@@ -131,6 +140,7 @@ class Dials:
     def end(self, error: RelayError) -> None:
         """The session is over, and all dials with it."""
         dials, self._open = self._open, {}
+        self._decided.clear()
         for dial in dials.values():
             dial.outcome.settle(error)
 
@@ -169,21 +179,24 @@ class Dials:
 
     def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: Exchange) -> None:
         """A leg moved. One that says it has won has won, even if the dial's own event is lost."""
-        dial = self._open.get(event.tag) if event.tag else None
+        dial = self._open.get(event.tag or leg.tag)
         if (
             dial is not None
             and event.call_state == CALL_STATE_ANSWERED
-            and event.dial_winner
+            and (event.dial_winner or (dial.answered and event.dial_winner is None))
             and leg.call_id in dial.legs
         ):
             self._won(dial, leg, exchange)
 
     def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange) -> None:
         """A dial moved."""
-        dial = self._open.get(event.tag) if event.tag else None
-        if dial is None and event.dial_state == CALL_STATE_ANSWERED:
-            told = CallStateEvent.from_params(event.call, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
-            dial = self._too_late(event.tag, told.call_id, told.call_state)
+        told = _leg_told(event)
+        known = exchange.calls.get(told.call_id)
+        tag = event.tag or told.tag or (known.tag if known is not None else "")
+        dial = self._open.get(tag)
+        answered = _says_answered(event, told)
+        if dial is None and answered:
+            dial = self._too_late(tag, told.call_id, told.call_state)
             leg = exchange.new_leg(told.call_id, told, payload) if dial is not None else None
             if dial is not None and leg is not None:
                 self.add_leg(dial, leg, exchange)
@@ -194,26 +207,28 @@ class Dials:
         dial.seen = True
         if event.dial_state == "failed":
             self._failed(dial, event, exchange)
-        elif event.dial_state == CALL_STATE_ANSWERED:
-            winner = self._winner(dial, event, payload, exchange)
+        elif answered:
+            winner = self._winner(dial, told, payload, exchange)
             if winner is not None:
                 self._won(dial, winner, exchange)
 
     def _winner(
-        self, dial: PendingDial, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange
+        self, dial: PendingDial, told: CallStateEvent, payload: Mapping[str, Any], exchange: Exchange
     ) -> Call | None:
-        told = CallStateEvent.from_params(event.call, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
         if told.dial_winner is False:
             return None
-        if not told.call_id:
-            return next((leg for leg in dial.legs.values() if leg.state == CALL_STATE_ANSWERED), None)
         leg = dial.legs.get(told.call_id) or exchange.calls.get(told.call_id)
+        if not told.call_id:
+            leg = dial.only_candidate()
+            if leg is None:
+                dial.answered = True  # which leg it is shows when one of them is answered
+                return None
         if leg is None:
             leg = exchange.new_leg(told.call_id, told, payload)
             if leg is None:
                 return None
             dial.legs[leg.call_id] = leg
-        if told.call_state and leg.state not in (told.call_state, CALL_STATE_ENDING, CALL_STATE_ENDED):
+        if leg.state not in (CALL_STATE_ANSWERED, CALL_STATE_ENDING, CALL_STATE_ENDED):
             # Its own state event was lost: this one says the same.
             leg._on_event(told)
         return leg
@@ -237,6 +252,22 @@ class Dials:
         dial.outcome.settle(
             DialFailed(f"nobody answered{f' ({reason})' if reason else ''}: dial again or elsewhere", reason=reason)
         )
+
+
+def _says_answered(event: DialEvent, told: CallStateEvent) -> bool:
+    """Whether a dial was answered: by its state, or where that is missing, by naming a winner."""
+    return event.dial_state == CALL_STATE_ANSWERED or (not event.dial_state and bool(told.dial_winner))
+
+
+def _leg_told(event: DialEvent) -> CallStateEvent:
+    """What a dial's own event says of its leg: that of an answered dial is answered, whether its ``call`` repeats that or not."""
+    body = dict(event.call)
+    told = CallStateEvent.from_params(body, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
+    if _says_answered(event, told) and told.call_state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
+        told.call_state = body["call_state"] = CALL_STATE_ANSWERED
+    told.node_id = told.node_id or event.node_id
+    told.tag = told.tag or event.tag
+    return told
 
 
 def _drop(leg: Call, exchange: Exchange) -> None:

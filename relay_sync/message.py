@@ -17,6 +17,7 @@ from .constants import (
     EVENT_MESSAGING_STATE,
     EVENT_TASKS,
     MESSAGE_END_STATES,
+    MESSAGE_STATE_QUEUED,
     MESSAGE_STATE_RECEIVED,
 )
 from .errors import InvalidParameter, RelayError, WaitTimeout
@@ -182,6 +183,12 @@ class Message:
 Message.__module__ = "relay_sync"
 
 
+def _content(event: MessageReceiveEvent) -> int:
+    """What tells one message from another that a server gave the same id."""
+    parts = (event.context, event.from_number, event.to_number, event.body, *event.media)
+    return hash(parts)
+
+
 class MessageDesk:
     """The messages of one client that are on their way, and the handlers of those that come in."""
 
@@ -195,7 +202,8 @@ class MessageDesk:
         self._sending = 0
         self._session = 0
         self._over: RelayError | None = None
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        #: By the ids of inbound messages, what the last one under that id said.
+        self._seen: OrderedDict[str, int] = OrderedDict()
         self._warned: set[str] = set()
 
     @contextmanager
@@ -288,9 +296,10 @@ class MessageDesk:
 
     def _received(self, event: MessageReceiveEvent, run: Run) -> None:
         if event.message_id:
-            if event.message_id in self._seen:
+            content = _content(event)
+            if self._seen.get(event.message_id) == content:
                 return  # a repetition changes nothing
-            self._seen[event.message_id] = None
+            self._seen[event.message_id] = content
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
         message = Message(
@@ -320,6 +329,7 @@ class MessageDesk:
         with self._lock:
             self._session += 1
             self._over = error
+            self._seen.clear()
             messages = list(self._underway.values())
             self._underway.clear()
         for message in messages:
@@ -412,21 +422,23 @@ class Messaging:
         if not merged["context"]:
             deadline = Deadline.after(time.monotonic(), self._request_timeout())
             merged["context"] = self._connect(deadline).session.protocol
+            if not merged["context"]:  # a session without a name: the platform's default is all there is
+                del merged["context"]
         return self._send_message(merged, callback)
 
     def _send_message(self, params: dict[str, Any], on_completed: InContext | None) -> Message:
         desk = self._board.messages
         with desk.sending() as session:
             reply = self._command("messaging.send", params)
-            named = reply.get("message_id")
             message = Message(
-                message_id=named if isinstance(named, str) else "",
-                context=params["context"],
+                message_id=_word(reply.get("message_id")),
+                context=params.get("context", ""),
                 direction="outbound",
                 from_number=params["from_number"],
                 to_number=params["to_number"],
                 body=params.get("body", ""),
                 media=params.get("media"),
+                state=_word(reply.get("message_state") or reply.get("state")) or MESSAGE_STATE_QUEUED,
                 tags=params.get("tags"),
             )
             message._run = self._board.run_in
@@ -438,3 +450,9 @@ class Messaging:
                     RelayError(None, "the server took the message but did not name it: it cannot be followed")
                 )
         return message
+
+
+def _word(value: object) -> str:
+    """A name in a reply: text, or a number that stands for one."""
+    good = isinstance(value, (str, int)) and not isinstance(value, bool)
+    return str(value) if good else ""

@@ -6,6 +6,7 @@ The IO thread knows a client only by its switchboard, and that weakly: a client 
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import threading
 import time
@@ -79,8 +80,9 @@ class Switchboard:
         self.calls: dict[str, Call] = {}
         #: Calls whose control went elsewhere, the last ones; their events may have stopped.
         self._elsewhere: deque[Call] = deque()
-        #: Ids of calls that are over, the last ones: an offer that is repeated late calls nobody.
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        #: The ids of the last calls that ended, and how each was offered: an offer that is repeated late starts no handler.
+        self._ended: OrderedDict[str, int | None] = OrderedDict()
+        self._offers: weakref.WeakKeyDictionary[Call, int] = weakref.WeakKeyDictionary()
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
         self.state = "idle"
@@ -139,7 +141,7 @@ class Switchboard:
 
     def _off_the_table(self, call: Call) -> None:
         self.calls.pop(call.call_id, None)
-        self._ended[call.call_id] = None
+        self._ended[call.call_id] = self._offers.get(call)
         if len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)
         self.changed.ring()
@@ -177,6 +179,7 @@ class Switchboard:
     def on_session_over(self, error: RelayError) -> None:
         """The server-side session is gone, and what it carried with it."""
         calls, self.calls = self.calls, {}
+        self._ended.clear()
         for call in calls.values():
             call._end(error)
         self.dials.end(error)
@@ -270,8 +273,10 @@ class Switchboard:
         if known is not None and known._handed_over:
             self.let_go(known, CallEnded("the call was handed over, and came back as another one"))
             known = None
-        if client is None or not event.call_id or known is not None or event.call_id in self._ended:
+        offer = _content(event)
+        if client is None or not event.call_id or known is not None or self._ended.get(event.call_id) == offer:
             return  # a repeated offer changes nothing
+        self._ended.pop(event.call_id, None)
         call = Call(
             client,
             event.call_id,
@@ -284,6 +289,7 @@ class Switchboard:
             state=event.call_state or "created",
             segment_id=event.segment_id,
         )
+        self._offers[call] = offer
         if self.on_call is None:
             if not self._warned_no_handler:
                 self._warned_no_handler = True
@@ -431,3 +437,12 @@ class Switchboard:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _content(offer: CallReceiveEvent) -> int:
+    """What tells one call from another that a server gave the same id. The state is left out: it may move between repetitions."""
+    told = {name: value for name, value in offer.params.items() if name != "call_state"}
+    try:
+        return hash(json.dumps(told, sort_keys=True))
+    except RecursionError:  # it could be read, but is nested too deeply to be written
+        return hash(offer.call_id)

@@ -1060,6 +1060,54 @@ def test_a_repeated_offer_of_a_call_that_is_over_calls_nobody(sim: Simulator) ->
         assert one.client.calls == {}
 
 
+def test_a_new_call_under_the_id_of_one_that_is_over_is_taken(sim: Simulator) -> None:
+    with line(sim) as one:
+        [offer] = sim.journal.events("calling.call.receive")
+        one.phone.hang_up()
+        one.call.wait_for_ended(PATIENCE)
+        # The same call in another state is the same call still.
+        sim.send_event("calling.call.receive", {**offer, "call_state": "ringing"})
+        one.client.execute("signalwire.ping", {})
+        assert one.desk.calls.empty()
+        sim.send_event("calling.call.receive", {**offer, "segment_id": "another"})
+        assert one.desk.take().segment_id == "another"
+
+
+def test_the_ids_of_calls_are_forgotten_with_their_session(sim: Simulator) -> None:
+    with line(sim) as one:
+        [offer] = sim.journal.events("calling.call.receive")
+        one.phone.hang_up()
+        one.call.wait_for_ended(PATIENCE)
+        sim.forget_sessions()
+        one.drop()
+        sim.send_event("calling.call.receive", offer)
+        assert one.desk.take().call_id == one.call.call_id
+
+
+def test_what_is_known_of_a_call_is_not_wiped_by_what_an_event_leaves_out(sim: Simulator) -> None:
+    with make(sim) as client:
+        desk = Desk(client)
+        try:
+            sim.send_event("calling.call.receive", {"call_id": "c"})
+            call = desk.take()
+            assert (call.state, call.direction, call.node_id) == ("created", "inbound", "")
+            wanted: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+                ({"node_id": "n", "call_state": "ringing"}, ("ringing", "n", "", "")),
+                ({"node_id": "", "call_state": "", "answer_time": 5}, ("answered", "n", "", "")),
+                ({"segment_id": "s", "node_id": None, "answer_time": 5}, ("answered", "n", "s", "")),
+                ({"state": "ending", "end_reason": "busy"}, ("ending", "n", "s", "busy")),
+                ({"end_time": 9}, ("ended", "n", "s", "busy")),
+            ]
+            for params, expected in wanted:
+                sim.send_event("calling.call.state", {"call_id": "c", **params})
+                sim.wait_for_acks()
+                client.execute("signalwire.ping", {})
+                assert (call.state, call.node_id, call.segment_id, call.end_reason) == expected
+            assert client.calls == {}
+        finally:
+            desk.closing.set()
+
+
 def test_sys_exit_in_a_handler_is_told_and_hangs_up(sim: Simulator) -> None:
     errors: queue.SimpleQueue[BaseException] = queue.SimpleQueue()
     client = make(sim, on_error=lambda error, call: errors.put(error))

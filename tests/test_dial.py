@@ -221,6 +221,67 @@ def test_a_loser_s_answer_decides_nothing(exchange: Exchange, winner: Any) -> No
     assert dialling.result().call_id == "c2"
 
 
+@pytest.mark.parametrize("states", [(), ("created",), ("created", "ringing"), ("created", "ringing", "answered")])
+@pytest.mark.parametrize(
+    "winner",
+    [
+        {},
+        {"call_state": None},
+        {"call_state": ""},
+        {"call_state": "ringing"},
+        {"dial_winner": True},
+        {"node_id": None, "dial_winner": "true"},
+    ],
+)
+def test_the_leg_of_an_answered_dial_is_answered(exchange: Exchange, states: tuple[str, ...], winner: Json) -> None:
+    dialling = exchange.dial(to="+15550100022", tag="t")
+    for state in states:
+        exchange.leg("t", "c1", state)
+    exchange.moved("t", "answered", call={"call_id": "c1", "node_id": NODE, **winner})
+    call = dialling.result()
+    assert (call.call_id, call.state, call.tag, call.node_id) == ("c1", "answered", "t", NODE)
+    assert call.wait_for_answered(PATIENCE).params["call_state"] == "answered"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"dial_state": "answered", "call": {"call_id": "c1", "tag": "t"}},
+        {"dial_state": "answered", "call": {"call_id": "c1"}},
+        {"tag": "t", "call": {"call_id": "c1", "dial_winner": "true"}},
+        {"tag": "t", "dial_state": "answered"},
+        {"tag": "t", "dial_state": "answered", "call": None},
+    ],
+    ids=["tag in the call", "no tag", "no dial state", "no call", "call null"],
+)
+def test_a_dial_event_may_leave_members_out(exchange: Exchange, told: Json) -> None:
+    dialling = exchange.dial(to="+15550100022", tag="t")
+    exchange.leg("t", "c1", "ringing")
+    exchange.sim.send_event("calling.call.dial", told)
+    call = dialling.result()
+    assert (call.call_id, call.state) == ("c1", "answered")
+    assert exchange.ends() == {}
+
+
+def test_an_answer_that_names_nobody_waits_for_the_leg_that_answers(exchange: Exchange) -> None:
+    dialling = exchange.dial(TWO, tag="t")
+    exchange.leg("t", "c1", "ringing")
+    exchange.leg("t", "c2", "ringing")
+    exchange.moved("t", "answered")
+    exchange.sim.wait_for_acks()
+    assert dialling.running
+    exchange.leg("t", "c2", "answered")
+    assert dialling.result().call_id == "c2"
+    exchange.wait_for_end("c1")
+
+
+def test_a_leg_that_won_need_not_repeat_its_tag(exchange: Exchange) -> None:
+    dialling = exchange.dial(to="+15550100022", tag="t")
+    exchange.leg("t", "c1", "ringing")
+    exchange.leg("", "c1", "answered", dial_winner=True)
+    assert dialling.result().tag == "t"
+
+
 def test_losing_legs_are_hung_up_and_forgotten(exchange: Exchange) -> None:
     dialling = exchange.dial(TWO, tag="t")
     for call_id in ("c1", "c2", "c3", "c4"):

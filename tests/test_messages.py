@@ -97,6 +97,63 @@ def test_frame(quiet: Simulator, client: MakeClient) -> None:
     assert (message.to_number, message.from_number, message.body) == (TO, FROM, "Your table is ready")
 
 
+def reply_with(sim: Simulator, result: Json) -> None:
+    sim._relay.handlers = {**sim._relay.handlers, "messaging.send": lambda request: request.reply(result)}
+
+
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        ({"code": "200", "message_id": "m1"}, ("m1", "queued")),
+        ({"message_id": "m1", "message_state": "initiated"}, ("m1", "initiated")),
+        ({"message_id": "m1", "state": "sent"}, ("m1", "sent")),
+        ({"message_id": "m1", "state": ""}, ("m1", "queued")),
+        ({"message_id": 17, "message_state": ["odd"]}, ("17", "queued")),
+    ],
+)
+def test_a_message_that_was_taken_is_queued(
+    quiet: Simulator, client: MakeClient, reply: Json, wanted: tuple[str, str]
+) -> None:
+    reply_with(quiet, reply)
+    message = client().send_message(to_number=TO, from_number=FROM, body="x")
+    assert (message.message_id, message.state) == wanted
+    state(quiet, wanted[0], "delivered")
+    message.wait(PATIENCE)
+    assert message.state == "delivered"
+
+
+@pytest.mark.parametrize("result", ["taken", ["m1"], None, True])
+def test_a_reply_that_is_no_object_names_no_message(quiet: Simulator, client: MakeClient, result: Any) -> None:
+    reply_with(quiet, result)
+    message = client().send_message(to_number=TO, from_number=FROM, body="x")
+    assert message.is_done
+    assert "did not name it" in str(message.error)
+
+
+def test_a_state_by_the_name_that_other_events_have_for_it_counts(quiet: Simulator, client: MakeClient) -> None:
+    message = client().send_message(to_number=TO, from_number=FROM, body="x")
+    quiet.send_event("messaging.state", {"message_id": message.message_id, "state": "delivered"})
+    message.wait(PATIENCE)
+    assert message.state == "delivered"
+
+
+def test_messages_under_one_id_are_told_apart_by_what_they_say(sim: Simulator, client: MakeClient) -> None:
+    one, got = client(), queue.SimpleQueue[str]()
+    one.on_message(lambda message: got.put(message.body))
+    one.connect()
+    for body in ("first", "first", "second", "second"):
+        receive(sim, "m1", body)
+    assert sorted(got.get(timeout=PATIENCE) for _ in range(2)) == ["first", "second"]
+    sim.wait_for_acks(PATIENCE)
+    assert got.empty()
+    sim.forget_sessions()
+    sim.cut()
+    sim.journal.wait_for(lambda entry: len(sim.journal.requests("signalwire.connect")) > 1, PATIENCE)
+    one.wait_until_ready(PATIENCE)
+    receive(sim, "m1", "second")  # another session, whose ids are its own
+    assert got.get(timeout=PATIENCE) == "second"
+
+
 def test_frame_with_everything(quiet: Simulator, client: MakeClient) -> None:
     message = client().send_message(
         to_number=TO,

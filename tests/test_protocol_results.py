@@ -41,6 +41,17 @@ def refused(result: Any) -> CommandRefused:
         ({"code": "ok"}, None),
         ({"code": "2e2"}, None),
         ({"code": "1" * 5000}, None),
+        ({"code": 200.0}, 200),
+        ({"code": "200.0"}, 200),
+        ({"code": "+200"}, 200),
+        ({"code": -32001.0}, -32001),
+        ({"code": "-32001.00"}, -32001),
+        ({"code": 200.5}, None),
+        ({"code": "200.5"}, None),
+        ({"code": 1e300}, None),
+        ({"code": "200."}, 200),
+        ({"code": ".0"}, None),
+        ({"code": "--200"}, None),
         ({"code": None}, None),
         ({"code": [200]}, None),
         ({"code": {"code": 200}}, None),
@@ -66,8 +77,8 @@ def test_no_code_is_success(result: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("result", [None, "text", 5, [], [1], True])
-def test_a_result_that_is_no_object_tells_nothing(result: Any) -> None:
-    assert result_or_error(result, method="m") == {}
+def test_a_result_that_is_no_object_is_kept_raw(result: Any) -> None:
+    assert result_or_error(result, method="m") == ({} if result is None else {"raw": result})
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from relay_sync.protocol.effects import (
     Trouble,
 )
 from relay_sync.protocol.frames import Failure
+from relay_sync.protocol.results import read_code
 from relay_sync.protocol.session import CROWD, REMEMBERED_EVENTS, REMEMBERED_LATE, Session, SessionOptions
 
 X = TypeVar("X")
@@ -298,6 +299,10 @@ REFUSALS: list[dict[str, Any]] = [
     {"result": {"code": "401", "message": "Unauthorized"}},
     {"result": {"code": 403, "message": "no"}},
     {"result": {"code": "-32002", "message": "no", "protocol": PROTOCOL}},
+    {"error": {"code": 401, "message": "Unauthorized"}},
+    {"error": {"code": "403", "message": "Forbidden"}},
+    {"error": {"code": -32002.0, "message": "a whole number with a point"}},
+    {"result": {"code": "401.0", "message": "Unauthorized"}},
 ]
 
 
@@ -362,11 +367,65 @@ def test_a_connect_that_cannot_get_better_is_not_repeated(talk: Talk, code: int,
     assert type(talk.session.last_error) is ConnectError
 
 
+#: Codes that no list of ours has, codes of a server in trouble, and none.
+ODD = [
+    {"error": {"code": -32401, "message": "go away"}},
+    {"error": {"code": -32000, "message": "go away"}},
+    {"error": {"code": -1, "message": "go away"}},
+    {"error": {"code": 503, "message": "go away"}},
+    {"error": {"message": "go away"}},
+    {"error": "go away"},
+    {"result": {"code": "-1", "message": "go away"}},
+    {"result": {"code": "-32000", "message": "go away"}},
+    {"result": {"code": "429", "message": "go away"}},
+    {"result": {"message": "go away"}},
+]
+
+
+@pytest.mark.parametrize("refusal", ODD)
+def test_before_the_first_session_any_refusal_ends_it_after_three_tries(talk: Talk, refusal: dict[str, Any]) -> None:
+    talk.submit("queued", patience=60.0)
+    talk.open()
+    began = talk.now
+    for attempt in range(3):
+        if attempt:
+            talk.wake()
+        effects = talk.receive({"id": talk.connected()["id"], **refusal})
+        assert phases(effects) == [Phase.BACKING_OFF if attempt < 2 else Phase.FAILED]
+    assert talk.now - began < 2.0
+    error = talk.session.last_error
+    assert "go away" in str(error)
+    assert talk.settled["queued"] is error
+    code = read_code(refusal.get("result", refusal.get("error")))
+    assert isinstance(error, AuthenticationError if code in (-1, -32401) else ConnectError)
+
+
+@pytest.mark.parametrize("refusal", [ODD[1], ODD[3], ODD[4], ODD[8]])
+def test_a_server_in_trouble_is_tried_again_for_as_long_as_it_takes_once_there_was_a_session(
+    talk: Talk, refusal: dict[str, Any]
+) -> None:
+    talk.ready()
+    talk.lose()
+    for _ in range(10):
+        talk.wake()
+        effects = talk.receive({"id": talk.connected()["id"], **refusal})
+        assert phases(effects) == [Phase.BACKING_OFF]
+    talk.ready(state=None)
+
+
+def refuse_the_resume(talk: Talk) -> None:
+    talk.lose()
+    talk.wake()
+    effects = talk.receive({"id": talk.connected()["id"], "error": {"code": -32002, "message": "no"}})
+    assert phases(effects) == [Phase.DIALING]
+
+
 def test_credentials_refused_later_are_tried_three_times(talk: Talk) -> None:
     talk.ready(state=None)
-    talk.lose()
+    refuse_the_resume(talk)
     for attempt in range(3):
-        talk.wake()
+        if attempt:
+            talk.wake()
         effects = talk.receive({"id": talk.connected()["id"], "error": {"code": -32002, "message": "no"}})
         assert phases(effects) == [Phase.BACKING_OFF if attempt < 2 else Phase.FAILED]
     assert isinstance(talk.session.last_error, AuthenticationError)
@@ -375,9 +434,10 @@ def test_credentials_refused_later_are_tried_three_times(talk: Talk) -> None:
 def test_a_session_in_between_forgives_refusals(talk: Talk) -> None:
     talk.ready(state=None)
     for _ in range(4):
-        talk.lose()
-        for _ in range(2):
-            talk.wake()
+        refuse_the_resume(talk)
+        for attempt in range(2):
+            if attempt:
+                talk.wake()
             talk.receive({"id": talk.connected()["id"], "error": {"code": -32002, "message": "no"}})
         talk.ready(state=None)
 
@@ -455,12 +515,79 @@ def test_the_state_is_kept_over_a_resume_that_does_not_repeat_it(talk: Talk) -> 
         assert not only(SessionOver, effects)
 
 
-def test_a_protocol_without_a_state_is_not_resumed(talk: Talk) -> None:
+def test_a_protocol_without_a_state_is_resumed(talk: Talk) -> None:
     talk.ready(state=None)
     talk.lose()
     talk.wake()
+    connect = talk.connected()
+    assert connect["params"]["protocol"] == PROTOCOL
+    assert "authorization_state" not in connect["params"]
+    assert not only(SessionOver, talk.accept(connect, state=None))
+
+
+def test_an_empty_state_does_not_replace_a_known_one(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(authorization_state(""))
+    talk.lose()
+    talk.wake()
+    assert talk.connected()["params"]["authorization_state"] == STATE
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"identity": "i"},
+        {"protocol": "", "identity": "i"},
+        {"protocol": ""},
+        {"protocol": None, "session_restored": True},
+        {"code": "200", "message": "OK"},
+    ],
+)
+def test_a_resume_whose_answer_names_no_protocol_keeps_the_known_one(talk: Talk, result: dict[str, Any]) -> None:
+    talk.ready()
+    for _ in range(2):
+        talk.lose()
+        talk.wake()
+        connect = talk.connected()
+        assert (connect["params"]["protocol"], connect["params"]["authorization_state"]) == (PROTOCOL, STATE)
+        effects = talk.receive({"id": connect["id"], "result": result})
+        assert phases(effects) == [Phase.READY]
+        assert not only(SessionOver, effects)
+    assert talk.session.protocol == PROTOCOL
+
+
+def test_a_resume_that_was_not_restored_is_another_session(talk: Talk) -> None:
+    talk.ready()
+    talk.lose()
+    talk.wake()
+    effects = talk.receive({"id": talk.connected()["id"], "result": {"identity": "i", "session_restored": False}})
+    assert phases(effects) == [Phase.READY]
+    assert only(SessionOver, effects)
+
+
+@pytest.mark.parametrize("result", [{"code": "200", "message": "OK"}, {"code": 200.0}, {"identity": "i"}])
+def test_a_session_without_a_protocol_is_one_but_cannot_be_resumed(talk: Talk, result: dict[str, Any]) -> None:
+    talk.open()
+    effects = talk.receive({"id": talk.connected()["id"], "result": result})
+    assert phases(effects) == [Phase.READY]
+    assert not only(SessionOver, effects)
+    talk.lose()
+    talk.wake()
+    connect = talk.connected()
+    assert "protocol" not in connect["params"]
+    # Nothing shows that it is the session of before.
+    assert only(SessionOver, talk.receive({"id": connect["id"], "result": result}))
+
+
+def test_another_session_is_not_resumed_with_the_state_of_the_one_before(talk: Talk) -> None:
+    talk.ready()
+    talk.lose()
+    talk.wake()
+    talk.accept(talk.connected(), protocol="another", state=None)
+    talk.lose()
+    talk.wake()
     params = talk.connected()["params"]
-    assert "protocol" not in params
+    assert params["protocol"] == "another"
     assert "authorization_state" not in params
 
 
@@ -477,6 +604,8 @@ def test_the_state_is_no_event_for_the_calls(talk: Talk) -> None:
         {"error": {"code": -32002, "message": "expired"}},
         {"error": {"code": -32003, "message": "expired"}},
         {"error": {"code": -32602, "message": "expired"}},
+        {"error": {"code": -32404, "message": "no such session"}},
+        {"error": {"code": 401, "message": "expired"}},
         {"result": {"code": "401"}},
         {"result": {}},
     ],
@@ -874,9 +1003,31 @@ def test_an_event_is_acknowledged_before_it_is_delivered(talk: Talk, frame_id: A
 
 def test_a_repeated_event_is_acknowledged_but_not_delivered(talk: Talk) -> None:
     talk.ready()
+    for _ in range(2):
+        talk.receive(event("other"))
     talk.receive(event("same"))
-    effects = talk.receive(event("same", other="content"))
+    effects = talk.receive(event("same"))
     assert [type(effect) for effect in effects] == [Send, Trouble]
+
+
+def test_an_id_that_a_server_uses_for_several_events_loses_none(talk: Talk) -> None:
+    talk.ready()
+    for call_id in ("c0", "c1", "c2", "c1"):
+        frame = event("same", params={"call_id": call_id})
+        assert [type(effect) for effect in talk.receive(frame)] == [Send, Deliver]
+        assert [type(effect) for effect in talk.receive(frame)] == [Send, Trouble]
+
+
+def test_the_ids_of_events_are_forgotten_with_a_new_session(talk: Talk) -> None:
+    talk.ready()
+    talk.receive(event("same"))
+    talk.receive(leaving(restart=True))
+    talk.lose()
+    talk.wake()
+    connect = talk.connected()
+    assert "protocol" not in connect["params"]
+    talk.accept(connect)  # under the same name, but not resumed
+    assert only(Deliver, talk.receive(event("same")))
 
 
 def test_as_many_events_as_promised_are_remembered(talk: Talk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .. import events
 from ..constants import (
     EVENT_CALL_FAX,
     EVENT_CALL_PLAY,
@@ -105,29 +104,38 @@ class TranscribeAction(StoppableAction["TranscribeEvent"]):
     method = "calling.transcribe"
     event_type = EVENT_CALL_TRANSCRIBE
 
-    @property
-    def _last(self) -> TranscribeEvent | None:
-        return self.latest if isinstance(self.latest, events.TranscribeEvent) else None
+    # An event may lack what an earlier one has told.
+    _url = ""
+    _recording_id = ""
+    _duration = 0.0
+    _size = 0
+
+    def _progress(self, event: TranscribeEvent) -> None:
+        self._url = event.url or self._url
+        self._recording_id = event.recording_id or self._recording_id
+        self._duration = event.duration or self._duration
+        self._size = event.size or self._size
+        super()._progress(event)
 
     @property
     def url(self) -> str:
         """The recording that was transcribed; ``""`` before the end."""
-        return self._last.url if self._last else ""
+        return self._url
 
     @property
     def recording_id(self) -> str:
         """Its id in the platform's records."""
-        return self._last.recording_id if self._last else ""
+        return self._recording_id
 
     @property
     def duration(self) -> float:
         """Seconds transcribed; 0 before the end."""
-        return self._last.duration if self._last else 0.0
+        return self._duration
 
     @property
     def size(self) -> int:
         """Bytes; 0 before the end."""
-        return self._last.size if self._last else 0
+        return self._size
 
 
 class FaxAction(StoppableAction["FaxEvent"]):

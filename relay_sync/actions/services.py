@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import events
 from ..constants import EVENT_CALL_AI, EVENT_CALL_PAY, EVENT_CALL_QUEUE
 from .base import StoppableAction
 from .replies import ReadableAsReply
@@ -62,7 +61,16 @@ class QueueAction(ReadableAsReply, StoppableAction["QueueEvent"]):
     event_type = EVENT_CALL_QUEUE
     end_states = frozenset({"dequeue", "leave"})
 
+    # An event may lack what an earlier one has told. A position of 0 is told: the call is out.
+    _queue_id = ""
+    _position = 0
+    _size = 0
+
     def _progress(self, event: QueueEvent) -> None:
+        self._queue_id = event.queue_id or self._queue_id
+        out = event.status in self.end_states
+        self._position = event.position if out or "position" in event.params else self._position
+        self._size = event.size if "size" in event.params else self._size
         if event.status:
             self.state = event.status
         if event.status in self.end_states:
@@ -77,23 +85,19 @@ class QueueAction(ReadableAsReply, StoppableAction["QueueEvent"]):
         return str(self._params.get("queue_name", ""))
 
     @property
-    def _last(self) -> QueueEvent | None:
-        return self.latest if isinstance(self.latest, events.QueueEvent) else None
-
-    @property
     def queue_id(self) -> str:
         """Its id, once the server has said so."""
-        return self._last.queue_id if self._last else ""
+        return self._queue_id
 
     @property
     def position(self) -> int:
         """The call's place, from 1; 0 while not known, and when out."""
-        return self._last.position if self._last else 0
+        return self._position
 
     @property
     def size(self) -> int:
         """How many calls were in the queue when the server last said so."""
-        return self._last.size if self._last else 0
+        return self._size
 
     @property
     def was_dequeued(self) -> bool:

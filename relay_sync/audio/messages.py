@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
+from ..surrogates import mend_json
 from .codecs import decode_base64
 
 __all__ = [
@@ -156,6 +157,7 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False) -> Message:
     """
     if not isinstance(text, str):
         text = _from_binary(text)
+    text = mend_json(text)
     try:
         fields = _decode(text)
     except (ValueError, RecursionError):
@@ -253,7 +255,7 @@ def _text(source: Mapping[str, Any], *names: str) -> str:
     for name in names:
         value = source.get(name)
         if isinstance(value, str) and value:
-            return value.encode("utf-8", "replace").decode()  # half a surrogate pair would break whoever prints it
+            return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
     return ""
@@ -328,7 +330,7 @@ def _parameters(both: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, str) or not value.strip():
             continue
         try:
-            found = json.loads(value)
+            found = json.loads(mend_json(value))
         except (ValueError, RecursionError):
             pairs = [pair.partition("=") for pair in re.split("[;,]", value)]
             return {key.strip(): text.strip() for key, sign, text in pairs if sign and key.strip()}

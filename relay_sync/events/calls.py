@@ -8,6 +8,10 @@ from typing import Any, ClassVar, TypeVar
 from attrs import field
 
 from ..constants import (
+    CALL_STATE_ANSWERED,
+    CALL_STATE_ENDED,
+    CALL_STATE_ENDING,
+    CALL_STATES,
     EVENT_CALL_DIAL,
     EVENT_CALL_RECEIVE,
     EVENT_CALL_STATE,
@@ -52,6 +56,24 @@ class CallStateEvent(CallEvent):
     peer: dict[str, Any] = field(factory=dict)
     sip_data: dict[str, Any] = field(factory=dict, repr=False)
     audio_in_mos: float = 0.0
+
+    @classmethod
+    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        found = super().members(params)
+        if not found.get("call_state"):
+            found["call_state"] = _state_told(found, params.get("state"))
+        return found
+
+
+def _state_told(found: Mapping[str, Any], word: object) -> str:
+    """The state of a call whose event leaves ``call_state`` out: what its other members can only mean."""
+    if isinstance(word, str) and word in CALL_STATES:
+        return word
+    if found.get("end_time", 0) > 0:
+        return CALL_STATE_ENDED
+    if found.get("end_reason"):
+        return CALL_STATE_ENDING
+    return CALL_STATE_ANSWERED if found.get("answer_time", 0) > 0 else ""
 
 
 @event

@@ -39,6 +39,14 @@ class MessageEvent(RelayEvent):
     tag: str = ""
 
     @classmethod
+    def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        found = super().members(params)
+        state = params.get("state")
+        if not found.get("message_state") and isinstance(state, str):
+            found["message_state"] = state  # the name that other events have for it
+        return found
+
+    @classmethod
     def from_payload(cls: type[_M], payload: Mapping[str, Any]) -> _M:
         return from_envelope(super().from_payload(payload), payload, "context")
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 from attrs import define
 
 from ..checks import check_json
+from ..errors import InvalidParameter
+from ..surrogates import WHOLE_TEXT, has_half, mend_json
 
 __all__ = [
     "Failure",
@@ -25,6 +27,7 @@ __all__ = [
     "build_result",
     "mask",
     "parse",
+    "whole_code",
 ]
 
 FrameId = str | int | float
@@ -47,6 +50,7 @@ _SECRET: Final = frozenset(
 )
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]+@")
 _HIDDEN: Final = "***"
+_WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,9}(?:\.0{0,9})?\s*")
 
 
 class Malformed(ValueError):
@@ -94,19 +98,21 @@ _decode: Final = json.JSONDecoder(parse_constant=lambda name: None, parse_float=
 
 
 def parse(text: str) -> Request | Reply | Failure:
-    """Read one frame.
+    """Read one frame. A lone surrogate in it becomes U+FFFD; only the id is kept as it is, for the answer to repeat.
 
     :raises Malformed: for anything that is not a JSON-RPC object; never another exception.
     """
+    whole = mend_json(text)
     try:
-        frame = _decode(text)
+        frame = _decode(whole)
+        given = frame if whole is text else _decode(text)
     except RecursionError:
         raise Malformed("nested too deeply") from None
     except ValueError:
         raise Malformed("not JSON") from None
     if type(frame) is not dict:
         raise Malformed("not an object")
-    frame_id = frame.get("id")
+    frame_id = given.get("id")
     # bool is an int to Python, but no id to JSON-RPC.
     if frame_id is not None and (isinstance(frame_id, bool) or not isinstance(frame_id, (str, int, float))):
         raise Malformed("id of a wrong type")
@@ -126,16 +132,24 @@ def _failure(frame_id: FrameId | None, error: Any) -> Failure:
     if not isinstance(error, dict):
         # The text of a list may be too deep to be written.
         return Failure(frame_id, None, "a list" if isinstance(error, list) else str(error)[:500])
-    code = error.get("code")
-    if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code):
-        code = int(code)
     message = error.get("message")
     return Failure(
         frame_id,
-        code if isinstance(code, int) and not isinstance(code, bool) else None,
+        whole_code(error.get("code")),
         message[:500] if isinstance(message, str) else "",
         error.get("data"),
     )
+
+
+def whole_code(code: object) -> int | None:
+    """A code in any spelling of a whole number: ``200``, ``"200"``, ``200.0``, ``"200.0"``; ``None`` for anything else."""
+    if isinstance(code, int) and not isinstance(code, bool):
+        return code
+    if isinstance(code, float) and code.is_integer() and abs(code) < 1e9:
+        return int(code)
+    if isinstance(code, str) and _WHOLE.fullmatch(code):
+        return int(code.partition(".")[0])
+    return None
 
 
 _dump: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
@@ -151,10 +165,18 @@ def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError):
         check_json("params", params)
         raise
+    if has_half(body):
+        raise _half_a_pair(params)
     return (
         f'{{"jsonrpc":"2.0","id":{encode_basestring_ascii(frame_id)}'
         f',"method":{encode_basestring_ascii(method)},"params":{body}}}'
     )
+
+
+def _half_a_pair(params: Mapping[str, Any]) -> InvalidParameter:
+    """The value itself may be a secret: only its type is shown."""
+    name = next((name for name, value in params.items() if has_half(_dump({name: value}))), "params")
+    return InvalidParameter(name, type(params.get(name)).__name__, WHOLE_TEXT)
 
 
 def acknowledge(frame_id: FrameId) -> str:

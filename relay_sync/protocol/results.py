@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
-from ..constants import GONE_CODES
-from ..errors import CommandRefused, ConnectionLost
+from ..constants import GONE_CODES, METHOD_CONNECT
+from ..errors import AuthenticationError, CommandRefused, ConnectError, ConnectionLost, RelayError
 from .command import Command
-from .frames import Failure, mask
+from .frames import Failure, mask, whole_code
 
 __all__ = [
     "REFUSES_CONNECT",
     "REFUSES_CREDENTIALS",
-    "REFUSES_RESUME",
+    "connect_refusal",
     "failure_to_error",
     "is_gone",
     "is_server_trouble",
+    "is_welcome",
     "read_code",
+    "refuses_credentials",
+    "refuses_resume",
     "result_or_error",
 ]
 
-
-#: Codes by which a server refuses a resume (JS reference) or credentials (PROTOCOL, "Results and errors").
-REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003})
-REFUSES_RESUME: Final = REFUSES_CREDENTIALS | {-32602}
+#: Codes that name the credentials (PROTOCOL, "Results and errors"): the second attempt will end as the first one did.
+REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003, 401, 403})
 #: Our connect frame will not get better by sending it again.
 REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
 #: Refusals that are the server's own trouble, not ours (PROTOCOL, "Results and errors").
-SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005})
+SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005, 408, 425, 429})
+#: Members of the answer to ``signalwire.connect`` that no refusal has.
+_OF_A_SESSION: Final = ("identity", "authorization", "ice_servers", "sessionid", "session_restored", "nodeid")
 
 
 def read_code(result: object) -> int | None:
     """The ``code`` of a result, which comes as a string, sometimes as a number, sometimes not at all."""
     code = result.get("code") if isinstance(result, dict) else None
-    if code == "200":  # nearly always
-        return 200
-    if isinstance(code, int) and not isinstance(code, bool):
-        return code
-    if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code.strip()):
-        return int(code)
-    return None
+    return 200 if code == "200" else whole_code(code)  # nearly always the former
 
 
 def result_or_error(result: object, *, method: str, call_id: str = "") -> dict[str, Any] | CommandRefused:
-    """A command's result, or the error it stands for: any 2xx, or no code at all, is success."""
+    """A command's result, or the error it stands for: any 2xx, or no code at all, is success.
+
+    A result that is no object becomes ``{"raw": result}``, as in the official SDK, and ``null`` becomes ``{}``.
+    """
     if not isinstance(result, dict):
-        return {}
+        return {} if result is None else {"raw": result}
     code = read_code(result)
     if code is None:
         given = result.get("code")
@@ -71,6 +70,54 @@ def failure_to_error(failure: Failure, *, method: str, call_id: str = "") -> Com
 def is_server_trouble(code: int | None) -> bool:
     """Whether a refusal may pass by itself, because the trouble is the server's own."""
     return code is not None and (code >= 500 or code in SERVER_TROUBLE)
+
+
+def is_welcome(result: object, *, resuming: bool) -> bool:
+    """Whether the result of ``signalwire.connect`` is a session.
+
+    A code decides where there is one. Without a code, a session has a protocol, or another member that only sessions have.
+
+    :param resuming: whether a protocol was sent along; the server need not repeat it.
+    """
+    if not isinstance(result, dict):
+        return False
+    code, protocol = read_code(result), result.get("protocol")
+    if code is not None:
+        return 200 <= code < 300
+    named = isinstance(protocol, str) and bool(protocol)
+    return named or (resuming and "protocol" in result) or any(name in result for name in _OF_A_SESSION)
+
+
+def refuses_credentials(code: int | None) -> bool:
+    """Whether a refusal is about who asks: it is neither about the form of the frame nor trouble of the server's own."""
+    return code is not None and code not in REFUSES_CONNECT and not is_server_trouble(code)
+
+
+def refuses_resume(code: int | None, *, result: bool) -> bool:
+    """Whether the session that was to be resumed is gone, so that only a new one is left to ask for.
+
+    :param result: whether the refusal came as a result.
+    """
+    if is_server_trouble(code):
+        return False
+    return result or (code is not None and (refuses_credentials(code) or code == -32602))
+
+
+def connect_refusal(code: int | None, said: str) -> RelayError:
+    """The exception for a refused ``signalwire.connect``.
+
+    :param said: the server's own words, or ``""``.
+    """
+    words = f": {said}" if said else ""
+    if code in REFUSES_CREDENTIALS:
+        text = f"the credentials were refused{words}; check project and token"
+        return AuthenticationError(code, text, method=METHOD_CONNECT)
+    text = f"the server refused the session{words}"
+    if refuses_credentials(code):
+        return AuthenticationError(code, f"{text}; check project, token and host", method=METHOD_CONNECT)
+    return ConnectError(
+        f"{text} (code {code}); check host and project, or try again later", fatal=code in REFUSES_CONNECT
+    )
 
 
 def is_gone(error: CommandRefused) -> bool:

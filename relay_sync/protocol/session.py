@@ -24,7 +24,6 @@ from ..constants import (
 from ..errors import (
     AuthenticationError,
     ClientClosed,
-    ConnectError,
     ConnectionLost,
     QueueFull,
     RelayError,
@@ -50,9 +49,10 @@ from .liveness import Liveness
 from .results import (
     REFUSES_CONNECT,
     REFUSES_CREDENTIALS,
-    REFUSES_RESUME,
-    is_server_trouble,
+    connect_refusal,
+    is_welcome,
     read_code,
+    refuses_resume,
     session_replaced,
     too_late,
 )
@@ -66,7 +66,8 @@ REMEMBERED_LATE: Final = 256
 CROWD: Final = 1024
 #: Pings of our own whose answers are known to be such, however late.
 REMEMBERED_PINGS: Final = 8
-LATER_REFUSALS: Final = 3
+#: Refusals in a row after which connecting ends: any refusal before the first session, one of the credentials after it.
+MOST_REFUSALS: Final = 3
 
 
 @frozen(kw_only=True)
@@ -104,13 +105,16 @@ class Session:
         #: Set by the owner while the transport cannot take more.
         self.congested = False
         self._authorization_state = ""
+        #: The session is not to be asked for again: the server refused it, or wants a new one.
+        self._forgotten = False
         self._new_id = new_id
         self._random = random
         self._effects: list[Effect] = []
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
         self._crowd = CROWD
-        self._seen: OrderedDict[object, None] = OrderedDict()
+        #: By the ids of events, what the last one under that id said.
+        self._seen: OrderedDict[object, int] = OrderedDict()
         self._late: OrderedDict[str, None] = OrderedDict()
         self._connect_id = ""
         self._resuming = ""
@@ -213,7 +217,7 @@ class Session:
         if self._restart:
             self._restart = False
             self._forget()
-        self._resuming = self.protocol if self._authorization_state else ""
+        self._resuming = "" if self._forgotten else self.protocol
         params: dict[str, Any] = {
             "version": PROTOCOL_VERSION,
             "agent": AGENT,
@@ -224,7 +228,8 @@ class Session:
             params["contexts"] = list(self.contexts)
         if self._resuming:
             params["protocol"] = self._resuming
-            params["authorization_state"] = self._authorization_state
+            if self._authorization_state:
+                params["authorization_state"] = self._authorization_state
         self._effects.append(Send(frames.build_request(self._connect_id, METHOD_CONNECT, params)))
 
     def dial_failed(self, now: float, error: RelayError, *, fatal: bool) -> None:
@@ -253,7 +258,7 @@ class Session:
             return
         if type(frame) is frames.Request:
             if self.phase is Phase.READY or self.phase is Phase.AUTHENTICATING:
-                self._requested(now, frame)
+                self._requested(now, frame, text)
         elif isinstance(frame, (frames.Reply, frames.Failure)):
             self._answered(now, frame)
 
@@ -285,9 +290,9 @@ class Session:
 
     # -- requests of the server ----------------------------------------------------------------------------------
 
-    def _requested(self, now: float, request: frames.Request) -> None:
+    def _requested(self, now: float, request: frames.Request, text: str) -> None:
         if request.method == METHOD_EVENT:
-            self._event(request)
+            self._event(request, text)
         elif request.method == METHOD_PING:
             self._answer(request.id, frames.build_result, frames.echo(request.params))
         elif request.method == METHOD_DISCONNECT:
@@ -296,14 +301,16 @@ class Session:
             self._answer(request.id, frames.build_error, -32601, "method not known")
             self._effects.append(Trouble("a request of an unknown method", request.method[:100]))
 
-    def _event(self, request: frames.Request) -> None:
+    def _event(self, request: frames.Request, text: str) -> None:
         # Acknowledged before anything else: the server must not wait for what we do with it.
         if request.id is not None:
             self._answer(request.id, frames.acknowledge)
-            if request.id in self._seen:
+            # A server may give the same id to different events, so the content counts, too.
+            content = hash(text)
+            if self._seen.get(request.id) == content:
                 self._effects.append(Trouble("an event that was sent twice"))
                 return
-            self._seen[request.id] = None
+            self._seen[request.id] = content
             if len(self._seen) > REMEMBERED_EVENTS:
                 self._seen.popitem(last=False)
         payload = request.params
@@ -312,7 +319,7 @@ class Session:
         elif payload["event_type"] == EVENT_AUTHORIZATION_STATE:
             params = payload.get("params")
             state = params.get("authorization_state") if isinstance(params, dict) else None
-            if isinstance(state, str):
+            if isinstance(state, str) and state:
                 self._authorization_state = state
         else:
             self._effects.append(Deliver(payload))
@@ -366,18 +373,22 @@ class Session:
             self._say_goodbye(now)
 
     def _connect_answered(self, now: float, result: object) -> None:
-        # A result without a protocol, or with a code that is not 2xx, is the other documented shape of a refusal.
-        code = read_code(result)
-        protocol = result.get("protocol") if isinstance(result, dict) else None
-        if not isinstance(protocol, str) or not protocol or (code is not None and not 200 <= code < 300):
-            message = result.get("message") if isinstance(result, dict) else None
-            text = message[:500] if isinstance(message, str) else ""
-            self._connect_refused(now, code, text, result=True)
+        members = result if isinstance(result, dict) else {}
+        if not is_welcome(result, resuming=bool(self._resuming)):
+            message = members.get("message")
+            self._connect_refused(now, read_code(result), message if isinstance(message, str) else "", result=True)
             return
-        if self.protocol and protocol != self.protocol:
+        named = members.get("protocol")
+        protocol = named if isinstance(named, str) else ""
+        if not protocol and members.get("session_restored") is not False:
+            protocol = self._resuming  # not repeated, and not taken back either
+        if self.ever_ready and (not protocol or protocol != self.protocol):
             self._replaced()
+        elif not self._resuming:
+            self._seen.clear()
         self.protocol = protocol
         self.ever_ready = True
+        self._forgotten = False
         self._refusals = 0
         self._ready_since = now
         self._wake = None
@@ -390,6 +401,7 @@ class Session:
     def _replaced(self) -> None:
         """Another session came back: what was meant for calls of the old one is not to be sent into it."""
         self._seen.clear()
+        self._authorization_state = ""
         error = session_replaced()
         self._effects.append(SessionOver(error))
         kept: deque[Command] = deque()
@@ -401,27 +413,20 @@ class Session:
         self._queue = kept
 
     def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
-        """:param result: the refusal came as a failing result, the other shape in which credentials are refused."""
-        if self._resuming and (code in REFUSES_RESUME or (result and not is_server_trouble(code))):
+        """The server did not give us a session.
+
+        :param result: whether the refusal came as a result instead of a JSON-RPC error.
+        """
+        if self._resuming and refuses_resume(code, result=result):
             # Not us but our old session was refused: come back without it, at once.
             self._forget()
             self._hang_up_and_dial()
             return
-        credentials = code in REFUSES_CREDENTIALS or (
-            result and code is not None and code not in REFUSES_CONNECT and not is_server_trouble(code)
-        )
-        said = f": {self._scrubbed(message)}" if message else ""
-        if credentials:
-            error: RelayError = AuthenticationError(
-                code, f"the credentials were refused{said}; check project and token", method=METHOD_CONNECT
-            )
+        error = connect_refusal(code, self._scrubbed(message)[:500])
+        if not self.ever_ready or isinstance(error, AuthenticationError):
             self._refusals += 1
-            fatal = not self.ever_ready or self._refusals >= LATER_REFUSALS
-        else:
-            error = ConnectError(
-                f"the server refused the session{said} (code {code}); check host and project, or try again later"
-            )
-            fatal = code in REFUSES_CONNECT and not self.ever_ready
+        hopeless = not self.ever_ready and code in REFUSES_CREDENTIALS | REFUSES_CONNECT
+        fatal = hopeless or self._refusals >= MOST_REFUSALS
         self._effects.append(Hangup(at_once=True))
         if fatal:
             self._fail(error)
@@ -485,6 +490,7 @@ class Session:
 
     def _forget(self) -> None:
         # The protocol itself is kept to notice that the next session is another one.
+        self._forgotten = True
         self._authorization_state = ""
 
     # -- commands ------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from ..errors import AuthenticationError, CommandRefused
 from ..protocol.depth import is_deeper
 from ..protocol.frames import mask
 from ..protocol.results import result_or_error
+from ..surrogates import mend_json
 
 __all__ = ["CallInfo", "read_call", "refusal"]
 
@@ -102,6 +103,6 @@ def _reasons(body: bytes) -> str:
 
 def _json(body: bytes) -> Any:
     try:
-        return None if is_deeper(body, DEEPEST) else json.loads(body.decode())
+        return None if is_deeper(body, DEEPEST) else json.loads(mend_json(body.decode()))
     except ValueError:
         return None

@@ -17,7 +17,11 @@ UNAUTHORIZED = "authentication failed: 401 Unauthorized"
 
 
 def _same(given: Any, wanted: str | None) -> bool:
-    return isinstance(given, str) and wanted is not None and hmac.compare_digest(given.encode(), wanted.encode())
+    return (
+        isinstance(given, str)
+        and wanted is not None
+        and hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass"))
+    )
 
 
 def _welcome(request: Request, authentication: Mapping[str, Any]) -> bool:

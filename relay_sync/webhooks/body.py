@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from ..errors import WebhookRefused
 from ..protocol.depth import is_deeper
+from ..surrogates import mend_json
 
 __all__ = ["Fields", "parse_form", "parse_json"]
 
@@ -42,7 +43,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if is_deeper(body, DEEPEST):
         raise WebhookRefused(f"the body is nested deeper than {DEEPEST} levels")
     try:
-        found = json.loads(body.decode("utf-8-sig"), parse_constant=lambda name: None)
+        found = json.loads(mend_json(body.decode("utf-8-sig")), parse_constant=lambda name: None)
     except UnicodeDecodeError:
         raise WebhookRefused("the body is not UTF-8") from None
     except ValueError:

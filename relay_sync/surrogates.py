@@ -1,0 +1,45 @@
+"""Halves of surrogate pairs. JSON's escapes can write one alone (``"\\ud83d"``), but it is no text: it cannot be encoded,
+so it cannot be printed, stored or sent on. A sender that cuts a message in the middle of an emoji produces one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+__all__ = ["WHOLE_TEXT", "has_half", "is_text", "mend_json"]
+
+#: What is allowed, in words, where text with half a pair is refused.
+WHOLE_TEXT: Final = "text without a lone surrogate (half of an emoji, such as '\\ud83d')"
+
+# Every escape is consumed as a whole, so that a backslash that is escaped itself begins none.
+_ESCAPE: Final = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+
+def is_text(value: str) -> bool:
+    """Whether a string can be encoded."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def has_half(json_text: str) -> bool:
+    """Whether a JSON text writes half a pair somewhere."""
+    return mend_json(json_text) != json_text
+
+
+def mend_json(json_text: str) -> str:
+    """A JSON text in which U+FFFD, the replacement character, stands for each half of a pair."""
+    if "\\ud" not in json_text and "\\uD" not in json_text:
+        return json_text
+    return _ESCAPE.sub(_whole, json_text)
+
+
+def _whole(escape: re.Match[str]) -> Any:
+    return escape[0] if escape[1] is None else "\\ufffd"
