@@ -16,7 +16,7 @@ from ..errors import RelayError, StreamFailed
 from .base import PausableAction, StoppableAction, VolumeAction
 
 if TYPE_CHECKING:
-    from ..events import FaxEvent, RecordEvent, TranscribeEvent
+    from ..events import FaxEvent, PlayEvent, RecordEvent, StreamEvent, TapEvent, TranscribeEvent
 
 __all__ = [
     "FaxAction",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
+class PlayAction(PausableAction["PlayEvent"], VolumeAction["PlayEvent"]):
     """Playback (``calling.play``): ends ``finished``, or with an error."""
 
     method = "calling.play"
@@ -73,7 +73,7 @@ class RecordAction(PausableAction["RecordEvent"]):
         return self._size
 
 
-class StreamAction(StoppableAction["events.StreamEvent"]):
+class StreamAction(StoppableAction["StreamEvent"]):
     """A call's audio on its way to a WebSocket (``calling.stream``)."""
 
     method = "calling.stream"
@@ -85,7 +85,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
         return StreamFailed(f"the server reported the stream as {state!r}: start another one, if the call goes on")
 
 
-class TapAction(StoppableAction["events.TapEvent"]):
+class TapAction(StoppableAction["TapEvent"]):
     """A copy of a call's audio to an RTP address or a WebSocket (``calling.tap``)."""
 
     method = "calling.tap"

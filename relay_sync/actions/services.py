@@ -9,7 +9,7 @@ from .base import StoppableAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
-    from ..events import PayEvent, QueueEvent
+    from ..events import AIEvent, PayEvent, QueueEvent
 
 __all__ = ["AIAction", "PayAction", "QueueAction"]
 
@@ -44,7 +44,7 @@ class PayAction(StoppableAction["PayEvent"]):
         return self.result.payment_confirmation_code if self.result is not None else ""
 
 
-class AIAction(StoppableAction["events.AIEvent"]):
+class AIAction(StoppableAction["AIEvent"]):
     """An AI agent on the call (``calling.ai``): ends ``finished``, or with an error.
 
     What it says and hears comes as events of the call (``calling.ai.*``), which carry no ``control_id``.
