@@ -16,7 +16,8 @@ from ..errors import RelayError, StreamFailed
 from .base import PausableAction, StoppableAction, VolumeAction
 
 if TYPE_CHECKING:
-    from ..events import FaxEvent, PlayEvent, RecordEvent, StreamEvent, TapEvent, TranscribeEvent
+    from .. import events
+    from ..events import FaxEvent, RecordEvent
 
 __all__ = [
     "FaxAction",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-class PlayAction(PausableAction["PlayEvent"], VolumeAction["PlayEvent"]):
+class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
     """Playback (``calling.play``): ends ``finished``, or with an error."""
 
     method = "calling.play"
@@ -73,7 +74,7 @@ class RecordAction(PausableAction["RecordEvent"]):
         return self._size
 
 
-class StreamAction(StoppableAction["StreamEvent"]):
+class StreamAction(StoppableAction["events.StreamEvent"]):
     """A call's audio on its way to a WebSocket (``calling.stream``)."""
 
     method = "calling.stream"
@@ -85,7 +86,7 @@ class StreamAction(StoppableAction["StreamEvent"]):
         return StreamFailed(f"the server reported the stream as {state!r}: start another one, if the call goes on")
 
 
-class TapAction(StoppableAction["TapEvent"]):
+class TapAction(StoppableAction["events.TapEvent"]):
     """A copy of a call's audio to an RTP address or a WebSocket (``calling.tap``)."""
 
     method = "calling.tap"
@@ -98,7 +99,7 @@ class TapAction(StoppableAction["TapEvent"]):
         return told if isinstance(told, dict) else {}
 
 
-class TranscribeAction(StoppableAction["TranscribeEvent"]):
+class TranscribeAction(StoppableAction["events.TranscribeEvent"]):
     """A transcription in the background (``calling.transcribe``); one per call."""
 
     method = "calling.transcribe"
@@ -110,7 +111,7 @@ class TranscribeAction(StoppableAction["TranscribeEvent"]):
     _duration = 0.0
     _size = 0
 
-    def _progress(self, event: TranscribeEvent) -> None:
+    def _progress(self, event: events.TranscribeEvent) -> None:
         self._url = event.url or self._url
         self._recording_id = event.recording_id or self._recording_id
         self._duration = event.duration or self._duration

@@ -9,7 +9,8 @@ from .base import StoppableAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
-    from ..events import AIEvent, PayEvent, QueueEvent
+    from .. import events
+    from ..events import PayEvent
 
 __all__ = ["AIAction", "PayAction", "QueueAction"]
 
@@ -44,7 +45,7 @@ class PayAction(StoppableAction["PayEvent"]):
         return self.result.payment_confirmation_code if self.result is not None else ""
 
 
-class AIAction(StoppableAction["AIEvent"]):
+class AIAction(StoppableAction["events.AIEvent"]):
     """An AI agent on the call (``calling.ai``): ends ``finished``, or with an error.
 
     What it says and hears comes as events of the call (``calling.ai.*``), which carry no ``control_id``.
@@ -54,7 +55,7 @@ class AIAction(StoppableAction["AIEvent"]):
     event_type = EVENT_CALL_AI
 
 
-class QueueAction(ReadableAsReply, StoppableAction["QueueEvent"]):
+class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
     """The call's place in a waiting queue (``calling.queue.enter``): ends when it is taken out of it, or leaves."""
 
     method = "calling.queue.enter"
@@ -66,7 +67,7 @@ class QueueAction(ReadableAsReply, StoppableAction["QueueEvent"]):
     _position = 0
     _size = 0
 
-    def _progress(self, event: QueueEvent) -> None:
+    def _progress(self, event: events.QueueEvent) -> None:
         self._queue_id = event.queue_id or self._queue_id
         out = event.status in self.end_states
         self._position = event.position if out or "position" in event.params else self._position
