@@ -127,11 +127,9 @@ def test_a_continuous_collector_goes_on_until_it_is_stopped(one: Line) -> None:
 
 def test_playback_is_paused_and_goes_on(slow: Line) -> None:
     action = slow.call.play([LONG])
-    with pytest.raises(CommandRefused, match="not paused"):
-        action.resume()
+    action.resume()  # it plays: accepted, and nothing changes
     action.pause()
-    with pytest.raises(CommandRefused, match="paused already"):
-        action.pause()
+    action.pause()
     action.volume(-3)
     action.resume()
     action.stop()

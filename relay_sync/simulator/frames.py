@@ -10,7 +10,23 @@ import time
 import uuid
 from typing import Any
 
-__all__ = ["MalformedFrame", "check", "dump", "envelope", "error", "event", "parse", "ping", "request", "result"]
+__all__ = [
+    "MalformedFrame",
+    "check",
+    "dump",
+    "envelope",
+    "error",
+    "event",
+    "parse",
+    "ping",
+    "request",
+    "result",
+    "whole_numbers",
+]
+
+DEEPEST = 64  # levels that parameters have at most; what is nested deeper is left as it came
+#: Members whose contents are the client's own: passed on as they came.
+_FREEFORM = frozenset({"custom_parameters", "global_data"})
 
 
 class MalformedFrame(ValueError):
@@ -48,7 +64,7 @@ def check(frame: Any) -> dict[str, Any]:
     request_id = frame.get("id")
     if "method" not in frame and ("result" in frame or "error" in frame):
         return frame  # a reply is never answered, not even one that makes no sense
-    if not isinstance(request_id, str | int) or isinstance(request_id, bool):
+    if not isinstance(request_id, str | int | float) or isinstance(request_id, bool):
         raise MalformedFrame(-32600, "Invalid Request: id must be a string")
     if frame.get("jsonrpc") != "2.0":
         raise MalformedFrame(-32600, "Invalid Request: jsonrpc must be 2.0", request_id)
@@ -59,6 +75,21 @@ def check(frame: Any) -> dict[str, Any]:
     if not isinstance(frame.get("params", {}), dict):
         raise MalformedFrame(-32600, "Invalid Request: params must be an object", request_id)
     return frame
+
+
+def whole_numbers(value: Any, depth: int = 0) -> Any:
+    """The same JSON value with ``1`` for ``1.0``: JSON Schema counts both as integers, and clients in languages with one kind
+    of number write the latter.
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if depth > DEEPEST:
+        return value
+    if isinstance(value, list):
+        return [whole_numbers(inner, depth + 1) for inner in value]
+    if isinstance(value, dict):
+        return {name: inner if name in _FREEFORM else whole_numbers(inner, depth + 1) for name, inner in value.items()}
+    return value
 
 
 def result(request_id: Any, value: dict[str, Any]) -> dict[str, Any]:

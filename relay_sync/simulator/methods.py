@@ -11,8 +11,8 @@ One method a line, indented lines continue it: ``name | acknowledgement | scope 
 * parameter: ``name``, ``!`` if required, ``:`` and a type, ``?`` if null is allowed, ``{a,b}`` allowed values,
   ``[low..high]`` limits, or ``(low..high]`` where the low one itself is not allowed. Limits bound a number's value
   and the length of a text or list.
-* types: ``s`` text, ``d`` text of decimal digits, ``i`` integer, ``n`` number, ``b`` boolean, ``o`` object, ``a``
-  list, ``as`` list of texts, ``ao`` list of objects, ``aao`` list of lists of objects, ``x`` anything; ``a|o|s`` one
+* types: ``s`` text, ``d`` text of decimal digits, ``i`` integer (``1.0`` is read as ``1``, see ``frames``), ``n`` number,
+  ``b`` boolean, ``o`` object, ``a`` list, ``as`` list of texts, ``ao`` list of objects, ``aao`` list of lists of objects, ``x`` anything; ``a|o|s`` one
   of several.
 
 Parameters that the table does not know pass (schemas are open), unless the simulator was started with ``strict=True``.
@@ -37,7 +37,7 @@ signalwire.receive | Receiving events | | context:s contexts:as
 signalwire.unreceive | Unreceiving events | | contexts!:as[1..]
 calling.receive | Receiving events | | context:s contexts:as
 provisioning.configure | OK | | external_endpoint!:s local_endpoint!:s relay_connector_id!:s target!:s
-messaging.send | Message accepted | | context!:s from_number!:s to_number!:s body:s media:as[..8] tags:as tag:s
+messaging.send | Message accepted | | context:s[1..] from_number!:s to_number!:s body:s media:as[..8] tags:as tag:s
     region:s send_as_mms:b status_callback:s template_id:s body_template_parameters:a|o|s
     button_template_parameters:a|o|s header_template_parameters:a|o|s message_type:s{whatsapp_media_text,
     whatsapp_media_contacts, whatsapp_media_audio, whatsapp_media_document, whatsapp_media_image,

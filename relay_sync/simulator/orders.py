@@ -72,8 +72,13 @@ def _above(name: str, value: Any) -> Any:
     return checks.number(name, value, above=0)
 
 
+def _whole(name: str, value: Any, low: int | None = None) -> Any:
+    """``1.0`` is a whole number in JSON."""
+    return checks.whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, low=low)
+
+
 def _count(name: str, value: Any) -> Any:
-    return checks.whole(name, value, low=1)
+    return _whole(name, value, low=1)
 
 
 def _times(name: str, value: Any) -> Any:
@@ -101,7 +106,7 @@ def _object(name: str, value: Any) -> Any:
 def _code(name: str, value: Any) -> Any:
     if isinstance(value, str) and value.lstrip("-").isdigit():
         return value
-    return checks.whole(name, value)
+    return _whole(name, value)
 
 
 def _sound(name: str, value: Any) -> Any:
@@ -193,7 +198,7 @@ FAULTS: Final[dict[str, dict[str, Member]]] = {
     "delay_event": {**_EVENTS, "seconds": Member(_number, required=True)},
     "disturb_stream": {
         "stream": Member(checks.text, "kind", required=True),
-        "at": Member(lambda name, value: checks.whole(name, value, low=0)),
+        "at": Member(lambda name, value: _whole(name, value, low=0)),
         "count": Member(_count),
         "error": _TEXT,
         **_TIMES,

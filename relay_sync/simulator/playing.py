@@ -1,8 +1,8 @@
 """``calling.play`` and its controls.
 
 ``playing`` is told at the start and after a pause, ``paused``, and at last ``finished``; ``error`` where an item turns
-out to be no sound. Where the sources are silent: pausing what is paused, and resuming what plays, get 409; what is played
-with the ``direction`` ``speak`` is not heard by the party.
+out to be no sound. Pausing what is paused, and resuming what plays, is acknowledged and changes nothing. Where the sources
+are silent: what is played with the ``direction`` ``speak`` is not heard by the party.
 """
 
 from __future__ import annotations
@@ -68,10 +68,9 @@ class Playback(Operation):
 
     def pause(self, request: Request) -> None:
         """Hold on."""
-        if self.paused:
-            request.refuse(409, "Playback is paused already")
-            return
         request.accept()
+        if self.paused:
+            return
         self.paused = True
         self.cancel("item")
         passed = (time.monotonic() - self._since) / self.relay.pace.media(1.0)
@@ -80,10 +79,9 @@ class Playback(Operation):
 
     def resume(self, request: Request) -> None:
         """Go on where it was paused."""
-        if not self.paused:
-            request.refuse(409, "Playback is not paused")
-            return
         request.accept()
+        if not self.paused:
+            return
         self.paused = False
         self.tell(state="playing")
         self._go_on()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MessagePlan", "Post"]
 
 STEP = 0.1
+CONTEXT = "default"  # of a message whose sender names none
 MOST_WAITING = 10_000
 # The states that a message passes through before it gets to its last one.
 WAYS = {
@@ -90,7 +91,7 @@ class Post:
         """Take a message through its states, the first one at once."""
         about = {
             "message_id": message_id,
-            "context": params["context"],
+            "context": params.get("context", CONTEXT),
             "direction": "outbound",
             "from_number": params["from_number"],
             "to_number": params["to_number"],

@@ -187,11 +187,10 @@ class Recording(_Taped):
         return wav_header(TELEPHONE, channels, len(pcm)) + pcm
 
     def pause(self, request: Request) -> None:
-        """Hold on; with ``silence`` time goes on in the file, with ``skip`` it does not."""
-        if self.paused:
-            request.refuse(409, "Recording is paused already")
-            return
+        """Hold on; with ``silence`` time goes on in the file, with ``skip`` it does not. A second one changes nothing."""
         request.accept()
+        if self.paused:
+            return
         behavior = request.params.get("behavior", "skip")
         self.stop_clock()
         self.paused = True
@@ -199,11 +198,10 @@ class Recording(_Taped):
         self.tell(state="paused", **told)
 
     def resume(self, request: Request) -> None:
-        """Go on."""
-        if not self.paused:
-            request.refuse(409, "Recording is not paused")
-            return
+        """Go on. While it records, this is acknowledged and changes nothing."""
         request.accept()
+        if not self.paused:
+            return
         self.paused = False
         self.start_clock()
         self.tell(state="recording", url=self.url, recording_id=self.recording_id)

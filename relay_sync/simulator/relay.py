@@ -161,7 +161,7 @@ class Relay:
             client.pending.pop(str(frame.get("id")), _nothing)(frame)
             self.board.changed()
             return
-        method, params = frame["method"], frame.get("params", {})
+        method, params = frame["method"], frames.whole_numbers(frame.get("params", {}))
         if method == "signalwire.execute":
             # The old wrapper; it is answered as if its contents had been sent plainly.
             method, params = params.get("method", ""), params.get("params", {})

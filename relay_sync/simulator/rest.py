@@ -24,6 +24,7 @@ from attrs import define, field, frozen
 
 from ..protocol.depth import is_deeper
 from ..server import http
+from .frames import whole_numbers
 from .hunting import Hunt, Leg
 from .journal import masked
 from .methods import METHODS, Method, parse_table
@@ -225,7 +226,7 @@ class Rest:
 
 def _read(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body.decode()) if not is_deeper(body, DEEPEST) else None
+        found = whole_numbers(json.loads(body.decode())) if not is_deeper(body, DEEPEST) else None
     except ValueError:
         raise Refusal(400, "the body is not JSON", code="bad_request") from None
     if not isinstance(found, dict):

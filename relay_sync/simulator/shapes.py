@@ -43,7 +43,7 @@ stream | | | url!:s codec:s? name:s? realtime:b? custom_parameters:o? status_url
     authorization_bearer_token:s
 
 tap | | | type!:s{audio} params!:o
-tap.params | | | direction!:s{listen,speak,both}
+tap.params | | | direction:s{listen,speak,both}
 tap.rtp | | | addr!:s port!:i[1..65535] codec:s{OPUS,PCMA,PCMU} ptime:i
 tap.ws | | | uri!:s codec:s{OPUS,PCMA,PCMU}
 

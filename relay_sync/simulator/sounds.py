@@ -46,5 +46,7 @@ class Sounds:
             seconds = self._known.get(url, UNKNOWN_SOUND)
             return None if seconds is None else Played(type=kind, url=url, duration=seconds)
         if kind == "ringtone":
-            return Played(type=kind, name=str(params.get("name", "")), duration=float(params.get("duration", RINGTONE)))
+            return Played(
+                type=kind, name=str(params.get("name", "")), duration=float(params.get("duration") or RINGTONE)
+            )
         return Played(type=kind, duration=float(params.get("duration", 0)))
