@@ -12,8 +12,8 @@ One method a line, indented lines continue it: ``name | acknowledgement | scope 
   ``[low..high]`` limits, or ``(low..high]`` where the low one itself is not allowed. Limits bound a number's value
   and the length of a text or list.
 * types: ``s`` text, ``d`` text of decimal digits, ``i`` integer (``1.0`` is read as ``1``, see ``frames``), ``n`` number,
-  ``b`` boolean, ``o`` object, ``a`` list, ``as`` list of texts, ``ao`` list of objects, ``aao`` list of lists of objects, ``x`` anything; ``a|o|s`` one
-  of several.
+  ``b`` boolean, ``o`` object, ``a`` list, ``as`` list of texts, ``ao`` list of objects, ``aao`` list of lists of objects,
+  ``x`` anything; ``a|o|s`` one of several.
 
 Parameters that the table does not know pass (schemas are open), unless the simulator was started with ``strict=True``.
 """
