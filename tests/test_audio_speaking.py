@@ -572,7 +572,7 @@ def test_what_cannot_be_played(tmp_path: Path) -> None:
             ([1, 2], "iterable of bytes"),
             (["ab"], "iterable of bytes"),
             ([stereo.read_bytes()], "PCM in pieces, or a whole WAV file"),
-            ([b"Ogg", b"S" + bytes(100)], "PCM in pieces; this begins like an Ogg file"),
+            ([b"Ogg", b"S" + bytes(100)], "PCM in pieces.*; this begins like an Ogg file"),
         ]:
             with pytest.raises(InvalidParameter, match=words):
                 it.stream.play(what, timeout=PATIENCE)  # type: ignore[call-overload]

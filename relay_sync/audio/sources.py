@@ -13,6 +13,7 @@ from ..errors import InvalidParameter
 from .codecs import ByteOrder, codec_for
 from .coders import encoder_for
 from .frames import AudioFrame
+from .kinds import kind_of, undecided
 from .wav import PathLike, WavAudio, read_wav
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ Playable: TypeAlias = bytes | bytearray | memoryview | PathLike | WavAudio | Ite
 Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 
 PTIME = 20  # ms
+_PIECES = "PCM in pieces, or a whole WAV file"
 _PIECE = 25  # packets of a codec without state that may travel in one message: half a second
-_HEAD = 12  # bytes of a file that tell what it is
-_FILES = {b"OggS": "an Ogg file", b"ID3": "an MP3 file", b"fLaC": "a FLAC file"}
+_SURE = 64  # bytes of a later piece in which text cannot be samples any more
 
 
 def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Iterator[bytes]:
@@ -96,9 +97,9 @@ def _of_bytes(pcm: bytes, rate: int, sample_rate: int | None) -> bytes:
 
 
 def _check_head(pcm: bytes, accepted: str) -> None:
-    for head, kind in _FILES.items():
-        if pcm.startswith(head):
-            raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"{accepted}; this begins like {kind}")
+    kind = kind_of(pcm)
+    if kind is not None:
+        raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"{accepted}; this begins like {kind}")
 
 
 def _bytes_of(rate: int) -> Callable[[Chunk], bytes]:
@@ -119,13 +120,14 @@ def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= _HEAD:
+        if not undecided(head):
             break
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        raise InvalidParameter("audio", "<a WAV file in pieces>", "PCM in pieces, or a whole WAV file")
-    _check_head(head, "PCM in pieces")
+    _check_head(head, _PIECES)
     yield head
-    yield from chunks
+    for chunk in chunks:
+        if len(chunk) >= _SURE:  # the message of an error that ends a stream, a second file behind the first samples
+            _check_head(chunk, _PIECES)
+        yield chunk
 
 
 def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:

@@ -6,21 +6,43 @@ Everything here is 16-bit PCM inside; files with 8-bit PCM, mu-law or A-law are 
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from .codecs import codec_for
+from .files import MAX_FILE, read_file
+from .kinds import kind_of
 
 __all__ = ["HEADER_SIZE", "MAX_DATA", "WavAudio", "interleave", "read_wav", "wav_header", "write_wav"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 HEADER_SIZE = 44
 MAX_DATA = 0xFFFFFFFF - HEADER_SIZE  # bytes of audio; the size fields have 32 bits
-_PCM, _ALAW, _MULAW, _EXTENSIBLE = 1, 6, 7, 0xFFFE
+_PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+_FORMATS = {
+    _PCM: "PCM",
+    2: "Microsoft ADPCM",
+    _FLOAT: "floating point",
+    _ALAW: "A-law",
+    _MULAW: "mu-law",
+    0x11: "IMA ADPCM",
+    0x31: "GSM 6.10",
+    0x45: "G.726",
+    0x50: "MPEG audio",
+    0x55: "MP3",
+    0xFF: "AAC",
+    0x161: "WMA",
+    0x28F: "G.722",
+    0x704F: "Opus",
+}
+_LOOK = 4096  # bytes behind the audio that tell what comes there
+_A_WAV = "a WAV file"
+_BEGINNING = re.compile(rb"RIFF.{4}WAVE(?:fmt |JUNK|bext|LIST|fact)", re.DOTALL)
+_CHUNK = re.compile(rb"[ -~]{4}.{4}", re.DOTALL)
 
 
 @frozen(kw_only=True)
@@ -89,33 +111,82 @@ def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -
         file.write(pcm)
 
 
-def read_wav(source: PathLike | BinaryIO) -> WavAudio:
+def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
     """Read a WAV file: 8- or 16-bit PCM, mu-law or A-law, any number of channels.
 
-    Sizes in the header that cannot be right (a writer that was killed or streamed) are replaced by the file's end.
+    Sizes in the header that cannot be right (a writer that was killed or streamed) are replaced by the file's end. Several
+    WAVs one behind the other, as services of speech send them sentence by sentence, are read as one.
 
+    :param source: the path of a regular file, or a file that is open for reading bytes.
+    :param most: the bytes that the file may have.
     :raises ValueError: it is not such a file; the message says what it is.
     :raises OSError: it cannot be read.
     """
     if isinstance(source, (str, os.PathLike)):
-        data, name = Path(source).read_bytes(), os.fspath(source)
+        data, name = read_file(source, most), os.fspath(source)
     else:
         data, name = source.read(), "the file"
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-        raise ValueError(f"{name} is not a WAV file")
+    found, end = _one(data, 0, name)
+    parts = [found]
+    while end < len(data):
+        following, end = _one(data, end, name)
+        if (following.sample_rate, following.channels) != (found.sample_rate, found.channels):
+            raise ValueError(f"{name}: several WAVs one behind the other, and they differ in rate or channels")
+        parts.append(following)
+    return found if len(parts) == 1 else evolve(found, pcm=b"".join(part.pcm for part in parts))
+
+
+def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
+    """The WAV that begins at ``start``, and where the next one begins: the end of ``data`` where there is none."""
+    if data[start : start + 4] != b"RIFF" or data[start + 8 : start + 12] != b"WAVE":
+        kind = kind_of(data[start:])
+        raise ValueError(f"{name} is {kind or 'something else'}, not a WAV file")
     shape: tuple[int, int, int, int] | None = None
-    position = 12
+    pieces: list[bytes] = []
+    position = start + 12
     while position + 8 <= len(data):
-        kind, size = struct.unpack_from("<4sI", data, position)
+        kind = kind_of(data[position : position + _LOOK]) if pieces else None
+        if kind == _A_WAV:
+            break
+        if kind is not None:
+            raise ValueError(f"{name}: behind its audio comes {kind}")
+        tag, size = struct.unpack_from("<4sI", data, position)
         position += 8
-        if kind == b"fmt ":
+        if tag == b"fmt " and not pieces:
             shape = _shape(data[position : position + size], name)
-        elif kind == b"data":
+        elif tag == b"data":
             if shape is None:
                 raise ValueError(f"{name}: the format comes after the audio")
-            return _audio(data[position : position + size] if size else data[position:], shape, name)
-        position += size + (size & 1)
-    raise ValueError(f"{name} contains no audio")
+            size = _size(data, position, size)
+            pieces.append(data[position : position + size])
+        position += size
+        if size & 1 and data[position : position + 4] != b"RIFF":  # filled up to an even number, as it should be
+            position += 1
+    else:
+        position = len(data)
+    if shape is None or not pieces:
+        raise ValueError(f"{name} contains no audio")
+    return _audio(b"".join(pieces), shape, name), position
+
+
+def _size(data: bytes, position: int, size: int) -> int:
+    """How much audio there is in truth, where the header says ``size``."""
+    if position + size <= len(data) and (size or _only_chunks(data, position)):
+        return size
+    another = _BEGINNING.search(data, position)  # a header that was never filled in covers all that follows
+    return (another.start() if another else len(data)) - position
+
+
+def _only_chunks(data: bytes, position: int) -> bool:
+    """Whether from here to the end there are whole chunks, and at least one."""
+    if position == len(data):
+        return False
+    while position < len(data):
+        if not _CHUNK.match(data, position):
+            return False
+        (size,) = struct.unpack_from("<I", data, position + 4)
+        position += 8 + size + (size & 1)
+    return position in (len(data), len(data) + 1)
 
 
 def _shape(chunk: bytes, name: str) -> tuple[int, int, int, int]:
@@ -141,9 +212,15 @@ def _audio(data: bytes, shape: tuple[int, int, int, int], name: str) -> WavAudio
     elif tag in (_MULAW, _ALAW) and bits == 8:
         pcm = codec_for("PCMU" if tag == _MULAW else "PCMA").decode(data)
     else:
-        raise ValueError(f"{name}: only 8- and 16-bit PCM and G.711 are read here (format {tag}, {bits} bits)")
+        raise ValueError(f"{name}: only 8- and 16-bit PCM and G.711 are read here, and this is {_named(tag, bits)}")
     whole = len(pcm) - len(pcm) % (2 * channels)
     return WavAudio(pcm=pcm[:whole], sample_rate=rate, channels=channels)
+
+
+def _named(tag: int, bits: int) -> str:
+    """The format of a WAV's audio, in words."""
+    words = _FORMATS.get(tag, f"format {tag:#x}")
+    return f"{bits}-bit {words}" if tag in (_PCM, _FLOAT, _ALAW, _MULAW) else words
 
 
 _UNSIGNED = bytes((value - 128) & 0xFF for value in range(256))

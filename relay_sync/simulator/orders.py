@@ -11,9 +11,8 @@ from typing import Any, Final
 from attrs import frozen
 
 from .. import checks
-from ..audio.wav import read_wav
 from ..errors import InvalidParameter
-from .voice import Voice
+from .voice import voice_of
 
 __all__ = [
     "CALL",
@@ -116,12 +115,10 @@ def _sound(name: str, value: Any) -> Any:
     if not isinstance(value, dict) or set(value) != {"wav"} or not isinstance(value["wav"], str):
         raise InvalidParameter(name, value, "the path of a WAV, or {'wav': '<base64>'}")
     try:
-        audio = read_wav(io.BytesIO(base64.b64decode(value["wav"], validate=True)))
+        data = base64.b64decode(value["wav"], validate=True)
     except (binascii.Error, ValueError) as problem:
         raise InvalidParameter(name, "...", f"a WAV in base64 ({problem})") from None
-    if audio.channels != 1 or audio.sample_rate not in (8000, 16000, 24000, 48000):
-        raise InvalidParameter(name, "...", "a mono WAV at 8, 16, 24 or 48 kHz")
-    return Voice(audio.pcm, audio.sample_rate)
+    return voice_of(io.BytesIO(data), name, "...")
 
 
 def _speech(name: str, value: Any) -> Any:

@@ -4,25 +4,28 @@ a file.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from array import array
 from collections.abc import Callable
 from functools import cache
 from math import gcd
-from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from attrs import field, frozen
 
-from ..audio.wav import read_wav
+from ..audio.kinds import kind_of
+from ..audio.wav import PathLike, read_wav
 from ..errors import InvalidParameter
 
-__all__ = ["SILENCE", "TELEPHONE", "Voice", "load_voice", "mix"]
+__all__ = ["SILENCE", "TELEPHONE", "Voice", "load_voice", "mix", "voice_of"]
 
 Resample: TypeAlias = Callable[[bytes, int, int], bytes]
 RATES = (8000, 16000, 24000, 48000)
 TELEPHONE = 8000
+#: Bytes of a file that somebody says: over an hour of telephone.
+MOST_FILE: Final = 64 * 2**20
 
 
 @frozen
@@ -117,7 +120,7 @@ def mix(one: bytes, other: bytes) -> bytes:
 
 
 def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -> Voice:
-    """Speech from the path of a WAV file (mono, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz).
+    """Speech from the path of a WAV file (mono, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz, or such a WAV).
 
     :param name: the parameter it was given for, named in errors.
     :raises InvalidParameter: the audio is of another kind. :raises OSError: the file cannot be read.
@@ -127,18 +130,31 @@ def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -
     if isinstance(what, Voice):
         return what
     if isinstance(what, bytes | bytearray | memoryview):
-        pcm = bytes(what)
-        if len(pcm) % 2:
-            raise InvalidParameter(name, f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
-        return Voice(pcm)
-    return _from_wav(Path(what), name)
+        return _from_bytes(bytes(what), name)
+    return voice_of(what, name, what)
 
 
-def _from_wav(path: Path, name: str) -> Voice:
+def _from_bytes(data: bytes, name: str) -> Voice:
+    shown, kind = f"<{len(data)} bytes>", kind_of(data)
+    if kind == "a WAV file":
+        return voice_of(io.BytesIO(data), name, shown)
+    if kind is not None:
+        raise InvalidParameter(name, shown, f"16-bit PCM or a WAV file; this begins like {kind}")
+    if len(data) % 2:
+        raise InvalidParameter(name, shown, "16-bit PCM, so an even number of bytes")
+    return Voice(data)
+
+
+def voice_of(source: PathLike | BinaryIO, name: str, shown: object) -> Voice:
+    """Speech from a WAV.
+
+    :param shown: how errors name it.
+    :raises InvalidParameter: the audio is of another kind. :raises OSError: the file cannot be read.
+    """
     try:
-        audio = read_wav(path)
+        audio = read_wav(source, most=MOST_FILE)
     except ValueError as problem:
-        raise InvalidParameter(name, path, f"a WAV file that can be read ({problem})") from None
+        raise InvalidParameter(name, shown, f"a WAV file that can be read ({problem})") from None
     if audio.channels != 1 or audio.sample_rate not in RATES:
-        raise InvalidParameter(name, path, "a mono WAV at 8, 16, 24 or 48 kHz")
+        raise InvalidParameter(name, shown, "a mono WAV at 8, 16, 24 or 48 kHz")
     return Voice(audio.pcm, audio.sample_rate)
