@@ -22,7 +22,8 @@ from .constants import (
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
 from .events import CallEvent, CallStateEvent, RelayEvent
-from .protocol.results import is_gone, read_code
+from .protocol.deadline import Deadline
+from .protocol.results import call_goes_on, is_gone, read_code
 from .readers import EventReader, Expectation
 from .runtime import process
 from .runtime.ids import new_id
@@ -57,6 +58,16 @@ _PARTIES: Final = ("from_number", "from", "to_number", "to")
 READER_LIMIT: Final = 10_000
 #: Methods whose 404 can only mean the call itself.
 _OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
+#: Methods that end something: if it does not exist, there is nothing left to do.
+_ENDS_SOMETHING: Final = frozenset(
+    {
+        "calling.clear_digit_bindings",
+        "calling.disconnect",
+        "calling.leave_conference",
+        "calling.leave_room",
+        "calling.queue.leave",
+    }
+)
 _RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
 
 
@@ -75,7 +86,11 @@ class Line(Protocol):
 
     def _post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None: ...
 
-    def _call_gone(self, call: Call, event: CallStateEvent) -> None: ...
+    def _call_gone(self, call: Call) -> None: ...
+
+    def _ask_about(self, call: Call, deadline: Deadline) -> bool: ...
+
+    def _request_timeout(self) -> float: ...
 
     def _let_go(self, call: Call, error: CallEnded) -> None: ...
 
@@ -307,21 +322,44 @@ class Call(
         if isinstance(self._over, CallEnded):
             return {}
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
+        deadline = self._deadline()
         try:
             return self._client._command(method, addressed, call_id=self.call_id, idempotent=idempotent, late=late)
         except CommandRefused as error:
-            # The caller hung up meanwhile: routine. An action has its own way of ending then.
-            if not is_gone(error) or "control_id" in addressed:
+            if not is_gone(error):
                 raise
-            if method in _OF_THE_CALL:
-                self._found_gone()
-            _log.info("%s: call %s is over", method, self.call_id)
+            refusal = self._refusal(error, deadline)
+            # An action that is not there any more has its own way of ending.
+            if refusal is not None and "control_id" in addressed:
+                raise
+            if refusal is not None and method not in _ENDS_SOMETHING and not method.endswith(".stop"):
+                raise refusal from None
+            _log.info("%s changed nothing: %s", method, error.message)
             return {}
 
-    def _found_gone(self) -> None:
-        """The server says that there is no such call: it ended, and we were not told."""
+    def _deadline(self) -> Deadline:
+        return Deadline.after(time.monotonic(), self._client._request_timeout())
+
+    def _refusal(self, error: CommandRefused, deadline: Deadline) -> CommandRefused | None:
+        """What a 404 or 410 means: ``None`` if the call has ended, unheard; else it is about something that the command names.
+
+        When this returns, :attr:`state` is as new as the answer.
+        """
+        known = False
+        if self._over is None:
+            if error.method in _OF_THE_CALL:
+                self._client._call_gone(self)
+            else:
+                known = self._client._ask_about(self, deadline)
+        self._check_usable()
+        if self._over is not None:
+            return None
+        return call_goes_on(error) if known else error
+
+    def _gone_event(self) -> CallStateEvent:
+        """The end of a call that the server does not know any more: it ended, and no event said so."""
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
-        self._client._call_gone(self, CallStateEvent.from_params(params, synthetic=True, reason="call_gone"))
+        return CallStateEvent.from_params(params, synthetic=True, reason="call_gone")
 
     def _let_go(self) -> None:
         """It is somebody else's now: nothing more will be told of it, and nothing may be done to it, such as hanging it up."""
@@ -376,21 +414,29 @@ class Call(
             if client is not None and command is not None and isinstance(outcome, dict) and 200 <= code < 300:
                 client._post(command[0], {**address, **command[1]})
 
+        deadline = self._deadline()
         try:
             action.reply = self._client._command(
                 kind.method, {**address, **params}, call_id=self.call_id, late=stop_late
             )
         except CommandRefused as error:
-            if is_gone(error):
-                action._end_early("call_gone")
-                self._found_gone()
-                return self._handed_out(action)
             self._action_ended(action)
-            raise
+            if not is_gone(error):
+                raise
+            self._end_refused(action, error, deadline)
         except BaseException:
             self._action_ended(action)
             raise
         return self._handed_out(action)
+
+    def _end_refused(self, action: Action[Any], error: CommandRefused, deadline: Deadline) -> None:
+        """End an action that was answered 404 or 410: with its call, or by an error where the call is live."""
+        refusal = self._refusal(error, deadline)
+        if refusal is None:
+            action._end_early("call_gone")
+            return
+        _log.warning("call %s: %s", self.call_id, refusal.message)
+        action._end_early("refused", refusal)
 
     @staticmethod
     def _handed_out(action: A) -> A:

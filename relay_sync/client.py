@@ -25,8 +25,8 @@ from .errors import (
     ConnectTimeout,
     InvalidParameter,
     RequestTimeout,
+    WaitTimeout,
 )
-from .events import CallStateEvent
 from .message import Messaging
 from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
@@ -56,6 +56,8 @@ H = TypeVar("H", bound=Callable[[Call], object])
 CONNECT_PATIENCE: Final = 10.0
 #: Seconds that closing gives queued callbacks, and after that the IO thread.
 DRAIN_PATIENCE: Final = 2.0
+#: Seconds that the IO thread has for ending a call that is gone.
+GONE_PATIENCE: Final = 5.0
 _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
 
 
@@ -498,13 +500,29 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             )
         )
 
-    def _call_gone(self, call: Call, event: CallStateEvent) -> None:
-        """The server does not know this call any more: end it for us, on the IO thread like any other news."""
-        loop = self._loop
-        if loop is not None and loop.alive:
-            loop.change(lambda session: self._board.call_gone(call, event))
-        else:
-            self._board.call_gone(call, event)
+    def _call_gone(self, call: Call) -> None:
+        """The server does not know this call any more. When this returns, it has ended for us."""
+        self._on_io_thread(
+            lambda done: self._board.call_gone(call, done), Deadline.after(time.monotonic(), GONE_PATIENCE)
+        )
+
+    def _ask_about(self, call: Call, deadline: Deadline) -> bool:
+        """Ask the server whether a call is live. When this returns, it has ended for us if it is not.
+
+        :return: whether that could be found out.
+        """
+        return self._on_io_thread(lambda then: self._board.ask_about(call, then), deadline)
+
+    def _on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
+        """Have something done where calls change their states, and wait for what it tells: it is given whom to tell."""
+        loop, told = self._loop, Waiter[bool]()
+        if loop is None or not loop.alive:
+            return False  # its calls ended with it
+        loop.change(lambda session: function(told.settle))
+        try:
+            return told.wait(deadline.remaining(time.monotonic()), lambda: WaitTimeout("no answer"))
+        except WaitTimeout:
+            return False
 
     def _let_go(self, call: Call, error: CallEnded) -> None:
         self._board.let_go(call, error)

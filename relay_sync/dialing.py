@@ -61,8 +61,10 @@ class Exchange(Protocol):
 class PendingDial:
     """One dial until it is decided: its legs, and the call that won or the reason why none did."""
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, devices: int = 0) -> None:
         self.tag = tag
+        #: How many are dialed in all, and so how many legs there can be; 0 if that is not known.
+        self.devices = devices
         self.legs: dict[str, Call] = {}
         #: Whether the server was heard of this dial: then it was taken on, whatever became of the reply.
         self.seen = False
@@ -98,7 +100,7 @@ class Dials:
         #: The tags of dials that are decided, the last ones, with the legs that were known then.
         self._decided: OrderedDict[str, set[str]] = OrderedDict()
 
-    def open(self, tag: str) -> PendingDial:
+    def open(self, tag: str, devices: int = 0) -> PendingDial:
         """Register a tag before anything is sent with it.
 
         :raises InvalidParameter: another dial uses it, or was given up so recently that its legs may still turn up.
@@ -107,7 +109,7 @@ class Dials:
         for dial in list(self._open.values()):
             if dial.given_up is not None and now - dial.given_up > REMEMBERED_FOR:
                 self.close(dial)
-        mine = PendingDial(tag)
+        mine = PendingDial(tag, devices)
         if self._open.setdefault(tag, mine) is not mine:
             raise InvalidParameter("tag", tag, _TAG_ACCEPTED)
         self._decided.pop(tag, None)
@@ -188,6 +190,19 @@ class Dials:
         ):
             self._won(dial, leg, exchange)
 
+    def take_stock(self, exchange: Exchange) -> None:
+        """Fail the dials whose legs have all ended: their own event came while there was no connection, and is not repeated."""
+        for dial in list(self._open.values()):
+            legs = dial.legs.values()
+            if 0 < dial.devices <= len(legs) and all(leg._over is not None for leg in legs):
+                self._failed(dial, _reason_of(dial), exchange)
+
+    def on_leg_live(self, leg: Call, exchange: Exchange) -> None:
+        """The server knows a leg: one that was answered before the connection was lost is the winner."""
+        for dial in list(self._open.values()):
+            if leg.state == CALL_STATE_ANSWERED and dial.legs.get(leg.call_id) is leg:
+                self._won(dial, leg, exchange)
+
     def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange) -> None:
         """A dial moved."""
         told = _leg_told(event)
@@ -206,7 +221,7 @@ class Dials:
             return
         dial.seen = True
         if event.dial_state == "failed":
-            self._failed(dial, event, exchange)
+            self._failed(dial, event.reason or _reason_of(dial), exchange)
         elif answered:
             winner = self._winner(dial, told, payload, exchange)
             if winner is not None:
@@ -243,10 +258,8 @@ class Dials:
             _log.info("call %s was answered after its dial was given up: it is hung up", winner.call_id)
             _drop(winner, exchange)
 
-    def _failed(self, dial: PendingDial, event: DialEvent, exchange: Exchange) -> None:
+    def _failed(self, dial: PendingDial, reason: str, exchange: Exchange) -> None:
         self._decide(dial)
-        ends = [leg.end_reason for leg in dial.legs.values() if leg.end_reason]
-        reason = event.reason or (ends[-1] if ends else "")
         for leg in dial.legs.values():
             _drop(leg, exchange)
         dial.outcome.settle(
@@ -268,6 +281,12 @@ def _leg_told(event: DialEvent) -> CallStateEvent:
     told.node_id = told.node_id or event.node_id
     told.tag = told.tag or event.tag
     return told
+
+
+def _reason_of(dial: PendingDial) -> str:
+    """What the last leg that said so ended with."""
+    ends = [leg.end_reason for leg in dial.legs.values() if leg.end_reason]
+    return ends[-1] if ends else ""
 
 
 def _drop(leg: Call, exchange: Exchange) -> None:
@@ -385,7 +404,7 @@ class Dialing:
         board = self._board
         # A new connection ends the dials of the one before, so there has to be one before this dial is known.
         self._connected_loop(Deadline.after(time.monotonic(), min(limit, self._request_timeout())))
-        dial = board.dials.open(tag)
+        dial = board.dials.open(tag, sum(map(len, params["devices"])))
         try:
             try:
                 self._command("calling.dial", params, timeout=min(limit, self._request_timeout()))

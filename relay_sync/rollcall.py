@@ -1,4 +1,4 @@
-"""After a resume: which calls ended while nobody could tell us?
+"""Finds out which calls are still live: all of them after a resume, and one that a command was answered 404 for.
 
 The server replays nothing that it had to say while the connection was down (PROTOCOL, "Reconnect and resume"), so a call may
 have ended unheard, and whoever waits for its end would wait for ever. RELAY has no command that asks for a call's state. What
@@ -7,8 +7,11 @@ the digit bindings of a realm that has none. No source says what a realm that is
 for one that ended would be worse than to wait. So a 404 is confirmed by another question, whose answer on a call that lives
 is documented: ``calling.denoise.stop`` gives 409 where noise is not reduced, or takes the reduction back, but not 404.
 
+A command that is answered 404 or 410 is in the same doubt: the call may be over, or a queue, an agent, a recording that the
+command names does not exist. The same two questions decide.
+
 A question that gets no answer, or could not even be sent, is asked again, at most three times and ever later. An event of the
-call says that it lived after the resume, so that its end will be told as well: then no question is needed.
+call says that it was live after the question arose, so that its end will be told as well: then no answer is needed.
 """
 
 from __future__ import annotations
@@ -16,11 +19,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define
+from attrs import define, field
 
 from .constants import GONE_CODES
 from .errors import RelayError
@@ -48,8 +51,12 @@ SECOND: Final = "calling.denoise.stop"
 @define(eq=False)
 class _Question:
     call: Call
+    #: Whoever waits for the answer.
+    then: Callable[[bool], object] | None = field(default=None, repr=False)
     #: How often it has been asked.
     times: int = 0
+    #: Whether it is known by now, in whichever way.
+    decided: bool = False
 
     @property
     def address(self) -> dict[str, str]:
@@ -57,30 +64,60 @@ class _Question:
 
 
 class RollCall:
-    """Asks for each of some calls whether it still lives. All of it on the IO thread."""
+    """Asks for each of some calls whether it still lives. All of it on the IO thread.
 
-    def __init__(self, calls: Iterable[Call]) -> None:
-        self._unasked = deque(_Question(call) for call in calls)
-        #: Calls of which nothing is known yet.
-        self._unheard = {question.call.call_id for question in self._unasked}
+    :param gone: called with a call that the server does not know.
+    :param lives: called with a call that the server has answered for.
+    """
+
+    def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
+        self._gone = gone
+        self._lives = lives
+        self._unasked: deque[_Question] = deque()
+        #: What is not known yet, by the id of the call.
+        self._undecided: dict[str, list[_Question]] = {}
         #: What was asked and not answered yet, and when.
         self._open: dict[_Question, float] = {}
         #: What is to be asked again, and when.
         self._later: list[tuple[float, _Question]] = []
         self._realm = f"relay_sync.{new_id()}"
 
-    def start(self) -> None:
-        """Ask the first ones; each answer has the next one asked."""
+    def add(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
+        """Ask for a call, at once or when it is its turn.
+
+        :param then: called with ``True`` once the answer is known and has taken effect, or with ``False`` where none came.
+        """
+        question = _Question(call, then)
+        self._undecided.setdefault(call.call_id, []).append(question)
+        self._unasked.append(question)
         self._ask()
 
     def stop(self) -> None:
         """Ask nothing more."""
-        for each in (self._unasked, self._unheard, self._open, self._later):
+        for each in (self._unasked, self._open, self._later):
             each.clear()
+        for call_id in list(self._undecided):
+            self._decide_all(call_id, known=False)
 
     def heard_of(self, call: Call) -> None:
-        """An event of the call came."""
-        self._unheard.discard(call.call_id)
+        """An event of the call came and has taken effect."""
+        if call.call_id in self._undecided:
+            self._decide_all(call.call_id, known=True)
+
+    def _decide_all(self, call_id: str, *, known: bool) -> None:
+        for question in list(self._undecided.get(call_id, ())):
+            self._decide(question, known=known)
+
+    def _decide(self, question: _Question, *, known: bool) -> None:
+        if question.decided:
+            return
+        question.decided = True
+        others = self._undecided[question.call.call_id]
+        others.remove(question)
+        if not others:
+            del self._undecided[question.call.call_id]
+        if question.then is not None:
+            question.then(known)
 
     def on_watch(self, now: float) -> None:
         """Once a second: what has waited for its answer for too long, and what is to be asked again?"""
@@ -98,7 +135,9 @@ class RollCall:
                 self._post(question, FIRST, self._heard, realm=self._realm)
 
     def _matters(self, question: _Question) -> bool:
-        return question.call.call_id in self._unheard and question.call._over is None
+        if question.call._over is not None:
+            self._decide(question, known=True)
+        return not question.decided
 
     def _post(self, question: _Question, method: str, then: Callable[[_Question, Any], None], **params: str) -> None:
         self._open[question] = time.monotonic()
@@ -109,16 +148,21 @@ class RollCall:
             if _is_gone(outcome):
                 self._post(question, SECOND, self._heard_again)
             else:
-                self._unheard.discard(question.call.call_id)
+                self._answered(question, lives=True)
         self._ask()
 
     def _heard_again(self, question: _Question, outcome: Any) -> None:
         if self._is_answer(question, outcome):
-            self._unheard.discard(question.call.call_id)
-            if _is_gone(outcome):
-                _log.info("call %s ended while there was no connection", question.call.call_id)
-                question.call._found_gone()
+            self._answered(question, lives=not _is_gone(outcome))
         self._ask()
+
+    def _answered(self, question: _Question, *, lives: bool) -> None:
+        if lives:
+            self._lives(question.call)
+        else:
+            _log.info("call %s has ended: the server does not know it any more", question.call.call_id)
+            self._gone(question.call)
+        self._decide(question, known=True)
 
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
         """Take the question off the list: whether something can be learnt from what came of it, however late."""
@@ -137,6 +181,7 @@ class RollCall:
             self._later.append((now + PAUSES[question.times - 1], question))
         else:
             _log.info("whether call %s still lives could not be found out", question.call.call_id)
+            self._decide(question, known=False)
 
 
 def _is_gone(outcome: Any) -> bool:

@@ -126,18 +126,33 @@ class Switchboard:
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
-        if self._roll_call is not None:
-            self._roll_call.heard_of(call)
         if isinstance(event, CallStateEvent) and event.call_state == CALL_STATE_ENDED:
             self._off_the_table(call)
         call._on_event(event)
+        if self._roll_call is not None:
+            self._roll_call.heard_of(call)
         if isinstance(event, CallStateEvent):
             self.dials.on_leg_state(call, event, self)
 
-    def call_gone(self, call: Call, event: CallStateEvent) -> None:
+    def call_gone(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
         """The server does not know a call any more."""
         self._off_the_table(call)
-        call._on_event(event)
+        call._on_event(call._gone_event())
+        self.dials.take_stock(self)
+        if then is not None:
+            then(True)
+
+    def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
+        """Find out whether the server still knows a call; one that it does not know has ended when ``then`` is called.
+
+        :param then: takes whether that is known.
+        """
+        if self._roll_call is None:
+            self._roll_call = self._new_roll_call()
+        self._roll_call.add(call, then)
+
+    def _new_roll_call(self) -> RollCall:
+        return RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
 
     def _off_the_table(self, call: Call) -> None:
         self.calls.pop(call.call_id, None)
@@ -173,8 +188,11 @@ class Switchboard:
             self._roll_call.stop()
             self._roll_call = None
         if phase is Phase.READY and self.calls:
-            self._roll_call = RollCall(self.calls.values())
-            self._roll_call.start()
+            self._roll_call = self._new_roll_call()
+            for call in list(self.calls.values()):
+                self._roll_call.add(call)
+        if phase is Phase.READY:
+            self.dials.take_stock(self)
 
     def on_session_over(self, error: RelayError) -> None:
         """The server-side session is gone, and what it carried with it."""

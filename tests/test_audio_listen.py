@@ -272,6 +272,14 @@ def test_a_call_that_is_over_is_said_to_be(audio: AudioServer) -> None:
             assert failed.value.__cause__.end_reason == "hangup"
 
 
+def test_a_stream_that_is_refused_with_404_on_a_live_call_says_what_the_server_said(audio: AudioServer) -> None:
+    with Simulator(media="fast") as sim, line(sim) as found:
+        sim.refuse("calling.stream", 404, "no such codec profile")
+        with pytest.raises(CommandRefused, match="no such codec profile; the call itself is live"):
+            audio.listen(found.call)
+        assert found.call.state == "answered"
+
+
 def test_codecs_whose_extra_is_missing(audio: AudioServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with Simulator(media="fast") as sim, line(sim) as found:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from support import PATIENCE, Background, line
-from test_verbs_table import mute
+from support import PATIENCE, Background, drop, line
+from test_verbs_table import QUESTIONS, mute
 
 from relay_sync import (
     Call,
@@ -552,3 +552,54 @@ def test_legs_that_connect_makes_become_calls(sim: Simulator) -> None:
         sim.send_event("calling.call.state", {**leg, "call_state": "ended", "end_reason": "hangup"})
         peer.wait_for_ended(PATIENCE)
         assert set(one.client.calls) == {call.call_id}
+
+
+# -- what came while there was no connection ---------------------------------------------------------------------------
+
+
+def test_a_dial_whose_legs_are_all_gone_after_a_resume_has_failed(exchange: Exchange) -> None:
+    dialing = exchange.dial(TWO, tag="T", dial_timeout=60)
+    exchange.leg("T", "A", "ringing")
+    exchange.leg("T", "B", "ended", end_reason="busy")
+    exchange.sim.wait_for_acks()
+    for method in QUESTIONS:
+        exchange.sim.refuse(method, 404, "Call not found", times=None)
+    drop(exchange.sim, exchange.client)
+    with pytest.raises(DialFailed) as failed:
+        dialing.result()
+    assert failed.value.reason == "busy"
+    assert exchange.client.calls == {}
+
+
+def test_a_dial_whose_legs_ended_before_the_connection_went_has_failed(exchange: Exchange) -> None:
+    dialing = exchange.dial([[devices.phone("+15550100022")]], tag="T", dial_timeout=60)
+    exchange.leg("T", "A", "ended", end_reason="noAnswer")
+    exchange.sim.wait_for_acks()
+    assert dialing.running  # its own event is on its way, perhaps
+    drop(exchange.sim, exchange.client)
+    with pytest.raises(DialFailed) as failed:
+        dialing.result()
+    assert failed.value.reason == "noAnswer"
+
+
+def test_a_dial_with_devices_that_were_not_tried_yet_goes_on_after_a_resume(exchange: Exchange) -> None:
+    dialing = exchange.dial(
+        [[devices.phone("+15550100022")], [devices.phone("+15550100033")]], tag="T", dial_timeout=60
+    )
+    exchange.leg("T", "A", "ended", end_reason="noAnswer")
+    exchange.sim.wait_for_acks()
+    drop(exchange.sim, exchange.client)
+    exchange.leg("T", "B", "answered")
+    exchange.answered("T", "B")
+    assert dialing.result().call_id == "B"
+
+
+def test_a_leg_that_was_answered_before_the_connection_went_has_won(exchange: Exchange) -> None:
+    dialing = exchange.dial(TWO, tag="T", dial_timeout=60)
+    exchange.leg("T", "A", "answered")
+    exchange.leg("T", "B", "ringing")
+    exchange.sim.wait_for_acks()
+    exchange.sim.refuse(QUESTIONS[0], 409, "no such realm", times=None)
+    drop(exchange.sim, exchange.client)
+    assert dialing.result().call_id == "A"
+    exchange.wait_for_end("B")

@@ -86,9 +86,9 @@ def test_a_result_that_is_no_object_is_kept_raw(result: Any) -> None:
     [
         (400, "check the parameters"),
         (402, "balance and permissions"),
-        (404, "the call is over"),
+        (404, "the call, or something that the command names, does not exist"),
         (409, "already under way"),
-        (410, "the call is over"),
+        (410, "the call, or something that the command names, does not exist"),
         (-32001, ""),
         (500, ""),
         (199, ""),

@@ -14,7 +14,7 @@ from attrs import define
 from support import PATIENCE, Background, Line, line
 from test_verbs_table import mute
 
-from relay_sync import CallEnded
+from relay_sync import CallEnded, CommandRefused, RelayEvent
 from relay_sync.protocol.command import Phase
 from relay_sync.protocol.session import Session
 from relay_sync.rollcall import AT_ONCE, PAUSES
@@ -205,3 +205,92 @@ def test_the_pauses_grow() -> None:
     assert list(PAUSES) == sorted(set(PAUSES))
     assert PAUSES[0] >= 1.0
     assert sum(PAUSES) == pytest.approx(65.0)
+
+
+# -- a command that was answered 404 -----------------------------------------------------------------------------------
+
+
+def gone(one: Line, *methods: str, code: int = 404) -> None:
+    for method in methods:
+        one.sim.refuse(method, code, "not found", times=None)
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_a_verb_returns_when_the_call_has_ended_for_everybody(sim: Simulator, code: int) -> None:
+    with line(sim) as one:
+        waiting: Background[RelayEvent] = Background(one.call.wait_for_ended)
+        reading: Background[list[RelayEvent]] = Background(list, one.call.events())
+        other = one.call.record()
+        gone(one, "calling.play", FIRST, SECOND, code=code)
+        action = one.call.play_tts("hello")
+        assert (action.is_done, action.wait(0).reason, action.error) == (True, "call_gone", None)
+        assert (one.call.state, one.client.calls, other.is_done) == ("ended", {}, True)
+        assert waiting.result().reason == "call_gone"
+        assert reading.result()[-1].params["call_state"] == "ended"
+
+
+def test_a_stop_that_finds_no_call_returns_when_the_call_has_ended(sim: Simulator) -> None:
+    with line(sim) as one:
+        mute(sim)
+        action = one.call.record()
+        gone(one, "calling.record.stop", "calling.record.pause", FIRST, SECOND)
+        assert action.pause() == {}
+        assert (action.is_done, one.call.state) == (True, "ended")
+        assert action.stop() == {}
+
+
+def test_a_stop_that_finds_no_action_leaves_the_call_alone(sim: Simulator) -> None:
+    with line(sim) as one:
+        mute(sim)
+        action = one.call.record()
+        gone(one, "calling.record.stop")
+        assert action.stop() == {}
+        assert (action.is_done, one.call.state) == (True, "answered")
+
+
+@pytest.mark.parametrize("silent", [FIRST, SECOND])
+def test_a_question_without_an_answer_holds_a_verb_no_longer_than_its_command(sim: Simulator, silent: str) -> None:
+    with line(sim, request_timeout=0.3) as one:
+        gone(one, "calling.play")
+        if silent == SECOND:
+            gone(one, FIRST)
+        sim.drop_reply(silent, times=None)
+        action = one.call.play_tts("hello")
+        assert isinstance(action.error, CommandRefused)
+        assert one.call.state == "answered"
+
+
+def test_the_end_that_comes_while_a_verb_asks_is_its_answer(sim: Simulator) -> None:
+    with line(sim) as one:
+        gone(one, "calling.play")
+        sim.hold(FIRST)
+        verb = Background(one.call.play_tts, "hello")
+        sim.wait_for_held(FIRST)
+        one.phone.hang_up()
+        assert verb.result().wait(0).reason == "call_gone"
+        assert one.call.state == "ended"
+        sim.release(FIRST)
+
+
+def test_a_transfer_that_is_refused_with_404_leaves_the_call_with_us(sim: Simulator) -> None:
+    with line(sim) as one:
+        gone(one, "calling.transfer")
+        with pytest.raises(CommandRefused, match="the call itself is live"):
+            one.call.transfer("context:nowhere")
+        assert one.client._board.ours == [one.call]
+        one.client.disconnect(hangup_calls=True)
+        assert one.call.state == "ended"
+
+
+def test_a_connection_that_is_lost_while_a_verb_asks_leaves_what_the_server_said(sim: Simulator) -> None:
+    with line(sim) as one:
+        gone(one, "calling.play")
+        sim.drop_reply(FIRST, times=1)
+        verb = Background(one.call.play_tts, "hello")
+        one.wait_for_request(FIRST)
+        one.drop()
+        refused = verb.result().error
+        assert isinstance(refused, CommandRefused)
+        assert "live" not in str(refused)  # nobody knows
+        assert one.call.play_silence(1).error is not None
+        assert one.call.state == "answered"

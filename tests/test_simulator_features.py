@@ -382,7 +382,8 @@ def test_a_queue_and_who_takes_a_call_out_of_it(one: Line) -> None:
 
 
 def test_an_agent_is_talked_to(one: Line) -> None:
-    assert one.call.ai_message(message_text="hello") == {}  # nobody is there: 404, and nothing happens
+    with pytest.raises(CommandRefused, match="Agent not found; the call itself is live"):
+        one.call.ai_message(message_text="hello")
     action = one.call.ai(prompt={"text": "be kind"}, post_prompt={"text": "sum up"})
     one.phone.say("book a table")
     one.phone.wait_until_heard("You said: book a table")

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pytest
 from support import NOWHERE, PATIENCE, Background, Line, line
+from test_verbs_table import QUESTIONS
 
 from relay_sync import (
     Call,
@@ -500,9 +501,11 @@ def test_a_json_rpc_error_raises(on_call: Line) -> None:
 
 @pytest.mark.parametrize("code", [404, 410])
 def test_a_call_that_is_gone_gives_an_ended_action(on_call: Line, code: int) -> None:
-    on_call.sim.refuse("calling.stream", code, "Call not found")
+    for method in ("calling.stream", *QUESTIONS):
+        on_call.sim.refuse(method, code, "Call not found")
     completed = Completed()
     action = on_call.call.stream(NOWHERE, on_completed=completed)
+    assert (action.is_done, on_call.call.state) == (True, "ended")
     event = action.wait(PATIENCE)
     assert event.synthetic
     assert event.reason == "call_gone"

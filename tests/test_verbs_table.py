@@ -33,6 +33,20 @@ COMMANDS = [row for row in ROWS if not row.kind]
 CARRIED_OUT = {"calling.end"}
 
 
+#: By what the client finds out whether a call is live.
+QUESTIONS = ("calling.clear_digit_bindings", "calling.denoise.stop")
+#: What ends something: that it does not exist is no mistake.
+HARMLESS = {
+    "calling.ai_sidecar.stop",
+    "calling.clear_digit_bindings",
+    "calling.denoise.stop",
+    "calling.disconnect",
+    "calling.leave_conference",
+    "calling.leave_room",
+    "calling.queue.leave",
+}
+
+
 def mute(sim: Simulator) -> None:
     """Take the simulator's own doings away, so that a test alone says which events come."""
     handlers = sim._relay.handlers
@@ -123,8 +137,11 @@ def test_refused(on_call: Line, row: Row) -> None:
 
 @ids(ROWS)
 def test_call_that_is_gone(on_call: Line, row: Row) -> None:
-    on_call.sim.refuse(row.method, 404, "Call not found")
+    for method in {row.method, *QUESTIONS}:
+        on_call.sim.refuse(method, 404, "Call not found", times=None)
     returned = run(on_call.call, row)
+    assert on_call.call.state == "ended"
+    assert on_call.client.calls == {}
     if row.kind:
         event = returned.wait(0)
         assert event.synthetic
@@ -132,6 +149,28 @@ def test_call_that_is_gone(on_call: Line, row: Row) -> None:
         assert returned.error is None
     else:
         assert returned == {}
+
+
+@pytest.mark.parametrize("code", [404, 410])
+@ids([row for row in ROWS if row.method not in ("calling.answer", "calling.end", "calling.pass")])
+def test_a_404_about_something_else_leaves_the_call_alone(on_call: Line, row: Row, code: int) -> None:
+    on_call.sim.refuse(row.method, code, "no such thing")
+    if row.kind:
+        action = run(on_call.call, row)
+        assert action.is_done
+        assert action.result.reason == "refused"
+        with pytest.raises(CommandRefused, match="no such thing; the call itself is live") as refused:
+            action.wait(0)
+        assert (refused.value.code, refused.value.method) == (code, row.method)
+    elif row.method in HARMLESS:
+        assert run(on_call.call, row) == {}
+    else:
+        with pytest.raises(CommandRefused, match="no such thing; the call itself is live"):
+            run(on_call.call, row)
+    assert on_call.call.state == "answered"
+    assert not on_call.call._handed_over
+    on_call.call.hangup()
+    on_call.wait_for_request("calling.end")
 
 
 @ids(ACTIONS)

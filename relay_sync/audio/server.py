@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from .. import checks
-from ..errors import CallEnded, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
+from ..errors import CallEnded, CommandRefused, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
 from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Bell
@@ -409,6 +409,8 @@ class AudioServer(Connecting):
             if self._closed:
                 raise StreamFailed("the AudioServer was closed while waiting for the stream")
             if action.is_done and not expected.arrived:
+                if isinstance(action.error, CommandRefused):
+                    raise action.error.fresh()
                 over = _call_over(action)
                 if over is not None:
                     why = f" ({over.end_reason})" if over.end_reason else ""

@@ -175,8 +175,9 @@ class RelayEvent:
     :ivar call_id: the call it belongs to, or ``""``.
     :ivar timestamp: when the server sent it, seconds since 1970; ``0.0`` where it did not say.
     :ivar synthetic: made by the SDK, not by the server (a call that ended took its actions with it).
-    :ivar reason: why a synthetic event was made: ``call_ended`` or ``call_gone``; else ``""``, or where the server gives a
-        reason (messages, dials), that one.
+    :ivar reason: why a synthetic event was made: ``call_ended``, ``call_gone`` (the server does not know the call or the
+        action any more), or with an error ``refused`` (404 or 410, though the call is live), ``session_lost``,
+        ``client_closed``. Else ``""``, or where the server gives a reason (messages, dials), that one.
     """
 
     TYPE: ClassVar[str] = ""

@@ -12,6 +12,7 @@ from .frames import Failure, mask, whole_code
 __all__ = [
     "REFUSES_CONNECT",
     "REFUSES_CREDENTIALS",
+    "call_goes_on",
     "connect_refusal",
     "failure_to_error",
     "is_gone",
@@ -121,16 +122,27 @@ def connect_refusal(code: int | None, said: str) -> RelayError:
 
 
 def is_gone(error: CommandRefused) -> bool:
-    """Whether a refusal says that the call is not there any more: routine, for a caller may hang up at any time."""
+    """Whether a refusal says that something does not exist: the call, since a caller may hang up at any time, or what the
+    command names: a queue, an agent, a recording."""
     return error.code in GONE_CODES
 
 
+def call_goes_on(error: CommandRefused) -> CommandRefused:
+    """The same refusal for a call that is known to be live: it is about what the command names."""
+    message = error.message.removesuffix(f"; {_NOT_THERE}")
+    told = (
+        f"{message}; the call itself is live: check what the command names (queue, agent, conference, control_id, ...)"
+    )
+    return CommandRefused(error.code, told, method=error.method, call_id=error.call_id)
+
+
+_NOT_THERE: Final = "the call, or something that the command names, does not exist"
 _ADVICE = {
     400: "check the parameters",
     402: "check the project's balance and permissions",
-    404: "the call is over",
+    404: _NOT_THERE,
     409: "it is already under way, or the id is in use",
-    410: "the call is over",
+    410: _NOT_THERE,
     -32601: "the server does not know this method",
     -32602: "check the parameters",
     -32003: "check the project's permissions",

@@ -14,7 +14,7 @@ __all__ = ["RoutingVerbs"]
 
 
 class RoutingVerbs(Verbs):
-    """Verbs that bring the call together with others. On a call that is gone they do nothing and return ``{}``."""
+    """Verbs that bring the call together with others. On a call that has ended they do nothing and return ``{}``."""
 
     def connect(
         self,

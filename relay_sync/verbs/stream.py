@@ -50,7 +50,8 @@ class StreamVerbs(Verbs):
         :param on_completed: called once with the terminal event, however the action ends, in the call's lane.
         :param extra: parameters that this SDK does not know yet.
         :return: an action that ends with ``finished``, with the call, or with the session. If the call is already over it
-            has ended when it is returned.
+            has ended when it is returned. So it has where the server answers 404 or 410 and the call is live: then its
+            ``error`` is the refusal.
         :raises InvalidParameter: a value that cannot be right; nothing was sent.
         :raises CommandRefused: the server said no (400, 402, 409, ...); there is no action then.
         :raises RequestTimeout: no answer of the server; a stream that starts late is stopped.
