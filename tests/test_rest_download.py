@@ -239,9 +239,9 @@ def test_a_page_that_is_called_a_recording_is_none(tmp_path: Path, said: dict[st
 
 @pytest.mark.parametrize("content_type", ["audio/wav", "video/mp4", "application/octet-stream", "text/plain", "", "x"])
 def test_what_may_be_a_recording_is_kept(tmp_path: Path, content_type: str) -> None:
-    with Scripted(answer(200, b"<RIFF", Content_Type=content_type)) as server, scripted_client(server) as rest:
+    with Scripted(answer(200, b"<RIFF\0", Content_Type=content_type)) as server, scripted_client(server) as rest:
         found = rest.download(url_of(server), tmp_path / "r.wav")
-    assert (found.content_type, found.path.read_bytes()) == (content_type, b"<RIFF")
+    assert (found.content_type, found.path.read_bytes()) == (content_type, b"<RIFF\0")
 
 
 def test_a_page_in_between_does_not_cost_what_was_there(tmp_path: Path) -> None:

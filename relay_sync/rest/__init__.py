@@ -21,6 +21,10 @@ that owns the call, and to the ``status_url`` of the command (see :mod:`relay_sy
 ``sessions``      one ``requests.Session`` per thread and process
 ``sockets``       reading that ends at a deadline, however slowly the bytes come
 ``download``      a recording into a file: resumed, limited, complete or not there
+``ranges``        which bytes of a file an answer holds; pure
+``pages``         words that come instead of a recording; pure
+``parts``         the file that grows, and the note by which it is resumed
+``reach``         how far a redirect may lead
 ``progress``      how far a download has got
 ================  ==================================================================================================
 """

@@ -214,23 +214,33 @@ class RestClient:
         progress: bool = False,
         max_bytes: int = DOWNLOAD_LIMIT,
         resume: bool = True,
+        wait: float | None = None,
         timeout: float = 600.0,
     ) -> Download:
         """Save a recording. The file is complete, or it is not there: it grows under another name beside it.
 
-        The credentials go along only to the space's own host. A connection that breaks is taken up where it broke if the
-        server can do that; so is, with :param resume:, what an earlier attempt has left (``<path>.part``). Without it two
-        downloads to one path do not disturb each other.
+        A connection that breaks is resumed where it broke if the server can do that. The credentials go to the space's own
+        host alone, and not back to it over a redirect through another one. A redirect is followed up to five times, never
+        from https to http, and never from a public host to this machine or a private network.
 
         :param url: where it is: ``action.url`` of a recording, or that of a :class:`~relay_sync.webhooks.RecordingStatus`.
             Take it from a webhook only if that is verified: who can forge one chooses what your server fetches.
         :param path: of the file to write, replacing what is there; its directory must exist.
-        :param on_progress: called with the bytes that are there and the bytes in all, ``None`` where the server does not
-            say. :param progress: show it on standard error if that is a terminal, with rich where that is installed.
-        :param max_bytes: a larger file is refused. :param timeout: seconds in all.
-        :raises DownloadFailed: the server will not give it out, sends a page (HTML, JSON or XML) in its place, it is too large,
-            or it cannot be written.
-        :raises ConnectError: and :raises ConnectionLost: the last attempt failed so. :raises RequestTimeout: time is up.
+        :param on_progress: called with the bytes that are there and the bytes in all, ``None`` where the server does not say.
+        :param progress: show it on standard error if that is a terminal, with rich where that is installed.
+        :param max_bytes: a larger file is refused.
+        :param resume: also resume what an earlier attempt has left (``<path>.part``). Without it two downloads to one path do
+            not disturb each other.
+        :param wait: seconds to wait for a recording that is not there yet, as it may be just after its end: while the server
+            answers 202, 204, 404, 425 or an empty file, or names a ``Retry-After``, it is asked again, within *timeout*.
+            ``None`` does not wait.
+        :param timeout: seconds in all.
+        :raises DownloadFailed: the server will not give it out, sends a page (HTML, JSON or XML) in its place, an empty file
+            or parts that do not fit, it is too large or not there in time, it leads where it is not followed, or it cannot be
+            written.
+        :raises ConnectError: the last attempt made no connection.
+        :raises ConnectionLost: the last attempt broke.
+        :raises RequestTimeout: time is up.
         """
         order = Order(
             url=checks.http_url("url", checks.text("url", url, optional=False)) or "",
@@ -239,6 +249,7 @@ class RestClient:
             show=progress,
             max_bytes=checks.whole("max_bytes", max_bytes, low=1) or DOWNLOAD_LIMIT,
             resume=resume,
+            wait=seconds("wait", wait, optional=True),
             allow_insecure=self._allow_insecure,
             retries=self._exchange.retries,
         )

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import random
-import re
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from ..errors import ConnectError, ConnectionLost, DownloadFailed, InvalidParameter, RequestTimeout
 from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from .exchange import LONGEST_PAUSE, Exchange, reading, retry_after
+from .pages import is_page, page_in
+from .parts import Part, kept
 from .progress import Report, shown
+from .ranges import Stretch, read_stretch, size_past_the_end, validator, versions_differ
+from .reach import Origin, zone
+from .sockets import NotAdmitted, peer
 
 __all__ = ["Download", "Order", "fetch"]
 
 MOST_REDIRECTS: Final = 5
 PIECE: Final = 65536
-_RANGE: Final = re.compile(r"bytes (?:([0-9]{1,15})-[0-9]{1,15}|\*)/([0-9]{1,15}|\*)")
-#: Media types of what some servers send with a status of 200 instead of a recording: a page to log in, or what went wrong.
-_WORDS: Final = re.compile(r"text/html|[a-z]+/(?:.+\+)?(?:json|xml)")
-_PAGE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+#: Seconds between two looks for a recording that is not there yet, where the server names none.
+SHORTEST_LOOK: Final = 0.2
+LONGEST_LOOK: Final = 5.0
 _BUSY: Final = frozenset({408, 429, 500, 502, 503, 504})
+_ABSENT: Final = frozenset({202, 204, 404, 425})
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -61,8 +61,26 @@ class Order:
     show: bool = False
     max_bytes: int
     resume: bool = True
+    wait: float | None = None
     allow_insecure: bool = False
     retries: int = 2
+
+
+@frozen
+class _Place:
+    """A URL of the chain from the one that was asked for to the file.
+
+    :ivar ours: whether the chain has been on the space's own host so far, which alone is sent the credentials.
+    :ivar origin: the host that has redirected here.
+    """
+
+    url: str = field(repr=False)
+    ours: bool
+    origin: Origin | None = None
+
+    def admits(self, address: str) -> bool:
+        """Whether a connection to this address is taken."""
+        return self.origin is None or self.origin.may_lead_to(_host(self.url), address)
 
 
 class _Busy(Exception):
@@ -74,8 +92,21 @@ class _Busy(Exception):
         self.seconds = seconds
 
 
+class _Absent(Exception):
+    """It is not there yet."""
+
+    def __init__(self, what: str, seconds: float | None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.seconds = seconds
+
+
 class _Broken(Exception):
     """The body ended before its end."""
+
+
+class _Misfit(Exception):
+    """The server sent another part, or a part of another file, than was asked for."""
 
 
 def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
@@ -87,7 +118,7 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
     with shown(target.name) if order.show else nullcontext(None) as bar:
         reports = [report for report in (order.on_progress, bar) if report is not None]
         try:
-            with _kept(target, order) as part:
+            with kept(target, order.url, resume=order.resume) as part:
                 return _Fetching(exchange, order, deadline, target, part, reports).run()
         except OSError as error:
             if isinstance(error, (ConnectionError, TimeoutError)):  # the SDK's own
@@ -104,115 +135,52 @@ def _can_be_file(target: Path) -> bool:
         return False
 
 
-def _opened(path: Path, flags: int) -> int:
-    # In a directory that others can write to, a link of theirs would lead to a file of ours.
-    return os.open(path, flags | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
-
-
-@contextmanager
-def _kept(target: Path, order: Order) -> Iterator[_Part]:
-    """The file that grows. It stays for another attempt if it can be taken up again, and else goes."""
-    if order.resume:
-        path = target.with_name(f"{target.name}.part")
-        file = os.fdopen(_opened(path, os.O_RDWR), "r+b")
-        part = _Part(path, file, hashlib.sha256(order.url.encode()).hexdigest())
-    else:
-        number, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        part = _Part(Path(name), os.fdopen(number, "w+b"), "")
-    try:
-        part.begin()
-        yield part
-    finally:
-        part.end()
-
-
-@define(eq=False)
-class _Part:
-    """What is there so far, and in a note beside it by what the server knows it again."""
-
-    path: Path
-    _file: IO[bytes]
-    _origin: str
-    size: int = 0
-    validator: str = ""
-    spoiled: bool = False
-    moved: bool = False
-
-    @property
-    def _note(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.json")
-
-    def begin(self) -> None:
-        """Look at what an earlier attempt has left."""
-        try:
-            note = json.loads(self._note.read_bytes()) if self._origin else {}
-        except (OSError, ValueError):
-            note = {}
-        if isinstance(note, dict) and note.get("origin") == self._origin and isinstance(note.get("validator"), str):
-            self.validator = note["validator"]
-            self.size = self._file.seek(0, os.SEEK_END) if self.validator else 0
-        self.restart(self.size)
-
-    def restart(self, size: int = 0) -> None:
-        """Go on after so many bytes."""
-        self._file.seek(size)
-        self._file.truncate()
-        self.size = size
-
-    def remember(self, validator: str) -> None:
-        """Note down what has to be the same next time."""
-        if validator == self.validator:
-            return
-        self.validator = validator
-        if validator and self._origin:
-            with os.fdopen(_opened(self._note, os.O_WRONLY | os.O_TRUNC), "w") as note:
-                note.write(json.dumps({"origin": self._origin, "validator": validator}))
-
-    def write(self, piece: bytes) -> None:
-        self._file.write(piece)
-        self.size += len(piece)
-
-    def move(self, target: Path) -> None:
-        """It is complete."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self.path, target)
-        self.moved = True
-
-    def end(self) -> None:
-        self._file.close()
-        useless = self.moved or self.spoiled or not self.validator or not self.size or not self._origin
-        if useless:
-            self._note.unlink(missing_ok=True)
-            if not self.moved:
-                self.path.unlink(missing_ok=True)
-
-
 @define(eq=False)
 class _Fetching:
     _exchange: Exchange
     _order: Order
     _deadline: Deadline
     _target: Path
-    _part: _Part
+    _part: Part
     _reports: list[Report]
-    _total: int | None = None
+    _began: float = field(factory=time.monotonic)
     _type: str = ""
 
     def run(self) -> Download:
-        resumed, failures, before = self._part.size, 0, -1
+        resumed, best, failures, looks = self._part.size, -1, 0, 0
         while True:
             try:
-                self._attempt()
-                break
-            except (_Busy, _Broken, ConnectError, ConnectionLost, RequestTimeout) as error:
-                # An attempt that got further is no failure: a long file may break often.
-                failures = 1 if self._part.size > before >= 0 else failures + 1
-                before = self._part.size
+                if self._attempt():
+                    break
+            except _Absent as absent:
+                self._look_again(absent, looks)
+                looks += 1
+            except (_Busy, _Broken, _Misfit, ConnectError, ConnectionLost, RequestTimeout) as error:
+                # An attempt that got further than any before is no failure: a long file may break often.
+                failures = 1 if self._part.size > best >= 0 else failures + 1
+                best = max(best, self._part.size)
                 self._wait(error, failures)
         self._part.move(self._target)
         return Download(path=self._target, size=self._part.size, content_type=self._type, resumed=resumed)
+
+    def _look_again(self, absent: _Absent, looks: int) -> None:
+        """Pause before another look for what is not there yet.
+
+        :raises DownloadFailed: nobody waits for it, or no longer.
+        """
+        wait = self._order.wait
+        if wait is None:
+            raise self._failed(
+                f"{absent.what}; a recording is there some time after its end: wait=30 asks again for so long"
+            )
+        now = time.monotonic()
+        left, whole = self._began + wait - now, self._deadline.remaining(now)
+        pause = min(LONGEST_LOOK, SHORTEST_LOOK * 2 ** min(looks, 10), max(left, 0.0))
+        if absent.seconds is not None:
+            pause = max(SHORTEST_LOOK, absent.seconds)
+        if left <= 0 or pause > left or (whole is not None and pause >= whole):
+            raise self._failed(f"{absent.what}, and it was not there within {wait:g} s (wait)")
+        self._exchange.pause(pause)
 
     def _wait(self, error: Exception, failures: int) -> None:
         pause = retry_delay(failures - 1, random.random())
@@ -225,6 +193,8 @@ class _Fetching:
                 raise self._failed(f"the server answered {error.status}") from None
             if isinstance(error, _Broken):
                 raise ConnectionLost(f"{self._what}: the connection was lost before the end", sent=True) from None
+            if isinstance(error, _Misfit):
+                raise self._failed("the server sent a part that does not fit what it sent before") from None
             raise error
         self._exchange.pause(pause)
 
@@ -235,7 +205,8 @@ class _Fetching:
     def _failed(self, why: str) -> DownloadFailed:
         return DownloadFailed(f"{self._what} failed: {why}", url=_shown(self._order.url))
 
-    def _attempt(self) -> None:
+    def _attempt(self) -> bool:
+        """Ask for what is missing. :return: whether all of it is there now."""
         part = self._part
         # Compressed bytes could be neither counted against the limit nor taken up in the middle.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
@@ -244,53 +215,83 @@ class _Fetching:
         else:
             part.restart()
         url = self._order.url
+        place = _Place(url, _origin(urlsplit(url)) == _origin(urlsplit(self._exchange.base)))
         for _ in range(MOST_REDIRECTS + 1):
-            ours = _origin(urlsplit(url)) == _origin(urlsplit(self._exchange.base))
-            with self._exchange.open("GET", url, self._what, self._deadline, headers=headers, ours=ours) as response:
-                if response.status_code not in _MOVED or "Location" not in response.headers:
-                    self._take(response)
-                    return
-                url = self._follow(url, response.headers["Location"])
+            try:
+                with self._exchange.open(
+                    "GET", place.url, self._what, self._deadline, headers=headers, ours=place.ours, admit=place.admits
+                ) as response:
+                    if response.status_code not in _MOVED or "Location" not in response.headers:
+                        return self._take(response)
+                    place = self._follow(place, response.headers["Location"])
+            except NotAdmitted as refused:
+                raise self._led_inward(refused.address) from None
         raise self._failed(f"it is passed on more than {MOST_REDIRECTS} times")
 
-    def _follow(self, url: str, location: str) -> str:
+    def _follow(self, place: _Place, location: str) -> _Place:
+        """Where a redirect leads.
+
+        :raises DownloadFailed: it is not followed.
+        """
         try:
-            there = urljoin(url, location)
+            there = urljoin(place.url, location)
             _check_url(there, self._order.allow_insecure, "Location")
         except ValueError:
             raise self._failed("it is passed on to a URL that is not taken") from None
-        return there
+        if urlsplit(place.url).scheme == "https" and urlsplit(there).scheme != "https":
+            raise self._failed("it is passed on from https to http, which is not followed")
+        origin = Origin(_host(place.url), peer())
+        forbidden = origin.forbidden(_host(there))
+        if forbidden:
+            raise self._led_inward(forbidden)
+        same = _origin(urlsplit(there)) == _origin(urlsplit(self._exchange.base))
+        return _Place(there, place.ours and same, origin)
 
-    def _take(self, response: requests.Response) -> None:
-        part, status = self._part, response.status_code
+    def _led_inward(self, address: str) -> DownloadFailed:
+        return self._failed(f"it is passed on to {address} ({zone(address)}), which is not followed from another host")
+
+    def _take(self, response: requests.Response) -> bool:
+        part, status, headers = self._part, response.status_code, response.headers
         if status in (200, 206):
             # Before anything is dropped that was there already.
-            self._check_type(response.headers.get("Content-Type", ""))
-        where = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if status == 206 and where is not None and where[1] == str(part.size):
-            self._total = None if where[2] == "*" else int(where[2])
-        elif status == 200:
-            length = response.headers.get("Content-Length", "")
-            self._total = int(length) if re.fullmatch("[0-9]{1,15}", length) else None
+            self._check_type(headers.get("Content-Type", ""))
+            stretch = self._fitting(status, headers)
+            if headers.get("Content-Encoding", "identity") not in ("", "identity"):
+                raise self._failed("the server compresses, although it was asked not to")
+            part.remember(validator(headers) or part.validator, part.total if stretch.total is None else stretch.total)
+            self._receive(response, stretch.end)
+            return self._is_whole(stretch)
+        pause = retry_after(headers.get("Retry-After", ""))
+        if status == 416 and part.size and size_past_the_end(headers) == part.size and part.total in (None, part.size):
+            return True
+        if status == 416:
             part.restart()
-        elif status in (206, 416):
-            if status == 416 and where is not None and where[2] == str(part.size) and part.size:
-                return  # all of it was there
-            part.restart()
-            part.validator = ""
-            raise _Broken
-        elif status in _BUSY:
-            raise _Busy(status, retry_after(response.headers.get("Retry-After", "")))
-        else:
-            raise self._failed(f"the server answered {status}")
-        if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
-            raise self._failed("the server compresses, although it was asked not to")
-        part.remember(_validator(response.headers))
-        self._receive(response)
+            raise _Misfit
+        if status in _ABSENT or (status in _BUSY and pause is not None and self._order.wait is not None):
+            raise _Absent(f"the server answered {status}", pause)
+        if status in _BUSY:
+            raise _Busy(status, pause)
+        raise self._failed(f"the server answered {status}")
 
-    def _receive(self, response: requests.Response) -> None:
+    def _fitting(self, status: int, headers: Mapping[str, str]) -> Stretch:
+        """Which bytes come now. What is there already is dropped where they are another version's.
+
+        :raises _Misfit: they are not those that were asked for, or their head contradicts itself.
+        """
         part = self._part
-        self._check_size(self._total or 0)
+        stretch = read_stretch(status, headers)
+        if stretch is not None and part.size and _goes_on(part, stretch, headers):
+            return stretch if stretch.total is not None else evolve(stretch, total=part.total)
+        fresh = stretch is not None and stretch.start == 0 and (stretch.total is not None or not stretch.part)
+        doubtful = stretch is None or (part.size > 0 and _is_the_rest_alone(part, stretch, headers))
+        part.restart()
+        if stretch is None or not fresh or doubtful:
+            raise _Misfit
+        return stretch
+
+    def _receive(self, response: requests.Response, end: int | None) -> None:
+        part = self._part
+        self._check_size(part.total or 0)
         self._report()
         while True:
             with reading(self._what, sent=True):
@@ -298,16 +299,31 @@ class _Fetching:
             if not piece:
                 break
             self._check_size(part.size + len(piece))
-            if not part.size and _PAGE.match(piece):
+            page = "" if part.size else page_in(piece, self._type)
+            if page:
                 part.spoiled = True
-                raise self._failed(f"the server sent an HTML page as {_printable(self._type) or 'a file of no type'}")
+                raise self._failed(f"the server sent {page} as {_printable(self._type) or 'a file of no type'}")
+            if end is not None and part.size + len(piece) > end:
+                part.restart()
+                raise _Misfit
             part.write(piece)
             self._report()
-        if self._total is not None and part.size != self._total:
+        if end is not None and part.size != end:
             raise _Broken
 
+    def _is_whole(self, stretch: Stretch) -> bool:
+        part = self._part
+        if not part.size:
+            raise _Absent("the server sent a file of 0 bytes", None)
+        if stretch.total is None or part.size == stretch.total:
+            return True
+        if not part.validator:  # the rest could be that of another version
+            part.restart()
+            raise _Misfit
+        return False
+
     def _check_type(self, content_type: str) -> None:
-        if _WORDS.fullmatch(content_type.partition(";")[0].strip().lower()):
+        if is_page(content_type):
             raise self._failed(
                 f"the server sent {_printable(content_type)} instead of a recording: see whether it is still there, and whether "
                 "who asks has to log in"
@@ -321,21 +337,35 @@ class _Fetching:
 
     def _report(self) -> None:
         for report in self._reports:
-            report(self._part.size, self._total)
+            report(self._part.size, self._part.total)
+
+
+def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
+    """Whether a part begins where the file ends so far, and belongs to the same version."""
+    total = part.total if stretch.total is None else stretch.total
+    if not stretch.part or stretch.start != part.size or total is None:
+        return False
+    return part.total in (None, total) and not versions_differ(part.validator, headers)
+
+
+def _is_the_rest_alone(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
+    """Whether what is called the whole has a length that the version which is there cannot have."""
+    if stretch.total is None or part.total is None or versions_differ(part.validator, headers):
+        return False
+    named = bool(validator(headers))
+    return stretch.total != part.total if named else stretch.total == part.total - part.size
 
 
 def _printable(text: str) -> str:
     return "".join(filter(str.isprintable, text))[:100]
 
 
-def _validator(headers: Any) -> str:
-    """By what the server knows a file again, byte by byte: a strong ETag, or else the time of its last change."""
-    tag = str(headers.get("ETag", ""))
-    return tag if tag.startswith('"') else str(headers.get("Last-Modified", ""))
-
-
 def _origin(parts: SplitResult) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _check_url(url: str, allow_insecure: bool, name: str) -> None:

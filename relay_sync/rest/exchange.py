@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from .sessions import Sessions
-from .sockets import TimedAdapter, until
+from .sockets import Admit, TimedAdapter, until
 
 __all__ = ["Answer", "Exchange", "http_url", "reading", "retry_after"]
 
@@ -87,6 +88,7 @@ class Exchange:
 
     def _make(self) -> requests.Session:
         session = _Session()
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # nothing here needs one
         for scheme in ("http://", "https://"):
             session.mount(scheme, TimedAdapter())
         session.headers.update({"User-Agent": AGENT, "Accept": "application/json"})
@@ -148,10 +150,13 @@ class Exchange:
         headers: Mapping[str, str],
         body: bytes | None = None,
         ours: bool,
+        admit: Admit | None = None,
     ) -> Iterator[requests.Response]:
         """An answer whose body is still to be read. Redirects are not followed.
 
         :param ours: whether the credentials are sent along.
+        :param admit: whether a connection to an address is used; not asked behind a proxy.
+        :raises NotAdmitted: it says no.
         """
         now = time.monotonic()
         left = deadline.remaining(now)
@@ -163,7 +168,7 @@ class Exchange:
         # Loopback never goes through a proxy; elsewhere the environment's is taken, as users of requests expect.
         session.trust_env = not local
         proxy = {} if local or self._config.proxy is None else dict.fromkeys(("http", "https"), self._config.proxy)
-        with until(now + (left if left is not None else 1e9)):
+        with until(now + (left if left is not None else 1e9), admit):
             with reading(what, sent=False):
                 response = session.request(
                     method,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,19 +17,42 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-__all__ = ["TimedAdapter", "until"]
+__all__ = ["Admit", "NotAdmitted", "TimedAdapter", "peer", "until"]
 
 _clock = threading.local()
 
+Admit = Callable[[str], bool]
+
+
+class NotAdmitted(Exception):
+    """A connection to this address must not be used."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
+
 
 @contextmanager
-def until(end: float) -> Iterator[None]:
-    """Let nothing that this thread reads inside take beyond ``end`` (``time.monotonic()``)."""
+def until(end: float, admit: Admit | None = None) -> Iterator[None]:
+    """Let nothing that this thread reads inside take beyond ``end`` (``time.monotonic()``).
+
+    :param admit: whether a request may go to an address. It is asked for the address of the connection itself, which no
+        second look-up of the name can change, before a byte is sent. Not asked behind a proxy, which looks up the name.
+    """
     _clock.end = end
+    _clock.admit = admit
+    _clock.peer = None
     try:
         yield
     finally:
         _clock.end = None
+        _clock.admit = None
+
+
+def peer() -> str | None:
+    """The address that this thread's latest request went to; ``None`` for one through a proxy."""
+    found: str | None = getattr(_clock, "peer", None)
+    return found
 
 
 class _TimedRaw(io.RawIOBase):
@@ -95,11 +118,37 @@ class _Discreet:
 
 
 class _Timed:
-    """Mixed into a connection: the answer is read from a timed socket, and the whole target goes out."""
+    """Mixed into a connection: only to an address that is admitted, the whole target goes out, and the answer is read from a
+    timed socket.
+    """
 
     sock: Any
+    proxy: Any
+
+    def _new_conn(self) -> Any:
+        sock = super()._new_conn()  # type: ignore[misc]
+        try:
+            self._admit(sock)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _admit(self, sock: Any) -> None:
+        if self.proxy is not None:
+            return
+        try:
+            address = str(sock.getpeername()[0])
+        except OSError:  # it is closed already
+            return
+        admit = getattr(_clock, "admit", None)
+        if admit is not None and not admit(address):
+            raise NotAdmitted(address)
+        _clock.peer = address
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> Any:
+        if self.sock is not None:  # one of the pool, which an earlier request has opened
+            self._admit(self.sock)
         return super().putrequest(method, getattr(url, "whole", url), *args, **options)  # type: ignore[misc]
 
     def getresponse(self, *args: Any, **options: Any) -> Any:

@@ -1,0 +1,51 @@
+"""What servers send with a status of 200 instead of a recording: a page to log in, or the words of an error. Pure."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import Final
+
+__all__ = ["is_page", "page_in"]
+
+#: Media types of words. Sound that is called ``text/plain`` was seen.
+_WORDS: Final = re.compile(r"text/(?!plain$).+|multipart/.+|[a-z]+/(?:.+\+)?(?:json|xml)")
+_LOOK: Final = 1024
+_HTML: Final = re.compile(r"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_XML: Final = re.compile(r"\s*<(?:[?!]|/?[A-Za-z_][^<>]*>)")
+_JSON: Final = re.compile(r"\s*[\[{]\s*[\"\[\]{}\-0-9tfn]")
+_BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def is_page(content_type: str) -> bool:
+    """Whether a media type is none of a recording."""
+    return _WORDS.fullmatch(_media_type(content_type)) is not None
+
+
+def page_in(beginning: bytes, content_type: str) -> str:
+    """What the first bytes of a file are, if they are words, whatever their media type; else ``""``."""
+    text = _text(beginning)
+    if text is None:
+        return ""
+    if _HTML.match(text):
+        return "an HTML page"
+    if _XML.match(text):
+        return "XML"
+    if _JSON.match(text):
+        return "JSON"
+    return "text" if text.strip() and _media_type(content_type).startswith("text/") else ""
+
+
+def _text(beginning: bytes) -> str | None:
+    mark, encoding = next((each for each in _MARKS if beginning.startswith(each[0])), (b"", "utf-8"))
+    try:
+        # A character may be cut in two where the look ends.
+        text = codecs.getincrementaldecoder(encoding)().decode(beginning[len(mark) : _LOOK])
+    except UnicodeDecodeError:
+        return None
+    return None if _BINARY.search(text) else text
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()

@@ -1,0 +1,95 @@
+"""How far a redirect may lead: never from a public host into this machine or a private network.
+
+What counts is the address of a connection. A name may resolve to any address, to another one at each look-up, and a number
+such as ``2130706433`` or ``0177.1`` is an address to the resolver though not to a URL parser.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Final, Literal
+
+from attrs import frozen
+
+from ..config import is_loopback
+
+__all__ = ["Origin", "Zone", "addresses", "zone"]
+
+Zone = Literal["public", "private", "link-local", "loopback"]
+
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
+_THIS_HOST: Final = ipaddress.IPv4Network("0.0.0.0/8")
+_INWARD: Final[dict[Zone, frozenset[Zone]]] = {
+    "public": frozenset(),
+    "private": frozenset({"private"}),
+    "link-local": frozenset({"link-local"}),
+    "loopback": frozenset({"loopback", "private"}),
+}
+
+
+@frozen
+class Origin:
+    """The host that sent a redirect.
+
+    :ivar host: its name in the URL.
+    :ivar address: the address of the connection; ``None`` behind a proxy, which looks the name up itself.
+    """
+
+    host: str
+    address: str | None
+
+    @property
+    def zone(self) -> Zone:
+        """Where it is. A name that anybody may register is never on this machine, whatever it resolves to."""
+        if is_loopback(self.host):
+            return "loopback"
+        found = {zone(each) for each in ([self.address] if self.address else addresses(self.host))}
+        return found.pop() if len(found) == 1 and "loopback" not in found else "public"
+
+    def may_lead_to(self, host: str, address: str) -> bool:
+        """Whether a redirect to a host at this address is followed."""
+        there = zone(address)
+        return there == "public" or there in _INWARD[self.zone] or (host, address) == (self.host, self.address)
+
+    def forbidden(self, host: str) -> str:
+        """The first address of a host that a redirect must not lead to, or ``""``."""
+        return next((each for each in addresses(host) if not self.may_lead_to(host, each)), "")
+
+
+def addresses(host: str) -> list[str]:
+    """The addresses of a name or literal, as the system's resolver reads it; none where it finds none."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return [str(entry[4][0]) for entry in found]
+
+
+def zone(address: str) -> Zone:
+    """Where an address is. What is neither public nor on this machine is private."""
+    found = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+    if found.is_loopback or found.is_unspecified or (found.version == 4 and found in _THIS_HOST):
+        return "loopback"
+    if found.is_link_local:
+        return "link-local"
+    special = found.is_multicast or found.is_reserved or (found.version == 6 and found.is_site_local)
+    return "public" if found.is_global and not special else "private"
+
+
+def _unwrapped(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address inside an IPv6 one, where that is how it is reached."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
