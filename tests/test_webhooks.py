@@ -214,7 +214,7 @@ def test_the_root_with_and_without_its_slash() -> None:
 def test_spellings() -> None:
     assert spellings("https://h/p?q") == ["https://h/p?q", "https://h:443/p?q"]
     assert spellings("http://h:80/p") == ["http://h:80/p", "http://h/p"]
-    assert spellings("https://h:8443/p") == ["https://h:8443/p"]
+    assert spellings("https://h:8443/p") == ["https://h:8443/p", "https://h/p"]
     assert spellings("https://u:p@h/") == ["https://u:p@h/", "https://u:p@h:443/", "https://h/", "https://h:443/"]
     assert spellings("https://[::1]/") == ["https://[::1]/", "https://[::1]:443/"]
 

@@ -166,7 +166,8 @@ class Relay:
     def _status(self) -> tuple[str, int]:
         hooks = _current().webhooks
         try:
-            callback = hooks.parse(request.method, request.url, request.headers, _body(hooks.max_body))
+            body = _body(hooks.max_body)
+            callback = hooks.parse(request.method, request.url, request.headers, body, peer=request.remote_addr)
         except WebhookRefused as refusal:
             return f"{refusal.message}\n", refusal.status
         for handler in self._on_status:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from ..config import is_loopback
+from ..hosts import is_loopback
 
 __all__ = ["Origin", "Zone", "addresses", "zone"]
 

@@ -18,6 +18,7 @@ form fields of cXML and of the compatibility API), each by POST or GET. A callba
 ``reader``        :class:`Webhooks`: one request in, one value out
 ``body``          bytes into JSON or form fields, with limits; pure
 ``callbacks``     the values, and how each dialect's members become theirs; pure
+``forwarded``     what proxies say about the request that they were sent; pure
 ``signatures``    how the platform signs, and which URLs it may have signed; pure
 ================  ==================================================================================================
 """

@@ -13,14 +13,16 @@ from attrs import evolve
 
 from .. import checks
 from ..errors import InvalidParameter, WebhookRefused
-from . import signatures
+from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
 from .callbacks import Callback, Dialect, read
+from .forwarded import networks
 
 __all__ = ["Webhooks"]
 
 MAX_BODY: Final = 2**20
 MAX_URL: Final = 16384
+#: Callbacks whose repetition is noticed: so many verified ones, and apart from them as many others.
 REMEMBERED: Final = 4096
 VARIABLE: Final = "SIGNALWIRE_SIGNING_KEY"
 
@@ -37,8 +39,11 @@ class Webhooks:
         itself.
     :param strict: refuse whatever is not shown to be genuine. The platform promises signatures for few of its requests, so
         try without first, and look at :attr:`Callback.verified`.
-    :param trust_forwarded: take scheme and host from ``X-Forwarded-Proto`` and ``X-Forwarded-Host``: only behind a proxy
-        that sets them itself. Without it they are not looked at, for anybody can send them.
+    :param trusted_proxies: addresses and networks of proxies whose ``Forwarded`` and ``X-Forwarded-Proto``, ``-Host`` and
+        ``-Port`` count where there is no *public_url*; ``parse`` then needs *peer*. By default nobody's do, since anybody can
+        send these headers.
+    :param trust_forwarded: they count whoever sends them: only behind a proxy that sets them itself and that nobody can go
+        round.
     :param max_body: bytes; a longer body is refused.
     :raises InvalidParameter: a value that cannot be right, or ``strict`` without a key.
     """
@@ -49,6 +54,7 @@ class Webhooks:
         signing_key: str | Iterable[str] | None = None,
         public_url: str | None = None,
         strict: bool = False,
+        trusted_proxies: str | Iterable[str] | None = None,
         trust_forwarded: bool = False,
         max_body: int = MAX_BODY,
     ) -> None:
@@ -60,19 +66,23 @@ class Webhooks:
             raise InvalidParameter("strict", strict, f"used with a signing_key (or {VARIABLE})")
         self.strict = strict
         self.trust_forwarded = trust_forwarded
+        self._proxies = networks(trusted_proxies)
         self.max_body = checks.whole("max_body", max_body, low=1) or MAX_BODY
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._lock = threading.Lock()
+        # Apart, so that what anybody can send makes nothing forget what is verified.
+        self._seen = {True: _Memory(), None: _Memory()}
 
     def __repr__(self) -> str:
         key = "with a key" if self._keys else "without a key"
         return f"<Webhooks {'strict' if self.strict else 'reporting'}, {key}>"
 
-    def parse(self, method: str, url: str, headers: Headers, body: bytes = b"") -> Callback:
+    def parse(self, method: str, url: str, headers: Headers, body: bytes = b"", *, peer: str | None = None) -> Callback:
         """Read one request.
 
-        :param method: ``GET`` or ``POST``. :param url: as the server sees it, whole or from the path on, query included.
-        :param headers: a mapping, or pairs; names in any case. :param body: the bytes as they came.
+        :param method: ``GET`` or ``POST``.
+        :param url: as the server sees it, whole or from the path on, query included.
+        :param headers: a mapping, or pairs; names in any case.
+        :param body: the bytes as they came.
+        :param peer: the address that the connection came from, for *trusted_proxies*.
         :return: a :class:`StreamStatus`, a :class:`RecordingStatus`, or an :class:`OtherStatus`.
         :raises WebhookRefused: it is no callback, or strictness forbids it; ``status`` is what to answer. No other
             exception, whatever was sent.
@@ -84,6 +94,8 @@ class Webhooks:
             body = b""
         dialect, members, fields = _members(method.upper(), seen, fields_of.get("content-type", ""), body)
         callback = read(dialect, members)
+        if not self._trusts(peer):
+            fields_of = {name: value for name, value in fields_of.items() if name not in forwarded.NAMES}
         verified, finding = self._verify(seen, fields_of, body, fields)
         if self.strict and not verified:
             raise WebhookRefused(f"the callback is not shown to be genuine: {finding}", status=403)
@@ -91,8 +103,14 @@ class Webhooks:
             callback,
             verified=verified,
             finding=finding,
-            repeated=verified is not False and self._repeated(f"{verified} {callback.key}"),
+            repeated=verified is not False and self._seen[verified].has(callback.key),
         )
+
+    def _trusts(self, peer: Any) -> bool:
+        """Whether what a proxy says about the request counts."""
+        if peer is not None and not isinstance(peer, str):
+            raise InvalidParameter("peer", peer, "the address that the connection came from, as text")
+        return self.trust_forwarded or (peer is not None and forwarded.contains(self._proxies, peer))
 
     def _check(self, method: Any, url: Any, body: Any) -> SplitResult:
         if not isinstance(method, str):
@@ -150,20 +168,28 @@ class Webhooks:
             # A path alone does not tell how it was reached; nobody gains anything from either guess.
             schemes = [seen.scheme] if seen.scheme else ["https", "http"]
             host = seen.netloc or headers.get("host", "")
-            if self.trust_forwarded:
-                # The first of several is the one that the platform spoke to.
-                forwarded = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
-                schemes = [forwarded] if forwarded else schemes
-                host = headers.get("x-forwarded-host", "").partition(",")[0].strip() or host
+            said = [(scheme, _completed(name, host)) for scheme, name in forwarded.places(headers)]
+            if not said and not headers.get("x-forwarded-host"):  # else the proxy has named one that cannot be read
+                said = [("", host)]
+            reached = [(each, name) for scheme, name in said for each in ([scheme] if scheme else schemes)]
             paths = [seen.path, "" if seen.path else "/"] if seen.path in ("", "/") else [seen.path]
-            found += [(scheme, host, path) for scheme in schemes for path in paths]
+            found += [(scheme, name, path) for scheme, name in reached for path in paths]
         try:
             urls = [urlunsplit((scheme, host, path, seen.query, "")) for scheme, host, path in found]
             return [spelling for url in urls for spelling in signatures.spellings(url)]
         except ValueError:  # a host that the request has made up
             return []
 
-    def _repeated(self, key: str) -> bool:
+
+class _Memory:
+    """The keys of the latest callbacks."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def has(self, key: str) -> bool:
+        """Whether the key was there before; it is from now on."""
         with self._lock:
             if key in self._seen:
                 self._seen.move_to_end(key)
@@ -172,6 +198,14 @@ class Webhooks:
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
             return False
+
+
+def _completed(said: str, host: str) -> str:
+    """A host that a proxy has named. One that has named the port alone means the host of the request."""
+    if not said or not said.startswith(":"):
+        return said or host
+    bare = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
+    return bare + said
 
 
 def _keys(given: Any) -> tuple[str, ...]:
@@ -199,14 +233,18 @@ def _public(given: Any) -> tuple[str, str, str] | None:
 
 
 def _lower(headers: Any) -> dict[str, str]:
-    pairs = headers.items() if hasattr(headers, "items") else headers
     try:
-        found: dict[Any, Any] = dict(pairs)
+        pairs = [(name, value) for name, value in (headers.items() if hasattr(headers, "items") else headers)]
     except (TypeError, ValueError):
-        found = {"": None}
-    if not all(isinstance(one, str) for pair in found.items() for one in pair):
+        pairs = [("", None)]
+    if not all(isinstance(one, str) for pair in pairs for one in pair):
         raise InvalidParameter("headers", type(headers).__name__, "a mapping of texts, or pairs of them")
-    return {name.lower(): value for name, value in found.items()}
+    lower: dict[str, str] = {}
+    for name, value in pairs:
+        name = name.lower()
+        # A list may come in several lines; of what is no list, the last one counts.
+        lower[name] = f"{lower[name]}, {value}" if name in forwarded.NAMES and name in lower else value
+    return lower
 
 
 def _members(

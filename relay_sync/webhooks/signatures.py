@@ -43,15 +43,17 @@ def sign_form(key: str, url: str, fields: Fields) -> str:
 
 
 def spellings(url: str) -> list[str]:
-    """A URL as it may have been signed: with and without the scheme's usual port, with and without credentials in it."""
+    """A URL as it may have been signed: with and without its port (the scheme's usual one, where it has none), and with and
+    without credentials in it.
+    """
     parts = urlsplit(url)
     usual = _PORTS.get(parts.scheme)
     credentials, at, place = parts.netloc.rpartition("@")
     places = [place]
-    if parts.port is None:
-        places.append(f"{place.rstrip(':')}:{usual}")
-    elif parts.port == usual:
+    if parts.port is not None:
         places.append(place.rpartition(":")[0])
+    elif usual is not None:
+        places.append(f"{place.rstrip(':')}:{usual}")
     found = [f"{credentials}{at}{each}" for each in places] + (places if at else [])
     return [urlunsplit(parts._replace(netloc=each)) for each in found]
 

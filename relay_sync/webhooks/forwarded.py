@@ -1,0 +1,134 @@
+"""What proxies say about the request that they were sent: ``Forwarded`` (RFC 7239) and ``X-Forwarded-*``. Pure.
+
+Anybody can send these headers. Whether they count is decided elsewhere, by who has sent the request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from ..errors import InvalidParameter
+
+__all__ = ["NAMES", "Networks", "Place", "contains", "networks", "places"]
+
+#: The headers, in lower case. Several of one name are one list.
+NAMES: Final = frozenset({"forwarded", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"})
+#: Proxies of one request that are looked at.
+MOST: Final = 8
+
+#: Scheme and host with its port; either is empty where it is not said.
+Place: TypeAlias = tuple[str, str]
+Networks: TypeAlias = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# A value with a colon or brackets has to be quoted, which not every proxy does.
+_PAIR: Final = re.compile(rf'({_TOKEN})=("(?:[^"\\]|\\.)*"|[^\s,;"]+)')
+_BLANKS: Final = re.compile(r"[ \t]*")
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]/?#@\\:,\"<>]+)(?::([0-9]{1,5}))?")
+
+
+def places(headers: Mapping[str, str]) -> list[Place]:
+    """Where the request may have been sent, as each proxy of the chain says; the one that was asked first comes first.
+
+    :param headers: by names in lower case.
+    """
+    found = [_place(element) for element in _elements(headers.get("forwarded", ""))]
+    schemes, hosts, ports = (_listed(headers, f"x-forwarded-{what}") for what in ("proto", "host", "port"))
+    for index in range(min(MOST, max(len(schemes), len(hosts), len(ports)))):
+        scheme, host, port = (_at(each, index) for each in (schemes, hosts, ports))
+        if host and not _host(host):
+            continue
+        found += [(_scheme(scheme), each) for each in _with_port(_host(host), port)]
+    return [place for place in dict.fromkeys(found) if any(place)]
+
+
+def _listed(headers: Mapping[str, str], name: str) -> list[str]:
+    return [each.strip() for each in headers.get(name, "").split(",") if each.strip()]
+
+
+def _at(values: list[str], index: int) -> str:
+    """Proxies do not all set the same headers: what one has not said is what the one before it said."""
+    return values[min(index, len(values) - 1)] if values else ""
+
+
+def _with_port(host: str, port: str) -> list[str]:
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        return [host]
+    bare = host[: -len(_port(host)) - 1] if _port(host) else host
+    # Some say the port twice, in different words: what stands beside the name is the likelier one.
+    return list(dict.fromkeys([host if _port(host) else f"{bare}:{port}", f"{bare}:{port}"]))
+
+
+def _port(host: str) -> str:
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found[2] or ""
+
+
+def _elements(text: str) -> list[dict[str, str]]:
+    """The elements of a ``Forwarded``: parameters by name. None where it is malformed, for then nothing of it is sure."""
+    found: list[dict[str, str]] = [{}]
+    position = _blanks(text, 0)
+    while position < len(text):
+        pair = _PAIR.match(text, position)
+        if pair is not None:
+            name, value = pair[1].lower(), pair[2]
+            if name in found[-1]:
+                return []
+            found[-1][name] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+            position = _blanks(text, pair.end())
+        if position < len(text):
+            if text[position] not in ",;":
+                return []
+            if text[position] == ",":
+                found.append({})
+            position = _blanks(text, position + 1)
+    return found[:MOST]
+
+
+def _blanks(text: str, position: int) -> int:
+    found = _BLANKS.match(text, position)
+    return position if found is None else found.end()
+
+
+def _place(element: Mapping[str, str]) -> Place:
+    return _scheme(element.get("proto", "")), _host(element.get("host", ""))
+
+
+def _scheme(text: str) -> str:
+    return text.lower() if text.lower() in ("http", "https") else ""
+
+
+def _host(text: str) -> str:
+    """A host that can stand in a URL, or ``""``."""
+    return text if _HOST.fullmatch(text) and text.isprintable() else ""
+
+
+def networks(given: Any) -> Networks:
+    """The trusted proxies as networks.
+
+    :raises InvalidParameter: one is neither an address nor a network.
+    """
+    accepted = "addresses or networks of your proxies, such as 10.0.0.0/8 or ::1"
+    if given is None:
+        return ()
+    try:
+        each_of = (given,) if isinstance(given, str) else tuple(given)
+        if not all(isinstance(each, str) for each in each_of):
+            raise ValueError
+        return tuple(ipaddress.ip_network(each) for each in each_of)
+    except (TypeError, ValueError):
+        raise InvalidParameter("trusted_proxies", given, accepted) from None
+
+
+def contains(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], peer: str) -> bool:
+    """Whether an address is in one of the networks; one that is none is not."""
+    try:
+        address = ipaddress.ip_address(peer.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in trusted)
