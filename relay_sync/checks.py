@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from . import codecnames
 from .errors import InvalidParameter
 from .hosts import is_loopback
 from .surrogates import WHOLE_TEXT, has_half, is_text
@@ -24,6 +25,8 @@ __all__ = [
     "choice",
     "choices",
     "codec",
+    "codec_choice",
+    "codec_choices",
     "decimal",
     "dtmf",
     "flag",
@@ -35,6 +38,7 @@ __all__ = [
     "mapping",
     "merge_extra",
     "number",
+    "refuse_misnamed_codec",
     "stream_url",
     "text",
     "texts",
@@ -51,8 +55,6 @@ _TRACKS: Final = {
     "outbound_track": "outbound_track",
     "both_tracks": "both_tracks",
 }
-#: The usual names; the field is freeform (STREAM, "Codec vocabulary").
-_CODECS: Final = ("PCMU", "PCMA", "OPUS", "L16", "G722")
 _CODEC_FORM: Final = re.compile(r"([A-Za-z0-9]+)((?:@\d{1,6}[hicHIC])*)")
 _CODEC_ACCEPTED: Final = (
     "a codec such as 'PCMU', 'PCMA', 'OPUS', 'L16' or 'G722', with @<hz>h and @<ms>i behind it if needed"
@@ -97,10 +99,30 @@ def track(value: Any) -> str | None:
     return found
 
 
+def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codecnames.USUAL) -> None:
+    """Refuse a word that names a container, a file format or another program's codec, and suggest the right name."""
+    meant = codecnames.advice(value, accepted) if isinstance(value, str) else ""
+    if meant:
+        raise InvalidParameter(name, value, meant)
+
+
+def codec_choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
+    """One of a few codecs in any case; the codec as it stands in ``accepted``."""
+    refuse_misnamed_codec(name, value, accepted)
+    return choice(name, value, accepted)
+
+
+def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
+    """A list of such codecs."""
+    words = texts(name, value)
+    return None if words is None else [codec_choice(name, word, accepted) or word for word in words]
+
+
 def codec(value: Any) -> str | None:
     """A codec with its modifiers: the base in upper case, one channel."""
     if value is None:
         return None
+    refuse_misnamed_codec("codec", value)
     found = _CODEC_FORM.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise InvalidParameter("codec", value, _CODEC_ACCEPTED)
@@ -113,9 +135,9 @@ def codec(value: Any) -> str | None:
                 raise InvalidParameter("codec", value, "of one channel: streams are mono")
             continue  # one channel is what there is; the wire has no word for it
         modifiers.append(f"@{modifier}")
-    if base not in _CODECS:
+    if base not in codecnames.USUAL:
         warnings.warn(
-            f"codec {base!r} is none of {', '.join(_CODECS)}; it is sent as it is, and the server may refuse it",
+            f"codec {base!r} is none of {', '.join(codecnames.USUAL)}; it is sent as it is, and the server may refuse it",
             stacklevel=3,
         )
     return base + "".join(modifiers)

@@ -161,7 +161,7 @@ def sip(
         "from": checks.text("from_", from_),
         "from_name": checks.text("from_name", from_name),
         "headers": _headers(headers),
-        "codecs": checks.choices("codecs", codecs, _CODECS),
+        "codecs": checks.codec_choices("codecs", codecs, _CODECS),
         "encryption": checks.choice("encryption", encryption, ("forbidden", "mandatory", "optional")),
         "webrtc_media": checks.flag("webrtc_media", webrtc_media),
         "username": checks.text("username", username),

@@ -114,6 +114,10 @@ def _one_of(*words: str) -> Check:
     return lambda name, value: checks.choice(name, value, words)
 
 
+def _tap_codec(name: str, value: Any) -> str | None:
+    return checks.codec_choice(name, value, ("OPUS", "PCMA", "PCMU"))
+
+
 def _whole(low: int) -> Check:
     return lambda name, value: checks.whole(name, value, low=low)
 
@@ -203,12 +207,12 @@ _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
     "rtp": {
         "addr": _required(checks.text),
         "port": _required(lambda name, value: checks.whole(name, value, low=1, high=65535)),
-        "codec": _one_of("OPUS", "PCMA", "PCMU"),
+        "codec": _tap_codec,
         "ptime": _whole(1),
     },
     "ws": {
         "uri": _required(lambda name, value: checks.stream_url(value, name)),
-        "codec": _one_of("OPUS", "PCMA", "PCMU"),
+        "codec": _tap_codec,
     },
 }
 

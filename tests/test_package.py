@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"hosts", "surrogates"}),
+    frozenset({"codecnames", "hosts", "surrogates"}),
     frozenset({"_version", "constants", "errors", "config", "checks", "shapes", "events", "devices", "markup"}),
     frozenset({"protocol", "server"}),
     frozenset({"runtime", "rest", "webhooks"}),
@@ -42,7 +42,19 @@ STRANGERS = {
     "server": {"protocol"},
 }
 #: What is pure: no socket, no thread, no clock.
-PURE = {"hosts", "surrogates", "protocol", "markup", "checks", "shapes", "events", "devices", "errors", "constants"}
+PURE = {
+    "codecnames",
+    "hosts",
+    "surrogates",
+    "protocol",
+    "markup",
+    "checks",
+    "shapes",
+    "events",
+    "devices",
+    "errors",
+    "constants",
+}
 IMPURE = {"socket", "select", "selectors", "threading", "time", "queue", "subprocess", "ssl", "asyncio", "websocket"}
 #: Packages beyond the core: imported where they are used, by whoever uses them.
 EXTRAS = {

@@ -219,6 +219,7 @@ def _check_spoken(codec: object) -> None:
     :raises UnsupportedCodec: it cannot. :raises InvalidParameter: it is no codec.
     """
     if isinstance(codec, str):  # else it is complained of where the device is made
+        checks.refuse_misnamed_codec("codec", codec)
         check_available(codec)
 
 

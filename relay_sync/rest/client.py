@@ -150,7 +150,7 @@ class RestClient:
             "status_url": checks.http_url("status_url", status_url),
             "status_events": checks.choices("status_events", status_events, _EVENTS),
             "url_method": checks.choice("url_method", url_method, ("GET", "POST")),
-            "codecs": checks.text("codecs", codecs) if isinstance(codecs, str) else checks.texts("codecs", codecs),
+            "codecs": _codecs(codecs),
         }
         info = self._send("dial", checks.merge_extra(params, extra, ()), call_id="", repeatable=False)
         return RemoteCall(info.call_id, self._send, info)
@@ -261,3 +261,10 @@ def _for_http(host: Any) -> Any:
     if isinstance(host, str) and host.lower().startswith(("https://", "http://")):
         return "ws" + host[4:].rstrip("/")
     return host
+
+
+def _codecs(value: Any) -> str | list[str] | None:
+    found = checks.text("codecs", value) if isinstance(value, str) else checks.texts("codecs", value)
+    for word in found.split(",") if isinstance(found, str) else found or ():
+        checks.refuse_misnamed_codec("codecs", word)
+    return found

@@ -14,6 +14,8 @@ import re
 
 from attrs import frozen
 
+from ..codecnames import advice
+
 __all__ = ["Format", "parse_codec"]
 
 _CODEC = re.compile(r"([A-Za-z0-9]+)((?:@[0-9]{1,6}[A-Za-z])*)")
@@ -76,12 +78,15 @@ class Format:
 def parse_codec(text: str | None, ptime: int) -> Format:
     """The format that a ``codec`` parameter asks for; ``PCMU``, the telephone network's own, where there is none.
 
-    A well-formed name that is not known passes: the field is freeform.
+    A well-formed name that is not known passes: the field is freeform. A word that names no codec of calls does not.
 
     :param ptime: milliseconds per frame unless the text says otherwise.
     :raises ValueError: it is not well-formed, or asks for more than one channel or for a rate or an interval that the
         codec does not have.
     """
+    meant = advice(text or "")
+    if meant:
+        raise ValueError(f"codec must be {meant}")
     match = _CODEC.fullmatch(text if text is not None else "PCMU")
     if match is None:
         raise ValueError("codec must be a name with modifiers such as PCMU, L16@16000h or PCMU@40i")

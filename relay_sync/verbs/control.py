@@ -38,7 +38,7 @@ class ControlVerbs(Verbs):
         :raises CommandRefused: any refusal but "not there any more". :raises RequestTimeout: no answer of the server.
         """
         params = {
-            "codecs": parameters.choices("codecs", codecs, _CODECS),
+            "codecs": parameters.codec_choices("codecs", codecs, _CODECS),
             "max_duration": parameters.whole("max_duration", max_duration, low=0),
         }
         return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS))
