@@ -37,6 +37,7 @@ from .runtime import process
 from .runtime.ids import new_id
 from .runtime.lanes import InContext
 from .runtime.waiter import Waiter
+from .secrecy import Secrets, keep, may_hold
 from .subscribing import Subscribing
 from .switchboard import Switchboard
 from .verbs import parameters
@@ -158,6 +159,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             on_error=on_error,
             hangup_on_error=on_handler_error == "hangup",
         )
+        self._secrets = keep(Secrets(*self._config.secrets))
         self._contexts = dict.fromkeys(self._config.contexts)
         # Reentrant: a signal handler may close the client while this thread is opening it.
         self._lock = threading.RLock()
@@ -301,6 +303,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
         options = SessionOptions(
             authentication=self._config.authentication,
+            secrets=self._secrets,
             contexts=tuple(self._contexts),
             connect_patience=min(CONNECT_PATIENCE, self._config.connect_timeout),
             ping_interval=self._config.ping_interval,
@@ -440,6 +443,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         deadline = Deadline.after(time.monotonic(), limit)
         frame_id = new_id()
         text = build_request(frame_id, method, params)
+        if may_hold(text):
+            self._secrets.learn_from(params)
         loop = self._connected_loop(deadline)
         waiter: Waiter[Any] = Waiter()
 
@@ -468,8 +473,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 late(known)
             raise
         if isinstance(outcome, Failure):
-            raise failure_to_error(outcome, method=method, call_id=call_id)
-        result = result_or_error(outcome, method=method, call_id=call_id)
+            raise failure_to_error(outcome, method=method, call_id=call_id, sent=params)
+        result = result_or_error(outcome, method=method, call_id=call_id, sent=params)
         if isinstance(result, CommandRefused):
             raise result
         return result

@@ -15,6 +15,7 @@ from attrs import field, frozen
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
 from .hosts import is_loopback
+from .secrecy import passwords
 from .surrogates import WHOLE_TEXT, is_text
 
 if TYPE_CHECKING:
@@ -162,6 +163,14 @@ class Config:
         if self.jwt_token:
             return {"jwt_token": self.jwt_token}
         return {"project": self.project, "token": self.token}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not show in any text: credentials, also those of the proxies that may be used."""
+        proxies = (
+            [self.proxy] if self.proxy else [os.environ[name] for name in os.environ if name.lower().endswith("_proxy")]
+        )
+        return self.token, self.jwt_token, *(found for url in proxies for found in passwords(url))
 
     def same_account(self, other: Config) -> bool:
         """Whether the other one is for the same project on the same host."""

@@ -30,7 +30,10 @@ Exceptions can be pickled, so they survive task queues and process pools.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
+
+from .secrecy import hide
 
 __all__ = [
     "ActionFailed",
@@ -81,9 +84,14 @@ class RelayError(Exception):
     message: str
 
     def __init__(self, code: int | None, message: str) -> None:
+        message = hide(message)
         super().__init__(code, message)
         self.code = code
         self.message = message
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """A server's words may repeat a secret, whichever attribute they end up in."""
+        super().__setattr__(name, hide(value) if isinstance(value, str) else value)
 
     def __str__(self) -> str:
         return self.message if self.code is None else f"{self.message} (code {self.code})"
@@ -126,7 +134,7 @@ class InvalidParameter(RelayError, ValueError):
         shown = "<hidden>" if secret else _shortened(value)
         super().__init__(None, f"{parameter}={shown} is not possible: {parameter} must be {accepted}")
         self.parameter = parameter
-        self.value: object = "<hidden>" if secret else value
+        self.value: object = "<hidden>" if secret else _without_secrets(value)
         self.accepted = accepted
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -145,7 +153,20 @@ def _shortened(value: object) -> str:
         text = repr(value)
     except Exception:  # a broken __repr__ must not hide the message
         text = f"<{type(value).__name__}>"
+    text = hide(text)
     return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def _without_secrets(value: object) -> object:
+    """The value, or what it looks like if a secret is somewhere in it."""
+    if isinstance(value, (str, Mapping, list, tuple, set, frozenset)):
+        try:
+            text = value if isinstance(value, str) else repr(value)
+        except Exception:
+            return value
+        shown = hide(text)
+        return value if shown == text else shown
+    return value
 
 
 class _Explained(RelayError):

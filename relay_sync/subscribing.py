@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .protocol.session import Session
     from .runtime.loop import Loop
+    from .secrecy import Secrets
 
 __all__ = ["Subscribing"]
 
@@ -40,6 +41,7 @@ class Subscribing:
         _contexts: dict[str, None]
         _lock: AbstractContextManager[bool]
         _loop: Loop | None
+        _secrets: Secrets
 
         def _command(self, method: str, params: Mapping[str, Any], *, idempotent: bool = False) -> dict[str, Any]: ...
 
@@ -130,6 +132,7 @@ class Subscribing:
         """For the connections to come."""
         if jwt_token == self._config.jwt_token:
             return
+        self._secrets.learn(jwt_token)
 
         def renew(session: Session) -> None:
             session.options = attrs.evolve(session.options, authentication={"jwt_token": jwt_token})

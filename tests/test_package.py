@@ -22,7 +22,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"codecnames", "hosts", "surrogates"}),
+    frozenset({"codecnames", "hosts", "secrecy", "surrogates"}),
     frozenset({"_version", "constants", "errors", "config", "checks", "shapes", "events", "devices", "markup"}),
     frozenset({"protocol", "server"}),
     frozenset({"runtime", "rest", "webhooks"}),
@@ -45,6 +45,7 @@ STRANGERS = {
 PURE = {
     "codecnames",
     "hosts",
+    "secrecy",
     "surrogates",
     "protocol",
     "markup",

@@ -7,12 +7,13 @@ import math
 import re
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from attrs import define
 
 from ..checks import check_json
 from ..errors import InvalidParameter
+from ..secrecy import HIDDEN, SECRET_NAMES, hide
 from ..surrogates import WHOLE_TEXT, has_half, mend_json
 
 __all__ = [
@@ -32,24 +33,14 @@ __all__ = [
 
 FrameId = str | int | float
 
-# Members whose values never leave the process in readable form, wherever they stand in a frame.
-_SECRET: Final = frozenset(
-    {
-        "authentication",
-        "authorization",
-        "authorization_bearer_token",
-        "authorization_state",
-        "custom_parameters",  # one-time passwords travel there, by any name
-        "dpop_token",
-        "jwt_token",
-        "password",
-        "post_prompt_auth_password",
-        "project",
-        "token",
-    }
-)
+
+class Hide(Protocol):
+    """A text without secrets; see :func:`relay_sync.secrecy.hide`."""
+
+    def __call__(self, text: str, *, theirs: bool = ...) -> str: ...
+
+
 _USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]+@")
-_HIDDEN: Final = "***"
 _WHOLE: Final = re.compile(r"\s*[+-]?[0-9]{1,9}(?:\.0{0,9})?\s*")
 
 
@@ -131,12 +122,14 @@ def parse(text: str) -> Request | Reply | Failure:
 def _failure(frame_id: FrameId | None, error: Any) -> Failure:
     if not isinstance(error, dict):
         # The text of a list may be too deep to be written.
-        return Failure(frame_id, None, "a list" if isinstance(error, list) else str(error)[:500])
+        return Failure(frame_id, None, "a list" if isinstance(error, list) else str(error))
     message = error.get("message")
     return Failure(
         frame_id,
         whole_code(error.get("code")),
-        message[:500] if isinstance(message, str) else "",
+        message
+        if isinstance(message, str)
+        else "",  # cut by whoever tells it, without secrets: half of one is none to find
         error.get("data"),
     )
 
@@ -206,17 +199,22 @@ def echo(params: object) -> dict[str, Any]:
     }
 
 
-def mask(value: Any) -> Any:
-    """A copy of a parsed frame in which secrets are replaced, wherever they stand."""
+def mask(value: Any, hidden: Hide = hide) -> Any:
+    """A copy of a parsed frame without secrets: neither members that are secret by name, nor secrets that the process knows.
+
+    :param hidden: hides the latter in a text.
+    """
     if isinstance(value, dict):
         return {
-            key: _HIDDEN if isinstance(key, str) and key.lower() in _SECRET and inner else mask(inner)
+            hidden(key) if isinstance(key, str) else key: (
+                HIDDEN if isinstance(key, str) and key.lower() in SECRET_NAMES and inner else mask(inner, hidden)
+            )
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [mask(inner) for inner in value]
-    if isinstance(value, str) and "@" in value:
-        return _USERINFO.sub(f"{_HIDDEN}@", value)
+        return [mask(inner, hidden) for inner in value]
+    if isinstance(value, str):
+        return hidden(_USERINFO.sub(f"{HIDDEN}@", value) if "@" in value else value, theirs=True)
     return value
 
 

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from ..constants import GONE_CODES, METHOD_CONNECT
 from ..errors import AuthenticationError, CommandRefused, ConnectError, ConnectionLost, RelayError
+from ..secrecy import Secrets, custom_values, hide
 from .command import Command
-from .frames import Failure, mask, whole_code
+from .frames import Failure, Hide, mask, whole_code
 
 __all__ = [
     "REFUSES_CONNECT",
@@ -40,10 +41,14 @@ def read_code(result: object) -> int | None:
     return 200 if code == "200" else whole_code(code)  # nearly always the former
 
 
-def result_or_error(result: object, *, method: str, call_id: str = "") -> dict[str, Any] | CommandRefused:
+def result_or_error(
+    result: object, *, method: str, call_id: str = "", sent: object = None
+) -> dict[str, Any] | CommandRefused:
     """A command's result, or the error it stands for: any 2xx, or no code at all, is success.
 
     A result that is no object becomes ``{"raw": result}``, as in the official SDK, and ``null`` becomes ``{}``.
+
+    :param sent: the command's params; what the server repeats of the secrets in them is not told.
     """
     if not isinstance(result, dict):
         return {} if result is None else {"raw": result}
@@ -52,19 +57,22 @@ def result_or_error(result: object, *, method: str, call_id: str = "") -> dict[s
         given = result.get("code")
         if given is None:
             return result
-        unreadable = f"result code {_told(given, 50)!r}"
+        unreadable = f"result code {_told(given, 50, _hide(sent))!r}"
         return CommandRefused(None, _advice(None, unreadable, method), method=method, call_id=call_id)
     if 200 <= code < 300:
         return result
-    said = result.get("message")
-    message = said[:500] if isinstance(said, str) and said else "no message"
-    details = _details(result.get("data"))
+    said, hidden = result.get("message"), _hide(sent)
+    message = hidden(said, theirs=True)[:500] if isinstance(said, str) and said else "no message"
+    details = _details(result.get("data"), hidden)
     return CommandRefused(code, _advice(code, message + details, method), method=method, call_id=call_id)
 
 
-def failure_to_error(failure: Failure, *, method: str, call_id: str = "") -> CommandRefused:
-    """The exception for a JSON-RPC error."""
-    message = failure.message or "no message"
+def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: object = None) -> CommandRefused:
+    """The exception for a JSON-RPC error.
+
+    :param sent: as for :func:`result_or_error`.
+    """
+    message = _hide(sent)(failure.message, theirs=True)[:500] or "no message"
     return CommandRefused(failure.code, _advice(failure.code, message, method), method=method, call_id=call_id)
 
 
@@ -158,16 +166,26 @@ def _advice(code: int | None, message: str, method: str) -> str:
     return f"{method} was refused: {message}" + (f"; {advice}" if advice else "")
 
 
-def _details(data: object) -> str:
+def _details(data: object, hidden: Hide) -> str:
     if not data or not isinstance(data, (list, dict, str)):
         return ""
-    return f" ({_told(data, 300)})"
+    return f" ({_told(data, 300, hidden)})"
 
 
-def _told(value: object, most: int) -> str:
+def _hide(sent: object) -> Hide:
+    """Hides the secrets that the process knows, and what only this command was given."""
+    custom = Secrets(*custom_values(sent))
+
+    def hidden(text: str, *, theirs: bool = False) -> str:
+        return hide(custom.hide(text, theirs=theirs), theirs=theirs)
+
+    return hidden
+
+
+def _told(value: object, most: int, hidden: Hide) -> str:
     """What the server said, without the secrets that it may repeat from our request, and not too much of it."""
     try:
-        return str(mask(value))[:most]
+        return str(mask(value, hidden))[:most]
     except RecursionError:
         return f"<{type(value).__name__}>"
 

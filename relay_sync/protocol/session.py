@@ -29,6 +29,7 @@ from ..errors import (
     RelayError,
     RequestTimeout,
 )
+from ..secrecy import Secrets, drop_causes
 from . import frames
 from .backoff import failures_after, retry_delay
 from .effects import (
@@ -75,6 +76,8 @@ class SessionOptions:
     """What a session says of itself and how patient it is."""
 
     authentication: Mapping[str, str] = field(repr=False)
+    #: What the client must not show; the session adds what the server gives it.
+    secrets: Secrets = field(factory=Secrets, repr=False)
     contexts: tuple[str, ...] = ()
     #: Seconds for the answer to ``signalwire.connect``.
     connect_patience: float = 10.0
@@ -235,6 +238,7 @@ class Session:
     def dial_failed(self, now: float, error: RelayError, *, fatal: bool) -> None:
         """No transport. ``fatal``: trying again at once would not help (an unknown name, an untrusted certificate)."""
         if self.phase is Phase.DIALING:
+            drop_causes(error)
             if fatal and not self.ever_ready:
                 self._fail(error)
             else:
@@ -243,7 +247,7 @@ class Session:
     def lost(self, now: float, reason: str) -> None:
         """The transport is gone."""
         if self.phase in (Phase.AUTHENTICATING, Phase.READY):
-            self._lost(now, reason)
+            self._lost(now, self._scrubbed(reason))
 
     def heard(self, now: float) -> None:
         """Bytes arrived: the peer lives, whatever they mean."""
@@ -299,7 +303,7 @@ class Session:
             self._server_leaves(now, request)
         elif request.id is not None:
             self._answer(request.id, frames.build_error, -32601, "method not known")
-            self._effects.append(Trouble("a request of an unknown method", request.method[:100]))
+            self._effects.append(Trouble("a request of an unknown method", self._scrubbed(request.method)[:100]))
 
     def _event(self, request: frames.Request, text: str) -> None:
         # Acknowledged before anything else: the server must not wait for what we do with it.
@@ -321,6 +325,7 @@ class Session:
             state = params.get("authorization_state") if isinstance(params, dict) else None
             if isinstance(state, str) and state:
                 self._authorization_state = state
+                self.options.secrets.learn(state)
         else:
             self._effects.append(Deliver(payload))
 
@@ -434,10 +439,9 @@ class Session:
             self._back_off(now, error)
 
     def _scrubbed(self, message: str) -> str:
-        # A server may repeat what it was sent.
-        for secret in self.options.authentication.values():
-            message = message.replace(secret, "***") if secret else message
-        return message
+        # A server may repeat what it was sent. The project is no secret elsewhere, but part of the credentials here.
+        credentials = Secrets(*self.options.authentication.values())
+        return self.options.secrets.hide(credentials.hide(message, theirs=True), theirs=True)
 
     # -- moves ---------------------------------------------------------------------------------------------------
 

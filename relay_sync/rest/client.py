@@ -14,6 +14,7 @@ from ..config import Config, seconds
 from ..constants import MAX_FRAME
 from ..errors import CommandRefused, InvalidParameter
 from ..protocol.deadline import Deadline
+from ..secrecy import Secrets, keep
 from .commands import RemoteCall
 from .download import Download, Order, fetch
 from .exchange import Exchange
@@ -83,6 +84,7 @@ class RestClient:
             max_frame=MAX_FRAME,
             max_queue=1,
         )
+        self._secrets = keep(Secrets(*self._config.secrets))
         self._allow_insecure = allow_insecure
         self._exchange = Exchange(
             self._config,
@@ -187,6 +189,7 @@ class RestClient:
         body: dict[str, Any] = {"command": command, "params": params}
         if call_id and command != "update":  # which has it among its parameters
             body["id"] = call_id
+        self._secrets.learn_from(params)
         limit = self._config.request_timeout if timeout is None else timeout
         answer = self._exchange.post(
             PLACE,
@@ -196,7 +199,7 @@ class RestClient:
             repeatable=repeatable,
         )
         if not 200 <= answer.status < 300:
-            raise refusal(answer.status, answer.body, command=command, call_id=call_id)
+            raise refusal(answer.status, answer.body, command=command, call_id=call_id, sent=params)
         if answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/html":
             # Somebody's web page: a success of the platform is JSON, or empty.
             told = f"{command}: a web page came instead of an answer; is host the name of the space?"

@@ -67,8 +67,11 @@ def read_call(body: bytes, call_id: str) -> CallInfo:
     )
 
 
-def refusal(status: int, body: bytes, *, command: str, call_id: str = "") -> CommandRefused:
-    """The exception for an answer that is no success: its code is the HTTP status."""
+def refusal(status: int, body: bytes, *, command: str, call_id: str = "", sent: object = None) -> CommandRefused:
+    """The exception for an answer that is no success: its code is the HTTP status.
+
+    :param sent: the command's params; what the server repeats of the secrets in them is not told.
+    """
     if status in (401, 403):
         return AuthenticationError(
             status,
@@ -81,7 +84,7 @@ def refusal(status: int, body: bytes, *, command: str, call_id: str = "") -> Com
         told = "the server points elsewhere, which is not followed; host must be the space's own name"
     else:
         told = _reasons(body) or "no reason given; is host the name of the space?"
-    found = result_or_error({"code": str(status), "message": told}, method=command, call_id=call_id)
+    found = result_or_error({"code": str(status), "message": told}, method=command, call_id=call_id, sent=sent)
     assert isinstance(found, CommandRefused)
     return found
 

@@ -1,0 +1,284 @@
+"""Secrets that this process knows, hidden by their value in whatever is logged or raised.
+
+A server may repeat what it was sent anywhere: in the text of an error, in a member of any name, in the reason for which it
+closes a connection. So it is not enough to hide the members that are secret by name. Each client keeps its secrets in a
+:class:`Secrets`; :func:`hide` looks for those of all clients, in the spellings that URLs, JSON, HTML and base64 have for them.
+
+Nothing is prepared, and no text is looked at, before something is logged or raised.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import re
+import traceback
+import urllib.parse
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+__all__ = ["HIDDEN", "SECRET_NAMES", "Secrets", "custom_values", "drop_causes", "hide", "keep", "may_hold", "passwords"]
+
+HIDDEN: Final = "***"
+#: Members whose values are secret, wherever they stand in a frame.
+SECRET_NAMES: Final = frozenset(
+    {
+        "authentication",
+        "authorization",
+        "authorization_bearer_token",
+        "authorization_state",
+        "custom_parameters",  # one-time passwords travel there, by any name
+        "dpop_token",
+        "jwt_token",
+        "password",
+        "post_prompt_auth_password",
+        "project",
+        "token",
+    }
+)
+#: Those whose values may be ordinary words or ids: they are hidden by their names alone.
+_BY_NAME_ONLY: Final = frozenset({"custom_parameters", "project"})
+#: What a frame's text has in it if anything in it may be worth learning.
+_SIGNS: Final = ("token", "password", "authentication", "authorization")
+#: Secrets that came after the first ones, such as bearer tokens; the oldest go first.
+MOST_LEARNED: Final = 256
+#: A secret of at least so many characters is hidden wherever it stands; so is one that is almost as long and no plain word.
+LONG: Final = 8
+ALMOST_LONG: Final = 6
+#: Shorter ones stand in every text by chance.
+SHORTEST: Final = 3
+_USERINFO: Final = re.compile(r"://([^/?#\s]+)@")
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
+_LOGGERS: Final = ("", ".audio", ".callbacks", ".server", ".simulator")
+
+
+class _Form:
+    """One secret, and how it may be written."""
+
+    __slots__ = ("_anywhere", "_cores", "_pattern", "_plain")
+
+    def __init__(self, value: str) -> None:
+        self._plain = value
+        self._anywhere = len(value) >= LONG or (len(value) >= ALMOST_LONG and not value.isalpha())
+        self._cores: tuple[str, ...] = ()
+        self._pattern: re.Pattern[str] | None = None
+        if not self._anywhere:
+            self._pattern = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)")
+            return
+        if not re.fullmatch(r"[A-Za-z0-9._~-]+", value):
+            self._pattern = re.compile("".join(map(_spellings, value)))
+        cores = list(_base64_cores(value.encode("utf-8", "surrogatepass")))
+        self._cores = tuple(dict.fromkeys([*cores, *(core.translate(_URL_SAFE) for core in cores)]))
+
+    def hide(self, text: str, theirs: bool) -> str:
+        if not self._anywhere:
+            return self._pattern.sub(HIDDEN, text) if theirs and self._pattern is not None else text
+        if self._plain in text:
+            text = text.replace(self._plain, HIDDEN)
+        if self._pattern is not None:
+            text = self._pattern.sub(HIDDEN, text)
+        for core in self._cores:
+            while core in text:
+                text = _without_run(text, text.index(core), len(core))
+        return text
+
+
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+
+
+def _spellings(letter: str) -> str:
+    """A pattern for one character: as it is, and as URLs, JSON and HTML write it."""
+    if re.fullmatch(r"[A-Za-z0-9._~-]", letter):
+        return re.escape(letter)
+    code = ord(letter)
+    percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in letter.encode("utf-8", "surrogatepass"))
+    units = letter.encode("utf-16-be", "surrogatepass").hex()
+    escaped = "".join(rf"\\+u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
+    names = [f"#{code}", f"#[xX](?i:0*{code:x})", *([_NAMED[letter]] if letter in _NAMED else [])]
+    ways = [percent, escaped, f"&(?:{'|'.join(names)});", rf"\\*{re.escape(letter)}"]
+    return f"(?:{'|'.join(ways + ([r'[+]'] if letter == ' ' else []))})"
+
+
+def _base64_cores(data: bytes) -> Iterator[str]:
+    """What base64 makes of it whatever stands before and behind it, which moves it by 0, 1 or 2 bytes."""
+    for shift in range(3):
+        written = base64.b64encode(bytes(shift) + data + bytes(2)).decode()
+        yield written[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
+
+
+def _without_run(text: str, start: int, size: int) -> str:
+    """Replace all of the base64 around a place: the rest of it would tell the first and the last letter."""
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "+/_-"):
+        start, size = start - 1, size + 1
+    found = _BASE64.match(text, start + size)
+    end = found.end() if found is not None else start + size
+    return f"{text[:start]}{HIDDEN}{text[end:]}"
+
+
+class Secrets:
+    """What must not be shown of one client.
+
+    :param values: known from the beginning, and for as long as the client is there.
+    """
+
+    __slots__ = ("__weakref__", "_count", "_fixed", "_forms", "_learned")
+
+    def __init__(self, *values: str) -> None:
+        self._fixed = tuple(value for value in values if len(value) >= SHORTEST)
+        self._learned: dict[str, None] = {}
+        self._count = 0
+        #: The forms of all of them, the longest first, and for how many they were made.
+        self._forms: tuple[int, list[_Form]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{len(self._fixed) + len(self._learned)} secrets>"
+
+    def learn(self, value: str) -> None:
+        """Hide this as well from now on. On any thread."""
+        if len(value) < SHORTEST or value in self._fixed or value in self._learned:
+            return
+        self._learned[value] = None
+        while len(self._learned) > MOST_LEARNED:
+            self._learned.pop(next(iter(list(self._learned))), None)
+        self._count += 1
+
+    def learn_from(self, params: Any) -> None:
+        """Learn the values of members that are secret by name, and passwords in URLs, however deeply they are nested."""
+        for value in _secrets_in(params):
+            self.learn(value)
+
+    def hide(self, text: str, *, theirs: bool = False) -> str:
+        """The text without any of them.
+
+        :param theirs: a server wrote all of it. Then a short secret is hidden too where it stands as a word; among our own
+            words it could be one of them.
+        """
+        count, forms = self._count, self._forms
+        if forms is None or forms[0] != count:
+            values = sorted({*self._fixed, *list(self._learned)}, key=len, reverse=True)
+            forms = self._forms = (count, [_Form(value) for value in values])
+        for form in forms[1]:
+            text = form.hide(text, theirs)
+        return text
+
+
+def _secrets_in(params: Any) -> Iterator[str]:
+    # A stack of our own: what JSON can write may be nested more deeply than Python may call.
+    todo: list[tuple[Any, bool]] = [(params, False)]
+    while todo:
+        value, secret = todo.pop()
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                low = name.lower() if isinstance(name, str) else ""
+                if low not in _BY_NAME_ONLY:
+                    todo.append((inner, secret or low in SECRET_NAMES))
+        elif isinstance(value, (list, tuple)):
+            todo += [(inner, secret) for inner in value]
+        elif isinstance(value, str):
+            if secret:
+                yield value
+            yield from passwords(value)
+
+
+def custom_values(params: Any) -> list[str]:
+    """The texts below ``custom_parameters``, wherever that stands: secret in what is said of this one command."""
+    found: list[str] = []
+    todo: list[tuple[Any, bool]] = [(params, False)]
+    while todo:
+        value, secret = todo.pop()
+        if isinstance(value, Mapping):
+            todo += [(inner, secret or name == "custom_parameters") for name, inner in value.items()]
+        elif isinstance(value, (list, tuple)):
+            todo += [(inner, secret) for inner in value]
+        elif secret and isinstance(value, str):
+            found.append(value)
+    return found
+
+
+def passwords(url: str) -> list[str]:
+    """The passwords in a URL or in a text with URLs, as written and as meant, and the credentials as HTTP sends them."""
+    if "@" not in url:
+        return []
+    found = []
+    for userinfo in _USERINFO.findall(url if "://" in url else f"://{url}"):
+        user, colon, password = userinfo.partition(":")
+        if colon:
+            pair = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}"
+            basic = base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode()
+            found += [password, urllib.parse.unquote(password), basic]
+    return found
+
+
+def may_hold(text: str) -> bool:
+    """Whether there may be anything to learn in a frame; cheap, for it is asked of every command."""
+    low = text.lower()
+    return any(sign in low for sign in _SIGNS) or ("@" in text and "://" in text)
+
+
+# -- all of them ---------------------------------------------------------------------------------------------------------
+
+_kept: Final[weakref.WeakValueDictionary[int, Secrets]] = weakref.WeakValueDictionary()
+
+
+def keep(secrets: Secrets) -> Secrets:
+    """Hide these everywhere, for as long as somebody holds them."""
+    _kept[id(secrets)] = secrets
+    for name in _LOGGERS:
+        logger = logging.getLogger(f"relay_sync{name}")
+        if _hiding not in logger.filters:
+            logger.addFilter(_hiding)
+    return secrets
+
+
+def hide(text: str, *, theirs: bool = False) -> str:
+    """A text without the secrets of any client of this process; see :meth:`Secrets.hide`."""
+    for known in _kept.valuerefs():
+        secrets = known()
+        if secrets is not None:
+            text = secrets.hide(text, theirs=theirs)
+    return text
+
+
+class _Hiding(logging.Filter):
+    """Rewrites a record that is about to be written, where it or its traceback holds a secret."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            text = record.getMessage()
+            shown = hide(text)
+            if shown != text:
+                record.msg, record.args = shown, ()
+            if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
+                told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+                shown = hide(told)
+                if shown != told:
+                    record.exc_text = shown
+        except Exception:  # arguments that do not fit: whoever writes the record will say so
+            pass
+        return True
+
+
+_hiding: Final = _Hiding()
+
+
+def drop_causes(error: BaseException) -> None:
+    """Cut off what an exception was raised from, where that holds a secret: it is not ours to rewrite."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        for name in ("__cause__", "__context__"):
+            other = getattr(link, name)
+            if other is not None and _is_telling(other):
+                setattr(link, name, None)
+        link = link.__cause__ or link.__context__
+
+
+def _is_telling(error: BaseException) -> bool:
+    try:
+        told = f"{error} {error!r} {error.args!r} {vars(error)!r}"
+    except Exception:
+        return True
+    return hide(told, theirs=True) != told
