@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,12 @@ PATIENCE = 10.0
 _DESCRIPTORS = "/proc/self/fd"
 
 MakeClient = Callable[..., RelayClient]
+
+
+def pytest_configure() -> None:
+    """Let SIGINT interrupt this process and those that tests start: a background job of a script inherits "ignored"."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _open_sockets() -> set[str]:

@@ -110,7 +110,7 @@ def test_nobody_there_is_a_timeout_with_its_cause(caplog: pytest.LogCaptureFixtu
     started = time.monotonic()
     with pytest.raises(ConnectTimeout, match="refused") as caught:
         client.connect(timeout=0.3)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < PATIENCE
     assert isinstance(caught.value.__cause__, ConnectError)
     assert isinstance(caught.value, (ConnectionError, TimeoutError))
 
@@ -147,7 +147,7 @@ def test_a_server_that_is_none_does_not_hang_connect(how: str) -> None:
         started = time.monotonic()
         with pytest.raises(ConnectTimeout):
             client.connect(timeout=0.4)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < PATIENCE
         stop.set()
         thread.join()
 
@@ -636,12 +636,11 @@ def test_a_handler_that_waits_when_the_client_closes_is_no_failure(
     assert not any("could not be hung up" in record.getMessage() for record in caplog.records)
 
 
-def test_a_handler_that_raises_after_the_client_closed_leaves_its_call_and_says_so(
-    sim: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_handler_that_raises_after_the_client_closed_leaves_its_call_and_says_so(sim: Simulator) -> None:
     errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client = make(sim, on_error=lambda error, call: errors.put(error))
-    waiting, closed, handled = threading.Event(), threading.Event(), threading.Event()
+    waiting, closed = threading.Event(), threading.Event()
+    messages: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     @client.on_call
     def handler(call: Call) -> None:
@@ -650,25 +649,24 @@ def test_a_handler_that_raises_after_the_client_closed_leaves_its_call_and_says_
         assert closed.wait(PATIENCE)
         raise ValueError("too late")
 
-    class Told(logging.Handler):
+    class Kept(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.getMessage().startswith("call "):
-                handled.set()
+                messages.put(record.getMessage())
 
-    told = Told(logging.WARNING)
-    logging.getLogger("relay_sync").addHandler(told)
+    kept = Kept(logging.WARNING)
+    logging.getLogger("relay_sync").addHandler(kept)
     try:
         client.connect()
         sim.call(to=TO, from_=FROM)
         assert waiting.wait(PATIENCE)
         client.disconnect()
         closed.set()
-        assert handled.wait(PATIENCE)
+        message = messages.get(timeout=PATIENCE)
     finally:
-        logging.getLogger("relay_sync").removeHandler(told)
-    messages = [record.getMessage() for record in caplog.records]
-    assert any("goes on without this client" in message and message.startswith("call ") for message in messages)
-    assert not any("connect()" in message and message.startswith("call ") for message in messages)
+        logging.getLogger("relay_sync").removeHandler(kept)
+    assert "goes on without this client" in message
+    assert "connect()" not in message
 
 
 def test_a_handler_that_raises_may_leave_its_call(sim: Simulator) -> None:
@@ -884,18 +882,18 @@ def test_disconnect_from_a_handler_does_not_deadlock(sim: Simulator) -> None:
     sim.wait_until_gone()
 
 
-def test_disconnect_from_a_listener_does_not_wait_for_itself(sim: Simulator) -> None:
+def test_disconnect_from_a_listener_does_not_wait_for_itself(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
     with line(sim) as one:
-        done: queue.SimpleQueue[float] = queue.SimpleQueue()
+        done = threading.Event()
 
         def listener(event: Any) -> None:
-            started = time.monotonic()
-            one.client.disconnect()
-            done.put(time.monotonic() - started)
+            one.client.disconnect(timeout=60)
+            done.set()
 
         one.call.on("calling.call.state", listener)
         one.phone.hang_up()
-        assert done.get(timeout=PATIENCE) < 1.5
+        assert done.wait(PATIENCE)
 
 
 def test_disconnect_drains_callbacks(sim: Simulator) -> None:
@@ -925,13 +923,14 @@ def test_disconnect_gives_callbacks_two_seconds(sim: Simulator) -> None:
         gate.set()
 
 
-def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator) -> None:
+def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
     gate = threading.Event()
     with line(sim) as one:
         one.call._callback("test", gate.wait, 60)
         started = time.monotonic()
-        one.client.disconnect(timeout=0.3)
-        assert time.monotonic() - started < 1.5
+        one.client.disconnect(timeout=0.1)
+        assert time.monotonic() - started < PATIENCE
         gate.set()
 
 

