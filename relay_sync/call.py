@@ -92,6 +92,8 @@ class Line(Protocol):
 
     def _request_timeout(self) -> float: ...
 
+    def _call_over(self, call: Call) -> None: ...
+
     def _let_go(self, call: Call, error: CallEnded) -> None: ...
 
     def _handed_over(self, call: Call) -> None: ...
@@ -450,7 +452,8 @@ class Call(
 
     def _register(self, action: Action[Any]) -> None:
         with self._lock:
-            if action.control_id in self._actions:
+            known = self._actions.get(action.control_id)
+            if known is not None and not known.is_done:
                 raise InvalidParameter("control_id", action.control_id, "an id that is not in use on this call")
             self._actions[action.control_id] = action
 
@@ -465,7 +468,9 @@ class Call(
     # -- told by the client, on the IO thread ----------------------------------------------------------------------
 
     def _on_event(self, event: RelayEvent) -> None:
-        """State first, then waiters, then callbacks: whoever wakes sees a call at least as new as the event."""
+        """State first, then callbacks, then readers: whoever wakes sees a call at least as new as the event, and its callbacks
+        are queued. A listener that is added then hears of later events only.
+        """
         if self._over is not None:
             return
         self._remember(event)
@@ -474,6 +479,8 @@ class Call(
         over: CallEnded | None = None
         if isinstance(event, CallStateEvent) and event.call_state:
             over = self._move(event)
+        if over is not None:
+            self._client._call_over(self)
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:
@@ -481,15 +488,15 @@ class Call(
         if over is not None:
             self._over = over
             self._end_actions(over)
+        final = over is not None or (action is not None and action.is_done)
+        for handler in self._listeners.get(event.event_type, ()):
+            self._callback("listener", handler, event, final=final)
         for reader in self._readers:
             mailbox = reader()
             if mailbox is not None:
                 mailbox.put(event)
                 if over is not None:
                     mailbox.close(over)
-        final = over is not None or (action is not None and action.is_done)
-        for handler in self._listeners.get(event.event_type, ()):
-            self._callback("listener", handler, event, final=final)
 
     def _remember(self, event: RelayEvent) -> None:
         params, history = event.params, self._history

@@ -529,6 +529,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         except WaitTimeout:
             return False
 
+    def _call_over(self, call: Call) -> None:
+        self._board.call_over(call)
+
     def _let_go(self, call: Call, error: CallEnded) -> None:
         self._board.let_go(call, error)
 

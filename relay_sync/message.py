@@ -172,7 +172,10 @@ class Message:
         self._end(event, error)
 
     def _end(self, event: RelayEvent, error: RelayError | None) -> None:
-        if self._ended.settle((event, error)) and self._on_completed is not None and self._run is not None:
+        self._ended.settle((event, error), lambda: self._tell_completed(event))
+
+    def _tell_completed(self, event: RelayEvent) -> None:
+        if self._on_completed is not None and self._run is not None:
             self._run(self._lane, "on_completed", self._on_completed, event)
 
     @property

@@ -126,8 +126,6 @@ class Switchboard:
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
-        if isinstance(event, CallStateEvent) and event.call_state == CALL_STATE_ENDED:
-            self._off_the_table(call)
         call._on_event(event)
         if self._roll_call is not None:
             self._roll_call.heard_of(call)
@@ -136,7 +134,6 @@ class Switchboard:
 
     def call_gone(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
         """The server does not know a call any more."""
-        self._off_the_table(call)
         call._on_event(call._gone_event())
         self.dials.take_stock(self)
         if then is not None:
@@ -154,7 +151,8 @@ class Switchboard:
     def _new_roll_call(self) -> RollCall:
         return RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
 
-    def _off_the_table(self, call: Call) -> None:
+    def call_over(self, call: Call) -> None:
+        """A call has ended, and its state says so; nobody who waits for that has been woken."""
         self.calls.pop(call.call_id, None)
         self._ended[call.call_id] = self._offers.get(call)
         if len(self._ended) > REMEMBERED_CALLS:
@@ -169,13 +167,15 @@ class Switchboard:
         if phase is Phase.FAILED and error is not None and self._was_ready:
             # connect() tells its caller; this one nobody may be waiting for.
             _log.error("the session is lost for good: %s", error.message)
-        if phase in (Phase.CLOSED, Phase.FAILED):
-            self._was_ready = False
-            self.stopped.set()
         if phase is Phase.BACKING_OFF and error is not None:
             _log.warning("no connection: %s; trying again", error.message)
-        if state == self.state:
-            return
+        if state != self.state:
+            self._enter(state)
+        if phase in (Phase.CLOSED, Phase.FAILED):
+            self._was_ready = False
+            self.stopped.set()  # last: whoever wakes sees the state
+
+    def _enter(self, state: str) -> None:
         self.state = state
         _log.info("relay: %s", state)
         if self._on_state is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from relay_sync import RelayClient
+from relay_sync.runtime.flag import Bell
 from relay_sync.simulator import Simulator
 
 #: Seconds that threads and sockets of a test may take to go once it is over.
@@ -82,3 +83,16 @@ def client(sim: Simulator) -> Iterator[MakeClient]:
     yield make
     for each in made:
         each.disconnect()
+
+
+@pytest.fixture
+def slow_after_waking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads other than the main one rest when they have woken somebody: what they do after that comes late."""
+    ring = Bell.ring
+
+    def ring_and_rest(self: Bell) -> None:
+        ring(self)
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.02)  # the subject is time
+
+    monkeypatch.setattr(Bell, "ring", ring_and_rest)

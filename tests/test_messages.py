@@ -97,6 +97,18 @@ def test_frame(quiet: Simulator, client: MakeClient) -> None:
     assert (message.to_number, message.from_number, message.body) == (TO, FROM, "Your table is ready")
 
 
+@pytest.mark.usefixtures("slow_after_waking")
+def test_whoever_waited_for_its_end_finds_on_completed_queued(quiet: Simulator, client: MakeClient) -> None:
+    one = client()
+    done: list[Any] = []
+    message = one.send_message(to_number=TO, from_number=FROM, body="hi", on_completed=done.append)
+    state(quiet, "m1", "delivered")
+    event = message.wait(PATIENCE)
+    one._board.run_shared(message._lane, "test", done.append, "after")
+    one.disconnect()
+    assert done == [event, "after"]
+
+
 def reply_with(sim: Simulator, result: Json) -> None:
     sim._relay.handlers = {**sim._relay.handlers, "messaging.send": lambda request: request.reply(result)}
 

@@ -599,8 +599,8 @@ def test_a_stream_that_starts_just_when_its_caller_gives_up_is_stopped(
         def wait(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> Any:
             raise on_timeout()
 
-        def settle(self, outcome: Any) -> bool:
-            first = super().settle(outcome)
+        def settle(self, outcome: Any, before_waking: Callable[[], object] | None = None) -> bool:
+            first = super().settle(outcome, before_waking)
             if threading.get_ident() == me:  # the caller has given up, and the answer comes before he has said so
                 on_call.sim.release("calling.stream")
                 on_call.wait_for_request("calling.stream.stop")

@@ -35,11 +35,58 @@ def make(sim: Simulator, **options: Any) -> RelayClient:
     return RelayClient(**{**sim.credentials, "contexts": ["default"], **options})
 
 
+def told(done: list[str], what: str) -> Callable[[RelayEvent], None]:
+    """A callback that notes that it ran."""
+    return lambda event: done.append(what)
+
+
 def send(one: Line, event_type: str, **params: Any) -> None:
     one.sim.send_event(event_type, {"call_id": one.call.call_id, "node_id": one.call.node_id, **params})
 
 
-# -- rule 1: state first, then waiters, then callbacks ------------------------------------------------------------------
+# -- rule 1: state first, then callbacks are queued, then waiters wake -----------------------------------------------------
+
+
+@pytest.mark.usefixtures("slow_after_waking")
+def test_rule_1_whoever_wakes_finds_the_control_id_free_and_the_callback_queued(on_call: Line) -> None:
+    done: list[str] = []
+    for number in (1, 2):
+        action = on_call.call.detect({"type": "digit"}, control_id="D1", on_completed=told(done, f"completed {number}"))
+        action.stop()
+        assert action.wait(PATIENCE).event == "finished"
+        on_call.call._callback("test", done.append, f"queued {number}")
+    on_call.client.disconnect()
+    assert done == ["completed 1", "queued 1", "completed 2", "queued 2"]
+
+
+@pytest.mark.usefixtures("slow_after_waking")
+def test_rule_1_a_listener_that_is_added_after_an_event_does_not_hear_of_it(on_call: Line) -> None:
+    heard: list[str] = []
+    with on_call.call.expect("calling.call.refer", timeout=PATIENCE):
+        send(on_call, "calling.call.refer")
+    on_call.call.on("calling.call.refer", lambda event: heard.append(event.event_type))
+    on_call.client.disconnect()
+    assert heard == []
+
+
+@pytest.mark.usefixtures("slow_after_waking")
+def test_rule_1_whoever_waited_for_all_calls_finds_them_ended(on_call: Line) -> None:
+    on_call.desk.closing.set()  # its handler returns
+    on_call.phone.hang_up()
+    assert on_call.client.drain(PATIENCE)
+    assert on_call.call.state == "ended"
+
+
+@pytest.mark.usefixtures("slow_after_waking")
+def test_rule_1_whoever_waited_for_the_end_of_the_session_finds_its_state(sim: Simulator) -> None:
+    states: list[str] = []
+    client = make(sim, on_state=states.append)
+    client.connect()
+    client.stop()
+    assert client._board.stopped.wait(PATIENCE)
+    assert client.state == "closed"
+    client.disconnect()
+    assert states[-1] == "closed"
 
 
 def test_rule_1_whoever_wakes_sees_a_call_at_least_as_new_as_the_event(on_call: Line) -> None:

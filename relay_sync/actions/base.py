@@ -198,10 +198,13 @@ class Action(Generic[E]):
         self._end(event, error)
 
     def _end(self, event: RelayEvent, error: RelayError | None) -> None:
-        if self._ended.settle((event, error)):
-            self.call._action_ended(self)
-            self._settled()
-            self._tell_completed()
+        self._ended.settle((event, error), self._before_waking)
+
+    def _before_waking(self) -> None:
+        """Whoever wakes finds the control_id free, and ``on_completed`` queued before anything it queues itself."""
+        self.call._action_ended(self)
+        self._tell_completed()
+        self._settled()
 
     def _hand_out(self) -> None:
         """The verb that started it is about to return it: from now on its end is told."""

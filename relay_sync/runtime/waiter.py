@@ -66,13 +66,21 @@ class Waiter(Generic[T]):
         self._outcome: Any = _UNSET
         self._generation = generation()
 
-    def settle(self, outcome: T | BaseException) -> bool:
-        """Set the outcome; ``False`` if there was one already, which then stays."""
+    def settle(self, outcome: T | BaseException, before_waking: Callable[[], object] | None = None) -> bool:
+        """Set the outcome.
+
+        :param before_waking: is called when the outcome is there and before those who sleep wake: they find done what it does.
+        :return: ``False`` if there was an outcome already, which then stays.
+        """
         with self._lock:
             if self._outcome is not _UNSET:
                 return False
             self._outcome = outcome
-        self._bell.ring()
+        try:
+            if before_waking is not None:
+                before_waking()
+        finally:
+            self._bell.ring()
         return True
 
     def check_process(self) -> None:
