@@ -255,8 +255,8 @@ def test_other_users_see_no_secret_of_our_processes(command: tuple[str, ...], tm
             expected = 3 if command[0] == "run" else 1
             if command[0] == "run":
                 sim.wait_for_client(2, PATIENCE * 3)
-            lines = wait_for_processes(process.pid, expected)
             wait_for_output(tmp_path / "out")
+            lines = wait_for_processes(process.pid, expected)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE * 3)
@@ -274,8 +274,10 @@ def wait_for_processes(parent: int, count: int) -> list[str]:
         for entry in os.listdir("/proc"):
             try:
                 stat = Path("/proc", entry, "stat").read_text(encoding="utf-8")
-                if int(entry) == parent or int(stat.rpartition(")")[2].split()[1]) == parent:
-                    found.append(Path("/proc", entry, "cmdline").read_text(encoding="utf-8").replace("\0", " "))
+                line = Path("/proc", entry, "cmdline").read_text(encoding="utf-8").replace("\0", " ")
+                ours = int(entry) == parent or int(stat.rpartition(")")[2].split()[1]) == parent
+                if ours and line:  # it is empty while a process begins or ends
+                    found.append(line)
             except (OSError, ValueError):
                 continue
         if len(found) >= count:
