@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import signal
 import subprocess
@@ -221,6 +222,86 @@ def test_the_webhook_view_needs_no_csrf_token_and_sends_a_signal(world: Any) -> 
         assert seen.empty()
     finally:
         stream_status.disconnect(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "kind"),
+    [
+        ("calling.call.stream", {"state": "finished"}, "stream"),
+        ("calling.call.record", {"state": "finished"}, "recording"),
+        ("calling.call.state", {"call_state": "ended"}, "call"),
+        ("calling.call.collect", {"state": "finished"}, "call"),
+        ("messaging.state", {"message_state": "delivered"}, "message"),
+        ("queuing.whatever", {}, "other"),
+    ],
+)
+def test_every_kind_of_callback_has_a_signal(
+    world: Any, caplog: pytest.LogCaptureFixture, name: str, params: dict[str, str], kind: str
+) -> None:
+    from django.test import Client
+
+    from relay_sync.contrib.django import signals, views
+
+    seen: list[tuple[str, Any]] = []
+    body = json.dumps({"event_type": name, "params": {"call_id": "c", **params}})
+    views.unheard._told.clear()
+
+    def send() -> None:
+        assert Client().post("/status", body, content_type="application/json").status_code == 204
+
+    send()
+    send()
+    unheard = [record.getMessage() for record in caplog.records if "does not use it" in record.getMessage()]
+    assert len(unheard) == 1
+    assert f"{kind}_status" in unheard[0]
+
+    receivers = {}
+    for each in (*signals.of_kind, None):
+        signal = signals.status_received if each is None else signals.of_kind[each]
+
+        def receive(sender: type, callback: Any, each: Any = each, **kwargs: Any) -> None:
+            seen.append((each or "all", callback))
+
+        signal.connect(receive)
+        receivers[signal] = receive
+    try:
+        send()
+    finally:
+        for signal, receiver in receivers.items():
+            signal.disconnect(receiver)
+    assert [where for where, _ in seen] == [kind, "all"]
+    assert {callback.kind for _, callback in seen} == {kind}
+    assert seen[0][1].state == next(iter(params.values()), "")
+
+
+def test_a_receiver_that_raises_is_logged_once_and_the_others_hear(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from django.test import Client
+
+    from relay_sync.contrib.django.signals import recording_status, status_received
+
+    seen: list[Any] = []
+
+    def fails(sender: type, **kwargs: Any) -> None:
+        raise LookupError("in a receiver")
+
+    def hears(sender: type, callback: Any, **kwargs: Any) -> None:
+        seen.append(callback)
+
+    recording_status.connect(fails)
+    recording_status.connect(hears)
+    status_received.connect(hears)
+    body = json.dumps({"event_type": "calling.call.record", "params": {"state": "finished"}})
+    try:
+        assert Client().post("/status", body, content_type="application/json").status_code == 204
+    finally:
+        for signal, receiver in ((recording_status, fails), (recording_status, hears), (status_received, hears)):
+            signal.disconnect(receiver)
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [(record.name, record.exc_info is not None) for record in errors] == [("relay_sync", True)]
+    assert "fails" in errors[0].getMessage()
+    assert len(seen) == 2
 
 
 def test_a_body_that_a_middleware_has_read_is_no_failure(world: Any) -> None:

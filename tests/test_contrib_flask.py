@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import queue
+import re
 import sys
 import time
 import urllib.request
@@ -22,6 +23,7 @@ from relay_sync import Call, InvalidParameter, RelayClient
 from relay_sync.contrib.flask import Relay
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import Callback, StreamStatus
+from relay_sync.webhooks.signatures import sign_form
 
 
 @pytest.fixture
@@ -451,3 +453,77 @@ def test_the_doctor_says_what_is_wrong(app: Flask) -> None:
     Relay(other)
     done = other.test_cli_runner().invoke(args=["relay", "doctor"])
     assert (done.exit_code, "BAD   configuration: " in done.output, "hots" in done.output) == (1, True, True)
+
+
+def event(name: str, **params: object) -> dict[str, Any]:
+    return {"json": {"event_type": name, "params": {"call_id": "c", **params}}}
+
+
+def form(**fields: str) -> dict[str, Any]:
+    return {"data": {"CallSid": "c", **fields}}
+
+
+#: A callback of each kind in each dialect, as a request, with what a handler reads from it.
+KINDS: list[tuple[dict[str, Any], str, str, str]] = [
+    (event("calling.call.stream", state="streaming", control_id="k"), "stream", "streaming", "k"),
+    (event("calling.call.record", state="finished", control_id="k"), "recording", "finished", "k"),
+    (event("calling.call.state", call_state="answered"), "call", "answered", ""),
+    (event("calling.call.play", state="playing", control_id="k"), "call", "playing", "k"),
+    (event("messaging.state", message_state="delivered"), "message", "delivered", ""),
+    (event("queuing.something", state=7), "other", "", ""),
+    (form(StreamEvent="stream-stopped", StreamSid="s"), "stream", "finished", ""),
+    (form(RecordingStatus="completed", RecordingSid="r"), "recording", "finished", ""),
+    (form(CallStatus="ringing"), "call", "ringing", ""),
+    (form(MessageStatus="sent", CallStatus="completed"), "message", "sent", ""),
+    (form(SmsStatus="sent"), "message", "sent", ""),
+    (form(FaxStatus="received"), "other", "received", ""),
+    (form(Unknown="x"), "other", "", ""),
+]
+
+
+@pytest.mark.parametrize(("request_", "kind", "state", "control_id"), KINDS)
+def test_the_page_s_handler_reads_callbacks_of_every_kind(
+    app: Flask, capsys: pytest.CaptureFixture[str], request_: dict[str, Any], kind: str, state: str, control_id: str
+) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "flask.md").read_text(encoding="utf-8")
+    found = re.search(r"@relay\.on_status\n(def status.+?)\n\n", page, re.DOTALL)
+    assert found is not None
+    names: dict[str, Any] = {}
+    exec(found[1], names)
+    relay, seen = Relay(app), queue.SimpleQueue[Callback]()
+    app.register_blueprint(relay.blueprint())
+    relay.on_status(seen.put)
+    relay.on_status(names["status"])
+    assert app.test_client().post("/status", **request_).status_code == 204
+    assert capsys.readouterr().out == f"{kind} is {state}\n"
+    callback = seen.get(timeout=PATIENCE)
+    assert (callback.kind, callback.state, callback.control_id, callback.call_id) == (kind, state, control_id, "c")
+    assert callback.error == ""
+
+
+def test_callbacks_that_nobody_takes_are_told_of_once_for_each_kind(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    relay = Relay(app)
+    app.register_blueprint(relay.blueprint())
+    for request_ in (KINDS[1][0], KINDS[1][0], KINDS[2][0]):
+        assert app.test_client().post("/status", **request_).status_code == 204
+    told = [record.getMessage() for record in caplog.records if "does not use it" in record.getMessage()]
+    assert [each.partition("(")[2].partition(")")[0] for each in told] == ["recording", "call"]
+    assert all("relay.on_status" in each for each in told)
+
+
+def test_the_address_of_a_proxy_reaches_the_reader(app: Flask) -> None:
+    url = "https://hooks.example.com/status"
+    fields = [("CallSid", "c"), ("CallStatus", "ringing")]
+    headers = {
+        "X-SignalWire-Signature": sign_form("PSKx", url, fields),
+        "Forwarded": "proto=https;host=hooks.example.com",
+    }
+    app.config["RELAY_SYNC"]["webhooks"] = {"signing_key": "PSKx", "strict": True, "trusted_proxies": "10.0.0.0/8"}
+    app.register_blueprint(Relay(app).blueprint())
+    for peer, status in (("10.0.0.7", 204), ("203.0.113.9", 403)):
+        answer = app.test_client().post(
+            "/status", data=dict(fields), headers=headers, environ_overrides={"REMOTE_ADDR": peer}
+        )
+        assert answer.status_code == status

@@ -46,7 +46,7 @@ from ..client import RelayClient
 from ..errors import InvalidParameter, WebhookRefused
 from ..verbs import parameters
 from ..webhooks import Callback, Webhooks
-from .hosting import Hosted, health, merge, origins
+from .hosting import Hosted, Unheard, health, merge, origins
 
 __all__ = ["Relay"]
 
@@ -73,6 +73,7 @@ class Relay:
         self._options = options
         self._handlers: dict[str, Callable[..., object]] = {}
         self._on_status: list[Callable[[Callback], object]] = []
+        self._unheard = Unheard()
         self._served: weakref.WeakSet[_Served] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
@@ -123,8 +124,9 @@ class Relay:
     def on_status(self, handler: H) -> H:
         """Call a function with every status callback that the blueprint takes, in the request that brings it.
 
-        It is given a :class:`relay_sync.webhooks.StreamStatus`, a ``RecordingStatus`` or an ``OtherStatus``. What it raises
-        is answered with 500, and the platform may try again.
+        It is given a :class:`relay_sync.webhooks.StreamStatus`, a ``RecordingStatus`` or an ``OtherStatus``; ``kind``, ``state``,
+        ``call_id`` and all other members of :class:`relay_sync.webhooks.Callback` are there in each of them. What it raises is
+        answered with 500, and the platform may try again.
         """
         self._on_status.append(parameters.handler("handler", handler, ("callback",)))
         return handler
@@ -170,6 +172,8 @@ class Relay:
             callback = hooks.parse(request.method, request.url, request.headers, body, peer=request.remote_addr)
         except WebhookRefused as refusal:
             return f"{refusal.message}\n", refusal.status
+        if not self._on_status:
+            self._unheard.tell(callback.kind, "register a function with relay.on_status")
         for handler in self._on_status:
             handler(callback)
         return "", 204

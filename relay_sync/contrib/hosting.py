@@ -16,7 +16,7 @@ from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, Rela
 from ..runtime import process
 from ..runtime.flag import Flag
 
-__all__ = ["OPTIONS", "Hosted", "health", "merge", "origins", "start_all", "stop_all"]
+__all__ = ["OPTIONS", "Hosted", "Unheard", "health", "merge", "origins", "start_all", "stop_all"]
 
 _log = logging.getLogger("relay_sync")
 
@@ -157,6 +157,19 @@ def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:
     state = "idle" if client is None else client.state
     calls = 0 if client is None else len(client.calls)
     return {"state": state, "calls": calls}, 200 if state in ("idle", "connected") else 503
+
+
+class Unheard:
+    """Says once for each kind of status callback that the application does nothing with it."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def tell(self, kind: str, advice: str) -> None:
+        """One was answered, and nobody was there for it. :param advice: what to do to get it."""
+        if kind not in self._told:
+            self._told.add(kind)
+            _log.warning("a status callback (%s) was answered, but the application does not use it: %s", kind, advice)
 
 
 def start_all() -> None:

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
-__all__ = ["Callback", "Dialect", "OtherStatus", "RecordingStatus", "StreamStatus", "read"]
+__all__ = ["Callback", "Dialect", "Kind", "OtherStatus", "RecordingStatus", "StreamStatus", "read"]
 
 Dialect = Literal["relay", "cxml"]
+Kind = Literal["stream", "recording", "call", "message", "other"]
 
 
 def _place(url: str) -> str:
@@ -24,8 +25,10 @@ def _place(url: str) -> str:
 
 @frozen(kw_only=True)
 class Callback:
-    """What all callbacks have.
+    """What all callbacks have. Each member is there in every kind, so that one handler reads them all.
 
+    :ivar kind: what it is about: ``stream``, ``recording``, ``call``, ``message``, or ``other``.
+    :ivar state: what became of that: ``finished``, ``ringing``, ``delivered`` and the like; ``""`` where it does not say.
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is right; ``None`` where that cannot be told: there is none, or no key is known.
     :ivar finding: the same in words.
@@ -34,12 +37,17 @@ class Callback:
     :ivar key: the same for every delivery of one callback and different for any other: what to store under a unique
         constraint where several processes take callbacks.
     :ivar name: its type as it came: ``calling.call.stream``, ``stream-started``, ``completed``.
-    :ivar call_id: of the call, or ``""``. :ivar project_id: of the project (``AccountSid``), or ``""``.
+    :ivar call_id: of the call, or ``""``.
+    :ivar control_id: of the RELAY or REST action that it is about, or ``""``.
+    :ivar error: the platform's word or code for what went wrong, or ``""``.
+    :ivar project_id: of the project (``AccountSid``), or ``""``.
     :ivar timestamp: when it was sent, with a time zone; ``None`` where it does not say.
     :ivar members: everything as it came: of an envelope its ``params``, of a form its fields (the last of those that are
         there more than once). Not shown by ``repr``.
     """
 
+    kind: Kind = "other"
+    state: str = ""
     dialect: Dialect
     verified: bool | None = None
     finding: str = field(default="", repr=False)
@@ -47,6 +55,8 @@ class Callback:
     key: str = field(default="", repr=False)
     name: str = ""
     call_id: str = ""
+    control_id: str = ""
+    error: str = ""
     project_id: str = field(default="", repr=False)
     timestamp: datetime.datetime | None = field(default=None, repr=False)
     members: Mapping[str, Any] = field(factory=dict, repr=False)
@@ -65,6 +75,7 @@ class StreamStatus(Callback):
         ``""``. :ivar conference_id: of a conference's stream. :ivar tag: the call's label.
     """
 
+    kind: Kind = field(default="stream", init=False, repr=False)
     state: str
     control_id: str = ""
     stream_id: str = ""
@@ -87,6 +98,7 @@ class RecordingStatus(Callback):
     :ivar start_time: when it began. :ivar error: the platform's code, or ``""``. :ivar conference_id: of a conference's.
     """
 
+    kind: Kind = field(default="recording", init=False, repr=False)
     state: str
     recording_id: str = ""
     control_id: str = ""
@@ -101,7 +113,10 @@ class RecordingStatus(Callback):
 
 @frozen(kw_only=True)
 class OtherStatus(Callback):
-    """A callback about something else: ``name`` says what, as far as it does, ``members`` tell the rest."""
+    """A callback about a call, a message or something else: ``kind`` and ``name`` say what, ``members`` tell the rest.
+
+    :ivar state: of a call ``ringing``, ``answered`` and the like, of a message ``delivered`` and the like, as it came.
+    """
 
 
 # The words of the cXML callbacks, and the RELAY word for the same.
@@ -112,6 +127,14 @@ _RECORDING_STATES: Final = {
     "completed": "finished",
     "absent": "no_input",
     "failed": "error",
+}
+#: The fields of other forms that say what became of something. A message's form may have the status of a call, too.
+_FORM_STATES: Final[dict[str, Kind]] = {
+    "MessageStatus": "message",
+    "SmsStatus": "message",
+    "FaxStatus": "other",
+    "StatusCallbackEvent": "other",
+    "CallStatus": "call",
 }
 _FIRST_YEAR_S, _LAST_YEAR_S = 0.0, 253402300799.0  # what a datetime can hold
 
@@ -154,7 +177,18 @@ def _read_event(envelope: Mapping[str, Any]) -> Callback:
             size=int(_nested(params, "size", _number)),
             start_time=_moment(params.get("start_time")),
         )
-    return OtherStatus(**about)
+    return OtherStatus(
+        **about,
+        kind=_kind_of_event(name),
+        state=_first(params, "state", "call_state", "message_state"),
+        control_id=_text(params, "control_id"),
+        error=_text(params, "error"),
+    )
+
+
+def _kind_of_event(name: str) -> Kind:
+    kinds: dict[str, Kind] = {"calling.call": "call", "messaging": "message"}
+    return next((kind for start, kind in kinds.items() if name == start or name.startswith(f"{start}.")), "other")
 
 
 def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, Any], str], Any]) -> Any:
@@ -202,12 +236,19 @@ def _read_form(fields: Mapping[str, Any]) -> Callback:
             duration=_number(fields, "RecordingDuration"),
             channels=int(_number(fields, "RecordingChannels")),
             start_time=_moment(fields.get("RecordingStartTime")),
-            error=_text(fields, "ErrorCode") if _text(fields, "ErrorCode") != "0" else "",
+            error=_error(fields),
             conference_id=_text(fields, "ConferenceSid"),
         )
-    known = ("CallStatus", "MessageStatus", "SmsStatus", "FaxStatus", "StatusCallbackEvent")
-    name = next((_text(fields, each) for each in known if each in fields), "")
-    return OtherStatus(**about, name=name, key=_key("cxml", "other", None, fields))
+    kind, name = next(
+        ((kind, _text(fields, each)) for each, kind in _FORM_STATES.items() if each in fields), ("other", "")
+    )
+    key = _key("cxml", "other", None, fields)
+    return OtherStatus(**about, kind=kind, name=name, state=name, error=_error(fields), key=key)
+
+
+def _error(fields: Mapping[str, Any]) -> str:
+    code = _text(fields, "ErrorCode")
+    return "" if code == "0" else code
 
 
 def _key(dialect: str, name: str, timestamp: Any, members: Mapping[str, Any]) -> str:
@@ -218,6 +259,10 @@ def _key(dialect: str, name: str, timestamp: Any, members: Mapping[str, Any]) ->
 def _text(members: Mapping[str, Any], name: str) -> str:
     value = members.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _first(members: Mapping[str, Any], *names: str) -> str:
+    return next((text for name in names if (text := _text(members, name))), "")
 
 
 def _number(members: Mapping[str, Any], name: str) -> float:

@@ -22,7 +22,7 @@ A view may use :func:`get_client` at any time, for instance to dial: the client 
 
 ==============  ====================================================================================================
 ``handlers``    handlers, and the client with them
-``signals``     ``call_received``, ``call_ended``, ``stream_status``
+``signals``     ``call_received``, ``call_ended``, and one for each kind of status callback
 ``settings``    ``settings.RELAY_SYNC``
 ``checks``      what ``manage.py check`` says about them
 ``views``       status callbacks and health; ``urls`` has their paths

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -19,8 +18,6 @@ from .settings import client_options
 from .signals import call_ended, call_received
 
 __all__ = ["get_client", "hosted", "on_call", "on_message", "on_task", "send", "with_database"]
-
-_log = logging.getLogger("relay_sync")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,10 +46,8 @@ def with_database(function: F) -> F:
 
 
 def send(signal: Signal, sender: type, **about: Any) -> None:
-    """Send a signal; a receiver that raises is logged."""
-    for receiver, outcome in signal.send_robust(sender=sender, **about):
-        if isinstance(outcome, Exception):
-            _log.error("a receiver of a relay_sync signal raised: %r", receiver, exc_info=outcome)
+    """Send a signal. A receiver that raises is logged, by the signal."""
+    signal.send_robust(sender=sender, **about)
 
 
 def _register(what: str, handler: F) -> F:

@@ -1,19 +1,69 @@
-"""Signals. Receivers run where blocking is allowed; what they raise is logged and hurts nobody.
+"""Signals. Receivers run where blocking is allowed; what they raise is logged and does not affect other receivers.
 
 ``call_received``
     a call came in: in its handler's thread, before the handler; sent with ``call``
 ``call_ended``
     it is over: in the call's lane; sent with ``call`` and ``event``
-``stream_status``
-    the platform told a stream's status by webhook: in the request; sent with ``callback``
+
+Status callbacks, in the request that brings them, each sent with ``callback``, a :class:`relay_sync.webhooks.Callback`:
+
+``status_received``
+    every one, after the signal of its kind
+``stream_status``, ``recording_status``
+    a stream or a recording: :class:`~relay_sync.webhooks.StreamStatus`, :class:`~relay_sync.webhooks.RecordingStatus`
+``call_status``, ``message_status``
+    a call (also what its actions do) or a message: :class:`~relay_sync.webhooks.OtherStatus`
+``other_status``
+    anything else: :class:`~relay_sync.webhooks.OtherStatus`
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
+from typing import Final
+
 from django.dispatch import Signal
 
-__all__ = ["call_ended", "call_received", "stream_status"]
+from ...webhooks.callbacks import Kind
 
-call_received = Signal()
-call_ended = Signal()
-stream_status = Signal()
+__all__ = [
+    "call_ended",
+    "call_received",
+    "call_status",
+    "message_status",
+    "of_kind",
+    "other_status",
+    "recording_status",
+    "status_received",
+    "stream_status",
+]
+
+_log = logging.getLogger("relay_sync")
+
+
+class _Signal(Signal):
+    """One whose failing receivers are logged with all else of this package, and not by Django as well."""
+
+    def _log_robust_failure(self, receiver: Callable[..., object], error: Exception) -> None:
+        name = getattr(receiver, "__qualname__", repr(receiver))
+        _log.error("a receiver of a relay_sync signal raised: %s", name, exc_info=error)
+
+
+call_received: Final[Signal] = _Signal()
+call_ended: Final[Signal] = _Signal()
+status_received: Final[Signal] = _Signal()
+stream_status: Final[Signal] = _Signal()
+recording_status: Final[Signal] = _Signal()
+call_status: Final[Signal] = _Signal()
+message_status: Final[Signal] = _Signal()
+other_status: Final[Signal] = _Signal()
+
+#: The signal for each kind of status callback.
+of_kind: Final[Mapping[Kind, Signal]] = {
+    "stream": stream_status,
+    "recording": recording_status,
+    "call": call_status,
+    "message": message_status,
+    "other": other_status,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse, JsonResponse, RawPostDataException
@@ -10,13 +11,16 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
 from ...errors import WebhookRefused
-from ...webhooks import StreamStatus, Webhooks
+from ...webhooks import Webhooks
+from ..hosting import Unheard
 from ..hosting import health as health_of
 from .handlers import hosted, send
 from .settings import webhook_options
-from .signals import stream_status
+from .signals import of_kind, status_received
 
 __all__ = ["health", "status"]
+
+unheard: Final = Unheard()
 
 
 @cache
@@ -34,17 +38,24 @@ setting_changed.connect(_forget, dispatch_uid="relay_sync.webhooks")
 
 @csrf_exempt
 def status(request: HttpRequest) -> HttpResponse:
-    """Take a status callback of a stream or a recording; receivers of ``stream_status`` are told of those of streams."""
+    """Take a status callback, and send the signal of its kind and ``status_received``."""
     try:
         callback = _webhooks().parse(
-            request.method or "", request.build_absolute_uri(), request.headers, bytes(request.body)
+            request.method or "",
+            request.build_absolute_uri(),
+            request.headers,
+            bytes(request.body),
+            peer=request.META.get("REMOTE_ADDR"),
         )
     except RawPostDataException:  # a middleware has read it as multipart, which no callback is
         return HttpResponse("callbacks are JSON or a form\n", status=415, content_type="text/plain")
     except WebhookRefused as refusal:
         return HttpResponse(f"{refusal.message}\n", status=refusal.status, content_type="text/plain")
-    if isinstance(callback, StreamStatus):
-        send(stream_status, StreamStatus, callback=callback)
+    signals = (of_kind[callback.kind], status_received)
+    if not any(signal.has_listeners(type(callback)) for signal in signals):
+        unheard.tell(callback.kind, f"connect a receiver to {callback.kind}_status or status_received")
+    for signal in signals:
+        send(signal, type(callback), callback=callback)
     return HttpResponse(status=204)
 
 
