@@ -17,10 +17,13 @@ from typing import Any, Final
 from . import codecnames
 from .errors import InvalidParameter
 from .hosts import is_loopback
+from .parties import is_caller, is_party, is_phone_number, is_sender, is_sip_address, without_marks
 from .surrogates import WHOLE_TEXT, has_half, is_text
 
 __all__ = [
+    "address",
     "bearer_token",
+    "caller",
     "check_json",
     "choice",
     "choices",
@@ -38,7 +41,11 @@ __all__ = [
     "mapping",
     "merge_extra",
     "number",
+    "party",
+    "phone_number",
     "refuse_misnamed_codec",
+    "sender",
+    "sip_address",
     "stream_url",
     "text",
     "texts",
@@ -55,6 +62,7 @@ _TRACKS: Final = {
     "outbound_track": "outbound_track",
     "both_tracks": "both_tracks",
 }
+_PARTY: Final = "a telephone number such as '+15550100', or a SIP address such as 'sip:desk@example.com'"
 _CODEC_FORM: Final = re.compile(r"([A-Za-z0-9]+)((?:@\d{1,6}[hicHIC])*)")
 _CODEC_ACCEPTED: Final = (
     "a codec such as 'PCMU', 'PCMA', 'OPUS', 'L16' or 'G722', with @<hz>h and @<ms>i behind it if needed"
@@ -70,6 +78,48 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
     if not is_text(value):
         raise InvalidParameter(name, value, WHOLE_TEXT)
     return value
+
+
+def phone_number(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """A telephone number; unseen marks of a copied one are left out."""
+    return _readable(name, value, is_phone_number, "a telephone number such as '+15550100'", optional)
+
+
+def sip_address(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """A SIP address; unseen marks of a copied one are left out."""
+    return _readable(name, value, is_sip_address, "a SIP address such as 'sip:desk@example.com'", optional)
+
+
+def party(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """A telephone number or a SIP address; unseen marks of a copied one are left out."""
+    return _readable(name, value, is_party, _PARTY, optional)
+
+
+def caller(name: str, value: Any) -> str | None:
+    """Who calls in: a party, or ``anonymous`` and the like; unseen marks of a copied number are left out."""
+    return _readable(name, value, is_caller, f"{_PARTY}, or 'anonymous'", optional=False)
+
+
+def sender(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """Who a message is from: a telephone number, or the name of a sender; unseen marks of a copied one are left out."""
+    accepted = "a telephone number such as '+15550100', or the name of a sender"
+    return _readable(name, value, is_sender, accepted, optional)
+
+
+def address(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """The address of a resource, such as ``/public/desk``; unseen marks of a copied one are left out."""
+    accepted = "an address such as '/public/desk', without blanks"
+    return _readable(name, value, lambda text: text.isprintable() and " " not in text, accepted, optional)
+
+
+def _readable(name: str, value: Any, good: Callable[[str], bool], accepted: str, optional: bool) -> str | None:
+    given = text(name, value, optional=optional)
+    if given is None:
+        return None
+    read = without_marks(given)
+    if not read or not good(read):
+        raise InvalidParameter(name, value, accepted)
+    return read
 
 
 def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:

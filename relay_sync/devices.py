@@ -81,11 +81,12 @@ def phone(
     :param confirm_timeout: whole seconds for that.
     :param call_state_url: http(s) URL that is told of the states in ``call_state_events``.
     :param extra: parameters that this SDK does not know yet.
-    :raises InvalidParameter: a value that cannot be right.
+    :raises InvalidParameter: a value that cannot be right, such as a number with blanks, dashes or brackets in it. The unseen
+        marks of a copied number are left out.
     """
     params = {
-        "to_number": checks.text("to", to, optional=False),
-        "from_number": checks.text("from_", from_),
+        "to_number": checks.phone_number("to", to, optional=False),
+        "from_number": checks.phone_number("from_", from_),
         **_progress(timeout, confirm, confirm_timeout, call_state_url, call_state_events),
     }
     return _device("phone", params, extra)
@@ -104,8 +105,8 @@ def fabric(
 ) -> Device:
     """A resource of the Call Fabric, by its address. Parameters as those of :func:`phone`."""
     params = {
-        "to": checks.text("to", to, optional=False),
-        "from": checks.text("from_", from_),
+        "to": checks.address("to", to, optional=False),
+        "from": checks.address("from_", from_),
         **_progress(timeout, confirm, confirm_timeout, call_state_url, call_state_events),
     }
     return _device("fabric", params, extra)
@@ -157,8 +158,8 @@ def sip(
     :param session_timeout: whole seconds of the SIP session timer. The other parameters are those of :func:`phone`.
     """
     params = {
-        "to": checks.text("to", to, optional=False),
-        "from": checks.text("from_", from_),
+        "to": checks.sip_address("to", to, optional=False),
+        "from": checks.party("from_", from_),
         "from_name": checks.text("from_name", from_name),
         "headers": _headers(headers),
         "codecs": checks.codec_choices("codecs", codecs, _CODECS),

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
+from . import checks, shapes
 from . import devices as device_kinds
-from . import shapes
 from .call import Call
 from .config import seconds
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
@@ -444,7 +444,7 @@ def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[d
         return shapes.device_groups("devices", devices)
     if devices is not None:
         raise InvalidParameter("to", to, "left out where devices are given")
-    number = parameters.text("to", to, optional=False) or ""
+    number = checks.party("to", to, optional=False) or ""
     kind = device_kinds.sip if number.lower().startswith(("sip:", "sips:")) else device_kinds.phone
     return [[kind(number, from_, timeout=ring_timeout)]]
 

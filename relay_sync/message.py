@@ -411,8 +411,8 @@ class Messaging:
         urls = parameters.texts("media", media, most=8)
         params = {
             "context": parameters.text("context", context) or "",
-            "to_number": parameters.text("to_number", to_number, optional=False),
-            "from_number": parameters.text("from_number", from_number, optional=False),
+            "to_number": parameters.phone_number("to_number", to_number, optional=False),
+            "from_number": parameters.sender("from_number", from_number, optional=False),
             "body": parameters.text("body", body),
             "media": None if urls is None else [parameters.http_url("media", url) for url in urls],
             "tags": parameters.texts("tags", tags),

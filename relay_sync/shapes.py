@@ -11,6 +11,7 @@ from typing import Any, Final, TypedDict
 
 from . import checks
 from .errors import InvalidParameter
+from .parties import without_marks
 
 __all__ = [
     "CollectOptions",
@@ -288,13 +289,27 @@ def detect(name: str, value: Any) -> dict[str, Any]:
 # -- devices -------------------------------------------------------------------------------------------------------------
 
 
+#: By the type of a device: who is called by it, and who calls.
+_PARTIES: Final[dict[str, dict[str, Check]]] = {
+    "phone": {"to_number": checks.phone_number, "from_number": checks.phone_number},
+    "sip": {"to": checks.sip_address, "from": checks.party},
+    "fabric": {"to": checks.address, "from": checks.address},
+    "stream": {"url": lambda name, value: checks.stream_url(value, name)},
+}
+
+
 def one_device(name: str, value: Any) -> dict[str, Any]:
     """``{"type": ..., "params": {...}}``, as :mod:`relay_sync.devices` builds it. Not shown in errors: it may hold a password."""
     good = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if not good or not isinstance(value.get("type"), str) or not isinstance(value.get("params"), Mapping):
         accepted = "a device: {'type': ..., 'params': {...}}; see relay_sync.devices"
         raise InvalidParameter(name, value, accepted, secret=True)
-    return checks.json_object(name, value) or {}
+    device = checks.json_object(name, value) or {}
+    params = dict(device["params"])
+    for member, check in _PARTIES.get(device["type"], {}).items():
+        if params.get(member) is not None:
+            params[member] = check(f"{name}.params.{member}", params[member])
+    return {**device, "params": params}
 
 
 def device_groups(name: str, value: Any) -> list[list[dict[str, Any]]]:
@@ -327,9 +342,20 @@ def stream_device(name: str, value: Any) -> dict[str, Any] | None:
 
 def destination(name: str, value: Any) -> str | dict[str, Any]:
     """Where a call is transferred to: a URL, a SWML document as text or object, or ``context:<name>``."""
-    if value and isinstance(value, (str, Mapping)):
-        return value if isinstance(value, str) else checks.json_object(name, value) or {}
-    raise InvalidParameter(name, value, "a URL, a SWML document or 'context:<name>'")
+    if isinstance(value, Mapping) and value:
+        return checks.json_object(name, value) or {}
+    accepted = "a URL, a SWML document or 'context:<name>'"
+    if not isinstance(value, str) or not without_marks(value):
+        raise InvalidParameter(name, value, accepted)
+    read = without_marks(value)
+    if read.lower().startswith(("http://", "https://")):
+        return checks.http_url(name, read) or ""
+    if "{" in read or ("\n" in read and ":" in read):
+        return value  # SWML, as JSON or YAML
+    # One word names nothing: neither a document, nor a place to fetch one from.
+    if not read.isprintable() or " " in read or read == "context:" or not (":" in read or "/" in read):
+        raise InvalidParameter(name, value, accepted)
+    return read
 
 
 def live_action(name: str, value: Any, accepted: tuple[str, ...]) -> str | dict[str, Any]:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from ..parties import is_phone_number, is_sender
 from .post import MessagePlan
 from .request import Handler, Request
 
@@ -18,6 +19,10 @@ def _send(request: Request) -> None:
     if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})
         return
+    for name, good in (("to_number", is_phone_number), ("from_number", is_sender)):
+        if not good(params[name]):
+            request.refuse(400, f"{name} is no telephone number", {name: f"{name} is no telephone number"})
+            return
     message_id = str(uuid.uuid4())
     plan = relay.post.plan_for(params["to_number"])
     if request.fault is not None and request.fault.kind == "break":

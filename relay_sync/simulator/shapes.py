@@ -6,11 +6,12 @@ type is malformed (-32602), and a value that cannot be is refused (400); members
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field
 
+from ..parties import is_party, is_phone_number, is_sip_address
 from .methods import parse_table
 
 __all__ = ["Findings"]
@@ -52,6 +53,15 @@ translate.start | | | direction!:as from_lang!:s to_lang!:s live_events:b? ai_su
 translate.inject | | | direction!:s{local-caller,remote-caller} message!:s
 """)
 
+#: What reads as a number or an address, by shape and member; the platform is sent nothing that it would have to guess at.
+PARTIES: Mapping[str, Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "phone": {
+        "to_number": (is_phone_number, "telephone number"),
+        "from_number": (is_phone_number, "telephone number"),
+    },
+    "sip": {"to": (is_sip_address, "SIP address"), "from": (is_party, "SIP address")},
+}
+
 
 @define
 class Findings:
@@ -81,7 +91,13 @@ class Findings:
             self.impossible.update(
                 {f"{dot}{name}": f"{dot}{why}" for name, why in _SHAPES[shape].impossible(value).items()}
             )
+            self._look_at_parties(shape, value, dot)
         return not problems
+
+    def _look_at_parties(self, shape: str, value: Mapping[str, Any], dot: str) -> None:
+        for name, (good, accepted) in PARTIES.get(shape, {}).items():
+            if value.get(name) and not good(value[name]):
+                self.impossible[f"{dot}{name}"] = f"{dot}{name} is no {accepted}"
 
     def look_at_one_of(self, shapes: Mapping[str, str] | Iterable[str], value: Any, where: str) -> bool:
         """Compare an object that has ``type`` and ``params`` with the shape for its type.

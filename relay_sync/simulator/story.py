@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from .. import checks
 from ..errors import InvalidParameter
 from .directory import ExpectedPhone
 from .network import Call, device
@@ -65,7 +66,8 @@ class Story:
             one with ``presses`` or sentences, once they are used up.
         :param ring_timeout: seconds until the caller gives up if nobody answers.
         :param timeout: seconds for the simulator to take it up.
-        :raises InvalidParameter: audio of another kind. :raises TimeoutError: it was not taken up in time.
+        :raises InvalidParameter: audio of another kind, or what is neither a number nor a ``sip:`` address; a caller may be
+            ``anonymous``. :raises TimeoutError: it was not taken up in time.
         """
         if not ring_timeout > 0:
             raise InvalidParameter("ring_timeout", ring_timeout, "greater than 0")
@@ -74,7 +76,7 @@ class Story:
         )
         call = Call(
             node_id=self.settings.node,
-            device=device(to, from_),
+            device=device(checks.party("to", to, optional=False) or "", checks.caller("from_", from_) or ""),
             context=context,
             says=plan.voice,
             hears=load_voice(hears, "hears"),
@@ -138,7 +140,9 @@ class Story:
             hangs_up_after=hangs_up_after,
             silent=silent,
         )
-        return self._relay.directory.add(number, plan, _times(times))
+        check = checks.address if "/" in str(number) else checks.party
+        dialed = check("number", number, optional=False) or ""
+        return self._relay.directory.add(dialed, plan, _times(times))
 
     # -- sounds --------------------------------------------------------------------------------------------------------
 
@@ -179,6 +183,7 @@ class Story:
         """
         if ends not in WAYS:
             raise InvalidParameter("ends", ends, f"one of {', '.join(WAYS)}")
+        to = checks.phone_number("to", to, optional=False) or ""
         self._relay.post.expect(to, MessagePlan(ends=ends, reason=reason, before_reply=before_reply), _times(times))
 
     def message(
@@ -193,6 +198,10 @@ class Story:
         timeout: float = 5.0,
     ) -> str:
         """Somebody writes. The message goes to one client of the context, or waits for one. Returns its id."""
+        to, from_ = (
+            checks.phone_number("to", to, optional=False) or "",
+            checks.sender("from_", from_, optional=False) or "",
+        )
 
         def receive() -> str:
             return self._relay.post.receive(
