@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
-from .hosts import is_loopback
+from .hosts import Unusable, is_loopback, read_proxy
 from .secrecy import passwords
 from .surrogates import WHOLE_TEXT, is_text
 
@@ -54,9 +54,16 @@ class Address:
 
     @property
     def url(self) -> str:
-        default = 443 if self.secure else 80
-        port = "" if self.port == default else f":{self.port}"
-        return f"{'wss' if self.secure else 'ws'}://{self.host}{port}"
+        return f"{'wss' if self.secure else 'ws'}://{self.host}{self._port}"
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as a ``Host`` header has them: without the dot that ends a full name."""
+        return f"{self.host.removesuffix('.')}{self._port}"
+
+    @property
+    def _port(self) -> str:
+        return "" if self.port == (443 if self.secure else 80) else f":{self.port}"
 
     @classmethod
     def parse(cls, text: object, *, scheme: str | None = None, allow_insecure: bool = False) -> Address:
@@ -170,7 +177,11 @@ class Config:
         proxies = (
             [self.proxy] if self.proxy else [os.environ[name] for name in os.environ if name.lower().endswith("_proxy")]
         )
-        return self.token, self.jwt_token, *(found for url in proxies for found in passwords(url))
+        return (
+            self.token,
+            self.jwt_token,
+            *(found for url in proxies for found in passwords(url if "://" in url else f"http://{url}")),
+        )
 
     def same_account(self, other: Config) -> bool:
         """Whether the other one is for the same project on the same host."""
@@ -302,11 +313,14 @@ def _credentials(
 
 
 def _proxy(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    found = (
-        re.fullmatch(r"http://(?:[^\s/?#@]+@)?[^\s/@:?#]+:([0-9]{1,5})/?", value) if isinstance(value, str) else None
-    )
-    if found is None or not 0 < int(found[1]) < 65536:
-        raise InvalidParameter("proxy", value, "http://[user:password@]host:port", secret=True)
-    return str(value)
+    if value is None or (isinstance(value, str) and value == ""):
+        return value
+    accepted = 'http://[user:password@]host:port, "" for none, or None for that of the environment'
+    if isinstance(value, str) and re.fullmatch(r"http://(?:[^\s/?#@]+@)?[^\s/@?#]+:[0-9]{1,5}/?", value):
+        try:
+            read_proxy(value, "proxy")
+        except Unusable:
+            pass
+        else:
+            return value
+    raise InvalidParameter("proxy", value, accepted, secret=True)

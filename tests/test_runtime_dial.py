@@ -301,10 +301,11 @@ def test_a_ca_file_that_is_none_is_fatal(peer: Callable[..., Peer], tmp_path: Pa
         assert str(path) in str(error)
 
 
-def test_tls_to_a_server_without_it_is_an_error_that_may_pass(peer: Callable[..., Peer]) -> None:
+def test_tls_to_a_server_without_it_is_fatal_and_says_so(peer: Callable[..., Peer]) -> None:
     server = peer(lambda conn: conn.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
     error = Attempt(config(server.port, secure=True)).fails()
-    assert not error.fatal
+    assert error.fatal
+    assert f"wss://127.0.0.1:{server.port} does not speak TLS on this port" in str(error)
 
 
 # -- addresses ---------------------------------------------------------------------------------------------------------
@@ -609,19 +610,25 @@ def test_a_proxy_without_credentials_gets_none(peer: Callable[..., Peer]) -> Non
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy"),
         (b"HTTP/1.0 403 Forbidden\r\n\r\n", "403 Forbidden"),
         (b"HTTP/1.1 502 a\x1b[31m\nb\r\n\r\n", "502"),
-        (b"HTTP/1.1\r\n\r\n", "refused the connection"),
-        (b"\r\n\r\n", "refused the connection"),
+        (b"HTTP/1.1\r\n\r\n", "did not answer as one"),
+        (b"\r\n\r\n", "did not answer as one"),
+        (b"SSH-2.0-x\r\n\r\n", "did not answer as one"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "answers with TLS"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "404 Not Found"),
+        (b"HTTP/1.1 429 Slow\r\n\r\n", "429 Slow"),
         (b"", "did not answer as one"),
         (b"HTTP/1.1 200 OK", "did not answer as one"),
-        (b"x" * 20_000, "did not answer as one"),
+        (b"x" * 300_000, "did not answer as one"),
     ],
 )
 def test_a_proxy_that_does_not_connect_is_told_apart(peer: Callable[..., Peer], answer: bytes, words: str) -> None:
     proxy = peer(answering(answer))
     error = through(f"http://user:{SECRET}@127.0.0.1:{proxy.port}").fails()
     assert words in str(error)
+    assert f"the proxy http://127.0.0.1:{proxy.port} (proxy)" in str(error)
     assert str(error).isprintable()
-    assert not error.fatal
+    # Refused for good: nothing but another configuration helps.
+    assert error.fatal == (words in ("407 Proxy", "403 Forbidden", "404 Not Found", "answers with TLS"))
 
 
 def test_a_proxy_that_is_not_there(peer: Callable[..., Peer]) -> None:
@@ -649,8 +656,8 @@ def test_a_proxy_that_drips_is_a_timeout(peer: Callable[..., Peer]) -> None:
         ({"all_proxy": "http://p:3"}, True, ("p", 3, "")),
         ({"https_proxy": "p:4"}, True, ("p", 4, "")),
         ({"https_proxy": "http://p"}, True, ("p", 80, "")),
-        ({"https_proxy": "http://u:w@p:5"}, True, ("p", 5, base64.b64encode(b"u:w").decode())),
-        ({"https_proxy": "http://u@p:5"}, True, ("p", 5, base64.b64encode(b"u:").decode())),
+        ({"https_proxy": "http://u:w@p:5"}, True, ("p", 5, "Basic " + base64.b64encode(b"u:w").decode())),
+        ({"https_proxy": "http://u@p:5"}, True, ("p", 5, "Basic " + base64.b64encode(b"u:").decode())),
         ({"https_proxy": "http://p:1", "no_proxy": "example.com"}, True, None),
         ({"https_proxy": "http://p:1", "no_proxy": "*"}, True, None),
         ({"https_proxy": "http://p:1", "no_proxy": "other.com"}, True, ("p", 1, "")),
@@ -662,13 +669,17 @@ def test_the_proxy_of_the_environment(
 ) -> None:
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert module.proxy_for(config(443, host=FAR, secure=secure)) == expected
+    found = module.proxy_for(config(443, host=FAR, secure=secure))
+    assert found == expected if found is None else (found.host, found.port, found.authorization) == expected
 
 
 def test_a_given_proxy_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://p:1")
     monkeypatch.setenv("no_proxy", "*")
-    assert module.proxy_for(config(443, host=FAR, secure=True, proxy="http://q:2")) == ("q", 2, "")
+    found = module.proxy_for(config(443, host=FAR, secure=True, proxy="http://q:2"))
+    assert found is not None
+    assert (found.address, found.source) == ("http://q:2", "proxy")
+    assert module.proxy_for(config(443, host=FAR, secure=True, proxy="")) is None
 
 
 @pytest.mark.parametrize(

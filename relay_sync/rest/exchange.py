@@ -10,7 +10,9 @@ from __future__ import annotations
 import datetime
 import email.utils
 import random
+import re
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +28,7 @@ from urllib3 import exceptions as inner
 from ..config import Address, Config
 from ..constants import AGENT
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout, RelayError, RequestTimeout
-from ..hosts import is_loopback
+from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from .sessions import Sessions
@@ -38,6 +40,8 @@ MAX_ANSWER: Final = 2**20
 LONGEST_PAUSE: Final = 30.0
 _TROUBLED: Final = frozenset({502, 503, 504})
 _SLICE: Final = 0.2
+#: How http.client words what a proxy answers to CONNECT.
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3}) ?(.*)")
 
 
 def http_url(address: Address) -> str:
@@ -89,8 +93,10 @@ class Exchange:
     def _make(self) -> requests.Session:
         session = _Session()
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # nothing here needs one
+        # Proxies and authorities are read by the rule of hosts; ~/.netrc is not read at all.
+        session.trust_env = False
         for scheme in ("http://", "https://"):
-            session.mount(scheme, TimedAdapter())
+            session.mount(scheme, TimedAdapter(lambda: trusting(self._config.ca_file)))
         session.headers.update({"User-Agent": AGENT, "Accept": "application/json"})
         return session
 
@@ -163,13 +169,10 @@ class Exchange:
         if left is not None and left <= 0:
             raise RequestTimeout(f"{what}: there was no time left")
         session = self._sessions.get()
-        local = is_loopback(urlsplit(url).hostname)
         connect, read = self._config.connect_timeout, self._read_timeout
-        # Loopback never goes through a proxy; elsewhere the environment's is taken, as users of requests expect.
-        session.trust_env = not local
-        proxy = {} if local or self._config.proxy is None else dict.fromkeys(("http", "https"), self._config.proxy)
+        proxy = self._proxy_for(url, what)
         with until(now + (left if left is not None else 1e9), admit):
-            with reading(what, sent=False):
+            with reading(what, sent=False, proxy=proxy):
                 response = session.request(
                     method,
                     url,
@@ -180,11 +183,22 @@ class Exchange:
                     timeout=(connect, read) if left is None else (min(connect, left), min(read, left)),
                     allow_redirects=False,
                     stream=True,
-                    verify=self._config.ca_file or True,
-                    proxies=proxy,
+                    verify=True,
+                    proxies={} if proxy is None else dict.fromkeys(("http", "https"), proxy.url),
                 )
             with response:
+                if proxy is not None and response.status_code == 407:
+                    raise _refused(what, proxy, urlsplit(url).netloc, 407, response.reason)
                 yield response
+
+    def _proxy_for(self, url: str, what: str) -> Proxy | None:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        try:
+            return find_proxy(parts.hostname or "", port, secure=secure, given=self._config.proxy)
+        except Unusable as error:
+            raise ConnectError(f"{what}: {error}", fatal=True) from None
 
 
 def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> float | None:
@@ -204,28 +218,64 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 @contextmanager
-def reading(what: str, *, sent: bool) -> Iterator[None]:
-    """Tell what goes wrong inside in the SDK's own errors. Those of requests show URLs, so they are not chained.
+def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[None]:
+    """Raise what goes wrong inside as the SDK's own errors. Those of requests show URLs, so they are not chained.
 
     :param sent: whether the request has reached the server for sure.
+    :param proxy: the proxy on the way, for messages.
     """
+    way = "" if proxy is None else f" through {proxy}"
     try:
         yield
+    except Unusable as error:
+        raise ConnectError(f"{what}: {error}", fatal=True) from None
     except exceptions.ConnectTimeout:
-        raise ConnectTimeout(f"{what}: no connection within the time given") from None
+        raise ConnectTimeout(f"{what}: no connection{way} within the time given") from None
     except (exceptions.ReadTimeout, inner.ReadTimeoutError, TimeoutError):
         raise RequestTimeout(f"{what}: the server did not answer in time") from None
     except exceptions.SSLError as error:
-        raise ConnectError(f"{what}: no TLS connection ({_cause(error)}); check host and ca_file", fatal=True) from None
+        told = f"{what}: no TLS connection{way} ({_cause(error)}); {_decided()}check host and ca_file"
+        raise ConnectError(told, fatal=True) from None
     except exceptions.ProxyError as error:
-        raise ConnectError(f"{what}: the proxy made no connection ({_cause(error)})") from None
+        raise _by_proxy(what, proxy, error) from None
     except (exceptions.ConnectionError, exceptions.ChunkedEncodingError, inner.HTTPError, OSError) as error:
         root = _root(error)
         if isinstance(root, inner.NewConnectionError) and not sent:
-            raise ConnectError(f"{what}: no connection ({_cause(error)})", fatal=_is_unknown_name(root)) from None
+            raise ConnectError(f"{what}: no connection{way} ({_cause(error)})", fatal=_is_unknown_name(root)) from None
         if isinstance(root, (inner.ReadTimeoutError, TimeoutError)):
             raise RequestTimeout(f"{what}: the server did not answer in time") from None
-        raise ConnectionLost(f"{what}: the connection was lost ({_cause(error)})", sent=True) from None
+        raise ConnectionLost(f"{what}: the connection{way} was lost ({_cause(error)})", sent=True) from None
+
+
+def _decided() -> str:
+    """What set the authorities, where that was not the system."""
+    names = trust_variables()
+    return f"the authorities are those of {' and '.join(names)}; " if names else ""
+
+
+def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> ConnectError:
+    """What went wrong between us and the proxy, or what it answered."""
+    root = _root(error)
+    if proxy is None:  # one that only requests knows of
+        return ConnectError(f"{what}: the proxy made no connection ({_cause(error)})")
+    for each in _chain(root):
+        if isinstance(each, TimeoutError):
+            return ConnectTimeout(f"{what}: {proxy} did not answer in time")
+        if isinstance(each, ssl.SSLError):
+            told = f"{what}: no TLS connection through {proxy} ({_cause(error)}); {_decided()}check host and ca_file"
+            return ConnectError(told, fatal=isinstance(each, ssl.SSLCertVerificationError))
+        refused = _TUNNEL.search(str(each))
+        if refused is not None:
+            return _refused(what, proxy, "the server", int(refused[1]), refused[2])
+    if _is_unknown_name(root):
+        told = f"there is no host named {proxy.host!r}, which is that of {proxy}: check {proxy.source}"
+        return ConnectError(f"{what}: {told}", fatal=True)
+    return ConnectError(f"{what}: {proxy} made no connection ({_cause(error)})")
+
+
+def _refused(what: str, proxy: Proxy, target: str, status: int, reason: str) -> ConnectError:
+    message, final = proxy.refusal(target, status, reason or "")
+    return ConnectError(f"{what}: {message}", fatal=final)
 
 
 def _root(error: BaseException) -> BaseException:

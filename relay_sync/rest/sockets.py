@@ -7,6 +7,7 @@ also keep queries out of what urllib3 logs.
 from __future__ import annotations
 
 import io
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from ..hosts import read_proxy
 
 __all__ = ["Admit", "NotAdmitted", "TimedAdapter", "peer", "until"]
 
@@ -180,9 +183,14 @@ class _SecurePool(_Discreet, HTTPSConnectionPool):
 
 
 class TimedAdapter(HTTPAdapter):
-    """For ``requests.Session.mount``: few connections, no retries of its own, and answers that keep to :func:`until`."""
+    """For ``requests.Session.mount``: few connections, no retries of its own, and answers that keep to :func:`until`.
 
-    def __init__(self) -> None:
+    :param trusting: makes the TLS context, once, when it is first needed; it alone says whom to trust.
+    """
+
+    def __init__(self, trusting: Callable[[], ssl.SSLContext]) -> None:
+        self._trusting = trusting
+        self._context: ssl.SSLContext | None = None
         super().__init__(pool_connections=4, pool_maxsize=2, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -193,3 +201,17 @@ class TimedAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **options)
         manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
         return manager
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        # The same credentials as for RELAY: requests sends none that lack a password.
+        authorization = read_proxy(proxy, "proxy").authorization
+        return {"Proxy-Authorization": authorization} if authorization else {}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        # Not that of requests, which adds the authorities of certifi to those of the context.
+        if url.lower().startswith("https:"):
+            if self._context is None:
+                self._context = self._trusting()
+            conn.cert_reqs = "CERT_REQUIRED"
+            conn.ca_certs = conn.ca_cert_dir = None
+            conn.conn_kw["ssl_context"] = self._context

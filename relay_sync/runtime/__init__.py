@@ -2,6 +2,10 @@
 
 ``socket``
     the only module that imports websocket-client: dial, TLS, bytes in, bytes out.
+``library``
+    whether websocket-client can be imported, and what to say if not.
+``upgrade``
+    the request for a WebSocket, and which answers to it are taken; pure.
 ``addresses``
     from a name to a TCP connection: all addresses, a little apart.
 ``dialling``

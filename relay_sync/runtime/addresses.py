@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..errors import ConnectError
+from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
 
 __all__ = ["open_tcp", "time_left"]
@@ -36,20 +37,24 @@ def time_left(deadline: Deadline) -> float:
     return 30.0 if left is None else left
 
 
-def open_tcp(host: str, port: int, deadline: Deadline, opened: Callable[[socket.socket], None]) -> socket.socket:
+def open_tcp(
+    host: str, port: int, deadline: Deadline, opened: Callable[[socket.socket], None], unknown: str
+) -> socket.socket:
     """Resolve a name and connect; the socket does not block.
 
     :param opened: told of each socket as soon as it exists, and of the last one again while nothing answers; what it
         raises ends the attempt.
+    :param unknown: what to say where there is no such name.
     :raises ConnectError: with ``fatal``: there is no such name. :raises OSError: no address answered.
     """
     host = host.strip("[]")
+    if is_loopback(host):
+        host = host.removesuffix(".")  # not every resolver knows "localhost."
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-            told = f"there is no host named {host!r}: check host (SIGNALWIRE_SPACE)"
-            raise ConnectError(told, fatal=True) from error
+            raise ConnectError(unknown, fatal=True) from error
         raise
     if not found:
         raise ConnectionRefusedError(f"no address for {host}")

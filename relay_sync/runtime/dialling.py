@@ -13,6 +13,7 @@ from ..config import Config
 from ..errors import ConnectError
 from ..protocol.deadline import Deadline
 from . import process
+from .library import check_library, unusable
 
 if TYPE_CHECKING:
     from .socket import FedWebSocket
@@ -38,6 +39,8 @@ class Dialling:
     ) -> None:
         deadline = Deadline.after(time.monotonic(), config.connect_timeout)
         self.gives_up = deadline.at or 0.0
+        #: Who has to answer next, in words for errors.
+        self.peer = config.address.url
         self._done = done
         self._generation = process.generation()
         self._config = config
@@ -54,16 +57,24 @@ class Dialling:
             self._done(self, ConnectError(f"no thread to connect with: {error}"))
 
     def _run(self) -> None:
-        # Imported here, not with the package: TLS and websocket-client cost more than all else together.
-        from .socket import as_error, dial
-
-        outcome: FedWebSocket | ConnectError
-        try:
-            outcome = dial(self._config, self._deadline, self._opened)
-        except Exception as error:
-            outcome = as_error(error, self._config.address.url)
+        outcome = self._outcome()
         if process.generation() == self._generation:
             self._done(self, outcome)
+
+    def _outcome(self) -> FedWebSocket | ConnectError:
+        try:
+            check_library()
+            # Imported here, not with the package: TLS and websocket-client cost more than all else together.
+            from .socket import as_error, dial
+        except BaseException as error:  # another module of that name may do anything, such as end the program
+            return unusable(error)
+        try:
+            return dial(self._config, self._deadline, self._opened, self._towards)
+        except BaseException as error:
+            return as_error(error, self.peer)
+
+    def _towards(self, peer: str) -> None:
+        self.peer = peer
 
     def _opened(self, sock: socket.socket) -> None:
         if sock not in self._socks:

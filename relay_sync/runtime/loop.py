@@ -304,8 +304,8 @@ class Loop:
 
     def _watch(self, now: float) -> None:
         if self._dialling is not None and now >= self._dialling.gives_up:
+            error = ConnectTimeout(f"{self._dialling.peer} did not answer in time")
             self._abandon_dial()
-            error = ConnectTimeout(f"{self._config.address.url} did not answer in time")
             self._session.dial_failed(now, error, fatal=False)
         if now >= self._watch_at:
             self._watch_at = now + WATCH_EVERY

@@ -1,18 +1,17 @@
 """The only module that knows websocket-client: dialling, TLS, bytes in and bytes out.
 
-websocket-client does the upgrade, writes frames and judges control frames and fragments. It is fed with whole frames whose
+websocket-client writes frames and judges control frames and fragments. It is fed with whole frames whose
 boundaries and announced sizes were checked here, so it never waits for bytes and never buffers more than is allowed; plain
 text frames, nearly all there are, take a short way past it.
 """
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import socket
 import ssl
-import sys
-import urllib.parse
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,8 +20,9 @@ from attrs import frozen
 
 from ..config import Config
 from ..errors import ConnectError, ConnectTimeout
-from ..hosts import is_loopback
+from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.deadline import Deadline
+from . import upgrade
 from .addresses import open_tcp, time_left
 
 __all__ = ["Broken", "FedWebSocket", "as_error", "dial", "proxy_for"]
@@ -32,7 +32,8 @@ _KEYS: Final = 4096  # bytes of mask keys that are fetched at once
 _MAX_FRAGMENTS: Final = 1000
 _WRITE_AT_ONCE: Final = 256 * 1024
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_PROXY_ANSWER: Final = 16 * 1024
+#: OpenSSL's names for what a peer sends that does not speak TLS.
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 
 
 @frozen
@@ -58,11 +59,13 @@ class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore
 class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
     """A connected WebSocket that is fed with bytes and fills an outbox; it never touches its socket itself."""
 
-    def __init__(self, max_message: int) -> None:
+    def __init__(self, max_message: int, sock: socket.socket | None = None) -> None:
         # decode() below is the strict check of UTF-8, at a thousandth of the cost of the library's own.
         super().__init__(enable_multithread=False, skip_utf8_validation=True)
         self.cont_frame = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
         self.outbox: list[bytes] = []
+        if sock is not None:
+            self.sock, self.connected = sock, True
         self._max_message = max_message
         self._unread = bytearray()
         self._serving = memoryview(b"")
@@ -251,30 +254,73 @@ def _close_reason(payload: bytes) -> str:
 # -- dialling --------------------------------------------------------------------------------------------------------
 
 
-def dial(config: Config, deadline: Deadline, opened: Callable[[socket.socket], None]) -> FedWebSocket:
+def dial(
+    config: Config,
+    deadline: Deadline,
+    opened: Callable[[socket.socket], None],
+    towards: Callable[[str], None] = lambda peer: None,
+) -> FedWebSocket:
     """Open a connection: DNS, TCP, proxy, TLS and the upgrade, blocking, within the deadline as far as the system allows.
 
-    :param opened: told of each socket as soon as it exists, and once more when it is connected, so that another thread can
+    :param opened: called with each socket as soon as it exists, and once more when it is connected, so that another thread can
         shut it down: nothing else ends a peer that drips bytes. What it raises ends the attempt.
-    :raises ConnectError: with ``fatal`` set where trying again would not help. :raises OSError: for all else.
+    :param towards: called with the peer that has to answer next, in words for errors, where that is not the server itself.
+    :raises ConnectError: with ``fatal`` set where trying again would not help.
+    :raises OSError: for all else.
     """
     _quieten()
-    address = config.address
     proxy = proxy_for(config)
-    sock = open_tcp(*(proxy[:2] if proxy else (address.host, address.port)), deadline, opened)
+    if proxy is None:
+        return _dial(config, None, config.address.url, deadline, opened)
+    towards(str(proxy))
+    try:
+        return _dial(config, proxy, f"{config.address.url} through {proxy}", deadline, opened, towards)
+    except ConnectError:
+        raise
+    except OSError as error:
+        raise as_error(error, str(proxy)) from error
+
+
+def _dial(
+    config: Config,
+    proxy: Proxy | None,
+    peer: str,
+    deadline: Deadline,
+    opened: Callable[[socket.socket], None],
+    towards: Callable[[str], None] = lambda peer: None,
+) -> FedWebSocket:
+    """:param peer: the server, in words for errors, with the way to it."""
+    sock = _open(config, proxy, deadline, opened)
     try:
         # Again, now that it is connected: a shutdown of before had no effect.
         opened(sock)
-        if proxy:
-            _tunnel(sock, address.host, address.port, proxy[2], deadline)
-        if address.secure:
-            sock = _secure(sock, config, deadline)
-            opened(sock)
-            _shake_hands(sock, address.host)
-        return _upgrade(sock, config, deadline)
+        if proxy is not None:
+            _tunnel(sock, config, proxy, deadline)
+            towards(peer)
+        try:
+            if config.address.secure:
+                sock = _secure(sock, config, deadline)
+                opened(sock)
+                _shake_hands(sock, config, peer)
+            return _upgrade(sock, config, deadline, peer)
+        except ConnectError:
+            raise
+        except OSError as error:
+            raise as_error(error, peer) from error
     except BaseException:
         sock.close()
         raise
+
+
+def _open(
+    config: Config, proxy: Proxy | None, deadline: Deadline, opened: Callable[[socket.socket], None]
+) -> socket.socket:
+    if proxy is None:
+        host = config.address.host
+        unknown = f"there is no host named {host.strip('[]')!r}: check host (SIGNALWIRE_SPACE)"
+        return open_tcp(host, config.address.port, deadline, opened, unknown)
+    unknown = f"there is no host named {proxy.host!r}, which is that of {proxy}: check {proxy.source}"
+    return open_tcp(proxy.host, proxy.port, deadline, opened, unknown)
 
 
 def _fatal(message: str) -> ConnectError:
@@ -284,25 +330,36 @@ def _fatal(message: str) -> ConnectError:
 def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLSocket:
     context = config.ssl_context
     if context is None:
-        context = ssl.create_default_context()
-        if config.ca_file:
-            try:
-                context.load_verify_locations(config.ca_file)
-            except (OSError, ssl.SSLError) as error:
-                raise _fatal(f"the CA file {config.ca_file!r} cannot be used: {error}") from error
+        try:
+            context = trusting(config.ca_file)
+        except Unusable as error:
+            raise _fatal(str(error)) from error
     sock.settimeout(time_left(deadline))
+    # A certificate is for the name without the dot that ends a full one.
+    name = config.address.host.strip("[]").removesuffix(".")
     # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
-    return context.wrap_socket(sock, server_hostname=config.address.host.strip("[]"), do_handshake_on_connect=False)
+    return context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
 
 
-def _shake_hands(sock: ssl.SSLSocket, host: str) -> None:
+def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
+    way = peer.removeprefix(config.address.url)
     try:
         sock.do_handshake()
     except ssl.SSLCertVerificationError as error:
         raise _fatal(
-            f"the certificate of {host} is not trusted: {error.verify_message}{_which(sock)}; "
-            "for a private authority give ca_file (SIGNALWIRE_RELAY_CA_FILE)"
+            f"the certificate of {config.address.host}{way} is not trusted: {error.verify_message}{_which(sock)}; "
+            f"{_decided(config)}for a private authority give ca_file (SIGNALWIRE_RELAY_CA_FILE)"
         ) from error
+    except ssl.SSLError as error:
+        if error.reason in _NO_TLS:
+            raise _fatal(f"{peer} does not speak TLS on this port: check host and port") from error
+        raise
+
+
+def _decided(config: Config) -> str:
+    """What set the authorities, where that was not the system."""
+    names = () if config.ssl_context is not None else trust_variables()
+    return f"the authorities are those of {' and '.join(names)}; " if names else ""
 
 
 def _which(sock: ssl.SSLSocket) -> str:
@@ -321,85 +378,56 @@ def _common_name(parts: Any) -> str:
     return "".join(filter(str.isprintable, found))[:100]
 
 
-def _upgrade(sock: socket.socket, config: Config, deadline: Deadline) -> FedWebSocket:
+def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str) -> FedWebSocket:
+    def receive() -> bytes:
+        sock.settimeout(time_left(deadline))
+        return sock.recv(1)
+
+    key = base64.b64encode(os.urandom(16)).decode()
     sock.settimeout(time_left(deadline))
-    connection = FedWebSocket(config.max_frame)
+    sock.sendall(upgrade.request(config.address.netloc, key))
     try:
         # No redirects: the credentials go to the host that was asked for, or nowhere.
-        connection.connect(  # type: ignore[no-untyped-call]
-            config.address.url, socket=sock, suppress_origin=True, redirect_limit=0
-        )
-    except websocket.WebSocketTimeoutException as error:
-        raise ConnectTimeout(f"{config.address.url} did not answer in time") from error
-    except websocket.WebSocketException as error:
-        response = connection.handshake_response  # there after a redirect, which is not followed
-        status = getattr(error, "status_code", response.status if response is not None else None)
-        if status is None:
-            told = f"did not answer as a WebSocket ({type(error).__name__})"
-        else:
-            told = f"answered HTTP {int(status)} instead of a WebSocket"
-        raise ConnectError(f"{config.address.url} {told}") from error
+        upgrade.check(upgrade.read_head(receive), key)
+    except upgrade.NoUpgrade as error:
+        raise ConnectError(f"{peer} {error}") from error
     sock.setblocking(False)
-    return connection
+    return FedWebSocket(config.max_frame, sock)
 
 
-def _environment_proxy(host: str, scheme: str) -> str | None:
-    # Beside the environment, Windows and macOS have settings of the system.
-    settings = os.name == "nt" or sys.platform == "darwin"
-    if not settings and not any(name.lower().endswith("_proxy") for name in os.environ):
-        return None
-    import urllib.request  # with all of HTTP and e-mail: half of what dialling would import
+def proxy_for(config: Config) -> Proxy | None:
+    """The proxy on the way to the server, if there is one.
 
-    if urllib.request.proxy_bypass(host):
-        return None
-    found = urllib.request.getproxies()
-    return found.get(scheme) or found.get("all")
-
-
-def proxy_for(config: Config) -> tuple[str, int, str] | None:
-    """Host, port and credentials of the proxy, if one is to be used. Loopback never goes through one."""
-    host = config.address.host
-    if is_loopback(host):
-        return None
-    url = config.proxy
-    if url is None:
-        url = _environment_proxy(host, "https" if config.address.secure else "http")
-    if not url:
-        return None
+    :raises ConnectError: the setting that names it cannot be used.
+    """
+    address = config.address
     try:
-        parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
-        port = parts.port or 80
-    except ValueError:  # its words quote what may be the password
-        raise _fatal("the proxy of the environment is no URL: give proxy='http://host:port'") from None
-    if parts.scheme != "http" or not parts.hostname:
-        raise _fatal("the proxy of the environment is not of the form that is supported: give proxy='http://host:port'")
-    credentials = ""
-    if parts.username:
-        import base64
-
-        pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-        credentials = base64.b64encode(pair.encode()).decode()
-    return parts.hostname, port, credentials
+        return find_proxy(address.host, address.port, secure=address.secure, given=config.proxy)
+    except Unusable as error:
+        raise _fatal(str(error)) from None
 
 
-def _tunnel(sock: socket.socket, host: str, port: int, credentials: str, deadline: Deadline) -> None:
-    lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
-    if credentials:
-        lines.append(f"Proxy-Authorization: Basic {credentials}")
+def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadline) -> None:
+    def receive() -> bytes:
+        # Byte by byte: what follows the head belongs to TLS.
+        sock.settimeout(time_left(deadline))
+        return sock.recv(1)
+
+    target = f"{config.address.host}:{config.address.port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
     sock.settimeout(time_left(deadline))
     sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    answer = b""
-    # Byte by byte: what follows the empty line belongs to TLS.
-    while not answer.endswith(b"\r\n\r\n"):
-        sock.settimeout(time_left(deadline))
-        byte = sock.recv(1)
-        if not byte or len(answer) > _PROXY_ANSWER:
-            raise ConnectError("the proxy did not answer as one")
-        answer += byte
-    status = answer.split(b"\r\n", 1)[0].split(b" ")
-    if len(status) < 2 or status[1] != b"200":
-        told = "".join(filter(str.isprintable, b" ".join(status[1:3]).decode("ascii", "replace")))
-        raise ConnectError(f"the proxy refused the connection to {host}:{port} ({told})")
+    try:
+        head = upgrade.read_head(receive)
+    except upgrade.NotPlain:
+        raise _fatal(f"{proxy} answers with TLS: only proxies without it are supported, and only as http://") from None
+    except upgrade.NoUpgrade as error:
+        raise ConnectError(f"{proxy} did not answer as one") from error
+    if not 200 <= head.status < 300:
+        message, final = proxy.refusal(target, head.status, head.reason)
+        raise ConnectError(message, fatal=final)
 
 
 def _quieten() -> None:
@@ -419,14 +447,19 @@ class _NoSecrets(logging.Filter):
         )
 
 
-def as_error(error: Exception, address: str) -> ConnectError:
-    """What a failed dial means to the user."""
+def as_error(error: BaseException, peer: str) -> ConnectError:
+    """What a failed dial means to the user.
+
+    :param peer: who did not answer, in words.
+    """
     if isinstance(error, ConnectError):
         return error
     found: ConnectError
     if isinstance(error, TimeoutError):
-        found = ConnectTimeout(f"{address} did not answer in time")
-    else:
-        found = ConnectError(f"{address} cannot be reached: {error}")
+        found = ConnectTimeout(f"{peer} did not answer in time")
+    elif isinstance(error, (OSError, ValueError)):
+        found = ConnectError(f"{peer} cannot be reached: {error}")
+    else:  # not the network's doing: a module that cannot be imported, a fault of ours
+        found = ConnectError(f"the connection to {peer} failed here: {type(error).__name__}: {error}", fatal=True)
     found.__cause__ = error
     return found
