@@ -96,8 +96,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     :param max_frame: bytes; larger messages of the server end the connection. :param max_queue: commands that may wait for
         a connection.
     :param ssl_context: for TLS, instead of the default that verifies certificates. :param ca_file: PEM file of an additional
-        authority to trust (``SIGNALWIRE_RELAY_CA_FILE``). :param proxy: ``http://[user:password@]host:port``; without it
-        the environment decides. Loopback never goes through a proxy.
+        authority to trust (``SIGNALWIRE_RELAY_CA_FILE``). :param proxy: ``http://[user:password@]host:port``; ``""`` for
+        none. By default the environment decides (``https_proxy``, ``no_proxy``). Loopback never goes through a proxy.
     :param on_state: called with ``connecting``, ``connected``, ``reconnecting``, ``closed``, ``failed``.
     :param on_error: called with an exception that one of your callbacks raised, and its call or ``None``.
     :param on_handler_error: ``hangup`` or ``leave``: what becomes of a call whose handler raised.
@@ -276,7 +276,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     def _no_session(self, loop: Loop) -> ConnectTimeout:
         cause = loop.session.last_error
-        why = f": {cause.message}" if cause is not None else ""
+        if cause is not None:
+            why = f": {cause.message}"
+        else:
+            why = "" if loop.peer == self._config.address.url else f": {loop.peer} did not answer in time"
         error = ConnectTimeout(
             f"no session with {self._config.address.url} in time{why}; check host and network, or give it a longer timeout"
         )

@@ -45,7 +45,6 @@ STRANGERS = {
 #: What is pure: no socket, no thread, no clock.
 PURE = {
     "codecnames",
-    "hosts",
     "secrecy",
     "parties",
     "surrogates",

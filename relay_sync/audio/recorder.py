@@ -159,8 +159,8 @@ class Recorder:
                     if channels != self._file_channels:
                         self._spread(old_channel)
                     self._write(pieces, patches)
-                except (OSError, ValueError) as error:
-                    self._fail(error if isinstance(error, OSError) else OSError(str(error)))
+                except Exception as error:  # the thread that writes serves other recordings, too
+                    self._fail(error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}"))
         if was_full and self._on_room is not None:
             self._on_room()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import queue
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +15,9 @@ from attrs import frozen
 from ..client import RelayClient
 from ..config import Config
 from ..errors import AuthenticationError, ConnectError, RelayError
+from ..hosts import Proxy, Unusable, find_proxy
 from ..protocol.deadline import Deadline
-from ..runtime import socket as transport
+from ..runtime.library import check_library, unusable
 
 __all__ = ["EXTRAS", "Finding", "connection", "extras", "in_time", "name", "session", "values"]
 
@@ -55,18 +55,30 @@ def values(config: Config) -> list[tuple[str, str, str]]:
         "contexts": ", ".join(config.contexts) or "none",
         "max_active_calls": config.max_active_calls,
         "ca_file": config.ca_file or "not set",
-        "proxy": "set" if _proxied(config) else "not set",
+        "proxy": "not set" if config.proxy is None else "none",
     }
     origins = dict(config.origins)
-    if config.proxy is None and _proxied(config):
-        origins["proxy"] = "environment"
+    try:
+        found = _proxy(config)
+    except Unusable:  # the step that connects says what is wrong with it
+        shown["proxy"] = "cannot be used"
+    else:
+        if found is not None:
+            shown["proxy"] = found.address
+            if config.proxy is None:
+                origins["proxy"] = f"${found.source}" if found.source.isidentifier() else found.source
     return [(name, str(value), origins.get(name, "default")) for name, value in shown.items()]
+
+
+def _proxy(config: Config) -> Proxy | None:
+    address = config.address
+    return find_proxy(address.host, address.port, secure=address.secure, given=config.proxy)
 
 
 def _proxied(config: Config) -> bool:
     try:
-        return transport.proxy_for(config) is not None
-    except ConnectError:  # there is one, of which the next step says what is wrong with it
+        return _proxy(config) is not None
+    except Unusable:  # there is one, and the next step says what is wrong with it
         return True
 
 
@@ -84,7 +96,7 @@ def in_time(function: Callable[[], Any], timeout: float) -> Any:
     def run() -> None:
         try:
             outcome.put((True, function()))
-        except Exception as error:
+        except BaseException as error:  # whatever it is, somebody waits for it
             outcome.put((False, error))
 
     threading.Thread(target=run, name="relay-doctor", daemon=True).start()
@@ -113,13 +125,18 @@ def name(config: Config, timeout: float) -> Finding:
 
 def connection(config: Config, timeout: float) -> Finding:
     """There is a server that speaks WebSocket, and its certificate is trusted."""
+    try:
+        check_library()
+        from ..runtime import socket as transport
+    except (Exception, SystemExit) as error:  # another module of that name may do anything
+        return Finding("bad", "websocket-client", unusable(error).message)
     started = time.monotonic()
     what = "TLS and upgrade" if config.address.secure else "upgrade"
     try:
         opened = in_time(lambda: transport.dial(config, Deadline.after(started, timeout), lambda sock: None), timeout)
     except ConnectError as error:
         advice = "a firewall, a proxy, or not the address of a space"
-        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        if type(error.__cause__).__name__ == "SSLCertVerificationError":  # ssl may be what is missing
             advice = "check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE) adds an authority of yours"
         return Finding("bad", what, error.message, advice)
     except OSError as error:

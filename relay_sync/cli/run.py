@@ -86,7 +86,10 @@ def _stop_with_parent(client: RelayClient) -> None:
 
     def watch() -> None:
         # Nothing is ever written: reading returns when the last writer, the supervisor, is no more.
-        os.read(int(lifeline), 1)
+        try:
+            os.read(int(lifeline), 1)
+        except (OSError, OverflowError):  # no descriptor of ours: there is no supervisor
+            return
         client.stop()
 
     threading.Thread(target=watch, name="relay-run-lifeline", daemon=True).start()

@@ -123,6 +123,9 @@ class Hosted:
                     _log.warning("no calls are taken in this process yet: %s", error.message)
                 if not isinstance(error, ConnectTimeout):  # it came at once
                     stopping.wait(RETRY_AFTER)
+            except Exception:
+                _log.exception("no calls are taken in this process: the client failed")
+                return
         if stopping.is_set():
             client.disconnect(hangup_calls=True)
 

@@ -44,8 +44,9 @@ class RestClient:
     :param retries: how often at most a request is sent again, where that is safe: if no connection came about or the server
         says that it takes no more for now (429), and what may be done twice (every ``*_stop``, downloads) also if the answer
         was lost or the server is in trouble. ``Retry-After`` is kept to, if it is at most 30 s and within the time.
-    :param ca_file: certificates to trust, PEM (``SIGNALWIRE_RELAY_CA_FILE``). :param proxy:
-        ``http://[user:password@]host:port``; left out, the environment's (``HTTPS_PROXY``). Never used for loopback.
+    :param ca_file: PEM file of an additional authority to trust (``SIGNALWIRE_RELAY_CA_FILE``).
+    :param proxy: ``http://[user:password@]host:port``; ``""`` for none. By default the environment decides (``https_proxy``,
+        ``no_proxy``). Loopback never goes through a proxy.
     :param allow_insecure: plain HTTP to other hosts, with a warning.
     :raises InvalidParameter: naming the parameter, and its variable.
     """

@@ -225,6 +225,7 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
     :param proxy: the proxy on the way, for messages.
     """
     way = "" if proxy is None else f" through {proxy}"
+    reached = way and f" (reached{way})"
     try:
         yield
     except Unusable as error:
@@ -232,7 +233,7 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
     except exceptions.ConnectTimeout:
         raise ConnectTimeout(f"{what}: no connection{way} within the time given") from None
     except (exceptions.ReadTimeout, inner.ReadTimeoutError, TimeoutError):
-        raise RequestTimeout(f"{what}: the server did not answer in time") from None
+        raise RequestTimeout(f"{what}: the server did not answer in time{reached}") from None
     except exceptions.SSLError as error:
         told = f"{what}: no TLS connection{way} ({_cause(error)}); {_decided()}check host and ca_file"
         raise ConnectError(told, fatal=True) from None
@@ -243,7 +244,7 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
         if isinstance(root, inner.NewConnectionError) and not sent:
             raise ConnectError(f"{what}: no connection{way} ({_cause(error)})", fatal=_is_unknown_name(root)) from None
         if isinstance(root, (inner.ReadTimeoutError, TimeoutError)):
-            raise RequestTimeout(f"{what}: the server did not answer in time") from None
+            raise RequestTimeout(f"{what}: the server did not answer in time{reached}") from None
         raise ConnectionLost(f"{what}: the connection{way} was lost ({_cause(error)})", sent=True) from None
 
 

@@ -53,7 +53,7 @@ class Dialling:
     def start(self) -> None:
         try:
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
-        except RuntimeError as error:
+        except Exception as error:
             self._done(self, ConnectError(f"no thread to connect with: {error}"))
 
     def _run(self) -> None:

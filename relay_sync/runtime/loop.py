@@ -107,6 +107,12 @@ class Loop:
         """Whether it can still be used, here and now."""
         return not (self.finished or self._closing or self._generation != process.generation())
 
+    @property
+    def peer(self) -> str:
+        """Who has to answer next while it connects, in words for errors."""
+        dialling = self._dialling
+        return self._config.address.url if dialling is None else dialling.peer
+
     def start(self) -> None:
         """Start the thread and connect.
 
@@ -314,12 +320,18 @@ class Loop:
                 sink.on_watch(now)
 
     def _finish(self) -> None:
-        self._abandon_dial()
-        self._close_socket()
-        if self._session.phase not in (Phase.CLOSED, Phase.FAILED):
-            self._session.close(time.monotonic())
+        try:
+            self._abandon_dial()
+            self._close_socket()
+            if self._session.phase not in (Phase.CLOSED, Phase.FAILED):
+                self._session.close(time.monotonic())
+        except Exception:
+            self._troubles.fault("internal error at the end of the connection")
         self.finished = True
-        self._drain_inbox()
+        try:
+            self._drain_inbox()
+        except Exception:
+            self._troubles.fault("internal error at the end of the connection")
         self._perform()
         error = self._session.last_error or _closed()
         for waiter in self._waiting_ready:

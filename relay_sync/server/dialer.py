@@ -133,15 +133,15 @@ class _Dialling:
 
     def _resolve(self, host: str, port: int) -> None:
         found: list[tuple[int, tuple[Any, ...]]] = []
-        problem: Exception | None = None
+        problem: BaseException | None = None
         try:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             found = [(int(family), address) for family, _, _, _, address in infos]
-        except (OSError, UnicodeError) as error:
+        except BaseException as error:  # whatever it is, the loop waits for an answer
             problem = error
         self._loop.call_soon(self._resolved, found, problem)
 
-    def _resolved(self, addresses: list[tuple[int, tuple[Any, ...]]], problem: Exception | None) -> None:
+    def _resolved(self, addresses: list[tuple[int, tuple[Any, ...]]], problem: BaseException | None) -> None:
         if self._done:
             return
         if not addresses:
@@ -306,7 +306,7 @@ def _check(headers: Mapping[str, str]) -> None:
 
 
 def _addresses_without_lookup(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]] | None:
-    if host.lower() == "localhost":
+    if host.lower() in ("localhost", "localhost."):
         return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port))]
     try:
         literal = ipaddress.ip_address(host)

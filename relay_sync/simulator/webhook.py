@@ -23,6 +23,7 @@ import re
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -98,15 +99,21 @@ def _signature(key: str, url: str, body: bytes, item: Delivery) -> str:
     return hmac.new(key.encode(), url.encode() + body, hashlib.sha1).hexdigest()
 
 
-def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delivery:
-    """Send one webhook. Nothing that the far side does gets out of here."""
+def _session() -> requests.Session:
     import requests
 
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delivery:
+    """Send one webhook. Nothing that the far side does gets out of here."""
     try:
         written = session.prepare_request(_written(item, key))
         with session.send(written, timeout=TIMEOUTS, allow_redirects=False, stream=True) as answer:
             return evolve(item, status=answer.status_code)
-    except (requests.RequestException, ValueError, OSError) as error:
+    except Exception as error:
         _log.warning("the status webhook to %s failed: %s", place(item.url), type(error).__name__)
         return evolve(item, error=type(error).__name__)
 
@@ -164,14 +171,19 @@ class Webhooks:
             _log.warning("no thread could be started for the status webhooks")
 
     def _work(self) -> None:
-        import requests
-
-        with requests.Session() as session:
-            session.trust_env = False
-            while (lane := self._next()) is not None:
-                self._done(_deliver(session, self._lanes[lane][0], self.signing_key))
-                self._step(lane)
+        try:
+            with _session() as session:
+                self._serve(lambda item: _deliver(session, item, self.signing_key))
+        except BaseException as error:  # requests cannot be imported: those who wait for a webhook must hear of it
+            why = f"requests cannot be used: {type(error).__name__}: {error}"
+            _log.error("the status webhooks cannot be sent: %s", why)
+            self._serve(lambda item: evolve(item, error=why))
         self._board.changed()
+
+    def _serve(self, deliver: Callable[[Delivery], Delivery]) -> None:
+        while (lane := self._next()) is not None:
+            self._done(deliver(self._lanes[lane][0]))
+            self._step(lane)
 
     def _next(self) -> str | None:
         """A lane to serve; ``None`` takes the thread off the list, in the same breath in which it saw that there is
