@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from relay_sync import RelayClient
+from relay_sync.protocol import session
+from relay_sync.protocol.backoff import retry_delay
 from relay_sync.runtime.flag import Bell
 from relay_sync.simulator import Simulator
 
@@ -96,3 +98,9 @@ def slow_after_waking(monkeypatch: pytest.MonkeyPatch) -> None:
             time.sleep(0.02)  # the subject is time
 
     monkeypatch.setattr(Bell, "ring", ring_and_rest)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts to connect again come after a tenth of their time: for tests in which that time is not the subject."""
+    monkeypatch.setattr(session, "retry_delay", lambda failures, random: retry_delay(failures, random) / 10)

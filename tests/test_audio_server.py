@@ -1217,4 +1217,5 @@ def test_more_seconds_than_the_buffer_holds_can_be_read(dial: Dial) -> None:
             while stream.stats.frames <= number or stream._buffer._tracks["inbound"].held >= 1600:
                 time.sleep(0.001)  # until it has come, and is read where it is enough
         reader.join(PATIENCE)
+        carrier.cut()
         assert got.get_nowait() == PCMU.decode(b"".join(PAYLOADS))

@@ -146,7 +146,7 @@ def test_a_server_that_is_none_does_not_hang_connect(how: str) -> None:
         client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{server.getsockname()[1]}")
         started = time.monotonic()
         with pytest.raises(ConnectTimeout):
-            client.connect(timeout=0.4)
+            client.connect(timeout=0.2)
         assert time.monotonic() - started < PATIENCE
         stop.set()
         thread.join()
@@ -854,6 +854,7 @@ def test_connect_forgets_a_stop(sim: Simulator) -> None:
     background.result()
 
 
+@pytest.mark.usefixtures("soon")
 def test_run_raises_when_the_session_is_lost_for_good(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     client = make(sim)
     background = Background(client.run)

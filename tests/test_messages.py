@@ -571,6 +571,7 @@ def test_a_newer_jwt_is_shown_and_used_from_then_on(caplog: pytest.LogCaptureFix
     assert "jwt.word" not in caplog.text
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("given_up", [False, True])
 def test_a_jwt_that_expired_while_there_was_no_connection_can_be_replaced(given_up: bool) -> None:
     with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:

@@ -48,6 +48,7 @@ def wait_for_connects(sim: Simulator, count: int) -> None:
 # -- sessions ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_session_is_resumed_with_the_latest_state(sim: Simulator, client: MakeClient) -> None:
     one = client()
     one.connect()
@@ -343,11 +344,11 @@ def test_a_half_open_connection_is_found_in_the_time_that_was_asked_for(sim: Sim
 
 
 def test_a_connection_on_which_something_comes_is_not_given_up(sim: Simulator) -> None:
-    options: dict[str, Any] = {"ping_interval": 0.2, "ping_timeout": 0.2}
+    options: dict[str, Any] = {"ping_interval": 0.3, "ping_timeout": 0.6}
     with FaultProxy(sim.port) as proxy, RelayClient(**proxy.through(sim), **options) as one:
         sim.drop_reply("signalwire.ping", times=None)
-        for _ in range(10):
-            time.sleep(0.1)  # the subject is time: longer than both together
+        for _ in range(50):
+            time.sleep(0.02)  # the subject is time: longer in all than both together, and far shorter each
             sim.send_raw("{}")
         assert one.state == "connected"
         assert len(connects(sim)) == 1

@@ -65,7 +65,8 @@ class Control:
 
 
 @pytest.fixture
-def control(sim: Simulator) -> Iterator[Control]:
+def control(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Control]:
+    monkeypatch.setattr(remote, "_LOOK", 0.01)  # closing takes so long
     with ControlServer(sim) as server:
         yield Control(server.url, server.token)
 

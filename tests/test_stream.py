@@ -216,7 +216,7 @@ def test_the_bearer_token_is_in_the_upgrade_request(on_call: Line) -> None:
         def log_message(self, *args: Any) -> None: ...
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuser) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         url = f"ws://127.0.0.1:{server.server_port}/in"
         action = on_call.call.stream(url, authorization_bearer_token="Bearer tok")
@@ -249,7 +249,7 @@ def test_the_status_webhook(on_call: Line, receiver: AudioServer, method: str | 
         def log_message(self, *args: Any) -> None: ...
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         action = on_call.call.stream(
             receiver.url, status_url=f"http://127.0.0.1:{server.server_port}/hook", status_url_method=method

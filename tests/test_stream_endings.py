@@ -132,6 +132,7 @@ def outcome(wait: Callable[[], Any]) -> tuple[Any, BaseException | None]:
         return None, error
 
 
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
     ("name", "stopped_before"),
     # A stop() before an end that the server tells would be the end itself.

@@ -387,8 +387,8 @@ with Simulator(media="fast") as sim, line(sim) as one:
         "command": one.call.pass_,
     }}
     for name, wait in waits.items():
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
             wait()
         except KeyboardInterrupt:
             print(name, "interrupted")
@@ -555,7 +555,7 @@ with Simulator() as sim:
     client.connect()
     sim.call(to="+15550100", from_="+15550199")
     got.wait(30)
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR1)).start()
     try:
         calls[0].wait_for_ended()
     except ClientClosed:
