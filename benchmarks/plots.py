@@ -13,6 +13,9 @@ __all__ = ["draw"]
 _COLOURS: Final = {"ours": "#1b6ca8", "ref": "#d1495b", "bridge": "#edae49", "bare": "#7d8597", "threaded": "#66a182"}
 
 
+_WIDTH: Final = 4.4  # inches
+
+
 def _median(results: Mapping[str, Any], key: str, client: str, figure: str) -> Series | None:
     values = results.get(key, {}).get(client, {}).get(figure)
     return Series(tuple(values)) if values else None
@@ -100,13 +103,14 @@ def draw(folder: Path, results: Mapping[str, Any]) -> list[tuple[str, str]]:
     from matplotlib import pyplot
 
     drawn = []
-    for title, name, columns, fill in (
+    for title, name, rows, fill in (
         ("Throughput", "throughput.svg", 3, _throughput),
         ("Latency distribution", "latency.svg", 2, _latency),
         ("Growth: calls", "calls.svg", 3, _calls),
         ("Growth: media streams", "streams.svg", 3, _streams),
     ):
-        figure, axes = pyplot.subplots(1, columns, figsize=(4.2 * columns, 3.4), layout="constrained")
+        # One below the other: beside each other they cannot be read on a narrow page. The background is white on any page.
+        figure, axes = pyplot.subplots(rows, 1, figsize=(_WIDTH, 2.9 * rows), layout="constrained", facecolor="white")
         fill(axes, results)
         figure.savefig(folder / name, metadata={"Date": None})
         pyplot.close(figure)

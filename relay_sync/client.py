@@ -183,7 +183,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             ("server", self._config.address.url),
             ("contexts", ", ".join(self.contexts) or "none"),
         ]
-        calls = [(f"call {call_id}", f"{call.direction}, {call.state}") for call_id, call in self.calls.items()]
+        calls = [("call", f"{call_id} {call.direction}, {call.state}") for call_id, call in self.calls.items()]
         return markup.panel("RelayClient", markup.table([*about, *calls]))
 
     # -- looking -------------------------------------------------------------------------------------------------

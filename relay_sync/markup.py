@@ -1,25 +1,34 @@
-"""What notebooks show of clients, calls and actions: HTML and inline SVG, without scripts. Pure."""
+"""What notebooks show of clients, calls, actions and streams: HTML and inline SVG, without scripts. Pure.
+
+Everything must be readable on light and dark pages. Text has the color of the page's own text, except on bars. Colors of bars
+and lines keep a contrast of at least 3 with white and with near-black, and of at least 4.5 with the white text on them.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["Moment", "panel", "table", "timeline"]
+__all__ = ["BARS", "LINES", "Moment", "axis", "panel", "table", "timeline"]
 
-_WIDTH: Final = 640
-_LEFT: Final = 170
+_WIDTH: Final = 800
+_LEFT: Final = 150
 _ROW: Final = 18
 _LETTER: Final = 7  # what a letter takes at most, on average
+_NARROW: Final = 260  # of the bars, in px, on the narrowest page that matters
+_TEXT: Final = "font:11px sans-serif;fill:currentColor"
 MOST_ROWS: Final = 24
-_COLOURS: Final[Mapping[str, str]] = {
-    "created": "#c9ced6",
-    "ringing": "#e2b93b",
-    "answered": "#4c9f70",
-    "ending": "#c26a1c",
-    "ended": "#8a8f98",
+BARS: Final[Mapping[str, str]] = {
+    "created": "#5b6b8c",
+    "ringing": "#8f6a00",
+    "answered": "#2e7d4f",
+    "ending": "#b3541e",
+    "ended": "#6b7280",
 }
-_ACTION: Final = "#2a6fbb"
+#: Of actions and of the tracks of a stream.
+LINES: Final = ("#2a6fbb", "#b85c12")
+_MOST_TICKS: Final = 5
 
 
 class Moment(NamedTuple):
@@ -48,17 +57,61 @@ def _escape(text: str) -> str:
 
 def table(rows: Iterable[tuple[str, object]]) -> str:
     """Names and values."""
-    lines = "".join(
-        f'<tr><th style="text-align:left">{_escape(name)}</th>'
-        f'<td style="text-align:left">{_escape(str(value))}</td></tr>'
-        for name, value in rows
-    )
-    return f"<table>{lines}</table>"
+    return _table(f"{_cell('th', name)}{_cell('td', value)}" for name, value in rows)
+
+
+def _table(rows: Iterable[str]) -> str:
+    lines = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<table style="border-collapse:collapse;margin:4px 0">{lines}</table>'
+
+
+def _cell(tag: str, value: object, side: str = "left") -> str:
+    # Notebooks align cells to the right and keep them in one line, which a long id would make wider than the page.
+    wraps = "white-space:nowrap" if tag == "th" else "white-space:normal;overflow-wrap:anywhere"
+    style = f"text-align:{side};vertical-align:top;padding:1px 10px 1px 0;{wraps}"
+    return f'<{tag} style="{style}">{_escape(str(value))}</{tag}>'
 
 
 def panel(title: str, *parts: str) -> str:
     """A heading and what belongs to it."""
-    return f"<div><b>{_escape(title)}</b>{''.join(parts)}</div>"
+    return f'<div><b style="overflow-wrap:anywhere">{_escape(title)}</b>{"".join(parts)}</div>'
+
+
+def axis(seconds: float, top: int) -> str:
+    """Marks of time across the whole width of a drawing, as parts of an SVG, 16 px high.
+
+    :param top: where they begin, in px.
+    """
+    parts = [f'<line x1="0" x2="100%" y1="{top + 0.5}" y2="{top + 0.5}" stroke="currentColor" stroke-opacity="0.5"/>']
+    step = _step(seconds)
+    count = int(seconds / step + 1e-9) if step else 0
+    for number in range(count + 1):
+        share = number * step / seconds * 100 if seconds else 0.0
+        anchor = "start" if number == 0 else "end" if share > 94 else "middle"
+        parts.append(
+            f'<line x1="{share:.2f}%" x2="{share:.2f}%" y1="{top}" y2="{top + 4}" stroke="currentColor"/>'
+            f'<text x="{share:.2f}%" y="{top + 14}" text-anchor="{anchor}">{_time(number * step)}</text>'
+        )
+    return "".join(parts)
+
+
+def _step(seconds: float) -> float:
+    """The distance of marks: 1, 2 or 5 of a decimal unit, or a round part of minutes and hours."""
+    least = seconds / _MOST_TICKS
+    if least <= 0:
+        return 0.0
+    for step in (15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0):
+        if 10 < least <= step:
+            return step
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(power * part for part in (1, 2, 5, 10) if power * part >= least * 0.999999)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60 or seconds % 1:
+        return f"{seconds:.6g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
@@ -70,18 +123,17 @@ def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
         return "<div>nothing has happened yet</div>"
     start = moments[0].at
     end = max(moments[-1].at if over else now, start + 0.001)
-    lanes = _lanes(moments)
-    height = _ROW * len(lanes) + 20
-    drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="100%" '
-        f'style="max-width:{_WIDTH}px;font:11px sans-serif" role="img" aria-label="timeline of the call">'
-    ]
-    for row, (name, mine) in enumerate(lanes.values()):
-        drawn.append(_lane(row, name, mine, start, end, over=over))
-    bottom = _ROW * len(lanes) + 13
-    drawn.append(f'<text x="{_LEFT}" y="{bottom}">0 s</text>')
-    drawn.append(f'<text x="{_WIDTH}" y="{bottom}" text-anchor="end">{end - start:.2f} s</text></svg>')
-    return "".join(drawn) + _listed(moments, start)
+    lanes = list(_lanes(moments).values())
+    height = _ROW * len(lanes) + 18
+    names = "".join(f'<text x="0" y="{row * _ROW + 13}">{_escape(name)}</text>' for row, (name, _) in enumerate(lanes))
+    bars = "".join(_lane(row, name, mine, start, end, over=over) for row, (name, mine) in enumerate(lanes))
+    drawn = (
+        f'<div style="display:flex;max-width:{_WIDTH}px" role="img" aria-label="timeline of the call">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT}" height="{height}" style="flex:none;{_TEXT}">{names}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}" style="flex:1;min-width:0;{_TEXT}">'
+        f"{bars}{axis(end - start, _ROW * len(lanes) + 1)}</svg></div>"
+    )
+    return drawn + _listed(moments, start, end)
 
 
 def _lanes(moments: Sequence[Moment]) -> dict[str, tuple[str, list[Moment]]]:
@@ -99,8 +151,7 @@ def _lanes(moments: Sequence[Moment]) -> dict[str, tuple[str, list[Moment]]]:
 
 def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, *, over: bool) -> str:
     top = row * _ROW
-    scale = (_WIDTH - _LEFT) / (end - start)
-    parts = [f'<text x="0" y="{top + 13}">{_escape(name)}</text>']
+    parts = []
     of_the_call = name == "call"
     for index, moment in enumerate(moments):
         following = moments[index + 1].at if index + 1 < len(moments) else None
@@ -108,28 +159,25 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
             # A call's last state lasts, and so does an action's that has only begun; an end is a moment.
             lasts = not over and (of_the_call or len(moments) == 1)
             following = end if lasts else moment.at
-        x = _LEFT + (moment.at - start) * scale
-        width = max(2.0, (following - moment.at) * scale)
-        colour = _COLOURS.get(moment.state, _ACTION) if of_the_call else _ACTION
+        x = (moment.at - start) / (end - start) * 100
+        width = max(0.4, (following - moment.at) / (end - start) * 100)
+        color = BARS.get(moment.state, LINES[0]) if of_the_call else LINES[0]
         said = _escape(f"{moment.name} {moment.state}".strip())
         parts.append(
-            f'<rect x="{min(x, _WIDTH - 2):.1f}" y="{top + 3}" width="{width:.1f}" height="{_ROW - 5}" fill="{colour}">'
+            f'<rect x="{max(0.0, min(x, 99.6)):.2f}%" y="{top + 3}" width="{width:.2f}%" height="{_ROW - 5}" fill="{color}">'
             f"<title>{said}, {moment.at - start:.3f} s</title></rect>"
         )
-        if width > _LETTER * (len(moment.state) + 2):
-            parts.append(f'<text x="{x + 5:.1f}" y="{top + 13}" fill="#fff">{_escape(moment.state)}</text>')
+        if width / 100 * _NARROW > _LETTER * (len(moment.state) + 1):
+            # With dx, since the place is in percent: 4 px behind the beginning of the bar.
+            text = f'<text x="{x:.2f}%" dx="4" y="{top + 13}" style="fill:#fff">{_escape(moment.state)}</text>'
+            parts.append(text)
     return "".join(parts)
 
 
-def _listed(moments: Sequence[Moment], start: float) -> str:
-    rows = "".join(
-        f'<tr><td>{moment.at - start:.3f}</td><td style="text-align:left">{_escape(moment.name)}</td>'
-        f'<td style="text-align:left">{_escape(moment.state)}</td>'
-        f'<td style="text-align:left">{_escape(moment.control_id[:8])}</td></tr>'
-        for moment in moments
-    )
-    head = "".join(
-        f'<th style="text-align:{side}">{name}</th>'
-        for name, side in (("seconds", "right"), ("event", "left"), ("state", "left"), ("action", "left"))
-    )
-    return f"<details><summary>{len(moments)} events</summary><table><tr>{head}</tr>{rows}</table></details>"
+def _listed(moments: Sequence[Moment], start: float, end: float) -> str:
+    heads = (("seconds", "right"), ("event", "left"), ("state", "left"), ("action", "left"))
+    rows = ["".join(_cell("th", name, side) for name, side in heads)]
+    for moment in moments:
+        values = (f"{moment.at - start:.3f}", moment.name, moment.state, moment.control_id[:8])
+        rows.append("".join(_cell("td", value, side) for value, (_, side) in zip(values, heads, strict=True)))
+    return f"<details><summary>{len(moments)} events in {end - start:.2f} s</summary>{_table(rows)}</details>"

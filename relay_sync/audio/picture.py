@@ -1,4 +1,4 @@
-"""A stream or a recording for the eye and the ear in a notebook: a player, a waveform and a table, as HTML without scripts."""
+"""A stream or a recording for the eye and the ear in a notebook: a player and a waveform, as HTML without scripts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 
+from ..markup import LINES, axis
 from .wav import wav_header
 
-__all__ = ["PLAYED", "html_picture", "html_table", "peaks_of", "svg_waveform"]
+__all__ = ["PLAYED", "html_picture", "peaks_of", "svg_waveform"]
 
 PLAYED = 60.0  # seconds that the player holds: a notebook keeps them in its file, so hours have no place there
 _COLUMNS = 600
 _HEIGHT = 48  # of one channel, in px
 _LOOKED_AT = 4000  # samples per column: of a long recording only this many are read for each
-_COLOURS = ("#2a6fbb", "#c26a1c")
 _QUIET = 64
 
 Excerpt = Callable[[int, int], bytes]
@@ -43,13 +43,15 @@ def peaks_of(excerpt: Excerpt, samples: int, channels: int, columns: int = _COLU
 
 
 def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds: float) -> str:
-    """A waveform as inline SVG: one band for each channel, all to the same scale."""
+    """A waveform as inline SVG: one band for each channel, all to the same scale, and below them the time."""
     loudest = max([_QUIET, *(peak for channel in peaks for peak in channel)])
     width = max([1, *(len(channel) for channel in peaks)])
     height = _HEIGHT * max(1, len(peaks))
+    # The bands are stretched to the width of the page, and the text is not.
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="100%" height="{height}"'
-        f' preserveAspectRatio="none" role="img" aria-label="waveform, {seconds:.1f} s">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height + 18}" role="img"'
+        f' style="display:block;font:11px sans-serif;fill:currentColor" aria-label="waveform, {seconds:.1f} s">'
+        f'<svg viewBox="0 0 {width} {height}" width="100%" height="{height}" preserveAspectRatio="none">'
     ]
     for index, channel in enumerate(peaks):
         middle = _HEIGHT * index + _HEIGHT // 2
@@ -58,16 +60,8 @@ def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds:
             half = (peak / loudest) ** 0.5 * (_HEIGHT / 2 - 2) if peak >= _QUIET else 0.0
             bars.append(f"M{x}.5 {middle - half:.1f}V{middle + half + 0.5:.1f}")
         label = html.escape(labels[index] if index < len(labels) else str(index + 1))
-        parts.append(
-            f'<path d="{"".join(bars)}" stroke="{_COLOURS[index % 2]}" fill="none"><title>{label}</title></path>'
-        )
-    return "".join([*parts, "</svg>"])
-
-
-def html_table(rows: Sequence[tuple[str, str]]) -> str:
-    """Names and values."""
-    lines = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows)
-    return f"<table>{lines}</table>"
+        parts.append(f'<path d="{"".join(bars)}" stroke="{LINES[index % 2]}" fill="none"><title>{label}</title></path>')
+    return "".join([*parts, "</svg>", axis(seconds, height + 1), "</svg>"])
 
 
 def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: int, labels: Sequence[str] = ()) -> str:
@@ -79,8 +73,11 @@ def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: 
     source = "data:audio/wav;base64," + base64.b64encode(wav).decode("ascii")
     more = f"<div>the first {PLAYED:g} of {seconds:.1f} s; save() writes all of it</div>" if played < samples else ""
     drawn = svg_waveform(peaks_of(excerpt, samples, channels), labels, seconds)
-    names = " · ".join(
-        f'<span style="color:{_COLOURS[index % 2]}">{html.escape(label)}</span>' for index, label in enumerate(labels)
+    names = "".join(
+        f'<span style="margin-right:16px"><span style="color:{LINES[index % 2]}">&#9632;</span> {html.escape(label)}</span>'
+        for index, label in enumerate(labels)
     )
-    player = f'<audio controls preload="metadata" style="display:block;margin:4px 0" src="{source}"></audio>'
+    player = (
+        f'<audio controls preload="metadata" style="display:block;margin:4px 0;max-width:100%" src="{source}"></audio>'
+    )
     return f"{player}{more}{drawn}<div>{names}</div>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from attrs import define, evolve, field, frozen
 
-from .. import checks
+from .. import checks, markup
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Flag
@@ -22,7 +21,7 @@ from .frames import AudioFrame, FrameBuffer
 from .inbox import Inbox
 from .messages import Dtmf, MediaFormat, Start
 from .naming import check_target
-from .picture import html_picture, html_table
+from .picture import html_picture
 from .recorder import Recorder
 from .speaking import Speaking
 from .wav import PathLike
@@ -93,7 +92,7 @@ class StreamStats:
         return "\n".join(f"{name:<10}  {value}" for name, value in self.rows)
 
     def _repr_html_(self) -> str:
-        return html_table(self.rows)
+        return markup.table(self.rows)
 
 
 @frozen
@@ -374,7 +373,6 @@ class AudioStream(Speaking):
 
     def _repr_html_(self) -> str:
         """For notebooks: a player of the first minute, the waveform of all of it, and the numbers. No scripts."""
-        title = f"<b>{html.escape(repr(self)[1:-1])}</b>"
         picture = ""
         if self._recorder is not None and self._generation == generation():
             self._recorder.flush()
@@ -387,7 +385,7 @@ class AudioStream(Speaking):
                     sample_rate=self._recorder.sample_rate,
                     labels=("inbound", "outbound") if channels == 2 else self.announced_tracks[:1],
                 )
-        return f"<div>{title}{picture}{html_table(self.stats.rows)}</div>"
+        return markup.panel(repr(self)[1:-1], picture, markup.table(self.stats.rows))
 
     def _check_decodable(self, what: str) -> None:
         if not self._decodable:
