@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from . import markup
 from .call import Call
 from .config import Config, seconds
-from .constants import MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
+from .constants import CALL_STATE_ENDED, MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .dialing import Dialing
 from .errors import (
     CallEnded,
@@ -373,7 +373,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 ending.join(max(0.0, end - time.monotonic()))
                 self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
             return
-        live = len(self._board.ours)
+        # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
+        live = sum(call.state != CALL_STATE_ENDED for call in self._board.ours)
         if live and loop.alive:
             told = "a live call: it goes" if live == 1 else f"{live} live calls: they go"
             _log.warning("closing with %s on without this client", told)

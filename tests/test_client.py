@@ -1300,3 +1300,15 @@ def test_messages_say_what_to_do_next(sim: Simulator) -> None:
         call.wait_for_ended(PATIENCE)
         assert "nothing more comes" in told(call.wait_for, "x.y")
     assert "call connect() to use it again" in told(client.execute, "signalwire.ping")
+
+
+def test_a_call_whose_end_was_waited_for_is_not_called_live(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The IO thread sets the state and then takes the call off the table; a wait may return in between."""
+    with line(sim) as one:
+        monkeypatch.setattr(one.client, "_call_over", lambda call: None)
+        one.phone.hang_up()
+        one.call.wait_for_ended(PATIENCE)
+        one.client.disconnect()
+    assert "live call" not in caplog.text
