@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from _network import SIMULATE, network, receiver, required
 
@@ -17,6 +17,8 @@ told = threading.Semaphore(0)
 
 
 class Hook(BaseHTTPRequestHandler):
+    timeout = 10  # seconds for a request to arrive
+
     def do_POST(self) -> None:
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         print("webhook:", event["event_type"], event["params"]["state"])
@@ -27,7 +29,7 @@ class Hook(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None: ...
 
 
-web = HTTPServer(("127.0.0.1", 0 if SIMULATE else 8080), Hook)
+web = ThreadingHTTPServer(("127.0.0.1", 0 if SIMULATE else 8080), Hook)
 threading.Thread(target=web.serve_forever, daemon=True).start()
 if SIMULATE:
     status_url = f"http://127.0.0.1:{web.server_port}/"

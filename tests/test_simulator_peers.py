@@ -256,7 +256,7 @@ class Receiver:
 class Hooks:
     """Takes webhooks and writes down what comes, read and as it was. ``gate`` holds the answers back while it is closed."""
 
-    def __init__(self, status: int = 204) -> None:
+    def __init__(self, status: int = 204, location: str = "") -> None:
         self.requests: queue.Queue[tuple[str, str, Json]] = queue.Queue()
         self.raw: queue.Queue[tuple[str, str, dict[str, str], bytes]] = queue.Queue()
         self.gate = threading.Event()
@@ -279,6 +279,8 @@ class Hooks:
                 hooks.gate.wait(PATIENCE)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
+                if location:
+                    self.send_header("Location", location)
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:

@@ -420,3 +420,116 @@ def test_a_port_that_is_taken(option: str, capfd: pytest.CaptureFixture[str]) ->
         port = str(taken.getsockname()[1])
         assert main(["simulate", "--show-tokens", option, port]) == 1
     assert f"port {port} cannot be had" in capfd.readouterr().err
+
+
+# -- who may come, and how many ----------------------------------------------------------------------------------------
+
+FOREIGN = [
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Host": "evil.example"},
+    {"Host": "evil.example:80", "Origin": "http://evil.example:80"},
+    {"Host": "127.0.0.1.evil.example"},
+]
+
+
+def raw(port: int, path: str, headers: dict[str, str], method: str = "GET") -> int:
+    """The status of a request whose headers are just these."""
+    given = {"Host": f"127.0.0.1:{port}", **headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+        sock.sendall(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
+        return int(sock.makefile("rb").readline().split()[1])
+
+
+@pytest.mark.parametrize("headers", FOREIGN, ids=str)
+def test_a_web_page_is_refused_where_it_knows_no_token(sim: Simulator, headers: dict[str, str]) -> None:
+    recording = sim.add_recording(b"RIFF").partition("/recordings/")[2]
+    with ControlServer(sim) as server:
+        bearer = {"Authorization": f"Bearer {server.token}"}
+        assert raw(server.port, "/", headers) == 403
+        assert raw(server.port, "/", headers | {"Authorization": "Bearer wrong"}) == 403
+        assert raw(server.port, "/", headers | bearer) == 200  # a proxy in front rewrites both headers
+        assert raw(sim.port, f"/recordings/{recording}", headers) == 403
+        assert raw(sim.port, "/api/calling/calls", headers, "POST") == 403
+        given = base64.b64encode(f"{sim.settings.project}:{sim.settings.token}".encode()).decode()
+        assert raw(sim.port, f"/recordings/{recording}", headers | {"Authorization": f"Basic {given}"}) == 200
+
+
+def test_a_page_of_the_server_s_own_and_programs_are_not_refused(sim: Simulator) -> None:
+    recording = sim.add_recording(b"RIFF").partition("/recordings/")[2]
+    with ControlServer(sim) as server:
+        for host in ("localhost", "127.0.0.1", "[::1]"):
+            ours = {"Host": f"{host}:{sim.port}", "Origin": f"http://{host}:{sim.port}"}
+            assert raw(sim.port, f"/recordings/{recording}", ours) == 200
+        assert raw(server.port, "/", {}) == 401
+        assert raw(sim.port, f"/recordings/{recording}", {}) == 200
+        assert raw(sim.port, "/api/calling/calls", {}, "POST") == 401
+
+
+HALVES = {
+    "nothing": b"",
+    "half a line": b"GET / HT",
+    "half a head": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+    "a wrong token": b"POST /calls HTTP/1.1\r\nAuthorization: Bearer no\r\nContent-Length: 5000\r\n",
+}
+
+
+@pytest.mark.parametrize("begun", list(HALVES.values()), ids=list(HALVES))
+def test_half_finished_requests_take_no_places(
+    control: Control, begun: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = int(control.url.rpartition(":")[2])
+    idle = []
+    try:
+        for _ in range(remote.MOST_AT_ONCE + 30):
+            sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
+            sock.sendall(begun)
+            idle.append(sock)
+        for _ in range(3):
+            assert control.get("/clients") == {"clients": 0}
+        assert idle[0].recv(100) == b""  # the oldest went
+        idle[-1].setblocking(False)
+        with pytest.raises(BlockingIOError):  # the youngest did not
+            idle[-1].recv(100)
+    finally:
+        for sock in idle:
+            sock.close()
+    lines = [record for record in caplog.records if "control interface" in record.getMessage()]
+    assert len(lines) == 1
+
+
+def test_requests_that_wait_are_not_dropped_for_strangers(control: Control) -> None:
+    port = int(control.url.rpartition(":")[2])
+    waiting = [Background(control.get, "/clients?count=1&timeout=1.5") for _ in range(10)]
+    idle = []
+    try:
+        for _ in range(remote.MOST_AT_ONCE + 30):
+            idle.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            idle[-1].sendall(b"GET / HTTP/1.1\r\n")
+        assert control.get("/")["clients"] == 0
+        assert all(each.running for each in waiting)
+    finally:
+        for sock in idle:
+            sock.close()
+    for each in waiting:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            each.result()
+        assert caught.value.code == 504
+        caught.value.close()
+
+
+def test_a_request_cut_off_by_its_dropping_is_not_carried_out(sim: Simulator) -> None:
+    with ControlServer(sim) as server, socket.create_connection(("127.0.0.1", server.port), PATIENCE) as sock:
+        sock.sendall(f"DELETE /journal HTTP/1.1\r\nAuthorization: Bearer {server.token}\r\n".encode())
+        inner = server._server
+        while not inner._strangers:
+            time.sleep(0.001)
+        sim.journal.add("in", 1, {"method": "kept"})
+        inner._make_room()
+        assert sock.recv(100) == b""
+        for thread in threading.enumerate():
+            if thread.name == "relay-sim-control-request":
+                thread.join(PATIENCE)
+    assert [entry.method for entry in sim.journal] == ["kept"]

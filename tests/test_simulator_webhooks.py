@@ -43,6 +43,18 @@ def test_both_states_are_sent_in_the_documented_body(method: str | None) -> None
             assert isinstance(timestamp, float)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(("method", "form"), [("POST", False), ("POST", True), ("GET", False)])
+def test_a_redirect_is_an_answer_and_is_not_followed(status: int, method: str, form: bool) -> None:
+    webhooks = Webhooks()
+    with Hooks() as elsewhere, Hooks(status, elsewhere.url) as hooks:
+        webhooks.send("lane", hooks.url, method, {"event_type": "e"}, form=form)
+        assert [delivery.status for delivery in webhooks.wait_for(1)] == [status]
+        webhooks.close(5.0)
+        assert hooks.next()[0] == method
+        assert elsewhere.requests.empty()
+
+
 def test_a_slow_webhook_delays_only_those_of_its_stream() -> None:
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
         with Hooks() as slow, Hooks() as quick:

@@ -13,16 +13,21 @@ import json
 import logging
 import re
 import secrets
+import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import CallEnded, InvalidParameter, WaitTimeout
+from ..hosts import is_loopback
 from ..protocol.depth import is_deeper
 from ..server.loop import LoopStopped
+from ..server.origins import refusal
 from . import orders, views
 from .phone import Phone
 from .server import Simulator
@@ -39,6 +44,7 @@ MOST_TOLD: Final = 1_000
 LONGEST_WAIT: Final = 60.0
 PATIENCE: Final = 10.0
 _LOOK: Final = 0.1  # seconds between two looks at whether to stop
+TOLD_EVERY: Final = 60.0  # seconds between two lines about dropped connections
 SLOWEST: Final = 30.0  # seconds for a request to come in, and for its answer to be taken
 
 Reply = tuple[int, Any]
@@ -78,10 +84,12 @@ class ControlServer:
         return f"<ControlServer {self.url}>"
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop listening. Requests that still wait end with their own time. Idempotent."""
+        """Stop listening, and drop connections without a valid token. Requests that wait end with their own time. Idempotent."""
         self._server.closing = True
         self._server.shutdown()
         self._server.server_close()
+        while self._server.drop_oldest_stranger():
+            pass
         self._thread.join(timeout)
 
     def __enter__(self) -> ControlServer:
@@ -100,33 +108,72 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], simulator: Simulator, token: str) -> None:
         if ":" in address[0]:
-            import socket
-
             self.address_family = socket.AF_INET6
         self.desk = _Desk(simulator)
         self.token = token
+        self.on_loopback = is_loopback(address[0])
         self.closing = False
         self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._strangers: dict[socket.socket, None] = {}  # those without a valid token so far, the oldest first
+        self._lock = threading.Lock()  # guards _strangers
+        self._told = -TOLD_EVERY
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        # More than there is room for wait in the system's queue, but nobody's end waits for them.
-        while not self._room.acquire(timeout=_LOOK):
-            if self.closing:
-                self.shutdown_request(request)
-                return
+        # More than there is room for wait in the system's queue, but closing does not wait for them.
+        if not self._room.acquire(blocking=False):
+            self._make_room()
+            while not self._room.acquire(timeout=_LOOK):
+                if self.closing:
+                    self.shutdown_request(request)
+                    return
+                self._make_room()
+        with self._lock:
+            self._strangers[request] = None
         try:
             super().process_request(request, client_address)
         except BaseException:
-            self._room.release()
+            self._leave(request)
             raise
+
+    def _make_room(self) -> None:
+        """Drop the oldest connection that has not shown a valid token; those that have are left to finish."""
+        if not self.drop_oldest_stranger():
+            return
+        if time.monotonic() - self._told >= TOLD_EVERY:
+            self._told = time.monotonic()
+            _log.warning(
+                "%d connections to the control interface are open: the oldest without a complete, authorized request is dropped",
+                MOST_AT_ONCE,
+            )
+
+    def drop_oldest_stranger(self) -> bool:
+        """Close a connection that has not shown a valid token. Whether there was one."""
+        with self._lock:
+            oldest = next(iter(self._strangers), None)
+            if oldest is None:
+                return False
+            del self._strangers[oldest]
+            with suppress(OSError):  # it has just left
+                oldest.shutdown(socket.SHUT_RDWR)
+            return True
+
+    def has_shown_token(self, request: socket.socket) -> bool:
+        """Keep a connection, now that its token is known to be valid. ``False``: it was dropped already."""
+        with self._lock:
+            return self._strangers.pop(request, self) is not self
+
+    def _leave(self, request: socket.socket) -> None:
+        with self._lock:
+            self._strangers.pop(request, None)
+        self._room.release()
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         threading.current_thread().name = "relay-sim-control-request"
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._room.release()
+            self._leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         _log.debug("a control request ended early", exc_info=True)
@@ -163,7 +210,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _work(self) -> Reply:
         given = self.headers.get("Authorization", "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
+            page = refusal(self.headers.get("Origin"), self.headers.get("Host"), on_loopback=self.server.on_loopback)
+            if page is not None:
+                raise _Refused(403, page.partition(";")[0])
             raise _Refused(401, "give the control token: Authorization: Bearer <token>")
+        if not self.server.has_shown_token(self.connection):
+            raise _Refused(408, "the request took too long to arrive")
         try:
             parts = urlsplit(self.path)
             query = dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=20))

@@ -22,13 +22,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field, frozen
 
+from ..hosts import is_loopback
 from ..protocol.depth import is_deeper
 from ..server import http
+from ..server.origins import refusal
 from .frames import whole_numbers
 from .hunting import Hunt, Leg
 from .journal import masked
 from .methods import METHODS, Method, parse_table
 from .network import Call, device
+from .recordings import PLACE as RECORDINGS
 from .request import Request
 from .session import Session
 
@@ -127,7 +130,7 @@ class Rest:
 
     def answer(self, request: http.Request) -> http.Response | None:
         """What to answer; ``None`` where the path is none of ours."""
-        response = self._relay.recordings.answer(request)
+        response = self._of_a_page(request) or self._relay.recordings.answer(request)
         body = None
         if response is None:
             if request.path != PLACE:
@@ -145,6 +148,17 @@ class Rest:
         self._relay.board.changed()
         return response
 
+    def _of_a_page(self, request: http.Request) -> http.Response | None:
+        """The refusal of a web page that has come here by itself: it knows no credentials, and its browser says whose it is."""
+        if not request.path.startswith((PLACE, RECORDINGS)) or request.is_upgrade or self._knows_credentials(request):
+            return None
+        headers = request.headers
+        host = self._relay.settings.host
+        page = refusal(headers.get("origin"), headers.get("host"), on_loopback=is_loopback(host))
+        if page is None:
+            return None
+        return http.Response(403, {}, f"{page.partition(';')[0]}\n".encode())
+
     def _command(self, request: http.Request) -> tuple[Any, http.Response]:
         body = None
         try:
@@ -158,11 +172,14 @@ class Rest:
             return body, _json(refusal.status, {"errors": refusal.errors}, more)
 
     def _check_credentials(self, request: http.Request) -> None:
+        if not self._knows_credentials(request):
+            raise Refusal(401, "Unauthorized", code="unauthorized")
+
+    def _knows_credentials(self, request: http.Request) -> bool:
         settings = self._relay.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() != "basic" or not hmac.compare_digest(given.strip().encode(), wanted.encode()):
-            raise Refusal(401, "Unauthorized", code="unauthorized")
+        return kind.lower() == "basic" and hmac.compare_digest(given.strip().encode(), wanted.encode())
 
     def _work(self, body: Mapping[str, Any]) -> dict[str, Any]:
         command, params = body.get("command"), body.get("params", {})
