@@ -5,7 +5,11 @@
 ``relay_client``
     a :class:`relay_sync.RelayClient` that is connected to it, with context ``default``
 ``relay_time``
-    a function: ``relay_time(100)`` has waits give up 100 times sooner until the test ends (:func:`relay_sync.testing.faster`)
+    a function: ``relay_time(100)`` has waits give up 100 times sooner until the test ends (:func:`relay_sync.testing.faster`);
+    ``with relay_time(100):`` until the block ends
+``relay_errors``
+    what handlers and callbacks raised (:class:`relay_sync.testing.HandlerErrors`), for a test that expects it; without this
+    fixture a test with a simulator fails at its teardown if one of them raised
 
 The marker ``relay_simulator`` has parameters for the simulator, and ``contexts`` for the client::
 
@@ -16,7 +20,7 @@ The marker ``relay_simulator`` has parameters for the simulator, and ``contexts`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,8 +28,9 @@ import pytest
 if TYPE_CHECKING:
     from .client import RelayClient
     from .simulator import Simulator
+    from .testing import HandlerErrors
 
-__all__ = ["pytest_configure", "relay_client", "relay_simulator", "relay_time"]
+__all__ = ["pytest_configure", "relay_client", "relay_errors", "relay_simulator", "relay_time"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,7 +50,25 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def relay_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
+def _relay_raised(request: pytest.FixtureRequest) -> Iterator[HandlerErrors]:
+    """What handlers raise in this test; the test fails unless it looks at it itself."""
+    from .testing import handler_errors
+
+    with handler_errors() as found:
+        yield found
+    if found and "relay_errors" not in request.fixturenames:
+        told = "\n\n".join(map(str, found))
+        pytest.fail(f"{told}\n(a test that expects this uses the fixture relay_errors)", pytrace=False)
+
+
+@pytest.fixture
+def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
+    """What handlers and callbacks raise in this test, which then is no failure."""
+    return _relay_raised
+
+
+@pytest.fixture
+def relay_simulator(request: pytest.FixtureRequest, _relay_raised: HandlerErrors) -> Iterator[Simulator]:
     """A RELAY server and a telephone network on loopback, with its credentials in the environment."""
     from .simulator import Simulator
     from .testing import environment_of
@@ -54,10 +77,13 @@ def relay_simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
     options.pop("contexts", None)
     with Simulator(**options) as sim, environment_of(sim):
         yield sim
+        _relay_raised.stop_expecting_calls()
 
 
 @pytest.fixture
-def relay_client(request: pytest.FixtureRequest, relay_simulator: Simulator) -> Iterator[RelayClient]:
+def relay_client(
+    request: pytest.FixtureRequest, relay_simulator: Simulator, _relay_raised: HandlerErrors
+) -> Iterator[RelayClient]:
     """A client that is connected to :func:`relay_simulator`; its calls are hung up at the end."""
     from .client import RelayClient
 
@@ -65,13 +91,21 @@ def relay_client(request: pytest.FixtureRequest, relay_simulator: Simulator) -> 
     client = RelayClient(**relay_simulator.credentials, contexts=contexts)
     client.connect()
     yield client
+    _relay_raised.stop_expecting_calls()
     client.disconnect(hangup_calls=True)
 
 
 @pytest.fixture
-def relay_time() -> Iterator[Callable[[float], None]]:
-    """Have waits give up sooner, until the end of the test."""
+def relay_time() -> Iterator[Callable[[float], AbstractContextManager[object]]]:
+    """Have waits give up sooner, until the end of the test or of a ``with`` block."""
     from .testing import faster
 
     with ExitStack() as stack:
-        yield lambda factor: stack.enter_context(faster(factor))
+
+        def set_pace(factor: float) -> AbstractContextManager[object]:
+            block = ExitStack()
+            block.enter_context(faster(factor))
+            stack.callback(block.close)
+            return block
+
+        yield set_pace

@@ -29,6 +29,7 @@ from .events import (
 from .message import MESSAGE_TYPES, MessageDesk
 from .protocol.command import Phase
 from .rollcall import RollCall
+from .runtime import raised
 from .runtime.flag import Bell, Flag
 from .runtime.lanes import MOST_WAITING, InContext, Lanes, name_of
 
@@ -431,6 +432,7 @@ class Switchboard:
             _callbacks.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
         else:
             _callbacks.error("the %s%s raised", what, whose, exc_info=error, extra=extra)
+            raised.tell(f"the {what}{whose}", error)
         if self._on_error is not None:
             try:
                 self._on_error(error, call)

@@ -15,16 +15,27 @@ With pytest, the fixtures ``relay_simulator``, ``relay_client`` and ``relay_time
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, overload
+
+from attrs import define, field, frozen
 
 from . import checks
 from .client import RelayClient
-from .runtime import pace
+from .errors import CallEnded, ClientClosed, RelayError, WaitTimeout
+from .runtime import pace, raised
 from .simulator import Simulator
+from .simulator import pace as simulated_pace
 
-__all__ = ["environment_of", "faster", "simulated"]
+__all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"]
+
+#: Seconds that handlers get at the end of a test to finish, and to raise if that is what they do.
+HANDLER_PATIENCE: Final = 1.0
+_HANDLERS: Final = ("relay-call-", "relay-lane-")
 
 #: Variables that would lead a client elsewhere than to the simulator.
 _MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
@@ -35,6 +46,7 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
     """A simulator and a client that is connected to it; both end with the block, the calls too.
 
     Inside, a ``RelayClient()`` without arguments connects to the simulator as well: its credentials are in the environment.
+    What handlers raise is logged; :func:`handler_errors` around it collects that, for the test to look at.
 
     :param contexts: the client's. :param options: parameters of :class:`relay_sync.simulator.Simulator`. Media are
         ``"fast"`` unless said otherwise.
@@ -46,6 +58,94 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
             yield sim, client
         finally:
             client.disconnect(hangup_calls=True)
+
+
+@frozen
+class RaisedError:
+    """What user code raised.
+
+    :ivar where: what raised, such as ``the on_call handler of call ...``. :ivar error: the exception.
+    """
+
+    where: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"{self.where} raised:\n{''.join(traceback.format_exception(self.error)).rstrip()}"
+
+
+@define(eq=False)
+class HandlerErrors(Sequence[RaisedError]):
+    """What handlers and callbacks have raised so far, in order; it grows, from any thread.
+
+    :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are left out: the caller hung up, or the program ended,
+    and the handler with it.
+    """
+
+    _found: list[RaisedError] = field(factory=list, init=False)
+    _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
+    _ending: bool = field(default=False, init=False, repr=False)
+
+    def wait(self, timeout: float = 5.0) -> RaisedError:
+        """The first one, as soon as there is one.
+
+        :raises WaitTimeout: nothing was raised within ``timeout`` seconds.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._found, timeout):
+                raise WaitTimeout(f"no handler or callback raised anything within {timeout:g} s")
+            return self._found[0]
+
+    def stop_expecting_calls(self) -> None:
+        """From now on calls are hung up and clients closed: what fails for that reason is no mistake of the handlers."""
+        self._ending = True
+
+    def take(self, where: str, error: BaseException) -> None:
+        """One more."""
+        if isinstance(error, (CallEnded, ClientClosed)) or (self._ending and isinstance(error, RelayError)):
+            return
+        with self._changed:
+            self._found.append(RaisedError(where, error))
+            self._changed.notify_all()
+
+    @overload
+    def __getitem__(self, index: int) -> RaisedError: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[RaisedError]: ...
+
+    def __getitem__(self, index: int | slice) -> RaisedError | list[RaisedError]:
+        return self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+@contextmanager
+def handler_errors() -> Iterator[HandlerErrors]:
+    """Collect what handlers and callbacks of this process raise inside the block.
+
+    ::
+
+        with handler_errors() as errors, simulated() as (sim, client):
+            ...
+        assert not errors
+    """
+    found = HandlerErrors()
+    raised.listeners.append(found.take)
+    try:
+        yield found
+        wait_for_handlers()
+    finally:
+        raised.listeners.remove(found.take)
+
+
+def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:
+    """Return when no handler of a call or stream runs any more in this process, or ``timeout`` seconds have passed."""
+    end = time.monotonic() + timeout
+    for thread in threading.enumerate():
+        if thread.name.startswith(_HANDLERS) and thread is not threading.current_thread():
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 @contextmanager
@@ -78,6 +178,10 @@ def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
 def faster(factor: float) -> Iterator[None]:
     """Have waits give up that many times sooner: of ``action.wait(timeout=30)`` a factor of 100 leaves 0.3 seconds.
 
+    The timeouts that commands ask the simulated platform for are shortened likewise: those of collectors, recordings and
+    detectors, of ringing, and ``max_duration``. With a factor of 100 ``initial_timeout=5`` takes 0.05 seconds. One that has
+    begun already stays as it is, and so do a caller's own ``ring_timeout`` and ``hangs_up_after``.
+
     For tests of what a program does when nobody answers, presses a key or hangs up. It is about waits for something to happen
     in a call (:meth:`Action.wait`, ``Call.wait_for...``, ``Call.expect``, ``Message.wait``); the time that commands have for
     their answers stays as it is. For all threads of this process.
@@ -85,9 +189,9 @@ def faster(factor: float) -> Iterator[None]:
     :param factor: at least 1.
     """
     number = checks.number("factor", factor, low=1, optional=False)
-    before = pace.factor
-    pace.factor = float(number or 1)
+    before = pace.factor, simulated_pace.hurry
+    pace.factor = simulated_pace.hurry = float(number or 1)
     try:
         yield
     finally:
-        pace.factor = before
+        pace.factor, simulated_pace.hurry = before

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import FROM, TO, Background
@@ -81,7 +82,7 @@ def test_assertions_wait_for_what_is_about_to_happen() -> None:
         phone.wait_until("answered")
         assert not phone.heard("Welcome", within=0)
         assert not phone.sent("calling.play", within=0)
-        waiting = [Background(phone.heard, "Welcome"), Background(phone.sent, "calling.play")]
+        waiting: list[Background[Any]] = [Background(phone.heard, "Welcome"), Background(phone.sent, "calling.play")]
         go.set()
         assert [one.result() for one in waiting] == [True, True]
         assert not phone.sent("calling.play", within=0, volume=3)

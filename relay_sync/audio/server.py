@@ -18,6 +18,7 @@ from .. import checks
 from ..errors import CallEnded, CommandRefused, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
 from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
+from ..runtime import raised
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import wait_until
@@ -488,13 +489,14 @@ class AudioServer(Connecting):
             try:
                 with stream:
                     on_stream(stream)
-            except BaseException:  # sys.exit() in a handler ends the handler
+            except BaseException as error:  # sys.exit() in a handler ends the handler
                 _callbacks.exception(
                     "the on_stream handler failed for stream %s of call %s",
                     stream.stream_id,
                     stream.call_id,
                     extra={"call_id": stream.call_id},
                 )
+                raised.tell(f"the on_stream handler of call {stream.call_id}", error)
             finally:
                 with self._lock:
                     self._handlers.pop(threading.current_thread(), None)

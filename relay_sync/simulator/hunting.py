@@ -104,7 +104,7 @@ class Leg(Attempt):
         self._later(SET_UP, relay.network.ringing, call)
         patience = params.get("timeout") or self.timeout or RING_TIMEOUT
         if plan.answers_after is None:
-            self._timers.append(relay.loop.call_later(relay.pace.patience(patience), self._end, "noAnswer"))
+            self._timers.append(relay.loop.call_later(relay.pace.timeout(patience), self._end, "noAnswer"))
         else:
             self._later(SET_UP + patience, self._end, "noAnswer")
             if plan.refuses == "decline":

@@ -19,6 +19,7 @@ another. Where they are silent the simulator's choices are:
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Network", "device"]
 
+_log = logging.getLogger("relay_sync.simulator")
+MOST_TOLD = 1_000
 # What a caller's number looks like on the wire, by kind of device.
 _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
 
@@ -129,6 +132,11 @@ class Call:
         """The number or address of our side."""
         return self._address(self.direction != "inbound")
 
+    @property
+    def numbers(self) -> tuple[str, str]:
+        """The caller's and the called one."""
+        return self._address(True), self._address(False)
+
     def _address(self, caller: bool) -> str:
         params = self.device["params"]
         names = ("from_number", "from") if caller else ("to_number", "to")
@@ -175,6 +183,7 @@ class Network:
     _relay: Relay = field(repr=False)
     calls: dict[str, Call] = field(factory=dict, init=False)
     dials: dict[str, Dial] = field(factory=dict, init=False, repr=False)
+    _told: set[str] = field(factory=set, init=False, repr=False)  # contexts whose calls wait, and that was said
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
     def find(self, call_id: str, node_id: str, session: Session) -> Call | None:
@@ -198,12 +207,33 @@ class Network:
         ]
         if not candidates:
             call.owner = None
+            self._tell_unheard(call)
             return
         session = call.owner = self.next_one(candidates)
         call.transferred = False
         self._relay.emit(session, "calling.call.receive", call.offer(), context=call.context)
         if call.state == "created":
             self.move(call, "ringing")
+
+    def unheard(self, call: Call) -> str:
+        """Why a call waits for a client, in words; ``""`` where one has it, or could have. From any thread."""
+        if call.over or not (call.state in ("created", "ringing") or call.transferred) or call.owner is not None:
+            return ""
+        sessions = [client.session for client in list(self._relay.clients.values()) if not client.leaving]
+        contexts = {context for session in sessions if session is not None for context in list(session.contexts)}
+        if call.context in contexts:
+            return ""
+        heard = ", ".join(map(repr, sorted(contexts)))
+        others = f"clients listen to {heard}" if contexts else "no client listens to any"
+        return f"no client listens to context {call.context!r}; {others}"
+
+    def _tell_unheard(self, call: Call) -> None:
+        """Say once a context that its calls wait, where somebody is connected who might have been meant."""
+        reason = self.unheard(call)
+        if reason and call.context not in self._told and any(each.session for each in self._relay.clients.values()):
+            if len(self._told) < MOST_TOLD:
+                self._told.add(call.context)
+            _log.warning("the call from %s to %s waits: %s", *call.numbers, reason)
 
     def next_one(self, candidates: Iterable[Session]) -> Session | None:
         """The candidate whose turn was longest ago; it is its turn now."""
@@ -282,7 +312,8 @@ class Network:
         self._cancel(call, "patience")
         call.answer_time = _now()
         if max_duration:
-            limit = self._relay.loop.call_later(max_duration, self.end, call, "maxDuration", "none")
+            seconds = self._relay.pace.timeout(max_duration)
+            limit = self._relay.loop.call_later(seconds, self.end, call, "maxDuration", "none")
             call.timers["max_duration"] = limit
         cue = call.party.behaviour.hangs_up_after
         if isinstance(cue, int | float):

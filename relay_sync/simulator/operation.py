@@ -128,7 +128,7 @@ class Operation:
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
         """Do something when the party has had that many seconds of the story, and did nothing."""
         pace = self.relay.pace
-        delay = pace.media(seconds) if self.call.party.silent else pace.patience(seconds)
+        delay = pace.media(seconds) if self.call.party.silent else pace.timeout(seconds)
         self._set(name, delay, then, *args)
 
     def _set(self, name: str, delay: float, then: Callable[..., object], *args: Any) -> None:

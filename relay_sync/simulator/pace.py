@@ -2,8 +2,8 @@
 
 Two kinds of time are told apart. What media, ringing and people set up beforehand take is *theirs*: with
 ``media="fast"`` a second of it lasts a millisecond, in unchanged order. What a timeout leaves to a person who is moved
-by hand (:meth:`Phone.press <relay_sync.simulator.Phone.press>`) is *ours*, and only ``speed`` shortens it: no test may
-depend on how quickly it presses a key.
+by hand (:meth:`Phone.press <relay_sync.simulator.Phone.press>`) is *ours*, and only ``speed`` shortens it, and where a test
+asks for it ``relay_time``: no other test may depend on how quickly it presses a key.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from attrs import frozen
 __all__ = ["Pace"]
 
 FAST = 1000.0
+#: How many times sooner timeouts are over. Changed by :func:`relay_sync.testing.faster` only.
+hurry: float = 1.0
 
 
 @frozen
@@ -32,3 +34,7 @@ class Pace:
     def patience(self, seconds: float) -> float:
         """How long to wait for somebody who is moved by hand."""
         return seconds / self.speed
+
+    def timeout(self, seconds: float) -> float:
+        """As :meth:`patience`, where a timeout that our side has asked for is what waits."""
+        return self.patience(seconds) / hurry

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
 from ..errors import CallEnded, InvalidParameter, WaitTimeout
 from .heard import Heard
+from .names import check_activity, check_method
 from .network import Call
 from .party import DIGITS, Played
+from .sent import Sent
 from .twoway import TwoWayStream
 
 if TYPE_CHECKING:
@@ -81,7 +84,7 @@ class Phone:
                 )
             return None
 
-        call.board.wait_for(look, timeout, f"the call to be {state}; it is {call.state}")
+        call.board.wait_for(look, timeout, lambda: f"the call to be {state}; it is {call.state}{self._why}")
 
     def wait_for_stream(self, index: int = 0, timeout: float = 10.0) -> Stream:
         """The call's stream number ``index``, counted from 0, as soon as a client has asked for it.
@@ -97,7 +100,7 @@ class Phone:
                 raise CallEnded(f"the call ended without a stream number {index}", end_reason=call.end_reason)
             return None
 
-        return call.board.wait_for(look, timeout, f"stream number {index} of the call")
+        return call.board.wait_for(look, timeout, lambda: f"stream number {index} of the call{self._why}")
 
     def wait_for_two_way_stream(self, index: int = 0, timeout: float = 10.0) -> TwoWayStream:
         """The call's two-way stream number ``index``, counted from 0, as soon as a client has asked for it.
@@ -114,7 +117,7 @@ class Phone:
                 raise CallEnded(f"the call ended without a two-way stream number {index}", end_reason=call.end_reason)
             return None
 
-        return call.board.wait_for(look, timeout, f"two-way stream number {index} of the call")
+        return call.board.wait_for(look, timeout, lambda: f"two-way stream number {index} of the call{self._why}")
 
     def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
         """End the call from this side; nothing happens if it is over. Returns when it has ended.
@@ -175,19 +178,43 @@ class Phone:
         """What was played to it, in order; the last 1000. For assertions: ``assert phone.heard("Welcome")``."""
         return Heard(self)
 
-    def sent(self, method: str, *, within: float = 5.0, **params: Any) -> bool:
+    @property
+    def waits_because(self) -> str:
+        """Why no client is offered the call: nobody listens to its context, and which contexts clients listen to; ``""`` where
+        there is no such reason.
+        """
+        return self._relay.network.unheard(self._call)
+
+    @property
+    def _why(self) -> str:
+        """What else there is to say of a wait that failed."""
+        return f" ({self.waits_because})" if self.waits_because else ""
+
+    def sent(self, method: str, *, within: float = 5.0, **params: Any) -> Sent:
         """Whether our side has sent a command about this call: ``assert phone.sent("calling.stream", track="inbound_track")``.
 
         :param params: members that the command must have; it may have more.
         :param within: seconds to wait for it. The end of the call ends the wait, too.
+        :return: true or false; where it is shown, as by an assertion that failed, it says what was sent.
+        :raises InvalidParameter: the method is a misspelt one.
         """
+        check_method(method)
+        return Sent(self._wait_for_sent(method, within, params), self, method, params)
+
+    def _is_about(self, given: Mapping[str, Any]) -> bool:
+        """Whether the parameters of a command name this call."""
+        call = self._call
+        return bool(given.get("call_id") == call.call_id or (call.tag and given.get("tag") == call.tag))
+
+    def _wait_for_sent(self, method: str, within: float, params: Mapping[str, Any]) -> bool:
         journal, call = self._relay.journal, self._call
 
         def look() -> bool | None:
             for frame in journal.requests(method):
                 given = frame.get("params") or {}
-                about = given.get("call_id") == call.call_id or (call.tag and given.get("tag") == call.tag)
-                if about and all(name in given and given[name] == value for name, value in params.items()):
+                if self._is_about(given) and all(
+                    name in given and given[name] == value for name, value in params.items()
+                ):
                     return True
             return None
 
@@ -200,6 +227,12 @@ class Phone:
             except WaitTimeout:
                 continue
         return bool(found)
+
+    @property
+    def commands(self) -> list[tuple[str, dict[str, Any]]]:
+        """The commands about this call that our side has sent, with their parameters, as far as the journal goes back."""
+        sent = [entry for entry in self._relay.journal if entry.direction == "in" and entry.method]
+        return [(entry.method, entry.params) for entry in sent if self._is_about(entry.params)]
 
     @property
     def digits(self) -> str:
@@ -240,7 +273,7 @@ class Phone:
             return found
 
         return call.board.wait_for(
-            look, timeout, f"{words!r} to be heard; so far: {[item.words for item in self.heard]}"
+            look, timeout, lambda: f"{words!r} to be heard; so far: {[item.words for item in self.heard]}{self._why}"
         )
 
     def wait_until_idle(self, timeout: float = 10.0) -> None:
@@ -252,14 +285,16 @@ class Phone:
         def look() -> bool:
             return not self._call.operations
 
-        self._call.board.wait_for(look, timeout, f"the end of {', '.join(self.activities)}")
+        self._call.board.wait_for(look, timeout, lambda: f"the end of {', '.join(self.activities)}")
 
     def wait_until_doing(self, method: str, timeout: float = 10.0) -> None:
         """Return once something that ``method`` starts goes on on the call: then keys and words find a listener.
 
         :param method: as in :attr:`activities`.
+        :raises InvalidParameter: nothing that goes on on calls is called that.
         :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
+        check_activity(method)
         call = self._call
 
         def look() -> bool | None:
@@ -269,4 +304,6 @@ class Phone:
                 raise CallEnded(f"the call ended, and no {method} went on", end_reason=call.end_reason)
             return None
 
-        call.board.wait_for(look, timeout, f"a {method} to go on; there is {self.activities or 'nothing'}")
+        call.board.wait_for(
+            look, timeout, lambda: f"a {method} to go on; there is {self.activities or 'nothing'}{self._why}"
+        )

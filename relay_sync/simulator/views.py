@@ -27,6 +27,7 @@ def call(phone: Phone) -> dict[str, Any]:
             {"type": item.type, "words": item.words, "duration": round(item.duration, 3)} for item in phone.heard
         ],
         "streams": [stream(each) for each in phone.streams],
+        "waits": phone.waits_because,
     }
 
 

@@ -39,10 +39,11 @@ class Noticeboard:
             except IndexError:  # a sleeper has left, or another thread woke him
                 return
 
-    def wait_for(self, look: Callable[[], T | None], timeout: float, what: str) -> T:
+    def wait_for(self, look: Callable[[], T | None], timeout: float, what: str | Callable[[], str]) -> T:
         """The first value of ``look()`` that is neither ``None`` nor ``False``.
 
-        :param timeout: seconds to wait; ``what`` names the thing in the error.
+        :param timeout: seconds to wait.
+        :param what: names the thing in the error; a function is asked when the time is up, for what is true then.
         :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
         """
         deadline = time.monotonic() + timeout
@@ -56,7 +57,8 @@ class Noticeboard:
                     return found
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {what}")
+                    words = what if isinstance(what, str) else what()
+                    raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {words}")
                 ear.acquire(True, min(left, SLICE))
             finally:
                 try:

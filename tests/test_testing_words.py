@@ -1,0 +1,328 @@
+"""What a test is told: handlers that raised, commands that were sent instead, misspelt names, and calls that nobody hears."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import FROM, PATIENCE, TO
+from test_simulator_peers import connected
+from test_testing import run_pytest
+
+from relay_sync import Call, DialFailed, InvalidParameter, WaitTimeout
+from relay_sync.simulator import Simulator
+from relay_sync.simulator.methods import METHODS
+from relay_sync.simulator.names import ACTIVITIES
+from relay_sync.simulator.remote import ControlServer
+from relay_sync.testing import faster, handler_errors, simulated
+
+# -- handlers that raise -------------------------------------------------------------------------------------------------
+
+RAISING = """
+import pytest
+
+def raising(call):
+    call.answer()
+    raise LookupError("no such customer")
+
+def ring(simulator):
+    simulator.call(to="+15550100", from_="+15550199").wait_until("answered")
+
+def test_handler(relay_simulator, relay_client):
+    relay_client.on_call(raising)
+    ring(relay_simulator)
+
+def test_client_of_its_own(relay_simulator):
+    from relay_sync import RelayClient
+    with RelayClient(contexts=["default"]) as client:
+        client.on_call(raising)
+        ring(relay_simulator)
+
+def test_listener(relay_simulator, relay_client):
+    def handle(call):
+        call.on("calling.call.state", lambda event: 1 / 0)
+        call.answer()
+    relay_client.on_call(handle)
+    ring(relay_simulator)
+
+def test_message(relay_simulator, relay_client):
+    def told(message):
+        assert message.body == "bye"
+    relay_client.on_message(told)
+    relay_simulator.message(to="+15550100", from_="+15550199", body="hello")
+    relay_simulator.wait_for_acks()
+
+def test_expected(relay_simulator, relay_client, relay_errors):
+    relay_client.on_call(raising)
+    ring(relay_simulator)
+    assert isinstance(relay_errors.wait().error, LookupError)
+    assert "on_call handler" in relay_errors[0].where
+
+@pytest.mark.usefixtures("relay_errors")
+def test_of_no_interest(relay_simulator, relay_client):
+    relay_client.on_call(raising)
+    ring(relay_simulator)
+
+def test_hung_up(relay_simulator, relay_client):
+    def handle(call):
+        call.answer()
+        call.wait_for("calling.call.collect")
+    relay_client.on_call(handle)
+    ring(relay_simulator)
+
+def test_caller_hangs_up(relay_simulator, relay_client):
+    def handle(call):
+        call.answer()
+        call.wait_for("calling.call.collect")
+    relay_client.on_call(handle)
+    phone = relay_simulator.call(to="+15550100", from_="+15550199")
+    phone.wait_until("answered")
+    phone.hang_up()
+"""
+
+
+def test_a_handler_that_raises_fails_its_test(tmp_path: Path) -> None:
+    (tmp_path / "test_users.py").write_text(RAISING, encoding="utf-8")
+    told = run_pytest(tmp_path)
+    assert "8 passed, 4 errors" in told, told
+    for name in ("handler", "client_of_its_own", "listener", "message"):
+        assert f"ERROR test_users.py::test_{name}" in told, told
+    assert "LookupError: no such customer" in told
+    assert "raise LookupError" in told  # with its traceback
+    assert "relay_errors" in told  # and how to say otherwise
+
+
+def test_errors_are_collected_without_pytest() -> None:
+    def raising(call: Call) -> None:
+        call.answer()
+        raise LookupError(call.call_id)
+
+    with handler_errors() as errors, simulated() as (sim, client):
+        client.on_call(raising)
+        phone = sim.call(to=TO, from_=FROM)
+        assert isinstance(errors.wait(PATIENCE).error, LookupError)
+    assert [str(each.error) for each in errors] == [phone.call_id]
+    with pytest.raises(WaitTimeout), handler_errors() as none:
+        none.wait(0.001)
+
+
+# -- time ----------------------------------------------------------------------------------------------------------------
+
+
+QUESTION: dict[str, Any] = {"digits": {"max": 1}, "initial_timeout": 60}
+TTS = {"type": "tts", "params": {"text": "?"}}
+
+
+@pytest.mark.parametrize(
+    ("ask", "result"),
+    [
+        (lambda call: call.collect(**QUESTION, start_input_timers=True), "no_input"),
+        (lambda call: call.play_and_collect([TTS], QUESTION), "no_input"),
+        (lambda call: call.collect(speech={}, initial_timeout=60, start_input_timers=True), "no_input"),
+    ],
+)
+def test_the_platform_s_own_timeouts_are_over_sooner(ask: Callable[[Call], Any], result: str) -> None:
+    seen: list[Any] = []
+    done = threading.Event()
+
+    def handle(call: Call) -> None:
+        call.answer()
+        seen.append(ask(call).wait().type)
+        done.set()
+
+    with simulated() as (sim, client), faster(1000):
+        client.on_call(handle)
+        sim.call(to=TO, from_=FROM)
+        assert done.wait(PATIENCE)
+    assert seen == [result]
+
+
+def test_ringing_is_over_sooner() -> None:
+    with simulated() as (sim, client), faster(100):
+        sim.expect_phone(TO, answers_after=None)
+        started = time.monotonic()
+        with pytest.raises(DialFailed):
+            client.dial(to=TO, from_=FROM, ring_timeout=60)
+        assert time.monotonic() - started < PATIENCE
+
+
+def test_a_recording_that_waits_is_over_sooner() -> None:
+    states: list[str] = []
+    done = threading.Event()
+
+    def handle(call: Call) -> None:
+        call.answer()
+        states.append(call.record({"initial_timeout": 60}).wait().state)
+        done.set()
+
+    with simulated() as (sim, client), faster(1000):
+        client.on_call(handle)
+        sim.call(to=TO, from_=FROM)
+        assert done.wait(PATIENCE)
+    assert states == ["no_input"]
+
+
+FASTER = """
+from relay_sync.runtime import pace
+from relay_sync.simulator import pace as simulated
+
+def test_block(relay_time):
+    with relay_time(100):
+        assert (pace.factor, simulated.hurry) == (100, 100)
+        with relay_time(1000):
+            assert pace.factor == 1000
+        assert pace.factor == 100
+    assert (pace.factor, simulated.hurry) == (1, 1)
+    relay_time(50)
+    with relay_time(7):
+        assert pace.factor == 7
+    assert pace.factor == 50
+
+def test_after():
+    assert (pace.factor, simulated.hurry) == (1, 1)
+"""
+
+
+def test_time_is_faster_until_a_block_or_the_test_ends(tmp_path: Path) -> None:
+    (tmp_path / "test_users.py").write_text(FASTER, encoding="utf-8")
+    told = run_pytest(tmp_path)
+    assert "2 passed" in told, told
+
+
+# -- what was sent -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_sent_instead_is_shown() -> None:
+    def handle(call: Call) -> None:
+        call.answer()
+        call.stream("ws://127.0.0.1:9/a", track="outbound", authorization_bearer_token="hush-hush")
+
+    with simulated() as (sim, client):
+        client.on_call(handle)
+        phone = sim.call(to=TO, from_=FROM)
+        found = phone.sent("calling.stream")
+        assert found
+        assert found == True  # noqa: E712
+        sent = phone.sent("calling.stream", within=0, track="inbound_track")
+        assert not sent
+        assert sent == False  # noqa: E712
+        told = repr(sent)
+        assert "not sent: calling.stream track='inbound_track'" in told
+        assert "calling.answer" in told
+        assert "track='outbound_track'" in told
+        assert "hush-hush" not in told
+        assert "calling.stream" in repr(found)
+        assert [method for method, _ in phone.commands] == ["calling.answer", "calling.stream"]
+
+
+def test_nothing_sent_is_shown_as_such() -> None:
+    with Simulator() as sim, connected(sim):
+        phone = sim.call(to=TO, from_=FROM)
+        assert "sent: nothing" in repr(phone.sent("calling.answer", within=0))
+
+
+# -- names ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("calling.play_and_colect", "calling.play_and_collect"),
+        ("play_and_collect", "calling.play_and_collect"),
+        ("calling.recrod", "calling.record"),
+        ("Calling.Play", "one of|calling.play"),
+        ("calling.hold", "one of|calling"),
+        ("calling.stream", "one of|calling"),
+        ("", "one of"),
+    ],
+)
+def test_what_a_call_cannot_be_doing_is_not_waited_for(given: str, meant: str) -> None:
+    with Simulator() as sim, connected(sim):
+        phone = sim.call(to=TO, from_=FROM)
+        with pytest.raises(InvalidParameter, match=meant):
+            phone.wait_until_doing(given)
+    assert METHODS.keys() >= ACTIVITIES
+
+
+@pytest.mark.parametrize("given", ["calling.play_and_colect", "play", "calling.answr", "signalwire.conect"])
+def test_misspelt_methods_are_refused_everywhere(given: str) -> None:
+    with Simulator() as sim, connected(sim):
+        phone = sim.call(to=TO, from_=FROM)
+        takers: list[Callable[[str], object]] = [
+            phone.sent,
+            sim.refuse,
+            sim.fail,
+            sim.drop_reply,
+            sim.hold,
+            sim.release,
+            sim.wait_for_held,
+            sim.break_action,
+        ]
+        for take in takers:
+            with pytest.raises(InvalidParameter, match="perhaps"):
+                take(given)
+        sim.refuse("calling.teleport")  # not known yet, which is no mistake
+
+
+@pytest.mark.parametrize("given", ["calling.call.recieve", "calling.call.stat", "state", "messaging.stat"])
+def test_misspelt_events_are_refused_everywhere(given: str) -> None:
+    with Simulator() as sim:
+        for take in (sim.drop_event, sim.duplicate_event, lambda name: sim.delay_event(name, 1.0)):
+            with pytest.raises(InvalidParameter, match="perhaps"):
+                take(given)
+        sim.drop_event("calling.call.teleported")
+
+
+# -- contexts ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_that_nobody_hears_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "relay_sync.simulator")
+    with Simulator() as sim, connected(sim, contexts=["sales", "help"]):
+        for _ in range(3):
+            phone = sim.call(to=TO, from_=FROM, context="sale")
+        reason = "no client listens to context 'sale'; clients listen to 'help', 'sales'"
+        lines = [record.getMessage() for record in caplog.records if "listens" in record.getMessage()]
+        assert len(lines) == 1
+        assert reason in lines[0]
+        assert phone.waits_because == reason
+        waits: list[Callable[[], object]] = [
+            lambda: phone.wait_until("answered", 0.001),
+            lambda: phone.wait_until_heard("Welcome", 0.001),
+            lambda: phone.wait_until_doing("calling.play", 0.001),
+            lambda: phone.wait_for_stream(timeout=0.001),
+            lambda: phone.wait_for_two_way_stream(timeout=0.001),
+        ]
+        for wait in waits:
+            with pytest.raises(WaitTimeout, match="no client listens to context 'sale'"):
+                wait()
+        assert reason in repr(phone.sent("calling.answer", within=0))
+        with ControlServer(sim) as control:
+            status, told = control._server.desk.work("GET", f"/calls/{phone.call_id}", {}, {})
+        assert (status, told["waits"]) == (200, reason)
+
+
+def test_a_call_that_comes_before_its_client_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:
+    with Simulator() as sim:
+        phone = sim.call(to=TO, from_=FROM)
+        assert phone.waits_because == "no client listens to context 'default'; no client listens to any"
+        with pytest.raises(WaitTimeout, match="no client listens to any"):
+            phone.wait_until("ringing", 0.001)
+        with connected(sim) as peer:
+            peer.event("calling.call.receive")
+            assert phone.waits_because == ""
+    assert not [record for record in caplog.records if "listens" in record.getMessage()]
+
+
+def test_the_state_in_a_failed_wait_is_the_last_one() -> None:
+    with Simulator() as sim, connected(sim) as peer:
+        phone = sim.call(to=TO, from_=FROM)
+        peer.event("calling.call.receive")
+        phone.wait_until("ringing")
+        with pytest.raises(WaitTimeout, match="it is ringing"):
+            phone.wait_until("answered", 0.001)
