@@ -143,7 +143,12 @@ def test_members_of_a_wrong_type() -> None:
     }
     event = parse_event({"event_type": "calling.call.state", "timestamp": "1767225600.5", "params": params})
     assert isinstance(event, CallStateEvent)
-    assert (event.call_id, event.call_state, event.direction, event.device) == ("12", "", "", {})
+    assert (event.call_id, event.call_state, event.direction, event.device) == (
+        "12",
+        "answered",
+        "",
+        {},
+    )  # which is what the time of the answer says
     assert (event.start_time, event.answer_time, event.end_time) == (1767225600412, 1767225600412, 0)
     assert (event.audio_in_mos, event.node_id, event.tag) == (4.4, "7.5", "")
     assert event.timestamp == 1767225600.5

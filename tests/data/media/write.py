@@ -520,7 +520,7 @@ case(
     [{"$text": '{"event":"start","start":{"callSid":"a\\ud800b"}}'}, M1, STOP],
     [F1],
     file="tolerance",
-    call_id="a?b",
+    call_id="a\ufffdb",
 )
 
 # -- messages that mean nothing ----------------------------------------------------------------------------------------
