@@ -243,7 +243,7 @@ def test_keys_and_marks(audio: AudioServer, dial: Dial) -> None:
     carrier = dial(audio).start()
     carrier.media(PAYLOADS[0])
     carrier.ws.send(dtmf_message(sequence=carrier.number(), digit="5", duration=2000))
-    carrier.ws.send(mark_message(name="greeting", stream_id="stream-1"))
+    carrier.ws.send(mark_message(name="greeting", stream_id="stream-of-call-1"))
     carrier.stop()
     stream = audio.accept(PATIENCE)
     assert stream.wait(PATIENCE)
@@ -264,7 +264,7 @@ def test_keys_and_marks_as_they_come(audio: AudioServer, dial: Dial) -> None:
     for reader in readers:
         reader.start()
     carrier.ws.send(dtmf_message(sequence=carrier.number(), digit="1"))
-    carrier.ws.send(mark_message(name="m", stream_id="s"))
+    carrier.ws.send(mark_message(name="m", stream_id="stream-of-call-1"))
     for reader in readers:
         reader.join(PATIENCE)
     first, second = got.get(timeout=PATIENCE), got.get(timeout=PATIENCE)
@@ -532,21 +532,35 @@ def test_a_stream_that_announces_no_tracks(audio: AudioServer, dial: Dial, tmp_p
     assert (saved.channels, saved.pcm) == (1, said)
 
 
-def test_an_unknown_track_can_be_read_but_is_not_saved(
+def test_where_no_track_is_announced_an_unknown_one_can_be_read_but_is_not_saved(
     audio: AudioServer, dial: Dial, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    carrier = dial(audio).start("inbound")
+    carrier = dial(audio)
+    carrier.ws.send('{"event":"start","start":{}}')
+    carrier.media(PAYLOADS[1])
     carrier.media(PAYLOADS[0], track="conference")
     carrier.stop()
     stream = audio.accept(PATIENCE)
-    assert [frame.track for frame in stream] == ["conference"]
+    assert [frame.track for frame in stream] == ["inbound", "conference"]
     stream.save(tmp_path / "x.wav")
-    assert read_wav(tmp_path / "x.wav").samples == 0
+    assert read_wav(tmp_path / "x.wav").pcm == PCMU.decode(PAYLOADS[1])
     assert [line for line in _warnings(caplog) if "not announced" in line]
 
 
+@pytest.mark.parametrize("track", ["conference", "both", "inbound2", "in bound", "x" * 5000])
+def test_a_track_that_no_call_has_is_left_out(audio: AudioServer, dial: Dial, track: str) -> None:
+    carrier = dial(audio).start("inbound")
+    carrier.media(PAYLOADS[0], track=track)
+    carrier.media(PAYLOADS[1])
+    carrier.stop()
+    stream = audio.accept(PATIENCE)
+    assert [(frame.track, frame.pcm) for frame in stream] == [("inbound", PCMU.decode(PAYLOADS[1]))]
+    assert stream.stats.bad_frames == 1
+
+
 def test_tracks_without_end_take_no_memory(audio: AudioServer, dial: Dial) -> None:
-    carrier = dial(audio).start()
+    carrier = dial(audio)
+    carrier.ws.send('{"event":"start","start":{}}')
     for number in range(50):
         carrier.media(PAYLOADS[0], track=f"track {number}")
     carrier.media(PAYLOADS[1])
@@ -1037,7 +1051,7 @@ def test_a_sub_protocol_is_agreed_to_where_it_is_known_and_ignored_elsewhere(aud
     assert dial(audio, subprotocols=["audio.jambonz.org"]).ws.subprotocol == "audio.jambonz.org"
     with socket.create_connection(("127.0.0.1", audio.port), PATIENCE) as peer:
         peer.sendall(
-            b"GET /audio HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"GET /audio HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             b"Sec-WebSocket-Protocol: chat, superchat\r\n\r\n"
         )

@@ -48,6 +48,8 @@ _DOCUMENTED = re.compile(
     rb'\{"event":"media","sequenceNumber":"([0-9]{1,15})","media":\{"track":"(?:(inbound)|outbound)","chunk":"([0-9]{1,15})",'
     rb'"timestamp":"([0-9]{1,15})","payload":"([^"\\]+)"\}\}'
 )
+_KEYS = frozenset("0123456789*#ABCD")
+_STREAM_IDS = ("streamSid", "stream_sid", "streamId", "stream_id")
 _EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
 
 
@@ -149,9 +151,10 @@ _decode = json.JSONDecoder().decode
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def parse_message(text: str | bytes, *, audio_follows: bool = False) -> Message:
+def parse_message(text: str | bytes, *, audio_follows: bool = False, stream_id: str = "") -> Message:
     """Read one message.
 
+    :param stream_id: of the stream that ``start`` began on this socket; a message that names another one is refused.
     :param audio_follows: the peer is one that sends some JSON object first, of any shape, and then audio in binary frames.
     :raises BadMessage: it is not one, or lacks what it is there for.
     """
@@ -168,6 +171,10 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False) -> Message:
     if type(fields) is not dict:
         raise BadMessage("not a JSON object")
     event = fields.get("event")
+    if stream_id and fields.get("streamSid") != stream_id and event != "start":
+        named = _name(fields, *_STREAM_IDS)
+        if named and named != stream_id:
+            raise BadMessage("a message of another stream")
     if event == "media":
         return _media(fields)
     if type(event) is not str:
@@ -290,7 +297,7 @@ def _start(fields: dict[str, Any]) -> Start:
     # Ids stand inside, beside, or in both places.
     both = {**fields, **{name: value for name, value in start.items() if value is not None}}
     return Start(
-        stream_id=_name(both, "streamSid", "stream_sid", "streamId", "stream_id"),
+        stream_id=_name(both, *_STREAM_IDS),
         call_id=_name(both, "callSid", "call_sid", "callId", "call_id", "call_control_id"),
         account_id=_name(both, "accountSid", "account_sid", "accountId", "account_id", "user_id"),
         tracks=_tracks(both.get("tracks")),
@@ -363,7 +370,9 @@ def _dtmf(fields: dict[str, Any]) -> Dtmf:
     digit = _text(dtmf, "digit").strip()
     if not digit:
         raise BadMessage("dtmf without a digit")
-    return Dtmf(digit, _integer(dtmf.get("duration")), _track(dtmf.get("track")))
+    if digit.upper() not in _KEYS:
+        raise BadMessage("dtmf with a key that no telephone has")
+    return Dtmf(digit.upper(), _integer(dtmf.get("duration")), _track(dtmf.get("track")))
 
 
 def _mark(fields: dict[str, Any]) -> Mark:
