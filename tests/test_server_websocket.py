@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import ssl
@@ -480,7 +481,7 @@ def test_a_peer_that_never_finishes_its_request_is_dropped(serve: MakeServer, pe
 def test_no_more_connections_than_allowed(serve: MakeServer, end: End, peers: list[Any]) -> None:
     server = serve(max_connections=1, on_request=_answer)
     peer = _client(server, peers)
-    end.connection()
+    server._loop.call(end.connection().prove, timeout=PATIENCE)
     assert _read_all(_raw(server, peers, UPGRADE)).startswith(b"HTTP/1.1 503 ")
     assert _read_all(_raw(server, peers, b"GET /healthz HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
     peer.close()
@@ -495,11 +496,255 @@ def test_a_crowd_that_does_not_finish_does_not_shut_others_out(
     serve: MakeServer, end: End, peers: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listening, "MAX_OPENING", 3)
-    server = serve(open_timeout=0.1)
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(open_timeout=60.0, on_refused=lambda *trouble: told.put(trouble))
+    crowd = [_raw(server, peers, b"GET ") for _ in range(8)]
+    _client(server, peers)
+    end.connection()
+    remote, kind, words = told.get(timeout=PATIENCE)
+    assert (remote, kind) == (f"127.0.0.1:{crowd[0].getsockname()[1]}", "crowd")  # the oldest goes first
+    assert "more than 3 are open" in words
+    assert _is_over(crowd[0])
+    crowd[-1].sendall(UPGRADE.removeprefix(b"GET "))  # the newest have kept their places
+    assert _read_head(crowd[-1]).startswith(b"HTTP/1.1 101 ")
+
+
+def test_an_answer_on_its_way_is_no_half_request(
+    serve: MakeServer, end: End, peers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MAX_OPENING", 3)
+    whole = bytes(8 * 2**20)
+    server = serve(on_request=lambda request: Response(200, {}, whole) if request.path == "/long" else None)
+    reader = _raw(server, peers, b"GET /long HTTP/1.1\r\n\r\n")
+    head = _read_head(reader)
     for _ in range(8):
         _raw(server, peers, b"GET ")
     _client(server, peers)
-    end.connection()
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert len(_read_all(reader)) == len(whole)
+
+
+def test_where_descriptors_run_out_the_oldest_half_request_goes(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    resource = pytest.importorskip("resource")
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(open_timeout=60.0, on_refused=lambda *trouble: told.put(trouble))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    waiting = [socket.socket() for _ in range(12)]  # made beforehand: the limit is for both ends
+    peers.extend(waiting)
+    used: list[int] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, waiting[-1].fileno() + 20), hard))
+    try:
+        try:
+            while True:
+                used.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            for _ in range(3):  # which the server may have
+                os.close(used.pop())
+        for peer in waiting:
+            peer.settimeout(PATIENCE)
+            peer.connect(("127.0.0.1", server.port))
+            peer.sendall(b"GET ")
+        waiting[-1].sendall(UPGRADE.removeprefix(b"GET "))
+        assert _read_head(waiting[-1]).startswith(b"HTTP/1.1 101 ")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for each in used:
+            os.close(each)
+    _, kind, words = told.get(timeout=PATIENCE)
+    assert kind == "crowd"
+    assert "Too many open files" in words
+
+
+def test_the_oldest_connection_that_has_shown_nothing_makes_room(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(max_connections=3, on_refused=lambda *trouble: told.put(trouble))
+    first, second, third = (_client(server, peers) for _ in range(3))
+    server._loop.call(end.connection().prove, timeout=PATIENCE)
+    _client(server, peers)
+    assert second.recv_data()[1][:2] == struct.pack("!H", 1013)
+    assert told.get(timeout=PATIENCE)[1] == "unproven"
+    _client(server, peers)
+    assert third.recv_data()[1][:2] == struct.pack("!H", 1013)
+    assert server.connections == 3
+    first.send("still here")
+    assert end.message() == "still here"
+    for _ in range(4):
+        server._loop.call(end.connection().prove, timeout=PATIENCE)
+    assert _read_all(_raw(server, peers, UPGRADE)).startswith(b"HTTP/1.1 503 ")
+    kinds = [told.get(timeout=PATIENCE)[1] for _ in range(2)]
+    assert kinds == ["unproven", "full"]
+
+
+PROXY_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "kind", "words"),
+    [
+        (UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0"), b"400", "HTTP version", "proxy_http_version 1.1"),
+        (UPGRADE.replace(b"HTTP/1.1", b"HTTP/2.0"), b"505", "HTTP version", "only HTTP/1.1"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"505", "HTTP version", "only HTTP/1.1"),
+        (UPGRADE.replace(b"Connection: Upgrade\r\n", b""), b"400", "no Connection header", "Connection: Upgrade"),
+        (UPGRADE.replace(b"Connection: Upgrade", b"Connection: close"), b"400", "no Connection header", "proxy"),
+        (UPGRADE.replace(b"Sec-WebSocket-Key", b"X-Key"), b"400", "bad key", "Sec-WebSocket-Key"),
+        (UPGRADE.replace(b"dGhlIHNhbXBsZSBub25jZQ==", b"short"), b"400", "bad key", "Sec-WebSocket-Key"),
+        (UPGRADE.replace(b"Version: 13", b"Version: 8"), b"426", "WebSocket version", "version 13"),
+        (UPGRADE.replace(b"Sec-WebSocket-Version: 13\r\n", b""), b"426", "WebSocket version", "version 13"),
+        (b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n" + UPGRADE, b"400", "PROXY", "PROXY protocol"),
+        (b"PROXY UNKNOWN\r\n", b"400", "PROXY", "PROXY protocol"),
+        (PROXY_2 + UPGRADE, b"400", "PROXY", "PROXY protocol"),
+        (b"GET / HTTP/1.1\r\nCookie: " + b"x" * 17000, b"431", "large head", "16384"),
+        (b"\x16\x03\x01\x02\0", b"400", "TLS", "TLS"),
+        (b"\0\1\2", b"400", "not HTTP", "not HTTP"),
+        (b"nonsense\r\n\r\n", b"400", "not HTTP", "not an HTTP request"),
+        (UPGRADE.replace(b"Host: h", b"Ho st: h"), b"400", "bad header", "header line"),
+    ],
+)
+def test_every_refusal_is_told(
+    serve: MakeServer, end: End, peers: list[Any], request_: bytes, status: bytes, kind: str, words: str
+) -> None:
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(on_refused=lambda *trouble: told.put(trouble))
+    peer = _raw(server, peers, request_)
+    answer = _read_all(peer)
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert (b"Sec-WebSocket-Version: 13" in answer) == (status == b"426")
+    remote, known_as, why = told.get(timeout=PATIENCE)
+    assert (remote, known_as) == (f"127.0.0.1:{peer.getsockname()[1]}", kind)
+    assert words in why
+    assert told.empty()
+    assert end.opened.empty()
+
+
+def test_a_head_that_comes_too_slowly_is_told_and_a_socket_that_asks_for_nothing_is_not(
+    serve: MakeServer, peers: list[Any]
+) -> None:
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(on_refused=lambda *trouble: told.put(trouble), open_timeout=0.05)
+    assert _is_over(_raw(server, peers, b""))
+    assert _is_over(_raw(server, peers, b"GET / HTTP/1.1\r\n"))
+    assert told.get(timeout=PATIENCE)[1] == "slow"
+    assert told.empty()
+
+
+def test_a_certificate_that_the_peer_does_not_accept_is_told(serve: MakeServer, peers: list[Any]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(ssl_context=context, on_refused=lambda *trouble: told.put(trouble))
+    with pytest.raises(ssl.SSLError), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as peer:
+        ssl.create_default_context().wrap_socket(peer, server_hostname="localhost")
+    _, kind, why = told.get(timeout=PATIENCE)
+    assert kind == "TLS handshake"
+    assert "does not accept this server's certificate" in why
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as peer:
+        peer.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n" + UPGRADE)
+        assert told.get(timeout=PATIENCE)[1] == "no TLS"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"Sec-WebSocket-Protocol:\r\n",
+        b"Sec-WebSocket-Protocol: \r\n",
+        b"Sec-WebSocket-Protocol: ,\r\n",
+        b"Sec-WebSocket-Protocol: a b, <c>\r\n",
+        b"Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol:\r\n",
+        b"Sec-WebSocket-Extensions:\r\n",
+        b"Sec-WebSocket-Extensions: ;;=\r\n",
+        b"Upgrade: h2c\r\n",
+        b"Connection: keep-alive\r\n",
+        b"Origin:\r\n",
+        b"X-Long: " + b"y" * 12000 + b"\r\n",
+        b"".join(b"X-%d: y\r\n" % number for number in range(300)),
+    ],
+)
+def test_what_an_upgrade_does_not_need_is_no_reason_to_refuse_it(
+    serve: MakeServer, end: End, peers: list[Any], more: bytes
+) -> None:
+    peer = _raw(serve(subprotocols=("mine",)), peers, UPGRADE[:-2] + more + b"\r\n" + _frame(1, b"hello"))
+    assert _read_head(peer).startswith(b"HTTP/1.1 101 ")
+    assert end.message() == "hello"
+
+
+@pytest.mark.parametrize("target", [b"http://h/x?q=1", b"wss://h:443/x?q=1", b"HTTP://h/x?q=1"])
+def test_a_target_in_absolute_form_is_its_path(serve: MakeServer, end: End, peers: list[Any], target: bytes) -> None:
+    _read_head(_raw(serve(), peers, UPGRADE.replace(b"/x?q=1", target)))
+    connection = end.connection()
+    assert (connection.path, connection.query) == ("/x", "q=1")
+
+
+# -- where it listens --------------------------------------------------------------------------------------------------
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="needs IPv6")
+
+
+@needs_ipv6
+@pytest.mark.parametrize(
+    ("host", "addresses", "reached"),
+    [
+        ("::", ["[::]", "0.0.0.0"], ["127.0.0.1", "::1"]),
+        ("", ["[::]", "0.0.0.0"], ["127.0.0.1", "::1"]),
+        ("localhost", ["127.0.0.1", "[::1]"], ["127.0.0.1", "::1"]),
+        ("LOCALHOST.", ["127.0.0.1", "[::1]"], ["127.0.0.1", "::1"]),
+        ("127.0.0.1", ["127.0.0.1"], ["127.0.0.1"]),
+        ("0.0.0.0", ["0.0.0.0"], ["127.0.0.1"]),
+        ("::1", ["[::1]"], ["::1"]),
+    ],
+)
+def test_all_addresses_of_a_host_are_listened_on(
+    serve: MakeServer, peers: list[Any], host: str, addresses: list[str], reached: list[str]
+) -> None:
+    server = serve(host=host)
+    assert server.addresses == tuple(f"{address}:{server.port}" for address in addresses)
+    for address in reached:
+        peer = socket.create_connection((address, server.port), timeout=PATIENCE)
+        peers.append(peer)
+        peer.sendall(UPGRADE)
+        assert _read_head(peer).startswith(b"HTTP/1.1 101 ")
+    for address in {"127.0.0.1", "::1"} - set(reached):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, server.port), timeout=PATIENCE)
+    server.close()
+    for address in reached:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((address, server.port), timeout=PATIENCE)
+
+
+@needs_ipv6
+def test_a_port_that_one_of_the_families_has_taken_is_not_half_taken(serve: MakeServer) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            serve(host="localhost", port=port)
+        socket.create_server(("127.0.0.1", port)).close()  # nothing was left behind
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nothing.invalid", "a..b", "x" * 300])
+def test_a_host_that_is_none_of_this_machine(serve: MakeServer, host: str) -> None:
+    with pytest.raises(OSError):
+        serve(host=host)
+
+
+def test_who_asks_on_loopback_is_known(serve: MakeServer, peers: list[Any]) -> None:
+    seen: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def look(request: Request) -> Response:
+        seen.put(request.on_loopback)
+        return Response(200)
+
+    for host, on_loopback in (("127.0.0.1", True), ("0.0.0.0", False), ("localhost", True)):
+        _raw(serve(host=host, on_request=look), peers, b"GET / HTTP/1.1\r\n\r\n")
+        assert seen.get(timeout=PATIENCE) is on_loopback
 
 
 def test_an_on_open_that_raises_closes_the_connection(serve: MakeServer, peers: list[Any]) -> None:

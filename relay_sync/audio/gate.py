@@ -7,17 +7,21 @@ import hmac
 import secrets
 import threading
 import time
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from attrs import define, field
 
 from ..runtime.flag import Flag
 from ..server import Headers, Request, Response
+from ..server.origins import refusal
 from .stream import AudioStream
 from .troubles import Troubles
 
 __all__ = ["Expected", "Gate"]
 
 HEALTH_PATH = "/healthz"
+_UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token is needed\n")
 
 
 def _digest(token: str) -> bytes:
@@ -30,8 +34,8 @@ class Expected:
     """A stream that somebody waits for.
 
     :ivar two_way: whether the carrier plays what is sent back. :ivar sample_rate: wanted for its frames, if any.
-    :ivar awaited: whether somebody waits for the stream itself,
-        so that it is not handed out like others.
+    :ivar awaited: whether somebody waits for the stream itself, so that it is not handed out like others.
+    :ivar refusals: how many peers had been refused before, by kind.
     :ivar changed: set at each step: the socket came, the stream began, the socket ended without one.
     """
 
@@ -40,10 +44,30 @@ class Expected:
     two_way: bool = False
     awaited: bool = True
     sample_rate: int | None = None
+    refusals: Mapping[str, int] = field(factory=dict)
     changed: threading.Event = field(factory=Flag)
     arrived: bool = False
     stream: AudioStream | None = None
     over: bool = False
+
+
+#: What a refusal says to who waits for a stream: one, several, and the question that leads to the cause.
+_REFUSALS = {
+    "token": ("connection with an unknown token", "connections with unknown tokens", "does the proxy route by path?"),
+    "no token": (
+        "connection without a token",
+        "connections without a token",
+        "does the proxy pass the Authorization header on?",
+    ),
+    "path": ("connection for another path", "connections for another path", "is path= the path that arrives here?"),
+    "http": ("plain HTTP request", "plain HTTP requests", "does the proxy pass the upgrade on?"),
+    "TLS": ("connection with TLS to this plain port", "connections with TLS to this plain port", "use ssl_context="),
+    "no TLS": (
+        "connection without TLS to this TLS port",
+        "connections without TLS to this TLS port",
+        "does the proxy speak TLS to this server?",
+    ),
+}
 
 
 class Gate:
@@ -51,21 +75,35 @@ class Gate:
 
     :param path: the only path where sockets are taken.
     :param token: the bearer token all sockets must show, unless they show a one-time token; ``None``: none needed.
+    :param public_url: see :func:`~relay_sync.server.origins.refusal`. :param origins: the same. :param hosts: the same.
     """
 
-    def __init__(self, path: str, token: str | None, troubles: Troubles) -> None:
+    def __init__(
+        self,
+        path: str,
+        token: str | None,
+        troubles: Troubles,
+        *,
+        public_url: str | None = None,
+        origins: Collection[str] = (),
+        hosts: Collection[str] = (),
+    ) -> None:
         self.path = path
         self._token = None if token is None else _digest(token)
         self._troubles = troubles
+        self._public_url = public_url
+        self._origins = origins
+        self._hosts = hosts
         self._lock = threading.Lock()
         self._expected: dict[bytes, Expected] = {}
+        self._refusals: Counter[str] = Counter()  # by kind; only the loop thread writes
 
     def expect(
         self, seconds: float, *, two_way: bool = False, awaited: bool = True, sample_rate: int | None = None
     ) -> tuple[str, Expected]:
         """A new one-time token, good for one socket within *seconds*, and what will be told of that socket."""
         token, now = secrets.token_urlsafe(32), time.monotonic()
-        expected = Expected(_digest(token), now + seconds, two_way, awaited, sample_rate)
+        expected = Expected(_digest(token), now + seconds, two_way, awaited, sample_rate, dict(self._refusals))
         with self._lock:
             for old in [each for each in self._expected.values() if each.expires < now and not each.awaited]:
                 del self._expected[old.digest]
@@ -82,19 +120,9 @@ class Gate:
         if request.path == HEALTH_PATH and request.method in ("GET", "HEAD") and not request.is_upgrade:
             return Response(200, {"Cache-Control": "no-store"}, b"ok\n")
         if not request.is_upgrade:
-            if request.path == self.path:
-                self._troubles.tell(
-                    "http",
-                    "a plain HTTP request from %s to the path of streams got no stream: give call.stream a wss:// address,"
-                    " and let a proxy pass the upgrade on (probes have %s)",
-                    request.remote,
-                    HEALTH_PATH,
-                )
-            if request.path != self.path and request.method != "GET":
-                return Response(404, {}, b"nothing here\n")
-            return None  # the server says what it is for
+            return self._no_upgrade(request)
         if request.path != self.path:
-            self._troubles.tell(
+            self._refuse(
                 "path",
                 "a socket from %s for another path than %s got 404: check the URL",
                 request.remote,
@@ -102,31 +130,92 @@ class Gate:
             )
             return Response(404, {}, b"nothing here\n")
         token = _bearer(request.headers)
+        if token is None:
+            return self._without_token(request)
         if self._allows(token):
             return None
-        if token is None:
-            self._troubles.tell(
+        self._refuse(
+            "token",
+            "a socket from %s without the right bearer token got 401: is authorization_bearer_token the token of this"
+            " server, did a one-time token come in time, and was it this process that made it?",
+            request.remote,
+        )
+        return _UNAUTHORIZED
+
+    def _no_upgrade(self, request: Request) -> Response | None:
+        if "sec-websocket-key" in request.headers:
+            self._refuse(
+                "http",
+                "a request from %s came without its Upgrade header and got no stream: have the proxy pass it on (nginx:"
+                " proxy_set_header Upgrade $http_upgrade;)",
+                request.remote,
+            )
+        else:
+            self._refuse(
+                "http",
+                "a plain HTTP request from %s got no stream: give call.stream a wss:// address, and let a proxy pass the"
+                " upgrade on (probes have %s)",
+                request.remote,
+                HEALTH_PATH,
+            )
+        if request.path != self.path and request.method != "GET":
+            return Response(404, {}, b"nothing here\n")
+        return None  # the server says what it is for
+
+    def _without_token(self, request: Request) -> Response | None:
+        if self._token is not None:
+            self._refuse(
                 "no token",
                 "a socket from %s without a bearer token got 401: give call.stream authorization_bearer_token, and let a"
                 " proxy pass the Authorization header on",
                 request.remote,
             )
-        else:
-            self._troubles.tell(
-                "token",
-                "a socket from %s without the right bearer token got 401: is authorization_bearer_token the token of this"
-                " server, and did a one-time token come in time?",
-                request.remote,
-            )
-        return Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token is needed\n")
+            return _UNAUTHORIZED
+        headers = request.headers
+        why = refusal(
+            headers.get("origin"),
+            headers.get("host"),
+            on_loopback=request.on_loopback,
+            public_url=self._public_url,
+            origins=self._origins,
+            hosts=self._hosts,
+        )
+        if why is None:
+            return None
+        self._refuse("page", "a socket from %s got 403: %s of AudioServer", request.remote, why)
+        return Response(403, {}, b"web pages of other sites may not talk to this server\n")
 
-    def stranger(self, remote: str, what: str) -> None:
-        """Somebody speaks TLS to a plain port, or the other way round."""
-        if what == "TLS":
-            advice = "TLS to this plain port: give AudioServer an ssl_context, or put a proxy that ends TLS before it"
+    def refused(self, remote: str, kind: str, why: str) -> None:
+        """The server has refused or dropped a peer before it asked for anything."""
+        if kind == "TLS":
+            advice = (
+                "spoke TLS to this plain port: give AudioServer an ssl_context, or put a proxy that ends TLS before it"
+            )
+        elif kind == "no TLS":
+            advice = (
+                "spoke without TLS to this TLS port: use wss://, and let a proxy before it speak TLS, too (without the PROXY"
+                " protocol)"
+            )
         else:
-            advice = "without TLS to this TLS port: use wss://, and let a proxy before it speak TLS, too"
-        self._troubles.tell("tls", "%s spoke " + advice, remote)
+            self._refuse(kind, "refused %s: %s", remote, why)
+            return
+        self._refuse(kind, "%s %s", remote, advice)
+
+    def _refuse(self, kind: str, message: str, *args: object) -> None:
+        self._refusals[kind] += 1
+        self._troubles.tell(kind, message, *args)
+
+    def refused_since(self, expected: Expected) -> str:
+        """Whom this server has refused since somebody began to wait for a stream, as a sentence with a blank before it."""
+        since = Counter(dict(self._refusals))
+        since.subtract(expected.refusals)
+        told = [_count(kind, number) for kind, number in since.most_common() if number > 0]
+        return f". {'; '.join(told)}" if told else ""
+
+    @staticmethod
+    def shows_token(headers: Headers) -> bool:
+        """Whether a socket that was let in has shown a token, which then was a right one."""
+        return _bearer(headers) is not None
 
     def claim(self, headers: Headers) -> Expected | None:
         """Use up the one-time token of a socket that was let in, if it showed one."""
@@ -136,9 +225,7 @@ class Gate:
         with self._lock:
             return self._expected.pop(_digest(token), None)
 
-    def _allows(self, token: str | None) -> bool:
-        if token is None:
-            return self._token is None
+    def _allows(self, token: str) -> bool:
         digest = _digest(token)
         with self._lock:
             expected = self._expected.get(digest)
@@ -152,3 +239,8 @@ def _bearer(headers: Headers) -> str | None:
     scheme, _, token = headers.get("authorization", "").strip().partition(" ")
     token = token.strip()
     return token if scheme.lower() == "bearer" and token else None
+
+
+def _count(kind: str, number: int) -> str:
+    one, several, question = _REFUSALS.get(kind, (f"refused connection ({kind})", f"refused connections ({kind})", ""))
+    return f"{number} {one if number == 1 else several} came" + (f": {question}" if question else ", see the log")

@@ -33,6 +33,7 @@ __all__ = ["Receiver", "ReceiverSettings"]
 _FLOW = 5.0  # seconds after start without any audio before it is told
 _LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
 _LOWEST = 4000  # Hz; no telephone has less, and a message of nonsense would become an hour of sound
+_NO_ROOM = 1013  # the close code of sockets that had to make room; the server has told
 _SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 
 
@@ -153,7 +154,11 @@ class Receiver:
             self._binary(text, self._sound.binary)
             return
         try:
-            message = parse_message(text, audio_follows=self._audio_follows and self._sound is None)
+            message = parse_message(
+                text,
+                audio_follows=self._audio_follows and self._sound is None,
+                stream_id="" if self._stream is None else self._stream.stream_id,
+            )
         except BadMessage as error:
             self._counts.bad_frames += 1
             self._tell(error.kind, "a message that cannot be used (%s); the stream goes on without it", error.kind)
@@ -185,6 +190,7 @@ class Receiver:
             self._tell("second start", "a second start is ignored: one socket carries one stream")
             return
         self._timer.cancel()
+        self._connection.prove()
         self._sound = sound = self._understand(start)
         decoding = sound.decoding
         rate = self._delivered_rate(decoding)
@@ -344,9 +350,13 @@ class Receiver:
         if not media.payload:
             self._bad("empty media", "a media message without audio")
             return False
-        if media.track not in _SIDES and not timeline.has_room_for(media.track):
-            self._bad("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
-            return False
+        if media.track not in _SIDES:
+            if self._stream is not None and self._stream.announced_tracks:
+                self._bad("foreign track", "audio of a track that no call has is left out: %.40r", media.track)
+                return False
+            if not timeline.has_room_for(media.track):
+                self._bad("tracks", "more than %d tracks in one stream; the others are ignored", MAX_TRACKS)
+                return False
         if timeline.is_duplicate(media.track, media.timestamp, media.chunk, media.payload, media.sequence):
             self._counts.duplicates += 1
             return False
@@ -449,7 +459,7 @@ class Receiver:
     def _on_close(self, info: CloseInfo) -> None:
         if self._stream is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
             self._tell("protocol", "it broke the rules of WebSocket and was closed: %s", info.reason)
-        if self._stream is None and not self._finished:
+        if self._stream is None and not self._finished and info.code != _NO_ROOM:
             self._tell("no start", "it was closed before any start came: is the peer a media stream at all?")
         # A peer that closes with a close frame ends the stream properly, even if it does not wait for ours.
         self._finish("dropped" if info.code is None else "closed")

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Protocol
@@ -23,6 +23,8 @@ from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import wait_until
 from ..server import Connection, Loop, WebSocketServer
+from ..server.listening import url_host
+from ..server.origins import check_hosts, check_origins
 from .coders import check_available
 from .connecting import Connecting, check_options, check_wanted_rate
 from .gate import Expected, Gate
@@ -57,7 +59,9 @@ class StreamableCall(Protocol):
 class AudioServer(Connecting):
     """Receives the audio that ``call.stream()`` sends.
 
-    :param host, port: where to listen; port 0 takes any free one (see ``port``).
+    :param host: where to listen: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for all of both families. A name is
+        all of its addresses; ``localhost`` is 127.0.0.1 and ::1. ``repr`` shows them.
+    :param port: 0 takes any free one (see ``port``).
     :param public_url: the ``wss://`` address under which the carrier reaches this server, through a proxy or tunnel say.
         Without it the carrier is told this machine's own address, which only the simulator can reach.
     :param path: the only path where streams are taken; by default that of *public_url*, or ``/audio``.
@@ -68,7 +72,8 @@ class AudioServer(Connecting):
         ``{account_id}``. Folders are made, existing files are never overwritten (``-2``, ``-3`` ... is added).
     :param on_stream: called with every stream, other than those of ``listen``, in a thread of its own; when it returns
         the stream is closed. What it raises goes to the logger ``relay_sync.callbacks``.
-    :param max_connections: more are refused with 503. :param max_message: bytes of one message.
+    :param max_connections: when more come, the oldest is closed that has neither shown a token nor sent its ``start``;
+        where there is none, the new one is refused with 503. :param max_message: bytes of one message.
     :param start_timeout: seconds a socket gets for its ``start``.
     :param idle_timeout: seconds of silence on the socket that end a stream; by default none, for calls on hold may be
         silent (TCP keep-alive finds a vanished peer in about a minute).
@@ -85,6 +90,10 @@ class AudioServer(Connecting):
         The sound is later by up to 3 ms then. What is saved keeps the codec's rate.
     :param l16_byteorder: of L16 payloads: SignalWire sends ``little``, RFC 3551 says ``big``; ``auto`` listens which of
         the two is sound.
+    :param origins: web pages that may open a socket without a token, as ``https://app.example.com``. Others are refused with
+        403, but for those of the server's own address and of *public_url*.
+    :param hosts: names that a request without a token may have in ``Host``, on a server that listens on this machine only;
+        besides ``localhost``, its addresses, and the host of *public_url*.
     :raises InvalidParameter: a parameter that cannot be right.
     :raises ImportError: *sample_rate* is given, and the extra ``dsp`` is not installed.
 
@@ -115,6 +124,8 @@ class AudioServer(Connecting):
         spool: bool = True,
         sample_rate: int | None = None,
         l16_byteorder: Literal["little", "big", "auto"] = "little",
+        origins: Iterable[str] = (),
+        hosts: Iterable[str] = (),
     ) -> None:
         checks.text("host", host or "0.0.0.0", optional=False)  # an empty one means all addresses, as for sockets
         checks.whole("port", port, low=0, high=65535, optional=False)
@@ -136,6 +147,8 @@ class AudioServer(Connecting):
         check_wanted_rate(sample_rate)
         self._sample_rate = sample_rate
         self._token = check_token(token)
+        self._origins = check_origins(origins)
+        self._hosts = check_hosts(hosts) | {host.lower()}
         self._name = f"relay-audio-{next(_numbers)}"
         self._make_settings = partial(
             ReceiverSettings,
@@ -157,7 +170,14 @@ class AudioServer(Connecting):
         self._server: WebSocketServer | None = None
         self._disk = Disk(f"{self._name}-disk")
         self._troubles = Troubles()
-        self._gate = Gate(self._path, self._token, self._troubles)
+        self._gate = Gate(
+            self._path,
+            self._token,
+            self._troubles,
+            public_url=self._public_url,
+            origins=self._origins,
+            hosts=self._hosts,
+        )
         self._settings = self._make_settings(
             make_recorder=self._make_recorder, disk=self._disk, troubles=self._troubles
         )
@@ -169,8 +189,11 @@ class AudioServer(Connecting):
         self._told: set[threading.Thread] = set()  # handlers that close() has complained of
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "listening" if self._server is not None else "new"
-        return f"<AudioServer {self._host}:{self._wanted_port} {state}>"
+        if self._closed:
+            return "<AudioServer closed>"
+        if self._server is not None:
+            return f"<AudioServer listening on {', '.join(self._server.addresses)}>"
+        return f"<AudioServer for {self._host or 'all addresses'}, port {self._wanted_port or 'any'}, not started>"
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -198,6 +221,7 @@ class AudioServer(Connecting):
                     self._loop = None
                     loop.stop()
                     raise
+                _log.info("%s listens on %s", self._name, ", ".join(self._server.addresses))
         return self
 
     def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
@@ -211,7 +235,7 @@ class AudioServer(Connecting):
             max_message=self._max_message,
             max_connections=self._max_connections,
             open_timeout=10.0,
-            on_stranger=self._gate.stranger,
+            on_refused=self._gate.refused,
             subprotocols=_SUBPROTOCOLS,
         )
 
@@ -296,10 +320,8 @@ class AudioServer(Connecting):
         """The address, for texts as well: it starts nothing and never fails."""
         if self._public_url is not None:
             return self._public_url
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self._host, self._host)
-        shown = f"[{host}]" if ":" in host else host
         port = self._wanted_port if self._server is None else self._server.port
-        return f"{'wss' if self._ssl_context is not None else 'ws'}://{shown}:{port}{self._path}"
+        return f"{'wss' if self._ssl_context is not None else 'ws'}://{url_host(self._host)}:{port}{self._path}"
 
     # -- taking streams ------------------------------------------------------------------------------------------------
 
@@ -417,8 +439,9 @@ class AudioServer(Connecting):
                     why = f" ({over.end_reason})" if over.end_reason else ""
                     raise StreamFailed(f"the call is over{why}: it ended before any socket came") from over
                 raise StreamFailed(
-                    f"the stream ended before any socket came: the carrier could not open {self._address()}, or it has no"
-                    f" audio in this codec{_what_it_needs(codec)}"
+                    f"the stream ended before any socket came: the carrier could not open {self._address()}, another process"
+                    f" answers there, or it has no audio in this codec{_what_it_needs(codec)}"
+                    f"{self._gate.refused_since(expected)}"
                 ) from action.error
             if deadline.passed(time.monotonic()):
                 if expected.arrived:
@@ -428,7 +451,7 @@ class AudioServer(Connecting):
                     )
                 raise StreamFailed(
                     f"no socket came within {timeout:g} s: the carrier must be able to reach {self._address()}"
-                    " (public_url, firewall, proxy, certificate)"
+                    f" (public_url, firewall, proxy, certificate){self._gate.refused_since(expected)}"
                 )
             left = deadline.remaining(time.monotonic())
             expected.changed.wait(_LOOK if left is None else min(_LOOK, left))
@@ -439,6 +462,8 @@ class AudioServer(Connecting):
 
     def _opened(self, loop: Loop, waking: Waking, connection: Connection) -> None:
         expected = self._gate.claim(connection.headers)
+        if self._gate.shows_token(connection.headers):
+            connection.prove()
         with self._lock:
             self._sockets += 1
 

@@ -8,14 +8,17 @@ import time
 
 __all__ = ["Troubles"]
 
-_log = logging.getLogger("relay_sync.audio")
 QUIET = 60.0  # seconds before the same kind is told again
 
 
 class Troubles:
-    """Tells each kind of trouble once a minute at most, with how often it was kept back."""
+    """Tells each kind of trouble once a minute at most, with how often it was kept back.
 
-    def __init__(self) -> None:
+    :param name: of the logger.
+    """
+
+    def __init__(self, name: str = "relay_sync.audio") -> None:
+        self._log = logging.getLogger(name)
         self._lock = threading.Lock()
         self._told: dict[str, tuple[float, int]] = {}
 
@@ -29,6 +32,6 @@ class Troubles:
                 return
             self._told[kind] = (now, 0)
         if kept:
-            _log.warning(message + " (and %d more of the kind before)", *args, kept)
+            self._log.warning(message + " (and %d more of the kind before)", *args, kept)
         else:
-            _log.warning(message, *args)
+            self._log.warning(message, *args)

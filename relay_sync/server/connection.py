@@ -78,6 +78,7 @@ class Connection:
         "_lock",
         "_loop",
         "_on_gone",
+        "_on_proven",
         "_over",
         "_paused",
         "_protocol",
@@ -102,6 +103,7 @@ class Connection:
         query: str,
         headers: Headers,
         on_gone: Callable[[Connection], object],
+        on_proven: Callable[[Connection], object] | None = None,
         splitter: Splitter | None = None,
     ) -> None:
         self.path = path
@@ -116,6 +118,7 @@ class Connection:
         self._channel = channel
         self._protocol = protocol
         self._splitter = splitter  # None where the protocol gets everything
+        self._on_proven = on_proven
         self._on_gone = on_gone  # for whoever counts sockets: the socket itself is closed
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
@@ -216,13 +219,22 @@ class Connection:
 
     # -- for the loop, on its thread -----------------------------------------------------------------------------------
 
-    def loop_stopping(self) -> None:
-        """Say goodbye (1001) without waiting for an answer, and close."""
+    def prove(self) -> None:
+        """The peer has shown that it is one of those that the server is there for: it keeps its place when others come."""
+        if self._on_proven is not None:
+            self._on_proven(self)
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """Send a close frame and close the socket, without waiting for an answer."""
         if not self._over:
-            self._close(1001, "going away")
+            self._close(code, reason)
             self._held.clear()
-            self._announce(CloseInfo(1001, "going away", False))
+            self._announce(CloseInfo(code, reason, False))
         self._gone()
+
+    def loop_stopping(self) -> None:
+        """Close with 1001 without waiting for an answer."""
+        self.dismiss(1001, "going away")
 
     def start(self, data: bytes, frames: list[Frame]) -> None:
         """Take up what arrived together with the upgrade."""

@@ -6,29 +6,50 @@ an upgrade at all (health checks, refusals).
 
 from __future__ import annotations
 
+import binascii
 import http
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from attrs import field, frozen
 
-__all__ = ["BadRequest", "Headers", "Request", "Response", "body_length", "head_end", "parse_request", "parse_status"]
+__all__ = [
+    "BadRequest",
+    "Headers",
+    "Request",
+    "Response",
+    "body_length",
+    "check_upgrade",
+    "head_end",
+    "parse_request",
+    "parse_status",
+    "upgrade_head",
+]
 
 MAX_HEAD = 16384  # bytes of request line and headers together; the usual limit of web servers
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TARGET = re.compile(r"[\x21-\x7e]+")
+_ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]+(?=[/?]|$)", re.IGNORECASE)
+_TLS = b"\x16\x03"  # how a handshake begins
+_PROXY_1, _PROXY_2 = b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"
+_NO_PROXY_PROTOCOL = (
+    "the PROXY protocol is not spoken here: turn it off for this port in the load balancer (nginx: proxy_protocol,"
+    " HAProxy: send-proxy)"
+)
 
 
 class BadRequest(ValueError):
-    """A head that cannot be answered normally.
+    """A head that cannot be answered normally. Its text repeats nothing of what was sent.
 
     :ivar status: the HTTP status to refuse it with.
+    :ivar kind: the same for each trouble of its kind.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, kind: str = "not HTTP") -> None:
         super().__init__(message)
         self.status = status
+        self.kind = kind
 
 
 class Headers(Mapping[str, str]):
@@ -64,6 +85,8 @@ class Request:
     :ivar query: what follows the question mark, or ``""``.
     :ivar headers: the header fields.
     :ivar remote: who asks, as ``address:port``.
+    :ivar version: ``HTTP/1.1`` or ``HTTP/1.0``.
+    :ivar on_loopback: whether it came to an address that only this machine can reach.
     :ivar body: what came with it, where the server takes bodies; see ``WebSocketServer``.
     """
 
@@ -72,12 +95,14 @@ class Request:
     query: str = field(default="", repr=False)
     headers: Headers = field(factory=Headers)
     remote: str = ""
+    version: str = "HTTP/1.1"
+    on_loopback: bool = False
     body: bytes = field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
 
     @property
     def is_upgrade(self) -> bool:
         """Whether this asks for a WebSocket rather than a page."""
-        return "websocket" in self.headers.get("upgrade", "").lower()
+        return "websocket" in _listed(self.headers.get("upgrade", ""))
 
 
 @frozen
@@ -111,19 +136,29 @@ class Response:
 def head_end(data: bytes | bytearray) -> int:
     """Where the head in *data* ends (the index after the blank line), or -1 while it is incomplete.
 
-    :raises BadRequest: longer than 16 KiB (status 431), or not HTTP from its first byte on: TLS, say (400).
+    :raises BadRequest: longer than 16 KiB (status 431), or not HTTP from its first byte on: TLS, say, or the PROXY
+        protocol (400).
     """
     if data and not data[:1].isalpha():
+        if _PROXY_2.startswith(data[: len(_PROXY_2)]):
+            if len(data) < len(_PROXY_2):
+                return -1
+            raise BadRequest(400, _NO_PROXY_PROTOCOL, "PROXY")
+        if data[:2] == _TLS:
+            raise BadRequest(400, "TLS on a port without TLS", "TLS")
         raise BadRequest(400, "not HTTP")
+    if data.startswith(_PROXY_1):
+        raise BadRequest(400, _NO_PROXY_PROTOCOL, "PROXY")
     end = data.find(b"\r\n\r\n")
     if (len(data) if end < 0 else end) > MAX_HEAD:
-        raise BadRequest(431, f"more than {MAX_HEAD} bytes of headers")
+        raise BadRequest(431, f"the request has more than {MAX_HEAD} bytes of headers (large cookies?)", "large head")
     return -1 if end < 0 else end + 4
 
 
-def parse_request(head: bytes, remote: str = "") -> Request:
+def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -> Request:
     """Read the head of a request, up to and including the blank line.
 
+    :param remote: who asks. :param on_loopback: see :class:`Request`.
     :raises BadRequest: it is not HTTP.
     """
     start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
@@ -132,9 +167,21 @@ def parse_request(head: bytes, remote: str = "") -> Request:
         raise BadRequest(400, "not an HTTP request")
     method, target, version = parts
     if version not in ("HTTP/1.1", "HTTP/1.0"):
-        raise BadRequest(505, "only HTTP/1.1 is spoken here")
+        raise BadRequest(505, "only HTTP/1.1 is spoken here: set the proxy to it", "HTTP version")
+    absolute = _ABSOLUTE.match(target)
+    if absolute is not None:
+        target = target[absolute.end() :]
+        target = target if target.startswith("/") else "/" + target
     path, _, query = target.partition("?")
-    return Request(method=method, path=path, query=query, headers=_parse_fields(lines), remote=remote)
+    return Request(
+        method=method,
+        path=path,
+        query=query,
+        headers=_parse_fields(lines),
+        remote=remote,
+        version=version,
+        on_loopback=on_loopback,
+    )
 
 
 def _parse_fields(lines: list[str]) -> Headers:
@@ -143,9 +190,72 @@ def _parse_fields(lines: list[str]) -> Headers:
         name, colon, value = line.partition(":")
         value = value.strip(" \t")
         if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise BadRequest(400, "a header line that is none")
+            raise BadRequest(400, "a header line that is none", "bad header")
         fields.append((name, value))
     return Headers(fields)
+
+
+def check_upgrade(request: Request) -> None:
+    """Whether a request that asks for a WebSocket does so properly (RFC 6455, 4.2.1).
+
+    :raises BadRequest: it does not, and what usually brings that about.
+    """
+    headers = request.headers
+    if request.version != "HTTP/1.1":
+        raise BadRequest(
+            400,
+            f"an upgrade to WebSocket needs HTTP/1.1, and this is {request.version}: set the proxy to HTTP/1.1 (nginx:"
+            " proxy_http_version 1.1;)",
+            "HTTP version",
+        )
+    if "upgrade" not in _listed(headers.get("connection", "")):
+        raise BadRequest(
+            400,
+            "an upgrade to WebSocket needs the header Connection: Upgrade: have the proxy send it (nginx:"
+            ' proxy_set_header Connection "upgrade";)',
+            "no Connection header",
+        )
+    if not _is_key(headers.get("sec-websocket-key", "")):
+        raise BadRequest(
+            400,
+            "an upgrade to WebSocket needs a valid Sec-WebSocket-Key: does the proxy pass the Sec-WebSocket headers on?",
+            "bad key",
+        )
+    if headers.get("sec-websocket-version", "").strip() != "13":
+        raise BadRequest(426, "only version 13 of the WebSocket protocol is spoken here", "WebSocket version")
+
+
+def _listed(value: str) -> list[str]:
+    """The elements of a header that is a list, in lower case."""
+    return [each.strip().lower() for each in value.split(",")]
+
+
+def _is_key(value: str) -> bool:
+    try:
+        return len(binascii.a2b_base64(value.encode("ascii"), strict_mode=True)) == 16
+    except (ValueError, UnicodeError):
+        return False
+
+
+def upgrade_head(request: Request, subprotocols: Collection[str]) -> bytes:
+    """An upgrade that passed :func:`check_upgrade`, reduced to what WebSocket needs.
+
+    What else a request has is no reason to refuse it: a header that is empty, malformed, or longer than a library takes.
+
+    :param subprotocols: those to keep, where they are offered.
+    """
+    offered = [each.strip() for each in request.headers.get("sec-websocket-protocol", "").split(",")]
+    kept = [each for each in dict.fromkeys(offered) if each in subprotocols]
+    lines = [
+        "GET / HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {request.headers['sec-websocket-key']}",
+        "Sec-WebSocket-Version: 13",
+        *([f"Sec-WebSocket-Protocol: {', '.join(kept)}"] if kept else []),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
 def body_length(request: Request, most: int) -> int:

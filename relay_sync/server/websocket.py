@@ -14,10 +14,22 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
+from ..hosts import is_loopback
 from .channel import Channel, tune
 from .connection import CloseInfo, Connection
-from .http import BadRequest, Headers, Request, Response, body_length, head_end, parse_request
+from .http import (
+    BadRequest,
+    Headers,
+    Request,
+    Response,
+    body_length,
+    check_upgrade,
+    head_end,
+    parse_request,
+    upgrade_head,
+)
 from .library import ServerProtocol, State, quiet_logger
+from .listening import listen, shown_address
 from .loop import Loop, LoopStopped, Timer
 from .splitting import Splitter
 
@@ -25,26 +37,30 @@ __all__ = ["CloseInfo", "Connection", "Headers", "Request", "Response", "WebSock
 
 _log = logging.getLogger("relay_sync.server")
 MAX_BUFFER = 4 * 2**20  # bytes a peer may leave unread
-MAX_OPENING = 512  # sockets that have not finished their upgrade; more wait in the system's queue
+MAX_OPENING = 512  # sockets that have not finished their request; the oldest go when more come
 LINGER = 2.0  # seconds a refused peer gets to read why
 SLICE = 256 * 1024  # bytes of a long answer that wait for the peer at once
 STALLED = 30.0  # seconds a peer may take for a slice
 ACCEPT_PAUSE = 0.25  # seconds, when the process has no file descriptor left
+_NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")  # what OpenSSL says of other protocols
 
 
 class WebSocketServer:
     """Listens on *host*:*port* (0: any free one) as soon as it is made; the loop must be running.
 
+    :param host: all of its addresses are listened on, see :func:`~relay_sync.server.listening.listen`.
     :param ssl_context: serve ``wss://``; the handshake happens in the loop.
     :param on_request: sees each request before the upgrade. A :class:`Response` is sent instead of upgrading (a
         refusal, or the answer to a health check); ``None`` goes on: an upgrade is accepted, any other GET is answered
         426, any other method 405.
     :param on_open: gets each new connection, and sets its ``on_message`` and ``on_close``.
     :param max_message: bytes; longer messages end their connection (1009) before they are buffered.
-    :param max_connections: more upgrades are answered 503, after ``on_request`` has had its say; ``None``: no limit.
+    :param max_connections: when more come, the oldest connection that has not proven itself
+        (:meth:`~relay_sync.server.Connection.prove`) is closed with 1013; where all have, the upgrade is answered 503, after
+        ``on_request`` has had its say. ``None``: no limit.
     :param open_timeout: seconds from accepting the socket to the end of the upgrade.
-    :param on_stranger: called with a peer and what it speaks, when that is no WebSocket on this kind of port: ``TLS`` on a
-        plain one, ``no TLS`` on one with *ssl_context*.
+    :param on_refused: called for each peer that the server itself refuses or drops, with its address, the kind of trouble
+        in two words and a sentence. What ``on_request`` answers is its own affair.
     :param subprotocols: those that are agreed to where offered; offers of others are ignored.
     :param max_buffer: unsent bytes after which a peer is dropped as too slow.
     :param max_body: bytes; 0 takes no bodies: they are not read, and ``on_request`` does not see them. Else it is called
@@ -65,7 +81,7 @@ class WebSocketServer:
         max_message: int = 2**20,
         max_connections: int | None = None,
         open_timeout: float = 10.0,
-        on_stranger: Callable[[str, str], object] | None = None,
+        on_refused: Callable[[str, str, str], object] | None = None,
         subprotocols: Sequence[str] = (),
         max_buffer: int = MAX_BUFFER,
         max_body: int = 0,
@@ -77,21 +93,24 @@ class WebSocketServer:
         self.max_message = max_message
         self.max_connections = max_connections
         self.open_timeout = open_timeout
-        self.on_stranger = on_stranger
+        self.on_refused = on_refused
         self.subprotocols = subprotocols
         self.max_buffer = max_buffer
         self.max_body = max_body
-        self._opening: set[_Opening] = set()
+        self._opening: dict[_Opening, None] = {}  # without a complete request, the oldest first
+        self._answering: dict[_Opening, None] = {}  # that are sent an answer instead of an upgrade, the oldest first
         self._connections: set[Connection] = set()
+        self._unproven: dict[Connection, None] = {}  # the oldest first
         self._closed = False
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=1024)
-        self._listener.setblocking(False)
-        self.port: int = self._listener.getsockname()[1]
+        self._listeners = [_Listener(self, sock) for sock in listen(host, port)]
+        #: Where it listens, each as ``address:port``.
+        self.addresses: tuple[str, ...] = tuple(shown_address(each.sock) for each in self._listeners)
+        self.port: int = self._listeners[0].sock.getsockname()[1]
         try:
             loop.call(self._listen, timeout=5.0)
         except BaseException:
-            self._listener.close()
+            for each in self._listeners:
+                each.sock.close()
             raise
 
     def __repr__(self) -> str:
@@ -119,59 +138,85 @@ class WebSocketServer:
     def loop_stopping(self) -> None:
         """Part of :class:`~relay_sync.server.loop.Hosted`: the connections are told by the loop themselves."""
         self._stop_listening()
-        for opening in list(self._opening):
-            opening.drop()
+        self._drop_openings()
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
         self._loop.host(self)
-        self._loop.watch(self._listener, selectors.EVENT_READ, self._accept)
+        self._watch(selectors.EVENT_READ)
+
+    def _watch(self, events: int) -> None:
+        for listener in self._listeners:
+            self._loop.watch(listener.sock, events, listener.ready)
 
     def _stop_listening(self) -> None:
         if not self._closed:
             self._closed = True
-            self._loop.watch(self._listener, 0, self._accept)
-            self._listener.close()
+            self._watch(0)
+            for listener in self._listeners:
+                listener.sock.close()
             self._loop.release(self)
 
     def _close(self, code: int, reason: str) -> None:
         self._stop_listening()
-        for opening in list(self._opening):
-            opening.drop()
+        self._drop_openings()
         for connection in list(self._connections):
             connection.close(code, reason)
 
-    def _accept(self, _mask: int) -> None:
+    def _drop_openings(self) -> None:
+        for opening in (*self._opening, *self._answering):
+            opening.drop()
+
+    def _accept(self, listener: _Listener) -> None:
         for _ in range(64):
             if self._closed:
                 return
-            if len(self._opening) >= MAX_OPENING:
-                self._loop.watch(self._listener, 0, self._accept)
-                return
             try:
-                sock, _address = self._listener.accept()
+                sock, _address = listener.sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE) and self._drop_oldest(str(error)):
+                    continue
                 self._pause_accepting(error)
                 return
             tune(sock)
+            if len(self._opening) >= MAX_OPENING:
+                self._drop_oldest(f"more than {MAX_OPENING} are open")
             try:
-                _Opening(self, self._loop, sock, self._ssl_context).begin()
+                _Opening(self, self._loop, sock, self._ssl_context, on_loopback=listener.on_loopback).begin()
             except (OSError, ValueError) as error:  # gone before it began
                 sock.close()
                 _log.debug("a connection ended before it began: %s", error)
 
+    def _drop_oldest(self, why: str) -> bool:
+        """Make room: of the sockets without a complete request the oldest goes.
+
+        :return: whether there was one.
+        """
+        oldest = next(iter(self._opening or self._answering), None)
+        if oldest is None:
+            return False
+        self._refused(
+            oldest.remote,
+            "crowd",
+            f"too many connections without a complete request ({why}): the oldest of them are dropped",
+        )
+        oldest.drop()
+        return True
+
     def _pause_accepting(self, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            _log.warning("port %d accepts nobody for now: %s (raise the limit on open files)", self.port, error)
-        self._loop.watch(self._listener, 0, self._accept)
+            self._refused(
+                f"everybody on port {self.port}", "files", f"{error} (raise the limit on open files of this process)"
+            )
+        self._watch(0)
         self._loop.call_later(ACCEPT_PAUSE, self._accept_again)
 
     def _accept_again(self) -> None:
         if not self._closed:
-            self._loop.watch(self._listener, selectors.EVENT_READ, self._accept)
+            self._watch(selectors.EVENT_READ)
 
     def _answer(self, request: Request) -> Response | None:
         """What to send instead of upgrading, or ``None``."""
@@ -188,12 +233,38 @@ class WebSocketServer:
             return Response(
                 426, {"Upgrade": "websocket", "Connection": "Upgrade, close"}, b"connect with a WebSocket\n"
             )
+        try:
+            check_upgrade(request)
+        except BadRequest as error:
+            return self._bad(request.remote, error)
         if self.max_connections is not None and len(self._connections) >= self.max_connections:
-            _log.warning(
-                "port %d refused %s: %d connections are open already", self.port, request.remote, self.connections
-            )
-            return Response(503, {"Retry-After": "5"}, b"too many connections\n")
+            return self._make_place(request)
         return None
+
+    def _make_place(self, request: Request) -> Response | None:
+        """Close the oldest connection that has shown nothing; where all have, refuse the new one."""
+        oldest = next(iter(self._unproven), None)
+        if oldest is not None:
+            self._refused(
+                oldest.remote,
+                "unproven",
+                f"{self.connections} connections are open, and it has shown neither a token nor what it is: it is closed to"
+                " make room, as the oldest of those",
+            )
+            oldest.dismiss(1013, "too many connections, and this one has shown nothing")
+            return None
+        self._refused(request.remote, "full", f"{self.connections} connections are open already, as many as allowed")
+        return Response(503, {"Retry-After": "5"}, b"too many connections\n")
+
+    def _bad(self, remote: str, error: BadRequest) -> Response:
+        """The answer to what is no proper request, and a word about it."""
+        self._refused(remote, error.kind, str(error))
+        more = {"Sec-WebSocket-Version": "13"} if error.status == 426 else {}
+        return Response(error.status, more, f"{error}\n".encode())
+
+    def _refused(self, remote: str, kind: str, why: str) -> None:
+        if self.on_refused is not None:
+            self.on_refused(remote, kind, why)
 
     def _opened(self, connection: Connection) -> None:
         try:
@@ -202,13 +273,30 @@ class WebSocketServer:
             _log.exception("on_open failed for %s", connection.remote)
             connection.close(1011, "the server failed to take this connection")
 
-    def _strange(self, remote: str, what: str) -> None:
-        if self.on_stranger is not None:
-            self.on_stranger(remote, what)
+    def _gone(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._unproven.pop(connection, None)
+
+    def _proven(self, connection: Connection) -> None:
+        self._unproven.pop(connection, None)
 
     def _choose(self, offered: Sequence[str]) -> str | None:
         """The first of our subprotocols that the peer offers."""
         return next((name for name in self.subprotocols if name in offered), None)
+
+
+class _Listener:
+    """A listening socket of a server."""
+
+    __slots__ = ("_server", "on_loopback", "sock")
+
+    def __init__(self, server: WebSocketServer, sock: socket.socket) -> None:
+        self._server = server
+        self.sock = sock
+        self.on_loopback = is_loopback(sock.getsockname()[0])
+
+    def ready(self, _mask: int) -> None:
+        self._server._accept(self)
 
 
 class _Opening:
@@ -220,6 +308,7 @@ class _Opening:
         "_end",
         "_head",
         "_loop",
+        "_on_loopback",
         "_refused",
         "_request",
         "_server",
@@ -228,7 +317,13 @@ class _Opening:
     )
 
     def __init__(
-        self, server: WebSocketServer, loop: Loop, sock: socket.socket, context: ssl.SSLContext | None
+        self,
+        server: WebSocketServer,
+        loop: Loop,
+        sock: socket.socket,
+        context: ssl.SSLContext | None,
+        *,
+        on_loopback: bool,
     ) -> None:
         self._server = server
         self._loop = loop
@@ -237,14 +332,20 @@ class _Opening:
         self._request: Request | None = None
         self._answer = memoryview(b"")
         self._refused = False
+        self._on_loopback = on_loopback
         self._channel = Channel(loop, sock, max_buffer=server.max_buffer, ssl_context=context)
         self._channel.on_data = self._on_data
         self._channel.on_end = self._on_end
         self._channel.on_overflow = self.drop
-        self._timer: Timer = loop.call_later(server.open_timeout, self.drop)
+        self._timer: Timer = loop.call_later(server.open_timeout, self._too_late)
+
+    @property
+    def remote(self) -> str:
+        """The peer, as ``address:port``."""
+        return self._channel.remote
 
     def begin(self) -> None:
-        self._server._opening.add(self)
+        self._server._opening[self] = None
         self._loop.host(self)
         self._channel.open()
 
@@ -258,14 +359,24 @@ class _Opening:
     def _release(self) -> None:
         self._timer.cancel()
         self._loop.release(self)
-        self._server._opening.discard(self)
-        self._server._accept_again()
+        self._server._opening.pop(self, None)
+        self._server._answering.pop(self, None)
+
+    def _too_late(self) -> None:
+        if self._head:  # else it asked for nothing: browsers open sockets in advance
+            self._server._refused(
+                self.remote, "slow", f"no complete request came within {self._server.open_timeout:g} s"
+            )
+        self.drop()
 
     def _on_end(self, error: Exception | None) -> None:
         if isinstance(error, ssl.SSLError):
-            _log.info("no TLS handshake with %s: %s", self._channel.remote, error.reason or "failed")
-            if error.reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER"):
-                self._server._strange(self._channel.remote, "no TLS")
+            reason = error.reason or "failed"
+            _log.info("no TLS handshake with %s: %s", self.remote, reason)
+            if reason in _NOT_TLS:
+                self._server._refused(self.remote, "no TLS", "no TLS on a port with TLS")
+            elif "EOF" not in reason:  # one that only looked whether the port is open
+                self._server._refused(self.remote, "TLS handshake", _why_no_tls(reason))
         self.drop()
 
     def _on_data(self, data: bytes) -> None:
@@ -275,26 +386,24 @@ class _Opening:
         try:
             request = self._request or self._read_head()
         except BadRequest as error:
-            if self._head[:2] == b"\x16\x03":  # a TLS handshake
-                self._server._strange(self._channel.remote, "TLS")
-            self._refuse(Response(error.status, {}, f"{error}\n".encode()).serialize())
+            self._refuse(self._server._bad(self.remote, error).serialize())
             return
         if request is None or len(self._head) < self._end + self._wanted:
             return
-        head, rest = bytes(self._head[: self._end]), bytes(self._head[self._end :])
+        rest = bytes(self._head[self._end :])
         if self._wanted:
             request = evolve(request, body=rest[: self._wanted])
         response = self._server._answer(request)
         if response is not None:
             self._refuse(response.serialize(head_only=request.method == "HEAD"))
         else:
-            self._upgrade(head, rest, request)
+            self._upgrade(rest, request)
 
     def _read_head(self) -> Request | None:
         end = head_end(self._head)
         if end < 0:
             return None
-        request = parse_request(bytes(self._head[:end]), self._channel.remote)
+        request = parse_request(bytes(self._head[:end]), self.remote, on_loopback=self._on_loopback)
         if self._server.max_body:
             self._wanted = body_length(request, self._server.max_body)
         if len(self._head) < end + self._wanted and request.headers.get("expect", "").lower() == "100-continue":
@@ -305,6 +414,11 @@ class _Opening:
     def _refuse(self, answer: bytes) -> None:
         """Send an answer and end; a long one goes in slices, so that a peer that reads slowly is no peer that hangs."""
         self._refused = True
+        answering = self._server._answering
+        self._server._opening.pop(self, None)
+        if len(answering) >= MAX_OPENING:
+            next(iter(answering)).drop()
+        answering[self] = None
         self._head.clear()
         self._answer = memoryview(answer)
         self._channel.on_drain = self._send_on
@@ -320,22 +434,20 @@ class _Opening:
         if not self._answer:
             self._channel.finish()
 
-    def _upgrade(self, head: bytes, rest: bytes, request: Request) -> None:
+    def _upgrade(self, rest: bytes, request: Request) -> None:
         server = self._server
         protocol = ServerProtocol(
             select_subprotocol=lambda _, offered: server._choose(offered),  # type: ignore[arg-type, return-value]
             max_size=server.max_message,
             logger=quiet_logger,
         )
-        protocol.receive_data(head)
+        protocol.receive_data(upgrade_head(request, server.subprotocols))
         events = protocol.events_received()
-        if not events:
-            self._refuse(Response(400, {}, b"not a WebSocket upgrade\n").serialize())
-            return
         answer = protocol.accept(events[0])  # type: ignore[arg-type]  # the first event is the request
         protocol.send_response(answer)
         written = b"".join(protocol.data_to_send())
         if protocol.state is not State.OPEN:
+            server._refused(self.remote, "upgrade", f"no proper upgrade to WebSocket: {protocol.handshake_exc}")
             self._refuse(written)
             return
         self._release()
@@ -346,10 +458,23 @@ class _Opening:
             path=request.path,
             query=request.query,
             headers=request.headers,
-            on_gone=server._connections.discard,
+            on_gone=server._gone,
+            on_proven=server._proven,
             splitter=Splitter(server.max_message),
         )
         server._connections.add(connection)
+        server._unproven[connection] = None
         self._channel.write(written)
         server._opened(connection)
         connection.start(rest, [])
+
+
+def _why_no_tls(reason: str) -> str:
+    """A failed handshake in words, with what usually mends it."""
+    words = f"the TLS handshake failed ({reason.lower().replace('_', ' ')})"
+    if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason:
+        return (
+            f"{words}: the peer does not accept this server's certificate; it must be issued by a public authority for the"
+            " host name of public_url, and its file must hold the whole chain"
+        )
+    return words

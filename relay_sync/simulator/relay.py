@@ -123,6 +123,7 @@ class Relay:
 
     def attach(self, client: Client, session: Session) -> None:
         """Give a session this socket, in place of any it had."""
+        client.connection.prove()
         old = session.client
         client.session, session.client = session, client
         if old is not None and old is not client:

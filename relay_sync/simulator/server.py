@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
+from ..audio.troubles import Troubles
 from ..server.http import Request, Response
+from ..server.listening import url_host
 from ..server.loop import Loop
+from ..server.origins import refusal
 from ..server.websocket import WebSocketServer
 from . import (
     agents,
@@ -125,7 +128,11 @@ class Simulator(Controls, Story):
         JavaScript clients bound it at 15. :param ping_timeout: seconds until a client that does not answer is
         dropped.
     :param max_frame: the longest message accepted, in bytes.
-    :param max_connections: how many sockets at once. :param journal_limit: how many frames the journal keeps.
+    :param max_connections: how many sockets at once; when more come, the oldest is closed that has not authenticated.
+    :param journal_limit: how many frames the journal keeps.
+    :param origins: web pages that may connect, as ``https://app.example.com``; others are refused with 403.
+    :param hosts: names that a request may have in ``Host`` besides those of this machine, where the simulator listens on
+        loopback only.
     :raises InvalidParameter: a value that cannot be right.
 
     :ivar journal: the frames of all connections. :ivar webhooks: the status webhooks that were sent, and what came of
@@ -161,6 +168,8 @@ class Simulator(Controls, Story):
         max_frame: int = 10 * 1024 * 1024,
         max_connections: int = 1000,
         journal_limit: int = 10_000,
+        origins: Iterable[str] = (),
+        hosts: Iterable[str] = (),
     ) -> None:
         named: dict[str, Any] = {
             name: value for name, value in (("project", project), ("token", token)) if value is not None
@@ -190,6 +199,8 @@ class Simulator(Controls, Story):
             max_frame=max_frame,
             max_connections=max_connections,
             journal_limit=journal_limit,
+            origins=origins,
+            hosts=hosts,
             **named,
         )
         self.journal = Journal(limit=journal_limit)
@@ -201,10 +212,16 @@ class Simulator(Controls, Story):
         self._server: WebSocketServer | None = None
         self._closed = False
         self._port = port
+        self._troubles = Troubles("relay_sync.simulator")
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "new" if self._server is None else f"port {self._port}"
-        return f"<Simulator {state}>"
+        if self._closed:
+            return "<Simulator closed>"
+        return (
+            "<Simulator new>"
+            if self._server is None
+            else f"<Simulator listening on {', '.join(self._server.addresses)}>"
+        )
 
     # -- start and end -------------------------------------------------------------------------------------------------
 
@@ -238,6 +255,7 @@ class Simulator(Controls, Story):
             max_message=settings.max_frame,
             max_connections=settings.max_connections,
             max_body=MOST_BODY,
+            on_refused=lambda remote, kind, why: self._troubles.tell(kind, "refused %s: %s", remote, why),
         )
 
     def close(self, timeout: float = 5.0) -> None:
@@ -261,7 +279,24 @@ class Simulator(Controls, Story):
     def _on_request(self, request: Request) -> Response | None:
         if self._refusing:
             return Response(503, {"Retry-After": "1"}, b"refused on request\n")
-        return self._rest.answer(request)
+        return self._judge(request) or self._rest.answer(request)
+
+    def _judge(self, request: Request) -> Response | None:
+        """Keep web pages out, which can reach this port on a developer's machine; who shows credentials is none."""
+        headers = request.headers
+        if "authorization" in headers and not request.is_upgrade:
+            return None
+        why = refusal(
+            headers.get("origin"),
+            headers.get("host"),
+            on_loopback=request.on_loopback,
+            origins=self.settings.origins,
+            hosts=self.settings.hosts | {self.settings.host.lower()},
+        )
+        if why is None:
+            return None
+        self._troubles.tell("page", "refused %s: %s of Simulator", request.remote, why)
+        return Response(403, {}, b"web pages of other sites may not talk to this server\n")
 
     # -- for clients ---------------------------------------------------------------------------------------------------
 
@@ -273,8 +308,7 @@ class Simulator(Controls, Story):
     @property
     def url(self) -> str:
         """Where clients connect: ``ws://127.0.0.1:PORT``."""
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"{'wss' if self.settings.ssl_context else 'ws'}://{host}:{self._port}"
+        return f"{'wss' if self.settings.ssl_context else 'ws'}://{url_host(self.settings.host)}:{self._port}"
 
     @property
     def credentials(self) -> Credentials:

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ..errors import InvalidParameter
+from ..server.origins import check_hosts, check_origins
 
 __all__ = ["Settings"]
 
@@ -68,5 +69,7 @@ class Settings:
     max_frame: int = 10 * 1024 * 1024
     max_connections: int = 1000
     journal_limit: int = 10_000
+    origins: frozenset[str] = field(default=(), converter=check_origins)
+    hosts: frozenset[str] = field(default=(), converter=check_hosts)
     space: str = field(factory=lambda: str(uuid.uuid4()))
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")

@@ -1,0 +1,89 @@
+"""The addresses that a server listens on: all that its host stands for, on one port."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+__all__ = ["listen", "shown_address", "url_host"]
+
+_BACKLOG = 1024
+_ATTEMPTS = 16  # ports to try where any free one will do, until one is free for all families
+_EVERYWHERE = ((socket.AF_INET6, ("::", 0)), (socket.AF_INET, ("0.0.0.0", 0)))
+_HERE = ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0)))
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+_Place = tuple[int, tuple[Any, ...]]  # family and socket address
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for all addresses of *host*, with one port.
+
+    ``::`` and ``""`` are all addresses of both families, ``0.0.0.0`` those of IPv4. ``localhost`` is 127.0.0.1 and ::1, and
+    any other name all of its addresses, as far as this machine has them.
+
+    :param port: 0 for any that is free.
+    :raises OSError: an address is in use, or none of them is one of this machine.
+    """
+    places = _places(host)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _listen_on(places, port, needed=_needed(host))
+        except OSError as error:
+            # The system chose a port for one family that is taken in the other.
+            if port or error.errno != errno.EADDRINUSE or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def shown_address(sock: socket.socket) -> str:
+    """Where a socket listens, as ``address:port``."""
+    address, port = sock.getsockname()[:2]
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def url_host(host: str) -> str:
+    """What stands for *host* in the URL of a server on this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{name}]" if ":" in name else name
+
+
+def _places(host: str) -> tuple[_Place, ...]:
+    if host in ("", "::"):
+        return _EVERYWHERE
+    if host.lower().removesuffix(".") == "localhost":
+        return _HERE
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError) as error:
+        raise OSError(errno.EADDRNOTAVAIL, f"host {host!r} has no address: {error}") from error
+    return tuple(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
+
+
+def _needed(host: str) -> int | None:
+    """The family without which listening there makes no sense."""
+    return socket.AF_INET6 if host == "::" else None
+
+
+def _listen_on(places: tuple[_Place, ...], port: int, *, needed: int | None) -> list[socket.socket]:
+    listeners: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, address in places:
+            try:
+                listener = socket.create_server((address[0], port, *address[2:]), family=family, backlog=_BACKLOG)
+            except OSError as error:
+                if error.errno not in _NOT_HERE or family == needed:
+                    raise
+                missing = error
+                continue
+            listeners.append(listener)
+            port = listener.getsockname()[1]
+            listener.setblocking(False)
+        if not listeners:
+            raise missing or OSError(errno.EADDRNOTAVAIL, "no address to listen on")
+    except BaseException:
+        for each in listeners:
+            each.close()
+        raise
+    return listeners

@@ -1,0 +1,325 @@
+"""Who may open a socket of an ``AudioServer``, who keeps it when many come, and what its operator reads of the others."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import websocket
+from attrs import define, field
+
+from relay_sync import InvalidParameter, StreamFailed
+from relay_sync.audio import AudioServer
+from relay_sync.audio.messages import MediaFormat, start_message
+from relay_sync.simulator import Simulator
+from relay_sync.testing import simulated
+
+PATIENCE = 10.0
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+EVIL = "https://evil.example"
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def ask(port: int, *lines: str, host: str = "127.0.0.1", path: str = "/audio") -> str:
+    """The status line of the answer to an upgrade with these header lines more."""
+    head = [f"GET {path} HTTP/1.1", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", *lines]
+    if not any(line.lower().startswith("host:") for line in lines):
+        head.insert(1, f"Host: {host}:{port}")
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
+        peer.sendall(("\r\n".join([*head, KEY]) + "\r\n").encode("latin-1"))
+        return peer.recv(4096).split(b"\r\n")[0].decode()
+
+
+def is_taken(port: int, *lines: str, **options: str) -> bool:
+    status = ask(port, *lines, **options)
+    assert status.split()[1] in ("101", "403")
+    return " 101 " in status
+
+
+# -- web pages ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_web_page_of_another_site_gets_no_socket(caplog: pytest.LogCaptureFixture) -> None:
+    with AudioServer() as audio:
+        for _ in range(3):
+            assert not is_taken(audio.port, f"Origin: {EVIL}")
+        (line,) = _warnings(caplog)  # once, not three times
+        for piece in ("403", EVIL, f"127.0.0.1:{audio.port}", "origins="):
+            assert piece in line
+        assert is_taken(audio.port)
+        assert is_taken(audio.port, f"Origin: http://127.0.0.1:{audio.port}")
+        assert not is_taken(audio.port, "Origin: null")
+
+
+def test_a_name_that_leads_here_by_dns_rebinding_gets_no_socket(caplog: pytest.LogCaptureFixture) -> None:
+    with AudioServer() as audio:
+        assert not is_taken(audio.port, f"Host: evil.example:{audio.port}", f"Origin: http://evil.example:{audio.port}")
+        (line,) = _warnings(caplog)
+        for piece in ("evil.example", "Origin", "hosts="):
+            assert piece in line
+        for name in ("localhost", "LOCALHOST.", "[::1]", "127.0.0.1", "127.1.2.3"):
+            assert is_taken(audio.port, f"Host: {name}:{audio.port}")
+
+
+def test_what_the_user_allows() -> None:
+    with AudioServer(
+        public_url="wss://audio.example.com/audio", origins=["https://app.example.com"], hosts=["dev.example.com"]
+    ) as audio:
+        for line in ("Origin: https://app.example.com", "Origin: https://audio.example.com", "Host: audio.example.com"):
+            assert is_taken(audio.port, line)
+        assert is_taken(audio.port, "Host: dev.example.com:99")
+        assert not is_taken(audio.port, f"Origin: {EVIL}")
+        assert not is_taken(audio.port, "Host: other.example.com")
+
+
+def test_on_all_addresses_any_name_may_be_asked_for_but_pages_stay_out() -> None:
+    with AudioServer("0.0.0.0") as audio:
+        assert is_taken(audio.port, "Host: telephone.example.com")
+        assert is_taken(audio.port, "Host: telephone.example.com", "Origin: https://telephone.example.com")
+        assert not is_taken(audio.port, "Host: telephone.example.com", f"Origin: {EVIL}")
+
+
+def test_who_shows_a_valid_token_is_not_judged() -> None:
+    bad = (f"Origin: {EVIL}", "Host: evil.example")
+    with AudioServer(token="right") as audio:
+        assert is_taken(audio.port, *bad, "Authorization: Bearer right")
+        assert " 401 " in ask(audio.port, *bad, "Authorization: Bearer wrong")
+        assert " 401 " in ask(audio.port, *bad)
+    with AudioServer() as audio:
+        one_time = audio.device()["params"]["authorization_bearer_token"]
+        assert " 401 " in ask(audio.port, *bad, "Authorization: Bearer invented")
+        assert is_taken(audio.port, *bad, f"Authorization: Bearer {one_time}")
+        assert " 401 " in ask(audio.port, *bad, f"Authorization: Bearer {one_time}")  # spent
+
+
+def test_probes_are_not_judged() -> None:
+    with AudioServer() as audio, socket.create_connection(("127.0.0.1", audio.port), PATIENCE) as peer:
+        peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: pod-7\r\n\r\n")
+        assert peer.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("origins", ["app.example.com"]), ("origins", "x"), ("hosts", ["a/b"])])
+def test_what_cannot_be_allowed(name: str, value: Any) -> None:
+    for kind in (AudioServer, Simulator):
+        with pytest.raises(InvalidParameter) as caught:
+            kind(**{name: value})
+        assert caught.value.parameter == name
+
+
+def test_the_simulator_keeps_web_pages_out_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    with simulated() as (sim, client):
+        assert client.state == "connected"
+        assert not is_taken(sim.port, f"Origin: {EVIL}", path="/")
+        assert not is_taken(sim.port, "Host: evil.example", path="/api/relay/ws")
+        assert is_taken(sim.port, path="/")
+        assert [line for line in _warnings(caplog) if EVIL in line and "origins=" in line]
+    with Simulator(origins=["https://app.example.com"], hosts=["sim.example.com"]) as sim:
+        assert is_taken(sim.port, "Origin: https://app.example.com", path="/")
+        assert is_taken(sim.port, "Host: sim.example.com", path="/")
+
+
+# -- crowds ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crowd() -> Iterator[list[Any]]:
+    made: list[Any] = []
+    yield made
+    for peer in made:
+        (peer.shutdown if isinstance(peer, websocket.WebSocket) else peer.close)()
+
+
+def test_seven_hundred_half_requests_do_not_keep_a_good_one_waiting(crowd: list[Any]) -> None:
+    """As many as it takes to fill the places of those that have not asked yet: the good one comes after 200 ones more."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 8192), hard))
+    try:
+        with AudioServer(start_timeout=60) as audio:
+            for _ in range(700):
+                peer = socket.create_connection(("127.0.0.1", audio.port), PATIENCE)
+                peer.sendall(b"GET /audio HTTP/1.1\r\n")
+                crowd.append(peer)
+            # The server gives up on half a request after 10 s only.
+            crowd.append(websocket.create_connection(audio.url, timeout=5))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _socket(audio: AudioServer, crowd: list[Any], *, token: str | None = None) -> websocket.WebSocket:
+    header = {} if token is None else {"Authorization": f"Bearer {token}"}
+    peer = websocket.create_connection(audio.url, timeout=PATIENCE, header=header)
+    crowd.append(peer)
+    return peer
+
+
+def _start(peer: websocket.WebSocket, call_id: str) -> None:
+    form = MediaFormat("audio/x-mulaw")
+    peer.send(start_message(stream_id="s", account_id="a", call_id=call_id, tracks=["inbound"], media_format=form))
+
+
+def test_sockets_on_which_no_start_comes_make_room_for_others(
+    crowd: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with AudioServer(max_connections=4) as audio:
+        started = _socket(audio, crowd)
+        _start(started, "first")
+        stream = audio.accept(PATIENCE)
+        expected = _socket(audio, crowd, token=audio.device()["params"]["authorization_bearer_token"])
+        idle = [_socket(audio, crowd) for _ in range(2)]
+        for number in range(6):
+            _start(_socket(audio, crowd), f"call-{number}") if number < 2 else None
+        assert {audio.accept(PATIENCE).call_id for _ in range(2)} == {"call-0", "call-1"}
+        for peer in idle:
+            assert peer.recv_data()[1][:2] == (1013).to_bytes(2, "big")
+        _start(expected, "expected")  # one that had shown its token has kept its place
+        assert audio.accept(PATIENCE).call_id == "expected"
+        assert not stream.ended
+        assert " 503 " in ask(audio.port)  # all have shown what they are
+    lines = _warnings(caplog)
+    assert len([line for line in lines if "shown neither a token" in line]) == 1
+    assert not [line for line in lines if "no start" in line or "before any start" in line]
+    assert [line for line in lines if "as many as allowed" in line]
+
+
+def test_in_the_simulator_sockets_that_do_not_authenticate_make_room(crowd: list[Any]) -> None:
+    with simulated(max_connections=2) as (sim, client):
+        for _ in range(5):
+            crowd.append(websocket.create_connection(sim.url, timeout=PATIENCE))
+        assert crowd[0].recv_data()[1][:2] == (1013).to_bytes(2, "big")
+        assert client.execute("signalwire.ping", {}) is not None
+
+
+# -- what a listen() tells ---------------------------------------------------------------------------------------------
+
+
+@define(eq=False)
+class Misrouted:
+    """A call whose stream leads somewhere else, while what belongs elsewhere comes here."""
+
+    port: int
+    lines: tuple[str, ...]
+    path: str = "/audio"
+    times: int = 1
+    ends: bool = False
+    error: BaseException | None = None
+    stopped: threading.Event = field(factory=threading.Event)
+
+    def stream(self, **options: Any) -> Misrouted:
+        for _ in range(self.times):
+            ask(self.port, *self.lines, path=self.path)
+        return self
+
+    @property
+    def is_done(self) -> bool:
+        return self.ends
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize(
+    ("lines", "path", "times", "words"),
+    [
+        (
+            ("Authorization: Bearer of-another-process",),
+            "/audio",
+            3,
+            "3 connections with unknown tokens came: does the proxy route by path?",
+        ),
+        (
+            ("Authorization: Bearer of-another-process",),
+            "/audio",
+            1,
+            "1 connection with an unknown token came: does the proxy route by path?",
+        ),
+        ((), "/elsewhere", 2, "2 connections for another path came: is path= the path that arrives here?"),
+        (("Connection: close",), "/audio", 0, ""),
+    ],
+)
+def test_a_listen_in_vain_counts_whom_the_server_refused(
+    lines: tuple[str, ...], path: str, times: int, words: str, ends: bool
+) -> None:
+    with AudioServer() as audio:
+        ask(audio.port, "Authorization: Bearer earlier")  # of no concern to the next one
+        call = Misrouted(audio.port, lines, path, times, ends)
+        with pytest.raises(StreamFailed) as caught:
+            audio.listen(call, timeout=0.2)
+    text = str(caught.value)
+    assert text.endswith(words) if words else "connection" not in text
+    assert ("another process answers there" in text) is ends
+
+
+def test_refusals_of_the_server_itself_count_as_well() -> None:
+    with AudioServer() as audio:
+
+        class Plain(Misrouted):
+            def stream(self, **options: Any) -> Misrouted:
+                with socket.create_connection(("127.0.0.1", audio.port), PATIENCE) as peer:
+                    peer.sendall(b"\x16\x03\x01\x02\0")
+                    peer.recv(100)
+                with socket.create_connection(("127.0.0.1", audio.port), PATIENCE) as peer:
+                    peer.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n")
+                    peer.recv(100)
+                return self
+
+        with pytest.raises(StreamFailed) as caught:
+            audio.listen(Plain(audio.port, ()), timeout=0.2)
+    assert "1 connection with TLS to this plain port came" in str(caught.value)
+    assert "1 refused connection (PROXY) came" in str(caught.value)
+
+
+# -- what is read of refusals and addresses ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ("GET /audio HTTP/1.0\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" + KEY, "proxy_http_version 1.1"),
+        ("GET /audio HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n", "Sec-WebSocket-Key"),
+        ("GET /audio HTTP/1.1\r\nConnection: upgrade\r\n" + KEY, "without its Upgrade header"),
+        ("GET /audio HTTP/1.1\r\nUpgrade: websocket\r\n" + KEY, "Connection: Upgrade"),
+        ("GET /audio HTTP/1.1\r\n", "plain HTTP request"),
+        ("GET / HTTP/1.1\r\n", "plain HTTP request"),
+        ("POST /audio HTTP/1.1\r\n", "plain HTTP request"),
+        ("PROXY TCP4 192.0.2.1 192.0.2.2 5 6\r\n", "PROXY protocol"),
+        ("\r\n\r\n\0\r\nQUIT\n!\x11\0\0", "PROXY protocol"),
+        ("GET /audio HTTP/1.1\r\nX: " + "y" * 17000, "16384"),
+        ("GET /audio HTTP/3\r\n", "HTTP/1.1"),
+        ("GET /else HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" + KEY, "404"),
+        ("\x16\x03\x01\x02\0", "TLS to this plain port"),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "not an HTTP request"),
+    ],
+)
+def test_every_refusal_is_a_line_of_the_log_once(request_: str, words: str, caplog: pytest.LogCaptureFixture) -> None:
+    with AudioServer() as audio:
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", audio.port), PATIENCE) as peer:
+                peer.sendall((request_ + "\r\n").encode("latin-1"))
+                assert peer.recv(4096).startswith(b"HTTP/1.1 4") or "HTTP/3" in request_
+        (line,) = _warnings(caplog)
+        assert words in line
+        assert "127.0.0.1:" in line
+
+
+def test_the_text_of_an_audio_server_says_where_it_listens(caplog: pytest.LogCaptureFixture) -> None:
+    assert repr(AudioServer()) == "<AudioServer for 127.0.0.1, port any, not started>"
+    assert repr(AudioServer("", 8765)) == "<AudioServer for all addresses, port 8765, not started>"
+    with caplog.at_level(logging.INFO, "relay_sync.audio"), AudioServer("0.0.0.0") as audio:
+        assert repr(audio) == f"<AudioServer listening on 0.0.0.0:{audio.port}>"
+        assert f"listens on 0.0.0.0:{audio.port}" in caplog.text
+    assert repr(audio) == "<AudioServer closed>"
+    with AudioServer("localhost") as audio:
+        assert f"127.0.0.1:{audio.port}" in repr(audio)
+        assert audio.url == f"ws://localhost:{audio.port}/audio"
+        websocket.create_connection(audio.url, timeout=PATIENCE).shutdown()  # type: ignore[no-untyped-call]
+    with Simulator(host="localhost") as sim:
+        assert f"127.0.0.1:{sim.port}" in repr(sim)
