@@ -238,8 +238,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         """Connect and authenticate; returns when commands can be sent. Harmless when connected.
 
         :param timeout: seconds; the default is ``connect_timeout``.
-        :raises AuthenticationError: the credentials were refused. :raises ConnectError: an unknown name, or a certificate that is
-            not trusted. :raises ConnectTimeout: no session in time; ``__cause__`` is the last failure.
+        :raises AuthenticationError: the server refused the credentials; the message repeats its words.
+        :raises ConnectError: the name is unknown, the certificate is not trusted, or the server refused the session three times.
+        :raises ConnectTimeout: no session in time; ``__cause__`` is the last failure.
         """
         limit = seconds("timeout", timeout, optional=True) or self._config.connect_timeout
         self._closed = False

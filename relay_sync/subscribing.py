@@ -13,6 +13,7 @@ from .config import Config
 from .constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .errors import AuthenticationError, CommandRefused, InvalidParameter
 from .protocol.effects import Phase
+from .protocol.results import refuses_credentials
 from .verbs import parameters
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ _log = logging.getLogger("relay_sync")
 
 #: The clients of this process, as long as somebody holds them.
 _clients: Final[weakref.WeakSet[Subscribing]] = weakref.WeakSet()
-
-#: By what a server refuses a token: JSON-RPC errors, or a failing result.
-REFUSES_TOKEN = frozenset({-32002, -32003, 401, 403})
 
 
 class Subscribing:
@@ -123,7 +121,7 @@ class Subscribing:
             self._command(METHOD_REAUTHENTICATE, {"authentication": {"jwt_token": jwt_token}})
         except CommandRefused as error:
             self._use_jwt(before)
-            if error.code not in REFUSES_TOKEN:
+            if not refuses_credentials(error.code):
                 raise
             raise AuthenticationError(error.code, error.message, method=METHOD_REAUTHENTICATE) from error
         self._use_jwt(jwt_token)

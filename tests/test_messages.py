@@ -595,6 +595,21 @@ def test_a_jwt_that_expired_while_there_was_no_connection_can_be_replaced(given_
         one.execute("signalwire.ping")
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(-32401, AuthenticationError), (401.0, AuthenticationError), (-1, AuthenticationError), (-32603, CommandRefused)],
+)
+def test_a_newer_token_is_refused_with_any_code_but_those_of_a_server_in_trouble(
+    code: Any, kind: type[Exception]
+) -> None:
+    with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
+        sim.fail("signalwire.reauthenticate", code, "go away")
+        with pytest.raises(CommandRefused, match="go away") as caught:
+            one.reauthenticate("new.jwt.word")
+        assert type(caught.value) is kind
+        assert one.jwt_token == "old.jwt.word"
+
+
 def test_reauthenticate_is_for_clients_with_a_jwt(client: MakeClient) -> None:
     with pytest.raises(InvalidParameter, match="made with a JWT") as caught:
         client().reauthenticate("new.jwt.word")

@@ -31,6 +31,7 @@ from relay_sync import (
     RelayError,
     secrecy,
 )
+from relay_sync.audio import AudioServer
 from relay_sync.protocol.frames import Failure, Masked, mask
 from relay_sync.protocol.results import failure_to_error, result_or_error
 from relay_sync.rest import RestClient
@@ -417,3 +418,8 @@ def test_the_password_of_a_proxy_is_known(variables: dict[str, str], monkeypatch
     basic = base64.b64encode(b"user:planted-pw-5031").decode()
     assert str(ConnectError(f"407 for planted-pw-5031, Basic {basic}")) == "407 for ***, Basic ***"
     assert one.state == "idle"
+
+
+def test_the_token_of_a_receiver_is_known() -> None:
+    with AudioServer(token="planted-receiver-5041"):
+        assert hide("shown: planted-receiver-5041") == "shown: ***"

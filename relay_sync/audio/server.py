@@ -22,6 +22,7 @@ from ..runtime import raised
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import wait_until
+from ..secrecy import Secrets, keep
 from ..server import Connection, Loop, WebSocketServer
 from ..server.listening import url_host
 from ..server.origins import check_hosts, check_origins
@@ -147,6 +148,7 @@ class AudioServer(Connecting):
         check_wanted_rate(sample_rate)
         self._sample_rate = sample_rate
         self._token = check_token(token)
+        self._secrets = keep(Secrets(self._token or ""))
         self._origins = check_origins(origins)
         self._hosts = check_hosts(hosts) | {host.lower()}
         self._name = f"relay-audio-{next(_numbers)}"
