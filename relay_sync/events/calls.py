@@ -60,7 +60,7 @@ class CallStateEvent(CallEvent):
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         found = super().members(params)
-        if params.get("call_state") in (None, ""):  # left out, not of a wrong type
+        if not found.get("call_state"):
             found["call_state"] = _state_told(found, params.get("state"))
         return found
 
