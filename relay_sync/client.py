@@ -276,13 +276,14 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 self._connecting -= 1
 
     def _no_session(self, loop: Loop) -> ConnectTimeout:
-        cause = loop.session.last_error
+        cause, dialling, url = loop.session.last_error, loop.dialling, self._config.address.url
+        why = ""
         if cause is not None:
             why = f": {cause.message}"
-        else:
-            why = "" if loop.peer == self._config.address.url else f": {loop.peer} did not answer in time"
+        elif dialling is not None and dialling.peer != url:
+            why = f": {dialling.peer} did not answer in time"
         error = ConnectTimeout(
-            f"no session with {self._config.address.url} in time{why}; check host and network, or give it a longer timeout"
+            f"no session with {url} in time{why}; check host and network, or give it a longer timeout"
         )
         error.__cause__ = cause
         return error

@@ -19,7 +19,7 @@ from ..hosts import Proxy, Unusable, find_proxy
 from ..protocol.deadline import Deadline
 from ..runtime.library import check_library, unusable
 
-__all__ = ["EXTRAS", "Finding", "connection", "extras", "in_time", "name", "session", "values"]
+__all__ = ["EXTRAS", "Finding", "connection", "extras", "in_time", "library", "name", "session", "values"]
 
 #: What each extra brings, and what it is for.
 EXTRAS: Final = {
@@ -109,6 +109,15 @@ def in_time(function: Callable[[], Any], timeout: float) -> Any:
     return value
 
 
+def library() -> Iterator[Finding]:
+    """What connecting needs can be imported; nothing is said where it can."""
+    try:
+        check_library()
+        from ..runtime import socket  # noqa: F401
+    except (Exception, SystemExit) as error:  # another module of that name may do anything
+        yield Finding("bad", "websocket-client", unusable(error).message)
+
+
 def name(config: Config, timeout: float) -> Finding:
     """The host's name means something."""
     host = config.address.host.strip("[]")
@@ -125,11 +134,8 @@ def name(config: Config, timeout: float) -> Finding:
 
 def connection(config: Config, timeout: float) -> Finding:
     """There is a server that speaks WebSocket, and its certificate is trusted."""
-    try:
-        check_library()
-        from ..runtime import socket as transport
-    except (Exception, SystemExit) as error:  # another module of that name may do anything
-        return Finding("bad", "websocket-client", unusable(error).message)
+    from ..runtime import socket as transport
+
     started = time.monotonic()
     what = "TLS and upgrade" if config.address.secure else "upgrade"
     try:

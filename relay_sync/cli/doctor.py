@@ -84,6 +84,7 @@ def _findings(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Fi
     """One step after the other; where one is bad, the later ones could only say the same again."""
     config, timeout = client._config, arguments.timeout
     steps: list[Callable[[], Iterable[Finding]]] = [
+        checkup.library,
         lambda: [checkup.name(config, timeout)],
         lambda: [checkup.connection(config, timeout)],
         lambda: checkup.session(client, timeout),

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ..config import Config
-from ..errors import ClientClosed, ConnectError, ConnectTimeout
+from ..errors import ConnectError, ConnectTimeout
 from ..protocol.effects import (
     Command,
     Deliver,
@@ -88,7 +88,8 @@ class Loop:
         self._sock: socket.socket | None = None
         self._interest = 0
         self._unsent = bytearray()
-        self._dialling: Dialling | None = None
+        #: To look at only, like the session.
+        self.dialling: Dialling | None = None
         self._dials = 0
         self._waiting_ready: list[Waiter[None]] = []
         self._troubles = Troubles(_log)
@@ -106,12 +107,6 @@ class Loop:
     def alive(self) -> bool:
         """Whether it can still be used, here and now."""
         return not (self.finished or self._closing or self._generation != process.generation())
-
-    @property
-    def peer(self) -> str:
-        """Who has to answer next while it connects, in words for errors."""
-        dialling = self._dialling
-        return self._config.address.url if dialling is None else dialling.peer
 
     def start(self) -> None:
         """Start the thread and connect.
@@ -175,9 +170,9 @@ class Loop:
         self.finished = True
         if self._sock is not None:
             dispose(self._sock)
-        if self._dialling is not None:
-            self._dialling.dispose()
-        self._connection = self._sock = self._dialling = None
+        if self.dialling is not None:
+            self.dialling.dispose()
+        self._connection = self._sock = self.dialling = None
         self._inbox.clear()
         try:
             self._selector.close()
@@ -230,7 +225,7 @@ class Loop:
         now = time.monotonic()
         try:
             self._lose("an internal error")
-            if self._session.phase is Phase.DIALING and self._dialling is None:
+            if self._session.phase is Phase.DIALING and self.dialling is None:
                 self._session.dial_failed(now, ConnectError("an internal error"), fatal=False)
             if self._faults >= MOST_FAULTS:
                 self._session.close(now)
@@ -257,7 +252,7 @@ class Loop:
         if self._poked or self._closing:
             self._obey(now)
         self._drain_inbox()
-        if now >= self._watch_at or self._dialling is not None:
+        if now >= self._watch_at or self.dialling is not None:
             self._watch(now)
         self._session.tick(now)
         self._perform()
@@ -280,7 +275,7 @@ class Loop:
         if self._inbox or self._closing or self._poked or self._pending_tls():
             return 0.0
         wake = self._watch_at if self._sock is not None else math.inf
-        for other in (self._session.next_wake(), self._dialling and self._dialling.gives_up):
+        for other in (self._session.next_wake(), self.dialling and self.dialling.gives_up):
             if other and other < wake:
                 wake = other
         # Waking early is harmless; selectors cannot wait for ever so long.
@@ -309,8 +304,8 @@ class Loop:
             function(*args)
 
     def _watch(self, now: float) -> None:
-        if self._dialling is not None and now >= self._dialling.gives_up:
-            error = ConnectTimeout(f"{self._dialling.peer} did not answer in time")
+        if self.dialling is not None and now >= self.dialling.gives_up:
+            error = ConnectTimeout(f"{self.dialling.peer} did not answer in time")
             self._abandon_dial()
             self._session.dial_failed(now, error, fatal=False)
         if now >= self._watch_at:
@@ -320,20 +315,16 @@ class Loop:
                 sink.on_watch(now)
 
     def _finish(self) -> None:
-        try:
+        with self._troubles.caught("internal error at the end of the connection"):
             self._abandon_dial()
             self._close_socket()
             if self._session.phase not in (Phase.CLOSED, Phase.FAILED):
                 self._session.close(time.monotonic())
-        except Exception:
-            self._troubles.fault("internal error at the end of the connection")
         self.finished = True
-        try:
+        with self._troubles.caught("internal error at the end of the connection"):
             self._drain_inbox()
-        except Exception:
-            self._troubles.fault("internal error at the end of the connection")
         self._perform()
-        error = self._session.last_error or _closed()
+        error = self._session.last_error or process.closed_error()
         for waiter in self._waiting_ready:
             waiter.settle(error)
         self._waiting_ready.clear()
@@ -348,13 +339,13 @@ class Loop:
 
     def _submit(self, command: Command) -> None:
         if self.finished:
-            command.settle(self._session.last_error or _closed())
+            command.settle(self._session.last_error or process.closed_error())
         else:
             self._session.submit(time.monotonic(), command)
 
     def _await_ready(self, waiter: Waiter[None]) -> None:
         if self.finished:
-            waiter.settle(self._session.last_error or _closed())
+            waiter.settle(self._session.last_error or process.closed_error())
         elif self._session.phase is Phase.READY:
             waiter.settle(None)
         else:
@@ -395,8 +386,8 @@ class Loop:
         elif isinstance(effect, Dial):
             self._dials += 1
             name = f"relay-dial-{self._number}.{self._dials}"
-            self._dialling = Dialling(self._config, name, self._dial_done)
-            self._dialling.start()
+            self.dialling = Dialling(self._config, name, self._dial_done)
+            self.dialling.start()
         elif isinstance(effect, Hangup):
             self._hang_up(effect.at_once)
         elif isinstance(effect, Trouble):
@@ -411,7 +402,7 @@ class Loop:
         finally:
             if change.phase in (Phase.READY, Phase.CLOSED, Phase.FAILED):
                 waiters, self._waiting_ready = self._waiting_ready, []
-                outcome = None if change.phase is Phase.READY else change.error or _closed()
+                outcome = None if change.phase is Phase.READY else change.error or process.closed_error()
                 for waiter in waiters:
                     waiter.settle(outcome)
 
@@ -422,11 +413,11 @@ class Loop:
         self._post(self._dialled, dialling, outcome)
 
     def _dialled(self, dialling: Dialling, outcome: FedWebSocket | ConnectError) -> None:
-        if dialling is not self._dialling or self.finished:
+        if dialling is not self.dialling or self.finished:
             if not isinstance(outcome, ConnectError):
                 outcome.discard()
             return
-        self._dialling = None
+        self.dialling = None
         now = time.monotonic()
         if isinstance(outcome, ConnectError):
             self._session.dial_failed(now, outcome, fatal=outcome.fatal)
@@ -438,9 +429,9 @@ class Loop:
         self._session.connected(now)
 
     def _abandon_dial(self) -> None:
-        if self._dialling is not None:
-            self._dialling.abandon()
-            self._dialling = None
+        if self.dialling is not None:
+            self.dialling.abandon()
+            self.dialling = None
 
     def _send(self, text: str) -> None:
         if self._connection is not None:
@@ -532,7 +523,3 @@ class Loop:
         except OSError:
             pass
         sock.close()
-
-
-def _closed() -> ClientClosed:
-    return ClientClosed("the client was closed: call connect() to use it again")

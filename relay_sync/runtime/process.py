@@ -13,9 +13,9 @@ import weakref
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from ..errors import Forked, WrongThread
+from ..errors import ClientClosed, Forked, WrongThread
 
-__all__ = ["check_thread", "forked_error", "generation", "io_threads", "watch"]
+__all__ = ["check_thread", "closed_error", "forked_error", "generation", "io_threads", "watch"]
 
 _log = logging.getLogger("relay_sync")
 
@@ -46,6 +46,10 @@ def generation() -> int:
 
 def forked_error() -> Forked:
     return Forked("this belongs to the parent process; after a fork use the client anew, it connects by itself")
+
+
+def closed_error() -> ClientClosed:
+    return ClientClosed("the client was closed: call connect() to use it again")
 
 
 def check_thread() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 __all__ = ["TROUBLE_EVERY", "Troubles"]
@@ -35,6 +37,14 @@ class Troubles:
                 self._log.exception("%s%s", what, _more(unsaid))
         except Exception:
             pass
+
+    @contextmanager
+    def caught(self, what: str) -> Iterator[None]:
+        """Let an exception inside end nothing but what is inside."""
+        try:
+            yield
+        except Exception:
+            self.fault(what)
 
     def _due(self, kind: str) -> int | None:
         """How many of a kind were left out, if a line of it may be written again; else ``None``."""
