@@ -41,6 +41,8 @@ _log = logging.getLogger("relay_sync")
 
 #: Seconds that a dial may take in all, where nothing else is said.
 DIAL_PATIENCE: Final = 120.0
+#: Seconds for which the platform lets a device ring, where nothing else is said.
+RING_PATIENCE: Final = 30.0
 #: Seconds for which a dial that was given up is remembered, to hang up who answers late.
 REMEMBERED_FOR: Final = 600.0
 #: Dials that are decided and whose legs would still be known for late.
@@ -81,13 +83,14 @@ class PendingDial:
         alive = [leg for leg in legs if leg.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED)]
         return answered or (alive[0] if len(alive) == 1 else None)
 
-    def wait(self, timeout: float, limit: float) -> Call:
+    def wait(self, timeout: float, limit: float, why: str) -> Call:
         """Block until it is decided.
 
+        :param why: where the limit comes from.
         :raises DialFailed: nobody answered, by the word of the server or by the clock.
         """
         failure = DialFailed(
-            f"nobody answered within {limit:g} s (dial_timeout); what still rings is hung up", reason="timeout"
+            f"nobody answered within {limit:g} s ({why}); what still rings is hung up", reason="timeout"
         )
         return self.outcome.wait(max(0.0, timeout), lambda: failure)
 
@@ -376,8 +379,9 @@ class Dialing:
             seconds. :param max_price_per_minute: dearer legs are not dialled.
         :param send_digits: keys pressed when it is answered. :param dest_swml: what the call then goes on with.
         :param region: where the call leaves the platform. :param timeout: seconds that the platform tries.
-        :param dial_timeout: seconds for all of this, 120 if left out. After that, what still rings is hung up, and who
-            answers late as well.
+        :param dial_timeout: seconds for all of this. Left out, it follows from the time that the devices may ring (their
+            ``timeout``, ``ring_timeout`` or ``timeout``) plus ``request_timeout``; it is 120 if none of these is given. After
+            that, what still rings is hung up, and who answers late as well.
         :param extra: parameters that this SDK does not know yet.
         :raises DialFailed: nobody answered; ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``.
         :raises CommandRefused: the server does not take the dial on. :raises InvalidParameter: nothing was sent.
@@ -386,7 +390,11 @@ class Dialing:
         process.check_thread()
         groups = _groups(devices, to, from_, ring_timeout)
         name = parameters.text("tag", tag) or new_id()
-        limit = seconds("dial_timeout", dial_timeout, optional=True) or DIAL_PATIENCE
+        limit, why = seconds("dial_timeout", dial_timeout, optional=True), "dial_timeout"
+        if limit is None:
+            ringing = patience_of(groups, timeout)
+            limit = DIAL_PATIENCE if ringing is None else ringing + self._request_timeout()
+            why = why if ringing is None else "the time that the devices may ring, and request_timeout"
         params = {
             "tag": name,
             "devices": groups,
@@ -397,9 +405,9 @@ class Dialing:
             "region": parameters.text("region", region),
             "timeout": parameters.number("timeout", timeout, above=0),
         }
-        return self._dial(name, parameters.merge_extra(params, extra, ()), limit)
+        return self._dial(name, parameters.merge_extra(params, extra, ()), limit, why)
 
-    def _dial(self, tag: str, params: Mapping[str, Any], limit: float) -> Call:
+    def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:
         end = time.monotonic() + limit
         board = self._board
         # A new connection ends the dials of the one before, so there has to be one before this dial is known.
@@ -411,7 +419,7 @@ class Dialing:
             except RequestTimeout:
                 if not dial.seen:
                     raise
-            return dial.wait(end - time.monotonic(), limit)
+            return dial.wait(end - time.monotonic(), limit, why)
         except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):
             board.dials.close(dial)
             raise
@@ -434,6 +442,33 @@ class Dialing:
             raise
         finally:
             board.changed.ring()
+
+
+def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | None) -> float | None:
+    """Seconds after which devices that are tried group by group have rung out, by what the caller has said of them.
+
+    :param timeout: what holds for devices that have none of their own.
+    :return: ``None`` if nothing was said.
+    """
+    each = [[_rings_for(device["params"], timeout) for device in group] for group in groups]
+    known = [time for group in each for time in group if time is not None]
+    if not known:
+        return None
+    total = sum(max(RING_PATIENCE if time is None else time for time in group) for group in each)
+    return total if len(known) == sum(map(len, each)) else max(total, DIAL_PATIENCE)
+
+
+def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None:
+    rings, confirms = _told(params.get("timeout")) or timeout, _told(params.get("confirm_timeout"))
+    if params.get("confirm") is None:
+        return rings
+    # Whoever picks up is not connected before he has confirmed.
+    return rings + confirms if rings is not None and confirms is not None else None
+
+
+def _told(value: object) -> float | None:
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+    return value if good else None  # type: ignore[return-value]
 
 
 def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[dict[str, Any]]]:

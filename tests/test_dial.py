@@ -26,6 +26,7 @@ from relay_sync import (
     RequestTimeout,
     devices,
 )
+from relay_sync.dialing import patience_of
 from relay_sync.simulator import Simulator
 
 Json = dict[str, Any]
@@ -603,3 +604,55 @@ def test_a_leg_that_was_answered_before_the_connection_went_has_won(exchange: Ex
     drop(exchange.sim, exchange.client)
     assert dialing.result().call_id == "A"
     exchange.wait_for_end("B")
+
+
+# -- how long a dial can take ------------------------------------------------------------------------------------------
+
+DESK, MOBILE = devices.phone("+15550100022", timeout=20), devices.phone("+15550100033", timeout=40)
+UNSAID = devices.phone("+15550100044")
+CONFIRMED = devices.phone("+15550100055", timeout=20, confirm="https://example.test/confirm", confirm_timeout=7)
+CONFIRMS = devices.phone("+15550100055", timeout=20, confirm="https://example.test/confirm")
+
+
+@pytest.mark.parametrize(
+    ("groups", "timeout", "seconds"),
+    [
+        ([[UNSAID]], None, None),
+        ([[UNSAID]], 10, 10),
+        ([[DESK]], None, 20),
+        ([[DESK]], 10, 20),
+        ([[DESK, MOBILE]], None, 40),
+        ([[DESK], [MOBILE]], None, 60),
+        ([[DESK], [UNSAID]], None, 120),
+        ([[DESK], [UNSAID]], 15, 35),
+        ([[MOBILE], [MOBILE], [MOBILE], [UNSAID]], None, 150),
+        ([[CONFIRMED]], None, 27),
+        ([[CONFIRMS]], None, None),
+        ([[CONFIRMS], [DESK]], None, 120),
+        ([[devices.phone("+15550100044", timeout=0)]], None, None),
+        ([[{"type": "phone", "params": {"to_number": "+1", "timeout": "soon"}}]], None, None),
+    ],
+)
+def test_how_long_devices_may_ring(groups: Any, timeout: float | None, seconds: float | None) -> None:
+    assert patience_of(groups, timeout) == seconds
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"timeout": 0.1}, {"devices": [[{"type": "phone", "params": {"to_number": "+15550100022", "timeout": 0.1}}]]}],
+)
+def test_a_dial_waits_no_longer_than_its_devices_may_ring(
+    sim: Simulator, client: Callable[..., RelayClient], told: Json
+) -> None:
+    mute(sim)
+    one = client(contexts=None, request_timeout=0.3)
+    one.connect()
+    given = told if "devices" in told else {"to": "+15550100022", **told}
+    with pytest.raises(DialFailed, match=r"within 0.4 s \(the time that the devices may ring") as failed:
+        Background(lambda: one.dial(**given)).result()
+    assert failed.value.reason == "timeout"
+
+
+def test_dial_timeout_has_the_last_word(exchange: Exchange) -> None:
+    with pytest.raises(DialFailed, match=r"within 0.1 s \(dial_timeout\)"):
+        exchange.client.dial(to="+15550100022", ring_timeout=60, dial_timeout=0.1)

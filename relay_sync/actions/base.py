@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
@@ -32,8 +33,11 @@ __all__ = ["Action", "OnCompleted", "PausableAction", "StoppableAction", "Volume
 _log = logging.getLogger("relay_sync")
 
 E = TypeVar("E", bound=RelayEvent)
+W = TypeVar("W")
 S = TypeVar("S", bound="StoppableAction[Any]")
 
+#: Seconds that the report of an end may take, beyond the time that the action was given.
+REPORT_PATIENCE: Final = 10.0
 #: Seconds that leaving a ``with`` block waits for the end it asked for.
 EXIT_PATIENCE: Final = 5.0
 
@@ -81,6 +85,8 @@ class Action(Generic[E]):
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._on_completed = on_completed
         self._handed_out = False
+        #: When it was started, or its last event came.
+        self._heard = time.monotonic()
 
     def __repr__(self) -> str:
         result = self.result
@@ -125,16 +131,43 @@ class Action(Generic[E]):
         """Block until it ends.
 
         :param timeout: seconds; ``None`` waits for the end of the action, of its call, of the session or of the client,
-            whichever comes first.
+            whichever comes first. Where the action was given a time (``max_length``, the ``timeout`` of a detector, the timeouts
+            of ``collect``, the ``duration`` of silence) it waits for that and 10 s more, and then raises.
         :return: the terminal event. ``synthetic`` is set on it, with a ``reason``, where the call ended first.
         :raises WaitTimeout: it still goes on; wait again if you like.
         :raises RelayError: what ended it (:attr:`error`): the session was lost for good, the client was closed, the process
             was forked, or the server reported a failure.
         """
-        event, error = self._ended.wait(paced(timeout), self._still_running(timeout))
+        event, error = self._wait_for(self._ended, timeout)
         if error is not None:
             raise error.fresh()
         return cast("E", event)
+
+    def _wait_for(self, waiter: Waiter[W], timeout: float | None) -> W:
+        """Wait for so many seconds; without a limit, for as long as it can take by what it was started with."""
+        if timeout is not None or waiter.done:
+            return waiter.wait(paced(timeout), self._still_running(timeout))
+        began = time.monotonic()
+        while (longest := self._longest()) is not None:
+            # It may have been heard of, and so go on for longer, while this waits.
+            left = max(began, self._heard) + longest + REPORT_PATIENCE - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                return waiter.wait(left, self._overdue(longest))
+            except WaitTimeout:
+                continue
+        return waiter.wait(None if longest is None else 0, self._overdue(longest or 0))
+
+    def _overdue(self, longest: float) -> Callable[[], WaitTimeout]:
+        return lambda: WaitTimeout(
+            f"the end of the {self._noun} {self.control_id} is overdue (state {self.state!r}): it was given {longest:g} s; "
+            "its last event may be lost" + (": stop() it, or wait again" if self._stop_command() else "")
+        )
+
+    def _longest(self) -> float | None:
+        """Seconds that it can go on for after its last event, by what it was started with; ``None`` if that says nothing."""
+        return None
 
     def _still_running(self, timeout: float | None) -> Callable[[], WaitTimeout]:
         return lambda: WaitTimeout(
@@ -170,6 +203,7 @@ class Action(Generic[E]):
         if event.event_type != self.event_type or self.is_done:
             return
         self.latest = event
+        self._heard = time.monotonic()
         self._progress(event)
 
     def _progress(self, event: Any) -> None:
@@ -291,6 +325,12 @@ class PausableAction(StoppableAction[E]):
 
     #: What ``pause`` may be told to do with the time that passes.
     behaviors: ClassVar[tuple[str, ...]] = ()
+    #: Whether it has been paused, so that nobody knows how long it takes.
+    _was_paused = False
+
+    def _progress(self, event: Any) -> None:
+        self._was_paused = self._was_paused or event.state == "paused"
+        super()._progress(event)
 
     def pause(self, behavior: Literal["skip", "silence"] | str | None = None) -> dict[str, Any]:
         """Pause it; the state ``paused`` follows.
@@ -303,6 +343,7 @@ class PausableAction(StoppableAction[E]):
         if behavior is not None and not self.behaviors:
             raise InvalidParameter("behavior", behavior, "left out: only recordings have one")
         chosen = checks.choice("behavior", behavior, self.behaviors)
+        self._was_paused = True
         return self._control(f"{self.method}.pause", {"behavior": chosen} if chosen else {}) or {}
 
     def resume(self) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from .. import events
 from ..constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
 from ..events import RelayEvent
-from ..runtime.pace import paced
 from ..runtime.waiter import Waiter
 from .base import Action, OnCompleted, StoppableAction, VolumeAction
 from .replies import ReadableAsReply
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
 
+#: Seconds that the platform waits for another key, and for the end of what is said, where it was told nothing else.
+DIGIT_PATIENCE: Final = 5.0
+SPEECH_PATIENCE: Final = 60.0
 #: Intermediate results kept; a session of continuous dictation has hundreds. The oldest go first.
 KEPT: Final = 10_000
 
@@ -126,6 +128,20 @@ class StandaloneCollectAction(_Collecting):
 
     method = "calling.collect"
 
+    def _longest(self) -> float | None:
+        """What its timeouts come to, one after the other; those that were left out take no longer than these."""
+        given = self._params
+        if self._continuous or not given.get("initial_timeout") or given.get("start_input_timers") is False:
+            return None
+        digits, speech = given.get("digits") or {}, given.get("speech") or {}
+        keys = digits.get("max", 0) * (digits.get("digit_timeout") or DIGIT_PATIENCE)
+        words = (
+            (speech.get("speech_timeout") or SPEECH_PATIENCE) + (speech.get("end_silence_timeout") or 0)
+            if speech
+            else 0
+        )
+        return float(given["initial_timeout"] + keys + words)
+
 
 class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     """A prompt and the input after it (``calling.play_and_collect``).
@@ -188,7 +204,10 @@ class DetectAction(StoppableAction["DetectEvent"]):
         :return: the first result, or the terminal event where nothing was found.
         :raises WaitTimeout: nothing was found so far. :raises RelayError: what ended it.
         """
-        return self._found.wait(paced(timeout), self._still_running(timeout))
+        return self._wait_for(self._found, timeout)
+
+    def _longest(self) -> float | None:
+        return self._params.get("timeout") or None
 
     @property
     def first(self) -> DetectEvent | None:

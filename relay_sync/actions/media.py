@@ -37,6 +37,15 @@ class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEv
     method = "calling.play"
     event_type = EVENT_CALL_PLAY
 
+    def _longest(self) -> float | None:
+        items, loop = self._params.get("play") or [], self._params.get("loop", 1)
+        times = [
+            item.get("params", {}).get("duration") for item in items if item.get("type") in ("silence", "ringtone")
+        ]
+        if self._was_paused or not loop or len(times) < len(items) or not times or None in times:
+            return None  # nobody but the platform knows how long sound and speech last
+        return float(sum(times) * loop)
+
 
 class RecordAction(PausableAction["RecordEvent"]):
     """A recording (``calling.record``): ends ``finished`` or ``no_input``."""
@@ -45,6 +54,11 @@ class RecordAction(PausableAction["RecordEvent"]):
     event_type = EVENT_CALL_RECORD
     end_states = frozenset({"finished", "no_input"})
     behaviors = ("skip", "silence")
+
+    def _longest(self) -> float | None:
+        if self._was_paused:
+            return None
+        return (self._params.get("record") or {}).get("audio", {}).get("max_length") or None
 
     # The last event may lack what an earlier one, or the reply, has told.
     _url = ""
