@@ -61,7 +61,7 @@ def contact(client: RelayClient, numbers: list[str]) -> tuple[str, str]:
     except WaitTimeout as error:
         outcome = f"given up: {error}"
         call.hangup()
-    return str(call.device["params"]["to_number"]), outcome
+    return call.to_number, outcome
 
 
 def talk(call: Call) -> str:

@@ -6,7 +6,8 @@ An unofficial SDK, not affiliated with SignalWire. Start with :class:`RelayClien
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 from . import devices
 from ._version import __version__
@@ -302,6 +303,50 @@ __all__ = [
 ]
 
 
+#: What is not imported with this package, by its module.
+_ELSEWHERE: Final = {
+    "audio": (
+        "AudioFrame",
+        "AudioServer",
+        "AudioStream",
+        "BadPacket",
+        "Codec",
+        "Decoder",
+        "DtmfEvent",
+        "Encoder",
+        "MediaFormat",
+        "Playback",
+        "Resampler",
+        "StreamStats",
+        "WavAudio",
+        "codec_for",
+        "decoder_for",
+        "draw_waveform",
+        "encoder_for",
+        "read_wav",
+        "resample",
+        "write_wav",
+    ),
+    "simulator": (
+        "Entry",
+        "ExpectedPhone",
+        "Heard",
+        "Journal",
+        "Notice",
+        "Phone",
+        "Played",
+        "Simulator",
+        "Stream",
+        "TwoWayStream",
+        "speech",
+    ),
+    "rest": ("CallInfo", "Download", "RemoteAction", "RemoteCall", "RestClient"),
+    "webhooks": ("Callback", "OtherStatus", "RecordingStatus", "StreamStatus", "Webhooks"),
+    "testing": ("environment_of", "faster", "simulated"),
+    "contrib.flask": ("Relay",),
+}
+
+
 def __getattr__(name: str) -> Any:
     # Most classes of events are made when they are asked for.
     if name.endswith("Event") and name in __all__:
@@ -309,7 +354,14 @@ def __getattr__(name: str) -> Any:
 
         found = globals()[name] = getattr(events, name)
         return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((home for home, names in _ELSEWHERE.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    told = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
+    # Python would hide the text of an AttributeError where a name is imported; it asks for the name from this function.
+    if sys._getframe(1).f_code.co_name == "_handle_fromlist":
+        raise ImportError(told, name=__name__)
+    raise AttributeError(told)
 
 
 def __dir__() -> list[str]:

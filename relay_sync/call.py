@@ -22,6 +22,7 @@ from .constants import (
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
 from .events import CallEvent, CallStateEvent, RelayEvent
+from .events.names import check_event_name
 from .protocol.deadline import Deadline
 from .protocol.results import call_goes_on, is_gone, read_code
 from .readers import EventReader, Expectation
@@ -58,6 +59,8 @@ _PARTIES: Final = ("from_number", "from", "to_number", "to")
 READER_LIMIT: Final = 10_000
 #: Methods whose 404 can only mean the call itself.
 _OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
+#: Methods by which a call that is offered is taken, rejected or sent elsewhere.
+_ATTENDS: Final = _OF_THE_CALL | {"calling.connect", "calling.refer", "calling.transfer"}
 #: Methods that end something: if it does not exist, there is nothing left to do.
 _ENDS_SOMETHING: Final = frozenset(
     {
@@ -118,7 +121,8 @@ class Call(
 
     :ivar call_id: and :ivar node_id: its address on the platform. :ivar project_id: whose it is.
     :ivar context: the context it came in on. :ivar direction: ``inbound`` or ``outbound``.
-    :ivar device: who is at the other end, as the server describes it. :ivar tag: the tag it was dialled with, or ``""``.
+    :ivar device: both parties, as the server describes them; :attr:`from_number` and :attr:`to_number` name them.
+    :ivar tag: the tag it was dialled with, or ``""``.
     :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``: the last one seen.
     :ivar end_reason: why it ended, as the server says (``hangup``, ``busy``, ``noAnswer``, ...), else ``""``.
     """
@@ -153,6 +157,9 @@ class Call(
         self._over: RelayError | None = None
         #: Others control it now, or are about to.
         self._handed_over = False
+        #: Whether it was answered, rejected or sent elsewhere by its handler, as far as that lies with us.
+        self._attended = False
+        self._said_over = False
         self._lock = threading.Lock()
         self._reached: dict[str, CallStateEvent] = {}
         self._actions: dict[str, Action[Any]] = {}
@@ -179,6 +186,21 @@ class Call(
         return markup.panel(f"Call {self.call_id}", markup.table(row for row in about if row[1]), picture)
 
     @property
+    def from_number(self) -> str:
+        """Who calls: a number, or the address of a SIP or Fabric device; ``""`` where the server does not say."""
+        return self._party("from_number", "from")
+
+    @property
+    def to_number(self) -> str:
+        """Who is called: a number, or the address of a SIP or Fabric device; ``""`` where the server does not say."""
+        return self._party("to_number", "to")
+
+    def _party(self, *names: str) -> str:
+        params = self.device.get("params")
+        found = [params.get(name) for name in names] if isinstance(params, dict) else []
+        return next((one for one in found if isinstance(one, str) and one), "")
+
+    @property
     def client(self) -> Any:
         """The client it belongs to."""
         return self._client
@@ -199,9 +221,11 @@ class Call(
 
         While 10,000 callbacks of the call wait, new ones are left out, with a warning; never those of its end, or an action's.
 
-        :param event_type: such as ``calling.call.state``, or the class of its events, such as :class:`CallStateEvent`.
+        :param event_type: such as ``calling.call.state``, or the class of its events, such as :class:`CallStateEvent`. A
+            ``calling.`` name that this SDK does not know, and that resembles none that it knows, is taken with a warning:
+            the platform may have new events. :meth:`events` has them all.
         :param handler: takes the event. Left out, ``on`` is a decorator.
-        :raises Forked: the call belongs to the parent process.
+        :raises InvalidParameter: a call gets no such event. :raises Forked: the call belongs to the parent process.
         """
         name = _event_name(event_type)
 
@@ -322,8 +346,10 @@ class Call(
     ) -> dict[str, Any]:
         self._check_usable()
         if isinstance(self._over, CallEnded):
+            self._say_over(method)
             return {}
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
+        self._attended = self._attended or method in _ATTENDS
         deadline = self._deadline()
         try:
             return self._client._command(method, addressed, call_id=self.call_id, idempotent=idempotent, late=late)
@@ -338,6 +364,12 @@ class Call(
                 raise refusal from None
             _log.info("%s changed nothing: %s", method, error.message)
             return {}
+
+    def _say_over(self, method: str) -> None:
+        """Once for each call: what is done to it from now on does nothing."""
+        if not self._said_over:
+            self._said_over = True
+            _log.info("call %s is over: %s is not sent, nor is any command after it", self.call_id, method)
 
     def _deadline(self) -> Deadline:
         return Deadline.after(time.monotonic(), self._client._request_timeout())
@@ -403,6 +435,7 @@ class Call(
         action = kind(self, name, on_completed, params)
         self._register(action)
         if self._over is not None:
+            self._say_over(kind.method)
             action._end_early(reason_of(self._over))
             return self._handed_out(action)
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
@@ -564,9 +597,10 @@ def _reaches(seen: str, state: str) -> bool:
 
 def _event_name(given: object) -> str:
     if isinstance(given, type) and issubclass(given, RelayEvent) and given.TYPE:
-        return given.TYPE
+        given = given.TYPE
     if not isinstance(given, str) or not given:
         raise InvalidParameter("event_type", given, "the name of an event, such as 'calling.call.state', or its class")
+    check_event_name(given)
     return given
 
 

@@ -35,7 +35,7 @@ from .protocol.results import failure_to_error, result_or_error
 from .running import Running
 from .runtime import process
 from .runtime.ids import new_id
-from .runtime.lanes import InContext
+from .runtime.lanes import InContext, warn_replaced
 from .runtime.waiter import Waiter
 from .secrecy import Secrets, keep, may_hold
 from .subscribing import Subscribing
@@ -169,6 +169,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         self._loop: Loop | None = None
         self._forgotten: weakref.finalize[..., Any] | None = None
         self._closed = False
+        self._warned_contexts = False
         self._running = False
         self._stop_wanted = False
         process.watch(self)
@@ -222,15 +223,30 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     # -- handlers ------------------------------------------------------------------------------------------------
 
     def on_call(self, handler: H) -> H:
-        """Register the handler of inbound calls; a second one replaces the first. Usable as a decorator.
+        """Register the handler of inbound calls; a second one replaces the first, with a warning. Usable as a decorator.
 
         Each call's handler runs in a thread of its own and may block for as long as the call lasts. When it raises, that
-        is logged and the call is hung up; when it returns, the call stays as it is.
+        is logged and the call is hung up; when it returns, the call stays as it is. One that was not answered then goes on
+        ringing, and a warning says so once.
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        self._board.on_call = InContext(parameters.handler("handler", handler, ("call",)))
+        checked = InContext(parameters.handler("handler", handler, ("call",)))
+        warn_replaced("on_call", self._board.on_call, checked)
+        self._board.on_call = checked
+        if self._board.state == "connected":
+            self._check_contexts()
         return handler
+
+    def _check_contexts(self) -> None:
+        """Say so, once, where calls are waited for and none can come."""
+        if self._board.on_call is None or self._contexts or self._warned_contexts or self._board.draining:
+            return
+        self._warned_contexts = True
+        _log.warning(
+            "on_call is registered, but this client has no contexts: no call comes. Pass contexts=[...] to RelayClient, or call "
+            "receive([...])"
+        )
 
     # -- connecting ----------------------------------------------------------------------------------------------
 
@@ -264,6 +280,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             loop.await_ready(waiter)
             try:
                 waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
+                self._check_contexts()
             except BaseException:
                 loop.forget_waiter(waiter)
                 # Others may have more patience than this caller.
@@ -379,7 +396,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         live = sum(call.state != CALL_STATE_ENDED for call in self._board.ours)
         if live and loop.alive:
             told = "a live call: it goes" if live == 1 else f"{live} live calls: they go"
-            _log.warning("closing with %s on without this client", told)
+            _log.warning(
+                "closing with %s on without this client; to hang up: run(hangup_calls=True) or disconnect(hangup_calls=True), "
+                "after drain() or run(drain=SECONDS) to let calls end by themselves",
+                told,
+            )
         loop.request_stop()
         loop.join(max(0.0, end - time.monotonic()))
         self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))

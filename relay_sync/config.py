@@ -308,7 +308,10 @@ def _credentials(
         if not isinstance(given, str) or not given.isprintable() or given != given.strip():
             raise InvalidParameter(name, given, f"text without blanks around it (or {variable})", secret=True)
         if not given and not found_jwt and name != "jwt_token":
-            raise InvalidParameter(name, None, f"given, here or in the environment variable {variable}")
+            without = (
+                "to try without an account: relay-sync demo, or relay_sync.simulator.Simulator and its credentials"
+            )
+            raise InvalidParameter(name, None, f"given, here or in the environment variable {variable} ({without})")
     return found["project"][0], found["token"][0], found_jwt
 
 

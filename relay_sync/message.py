@@ -23,7 +23,7 @@ from .constants import (
 from .errors import InvalidParameter, RelayError, WaitTimeout
 from .events import RelayEvent
 from .protocol.deadline import Deadline
-from .runtime.lanes import InContext
+from .runtime.lanes import InContext, warn_replaced
 from .runtime.pace import paced
 from .runtime.waiter import Waiter
 from .verbs import parameters
@@ -365,7 +365,9 @@ class Messaging:
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        self._board.messages.on_message = InContext(parameters.handler("handler", handler, ("message",)))
+        checked = InContext(parameters.handler("handler", handler, ("message",)))
+        warn_replaced("on_message", self._board.messages.on_message, checked)
+        self._board.messages.on_message = checked
         return handler
 
     def on_task(self, handler: H) -> H:
@@ -375,7 +377,9 @@ class Messaging:
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        self._board.messages.on_task = InContext(parameters.handler("handler", handler))
+        checked = InContext(parameters.handler("handler", handler))
+        warn_replaced("on_task", self._board.messages.on_task, checked)
+        self._board.messages.on_task = checked
         return handler
 
     def send_message(

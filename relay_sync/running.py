@@ -58,6 +58,8 @@ class Running:
         Signals are handled on the main thread only, only where Python's own handlers are in place, and put back before
         this returns, so a second Ctrl-C ends a slow goodbye.
 
+        Calls that live at the end go on without this client, and a warning says how many; ``relay-sync run`` hangs them up.
+
         :param hangup_calls: hang up the calls that live at the end, instead of leaving them alone.
         :param drain: seconds that the calls which live at the end have for ending by themselves; see :meth:`drain`.
         :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.

@@ -16,7 +16,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from .call import Call
-from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE
+from .constants import (
+    CALL_STATE_ANSWERED,
+    CALL_STATE_CREATED,
+    CALL_STATE_ENDED,
+    CALL_STATE_ENDING,
+    CALL_STATE_RINGING,
+    EVENT_CONFERENCE,
+)
 from .dialing import Dials
 from .errors import CallEnded, ClientClosed, RelayError
 from .events import (
@@ -89,6 +96,7 @@ class Switchboard:
         self.state = "idle"
         self._was_ready = False
         self._warned_no_handler = False
+        self._warned_unattended = False
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
         #: No new calls are taken.
@@ -345,6 +353,7 @@ class Switchboard:
     def _handle(self, call: Call, handler: InContext) -> None:
         try:
             handler(call)
+            self._check_attended(call)
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             self._report(call, "on_call handler", error)
             if self._hangup_on_error and not isinstance(error, ClientClosed):
@@ -352,6 +361,19 @@ class Switchboard:
         finally:
             self._handlers.discard(threading.current_thread())
             self.changed.ring()
+
+    def _check_attended(self, call: Call) -> None:
+        """Say so, once, when a handler has returned and left its call ringing."""
+        if call._attended or call._over is not None or call.state not in (CALL_STATE_CREATED, CALL_STATE_RINGING):
+            return
+        level = logging.DEBUG if self._warned_unattended else logging.WARNING
+        self._warned_unattended = True
+        _log.log(
+            level,
+            "the on_call handler returned, and call %s still rings: it ends when the caller gives up, unless something answers "
+            "it; call.answer(), call.hangup('busy') or call.pass_()",
+            call.call_id,
+        )
 
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""

@@ -384,7 +384,7 @@ def test_a_listener_that_cannot_take_an_event_is_refused(on_call: Line, listener
 
 @pytest.mark.parametrize("listener", [print, [].append, lambda *events: None, lambda event, more=1: None, _Heard()])
 def test_whatever_can_take_an_event_may_listen(on_call: Line, listener: Any) -> None:
-    assert on_call.call.on("x.y", listener) is listener
+    assert on_call.call.on("calling.x.y", listener) is listener
 
 
 @pytest.mark.parametrize("event_type", ["", None, 5])

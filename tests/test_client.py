@@ -1283,9 +1283,9 @@ def test_messages_say_what_to_do_next(sim: Simulator) -> None:
     assert "check project and token" in told(make(sim, token="wrong").connect)
     with line(sim) as one:
         call, client = one.call, one.client
-        assert "remove async" in told(call.on, "x.y", asyncio.sleep)
+        assert "remove async" in told(call.on, "calling.x.y", asyncio.sleep)
         assert "wait again" in told(call.wait_for_ended, 0.01)
-        assert "wait again" in told(call.wait_for, "x.y", None, 0.01)
+        assert "wait again" in told(call.wait_for, "calling.x.y", None, 0.01)
         action = call.stream(NOWHERE)
         action.wait(PATIENCE)
         sim.drop_event("calling.call.stream", state="finished", times=None)
@@ -1298,7 +1298,7 @@ def test_messages_say_what_to_do_next(sim: Simulator) -> None:
             assert "look before you repeat it" in told(call.pass_)
         one.phone.hang_up()
         call.wait_for_ended(PATIENCE)
-        assert "nothing more comes" in told(call.wait_for, "x.y")
+        assert "nothing more comes" in told(call.wait_for, "calling.x.y")
     assert "call connect() to use it again" in told(client.execute, "signalwire.ping")
 
 

@@ -46,7 +46,7 @@ def test_calls_in_sequence_leave_nothing_behind() -> None:
             tracemalloc.start()
             # The ids that are remembered to know a repeated event by: until their table has its final size.
             for _ in range(3 * REMEMBERED_EVENTS):
-                sim.send_event("x.y", {})
+                sim.send_event("calling.x.y", {})
             sim.wait_for_acks()
             gc.collect()
             before, files = tracemalloc.take_snapshot(), descriptors()

@@ -100,7 +100,7 @@ def test_lesson_10_a_repeated_event_is_heard_once(sim: Simulator, same_id: bool)
     done = threading.Event()
     with line(sim) as one:
         one.call.on("calling.call.state", lambda event: heard.append(event.call_state))
-        one.call.on("x.last", lambda event: done.set())
+        one.call.on("calling.x.last", lambda event: done.set())
         ends: list[StreamEvent] = []
         action = one.call.stream(NOWHERE, on_completed=ends.append)
         action.wait(PATIENCE)
@@ -189,7 +189,7 @@ def test_lesson_15_disconnect_tells_every_kind_of_waiter_the_same(sim: Simulator
         sim.drop_event("calling.call.stream", state="finished", times=None)
 
         def expecting() -> None:
-            with one.call.expect("x.y"):
+            with one.call.expect("calling.x.y"):
                 pass
 
         action = one.call.stream(NOWHERE)
@@ -197,7 +197,7 @@ def test_lesson_15_disconnect_tells_every_kind_of_waiter_the_same(sim: Simulator
             Background(action.wait),
             Background(action.wait, 60.0),
             Background(one.call.wait_for_ended),
-            Background(one.call.wait_for, "x.y"),
+            Background(one.call.wait_for, "calling.x.y"),
             Background(expecting),
             Background(list, one.call.events()),
             Background(one.call.pass_),

@@ -72,7 +72,7 @@ with Simulator(media="realtime") as sim, line(sim) as one, AudioServer() as audi
     sim.drop_reply("calling.denoise", times=None)
 
     def expect():
-        with call.expect("x.y", timeout=60):
+        with call.expect("calling.x.y", timeout=60):
             pass
 
     def read_all():
@@ -86,7 +86,7 @@ with Simulator(media="realtime") as sim, line(sim) as one, AudioServer() as audi
         "execute": lambda: client.execute("calling.denoise", {"call_id": call.call_id, "node_id": call.node_id}, timeout=60),
         "verb": call.denoise,
         "action.wait": action.wait,
-        "wait_for": lambda: call.wait_for("x.y"),
+        "wait_for": lambda: call.wait_for("calling.x.y"),
         "wait_for_ended": call.wait_for_ended,
         "wait_for_ending": call.wait_for_ending,
         "expect": expect,
@@ -194,7 +194,7 @@ started = threading.Event()
 @client.on_call
 def handle(call):
     call.answer()
-    call.on("x.y", lambda event: (started.set(), threading.Event().wait()))
+    call.on("calling.x.y", lambda event: (started.set(), threading.Event().wait()))
     for frame in audio.listen(call, track="both"):
         if frame.timestamp > 0.1:
             print("talking", flush=True)
@@ -223,7 +223,7 @@ elif end != "falls off":
             assert process.stdout.readline() == "ready\n"
             phone = real.call(to="+15550100", from_="+15550199")
             assert process.stdout.readline() == "talking\n"
-            real.send_event("x.y", {"call_id": phone.call_id, "node_id": phone.node_id})
+            real.send_event("calling.x.y", {"call_id": phone.call_id, "node_id": phone.node_id})
             _, complaints = process.communicate(timeout=PATIENCE * 3)
         assert process.returncode == {"sys.exit(3)": 3, "raise RuntimeError": 1}.get(end, 0), complaints
         assert "Fatal Python error" not in complaints
@@ -362,7 +362,7 @@ with Simulator(media="realtime") as sim, RelayClient(**sim.credentials, contexts
     before = turns
     call = client.dial(to="+15550101", from_="+15550199", dial_timeout=30)
     try:
-        call.wait_for("x.y", timeout=0.2)
+        call.wait_for("calling.x.y", timeout=0.2)
     except WaitTimeout:
         print("in time")
     action = call.play_silence(0.2)

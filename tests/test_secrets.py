@@ -141,8 +141,8 @@ def a_session(sim: Simulator, shown: Shown, stack: ExitStack) -> None:
     for wrong in (f"Bearer {OTHER_BEARER}", f"Basic {OTHER_BEARER}", f"bearer  {BEARER}x"):
         with pytest.raises(websocket.WebSocketBadStatusException):
             websocket.create_connection(audio.url, header=[f"Authorization: {wrong}"], timeout=PATIENCE)
-    call.on("x.y", lambda event: 1 / 0)
-    sim.send_event("x.y", with_secrets)
+    call.on("calling.x.y", lambda event: 1 / 0)
+    sim.send_event("calling.x.y", with_secrets)
     sim.send_raw('{"jsonrpc": "2.0", "token": "' + TOKEN)
     sim.wait_for_acks(PATIENCE)
     one.phone.hang_up()

@@ -147,9 +147,9 @@ def test_rule_2_a_callback_that_raises_is_logged_with_its_call_and_hurts_nobody(
     def broken(event: Any) -> None:
         raise ZeroDivisionError("in a listener")
 
-    on_call.call.on("x.y", broken)
-    on_call.call.on("x.y", lambda event: heard.set())
-    send(on_call, "x.y")
+    on_call.call.on("calling.x.y", broken)
+    on_call.call.on("calling.x.y", lambda event: heard.set())
+    send(on_call, "calling.x.y")
     assert heard.wait(PATIENCE)
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert on_call.call.call_id in record.getMessage()
@@ -164,9 +164,9 @@ def test_an_on_error_that_raises_hurts_nobody_either(sim: Simulator, caplog: pyt
 
     with line(sim, on_error=on_error) as one:
         heard = threading.Event()
-        one.call.on("x.y", lambda event: 1 / 0)
-        one.call.on("x.y", lambda event: heard.set())
-        send(one, "x.y")
+        one.call.on("calling.x.y", lambda event: 1 / 0)
+        one.call.on("calling.x.y", lambda event: heard.set())
+        send(one, "calling.x.y")
         assert heard.wait(PATIENCE)
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR][1] == "on_error raised"
 
@@ -189,8 +189,8 @@ def test_a_listener_that_leaves_by_sys_exit_is_reported_like_any_other(
 ) -> None:
     errors: queue.SimpleQueue[tuple[BaseException, Call | None]] = queue.SimpleQueue()
     with line(sim, on_error=lambda error, call: errors.put((error, call))) as one:
-        one.call.on("x.y", lambda event: sys.exit(1))
-        send(one, "x.y")
+        one.call.on("calling.x.y", lambda event: sys.exit(1))
+        send(one, "calling.x.y")
         error, call = errors.get(timeout=PATIENCE)
         assert isinstance(error, SystemExit)
         assert call is one.call
@@ -226,9 +226,9 @@ def test_rule_3_callbacks_of_a_call_run_one_at_a_time_in_order(on_call: Line) ->
         if event.params["n"] == 499:
             done.set()
 
-    on_call.call.on("x.y", listener)
+    on_call.call.on("calling.x.y", listener)
     for number in range(500):
-        send(on_call, "x.y", n=number)
+        send(on_call, "calling.x.y", n=number)
     assert done.wait(PATIENCE)
     assert ran == list(range(500))
 
@@ -243,12 +243,12 @@ def test_lesson_06_blocked_callbacks_delay_no_other_call(on_call: Line) -> None:
 
     others = [on_call.another()[1] for _ in range(12)]
     for other in others:
-        other.on("x.y", block)
-        on_call.sim.send_event("x.y", {"call_id": other.call_id, "node_id": other.node_id})
+        other.on("calling.x.y", block)
+        on_call.sim.send_event("calling.x.y", {"call_id": other.call_id, "node_id": other.node_id})
     assert {blocked.get(timeout=PATIENCE) for _ in others} == {other.call_id for other in others}
     heard = threading.Event()
-    on_call.call.on("x.y", lambda event: heard.set())
-    send(on_call, "x.y")
+    on_call.call.on("calling.x.y", lambda event: heard.set())
+    send(on_call, "calling.x.y")
     assert heard.wait(PATIENCE)  # while twelve callbacks block
     on_call.client.execute("signalwire.ping", {})
     gate.set()
@@ -272,8 +272,8 @@ def test_lesson_06_twenty_handlers_block_side_by_side(sim: Simulator) -> None:
 @pytest.mark.slow
 def test_a_lane_stalled_for_over_five_seconds_is_named(on_call: Line, caplog: pytest.LogCaptureFixture) -> None:
     gate = threading.Event()
-    on_call.call.on("x.y", lambda event: gate.wait(30))
-    send(on_call, "x.y")
+    on_call.call.on("calling.x.y", lambda event: gate.wait(30))
+    send(on_call, "calling.x.y")
     end = time.monotonic() + 15
     while not any("has been running" in record.message for record in caplog.records) and time.monotonic() < end:
         gate.wait(0.1)
@@ -294,12 +294,12 @@ def test_a_flood_of_events_fills_no_memory_and_hides_no_end(on_call: Line, caplo
         seen.append(event)
 
     call = on_call.call
-    call.on("x.y", slow_listener)
+    call.on("calling.x.y", slow_listener)
     call.on("calling.call.state", ends.append)
     on_call.sim.drop_event("calling.call.stream", state="finished")
     call.stream(NOWHERE, on_completed=ends.append)
     for number in range(12_000):
-        send(on_call, "x.y", number=number)
+        send(on_call, "calling.x.y", number=number)
     on_call.sim.wait_for_acks(60)
     assert len(on_call.client._board.lanes._lanes[call.call_id]) <= MOST_WAITING + 1
     on_call.phone.hang_up()
@@ -382,7 +382,7 @@ with Simulator(media="fast") as sim, line(sim) as one:
         "wait_for_ended": one.call.wait_for_ended,
         "action.wait": action.wait,
         "action.wait(timeout)": lambda: action.wait(60),
-        "wait_for": lambda: one.call.wait_for("x.y"),
+        "wait_for": lambda: one.call.wait_for("calling.x.y"),
         "events": lambda: next(one.call.events()),
         "command": one.call.pass_,
     }}

@@ -157,7 +157,8 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
             self.latest = event
             state = getattr(event, "state", "")
             if state:
-                self.state = state
+                # The prompt is over, not the action: now the input is waited for.
+                self.state = "collecting" if state == "finished" else state
             if state == "error":
                 self._end(event, self._failure(state))
             return

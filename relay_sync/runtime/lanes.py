@@ -57,6 +57,12 @@ def name_of(function: Callable[..., Any]) -> str:
     return name if isinstance(name, str) else type(inner).__qualname__
 
 
+def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
+    """Say so where a handler takes the place of another one."""
+    if old is not None and old.function is not new.function:
+        _log.warning("%s: %s replaces %s, which is not called any more", kind, name_of(new), name_of(old))
+
+
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 

@@ -1,0 +1,82 @@
+"""The names of the events that a call gets, and the right name for what is none. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from importlib import import_module
+from typing import Final
+
+from ..constants import CALL_STATES, EVENT_CALL_DIAL, EVENT_CALL_RECEIVE, EVENT_CALL_STATE
+from ..errors import InvalidParameter
+from .base import LATER, event_class
+
+__all__ = ["check_event_name"]
+
+_log = logging.getLogger("relay_sync")
+
+_FORM: Final = re.compile(r"calling(?:\.[a-z0-9_]+)+")
+#: Events that belong to no call, and where they are to be had.
+_ELSEWHERE: Final = {
+    EVENT_CALL_RECEIVE: "offers of calls go to client.on_call",
+    EVENT_CALL_DIAL: "client.dial() returns what becomes of a dial",
+    "messaging": "messages go to client.on_message, and their states to the message",
+    "queuing": "tasks go to client.on_task",
+    "signalwire": "the session's own events are for the client",
+}
+#: What beginners call the states and events of a call.
+_STATE_WORDS: Final = frozenset(
+    {*CALL_STATES, "answer", "end", "ring", "hangup", "hung_up", "disconnected", "finished", "state"}
+)
+#: How alike two names must be for one to be a misspelling of the other.
+_ALIKE: Final = 0.8
+#: Names that were taken although this SDK does not know them.
+_taken: Final[set[str]] = set()
+
+
+def check_event_name(name: str) -> None:
+    """Refuse what is the name of no event of a call. A name of the right form that resembles none is taken, for the platform may
+    have events that this SDK does not know yet; a warning says so once.
+
+    :raises InvalidParameter: it never comes; the error suggests the right name.
+    """
+    elsewhere = _ELSEWHERE.get(name) or _ELSEWHERE.get(name.partition(".")[0])
+    if elsewhere is not None:
+        raise InvalidParameter("event_type", name, f"an event of a call: {elsewhere}")
+    if event_class(name) is not None:
+        return
+    meant = _meant_by(name)
+    if meant or not _FORM.fullmatch(name):
+        hint = f"; did you mean {meant}?" if meant else ", such as 'calling.call.state', or its class"
+        raise InvalidParameter("event_type", name, f"the name of an event of a call{hint}")
+    if name not in _taken:
+        _taken.add(name)
+        _log.warning("event type %r is not known to this SDK: nothing is called unless the platform sends it", name)
+
+
+def _meant_by(name: str) -> str:
+    word = re.split(r"[.\s]", name.lower())[-1]
+    if word in _STATE_WORDS:
+        wait = f", or call.wait_for_{word}()" if word in CALL_STATES[1:] else ""
+        state = f" with event.call_state == {word!r}" if word in CALL_STATES else ""
+        return f"{EVENT_CALL_STATE!r}{state}{wait}"
+    import_module(".ai", __package__)
+    # What all names begin with would make them all alike.
+    short = {_short(known): known for known in _known()}
+    for text in (_short(name.lower()), word):
+        near = difflib.get_close_matches(text, short, n=1, cutoff=_ALIKE)
+        if near:
+            return repr(short[near[0]])
+    return ""
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("calling.").removeprefix("call.")
+
+
+def _known() -> list[str]:
+    from .base import EVENT_CLASSES
+
+    names = {EVENT_CALL_STATE, *EVENT_CLASSES, *(name for names in LATER.values() for name in names)}
+    return sorted(name for name in names if _FORM.fullmatch(name) and name not in _ELSEWHERE)

@@ -1,0 +1,344 @@
+"""What would happen without a word: each has a line in the log, once, or an error that says what to do."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from support import FROM, PATIENCE, TO, Desk, drop, line
+from test_verbs_table import mute
+
+import relay_sync
+from relay_sync import (
+    Call,
+    CallStateEvent,
+    DialEvent,
+    InvalidParameter,
+    MessageReceiveEvent,
+    PlayEvent,
+    RelayClient,
+    RelayEvent,
+)
+from relay_sync.events import names
+from relay_sync.simulator import Simulator
+
+MakeClient = Callable[..., RelayClient]
+
+
+def said(caplog: pytest.LogCaptureFixture, words: str) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if words in record.getMessage()]
+
+
+# -- handlers ----------------------------------------------------------------------------------------------------------
+
+
+def leaves_it(call: Call) -> None:
+    """Forgets to answer."""
+
+
+def answers(call: Call) -> None:
+    call.answer()
+
+
+def rejects(call: Call) -> None:
+    call.hangup("busy")
+
+
+def passes(call: Call) -> None:
+    call.pass_()
+
+
+@pytest.mark.parametrize(
+    ("handler", "lines"),
+    [(leaves_it, 1), (answers, 0), (rejects, 0), (passes, 0)],
+    ids=["leaves it", "answers", "rejects", "passes"],
+)
+def test_a_handler_that_leaves_its_call_ringing(
+    sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture, handler: Callable[[Call], None], lines: int
+) -> None:
+    one, over = client(), threading.Semaphore(0)
+
+    @one.on_call
+    def handle(call: Call) -> None:
+        handler(call)
+        over.release()
+
+    one.connect()
+    for _ in range(2):
+        sim.call(to=TO, from_=FROM)
+        assert over.acquire(timeout=PATIENCE)
+    one.disconnect()
+    for thread in threading.enumerate():
+        if thread.name.startswith("relay-call-"):
+            thread.join(PATIENCE)
+    found = [record for record in said(caplog, "still rings") if record.levelno >= logging.WARNING]
+    assert len(found) == lines
+    assert all("call.answer()" in record.getMessage() for record in found)
+
+
+def test_a_caller_who_gave_up_is_no_mistake_of_the_handler(
+    sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, over = client(), threading.Event()
+
+    @one.on_call
+    def handle(call: Call) -> None:
+        call.wait_for_ended(PATIENCE)
+        over.set()
+
+    one.connect()
+    sim.call(to=TO, from_=FROM).hang_up()
+    assert over.wait(PATIENCE)
+    one.disconnect()
+    assert not said(caplog, "still rings")
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_no_contexts_and_a_handler_of_calls(
+    sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture, early: bool
+) -> None:
+    one = client(contexts=None)
+    if early:
+        one.on_call(leaves_it)
+        assert not said(caplog, "no contexts")
+    one.connect()
+    if not early:
+        one.on_call(leaves_it)
+    assert [record.levelname for record in said(caplog, "receive([...])")] == ["WARNING"]
+    one.connect()
+    drop(sim, one)
+    one.on_call(leaves_it)
+    assert len(said(caplog, "no contexts")) == 1
+
+
+def test_contexts_or_no_handler_are_no_reason_to_warn(client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    client(contexts=None).connect()
+    other = client(contexts=["support"])
+    other.on_call(leaves_it)
+    other.connect()
+    later = client(contexts=None)
+    later.connect()
+    later.receive(["later"])
+    later.on_call(leaves_it)
+    assert not said(caplog, "no contexts")
+
+
+@pytest.mark.parametrize("kind", ["on_call", "on_message", "on_task"])
+def test_a_second_handler(client: MakeClient, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    def first(what: Any) -> None: ...
+
+    def second(what: Any) -> None: ...
+
+    register = getattr(client(), kind)
+    register(first)
+    register(first)
+    assert not said(caplog, "replaces")
+    register(second)
+    (record,) = said(caplog, "replaces")
+    assert record.levelname == "WARNING"
+    for word in (kind, first.__qualname__, second.__qualname__):
+        assert word in record.getMessage()
+
+
+# -- names of events ---------------------------------------------------------------------------------------------------
+
+NEVER = {
+    "answered": "'calling.call.state' with event.call_state == 'answered', or call.wait_for_answered()",
+    "call.ended": "call.wait_for_ended()",
+    "calling.call.ended": "call.wait_for_ended()",
+    "calling.call.ringing": "call.wait_for_ringing()",
+    "hangup": "'calling.call.state'",
+    "state": "'calling.call.state'",
+    "call.state": "'calling.call.state'",
+    "calling.call.stat": "'calling.call.state'",
+    "Calling.Call.State": "'calling.call.state'",
+    "play": "'calling.call.play'",
+    "calling.play": "'calling.call.play'",
+    "call.stream": "'calling.call.stream'",
+    "calling.call.streams": "'calling.call.stream'",
+    "calling.call.recrod": "'calling.call.record'",
+    "calling.call.conference": "'calling.conference'",
+    "calling.ai.respons": "'calling.ai.response'",
+    "calling.call.receive": "client.on_call",
+    "calling.call.dial": "client.dial()",
+    "messaging.receive": "client.on_message",
+    "messaging.state": "the message",
+    "queuing.relay.tasks": "client.on_task",
+    "x": "such as 'calling.call.state'",
+    "calling": "such as 'calling.call.state'",
+    "calling.call.": "such as 'calling.call.state'",
+    "some thing": "such as 'calling.call.state'",
+}
+ASKS: dict[str, Callable[[Call, Any], object]] = {
+    "on": lambda call, name: call.on(name, print),
+    "on, as a decorator": lambda call, name: call.on(name),
+    "wait_for": lambda call, name: call.wait_for(name, timeout=0),
+    "expect": lambda call, name: call.expect(name, timeout=0),
+}
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_names_of_no_event_are_refused(sim: Simulator, ask: str) -> None:
+    with line(sim) as one:
+        for name, hint in NEVER.items():
+            with pytest.raises(InvalidParameter) as refused:
+                ASKS[ask](one.call, name)
+            assert hint in str(refused.value), name
+        for kind in (DialEvent, MessageReceiveEvent):
+            with pytest.raises(InvalidParameter):
+                ASKS[ask](one.call, kind)
+
+
+def test_names_of_events_are_taken() -> None:
+    for name in [*names._known(), PlayEvent.TYPE, CallStateEvent.TYPE, "calling.user_event", "calling.ai.start"]:
+        names.check_event_name(name)
+
+
+def test_an_event_of_the_future_is_taken_with_one_warning(
+    sim: Simulator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "_taken", set())
+    with line(sim) as one:
+        heard: list[RelayEvent] = []
+        one.call.on("calling.call.hologram", heard.append)
+        with one.call.expect("calling.call.hologram", timeout=PATIENCE) as seen:
+            sim.send_event("calling.call.hologram", {"call_id": one.call.call_id, "node_id": one.call.node_id})
+        one.client.disconnect()
+        assert heard == [seen.value]
+    (record,) = said(caplog, "calling.call.hologram")
+    assert record.levelname == "WARNING"
+
+
+# -- calls -------------------------------------------------------------------------------------------------------------
+
+
+def test_verbs_on_an_ended_call_are_mentioned_once(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "relay_sync")
+    with line(sim) as one:
+        one.phone.hang_up()
+        one.call.wait_for_ended(PATIENCE)
+        assert one.call.play_tts("hello").wait(0).reason == "call_ended"
+        assert one.call.hold() == {}
+        assert one.call.hangup() == {}
+        (record,) = said(caplog, "is over")
+        assert (
+            record.getMessage()
+            == f"call {one.call.call_id} is over: calling.play is not sent, nor is any command after it"
+        )
+
+
+@pytest.mark.parametrize(
+    ("to", "caller"), [(TO, FROM), ("sip:desk@example.test", "sip:me@example.test"), ("sip:desk@example.test", FROM)]
+)
+def test_who_calls_whom(sim: Simulator, client: MakeClient, to: str, caller: str) -> None:
+    one = client()
+    desk = Desk(one)
+    one.connect()
+    sim.call(to=to, from_=caller)
+    inbound = desk.take()
+    assert (inbound.from_number, inbound.to_number) == (caller, to)
+    sim.expect_phone(to, answers_after=0.01)
+    device = relay_sync.devices.phone if to == TO else relay_sync.devices.sip
+    outbound = one.dial([[device(to, caller)]])
+    assert (outbound.direction, outbound.from_number, outbound.to_number) == ("outbound", caller, to)
+    desk.closing.set()
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        {},
+        {"type": "phone"},
+        {"params": None},
+        {"params": []},
+        {"params": {"from_number": 1, "to": None, "to_number": ""}},
+    ],
+)
+def test_who_calls_whom_is_not_always_told(client: MakeClient, device: dict[str, Any]) -> None:
+    call = Call(client(), "c", "n", device=device)
+    assert (call.from_number, call.to_number) == ("", "")
+
+
+def test_a_prompt_that_still_collects_says_so(sim: Simulator) -> None:
+    with line(sim) as one:
+        mute(sim)
+        action = one.call.play_and_collect([{"type": "tts", "params": {"text": "Press 1"}}], {"digits": {"max": 1}})
+        address = {"call_id": one.call.call_id, "node_id": one.call.node_id, "control_id": action.control_id}
+        states = []
+        for state in ("playing", "finished"):
+            with one.call.expect("calling.call.play", timeout=PATIENCE):
+                sim.send_event("calling.call.play", {**address, "state": state})
+            states.append(action.state)
+        assert states == ["playing", "collecting"]
+        assert "collecting" in repr(action)
+        assert not action.is_done
+
+
+# -- beginnings and ends -----------------------------------------------------------------------------------------------
+
+
+def test_run_says_how_to_hang_up_what_it_leaves(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    with line(sim) as one:
+        one.client.stop()
+        one.client.run()
+    (record,) = said(caplog, "a live call: it goes on")
+    assert record.levelname == "WARNING"
+    for word in ("run(hangup_calls=True)", "drain"):
+        assert word in record.getMessage()
+
+
+@pytest.mark.parametrize("given", [{}, {"project": "p"}, {"token": "t"}])
+def test_missing_credentials_name_the_simulator(monkeypatch: pytest.MonkeyPatch, given: dict[str, str]) -> None:
+    for variable in ("SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", "SIGNALWIRE_JWT_TOKEN"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InvalidParameter, match=r"relay-sync demo, or relay_sync\.simulator\.Simulator"):
+        RelayClient(**given)  # type: ignore[arg-type]
+
+
+def _elsewhere() -> list[tuple[str, str]]:
+    return [(home, name) for home, found in relay_sync._ELSEWHERE.items() for name in found]
+
+
+@pytest.mark.parametrize(("home", "name"), _elsewhere())
+def test_names_that_live_elsewhere(home: str, name: str) -> None:
+    words = f"from relay_sync.{home} import {name}"
+    with pytest.raises(ImportError, match=words):
+        exec(f"from relay_sync import {name}")
+    with pytest.raises(AttributeError, match=words):
+        getattr(relay_sync, name)
+    assert not hasattr(relay_sync, name)
+    pytest.importorskip("flask") if home == "contrib.flask" else None
+    assert hasattr(importlib.import_module(f"relay_sync.{home}"), name)
+
+
+@pytest.mark.parametrize("home", ["audio", "simulator", "rest", "webhooks", "testing"])
+def test_no_public_name_is_forgotten(home: str) -> None:
+    module: ModuleType = importlib.import_module(f"relay_sync.{home}")
+    for name in module.__all__:
+        assert name in relay_sync.__all__ or any(name in found for found in relay_sync._ELSEWHERE.values()), name
+
+
+def test_unknown_names_and_submodules_are_as_ever() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'Nonsense'"):
+        exec("from relay_sync import Nonsense")
+    exec("from relay_sync import audio, simulator, rest")
+    with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
+        _ = relay_sync.Nonsense
+
+
+def test_the_error_imports_nothing() -> None:
+    code = (
+        "import sys, relay_sync\n"
+        "before = set(sys.modules)\n"
+        "try: from relay_sync import AudioServer\n"
+        "except ImportError as error: assert 'relay_sync.audio' in str(error)\n"
+        "assert set(sys.modules) == before, set(sys.modules) - before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
