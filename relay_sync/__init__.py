@@ -342,7 +342,7 @@ _ELSEWHERE: Final = {
     ),
     "rest": ("CallInfo", "Download", "RemoteAction", "RemoteCall", "RestClient"),
     "webhooks": ("Callback", "OtherStatus", "RecordingStatus", "StreamStatus", "Webhooks"),
-    "testing": ("environment_of", "faster", "simulated"),
+    "testing": ("HandlerErrors", "environment_of", "faster", "simulated"),
     "contrib.flask": ("Relay",),
 }
 

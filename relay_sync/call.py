@@ -22,7 +22,7 @@ from .constants import (
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
 from .events import CallEvent, CallStateEvent, RelayEvent
-from .events.names import check_event_name
+from .events.names import event_name
 from .protocol.deadline import Deadline
 from .protocol.results import call_goes_on, is_gone, read_code
 from .readers import EventReader, Expectation
@@ -38,6 +38,7 @@ from .verbs.fax_pay import FaxPayVerbs
 from .verbs.input import InputVerbs
 from .verbs.listening import ListeningVerbs
 from .verbs.media import MediaVerbs
+from .verbs.methods import ATTENDS, OF_THE_CALL, ends_something
 from .verbs.routing import RoutingVerbs
 from .verbs.stream import StreamVerbs
 
@@ -57,20 +58,6 @@ REMEMBERED_EVENTS: Final = 200
 #: What tells who speaks with whom, whatever the kind of device.
 _PARTIES: Final = ("from_number", "from", "to_number", "to")
 READER_LIMIT: Final = 10_000
-#: Methods whose 404 can only mean the call itself.
-_OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
-#: Methods by which a call that is offered is taken, rejected or sent elsewhere.
-_ATTENDS: Final = _OF_THE_CALL | {"calling.connect", "calling.refer", "calling.transfer"}
-#: Methods that end something: if it does not exist, there is nothing left to do.
-_ENDS_SOMETHING: Final = frozenset(
-    {
-        "calling.clear_digit_bindings",
-        "calling.disconnect",
-        "calling.leave_conference",
-        "calling.leave_room",
-        "calling.queue.leave",
-    }
-)
 _RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
 
 
@@ -227,7 +214,7 @@ class Call(
         :param handler: takes the event. Left out, ``on`` is a decorator.
         :raises InvalidParameter: a call gets no such event. :raises Forked: the call belongs to the parent process.
         """
-        name = _event_name(event_type)
+        name = event_name(event_type)
 
         def register(function: Handler) -> Handler:
             checked = InContext(parameters.handler("handler", function))
@@ -261,7 +248,7 @@ class Call(
         """
         if predicate is not None:
             parameters.handler("predicate", predicate)
-        return self._wait_for(_event_name(event_type), predicate, timeout)
+        return self._wait_for(event_name(event_type), predicate, timeout)
 
     def _wait_for(self, event_type: str, predicate: Predicate | None, timeout: float | None) -> RelayEvent:
         with Expectation(self, event_type, predicate, seconds("timeout", timeout, optional=True)) as seen:
@@ -286,7 +273,7 @@ class Call(
         """
         if predicate is not None:
             parameters.handler("predicate", predicate)
-        return Expectation(self, _event_name(event_type), predicate, seconds("timeout", timeout, optional=True))
+        return Expectation(self, event_name(event_type), predicate, seconds("timeout", timeout, optional=True))
 
     def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
         """Block until the call rings, or has gone past that.
@@ -349,7 +336,7 @@ class Call(
             self._say_over(method)
             return {}
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
-        self._attended = self._attended or method in _ATTENDS
+        self._attended = self._attended or method in ATTENDS
         deadline = self._deadline()
         try:
             return self._client._command(method, addressed, call_id=self.call_id, idempotent=idempotent, late=late)
@@ -360,7 +347,7 @@ class Call(
             # An action that is not there any more has its own way of ending.
             if refusal is not None and "control_id" in addressed:
                 raise
-            if refusal is not None and method not in _ENDS_SOMETHING and not method.endswith(".stop"):
+            if refusal is not None and not ends_something(method):
                 raise refusal from None
             _log.info("%s changed nothing: %s", method, error.message)
             return {}
@@ -381,7 +368,7 @@ class Call(
         """
         known = False
         if self._over is None:
-            if error.method in _OF_THE_CALL:
+            if error.method in OF_THE_CALL:
                 self._client._call_gone(self)
             else:
                 known = self._client._ask_about(self, deadline)
@@ -593,15 +580,6 @@ def _reaches(seen: str, state: str) -> bool:
     if _RANK.get(seen, -1) < _RANK[state]:
         return False
     return state == CALL_STATE_ENDING or seen == CALL_STATE_ANSWERED
-
-
-def _event_name(given: object) -> str:
-    if isinstance(given, type) and issubclass(given, RelayEvent) and given.TYPE:
-        given = given.TYPE
-    if not isinstance(given, str) or not given:
-        raise InvalidParameter("event_type", given, "the name of an event, such as 'calling.call.state', or its class")
-    check_event_name(given)
-    return given
 
 
 Call.__module__ = "relay_sync"

@@ -10,9 +10,9 @@ from typing import Final
 
 from ..constants import CALL_STATES, EVENT_CALL_DIAL, EVENT_CALL_RECEIVE, EVENT_CALL_STATE
 from ..errors import InvalidParameter
-from .base import LATER, event_class
+from .base import LATER, RelayEvent, event_class
 
-__all__ = ["check_event_name"]
+__all__ = ["event_name"]
 
 _log = logging.getLogger("relay_sync")
 
@@ -35,7 +35,19 @@ _ALIKE: Final = 0.8
 _taken: Final[set[str]] = set()
 
 
-def check_event_name(name: str) -> None:
+def event_name(given: object) -> str:
+    """The name of a type of event, which may be given by its class.
+
+    :raises InvalidParameter: a call gets no such event.
+    """
+    name = given.TYPE if isinstance(given, type) and issubclass(given, RelayEvent) and given.TYPE else given
+    if not isinstance(name, str) or not name:
+        raise InvalidParameter("event_type", given, "the name of an event, such as 'calling.call.state', or its class")
+    _check(name)
+    return name
+
+
+def _check(name: str) -> None:
     """Refuse what is the name of no event of a call. A name of the right form that resembles none is taken, for the platform may
     have events that this SDK does not know yet; a warning says so once.
 

@@ -1,0 +1,26 @@
+"""What commands do to the call that they are addressed to, by their methods."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["ATTENDS", "OF_THE_CALL", "ends_something"]
+
+#: Methods whose 404 can only mean the call itself.
+OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
+#: Methods by which a call that is offered is taken, rejected or sent elsewhere.
+ATTENDS: Final = OF_THE_CALL | {"calling.connect", "calling.refer", "calling.transfer"}
+_ENDS_SOMETHING: Final = frozenset(
+    {
+        "calling.clear_digit_bindings",
+        "calling.disconnect",
+        "calling.leave_conference",
+        "calling.leave_room",
+        "calling.queue.leave",
+    }
+)
+
+
+def ends_something(method: str) -> bool:
+    """Whether a method ends something: if that does not exist, there is nothing left to do."""
+    return method in _ENDS_SOMETHING or method.endswith(".stop")
