@@ -342,7 +342,7 @@ _ELSEWHERE: Final = {
     ),
     "rest": ("CallInfo", "Download", "RemoteAction", "RemoteCall", "RestClient"),
     "webhooks": ("Callback", "OtherStatus", "RecordingStatus", "StreamStatus", "Webhooks"),
-    "testing": ("HandlerErrors", "environment_of", "faster", "simulated"),
+    "testing": ("HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"),
     "contrib.flask": ("Relay",),
 }
 
