@@ -499,8 +499,6 @@ class Call(
         over: CallEnded | None = None
         if isinstance(event, CallStateEvent) and event.call_state:
             over = self._move(event)
-        if over is not None:
-            self._client._call_over(self)
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:
@@ -536,15 +534,20 @@ class Call(
 
     def _move(self, event: CallStateEvent) -> CallEnded | None:
         self.state = event.call_state
-        self._reached.setdefault(event.call_state, event)
         if event.device:
             self.device = event.device
         self.direction = event.direction or self.direction
         self.segment_id = self.segment_id or event.segment_id
         self.tag = self.tag or event.tag
         self.end_reason = event.end_reason or self.end_reason
-        if event.call_state != CALL_STATE_ENDED:
-            return None
+        ended = event.call_state == CALL_STATE_ENDED
+        if ended:
+            self._client._call_over(self)
+        # Last: who begins to wait for the state now finds it here, and the rest done.
+        self._reached.setdefault(event.call_state, event)
+        return self._call_ended() if ended else None
+
+    def _call_ended(self) -> CallEnded:
         why = f" ({self.end_reason})" if self.end_reason else ""
         return CallEnded(
             f"the call ended{why} before what was waited for happened: nothing more comes of it",

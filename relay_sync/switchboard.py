@@ -291,7 +291,7 @@ class Switchboard:
     @property
     def ours(self) -> list[Call]:
         """The live calls that this client controls."""
-        return [call for call in list(self.calls.values()) if not call._handed_over]
+        return [call for call in list(self.calls.values()) if not (call._handed_over or call.state == CALL_STATE_ENDED)]
 
     # -- inbound calls -------------------------------------------------------------------------------------------
 
