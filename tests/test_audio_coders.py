@@ -294,7 +294,7 @@ for make in (coders.decoder_for, coders.encoder_for, coders.check_available):
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == [
-        'OPUS needs the extra codecs: pip install "relay-sync[codecs]"',
-        'G722 needs the extra codecs: pip install "relay-sync[codecs]"',
+        'OPUS needs the av package: pip install "av>=13"',
+        'G722 needs the av package: pip install "av>=13"',
     ]
     assert done.stdout.count("\n") == 6

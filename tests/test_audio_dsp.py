@@ -209,7 +209,7 @@ for use in (lambda: audio.Resampler, lambda: audio.resample, lambda: frame.array
     try:
         use()
     except ImportError as error:
-        print('pip install "relay-sync[dsp]"' in str(error))
+        print('pip install "numpy>=1.26"' in str(error))
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True"] * 4

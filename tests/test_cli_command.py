@@ -129,7 +129,7 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path, capsys: pytest.Ca
 def test_without_websockets_it_names_the_extra() -> None:
     done = run("demo", code="import sys; sys.modules['websockets'] = None")
     assert done.returncode == 1
-    assert 'pip install "relay-sync[audio]"' in done.stderr
+    assert 'pip install "websockets>=13.1"' in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
 

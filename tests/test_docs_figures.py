@@ -89,7 +89,8 @@ FIGURES: dict[str, list[str]] = {
     "docs/simulate.md": [
         f"makes a {'thousandth' if pace.FAST == 1000 else pace.FAST} of other",
         f"for `timeout` seconds ({plain(remote.PATIENCE)}; at most {plain(remote.LONGEST_WAIT)})",
-        f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz)",
+        f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
+        f"a regular file of at most {mib(voice.MOST_FILE)})",
         f"as long as {'a thousand' if remote.MOST_TOLD == 1000 else remote.MOST_TOLD} others",
     ],
     "docs/threads.md": [

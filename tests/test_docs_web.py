@@ -97,6 +97,7 @@ def test_a_recording_is_made_and_downloaded(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program = programs("rest.md")[1]
+    assert "sys.argv[1]" in program
     monkeypatch.chdir(tmp_path)
     with Simulator(media="fast") as sim, line(sim) as it:
         action = it.call.record({"format": "wav"})
@@ -105,7 +106,8 @@ def test_a_recording_is_made_and_downloaded(
         action.wait(PATIENCE)
         for name, value in zip(("PROJECT_ID", "API_TOKEN", "SPACE"), sim.credentials.values(), strict=True):
             monkeypatch.setenv(f"SIGNALWIRE_{name}", str(value))
-        exec(program, {"recording_url": action.url})
+        monkeypatch.setattr(sys, "argv", ["download.py", action.url])
+        exec(program, {})
         assert capsys.readouterr().out == f"{action.size} bytes\n"
     assert (tmp_path / "call.wav").stat().st_size == action.size
     assert read_wav(tmp_path / "call.wav").sample_rate == 8000

@@ -68,8 +68,8 @@ def test_it_is_small_and_names_no_secret_and_no_machine() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(150)
 def test_it_runs(tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra relay-sync[slow]")
-    nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra relay-sync[slow]")
+    nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra slow")
+    nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra slow")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     before = [cell.source for cell in notebook.cells]
     runner = nbclient.NotebookClient(

@@ -17,8 +17,8 @@ from support import FROM, TO
 
 from relay_sync.simulator import Simulator
 
-nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra relay-sync[slow]")
-nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra relay-sync[slow]")
+nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra slow")
+nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra slow")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 

@@ -8,6 +8,7 @@ import functools
 import importlib
 import importlib.metadata
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -272,7 +273,10 @@ def test_what_is_installed_has_this_version() -> None:
 
 def test_the_changelog_knows_the_version() -> None:
     text = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert "## [Unreleased]" in text or f"## [{relay_sync.__version__}]" in text
+    (section,) = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert section == f"{relay_sync.__version__} (unreleased)"
+    # Before the first release nothing has changed and nothing was fixed.
+    assert re.findall(r"^### (.+)$", text, re.MULTILINE) == ["Added"]
 
 
 # -- the tests themselves ------------------------------------------------------------------------------------------------

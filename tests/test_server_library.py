@@ -1,11 +1,15 @@
-"""Without the websockets package: what needs it says which extra to install, the rest works."""
+"""Without the websockets package: what needs it says what to install, the rest works."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import relay_sync
 
 _WITHOUT = "import sys; sys.modules['websockets'] = None\n"
 
@@ -22,11 +26,11 @@ def _run(code: str) -> subprocess.CompletedProcess[str]:
         "from relay_sync.audio import AudioServer",
     ],
 )
-def test_the_error_names_the_extra(code: str) -> None:
+def test_the_error_names_the_distribution(code: str) -> None:
     run = _run(code)
     assert run.returncode == 1
     assert "ImportError: relay_sync.audio and relay_sync.simulator need the websockets package" in run.stderr
-    assert 'pip install "relay-sync[audio]"' in run.stderr
+    assert 'pip install "websockets>=13.1"' in run.stderr
 
 
 def test_codecs_and_files_work_without() -> None:
@@ -35,3 +39,19 @@ def test_codecs_and_files_work_without() -> None:
         "print(codec_for('PCMU').decode(b'\\xff'))"
     )
     assert (run.returncode, run.stdout.strip()) == (0, "b'\\x00\\x00'"), run.stderr
+
+
+def test_an_error_beneath_it_is_not_taken_for_its_absence(tmp_path: Path) -> None:
+    """A program's own module that has the name of a standard one which the package imports."""
+    (tmp_path / "secrets.py").write_text("raise ImportError('mine', name='something')\n")
+    run = subprocess.run(
+        [sys.executable, "-c", "import relay_sync.server.loop"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(relay_sync.__file__).parent.parent}"},
+    )
+    assert run.returncode == 1
+    assert run.stderr.endswith("ImportError: mine\n")
+    assert "need the websockets package" not in run.stderr

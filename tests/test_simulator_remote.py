@@ -111,7 +111,7 @@ def test_a_file_is_spoken(sim: Simulator, control: Control, tmp_path: Path) -> N
     with AudioServer() as audio:
         client.connect()
         try:
-            for says in (str(caller), {"wav": base64.b64encode(caller.read_bytes()).decode()}):
+            for says in (str(caller), {"wav": base64.b64encode(caller.read_bytes()).decode()}, {"speech": "caller"}):
                 control.post("/calls", **{"to": TO, "from": FROM, "says": says, "hangs_up_after_speaking": True})
                 call = desk.take()
                 call.answer()
@@ -204,6 +204,8 @@ def test_phones_messages_tasks_and_rest(sim: Simulator, control: Control) -> Non
         ("POST", "/calls", {"to": TO, "from": FROM, "unheard": 1}, 400, "unheard"),
         ("POST", "/calls", {"to": TO, "from": FROM, "says": "/nowhere.wav"}, 400, "nowhere"),
         ("POST", "/calls", {"to": TO, "from": FROM, "says": {"wav": "!"}}, 400, "base64"),
+        ("POST", "/calls", {"to": TO, "from": FROM, "says": {"speech": "../caller"}}, 400, "'caller' or 'greeting'"),
+        ("POST", "/calls", {"to": TO, "from": FROM, "says": {"speech": ["caller"]}}, 400, "'caller' or 'greeting'"),
         ("POST", "/calls", {"to": TO, "from": FROM, "says": {"wav": "AAAA"}}, 400, "WAV"),
         ("POST", "/calls", {"to": TO, "from": FROM, "ring_timeout": 0}, 400, "ring_timeout"),
         ("POST", "/calls", [], 400, "JSON object"),

@@ -182,7 +182,7 @@ def test_without_the_extra_codecs_a_codec_is_refused_as_one_that_is_not_enabled(
         stream = _start(peer, phone, receiver.url, codec="OPUS")
         peer.event("calling.call.stream", "finished")
         assert stream.end_reason.startswith("codec_error: ")
-        assert 'pip install "relay-sync[codecs]"' in stream.end_reason
+        assert 'pip install "av>=13"' in stream.end_reason
         assert receiver.sockets.empty()
         assert [each["state"] for each in sim.journal.events("calling.call.stream")] == ["finished"]
         _start(peer, phone, receiver.url, "t").wait_for_speech()  # the pure codecs need no extra

@@ -36,8 +36,8 @@
 ``picture``     player, waveform and numbers for a notebook
 ==============  ========================================================================================================
 
-Needs the extra ``audio``: ``pip install "relay-sync[audio]"``; codecs, messages and WAV files work without. G.722 and Opus
-need the extra ``codecs``, resampling and numpy views the extra ``dsp``.
+Needs the extra ``audio``, in a checkout ``pip install -e ".[audio]"``; codecs, messages and WAV files work without. G.722 and
+Opus need the extra ``codecs``, resampling and numpy views the extra ``dsp``.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ __all__ = [
     "why_raw",
 ]
 
-CODECS_HINT = 'the extra codecs: pip install "relay-sync[codecs]"'
+CODECS_HINT = 'the av package: pip install "av>=13"'
 
 ByteOrder = Literal["little", "big"]
 _ALIASES = {

@@ -36,7 +36,7 @@ try:
     import numpy as np
 except ImportError as missing:
     raise ImportError(
-        'resampling and numpy views need the numpy package, version 1.26 or later: pip install "relay-sync[dsp]"'
+        'resampling and numpy views need the numpy package, version 1.26 or later: pip install "numpy>=1.26"'
     ) from missing
 
 if TYPE_CHECKING:

@@ -57,9 +57,7 @@ def _resampler(given: int, rate: int) -> Resampler:
     try:
         from .dsp import Resampler
     except ImportError as missing:
-        accepted = (
-            f'{rate}, that of the stream, unless the extra dsp is there to change it: pip install "relay-sync[dsp]"'
-        )
+        accepted = f'{rate}, that of the stream, unless numpy is there to change it: pip install "numpy>=1.26"'
         raise InvalidParameter("sample_rate", given, accepted) from missing
     return Resampler(given, rate)
 

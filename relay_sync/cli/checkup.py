@@ -30,6 +30,15 @@ EXTRAS: Final = {
     "flask": ("flask", "relay_sync.contrib.flask"),
     "django": ("django", "relay_sync.contrib.django"),
 }
+#: The versions that are needed, as the extras name them.
+_LEAST: Final = {
+    "websockets": ">=13.1",
+    "av": ">=13",
+    "numpy": ">=1.26",
+    "rich": ">=13",
+    "flask": ">=3",
+    "django": ">=5.2",
+}
 
 
 @frozen
@@ -194,9 +203,7 @@ def extras() -> Iterator[Finding]:
         try:
             version = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
-            first = extra.partition(",")[0]
-            yield Finding(
-                "note", extra, f"not installed ({purpose})", f"pip install 'relay-sync[{first}]' if you need it"
-            )
+            advice = f'pip install "{distribution}{_LEAST[distribution]}" if you need it'
+            yield Finding("note", extra, f"not installed ({purpose})", advice)
         else:
             yield Finding("ok", extra, f"{distribution} {version} ({purpose})")

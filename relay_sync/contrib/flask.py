@@ -40,7 +40,7 @@ try:
     from flask import Blueprint, Flask, Response, current_app, jsonify, request
     from flask.cli import AppGroup, ScriptInfo, with_appcontext
 except ImportError as missing:  # pragma: no cover - shown by a test in an environment without it
-    raise ImportError("relay_sync.contrib.flask needs Flask: pip install 'relay-sync[flask]'") from missing
+    raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from missing
 
 from ..client import RelayClient
 from ..errors import InvalidParameter, WebhookRefused

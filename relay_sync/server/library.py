@@ -17,9 +17,12 @@ try:
     except ImportError:  # a platform without a wheel
         from websockets.utils import apply_mask
 except ImportError as missing:
+    if (missing.name or "").partition(".")[0] != "websockets":
+        raise  # it is there, and what it needs is not: a module of the program that has the name of a standard one, say
     raise ImportError(
         "relay_sync.audio and relay_sync.simulator need the websockets package, version 13.1 or later:"
-        ' pip install "relay-sync[audio]" (or "relay-sync[simulator]")'
+        ' pip install "websockets>=13.1"',
+        name="websockets",
     ) from missing
 
 __all__ = [

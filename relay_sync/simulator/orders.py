@@ -12,6 +12,7 @@ from attrs import frozen
 
 from .. import checks
 from ..errors import InvalidParameter
+from . import speech
 from .voice import voice_of
 
 __all__ = [
@@ -108,12 +109,19 @@ def _code(name: str, value: Any) -> Any:
     return _whole(name, value)
 
 
+_SPEECHES: Final = {"caller": speech.caller, "greeting": speech.greeting}
+
+
 def _sound(name: str, value: Any) -> Any:
-    """The path of a WAV on the simulator's machine, or one in base64: ``{"wav": "..."}``."""
+    """The path of a WAV on the simulator's machine, one in base64, or speech that comes along with the simulator."""
     if value is None or (isinstance(value, str) and value):
         return value
+    if isinstance(value, dict) and set(value) == {"speech"} and value["speech"] in list(_SPEECHES):
+        return str(_SPEECHES[value["speech"]]())
     if not isinstance(value, dict) or set(value) != {"wav"} or not isinstance(value["wav"], str):
-        raise InvalidParameter(name, value, "the path of a WAV, or {'wav': '<base64>'}")
+        raise InvalidParameter(
+            name, value, "the path of a WAV, {'wav': '<base64>'}, or {'speech': 'caller' or 'greeting'}"
+        )
     try:
         data = base64.b64decode(value["wav"], validate=True)
     except (binascii.Error, ValueError) as problem:

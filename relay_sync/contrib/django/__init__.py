@@ -35,7 +35,7 @@ from __future__ import annotations
 try:
     import django as _django  # noqa: F401
 except ImportError as missing:  # pragma: no cover - shown by a test in an environment without it
-    raise ImportError("relay_sync.contrib.django needs Django: pip install 'relay-sync[django]'") from missing
+    raise ImportError('relay_sync.contrib.django needs Django: pip install "django>=5.2"') from missing
 
 from .handlers import get_client, on_call, on_message, on_task, with_database
 
