@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from relay_sync import RelayClient
+from relay_sync.actions.base import REPORT_PATIENCE
 from relay_sync.audio import AudioServer
 from relay_sync.call import READER_LIMIT
 from relay_sync.cli import arguments as cli
@@ -97,7 +98,8 @@ FIGURES: dict[str, list[str]] = {
         f"most {grouped(MOST_WAITING)} of a call wait",
         f"`request_timeout` ({plain(default(RelayClient, 'request_timeout'))} s",
         f"`ConnectTimeout` after {plain(default(RelayClient, 'connect_timeout'))} s",
-        f"after {plain(DIAL_PATIENCE)} s, when what still rings",
+        f"or {plain(DIAL_PATIENCE)} s, when what still rings",
+        f"{plain(REPORT_PATIENCE)} s after the time it was given",
         f"{grouped(FOLLOWED)} later messages",
         f"pauses up to {plain(backoff.LONGEST)} seconds",
         f"falls {grouped(READER_LIMIT)} events behind",
