@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from .checks import handler
 from .config import seconds
 from .constants import METHOD_UNRECEIVE
 from .errors import ClientClosed, RelayError
@@ -52,7 +53,13 @@ class Running:
         def _post(self, method: str, params: Mapping[str, Any]) -> None: ...
         def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None: ...
 
-    def run(self, *, hangup_calls: bool = False, drain: float | None = None) -> None:
+    def run(
+        self,
+        *,
+        hangup_calls: bool = False,
+        drain: float | None = None,
+        on_ready: Callable[[], object] | None = None,
+    ) -> None:
         """Connect if need be, and handle calls until Ctrl-C, SIGTERM or :meth:`stop`; then disconnect.
 
         Signals are handled on the main thread only, only where Python's own handlers are in place, and put back before
@@ -62,16 +69,19 @@ class Running:
 
         :param hangup_calls: hang up the calls that live at the end, instead of leaving them alone.
         :param drain: seconds that the calls which live at the end have for ending by themselves; see :meth:`drain`.
+        :param on_ready: called in this thread once the client is connected.
         :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.
         """
         process.check_thread()
+        if on_ready is not None:
+            handler("on_ready", on_ready, ())
         patience = seconds("drain", drain, optional=True)
         self._running = True
         self._closed = False
         failure: RelayError | None = None
         try:
             with _stop_on_signals(self):
-                failure = self._work()
+                failure = self._work(on_ready)
             if patience is not None and self._loop is not None:
                 self.drain(patience)
         except ClientClosed:
@@ -86,12 +96,14 @@ class Running:
         if failure is not None:
             raise failure.fresh()
 
-    def _work(self) -> RelayError | None:
+    def _work(self, on_ready: Callable[[], object] | None) -> RelayError | None:
         """Connect, and wait for the end. :return: why the session was lost for good, if it was."""
         if self._stop_wanted:
             _log.info("run() returns at once: stop() was called before it")
             return None
         loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
+        if on_ready is not None:
+            on_ready()
         wait_for_event(self._board.stopped, None)
         return self._lost_for_good(loop)
 

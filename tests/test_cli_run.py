@@ -203,6 +203,129 @@ def test_a_process_that_the_system_does_not_start_costs_the_others_no_call(
     assert (tmp_path / "graceful").exists()
 
 
+WRONG = {
+    "app:clint": ("", "app has no 'clint'"),
+    "nothing_of_that_name:client": ("", "there is no module 'nothing_of_that_name'"),
+    "wrong:client": (
+        "from relay_sync import RelayClient\nclient = RelayClient(contexts='sales')\n",
+        "contexts='sales'",
+    ),
+    "wrong:make": (
+        "from relay_sync import RelayClient\ndef make(): return RelayClient(host='a b')\n",
+        "host='a b'",
+    ),
+    "refused:client": (
+        "from relay_sync import RelayClient\nclient = RelayClient(token='PTwrong', connect_timeout=20)\n",
+        "credentials were refused",
+    ),
+}
+
+
+@pytest.mark.parametrize("target", WRONG)
+def test_a_wrong_configuration_of_several_processes_is_told_once_and_ends_them(
+    sim: Simulator, folder: Path, target: str
+) -> None:
+    program, said = WRONG[target]
+    if program:
+        (folder / f"{target.partition(':')[0]}.py").write_text(program, encoding="utf-8")
+    with running(sim, folder, target, "--processes", "3", "--log-level", "error") as process:
+        code, out, errors = finish(process)
+    assert (code, out) == (2, "")
+    assert errors.count(said) == 1
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith("relay-sync run: ")
+    assert "PTwrong" not in errors
+
+
+def test_a_wrong_configuration_of_one_process_is_a_line(sim: Simulator, folder: Path) -> None:
+    (folder / "wrong.py").write_text(WRONG["wrong:client"][0], encoding="utf-8")
+    with running(sim, folder, "wrong:client") as process:
+        code, _, errors = finish(process)
+    assert code == 2
+    assert errors.startswith("relay-sync run: wrong:client: ")
+    assert len(errors.splitlines()) == 1
+
+
+#: A child that says what a client's process would, for as long as the test wants.
+SCRIPT = r"""
+import os, pathlib, sys, time
+here, number = pathlib.Path(sys.argv[1]), os.environ["RELAY_PROCESS"]
+starts = here / f"starts-{number}"
+with starts.open("a") as file:
+    file.write(f"{os.getpid()} ")
+def say(text):
+    os.write(int(os.environ["RELAY_SYNC_REPORTS"]), text.encode() + b"\n")
+"""
+
+
+def supervise(folder: Path, program: str, count: int = 2) -> subprocess.Popen[str]:
+    (folder / "child.py").write_text(SCRIPT + program, encoding="utf-8")
+    starter = (
+        "import logging, sys; logging.basicConfig(level='INFO', format='%(message)s')\n"
+        "from relay_sync.cli.supervisor import Supervisor\n"
+        "from relay_sync.cli.mistakes import WrongConfiguration\n"
+        f"try: sys.exit(Supervisor([sys.executable, 'child.py', '.'], {count}, patience=5).run())\n"
+        "except WrongConfiguration as wrong: print('wrong:', wrong); sys.exit(wrong.code)\n"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", starter],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_processes_that_hang_do_not_delay_the_end_by_a_wrong_configuration(folder: Path) -> None:
+    """The first says what is wrong; the second ignores SIGTERM: it has never been ready, so it has no call."""
+    program = """
+import signal
+if number == "1":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    (here / "ignoring").touch()
+    time.sleep(60)
+while not (here / "ignoring").exists():
+    time.sleep(0.01)
+began = time.monotonic()
+say('wrong "no such project"')
+time.sleep(60)
+"""
+    process = supervise(folder, program)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert output.count("no such project") == 1
+    assert "wrong: no such project" in output
+    assert "killed" not in output
+
+
+def test_after_one_was_ready_no_process_s_failure_ends_another(folder: Path) -> None:
+    """The second one fails more often than any limit allows; the first goes on."""
+    program = """
+if number == "0":
+    say("ready")
+    (here / "said").touch()
+    time.sleep(60)
+while not (here / "said").exists():
+    time.sleep(0.01)
+say('wrong "of the second"')
+sys.exit(2)
+"""
+    process = supervise(folder, program)
+    end = time.monotonic() + PATIENCE
+    while not (folder / "starts-1").exists() or len((folder / "starts-1").read_text().split()) < 4:
+        assert time.monotonic() < end
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode in (0, 1)  # the second may be about to end by itself
+    assert len((folder / "starts-0").read_text().split()) == 1
+    assert "giving up" not in output
+    assert output.count("ended with code 2 after") == output.count(": wrong configuration: of the second") >= 3
+
+
 @pytest.mark.slow
 def test_processes_that_cannot_start_are_not_started_for_ever(sim: Simulator, folder: Path) -> None:
     with running(sim, folder, "broken:client", "--processes", "2") as process:

@@ -439,6 +439,17 @@ def test_manage_py_relay_tells_mistakes_in_a_line(sim: Simulator, folder: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_wrong_settings_are_told_once_by_manage_py_relay(sim: Simulator, folder: Path, processes: str) -> None:
+    file = folder / "shop" / "settings.py"
+    file.write_text(SETTINGS.replace('"contexts": ["default"]', '"contexts": "default"'), encoding="utf-8")
+    with started(sim, folder, "manage.py", "relay", "--skip-checks", "--processes", processes) as relay:
+        assert relay.process.wait(PATIENCE) == 2
+    assert relay.output.count("contexts='default'") == 1
+    assert "Traceback" not in relay.output
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
 @pytest.mark.parametrize("worker", ["gthread", "gevent"])
 def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...]) -> None:

@@ -527,3 +527,13 @@ def test_the_address_of_a_proxy_reaches_the_reader(app: Flask) -> None:
             "/status", data=dict(fields), headers=headers, environ_overrides={"REMOTE_ADDR": peer}
         )
         assert answer.status_code == status
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_wrong_settings_are_told_once_by_flask(sim: Simulator, folder: Path, processes: str) -> None:
+    (folder / "shop.py").write_text(APP.replace('contexts=["default"]', 'contexts="default"'), encoding="utf-8")
+    with started(sim, folder, "-m", "flask", "--app", "shop", "relay", "run", "--processes", processes) as flask:
+        assert flask.process.wait(PATIENCE) == 2
+    assert flask.output.count("contexts='default'") == 1
+    assert "Traceback" not in flask.output

@@ -14,6 +14,7 @@
 ``meters``        what it shows, with rich or without
 ``simulate``      ``relay-sync simulate``: the simulator as a server
 ``supervisor``    several processes: started, watched, ended together
+``reports``       what a process says to its supervisor: ready, or a wrong configuration
 ``check``         whether what is on disk is what was sent
 ``timeline``      what happened when, and on which thread
 ``progress``      the bar, with rich or without
@@ -72,7 +73,7 @@ def _guarded(name: str, arguments: argparse.Namespace) -> int:
         return 2
     except Unsuccessful as failed:
         _tell(f"{name}: {failed}")
-        return 1
+        return failed.code
     except KeyboardInterrupt:
         saved = ", nothing was saved" if arguments.command == "demo" else ""
         _tell(f"\n{name}: interrupted{saved}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Mistake", "Unsuccessful"]
+from typing import ClassVar
+
+__all__ = ["Mistake", "Unsuccessful", "WrongConfiguration"]
 
 
 class Mistake(Exception):
@@ -16,4 +18,15 @@ class Mistake(Exception):
 
 
 class Unsuccessful(Exception):
-    """The command could not do what it is for; the text says why."""
+    """The command could not do what it is for; the text says why.
+
+    :cvar code: the exit code.
+    """
+
+    code: ClassVar[int] = 1
+
+
+class WrongConfiguration(Unsuccessful):
+    """It cannot work until somebody changes the program's settings."""
+
+    code: ClassVar[int] = 2

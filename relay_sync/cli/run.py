@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ..client import RelayClient
-from ..errors import RelayError
-from .mistakes import Mistake, Unsuccessful
+from ..errors import AuthenticationError, InvalidParameter, RelayError
+from .mistakes import Mistake, Unsuccessful, WrongConfiguration
+from .reports import Reporter
 from .streams import standard_streams
 from .supervisor import LIFELINE, Supervisor, command_line
 from .target import load_client
 
-__all__ = ["run", "serve"]
+__all__ = ["log_to_stderr", "run", "serve"]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,8 +40,11 @@ def serve(
 
     :param make: makes the client. :param again: the command that does the same in one process.
     :param drain: seconds that live calls have at the end; 0 hangs up at once.
-    :return: the exit code. :raises Mistake: an option cannot be right. :raises Unsuccessful: the client could not connect, or
-        lost its session for good.
+    :return: the exit code.
+    :raises Mistake: an option cannot be right.
+    :raises InvalidParameter: the client is made with a value that cannot be right.
+    :raises WrongConfiguration: the processes cannot work with these settings.
+    :raises Unsuccessful: the client could not connect, or lost its session for good.
     """
     if processes < 1:
         raise Mistake("--processes", f"{processes} is not at least 1")
@@ -48,27 +52,36 @@ def serve(
         raise Mistake("--processes", f"{processes} is not 1: Windows has no signal that lets a process end gracefully")
     if not 0 <= drain < math.inf:
         raise Mistake("--drain", f"{drain:g} is not a number of seconds from 0 on")
-    _log_to_stderr(log_level)
+    log_to_stderr(log_level)
     if processes > 1:
         try:
             return Supervisor(again, processes, patience=drain).run()
         except OSError as error:
             raise Unsuccessful(f"no process can be started: {error}") from error
-    _run_client(make(), drain=drain)
+    reporter = Reporter()
+    try:
+        _run_client(make(), reporter, drain=drain)
+    except (InvalidParameter, Mistake, WrongConfiguration) as wrong:
+        if not reporter.wrong(wrong.message if isinstance(wrong, InvalidParameter) else str(wrong)):
+            raise
+        return WrongConfiguration.code  # the supervisor prints it, once for all its processes
     return 0
 
 
-def _run_client(client: RelayClient, *, drain: float) -> None:
+def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> None:
     """Run it until SIGTERM, Ctrl-C, or the end of the supervisor whose child this is; then let live calls end.
 
     :param drain: seconds for that; 0 hangs up at once.
+    :raises WrongConfiguration: a supervised client whose credentials were refused before it was ever ready.
     :raises Unsuccessful: it could not connect, or lost its session for good.
     """
     _stop_with_parent(client)
     _stop_with_terminal(client)
     try:
-        client.run(drain=drain or None, hangup_calls=True)
+        client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)
     except RelayError as error:
+        if isinstance(error, AuthenticationError) and reporter.supervised and not reporter.is_ready:
+            raise WrongConfiguration(error.message) from error
         raise Unsuccessful(error.message) from error
 
 
@@ -95,7 +108,8 @@ def _stop_with_parent(client: RelayClient) -> None:
     threading.Thread(target=watch, name="relay-run-lifeline", daemon=True).start()
 
 
-def _log_to_stderr(level: str) -> None:
+def log_to_stderr(level: str) -> None:
+    """Show what this package logs, unless the program has seen to that itself."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"%(asctime)s {os.getpid()} %(levelname)-7s %(name)s: %(message)s"))
     logger = logging.getLogger("relay_sync")

@@ -9,25 +9,34 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
 
 from attrs import define, field
 
-__all__ = ["LIFELINE", "Supervisor", "command_line"]
+from .mistakes import WrongConfiguration
+from .reports import VARIABLE, Reports
+
+__all__ = ["LIFELINE", "PROCESS", "Supervisor", "command_line"]
 
 _log = logging.getLogger("relay_sync")
 
 #: The variable that gives a child the number of a descriptor which reaches its end when the supervisor dies.
 LIFELINE: Final = "RELAY_SYNC_LIFELINE"
+#: The variable that gives a child its number, from 0 on.
+PROCESS: Final = "RELAY_PROCESS"
 #: A child that ends sooner than this many seconds after its start has failed to start.
 SOON: Final = 5.0
-#: After so many failed starts in a row, of all children together, the supervisor gives up.
+#: After so many failed starts in a row, of all children together, the supervisor gives up, if none was ever ready.
 MOST_FAILURES: Final = 5
-LONGEST_PAUSE: Final = 10.0
+LONGEST_PAUSE: Final = 60.0
 #: What children get beyond the time for their calls before they are killed.
 GRACE: Final = 10.0
+#: What they get where the configuration is wrong: none has ever had a call.
+SHORT_GRACE: Final = 0.5
+#: Seconds between two looks at the children.
+LOOK: Final = 0.1
 #: How children end when they are told to; the signal kills one that has not come as far as taking calls.
 _GRACEFUL: Final = (0, -signal.SIGTERM)
 
@@ -39,11 +48,12 @@ def command_line(*arguments: str) -> list[str]:
 
 @define(eq=False)
 class Child:
-    """One process."""
+    """One process, and what it has reported."""
 
     number: int
     process: subprocess.Popen[bytes]
     started: float
+    reports: Reports
 
 
 @define(eq=False)
@@ -51,7 +61,11 @@ class Supervisor:
     """Keeps ``count`` processes of a command running until SIGTERM or Ctrl-C.
 
     Each process is started anew, not forked, so each has a connection of its own; the platform spreads the calls over them.
-    One that dies is started again. Ctrl-C reaches the supervisor alone, which passes it on; a second one is passed on, too.
+    Ctrl-C reaches the supervisor alone, which passes it on; a second one is passed on, too.
+
+    Each process reports that it is ready, or that its configuration is wrong. A wrong configuration ends the supervisor as
+    long as no process has been ready, and so do five failed starts in a row. Later, a process that ends is started again
+    and affects no other; where it fails again and again, after a pause that grows to 60 s.
 
     :param patience: seconds that the processes have for a graceful end; they are killed 10 s after that.
     """
@@ -60,14 +74,20 @@ class Supervisor:
     count: int
     patience: float = field(kw_only=True)
     _children: dict[int, Child] = field(factory=dict, init=False)
+    _due: dict[int, float] = field(factory=dict, init=False)  # when a process is started again
+    _failed_in_a_row: dict[int, int] = field(factory=dict, init=False)
     _ending: bool = field(default=False, init=False)
+    _was_ready: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
+    _gave_up: bool = field(default=False, init=False)
+    _wrong: str | None = field(default=None, init=False)
     _lifeline: tuple[int, int] = field(factory=os.pipe, init=False)
 
     def run(self) -> int:
         """Start them, and return when all have ended.
 
         :return: 0 after a graceful end, else 1.
+        :raises WrongConfiguration: a process has reported one before any was ready.
         """
         assert threading.current_thread() is threading.main_thread()
         before = [(number, signal.signal(number, self._on_signal)) for number in (signal.SIGTERM, signal.SIGINT)]
@@ -81,8 +101,11 @@ class Supervisor:
             for child in self._children.values():
                 child.process.kill()
                 child.process.wait()
+                child.reports.close()
             for end in self._lifeline:
                 os.close(end)
+        if self._wrong is not None:
+            raise WrongConfiguration(self._wrong)
         return 1 if failed else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -93,14 +116,22 @@ class Supervisor:
                 _tell(child.process.pid, signal.SIGTERM)
 
     def _start(self, number: int) -> None:
-        reading, _ = self._lifeline
-        process = subprocess.Popen(
-            self.command,
-            env={**os.environ, LIFELINE: str(reading)},
-            pass_fds=(reading,),
-            start_new_session=True,  # Ctrl-C in the terminal is for the supervisor
-        )
-        self._children[number] = Child(number, process, time.monotonic())
+        """:raises OSError: no memory, no process or no descriptor for it."""
+        lifeline, _ = self._lifeline
+        reports = Reports.make()
+        told = {LIFELINE: str(lifeline), VARIABLE: str(reports.writing), PROCESS: str(number - 1)}
+        try:
+            process = subprocess.Popen(
+                self.command,
+                env={**os.environ, **told},
+                pass_fds=(lifeline, reports.writing or 0),
+                start_new_session=True,  # Ctrl-C in the terminal is for the supervisor
+            )
+        except BaseException:
+            reports.close()
+            raise
+        reports.handed_over()
+        self._children[number] = Child(number, process, time.monotonic(), reports)
         _log.info("process %d of %d: pid %d", number, self.count, process.pid)
         if self._ending:  # the signal came while it was being started
             _tell(process.pid, signal.SIGTERM)
@@ -108,55 +139,91 @@ class Supervisor:
     def _watch(self) -> bool:
         failed = False
         deadline: float | None = None
-        while self._children:
+        while self._children or (self._due and not self._ending):
             for child in self._ended():
                 code = child.process.returncode
-                failed = failed or (self._ending and code not in _GRACEFUL)
-                if not self._ending and not self._again(child, code):
-                    failed = True
-                    self._on_signal(signal.SIGTERM, None)
+                failed = failed or (self._ending and self._wrong is None and code not in _GRACEFUL)
+                if not self._ending:
+                    self._again(child, code)
+            self._start_what_is_due()
             if self._ending and deadline is None:
-                deadline = time.monotonic() + self.patience + GRACE
+                patience = self.patience + GRACE if self._wrong is None else SHORT_GRACE
+                deadline = time.monotonic() + patience
             if deadline is not None and time.monotonic() >= deadline:
-                _log.error("%d processes did not end in time and are killed", len(self._children))
+                if self._wrong is None:
+                    _log.error("%d processes did not end in time and are killed", len(self._children))
                 return True
-        return failed
+        return failed or self._gave_up
 
     def _ended(self) -> list[Child]:
-        """Those that have ended since; waits a little for that."""
-        first = next(iter(self._children.values()))
-        try:
-            first.process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            pass
+        """Those that have ended since; waits a little for news."""
+        ended = self._collect()
+        if not ended:
+            time.sleep(LOOK)
+            self._listen()
+            ended = self._collect()
+        return ended
+
+    def _collect(self) -> list[Child]:
         ended = [child for child in self._children.values() if child.process.poll() is not None]
+        if ended:
+            self._listen()  # what they said last
         for child in ended:
+            child.reports.close()
             del self._children[child.number]
         return ended
 
-    def _again(self, child: Child, code: int) -> bool:
-        """Start a process in the place of one that died. False: they die again and again, so better not."""
+    def _listen(self) -> None:
+        """Read what the children report, and act upon it."""
+        wrong = self._read_reports()
+        if wrong is None or self._ending:
+            return
+        self._read_reports()  # one may have been ready just before
+        if not self._was_ready:
+            self._wrong = wrong
+            self._on_signal(signal.SIGTERM, None)
+
+    def _read_reports(self) -> str | None:
+        """:return: what the first of them says is wrong."""
+        for child in self._children.values():
+            child.reports.read()
+        self._was_ready = self._was_ready or any(child.reports.ready for child in self._children.values())
+        told = (child.reports.wrong for child in self._children.values())
+        return next((text for text in told if text is not None), None)
+
+    def _again(self, child: Child, code: int) -> None:
+        """Have a process started in the place of one that ended."""
         lived = time.monotonic() - child.started
         self._failures = self._failures + 1 if lived < SOON else 0
-        _log.error("process %d (pid %d) ended with code %d after %.1f s", child.number, child.process.pid, code, lived)
-        while self._failures < MOST_FAILURES:
-            pause = min(LONGEST_PAUSE, 0.1 * 2**self._failures) if self._failures else 0.0
-            self._sleep(pause, lambda: self._ending)
-            if self._ending:
-                return True
+        why = f": wrong configuration: {child.reports.wrong}" if child.reports.wrong is not None else ""
+        pid = child.process.pid
+        _log.error("process %d (pid %d) ended with code %d after %.1f s%s", child.number, pid, code, lived, why)
+        self._put_off(child.number, failed=lived < SOON or not child.reports.ready)
+
+    def _put_off(self, number: int, *, failed: bool) -> None:
+        """Note down when a process is to be started, unless none of them has ever worked."""
+        if self._failures >= MOST_FAILURES and not self._was_ready:
+            _log.error("%d processes in a row ended as soon as they were started: giving up", self._failures)
+            self._gave_up = True
+            self._on_signal(signal.SIGTERM, None)
+            return
+        failures = self._failed_in_a_row.get(number, 0) + 1 if failed else 0
+        self._failed_in_a_row[number] = failures
+        pause = min(LONGEST_PAUSE, 0.1 * 2 ** min(failures, 20)) if failures else 0.0
+        self._due[number] = time.monotonic() + pause
+
+    def _start_what_is_due(self) -> None:
+        now = time.monotonic()
+        for number, due in list(self._due.items()):
+            if self._ending or due > now:
+                continue
+            del self._due[number]
             try:
-                self._start(child.number)
-                return True
+                self._start(number)
             except OSError as error:  # no memory or no process for it: the calls of the others must not pay for that
                 self._failures += 1
-                _log.error("process %d cannot be started: %s", child.number, error)
-        _log.error("%d processes in a row ended as soon as they were started: giving up", self._failures)
-        return False
-
-    def _sleep(self, seconds: float, until: Callable[[], bool]) -> None:
-        end = time.monotonic() + seconds
-        while not until() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
+                _log.error("process %d cannot be started: %s", number, error)
+                self._put_off(number, failed=True)
 
 
 def _tell(pid: int, number: Any) -> None:

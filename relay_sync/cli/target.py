@@ -10,7 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from ..client import RelayClient
-from .mistakes import Mistake, Unsuccessful
+from ..errors import InvalidParameter
+from .mistakes import Mistake, Unsuccessful, WrongConfiguration
 
 __all__ = ["load_client"]
 
@@ -20,7 +21,9 @@ _FORMS = "module:client, or module:function() for a function that makes one, suc
 def load_client(target: str) -> RelayClient:
     """The client that the text names. The working directory is importable, as with ``python -m``.
 
-    :raises Mistake: there is no such thing. :raises Unsuccessful: its module raised; the traceback was printed.
+    :raises Mistake: there is no such thing.
+    :raises WrongConfiguration: a client or a server in it is made with a value that cannot be right.
+    :raises Unsuccessful: its module raised anything else; the traceback was printed.
     """
     name, _, path = target.partition(":")
     called = path.endswith("()")
@@ -49,19 +52,21 @@ def _module(name: str, target: str) -> ModuleType:
     except ModuleNotFoundError as missing:
         if missing.name is not None and (name == missing.name or name.startswith(f"{missing.name}.")):
             raise Mistake("TARGET", f"there is no module {missing.name!r} here or on the import path") from None
-        raise _broken(target) from missing
+        raise _broken(target, missing) from missing
     except Exception as error:
-        raise _broken(target) from error
+        raise _broken(target, error) from error
 
 
 def _call(factory: Any, target: str) -> object:
     try:
         return factory()
     except Exception as error:
-        raise _broken(target) from error
+        raise _broken(target, error) from error
 
 
-def _broken(target: str) -> Unsuccessful:
+def _broken(target: str, error: Exception) -> Unsuccessful:
+    if isinstance(error, InvalidParameter):
+        return WrongConfiguration(f"{target}: {error.message}")
     # What went wrong is in the user's own code: the whole of it helps, a line does not.
     traceback.print_exc()
     return Unsuccessful(f"{target} could not be loaded: see above")

@@ -279,7 +279,7 @@ _commands = AppGroup("relay", help="Calls over SignalWire RELAY.")
 @with_appcontext
 def _run(context: click.Context, processes: int, drain: float, log_level: str) -> None:
     """Take calls until Ctrl-C or SIGTERM, and then let live ones end."""
-    from ..cli.mistakes import Mistake, Unsuccessful
+    from ..cli.mistakes import Mistake, Unsuccessful, WrongConfiguration
     from ..cli.run import serve
 
     info = context.find_object(ScriptInfo)
@@ -290,7 +290,8 @@ def _run(context: click.Context, processes: int, drain: float, log_level: str) -
     except Mistake as mistake:
         raise click.UsageError(f"argument {mistake}") from None
     except (Unsuccessful, InvalidParameter) as failure:
-        raise click.ClickException(str(failure)) from None
+        code = failure.code if isinstance(failure, Unsuccessful) else WrongConfiguration.code
+        click.echo(f"Error: {failure}", err=True)
     context.exit(code)
 
 

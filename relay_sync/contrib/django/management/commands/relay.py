@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from .....cli.mistakes import Mistake, Unsuccessful
+from .....cli.mistakes import Mistake, Unsuccessful, WrongConfiguration
 from .....cli.run import serve
 from .....errors import InvalidParameter
 from ...handlers import get_client
@@ -37,13 +37,15 @@ class Command(BaseCommand):
         :raises CommandError: an option or the settings cannot be right, or the session was lost for good.
         """
         chosen = {name: options[name] for name in ("drain", "log_level")}
-        again = [*_this_command(), "--drain", str(chosen["drain"]), "--log-level", chosen["log_level"]]
+        # The checks were passed here: a process that fails them would fail for a reason that nobody sees.
+        again = [*_this_command(), "--skip-checks", "--drain", str(chosen["drain"]), "--log-level", chosen["log_level"]]
         try:
             code = serve(get_client, again, processes=options["processes"], **chosen)
         except Mistake as mistake:
             raise CommandError(f"argument {mistake}", returncode=2) from None
         except (Unsuccessful, InvalidParameter) as failure:
-            raise CommandError(str(failure)) from None
+            code = failure.code if isinstance(failure, Unsuccessful) else WrongConfiguration.code
+            raise CommandError(str(failure), returncode=code) from None
         if code:
             sys.exit(code)
 
