@@ -21,6 +21,7 @@ from support import FROM, TO, Background
 
 from relay_sync import Call, InvalidParameter, RelayClient
 from relay_sync.contrib.flask import Relay
+from relay_sync.contrib.hosting import cut_calls
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import Callback, StreamStatus
 from relay_sync.webhooks.signatures import sign_form
@@ -348,6 +349,7 @@ import os
 from flask import Flask
 from relay_sync.audio import AudioServer
 from relay_sync.contrib.flask import Relay
+from relay_sync.contrib.hosting import cut_calls
 
 relay = Relay(contexts=["default"], connect_timeout=30)
 log = open(os.environ["TEST_LOG"], "a", buffering=1)
@@ -537,3 +539,29 @@ def test_wrong_settings_are_told_once_by_flask(sim: Simulator, folder: Path, pro
         assert flask.process.wait(PATIENCE) == 2
     assert flask.output.count("contexts='default'") == 1
     assert "Traceback" not in flask.output
+
+
+@pytest.mark.parametrize("reloader", [True, False])
+def test_the_end_of_a_process_names_the_calls_that_it_cuts(
+    sim: Simulator, app: Flask, monkeypatch: pytest.MonkeyPatch, reloader: bool
+) -> None:
+    monkeypatch.setenv("WERKZEUG_RUN_MAIN", "true" if reloader else "")
+    monkeypatch.delenv("RUN_MAIN", raising=False)
+    relay, answered = Relay(app), queue.SimpleQueue[Call]()
+
+    @relay.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        answered.put(call)
+        call.wait_for_ended()
+
+    relay.start(app)
+    sim.wait_for_client()
+    assert cut_calls() == ""
+    phone = sim.call(to=TO, from_=FROM)
+    answered.get(timeout=PATIENCE)
+    told = cut_calls()
+    assert told.startswith("the development server reloads" if reloader else "this process ends")
+    assert f"1 live call is cut off from the handlers, and the callers hear nothing more ({phone.call_id})" in told
+    relay.stop(app, drain=0)
+    assert cut_calls() == ""

@@ -201,8 +201,9 @@ class Recorder:
                 self._copy(device)
             return
         partial = f"{target}.{secrets.token_hex(4)}.part"
+        out = open(partial, "xb")  # noqa: SIM115 - what cannot be created is not to be removed
         try:
-            with open(partial, "xb") as out:
+            with out:
                 self._copy(out)
             os.replace(partial, target)
         except BaseException:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import secrets
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, TextIO
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
@@ -99,19 +101,40 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
         return
     file = Path(path)
     told = {**simulator.credentials, "control": control.url, "control_token": control.token}
-    # Complete as soon as it is there, for whoever waits for it; and for nobody else's eyes.
-    young = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(json.dumps(told, indent=2) + "\n")
-        os.replace(young, file)
+        ours = _write_privately(file, json.dumps(told, indent=2) + "\n")
     except OSError as error:
-        young.unlink(missing_ok=True)
         raise Unsuccessful(f"{path} cannot be written: {error.strerror or error}") from error
+    with ours:
+        try:
+            yield
+        finally:
+            # Another simulator may have written its own in the meantime.
+            with suppress(OSError):
+                if os.path.samestat(os.lstat(file), os.fstat(ours.fileno())):
+                    file.unlink()
+
+
+def _write_privately(file: Path, text: str) -> TextIO:
+    """Write a file for nobody else's eyes, which is complete as soon as it is there. A link is replaced, not followed.
+
+    :return: the file, open: as long as it is, no other one is taken for it.
+    :raises OSError: it cannot be written, or what is there is no file.
+    """
+    if file.exists() and not file.is_file():  # a device or a pipe would be replaced
+        raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
+    number, young = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # exclusively, and 0600
+    out = os.fdopen(number, "w")
     try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+        out.write(text)
+        out.flush()
+        os.replace(young, file)
+    except BaseException:
+        out.close()
+        with suppress(OSError):
+            os.unlink(young)
+        raise
+    return out
 
 
 def _announce(arguments: argparse.Namespace, simulator: Simulator, control: ControlServer) -> None:

@@ -147,6 +147,10 @@ class Relay:
         if _only_watches_files(served.app):
             _log.debug("the reloader's parent takes no calls")
             return False
+        if os.environ.get("FLASK_RUN_FROM_CLI") == "true":  # the development server
+            from ..cli.run import log_to_stderr
+
+            log_to_stderr("info")
         served.hosted.start()
         return True
 

@@ -9,20 +9,51 @@ or, in a configuration file of yours::
     from relay_sync.contrib.gunicorn import post_worker_init, worker_exit
 
 The clients are those of the applications in the worker (:mod:`relay_sync.contrib.flask`, :mod:`relay_sync.contrib.django`).
-Works with all kinds of workers, and with ``preload_app``, for nothing is started before the fork.
+Works with the sync, gthread and gevent workers, and with ``preload_app``, for nothing is started before the fork.
+
+The gevent worker needs the packages gevent and packaging (``pip install 'gunicorn[gevent]'``). With it *and* ``preload_app``, the
+configuration file has to patch before the program is loaded: ``from gevent import monkey; monkey.patch_all()``.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import importlib.util
+import sys
+from typing import Any, Final
 
 from .hosting import start_all, stop_all
 
 __all__ = ["post_worker_init", "worker_exit"]
 
+LACKS_PACKAGING: Final = "relay_sync: gunicorn's gevent worker needs the package packaging, which is not installed: pip install 'gunicorn[gevent]'\n"
+PATCHED_LATE: Final = (
+    "gevent has patched the standard library after --preload had loaded the program: locks that were made before block the"
+    " whole worker. Let the configuration file begin with: from gevent import monkey; monkey.patch_all()"
+)
+
+
+def _is_patched() -> bool:
+    monkey: Any = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def _lacks_packaging() -> bool:
+    """Whether the gevent worker could not be loaded, which gunicorn tells with a traceback that names no package to install."""
+    found = {name: importlib.util.find_spec(name) is not None for name in ("gevent", "packaging")}
+    return found["gevent"] and not found["packaging"]
+
+
+#: Whether gevent was there before the program.
+_PATCHED_EARLY: Final = _is_patched()
+
+if _lacks_packaging():  # gunicorn loads this file before the class of its workers
+    sys.stderr.write(LACKS_PACKAGING)
+
 
 def post_worker_init(worker: Any) -> None:
     """The worker has loaded the application: take calls."""
+    if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
+        worker.log.error(PATCHED_LATE)
     start_all()
 
 

@@ -4,8 +4,10 @@ it, and ended with them.
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import logging
+import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -27,6 +29,11 @@ OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_sta
 RETRY_AFTER: Final = 10.0
 #: Seconds for a start that had just begun to connect: it takes its leave by itself.
 STARTER_PATIENCE: Final = 2.0
+
+#: Calls that are named in one message.
+NAMED: Final = 10
+#: What the reloaders of Django and of Werkzeug set in the process that serves.
+_RELOADED: Final = ("RUN_MAIN", "WERKZEUG_RUN_MAIN")
 
 _hosted: weakref.WeakSet[Hosted] = weakref.WeakSet()
 
@@ -97,6 +104,7 @@ class Hosted:
         on trying. Refused credentials are logged, and end that.
         """
         client = self.client
+        _tell_at_exit()
         with self._lock:
             before = self._starter
             if before is not None and before.is_alive() and not self._stopping.is_set():
@@ -160,6 +168,32 @@ def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:
     state = "idle" if client is None else client.state
     calls = 0 if client is None else len(client.calls)
     return {"state": state, "calls": calls}, 200 if state in ("idle", "connected") else 503
+
+
+def cut_calls() -> str:
+    """What the end of this process does to live calls, in words; ``""`` where there are none."""
+    clients = [hosted.existing for hosted in list(_hosted)]
+    calls = [call_id for client in clients if client is not None for call_id in client.calls]
+    if not calls:
+        return ""
+    named = ", ".join(calls[:NAMED]) + (f" and {len(calls) - NAMED} more" if len(calls) > NAMED else "")
+    reload = any(os.environ.get(name) == "true" for name in _RELOADED)
+    why = "the development server reloads the program or ends" if reload else "this process ends"
+    advice = "; run the calls in a process of their own, or without the reloader" if reload else ""
+    what = "1 live call is" if len(calls) == 1 else f"{len(calls)} live calls are"
+    return f"{why}: {what} cut off from the handlers, and the callers hear nothing more ({named}){advice}"
+
+
+def _warn_of_cut_calls() -> None:
+    told = cut_calls()
+    if told:
+        _log.warning("%s", told)
+
+
+def _tell_at_exit() -> None:
+    # Registered after this package's own exit hook, so it runs before that, while the calls are known.
+    atexit.unregister(_warn_of_cut_calls)
+    atexit.register(_warn_of_cut_calls)
 
 
 class Unheard:

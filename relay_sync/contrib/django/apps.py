@@ -33,6 +33,9 @@ class RelaySyncConfig(AppConfig):
             except InvalidParameter:  # which the checks tell better
                 return
             if wanted:
+                from ...cli.run import log_to_stderr
+
+                log_to_stderr("info")
                 hosted.start()
 
 
