@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final, TextIO
+from typing import Final
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
@@ -101,40 +101,40 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
         return
     file = Path(path)
     told = {**simulator.credentials, "control": control.url, "control_token": control.token}
+    still_ours = False
     try:
-        ours = _write_privately(file, json.dumps(told, indent=2) + "\n")
+        _write_privately(file, json.dumps(told, indent=2) + "\n")
+        ours = file.open("rb")  # as long as it is open, no other file is taken for it
     except OSError as error:
         raise Unsuccessful(f"{path} cannot be written: {error.strerror or error}") from error
-    with ours:
-        try:
-            yield
-        finally:
-            # Another simulator may have written its own in the meantime.
-            with suppress(OSError):
-                if os.path.samestat(os.lstat(file), os.fstat(ours.fileno())):
-                    file.unlink()
+    try:
+        with ours:
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    still_ours = os.path.samestat(os.lstat(file), os.fstat(ours.fileno()))
+    finally:
+        if still_ours:  # another simulator may have written its own in the meantime
+            file.unlink(missing_ok=True)
 
 
-def _write_privately(file: Path, text: str) -> TextIO:
+def _write_privately(file: Path, text: str) -> None:
     """Write a file for nobody else's eyes, which is complete as soon as it is there. A link is replaced, not followed.
 
-    :return: the file, open: as long as it is, no other one is taken for it.
     :raises OSError: it cannot be written, or what is there is no file.
     """
     if file.exists() and not file.is_file():  # a device or a pipe would be replaced
         raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
     number, young = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # exclusively, and 0600
-    out = os.fdopen(number, "w")
     try:
-        out.write(text)
-        out.flush()
+        with os.fdopen(number, "w") as out:
+            out.write(text)
         os.replace(young, file)
     except BaseException:
-        out.close()
         with suppress(OSError):
             os.unlink(young)
         raise
-    return out
 
 
 def _announce(arguments: argparse.Namespace, simulator: Simulator, control: ControlServer) -> None:

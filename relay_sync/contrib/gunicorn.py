@@ -25,7 +25,9 @@ from .hosting import start_all, stop_all
 
 __all__ = ["post_worker_init", "worker_exit"]
 
-LACKS_PACKAGING: Final = "relay_sync: gunicorn's gevent worker needs the package packaging, which is not installed: pip install 'gunicorn[gevent]'\n"
+LACKS_PACKAGING: Final = (
+    "relay_sync: gunicorn's gevent worker needs the package packaging: pip install 'gunicorn[gevent]'\n"
+)
 PATCHED_LATE: Final = (
     "gevent has patched the standard library after --preload had loaded the program: locks that were made before block the"
     " whole worker. Let the configuration file begin with: from gevent import monkey; monkey.patch_all()"
