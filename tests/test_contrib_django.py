@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import queue
 import signal
 import subprocess
@@ -497,3 +498,23 @@ def take_a_call(sim: Simulator, port: int) -> None:
 def test_the_supported_versions_of_django_are_tested() -> None:
     """5.2 with Python 3.11, which 6 does not support, and the newest elsewhere."""
     assert django.VERSION[:2] == (5, 2) if sys.version_info < (3, 12) else django.VERSION >= (5, 2)
+
+
+@pytest.mark.slow
+def test_the_autoreloader_names_the_calls_that_it_cuts(sim: Simulator, folder: Path) -> None:
+    port = free_port()
+    file = folder / "shop" / "calls.py"
+    file.write_text(CALLS.replace("    call.answer()\n", "    call.answer()\n    call.wait_for_ended()\n", 1), "utf-8")
+    with started(sim, folder, "manage.py", "runserver", f"127.0.0.1:{port}", port=port) as server:
+        sim.wait_for_client(timeout=PATIENCE)
+        wait_for_port(port)
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("answered", PATIENCE)
+        later = file.stat().st_mtime + 10
+        os.utime(file, (later, later))
+        sim.journal.wait_for(lambda entry: len(sim.journal.requests("signalwire.connect")) >= 2, PATIENCE)
+        phone.hang_up()
+        server.terminate(signal.SIGINT)
+    told = [line for line in server.output.splitlines() if "the development server reloads" in line]
+    assert len(told) == 1
+    assert phone.call_id in told[0]

@@ -4,7 +4,6 @@ it, and ended with them.
 
 from __future__ import annotations
 
-import atexit
 import inspect
 import logging
 import os
@@ -104,7 +103,7 @@ class Hosted:
         on trying. Refused credentials are logged, and end that.
         """
         client = self.client
-        _tell_at_exit()
+        process.tell_first_at_exit(_warn_of_cut_calls)
         with self._lock:
             before = self._starter
             if before is not None and before.is_alive() and not self._stopping.is_set():
@@ -188,12 +187,6 @@ def _warn_of_cut_calls() -> None:
     told = cut_calls()
     if told:
         _log.warning("%s", told)
-
-
-def _tell_at_exit() -> None:
-    # Registered after this package's own exit hook, so it runs before that, while the calls are known.
-    atexit.unregister(_warn_of_cut_calls)
-    atexit.register(_warn_of_cut_calls)
 
 
 class Unheard:

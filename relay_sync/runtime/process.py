@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from ..errors import ClientClosed, Forked, WrongThread
 
-__all__ = ["check_thread", "closed_error", "forked_error", "generation", "io_threads", "watch"]
+__all__ = ["check_thread", "closed_error", "forked_error", "generation", "io_threads", "tell_first_at_exit", "watch"]
 
 _log = logging.getLogger("relay_sync")
 
@@ -36,6 +36,7 @@ class Watched(Protocol):
 io_threads: set[int] = set()
 
 _watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+_first_at_exit: dict[Callable[[], None], None] = {}
 _generation = 0
 
 
@@ -79,7 +80,16 @@ def _after_fork_in_child() -> None:
         _tell(subject.after_fork)
 
 
+def tell_first_at_exit(function: Callable[[], None]) -> None:
+    """Call a function at the process's end before anything watched is stopped, to look at what still lives. Once, however
+    often it is given.
+    """
+    _first_at_exit[function] = None
+
+
 def _at_exit() -> None:
+    for function in list(_first_at_exit):
+        _tell(function)
     for subject in list(_watched):
         _tell(subject.at_exit, EXIT_PATIENCE)
 
