@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from _network import SIMULATE, network, receiver, required
 
 from relay_sync import Call
+from relay_sync.server.origins import refusal
 
 told = threading.Semaphore(0)
 
@@ -20,6 +21,11 @@ class Hook(BaseHTTPRequestHandler):
     timeout = 10  # seconds for a request to arrive
 
     def do_POST(self) -> None:
+        why = refusal(self.headers["Origin"], self.headers["Host"], on_loopback=True, public_url=status_url)
+        if why is not None:  # a web page in a browser on this machine; the platform sends no Origin
+            print("refused:", why)
+            self.send_error(403)
+            return
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         print("webhook:", event["event_type"], event["params"]["state"])
         self.send_response(204)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import logging
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import urlsplit
+
+from attrs import evolve
 
 from ..constants import (
     EVENT_CALL_FAX,
@@ -18,6 +22,8 @@ from .base import PausableAction, StoppableAction, VolumeAction
 if TYPE_CHECKING:
     from .. import events
     from ..events import FaxEvent, RecordEvent
+
+_log = logging.getLogger("relay_sync")
 
 __all__ = [
     "FaxAction",
@@ -89,12 +95,38 @@ class RecordAction(PausableAction["RecordEvent"]):
 
 
 class StreamAction(StoppableAction["events.StreamEvent"]):
-    """A call's audio on its way to a WebSocket (``calling.stream``)."""
+    """A call's audio on its way to a WebSocket (``calling.stream``).
+
+    A stream that the platform could not open ends as any other, with ``finished``. Its result then has the reason
+    ``never_streamed``: no event told of ``streaming`` before. A warning names the host of the URL.
+    """
 
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
     # Only "finished" is documented; the others are taken for an end with an error as a precaution.
     error_states = frozenset({"error", "failed", "stopped", "disconnected"})
+    _streamed = False
+
+    def _progress(self, event: events.StreamEvent) -> None:
+        # A stream whose address cannot be reached has no state of its own: it is finished without ever having streamed.
+        if event.state == "streaming":
+            self._streamed = True
+        elif event.state in self.end_states and not self._streamed and not self._stopped:
+            event = cast("events.StreamEvent", evolve(cast(Any, event), reason="never_streamed"))
+            if self.call.state == "answered":
+                self._warn()
+        super()._progress(event)
+
+    def _warn(self) -> None:
+        url = self._params.get("url")
+        _log.warning(
+            "stream %s of call %s finished without ever streaming, while the call goes on: could the platform open a"
+            " WebSocket to %s? Check address, firewall, proxy and certificate, the token, and whether the codec is one that"
+            " the call has",
+            self.control_id,
+            self.call.call_id,
+            (urlsplit(url).netloc.rpartition("@")[2] if isinstance(url, str) else "") or "its URL",
+        )
 
     def _failure(self, state: str) -> RelayError:
         return StreamFailed(f"the server reported the stream as {state!r}: start another one, if the call goes on")

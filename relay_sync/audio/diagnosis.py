@@ -126,8 +126,13 @@ class Diagnosis:
         self._heard = True
         self.tell(
             "silence",
-            "nothing but silence in the first %.1f s of %s: is the party muted, or is it the wrong track (inbound is what"
-            " the party on this call says, outbound what it hears)?",
+            "nothing but silence in the first %.1f s of %s: "
+            + (
+                "is the party muted, or is it the wrong track (inbound is what the party on this call says, outbound what it"
+                " hears)?"
+                if len(self._silent) == 1
+                else "is the call on hold or muted?"
+            ),
             seconds,
             " and ".join(sorted(self._silent)),
         )

@@ -40,6 +40,8 @@ def _av(base: str) -> Any:
     try:
         import av
     except ImportError as error:
+        if error.name != "av":
+            raise UnsupportedCodec(f"{base} needs PyAV, which is installed but cannot be imported: {error}") from error
         raise UnsupportedCodec(f"{base} needs {CODECS_HINT}") from error
     return av
 

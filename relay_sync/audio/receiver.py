@@ -115,6 +115,7 @@ class Receiver:
         self._sound: _Sound | None = None
         self._diagnosis: Diagnosis | None = None
         self._recorder: Recorder | None = None
+        self._not_kept: Exception | None = None  # why there is no recorder
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
         self._counts = Counts()
         self._reason: EndReason | None = None  # decided before the socket has ended
@@ -213,6 +214,7 @@ class Receiver:
             recorder=self._recorder,
             counts=self._counts,
             hang_up=self._hang_up,
+            not_kept=self._not_kept,
         )
         if self._two_way:
             stream._speaker = self._make_speaker(start, decoding)
@@ -270,6 +272,7 @@ class Receiver:
                 self._settings.disk.add(recorder)
             return recorder
         except (OSError, RuntimeError) as error:
+            self._not_kept = error
             self._tell("recording", "the audio is not recorded: %s", error)
             return None
 

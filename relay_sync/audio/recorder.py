@@ -161,25 +161,33 @@ class Recorder:
                     self._write(pieces, patches)
                 except Exception as error:  # the thread that writes serves other recordings, too
                     self._fail(error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}"))
+                    self._seal()
         if was_full and self._on_room is not None:
             self._on_room()
 
     def copy_to(self, path: PathLike) -> None:
         """Write all that came so far as a WAV file to *path*, which changes only when all is written.
 
-        :raises OSError: it cannot be written, or the recording had failed before. It names *path*, whatever the file is
-            called until it is complete.
+        :raises OSError: it cannot be written; it names *path*, whatever the file is called until it is complete. Or the
+            recording had failed before, on a full disk say: *path* then holds what was recorded until that moment, and the
+            error says how much it is.
         """
         self.flush()
-        if self.error is not None:
-            raise OSError(f"the recording is incomplete: {self.error}") from self.error
         with self._layout:
+            if self.error is not None and not self._size:
+                raise OSError(f"the recording is incomplete, nothing of it was kept: {self.error}") from self.error
             try:
                 self._copy_whole(path)
             except OSError as error:
                 if error.errno is None:
                     raise
                 raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+            if self.error is not None:
+                seconds = self._size / (2 * self._file_channels) / self.sample_rate
+                raise OSError(
+                    f"the recording is incomplete: {os.fspath(path)!r} holds its first {seconds:.2f} s, then it stopped:"
+                    f" {self.error}"
+                ) from self.error
 
     def excerpt(self, start: int, count: int) -> bytes:
         """Some of what is in the file: *count* samples (of each channel) from *start* on, or fewer."""
@@ -229,7 +237,11 @@ class Recorder:
         channels = self._file_channels
         width = 2 * channels
         for position, samples in pieces:
-            self._write_at(HEADER_SIZE + position * width, samples)
+            try:
+                self._write_at(HEADER_SIZE + position * width, samples)
+            except OSError:
+                self._keep_part(position * width, len(samples), width)
+                raise
             self._size = max(self._size, position * width + len(samples))
         for position, channel, pcm in patches:
             offset, length = HEADER_SIZE + position * width, len(pcm) * channels
@@ -241,11 +253,28 @@ class Recorder:
         # The audio first, then the sizes: a header never promises what is not there.
         self._write_at(0, wav_header(self.sample_rate, channels, self._size))
 
+    def _keep_part(self, offset: int, length: int, width: int) -> None:
+        """Count what was written of a piece before the disk was full."""
+        there = min(self._file.seek(0, os.SEEK_END) - HEADER_SIZE, offset + length)
+        if there > offset:
+            self._size = max(self._size, there // width * width)
+
+    def _seal(self) -> None:
+        """After a failure: have the header tell of all that is there. It takes no more room than it had."""
+        try:
+            self._write_at(0, wav_header(self.sample_rate, self._file_channels, self._size))
+        except (OSError, ValueError):
+            pass  # it tells of what was there half a second before
+
     def _spread(self, channel: int) -> None:
         """The mono file becomes a stereo one in place: from its end, so that nothing is written over before it is read."""
         for offset in range((self._size - 1) // _COPY * _COPY, -1, -_COPY):
             samples = self._read(HEADER_SIZE + offset, min(_COPY, self._size - offset))
-            self._write_at(HEADER_SIZE + 2 * offset, _stereo(samples, channel))
+            try:
+                self._write_at(HEADER_SIZE + 2 * offset, _stereo(samples, channel))
+            except OSError:
+                self._size = offset + len(samples)  # up to here it still is the mono file
+                raise
         self._size *= 2
         self._file_channels = 2
 

@@ -425,6 +425,13 @@ class AudioServer(Connecting):
             raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
         return url
 
+    def _hint(self) -> str:
+        """What to look at where no socket comes, as far as it is known here."""
+        address = self._address()
+        if is_loopback(urlsplit(address).hostname):
+            return " (from this machine, as the simulator does; a real account needs public_url=)"
+        return " (DNS, firewall, proxy, certificate)"
+
     def _expect(
         self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float, codec: str
     ) -> AudioStream:
@@ -441,8 +448,8 @@ class AudioServer(Connecting):
                     why = f" ({over.end_reason})" if over.end_reason else ""
                     raise StreamFailed(f"the call is over{why}: it ended before any socket came") from over
                 raise StreamFailed(
-                    f"the stream ended before any socket came: the carrier could not open {self._address()}, another process"
-                    f" answers there, or it has no audio in this codec{_what_it_needs(codec)}"
+                    f"the stream ended before any socket came: the carrier could not open {self._address()}"
+                    f"{self._hint()}, or another process answers there{_codec_hint(codec)}"
                     f"{self._gate.refused_since(expected)}"
                 ) from action.error
             if deadline.passed(time.monotonic()):
@@ -453,7 +460,7 @@ class AudioServer(Connecting):
                     )
                 raise StreamFailed(
                     f"no socket came within {timeout:g} s: the carrier must be able to reach {self._address()}"
-                    f" (public_url, firewall, proxy, certificate){self._gate.refused_since(expected)}"
+                    f"{self._hint()}{self._gate.refused_since(expected)}"
                 )
             left = deadline.remaining(time.monotonic())
             expected.changed.wait(_LOOK if left is None else min(_LOOK, left))
@@ -557,6 +564,13 @@ class AudioServer(Connecting):
 def _left(deadline: Deadline, least: float) -> float:
     left = deadline.remaining(time.monotonic())
     return least if left is None else max(left, least)
+
+
+def _codec_hint(codec: object) -> str:
+    """Whether the codec may be the reason, and what is missing here for it. All carriers have G.711."""
+    if isinstance(codec, str) and codec.upper().partition("@")[0] in ("PCMU", "PCMA"):
+        return ""
+    return f", or the carrier has no audio in this codec{_what_it_needs(codec)}"
 
 
 def _what_it_needs(codec: object) -> str:

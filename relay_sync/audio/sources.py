@@ -57,6 +57,8 @@ def _resampler(given: int, rate: int) -> Resampler:
     try:
         from .dsp import Resampler
     except ImportError as missing:
+        if missing.name not in (None, "relay_sync.audio.dsp"):
+            raise  # numpy is there, but fails
         accepted = f'{rate}, that of the stream, unless numpy is there to change it: pip install "numpy>=1.26"'
         raise InvalidParameter("sample_rate", given, accepted) from missing
     return Resampler(given, rate)

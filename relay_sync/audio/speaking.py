@@ -39,6 +39,7 @@ class Speaking:
     _speaker: Speaker | None = None
     _realtime = False  # whether it is known to be so
     sample_rate: int
+    action: object  # what had the stream come, where that is known
 
     @property
     def two_way(self) -> bool:
@@ -174,15 +175,23 @@ class Speaking:
             raise InvalidParameter("digits", f"<{len(digits)} keys>", f"at most {_MOST_DIGITS} at a time")
         self._speaker_for("send_dtmf").press(digits)
 
+    def _how_to_speak(self) -> str:
+        """The ways to a stream that can be spoken on, by how this one came about."""
+        if self.action is not None:
+            return (
+                "To speak on a stream use AudioServer.connect(call), or call.connect([[audio.device()]]), instead of"
+                " listen(); call.play() plays without a stream"
+            )
+        return (
+            "To speak on a stream use AudioServer.connect(call), or call.connect([[audio.device()]]), or"
+            " AudioServer(two_way=True) where something else connects the call to it; call.play() plays without a stream"
+        )
+
     def _speaker_for(self, what: str) -> Speaker:
         if self._generation != generation():
             raise forked_error()
         if self._speaker is None:
-            raise StreamIsOneWay(
-                f"{what}: this stream only carries audio out of the call. To speak on a stream use AudioServer.connect(call), or"
-                " call.connect([[audio.device()]]), or AudioServer(two_way=True) where something else connects the call to"
-                " it; call.play() plays without a stream"
-            )
+            raise StreamIsOneWay(f"{what}: this stream only carries audio out of the call. {self._how_to_speak()}")
         return self._speaker
 
 

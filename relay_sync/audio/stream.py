@@ -153,6 +153,7 @@ class AudioStream(Speaking):
         recorder: Recorder | None,
         counts: Counts,
         hang_up: Callable[[bool], object],
+        not_kept: Exception | None = None,
     ) -> None:
         self.stream_id = start.stream_id
         self.call_id = start.call_id
@@ -166,6 +167,7 @@ class AudioStream(Speaking):
         self._decodable = decodable
         self._buffer = buffer
         self._recorder = recorder
+        self._not_kept = not_kept  # why there is no recorder, although there should be one
         self._counts = counts
         self._hang_up = hang_up
         self._dtmf: Inbox[DtmfEvent] = Inbox("key")
@@ -361,13 +363,19 @@ class AudioStream(Speaking):
         :raises UnsupportedCodec: the codec cannot be decoded here.
         :raises Forked: it belongs to the parent process.
         :raises ValueError: the server was told not to keep audio (``spool=False``).
-        :raises OSError: it cannot be written. :raises InvalidParameter: *path* is none.
+        :raises OSError: it cannot be written; or the audio could not be kept, or not all of it, since the disk was full, say.
+            In the latter case *path* holds what was kept, and the error says how much that is.
+        :raises InvalidParameter: *path* is none.
         """
         check_target(path)
         if self._generation != generation():  # both would write to one file, and a lock may be held for ever
             raise forked_error()
         self._check_decodable("save")
         if self._recorder is None:
+            if self._not_kept is not None:
+                raise OSError(
+                    f"nothing was kept of this stream, for no file could be made to keep it in: {self._not_kept}"
+                ) from self._not_kept
             raise ValueError("nothing was kept of this stream: make the AudioServer with spool=True or with record_to")
         self._recorder.copy_to(path)
 

@@ -177,7 +177,8 @@ class RelayEvent:
     :ivar synthetic: made by the SDK, not by the server (a call that ended took its actions with it).
     :ivar reason: why a synthetic event was made: ``call_ended``, ``call_gone`` (the server does not know the call or the
         action any more), or with an error ``refused`` (404 or 410, though the call is live), ``session_lost``,
-        ``client_closed``. Else ``""``, or where the server gives a reason (messages, dials), that one.
+        ``client_closed``. Where a stream is finished that was never reported as streaming: ``never_streamed``. Else ``""``, or
+        where the server gives a reason (messages, dials), that one.
     """
 
     TYPE: ClassVar[str] = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 try:
     from websockets.client import ClientProtocol
@@ -19,9 +20,11 @@ try:
 except ImportError as missing:
     if (missing.name or "").partition(".")[0] != "websockets":
         raise  # it is there, and what it needs is not: a module of the program that has the name of a standard one, say
+    place = getattr(sys.modules.get("websockets"), "__file__", None)
     raise ImportError(
         "relay_sync.audio and relay_sync.simulator need the websockets package, version 13.1 or later:"
-        ' pip install "websockets>=13.1"',
+        ' pip install "websockets>=13.1"'
+        + (f"; what was found is {place}: an older version, or another module of that name" if place else ""),
         name="websockets",
     ) from missing
 

@@ -49,7 +49,9 @@ class StreamVerbs(Verbs):
         :param control_id: an id of your own, not in use on this call; a UUID4 if left out.
         :param on_completed: called once with the terminal event, however the action ends, in the call's lane.
         :param extra: parameters that this SDK does not know yet.
-        :return: an action that ends with ``finished``, with the call, or with the session. If the call is already over it
+        :return: an action that ends with ``finished``, with the call, or with the session. Where the platform could not open
+            the URL it ends with ``finished``, too: the ``reason`` of its result is ``never_streamed`` then. If the call is
+            already over it
             has ended when it is returned. So it has where the server answers 404 or 410 and the call is live: then its
             ``error`` is the refusal.
         :raises InvalidParameter: a value that cannot be right; nothing was sent.
