@@ -104,3 +104,9 @@ def slow_after_waking(monkeypatch: pytest.MonkeyPatch) -> None:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts to connect again come after a tenth of their time: for tests in which that time is not the subject."""
     monkeypatch.setattr(session, "retry_delay", lambda failures, random: retry_delay(failures, random) / 10)
+
+
+@pytest.fixture
+def collected() -> None:
+    """What earlier tests left to the collector is gone: each client that is still there makes each exception cost a little."""
+    gc.collect()

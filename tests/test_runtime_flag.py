@@ -14,6 +14,8 @@ from relay_sync.runtime.flag import Bell, Flag
 from relay_sync.runtime.mailbox import Mailbox
 from relay_sync.runtime.waiter import Waiter, wait_for_event
 
+pytestmark = pytest.mark.usefixtures("collected")
+
 PATIENCE = 10.0
 
 

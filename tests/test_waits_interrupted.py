@@ -18,6 +18,8 @@ from relay_sync.runtime.lanes import Lanes
 from relay_sync.server import Loop
 from relay_sync.simulator.waiting import Noticeboard
 
+pytestmark = pytest.mark.usefixtures("collected")
+
 PATIENCE = 10.0
 Two = tuple[Callable[[], object], Callable[[], object]]
 
