@@ -6,17 +6,24 @@ Played as samples, each of them would be noise in the caller's ear, and nothing 
 from __future__ import annotations
 
 import re
+import sys
+from array import array
+from math import isfinite
 from typing import Final
 
-__all__ = ["kind_of", "undecided"]
+__all__ = ["kind_of", "no_samples", "undecided"]
 
 #: How files begin: an offset, the bytes there, and what that is. PCM begins like this once in four billion times or less.
 _MAGIC: Final = (
     (0, b"OggS", "an Ogg file"),
     (0, b"ID3", "an MP3 file"),
     (0, b"fLaC", "a FLAC file"),
-    (4, b"ftyp", "an MP4 or M4A file"),
+    *(
+        (4, box, "an MP4 or M4A file")
+        for box in (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide")
+    ),
     (0, b"\x1aE\xdf\xa3", "a WebM or Matroska file"),
+    (0, b"\0\0\x01\xba", "an MPEG program stream"),
     (0, b"FORM", "an AIFF file"),
     (0, b".snd", "an AU file"),
     (0, b"dns.", "an AU file"),
@@ -32,7 +39,23 @@ _MAGIC: Final = (
     (0, b"MAC ", "a Monkey's Audio file"),
     (0, b"TTA1", "a TTA file"),
     (0, b"NIST_1A", "a NIST SPHERE file"),
+    (0, b"NUTM", "a NUT file"),
+    (0, b"nut/multimedia", "a NUT file"),
+    (0, b".RMF", "a RealMedia file"),
+    (0, b".ra\xfd", "a RealAudio file"),
+    (0, b"Creative Voice File", "a VOC file"),
+    (0, b".SoX", "a SoX file"),
+    (0, b"XoS.", "a SoX file"),
+    (0, b"MPCK", "a Musepack file"),
+    (0, b"MP+\x07", "a Musepack file"),
+    (0, b"ADIF", "an AAC file"),
+    (0, b"DSD ", "a DSD file"),
+    (0, b"FRM8", "a DSD file"),
+    (0, b"MMMD", "an MMF file"),
+    (0, b"#!EVRC", "an EVRC file"),
+    (0, b"OpusHead", "Opus without its Ogg file"),
     (0, b"MThd", "a MIDI file"),
+    (0, b"\x93NUMPY", "a NumPy file: load it, and give its samples as 16-bit PCM"),
     (0, b"FLV\x01", "an FLV file"),
     (0, b"0&\xb2u\x8ef\xcf\x11", "a WMA or ASF file"),
     (0, b"\x1f\x8b\x08", "data compressed with gzip"),
@@ -41,24 +64,51 @@ _MAGIC: Final = (
     (0, b"(\xb5/\xfd", "data compressed with Zstandard"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b'\x04"M\x18', "data compressed with LZ4"),
     (0, b"%PDF-", "a PDF file"),
+    (0, b"SQLite format 3", "an SQLite database"),
     (0, b"\x89PNG\r\n", "a PNG image"),
     (0, b"\xff\xd8\xff\xe0", "a JPEG image"),
     (0, b"\xff\xd8\xff\xe1", "a JPEG image"),
+    (0, b"\xff\xd8\xff\xdb", "a JPEG image"),
+    (0, b"II*\0", "a TIFF image"),
+    (0, b"MM\0*", "a TIFF image"),
     (0, b"GIF8", "a GIF image"),
-    (0, b"\x7fELF\x02", "a program"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MZ\x90\0", "a program"),
+    (0, b"\0asm", "a program"),
 )
 _RIFF: Final = {b"WAVE": "a WAV file", b"AVI ": "an AVI file", b"WEBP": "a WebP image"}
 _LONGEST_MAGIC: Final = 12
+_FORM: Final = re.compile(rb"[A-Za-z0-9]{3}[A-Za-z0-9 ]")  # of a RIFF file
+_WAV_HEAD: Final = re.compile(rb"RIFF.{4}WAVE(?:fmt |JUNK|bext|LIST|fact)", re.DOTALL)
+_PICKLE: Final = re.compile(rb"\x80[\4\5]\x95.{4}\0{4}", re.DOTALL)
+_PACKET: Final = 188  # of an MPEG transport stream
 #: Bytes that must all look like text before they count as text: samples may, for a while.
 _TEXT: Final = 32
 _TEXT_LOOK: Final = 512
+_TEXT_BEGINNING: Final = 96  # what follows may be of another kind: heads of messages
 _SHORTEST_TEXT: Final = 4
 _VARIETY: Final = 4  # different characters
+_FLOATS: Final = 24  # different numbers
+_FLOAT_LOOK: Final = 4096
+#: Type code, bits, and how far the quietest and the loudest number are apart: the samples of a tone whose frequency divides
+#: the rate are always the same.
+_FLOAT_SPANS: Final = (("f", 32, 16), ("d", 64, 256))
 _FRAME_HEAD: Final = 7  # bytes of a frame that tell what it is and how long
 _SYNC_LOOK: Final = 4096  # bytes in which frames are looked for that do not begin at the first byte
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd\uffff]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
+_PADDED: Final = re.compile(rb"(?:[A-Za-z0-9+/_-]{4})+(?:[A-Za-z0-9+/_-]{2}==|[A-Za-z0-9+/_-]{3}=)")
+_SENTENCE: Final = re.compile(
+    r"[A-Za-z]+(?:[.,:;!?'\"()-]*[ \r\n]+[\"'(]*[A-Za-z0-9]+)+[.,:;!?'\"()-]*[ \r\n]*[A-Za-z]*"
+)
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_UTF32: Final = (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
+_SHORT_JSON: Final = (b"{}", b"[]", b'""', b"null")
+_LETTERS: Final = 0.7  # of text in one byte a character: a quiet negative signal looks like half a text
 
 _BIT_RATES: Final = {  # kbit/s by MPEG version 1 or not, and layer
     (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -66,28 +116,67 @@ _BIT_RATES: Final = {  # kbit/s by MPEG version 1 or not, and layer
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
+_AC3_BIT_RATES: Final = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _RATES: Final = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 
 
 def kind_of(data: bytes) -> str | None:
     """What ``data`` is, as words that go on after "this is"; ``None`` for all that may be PCM."""
-    return _file(data) or _words(data[:_TEXT_LOOK]) or _frames(data)
+    return _file(data) or _words(data) or _frames(data)
+
+
+def no_samples(data: bytes) -> str | None:
+    """The same of what is given as 16-bit PCM, where a WAV may stand in the middle, and samples may be of another kind."""
+    return kind_of(data) or ("PCM with a WAV file behind it" if _WAV_HEAD.search(data) else _floats(data))
 
 
 def undecided(data: bytes) -> bool:
     """Whether ``data``, the beginning of something longer, may turn out to be another kind once more of it is there."""
     if len(data) < _LONGEST_MAGIC:
         return True
-    if len(data) < _TEXT and _words(data) is not None:
+    if len(data) < _TEXT and _printable(data) is not None:
+        return True
+    if _begins_transport(data) and len(data) <= _PACKET:
         return True
     frame = _frame(data, 0)
     return frame is not None and len(data) < frame[0] + _FRAME_HEAD
 
 
 def _file(data: bytes) -> str | None:
-    if data[:4] == b"RIFF" and data[8:12] in _RIFF:
-        return _RIFF[data[8:12]]
+    if data[:4] == b"RIFF" and _FORM.fullmatch(data[8:12]):
+        return _RIFF.get(data[8:12], f"a RIFF file ({data[8:12].decode().strip()})")
+    if _begins_transport(data) and data[_PACKET : _PACKET + 1] == b"G":
+        return "an MPEG transport stream"
+    if _PICKLE.match(data):
+        return "a pickled object of Python"
     return next((name for offset, magic, name in _MAGIC if data.startswith(magic, offset)), None)
+
+
+def _begins_transport(data: bytes) -> bool:
+    """Whether this may be the first packet of a transport stream: a table of programs or of services."""
+    return data[:1] == b"G" and data[1:3] in (b"\x40\0", b"\x40\x11") and 0x10 <= data[3] < 0x40
+
+
+# -- samples of another kind ---------------------------------------------------------------------------------------------
+
+
+def _floats(data: bytes) -> str | None:
+    """Floating point, as speech models and NumPy make it: pairs (or fours) of samples that all are numbers around 0.
+
+    In PCM of 16 bits, every second (or fourth) sample would be very loud.
+    """
+    for code, bits, span in _FLOAT_SPANS:
+        size = bits // 8
+        numbers = array(code, data[: min(_FLOAT_LOOK, len(data)) // size * size])
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        different = {number for number in numbers if number}
+        if len(different) < _FLOATS or not all(map(isfinite, different)):
+            continue
+        quietest, loudest = min(map(abs, different)), max(map(abs, different))
+        if 2**-40 < quietest < loudest / span < 1.5 / span and min(different) < 0 < max(different):
+            return f"{bits}-bit floating point: convert it to 16-bit PCM first"
+    return None
 
 
 # -- text ----------------------------------------------------------------------------------------------------------------
@@ -95,7 +184,11 @@ def _file(data: bytes) -> str | None:
 
 def _words(data: bytes) -> str | None:
     """What kind of text it is."""
-    text = _decoded(data)
+    if data in _SHORT_JSON:
+        return "JSON"
+    if len(data) >= _TEXT and data[-1:] == b"=" and _PADDED.fullmatch(data):  # silence too, which is one letter
+        return "base64 text: decode it first"
+    text = _decoded(data[:_TEXT_LOOK]) or _decoded(data[:_TEXT_BEGINNING])
     if text is None:
         return None
     begin = text.lstrip("\ufeff \t\r\n")
@@ -123,20 +216,49 @@ def _is_base64(text: str) -> bool:
 
 
 def _decoded(data: bytes) -> str | None:
-    if len(data) < _SHORTEST_TEXT:
+    """The characters, where these bytes are text and nothing that samples may be."""
+    text = _printable(data)
+    if text is None:
+        return _in_one_byte(data) or _in_two_bytes(data)
+    worded = len(data) >= _TEXT or any(map(str.isalpha, text)) or (text[0] == "[" and text[-1] == "]")
+    if len(data) < _SHORTEST_TEXT or len(set(text)) < _VARIETY or not worded:
         return None
-    codec = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    if len(data) >= _TEXT and data[:2] not in _UTF16 and len(set(data[1::2])) <= _VARIETY:
+        return None  # a tone of half or a quarter of the rate
+    if data[:2] in _UTF16 and sum(map(str.isascii, text)) < len(text) // 2:
+        return None  # any two bytes are some character
+    return text
+
+
+def _printable(data: bytes) -> str | None:
+    """What stands in Unicode, if it can be printed."""
+    codec = "utf-32" if data[:4] in _UTF32 else "utf-16" if data[:2] in _UTF16 else "utf-8"
     try:
         text = data.decode(codec, "strict")
     except UnicodeDecodeError as error:
         if error.start < len(data) - 4:  # else a character that the end cut in two
             return None
         text = data[: error.start].decode(codec, "replace")
-    if len(set(text)) < _VARIETY or _CONTROL.search(text) or not any(map(str.isalpha, text)):
+    return None if not text or _CONTROL.search(text) else text
+
+
+def _in_one_byte(data: bytes) -> str | None:
+    """Text in an older encoding of western languages: most of it is letters of ASCII."""
+    if len(data) < _TEXT:
         return None
-    if codec == "utf-16" and sum(map(str.isascii, text)) < len(text) // 2:
-        return None  # any two bytes are some character
-    return text
+    text = data.decode("cp1252", "replace")
+    letters = sum(each.isascii() and (each.isalpha() or each == " ") for each in text)
+    good = letters >= _LETTERS * len(text) and len(set(text)) > _VARIETY
+    return text if good and not _CONTROL.search(text) else None
+
+
+def _in_two_bytes(data: bytes) -> str | None:
+    """Words in UTF-16 without a mark. A quiet signal has such bytes, too, but no blanks between words."""
+    for first in (0, 1):
+        text = data[first::2].decode("latin-1")
+        if len(data) >= 2 * _TEXT and not any(data[1 - first :: 2]) and _SENTENCE.fullmatch(text):
+            return text
+    return None
 
 
 # -- frames without a header in front ------------------------------------------------------------------------------------
@@ -145,16 +267,25 @@ def _decoded(data: bytes) -> str | None:
 def _frames(data: bytes) -> str | None:
     """MPEG audio or AAC as services of speech stream it: frame after frame, without a header of a file."""
     first = _frame(data, 0)
-    if first is not None and (len(data) == first[0] or len(_chain(data, 0, 2)) == 2):
+    if (
+        first is not None
+        and (len(data) == first[0] or len(_chain(data, 0, 2)) == 2)
+        and not _repeats(data, 0, first[0])
+    ):
         return first[1][0]
     start = data.find(b"\xff", 1, _SYNC_LOOK)
     while start > 0:  # cut out of a stream somewhere
         chain = _chain(data, start, 4)
-        if len(chain) == 4 and len(set(chain)) > 1:  # a tone repeats itself as well, but to the byte
+        if len(chain) == 4 and len(set(chain)) > 1 and not _repeats(data, start, len(chain[0])):
             found = _frame(data, start)
             return found[1][0] if found else None
         start = data.find(b"\xff", start + 1, _SYNC_LOOK)
     return None
+
+
+def _repeats(data: bytes, start: int, size: int) -> bool:
+    """Whether what begins a frame is there again before its end, as it is in a tone."""
+    return data.find(data[start : start + 2], start + 2, start + size) >= 0
 
 
 def _chain(data: bytes, start: int, count: int) -> list[bytes]:
@@ -171,6 +302,10 @@ def _chain(data: bytes, start: int, count: int) -> list[bytes]:
 def _frame(data: bytes, start: int) -> tuple[int, tuple[str, int, int]] | None:
     """The length of the frame that begins here, and what all frames of its stream have in common."""
     head = data[start : start + _FRAME_HEAD]
+    if len(head) >= 4 and head[0] == 0x56 and head[1] & 0xE0 == 0xE0:  # LOAS
+        return ((head[1] & 0x1F) << 8 | head[2]) + 3, ("an AAC file", 0, 0)
+    if head[:2] == b"\x0bw":
+        return _ac3(head)
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return None
     if head[1] & 0xF6 == 0xF0:
@@ -190,3 +325,16 @@ def _aac(head: bytes) -> tuple[int, tuple[str, int, int]] | None:
         return None
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
     return (length, ("an AAC file", head[1], head[2] >> 2 & 15)) if length > 7 else None
+
+
+def _ac3(head: bytes) -> tuple[int, tuple[str, int, int]] | None:
+    """A frame of AC-3, or of E-AC-3."""
+    if len(head) < _FRAME_HEAD:
+        return None
+    rate, code, version = head[4] >> 6, head[4] & 0x3F, head[5] >> 3
+    if 10 < version <= 16:
+        return 2 * (((head[2] & 7) << 8 | head[3]) + 1), ("an E-AC-3 file", rate, 0)
+    if version > 10 or rate == 3 or code >= 2 * len(_AC3_BIT_RATES):
+        return None
+    kbits = _AC3_BIT_RATES[code // 2]
+    return (4 * kbits, 2 * (320 * kbits // 147 + code % 2), 6 * kbits)[rate], ("an AC-3 file", rate, 0)

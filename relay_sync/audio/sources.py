@@ -13,7 +13,7 @@ from ..errors import InvalidParameter
 from .codecs import ByteOrder, codec_for
 from .coders import encoder_for
 from .frames import AudioFrame
-from .kinds import kind_of, undecided
+from .kinds import no_samples, undecided
 from .wav import PathLike, WavAudio, read_wav
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _of_bytes(pcm: bytes, rate: int, sample_rate: int | None) -> bytes:
 
 
 def _check_head(pcm: bytes, accepted: str) -> None:
-    kind = kind_of(pcm)
+    kind = no_samples(pcm)
     if kind is not None:
         raise InvalidParameter("audio", f"<{len(pcm)} bytes>", f"{accepted}; this begins like {kind}")
 

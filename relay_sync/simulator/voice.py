@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, TypeAlias
 
 from attrs import field, frozen
 
-from ..audio.kinds import kind_of
+from ..audio.kinds import no_samples
 from ..audio.wav import PathLike, read_wav
 from ..errors import InvalidParameter
 
@@ -135,7 +135,7 @@ def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -
 
 
 def _from_bytes(data: bytes, name: str) -> Voice:
-    shown, kind = f"<{len(data)} bytes>", kind_of(data)
+    shown, kind = f"<{len(data)} bytes>", no_samples(data)
     if kind == "a WAV file":
         return voice_of(io.BytesIO(data), name, shown)
     if kind is not None:
