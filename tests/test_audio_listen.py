@@ -285,13 +285,13 @@ def test_codecs_whose_extra_is_missing(audio: AudioServer, monkeypatch: pytest.M
     with Simulator(media="fast") as sim, line(sim) as found:
         for codec in ("G722", "OPUS@48000h"):
             for use in (lambda codec: audio.connect(found.call, codec=codec), lambda codec: audio.device(codec=codec)):
-                with pytest.raises(UnsupportedCodec, match=r'pip install "relay-sync\[codecs\]"'):
+                with pytest.raises(UnsupportedCodec, match=r'pip install "av>='):
                     use(codec)
         with pytest.raises(UnsupportedCodec, match="AMR is not known here"):
             audio.connect(found.call, codec="AMR")
         assert not sim.journal.requests("calling.connect")
         # What is only heard would be handed over as it comes; the simulator needs the extra, too.
-        with pytest.raises(StreamFailed, match=r'no audio in this codec \(G722 needs .+"relay-sync\[codecs\]"'):
+        with pytest.raises(StreamFailed, match=r'no audio in this codec \(G722 needs .+"av>='):
             audio.listen(found.call, codec="G722")
 
 

@@ -198,9 +198,7 @@ def test_another_sample_rate_needs_the_extra(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "relay_sync.audio.dsp", None)
     with talk() as it:
         for what in (tone(100), [tone(100)], WavAudio(pcm=tone(100), sample_rate=16000, channels=1)):
-            with pytest.raises(
-                InvalidParameter, match=r"sample_rate=16000.*8000, that of the stream.*relay-sync\[dsp\]"
-            ):
+            with pytest.raises(InvalidParameter, match=r'sample_rate=16000.*8000, that of the stream.*"numpy>='):
                 it.stream.play(what, sample_rate=16000)
 
 

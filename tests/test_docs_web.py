@@ -7,6 +7,8 @@ import pathlib
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -91,6 +93,15 @@ def test_a_stream_started_and_told_of_by_other_processes(tmp_path: pathlib.Path)
         with running(stream, it.call.call_id, receiver.url, "0.1", **environment) as late:
             _, error = late.communicate(timeout=START)
             assert (late.returncode, "no stream: calling.stream was refused" in error) == (1, True)
+
+
+def test_the_server_for_webhooks_takes_nothing_from_web_pages() -> None:
+    with running(programs("webhooks.md")[0], "0", SIGNALWIRE_SIGNING_KEY=KEY) as listening:
+        port = line_of(listening).removeprefix("listening on port ")
+        for origin in ("https://evil.example", "null", f"http://127.0.0.1:{port}"):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/", b"{}", {"Origin": origin})
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(request, timeout=PATIENCE)
 
 
 def test_a_recording_is_made_and_downloaded(
