@@ -119,7 +119,7 @@ OTHERS = re.compile(
     | (?<=\]):443 | (?<=example\.com):8443 | base64 | answers\ 200\ or\ 503
     | Python\ 3\.\d+(?:,\ 3\.\d+)*(?:\ and\ 3\.\d+)? | \b16-bit\b | float32 | MP3 | L16 | G\.?722 | PCM16 | RFC\ \d+ | urllib3
     | (?<![\d.,])(?:20[1-4]|40[0-9]|41[0-9]|42[0-9]|50[0-4])(?![\d.,]*\d)  # statuses of HTTP
-    | "\+1555\d+" | "1\#" | calls\[0\] | code\ 0\b | \ 0\ bytes
+    | "\+1555\d+" | "1\#" | calls\[0\] | exit\ code\ \d\b | \ 0\ bytes
     | ^\d\.\ (?=\S) # of a list
     # arguments that the page chooses, with what follows from them
     | --processes\ \d | --speed\ 8 | relay_time\(100\) | \b100\ times\ sooner | 30\ seconds\? | \?count=\d | `times`\ is\ 1
