@@ -121,6 +121,20 @@ def test_parts_of_no_version_are_not_put_together(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_part_without_its_tag_is_known_by_the_time_of_its_change(tmp_path: Path) -> None:
+    one, other = "Mon, 01 Jan 2024 00:00:00 GMT", "Tue, 02 Jan 2024 00:00:00 GMT"
+    place = f"bytes 100000-{SIZE - 1}/{SIZE}"
+    broken = said(200, WHOLE[:100_000], length=SIZE, ETag=TAG, Last_Modified=one)
+    misfit = said(206, bytes(len(REST)), Last_Modified=other, Content_Range=place)
+    with Scripted(broken, misfit, part(SIZE)) as server, scripted_client(server) as rest:
+        assert rest.download(url_of(server), tmp_path / "a.wav").path.read_bytes() == WHOLE
+    fit = said(206, REST, Last_Modified=one, Content_Range=place)
+    with Scripted(broken, fit) as server, scripted_client(server, retries=0) as rest:
+        with pytest.raises(ConnectionLost):
+            rest.download(url_of(server), tmp_path / "b.wav")
+        assert rest.download(url_of(server), tmp_path / "b.wav").path.read_bytes() == WHOLE
+
+
 def test_another_attempt_knows_how_long_the_whole_is(tmp_path: Path) -> None:
     """What is resumed has the length that the first attempt was told, also where the answer that resumes it says ``*``."""
     last = said(206, REST, ETag=TAG, Content_Range=f"bytes 100000-{SIZE - 1}/*")
@@ -143,9 +157,11 @@ def test_heads_of_answers() -> None:
     for wrong in ("", "bytes 3-6", "bytes */7", "bytes 6-3/7", "bytes 3-7/7", "3-6/7", "bytes 3-6/7x", "bytes -6/7"):
         assert read(206, Content_Range=wrong) is None
     assert read(206, Content_Range="bytes 3-6/7", Content_Length="7") is None
-    assert versions_differ('"a"', {"ETag": '"b"'})
-    assert not versions_differ('"a"', {"Last-Modified": "yesterday"})
-    assert versions_differ("yesterday", {"Last-Modified": "today"})
+    assert versions_differ('"a"', "", {"ETag": '"b"'})
+    assert not versions_differ('"a"', "", {"Last-Modified": "yesterday"})
+    assert not versions_differ('"a"', "today", {"ETag": '"a"', "Last-Modified": "yesterday"})  # the tag decides
+    assert versions_differ('"a"', "today", {"Last-Modified": "yesterday"})
+    assert versions_differ("yesterday", "yesterday", {"Last-Modified": "today"})
 
 
 # -- what is no recording ----------------------------------------------------------------------------------------------
@@ -159,6 +175,8 @@ WORDS = {
     b"{}": "JSON",
     b"<html><body>Please log in</body></html>": "an HTML page",
     "\ufeff<!DOCTYPE html><p>Bitte anmelden".encode("utf-16-le"): "an HTML page",
+    b"Internal error": "text",
+    "\u5f55\u97f3\u4e0d\u5b58\u5728".encode(): "text",
 }
 
 
@@ -178,11 +196,11 @@ def test_what_is_taken_for_words() -> None:
         assert is_page(kind)
     for kind in ("audio/wav", "video/mp4", "application/octet-stream", "text/plain", "text/plain; charset=utf-8", ""):
         assert not is_page(kind)
-    assert page_in(b"Not Found", "text/plain; charset=utf-8") == "text"
-    assert page_in(b"RIFF\xff\0\0\0WAVE", "text/plain") == ""
-    assert page_in(b'{"\0\1', "audio/wav") == page_in(b"<a>\xff", "") == page_in(b"", "text/plain") == ""
-    assert page_in(b'{"a": "' + "\u20ac".encode() * 1000, "") == "JSON"  # cut within a character
-    assert page_in(WHOLE, "") == page_in(b"ID3\4\0\0", "") == page_in(b"<RIFF", "audio/wav") == ""
+    assert page_in(b"Not Found") == page_in(b"<RIFF") == "text"
+    assert page_in(b"RIFF\xff\0\0\0WAVE") == page_in(b'{"\0\1') == page_in(b"<a>\xff") == page_in(b"") == ""
+    assert page_in(b"ab") == ""  # one sample
+    assert page_in(b'{"a": "' + "\u20ac".encode() * 1000) == "JSON"  # cut within a character
+    assert page_in(WHOLE) == page_in(b"ID3\4\0\0") == ""
 
 
 def test_a_file_of_0_bytes_is_no_recording(tmp_path: Path) -> None:
@@ -295,3 +313,37 @@ def test_a_file_that_was_exchanged_meanwhile_is_not_the_result(tmp_path: Path) -
         with pytest.raises(DownloadFailed, match="was replaced by another file"):
             rest.download(url_of(server), tmp_path / "r.wav", on_progress=exchange)
     assert not (tmp_path / "r.wav").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there files are not locked")
+def test_two_downloads_to_one_path_never_write_into_one_file(tmp_path: Path) -> None:
+    """Resuming, the second is refused while the first goes on; else each has a file of its own."""
+    told: list[str] = []
+
+    def again(there: int, total: int | None) -> None:
+        if there and not told:
+            with Scripted(part(SIZE)) as other, scripted_client(other) as rest:
+                with pytest.raises(DownloadFailed, match="another download to it is under way") as refused:
+                    rest.download(url_of(other), tmp_path / "r.wav")
+                told.append(str(refused.value))
+                rest.download(url_of(other), tmp_path / "r.wav", resume=False)
+
+    with Scripted(part(SIZE)) as server, scripted_client(server) as rest:
+        rest.download(url_of(server), tmp_path / "r.wav", on_progress=again)
+    assert told
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("r.wav", WHOLE)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are others there")
+def test_a_file_that_cannot_be_resumed_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "any").touch()
+    with Scripted(part(SIZE)) as server, scripted_client(server) as rest:
+        rest.download(url_of(server), tmp_path / "r.wav", resume=False)
+    assert (tmp_path / "r.wav").stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
+def test_a_body_in_a_coding_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
+    with Scripted(said(200, WHOLE, Transfer_Encoding="gzip, chunked")) as server, scripted_client(server) as rest:
+        with pytest.raises(DownloadFailed, match="compresses"):
+            rest.download(url_of(server), tmp_path / "r.wav")
+    assert list(tmp_path.iterdir()) == []

@@ -21,7 +21,7 @@ from .exchange import LONGEST_PAUSE, Exchange, reading, retry_after
 from .pages import is_page, page_in
 from .parts import Part, kept
 from .progress import Report, shown
-from .ranges import Stretch, read_stretch, size_past_the_end, validator, versions_differ
+from .ranges import Stretch, changed, read_stretch, size_past_the_end, validator, versions_differ
 from .reach import Origin, zone
 from .sockets import NotAdmitted, peer
 
@@ -256,9 +256,11 @@ class _Fetching:
             # Before anything is dropped that was there already.
             self._check_type(headers.get("Content-Type", ""))
             stretch = self._fitting(status, headers)
-            if headers.get("Content-Encoding", "identity") not in ("", "identity"):
+            coded = headers.get("Transfer-Encoding", "").strip().lower() not in ("", "chunked", "identity")
+            if coded or headers.get("Content-Encoding", "identity") not in ("", "identity"):
                 raise self._failed("the server compresses, although it was asked not to")
-            part.remember(validator(headers) or part.validator, part.total if stretch.total is None else stretch.total)
+            total = part.total if stretch.total is None else stretch.total
+            part.remember(validator(headers) or part.validator, changed(headers) or part.changed, total)
             self._receive(response, stretch.end)
             return self._is_whole(stretch)
         pause = retry_after(headers.get("Retry-After", ""))
@@ -299,7 +301,7 @@ class _Fetching:
             if not piece:
                 break
             self._check_size(part.size + len(piece))
-            page = "" if part.size else page_in(piece, self._type)
+            page = "" if part.size else page_in(piece)
             if page:
                 part.spoiled = True
                 raise self._failed(f"the server sent {page} as {_printable(self._type) or 'a file of no type'}")
@@ -345,12 +347,12 @@ def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
     total = part.total if stretch.total is None else stretch.total
     if not stretch.part or stretch.start != part.size or total is None:
         return False
-    return part.total in (None, total) and not versions_differ(part.validator, headers)
+    return part.total in (None, total) and not versions_differ(part.validator, part.changed, headers)
 
 
 def _is_the_rest_alone(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
     """Whether what is called the whole has a length that the version which is there cannot have."""
-    if stretch.total is None or part.total is None or versions_differ(part.validator, headers):
+    if stretch.total is None or part.total is None or versions_differ(part.validator, part.changed, headers):
         return False
     named = bool(validator(headers))
     return stretch.total != part.total if named else stretch.total == part.total - part.size

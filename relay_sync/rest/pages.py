@@ -11,6 +11,7 @@ __all__ = ["is_page", "page_in"]
 #: Media types of words. Sound that is called ``text/plain`` was seen.
 _WORDS: Final = re.compile(r"text/(?!plain$).+|multipart/.+|[a-z]+/(?:.+\+)?(?:json|xml)")
 _LOOK: Final = 1024
+_SHORTEST: Final = 4  # characters: a sample or two may look like letters
 _HTML: Final = re.compile(r"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _XML: Final = re.compile(r"\s*<(?:[?!]|/?[A-Za-z_][^<>]*>)")
 _JSON: Final = re.compile(r"\s*[\[{]\s*[\"\[\]{}\-0-9tfn]")
@@ -23,7 +24,7 @@ def is_page(content_type: str) -> bool:
     return _WORDS.fullmatch(_media_type(content_type)) is not None
 
 
-def page_in(beginning: bytes, content_type: str) -> str:
+def page_in(beginning: bytes) -> str:
     """What the first bytes of a file are, if they are words, whatever their media type; else ``""``."""
     text = _text(beginning)
     if text is None:
@@ -34,7 +35,7 @@ def page_in(beginning: bytes, content_type: str) -> str:
         return "XML"
     if _JSON.match(text):
         return "JSON"
-    return "text" if text.strip() and _media_type(content_type).startswith("text/") else ""
+    return "text" if len(text.strip()) >= _SHORTEST else ""
 
 
 def _text(beginning: bytes) -> str | None:

@@ -10,14 +10,18 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import stat
-import tempfile
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
 from attrs import define
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["Part", "kept"]
 
@@ -32,7 +36,7 @@ def open_own(path: Path, *, create: bool) -> int:
     """
     if create:
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
+            return _create(path)
         except FileExistsError:
             pass
     number = os.open(path, os.O_RDWR | _FLAGS)
@@ -41,6 +45,30 @@ def open_own(path: Path, *, create: bool) -> int:
         reason = "exists and is not a regular file of this user with a single name; remove it"
         raise OSError(errno.EEXIST, f"{path.name} {reason}")
     return number
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
+
+
+def _claim(file: IO[bytes], path: Path) -> None:
+    """Keep other downloads off the file until it is closed, where the system can do that.
+
+    :raises OSError: another download writes it, or has just finished it.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_ours(path, os.fstat(file.fileno())):
+            return
+    except FileNotFoundError:
+        pass  # it has been moved to its target
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            return  # a file system without locks
+    file.close()
+    raise OSError(errno.EBUSY, f"another download to it is under way ({path.name}); resume=False keeps them apart")
 
 
 def _is_ours(path: Path, opened: os.stat_result) -> bool:
@@ -53,10 +81,12 @@ def kept(target: Path, url: str, *, resume: bool) -> Iterator[Part]:
     """The file that grows beside a target. It stays for another attempt if that can resume it, and else goes."""
     if resume:
         path = target.with_name(f"{target.name}.part")
-        part = Part(path, os.fdopen(open_own(path, create=True), "r+b"), hashlib.sha256(url.encode()).hexdigest())
+        file = os.fdopen(open_own(path, create=True), "r+b")
+        _claim(file, path)
+        part = Part(path, file, hashlib.sha256(url.encode()).hexdigest())
     else:
-        number, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-        part = Part(Path(name), os.fdopen(number, "w+b"), "")
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        part = Part(path, os.fdopen(_create(path), "w+b"), "")
     try:
         part.begin()
         yield part
@@ -69,6 +99,7 @@ class Part:
     """What is there so far, of which version of the file.
 
     :ivar size: bytes that are there. :ivar validator: names the version; empty where the server names none.
+    :ivar changed: when the server says that it was last changed; empty where it does not.
     :ivar total: bytes of the whole, where that is known. :ivar spoiled: whether it is of no use to another attempt.
     """
 
@@ -77,6 +108,7 @@ class Part:
     _origin: str
     size: int = 0
     validator: str = ""
+    changed: str = ""
     total: int | None = None
     spoiled: bool = False
     _moved: bool = False
@@ -92,9 +124,10 @@ class Part:
         :raises OSError: a note is there that is not ours.
         """
         note = self._read_note()
-        known, total = note.get("validator"), note.get("total")
+        known, total, change = note.get("validator"), note.get("total"), note.get("changed")
         if note.get("origin") == self._origin and isinstance(known, str) and known:
             self.validator = known
+            self.changed = change if isinstance(change, str) else ""
             self.total = total if isinstance(total, int) and not isinstance(total, bool) else None
             self.size = self._file.seek(0, os.SEEK_END)
         self._cut(self.size)
@@ -118,22 +151,23 @@ class Part:
     def restart(self) -> None:
         """Begin anew: nothing of what is there fits."""
         self._cut(0)
-        self.validator, self.total = "", None
+        self.validator, self.changed, self.total = "", "", None
 
     def _cut(self, size: int) -> None:
         self._file.seek(size)
         self._file.truncate()
         self.size = size
 
-    def remember(self, validator: str, total: int | None) -> None:
+    def remember(self, validator: str, changed: str, total: int | None) -> None:
         """Note down what has to be the same next time."""
-        if (validator, total) == (self.validator, self.total):
+        if (validator, changed, total) == (self.validator, self.changed, self.total):
             return
-        self.validator, self.total = validator, total
+        self.validator, self.changed, self.total = validator, changed, total
         if validator and self._origin:
             with os.fdopen(open_own(self._note, create=True), "r+") as note:
                 note.truncate()
-                note.write(json.dumps({"origin": self._origin, "validator": validator, "total": total}))
+                known = {"origin": self._origin, "validator": validator, "changed": changed, "total": total}
+                note.write(json.dumps(known))
 
     def write(self, piece: bytes) -> None:
         """Append to what is there."""

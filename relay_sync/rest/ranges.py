@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
-__all__ = ["Stretch", "read_stretch", "size_past_the_end", "validator", "versions_differ"]
+__all__ = ["Stretch", "changed", "read_stretch", "size_past_the_end", "validator", "versions_differ"]
 
 _RANGE: Final = re.compile(r"bytes[ \t]+([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)", re.IGNORECASE)
 _PAST: Final = re.compile(r"bytes[ \t]+\*/([0-9]{1,15})", re.IGNORECASE)
@@ -63,10 +63,19 @@ def _length(said: str) -> int | None:
 def validator(headers: Mapping[str, str]) -> str:
     """What names a file's version, byte by byte: a strong ETag, else the time of its last change."""
     tag = headers.get("ETag", "").strip()
-    return tag if tag.startswith('"') else headers.get("Last-Modified", "").strip()
+    return tag if tag.startswith('"') else changed(headers)
 
 
-def versions_differ(known: str, headers: Mapping[str, str]) -> bool:
-    """Whether a head names another version than the validator does. One that names none does not."""
-    said = headers.get("ETag" if known.startswith('"') else "Last-Modified", "").strip()
-    return bool(known and said) and said != known
+def changed(headers: Mapping[str, str]) -> str:
+    """When the file was last changed, as the server says it."""
+    return headers.get("Last-Modified", "").strip()
+
+
+def versions_differ(known: str, known_change: str, headers: Mapping[str, str]) -> bool:
+    """Whether a head names another version than the validator does, or the time of another change. One that names none does
+    not.
+    """
+    tag, change = headers.get("ETag", "").strip(), changed(headers)
+    if known.startswith('"') and tag:
+        return tag != known
+    return bool(known_change and change) and change != known_change
