@@ -15,6 +15,7 @@ import pytest
 from relay_sync import RelayClient
 from relay_sync.protocol import session
 from relay_sync.protocol.backoff import retry_delay
+from relay_sync.rest import download
 from relay_sync.runtime.flag import Bell
 from relay_sync.simulator import Simulator
 
@@ -103,7 +104,8 @@ def slow_after_waking(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts to connect again come after a tenth of their time: for tests in which that time is not the subject."""
-    monkeypatch.setattr(session, "retry_delay", lambda failures, random: retry_delay(failures, random) / 10)
+    for module in (session, download):
+        monkeypatch.setattr(module, "retry_delay", lambda failures, random: retry_delay(failures, random) / 10)
 
 
 @pytest.fixture

@@ -361,6 +361,7 @@ def test_names_of_marks() -> None:
 def test_marks_under_way_are_bounded() -> None:
     with talk("realtime") as it:
         it.far.pause_reading()
+        it.line.sim._loop.call(int, timeout=PATIENCE)  # the loop has come to it
 
         def set_many() -> None:
             for _ in range(20_000):
@@ -512,6 +513,7 @@ def test_many_threads_speak_and_clear_at_once(media: str) -> None:
 def test_a_far_side_that_does_not_read_is_an_error_and_no_memory() -> None:
     with talk("fast", server={"send_timeout": 0.3}, codec="L16@24000h") as it:
         it.far.pause_reading()
+        it.line.sim._loop.call(int, timeout=PATIENCE)  # the loop has come to it
         speaker = it.stream._speaker
         assert speaker is not None
         pcm = bytes(24_000_000)

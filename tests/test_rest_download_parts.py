@@ -18,6 +18,7 @@ from relay_sync import ConnectionLost, DownloadFailed, InvalidParameter
 from relay_sync.rest.pages import is_page, page_in
 from relay_sync.rest.ranges import Stretch, read_stretch, versions_differ
 
+pytestmark = pytest.mark.usefixtures("soon")
 SIZE = len(WHOLE)
 BROKEN = part(100_000)
 REST = WHOLE[100_000:]
