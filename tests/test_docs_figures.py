@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from relay_sync import RelayClient
+from relay_sync import RelayClient, dialing, message, switchboard
 from relay_sync.actions.base import REPORT_PATIENCE
 from relay_sync.audio import AudioServer
 from relay_sync.call import READER_LIMIT
@@ -102,6 +102,11 @@ FIGURES: dict[str, list[str]] = {
         f"{plain(REPORT_PATIENCE)} s after the time it was given",
         f"{grouped(FOLLOWED)} later messages",
         f"pauses up to {plain(backoff.LONGEST)} seconds",
+        f"its content | the last {grouped(session.REMEMBERED_EVENTS)} |",
+        f"the last {grouped(switchboard.REMEMBERED_CALLS)} calls |",
+        f"the last {grouped(message.REMEMBERED)} |",
+        f"the last {grouped(dialing.REMEMBERED_DIALS)} dials |",
+        f"| {plain(dialing.REMEMBERED_FOR)} s |",
         f"falls {grouped(READER_LIMIT)} events behind",
         f"up to {plain(sys.getswitchinterval() * 1000)} ms for each switch",
     ],
