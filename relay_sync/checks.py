@@ -429,8 +429,11 @@ def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Calla
     called = inspect.unwrap(getattr(value, "func", value))
     if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(type(called).__call__):
         raise InvalidParameter(name, value, "a plain function: remove async, and block where you would have awaited")
-    if inspect.isasyncgenfunction(called):
-        raise InvalidParameter(name, value, "a plain function, not an async generator")
+    # Not what it wraps: a decorator may well run a generator to its end.
+    if inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(getattr(value, "func", value)):
+        raise InvalidParameter(
+            name, value, "a plain function: one with yield in it is a generator, and would never run"
+        )
     try:
         inspect.signature(value).bind(*takes)
     except TypeError:

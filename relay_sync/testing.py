@@ -18,6 +18,7 @@ import os
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, overload
@@ -79,9 +80,10 @@ class HandlerErrors(Sequence[RaisedError]):
     """What handlers and callbacks have raised so far, in order; it grows, from any thread.
 
     :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are left out: the caller hung up, or the program ended,
-    and the handler with it.
+    and the handler with it. So is what a handler raises that an earlier block has left running.
     """
 
+    _earlier: frozenset[threading.Thread] = field(factory=frozenset, repr=False)
     _found: list[RaisedError] = field(factory=list, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _ending: bool = field(default=False, init=False, repr=False)
@@ -103,6 +105,8 @@ class HandlerErrors(Sequence[RaisedError]):
     def take(self, where: str, error: BaseException) -> None:
         """One more."""
         if isinstance(error, (CallEnded, ClientClosed)) or (self._ending and isinstance(error, RelayError)):
+            return
+        if threading.current_thread() in self._earlier:  # the mistake of an earlier test, which was warned of it
             return
         with self._changed:
             self._found.append(RaisedError(where, error))
@@ -131,13 +135,28 @@ def handler_errors() -> Iterator[HandlerErrors]:
             ...
         assert not errors
     """
-    found = HandlerErrors()
+    earlier = frozenset(_handlers_of_calls())
+    found = HandlerErrors(earlier)
     raised.listeners.append(found.take)
     try:
         yield found
-        wait_for_handlers()
+        wait_for_handlers(HANDLER_PATIENCE)
+        late = [thread.name for thread in _handlers_of_calls() if thread not in earlier]
+        if late:
+            told = (
+                f"{len(late)} handler{'s' * (len(late) > 1)} still running {HANDLER_PATIENCE:g} s after the test's end"
+            )
+            warnings.warn(
+                f"{told} ({', '.join(late)}): what they raise now fails no test", RuntimeWarning, stacklevel=3
+            )
     finally:
         raised.listeners.remove(found.take)
+
+
+def _handlers_of_calls() -> list[threading.Thread]:
+    """The threads of handlers that run. Each has one call, unlike those of listeners, which are there for the next event."""
+    here = threading.current_thread()
+    return [each for each in threading.enumerate() if each.name.startswith(_HANDLERS[0]) and each is not here]
 
 
 def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import queue
 import socket
@@ -572,6 +573,18 @@ def test_a_coroutine_handler_is_refused(sim: Simulator) -> None:
 
     with pytest.raises(InvalidParameter, match="remove async"):
         make(sim).on_call(handler)
+
+    def generator(call: Call) -> Any:
+        yield call
+
+    @functools.wraps(generator)
+    def run_to_its_end(call: Call) -> None:
+        for _ in generator(call):
+            pass
+
+    with pytest.raises(InvalidParameter, match="generator, and would never run"):
+        make(sim).on_call(generator)
+    make(sim).on_call(run_to_its_end)
     for nothing in (None, "handler", 5):
         with pytest.raises(InvalidParameter):
             make(sim).on_call(nothing)  # type: ignore[type-var]

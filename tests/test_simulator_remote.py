@@ -474,6 +474,7 @@ HALVES = {
     "nothing": b"",
     "half a line": b"GET / HT",
     "half a head": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+    "a right token without its body": b"POST /calls HTTP/1.1\r\nAuthorization: Bearer %TOKEN%\r\nContent-Length: 5000\r\n\r\n{",
     "a wrong token": b"POST /calls HTTP/1.1\r\nAuthorization: Bearer no\r\nContent-Length: 5000\r\n",
 }
 
@@ -487,7 +488,7 @@ def test_half_finished_requests_take_no_places(
     try:
         for _ in range(remote.MOST_AT_ONCE + 30):
             sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
-            sock.sendall(begun)
+            sock.sendall(begun.replace(b"%TOKEN%", control.token.encode()))
             idle.append(sock)
         for _ in range(3):
             assert control.get("/clients") == {"clients": 0}
@@ -500,6 +501,15 @@ def test_half_finished_requests_take_no_places(
             sock.close()
     lines = [record for record in caplog.records if "control interface" in record.getMessage()]
     assert len(lines) == 1
+
+
+def test_a_body_that_ends_early_is_not_carried_out(control: Control) -> None:
+    port = int(control.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+        head = f"POST /messages HTTP/1.1\r\nAuthorization: Bearer {control.token}\r\nContent-Length: 5000\r\n\r\n"
+        sock.sendall(head.encode() + b'{"to": "+15550100", "from": "+15550199", "body": "hi"}')
+        sock.shutdown(socket.SHUT_WR)
+        assert b" 408 " in sock.makefile("rb").readline()
 
 
 def test_requests_that_wait_are_not_dropped_for_strangers(control: Control) -> None:

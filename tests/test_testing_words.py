@@ -14,7 +14,8 @@ from support import FROM, PATIENCE, TO
 from test_simulator_peers import connected
 from test_testing import run_pytest
 
-from relay_sync import Call, DialFailed, InvalidParameter, WaitTimeout
+from relay_sync import Call, DialFailed, InvalidParameter, WaitTimeout, testing
+from relay_sync.runtime import raised
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.methods import METHODS
 from relay_sync.simulator.names import ACTIVITIES
@@ -282,6 +283,23 @@ def test_misspelt_events_are_refused_everywhere(given: str) -> None:
 # -- contexts ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("given", ["answerd", "finishd", "conected", 7])
+def test_misspelt_states_are_refused_everywhere(given: Any) -> None:
+    with Simulator() as sim:
+        for spoil in (sim.drop_event, sim.duplicate_event):
+            with pytest.raises(InvalidParameter, match=r"^state="):
+                spoil("calling.call.state", state=given)
+        with pytest.raises(InvalidParameter, match=r"^state="):
+            sim.delay_event("calling.call.state", 1, state=given)
+        sim.drop_event("calling.call.state", state="not known yet")
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "1", None, True])
+def test_a_delay_that_is_none_is_refused(seconds: Any) -> None:
+    with Simulator() as sim, pytest.raises(InvalidParameter, match=r"^seconds="):
+        sim.delay_event("calling.call.state", seconds)
+
+
 def test_a_call_that_nobody_hears_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "relay_sync.simulator")
     with Simulator() as sim, connected(sim, contexts=["sales", "help"]):
@@ -308,6 +326,20 @@ def test_a_call_that_nobody_hears_says_so_once(caplog: pytest.LogCaptureFixture)
         assert (status, told["waits"]) == (200, reason)
 
 
+def test_a_message_and_a_task_that_nobody_hears_say_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "relay_sync.simulator")
+    with Simulator() as sim, connected(sim, contexts=["sales"]):
+        for _ in range(3):
+            sim.message(to=TO, from_=FROM, body="hi", context="sale")
+            sim.task({"a": 1}, context="sale")
+            sim.call(to=TO, from_=FROM, context="sale")
+            sim.task({"a": 1}, context="sales")
+    reason = "no client listens to context 'sale'; clients listen to 'sales'"
+    lines = [record.getMessage() for record in caplog.records if "listens" in record.getMessage()]
+    waiting = (f"the message from {FROM} to {TO}", "the task", f"the call from {FROM} to {TO}")
+    assert lines == [f"{what} waits: {reason}" for what in waiting]
+
+
 def test_a_call_that_comes_before_its_client_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:
     with Simulator() as sim:
         phone = sim.call(to=TO, from_=FROM)
@@ -327,3 +359,37 @@ def test_the_state_in_a_failed_wait_is_the_last_one() -> None:
         phone.wait_until("ringing")
         with pytest.raises(WaitTimeout, match="it is ringing"):
             phone.wait_until("answered", 0.001)
+
+
+# -- handlers that outlive their test --------------------------------------------------------------------------------------
+
+
+def test_what_an_earlier_handler_raises_is_no_mistake_of_a_later_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "HANDLER_PATIENCE", 0.01)
+    go, entered = threading.Event(), threading.Event()
+
+    def late() -> None:
+        entered.set()
+        go.wait(PATIENCE)
+        raised.tell("the on_call handler of a call", ValueError("late"))
+
+    thread = threading.Thread(target=late, name="relay-call-0")
+
+    def run() -> None:
+        thread.start()
+        assert entered.wait(PATIENCE)
+
+    try:
+        with (
+            pytest.warns(RuntimeWarning, match=r"1 handler still running .*relay-call-0"),
+            testing.handler_errors() as first,
+        ):
+            run()
+        with testing.handler_errors() as second:
+            go.set()
+            thread.join(PATIENCE)
+            raised.tell("the on_call handler of another call", ValueError("now"))
+    finally:
+        go.set()
+    assert list(first) == []
+    assert [str(each.error) for each in second] == ["now"]

@@ -40,6 +40,9 @@ def verified(hooks: Webhooks, signed: str, url: str, headers: Any = (), peer: st
         ("https://[2001:db8::1]:443/s", "https://[2001:db8::1]/s", True),
         ("https://u:p@h.example/s", "https://u:p@h.example:8443/s", True),
         ("https://h.example/s?a=1", "https://h.example:8443/s?a=1", True),
+        ("https://h.example/s", "https://H.Example/s", True),
+        ("https://h.example:443/s", "https://H.Example/s", True),
+        ("https://h.example/S", "https://h.example/s", False),
         ("https://h.example:9443/s", "https://h.example:8443/s", False),
         ("https://h.example:8443/s", "https://h.example/s", False),
         ("http://h.example/s", "https://h.example:8443/s", False),
@@ -106,6 +109,16 @@ def test_what_a_trusted_proxy_says_counts(headers: list[tuple[str, str]]) -> Non
     assert verified(hooks, "https://evil.example.com/s", INNER, headers) is False
     assert verified(hooks, OUTER, INNER, headers, "::ffff:10.1.2.3") is True
     assert verified(Webhooks(signing_key=KEY, trust_forwarded=True), OUTER, INNER, headers, None) is True
+
+
+@pytest.mark.parametrize("network", ["::ffff:10.0.0.0/104", "::ffff:10.1.2.3"])
+def test_a_trusted_network_may_be_written_as_one_of_ipv6(network: str) -> None:
+    """Servers that listen on both families write the addresses of IPv4 peers like that."""
+    headers, hooks = next(iter(SAID.values())), Webhooks(signing_key=KEY, trusted_proxies=network)
+    for peer in ("10.1.2.3", "::ffff:10.1.2.3"):
+        assert verified(hooks, OUTER, INNER, headers, peer) is True
+    for peer in ("11.1.2.3", "::ffff:11.1.2.3", "::a01:203"):
+        assert verified(hooks, OUTER, INNER, headers, peer) is False
 
 
 @pytest.mark.parametrize("headers", SAID.values(), ids=SAID)

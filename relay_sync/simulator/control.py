@@ -4,6 +4,7 @@ thread.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from . import frames
 from .disturbing import ERRORS, KINDS
 from .faults import EventFault, Faults, MediaFault, RequestFault
 from .journal import Journal
-from .names import check_event, check_method
+from .names import check_event, check_method, check_state
 from .relay import Client, Relay
 from .session import Session
 
@@ -129,7 +130,7 @@ class Controls:
 
     def drop_event(self, event_type: str, *, state: str | None = None, times: int | None = 1) -> None:
         """Lose an event of a type, or one of a type that tells of a state."""
-        self.faults.add(EventFault(kind="drop", event_type=check_event(event_type), state=state), times)
+        self.faults.add(EventFault(kind="drop", event_type=check_event(event_type), state=check_state(state)), times)
 
     def duplicate_event(
         self,
@@ -142,17 +143,21 @@ class Controls:
     ) -> None:
         """Send an event ``copies`` times more: the same frame, or with ``same_id=False`` frames of their own."""
         fault = EventFault(
-            kind="duplicate", event_type=check_event(event_type), state=state, copies=copies, same_id=same_id
+            kind="duplicate",
+            event_type=check_event(event_type),
+            state=check_state(state),
+            copies=copies,
+            same_id=same_id,
         )
         self.faults.add(fault, times)
 
     def delay_event(self, event_type: str, seconds: float, *, state: str | None = None, times: int | None = 1) -> None:
         """Send an event later than its time; those after it overtake it."""
-        if seconds < 0:
-            raise InvalidParameter("seconds", seconds, "at least 0")
-        self.faults.add(
-            EventFault(kind="delay", event_type=check_event(event_type), state=state, seconds=seconds), times
-        )
+        given: object = seconds
+        if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < math.inf:
+            raise InvalidParameter("seconds", seconds, "a number of at least 0")
+        fault = EventFault(kind="delay", event_type=check_event(event_type), state=check_state(state), seconds=seconds)
+        self.faults.add(fault, times)
 
     # -- audio that goes wrong -----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Final
 from ..errors import InvalidParameter
 from .methods import METHODS
 
-__all__ = ["ACTIVITIES", "EVENTS", "check_activity", "check_event", "check_method"]
+__all__ = ["ACTIVITIES", "EVENTS", "check_activity", "check_event", "check_method", "check_state"]
 
 _CALL_EVENTS: Final = """
 ai ai_sidecar collect connect denoise detect dial echo fax hold live_transcribe live_translate pay play queue receive record
@@ -28,6 +28,11 @@ EVENTS: Final = frozenset(
         "signalwire.authorization.state",
     }
 )
+
+_STATES: Final = """
+answered busy connected connecting created delivered dialing dequeue disconnected ended ending enqueue error failed finished
+initiated leave no_input paused playing queued received recording ringing sent streaming undelivered
+"""
 
 #: The methods that start what ``Phone.activities`` tells of.
 ACTIVITIES: Final = frozenset(
@@ -72,6 +77,11 @@ def check_event(value: str, name: str = "event_type") -> str:
     return _check(value, name, EVENTS)
 
 
+def check_state(value: str | None) -> str | None:
+    """As :func:`check_method`, for the state that an event tells of; ``None`` is any."""
+    return None if value is None else _check(value, "state", _STATES.split())
+
+
 def check_activity(value: str, name: str = "method") -> str:
     """The name of something that goes on on a call.
 
@@ -84,6 +94,8 @@ def check_activity(value: str, name: str = "method") -> str:
 
 
 def _check(value: str, name: str, known: Collection[str]) -> str:
+    if not isinstance(value, str):
+        raise InvalidParameter(name, value, "text")
     if value not in known:
         near = _near(value, known)
         if near is not None:

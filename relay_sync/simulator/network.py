@@ -183,7 +183,9 @@ class Network:
     _relay: Relay = field(repr=False)
     calls: dict[str, Call] = field(factory=dict, init=False)
     dials: dict[str, Dial] = field(factory=dict, init=False, repr=False)
-    _told: set[str] = field(factory=set, init=False, repr=False)  # contexts whose calls wait, and that was said
+    _told: set[tuple[str, str]] = field(
+        factory=set, init=False, repr=False
+    )  # what waits for a context, and that was said
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
     def find(self, call_id: str, node_id: str, session: Session) -> Call | None:
@@ -207,7 +209,8 @@ class Network:
         ]
         if not candidates:
             call.owner = None
-            self._tell_unheard(call)
+            if self.unheard(call):
+                self.tell_waiting("the call from {} to {}".format(*call.numbers), "call", call.context)
             return
         session = call.owner = self.next_one(candidates)
         call.transferred = False
@@ -219,21 +222,26 @@ class Network:
         """Why a call waits for a client, in words; ``""`` where one has it, or could have. From any thread."""
         if call.over or not (call.state in ("created", "ringing") or call.transferred) or call.owner is not None:
             return ""
+        return self.unheard_context(call.context)
+
+    def unheard_context(self, context: str) -> str:
+        """That no client listens to a context, in words; ``""`` where one does. From any thread."""
         sessions = [client.session for client in list(self._relay.clients.values()) if not client.leaving]
-        contexts = {context for session in sessions if session is not None for context in list(session.contexts)}
-        if call.context in contexts:
+        contexts = {each for session in sessions if session is not None for each in list(session.contexts)}
+        if context in contexts:
             return ""
         heard = ", ".join(map(repr, sorted(contexts)))
         others = f"clients listen to {heard}" if contexts else "no client listens to any"
-        return f"no client listens to context {call.context!r}; {others}"
+        return f"no client listens to context {context!r}; {others}"
 
-    def _tell_unheard(self, call: Call) -> None:
-        """Say once a context that its calls wait, where somebody is connected who might have been meant."""
-        reason = self.unheard(call)
-        if reason and call.context not in self._told and any(each.session for each in self._relay.clients.values()):
+    def tell_waiting(self, what: str, kind: str, context: str) -> None:
+        """Say once a context that its calls, messages or tasks wait, where somebody is connected who might have been meant."""
+        reason = self.unheard_context(context)
+        connected = any(each.session for each in self._relay.clients.values())
+        if reason and connected and (kind, context) not in self._told:
             if len(self._told) < MOST_TOLD:
-                self._told.add(call.context)
-            _log.warning("the call from %s to %s waits: %s", *call.numbers, reason)
+                self._told.add((kind, context))
+            _log.warning("%s waits: %s", what, reason)
 
     def next_one(self, candidates: Iterable[Session]) -> Session | None:
         """The candidate whose turn was longest ago; it is its turn now."""

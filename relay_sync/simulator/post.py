@@ -143,6 +143,9 @@ class Post:
         session = self._relay.network.next_one(self._relay.subscribers(context))
         if session is None:
             self._waiting.append((kind, context, params))
+            message = kind == "messaging.receive"
+            what = f"the message from {params['from_number']} to {params['to_number']}" if message else "the task"
+            self._relay.network.tell_waiting(what, kind, context)
         elif kind == "queuing.relay.tasks":
             settings = self._relay.settings
             body = {

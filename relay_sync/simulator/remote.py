@@ -84,7 +84,7 @@ class ControlServer:
         return f"<ControlServer {self.url}>"
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop listening, and drop connections without a valid token. Requests that wait end with their own time. Idempotent."""
+        """Stop listening, and drop what is no whole request yet. Requests that wait end with their own time. Idempotent."""
         self._server.closing = True
         self._server.shutdown()
         self._server.server_close()
@@ -114,7 +114,9 @@ class _Server(ThreadingHTTPServer):
         self.on_loopback = is_loopback(address[0])
         self.closing = False
         self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
-        self._strangers: dict[socket.socket, None] = {}  # those without a valid token so far, the oldest first
+        self._strangers: dict[
+            socket.socket, None
+        ] = {}  # those without a whole request and a token so far, the oldest first
         self._lock = threading.Lock()  # guards _strangers
         self._told = -TOLD_EVERY
         super().__init__(address, _Handler)
@@ -137,7 +139,7 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def _make_room(self) -> None:
-        """Drop the oldest connection that has not shown a valid token; those that have are left to finish."""
+        """Drop the oldest connection without a whole, authorized request; those with one are left to finish."""
         if not self.drop_oldest_stranger():
             return
         if time.monotonic() - self._told >= TOLD_EVERY:
@@ -148,7 +150,7 @@ class _Server(ThreadingHTTPServer):
             )
 
     def drop_oldest_stranger(self) -> bool:
-        """Close a connection that has not shown a valid token. Whether there was one."""
+        """Close a connection without a whole, authorized request. Whether there was one."""
         with self._lock:
             oldest = next(iter(self._strangers), None)
             if oldest is None:
@@ -158,8 +160,8 @@ class _Server(ThreadingHTTPServer):
                 oldest.shutdown(socket.SHUT_RDWR)
             return True
 
-    def has_shown_token(self, request: socket.socket) -> bool:
-        """Keep a connection, now that its token is known to be valid. ``False``: it was dropped already."""
+    def has_arrived(self, request: socket.socket) -> bool:
+        """Keep a connection, now that its token is valid and its request is whole. ``False``: it was dropped already."""
         with self._lock:
             return self._strangers.pop(request, self) is not self
 
@@ -214,14 +216,16 @@ class _Handler(BaseHTTPRequestHandler):
             if page is not None:
                 raise _Refused(403, page.partition(";")[0])
             raise _Refused(401, "give the control token: Authorization: Bearer <token>")
-        if not self.server.has_shown_token(self.connection):
+        # Until all of it is there, a request with a token is dropped for others like one without.
+        body = self._body()
+        if not self.server.has_arrived(self.connection):
             raise _Refused(408, "the request took too long to arrive")
         try:
             parts = urlsplit(self.path)
             query = dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=20))
         except ValueError:
             raise _Refused(400, "the URL cannot be read") from None
-        return self.server.desk.work(self.command, parts.path, query, self._body())
+        return self.server.desk.work(self.command, parts.path, query, body)
 
     def _body(self) -> Any:
         length = self.headers.get("Content-Length", "0")
@@ -229,7 +233,12 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(411, "say the length of the body")
         if int(length) > MOST_BODY:
             raise _Refused(413, f"more than {MOST_BODY} bytes")
-        body = self.rfile.read(int(length))
+        try:
+            body = self.rfile.read(int(length))
+        except OSError:  # too slow, or gone
+            body = b""
+        if len(body) < int(length):
+            raise _Refused(408, "the body ended before its Content-Length, or took too long to arrive")
         if not body:
             return {}
         try:

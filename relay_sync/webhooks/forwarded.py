@@ -118,9 +118,20 @@ def networks(given: Any) -> Networks:
         each_of = (given,) if isinstance(given, str) else tuple(given)
         if not all(isinstance(each, str) for each in each_of):
             raise ValueError
-        return tuple(ipaddress.ip_network(each) for each in each_of)
+        return tuple(_unmapped(ipaddress.ip_network(each)) for each in each_of)
     except (TypeError, ValueError):
         raise InvalidParameter("trusted_proxies", given, accepted) from None
+
+
+def _unmapped(
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The IPv4 network that is written as one of IPv6, as servers that listen on both families write addresses."""
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        first = network.network_address.ipv4_mapped
+        if first is not None:
+            return ipaddress.ip_network((first, network.prefixlen - 96))
+    return network
 
 
 def contains(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], peer: str) -> bool:

@@ -43,8 +43,8 @@ def sign_form(key: str, url: str, fields: Fields) -> str:
 
 
 def spellings(url: str) -> list[str]:
-    """A URL as it may have been signed: with and without its port (the scheme's usual one, where it has none), and with and
-    without credentials in it.
+    """A URL as it may have been signed: with and without its port (the scheme's usual one, where it has none), with and
+    without credentials in it, and with its host as it is and in lower case.
     """
     parts = urlsplit(url)
     usual = _PORTS.get(parts.scheme)
@@ -54,6 +54,7 @@ def spellings(url: str) -> list[str]:
         places.append(place.rpartition(":")[0])
     elif usual is not None:
         places.append(f"{place.rstrip(':')}:{usual}")
+    places += [each.lower() for each in places if each != each.lower()]
     found = [f"{credentials}{at}{each}" for each in places] + (places if at else [])
     return [urlunsplit(parts._replace(netloc=each)) for each in found]
 
