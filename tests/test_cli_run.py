@@ -326,13 +326,32 @@ sys.exit(2)
     assert output.count("ended with code 2 after") == output.count(": wrong configuration: of the second") >= 3
 
 
-@pytest.mark.slow
-def test_processes_that_cannot_start_are_not_started_for_ever(sim: Simulator, folder: Path) -> None:
-    with running(sim, folder, "broken:client", "--processes", "2") as process:
-        code, _, errors = finish(process)
-    assert code == 1
-    assert "giving up" in errors
-    assert "my own mistake" in errors
+@pytest.mark.parametrize(
+    ("program", "last"),
+    [
+        ("raise LookupError('my own mistake')", "LookupError: my own mistake"),
+        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("def (", "SyntaxError: invalid syntax"),
+        ("def make(): make()", "RecursionError: maximum recursion depth exceeded"),
+    ],
+)
+def test_a_program_of_several_processes_that_raises_is_told_once_and_ends_them(
+    sim: Simulator, folder: Path, program: str, last: str
+) -> None:
+    (folder / "raising.py").write_text(f"{program}\n", encoding="utf-8")
+    with running(sim, folder, "raising:make", "--processes", "3", "--log-level", "error") as process:
+        code, out, errors = finish(process)
+    assert (code, out) == (1, "")
+    assert errors.startswith("relay-sync run: raising:make could not be loaded:\n")
+    assert errors.splitlines()[-1] == last
+    assert errors.count(last) == 1
+
+
+def test_processes_that_cannot_start_are_not_started_for_ever(folder: Path) -> None:
+    process = supervise(folder, "sys.exit(7)")
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "giving up" in output
 
 
 def test_refused_credentials_are_one_line(sim: Simulator, folder: Path) -> None:

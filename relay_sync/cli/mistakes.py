@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["Mistake", "Unsuccessful", "WrongConfiguration"]
+__all__ = ["BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration"]
 
 
 class Mistake(Exception):
@@ -24,6 +24,10 @@ class Unsuccessful(Exception):
     """
 
     code: ClassVar[int] = 1
+
+
+class BrokenProgram(Unsuccessful):
+    """The user's own program raised before there was a client; the text holds its traceback."""
 
 
 class WrongConfiguration(Unsuccessful):

@@ -1,6 +1,6 @@
-"""What a process says to its supervisor over a pipe: that it is ready, or that its configuration is wrong.
+"""What a process says to its supervisor over a pipe: that it is ready, or that its configuration is wrong or its program broken.
 
-A line each: ``ready``, or ``wrong`` and the text as a JSON string.
+A line each: ``ready``, or ``wrong`` or ``broken`` and the text as a JSON string.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ class Reporter:
         """The configuration is wrong. :return: whether the supervisor got the text, and will print it."""
         return self._write(f"wrong {json.dumps(text[:_LONGEST])}")
 
+    def broken(self, text: str) -> bool:
+        """The user's program raised before there was a client. :return: as for :meth:`wrong`."""
+        return self._write(f"broken {json.dumps(text[:_LONGEST])}")
+
     def _write(self, line: str) -> bool:
         if self._number is None:
             return False
@@ -59,12 +63,14 @@ class Reports:
 
     :ivar reading: the descriptor to wait for. :ivar writing: the one to hand over to the child.
     :ivar ready: whether the child has been ready. :ivar wrong: what is wrong with its configuration, or ``None``.
+    :ivar is_broken: whether that is what its program raised before there was a client.
     """
 
     reading: int
     writing: int | None
     ready: bool = False
     wrong: str | None = None
+    is_broken: bool = False
     _rest: bytes = field(default=b"", init=False)
 
     @classmethod
@@ -93,11 +99,13 @@ class Reports:
     def _take(self, line: str) -> None:
         if line == "ready":
             self.ready = True
-        elif line.startswith("wrong "):
+        elif line.startswith(("wrong ", "broken ")):
+            word, _, text = line.partition(" ")
+            self.is_broken = word == "broken"
             try:
-                self.wrong = str(json.loads(line[6:]))
+                self.wrong = str(json.loads(text))
             except ValueError:  # not from this package
-                self.wrong = line[6:]
+                self.wrong = text
 
     def close(self) -> None:
         """Let go of the pipe."""

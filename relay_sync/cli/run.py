@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from ..client import RelayClient
 from ..errors import AuthenticationError, InvalidParameter, RelayError
-from .mistakes import Mistake, Unsuccessful, WrongConfiguration
-from .reports import Reporter
+from .mistakes import BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
+from .reports import VARIABLE, Reporter
 from .streams import standard_streams
 from .supervisor import LIFELINE, Supervisor, command_line
 from .target import load_client
@@ -29,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     options = {"drain": arguments.drain, "log_level": arguments.log_level}
     again = command_line("run", arguments.target, "--drain", str(arguments.drain), "--log-level", arguments.log_level)
-    return serve(lambda: load_client(arguments.target), again, processes=arguments.processes, **options)
+    quiet = VARIABLE in os.environ  # the supervisor tells it
+    return serve(lambda: load_client(arguments.target, quiet=quiet), again, processes=arguments.processes, **options)
 
 
 @standard_streams()
@@ -61,6 +62,10 @@ def serve(
     reporter = Reporter()
     try:
         _run_client(make(), reporter, drain=drain)
+    except BrokenProgram as broken:
+        if not reporter.broken(str(broken)):
+            raise
+        return broken.code
     except (InvalidParameter, Mistake, WrongConfiguration) as wrong:
         if not reporter.wrong(wrong.message if isinstance(wrong, InvalidParameter) else str(wrong)):
             raise

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from .mistakes import WrongConfiguration
+from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reports
 
 __all__ = ["LIFELINE", "PROCESS", "Supervisor", "command_line"]
@@ -63,7 +63,7 @@ class Supervisor:
     Each process is started anew, not forked, so each has a connection of its own; the platform spreads the calls over them.
     Ctrl-C reaches the supervisor alone, which passes it on; a second one is passed on, too.
 
-    Each process reports that it is ready, or that its configuration is wrong. A wrong configuration ends the supervisor as
+    Each process reports that it is ready, or that its configuration is wrong or its program raised. Both end the supervisor as
     long as no process has been ready, and so do five failed starts in a row. Later, a process that ends is started again
     and affects no other; where it fails again and again, after a pause that grows to 60 s.
 
@@ -80,7 +80,7 @@ class Supervisor:
     _was_ready: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
     _gave_up: bool = field(default=False, init=False)
-    _wrong: str | None = field(default=None, init=False)
+    _wrong: Unsuccessful | None = field(default=None, init=False)
     _lifeline: tuple[int, int] = field(factory=os.pipe, init=False)
 
     def run(self) -> int:
@@ -88,6 +88,7 @@ class Supervisor:
 
         :return: 0 after a graceful end, else 1.
         :raises WrongConfiguration: a process has reported one before any was ready.
+        :raises BrokenProgram: likewise, where its program raised.
         """
         assert threading.current_thread() is threading.main_thread()
         before = [(number, signal.signal(number, self._on_signal)) for number in (signal.SIGTERM, signal.SIGINT)]
@@ -105,7 +106,7 @@ class Supervisor:
             for end in self._lifeline:
                 os.close(end)
         if self._wrong is not None:
-            raise WrongConfiguration(self._wrong)
+            raise self._wrong
         return 1 if failed else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -183,19 +184,22 @@ class Supervisor:
             self._wrong = wrong
             self._on_signal(signal.SIGTERM, None)
 
-    def _read_reports(self) -> str | None:
+    def _read_reports(self) -> Unsuccessful | None:
         """:return: what the first of them says is wrong."""
         for child in self._children.values():
             child.reports.read()
         self._was_ready = self._was_ready or any(child.reports.ready for child in self._children.values())
-        told = (child.reports.wrong for child in self._children.values())
-        return next((text for text in told if text is not None), None)
+        for reports in (child.reports for child in self._children.values()):
+            if reports.wrong is not None:
+                return BrokenProgram(reports.wrong) if reports.is_broken else WrongConfiguration(reports.wrong)
+        return None
 
     def _again(self, child: Child, code: int) -> None:
         """Have a process started in the place of one that ended."""
         lived = time.monotonic() - child.started
         self._failures = self._failures + 1 if lived < SOON else 0
-        why = f": wrong configuration: {child.reports.wrong}" if child.reports.wrong is not None else ""
+        kind = "" if child.reports.is_broken else "wrong configuration: "
+        why = f": {kind}{child.reports.wrong}" if child.reports.wrong is not None else ""
         pid = child.process.pid
         _log.error("process %d (pid %d) ended with code %d after %.1f s%s", child.number, pid, code, lived, why)
         self._put_off(child.number, failed=lived < SOON or not child.reports.ready)

@@ -11,39 +11,42 @@ from typing import Any
 
 from ..client import RelayClient
 from ..errors import InvalidParameter
-from .mistakes import Mistake, Unsuccessful, WrongConfiguration
+from .mistakes import BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 
 __all__ = ["load_client"]
 
+_LONGEST = 3500  # characters of a traceback that are reported: its end
 _FORMS = "module:client, or module:function() for a function that makes one, such as app:client"
 
 
-def load_client(target: str) -> RelayClient:
+def load_client(target: str, *, quiet: bool = False) -> RelayClient:
     """The client that the text names. The working directory is importable, as with ``python -m``.
 
+    :param quiet: print nothing; the traceback of a broken program is in the error.
     :raises Mistake: there is no such thing.
     :raises WrongConfiguration: a client or a server in it is made with a value that cannot be right.
     :raises Unsuccessful: its module raised anything else; the traceback was printed.
+    :raises BrokenProgram: likewise, with *quiet*.
     """
     name, _, path = target.partition(":")
     called = path.endswith("()")
     path = path.removesuffix("()")
     if not path or not all(part.isidentifier() for part in (*name.split("."), *path.split("."))):
         raise Mistake("TARGET", f"{target!r} is not of the form {_FORMS}")
-    found: Any = _module(name, target)
+    found: Any = _module(name, target, quiet)
     for part in path.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
             raise Mistake("TARGET", f"{name} has no {path!r}") from None
     if called or (callable(found) and not isinstance(found, RelayClient)):
-        found = _call(found, target)
+        found = _call(found, target, quiet)
     if not isinstance(found, RelayClient):
         raise Mistake("TARGET", f"{target} is a {type(found).__name__}, not a RelayClient: give {_FORMS}")
     return found
 
 
-def _module(name: str, target: str) -> ModuleType:
+def _module(name: str, target: str, quiet: bool) -> ModuleType:
     here = os.getcwd()
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -52,21 +55,23 @@ def _module(name: str, target: str) -> ModuleType:
     except ModuleNotFoundError as missing:
         if missing.name is not None and (name == missing.name or name.startswith(f"{missing.name}.")):
             raise Mistake("TARGET", f"there is no module {missing.name!r} here or on the import path") from None
-        raise _broken(target, missing) from missing
+        raise _broken(target, missing, quiet=quiet) from missing
     except Exception as error:
-        raise _broken(target, error) from error
+        raise _broken(target, error, quiet=quiet) from error
 
 
-def _call(factory: Any, target: str) -> object:
+def _call(factory: Any, target: str, quiet: bool) -> object:
     try:
         return factory()
     except Exception as error:
-        raise _broken(target, error) from error
+        raise _broken(target, error, quiet=quiet) from error
 
 
-def _broken(target: str, error: Exception) -> Unsuccessful:
+def _broken(target: str, error: Exception, *, quiet: bool) -> Unsuccessful:
     if isinstance(error, InvalidParameter):
         return WrongConfiguration(f"{target}: {error.message}")
     # What went wrong is in the user's own code: the whole of it helps, a line does not.
+    if quiet:
+        return BrokenProgram(f"{target} could not be loaded:\n{traceback.format_exc()[-_LONGEST:].rstrip()}")
     traceback.print_exc()
     return Unsuccessful(f"{target} could not be loaded: see above")
