@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -228,11 +229,75 @@ def test_one_that_was_started_before_a_fork_says_so_in_the_child(use: str) -> No
         in_child(child)
 
 
+# -- close() while it starts -------------------------------------------------------------------------------------------
+
+
+def test_closing_does_not_wait_for_a_start_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up, go = threading.Event(), threading.Event()
+    found: list[object] = []
+    port = free_port()
+    audio = AudioServer("audio.example.com", port)
+
+    def slow_look_up(*args: Any, **options: Any) -> Any:
+        looked_up.set()
+        assert go.wait(PATIENCE)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))]
+
+    def use() -> None:
+        with pytest.raises(StreamFailed, match="was closed") as caught:
+            audio.accept(PATIENCE)
+        found.append(caught.value)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", slow_look_up)
+        user = threading.Thread(target=use)
+        user.start()
+        assert looked_up.wait(PATIENCE)
+        closer = threading.Thread(target=audio.close)
+        closer.start()
+        closer.join(PATIENCE)
+        ended = not closer.is_alive()
+        go.set()
+        user.join(PATIENCE)
+    assert ended
+    assert found
+    assert not is_open(port)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs SIGUSR1")
+@pytest.mark.parametrize("within", ["socketpair", "create_server"])
+def test_a_signal_handler_may_close_what_its_thread_just_starts(within: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = AudioServer()
+    original = getattr(socket, within)
+    told: list[str] = []
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        signal.raise_signal(signal.SIGUSR1)
+        return original(*args, **options)
+
+    def handle(*_: object) -> None:
+        monkeypatch.undo()
+        with pytest.raises(StreamFailed, match="just starting") as caught:
+            print(audio.url)
+        told.append(str(caught.value))
+        audio.close(1.0)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        monkeypatch.setattr(socket, within, interrupted)
+        with pytest.raises(StreamFailed, match="was closed"):
+            audio.start()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert told
+    assert not [thread for thread in threading.enumerate() if thread.name == audio._name]
+
+
 @needs_fork
 @quiet_fork
 def test_a_lock_that_was_held_at_the_fork_is_free_in_the_child() -> None:
     audio = AudioServer()
-    with audio._lock:  # another thread is just about to look at it
+    with audio._starting, audio._lock:  # another thread is just about to look at it
         in_child(lambda: audio.start() is audio)
     audio.close()
 

@@ -121,7 +121,7 @@ def test_a_start_that_says_nothing_means_the_default() -> None:
     assert start.custom_parameters == {}
 
 
-@pytest.mark.parametrize("rate", [-1, 0, "x", None, True, 10**9, [8000], 8000.5])
+@pytest.mark.parametrize("rate", [-1, 0, 1, 3999, "x", None, True, 10**9, [8000], 8000.5])
 def test_a_rate_that_is_none(rate: object) -> None:
     assert _read("start", start={"mediaFormat": {"encoding": "audio/x-L16", "sampleRate": rate}}).media_format == (
         MediaFormat("audio/x-L16", 0, 1)
@@ -156,6 +156,65 @@ def test_times_may_be_fractions_and_counters_may_not(as_sent: object) -> None:
 )
 def test_tracks(track: object, read: str) -> None:
     assert _read("media", media={"track": track, "payload": ""}).track == read
+
+
+STARTED = _read("start", streamSid="MZ1", start={"stream_id": "own", "callSid": "CA1", "call_control_id": "v3:1"})
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"streamSid": "MZ2"},
+        {"stream_id": "MZ2"},
+        {"callSid": "CA2"},
+        {"call_control_id": "v3:2"},
+        {"inner": {"streamSid": "MZ2"}},
+        {"inner": {"streamId": 7}},
+        {"inner": {"callSid": "CA2"}},
+        {"streamSid": "MZ1", "inner": {"call_id": "CA2"}},
+    ],
+)
+@pytest.mark.parametrize(
+    ("event", "inner"),
+    [("media", {"payload": "AAA="}), ("dtmf", {"digit": "5"}), ("mark", {"name": "m"}), ("stop", {"accountSid": "AC"})],
+)
+def test_what_names_another_stream_or_call_is_refused(
+    event: str, inner: dict[str, Any], members: dict[str, Any]
+) -> None:
+    beside = {name: value for name, value in members.items() if name != "inner"}
+    text = json.dumps({"event": event, event: {**inner, **members.get("inner", {})}, **beside})
+    parse_message(text)  # before a start nobody knows
+    with pytest.raises(BadMessage, match=r"of another (stream|call)"):
+        parse_message(text, of=STARTED)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"streamSid": "MZ1"},
+        {"streamSid": "MZ1", "stream_id": "own"},
+        {"streamSid": None, "stream_id": "own"},
+        {"streamSid": ["MZ2"], "callSid": ""},  # no name at all
+        {"callSid": "CA1"},
+        {"call_id": "v3:1"},
+        {"accountSid": "AC2"},
+    ],
+)
+def test_what_names_its_stream_or_call_by_any_of_its_names_is_taken(members: dict[str, Any]) -> None:
+    for text in ({"media": {"payload": "AAA="}, **members}, {"media": {"payload": "AAA=", **members}}):
+        assert parse_message(json.dumps({"event": "media", **text}), of=STARTED) == Media("", b"\0\0")
+
+
+def test_ids_that_the_start_did_not_give_are_not_compared() -> None:
+    start = _read("start", start={"tracks": ["inbound"]})
+    assert parse_message('{"event":"stop","streamSid":"MZ1","stop":{"callSid":"CA1"}}', of=start) == Stop()
+
+
+def test_a_key_of_a_track_that_no_call_has_is_refused() -> None:
+    assert _read("dtmf", dtmf={"digit": "5", "track": "OUTBOUND_TRACK"}) == Dtmf("5", None, "outbound")
+    with pytest.raises(BadMessage, match="track"):
+        _read("dtmf", dtmf={"digit": "5", "track": "sideways"})
 
 
 def test_the_small_ones() -> None:

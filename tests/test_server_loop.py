@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import queue
 import socket
 import threading
@@ -259,3 +261,21 @@ def test_six_hundred_clocks_at_fifty_ticks_keep_time(loop: Loop) -> None:
     assert min(late) >= 0
     # A machine may stand still for a moment; a clock that drifts is late ever after.
     assert sorted(late)[len(late) // 2] < 0.02
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_a_start_without_a_descriptor_left_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(*args: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    kept = [Loop("relay-test") for _ in range(5)]
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socketpair", no_more)
+        for loop in kept:
+            with pytest.raises(OSError, match="Too many"):
+                loop.start()
+    assert len(os.listdir("/proc/self/fd")) == before
+    kept[0].start()
+    for loop in kept:
+        loop.stop()

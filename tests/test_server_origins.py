@@ -23,6 +23,8 @@ PUBLIC = "wss://audio.example.com/in"
         ("http://LOCALHOST:8765", "localhost.:8765"),
         ("http://[::1]:8765", "[::1]:8765"),
         ("http://[0:0::1]:8765", "[::1]:8765"),
+        ("ws://127.0.0.1:8765", "127.0.0.1:8765"),  # as clients other than browsers write it
+        ("wss://audio.example.com", "127.0.0.1:8765"),
         ("http://127.0.0.1", "127.0.0.1"),
         ("http://127.0.0.1", "127.0.0.1:80"),
         ("https://127.0.0.1", "127.0.0.1:443"),
@@ -42,6 +44,8 @@ def test_these_may(origin: str | None, host: str | None) -> None:
     [
         ("https://evil.example", "127.0.0.1:8765", "origins="),
         ("https://evil.example", None, "origins="),
+        ("wss://evil.example", "127.0.0.1:8765", "origins="),
+        ("ws://audio.example.com", "127.0.0.1:8765", "origins="),
         ("null", "127.0.0.1:8765", "origins="),  # a sandboxed frame, or a file
         ("http://127.0.0.1:3000", "127.0.0.1:8765", "origins="),  # another server on this machine
         ("http://localhost:8765", "127.0.0.1:8765", "origins="),

@@ -9,6 +9,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -524,13 +525,15 @@ def test_an_answer_on_its_way_is_no_half_request(
     assert len(_read_all(reader)) == len(whole)
 
 
-def test_where_descriptors_run_out_the_oldest_half_request_goes(serve: MakeServer, end: End, peers: list[Any]) -> None:
+@contextmanager
+def _three_descriptors(peers: list[Any]) -> Iterator[list[socket.socket]]:
+    """Twelve sockets to connect with, while the server may have three."""
     resource = pytest.importorskip("resource")
-    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
-    server = serve(open_timeout=60.0, on_refused=lambda *trouble: told.put(trouble))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     waiting = [socket.socket() for _ in range(12)]  # made beforehand: the limit is for both ends
     peers.extend(waiting)
+    for peer in waiting:
+        peer.settimeout(PATIENCE)
     used: list[int] = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, waiting[-1].fileno() + 20), hard))
     try:
@@ -538,21 +541,66 @@ def test_where_descriptors_run_out_the_oldest_half_request_goes(serve: MakeServe
             while True:
                 used.append(os.open(os.devnull, os.O_RDONLY))
         except OSError:
-            for _ in range(3):  # which the server may have
+            for _ in range(3):
                 os.close(used.pop())
-        for peer in waiting:
-            peer.settimeout(PATIENCE)
-            peer.connect(("127.0.0.1", server.port))
-            peer.sendall(b"GET ")
-        waiting[-1].sendall(UPGRADE.removeprefix(b"GET "))
-        assert _read_head(waiting[-1]).startswith(b"HTTP/1.1 101 ")
+        yield waiting
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for each in used:
             os.close(each)
+
+
+def test_where_descriptors_run_out_the_oldest_half_request_goes(serve: MakeServer, end: End, peers: list[Any]) -> None:
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(open_timeout=60.0, on_refused=lambda *trouble: told.put(trouble))
+    with _three_descriptors(peers) as waiting:
+        for peer in waiting:
+            peer.connect(("127.0.0.1", server.port))
+            peer.sendall(b"GET ")
+        waiting[-1].sendall(UPGRADE.removeprefix(b"GET "))
+        assert _read_head(waiting[-1]).startswith(b"HTTP/1.1 101 ")
     _, kind, words = told.get(timeout=PATIENCE)
     assert kind == "crowd"
     assert "Too many open files" in words
+
+
+def test_where_descriptors_run_out_the_oldest_connection_that_has_shown_nothing_goes(
+    serve: MakeServer, end: End, peers: list[Any]
+) -> None:
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(on_refused=lambda *trouble: told.put(trouble))
+    with _three_descriptors(peers) as waiting:
+        for peer in waiting:
+            peer.connect(("127.0.0.1", server.port))
+            peer.sendall(UPGRADE)
+            assert _read_head(peer).startswith(b"HTTP/1.1 101 ")
+            if peer is waiting[0]:
+                server._loop.call(end.connection().prove, timeout=PATIENCE)
+        assert _read_all(waiting[1])[2:4] == struct.pack("!H", 1013)
+        waiting[0].sendall(_frame(1, b"still here"))
+        assert end.message() == "still here"
+    remote, kind, words = told.get(timeout=PATIENCE)
+    assert (remote, kind) == (f"127.0.0.1:{waiting[1].getsockname()[1]}", "unproven")
+    assert "Too many open files" in words
+
+
+def test_where_descriptors_run_out_who_has_an_answer_already_makes_room_before_who_just_came(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
+    server = serve(on_request=lambda request: None if "authorization" in request.headers else Response(401))
+    with _three_descriptors(peers) as waiting:
+        *refused, good, another = waiting[:5]
+        for peer in refused:
+            peer.connect(("127.0.0.1", server.port))
+            peer.sendall(UPGRADE)
+            assert _read_head(peer).startswith(b"HTTP/1.1 401 ")
+        go = threading.Event()
+        loop.call_soon(go.wait, PATIENCE)  # so that both are accepted in one turn
+        for peer in (good, another):
+            peer.connect(("127.0.0.1", server.port))
+        good.sendall(UPGRADE.replace(b"Host", b"Authorization: x\r\nHost"))
+        go.set()
+        assert _read_head(good).startswith(b"HTTP/1.1 101 ")
 
 
 def test_the_oldest_connection_that_has_shown_nothing_makes_room(serve: MakeServer, end: End, peers: list[Any]) -> None:
@@ -582,6 +630,8 @@ PROXY_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)
     ("request_", "status", "kind", "words"),
     [
         (UPGRADE.replace(b"HTTP/1.1", b"HTTP/1.0"), b"400", "HTTP version", "proxy_http_version 1.1"),
+        (UPGRADE.replace(b"GET ", b"POST "), b"405", "method", "the method GET"),
+        (UPGRADE.replace(b"GET ", b"HEAD "), b"405", "method", "the method GET"),
         (UPGRADE.replace(b"HTTP/1.1", b"HTTP/2.0"), b"505", "HTTP version", "only HTTP/1.1"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"505", "HTTP version", "only HTTP/1.1"),
         (UPGRADE.replace(b"Connection: Upgrade\r\n", b""), b"400", "no Connection header", "Connection: Upgrade"),

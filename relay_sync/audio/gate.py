@@ -96,7 +96,9 @@ class Gate:
         self._hosts = hosts
         self._lock = threading.Lock()
         self._expected: dict[bytes, Expected] = {}
-        self._refusals: Counter[str] = Counter()  # by kind; only the loop thread writes
+        # By kind; only the loop thread writes. A socket without a token counts even where it was let in: it is none of those
+        # that are waited for.
+        self._refusals: Counter[str] = Counter()
 
     def expect(
         self, seconds: float, *, two_way: bool = False, awaited: bool = True, sample_rate: int | None = None
@@ -206,7 +208,10 @@ class Gate:
         self._troubles.tell(kind, message, *args)
 
     def refused_since(self, expected: Expected) -> str:
-        """Whom this server has refused since somebody began to wait for a stream, as a sentence with a blank before it."""
+        """Whom this server has refused since somebody began to wait for a stream, as a sentence with a blank before it.
+
+        Sockets that came without the token of a stream are named as well, where the server takes those.
+        """
         since = Counter(dict(self._refusals))
         since.subtract(expected.refusals)
         told = [_count(kind, number) for kind, number in since.most_common() if number > 0]
@@ -221,6 +226,7 @@ class Gate:
         """Use up the one-time token of a socket that was let in, if it showed one."""
         token = _bearer(headers)
         if token is None:
+            self._refusals["no token"] += 1
             return None
         with self._lock:
             return self._expected.pop(_digest(token), None)

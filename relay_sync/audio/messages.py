@@ -48,8 +48,12 @@ _DOCUMENTED = re.compile(
     rb'\{"event":"media","sequenceNumber":"([0-9]{1,15})","media":\{"track":"(?:(inbound)|outbound)","chunk":"([0-9]{1,15})",'
     rb'"timestamp":"([0-9]{1,15})","payload":"([^"\\]+)"\}\}'
 )
+_TRACKS = ("", "inbound", "outbound")  # of a key; "" where it names none
 _KEYS = frozenset("0123456789*#ABCD")
 _STREAM_IDS = ("streamSid", "stream_sid", "streamId", "stream_id")
+_CALL_IDS = ("callSid", "call_sid", "callId", "call_id", "call_control_id")
+_IDS = frozenset(_STREAM_IDS + _CALL_IDS)
+_RATES = range(4000, 384_001)  # Hz; no telephone has less, and at 1 Hz a message would be minutes of sound
 _EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
 
 
@@ -100,6 +104,8 @@ class Start:
     media_format: MediaFormat = MediaFormat("audio/x-mulaw")
     sequence: int | None = None
     binary: int = 0  # the channels that binary frames carry; 0: the audio comes in JSON
+    # All names of the stream, and all of the call.
+    ids: tuple[frozenset[str], frozenset[str]] = field(default=(frozenset(), frozenset()), repr=False, eq=False)
 
 
 @define
@@ -151,10 +157,10 @@ _decode = json.JSONDecoder().decode
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def parse_message(text: str | bytes, *, audio_follows: bool = False, stream_id: str = "") -> Message:
+def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start | None = None) -> Message:
     """Read one message.
 
-    :param stream_id: of the stream that ``start`` began on this socket; a message that names another one is refused.
+    :param of: what began the stream of this socket; a message that names another stream or call is refused.
     :param audio_follows: the peer is one that sends some JSON object first, of any shape, and then audio in binary frames.
     :raises BadMessage: it is not one, or lacks what it is there for.
     """
@@ -171,10 +177,10 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, stream_id: 
     if type(fields) is not dict:
         raise BadMessage("not a JSON object")
     event = fields.get("event")
-    if stream_id and fields.get("streamSid") != stream_id and event != "start":
-        named = _name(fields, *_STREAM_IDS)
-        if named and named != stream_id:
-            raise BadMessage("a message of another stream")
+    if of is not None and event != "start":
+        _check_ids(fields, of)
+        if type(event) is str:
+            _check_ids(fields.get(event), of)
     if event == "media":
         return _media(fields)
     if type(event) is not str:
@@ -185,6 +191,20 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, stream_id: 
         raise BadMessage("no event member")
     reader = _READERS.get(event)
     return reader(fields) if reader is not None else Unknown(event, fields)
+
+
+def _check_ids(source: object, start: Start) -> None:
+    """Refuse what names a stream or a call, by whichever name, but none that ``start`` named."""
+    if type(source) is not dict or _IDS.isdisjoint(source):
+        return
+    for names, known, what in zip((_STREAM_IDS, _CALL_IDS), start.ids, ("stream", "call"), strict=True):
+        named = _ids(source, names)
+        if named and known and named.isdisjoint(known):
+            raise BadMessage(f"a message of another {what}")
+
+
+def _ids(source: Mapping[str, Any], names: Sequence[str]) -> frozenset[str]:
+    return frozenset(filter(None, (_name(source, name) for name in names)))
 
 
 def documented_media(text: bytes) -> Media | None:
@@ -298,12 +318,13 @@ def _start(fields: dict[str, Any]) -> Start:
     both = {**fields, **{name: value for name, value in start.items() if value is not None}}
     return Start(
         stream_id=_name(both, *_STREAM_IDS),
-        call_id=_name(both, "callSid", "call_sid", "callId", "call_id", "call_control_id"),
+        call_id=_name(both, *_CALL_IDS),
         account_id=_name(both, "accountSid", "account_sid", "accountId", "account_id", "user_id"),
         tracks=_tracks(both.get("tracks")),
         custom_parameters=_parameters(both),
         media_format=_media_format(both),
         sequence=_integer(fields.get("sequenceNumber", fields.get("sequence_number"))),
+        ids=(_ids(fields, _STREAM_IDS) | _ids(start, _STREAM_IDS), _ids(fields, _CALL_IDS) | _ids(start, _CALL_IDS)),
     )
 
 
@@ -323,7 +344,7 @@ def _media_format(both: dict[str, Any]) -> MediaFormat:
     rate = _integer(shape.get("sampleRate", shape.get("sample_rate")))
     return MediaFormat(
         encoding or "audio/x-mulaw",
-        rate if rate is not None and 0 < rate <= 384_000 else 0,
+        rate if rate is not None and rate in _RATES else 0,
         _integer(shape.get("channels")) or 1,
     )
 
@@ -356,8 +377,9 @@ def _jambonz(fields: dict[str, Any]) -> Start:
         account_id=_name(fields, "accountSid", "account_sid"),
         tracks=("inbound", "outbound") if stereo else ("inbound",),
         custom_parameters=fields,
-        media_format=MediaFormat("audio/x-L16", rate if rate is not None and 0 < rate <= 384_000 else 8000),
+        media_format=MediaFormat("audio/x-L16", rate if rate is not None and rate in _RATES else 8000),
         binary=2 if stereo else 1,
+        ids=(_ids(fields, _STREAM_IDS), _ids(fields, _CALL_IDS)),
     )
 
 
@@ -372,7 +394,10 @@ def _dtmf(fields: dict[str, Any]) -> Dtmf:
         raise BadMessage("dtmf without a digit")
     if digit.upper() not in _KEYS:
         raise BadMessage("dtmf with a key that no telephone has")
-    return Dtmf(digit.upper(), _integer(dtmf.get("duration")), _track(dtmf.get("track")))
+    track = _track(dtmf.get("track"))
+    if track not in _TRACKS:
+        raise BadMessage("dtmf of a track that no call has")
+    return Dtmf(digit.upper(), _integer(dtmf.get("duration")), track)
 
 
 def _mark(fields: dict[str, Any]) -> Mark:

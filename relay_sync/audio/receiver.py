@@ -110,6 +110,7 @@ class Receiver:
         self._tell = _teller(settings.troubles, connection.remote)
         self._on_stream = on_stream
         self._on_end = on_end
+        self._started: Start | None = None
         self._stream: AudioStream | None = None
         self._buffer: FrameBuffer | None = None
         self._sound: _Sound | None = None
@@ -158,7 +159,7 @@ class Receiver:
             message = parse_message(
                 text,
                 audio_follows=self._audio_follows and self._sound is None,
-                stream_id="" if self._stream is None else self._stream.stream_id,
+                of=self._started,
             )
         except BadMessage as error:
             self._counts.bad_frames += 1
@@ -192,6 +193,7 @@ class Receiver:
             return
         self._timer.cancel()
         self._connection.prove()
+        self._started = start
         self._sound = sound = self._understand(start)
         decoding = sound.decoding
         rate = self._delivered_rate(decoding)

@@ -23,7 +23,7 @@ from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import wait_until
 from ..secrecy import Secrets, keep
-from ..server import Connection, Loop, WebSocketServer
+from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..server.listening import url_host
 from ..server.origins import check_hosts, check_origins
 from .coders import check_available
@@ -150,7 +150,7 @@ class AudioServer(Connecting):
         self._token = check_token(token)
         self._secrets = keep(Secrets(self._token or ""))
         self._origins = check_origins(origins)
-        self._hosts = check_hosts(hosts) | {host.lower()}
+        self._hosts = check_hosts(hosts) | {host.lower().removesuffix(".")}
         self._name = f"relay-audio-{next(_numbers)}"
         self._make_settings = partial(
             ReceiverSettings,
@@ -183,7 +183,9 @@ class AudioServer(Connecting):
         self._settings = self._make_settings(
             make_recorder=self._make_recorder, disk=self._disk, troubles=self._troubles
         )
-        self._lock = threading.Lock()  # guards what follows; never held while waiting
+        self._starting = threading.RLock()  # held while it starts; close() does not wait for that
+        # Guards what follows; never held while waiting. A signal handler may close what its own thread is busy with.
+        self._lock = threading.RLock()
         self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
         self._waiting: deque[AudioStream] = deque()
         self._sockets = 0
@@ -203,28 +205,40 @@ class AudioServer(Connecting):
         """Listen. Idempotent.
 
         :raises OSError: the address cannot be had.
-        :raises StreamFailed: it has been closed.
+        :raises StreamFailed: it has been closed, before or meanwhile.
         :raises Forked: it was started before a fork, in the parent process.
         """
         if self._generation != generation():  # before the lock: in a child it may be held for ever
             raise Forked(
-                "this AudioServer was started in the parent process, before the fork: start it in the child only, or make"
-                " a new one there"
+                "this AudioServer was started in the parent process, before the fork (its first use starts it, be it url or"
+                " port): start it in the child only, or make a new one there"
             )
-        with self._lock:
-            if self._closed:
-                raise StreamFailed("the AudioServer was closed; make a new one")
+        with self._starting:
+            self._check_open()
             if self._server is None:
+                if self._loop is not None:  # the lock is this thread's own
+                    raise StreamFailed("the AudioServer is just starting: a signal handler cannot use it before it has")
                 self._loop = loop = Loop(self._name, gather=_GATHER)
                 try:
                     loop.start()
-                    self._server = self._serve(loop, Waking(loop))
-                except BaseException:
+                    self._begun(self._serve(loop, Waking(loop)))
+                except BaseException as error:
                     self._loop = None
                     loop.stop()
+                    if isinstance(error, LoopStopped):
+                        self._check_open()  # that is why
                     raise
-                _log.info("%s listens on %s", self._name, ", ".join(self._server.addresses))
         return self
+
+    def _begun(self, server: WebSocketServer) -> None:
+        with self._lock:
+            self._check_open()  # close() may not have seen it
+            self._server = server
+        _log.info("%s listens on %s", self._name, ", ".join(server.addresses))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamFailed("the AudioServer was closed; make a new one")
 
     def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
         return WebSocketServer(
@@ -259,8 +273,9 @@ class AudioServer(Connecting):
         if server is not None:
             server.close(1001, "the receiver is closing")
             wait_until(lambda: not self._sockets, self._changed, deadline.remaining(time.monotonic()))
-        if self._loop is not None:
-            self._loop.stop(_left(deadline, 0.5))
+        loop = self._loop
+        if loop is not None:
+            loop.stop(_left(deadline, 0.5))
         for handler in self._other_handlers():
             handler.join(_left(deadline, 0.0))
         self._tell_of_handlers()

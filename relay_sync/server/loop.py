@@ -110,7 +110,9 @@ class Loop:
         self._cancelled = 0  # an estimate, to know when tidying the heap pays
         self._turn_end: list[Callable[[], object]] = []
         self._hosted: set[Hosted] = set()
-        self._lock = threading.Lock()  # guards starting, stopping and _calls; never held while a callback runs
+        # Guards starting, stopping and _calls; never held while a callback runs. A signal handler may stop what its own
+        # thread is just starting.
+        self._lock = threading.RLock()
         self._calls: set[_Call] = set()
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
@@ -150,7 +152,11 @@ class Loop:
             if self._thread is not None:
                 return
             self._selector = selectors.DefaultSelector()
-            self._wake_in, wake_out = socket.socketpair()
+            try:
+                self._wake_in, wake_out = socket.socketpair()
+            except OSError:  # no more file descriptors
+                self._selector.close()
+                raise
             for end in (self._wake_in, wake_out):
                 end.setblocking(False)
             self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
@@ -187,7 +193,7 @@ class Loop:
         The parent's thread does not exist here, and the parent's connections are none of the child's business.
         """
         self._stopping, self._thread, self._ident = True, None, None
-        self._lock = threading.Lock()  # whoever held it is not here to let go of it
+        self._lock = threading.RLock()  # whoever held it is not here to let go of it
         if self._wake_out is None:
             return
         for key in list(self._selector.get_map().values()):

@@ -104,7 +104,8 @@ def _is_ours(host: str, public_url: str | None, hosts: Collection[str]) -> bool:
 
 
 def _may_come(text: str, host: str | None, public_url: str | None, origins: Collection[str]) -> bool:
-    origin = _origin(text)
+    # No browser writes ws:// or wss://, but other clients do.
+    origin = _origin(f"http{text[2:]}" if text.lower().startswith(("ws://", "wss://")) else text)
     if origin is None:
         return text == "null" and text in origins
     scheme, name, port = origin

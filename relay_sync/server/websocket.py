@@ -10,6 +10,7 @@ import logging
 import selectors
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 
 from attrs import evolve
@@ -97,10 +98,11 @@ class WebSocketServer:
         self.subprotocols = subprotocols
         self.max_buffer = max_buffer
         self.max_body = max_body
-        self._opening: dict[_Opening, None] = {}  # without a complete request, the oldest first
+        # Without a complete request: when they were accepted, the oldest first.
+        self._opening: dict[_Opening, float] = {}
         self._answering: dict[_Opening, None] = {}  # that are sent an answer instead of an upgrade, the oldest first
         self._connections: set[Connection] = set()
-        self._unproven: dict[Connection, None] = {}  # the oldest first
+        self._unproven: dict[Connection, float] = {}  # likewise
         self._closed = False
         self._listeners = [_Listener(self, sock) for sock in listen(host, port)]
         #: Where it listens, each as ``address:port``.
@@ -177,7 +179,7 @@ class WebSocketServer:
             except (BlockingIOError, InterruptedError, ConnectionError):
                 return
             except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE) and self._drop_oldest(str(error)):
+                if error.errno in (errno.EMFILE, errno.ENFILE) and self._free_descriptor(str(error)):
                     continue
                 self._pause_accepting(error)
                 return
@@ -190,21 +192,35 @@ class WebSocketServer:
                 sock.close()
                 _log.debug("a connection ended before it began: %s", error)
 
-    def _drop_oldest(self, why: str) -> bool:
-        """Make room: of the sockets without a complete request the oldest goes.
+    def _free_descriptor(self, why: str) -> bool:
+        """Close a socket: one that has its answer already, else the oldest that has shown nothing, upgraded or not, else one
+        that still gets its answer.
 
         :return: whether there was one.
         """
-        oldest = next(iter(self._opening or self._answering), None)
-        if oldest is None:
+        answered = next((each for each in self._answering if each.answered), None)
+        opening, unproven = next(iter(self._opening.items()), None), next(iter(self._unproven.items()), None)
+        if answered is not None:
+            answered.drop()
+        elif unproven is not None and (opening is None or unproven[1] <= opening[1]):
+            self._dismiss(unproven[0], why)
+        elif opening is not None:
+            self._drop_oldest(why)
+        elif self._answering:
+            next(iter(self._answering)).drop()
+        else:
             return False
+        return True
+
+    def _drop_oldest(self, why: str) -> None:
+        """Make room: of the sockets without a complete request the oldest goes."""
+        oldest = next(iter(self._opening))
         self._refused(
             oldest.remote,
             "crowd",
             f"too many connections without a complete request ({why}): the oldest of them are dropped",
         )
         oldest.drop()
-        return True
 
     def _pause_accepting(self, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -228,6 +244,8 @@ class WebSocketServer:
         if response is not None:
             return response
         if request.method != "GET":
+            if request.is_upgrade:  # else it is a mere request, and who looks at requests has seen it
+                self._refused(request.remote, "method", "an upgrade to WebSocket needs the method GET")
             return Response(405, {"Allow": "GET"}, b"only GET, with an upgrade to WebSocket\n")
         if not request.is_upgrade:
             return Response(
@@ -245,16 +263,18 @@ class WebSocketServer:
         """Close the oldest connection that has shown nothing; where all have, refuse the new one."""
         oldest = next(iter(self._unproven), None)
         if oldest is not None:
-            self._refused(
-                oldest.remote,
-                "unproven",
-                f"{self.connections} connections are open, and it has shown neither a token nor what it is: it is closed to"
-                " make room, as the oldest of those",
-            )
-            oldest.dismiss(1013, "too many connections, and this one has shown nothing")
+            self._dismiss(oldest, f"{self.connections} connections are open")
             return None
         self._refused(request.remote, "full", f"{self.connections} connections are open already, as many as allowed")
         return Response(503, {"Retry-After": "5"}, b"too many connections\n")
+
+    def _dismiss(self, connection: Connection, why: str) -> None:
+        self._refused(
+            connection.remote,
+            "unproven",
+            f"{why}, and it has shown neither a token nor what it is: it is closed to make room, as the oldest of those",
+        )
+        connection.dismiss(1013, "too many connections, and this one has shown nothing")
 
     def _bad(self, remote: str, error: BadRequest) -> Response:
         """The answer to what is no proper request, and a word about it."""
@@ -303,6 +323,7 @@ class _Opening:
     """An accepted socket on its way to the upgrade, or to a refusal."""
 
     __slots__ = (
+        "_accepted",
         "_answer",
         "_channel",
         "_end",
@@ -327,6 +348,7 @@ class _Opening:
     ) -> None:
         self._server = server
         self._loop = loop
+        self._accepted = time.monotonic()
         self._head = bytearray()  # and the body behind it
         self._end = self._wanted = 0  # where the head ends; the bytes of body behind it
         self._request: Request | None = None
@@ -344,8 +366,13 @@ class _Opening:
         """The peer, as ``address:port``."""
         return self._channel.remote
 
+    @property
+    def answered(self) -> bool:
+        """Whether it has been sent its answer, and is open only so that the peer can read it."""
+        return self._refused and not self._answer and not self._channel.buffered
+
     def begin(self) -> None:
-        self._server._opening[self] = None
+        self._server._opening[self] = self._accepted
         self._loop.host(self)
         self._channel.open()
 
@@ -463,7 +490,7 @@ class _Opening:
             splitter=Splitter(server.max_message),
         )
         server._connections.add(connection)
-        server._unproven[connection] = None
+        server._unproven[connection] = self._accepted
         self._channel.write(written)
         server._opened(connection)
         connection.start(rest, [])
