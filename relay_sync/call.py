@@ -185,7 +185,7 @@ class Call(
     def _party(self, *names: str) -> str:
         params = self.device.get("params")
         found = [params.get(name) for name in names] if isinstance(params, dict) else []
-        return next((one for one in found if isinstance(one, str) and one), "")
+        return next((str(one) for one in found if type(one) in (str, int) and one), "")
 
     @property
     def client(self) -> Any:
@@ -419,6 +419,7 @@ class Call(
             on_completed = InContext(parameters.handler("on_completed", on_completed))
         name = parameters.text("control_id", control_id) or new_id()
         self._check_usable()
+        self._attended = self._attended or kind.method in ATTENDS
         action = kind(self, name, on_completed, params)
         self._register(action)
         if self._over is not None:
@@ -534,8 +535,8 @@ class Call(
 
     def _move(self, event: CallStateEvent) -> CallEnded | None:
         self.state = event.call_state
-        if event.device:
-            self.device = event.device
+        if event.device and event.device != self.device:
+            self.device = _completed(event.device, self.device)
         self.direction = event.direction or self.direction
         self.segment_id = self.segment_id or event.segment_id
         self.tag = self.tag or event.tag
@@ -573,6 +574,21 @@ class Call(
             actions = list(self._actions.values())
         for action in actions:
             action._end_early(reason, carried)
+
+
+def _completed(told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """A device as it was told, with what was known before of the same kind of device where that is left out or empty."""
+    if told.get("type", known.get("type")) != known.get("type"):
+        return told
+    device = {**known, **_filled(told)}
+    params, before = told.get("params"), known.get("params")
+    if isinstance(before, dict):
+        device["params"] = {**before, **_filled(params)} if isinstance(params, dict) else before
+    return device
+
+
+def _filled(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in (None, "", {}, [])}
 
 
 def _reaches(seen: str, state: str) -> bool:

@@ -59,6 +59,8 @@ CONNECT_PATIENCE: Final = 10.0
 DRAIN_PATIENCE: Final = 2.0
 #: Seconds that the IO thread has for ending a call that is gone.
 GONE_PATIENCE: Final = 5.0
+#: Seconds that a connected client may have a handler of calls, but no contexts, before it says so.
+CONTEXTS_PATIENCE: Final = 2.0
 _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
 
 
@@ -170,6 +172,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         self._forgotten: weakref.finalize[..., Any] | None = None
         self._closed = False
         self._warned_contexts = False
+        #: Since when it has been connected with a handler of calls, but without contexts.
+        self._without_contexts: float | None = None
         self._running = False
         self._stop_wanted = False
         process.watch(self)
@@ -227,20 +231,26 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
         Each call's handler runs in a thread of its own and may block for as long as the call lasts. When it raises, that
         is logged and the call is hung up; when it returns, the call stays as it is. One that was not answered then goes on
-        ringing, and a warning says so once.
+        ringing. Where nothing else has answered it 5 s later, a warning says so once.
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
         checked = InContext(parameters.handler("handler", handler, ("call",)))
         warn_replaced("on_call", self._board.on_call, checked)
         self._board.on_call = checked
-        if self._board.state == "connected":
-            self._check_contexts()
         return handler
 
-    def _check_contexts(self) -> None:
-        """Say so, once, where calls are waited for and none can come."""
-        if self._board.on_call is None or self._contexts or self._warned_contexts or self._board.draining:
+    def _check_contexts(self, now: float) -> None:
+        """Say so, once, where calls are waited for and none can come. On the IO thread, once a second.
+
+        Not at once: ``receive()`` may be the program's next line.
+        """
+        board = self._board
+        if board.on_call is None or self._contexts or board.draining or board.state != "connected":
+            self._without_contexts = None
+            return
+        since = self._without_contexts = self._without_contexts or now
+        if self._warned_contexts or now < since + CONTEXTS_PATIENCE:
             return
         self._warned_contexts = True
         _log.warning(
@@ -280,7 +290,6 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             loop.await_ready(waiter)
             try:
                 waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
-                self._check_contexts()
             except BaseException:
                 loop.forget_waiter(waiter)
                 # Others may have more patience than this caller.

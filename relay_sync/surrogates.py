@@ -12,6 +12,7 @@ __all__ = ["WHOLE_TEXT", "has_half", "is_text", "mend_json"]
 #: What is allowed, in words, where text with half a pair is refused.
 WHOLE_TEXT: Final = "text without a lone surrogate (half of an emoji, such as '\\ud83d')"
 
+_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 # Every escape is consumed as a whole, so that a backslash that is escaped itself begins none.
 _ESCAPE: Final = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -36,7 +37,8 @@ def has_half(json_text: str) -> bool:
 
 def mend_json(json_text: str) -> str:
     """A JSON text in which U+FFFD, the replacement character, stands for each half of a pair."""
-    if "\\ud" not in json_text and "\\uD" not in json_text:
+    # A single character is found many times faster than two, and most texts have no escape at all.
+    if "\\" not in json_text or _HALF.search(json_text) is None:
         return json_text
     return _ESCAPE.sub(_whole, json_text)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import math
 import threading
 import time
 import weakref
@@ -53,6 +54,8 @@ _numbers = itertools.count(1)
 
 #: The lane of callbacks that belong to no call.
 REMEMBERED_CALLS: Final = 4096
+#: Seconds that a call may ring on after its handler has returned: another thread may be about to answer it.
+ATTENDED_WITHIN: Final = 5.0
 CLIENT_LANE: Final = "client"
 SHARED_THREADS: Final = 16
 _PUBLIC: Final = {
@@ -91,12 +94,16 @@ class Switchboard:
         #: The ids of the last calls that ended, and how each was offered: an offer that is repeated late starts no handler.
         self._ended: OrderedDict[str, int | None] = OrderedDict()
         self._offers: weakref.WeakKeyDictionary[Call, int] = weakref.WeakKeyDictionary()
+        #: Who called whom by the offer of each call.
+        self._parties: weakref.WeakKeyDictionary[Call, tuple[str, ...]] = weakref.WeakKeyDictionary()
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
         self.state = "idle"
         self._was_ready = False
         self._warned_no_handler = False
         self._warned_unattended = False
+        #: Calls whose handlers returned without having answered them, and when.
+        self._unattended: dict[Call, float] = {}
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
         #: No new calls are taken.
@@ -163,6 +170,8 @@ class Switchboard:
     def call_over(self, call: Call) -> None:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
         self.calls.pop(call.call_id, None)
+        if self._unattended.pop(call, None) is not None and CALL_STATE_ANSWERED not in call._reached:
+            self._say_unattended(call, "rang until it ended: nothing answered it")
         self._ended[call.call_id] = self._offers.get(call)
         if len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)
@@ -207,6 +216,8 @@ class Switchboard:
         """The server-side session is gone, and what it carried with it."""
         calls, self.calls = self.calls, {}
         self._ended.clear()
+        if isinstance(error, ClientClosed):
+            self._check_unattended(math.inf)
         for call in calls.values():
             call._end(error)
         self.dials.end(error)
@@ -214,9 +225,15 @@ class Switchboard:
         self.changed.ring()
 
     def on_watch(self, now: float) -> None:
-        """Once a second: name lanes in which user code is stuck, and see whether a question of the roll-call is due."""
+        """Once a second: name lanes in which user code is stuck, and say what else goes on without a word; see whether a question
+        of the roll-call is due.
+        """
         if self._roll_call is not None:
             self._roll_call.on_watch(now)
+        self._check_unattended(now)
+        client = self._client()
+        if client is not None:
+            client._check_contexts(now)
         stalled = {key: (age, waiting) for key, age, waiting in self.lanes.stalled(now)}
         for key, (age, waiting) in stalled.items():
             if key not in self._stalled:
@@ -300,6 +317,10 @@ class Switchboard:
         if known is not None and known._handed_over:
             self.let_go(known, CallEnded("the call was handed over, and came back as another one"))
             known = None
+        parties = _parties(event)
+        if known is not None and _differ(parties, self._parties.get(known, ())):
+            self.let_go(known, CallEnded("another call came in under the id of this one, whose end was not told"))
+            known = None
         offer = _content(event)
         if client is None or not event.call_id or known is not None or self._ended.get(event.call_id) == offer:
             return  # a repeated offer changes nothing
@@ -317,6 +338,7 @@ class Switchboard:
             segment_id=event.segment_id,
         )
         self._offers[call] = offer
+        self._parties[call] = parties
         if self.on_call is None:
             if not self._warned_no_handler:
                 self._warned_no_handler = True
@@ -353,7 +375,8 @@ class Switchboard:
     def _handle(self, call: Call, handler: InContext) -> None:
         try:
             handler(call)
-            self._check_attended(call)
+            if _is_left_ringing(call):
+                self._unattended[call] = time.monotonic()
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             self._report(call, "on_call handler", error)
             if self._hangup_on_error and not isinstance(error, ClientClosed):
@@ -362,17 +385,25 @@ class Switchboard:
             self._handlers.discard(threading.current_thread())
             self.changed.ring()
 
-    def _check_attended(self, call: Call) -> None:
-        """Say so, once, when a handler has returned and left its call ringing."""
-        if call._attended or call._over is not None or call.state not in (CALL_STATE_CREATED, CALL_STATE_RINGING):
+    def _check_unattended(self, now: float) -> None:
+        """Look at the calls whose handlers have returned: which still ring?"""
+        for call, since in list(self._unattended.items()):
+            if not _is_left_ringing(call):
+                self._unattended.pop(call, None)
+            elif now >= since + ATTENDED_WITHIN and self._unattended.pop(call, None) is not None:
+                self._say_unattended(call, "still rings: it ends when the caller gives up, unless something answers it")
+
+    def _say_unattended(self, call: Call, what: str) -> None:
+        """As a warning once."""
+        if call._attended:
             return
         level = logging.DEBUG if self._warned_unattended else logging.WARNING
         self._warned_unattended = True
         _log.log(
             level,
-            "the on_call handler returned, and call %s still rings: it ends when the caller gives up, unless something answers "
-            "it; call.answer(), call.hangup('busy') or call.pass_()",
+            "the on_call handler returned, and call %s %s; call.answer(), call.hangup('busy') or call.pass_()",
             call.call_id,
+            what,
         )
 
     def is_quiet(self) -> bool:
@@ -465,6 +496,7 @@ class Switchboard:
         """In a child: the parent's calls are not ours."""
         self.calls = {}
         self._elsewhere.clear()
+        self._unattended.clear()
         self._handlers = set()
         self.changed = Bell()
         self.attached = None
@@ -477,8 +509,24 @@ class Switchboard:
         self._was_ready = False
 
 
+def _is_left_ringing(call: Call) -> bool:
+    return not call._attended and call._over is None and call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING)
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _parties(offer: CallReceiveEvent) -> tuple[str, ...]:
+    """Who calls whom; one call has the same parties in every repetition of its offer."""
+    params = offer.device.get("params")
+    names = ("from_number", "from", "to_number", "to")
+    return tuple(str(params.get(name) or "") for name in names) if isinstance(params, dict) else ()
+
+
+def _differ(parties: tuple[str, ...], before: tuple[str, ...]) -> bool:
+    """Whether a party that both name is another one."""
+    return any(one and other and one != other for one, other in zip(parties, before, strict=False))
 
 
 def _content(offer: CallReceiveEvent) -> int:

@@ -20,6 +20,7 @@ from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, drop, l
 from relay_sync import (
     AuthenticationError,
     Call,
+    CallEnded,
     ClientClosed,
     CommandRefused,
     ConnectError,
@@ -542,6 +543,33 @@ def test_lesson_09_calls_over_max_active_calls_are_passed_back(sim: Simulator) -
         assert set(client.calls) == {first.call_id}
         one.closing.set()
         two.closing.set()
+
+
+def test_another_call_under_the_id_of_one_whose_end_was_lost_is_taken(sim: Simulator) -> None:
+    """The parties tell them apart: state, context and whatever else may differ between repetitions of one offer."""
+    with line(sim) as one:
+        old = one.call
+        params = {"call_id": old.call_id, "node_id": old.node_id, "call_state": "created", "direction": "inbound"}
+        again = {**params, "call_state": "ringing", "device": old.device, "segment_id": "other"}
+        other = {**params, "device": {"type": "phone", "params": {"from_number": "+15550177", "to_number": TO}}}
+        same = old.device["params"]
+        for device in (
+            {},
+            {"type": "phone"},
+            {"type": "phone", "params": {}},
+            {"type": "phone", "params": {**same, "to_number": "", "timeout": 7}},
+        ):
+            sim.send_event("calling.call.receive", {**params, "device": device})
+        sim.send_event("calling.call.receive", again)
+        sim.wait_for_acks()
+        assert one.client.calls[old.call_id] is old
+        sim.send_event("calling.call.receive", other)
+        new = one.desk.take()
+        assert new is not old
+        assert (new.call_id, new.from_number) == (old.call_id, "+15550177")
+        with pytest.raises(CallEnded, match="under the id of this one"):
+            old.wait_for_ended(PATIENCE)
+        assert one.client.calls[new.call_id] is new
 
 
 def test_lesson_10_a_repeated_inbound_call_runs_one_handler(sim: Simulator) -> None:

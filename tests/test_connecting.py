@@ -16,7 +16,7 @@ from typing import Any
 import certifi
 import pytest
 
-from relay_sync import ConnectError, RelayClient
+from relay_sync import ClientClosed, ConnectError, RelayClient
 from relay_sync.errors import CommandRefused, ConnectTimeout, RequestTimeout
 from relay_sync.hosts import trusting
 from relay_sync.protocol.deadline import Deadline
@@ -215,6 +215,42 @@ def test_an_answer_that_is_no_upgrade_is_refused_in_clear_words(
     assert words in str(caught.value)
     assert f"ws://127.0.0.1:{server.port} " in str(caught.value)
     assert "noise" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404])
+def test_an_upgrade_that_is_refused_is_asked_for_three_times(status: int, listener: Callable[..., Listener]) -> None:
+    server = listener(lambda head: f"HTTP/1.1 {status} Words\r\n\r\n".encode())
+    client = RelayClient(project="p", token=SECRET, host=f"ws://127.0.0.1:{server.port}", connect_timeout=PATIENCE)
+    with pytest.raises(ConnectError, match=f"answered HTTP {status} instead of a WebSocket; check host") as caught:
+        client.connect()
+    assert not isinstance(caught.value, ConnectTimeout)
+    assert len(server.heads) == 3
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_an_upgrade_that_may_succeed_later_is_asked_for_again(status: int, listener: Callable[..., Listener]) -> None:
+    again = threading.Semaphore(0)
+
+    def answer(head: str) -> bytes:
+        again.release()
+        return f"HTTP/1.1 {status} Words\r\n\r\n".encode()
+
+    server = listener(answer)
+    client = RelayClient(project="p", token=SECRET, host=f"ws://127.0.0.1:{server.port}", connect_timeout=PATIENCE)
+    ended = threading.Event()
+
+    def connect() -> None:
+        with pytest.raises(ClientClosed):
+            client.connect()
+        ended.set()
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    for _ in range(4):
+        assert again.acquire(timeout=PATIENCE)
+    client.disconnect()
+    thread.join(PATIENCE)
+    assert ended.is_set()
 
 
 def test_a_request_for_an_upgrade() -> None:

@@ -262,7 +262,7 @@ def test_an_answer_with_another_id_does_not_make_it_ready(talk: Talk) -> None:
     for frame_id in ("id-2", 1, None, ""):
         talk.receive({"id": frame_id, "result": {"protocol": PROTOCOL}})
     assert talk.session.phase is Phase.AUTHENTICATING
-    talk.receive({"id": None, "error": {"code": -32700, "message": "parse"}})
+    talk.receive({"id": "id-2", "error": {"code": -32700, "message": "parse"}})
     assert talk.session.phase is Phase.AUTHENTICATING
 
 
@@ -453,6 +453,51 @@ def test_a_dial_that_cannot_succeed_is_fatal_before_the_first_session_only(talk:
     other.wake()
     effects = other.do(lambda: other.session.dial_failed(other.now, error, fatal=True))
     assert phases(effects) == [Phase.BACKING_OFF]
+
+
+def test_an_error_without_an_id_is_the_answer_to_the_only_question(talk: Talk) -> None:
+    talk.open()
+    talk.connected()
+    effects = talk.receive({"id": None, "error": {"code": -32002, "message": "no such project"}})
+    assert phases(effects) == [Phase.FAILED]
+    assert "no such project" in str(talk.session.last_error)
+    other = Talk().ready()
+    other.receive({"id": None, "error": {"code": -32002, "message": "of something else"}})
+    assert other.session.phase is Phase.READY
+
+
+@pytest.mark.parametrize("how", ["closed", "no upgrade"])
+def test_a_server_that_says_no_without_an_answer_is_asked_three_times(talk: Talk, how: str) -> None:
+    def refuse() -> list[Effect]:
+        if how == "closed":
+            talk.connected()
+            return talk.do(lambda: talk.session.lost(talk.now, f"closed (1008: {TOKEN})", refused=True))
+        error = ConnectError("answered HTTP 403")
+        error._refused = True
+        return talk.do(lambda: talk.session.dial_failed(talk.now, error, fatal=False))
+
+    talk.submit("queued")
+    talk.open()
+    assert phases(refuse()) == [Phase.BACKING_OFF]
+    talk.wake()
+    assert phases(refuse()) == [Phase.BACKING_OFF]
+    talk.ready()  # a session in between forgives them
+    for _ in range(5):
+        talk.lose()
+        talk.wake()
+        assert phases(refuse()) == [Phase.BACKING_OFF]  # and after the first one the server may be restarting
+        talk.ready()
+    fresh = talk = Talk()
+    fresh.open()
+    for attempt in range(3):
+        if attempt:
+            fresh.wake()
+        effects = refuse()
+    assert phases(effects) == [Phase.FAILED]
+    error = fresh.session.last_error
+    assert isinstance(error, ConnectError)
+    assert TOKEN not in str(error)
+    assert fresh.session.next_wake() is None
 
 
 def test_failed_dials_come_later_and_later() -> None:

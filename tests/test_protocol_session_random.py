@@ -227,7 +227,7 @@ class Conversation(RuleBasedStateMachine):
             self.woken()
         if self.dialling:
             self.connected()
-        if not self.said_goodbye:
+        if not (self.said_goodbye or self.session._leaving):
             self.accept(protocol)
             assert self.session.phase is Phase.READY
 

@@ -270,7 +270,7 @@ def test_a_pong_is_no_message() -> None:
 def test_a_close_is_answered_and_told(payload: bytes, reason: str) -> None:
     found = fed([text("before"), Frame(payload, opcode=CLOSE), text("after")])
     assert found.messages == ["before"]
-    assert found.broken == Broken(reason)
+    assert found.broken == Broken(reason, refused="4000" in reason)
     assert found.sent == [(CLOSE, struct.pack("!H", 1000))]
 
 

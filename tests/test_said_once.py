@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import logging
+import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -29,6 +31,7 @@ from relay_sync import (
 from relay_sync.events import names
 from relay_sync.simulator import Simulator
 
+NOBODY: Any = None
 MakeClient = Callable[..., RelayClient]
 
 
@@ -74,10 +77,9 @@ def test_a_handler_that_leaves_its_call_ringing(
     for _ in range(2):
         sim.call(to=TO, from_=FROM)
         assert over.acquire(timeout=PATIENCE)
-    one.disconnect()
-    for thread in threading.enumerate():
-        if thread.name.startswith("relay-call-"):
-            thread.join(PATIENCE)
+    handlers_return()
+    assert not said(caplog, "still rings")  # another thread may be about to answer it
+    much_later(one)
     found = [record for record in said(caplog, "still rings") if record.levelno >= logging.WARNING]
     assert len(found) == lines
     assert all("call.answer()" in record.getMessage() for record in found)
@@ -100,6 +102,67 @@ def test_a_caller_who_gave_up_is_no_mistake_of_the_handler(
     assert not said(caplog, "still rings")
 
 
+def handlers_return() -> None:
+    for thread in threading.enumerate():
+        if thread.name.startswith("relay-call-"):
+            thread.join(PATIENCE)
+
+
+def much_later(client: RelayClient) -> None:
+    """What the IO thread does once a second: now, and in a minute from now."""
+    done = threading.Event()
+
+    def look(session: object) -> None:
+        for seconds in (0, 60):
+            client._board.on_watch(time.monotonic() + seconds)
+        done.set()
+
+    assert client._loop is not None
+    client._loop.change(look)
+    assert done.wait(PATIENCE)
+
+
+def test_a_call_that_another_thread_answers_was_not_left_ringing(
+    sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, offered = client(), queue.Queue[Call]()
+    one.on_call(offered.put)
+    one.connect()
+    for answer in (
+        Call.answer,
+        lambda call: one.execute("calling.answer", {"call_id": call.call_id, "node_id": call.node_id}),
+    ):
+        sim.call(to=TO, from_=FROM)
+        call = offered.get(timeout=PATIENCE)
+        handlers_return()
+        answer(call)
+        call.wait_for_answered(PATIENCE)
+        much_later(one)
+        call.hangup()
+        call.wait_for_ended(PATIENCE)
+    one.disconnect()
+    assert not said(caplog, "the on_call handler returned")
+
+
+@pytest.mark.parametrize("how", ["the caller gives up", "the client closes"])
+def test_a_call_that_rang_until_its_end_after_its_handler_had_returned(
+    sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    one, offered = client(), queue.Queue[Call]()
+    one.on_call(offered.put)
+    one.connect()
+    phone = sim.call(to=TO, from_=FROM)
+    call = offered.get(timeout=PATIENCE)
+    handlers_return()
+    if how == "the caller gives up":
+        phone.hang_up()
+        call.wait_for_ended(PATIENCE)
+    one.disconnect()
+    (record,) = said(caplog, "the on_call handler returned")
+    assert record.levelname == "WARNING"
+    assert ("nothing answered it" if "caller" in how else "still rings") in record.getMessage()
+
+
 @pytest.mark.parametrize("early", [True, False])
 def test_no_contexts_and_a_handler_of_calls(
     sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture, early: bool
@@ -111,22 +174,28 @@ def test_no_contexts_and_a_handler_of_calls(
     one.connect()
     if not early:
         one.on_call(leaves_it)
+    assert not said(caplog, "no contexts")  # receive() may come next
+    much_later(one)
     assert [record.levelname for record in said(caplog, "receive([...])")] == ["WARNING"]
     one.connect()
     drop(sim, one)
     one.on_call(leaves_it)
+    much_later(one)
     assert len(said(caplog, "no contexts")) == 1
 
 
 def test_contexts_or_no_handler_are_no_reason_to_warn(client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
-    client(contexts=None).connect()
+    none = client(contexts=None)
+    none.connect()
     other = client(contexts=["support"])
     other.on_call(leaves_it)
     other.connect()
     later = client(contexts=None)
     later.connect()
-    later.receive(["later"])
     later.on_call(leaves_it)
+    later.receive(["later"])
+    for one in (none, other, later):
+        much_later(one)
     assert not said(caplog, "no contexts")
 
 
@@ -145,6 +214,29 @@ def test_a_second_handler(client: MakeClient, caplog: pytest.LogCaptureFixture, 
     assert record.levelname == "WARNING"
     for word in (kind, first.__qualname__, second.__qualname__):
         assert word in record.getMessage()
+
+
+CELL = "@register\ndef handle(what): ...\n"
+
+
+@pytest.mark.parametrize("kind", ["on_call", "on_message", "on_task"])
+def test_a_cell_that_runs_again_and_a_bound_method_replace_nothing(
+    client: MakeClient, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    class Owner:
+        def handle(self, what: Any) -> None: ...
+
+    register = getattr(client(), kind)
+    for number in range(2):
+        exec(compile(CELL, f"cell {number}", "exec"), {"register": register, "__name__": "__main__"})
+    assert not said(caplog, "replaces")
+    owner = Owner()
+    register(owner.handle)
+    assert len(said(caplog, "replaces")) == 1
+    register(owner.handle)
+    assert len(said(caplog, "replaces")) == 1
+    register(Owner().handle)
+    assert len(said(caplog, "replaces")) == 2
 
 
 # -- names of events ---------------------------------------------------------------------------------------------------
@@ -258,12 +350,33 @@ def test_who_calls_whom(sim: Simulator, client: MakeClient, to: str, caller: str
         {"type": "phone"},
         {"params": None},
         {"params": []},
-        {"params": {"from_number": 1, "to": None, "to_number": ""}},
+        {"params": {"from_number": True, "from": [], "to": None, "to_number": ""}},
     ],
 )
 def test_who_calls_whom_is_not_always_told(client: MakeClient, device: dict[str, Any]) -> None:
     call = Call(client(), "c", "n", device=device)
     assert (call.from_number, call.to_number) == ("", "")
+
+
+def test_who_calls_whom_as_numbers_and_in_parts() -> None:
+    """A later event may leave out what an earlier one told."""
+    call = Call(
+        NOBODY, "c", "n", device={"type": "phone", "params": {"from_number": 15550100, "to_number": "+15550199"}}
+    )
+    for device in (
+        {},
+        {"type": "phone"},
+        {"type": "phone", "params": {}},
+        {"type": "phone", "params": {"from_number": "", "to_number": None}},
+        {"params": {"to_number": "+15550199", "timeout": 30}},
+    ):
+        params = {"call_id": "c", "node_id": "n", "call_state": "ringing", "device": device}
+        call._on_event(CallStateEvent.from_params(params))
+        assert (call.from_number, call.to_number) == ("15550100", "+15550199"), device
+    assert call.device["params"]["timeout"] == 30
+    sip = {"type": "sip", "params": {"from": "sip:a@example.test"}}
+    call._on_event(CallStateEvent.from_params({"call_state": "answered", "device": sip}))
+    assert (call.from_number, call.to_number) == ("sip:a@example.test", "")
 
 
 def test_a_prompt_that_still_collects_says_so(sim: Simulator) -> None:

@@ -32,6 +32,7 @@ from relay_sync import (
     secrecy,
 )
 from relay_sync.audio import AudioServer
+from relay_sync.events import parse_event
 from relay_sync.protocol.frames import Failure, Masked, mask
 from relay_sync.protocol.results import failure_to_error, result_or_error
 from relay_sync.rest import RestClient
@@ -255,6 +256,16 @@ def test_a_cause_that_holds_a_secret_is_cut_off() -> None:
 
 
 # -- logs ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_repr_of_an_event_holds_no_secret() -> None:
+    known = keep(Secrets(TOKEN))
+    told = {"event_type": "calling.error", "params": {"code": "400", "message": f"bad {TOKEN}", "call_id": TOKEN}}
+    event = parse_event(told)
+    assert TOKEN not in repr(event)
+    assert "bad ***" in repr(event)
+    assert event.params["message"] == f"bad {TOKEN}"  # the value itself is as it came
+    del known
 
 
 def test_frames_are_masked_by_name_and_by_value() -> None:

@@ -37,6 +37,7 @@ from ..constants import (
     EVENT_TASKS,
     EVENT_USER,
 )
+from ..secrecy import hide
 
 __all__ = ["CallEvent", "RelayEvent", "event", "event_class", "parse_event"]
 
@@ -195,7 +196,7 @@ class RelayEvent:
         kind: Any = type(self)
         shown = (member for member in attrs.fields(kind) if member.repr)
         told = ((member.name, getattr(self, member.name)) for member in shown)
-        return f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in told if value)})"
+        return hide(f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in told if value)})")
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:

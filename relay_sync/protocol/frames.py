@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 FrameId = str | int | float
+_IDS: Final = (str, int, float, type(None))
 
 
 class Hide(Protocol):
@@ -93,7 +94,7 @@ def parse(text: str) -> Request | Reply | Failure:
 
     :raises Malformed: for anything that is not a JSON-RPC object; never another exception.
     """
-    whole = mend_json(text)
+    whole = mend_json(text) if "\\" in text else text
     try:
         frame = _decode(whole)
         given = frame if whole is text else _decode(text)
@@ -104,8 +105,8 @@ def parse(text: str) -> Request | Reply | Failure:
     if type(frame) is not dict:
         raise Malformed("not an object")
     frame_id = given.get("id")
-    # bool is an int to Python, but no id to JSON-RPC.
-    if frame_id is not None and (isinstance(frame_id, bool) or not isinstance(frame_id, (str, int, float))):
+    # By type, for bool is an int to Python, but no id to JSON-RPC.
+    if type(frame_id) not in _IDS:
         raise Malformed("id of a wrong type")
     method = frame.get("method")
     if method is not None:

@@ -24,6 +24,7 @@ from ..constants import (
 from ..errors import (
     AuthenticationError,
     ClientClosed,
+    ConnectError,
     ConnectionLost,
     QueueFull,
     RelayError,
@@ -239,14 +240,21 @@ class Session:
         """No transport. ``fatal``: trying again at once would not help (an unknown name, an untrusted certificate)."""
         if self.phase is Phase.DIALING:
             drop_causes(error)
+            fatal = fatal or (isinstance(error, ConnectError) and error._refused and self._refused_enough())
             if fatal and not self.ever_ready:
                 self._fail(error)
             else:
                 self._back_off(now, error)
 
-    def lost(self, now: float, reason: str) -> None:
-        """The transport is gone."""
-        if self.phase in (Phase.AUTHENTICATING, Phase.READY):
+    def lost(self, now: float, reason: str, *, refused: bool = False) -> None:
+        """The transport is gone.
+
+        :param refused: whether the server said no by closing it.
+        """
+        if self.phase is Phase.AUTHENTICATING and refused and self._refused_enough():
+            told = f"the server refused the session: {self._scrubbed(reason)}; check project, token and host"
+            self._fail(ConnectError(told))
+        elif self.phase in (Phase.AUTHENTICATING, Phase.READY):
             self._lost(now, self._scrubbed(reason))
 
     def heard(self, now: float) -> None:
@@ -307,16 +315,17 @@ class Session:
 
     def _event(self, request: frames.Request, text: str) -> None:
         # Acknowledged before anything else: the server must not wait for what we do with it.
-        if request.id is not None:
-            self._answer(request.id, frames.acknowledge)
+        event_id, seen = request.id, self._seen
+        if event_id is not None:
+            self._answer(event_id, frames.acknowledge)
             # A server may give the same id to different events, so the content counts, too.
             content = hash(text)
-            if self._seen.get(request.id) == content:
+            if seen.get(event_id) == content:
                 self._effects.append(Trouble("an event that was sent twice"))
                 return
-            self._seen[request.id] = content
-            if len(self._seen) > REMEMBERED_EVENTS:
-                self._seen.popitem(last=False)
+            seen[event_id] = content
+            if len(seen) > REMEMBERED_EVENTS:
+                seen.popitem(last=False)
         payload = request.params
         if not isinstance(payload, dict) or not isinstance(payload.get("event_type"), str):
             self._effects.append(Trouble("an event without a type"))
@@ -354,7 +363,8 @@ class Session:
     # -- answers of the server -----------------------------------------------------------------------------------
 
     def _answered(self, now: float, answer: frames.Reply | frames.Failure) -> None:
-        if answer.id == self._connect_id and self.phase is Phase.AUTHENTICATING:
+        # An error may come without the id: nothing else has been asked on this connection.
+        if self.phase is Phase.AUTHENTICATING and answer.id in (self._connect_id, None):
             if self._leaving:
                 pass  # a session that would be over at once
             elif isinstance(answer, frames.Reply):
@@ -428,15 +438,23 @@ class Session:
             self._hang_up_and_dial()
             return
         error = connect_refusal(code, self._scrubbed(message)[:500])
-        if not self.ever_ready or isinstance(error, AuthenticationError):
-            self._refusals += 1
-        hopeless = not self.ever_ready and code in REFUSES_CREDENTIALS | REFUSES_CONNECT
-        fatal = hopeless or self._refusals >= MOST_REFUSALS
+        fatal = self._refused_enough(ours=isinstance(error, AuthenticationError))
+        fatal = fatal or (not self.ever_ready and code in REFUSES_CREDENTIALS | REFUSES_CONNECT)
         self._effects.append(Hangup(at_once=True))
         if fatal:
             self._fail(error)
         else:
             self._back_off(now, error)
+
+    def _refused_enough(self, *, ours: bool = False) -> bool:
+        """Count a refusal. After the first session the server may have its reasons, unless they are ours.
+
+        :param ours: whether the credentials were refused.
+        :return: whether connecting ends.
+        """
+        if not self.ever_ready or ours:
+            self._refusals += 1
+        return self._refusals >= MOST_REFUSALS
 
     def _scrubbed(self, message: str) -> str:
         # A server may repeat what it was sent. The project is no secret elsewhere, but part of the credentials here.

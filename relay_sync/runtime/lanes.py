@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
+from types import FunctionType
 from typing import Any, Final
 
 from .flag import Bell
@@ -58,9 +59,19 @@ def name_of(function: Callable[..., Any]) -> str:
 
 
 def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
-    """Say so where a handler takes the place of another one."""
-    if old is not None and old.function is not new.function:
+    """Say so where a handler takes the place of another one.
+
+    The same one again is none, nor is its new version: a notebook's cell that runs again, or a module that is reloaded.
+    """
+    if old is not None and old.function != new.function and not _is_redefined(old.function, new.function):
         _log.warning("%s: %s replaces %s, which is not called any more", kind, name_of(new), name_of(old))
+
+
+def _is_redefined(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
+    """Whether both are functions of one name in one module; what was made in a function may be something else each time."""
+    if not (isinstance(old, FunctionType) and isinstance(new, FunctionType)) or "<" in new.__qualname__:
+        return False
+    return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
 
 
 Job = tuple[Callable[..., Any], tuple[Any, ...]]

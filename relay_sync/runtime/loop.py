@@ -464,7 +464,7 @@ class Loop:
                     _frames.debug("<- %s", Masked(text))
                 session.received(now, text)
             if broken is not None:
-                self._lose(broken.reason)
+                self._lose(broken.reason, refused=broken.refused)
                 return
             if not connection.secure:
                 return  # what is left in the kernel wakes the selector again
@@ -493,10 +493,10 @@ class Loop:
             self._selector.modify(self._sock, interest)
             self._interest = interest
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, *, refused: bool = False) -> None:
         """The transport is no good any more: tell the session, which decides what follows."""
         self._close_socket()
-        self._session.lost(time.monotonic(), reason)
+        self._session.lost(time.monotonic(), reason, refused=refused)
 
     def _hang_up(self, at_once: bool) -> None:
         self._abandon_dial()

@@ -38,9 +38,13 @@ _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PRO
 
 @frozen
 class Broken:
-    """Why nothing more will come from a connection."""
+    """Why nothing more will come from a connection.
+
+    :ivar refused: whether the server closed it with a code that says no, instead of one of a restart or a fault.
+    """
 
     reason: str
+    refused: bool = False
 
 
 class _Starved(Exception):
@@ -210,7 +214,8 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         except Exception as error:  # the library raises many kinds on hostile frames
             return self._refuse(1002, f"a frame that breaks the protocol ({type(error).__name__})")
         if kind == websocket.ABNF.OPCODE_CLOSE:
-            return Broken(_close_reason(bytes(whole.data)))
+            payload = bytes(whole.data)
+            return Broken(_close_reason(payload), refused=_says_no(payload))
         if kind in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
             self._fragments = self._fragments_size = 0
         if kind == websocket.ABNF.OPCODE_TEXT:
@@ -241,6 +246,12 @@ def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
     if data[start + 1] & 0x80:
         header += 4
     return header, length
+
+
+def _says_no(payload: bytes) -> bool:
+    """Whether a close frame speaks of policy (1008) or authorization (3000, 3003), or has a code of the service's own."""
+    code = int.from_bytes(payload[:2], "big")
+    return code in (1008, 3000, 3003) or 4000 <= code < 5000
 
 
 def _close_reason(payload: bytes) -> str:
@@ -390,7 +401,9 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str)
         # No redirects: the credentials go to the host that was asked for, or nowhere.
         upgrade.check(upgrade.read_head(receive), key)
     except upgrade.NoUpgrade as error:
-        raise ConnectError(f"{peer} {error}") from error
+        found = ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else ""))
+        found._refused = error.refused
+        raise found from error
     sock.setblocking(False)
     return FedWebSocket(config.max_frame, sock)
 

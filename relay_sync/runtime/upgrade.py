@@ -26,7 +26,14 @@ _TLS: Final = (b"\x15\x03", b"\x16\x03")
 
 
 class NoUpgrade(ValueError):
-    """The answer is no upgrade. The message goes on where the server's address ends."""
+    """The answer is no upgrade. The message goes on where the server's address ends.
+
+    :param refused: whether the next attempt is likely to be answered alike.
+    """
+
+    def __init__(self, message: str, *, refused: bool = True) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class NotPlain(NoUpgrade):
@@ -80,7 +87,7 @@ def read_head(receive: Callable[[], bytes]) -> Head:
         while not raw.endswith(_END) and not (len(raw) <= 2 and raw.endswith(b"\n")):
             byte = receive()
             if not byte:
-                raise NoUpgrade(_cut_off(bytes(raw)))
+                raise NoUpgrade(_cut_off(bytes(raw)), refused=False)
             raw += byte
             if raw.startswith(_TLS):
                 raise NotPlain("answered with TLS, where a plain connection was expected")
@@ -95,6 +102,10 @@ def read_head(receive: Callable[[], bytes]) -> Head:
 def _cut_off(raw: bytes) -> str:
     how = "in the middle of its answer" if raw else "without an answer"
     return f"did not answer as a WebSocket (the connection was closed {how})"
+
+
+def _may_pass(status: int) -> bool:
+    return status >= 500 or status in (408, 425, 429)
 
 
 def _parsed(text: str) -> Head:
@@ -127,7 +138,7 @@ def check(head: Head, key: str) -> None:
     :raises NoUpgrade: it is something else.
     """
     if head.status != 101:
-        raise NoUpgrade(f"answered HTTP {head.status} instead of a WebSocket")
+        raise NoUpgrade(f"answered HTTP {head.status} instead of a WebSocket", refused=not _may_pass(head.status))
     for name, wanted in (("Upgrade", "websocket"), ("Connection", "upgrade")):
         if wanted not in head.tokens(name.lower()):
             raise NoUpgrade(f"did not answer as a WebSocket (HTTP 101 without {name}: {wanted})")

@@ -9,7 +9,14 @@ __all__ = ["ATTENDS", "OF_THE_CALL", "ends_something"]
 #: Methods whose 404 can only mean the call itself.
 OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
 #: Methods by which a call that is offered is taken, rejected or sent elsewhere.
-ATTENDS: Final = OF_THE_CALL | {"calling.connect", "calling.refer", "calling.transfer"}
+ATTENDS: Final = OF_THE_CALL | {
+    "calling.connect",
+    "calling.join_conference",
+    "calling.join_room",
+    "calling.queue.enter",
+    "calling.refer",
+    "calling.transfer",
+}
 _ENDS_SOMETHING: Final = frozenset(
     {
         "calling.clear_digit_bindings",
