@@ -22,7 +22,7 @@ import pytest
 
 from relay_sync import InvalidParameter
 from relay_sync.audio import read_wav, write_wav
-from relay_sync.audio.files import read_file
+from relay_sync.audio.files import read_file, read_open
 from relay_sync.audio.kinds import kind_of, no_samples, undecided
 from relay_sync.audio.sources import chunks_of
 from relay_sync.simulator import Simulator, orders
@@ -435,6 +435,27 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     for take in takers():
         with pytest.raises(ValueError, match=r"more than [0-9]+ MiB"):
             take(path)
+
+
+def test_an_open_file_that_is_too_long_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            return len(buffer)
+
+    monkeypatch.setattr(read_open, "__defaults__", (2**20,))
+    path = tmp_path / "sparse.wav"
+    write_wav(path, bytes(16), 8000)
+    os.truncate(path, 3 * 2**30)
+    for endless in (Endless(), io.BufferedReader(Endless())):
+        with pytest.raises(InvalidParameter, match="the file has more than 1 MiB"):
+            drained(endless)
+    with path.open("rb") as file, pytest.raises(InvalidParameter, match="the file has more than 1 MiB"):
+        drained(file)
+    with path.open("rb") as file, pytest.raises(ValueError, match="the file has more than 2 MiB"):
+        read_wav(file, most=2**21)
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="files that are longer than they say are Linux's")

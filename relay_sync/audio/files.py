@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final
+from typing import Any, Final
 
 from .kinds import kind_of
 
-__all__ = ["MAX_FILE", "read_file"]
+__all__ = ["MAX_FILE", "read_file", "read_open"]
 
 #: Bytes of a file that is read as a whole: over nine hours of one telephone.
 MAX_FILE: Final = 512 * 2**20
@@ -39,6 +39,19 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_FILE) -> bytes:
         return _read(descriptor, name, most)
     finally:
         os.close(descriptor)
+
+
+def read_open(file: Any, most: int = MAX_FILE) -> bytes:
+    """The rest of a file that somebody has opened for reading bytes; also one that is longer than it says, or never ends.
+
+    :raises ValueError: it has more than ``most`` bytes. :raises OSError: it cannot be read.
+    """
+    data = bytearray()
+    while piece := file.read(_PIECE):
+        data += piece
+        if len(data) > most:
+            raise ValueError(_too_long("the file", most))
+    return bytes(data)
 
 
 def _found(path: str | os.PathLike[str]) -> os.stat_result:

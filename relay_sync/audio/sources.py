@@ -12,6 +12,7 @@ from .. import checks
 from ..errors import InvalidParameter
 from .codecs import ByteOrder, codec_for
 from .coders import encoder_for
+from .files import read_open
 from .frames import AudioFrame
 from .kinds import no_samples, undecided
 from .wav import PathLike, WavAudio, read_wav
@@ -45,7 +46,7 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
         return _of_wav(what, rate, "the audio")
     checks.whole("sample_rate", sample_rate, low=1)
     if isinstance(what, (io.BufferedIOBase, io.RawIOBase)):  # an open file; iterating over it would give lines
-        return _of_bytes(what.read() or b"", rate, sample_rate)
+        return _of_bytes(_opened(what), rate, sample_rate)
     if isinstance(what, (bytes, bytearray, memoryview)):
         return _of_bytes(bytes(what), rate, sample_rate)
     if not isinstance(what, Iterable):
@@ -79,6 +80,13 @@ def _read(source: PathLike | io.BytesIO, name: str) -> WavAudio:
         return read_wav(source)
     except ValueError as problem:
         raise InvalidParameter("audio", name, f"a WAV file that can be read ({problem})") from None
+
+
+def _opened(file: io.BufferedIOBase | io.RawIOBase) -> bytes:
+    try:
+        return read_open(file)
+    except ValueError as problem:
+        raise InvalidParameter("audio", "<an open file>", f"shorter ({problem}), or audio in pieces") from None
 
 
 def _of_wav(audio: WavAudio, rate: int, name: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeAlias
 from attrs import evolve, field, frozen
 
 from .codecs import codec_for
-from .files import MAX_FILE, read_file
+from .files import MAX_FILE, read_file, read_open
 from .kinds import kind_of
 
 __all__ = ["HEADER_SIZE", "MAX_DATA", "WavAudio", "interleave", "read_wav", "wav_header", "write_wav"]
@@ -125,7 +125,7 @@ def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
     if isinstance(source, (str, os.PathLike)):
         data, name = read_file(source, most), os.fspath(source)
     else:
-        data, name = source.read(), "the file"
+        data, name = read_open(source, most), "the file"
     found, end = _one(data, 0, name)
     parts = [found]
     while end < len(data):
