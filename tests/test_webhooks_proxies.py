@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_webhooks import AS_FORM, AS_JSON, FORM, JSON_BODY, KEY, form
 
-from relay_sync import InvalidParameter
+from relay_sync import InvalidParameter, WebhookRefused
 from relay_sync.webhooks import Webhooks, reader
 from relay_sync.webhooks.forwarded import places
 from relay_sync.webhooks.signatures import sign_form, sign_json
@@ -213,3 +213,37 @@ def test_as_many_are_remembered_as_is_said(monkeypatch: pytest.MonkeyPatch) -> N
             hooks.parse("POST", "https://h.example/s", *each).repeated for each in [*sent, sent[1], sent[3], sent[0]]
         ]
         assert seen == [False, False, False, False, True, True, False]
+
+
+# -- web pages -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:3000", "http://127.0.0.1:5000.evil.example"]
+)
+def test_what_a_web_page_of_another_site_sends_is_no_callback(origin: str) -> None:
+    """A form needs no permission from the server that it is sent to."""
+    url, hooks = "http://127.0.0.1:5000/s", Webhooks(signing_key=KEY)
+    fields = {"Content-Type": "application/x-www-form-urlencoded", "Host": "127.0.0.1:5000", "Origin": origin}
+    for method, body in (("POST", b"CallSid=c&CallStatus=completed"), ("GET", b"")):
+        with pytest.raises(WebhookRefused, match="web page of another site") as caught:
+            hooks.parse(method, f"{url}?CallSid=c&CallStatus=completed", fields, body)
+        assert caught.value.status == 403
+    signed = {**AS_JSON, "Origin": origin, "X-SignalWire-Signature": sign_json(KEY, url, JSON_BODY)}
+    assert hooks.parse("POST", url, signed, JSON_BODY).verified is True  # a proxy may have set the header
+    forged = {**signed, "X-SignalWire-Signature": "0" * 40}
+    with pytest.raises(WebhookRefused, match="web page of another site"):
+        hooks.parse("POST", url, forged, JSON_BODY)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "public"),
+    [
+        ("http://127.0.0.1:5000", "127.0.0.1:5000", None),
+        ("https://h.example", "h.example", None),
+        ("https://h.example", "inner:8080", "https://h.example/hooks"),
+    ],
+)
+def test_a_page_of_the_same_site_may_try_callbacks_out(origin: str, host: str, public: str | None) -> None:
+    fields = {**AS_JSON, "Host": host, "Origin": origin}
+    assert Webhooks(public_url=public).parse("POST", "/s", fields, JSON_BODY).verified is None

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from .. import checks
 from ..errors import InvalidParameter, WebhookRefused
+from ..server.origins import refusal
 from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
 from .callbacks import Callback, Dialect, read
@@ -84,8 +85,8 @@ class Webhooks:
         :param body: the bytes as they came.
         :param peer: the address that the connection came from, for *trusted_proxies*.
         :return: a :class:`StreamStatus`, a :class:`RecordingStatus`, or an :class:`OtherStatus`.
-        :raises WebhookRefused: it is no callback, or strictness forbids it; ``status`` is what to answer. No other
-            exception, whatever was sent.
+        :raises WebhookRefused: it is no callback, comes without a right signature from a web page of another site (``Origin``),
+            or strictness forbids it; ``status`` is what to answer. No other exception, whatever was sent.
         :raises InvalidParameter: an argument of a wrong type.
         """
         fields_of = _lower(headers)
@@ -97,6 +98,8 @@ class Webhooks:
         if not self._trusts(peer):
             fields_of = {name: value for name, value in fields_of.items() if name not in forwarded.NAMES}
         verified, finding = self._verify(seen, fields_of, body, fields)
+        if not verified and self._is_of_another_site(seen, fields_of):
+            raise WebhookRefused("a web page of another site sent this: the platform sends no Origin", status=403)
         if self.strict and not verified:
             raise WebhookRefused(f"the callback is not shown to be genuine: {finding}", status=403)
         return evolve(
@@ -105,6 +108,12 @@ class Webhooks:
             finding=finding,
             repeated=verified is not False and self._seen[verified].has(callback.key),
         )
+
+    def _is_of_another_site(self, seen: SplitResult, headers: Mapping[str, str]) -> bool:
+        """Whether a page in a browser sent it, as any page can to a server on its visitor's machine."""
+        public = None if self._public is None else f"{self._public[0]}://{self._public[1]}"
+        host = headers.get("host") or seen.netloc
+        return refusal(headers.get("origin"), host, on_loopback=False, public_url=public) is not None
 
     def _trusts(self, peer: Any) -> bool:
         """Whether what a proxy says about the request counts."""
