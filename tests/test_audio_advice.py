@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -305,6 +306,19 @@ def test_a_stream_that_flowed_or_was_stopped_is_a_normal_end(caplog: pytest.LogC
 
         lines = _streamed(audio.url, until_it_ends, caplog)
     assert results[0].reason == ""
+    assert not [line for line in lines if "without ever streaming" in line]
+
+
+def test_a_stream_that_was_stopped_while_it_was_opened_is_a_normal_end(caplog: pytest.LogCaptureFixture) -> None:
+    results: list[Any] = []
+
+    def stop(call: Any, action: Any) -> None:
+        action.stop()
+        results.append(action.wait(PATIENCE))
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes the connection, and never answers
+        lines = _streamed(f"ws://127.0.0.1:{silent.getsockname()[1]}/audio", stop, caplog)
+    assert (results[0].state, results[0].reason) == ("finished", "")
     assert not [line for line in lines if "without ever streaming" in line]
 
 

@@ -1162,6 +1162,7 @@ def test_addresses() -> None:
         ("token", b"tell-nobody"),
         ("record_to", b"x.wav"),
         ("host", 5),
+        ("host", None),
         ("port", 65536),
         ("port", "8765"),
         ("max_connections", 0),

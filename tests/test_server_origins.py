@@ -39,6 +39,14 @@ def test_these_may(origin: str | None, host: str | None) -> None:
     assert refusal(origin, host, on_loopback=True, public_url=PUBLIC) is None
 
 
+@pytest.mark.parametrize("public", ["wss://[2001:DB8:0::0:7]:8443/in", "wss://[2001:db8::7]:8443/in"])
+def test_a_public_address_in_any_of_its_spellings(public: str) -> None:
+    origin, host = "https://[2001:db8::7]:8443", "[2001:db8::7]:8443"
+    assert refusal(origin, host, on_loopback=True, public_url=public) is None
+    assert refusal(origin, "127.0.0.1:8765", on_loopback=True, public_url=public) is None
+    assert refusal("https://[2001:db8::8]:8443", host, on_loopback=True, public_url=public) is not None
+
+
 @pytest.mark.parametrize(
     ("origin", "host", "parameter"),
     [

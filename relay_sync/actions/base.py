@@ -271,6 +271,7 @@ class StoppableAction(Action[E]):
     ) -> None:
         super().__init__(call, control_id, on_completed, params)
         self._stopped = False
+        self._stop_sent = False  # perhaps without an answer yet
         # Reentrant: a signal handler may stop what the code under it is stopping.
         self._stopping = threading.RLock()
 
@@ -294,6 +295,7 @@ class StoppableAction(Action[E]):
         with self._stopping:
             if self._stopped:
                 return {}
+            self._stop_sent = True  # first: the terminal event may come before the answer
             result = self._control(*command, idempotent=True)
             if result is None:
                 # Frames arrive in the order they were sent: a terminal event on its way would be here by now.

@@ -111,7 +111,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
         # A stream whose address cannot be reached has no state of its own: it is finished without ever having streamed.
         if event.state == "streaming":
             self._streamed = True
-        elif event.state in self.end_states and not self._streamed and not self._stopped:
+        elif event.state in self.end_states and not self._streamed and not self._stop_sent:
             event = cast("events.StreamEvent", evolve(cast(Any, event), reason="never_streamed"))
             if self.call.state == "answered":
                 self._warn()

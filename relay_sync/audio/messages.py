@@ -197,6 +197,11 @@ def _check_ids(source: object, start: Start) -> None:
     """Refuse what names a stream or a call, by whichever name, but none that ``start`` named."""
     if type(source) is not dict or _IDS.isdisjoint(source):
         return
+    found = _IDS.intersection(source)
+    if len(found) == 1:  # nearly always: the stream's own
+        value = source[next(iter(found))]
+        if type(value) is str and (value in start.ids[0] or value in start.ids[1]):
+            return
     for names, known, what in zip((_STREAM_IDS, _CALL_IDS), start.ids, ("stream", "call"), strict=True):
         named = _ids(source, names)
         if named and known and named.isdisjoint(known):

@@ -128,7 +128,8 @@ class AudioServer(Connecting):
         origins: Iterable[str] = (),
         hosts: Iterable[str] = (),
     ) -> None:
-        checks.text("host", host or "0.0.0.0", optional=False)  # an empty one means all addresses, as for sockets
+        if host != "":  # all addresses, as for sockets
+            checks.text("host", host, optional=False)
         checks.whole("port", port, low=0, high=65535, optional=False)
         checks.whole("max_connections", max_connections, low=1, optional=False)
         checks.whole("max_message", max_message, low=1, optional=False)

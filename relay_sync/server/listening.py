@@ -25,6 +25,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     :param port: 0 for any that is free.
     :raises OSError: an address is in use, or none of them is one of this machine.
     """
+    host = _bare(host)
     places = _places(host)
     for attempt in range(_ATTEMPTS):
         try:
@@ -44,8 +45,14 @@ def shown_address(sock: socket.socket) -> str:
 
 def url_host(host: str) -> str:
     """What stands for *host* in the URL of a server on this machine."""
+    host = _bare(host)
     name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
     return f"[{name}]" if ":" in name else name
+
+
+def _bare(host: str) -> str:
+    """An IPv6 address without the brackets that it has in a URL."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def _places(host: str) -> tuple[_Place, ...]:

@@ -100,7 +100,8 @@ def _is_ours(host: str, public_url: str | None, hosts: Collection[str]) -> bool:
     name, port = split
     if is_loopback(name) or name in hosts or _with_port(name, port) in hosts:
         return True
-    return public_url is not None and name == _bare(urlsplit(public_url).hostname or "")
+    public = None if public_url is None else _split(urlsplit(public_url).netloc)
+    return public is not None and name == public[0]
 
 
 def _may_come(text: str, host: str | None, public_url: str | None, origins: Collection[str]) -> bool:
@@ -129,10 +130,10 @@ def _origin(text: str) -> _Origin | None:
 def _origin_of(url: str) -> _Origin | None:
     """The origin of the pages under a ``wss://`` or ``https://`` address."""
     parts = urlsplit(url)
-    scheme = _WEB.get(parts.scheme)
-    if scheme is None or not parts.hostname:
+    scheme, split = _WEB.get(parts.scheme), _split(parts.netloc)
+    if scheme is None or split is None:
         return None
-    return scheme, _bare(parts.hostname), parts.port or _PORTS[scheme]
+    return scheme, split[0], split[1] or _PORTS[scheme]
 
 
 def _split(text: str) -> tuple[str, int | None] | None:
