@@ -74,7 +74,8 @@ class AudioServer(Connecting):
     :param on_stream: called with every stream, other than those of ``listen``, in a thread of its own; when it returns
         the stream is closed. What it raises goes to the logger ``relay_sync.callbacks``.
     :param max_connections: when more come, the oldest is closed that has neither shown a token nor sent its ``start``;
-        where there is none, the new one is refused with 503. :param max_message: bytes of one message.
+        where there is none, the new one is refused with 503. It is also closed where the process has no file descriptor
+        left for a new one. :param max_message: bytes of one message.
     :param start_timeout: seconds a socket gets for its ``start``.
     :param idle_timeout: seconds of silence on the socket that end a stream; by default none, for calls on hold may be
         silent (TCP keep-alive finds a vanished peer in about a minute).

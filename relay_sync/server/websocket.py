@@ -58,7 +58,8 @@ class WebSocketServer:
     :param max_message: bytes; longer messages end their connection (1009) before they are buffered.
     :param max_connections: when more come, the oldest connection that has not proven itself
         (:meth:`~relay_sync.server.Connection.prove`) is closed with 1013; where all have, the upgrade is answered 503, after
-        ``on_request`` has had its say. ``None``: no limit.
+        ``on_request`` has had its say. ``None``: no limit. One that has not proven itself also makes room where the process
+        has no file descriptor left for a new one.
     :param open_timeout: seconds from accepting the socket to the end of the upgrade.
     :param on_refused: called for each peer that the server itself refuses or drops, with its address, the kind of trouble
         in two words and a sentence. What ``on_request`` answers is its own affair.
