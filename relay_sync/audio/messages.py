@@ -178,9 +178,9 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
         raise BadMessage("not a JSON object")
     event = fields.get("event")
     if of is not None and event != "start":
-        _check_ids(fields, of)
+        _check_ids(fields, of, event)
         if type(event) is str:
-            _check_ids(fields.get(event), of)
+            _check_ids(fields.get(event), of, event)
     if event == "media":
         return _media(fields)
     if type(event) is not str:
@@ -193,8 +193,12 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
     return reader(fields) if reader is not None else Unknown(event, fields)
 
 
-def _check_ids(source: object, start: Start) -> None:
-    """Refuse what names a stream or a call, by whichever name, but none that ``start`` named."""
+def _check_ids(source: object, start: Start, event: object) -> None:
+    """Refuse what names a stream or a call, by whichever name, but none that ``start`` named.
+
+    A ``stop`` is judged by the stream that it names, not by the call: carriers name calls in several ways there, and a stop that
+    is left out would leave the stream open.
+    """
     if type(source) is not dict or _IDS.isdisjoint(source):
         return
     found = _IDS.intersection(source)
@@ -204,7 +208,7 @@ def _check_ids(source: object, start: Start) -> None:
             return
     for names, known, what in zip((_STREAM_IDS, _CALL_IDS), start.ids, ("stream", "call"), strict=True):
         named = _ids(source, names)
-        if named and known and named.isdisjoint(known):
+        if named and known and named.isdisjoint(known) and not (what == "call" and event == "stop"):
             raise BadMessage(f"a message of another {what}")
 
 
