@@ -32,7 +32,7 @@ from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
 from .protocol.frames import Failure, build_request
 from .protocol.results import failure_to_error, result_or_error
-from .running import Running
+from .running import CLOSE_ADVICE, Running
 from .runtime import process
 from .runtime.ids import new_id
 from .runtime.lanes import InContext, warn_replaced
@@ -381,6 +381,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         Queued callbacks get at most 2 s to run. Live calls go on without us, unless ``hangup_calls``. From a callback it
         does not wait for the callback it was called from.
         """
+        self._part(timeout, hangup_calls, CLOSE_ADVICE)
+
+    def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None:
+        """:param advice: what would have been the end of calls that live."""
         process.check_thread()
         limit = seconds("timeout", timeout, optional=True) or 5.0
         end = time.monotonic() + limit
@@ -404,12 +408,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
         live = sum(call.state != CALL_STATE_ENDED for call in self._board.ours)
         if live and loop.alive:
-            told = "a live call: it goes" if live == 1 else f"{live} live calls: they go"
-            _log.warning(
-                "closing with %s on without this client; to hang up: run(hangup_calls=True) or disconnect(hangup_calls=True), "
-                "after drain() or run(drain=SECONDS) to let calls end by themselves",
-                told,
-            )
+            told = "1 live call goes" if live == 1 else f"{live} live calls go"
+            _log.warning("closing: %s on without this client; %s", told, advice)
         loop.request_stop()
         loop.join(max(0.0, end - time.monotonic()))
         self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))

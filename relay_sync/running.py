@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import define
+
 from .checks import handler
 from .config import seconds
 from .constants import METHOD_UNRECEIVE
@@ -18,6 +20,7 @@ from .protocol.deadline import Deadline
 from .runtime import process
 from .runtime.flag import Flag
 from .runtime.waiter import wait_for_event, wait_until
+from .wording import counted
 
 if TYPE_CHECKING:
     from .call import Call
@@ -32,6 +35,13 @@ _log = logging.getLogger("relay_sync")
 
 #: Seconds that calls which are hung up have for telling that they ended.
 HANGUP_PATIENCE: Final = 2.0
+#: Seconds that handlers have for returning after the end of their calls before they are said to be waited for.
+RETURN_PATIENCE: Final = 0.5
+#: The number everywhere; the module that has it is imported by run() alone.
+SIGINT: Final = 2
+#: How calls that live at the end would be hung up.
+RUN_ADVICE: Final = "run(drain=30) waits for calls to end, run(hangup_calls=True) hangs them up"
+CLOSE_ADVICE: Final = "drain() waits for calls to end, disconnect(hangup_calls=True) hangs them up"
 
 
 class Running:
@@ -51,7 +61,7 @@ class Running:
 
         def _connect(self, deadline: Deadline) -> Loop: ...
         def _post(self, method: str, params: Mapping[str, Any]) -> None: ...
-        def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None: ...
+        def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None: ...
 
     def run(
         self,
@@ -62,8 +72,8 @@ class Running:
     ) -> None:
         """Connect if need be, and handle calls until Ctrl-C, SIGTERM or :meth:`stop`; then disconnect.
 
-        Signals are handled on the main thread only, only where Python's own handlers are in place, and put back before
-        this returns, so a second Ctrl-C ends a slow goodbye.
+        Signals are handled on the main thread only, and only where Python's own handlers are in place. The first one stops the
+        client; a second one ends the wait for calls at once, with ``KeyboardInterrupt``, or ``SystemExit(143)`` for SIGTERM.
 
         Calls that live at the end go on without this client, and a warning says how many; ``relay-sync run`` hangs them up.
 
@@ -78,23 +88,33 @@ class Running:
         patience = seconds("drain", drain, optional=True)
         self._running = True
         self._closed = False
+        with _stop_on_signals(self) as signals:
+            failure = self._run(on_ready, patience, hangup_calls, signals)
+        if failure is not None:
+            raise failure.fresh()
+
+    def _run(
+        self, on_ready: Callable[[], object] | None, patience: float | None, hangup_calls: bool, signals: _Signals
+    ) -> RelayError | None:
         failure: RelayError | None = None
         try:
-            with _stop_on_signals(self):
-                failure = self._work(on_ready)
+            failure = self._work(on_ready)
             if patience is not None and self._loop is not None:
-                self.drain(patience)
+                self._drain(patience, logging.WARNING, signals.hint)
         except ClientClosed:
             if not self._stop_wanted:
                 raise
+        except (KeyboardInterrupt, SystemExit):
+            if signals.hurried and hangup_calls and self._board.ours:
+                _log.warning("interrupted: %s hung up", _are(counted(len(self._board.ours), "live call")))
+            raise
         finally:
             self._running = False
             try:
-                self.disconnect(hangup_calls=hangup_calls)
+                self._part(None, hangup_calls, RUN_ADVICE)
             finally:
                 self._stop_wanted = False  # it was obeyed
-        if failure is not None:
-            raise failure.fresh()
+        return failure
 
     def _work(self, on_ready: Callable[[], object] | None) -> RelayError | None:
         """Connect, and wait for the end. :return: why the session was lost for good, if it was."""
@@ -122,7 +142,10 @@ class Running:
         :return: whether they did, and their handlers had returned by then.
         """
         process.check_thread()
-        deadline = Deadline.after(time.monotonic(), seconds("timeout", timeout) or timeout)
+        return self._drain(seconds("timeout", timeout) or timeout, logging.INFO)
+
+    def _drain(self, timeout: float, level: int, hint: str = "") -> bool:
+        """:param level: of the line that says what is waited for. :param hint: what it adds."""
         board, loop = self._board, self._loop
         if loop is None or not loop.alive:
             return True
@@ -138,18 +161,31 @@ class Running:
         wait_for_event(begun, HANGUP_PATIENCE)
         if self._contexts:
             self._post(METHOD_UNRECEIVE, {"contexts": list(self._contexts)})
-        if board.ours:
-            _log.info("no more calls are taken; %d have %g s to end", len(board.ours), timeout)
-        if wait_until(board.is_quiet, board.changed, deadline.remaining(time.monotonic())):
+        if self._wait_until_quiet(timeout, level, hint):
             return True
         end = time.monotonic() + HANGUP_PATIENCE
         if board.ours:
-            _log.warning("%d calls still live after %g s and are hung up", len(board.ours), timeout)
+            _log.warning("%s hung up: still live after %g s", _are(counted(len(board.ours), "call")), timeout)
             self._hang_up_calls(end)
         # What handlers do after the end of their call, such as closing a file.
         if not wait_until(board.is_quiet, board.changed, end - time.monotonic()):
             _log.warning("handlers of calls still run: they are left alone")
         return False
+
+    def _wait_until_quiet(self, timeout: float, level: int, hint: str) -> bool:
+        """Wait for calls, then for handlers, and say so: without a word it looks like a hang."""
+        board, end = self._board, time.monotonic() + timeout
+        if board.ours:
+            what = counted(len(board.ours), "live call")
+            _log.log(level, "waiting up to %g s for %s to end%s", timeout, what, hint)
+            wait_until(lambda: not board.ours, board.changed, timeout)
+        left = end - time.monotonic()
+        if wait_until(board.is_quiet, board.changed, min(RETURN_PATIENCE, left)):
+            return True
+        if left > RETURN_PATIENCE and not board.ours and (running := board.handlers_running()):
+            what = counted(running, "handler of a call", "handlers of calls")
+            _log.log(level, "waiting up to %.0f s for %s to return%s", left, what, hint)
+        return wait_until(board.is_quiet, board.changed, end - time.monotonic())
 
     def stop(self) -> None:
         """Make :meth:`run` return, or close a client that is not running. For any thread and for signal handlers:
@@ -188,14 +224,45 @@ class Running:
                 call.wait_for_ended(max(0.001, min(HANGUP_PATIENCE, end - time.monotonic())))
             except RelayError as error:
                 _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
+        if calls:
+            # What they do after the end of their call, such as closing a file.
+            ended = self._board.handlers_running
+            wait_until(lambda: not ended(), self._board.changed, min(HANGUP_PATIENCE, end - time.monotonic()))
+
+
+def _are(what: str) -> str:
+    return f"{what} {'is' if what.startswith('1 ') else 'are'}"
+
+
+@define
+class _Signals:
+    """What has come while :meth:`Running.run` runs: the first signal stops the client, the second ends it at once."""
+
+    first: int = 0
+    hurried: bool = False
+    handled: bool = False
+
+    @property
+    def hint(self) -> str:
+        """What ends the wait, for whoever watches it."""
+        if not self.handled:
+            return ""
+        if self.first == SIGINT:
+            return "; press Ctrl-C again to end at once"
+        return "; Ctrl-C or SIGTERM ends it at once"
 
 
 @contextmanager
-def _stop_on_signals(client: Running) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop the client, where they would otherwise have Python's default effect."""
+def _stop_on_signals(client: Running) -> Iterator[_Signals]:
+    """Let Ctrl-C and SIGTERM stop the client, where they would otherwise have Python's default effect.
+
+    The second one of them raises: an end at once, but one that hangs up calls and lets handlers close their files, as Python's
+    default for SIGTERM does not. A third one has its default effect.
+    """
     import signal  # makes three enumerations, for run() alone
 
     replaced: list[tuple[int, Any]] = []
+    signals = _Signals()
 
     def put_back() -> None:
         while replaced:
@@ -203,15 +270,21 @@ def _stop_on_signals(client: Running) -> Iterator[None]:
             signal.signal(number, handler)
 
     def on_signal(number: int, frame: object) -> None:
+        if not signals.first:
+            signals.first = number
+            client.stop()
+            return
+        signals.hurried = True
         put_back()
-        client.stop()
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     if threading.current_thread() is threading.main_thread():
         defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
         for number, default in defaults.items():
             if signal.getsignal(number) == default:
                 replaced.append((number, signal.signal(number, on_signal)))
+        signals.handled = bool(replaced)
     try:
-        yield
+        yield signals
     finally:
         put_back()

@@ -409,7 +409,11 @@ class Switchboard:
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""
         # A leg is among the calls before its dial is decided.
-        return not (self.dials.awaited or self.ours or self._handlers - {threading.current_thread()})
+        return not (self.dials.awaited or self.ours or self.handlers_running())
+
+    def handlers_running(self) -> int:
+        """How many handlers of calls run, without one that asks."""
+        return len(self._handlers - {threading.current_thread()})
 
     def _hang_up(self, call: Call) -> None:
         try:

@@ -75,6 +75,23 @@ class Started:
             assert time.monotonic() < end, f"{self.lines}\n{self.output}"
             time.sleep(0.01)
 
+    def wait_for_output(self, words: str) -> None:
+        """Return once the process has written these words."""
+        end = time.monotonic() + PATIENCE
+        while words not in self.output:
+            assert time.monotonic() < end, self.output
+            time.sleep(0.01)
+
+    def interrupt_twice(self) -> int:
+        """Ctrl-C, and another one while a call is waited for. :return: the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        self.wait_for_output("waiting up to 30 s for 1 live call to end; ")
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(PATIENCE)
+        assert "interrupted: 1 live call is hung up" in self.output
+        assert "Traceback" not in self.output, self.output
+        return code
+
     def terminate(self, how: int = signal.SIGTERM) -> None:
         """A signal, and a clean end."""
         self.process.send_signal(how)

@@ -58,8 +58,14 @@ def environment(sim: Simulator) -> dict[str, str]:
 
 @contextmanager
 def running(sim: Simulator, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with started(sim, folder, "-m", "relay_sync", "run", *arguments) as process:
+        yield process
+
+
+@contextmanager
+def started(sim: Simulator, folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "relay_sync", "run", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env=environment(sim),
         stdout=subprocess.PIPE,
@@ -121,16 +127,71 @@ def test_calls_that_live_too_long_are_hung_up(sim: Simulator, folder: Path, drai
     assert (phone.state, phone.end_reason) == ("ended", "hangup")
 
 
-def test_a_second_signal_ends_it_at_once(sim: Simulator, folder: Path) -> None:
-    with running(sim, folder, "app:client") as process:
-        sim.wait_for_client(timeout=PATIENCE)
-        sim.call(to=TO, from_=FROM).wait_until("answered", PATIENCE)
-        process.send_signal(signal.SIGINT)
-        sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
-        process.send_signal(signal.SIGINT)
-        code, _, errors = finish(process)
-    assert code == 130
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_hangs_up_at_once_and_lets_the_handler_finish(
+    sim: Simulator, folder: Path, processes: str, how: signal.Signals
+) -> None:
+    with running(sim, folder, "app:client", "--processes", processes) as process:
+        sim.wait_for_client(int(processes), timeout=PATIENCE)
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("answered", PATIENCE)
+        process.send_signal(how)
+        wait = _line_with(process, "waiting up to 30 s for 1 live call to end; ")
+        # A supervisor passes Ctrl-C on as SIGTERM.
+        by_key = how == signal.SIGINT and processes == "1"
+        assert wait.endswith("press Ctrl-C again to end at once" if by_key else "Ctrl-C or SIGTERM ends it at once")
+        process.send_signal(how)
+        code, out, errors = finish(process)
+    assert code == 128 + how
+    assert out == "handled\n"
+    assert (phone.state, phone.end_reason) == ("ended", "hangup")
+    assert "interrupted: 1 live call is hung up" in errors
     assert "Traceback" not in errors
+
+
+OWN_RUN = """
+import sys
+from relay_sync import RelayClient
+
+client = RelayClient(contexts=["default"])
+
+@client.on_call
+def handle(call):
+    call.answer()
+    call.wait_for_ended()
+    print("handled", flush=True)
+
+try:
+    client.run(drain=20, hangup_calls=sys.argv[1] == "hang up")
+finally:
+    print("over", client.state, flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", ["hang up", "leave"])
+def test_a_second_signal_unwinds_a_program_of_one_s_own(
+    sim: Simulator, folder: Path, how: signal.Signals, end: str
+) -> None:
+    (folder / "own.py").write_text(OWN_RUN, encoding="utf-8")
+    with started(sim, folder, "own.py", end) as process:
+        sim.wait_for_client(timeout=PATIENCE)
+        phone = sim.call(to=TO, from_=FROM)
+        phone.wait_until("answered", PATIENCE)
+        process.send_signal(how)
+        _line_with(process, "waiting up to 20 s for 1 live call to end; ")
+        process.send_signal(how)
+        code, out, errors = finish(process)
+    sim.wait_until_gone()
+    assert code == (-signal.SIGINT if how == signal.SIGINT else 143)
+    if end == "hang up":
+        assert phone.end_reason == "hangup"
+        assert out == "handled\nover closed\n"
+    else:
+        assert phone.state == "answered"
+        assert "closing: 1 live call goes on without this client; run(drain=30) waits" in errors
+        assert out.endswith("over closed\n")
 
 
 def test_several_processes_each_have_a_connection_and_the_dead_are_replaced(sim: Simulator, folder: Path) -> None:

@@ -752,7 +752,7 @@ def test_disconnect_says_how_many_calls_go_on(sim: Simulator, caplog: pytest.Log
     with line(sim) as one:
         one.client.disconnect()
         assert one.phone.state == "answered"
-    assert any("a live call: it goes on" in record.message for record in caplog.records)
+    assert any("1 live call goes on" in record.message for record in caplog.records)
 
 
 def test_disconnect_can_hang_up_what_lives(sim: Simulator) -> None:
@@ -846,7 +846,7 @@ def test_run_leaves_its_calls_alone_unless_told_otherwise(
     background.result()
     sim.wait_until_gone()
     assert phone.state == ("ended" if hangup_calls else "answered")
-    assert any("a live call: it goes on" in record.message for record in caplog.records) is not hangup_calls
+    assert any("1 live call goes on" in record.message for record in caplog.records) is not hangup_calls
     desk.closing.set()
 
 
@@ -1230,7 +1230,7 @@ def test_drain_hangs_up_what_lives_when_the_time_is_over(sim: Simulator, caplog:
         one.desk.closing.set()
         assert one.client.drain(0.05) is False
         assert one.phone.state == "ended"
-    assert [record.message for record in caplog.records] == ["1 calls still live after 0.05 s and are hung up"]
+    assert [record.message for record in caplog.records] == ["1 call is hung up: still live after 0.05 s"]
 
 
 def test_a_handler_can_drain_its_own_client(sim: Simulator) -> None:
@@ -1268,6 +1268,46 @@ def test_run_drains_and_takes_calls_again_the_next_time(sim: Simulator) -> None:
         phone.hang_up()
         running.result()
         sim.wait_until_gone()
+
+
+def test_the_end_of_run_says_what_it_waits_for(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    client = make(sim)
+    desk = Desk(client)
+    running = Background(lambda: client.run(drain=PATIENCE))
+    sim.wait_for_client()
+    phones = [sim.call(to=TO, from_=FROM) for _ in range(2)]
+    for _ in phones:
+        desk.take().answer()
+    client.stop()
+    sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
+    for phone in phones:
+        phone.hang_up()
+    wait_for_record(caplog, "to return")
+    desk.closing.set()
+    running.result()
+    # No hint at Ctrl-C: it does not reach a thread.
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        f"waiting up to {PATIENCE:g} s for 2 live calls to end",
+        f"waiting up to {PATIENCE:.0f} s for 2 handlers of calls to return",
+    ]
+
+
+def wait_for_record(caplog: pytest.LogCaptureFixture, words: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not any(words in record.getMessage() for record in caplog.records):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_drain_without_run_warns_of_nothing(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with line(sim) as one:
+        one.desk.closing.set()
+        draining = Background(one.client.drain, PATIENCE)
+        wait_for_record(caplog, "waiting up to")
+        one.phone.hang_up()
+        assert draining.result()
+    assert [record.levelname for record in caplog.records if "waiting" in record.getMessage()] == ["INFO"]
 
 
 def test_drain_waits_for_a_dial_of_which_nothing_was_heard_yet(sim: Simulator) -> None:

@@ -434,6 +434,16 @@ def test_manage_py_relay(sim: Simulator, folder: Path, processes: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_second_ctrl_c_lets_the_handler_finish(sim: Simulator, folder: Path, processes: str) -> None:
+    with started(sim, folder, "manage.py", "relay", "--processes", processes) as relay:
+        sim.wait_for_client(int(processes), timeout=PATIENCE)
+        sim.call(to=TO, from_=FROM).wait_until("answered", PATIENCE)
+        assert relay.interrupt_twice() == 130
+    assert "ended hangup" in relay.lines
+
+
+@pytest.mark.slow
 def test_manage_py_relay_tells_mistakes_in_a_line(sim: Simulator, folder: Path) -> None:
     with started(sim, folder, "manage.py", "relay", "--processes", "0") as relay:
         assert relay.process.wait(PATIENCE) == 2

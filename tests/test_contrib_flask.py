@@ -398,6 +398,17 @@ def test_flask_relay_run(sim: Simulator, folder: Path, processes: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_second_ctrl_c_lets_the_handler_finish(sim: Simulator, folder: Path, processes: str) -> None:
+    command = ("-m", "flask", "--app", "shop", "relay", "run", "--processes", processes)
+    with started(sim, folder, *command) as flask:
+        sim.wait_for_client(int(processes), timeout=PATIENCE)
+        sim.call(to=TO, from_=FROM).wait_until("answered", PATIENCE)
+        assert flask.interrupt_twice() == 130
+    assert flask.lines[-1] == "ended"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
 @pytest.mark.parametrize("worker", ["gthread", "sync", "gevent"])
 def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...]) -> None:

@@ -32,15 +32,12 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from .arguments import build_parser
-from .mistakes import Mistake, Unsuccessful
+from .mistakes import INTERRUPTED, Mistake, Unsuccessful
 from .streams import failure, standard_streams
 
 __all__ = ["main"]
-
-INTERRUPTED: Final = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
-__all__ = ["BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration"]
+__all__ = ["INTERRUPTED", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration"]
+
+#: The exit code after a second Ctrl-C, and of commands that a first one ends.
+INTERRUPTED: Final = 130
 
 
 class Mistake(Exception):

@@ -12,13 +12,15 @@ from collections.abc import Callable, Sequence
 
 from ..client import RelayClient
 from ..errors import AuthenticationError, InvalidParameter, RelayError
-from .mistakes import BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
+from .mistakes import INTERRUPTED, BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reporter
 from .streams import standard_streams
 from .supervisor import LIFELINE, Supervisor, command_line
 from .target import load_client
 
 __all__ = ["log_to_stderr", "run", "serve"]
+
+_log = logging.getLogger("relay_sync")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,6 +72,10 @@ def serve(
         if not reporter.wrong(wrong.message if isinstance(wrong, InvalidParameter) else str(wrong)):
             raise
         return WrongConfiguration.code  # the supervisor prints it, once for all its processes
+    except KeyboardInterrupt:
+        # Here for every world: what Flask and Django make of it is an abort without a word, or a traceback.
+        _log.warning("interrupted")
+        return INTERRUPTED
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from ..wording import counted
 from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reports
 
@@ -37,8 +38,6 @@ GRACE: Final = 10.0
 SHORT_GRACE: Final = 0.5
 #: Seconds between two looks at the children.
 LOOK: Final = 0.1
-#: How children end when they are told to; the signal kills one that has not come as far as taking calls.
-_GRACEFUL: Final = (0, -signal.SIGTERM)
 
 
 def command_line(*arguments: str) -> list[str]:
@@ -61,7 +60,8 @@ class Supervisor:
     """Keeps ``count`` processes of a command running until SIGTERM or Ctrl-C.
 
     Each process is started anew, not forked, so each has a connection of its own; the platform spreads the calls over them.
-    Ctrl-C reaches the supervisor alone, which passes it on; a second one is passed on, too.
+    Ctrl-C reaches the supervisor alone, which passes it on as SIGTERM; so it does with a second one, after which each process
+    hangs up its calls and ends at once.
 
     Each process reports that it is ready, or that its configuration is wrong or its program raised. Both end the supervisor as
     long as no process has been ready, and so do five failed starts in a row. Later, a process that ends is started again
@@ -77,6 +77,7 @@ class Supervisor:
     _due: dict[int, float] = field(factory=dict, init=False)  # when a process is started again
     _failed_in_a_row: dict[int, int] = field(factory=dict, init=False)
     _ending: bool = field(default=False, init=False)
+    _hurry: int = field(default=0, init=False)  # the signal that came while the processes were ending
     _was_ready: bool = field(default=False, init=False)
     _failures: int = field(default=0, init=False)
     _gave_up: bool = field(default=False, init=False)
@@ -86,7 +87,7 @@ class Supervisor:
     def run(self) -> int:
         """Start them, and return when all have ended.
 
-        :return: 0 after a graceful end, else 1.
+        :return: 0 after a graceful end; 128 and the number of the second signal where that cut one short; else 1.
         :raises WrongConfiguration: a process has reported one before any was ready.
         :raises BrokenProgram: likewise, where its program raised.
         """
@@ -107,9 +108,16 @@ class Supervisor:
                 os.close(end)
         if self._wrong is not None:
             raise self._wrong
+        if failed and self._hurry:
+            return 128 + self._hurry
         return 1 if failed else 0
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._ending:
+            self._hurry = number
+        self._end_all()
+
+    def _end_all(self) -> None:
         self._ending = True
         for child in list(self._children.values()):
             # Not Popen.send_signal: it takes a lock that the interrupted code may hold.
@@ -143,7 +151,7 @@ class Supervisor:
         while self._children or (self._due and not self._ending):
             for child in self._ended():
                 code = child.process.returncode
-                failed = failed or (self._ending and self._wrong is None and code not in _GRACEFUL)
+                failed = failed or (self._ending and self._wrong is None and not _is_graceful(child))
                 if not self._ending:
                     self._again(child, code)
             self._start_what_is_due()
@@ -152,7 +160,8 @@ class Supervisor:
                 deadline = time.monotonic() + patience
             if deadline is not None and time.monotonic() >= deadline:
                 if self._wrong is None:
-                    _log.error("%d processes did not end in time and are killed", len(self._children))
+                    some = counted(len(self._children), "process", "processes")
+                    _log.error("killed because the time is over: %s", some)
                 return True
         return failed or self._gave_up
 
@@ -182,7 +191,7 @@ class Supervisor:
         self._read_reports()  # one may have been ready just before
         if not self._was_ready:
             self._wrong = wrong
-            self._on_signal(signal.SIGTERM, None)
+            self._end_all()
 
     def _read_reports(self) -> Unsuccessful | None:
         """:return: what the first of them says is wrong."""
@@ -209,7 +218,7 @@ class Supervisor:
         if self._failures >= MOST_FAILURES and not self._was_ready:
             _log.error("%d processes in a row ended as soon as they were started: giving up", self._failures)
             self._gave_up = True
-            self._on_signal(signal.SIGTERM, None)
+            self._end_all()
             return
         failures = self._failed_in_a_row.get(number, 0) + 1 if failed else 0
         self._failed_in_a_row[number] = failures
@@ -228,6 +237,12 @@ class Supervisor:
                 self._failures += 1
                 _log.error("process %d cannot be started: %s", number, error)
                 self._put_off(number, failed=True)
+
+
+def _is_graceful(child: Child) -> bool:
+    """Whether a child that was told to end did so as it should: the signal kills one that has not come as far as taking calls."""
+    code = child.process.returncode
+    return code == 0 or (code == -signal.SIGTERM and not child.reports.ready)
 
 
 def _tell(pid: int, number: Any) -> None:
