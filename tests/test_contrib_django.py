@@ -438,7 +438,7 @@ def test_manage_py_relay(sim: Simulator, folder: Path, processes: str) -> None:
 def test_a_second_ctrl_c_lets_the_handler_finish(sim: Simulator, folder: Path, processes: str) -> None:
     with started(sim, folder, "manage.py", "relay", "--processes", processes) as relay:
         sim.wait_for_client(int(processes), timeout=PATIENCE)
-        sim.call(to=TO, from_=FROM).wait_until("answered", PATIENCE)
+        sim.call(to=TO, from_=FROM).wait_for_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
         assert relay.interrupt_twice() == 130
     assert "ended hangup" in relay.lines
 

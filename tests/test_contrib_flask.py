@@ -403,7 +403,7 @@ def test_a_second_ctrl_c_lets_the_handler_finish(sim: Simulator, folder: Path, p
     command = ("-m", "flask", "--app", "shop", "relay", "run", "--processes", processes)
     with started(sim, folder, *command) as flask:
         sim.wait_for_client(int(processes), timeout=PATIENCE)
-        sim.call(to=TO, from_=FROM).wait_until("answered", PATIENCE)
+        sim.call(to=TO, from_=FROM).wait_for_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
         assert flask.interrupt_twice() == 130
     assert flask.lines[-1] == "ended"
 
