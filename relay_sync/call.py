@@ -332,11 +332,11 @@ class Call(
         late: Callable[[Any], None] | None = None,
     ) -> dict[str, Any]:
         self._check_usable()
+        self._attended = self._attended or method in ATTENDS
         if isinstance(self._over, CallEnded):
             self._say_over(method)
             return {}
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
-        self._attended = self._attended or method in ATTENDS
         deadline = self._deadline()
         try:
             return self._client._command(method, addressed, call_id=self.call_id, idempotent=idempotent, late=late)

@@ -87,7 +87,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     :param project: and :param token: the credentials of a project (``SIGNALWIRE_PROJECT_ID``, ``SIGNALWIRE_API_TOKEN``),
         or :param jwt_token: a JWT that names it (``SIGNALWIRE_JWT_TOKEN``).
-    :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``); ``ws://`` for loopback only.
+    :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``); ``https://`` means the same as ``wss://``.
+        ``ws://`` is for loopback only.
     :param contexts: the contexts whose inbound calls and messages this client takes.
     :param max_active_calls: calls over that number are passed back (``RELAY_MAX_ACTIVE_CALLS``).
     :param connect_timeout: seconds for :meth:`connect`, and for each attempt of the client's own; a server that does not answer

@@ -7,7 +7,8 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
@@ -27,6 +28,7 @@ __all__ = ["Address", "Config", "seconds"]
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_AND_PORT: Final = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?")
 _HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
+_SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
 
 
 def seconds(parameter: str, value: Any, *, optional: bool = False) -> float | None:
@@ -67,7 +69,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: object, *, scheme: str | None = None, allow_insecure: bool = False) -> Address:
-        """Read ``name``, ``name:port`` or ``ws[s]://name[:port]``; ``ws`` is for loopback unless allowed otherwise."""
+        """Read ``name``, ``name:port`` or ``ws[s]://name[:port]``; ``ws`` is for loopback unless allowed otherwise.
+
+        ``http[s]://``, as the dashboard's address has it, means the same, and so does a slash at the end.
+        """
         if not isinstance(text, str):
             raise InvalidParameter("host", text, _HOST_FORMS)
         shown = _without_userinfo(text)
@@ -76,10 +81,10 @@ class Address:
         if "://" in text:
             scheme, rest = text.split("://", 1)
         scheme = scheme.lower()
+        scheme = _SAME_SCHEME.get(scheme, scheme)
         if scheme not in ("ws", "wss"):
-            accepted = "given with scheme wss, or ws for loopback (also SIGNALWIRE_RELAY_SCHEME)"
-            raise InvalidParameter("host", shown, accepted)
-        found = _HOST_AND_PORT.fullmatch(rest)
+            raise InvalidParameter("host", shown, "given with scheme wss, or ws for loopback")
+        found = _HOST_AND_PORT.fullmatch(rest.removesuffix("/"))
         if found is None or len(found[1]) > 254 or not _is_literal_or_name(found[1]):
             raise InvalidParameter("host", shown, _HOST_FORMS)
         port = int(found[2]) if found[2] else (443 if scheme == "wss" else 80)
@@ -88,7 +93,9 @@ class Address:
         host = found[1].lower()
         if scheme == "ws" and not is_loopback(host):
             if not allow_insecure:
-                raise InvalidParameter("host", shown, "wss:// (plain ws:// is for loopback; see allow_insecure)")
+                raise InvalidParameter(
+                    "host", shown, "wss:// (plain ws:// and http:// are for loopback; see allow_insecure)"
+                )
             warnings.warn(
                 f"relay_sync talks to {host} without TLS: the credentials can be read on the way", stacklevel=4
             )
@@ -219,15 +226,17 @@ class Config:
             "proxy": proxy,
         }
         origins = {name: _origin(name, value, env) for name, value in given.items()}
-        project, token, jwt_token = _credentials(env, project, token, jwt_token)
-        address = Address.parse(
-            host if host is not None else env.get("SIGNALWIRE_SPACE") or DEFAULT_HOST,
-            scheme=env.get("SIGNALWIRE_RELAY_SCHEME") or None,
-            allow_insecure=allow_insecure,
-        )
-        if max_active_calls is None:
-            max_active_calls = _from_env(env, "RELAY_MAX_ACTIVE_CALLS", 1000)
-        ca_file = _ca_file(ca_file if ca_file is not None else env.get("SIGNALWIRE_RELAY_CA_FILE") or None)
+        with _named(origins):
+            project, token, jwt_token = _credentials(env, project, token, jwt_token)
+            address = Address.parse(
+                host if host is not None else env.get("SIGNALWIRE_SPACE") or DEFAULT_HOST,
+                scheme=_scheme(env),
+                allow_insecure=allow_insecure,
+            )
+            if max_active_calls is None:
+                max_active_calls = _from_env(env, "RELAY_MAX_ACTIVE_CALLS", "max_active_calls", 1000)
+            max_active_calls = _number("max_active_calls", max_active_calls, 1)
+            ca_file = _ca_file(ca_file if ca_file is not None else env.get("SIGNALWIRE_RELAY_CA_FILE") or None)
         context = limits.pop("ssl_context", None)
         # Asked of its kind without importing ssl, which costs more time than the rest of this module.
         if context is not None and not callable(getattr(context, "wrap_socket", None)):
@@ -240,7 +249,7 @@ class Config:
             token=token,
             jwt_token=jwt_token,
             contexts=_contexts(contexts),
-            max_active_calls=_number("max_active_calls", max_active_calls, 1),
+            max_active_calls=max_active_calls,
             max_frame=_number("max_frame", limits.pop("max_frame"), 1024),
             max_queue=_number("max_queue", limits.pop("max_queue"), 1),
             ssl_context=context,
@@ -268,6 +277,28 @@ def _origin(name: str, value: object, env: Mapping[str, str]) -> str:
     return f"${variable}" if variable and env.get(variable) else "default"
 
 
+@contextmanager
+def _named(origins: Mapping[str, str]) -> Iterator[None]:
+    """Have an error name the variable that its value came from."""
+    try:
+        yield
+    except InvalidParameter as error:
+        variable = origins.get(error.parameter, "").partition("$")[2]
+        if not variable or error.variable or error.value is None:
+            raise
+        accepted = error.accepted.replace(f" (or {variable})", "").replace(f" (also {variable})", "")
+        secret = error.value == "<hidden>"
+        raise InvalidParameter(error.parameter, error.value, accepted, secret=secret, variable=variable) from None
+
+
+def _scheme(env: Mapping[str, str]) -> str | None:
+    name = "SIGNALWIRE_RELAY_SCHEME"
+    scheme = env.get(name) or None
+    if scheme is not None and scheme.lower() not in ("ws", "wss"):
+        raise InvalidParameter("host", scheme, "'wss', or 'ws' for loopback", variable=name)
+    return scheme
+
+
 def _first(value: str | None, env: Mapping[str, str], name: str) -> str:
     return value if value is not None else env.get(name, "")
 
@@ -285,12 +316,12 @@ def _ca_file(value: Any) -> str | None:
     return path
 
 
-def _from_env(env: Mapping[str, str], name: str, default: int) -> int:
+def _from_env(env: Mapping[str, str], name: str, parameter: str, default: int) -> int:
     text = env.get(name, "")
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise InvalidParameter(name, text, "a whole number of at least 1 (environment variable)")
+        raise InvalidParameter(parameter, text, "a whole number of at least 1", variable=name)
     return int(text)
 
 

@@ -128,12 +128,16 @@ class InvalidParameter(RelayError, ValueError):
 
     :ivar parameter: its name. :ivar value: what was given (``"<hidden>"`` where that is a secret).
     :ivar accepted: what is allowed, in words.
+    :ivar variable: the environment variable that the value came from; ``""`` for an argument.
     """
 
-    def __init__(self, parameter: str, value: object, accepted: str, *, secret: bool = False) -> None:
+    def __init__(
+        self, parameter: str, value: object, accepted: str, *, secret: bool = False, variable: str = ""
+    ) -> None:
         shown = "<hidden>" if secret else _shortened(value)
-        super().__init__(None, f"{parameter}={shown} is not possible: {parameter} must be {accepted}")
+        super().__init__(None, f"{variable or parameter}={shown} is not possible: {parameter} must be {accepted}")
         self.parameter = parameter
+        self.variable = variable
         self.value: object = "<hidden>" if secret else _without_secrets(value)
         self.accepted = accepted
 

@@ -171,7 +171,7 @@ class Switchboard:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
         self.calls.pop(call.call_id, None)
         if self._unattended.pop(call, None) is not None and CALL_STATE_ANSWERED not in call._reached:
-            self._say_unattended(call, "rang until it ended: nothing answered it")
+            self._say_unattended(call)
         self._ended[call.call_id] = self._offers.get(call)
         if len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)
@@ -375,11 +375,12 @@ class Switchboard:
     def _handle(self, call: Call, handler: InContext) -> None:
         try:
             handler(call)
-            if _is_left_ringing(call):
+            if _is_unattended(call):
                 self._unattended[call] = time.monotonic()
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
-            self._report(call, "on_call handler", error)
-            if self._hangup_on_error and not isinstance(error, ClientClosed):
+            hang_up = self._hangup_on_error and not isinstance(error, ClientClosed)
+            self._report(call, "on_call handler", error, _what_becomes(call, hang_up))
+            if hang_up:
                 self._hang_up(call)
         finally:
             self._handlers.discard(threading.current_thread())
@@ -388,23 +389,23 @@ class Switchboard:
     def _check_unattended(self, now: float) -> None:
         """Look at the calls whose handlers have returned: which still ring?"""
         for call, since in list(self._unattended.items()):
-            if not _is_left_ringing(call):
+            if not _is_unattended(call):
                 self._unattended.pop(call, None)
             elif now >= since + ATTENDED_WITHIN and self._unattended.pop(call, None) is not None:
-                self._say_unattended(call, "still rings: it ends when the caller gives up, unless something answers it")
+                self._say_unattended(call)
 
-    def _say_unattended(self, call: Call, what: str) -> None:
+    def _say_unattended(self, call: Call) -> None:
         """As a warning once."""
         if call._attended:
             return
         level = logging.DEBUG if self._warned_unattended else logging.WARNING
         self._warned_unattended = True
-        _log.log(
-            level,
-            "the on_call handler returned, and call %s %s; call.answer(), call.hangup('busy') or call.pass_()",
-            call.call_id,
-            what,
+        what = (
+            "the on_call handler returned, and call %s still rings: it ends when the caller gives up, unless something answers it"
+            if call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING)
+            else "call %s ended without an answer: the handler never called answer()"
         )
+        _log.log(level, f"{what}; call.answer(), call.hangup('busy') or call.pass_()", call.call_id)
 
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""
@@ -482,13 +483,14 @@ class Switchboard:
         except BaseException as error:
             self._report(call, what, error)
 
-    def _report(self, call: Call | None, what: str, error: BaseException) -> None:
+    def _report(self, call: Call | None, what: str, error: BaseException, then: str = "") -> None:
+        """:param then: what comes of it, for the log."""
         call_id = call.call_id if call else ""
         whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
         if isinstance(error, ClientClosed):  # somebody ended the program while it waited: no mistake of its author
             _callbacks.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
         else:
-            _callbacks.error("the %s%s raised", what, whose, exc_info=error, extra=extra)
+            _callbacks.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
             raised.tell(f"the {what}{whose}", error)
         if self._on_error is not None:
             try:
@@ -513,8 +515,20 @@ class Switchboard:
         self._was_ready = False
 
 
-def _is_left_ringing(call: Call) -> bool:
-    return not call._attended and call._over is None and call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING)
+def _is_unattended(call: Call) -> bool:
+    """Whether nothing was done for a call that rings, or rang until it ended."""
+    if call._attended or CALL_STATE_ANSWERED in call._reached:
+        return False
+    if call._over is None:
+        return call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING, CALL_STATE_ENDING)
+    return call.state == CALL_STATE_ENDED and isinstance(call._over, CallEnded)
+
+
+def _what_becomes(call: Call, hang_up: bool) -> str:
+    """What becomes of a call whose handler raised, in words; nothing of one that is over."""
+    if call._over is not None:
+        return ""
+    return "; the call is hung up" if hang_up else "; the call is left as it is"
 
 
 def _text(value: object) -> str:

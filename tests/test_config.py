@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import ssl
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,11 @@ def test_no_secret_shows_in_the_repr(project: str) -> None:
         ("wss://name", Address("name", 443, True), "wss://name"),
         ("WSS://name:443", Address("name", 443, True), "wss://name"),
         ("wss://name:80", Address("name", 80, True), "wss://name:80"),
+        ("https://name", Address("name", 443, True), "wss://name"),
+        ("HTTPS://name:8443/", Address("name", 8443, True), "wss://name:8443"),
+        ("wss://name/", Address("name", 443, True), "wss://name"),
+        ("name/", Address("name", 443, True), "wss://name"),
+        ("http://localhost:9000/", Address("localhost", 9000, False), "ws://localhost:9000"),
         ("ws://127.0.0.1:9000", Address("127.0.0.1", 9000, False), "ws://127.0.0.1:9000"),
         ("ws://localhost", Address("localhost", 80, False), "ws://localhost"),
         ("ws://[::1]:9000", Address("[::1]", 9000, False), "ws://[::1]:9000"),
@@ -155,7 +161,6 @@ def test_hosts_that_are_accepted(text: str, address: Address, url: str) -> None:
         "name\t",
         "name\x00",
         "/",
-        "name/",
         "name/path",
         "name?query",
         "name#fragment",
@@ -189,7 +194,11 @@ def test_hosts_that_are_accepted(text: str, address: Address, url: str) -> None:
         "ws://",
         "wss://",
         "http://name",
-        "https://name",
+        "https://",
+        "https:///",
+        "https://name//",
+        "https://name/path",
+        "https://https://name",
         "ftp://name",
         "wss:name",
         "wss://wss://name",
@@ -235,7 +244,39 @@ def test_the_host_comes_from_the_argument_the_environment_or_the_default() -> No
     assert gather(env, host="given.example").address.host == "given.example"
     assert gather(env).address.host == "space.signalwire.com"
     assert gather().address == Address("relay.signalwire.com", 443, True)
-    assert refused({**ENVIRONMENT, "SIGNALWIRE_SPACE": "https://space.signalwire.com"}).parameter == "host"
+    for pasted in ("https://space.signalwire.com", "https://space.signalwire.com/", "space.signalwire.com/"):
+        assert gather({**ENVIRONMENT, "SIGNALWIRE_SPACE": pasted}).address == gather(env).address
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "parameter"),
+    [
+        ("SIGNALWIRE_SPACE", "a b", "host"),
+        ("SIGNALWIRE_SPACE", "https://space.signalwire.com/api", "host"),
+        ("SIGNALWIRE_SPACE", "http://space.signalwire.com", "host"),
+        ("SIGNALWIRE_SPACE", "name:99999", "host"),
+        ("SIGNALWIRE_RELAY_SCHEME", "https", "host"),
+        ("SIGNALWIRE_RELAY_CA_FILE", "/not/there.pem", "ca_file"),
+        ("SIGNALWIRE_PROJECT_ID", " p", "project"),
+        ("SIGNALWIRE_API_TOKEN", "t\n", "token"),
+        ("SIGNALWIRE_JWT_TOKEN", "t ", "jwt_token"),
+        ("RELAY_MAX_ACTIVE_CALLS", "0", "max_active_calls"),
+        ("RELAY_MAX_ACTIVE_CALLS", "many", "max_active_calls"),
+    ],
+)
+def test_an_error_names_the_variable_that_the_value_came_from(variable: str, value: str, parameter: str) -> None:
+    error = refused({**ENVIRONMENT, variable: value})
+    assert (error.parameter, error.variable) == (parameter, variable)
+    assert str(error).startswith(f"{variable}=")
+    assert str(error).count(variable) == 1
+    assert pickle.loads(pickle.dumps(error)).variable == variable
+
+
+def test_an_error_about_an_argument_names_no_variable_as_its_source() -> None:
+    env = {**ENVIRONMENT, "SIGNALWIRE_SPACE": "a b", "RELAY_MAX_ACTIVE_CALLS": "0"}
+    error = refused(env, host="c d", max_active_calls=3)
+    assert error.variable == ""
+    assert str(error).startswith("host='c d'")
 
 
 def test_the_scheme_may_come_from_the_environment() -> None:
@@ -285,7 +326,7 @@ def test_nothing_that_could_change_a_request_gets_through(text: str, scheme: str
         address = Address.parse(text, scheme=scheme)
     except InvalidParameter:
         return
-    assert not set(text.split("://")[-1]) & set("/?@# \r\n\t\\%")
+    assert not set(text.split("://")[-1].removesuffix("/")) & set("/?@# \r\n\t\\%")
     assert address.secure or is_loopback(address.host)
 
 

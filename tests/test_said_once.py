@@ -85,21 +85,93 @@ def test_a_handler_that_leaves_its_call_ringing(
     assert all("call.answer()" in record.getMessage() for record in found)
 
 
-def test_a_caller_who_gave_up_is_no_mistake_of_the_handler(
-    sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture
+def waits_for_its_end(call: Call) -> None:
+    call.wait_for_ended(PATIENCE)
+
+
+def looks_at_its_state(call: Call) -> None:
+    while call.state != "ended":
+        time.sleep(0.01)
+
+
+def waits_and_answers(call: Call) -> None:
+    call.wait_for_ended(PATIENCE)
+    call.answer()
+
+
+def answers_and_waits(call: Call) -> None:
+    call.answer()
+    call.wait_for_ended(PATIENCE)
+
+
+@pytest.mark.parametrize("when", ["much later", "closed"])
+@pytest.mark.parametrize(
+    ("handler", "lines"),
+    [(waits_for_its_end, 1), (looks_at_its_state, 1), (waits_and_answers, 0), (answers_and_waits, 0)],
+)
+def test_a_handler_that_waits_for_the_end_of_a_call_which_it_never_answered(
+    sim: Simulator,
+    client: MakeClient,
+    caplog: pytest.LogCaptureFixture,
+    handler: Callable[[Call], None],
+    lines: int,
+    when: str,
 ) -> None:
-    one, over = client(), threading.Event()
+    one, started = client(), threading.Semaphore(0)
 
     @one.on_call
     def handle(call: Call) -> None:
-        call.wait_for_ended(PATIENCE)
-        over.set()
+        started.release()
+        handler(call)
 
     one.connect()
-    sim.call(to=TO, from_=FROM).hang_up()
-    assert over.wait(PATIENCE)
+    for _ in range(2):
+        phone = sim.call(to=TO, from_=FROM)
+        assert started.acquire(timeout=PATIENCE)
+        phone.hang_up()
+        handlers_return()
+    if when == "much later":
+        much_later(one)
     one.disconnect()
+    found = [record for record in said(caplog, "without an answer") if record.levelno >= logging.WARNING]
+    assert len(found) == lines
+    assert all("the handler never called answer()" in record.getMessage() for record in found)
     assert not said(caplog, "still rings")
+
+
+@pytest.mark.parametrize(
+    ("options", "ended", "words"),
+    [
+        ({}, False, "raised; the call is hung up"),
+        ({"on_handler_error": "leave"}, False, "raised; the call is left as it is"),
+        ({}, True, "raised"),
+    ],
+)
+def test_what_becomes_of_a_call_whose_handler_raises(
+    sim: Simulator,
+    client: MakeClient,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, Any],
+    ended: bool,
+    words: str,
+) -> None:
+    one = client(**options)
+
+    @one.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        if ended:
+            call.wait_for_ended(PATIENCE)
+        raise LookupError("no such customer")
+
+    one.connect()
+    phone = sim.call(to=TO, from_=FROM)
+    phone.wait_until("answered", PATIENCE)
+    if ended:
+        phone.hang_up()
+    handlers_return()
+    (record,) = said(caplog, "the on_call handler of call")
+    assert record.getMessage().endswith(words)
 
 
 def handlers_return() -> None:
@@ -142,6 +214,7 @@ def test_a_call_that_another_thread_answers_was_not_left_ringing(
         call.wait_for_ended(PATIENCE)
     one.disconnect()
     assert not said(caplog, "the on_call handler returned")
+    assert not said(caplog, "without an answer")
 
 
 @pytest.mark.parametrize("how", ["the caller gives up", "the client closes"])
@@ -158,9 +231,9 @@ def test_a_call_that_rang_until_its_end_after_its_handler_had_returned(
         phone.hang_up()
         call.wait_for_ended(PATIENCE)
     one.disconnect()
-    (record,) = said(caplog, "the on_call handler returned")
+    (record,) = said(caplog, "without an answer" if "caller" in how else "the on_call handler returned")
     assert record.levelname == "WARNING"
-    assert ("nothing answered it" if "caller" in how else "still rings") in record.getMessage()
+    assert ("never called answer()" if "caller" in how else "still rings") in record.getMessage()
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -409,7 +482,7 @@ def test_run_says_how_to_hang_up_what_it_leaves(
 
     sim.call(to=TO, from_=FROM)
     one.run()
-    (record,) = said(caplog, "a live call: it goes on")
+    (record,) = said(caplog, "1 live call goes on")
     assert record.levelname == "WARNING"
     for word in ("run(hangup_calls=True)", "drain"):
         assert word in record.getMessage()

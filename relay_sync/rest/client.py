@@ -72,7 +72,7 @@ class RestClient:
             project=project,
             token=token,
             jwt_token="",
-            host=_for_http(host),
+            host=host,
             contexts=None,
             max_active_calls=1,
             ca_file=ca_file,
@@ -258,13 +258,6 @@ class RestClient:
             retries=self._exchange.retries,
         )
         return fetch(self._exchange, order, Deadline.after(time.monotonic(), seconds("timeout", timeout)))
-
-
-def _for_http(host: Any) -> Any:
-    """``https://name`` means what ``wss://name`` means to a RELAY client."""
-    if isinstance(host, str) and host.lower().startswith(("https://", "http://")):
-        return "ws" + host[4:].rstrip("/")
-    return host
 
 
 def _codecs(value: Any) -> str | list[str] | None:
