@@ -342,17 +342,31 @@ def test_on_a_two_way_stream_the_rate_is_that_of_what_is_said_too(sim: Simulator
     assert heard == pcmu.decode(pcmu.encode(resample(said, 16000, 8000)))
 
 
-@pytest.mark.parametrize("rate", [15999, 300])  # no ratio to speak of; an hour of sound in one message
+@pytest.mark.parametrize(
+    ("encoding", "announced", "rate"),
+    [("audio/x-L16", 15999, 15999), ("audio/x-L16;rate=300", 0, 300), ("audio/x-L16;rate=300", 300, 300)],
+    ids=["no ratio to speak of", "an hour of sound in one message", "the same, said twice"],
+)
 def test_a_rate_that_no_sound_can_be_changed_to_keeps_the_frames_as_they_come(
-    audio: AudioServer, caplog: pytest.LogCaptureFixture, rate: int
+    caplog: pytest.LogCaptureFixture, encoding: str, announced: int, rate: int
 ) -> None:
     with AudioServer(sample_rate=16000) as server:
-        carrier = Carrier(server, "audio/x-L16", rate)
+        carrier = Carrier(server, encoding, announced)
         carrier.media(1, bytes(640))
         carrier.stop()
         stream = server.accept(PATIENCE)
         assert [(frame.samples, frame.sample_rate) for frame in stream] == [(320, rate)]
     assert [line for line in caplog.messages if f"announced are {rate} Hz" in line]
+
+
+@pytest.mark.parametrize("announced", [1, 300, 3999, 384_001])
+def test_a_rate_that_no_telephone_has_counts_as_none(announced: int) -> None:
+    with AudioServer(sample_rate=16000) as server:
+        carrier = Carrier(server, "audio/x-L16", announced)
+        carrier.media(1, bytes(640))
+        carrier.stop()
+        stream = server.accept(PATIENCE)
+        assert [(frame.samples, frame.sample_rate) for frame in stream] == [(640, 16000)]
 
 
 @pytest.mark.parametrize("rate", [0, -8000, 16001, 16000.0, "16000", 400_000])

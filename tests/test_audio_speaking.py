@@ -604,6 +604,9 @@ def test_an_iterable_that_breaks(caplog: pytest.LogCaptureFixture) -> None:
             playback.wait(PATIENCE)
         assert playback.heard is None
         assert it.stream.play(tone(100), timeout=PATIENCE).complete
+        for thread in threading.enumerate():  # what went wrong is written after everybody has been woken
+            if "-play-" in thread.name:
+                thread.join(PATIENCE)
     assert "the audio that was to be played broke off" in caplog.text
 
 

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 from support import Background, interrupt, where_signals_are_seen
@@ -15,7 +18,8 @@ from relay_sync.audio import AudioServer
 from relay_sync.audio.frames import FrameBuffer
 from relay_sync.audio.waking import Waking
 from relay_sync.runtime.lanes import Lanes
-from relay_sync.server import Loop
+from relay_sync.server import Loop, WebSocketServer
+from relay_sync.simulator import Simulator
 from relay_sync.simulator.waiting import Noticeboard
 
 pytestmark = pytest.mark.usefixtures("collected")
@@ -67,15 +71,107 @@ def test_wherever_ctrl_c_hits_a_wait_the_other_thread_goes_on(make: Callable[[],
     assert step > 10
 
 
+def take_and_let_go(lock: Any) -> bool:
+    """Whether somebody can have it; on the thread that took it, since most are re-entrant."""
+    if not lock.acquire(True, PATIENCE):
+        return False
+    lock.release()
+    return True
+
+
 def test_wherever_ctrl_c_hits_accept_the_receiver_goes_on() -> None:
     with AudioServer() as audio:
         step = 1
         while interrupt(step, lambda: audio.accept(0.001), where_signals_are_seen):
             Background(audio._changed.ring).result(PATIENCE)
-            assert Background(audio._lock.acquire, True, PATIENCE).result(PATIENCE + 1)
-            audio._lock.release()
+            for lock in (audio._lock, audio._starting):
+                assert Background(take_and_let_go, lock).result(2 * PATIENCE)
             step += 1
         assert step > 10
+
+
+#: What the socket module had just made, and nobody has yet.
+forgotten = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+#: Every third place is enough to hold each step; all of them are visited by the slow tests.
+thirds = pytest.mark.parametrize("step", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in (2, 3))])
+
+
+@forgotten
+@thirds
+@pytest.mark.parametrize("use", [AudioServer.start, lambda audio: audio.url, lambda audio: audio.accept(0.001)])
+def test_wherever_ctrl_c_hits_the_start_the_receiver_can_be_used(
+    use: Callable[[AudioServer], object], step: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = set(threading.enumerate())
+    more = True
+    while more:
+        audio = AudioServer()
+        more = interrupt(step, partial(use, audio), where_signals_are_seen)
+        started = Background(audio.start).result(PATIENCE)
+        with socket.create_connection(("127.0.0.1", started.port), PATIENCE):
+            pass
+        audio.close(PATIENCE)
+        assert set(threading.enumerate()) <= before, f"at place {step}"
+        step += 3
+    assert step > 100
+    assert not caplog.messages
+
+
+@forgotten
+@thirds
+def test_wherever_ctrl_c_hits_the_start_of_a_simulator_nothing_is_left_of_it(
+    step: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = set(threading.enumerate())
+    more = True
+    while more:
+        sim = Simulator()
+        more = interrupt(step, sim.start, where_signals_are_seen)
+        assert sim._closed or sim._server is None or not more
+        sim.close()
+        assert set(threading.enumerate()) <= before, f"at place {step}"
+        step += 3
+    assert step > 100
+    assert not caplog.messages
+
+
+@forgotten
+@thirds
+def test_wherever_ctrl_c_hits_a_server_that_begins_its_loop_can_close_it(
+    step: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    more = True
+    while more:
+        loop = Loop("relay-test-interrupted")
+        loop.start()
+        more = interrupt(step, partial(listening, loop), where_signals_are_seen)
+        hosted, watched = loop.call(counted, loop, timeout=PATIENCE)
+        loop.stop()
+        assert watched == 1 + hosted
+        step += 3
+    assert step > 50
+    assert not caplog.messages
+
+
+def counted(loop: Loop) -> tuple[int, int]:
+    """How many things it is to close, and how many sockets it looks at, its own included."""
+    return len(loop._hosted), len(loop._selector.get_map())
+
+
+def listening(loop: Loop) -> WebSocketServer:
+    return WebSocketServer(loop, on_request=lambda _: None, on_open=lambda _: None)
+
+
+def test_wherever_ctrl_c_hits_a_call_on_a_loop_the_loop_goes_on() -> None:
+    loop = Loop("relay-test-interrupted")
+    loop.start()
+    step = 1
+    while interrupt(step, lambda: loop.call(len, "abc", timeout=PATIENCE), where_signals_are_seen):
+        assert Background(lambda: loop.call(len, "ab", timeout=PATIENCE)).result(2 * PATIENCE) == 2
+        assert not loop._calls
+        step += 1
+    assert step > 10
+    loop.stop()
 
 
 def test_wherever_ctrl_c_hits_one_who_wakes_the_next_none_is_left_asleep() -> None:

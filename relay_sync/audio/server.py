@@ -225,6 +225,8 @@ class AudioServer(Connecting):
                     loop.start()
                     self._begun(self._serve(loop, Waking(loop)))
                 except BaseException as error:
+                    if self._server is not None:  # Ctrl-C came when all was done
+                        raise
                     self._loop = None
                     loop.stop()
                     if isinstance(error, LoopStopped):

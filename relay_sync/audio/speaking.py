@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Literal, overload
 
-from .. import checks
+from .. import checks, threads
 from ..errors import InvalidParameter, StreamIsOneWay, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import check_thread, forked_error, generation
@@ -206,7 +206,7 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
     name = f"{speaker.name}-play-{next(_numbers)}"
     thread = threading.Thread(target=lambda: context.run(run), name=name, daemon=True)
     try:
-        thread.start()
+        threads.uninterrupted(thread.start)
     except RuntimeError as error:
         piece.fail(error)
         speaker.nudge(piece)

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import threads
 from ..config import Config
 from ..errors import ConnectError, ConnectTimeout
 from ..protocol.effects import (
@@ -116,7 +117,7 @@ class Loop:
         process.watch(self)
         self._post(self._open)
         try:
-            self._thread.start()
+            threads.uninterrupted(self._thread.start)
         except RuntimeError:
             self._finish()
             raise

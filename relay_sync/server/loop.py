@@ -20,6 +20,8 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
+from .. import threads
+
 __all__ = ["Hosted", "Loop", "LoopStopped", "Timer"]
 
 _log = logging.getLogger("relay_sync.server")
@@ -70,10 +72,15 @@ class _Call:
 
     fn: Callable[..., Any]
     args: tuple[Any, ...]
-    done: threading.Event = field(factory=threading.Event)
     result: Any = None
     error: BaseException | None = None
     abandoned: bool = False
+    over: bool = False
+    # Taken until it is over. An event has a lock of its own that Ctrl-C can leave taken; then the loop would block.
+    _pending: Any = field(factory=threading.Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._pending.acquire()
 
     def run(self) -> None:
         if self.abandoned:
@@ -82,11 +89,27 @@ class _Call:
             self.result = self.fn(*self.args)
         except BaseException as error:
             self.error = error
-        self.done.set()
+        self._end()
 
     def fail(self, error: BaseException) -> None:
-        self.error = error
-        self.done.set()
+        if not self.over:
+            self.error = error
+            self._end()
+
+    def _end(self) -> None:
+        self.over = True
+        self._pending.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it is over within so many seconds. Where this raises or returns ``False``, and it has not begun, it never
+        will.
+        """
+        try:
+            self.abandoned = not self._pending.acquire(True, timeout)
+        except BaseException:  # Ctrl-C
+            self.abandoned = True
+            raise
+        return not self.abandoned
 
 
 class Loop:
@@ -146,30 +169,23 @@ class Loop:
 
         :raises LoopStopped: it has been stopped before.
         """
+        threads.uninterrupted(self._begin)
+        self._wake()
+
+    def _begin(self) -> None:
         with self._lock:
             if self._stopping:
                 raise LoopStopped(f"{self.name} was stopped and cannot be started again")
             if self._thread is not None:
                 return
-            self._selector = selectors.DefaultSelector()
-            try:
-                self._wake_in, wake_out = socket.socketpair()
-            except OSError:  # no more file descriptors
-                self._selector.close()
-                raise
-            for end in (self._wake_in, wake_out):
-                end.setblocking(False)
-            self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
+            self._open()
             thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             try:
                 thread.start()
             except RuntimeError:  # no more threads, or the interpreter is going
-                self._selector.close()
-                self._wake_in.close()
-                wake_out.close()
+                self._shut()
                 raise
-            self._thread, self._wake_out = thread, wake_out
-        self._wake()
+            self._thread = thread
 
     def stop(self, timeout: float = 2.0) -> None:
         """Close everything hosted and end the thread. Idempotent.
@@ -231,14 +247,13 @@ class Loop:
         if self.on_loop_thread:
             return fn(*args)
         call = _Call(fn, args)
-        with self._lock:
-            if self._stopping or self._thread is None:
-                raise LoopStopped(f"{self.name} is not running")
-            self._calls.add(call)
         try:
+            with self._lock:
+                if self._stopping or self._thread is None:
+                    raise LoopStopped(f"{self.name} is not running")
+                self._calls.add(call)
             self.call_soon(call.run)
-            if not call.done.wait(timeout):
-                call.abandoned = True
+            if not call.wait(timeout):
                 raise TimeoutError(f"{self.name} did not get round to it within {timeout:g} s")
         finally:
             with self._lock:
@@ -275,6 +290,25 @@ class Loop:
 
     # -- the thread ----------------------------------------------------------------------------------------------------
 
+    def _open(self) -> None:
+        selector = selectors.DefaultSelector()
+        try:
+            wake_in, wake_out = socket.socketpair()
+        except OSError:  # no more file descriptors
+            selector.close()
+            raise
+        wake_in.setblocking(False)
+        wake_out.setblocking(False)
+        selector.register(wake_in, selectors.EVENT_READ, self._woken)
+        self._selector, self._wake_in, self._wake_out = selector, wake_in, wake_out
+
+    def _shut(self) -> None:
+        self._selector.close()
+        self._wake_in.close()
+        out, self._wake_out = self._wake_out, None
+        if out is not None:
+            out.close()
+
     def _wake(self) -> None:
         # The flag spares a system call when a byte is already on its way. The thread clears it before it looks at what
         # is queued, and callers queue before they look at the flag: nothing is left lying.
@@ -286,6 +320,9 @@ class Loop:
             out.send(b"\0")
         except OSError:  # full: it will wake anyway; closed: there is nobody to wake
             pass
+        except BaseException:  # Ctrl-C: perhaps nothing was sent
+            self._wake_sent = False
+            raise
 
     def _woken(self, mask: int) -> None:
         self._wake_in.recv(64)
@@ -375,11 +412,7 @@ class Loop:
             self._run_ready()
         self._ready.clear()
         self._timers.clear()
-        self._selector.close()
-        self._wake_in.close()
-        out, self._wake_out = self._wake_out, None
-        if out is not None:
-            out.close()
+        self._shut()
         self._fail_calls()
         self._ident = None  # the system may give the number to another thread
 
@@ -387,5 +420,4 @@ class Loop:
         with self._lock:
             calls, self._calls = self._calls, set()
         for call in calls:
-            if not call.done.is_set():
-                call.fail(LoopStopped(f"{self.name} stopped first"))
+            call.fail(LoopStopped(f"{self.name} stopped first"))

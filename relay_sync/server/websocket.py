@@ -106,14 +106,13 @@ class WebSocketServer:
         self._unproven: dict[Connection, float] = {}  # likewise
         self._closed = False
         self._listeners = [_Listener(self, sock) for sock in listen(host, port)]
-        #: Where it listens, each as ``address:port``.
-        self.addresses: tuple[str, ...] = tuple(shown_address(each.sock) for each in self._listeners)
-        self.port: int = self._listeners[0].sock.getsockname()[1]
         try:
+            #: Where it listens, each as ``address:port``.
+            self.addresses: tuple[str, ...] = tuple(shown_address(each.sock) for each in self._listeners)
+            self.port: int = self._listeners[0].sock.getsockname()[1]
             loop.call(self._listen, timeout=5.0)
-        except BaseException:
-            for each in self._listeners:
-                each.sock.close()
+        except BaseException:  # Ctrl-C as well
+            self._withdraw()
             raise
 
     def __repr__(self) -> str:
@@ -143,9 +142,20 @@ class WebSocketServer:
         self._stop_listening()
         self._drop_openings()
 
+    def _withdraw(self) -> None:
+        """Give up what has just been begun. The loop may be listening by now: then the sockets are the loop's to close."""
+        try:
+            self._loop.call(self._stop_listening, timeout=5.0)
+        except (LoopStopped, TimeoutError):
+            self._closed = True
+            for each in self._listeners:
+                each.sock.close()
+
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
+        if self._closed:  # given up meanwhile
+            return
         self._loop.host(self)
         self._watch(selectors.EVENT_READ)
 

@@ -233,14 +233,14 @@ class Simulator(Controls, Story):
         if self._closed:
             raise RuntimeError("this simulator was closed; make a new one")
         if self._server is None:
-            self._loop.start()
             try:
+                self._loop.start()
                 self._server = self._listen()
+                self._port = self._server.port
+                self._relay.recordings.base = "http" + self.url.removeprefix("ws")
             except BaseException:
                 self.close()
                 raise
-            self._port = self._server.port
-            self._relay.recordings.base = "http" + self.url.removeprefix("ws")
         return self
 
     def _listen(self) -> WebSocketServer:
