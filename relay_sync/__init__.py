@@ -347,6 +347,14 @@ _ELSEWHERE: Final = {
 }
 
 
+#: What other packages call a class of this one.
+_MEANT: Final = {
+    "Client": "RelayClient",
+    "Consumer": "RelayClient",
+    "SignalWire": "RelayClient",
+}
+
+
 def __getattr__(name: str) -> Any:
     # Most classes of events are made when they are asked for.
     if name.endswith("Event") and name in __all__:
@@ -355,9 +363,12 @@ def __getattr__(name: str) -> Any:
         found = globals()[name] = getattr(events, name)
         return found
     home = next((home for home, names in _ELSEWHERE.items() if name in names), None)
-    if home is None:
+    if home is None and name not in _MEANT:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    told = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
+    if home is None:
+        told = f"{__name__} has no {name}: did you mean {_MEANT[name]}?"
+    else:
+        told = f"{name} is in {__name__}.{home}: from {__name__}.{home} import {name}"
     # Python would hide the text of an AttributeError where a name is imported; it asks for the name from this function.
     if sys._getframe(1).f_code.co_name == "_handle_fromlist":
         raise ImportError(told, name=__name__)

@@ -422,10 +422,17 @@ def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> d
     return {**merged, **addition}
 
 
+#: Stands for the function where a decorator is written with parentheses: ``handler`` refuses it by name.
+MISSING: Final[Any] = None
+
+
 def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:
     """A plain callable that can be called with what it will get: a coroutine function would never run."""
     if not callable(value):
-        raise InvalidParameter(name, value, "a function")
+        decorated = value is None and name == "handler"
+        raise InvalidParameter(
+            name, value, "a function: the decorator has no parentheses" if decorated else "a function"
+        )
     called = inspect.unwrap(getattr(value, "func", value))
     if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(type(called).__call__):
         raise InvalidParameter(name, value, "a plain function: remove async, and block where you would have awaited")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
+import sys
 import threading
 import time
 import weakref
@@ -173,6 +175,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         self._forgotten: weakref.finalize[..., Any] | None = None
         self._closed = False
         self._warned_contexts = False
+        #: Whether it was ever told to connect.
+        self._used = False
         #: Since when it has been connected with a handler of calls, but without contexts.
         self._without_contexts: float | None = None
         self._running = False
@@ -227,7 +231,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
-    def on_call(self, handler: H) -> H:
+    def on_call(self, handler: H = parameters.MISSING) -> H:
         """Register the handler of inbound calls; a second one replaces the first, with a warning. Usable as a decorator.
 
         Each call's handler runs in a thread of its own and may block for as long as the call lasts. When it raises, that
@@ -312,7 +316,10 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         error = ConnectTimeout(
             f"no session with {url} in time{why}; check host and network, or give it a longer timeout"
         )
-        error.__cause__ = cause
+        # Without what it came from: its text is in this one's already.
+        error.__cause__ = cause and cause.fresh().with_traceback(None)
+        if error.__cause__ is not None:
+            error.__cause__.__cause__ = None
         return error
 
     def _ensure_loop(self) -> Loop:
@@ -333,6 +340,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         from .protocol.session import Session, SessionOptions
         from .runtime.loop import Loop
 
+        self._used = True
         options = SessionOptions(
             authentication=self._config.authentication,
             secrets=self._secrets,
@@ -596,7 +604,27 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         self._board.after_fork()
 
     def at_exit(self, timeout: float) -> None:
-        """The loop is told by itself."""
+        """The loop is told by itself. Say so where a program was to take calls and never did.
+
+        A script alone is meant: who imports it, or types it in, may have had something else in mind.
+        """
+        handler = self._board.on_call
+        if self._used or self._closed or handler is None or not _is_in_the_script(handler.function):
+            return
+        if getattr(sys, "last_value", None) is None:  # else a traceback says why
+            _log.warning(
+                "on_call is registered, but the program ended without connecting: call client.run() at its end"
+            )
+
+
+def _is_in_the_script(function: Callable[..., Any]) -> bool:
+    """Whether a function was written in what Python was started with, other than a prompt."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    started = sys.argv[0] if sys.argv else ""
+    if code is None or not started or sys.flags.interactive:
+        return False
+    unnamed = {"-c": "<string>", "-": "<stdin>"}.get(started)
+    return bool(code.co_filename == unnamed or os.path.abspath(code.co_filename) == os.path.abspath(started))
 
 
 def _may_repeat(method: str) -> bool:

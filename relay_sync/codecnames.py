@@ -47,4 +47,5 @@ def advice(text: str, accepted: tuple[str, ...] = USUAL) -> str:
     :param accepted: the names that may be suggested.
     """
     names = [repr(name) for name in right_names(text) if name in accepted]
-    return f"{' or '.join(names)} ({text!r} is no codec of telephone calls)" if names else ""
+    what = " for uncompressed 16-bit samples" if names == ["'L16'"] else ""
+    return f"{' or '.join(names)}{what} ({text!r} is no codec of telephone calls)" if names else ""

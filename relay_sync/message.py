@@ -358,7 +358,7 @@ class Messaging:
 
         def _request_timeout(self) -> float: ...
 
-    def on_message(self, handler: H) -> H:
+    def on_message(self, handler: H = parameters.MISSING) -> H:
         """Register the handler of inbound messages; a second one replaces the first. Usable as a decorator.
 
         It takes a :class:`Message`, and may block: up to 16 run at the same time, in no fixed order.
@@ -370,7 +370,7 @@ class Messaging:
         self._board.messages.on_message = checked
         return handler
 
-    def on_task(self, handler: H) -> H:
+    def on_task(self, handler: H = parameters.MISSING) -> H:
         """Register the handler of tasks; a second one replaces the first. Usable as a decorator.
 
         It takes a :class:`TaskEvent` with ``context`` and ``message``, and runs on the same threads as ``on_message``.

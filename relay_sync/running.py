@@ -55,6 +55,7 @@ class Running:
         _loop: Loop | None
         _running: bool
         _stop_wanted: bool
+        _used: bool
 
         @property
         def calls(self) -> dict[str, Call]: ...
@@ -86,7 +87,7 @@ class Running:
         if on_ready is not None:
             handler("on_ready", on_ready, ())
         patience = seconds("drain", drain, optional=True)
-        self._running = True
+        self._running = self._used = True
         self._closed = False
         with _stop_on_signals(self) as signals:
             failure = self._run(on_ready, patience, hangup_calls, signals)

@@ -56,6 +56,8 @@ _numbers = itertools.count(1)
 REMEMBERED_CALLS: Final = 4096
 #: Seconds that a call may ring on after its handler has returned: another thread may be about to answer it.
 ATTENDED_WITHIN: Final = 5.0
+#: Seconds after which one reason for having no connection is said again.
+REPEATED_AFTER: Final = 60.0
 CLIENT_LANE: Final = "client"
 SHARED_THREADS: Final = 16
 _PUBLIC: Final = {
@@ -100,6 +102,10 @@ class Switchboard:
         self.on_call: InContext | None = None
         self.state = "idle"
         self._was_ready = False
+        #: Why there was no connection last, when that was said, and how many attempts have failed for this reason.
+        self._no_connection = ""
+        self._said_no_connection = 0.0
+        self._attempts = 0
         self._warned_no_handler = False
         self._warned_unattended = False
         #: Calls whose handlers returned without having answered them, and when.
@@ -180,18 +186,32 @@ class Switchboard:
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """The session moved."""
         state = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
-        self._was_ready = self._was_ready or phase is Phase.READY
+        if phase is Phase.READY:
+            self._was_ready, self._no_connection = True, ""
         self._call_the_roll(phase)
         if phase is Phase.FAILED and error is not None and self._was_ready:
             # connect() tells its caller; this one nobody may be waiting for.
             _log.error("the session is lost for good: %s", error.message)
         if phase is Phase.BACKING_OFF and error is not None:
-            _log.warning("no connection: %s; trying again", error.message)
+            self._say_no_connection(error.message, time.monotonic())
         if state != self.state:
             self._enter(state)
         if phase in (Phase.CLOSED, Phase.FAILED):
-            self._was_ready = False
+            self._was_ready, self._no_connection = False, ""
             self.stopped.set()  # last: whoever wakes sees the state
+
+    def _say_no_connection(self, why: str, now: float) -> None:
+        """The same cause once, and then once a minute with the number of attempts."""
+        if why != self._no_connection:
+            self._no_connection, self._attempts, self._said_no_connection = why, 1, now
+            _log.warning("no connection: %s; trying again", why)
+            return
+        self._attempts += 1
+        if now >= self._said_no_connection + REPEATED_AFTER:
+            self._said_no_connection = now
+            _log.warning("no connection after %d attempts: %s; trying again", self._attempts, why)
+        else:
+            _log.debug("no connection (attempt %d): %s", self._attempts, why)
 
     def _enter(self, state: str) -> None:
         self.state = state

@@ -33,7 +33,8 @@ CODECS = "PCMU pcma Opus L16 l16@16000h L16@16000h@40i G722 G722@8000h GSM G729 
 @pytest.mark.parametrize(("word", "name"), [(word, name) for name, words in MEANT.items() for word in words.split()])
 def test_a_word_means_one_codec(word: str, name: str) -> None:
     assert right_names(word) == (name,)
-    assert advice(word) == f"{name!r} ({word!r} is no codec of telephone calls)"
+    what = " for uncompressed 16-bit samples" if name == "L16" else ""
+    assert advice(word) == f"{name!r}{what} ({word!r} is no codec of telephone calls)"
 
 
 @pytest.mark.parametrize("word", FILES.split())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import logging
 import queue
+import socket
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,8 @@ import relay_sync
 from relay_sync import (
     Call,
     CallStateEvent,
+    ConnectError,
+    ConnectTimeout,
     DialEvent,
     InvalidParameter,
     MessageReceiveEvent,
@@ -289,6 +293,93 @@ def test_a_second_handler(client: MakeClient, caplog: pytest.LogCaptureFixture, 
         assert word in record.getMessage()
 
 
+def test_two_handlers_of_one_name_are_told_apart(client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
+    register = client().on_call
+
+    def make() -> Callable[[Any], None]:
+        def handle_call(call: Any) -> None: ...
+
+        return handle_call
+
+    first = make()
+
+    def handle_call(call: Any) -> None: ...
+
+    register(first)
+    register(handle_call)
+    (record,) = said(caplog, "replaces")
+    for function in (first, handle_call):
+        assert f"{__file__}:{function.__code__.co_firstlineno}" in record.getMessage()
+
+
+@pytest.mark.parametrize("kind", ["on_call", "on_message", "on_task"])
+def test_a_decorator_with_parentheses(client: MakeClient, kind: str) -> None:
+    with pytest.raises(InvalidParameter, match="a function: the decorator has no parentheses"):
+        getattr(client(), kind)()
+
+
+def test_names_of_other_packages_lead_to_ours() -> None:
+    for name in ("Client", "Consumer"):
+        with pytest.raises(ImportError, match="did you mean RelayClient"):
+            exec(f"from relay_sync import {name}")
+        with pytest.raises(AttributeError, match="did you mean RelayClient"):
+            getattr(relay_sync, name)
+
+
+FORGOTTEN = """
+from relay_sync import RelayClient
+client = RelayClient(project="p", token="t", host="name.example", contexts=["default"])
+def handle(call): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "lines"),
+    [
+        ("client.on_call(handle)", 1),
+        ("", 0),
+        ("client.on_call(handle)\nclient.stop()\nclient.run()", 0),
+        ("client.on_call(handle)\nclient.disconnect()", 0),
+        ("client.on_call(handle)\nraise LookupError", 0),
+        ("client.on_call(handle)\nimport sys\nsys.exit(3)", 1),
+        ("import app\nclient.on_call(app.handle)", 0),
+    ],
+)
+def test_a_program_that_forgets_to_run(tmp_path: Any, rest: str, lines: int) -> None:
+    (tmp_path / "program.py").write_text(FORGOTTEN + rest)
+    (tmp_path / "app.py").write_text("def handle(call): ...")
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stderr.count("call client.run()") == lines, done.stderr
+
+
+def test_one_cause_of_no_connection_is_said_once_and_then_with_a_number(
+    client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = client()._board
+    for now, why in ((0, "refused"), (1, "refused"), (59, "refused"), (61, "refused"), (62, "refused"), (63, "reset")):
+        board._say_no_connection(why, 1000.0 + now)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "no connection: refused; trying again",
+        "no connection after 4 attempts: refused; trying again",
+        "no connection: reset; trying again",
+    ]
+
+
+def test_a_port_that_nobody_listens_on_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        one = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{probe.getsockname()[1]}", connect_timeout=1.5)
+        with pytest.raises(ConnectTimeout) as caught:
+            one.run()
+    assert len(said(caplog, "no connection")) == 1
+    cause = caught.value.__cause__
+    assert isinstance(cause, ConnectError)
+    assert cause.__cause__ is None
+    assert len([part for part in traceback.format_exception(caught.value) if "direct cause" in part]) == 1
+
+
 CELL = "@register\ndef handle(what): ...\n"
 
 
@@ -319,7 +410,10 @@ NEVER = {
     "call.ended": "call.wait_for_ended()",
     "calling.call.ended": "call.wait_for_ended()",
     "calling.call.ringing": "call.wait_for_ringing()",
-    "hangup": "'calling.call.state'",
+    "hangup": "'calling.call.state' with event.call_state == 'ended', or call.wait_for_ended()",
+    "answer": "'calling.call.state' with event.call_state == 'answered'",
+    "stream.finished": "'calling.call.stream' with event.state == 'finished'",
+    "calling.call.play.finished": "'calling.call.play' with event.state == 'finished'",
     "state": "'calling.call.state'",
     "call.state": "'calling.call.state'",
     "calling.call.stat": "'calling.call.state'",

@@ -100,15 +100,15 @@ class Relay:
 
     # -- handlers ----------------------------------------------------------------------------------------------------
 
-    def on_call(self, handler: H) -> H:
+    def on_call(self, handler: H = parameters.MISSING) -> H:
         """Register the handler of inbound calls: :meth:`relay_sync.RelayClient.on_call`, inside the app context."""
         return self._register("on_call", handler)
 
-    def on_message(self, handler: H) -> H:
+    def on_message(self, handler: H = parameters.MISSING) -> H:
         """Register the handler of inbound messages: :meth:`relay_sync.RelayClient.on_message`, inside the app context."""
         return self._register("on_message", handler)
 
-    def on_task(self, handler: H) -> H:
+    def on_task(self, handler: H = parameters.MISSING) -> H:
         """Register the handler of tasks: :meth:`relay_sync.RelayClient.on_task`, inside the app context."""
         return self._register("on_task", handler)
 
@@ -121,7 +121,7 @@ class Relay:
                 served.attach(client, what, handler)
         return handler
 
-    def on_status(self, handler: H) -> H:
+    def on_status(self, handler: H = parameters.MISSING) -> H:
         """Call a function with every status callback that the blueprint takes, in the request that brings it.
 
         It is given a :class:`relay_sync.webhooks.StreamStatus`, a ``RecordingStatus`` or an ``OtherStatus``; ``kind``, ``state``,

@@ -26,9 +26,15 @@ _ELSEWHERE: Final = {
     "signalwire": "the session's own events are for the client",
 }
 #: What beginners call the states and events of a call.
-_STATE_WORDS: Final = frozenset(
-    {*CALL_STATES, "answer", "end", "ring", "hangup", "hung_up", "disconnected", "finished", "state"}
-)
+_STATE_WORDS: Final = {
+    **{state: state for state in CALL_STATES},
+    **dict.fromkeys(("end", "hangup", "hung_up", "disconnected", "finished"), "ended"),
+    "answer": "answered",
+    "ring": "ringing",
+    "state": "",
+}
+#: States of what runs on a call, as in ``stream.finished``.
+_ACTION_STATES: Final = frozenset({"streaming", "playing", "recording", "paused", "finished", "error", "no_input"})
 #: How alike two names must be for one to be a misspelling of the other.
 _ALIKE: Final = 0.8
 #: Names that were taken although this SDK does not know them.
@@ -68,10 +74,14 @@ def _check(name: str) -> None:
 
 
 def _meant_by(name: str) -> str:
-    word = re.split(r"[.\s]", name.lower())[-1]
+    *before, word = re.split(r"[.\s]", name.lower())
+    action = f"calling.call.{before[-1]}" if before else ""
+    if word in _ACTION_STATES and action != EVENT_CALL_STATE and event_class(action) is not None:
+        return f"{action!r} with event.state == {word!r}"
     if word in _STATE_WORDS:
-        wait = f", or call.wait_for_{word}()" if word in CALL_STATES[1:] else ""
-        state = f" with event.call_state == {word!r}" if word in CALL_STATES else ""
+        reached = _STATE_WORDS[word]
+        wait = f", or call.wait_for_{reached}()" if reached in CALL_STATES[1:] else ""
+        state = f" with event.call_state == {reached!r}" if reached else ""
         return f"{EVENT_CALL_STATE!r}{state}{wait}"
     import_module(".ai", __package__)
     # What all names begin with would make them all alike.

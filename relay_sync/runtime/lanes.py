@@ -8,6 +8,7 @@ callbacks is served by one thread and blocked callbacks grow new ones, up to a l
 from __future__ import annotations
 
 import contextvars
+import inspect
 import itertools
 import logging
 import threading
@@ -64,7 +65,13 @@ def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
     The same one again is none, nor is its new version: a notebook's cell that runs again, or a module that is reloaded.
     """
     if old is not None and old.function != new.function and not _is_redefined(old.function, new.function):
-        _log.warning("%s: %s replaces %s, which is not called any more", kind, name_of(new), name_of(old))
+        _log.warning("%s: %s replaces %s, which is not called any more", kind, _placed(new), _placed(old))
+
+
+def _placed(function: InContext) -> str:
+    """The function's name and where it is: two handlers often have one name."""
+    code = getattr(inspect.unwrap(function.function), "__code__", None)
+    return f"{name_of(function)} ({code.co_filename}:{code.co_firstlineno})" if code else name_of(function)
 
 
 def _is_redefined(old: Callable[..., Any], new: Callable[..., Any]) -> bool:

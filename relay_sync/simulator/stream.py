@@ -175,7 +175,10 @@ class Stream:
             self._give_up(f"{error}: {unplayable or 'a fault on demand'}", error)
             return
         if not relay.settings.allow_remote and not is_loopback(host):
-            self._give_up("it is not on loopback, and remote hosts were not allowed")
+            self._give_up(
+                "it is not on loopback: give call.stream() the url of an AudioServer() on this machine, or allow other hosts "
+                "(relay-sync simulate --allow-remote, Simulator(allow_remote=True))"
+            )
             return
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:

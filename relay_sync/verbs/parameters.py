@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..checks import (
+    MISSING,
     bearer_token,
     choice,
     choices,
@@ -29,6 +30,7 @@ from ..checks import (
 )
 
 __all__ = [
+    "MISSING",
     "bearer_token",
     "choice",
     "choices",

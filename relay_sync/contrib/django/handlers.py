@@ -58,7 +58,7 @@ def _register(what: str, handler: F) -> F:
     return handler
 
 
-def on_call(handler: F) -> F:
+def on_call(handler: F = parameters.MISSING) -> F:
     """Register the project's handler of inbound calls: :meth:`relay_sync.RelayClient.on_call`.
 
     Its database connections are closed when it returns.
@@ -66,12 +66,12 @@ def on_call(handler: F) -> F:
     return _register("on_call", handler)
 
 
-def on_message(handler: F) -> F:
+def on_message(handler: F = parameters.MISSING) -> F:
     """Register the project's handler of inbound messages: :meth:`relay_sync.RelayClient.on_message`."""
     return _register("on_message", handler)
 
 
-def on_task(handler: F) -> F:
+def on_task(handler: F = parameters.MISSING) -> F:
     """Register the project's handler of tasks: :meth:`relay_sync.RelayClient.on_task`."""
     return _register("on_task", handler)
 
