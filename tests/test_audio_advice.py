@@ -294,6 +294,35 @@ def test_a_stream_that_could_not_be_opened_is_no_normal_end(host: str, caplog: p
     assert host in line
 
 
+@pytest.mark.parametrize("state", ["not started", "closed"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "audio.example.com"])
+def test_a_literal_address_of_a_receiver_that_does_not_listen(
+    state: str, host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # An address for each case: receivers of others may live on until they are collected.
+    public, port = f"wss://{state[:3]}.{host}/audio" if "example" in host else None, 9 if state == "closed" else 11
+    audio = AudioServer(port=port, public_url=public)
+    if state == "closed":
+        audio.close()
+    lines = _streamed(public or f"ws://{host}:{port}/audio", lambda _, action: action.wait(PATIENCE), caplog)
+    (line,) = [each for each in lines if "without ever streaming" in each]
+    assert f"an AudioServer of this program has that address, but is {state}" in line
+    del audio
+
+
+def test_another_receiver_s_state_is_no_reason(caplog: pytest.LogCaptureFixture) -> None:
+    others = [AudioServer(port=10), AudioServer()]
+    lines = _streamed("ws://127.0.0.1:13/audio", lambda _, action: action.wait(PATIENCE), caplog)
+    assert not [line for line in lines if "of this program" in line]
+    del others
+
+
+def test_the_address_of_a_receiver_is_its_url() -> None:
+    with pytest.raises(AttributeError, match=r"its url is the address to give to call\.stream"):
+        AudioServer().public_url  # noqa: B018
+    assert not hasattr(AudioServer(), "nothing_of_the_kind")
+
+
 def test_a_stream_that_flowed_or_was_stopped_is_a_normal_end(caplog: pytest.LogCaptureFixture) -> None:
     with AudioServer() as audio:
         results: list[Any] = []

@@ -17,6 +17,7 @@ from ..constants import (
     EVENT_CALL_TRANSCRIBE,
 )
 from ..errors import RelayError, StreamFailed
+from ..runtime.receivers import asleep_at
 from .base import PausableAction, StoppableAction, VolumeAction
 
 if TYPE_CHECKING:
@@ -119,6 +120,11 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
 
     def _warn(self) -> None:
         url = self._params.get("url")
+        asleep = asleep_at(url) if isinstance(url, str) else ""
+        if asleep:
+            told = "stream %s of call %s finished without ever streaming: an AudioServer of this program has that address, but %s"
+            _log.warning(told, self.control_id, self.call.call_id, asleep)
+            return
         _log.warning(
             "stream %s of call %s finished without ever streaming, while the call goes on: could the platform open a"
             " WebSocket to %s? Check address, firewall, proxy and certificate, the token, and whether the codec is one that"

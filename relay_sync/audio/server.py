@@ -18,7 +18,7 @@ from .. import checks
 from ..errors import CallEnded, CommandRefused, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
 from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
-from ..runtime import raised
+from ..runtime import raised, receivers
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import wait_until
@@ -188,6 +188,7 @@ class AudioServer(Connecting):
         self._starting = threading.RLock()  # held while it starts; close() does not wait for that
         # Guards what follows; never held while waiting. A signal handler may close what its own thread is busy with.
         self._lock = threading.RLock()
+        receivers.register(self)
         self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
         self._waiting: deque[AudioStream] = deque()
         self._sockets = 0
@@ -336,6 +337,19 @@ class AudioServer(Connecting):
         """The address to give to ``call.stream``: ``public_url``, or this machine's own. Asking for it starts the server."""
         self.start()
         return self._address()
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "public_url":
+            raise AttributeError(
+                "an AudioServer has no public_url to read: its url is the address to give to call.stream()"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _asleep(self) -> str:
+        """Why it does not listen, in words; ``""`` if it does."""
+        if self._closed:
+            return "is closed"
+        return "" if self._server is not None else "is not started: use its url, or call start()"
 
     def _address(self) -> str:
         """The address, for texts as well: it starts nothing and never fails."""
