@@ -45,6 +45,13 @@ def test_nothing_is_asynchronous() -> None:
     assert not found
 
 
+def test_locks_are_looked_up_when_they_are_made() -> None:
+    """An attrs factory that is ``threading.Lock`` itself keeps the lock of before gevent patched: it blocks the whole worker."""
+    kept = re.compile(r"factory=(?:threading|_thread)\.(?:Lock|RLock|allocate_lock)\b")
+    assert kept.search("field(factory=threading.Lock, init=False)")
+    assert not [name_of(path) for path in MODULES if kept.search(path.read_text(encoding="utf-8"))]
+
+
 def test_every_module_says_what_it_is_for() -> None:
     without_docstring, without_future = [], []
     for path in MODULES:

@@ -77,9 +77,10 @@ class _Call:
     abandoned: bool = False
     over: bool = False
     # Taken until it is over. An event has a lock of its own that Ctrl-C can leave taken; then the loop would block.
-    _pending: Any = field(factory=threading.Lock, init=False)
+    _pending: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._pending = threading.Lock()  # looked up late: gevent may patch after the import
         self._pending.acquire()
 
     def run(self) -> None:

@@ -60,7 +60,7 @@ class Directory:
     """The phones that were set up."""
 
     _phones: list[ExpectedPhone] = field(factory=list, init=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, number: str, behaviour: Behaviour, times: int | None) -> ExpectedPhone:
         """Put a phone at a number. Those that are to be called a number of times come first, in order; of the others

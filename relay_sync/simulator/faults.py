@@ -98,7 +98,7 @@ class Faults:
     """The faults that are still to happen. Safe from any thread."""
 
     _rules: list[_Rule] = field(factory=list, init=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
         """Let a fault happen ``times`` times; ``None`` for always. The one added first happens first."""

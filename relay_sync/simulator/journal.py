@@ -125,7 +125,7 @@ class Journal:
     _notices: deque[Notice] = field(factory=lambda: deque(maxlen=MOST_NOTICES), init=False, repr=False)
     _gone: int = field(default=0, init=False, repr=False)  # how many have ever left, forgotten ones included
     _entries: deque[Entry] = field(factory=deque, init=False, repr=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
 
     def add(self, direction: str, connection: int, frame: Any, text: str = "") -> None:

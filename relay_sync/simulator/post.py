@@ -64,7 +64,7 @@ class Post:
 
     _relay: Relay = field(repr=False)
     _rules: list[_Rule] = field(factory=list, init=False)
-    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+    _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _waiting: deque[tuple[str, str, dict[str, Any]]] = field(factory=lambda: deque(maxlen=MOST_WAITING), init=False)
 
     def expect(self, number: str, plan: MessagePlan, times: int | None) -> None:
