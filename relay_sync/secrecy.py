@@ -10,6 +10,7 @@ Nothing is prepared, and no text is looked at, before something is logged or rai
 from __future__ import annotations
 
 import base64
+import itertools
 import logging
 import re
 import traceback
@@ -54,35 +55,62 @@ _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LOGGERS: Final = ("", ".audio", ".callbacks", ".server", ".simulator")
 
 
-class _Form:
-    """One secret, and how it may be written."""
+#: Up to so many clients it is quicker to look for the secrets of each than to cut a text into pieces.
+FEW: Final = 24
+#: The lengths of pieces by which secrets are found, the longer ones where a secret allows for them.
+PIECES: Final = (ALMOST_LONG, SHORTEST)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what URLs, JSON and HTML write as it is
+_ticks: Final = itertools.count(1)
+_latest = 0  # changes with every secret that comes
 
-    __slots__ = ("_anywhere", "_cores", "_pattern", "_plain")
+
+def _changed() -> int:
+    global _latest
+    _latest = next(_ticks)
+    return _latest
+
+
+class _Form:
+    """One secret, and how it may be written.
+
+    :ivar pieces: wherever it stands in a text, one of these stands there, too; ``""`` if there is nothing of the kind.
+    """
+
+    __slots__ = ("_anywhere", "_cores", "_pattern", "pieces", "value")
 
     def __init__(self, value: str) -> None:
-        self._plain = value
+        self.value = value
+        self.pieces: tuple[str, ...]
         self._anywhere = len(value) >= LONG or (len(value) >= ALMOST_LONG and not value.isalpha())
         self._cores: tuple[str, ...] = ()
         self._pattern: re.Pattern[str] | None = None
         if not self._anywhere:
             self._pattern = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)")
+            self.pieces = (value[:SHORTEST],)
             return
-        if not re.fullmatch(r"[A-Za-z0-9._~-]+", value):
+        if not _PLAIN.fullmatch(value):
             self._pattern = re.compile("".join(map(_spellings, value)))
         cores = list(_base64_cores(value.encode("utf-8", "surrogatepass")))
         self._cores = tuple(dict.fromkeys([*cores, *(core.translate(_URL_SAFE) for core in cores)]))
+        longest = max(_PLAIN.findall(value), key=len, default="")
+        self.pieces = tuple({_piece(longest), *map(_piece, self._cores)})
 
     def hide(self, text: str, theirs: bool) -> str:
         if not self._anywhere:
             return self._pattern.sub(HIDDEN, text) if theirs and self._pattern is not None else text
-        if self._plain in text:
-            text = text.replace(self._plain, HIDDEN)
+        if self.value in text:
+            text = text.replace(self.value, HIDDEN)
         if self._pattern is not None:
             text = self._pattern.sub(HIDDEN, text)
         for core in self._cores:
             while core in text:
                 text = _without_run(text, text.index(core), len(core))
         return text
+
+
+def _piece(text: str) -> str:
+    """From its end, since tokens of a kind begin alike; ``""`` of one that is too short."""
+    return next((text[-size:] for size in PIECES if len(text) >= size), "")
 
 
 _URL_SAFE: Final = str.maketrans("+/", "-_")
@@ -123,13 +151,13 @@ class Secrets:
     :param values: known from the beginning, and for as long as the client is there.
     """
 
-    __slots__ = ("__weakref__", "_count", "_fixed", "_forms", "_learned")
+    __slots__ = ("__weakref__", "_count", "_fixed", "_forms", "_learned", "number")
 
     def __init__(self, *values: str) -> None:
         self._fixed = tuple(value for value in values if len(value) >= SHORTEST)
         self._learned: dict[str, None] = {}
-        self._count = 0
-        #: The forms of all of them, the longest first, and for how many they were made.
+        self.number = self._count = _changed()
+        #: The forms of all of them, the longest first, and after which change they were made.
         self._forms: tuple[int, list[_Form]] | None = None
 
     def __repr__(self) -> str:
@@ -142,7 +170,7 @@ class Secrets:
         self._learned[value] = None
         while len(self._learned) > MOST_LEARNED:
             self._learned.pop(next(iter(list(self._learned))), None)
-        self._count += 1
+        self._count = _changed()
 
     def learn_from(self, params: Any) -> None:
         """Learn the values of members that are secret by name, and passwords in URLs, however deeply they are nested."""
@@ -155,13 +183,18 @@ class Secrets:
         :param theirs: a server wrote all of it. Then a short secret is hidden too where it stands as a word; among our own
             words it could be one of them.
         """
-        count, forms = self._count, self._forms
-        if forms is None or forms[0] != count:
-            values = sorted({*self._fixed, *list(self._learned)}, key=len, reverse=True)
-            forms = self._forms = (count, [_Form(value) for value in values])
-        for form in forms[1]:
+        for form in self.forms()[1]:
             text = form.hide(text, theirs)
         return text
+
+    def forms(self) -> tuple[int, list[_Form]]:
+        """How each of them may be written, and after which change that was so."""
+        count, forms = self._count, self._forms
+        if forms is None or forms[0] != count:
+            made = {} if forms is None else {form.value: form for form in forms[1]}
+            values = sorted({*self._fixed, *list(self._learned)}, key=len, reverse=True)
+            forms = self._forms = (count, [made.get(value) or _Form(value) for value in values])
+        return forms
 
 
 def _secrets_in(params: Any) -> Iterator[str]:
@@ -222,9 +255,65 @@ def may_hold(text: str) -> bool:
 _kept: Final[weakref.WeakValueDictionary[int, Secrets]] = weakref.WeakValueDictionary()
 
 
+class _Index:
+    """Whose secrets a text may hold, by the pieces it consists of: that costs what the text is long, however many clients
+    there are.
+
+    There is no lock, which a fork or a signal might find taken: steps are whole, and to do one twice is harmless.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, set[int]] = {}
+        self._known: dict[
+            int, tuple[int, set[str]]
+        ] = {}  # of each: the change up to which it is in here, and its pieces
+        self._seen = -1
+
+    def caught_up(self) -> _Index:
+        """This one with all that came since; a new one if much of it has gone."""
+        latest = _latest  # what comes from now on is for the next time
+        if self._seen == latest:
+            return self
+        index = _Index() if self._is_stale() else self
+        for secrets in list(_kept.values()):
+            index._add(secrets)
+        index._seen = latest
+        return index
+
+    def _is_stale(self) -> bool:
+        """Whether most of it belongs to clients that are gone, or to secrets that they have forgotten."""
+        known = sum(len(pieces) for number, (_, pieces) in list(self._known.items()) if number in _kept)
+        return len(self._owners) > 2 * known + 100
+
+    def _add(self, secrets: Secrets) -> None:
+        count, old = self._known.get(secrets.number, (-1, set[str]()))
+        if count == secrets._count:
+            return
+        count, forms = secrets.forms()
+        new = {piece for form in forms for piece in form.pieces}
+        for piece in new - old:
+            self._owners.setdefault(piece, set()).add(secrets.number)
+        self._known[secrets.number] = (count, new)
+
+    def owners(self, text: str) -> list[Secrets]:
+        """Those whose secrets may stand in a text, and others now and then."""
+        pieces = {text[at : at + size] for size in PIECES for at in range(len(text) - size + 1)}
+        owners = self._owners
+        numbers = set(owners.get("", ()))
+        for piece in pieces:
+            found = owners.get(piece)
+            if found is not None:
+                numbers.update(list(found))
+        return [secrets for number in sorted(numbers) if (secrets := _kept.get(number)) is not None]
+
+
+_index = _Index()
+
+
 def keep(secrets: Secrets) -> Secrets:
     """Hide these everywhere, for as long as somebody holds them."""
-    _kept[id(secrets)] = secrets
+    _kept[secrets.number] = secrets
+    _changed()
     for name in _LOGGERS:
         logger = logging.getLogger(f"relay_sync{name}")
         if _hiding not in logger.filters:
@@ -234,11 +323,17 @@ def keep(secrets: Secrets) -> Secrets:
 
 def hide(text: str, *, theirs: bool = False) -> str:
     """A text without the secrets of any client of this process; see :meth:`Secrets.hide`."""
-    for known in _kept.valuerefs():
-        secrets = known()
-        if secrets is not None:
-            text = secrets.hide(text, theirs=theirs)
+    for secrets in _owners(text):
+        text = secrets.hide(text, theirs=theirs)
     return text
+
+
+def _owners(text: str) -> list[Secrets]:
+    global _index
+    if len(_kept) <= FEW:
+        return list(_kept.values())
+    index = _index = _index.caught_up()
+    return index.owners(text)
 
 
 class _Hiding(logging.Filter):

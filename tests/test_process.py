@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -11,11 +12,13 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import NOWHERE, PATIENCE, Background, Line, line
 
 from relay_sync import Forked, Message, RelayClient, WaitTimeout
+from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.server import Credentials
 
@@ -86,10 +89,7 @@ def test_rule_8_a_child_does_not_end_the_parent_s_tls_session(ends: str) -> None
     context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
     with Simulator(media="fast", ssl_context=context) as sim, line(sim, ca_file=TLS / "cert.pem") as one:
         if ends == "in order":  # with all that an interpreter does at its end
-            worker = multiprocessing.get_context("fork").Process(target=gc.collect)
-            worker.start()
-            worker.join(30)
-            assert worker.exitcode == 0
+            _in_order(gc.collect)
         else:
             in_child(lambda: _use(one.client) if ends == "after use" else None)
         one.client.execute("signalwire.ping", {"payload": "x" * 50_000})
@@ -97,6 +97,70 @@ def test_rule_8_a_child_does_not_end_the_parent_s_tls_session(ends: str) -> None
         one.call.wait_for_ended(PATIENCE)
         first = [frame for frame in sim.journal.requests("signalwire.connect") if "protocol" in frame["params"]]
         assert not first, "the parent had to connect again"
+
+
+def _in_order(function: Callable[[], object]) -> None:
+    """Run a function in a child that ends as an interpreter does. One that hangs shows where."""
+
+    def run() -> None:
+        # The descriptor itself: other threads may hold the lock of what pytest has put in the place of stderr.
+        faulthandler.dump_traceback_later(PATIENCE, exit=True, file=2)
+        function()
+
+    worker = multiprocessing.get_context("fork").Process(target=run)
+    worker.start()
+    worker.join(2 * PATIENCE)
+    assert worker.exitcode == 0
+
+
+def _locks() -> list[Any]:
+    """The locks of everything that this package has made by now, and that nobody holds."""
+    kinds = (type(threading.Lock()), type(threading.RLock()))
+    found: dict[int, Any] = {}
+    for thing in gc.get_objects():
+        if str(type(thing).__module__).startswith("relay_sync"):
+            inside = [
+                thing,
+                *(each for each in gc.get_referents(thing) if isinstance(each, (dict, threading.Condition))),
+            ]
+            found.update(
+                (id(each), each) for one in inside for each in gc.get_referents(one) if isinstance(each, kinds)
+            )
+    return list(found.values())
+
+
+def test_rule_8_no_lock_of_ours_that_is_held_at_the_fork_holds_up_the_child(sim: Simulator) -> None:
+    held, over = threading.Event(), threading.Event()
+
+    def hold(locks: list[Any]) -> int:
+        """As if other threads were in the middle of everything."""
+        taken = [lock for lock in locks if lock.acquire(False)]
+        held.set()
+        over.wait(3 * PATIENCE)
+        for lock in taken:
+            lock.release()
+        return len(taken)
+
+    with line(sim) as one, AudioServer() as audio, audio.listen(one.call) as stream:
+
+        def child() -> None:
+            gc.collect()
+            assert one.client.state == "idle"
+            one.client.disconnect()
+            audio.close()
+            for use in (one.call.hangup, one.call.wait_for_ended, lambda: audio.url):
+                with pytest.raises(Forked):
+                    use()
+            stream.close()
+
+        holding = Background(hold, _locks())
+        try:
+            assert held.wait(PATIENCE)
+            _in_order(child)
+        finally:
+            over.set()
+        assert holding.result() > 20
+        one.client.execute("signalwire.ping")
 
 
 def test_rule_8_the_child_s_client_starts_anew_when_used(on_call: Line) -> None:

@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import queue
+import signal
 import socket
 import ssl
 import threading
@@ -628,6 +629,42 @@ def test_use_after_a_fork(sim: Simulator, rest: RestClient) -> None:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert rest._exchange._sessions.get() is before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@pytest.mark.parametrize("ends", ["closed", "collected"])
+def test_a_fork_while_another_thread_is_in_the_middle_of_a_request(sim: Simulator, ends: str) -> None:
+    rest = RestClient(**sim.credentials)
+    held, over = threading.Event(), threading.Event()
+
+    def request() -> None:
+        with rest._exchange._sessions.get().get_adapter("http://").poolmanager.pools.lock:  # type: ignore[attr-defined]
+            held.set()
+            over.wait(PATIENCE)
+
+    busy = Background(request)
+    assert held.wait(PATIENCE)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)  # which ends it
+        try:
+            if ends == "closed":
+                rest.close()
+            else:
+                for reference in rest._exchange._sessions._open.values():
+                    holder = reference()
+                    if holder is not None:
+                        holder.__del__()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    over.set()
+    busy.result()
+    rest.close()
+    assert status == 0
 
 
 def test_a_closed_client(sim: Simulator) -> None:

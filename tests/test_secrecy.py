@@ -192,6 +192,76 @@ def test_passwords_of_urls(url: str, wanted: list[str]) -> None:
     assert found[2:] == ([base64.b64encode(b"user:planted-pw").decode()] if wanted else [])
 
 
+# -- many clients ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crowd() -> Iterator[list[Secrets]]:
+    """More clients than are looked at one by one."""
+    yield [keep(Secrets(f"PT-of-the-crowd-{number:06}", f"w{number:03}")) for number in range(300)]
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        TOKEN,
+        ODD,
+        "s3cret",
+        "correct horse battery",
+        "a" * 500,
+        "\u043f\u0430\u0440\u043e\u043b-42",
+        "/+=&%/+=&",
+        "a b c d e",
+    ],
+)
+def test_among_many_clients_a_secret_is_found_in_every_spelling(crowd: list[Secrets], secret: str) -> None:
+    known = keep(Secrets(secret))
+    for text in spellings(secret):
+        for around in (text, f"before {text} behind", f"PT-of-the-crowd-000299 {text}"):
+            shown = hide(around)
+            assert shown == Secrets("PT-of-the-crowd-000299").hide(known.hide(around))
+            assert secret not in shown
+    del known
+
+
+def test_among_many_clients_each_secret_is_hidden_as_long_as_its_client_is_there(crowd: list[Secrets]) -> None:
+    assert hide("x PT-of-the-crowd-000007 w007") == "x *** w007"
+    assert hide("x PT-of-the-crowd-000007 w007", theirs=True) == "x *** ***"
+    crowd[7].learn("learned-much-later")
+    assert hide("x learned-much-later") == "x ***"
+    del crowd[7]
+    gc.collect()
+    assert hide("x PT-of-the-crowd-000007 learned-much-later") == "x PT-of-the-crowd-000007 learned-much-later"
+    known = keep(Secrets("PT-of-the-crowd-000007"))
+    assert hide("x PT-of-the-crowd-000007") == "x ***"
+    del known
+
+
+def test_an_exception_costs_the_same_however_many_clients_there_are(
+    crowd: list[Secrets], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide("x")
+    asked = list[Secrets]()
+    original = Secrets.hide
+
+    def counted(self: Secrets, text: str, *, theirs: bool = False) -> str:
+        asked.append(self)
+        return original(self, text, theirs=theirs)
+
+    monkeypatch.setattr(Secrets, "hide", counted)
+    assert str(ConnectError("the server said PT-of-the-crowd-000042")) == "the server said ***"
+    assert set(asked) <= {crowd[42]}
+
+
+def test_what_is_forgotten_fills_no_memory(crowd: list[Secrets]) -> None:
+    for number in range(20 * MOST_LEARNED):
+        crowd[0].learn(f"bearer-{number:09}")
+        if number % 100 == 0:
+            assert hide(f"x bearer-{number:09}") == "x ***"
+    assert len(secrecy._index._owners) < 30 * (MOST_LEARNED + len(crowd))
+
+
 # -- exceptions ------------------------------------------------------------------------------------------------------------
 
 

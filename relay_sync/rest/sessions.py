@@ -22,11 +22,13 @@ class _Holder:
         self.pid = os.getpid()
 
     def close(self) -> None:
-        self.session.close()
+        """In a child process nothing: it is the parent's, and a thread that is not there may have been using its locks."""
+        if self.pid == os.getpid():
+            self.session.close()
 
     def __del__(self) -> None:
         try:
-            self.session.close()
+            self.close()
         except Exception:  # the interpreter is going
             pass
 
