@@ -101,15 +101,22 @@ def test_run_raises_refused_credentials(sim: Simulator) -> None:
         make(sim, token="wrong").run()
 
 
-def closed_port() -> int:
+@contextlib.contextmanager
+def bound_port() -> Iterator[int]:
+    """A port that refuses connections, and that no other process can have meanwhile."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port
+        yield sock.getsockname()[1]
 
 
-def test_nobody_there_is_a_timeout_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
-    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port()}")
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with bound_port() as port:
+        yield port
+
+
+def test_nobody_there_is_a_timeout_with_its_cause(closed_port: int) -> None:
+    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port}")
     started = time.monotonic()
     with pytest.raises(ConnectTimeout, match="refused") as caught:
         client.connect(timeout=0.3)
@@ -205,9 +212,11 @@ def test_tls_with_an_authority_of_one_s_own(tls_sim: Simulator, monkeypatch: pyt
         client.execute("signalwire.ping", {})
 
 
-def test_a_client_may_know_everything_from_the_environment(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_may_know_everything_from_the_environment(
+    sim: Simulator, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")  # never for loopback
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port}")  # never for loopback
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("SIGNALWIRE_PROJECT_ID", sim.settings.project)
     monkeypatch.setenv("SIGNALWIRE_API_TOKEN", sim.settings.token)
@@ -240,7 +249,8 @@ def test_a_jwt_of_the_environment(monkeypatch: pytest.MonkeyPatch, jwt: bool) ->
 
 
 def test_connect_waits_for_a_server_that_comes_late() -> None:
-    port = closed_port()
+    with bound_port() as port:  # free from here on
+        pass
     client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{port}")
     connecting = Background(client.connect)
     while client.state != "connecting":
@@ -258,8 +268,8 @@ def test_a_command_connects_first(sim: Simulator) -> None:
     client.disconnect()
 
 
-def test_a_command_that_connects_first_does_so_within_its_own_deadline() -> None:
-    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port()}")
+def test_a_command_that_connects_first_does_so_within_its_own_deadline(closed_port: int) -> None:
+    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port}")
     with pytest.raises(ConnectTimeout, match="no session"):
         client.execute("signalwire.ping", {}, timeout=0.1)
     with pytest.raises(ConnectTimeout, match="no session"), client.timeout(0.1):
@@ -1357,7 +1367,7 @@ def test_drain_wants_a_time(sim: Simulator, timeout: Any) -> None:
 # -- what errors say to do next ----------------------------------------------------------------------------------------
 
 
-def test_messages_say_what_to_do_next(sim: Simulator) -> None:
+def test_messages_say_what_to_do_next(sim: Simulator, closed_port: int) -> None:
     def told(function: Callable[..., object], *args: Any, **options: Any) -> str:
         with pytest.raises(RelayError) as caught:
             function(*args, **options)
@@ -1365,7 +1375,7 @@ def test_messages_say_what_to_do_next(sim: Simulator) -> None:
         return str(caught.value)
 
     with pytest.raises(ConnectTimeout, match="check host and network"):
-        RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port()}").connect(0.1)
+        RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port}").connect(0.1)
     assert "check project and token" in told(make(sim, token="wrong").connect)
     with line(sim) as one:
         call, client = one.call, one.client
