@@ -400,7 +400,7 @@ class Switchboard:
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             hang_up = self._hangup_on_error and not isinstance(error, ClientClosed)
             self._report(call, "on_call handler", error, _what_becomes(call, hang_up))
-            if hang_up and call._over is None:
+            if hang_up and not isinstance(call._over, CallEnded):
                 self._hang_up(call)
         finally:
             self._handlers.discard(threading.current_thread())
