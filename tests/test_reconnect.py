@@ -393,8 +393,8 @@ def test_a_connection_under_heavy_traffic_is_not_given_up(sim: Simulator) -> Non
 
 @pytest.mark.slow
 def test_attempts_come_apart(sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture) -> None:
-    """The first at once, the next within a second, two, four; and a line in the log for each."""
-    caplog.set_level(logging.WARNING, logger="relay_sync")
+    """The first at once, the next within a second, two, four; a line in the log for each, and a warning for each new cause."""
+    caplog.set_level(logging.DEBUG, logger="relay_sync")
     with FaultProxy(sim.port) as proxy:
         one = client(host=proxy.url)
         one.connect()
@@ -404,8 +404,10 @@ def test_attempts_come_apart(sim: Simulator, client: MakeClient, caplog: pytest.
         proxy.refuse(None)
         one.wait_until_ready(PATIENCE)
         one.disconnect()
-    lines = [record for record in caplog.records if "trying again" in record.getMessage()]
+    lines = [record for record in caplog.records if "no connection" in record.getMessage()]
     assert 4 <= len(lines) <= 6
+    causes = [record.getMessage() for record in lines if record.levelno == logging.WARNING]
+    assert 2 <= len(causes) == len(set(causes)) <= 3  # the cut, and what the attempts met
 
 
 def test_a_desk_is_not_told_twice_of_a_call_that_was_offered_before_a_drop(sim: Simulator) -> None:
