@@ -16,6 +16,7 @@ from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
 from ..runtime.flag import Flag
 from ..runtime.waiter import wait_for_event
+from ..wording import counted
 from .meters import Display, Meter, make_display
 from .mistakes import Mistake, Unsuccessful
 from .streams import is_lost
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
                 audio.close(CLOSING)
         finally:
             audio.close(CLOSING)
-    display.say(f"{listening.count} stream{'s' if listening.count != 1 else ''}")
+    display.say(counted(listening.count, "stream"))
     return 0
 
 
