@@ -27,9 +27,16 @@ MakeClient = Callable[..., RelayClient]
 
 
 def pytest_configure() -> None:
-    """Let SIGINT interrupt this process and those that tests start: a background job of a script inherits "ignored"."""
+    """Give the programs that tests start the default signals: a background job ignores SIGINT, ``nohup`` ignores SIGHUP, and both
+    are inherited.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGHUP", "SIGTERM"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            # A handler that does nothing ignores it here; a program that is started has the default again.
+            signal.signal(number, lambda *_: None)
 
 
 def _open_sockets() -> set[str]:
