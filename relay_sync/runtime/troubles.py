@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["TROUBLE_EVERY", "Troubles"]
+__all__ = ["TROUBLE_EVERY", "Seldom", "Troubles"]
 
 #: Seconds between two lines of a kind.
 TROUBLE_EVERY: Final = 60.0
+
+
+class Seldom:
+    """Says when a line of a kind may be written: at once, and then once a minute. For any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a signal handler may have something to tell, too
+        self._kinds: dict[str, tuple[float, int]] = {}
+
+    def due(self, kind: str) -> int | None:
+        """How many of a kind were left out, if a line of it may be written again; else ``None``."""
+        now = time.monotonic()
+        with self._lock:
+            last, unsaid = self._kinds.get(kind, (-math.inf, 0))
+            if now - last < TROUBLE_EVERY:
+                self._kinds[kind] = (last, unsaid + 1)
+                return None
+            self._kinds[kind] = (now, 0)
+            return unsaid
 
 
 class Troubles:
@@ -20,11 +41,11 @@ class Troubles:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._log = logger
-        self._kinds: dict[str, tuple[float, int]] = {}
+        self._seldom = Seldom()
 
     def peer(self, kind: str, detail: str) -> None:
         """The peer did something odd. ``kind`` is one of a few fixed texts; ``detail`` may be the peer's."""
-        unsaid = self._due(kind)
+        unsaid = self._seldom.due(kind)
         if unsaid is not None:
             shown = f" ({detail!r})" if detail else ""
             self._log.warning("the server sent %s%s: ignored%s", kind, shown, _more(unsaid))
@@ -32,7 +53,7 @@ class Troubles:
     def fault(self, what: str) -> None:
         """An exception that should not be; call it where it was caught. A logging handler that raises, too, ends nothing."""
         try:
-            unsaid = self._due(f"{what} ({type(sys.exc_info()[1]).__name__})")
+            unsaid = self._seldom.due(f"{what} ({type(sys.exc_info()[1]).__name__})")
             if unsaid is not None:
                 self._log.exception("%s%s", what, _more(unsaid))
         except Exception:
@@ -45,16 +66,6 @@ class Troubles:
             yield
         except Exception:
             self.fault(what)
-
-    def _due(self, kind: str) -> int | None:
-        """How many of a kind were left out, if a line of it may be written again; else ``None``."""
-        now = time.monotonic()
-        last, unsaid = self._kinds.get(kind, (-TROUBLE_EVERY, 0))
-        if now - last < TROUBLE_EVERY:
-            self._kinds[kind] = (last, unsaid + 1)
-            return None
-        self._kinds[kind] = (now, 0)
-        return unsaid
 
 
 def _more(unsaid: int) -> str:
