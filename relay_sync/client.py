@@ -33,7 +33,7 @@ from .message import Messaging
 from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
 from .protocol.frames import Failure, build_request
-from .protocol.results import failure_to_error, result_or_error
+from .protocol.results import client_closed, failure_to_error, result_or_error
 from .running import CLOSE_ADVICE, Running
 from .runtime import process
 from .runtime.ids import new_id
@@ -325,7 +325,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def _ensure_loop(self) -> Loop:
         with self._lock:
             if self._closed:
-                raise ClientClosed("the client was closed: call connect() to use it again")
+                raise client_closed()
             loop = self._loop
             if loop is None or not loop.alive:
                 loop = self._new_loop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ..constants import GONE_CODES, METHOD_CONNECT
-from ..errors import AuthenticationError, CommandRefused, ConnectError, ConnectionLost, RelayError
+from ..errors import AuthenticationError, ClientClosed, CommandRefused, ConnectError, ConnectionLost, RelayError
 from ..secrecy import Secrets, custom_values, hide
 from .command import Command
 from .frames import Failure, Hide, mask, whole_code
@@ -14,6 +14,7 @@ __all__ = [
     "REFUSES_CONNECT",
     "REFUSES_CREDENTIALS",
     "call_goes_on",
+    "client_closed",
     "connect_refusal",
     "failure_to_error",
     "is_gone",
@@ -188,6 +189,11 @@ def _told(value: object, most: int, hidden: Hide) -> str:
         return str(mask(value, hidden))[:most]
     except RecursionError:
         return f"<{type(value).__name__}>"
+
+
+def client_closed() -> ClientClosed:
+    """What ends with a client that was closed, and what it refuses from then on."""
+    return ClientClosed("the client was closed: call connect() to use it again")
 
 
 def session_replaced() -> ConnectionLost:

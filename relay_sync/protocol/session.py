@@ -51,6 +51,7 @@ from .liveness import Liveness
 from .results import (
     REFUSES_CONNECT,
     REFUSES_CREDENTIALS,
+    client_closed,
     connect_refusal,
     is_welcome,
     read_code,
@@ -199,7 +200,7 @@ class Session:
         if self.phase in (Phase.CLOSED, Phase.FAILED):
             return
         had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
-        error = ClientClosed("the client was closed: call connect() to use it again")
+        error = client_closed()
         self._wake = None
         self._enter(Phase.CLOSED, error)
         self._leaving = self._said_goodbye = False

@@ -36,6 +36,7 @@ from ..protocol.effects import (
     Trouble,
 )
 from ..protocol.frames import Masked
+from ..protocol.results import client_closed
 from ..protocol.session import Session
 from . import process
 from .dialling import Dialling, dispose
@@ -325,7 +326,7 @@ class Loop:
         with self._troubles.caught("internal error at the end of the connection"):
             self._drain_inbox()
         self._perform()
-        error = self._session.last_error or process.closed_error()
+        error = self._session.last_error or client_closed()
         for waiter in self._waiting_ready:
             waiter.settle(error)
         self._waiting_ready.clear()
@@ -340,13 +341,13 @@ class Loop:
 
     def _submit(self, command: Command) -> None:
         if self.finished:
-            command.settle(self._session.last_error or process.closed_error())
+            command.settle(self._session.last_error or client_closed())
         else:
             self._session.submit(time.monotonic(), command)
 
     def _await_ready(self, waiter: Waiter[None]) -> None:
         if self.finished:
-            waiter.settle(self._session.last_error or process.closed_error())
+            waiter.settle(self._session.last_error or client_closed())
         elif self._session.phase is Phase.READY:
             waiter.settle(None)
         else:
@@ -403,7 +404,7 @@ class Loop:
         finally:
             if change.phase in (Phase.READY, Phase.CLOSED, Phase.FAILED):
                 waiters, self._waiting_ready = self._waiting_ready, []
-                outcome = None if change.phase is Phase.READY else change.error or process.closed_error()
+                outcome = None if change.phase is Phase.READY else change.error or client_closed()
                 for waiter in waiters:
                     waiter.settle(outcome)
 

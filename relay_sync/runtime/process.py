@@ -13,9 +13,9 @@ import weakref
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from ..errors import ClientClosed, Forked, WrongThread
+from ..errors import Forked, WrongThread
 
-__all__ = ["check_thread", "closed_error", "forked_error", "generation", "io_threads", "tell_first_at_exit", "watch"]
+__all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_first_at_exit", "watch"]
 
 _log = logging.getLogger("relay_sync")
 
@@ -47,10 +47,6 @@ def generation() -> int:
 
 def forked_error() -> Forked:
     return Forked("this belongs to the parent process; after a fork use the client anew, it connects by itself")
-
-
-def closed_error() -> ClientClosed:
-    return ClientClosed("the client was closed: call connect() to use it again")
 
 
 def check_thread() -> None:
