@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from . import markup
 from .call import Call
 from .config import Config, seconds
-from .constants import CALL_STATE_ENDED, MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
+from .constants import MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .dialing import Dialing
 from .errors import (
     CallEnded,
@@ -43,6 +43,7 @@ from .secrecy import Secrets, keep, may_hold
 from .subscribing import Subscribing
 from .switchboard import Switchboard
 from .verbs import parameters
+from .wording import counted
 
 if TYPE_CHECKING:
     import ssl
@@ -414,10 +415,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 ending.join(max(0.0, end - time.monotonic()))
                 self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
             return
-        # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
-        live = sum(call.state != CALL_STATE_ENDED for call in self._board.ours)
+        live = len(self._board.ours)
         if live and loop.alive:
-            told = "1 live call goes" if live == 1 else f"{live} live calls go"
+            told = counted(live, "live call goes", "live calls go")
             _log.warning("closing: %s on without this client; %s", told, advice)
         loop.request_stop()
         loop.join(max(0.0, end - time.monotonic()))

@@ -328,6 +328,7 @@ class Switchboard:
     @property
     def ours(self) -> list[Call]:
         """The live calls that this client controls."""
+        # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
         return [call for call in list(self.calls.values()) if not (call._handed_over or call.state == CALL_STATE_ENDED)]
 
     # -- inbound calls -------------------------------------------------------------------------------------------
