@@ -107,7 +107,8 @@ class Running:
                 raise
         except (KeyboardInterrupt, SystemExit):
             if signals.hurried and hangup_calls and self._board.ours:
-                _log.warning("interrupted: %s hung up", _are(counted(len(self._board.ours), "live call")))
+                what = counted(len(self._board.ours), "live call is", "live calls are")
+                _log.warning("interrupted: %s hung up", what)
             raise
         finally:
             self._running = False
@@ -166,7 +167,8 @@ class Running:
             return True
         end = time.monotonic() + HANGUP_PATIENCE
         if board.ours:
-            _log.warning("%s hung up: still live after %g s", _are(counted(len(board.ours), "call")), timeout)
+            what = counted(len(board.ours), "call is", "calls are")
+            _log.warning("%s hung up: still live after %g s", what, timeout)
             self._hang_up_calls(end)
         # What handlers do after the end of their call, such as closing a file.
         if not wait_until(board.is_quiet, board.changed, end - time.monotonic()):
@@ -227,12 +229,10 @@ class Running:
                 _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
         if calls:
             # What they do after the end of their call, such as closing a file.
-            ended = self._board.handlers_running
-            wait_until(lambda: not ended(), self._board.changed, min(HANGUP_PATIENCE, end - time.monotonic()))
-
-
-def _are(what: str) -> str:
-    return f"{what} {'is' if what.startswith('1 ') else 'are'}"
+            board = self._board
+            wait_until(
+                lambda: not board.handlers_running(), board.changed, min(HANGUP_PATIENCE, end - time.monotonic())
+            )
 
 
 @define
