@@ -110,7 +110,7 @@ def refuses_resume(code: int | None, *, result: bool) -> bool:
     """
     if is_server_trouble(code):
         return False
-    return result or (code is not None and (refuses_credentials(code) or code == -32602))
+    return result or refuses_credentials(code) or code == -32602
 
 
 def connect_refusal(code: int | None, said: str) -> RelayError:

@@ -14,6 +14,8 @@ from typing import Final
 
 from attrs import frozen
 
+from ..protocol.results import is_server_trouble
+
 __all__ = ["Head", "NoUpgrade", "NotPlain", "accept_value", "check", "read_head", "request"]
 
 #: Bytes that a head may have, interim answers included.
@@ -104,10 +106,6 @@ def _cut_off(raw: bytes) -> str:
     return f"did not answer as a WebSocket (the connection was closed {how})"
 
 
-def _may_pass(status: int) -> bool:
-    return status >= 500 or status in (408, 425, 429)
-
-
 def _parsed(text: str) -> Head:
     first, *lines = text.replace("\r\n", "\n").split("\n")
     found = _STATUS.fullmatch(first)
@@ -138,7 +136,9 @@ def check(head: Head, key: str) -> None:
     :raises NoUpgrade: it is something else.
     """
     if head.status != 101:
-        raise NoUpgrade(f"answered HTTP {head.status} instead of a WebSocket", refused=not _may_pass(head.status))
+        raise NoUpgrade(
+            f"answered HTTP {head.status} instead of a WebSocket", refused=not is_server_trouble(head.status)
+        )
     for name, wanted in (("Upgrade", "websocket"), ("Connection", "upgrade")):
         if wanted not in head.tokens(name.lower()):
             raise NoUpgrade(f"did not answer as a WebSocket (HTTP 101 without {name}: {wanted})")
