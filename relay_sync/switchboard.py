@@ -166,12 +166,13 @@ class Switchboard:
 
         :param then: takes whether that is known.
         """
-        if self._roll_call is None:
-            self._roll_call = self._new_roll_call()
-        self._roll_call.add(call, then)
+        self._questions().add(call, then)
 
-    def _new_roll_call(self) -> RollCall:
-        return RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
+    def _questions(self) -> RollCall:
+        """The roll-call of this session, made when the first question arises."""
+        if self._roll_call is None:
+            self._roll_call = RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
+        return self._roll_call
 
     def call_over(self, call: Call) -> None:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
@@ -225,11 +226,9 @@ class Switchboard:
         if self._roll_call is not None:
             self._roll_call.stop()
             self._roll_call = None
-        if phase is Phase.READY and self.calls:
-            self._roll_call = self._new_roll_call()
-            for call in list(self.calls.values()):
-                self._roll_call.add(call)
         if phase is Phase.READY:
+            for call in list(self.calls.values()):
+                self._questions().add(call)
             self.dials.take_stock(self)
 
     def on_session_over(self, error: RelayError) -> None:
