@@ -56,7 +56,7 @@ H = TypeVar("H", bound=Handler)
 #: Events that a notebook's timeline of a call shows at the most.
 REMEMBERED_EVENTS: Final = 200
 #: What tells who speaks with whom, whatever the kind of device.
-_PARTIES: Final = ("from_number", "from", "to_number", "to")
+PARTIES: Final = ("from_number", "from", "to_number", "to")
 READER_LIMIT: Final = 10_000
 _RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
 
@@ -165,7 +165,7 @@ class Call(
         about = [
             ("state", self.state + (f" ({self.end_reason})" if self.end_reason else "")),
             ("direction", self.direction),
-            *((name, value) for name, value in numbers if name in _PARTIES),
+            *((name, value) for name, value in numbers if name in PARTIES),
             ("context", self.context),
         ]
         moments = list(self._history)

@@ -16,7 +16,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .call import Call
+from .call import PARTIES, Call
 from .constants import (
     CALL_STATE_ANSWERED,
     CALL_STATE_CREATED,
@@ -52,12 +52,12 @@ _log = logging.getLogger("relay_sync")
 _callbacks = logging.getLogger("relay_sync.callbacks")
 _numbers = itertools.count(1)
 
-#: The lane of callbacks that belong to no call.
 REMEMBERED_CALLS: Final = 4096
 #: Seconds that a call may ring on after its handler has returned: another thread may be about to answer it.
 ATTENDED_WITHIN: Final = 5.0
 #: Seconds after which one reason for having no connection is said again.
 REPEATED_AFTER: Final = 60.0
+#: The lane of callbacks that belong to no call.
 CLIENT_LANE: Final = "client"
 SHARED_THREADS: Final = 16
 _PUBLIC: Final = {
@@ -558,8 +558,7 @@ def _text(value: object) -> str:
 def _parties(offer: CallReceiveEvent) -> tuple[str, ...]:
     """Who calls whom; one call has the same parties in every repetition of its offer."""
     params = offer.device.get("params")
-    names = ("from_number", "from", "to_number", "to")
-    return tuple(str(params.get(name) or "") for name in names) if isinstance(params, dict) else ()
+    return tuple(str(params.get(name) or "") for name in PARTIES) if isinstance(params, dict) else ()
 
 
 def _differ(parties: tuple[str, ...], before: tuple[str, ...]) -> bool:
