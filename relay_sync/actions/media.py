@@ -18,11 +18,11 @@ from ..constants import (
 )
 from ..errors import RelayError, StreamFailed
 from ..runtime.receivers import asleep_at
-from .base import PausableAction, StoppableAction, VolumeAction
+from .base import E, PausableAction, StoppableAction, VolumeAction
 
 if TYPE_CHECKING:
     from .. import events
-    from ..events import FaxEvent, RecordEvent
+    from ..events import FaxEvent
 
 _log = logging.getLogger("relay_sync")
 
@@ -54,7 +54,21 @@ class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEv
         return float(sum(times) * loop)
 
 
-class RecordAction(PausableAction["RecordEvent"]):
+class _Recording(StoppableAction[E]):
+    """What makes a file and tells of it, now and then in part: an event may lack what an earlier one has told."""
+
+    _url = ""
+    _duration = 0.0
+    _size = 0
+
+    def _progress(self, event: Any) -> None:
+        self._url = event.url or self._url
+        self._duration = event.duration or self._duration
+        self._size = event.size or self._size
+        super()._progress(event)
+
+
+class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.RecordEvent"]):
     """A recording (``calling.record``): ends ``finished`` or ``no_input``."""
 
     method = "calling.record"
@@ -66,17 +80,6 @@ class RecordAction(PausableAction["RecordEvent"]):
         if self._was_paused:
             return None
         return (self._params.get("record") or {}).get("audio", {}).get("max_length") or None
-
-    # The last event may lack what an earlier one, or the reply, has told.
-    _url = ""
-    _duration = 0.0
-    _size = 0
-
-    def _progress(self, event: RecordEvent) -> None:
-        self._url = event.url or self._url
-        self._duration = event.duration or self._duration
-        self._size = event.size or self._size
-        super()._progress(event)
 
     @property
     def url(self) -> str:
@@ -151,23 +154,16 @@ class TapAction(StoppableAction["events.TapEvent"]):
         return told if isinstance(told, dict) else {}
 
 
-class TranscribeAction(StoppableAction["events.TranscribeEvent"]):
+class TranscribeAction(_Recording["events.TranscribeEvent"]):
     """A transcription in the background (``calling.transcribe``); one per call."""
 
     method = "calling.transcribe"
     event_type = EVENT_CALL_TRANSCRIBE
 
-    # An event may lack what an earlier one has told.
-    _url = ""
     _recording_id = ""
-    _duration = 0.0
-    _size = 0
 
     def _progress(self, event: events.TranscribeEvent) -> None:
-        self._url = event.url or self._url
         self._recording_id = event.recording_id or self._recording_id
-        self._duration = event.duration or self._duration
-        self._size = event.size or self._size
         super()._progress(event)
 
     @property
