@@ -12,7 +12,8 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import websocket
@@ -282,14 +283,21 @@ def dial(
     _quieten()
     proxy = proxy_for(config)
     if proxy is None:
-        return _dial(config, None, config.address.url, deadline, opened)
+        return _dial(config, None, config.address.url, deadline, opened, towards)
     towards(str(proxy))
-    try:
+    with _told_of(str(proxy)):
         return _dial(config, proxy, f"{config.address.url} through {proxy}", deadline, opened, towards)
+
+
+@contextmanager
+def _told_of(peer: str) -> Iterator[None]:
+    """Have errors of the network say who did not answer."""
+    try:
+        yield
     except ConnectError:
         raise
     except OSError as error:
-        raise as_error(error, str(proxy)) from error
+        raise as_error(error, peer) from error
 
 
 def _dial(
@@ -298,7 +306,7 @@ def _dial(
     peer: str,
     deadline: Deadline,
     opened: Callable[[socket.socket], None],
-    towards: Callable[[str], None] = lambda peer: None,
+    towards: Callable[[str], None],
 ) -> FedWebSocket:
     """:param peer: the server, in words for errors, with the way to it."""
     sock = _open(config, proxy, deadline, opened)
@@ -308,16 +316,12 @@ def _dial(
         if proxy is not None:
             _tunnel(sock, config, proxy, deadline)
             towards(peer)
-        try:
+        with _told_of(peer):
             if config.address.secure:
                 sock = _secure(sock, config, deadline)
                 opened(sock)
                 _shake_hands(sock, config, peer)
             return _upgrade(sock, config, deadline, peer)
-        except ConnectError:
-            raise
-        except OSError as error:
-            raise as_error(error, peer) from error
     except BaseException:
         sock.close()
         raise
@@ -389,17 +393,22 @@ def _common_name(parts: Any) -> str:
     return "".join(filter(str.isprintable, found))[:100]
 
 
-def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str) -> FedWebSocket:
+def _read_head(sock: socket.socket, deadline: Deadline) -> upgrade.Head:
     def receive() -> bytes:
+        # Byte by byte: what follows the head belongs to TLS, or to the WebSocket.
         sock.settimeout(time_left(deadline))
         return sock.recv(1)
 
+    return upgrade.read_head(receive)
+
+
+def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str) -> FedWebSocket:
     key = base64.b64encode(os.urandom(16)).decode()
     sock.settimeout(time_left(deadline))
     sock.sendall(upgrade.request(config.address.netloc, key))
     try:
         # No redirects: the credentials go to the host that was asked for, or nowhere.
-        upgrade.check(upgrade.read_head(receive), key)
+        upgrade.check(_read_head(sock, deadline), key)
     except upgrade.NoUpgrade as error:
         found = ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else ""))
         found._refused = error.refused
@@ -421,11 +430,6 @@ def proxy_for(config: Config) -> Proxy | None:
 
 
 def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadline) -> None:
-    def receive() -> bytes:
-        # Byte by byte: what follows the head belongs to TLS.
-        sock.settimeout(time_left(deadline))
-        return sock.recv(1)
-
     target = f"{config.address.host}:{config.address.port}"
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if proxy.authorization:
@@ -433,7 +437,7 @@ def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadlin
     sock.settimeout(time_left(deadline))
     sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
     try:
-        head = upgrade.read_head(receive)
+        head = _read_head(sock, deadline)
     except upgrade.NotPlain:
         raise _fatal(f"{proxy} answers with TLS: only proxies without it are supported, and only as http://") from None
     except upgrade.NoUpgrade as error:
