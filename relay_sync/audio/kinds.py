@@ -11,7 +11,7 @@ from array import array
 from math import isfinite
 from typing import Final
 
-__all__ = ["kind_of", "no_samples", "undecided"]
+__all__ = ["WAV_HEAD", "kind_of", "no_samples", "undecided"]
 
 #: How files begin: an offset, the bytes there, and what that is. PCM begins like this once in four billion times or less.
 _MAGIC: Final = (
@@ -83,7 +83,8 @@ _MAGIC: Final = (
 _RIFF: Final = {b"WAVE": "a WAV file", b"AVI ": "an AVI file", b"WEBP": "a WebP image"}
 _LONGEST_MAGIC: Final = 12
 _FORM: Final = re.compile(rb"[A-Za-z0-9]{3}[A-Za-z0-9 ]")  # of a RIFF file
-_WAV_HEAD: Final = re.compile(rb"RIFF.{4}WAVE(?:fmt |JUNK|bext|LIST|fact)", re.DOTALL)
+#: How WAVs really begin, wherever one is looked for.
+WAV_HEAD: Final = re.compile(rb"RIFF.{4}WAVE(?:fmt |JUNK|bext|LIST|fact)", re.DOTALL)
 _PICKLE: Final = re.compile(rb"\x80[\4\5]\x95.{4}\0{4}", re.DOTALL)
 _PACKET: Final = 188  # of an MPEG transport stream
 #: Bytes that must all look like text before they count as text: samples may, for a while.
@@ -127,7 +128,7 @@ def kind_of(data: bytes) -> str | None:
 
 def no_samples(data: bytes) -> str | None:
     """The same of what is given as 16-bit PCM, where a WAV may stand in the middle, and samples may be of another kind."""
-    return kind_of(data) or ("PCM with a WAV file behind it" if _WAV_HEAD.search(data) else _floats(data))
+    return kind_of(data) or ("PCM with a WAV file behind it" if WAV_HEAD.search(data) else _floats(data))
 
 
 def undecided(data: bytes) -> bool:

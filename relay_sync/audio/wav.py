@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from .codecs import codec_for
 from .files import MAX_FILE, read_file, read_open
-from .kinds import kind_of
+from .kinds import WAV_HEAD, kind_of
 
 __all__ = ["HEADER_SIZE", "MAX_DATA", "WavAudio", "interleave", "read_wav", "wav_header", "write_wav"]
 
@@ -40,8 +40,6 @@ _FORMATS = {
     0x704F: "Opus",
 }
 _LOOK = 4096  # bytes behind the audio that tell what comes there
-_A_WAV = "a WAV file"
-_BEGINNING = re.compile(rb"RIFF.{4}WAVE(?:fmt |JUNK|bext|LIST|fact)", re.DOTALL)
 _CHUNK = re.compile(rb"[ -~]{4}.{4}", re.DOTALL)
 
 
@@ -138,16 +136,16 @@ def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
 
 def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
     """The WAV that begins at ``start``, and where the next one begins: the end of ``data`` where there is none."""
-    if data[start : start + 4] != b"RIFF" or data[start + 8 : start + 12] != b"WAVE":
+    if not _is_wav(data, start):
         kind = kind_of(data[start:])
         raise ValueError(f"{name} is {kind or 'something else'}, not a WAV file")
     shape: tuple[int, int, int, int] | None = None
     pieces: list[bytes] = []
     position = start + 12
     while position + 8 <= len(data):
-        kind = kind_of(data[position : position + _LOOK]) if pieces else None
-        if kind == _A_WAV:
+        if pieces and _is_wav(data, position):
             break
+        kind = kind_of(data[position : position + _LOOK]) if pieces else None
         if kind is not None:
             raise ValueError(f"{name}: behind its audio comes {kind}")
         tag, size = struct.unpack_from("<4sI", data, position)
@@ -169,11 +167,15 @@ def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
     return _audio(b"".join(pieces), shape, name), position
 
 
+def _is_wav(data: bytes, start: int) -> bool:
+    return data[start : start + 4] == b"RIFF" and data[start + 8 : start + 12] == b"WAVE"
+
+
 def _size(data: bytes, position: int, size: int) -> int:
     """How much audio there is in truth, where the header says ``size``."""
     if position + size <= len(data) and (size or _only_chunks(data, position)):
         return size
-    another = _BEGINNING.search(data, position)  # a header that was never filled in covers all that follows
+    another = WAV_HEAD.search(data, position)  # a header that was never filled in covers all that follows
     return (another.start() if another else len(data)) - position
 
 
