@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from .kinds import kind_of
@@ -36,7 +38,7 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_FILE) -> bytes:
     descriptor = os.open(path, flags | getattr(os, "O_CLOEXEC", 0))
     try:
         _check(os.fstat(descriptor), name, most)  # the name may stand for something else by now
-        return _read(descriptor, name, most)
+        return _all_of(partial(os.read, descriptor), name, most)
     finally:
         os.close(descriptor)
 
@@ -46,12 +48,7 @@ def read_open(file: Any, most: int = MAX_FILE) -> bytes:
 
     :raises ValueError: it has more than ``most`` bytes. :raises OSError: it cannot be read.
     """
-    data = bytearray()
-    while piece := file.read(_PIECE):
-        data += piece
-        if len(data) > most:
-            raise ValueError(_too_long("the file", most))
-    return bytes(data)
+    return _all_of(file.read, "the file", most)
 
 
 def _found(path: str | os.PathLike[str]) -> os.stat_result:
@@ -64,10 +61,10 @@ def _found(path: str | os.PathLike[str]) -> os.stat_result:
         raise ValueError(f"this is {kind}, not the path of a file") from None
 
 
-def _read(descriptor: int, name: str, most: int) -> bytes:
+def _all_of(read: Callable[[int], bytes | None], name: str, most: int) -> bytes:
     """In pieces: some files are longer than they say, those of the kernel for one."""
     data = bytearray()
-    while piece := os.read(descriptor, _PIECE):
+    while piece := read(_PIECE):
         data += piece
         if len(data) > most:
             raise ValueError(_too_long(name, most))
