@@ -99,6 +99,7 @@ _FLOAT_LOOK: Final = 4096
 #: the rate are always the same.
 _FLOAT_SPANS: Final = (("f", 32, 16), ("d", 64, 256))
 _FRAME_HEAD: Final = 7  # bytes of a frame that tell what it is and how long
+_SYNC: Final = re.compile(rb"\xff(?=[\xe0-\xff])")
 _SYNC_LOOK: Final = 4096  # bytes in which frames are looked for that do not begin at the first byte
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f\ufffd\uffff]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
@@ -274,13 +275,14 @@ def _frames(data: bytes) -> str | None:
         and not _repeats(data, 0, first[0])
     ):
         return first[1][0]
-    start = data.find(b"\xff", 1, _SYNC_LOOK)
-    while start > 0:  # cut out of a stream somewhere
+    for sync in _SYNC.finditer(data, 1, _SYNC_LOOK + 1):  # cut out of a stream somewhere
+        start = sync.start()
+        frame = _frame(data, start)
+        if frame is None:
+            continue
         chain = _chain(data, start, 4)
-        if len(chain) == 4 and len(set(chain)) > 1 and not _repeats(data, start, len(chain[0])):
-            found = _frame(data, start)
-            return found[1][0] if found else None
-        start = data.find(b"\xff", start + 1, _SYNC_LOOK)
+        if len(chain) == 4 and len(set(chain)) > 1 and not _repeats(data, start, frame[0]):
+            return frame[1][0]
     return None
 
 
