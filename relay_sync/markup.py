@@ -10,14 +10,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["BARS", "LINES", "Moment", "axis", "panel", "table", "timeline"]
+__all__ = ["BARS", "LINES", "TEXT", "Moment", "axis", "panel", "table", "timeline"]
 
 _WIDTH: Final = 800
 _LEFT: Final = 150
 _ROW: Final = 18
 _LETTER: Final = 7  # what a letter takes at most, on average
 _NARROW: Final = 260  # of the bars, in px, on the narrowest page that matters
-_TEXT: Final = "font:11px sans-serif;fill:currentColor"
+#: The style of drawings that hold text.
+TEXT: Final = "font:11px sans-serif;fill:currentColor"
 MOST_ROWS: Final = 24
 BARS: Final[Mapping[str, str]] = {
     "created": "#5b6b8c",
@@ -129,8 +130,8 @@ def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
     bars = "".join(_lane(row, name, mine, start, end, over=over) for row, (name, mine) in enumerate(lanes))
     drawn = (
         f'<div style="display:flex;max-width:{_WIDTH}px" role="img" aria-label="timeline of the call">'
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT}" height="{height}" style="flex:none;{_TEXT}">{names}</svg>'
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}" style="flex:1;min-width:0;{_TEXT}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT}" height="{height}" style="flex:none;{TEXT}">{names}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height}" style="flex:1;min-width:0;{TEXT}">'
         f"{bars}{axis(end - start, _ROW * len(lanes) + 1)}</svg></div>"
     )
     return drawn + _listed(moments, start, end)

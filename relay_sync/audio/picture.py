@@ -8,7 +8,7 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 
-from ..markup import LINES, axis
+from ..markup import LINES, TEXT, axis
 from .wav import wav_header
 
 __all__ = ["PLAYED", "html_picture", "peaks_of", "svg_waveform"]
@@ -50,7 +50,7 @@ def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds:
     # The bands are stretched to the width of the page, and the text is not.
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{height + 18}" role="img"'
-        f' style="display:block;font:11px sans-serif;fill:currentColor" aria-label="waveform, {seconds:.1f} s">'
+        f' style="display:block;{TEXT}" aria-label="waveform, {seconds:.1f} s">'
         f'<svg viewBox="0 0 {width} {height}" width="100%" height="{height}" preserveAspectRatio="none">'
     ]
     for index, channel in enumerate(peaks):
