@@ -178,13 +178,12 @@ class Speaking:
     def _how_to_speak(self) -> str:
         """The ways to a stream that can be spoken on, by how this one came about."""
         if self.action is not None:
-            return (
-                "To speak on a stream use AudioServer.connect(call), or call.connect([[audio.device()]]), instead of"
-                " listen(); call.play() plays without a stream"
-            )
+            last = "instead of listen()"
+        else:
+            last = "or AudioServer(two_way=True) where something else connects the call to it"
         return (
-            "To speak on a stream use AudioServer.connect(call), or call.connect([[audio.device()]]), or"
-            " AudioServer(two_way=True) where something else connects the call to it; call.play() plays without a stream"
+            "To speak on a stream use AudioServer.connect(call), or call.connect([[audio.device()]]),"
+            f" {last}; call.play() plays without a stream"
         )
 
     def _speaker_for(self, what: str) -> Speaker:
