@@ -68,6 +68,14 @@ _REFUSALS = {
         "does the proxy speak TLS to this server?",
     ),
 }
+#: What helps a peer that the server refuses, where AudioServer has a better word for it than the server.
+_ADVICE = {
+    "TLS": "spoke TLS to this plain port: give AudioServer an ssl_context, or put a proxy that ends TLS before it",
+    "no TLS": (
+        "spoke without TLS to this TLS port: use wss://, and let a proxy before it speak TLS, too (without the PROXY"
+        " protocol)"
+    ),
+}
 
 
 class Gate:
@@ -189,19 +197,10 @@ class Gate:
 
     def refused(self, remote: str, kind: str, why: str) -> None:
         """The server has refused or dropped a peer before it asked for anything."""
-        if kind == "TLS":
-            advice = (
-                "spoke TLS to this plain port: give AudioServer an ssl_context, or put a proxy that ends TLS before it"
-            )
-        elif kind == "no TLS":
-            advice = (
-                "spoke without TLS to this TLS port: use wss://, and let a proxy before it speak TLS, too (without the PROXY"
-                " protocol)"
-            )
+        if kind in _ADVICE:
+            self._refuse(kind, "%s %s", remote, _ADVICE[kind])
         else:
             self._refuse(kind, "refused %s: %s", remote, why)
-            return
-        self._refuse(kind, "%s %s", remote, advice)
 
     def _refuse(self, kind: str, message: str, *args: object) -> None:
         self._refusals[kind] += 1
