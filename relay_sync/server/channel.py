@@ -12,6 +12,7 @@ import ssl
 import struct
 from collections.abc import Callable
 
+from .listening import shown_address
 from .loop import RECEIVE_SIZE, Loop
 
 __all__ = ["Channel", "tune"]
@@ -305,4 +306,4 @@ def _address(sock: socket.socket) -> str:
         peer = sock.getpeername()
     except OSError:
         return "unknown"
-    return f"[{peer[0]}]:{peer[1]}" if ":" in str(peer[0]) else f"{peer[0]}:{peer[1]}"
+    return shown_address(peer)

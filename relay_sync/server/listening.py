@@ -37,17 +37,21 @@ def listen(host: str, port: int) -> list[socket.socket]:
     raise AssertionError("unreachable")
 
 
-def shown_address(sock: socket.socket) -> str:
-    """Where a socket listens, as ``address:port``."""
-    address, port = sock.getsockname()[:2]
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+def shown_address(address: tuple[Any, ...]) -> str:
+    """The address of a socket, as ``address:port``."""
+    return f"{_bracketed(str(address[0]))}:{address[1]}"
 
 
 def url_host(host: str) -> str:
     """What stands for *host* in the URL of a server on this machine."""
     host = _bare(host)
     name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"[{name}]" if ":" in name else name
+    return _bracketed(name)
+
+
+def _bracketed(host: str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _bare(host: str) -> str:

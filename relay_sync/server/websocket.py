@@ -108,7 +108,7 @@ class WebSocketServer:
         self._listeners = [_Listener(self, sock) for sock in listen(host, port)]
         try:
             #: Where it listens, each as ``address:port``.
-            self.addresses: tuple[str, ...] = tuple(shown_address(each.sock) for each in self._listeners)
+            self.addresses: tuple[str, ...] = tuple(shown_address(each.sock.getsockname()) for each in self._listeners)
             self.port: int = self._listeners[0].sock.getsockname()[1]
             loop.call(self._listen, timeout=5.0)
         except BaseException:  # Ctrl-C as well
