@@ -11,6 +11,7 @@ from attrs import define, frozen
 from .. import checks
 from ..errors import InvalidParameter
 from ..server import CloseInfo, Connection, Loop, Timer
+from ..server.websocket import NO_ROOM
 from .codecs import BadPacket
 from .decoding import Decoding
 from .diagnosis import Diagnosis
@@ -33,7 +34,6 @@ __all__ = ["Receiver", "ReceiverSettings"]
 _FLOW = 5.0  # seconds after start without any audio before it is told
 _LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
 _LOWEST = 4000  # Hz; no telephone has less, and a message of nonsense would become an hour of sound
-_NO_ROOM = 1013  # the close code of sockets that had to make room; the server has told
 _SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 
 
@@ -464,7 +464,7 @@ class Receiver:
     def _on_close(self, info: CloseInfo) -> None:
         if self._stream is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
             self._tell("protocol", "it broke the rules of WebSocket and was closed: %s", info.reason)
-        if self._stream is None and not self._finished and info.code != _NO_ROOM:
+        if self._stream is None and not self._finished and info.code != NO_ROOM:  # the server has told
             self._tell("no start", "it was closed before any start came: is the peer a media stream at all?")
         # A peer that closes with a close frame ends the stream properly, even if it does not wait for ours.
         self._finish("dropped" if info.code is None else "closed")

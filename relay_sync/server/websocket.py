@@ -42,6 +42,7 @@ MAX_OPENING = 512  # sockets that have not finished their request; the oldest go
 LINGER = 2.0  # seconds a refused peer gets to read why
 SLICE = 256 * 1024  # bytes of a long answer that wait for the peer at once
 STALLED = 30.0  # seconds a peer may take for a slice
+NO_ROOM = 1013  # the close code of a connection that has to make room for another
 ACCEPT_PAUSE = 0.25  # seconds, when the process has no file descriptor left
 _NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")  # what OpenSSL says of other protocols
 
@@ -285,7 +286,7 @@ class WebSocketServer:
             "unproven",
             f"{why}, and it has shown neither a token nor what it is: it is closed to make room, as the oldest of those",
         )
-        connection.dismiss(1013, "too many connections, and this one has shown nothing")
+        connection.dismiss(NO_ROOM, "too many connections, and this one has shown nothing")
 
     def _bad(self, remote: str, error: BadRequest) -> Response:
         """The answer to what is no proper request, and a word about it."""
