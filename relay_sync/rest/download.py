@@ -214,8 +214,7 @@ class _Fetching:
             headers |= {"Range": f"bytes={part.size}-", "If-Range": part.validator}
         else:
             part.restart()
-        url = self._order.url
-        place = _Place(url, _origin(urlsplit(url)) == _origin(urlsplit(self._exchange.base)))
+        place = _Place(self._order.url, self._is_own(self._order.url))
         for _ in range(MOST_REDIRECTS + 1):
             try:
                 with self._exchange.open(
@@ -244,8 +243,11 @@ class _Fetching:
         forbidden = origin.forbidden(_host(there))
         if forbidden:
             raise self._led_inward(forbidden)
-        same = _origin(urlsplit(there)) == _origin(urlsplit(self._exchange.base))
-        return _Place(there, place.ours and same, origin)
+        return _Place(there, place.ours and self._is_own(there), origin)
+
+    def _is_own(self, url: str) -> bool:
+        """Whether a URL is on the space's own host."""
+        return _origin(urlsplit(url)) == _origin(urlsplit(self._exchange.base))
 
     def _led_inward(self, address: str) -> DownloadFailed:
         return self._failed(f"it is passed on to {address} ({zone(address)}), which is not followed from another host")
@@ -259,8 +261,7 @@ class _Fetching:
             coded = headers.get("Transfer-Encoding", "").strip().lower() not in ("", "chunked", "identity")
             if coded or headers.get("Content-Encoding", "identity") not in ("", "identity"):
                 raise self._failed("the server compresses, although it was asked not to")
-            total = part.total if stretch.total is None else stretch.total
-            part.remember(validator(headers) or part.validator, changed(headers) or part.changed, total)
+            part.remember(validator(headers) or part.validator, changed(headers) or part.changed, stretch.total)
             self._receive(response, stretch.end)
             return self._is_whole(stretch)
         pause = retry_after(headers.get("Retry-After", ""))
@@ -284,10 +285,14 @@ class _Fetching:
         stretch = read_stretch(status, headers)
         if stretch is not None and part.size and _goes_on(part, stretch, headers):
             return stretch if stretch.total is not None else evolve(stretch, total=part.total)
-        fresh = stretch is not None and stretch.start == 0 and (stretch.total is not None or not stretch.part)
-        doubtful = stretch is None or (part.size > 0 and _is_the_rest_alone(part, stretch, headers))
+        fresh = (
+            stretch is not None
+            and stretch.start == 0
+            and (stretch.total is not None or not stretch.part)
+            and not (part.size and _is_the_rest_alone(part, stretch, headers))
+        )
         part.restart()
-        if stretch is None or not fresh or doubtful:
+        if stretch is None or not fresh:
             raise _Misfit
         return stretch
 
