@@ -178,8 +178,7 @@ class Exchange:
                     url,
                     data=body,
                     headers=dict(headers),
-                    # An empty credential, rather than none, so that requests does not look for one in ~/.netrc.
-                    auth=(self._config.project, self._config.token) if ours else _nobody,
+                    auth=(self._config.project, self._config.token) if ours else None,
                     timeout=(connect, read) if left is None else (min(connect, left), min(read, left)),
                     allow_redirects=False,
                     stream=True,
@@ -211,10 +210,6 @@ def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> floa
     if isinstance(outcome, ConnectError):
         return None if outcome.fatal else retry_delay(failures, random.random())
     return retry_delay(failures, random.random()) if repeatable else None
-
-
-def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 @contextmanager
