@@ -230,8 +230,7 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
     except (exceptions.ReadTimeout, inner.ReadTimeoutError, TimeoutError):
         raise RequestTimeout(f"{what}: the server did not answer in time{reached}") from None
     except exceptions.SSLError as error:
-        told = f"{what}: no TLS connection{way} ({_cause(error)}); {_decided()}check host and ca_file"
-        raise ConnectError(told, fatal=True) from None
+        raise ConnectError(_no_tls(what, way, error), fatal=True) from None
     except exceptions.ProxyError as error:
         raise _by_proxy(what, proxy, error) from None
     except (exceptions.ConnectionError, exceptions.ChunkedEncodingError, inner.HTTPError, OSError) as error:
@@ -243,10 +242,11 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
         raise ConnectionLost(f"{what}: the connection{way} was lost ({_cause(error)})", sent=True) from None
 
 
-def _decided() -> str:
-    """What set the authorities, where that was not the system."""
-    names = trust_variables()
-    return f"the authorities are those of {' and '.join(names)}; " if names else ""
+def _no_tls(what: str, way: str, error: BaseException) -> str:
+    """:param way: the proxy on the way, in words; ``""`` where there is none."""
+    names = trust_variables()  # what set the authorities, where that was not the system
+    decided = f"the authorities are those of {' and '.join(names)}; " if names else ""
+    return f"{what}: no TLS connection{way} ({_cause(error)}); {decided}check host and ca_file"
 
 
 def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> ConnectError:
@@ -258,8 +258,9 @@ def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> C
         if isinstance(each, TimeoutError):
             return ConnectTimeout(f"{what}: {proxy} did not answer in time")
         if isinstance(each, ssl.SSLError):
-            told = f"{what}: no TLS connection through {proxy} ({_cause(error)}); {_decided()}check host and ca_file"
-            return ConnectError(told, fatal=isinstance(each, ssl.SSLCertVerificationError))
+            return ConnectError(
+                _no_tls(what, f" through {proxy}", error), fatal=isinstance(each, ssl.SSLCertVerificationError)
+            )
         refused = _TUNNEL.search(str(each))
         if refused is not None:
             return _refused(what, proxy, "the server", int(refused[1]), refused[2])
