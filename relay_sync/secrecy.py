@@ -16,7 +16,7 @@ import re
 import traceback
 import urllib.parse
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, Final
 
 __all__ = ["HIDDEN", "SECRET_NAMES", "Secrets", "custom_values", "drop_causes", "hide", "keep", "may_hold", "passwords"]
@@ -118,7 +118,7 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 def _spellings(letter: str) -> str:
     """A pattern for one character: as it is, and as URLs, JSON and HTML write it."""
-    if re.fullmatch(r"[A-Za-z0-9._~-]", letter):
+    if _PLAIN.fullmatch(letter):
         return re.escape(letter)
     code = ord(letter)
     percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in letter.encode("utf-8", "surrogatepass"))
@@ -197,37 +197,36 @@ class Secrets:
         return forms
 
 
-def _secrets_in(params: Any) -> Iterator[str]:
+def _texts(params: Any, names: Set[str], left_out: Set[str] = frozenset()) -> Iterator[tuple[str, bool]]:
+    """All texts, and whether each stands below a member of one of these names, in lower case.
+
+    :param left_out: members that are not looked into.
+    """
     # A stack of our own: what JSON can write may be nested more deeply than Python may call.
     todo: list[tuple[Any, bool]] = [(params, False)]
     while todo:
-        value, secret = todo.pop()
+        value, below = todo.pop()
         if isinstance(value, Mapping):
             for name, inner in value.items():
                 low = name.lower() if isinstance(name, str) else ""
-                if low not in _BY_NAME_ONLY:
-                    todo.append((inner, secret or low in SECRET_NAMES))
+                if low not in left_out:
+                    todo.append((inner, below or low in names))
         elif isinstance(value, (list, tuple)):
-            todo += [(inner, secret) for inner in value]
+            todo += [(inner, below) for inner in value]
         elif isinstance(value, str):
-            if secret:
-                yield value
-            yield from passwords(value)
+            yield value, below
+
+
+def _secrets_in(params: Any) -> Iterator[str]:
+    for text, secret in _texts(params, SECRET_NAMES, _BY_NAME_ONLY):
+        if secret:
+            yield text
+        yield from passwords(text)
 
 
 def custom_values(params: Any) -> list[str]:
     """The texts below ``custom_parameters``, wherever that stands: secret in what is said of this one command."""
-    found: list[str] = []
-    todo: list[tuple[Any, bool]] = [(params, False)]
-    while todo:
-        value, secret = todo.pop()
-        if isinstance(value, Mapping):
-            todo += [(inner, secret or name == "custom_parameters") for name, inner in value.items()]
-        elif isinstance(value, (list, tuple)):
-            todo += [(inner, secret) for inner in value]
-        elif secret and isinstance(value, str):
-            found.append(value)
-    return found
+    return [text for text, secret in _texts(params, {"custom_parameters"}) if secret]
 
 
 def passwords(url: str) -> list[str]:

@@ -304,8 +304,9 @@ def test_a_secret_is_hidden_before_a_text_is_cut(at: int) -> None:
     del known
 
 
-def test_what_a_command_alone_was_given_is_hidden_in_its_refusal() -> None:
-    sent = {"device": {"params": {"custom_parameters": {"pin": CUSTOM, "n": ["word"], "x": 5}}}}
+@pytest.mark.parametrize("name", ["custom_parameters", "Custom_Parameters"])
+def test_what_a_command_alone_was_given_is_hidden_in_its_refusal(name: str) -> None:
+    sent = {"device": {"params": {name: {"pin": CUSTOM, "n": ["word"], "x": 5}}}}
     for error in (
         result_or_error({"code": "400", "message": f"pin {CUSTOM}", "data": {CUSTOM: "word"}}, method="m", sent=sent),
         failure_to_error(Failure("1", 5, f"pin {CUSTOM}: word", None), method="m", sent=sent),
