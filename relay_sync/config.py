@@ -187,7 +187,7 @@ class Config:
         return (
             self.token,
             self.jwt_token,
-            *(found for url in proxies for found in passwords(url if "://" in url else f"http://{url}")),
+            *(found for url in proxies for found in passwords(url)),
         )
 
     def same_account(self, other: Config) -> bool:
