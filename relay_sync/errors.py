@@ -84,10 +84,9 @@ class RelayError(Exception):
     message: str
 
     def __init__(self, code: int | None, message: str) -> None:
-        message = hide(message)
-        super().__init__(code, message)
         self.code = code
         self.message = message
+        super().__init__(code, self.message)  # without secrets, as it was set
 
     def __setattr__(self, name: str, value: object) -> None:
         """A server's words may repeat a secret, whichever attribute they end up in."""
