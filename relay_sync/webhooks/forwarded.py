@@ -57,9 +57,11 @@ def _at(values: list[str], index: int) -> str:
 def _with_port(host: str, port: str) -> list[str]:
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         return [host]
-    bare = host[: -len(_port(host)) - 1] if _port(host) else host
+    own = _port(host)
+    if not own:
+        return [f"{host}:{port}"]
     # Some say the port twice, in different words: what stands beside the name is the likelier one.
-    return list(dict.fromkeys([host if _port(host) else f"{bare}:{port}", f"{bare}:{port}"]))
+    return [host, f"{host[: -len(own)]}{port}"]
 
 
 def _port(host: str) -> str:

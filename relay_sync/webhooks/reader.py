@@ -211,7 +211,7 @@ class _Memory:
 
 def _completed(said: str, host: str) -> str:
     """A host that a proxy has named. One that has named the port alone means the host of the request."""
-    if not said or not said.startswith(":"):
+    if not said.startswith(":"):
         return said or host
     bare = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
     return bare + said
