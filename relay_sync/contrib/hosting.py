@@ -16,6 +16,7 @@ from ..client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..runtime import process
 from ..runtime.flag import Flag
+from ..wording import counted
 
 __all__ = ["OPTIONS", "Hosted", "Unheard", "health", "merge", "origins", "start_all", "stop_all"]
 
@@ -179,7 +180,7 @@ def cut_calls() -> str:
     reload = any(os.environ.get(name) == "true" for name in _RELOADED)
     why = "the development server reloads the program or ends" if reload else "this process ends"
     advice = "; run the calls in a process of their own, or without the reloader" if reload else ""
-    what = "1 live call is" if len(calls) == 1 else f"{len(calls)} live calls are"
+    what = counted(len(calls), "live call is", "live calls are")
     return f"{why}: {what} cut off from the handlers, and the callers hear nothing more ({named}){advice}"
 
 
