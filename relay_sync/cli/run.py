@@ -45,8 +45,8 @@ def serve(
     :param drain: seconds that live calls have at the end; 0 hangs up at once.
     :return: the exit code.
     :raises Mistake: an option cannot be right.
-    :raises InvalidParameter: the client is made with a value that cannot be right.
-    :raises WrongConfiguration: the processes cannot work with these settings.
+    :raises WrongConfiguration: the client is made with a value that cannot be right, or the processes cannot work with these
+        settings.
     :raises Unsuccessful: the client could not connect, or lost its session for good.
     """
     if processes < 1:
@@ -63,13 +63,13 @@ def serve(
             raise Unsuccessful(f"no process can be started: {error}") from error
     reporter = Reporter()
     try:
-        _run_client(make(), reporter, drain=drain)
+        _run_client(_made(make), reporter, drain=drain)
     except BrokenProgram as broken:
         if not reporter.broken(str(broken)):
             raise
         return broken.code
-    except (InvalidParameter, Mistake, WrongConfiguration) as wrong:
-        if not reporter.wrong(wrong.message if isinstance(wrong, InvalidParameter) else str(wrong)):
+    except (Mistake, WrongConfiguration) as wrong:
+        if not reporter.wrong(str(wrong)):
             raise
         return WrongConfiguration.code  # the supervisor prints it, once for all its processes
     except KeyboardInterrupt:
@@ -77,6 +77,13 @@ def serve(
         _log.warning("interrupted")
         return INTERRUPTED
     return 0
+
+
+def _made(make: Callable[[], RelayClient]) -> RelayClient:
+    try:
+        return make()
+    except InvalidParameter as error:
+        raise WrongConfiguration(error.message) from error
 
 
 def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> None:

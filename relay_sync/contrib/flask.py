@@ -283,7 +283,7 @@ _commands = AppGroup("relay", help="Calls over SignalWire RELAY.")
 @with_appcontext
 def _run(context: click.Context, processes: int, drain: float, log_level: str) -> None:
     """Take calls until Ctrl-C or SIGTERM, and then let live ones end."""
-    from ..cli.mistakes import Mistake, Unsuccessful, WrongConfiguration
+    from ..cli.mistakes import Mistake, Unsuccessful
     from ..cli.run import serve
 
     info = context.find_object(ScriptInfo)
@@ -293,8 +293,8 @@ def _run(context: click.Context, processes: int, drain: float, log_level: str) -
         code = serve(lambda: _current().hosted.client, again, processes=processes, drain=drain, log_level=log_level)
     except Mistake as mistake:
         raise click.UsageError(f"argument {mistake}") from None
-    except (Unsuccessful, InvalidParameter) as failure:
-        code = failure.code if isinstance(failure, Unsuccessful) else WrongConfiguration.code
+    except Unsuccessful as failure:
+        code = failure.code
         click.echo(f"Error: {failure}", err=True)
     context.exit(code)
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from .....cli.mistakes import Mistake, Unsuccessful, WrongConfiguration
+from .....cli.mistakes import Mistake, Unsuccessful
 from .....cli.run import serve
-from .....errors import InvalidParameter
 from ...handlers import get_client
 
 __all__ = ["Command"]
@@ -43,9 +42,8 @@ class Command(BaseCommand):
             code = serve(get_client, again, processes=options["processes"], **chosen)
         except Mistake as mistake:
             raise CommandError(f"argument {mistake}", returncode=2) from None
-        except (Unsuccessful, InvalidParameter) as failure:
-            code = failure.code if isinstance(failure, Unsuccessful) else WrongConfiguration.code
-            raise CommandError(str(failure), returncode=code) from None
+        except Unsuccessful as failure:
+            raise CommandError(str(failure), returncode=failure.code) from None
         if code:
             sys.exit(code)
 
