@@ -7,6 +7,7 @@ such variable, Windows and macOS are asked for their own settings.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
@@ -123,8 +124,6 @@ class Proxy:
         """The value of ``Proxy-Authorization``; ``""`` where there are no credentials."""
         if not self.user and not self.password:
             return ""
-        import base64  # with few exceptions nobody needs it
-
         return f"Basic {base64.b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
 
     def refusal(self, target: str, status: int, reason: str = "") -> tuple[str, bool]:
