@@ -10,7 +10,7 @@ from typing import Final
 
 from ..constants import CALL_STATES, EVENT_CALL_DIAL, EVENT_CALL_RECEIVE, EVENT_CALL_STATE
 from ..errors import InvalidParameter
-from .base import LATER, RelayEvent, event_class
+from .base import EVENT_CLASSES, LATER, RelayEvent, event_class
 
 __all__ = ["event_name"]
 
@@ -98,7 +98,5 @@ def _short(name: str) -> str:
 
 
 def _known() -> list[str]:
-    from .base import EVENT_CLASSES
-
-    names = {EVENT_CALL_STATE, *EVENT_CLASSES, *(name for names in LATER.values() for name in names)}
+    names = {*EVENT_CLASSES, *(name for names in LATER.values() for name in names)}
     return sorted(name for name in names if _FORM.fullmatch(name) and name not in _ELSEWHERE)
