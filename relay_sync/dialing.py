@@ -467,8 +467,9 @@ def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None
 
 
 def _told(value: object) -> float | None:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-    return value if good else None  # type: ignore[return-value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return value
+    return None
 
 
 def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[dict[str, Any]]]:
