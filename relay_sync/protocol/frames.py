@@ -125,14 +125,10 @@ def _failure(frame_id: FrameId | None, error: Any) -> Failure:
         # The text of a list may be too deep to be written.
         return Failure(frame_id, None, "a list" if isinstance(error, list) else str(error))
     message = error.get("message")
-    return Failure(
-        frame_id,
-        whole_code(error.get("code")),
-        message
-        if isinstance(message, str)
-        else "",  # cut by whoever tells it, without secrets: half of one is none to find
-        error.get("data"),
-    )
+    if not isinstance(message, str):
+        message = ""
+    # Not cut here: whoever tells it hides secrets first, and half of one would not be found.
+    return Failure(frame_id, whole_code(error.get("code")), message, error.get("data"))
 
 
 def whole_code(code: object) -> int | None:
