@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from ..hosts import is_loopback
@@ -20,7 +20,7 @@ class Receiver(Protocol):
     def _address(self) -> str: ...
 
 
-_receivers: weakref.WeakSet[Any] = weakref.WeakSet()
+_receivers: weakref.WeakSet[Receiver] = weakref.WeakSet()
 
 
 def register(receiver: Receiver) -> None:
@@ -31,8 +31,10 @@ def register(receiver: Receiver) -> None:
 def asleep_at(url: str) -> str:
     """Why the receiver with this address does not listen; ``""`` where there is none, or one that does."""
     place = _place(url)
+    if place is None:
+        return ""
     found = [receiver._asleep() for receiver in list(_receivers) if _place(receiver._address()) == place]
-    return next(iter(found), "") if place is not None and all(found) else ""
+    return found[0] if found and all(found) else ""
 
 
 def _place(url: str) -> tuple[str, int] | None:
