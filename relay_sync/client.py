@@ -318,7 +318,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             f"no session with {url} in time{why}; check host and network, or give it a longer timeout"
         )
         # Without what it came from: its text is in this one's already.
-        error.__cause__ = cause and cause.fresh().with_traceback(None)
+        error.__cause__ = cause and cause.fresh()
         if error.__cause__ is not None:
             error.__cause__.__cause__ = None
         return error
