@@ -14,7 +14,7 @@ from . import frames
 from .disturbing import ERRORS, KINDS
 from .faults import EventFault, Faults, MediaFault, RequestFault
 from .journal import Journal
-from .names import check_event, check_method, check_state
+from .names import check_method
 from .relay import Client, Relay
 from .session import Session
 
@@ -83,24 +83,22 @@ class Controls:
         self, method: str, code: int | str = 400, message: str = "Refused", *, data: Any = None, times: int | None = 1
     ) -> None:
         """Answer a method with a result whose code is no success; what it asks for does not happen."""
-        fault = RequestFault(kind="refuse", method=check_method(method), code=code, message=message, data=data)
+        fault = RequestFault(kind="refuse", method=method, code=code, message=message, data=data)
         self.faults.add(fault, times)
 
     def fail(
         self, method: str, code: int = -32602, message: str = "Failed", *, data: Any = None, times: int | None = 1
     ) -> None:
         """Answer a method with a JSON-RPC error; what it asks for does not happen."""
-        self.faults.add(
-            RequestFault(kind="fail", method=check_method(method), code=code, message=message, data=data), times
-        )
+        self.faults.add(RequestFault(kind="fail", method=method, code=code, message=message, data=data), times)
 
     def drop_reply(self, method: str, times: int | None = 1) -> None:
         """Carry a method out and never answer it."""
-        self.faults.add(RequestFault(kind="drop", method=check_method(method)), times)
+        self.faults.add(RequestFault(kind="drop", method=method), times)
 
     def hold(self, method: str, times: int | None = None) -> None:
         """Carry a method out at once, events and all, and keep the answer back until :meth:`release`."""
-        self.faults.add(RequestFault(kind="hold", method=check_method(method)), times)
+        self.faults.add(RequestFault(kind="hold", method=method), times)
 
     def release(self, method: str | None = None, timeout: float = 5.0) -> int:
         """Hold no more, and send what was held: of one method or of all. Returns how many answers that were."""
@@ -124,13 +122,13 @@ class Controls:
 
         :param details: members of that event's parameters, in place of the usual ones.
         """
-        self.faults.add(RequestFault(kind="break", method=check_method(method), data=dict(details or {})), times)
+        self.faults.add(RequestFault(kind="break", method=method, data=dict(details or {})), times)
 
     # -- events that go wrong ------------------------------------------------------------------------------------------
 
     def drop_event(self, event_type: str, *, state: str | None = None, times: int | None = 1) -> None:
         """Lose an event of a type, or one of a type that tells of a state."""
-        self.faults.add(EventFault(kind="drop", event_type=check_event(event_type), state=check_state(state)), times)
+        self.faults.add(EventFault(kind="drop", event_type=event_type, state=state), times)
 
     def duplicate_event(
         self,
@@ -142,13 +140,7 @@ class Controls:
         times: int | None = 1,
     ) -> None:
         """Send an event ``copies`` times more: the same frame, or with ``same_id=False`` frames of their own."""
-        fault = EventFault(
-            kind="duplicate",
-            event_type=check_event(event_type),
-            state=check_state(state),
-            copies=copies,
-            same_id=same_id,
-        )
+        fault = EventFault(kind="duplicate", event_type=event_type, state=state, copies=copies, same_id=same_id)
         self.faults.add(fault, times)
 
     def delay_event(self, event_type: str, seconds: float, *, state: str | None = None, times: int | None = 1) -> None:
@@ -156,7 +148,7 @@ class Controls:
         given: object = seconds
         if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < math.inf:
             raise InvalidParameter("seconds", seconds, "a number of at least 0")
-        fault = EventFault(kind="delay", event_type=check_event(event_type), state=check_state(state), seconds=seconds)
+        fault = EventFault(kind="delay", event_type=event_type, state=state, seconds=seconds)
         self.faults.add(fault, times)
 
     # -- audio that goes wrong -----------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from .names import check_event, check_method, check_state
+
 __all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
 
 # Where the events carry their state, or what stands for it: that differs by event type.
@@ -40,10 +42,11 @@ class RequestFault:
 
     :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no
         reply), ``hold`` (carried out, the reply waits for a release) or ``break`` (acknowledged, then it goes wrong).
+    :raises InvalidParameter: the method is a misspelt one.
     """
 
     kind: str
-    method: str
+    method: str = field(converter=check_method)
     code: int | str = 0
     message: str = ""
     data: Any = None
@@ -57,11 +60,12 @@ class EventFault:
         all.
     :ivar copies: how many more are sent. :ivar same_id: whether copies repeat the frame's id, or are events of their
         own.
+    :raises InvalidParameter: the type or the state is a misspelt one.
     """
 
     kind: str
-    event_type: str
-    state: str | None = None
+    event_type: str = field(converter=check_event)
+    state: str | None = field(default=None, converter=check_state)
     seconds: float = 0.0
     copies: int = 1
     same_id: bool = True
