@@ -133,6 +133,11 @@ class Call:
         return self._address(self.direction != "inbound")
 
     @property
+    def on_offer(self) -> bool:
+        """Whether it is for a client to take: nobody has answered it, or it was handed over to a context."""
+        return self.state in ("created", "ringing") or self.transferred
+
+    @property
     def numbers(self) -> tuple[str, str]:
         """The caller's and the called one."""
         return self._address(True), self._address(False)
@@ -183,9 +188,8 @@ class Network:
     _relay: Relay = field(repr=False)
     calls: dict[str, Call] = field(factory=dict, init=False)
     dials: dict[str, Dial] = field(factory=dict, init=False, repr=False)
-    _told: set[tuple[str, str]] = field(
-        factory=set, init=False, repr=False
-    )  # what waits for a context, and that was said
+    #: Kinds of what waits, with their contexts, for which that was said.
+    _told: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
     def find(self, call_id: str, node_id: str, session: Session) -> Call | None:
@@ -209,7 +213,7 @@ class Network:
         ]
         if not candidates:
             call.owner = None
-            if self.unheard(call):
+            if not call.over and call.on_offer:
                 self.tell_waiting("the call from {} to {}".format(*call.numbers), "call", call.context)
             return
         session = call.owner = self.next_one(candidates)
@@ -220,7 +224,7 @@ class Network:
 
     def unheard(self, call: Call) -> str:
         """Why a call waits for a client, in words; ``""`` where one has it, or could have. From any thread."""
-        if call.over or not (call.state in ("created", "ringing") or call.transferred) or call.owner is not None:
+        if call.over or not call.on_offer or call.owner is not None:
             return ""
         return self.unheard_context(call.context)
 
@@ -254,8 +258,7 @@ class Network:
         """Offer a client the calls that wait for one."""
         for call in list(self.calls.values()):
             stranded = call.owner is None or (call.owner is not session and call.owner.client is None)
-            wanted = call.state in ("created", "ringing") or call.transferred
-            if wanted and stranded and call.context in session.contexts and session.protocol not in call.passed:
+            if call.on_offer and stranded and call.context in session.contexts and session.protocol not in call.passed:
                 self._offer(call)
 
     def pass_on(self, call: Call, session: Session) -> None:
