@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import websocket
+from hosting import free_port
 from test_audio_process import in_child
 
 from relay_sync import Forked, InvalidParameter, StreamFailed
@@ -22,13 +23,6 @@ PATIENCE = 10.0
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 quiet_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def is_open(port: int) -> bool:

@@ -88,16 +88,13 @@ def test_what_is_wrong_and_what_to_do(
 
 @pytest.mark.parametrize("proxy", ["http://user:PTwrong@127.0.0.1:{port}", "nonsense://x"])
 def test_behind_a_proxy_names_are_the_proxy_s_business(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, proxy: str
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, closed_port: int, proxy: str
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        free_port = free.getsockname()[1]
-    monkeypatch.setenv("HTTPS_PROXY", proxy.format(port=free_port))
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(port=closed_port))
     monkeypatch.setenv("SIGNALWIRE_SPACE", "no-such-name.invalid")
     code, told = doctor("--timeout", "5")
     assert code == 1
-    shown = f"http://127.0.0.1:{free_port} $HTTPS_PROXY" if "{port}" in proxy else "cannot be used"
+    shown = f"http://127.0.0.1:{closed_port} $HTTPS_PROXY" if "{port}" in proxy else "cannot be used"
     assert f"proxy {shown}" in " ".join(told.split())
     assert "ok    name: no-such-name.invalid is looked up by the proxy" in told
     assert "BAD   TLS and upgrade: " in told

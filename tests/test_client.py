@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosting import free_port
 from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, drop, line
 
 from relay_sync import (
@@ -99,20 +100,6 @@ def test_refused_credentials_raise_at_once_in_both_documented_shapes(shape: str)
 def test_run_raises_refused_credentials(sim: Simulator) -> None:
     with pytest.raises(AuthenticationError):
         make(sim, token="wrong").run()
-
-
-@contextlib.contextmanager
-def bound_port() -> Iterator[int]:
-    """A port that refuses connections, and that no other process can have meanwhile."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with bound_port() as port:
-        yield port
 
 
 def test_nobody_there_is_a_timeout_with_its_cause(closed_port: int) -> None:
@@ -249,8 +236,7 @@ def test_a_jwt_of_the_environment(monkeypatch: pytest.MonkeyPatch, jwt: bool) ->
 
 
 def test_connect_waits_for_a_server_that_comes_late() -> None:
-    with bound_port() as port:  # free from here on
-        pass
+    port = free_port()
     client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{port}")
     connecting = Background(client.connect)
     while client.state != "connecting":

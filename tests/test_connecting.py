@@ -434,12 +434,6 @@ def by_rest(**options: Any) -> None:
 both = pytest.mark.parametrize("go", [by_relay, by_rest])
 
 
-def refused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
 @both
 @pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "all_proxy", "proxy"])
 @pytest.mark.parametrize(
@@ -496,16 +490,16 @@ def test_the_name_of_a_proxy_that_does_not_exist(go: Callable[..., None], monkey
     assert "the proxy http://no-such.invalid:3128 (https_proxy): check https_proxy" in str(error)
 
 
-@pytest.mark.parametrize("go", [by_relay, by_rest])
-def test_a_proxy_that_nobody_listens_at(go: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    port = refused_port()
-
+@both
+def test_a_proxy_that_nobody_listens_at(
+    go: Callable[..., None], closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def patient(**options: Any) -> None:
         limits = {"connect_timeout": 0.2} if go is by_relay else {"retries": 0}
         go(**limits, **options)
 
-    error = fails(patient, "https_proxy", f"http://user:{SECRET}@127.0.0.1:{port}", monkeypatch)
-    assert f"the proxy http://127.0.0.1:{port} (https_proxy)" in str(error)
+    error = fails(patient, "https_proxy", f"http://user:{SECRET}@127.0.0.1:{closed_port}", monkeypatch)
+    assert f"the proxy http://127.0.0.1:{closed_port} (https_proxy)" in str(error)
     assert "efused" in str(error)
 
 

@@ -311,21 +311,17 @@ def test_tls_to_a_server_without_it_is_fatal_and_says_so(peer: Callable[..., Pee
 # -- addresses ---------------------------------------------------------------------------------------------------------
 
 
-def refused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
-
-
-def test_a_refused_connection_may_be_tried_again() -> None:
-    error = Attempt(config(refused_port())).fails()
+def test_a_refused_connection_may_be_tried_again(closed_port: int) -> None:
+    error = Attempt(config(closed_port)).fails()
     assert not error.fatal
     assert isinstance(error.__cause__, ConnectionRefusedError)
 
 
-def test_the_next_address_is_tried(peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_address_is_tried(
+    peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     server = peer(upgrade)
-    name_with(monkeypatch, *(("127.0.0.1", port) for port in (refused_port(), server.port)))
+    name_with(monkeypatch, *(("127.0.0.1", port) for port in (closed_port, server.port)))
     attempt = Attempt(config(server.port))
     attempt().discard()
     assert len(set(attempt.opened)) == 2
@@ -386,10 +382,10 @@ def test_an_address_that_is_silent_costs_a_moment_and_not_the_time_for_all(
 
 
 def test_an_address_that_was_passed_over_still_counts(
-    peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch, silent: Silent
+    monkeypatch: pytest.MonkeyPatch, silent: Silent, closed_port: int
 ) -> None:
     """The first has its say while the others are tried, and after they have failed."""
-    name_with(monkeypatch, silent.address, ("127.0.0.1", refused_port()))
+    name_with(monkeypatch, silent.address, ("127.0.0.1", closed_port))
     attempt = Attempt(config(silent.address[1]), patience=60.0)
     dialling = Background(attempt)
     attempt.wait_until_told(3)  # twice of a new one, and again of the first, which is the last one left
@@ -631,8 +627,8 @@ def test_a_proxy_that_does_not_connect_is_told_apart(peer: Callable[..., Peer], 
     assert error.fatal == (words in ("407 Proxy", "403 Forbidden", "404 Not Found", "answers with TLS"))
 
 
-def test_a_proxy_that_is_not_there(peer: Callable[..., Peer]) -> None:
-    url = f"http://user:{SECRET}@127.0.0.1:{refused_port()}"
+def test_a_proxy_that_is_not_there(closed_port: int) -> None:
+    url = f"http://user:{SECRET}@127.0.0.1:{closed_port}"
     error = Attempt(config(443, host=FAR, secure=True, proxy=url)).fails()
     assert isinstance(error.__cause__, ConnectionRefusedError)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import logging
 import queue
-import socket
 import subprocess
 import sys
 import threading
@@ -367,12 +366,10 @@ def test_one_cause_of_no_connection_is_said_once_and_then_with_a_number(
     ]
 
 
-def test_a_port_that_nobody_listens_on_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        one = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{probe.getsockname()[1]}", connect_timeout=1.5)
-        with pytest.raises(ConnectTimeout) as caught:
-            one.run()
+def test_a_port_that_nobody_listens_on_is_said_once(closed_port: int, caplog: pytest.LogCaptureFixture) -> None:
+    one = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port}", connect_timeout=1.5)
+    with pytest.raises(ConnectTimeout) as caught:
+        one.run()
     assert len(said(caplog, "no connection")) == 1
     cause = caught.value.__cause__
     assert isinstance(cause, ConnectError)
