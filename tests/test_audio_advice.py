@@ -8,18 +8,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import line
 from test_audio_server import Carrier
 
-from relay_sync import InvalidParameter, StreamFailed, StreamIsOneWay
+from relay_sync import InvalidParameter, StreamAction, StreamFailed, StreamIsOneWay
 from relay_sync.audio import AudioServer, AudioStream, codec_for, read_wav
 from relay_sync.audio.recorder import Recorder
-from relay_sync.testing import simulated
+from relay_sync.simulator import Simulator
 
 PATIENCE = 10.0
 PCMU = codec_for("PCMU")
@@ -174,29 +174,15 @@ def test_a_codec_is_blamed_only_where_it_may_be_the_reason() -> None:
             assert ("no audio in this codec" in str(caught.value)) is blamed
 
 
-def test_how_to_speak_depends_on_how_the_stream_came() -> None:
+def test_how_to_speak_depends_on_how_the_stream_came(sim: Simulator) -> None:
     with AudioServer() as audio:
         stream, _ = _stream(audio)
         with pytest.raises(StreamIsOneWay, match="two_way=True"):
             stream.play(bytes(320))
-    with simulated() as (sim, client), AudioServer() as audio:
-        told: list[str] = []
-        done = threading.Event()
-
-        @client.on_call
-        def handle(call: Any) -> None:
-            call.answer()
-            with audio.listen(call) as stream:
-                try:
-                    stream.play(bytes(320))
-                except StreamIsOneWay as error:
-                    told.append(str(error))
-            done.set()
-
-        sim.call(to="+15550100", from_="+15550199", hangs_up_after=5)
-        assert done.wait(PATIENCE)
-    assert "instead of listen()" in told[0]
-    assert "two_way" not in told[0]
+    with line(sim) as one, AudioServer() as audio, audio.listen(one.call) as stream:
+        with pytest.raises(StreamIsOneWay, match=r"instead of listen\(\)") as caught:
+            stream.play(bytes(320))
+    assert "two_way" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("tracks", "wrong"), [(("inbound",), True), (("inbound", "outbound"), False)])
@@ -262,32 +248,22 @@ def test_an_extra_that_is_there_but_broken_is_not_advised(tmp_path: Path, module
 
 
 def _streamed(
-    url: str, use: Callable[[Any, Any], object], caplog: pytest.LogCaptureFixture, **options: Any
+    sim: Simulator, url: str, use: Callable[[StreamAction], object], caplog: pytest.LogCaptureFixture
 ) -> list[str]:
-    """The warnings of the SDK after ``use(call, action)``."""
-    done = threading.Event()
-    with simulated(**options) as (sim, client):
-
-        @client.on_call
-        def handle(call: Any) -> None:
-            call.answer()
-            try:
-                use(call, call.stream(url))
-            finally:
-                done.set()
-
-        phone = sim.call(to="+15550100", from_="+15550199", hangs_up_after=PATIENCE)
-        assert done.wait(PATIENCE)
-        phone.hang_up()
-        phone.wait_until("ended", PATIENCE)
+    """The warnings of the SDK after ``use(action)``."""
+    with line(sim) as one:
+        use(one.call.stream(url))
+        one.phone.hang_up()
     return [record.getMessage() for record in caplog.records if record.name == "relay_sync"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "audio.example.com"])
-def test_a_stream_that_could_not_be_opened_is_no_normal_end(host: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stream_that_could_not_be_opened_is_no_normal_end(
+    sim: Simulator, host: str, caplog: pytest.LogCaptureFixture
+) -> None:
     results: list[Any] = []
     scheme = "wss" if "example" in host else "ws"
-    lines = _streamed(f"{scheme}://{host}/audio", lambda _, action: results.append(action.wait(PATIENCE)), caplog)
+    lines = _streamed(sim, f"{scheme}://{host}/audio", lambda action: results.append(action.wait(PATIENCE)), caplog)
     (result,) = results
     assert (result.state, result.reason, result.synthetic) == ("finished", "never_streamed", False)
     (line,) = [each for each in lines if "without ever streaming" in each]
@@ -297,22 +273,22 @@ def test_a_stream_that_could_not_be_opened_is_no_normal_end(host: str, caplog: p
 @pytest.mark.parametrize("state", ["not started", "closed"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "audio.example.com"])
 def test_a_literal_address_of_a_receiver_that_does_not_listen(
-    state: str, host: str, caplog: pytest.LogCaptureFixture
+    sim: Simulator, state: str, host: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     # An address for each case: receivers of others may live on until they are collected.
     public, port = f"wss://{state[:3]}.{host}/audio" if "example" in host else None, 9 if state == "closed" else 11
     audio = AudioServer(port=port, public_url=public)
     if state == "closed":
         audio.close()
-    lines = _streamed(public or f"ws://{host}:{port}/audio", lambda _, action: action.wait(PATIENCE), caplog)
+    lines = _streamed(sim, public or f"ws://{host}:{port}/audio", lambda action: action.wait(PATIENCE), caplog)
     (line,) = [each for each in lines if "without ever streaming" in each]
     assert f"an AudioServer of this program has that address, but is {state}" in line
     del audio
 
 
-def test_another_receiver_s_state_is_no_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_another_receiver_s_state_is_no_reason(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     others = [AudioServer(port=10), AudioServer()]
-    lines = _streamed("ws://127.0.0.1:13/audio", lambda _, action: action.wait(PATIENCE), caplog)
+    lines = _streamed(sim, "ws://127.0.0.1:13/audio", lambda action: action.wait(PATIENCE), caplog)
     assert not [line for line in lines if "of this program" in line]
     del others
 
@@ -323,48 +299,37 @@ def test_the_address_of_a_receiver_is_its_url() -> None:
     assert not hasattr(AudioServer(), "nothing_of_the_kind")
 
 
-def test_a_stream_that_flowed_or_was_stopped_is_a_normal_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stream_that_flowed_or_was_stopped_is_a_normal_end(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     with AudioServer() as audio:
         results: list[Any] = []
 
-        def until_it_ends(call: Any, action: Any) -> None:
+        def until_it_ends(action: StreamAction) -> None:
             stream = audio.accept(PATIENCE)
             action.stop()
             results.append(action.wait(PATIENCE))
             stream.close()
 
-        lines = _streamed(audio.url, until_it_ends, caplog)
+        lines = _streamed(sim, audio.url, until_it_ends, caplog)
     assert results[0].reason == ""
     assert not [line for line in lines if "without ever streaming" in line]
 
 
-def test_a_stream_that_was_stopped_while_it_was_opened_is_a_normal_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stream_that_was_stopped_while_it_was_opened_is_a_normal_end(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
     results: list[Any] = []
 
-    def stop(call: Any, action: Any) -> None:
+    def stop(action: StreamAction) -> None:
         action.stop()
         results.append(action.wait(PATIENCE))
 
     with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes the connection, and never answers
-        lines = _streamed(f"ws://127.0.0.1:{silent.getsockname()[1]}/audio", stop, caplog)
+        lines = _streamed(sim, f"ws://127.0.0.1:{silent.getsockname()[1]}/audio", stop, caplog)
     assert (results[0].state, results[0].reason) == ("finished", "")
     assert not [line for line in lines if "without ever streaming" in line]
 
 
-def test_a_url_with_a_password_is_refused() -> None:
-    with simulated() as (sim, client):
-        told: list[BaseException] = []
-        done = threading.Event()
-
-        @client.on_call
-        def handle(call: Any) -> None:
-            call.answer()
-            try:
-                call.stream("ws://user:tell-nobody@127.0.0.1:9/")
-            except InvalidParameter as error:
-                told.append(error)
-            done.set()
-
-        sim.call(to="+15550100", from_="+15550199", hangs_up_after=5)
-        assert done.wait(PATIENCE)
-    assert "tell-nobody" not in str(told[0])
+def test_a_url_with_a_password_is_refused(sim: Simulator) -> None:
+    with line(sim) as one, pytest.raises(InvalidParameter) as caught:
+        one.call.stream("ws://user:tell-nobody@127.0.0.1:9/")
+    assert "tell-nobody" not in str(caught.value)
