@@ -121,27 +121,29 @@ TTS = {"type": "tts", "params": {"text": "?"}}
 
 
 @pytest.mark.parametrize(
-    ("ask", "result"),
+    "ask",
     [
-        (lambda call: call.collect(**QUESTION, start_input_timers=True), "no_input"),
-        (lambda call: call.play_and_collect([TTS], QUESTION), "no_input"),
-        (lambda call: call.collect(speech={}, initial_timeout=60, start_input_timers=True), "no_input"),
+        lambda call: call.collect(**QUESTION, start_input_timers=True).wait().type,
+        lambda call: call.play_and_collect([TTS], QUESTION).wait().type,
+        lambda call: call.collect(speech={}, initial_timeout=60, start_input_timers=True).wait().type,
+        lambda call: call.record({"initial_timeout": 60}).wait().state,
     ],
+    ids=["keys", "prompt", "words", "recording"],
 )
-def test_the_platform_s_own_timeouts_are_over_sooner(ask: Callable[[Call], Any], result: str) -> None:
-    seen: list[Any] = []
+def test_the_platform_s_own_timeouts_are_over_sooner(ask: Callable[[Call], str]) -> None:
+    seen: list[str] = []
     done = threading.Event()
 
     def handle(call: Call) -> None:
         call.answer()
-        seen.append(ask(call).wait().type)
+        seen.append(ask(call))
         done.set()
 
     with simulated() as (sim, client), faster(1000):
         client.on_call(handle)
         sim.call(to=TO, from_=FROM)
         assert done.wait(PATIENCE)
-    assert seen == [result]
+    assert seen == ["no_input"]
 
 
 def test_ringing_is_over_sooner() -> None:
@@ -151,22 +153,6 @@ def test_ringing_is_over_sooner() -> None:
         with pytest.raises(DialFailed):
             client.dial(to=TO, from_=FROM, ring_timeout=60)
         assert time.monotonic() - started < PATIENCE
-
-
-def test_a_recording_that_waits_is_over_sooner() -> None:
-    states: list[str] = []
-    done = threading.Event()
-
-    def handle(call: Call) -> None:
-        call.answer()
-        states.append(call.record({"initial_timeout": 60}).wait().state)
-        done.set()
-
-    with simulated() as (sim, client), faster(1000):
-        client.on_call(handle)
-        sim.call(to=TO, from_=FROM)
-        assert done.wait(PATIENCE)
-    assert states == ["no_input"]
 
 
 FASTER = """
@@ -280,9 +266,6 @@ def test_misspelt_events_are_refused_everywhere(given: str) -> None:
         sim.drop_event("calling.call.teleported")
 
 
-# -- contexts ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("given", ["answerd", "finishd", "conected", 7])
 def test_misspelt_states_are_refused_everywhere(given: Any) -> None:
     with Simulator() as sim:
@@ -298,6 +281,9 @@ def test_misspelt_states_are_refused_everywhere(given: Any) -> None:
 def test_a_delay_that_is_none_is_refused(seconds: Any) -> None:
     with Simulator() as sim, pytest.raises(InvalidParameter, match=r"^seconds="):
         sim.delay_event("calling.call.state", seconds)
+
+
+# -- contexts ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_call_that_nobody_hears_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
