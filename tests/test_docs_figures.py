@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_docs import ROOT, name_of
+from test_docs_install import PAGES
 
 from relay_sync import RelayClient, dialing, message, switchboard
 from relay_sync.actions.base import REPORT_PATIENCE
@@ -28,10 +30,8 @@ from relay_sync.runtime.lanes import MOST_WAITING
 from relay_sync.simulator import pace, remote, voice
 from relay_sync.webhooks import Webhooks, body, reader
 
-ROOT = Path(__file__).parent.parent
 #: Pages that programs write from what they found: their own tests compare them with it.
 GENERATED = {"docs/parity.md", "docs/tour.md"}
-PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.is_file()]
 
 
 def default(function: Callable[..., Any], name: str) -> Any:
@@ -133,10 +133,6 @@ OTHERS = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 NUMBER = re.compile(r"\d[\d,.]*|\bthousand|\bhundred|\bmillion")
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
 
 
 def prose(path: Path) -> str:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_docs import blocks
 
 from relay_sync.cli.checkup import _LEAST, EXTRAS
 
@@ -47,12 +48,16 @@ ALWAYS = {"python", "pip", "relay-sync"}
 INSTALL = re.compile(r"pip install (?:--quiet )?(?:-e )?(\"[^\"]+\"|\S+)((?: [a-z]+)*)")
 
 
-def extras() -> dict[str, set[str]]:
-    """The distributions that each extra brings."""
+def requirements() -> dict[str, str]:
+    """What each extra names, with versions, one a line."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    names = setup.options("options.extras_require")
-    return {name: distributions(setup.get("options.extras_require", name)) for name in names}
+    return dict(setup.items("options.extras_require"))
+
+
+def extras() -> dict[str, set[str]]:
+    """The distributions that each extra brings."""
+    return {name: distributions(named) for name, named in requirements().items()}
 
 
 def distributions(requirements: str) -> set[str]:
@@ -60,11 +65,7 @@ def distributions(requirements: str) -> set[str]:
 
 
 def shells(text: str) -> str:
-    return "\n".join(re.findall(r"^```sh\n(.+?)^```", text, re.DOTALL | re.MULTILINE))
-
-
-def programs(text: str) -> list[str]:
-    return re.findall(r"^```python\n(.+?)^```", text, re.DOTALL | re.MULTILINE)
+    return "\n".join(blocks(text, "sh"))
 
 
 def installed(line: str) -> set[str]:
@@ -79,15 +80,25 @@ def installed(line: str) -> set[str]:
     return set(found[2].split()).union(*(known[name] for name in named.rstrip("]").split(",") if name))
 
 
-def needed(program: str) -> set[str]:
-    """What a program imports beyond the core, and what it uses without an import."""
-    modules: set[str] = set()
+def modules(program: str) -> set[str]:
+    """The names after ``import`` and ``from``."""
+    found: set[str] = set()
     for node in ast.walk(ast.parse(program)):
         if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
-    found = {brought for module, brought in NEEDED.items() for each in modules if f"{each}.".startswith(f"{module}.")}
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def needed(program: str) -> set[str]:
+    """What a program imports beyond the core, and what it uses without an import."""
+    found = {
+        brought
+        for each in modules(program)
+        for module, brought in NEEDED.items()
+        if f"{each}.".startswith(f"{module}.")
+    }
     return found | {brought for sign, brought in SIGNS.items() if re.search(sign, program)}
 
 
@@ -97,31 +108,19 @@ def name_of(path: Path) -> str:
 
 def imported(program: str) -> set[str]:
     """The names of modules that are neither ours nor the standard library's."""
-    nodes = ast.walk(ast.parse(program))
-    tops = {
-        name.split(".")[0]
-        for node in nodes
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-    return tops - sys.stdlib_module_names - {"relay_sync"}
+    return {name.split(".")[0] for name in modules(program)} - sys.stdlib_module_names - {"relay_sync"}
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if path.name not in WITHOUT_PROGRAMS], ids=name_of)
 def test_the_first_command_of_a_page_brings_what_its_programs_need(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    if not programs(text):
+    if not blocks(text):
         return
     first = shells(text).partition("\n")[0]
     assert first.startswith("python3 -m venv .venv && .venv/bin/pip install "), first
     assert text.index("pip install") < text.index("```python"), "before the first program"
     there = installed(first)
-    for program in programs(text):
+    for program in blocks(text):
         assert imported(program) <= set(NEEDED)
         assert needed(program) <= there, program
 
@@ -163,9 +162,7 @@ def test_the_check_sees() -> None:
 
 
 def test_what_the_source_tells_to_install_is_what_the_extras_name() -> None:
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    named = set("\n".join(value for _, value in setup.items("options.extras_require")).split("\n"))
+    named = set("\n".join(requirements().values()).split("\n"))
     brought = distributions("\n".join(named))
     told = 0
     for path in PACKAGE.rglob("*.py"):
