@@ -39,15 +39,18 @@ def wait_for_port(port: int) -> None:
             time.sleep(0.02)
 
 
-def environment(sim: Simulator, **more: str) -> dict[str, str]:
+def account(sim: Simulator) -> dict[str, str]:
+    """The variables that lead a client to a simulator."""
     given = sim.credentials
     return {
-        **os.environ,
         "SIGNALWIRE_PROJECT_ID": given["project"],
         "SIGNALWIRE_API_TOKEN": given["token"],
         "SIGNALWIRE_SPACE": given["host"],
-        **more,
     }
+
+
+def environment(sim: Simulator, **more: str) -> dict[str, str]:
+    return {**os.environ, **account(sim), **more}
 
 
 @define

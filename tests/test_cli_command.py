@@ -218,6 +218,18 @@ def test_plain_progress_on_a_terminal_is_one_line_drawn_again() -> None:
     assert drawn.count("\r") == 3
 
 
+def from_terminal(ours: int) -> bytes:
+    """All that is drawn on a pseudo-terminal until its other end is closed."""
+    drawn = b""
+    try:
+        while part := os.read(ours, 65536):
+            drawn += part
+    except OSError:  # Linux: the other end was closed
+        pass
+    os.close(ours)
+    return drawn
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 @pytest.mark.parametrize("with_rich", [True, False])
 def test_on_a_terminal(with_rich: bool, tmp_path: Path) -> None:
@@ -233,13 +245,7 @@ def test_on_a_terminal(with_rich: bool, tmp_path: Path) -> None:
         [sys.executable, "-c", start], stdout=theirs, stderr=subprocess.PIPE, env=environment(TERM="xterm")
     ) as process:
         os.close(theirs)
-        drawn = b""
-        try:
-            while part := os.read(ours, 65536):
-                drawn += part
-        except OSError:  # Linux: the other end was closed
-            pass
-        os.close(ours)
+        drawn = from_terminal(ours)
         _, errors = process.communicate(timeout=PATIENCE)
     text = drawn.decode("utf-8", "replace")
     assert (process.returncode, errors) == (0, b""), text

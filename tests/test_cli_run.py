@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hosting import account, environment
 from support import FROM, TO
 
 from relay_sync.cli import main, supervisor
@@ -44,16 +45,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
     (tmp_path / "broken.py").write_text("raise LookupError('my own mistake')\n", encoding="utf-8")
     return tmp_path
-
-
-def environment(sim: Simulator) -> dict[str, str]:
-    given = sim.credentials
-    return {
-        **os.environ,
-        "SIGNALWIRE_PROJECT_ID": given["project"],
-        "SIGNALWIRE_API_TOKEN": given["token"],
-        "SIGNALWIRE_SPACE": given["host"],
-    }
 
 
 @contextmanager
@@ -349,7 +340,6 @@ if number == "1":
     time.sleep(60)
 while not (here / "ignoring").exists():
     time.sleep(0.01)
-began = time.monotonic()
 say('wrong "no such project"')
 time.sleep(60)
 """
@@ -450,7 +440,7 @@ def test_mistakes_are_told_in_a_line(
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    for name, value in environment(sim).items():
+    for name, value in account(sim).items():
         monkeypatch.setenv(name, value)
     try:
         assert main(["run", *arguments]) == 2

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from hosting import account
+from test_cli_command import PATIENCE, environment, from_terminal
 
-import relay_sync
 from relay_sync.audio import draw_waveform, read_wav
 from relay_sync.cli.progress import PlainProgress, level
 from relay_sync.cli.streams import Output, can_draw_over, can_show, standard_streams
 from relay_sync.rest.progress import shown
 from relay_sync.simulator import Simulator, speech
 
-PACKAGE_HOME = Path(relay_sync.__file__).parent.parent
-PATIENCE = 30.0
 posix = pytest.mark.skipif(sys.platform == "win32", reason="shells redirect differently there")
 
 #: Ends the process as SIGTERM does, once a server of ours runs in it.
@@ -79,7 +78,7 @@ def shell(command: str, redirected: str, folder: Path, **more: str) -> tuple[int
         text=True,
         timeout=PATIENCE,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE_HOME), **more},
+        env=environment(**more),
         check=False,
     )
     return int((folder / "code").read_text()), done.stdout
@@ -92,7 +91,7 @@ def shell(command: str, redirected: str, folder: Path, **more: str) -> tuple[int
 def test_a_command_does_its_work_without_its_streams(
     command: str, redirected: str, sim: Simulator, tmp_path: Path
 ) -> None:
-    code, printed = shell(command, redirected, tmp_path, **_account(sim))
+    code, printed = shell(command, redirected, tmp_path, **account(sim))
     assert code == _CODES.get(command, 0), printed
     assert "Traceback" not in printed
     assert "Broken pipe" not in printed
@@ -107,16 +106,6 @@ def test_a_command_does_its_work_without_its_streams(
 )
 def test_a_few_of_them(command: str, redirected: str, sim: Simulator, tmp_path: Path) -> None:
     test_a_command_does_its_work_without_its_streams(command, redirected, sim, tmp_path)
-
-
-def _account(sim: Simulator) -> dict[str, str]:
-    given = sim.credentials
-    return {
-        "SIGNALWIRE_SPACE": given["host"],
-        "SIGNALWIRE_PROJECT_ID": given["project"],
-        "SIGNALWIRE_API_TOKEN": given["token"],
-        "SIGNALWIRE_RELAY_SCHEME": "ws",
-    }
 
 
 @posix
@@ -147,8 +136,7 @@ def test_no_socket_gets_the_number_of_a_stream_that_is_closed(tmp_path: Path) ->
         "open('numbers', 'w').write(' '.join(map(str, numbers)))\n"
     )
     command = f"{sys.executable} start.py <&- >&- 2>&-"
-    env = {**os.environ, "PYTHONPATH": str(PACKAGE_HOME)}
-    subprocess.run(["bash", "-c", command], cwd=tmp_path, env=env, timeout=PATIENCE, check=True)
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, env=environment(), timeout=PATIENCE, check=True)
     assert min(map(int, (tmp_path / "numbers").read_text().split())) > 2
 
 
@@ -231,7 +219,7 @@ def test_the_demo_draws_with_what_the_output_has(encoding: str, tmp_path: Path) 
         [sys.executable, "-m", "relay_sync", "demo", "--fast", "--out", str(out)],
         capture_output=True,
         timeout=PATIENCE,
-        env={**os.environ, "PYTHONPATH": str(PACKAGE_HOME), "PYTHONIOENCODING": encoding},
+        env=environment(PYTHONIOENCODING=encoding),
         check=True,
     )
     printed = done.stdout.decode(encoding)
@@ -280,21 +268,15 @@ def on_a_terminal(tmp_path: Path, columns: int, **more: str) -> str:
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    env = {name: value for name, value in environment().items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     with subprocess.Popen(
         [sys.executable, "-m", "relay_sync", "demo", "--fast"],
         stdout=theirs,
         cwd=tmp_path,
-        env={**env, "PYTHONPATH": str(PACKAGE_HOME), "TERM": "xterm-256color", **more},
+        env={**env, "TERM": "xterm-256color", **more},
     ) as process:
         os.close(theirs)
-        drawn = b""
-        try:
-            while part := os.read(ours, 65536):
-                drawn += part
-        except OSError:  # Linux: the other end was closed
-            pass
-        os.close(ours)
+        drawn = from_terminal(ours)
         assert process.wait(PATIENCE) == 0
     return drawn.decode()
 
