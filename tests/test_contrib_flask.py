@@ -349,7 +349,6 @@ import os
 from flask import Flask
 from relay_sync.audio import AudioServer
 from relay_sync.contrib.flask import Relay
-from relay_sync.contrib.hosting import cut_calls
 
 relay = Relay(contexts=["default"], connect_timeout=30)
 log = open(os.environ["TEST_LOG"], "a", buffering=1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from support import PATIENCE, Background
+from support import PATIENCE, Background, drop
 from test_verbs_table import mute
 
 from relay_sync import (
@@ -159,9 +159,7 @@ def test_messages_under_one_id_are_told_apart_by_what_they_say(sim: Simulator, c
     sim.wait_for_acks(PATIENCE)
     assert got.empty()
     sim.forget_sessions()
-    sim.cut()
-    sim.journal.wait_for(lambda entry: len(sim.journal.requests("signalwire.connect")) > 1, PATIENCE)
-    one.wait_until_ready(PATIENCE)
+    drop(sim, one)
     receive(sim, "m1", "second")  # another session, whose ids are its own
     assert got.get(timeout=PATIENCE) == "second"
 

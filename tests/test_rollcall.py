@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 from attrs import define
 from support import PATIENCE, Background, Line, line
-from test_verbs_table import mute
+from test_verbs_table import QUESTIONS, mute
 
 from relay_sync import CallEnded, CommandRefused, RelayEvent
 from relay_sync.protocol.command import Phase
@@ -20,7 +20,7 @@ from relay_sync.protocol.session import Session
 from relay_sync.rollcall import AT_ONCE, PAUSES
 from relay_sync.simulator import Simulator
 
-FIRST, SECOND = "calling.clear_digit_bindings", "calling.denoise.stop"
+FIRST, SECOND = QUESTIONS
 NOTE = "calling.call.refer"
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 from support import FROM, TO, Background, Desk
-from test_verbs_table import mute
+from test_verbs_table import QUESTIONS, mute
 
 from faults.fault import AfterBytes, Corrupt, Cut, Fault, Refuse, Shape, Stall, Step
 from faults.proxy import FaultProxy
@@ -273,7 +273,7 @@ def a_dial(stage: Stage) -> str:
     stage.connect()
     mute(stage.sim)
     # The leg is the test's own: the simulator does not know it, and must not say so when the client asks after a resume.
-    stage.sim.refuse("calling.clear_digit_bindings", 409, "no such realm", times=None)
+    stage.sim.refuse(QUESTIONS[0], 409, "no such realm", times=None)
     stage.sim.wait_for_acks(PATIENCE)
     dialling = Background(lambda: stage.client.dial(to=TO, from_=FROM, tag="t", dial_timeout=stage.patience))
     stage.sim.journal.wait_for(lambda entry: entry.method == "calling.dial", PATIENCE)
