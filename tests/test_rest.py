@@ -8,7 +8,6 @@ import inspect
 import json
 import os
 import queue
-import signal
 import socket
 import ssl
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 from support import FROM, NOWHERE, PATIENCE, TO, Background, Line, line
+from test_process import in_child
 from test_simulator_peers import Hooks, Receiver
 
 from relay_sync import (
@@ -643,28 +643,23 @@ def test_a_fork_while_another_thread_is_in_the_middle_of_a_request(sim: Simulato
             held.set()
             over.wait(PATIENCE)
 
+    def end() -> None:
+        if ends == "closed":
+            rest.close()
+            return
+        for reference in rest._exchange._sessions._open.values():
+            holder = reference()
+            if holder is not None:
+                holder.__del__()
+
     busy = Background(request)
     assert held.wait(PATIENCE)
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(10)  # which ends it
-        try:
-            if ends == "closed":
-                rest.close()
-            else:
-                for reference in rest._exchange._sessions._open.values():
-                    holder = reference()
-                    if holder is not None:
-                        holder.__del__()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    over.set()
-    busy.result()
-    rest.close()
-    assert status == 0
+    try:
+        in_child(end)
+    finally:
+        over.set()
+        busy.result()
+        rest.close()
 
 
 def test_a_closed_client(sim: Simulator) -> None:

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,20 @@ class Control:
 
     url: str
     token: str
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @contextmanager
+    def crowd(self, begun: bytes) -> Iterator[list[socket.socket]]:
+        """More connections than there is room for, each with the beginning of a request."""
+        with ExitStack() as stack:
+            made = []
+            for _ in range(remote.MOST_AT_ONCE + 30):
+                made.append(stack.enter_context(socket.create_connection(("127.0.0.1", self.port), PATIENCE)))
+                made[-1].sendall(begun)
+            yield made
 
     def ask(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None) -> Any:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
@@ -483,29 +497,19 @@ HALVES = {
 def test_half_finished_requests_take_no_places(
     control: Control, begun: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = int(control.url.rpartition(":")[2])
-    idle = []
-    try:
-        for _ in range(remote.MOST_AT_ONCE + 30):
-            sock = socket.create_connection(("127.0.0.1", port), PATIENCE)
-            sock.sendall(begun.replace(b"%TOKEN%", control.token.encode()))
-            idle.append(sock)
+    with control.crowd(begun.replace(b"%TOKEN%", control.token.encode())) as idle:
         for _ in range(3):
             assert control.get("/clients") == {"clients": 0}
         assert idle[0].recv(100) == b""  # the oldest went
         idle[-1].setblocking(False)
         with pytest.raises(BlockingIOError):  # the youngest did not
             idle[-1].recv(100)
-    finally:
-        for sock in idle:
-            sock.close()
     lines = [record for record in caplog.records if "control interface" in record.getMessage()]
     assert len(lines) == 1
 
 
 def test_a_body_that_ends_early_is_not_carried_out(control: Control) -> None:
-    port = int(control.url.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+    with socket.create_connection(("127.0.0.1", control.port), PATIENCE) as sock:
         head = f"POST /messages HTTP/1.1\r\nAuthorization: Bearer {control.token}\r\nContent-Length: 5000\r\n\r\n"
         sock.sendall(head.encode() + b'{"to": "+15550100", "from": "+15550199", "body": "hi"}')
         sock.shutdown(socket.SHUT_WR)
@@ -513,18 +517,10 @@ def test_a_body_that_ends_early_is_not_carried_out(control: Control) -> None:
 
 
 def test_requests_that_wait_are_not_dropped_for_strangers(control: Control) -> None:
-    port = int(control.url.rpartition(":")[2])
     waiting = [Background(control.get, "/clients?count=1&timeout=1.5") for _ in range(10)]
-    idle = []
-    try:
-        for _ in range(remote.MOST_AT_ONCE + 30):
-            idle.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
-            idle[-1].sendall(b"GET / HTTP/1.1\r\n")
+    with control.crowd(b"GET / HTTP/1.1\r\n"):
         assert control.get("/")["clients"] == 0
         assert all(each.running for each in waiting)
-    finally:
-        for sock in idle:
-            sock.close()
     for each in waiting:
         with pytest.raises(urllib.error.HTTPError) as caught:
             each.result()
