@@ -36,7 +36,9 @@ __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_
 
 #: Seconds that handlers get at the end of a test to finish, and to raise if that is what they do.
 HANDLER_PATIENCE: Final = 1.0
-_HANDLERS: Final = ("relay-call-", "relay-lane-")
+#: How the names of threads begin: those of handlers, of which each has one call, and those of listeners.
+_HANDLERS: Final = "relay-call-"
+_LISTENERS: Final = "relay-lane-"
 
 #: Variables that would lead a client elsewhere than to the simulator.
 _MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
@@ -156,14 +158,14 @@ def handler_errors() -> Iterator[HandlerErrors]:
 def _handlers_of_calls() -> list[threading.Thread]:
     """The threads of handlers that run. Each has one call, unlike those of listeners, which are there for the next event."""
     here = threading.current_thread()
-    return [each for each in threading.enumerate() if each.name.startswith(_HANDLERS[0]) and each is not here]
+    return [each for each in threading.enumerate() if each.name.startswith(_HANDLERS) and each is not here]
 
 
 def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:
     """Return when no handler of a call or stream runs any more in this process, or ``timeout`` seconds have passed."""
     end = time.monotonic() + timeout
     for thread in threading.enumerate():
-        if thread.name.startswith(_HANDLERS) and thread is not threading.current_thread():
+        if thread.name.startswith((_HANDLERS, _LISTENERS)) and thread is not threading.current_thread():
             thread.join(max(0.0, end - time.monotonic()))
 
 
