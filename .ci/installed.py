@@ -28,6 +28,9 @@ import relay_sync  # noqa: E402
 assert "site-packages" in (relay_sync.__file__ or "")
 for heavy in ("requests", "websockets", "rich", "numpy"):
     assert heavy not in sys.modules, heavy
+import relay_sync.rest  # noqa: E402
+import relay_sync.webhooks  # noqa: E402
+
 try:
     import relay_sync.simulator
 except ImportError as error:

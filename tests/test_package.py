@@ -25,7 +25,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"codecnames", "hosts", "parties", "secrecy", "surrogates", "threads", "wording"}),
-    frozenset({"_version", "constants", "errors", "config", "checks", "shapes", "events", "devices", "markup"}),
+    frozenset(
+        {"_version", "constants", "errors", "config", "checks", "shapes", "events", "devices", "markup", "origins"}
+    ),
     frozenset({"protocol", "server"}),
     frozenset({"runtime", "rest", "webhooks"}),
     frozenset({"actions", "call", "readers", "verbs", "message", "audio"}),
@@ -49,6 +51,7 @@ PURE = {
     "secrecy",
     "parties",
     "surrogates",
+    "origins",
     "protocol",
     "markup",
     "checks",

@@ -33,6 +33,12 @@ def test_the_error_names_the_distribution(code: str) -> None:
     assert 'pip install "websockets>=13.1"' in run.stderr
 
 
+@pytest.mark.parametrize("module", ["webhooks", "rest", "cli", "contrib.flask", "contrib.django", "contrib.gunicorn"])
+def test_what_needs_no_server_of_ours_works_without(module: str) -> None:
+    run = _run(f"import relay_sync.{module}; print(relay_sync.{module}.__name__)")
+    assert (run.returncode, run.stdout.strip()) == (0, f"relay_sync.{module}"), run.stderr
+
+
 def test_codecs_and_files_work_without() -> None:
     run = _run(
         "from relay_sync.audio import codec_for, read_wav, draw_waveform, AudioFrame, AudioStream, StreamStats\n"

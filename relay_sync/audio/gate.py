@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping
 
 from attrs import define, field
 
+from ..origins import refusal
 from ..runtime.flag import Flag
 from ..server import Headers, Request, Response
-from ..server.origins import refusal
 from .stream import AudioStream
 from .troubles import Troubles
 
@@ -83,7 +83,7 @@ class Gate:
 
     :param path: the only path where sockets are taken.
     :param token: the bearer token all sockets must show, unless they show a one-time token; ``None``: none needed.
-    :param public_url: see :func:`~relay_sync.server.origins.refusal`. :param origins: the same. :param hosts: the same.
+    :param public_url: see :func:`~relay_sync.origins.refusal`. :param origins: the same. :param hosts: the same.
     """
 
     def __init__(

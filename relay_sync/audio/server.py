@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from .. import checks
 from ..errors import CallEnded, CommandRefused, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
 from ..hosts import is_loopback
+from ..origins import check_hosts, check_origins
 from ..protocol.deadline import Deadline
 from ..runtime import raised, receivers
 from ..runtime.flag import Bell
@@ -25,7 +26,6 @@ from ..runtime.waiter import wait_until
 from ..secrecy import Secrets, keep
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..server.listening import url_host
-from ..server.origins import check_hosts, check_origins
 from .coders import check_available
 from .connecting import Connecting, check_options, check_wanted_rate
 from .gate import Expected, Gate

@@ -25,9 +25,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import CallEnded, InvalidParameter, WaitTimeout
 from ..hosts import is_loopback
+from ..origins import refusal
 from ..protocol.depth import is_deeper
 from ..server.loop import LoopStopped
-from ..server.origins import refusal
 from . import orders, views
 from .phone import Phone
 from .server import Simulator

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import define, field, frozen
 
 from ..hosts import is_loopback
+from ..origins import refusal
 from ..protocol.depth import is_deeper
 from ..server import http
-from ..server.origins import refusal
 from .frames import whole_numbers
 from .hunting import Hunt, Leg
 from .journal import masked

@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
 from ..audio.troubles import Troubles
+from ..origins import refusal
 from ..server.http import Request, Response
 from ..server.listening import url_host
 from ..server.loop import Loop
-from ..server.origins import refusal
 from ..server.websocket import WebSocketServer
 from . import (
     agents,

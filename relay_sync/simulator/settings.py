@@ -10,7 +10,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ..errors import InvalidParameter
-from ..server.origins import check_hosts, check_origins
+from ..origins import check_hosts, check_origins
 
 __all__ = ["Settings"]
 

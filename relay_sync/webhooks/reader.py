@@ -13,7 +13,7 @@ from attrs import evolve
 
 from .. import checks
 from ..errors import InvalidParameter, WebhookRefused
-from ..server.origins import refusal
+from ..origins import refusal
 from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
 from .callbacks import Callback, Dialect, read
