@@ -195,6 +195,24 @@ def test_what_names_another_stream_or_call_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("members", "what"),
+    [
+        ({"streamSid": "CA1"}, "stream"),
+        ({"stream_id": "v3:1"}, "stream"),
+        ({"callSid": "MZ1"}, "call"),
+        ({"call_id": "own"}, "call"),
+    ],
+)
+def test_an_id_of_one_kind_is_none_of_the_other(members: dict[str, Any], what: str) -> None:
+    text = json.dumps({"event": "media", **members, "media": {"track": "inbound", "payload": ""}})
+    with pytest.raises(BadMessage, match=f"of another {what}"):
+        parse_message(text, of=STARTED)
+    if what == "stream":  # a stop is judged by its stream
+        with pytest.raises(BadMessage, match="of another stream"):
+            parse_message(json.dumps({"event": "stop", **members, "stop": {}}), of=STARTED)
+
+
+@pytest.mark.parametrize(
     "members",
     [
         {},

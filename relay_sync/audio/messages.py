@@ -203,8 +203,9 @@ def _check_ids(source: object, start: Start, event: object) -> None:
         return
     found = _IDS.intersection(source)
     if len(found) == 1:  # nearly always: the stream's own
-        value = source[next(iter(found))]
-        if type(value) is str and (value in start.ids[0] or value in start.ids[1]):
+        (name,) = found
+        value = source[name]
+        if type(value) is str and value in start.ids[name in _CALL_IDS]:
             return
     for names, known, what in zip((_STREAM_IDS, _CALL_IDS), start.ids, ("stream", "call"), strict=True):
         named = _ids(source, names)
