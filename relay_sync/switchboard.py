@@ -523,6 +523,7 @@ class Switchboard:
         self.calls = {}
         self._elsewhere.clear()
         self._unattended.clear()
+        self._roll_call = None  # its questions are those of the parent's threads
         self._handlers = set()
         self.changed = Bell()
         self.attached = None

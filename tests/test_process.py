@@ -163,6 +163,21 @@ def test_rule_8_no_lock_of_ours_that_is_held_at_the_fork_holds_up_the_child(sim:
         one.client.execute("signalwire.ping")
 
 
+def test_rule_8_the_parent_s_open_questions_about_its_calls_are_not_the_child_s(on_call: Line) -> None:
+    question = "calling.clear_digit_bindings"
+    on_call.sim.drop_reply(question, times=None)
+    on_call.drop()
+    on_call.wait_for_request(question)
+
+    def child() -> None:
+        assert on_call.client._board._roll_call is None
+        on_call.client.execute("signalwire.ping", {})
+        on_call.client.disconnect()
+
+    in_child(child)
+    assert on_call.client._board._roll_call is not None
+
+
 def test_rule_8_the_child_s_client_starts_anew_when_used(on_call: Line) -> None:
     def child() -> None:
         assert on_call.client.state == "idle"
