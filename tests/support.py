@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dis
 import gc
+import os
 import queue
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -55,6 +57,31 @@ class Background(Generic[T]):
     @property
     def running(self) -> bool:
         return not self._done.is_set()
+
+
+def in_child(function: Callable[[], object]) -> None:
+    """Fork, run the function in the child, and fail here if it failed there or did not end in time."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            function()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    # The child may hang before it runs anything: the fork itself ends objects of threads that are not there.
+    waiting = Background(os.waitpid, child, 0)
+    try:
+        _, status = waiting.result()
+    except AssertionError:
+        os.kill(child, 9)
+        waiting.result()
+        raise
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @define(eq=False)

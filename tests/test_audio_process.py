@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 import websocket
 
 from relay_sync import Forked
@@ -62,23 +61,11 @@ def test_leaving_without_a_goodbye_loses_no_audio(tmp_path: Path) -> None:
 
 def in_child(check: Callable[[], Any]) -> None:
     """Run *check* in a forked child; it must come back with a true value, soon."""
-    child = os.fork()
-    if not child:
-        try:
-            os._exit(0 if check() else 2)
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(3)
-    waiter = threading.Thread(target=lambda: status.append(os.waitpid(child, 0)[1]))
-    status: list[int] = []
-    waiter.start()
-    waiter.join(PATIENCE)
-    if waiter.is_alive():
-        os.kill(child, 9)
-        waiter.join(PATIENCE)
-        pytest.fail("the child hangs")
-    assert os.waitstatus_to_exitcode(status[0]) == 0
+
+    def run() -> None:
+        assert check()
+
+    support.in_child(run)
 
 
 def _raises_forked(*uses: Callable[[], object]) -> bool:

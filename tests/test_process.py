@@ -7,15 +7,13 @@ import gc
 import multiprocessing
 import os
 import ssl
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import NOWHERE, PATIENCE, Background, Line, line
+from support import NOWHERE, PATIENCE, Background, Line, in_child, line
 
 from relay_sync import Forked, Message, RelayClient, WaitTimeout
 from relay_sync.audio import AudioServer
@@ -29,26 +27,6 @@ pytestmark = [
 ]
 
 TLS = Path(__file__).parent / "data" / "tls"
-
-
-def in_child(function: Callable[[], None]) -> None:
-    """Fork, run the function in the child, and fail here if it failed there."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            # No test of ours outlives its time, nor a child.
-            threading.Timer(PATIENCE, os._exit, (2,)).start()
-            function()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, NOWHERE, PATIENCE, TO, Background, Line, line
-from test_process import in_child
+from support import FROM, NOWHERE, PATIENCE, TO, Background, Line, in_child, line
 from test_simulator_peers import Hooks, Receiver
 
 from relay_sync import (
@@ -619,15 +618,14 @@ def test_use_from_many_threads(sim: Simulator, rest: RestClient) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_use_after_a_fork(sim: Simulator, rest: RestClient) -> None:
     before = rest._exchange._sessions.get()
-    child = os.fork()
-    if child == 0:
-        try:
+
+    def use() -> None:
+        with pytest.raises(CommandRefused) as caught:
             rest.call("c").hangup()
-        except CommandRefused as error:
-            os._exit(0 if error.code == 404 and rest._exchange._sessions.get() is not before else 2)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert caught.value.code == 404
+        assert rest._exchange._sessions.get() is not before
+
+    in_child(use)
     assert rest._exchange._sessions.get() is before
 
 

@@ -8,12 +8,11 @@ import subprocess
 import sys
 import textwrap
 import threading
-import traceback
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support import in_child
 
 from relay_sync.errors import Forked, WaitTimeout
 from relay_sync.runtime import process
@@ -28,24 +27,6 @@ forks = [
     # Since 3.12 Python warns of every fork in a process with threads; here that is the subject.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
-
-
-def in_child(function: Callable[[], object]) -> None:
-    """Fork, run the function in the child, and fail here if it failed there."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            threading.Timer(PATIENCE, os._exit, (2,)).start()
-            function()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def too_late() -> WaitTimeout:
