@@ -12,6 +12,7 @@ import ipaddress
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote, unquote, urlsplit
@@ -19,11 +20,22 @@ from urllib.parse import quote, unquote, urlsplit
 from attrs import field, frozen
 
 if TYPE_CHECKING:
+    import socket
     import ssl
 
 _T = TypeVar("_T")
 
-__all__ = ["Proxy", "Unusable", "find_proxy", "is_loopback", "read_proxy", "split_port", "trust_variables", "trusting"]
+__all__ = [
+    "Proxy",
+    "Unusable",
+    "begin_tls",
+    "find_proxy",
+    "is_loopback",
+    "read_proxy",
+    "split_port",
+    "trust_variables",
+    "trusting",
+]
 
 #: A host and its port, as in a Host header or in ``no_proxy``. An IPv6 literal needs brackets where a port follows.
 _HOST_AND_PORT: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
@@ -286,6 +298,30 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
     if ca_file:
         _loaded("ca_file", ca_file, context.load_verify_locations)
     return context
+
+
+def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None) -> ssl.SSLSocket:
+    """Wrap a socket in TLS, without the handshake. Whatever happens, *sock* is used up.
+
+    A connection that its peer has reset meanwhile cannot be wrapped; Python 3.11 then leaves the descriptor to the garbage
+    collector, inside an object that only the traceback knows.
+
+    :param server_hostname: the name that the peer has to prove; ``None`` for the side of the server.
+    :raises OSError: the connection is gone.
+    """
+    import ssl
+
+    try:
+        return context.wrap_socket(
+            sock, server_side=server_hostname is None, do_handshake_on_connect=False, server_hostname=server_hostname
+        )
+    except BaseException as error:
+        sock.close()
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            lost = frame.f_locals.get("self")
+            if isinstance(lost, ssl.SSLSocket):
+                lost.close()
+        raise
 
 
 def trust_variables() -> tuple[str, ...]:

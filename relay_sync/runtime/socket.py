@@ -21,7 +21,7 @@ from attrs import frozen
 
 from ..config import Config
 from ..errors import ConnectError, ConnectTimeout
-from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
+from ..hosts import Proxy, Unusable, begin_tls, find_proxy, trust_variables, trusting
 from ..protocol.deadline import Deadline
 from . import upgrade
 from .addresses import open_tcp, time_left
@@ -353,7 +353,7 @@ def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLS
     # A certificate is for the name without the dot that ends a full one.
     name = config.address.host.strip("[]").removesuffix(".")
     # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
-    return context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
+    return begin_tls(context, sock, name)
 
 
 def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:

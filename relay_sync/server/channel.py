@@ -12,6 +12,7 @@ import ssl
 import struct
 from collections.abc import Callable
 
+from ..hosts import begin_tls
 from .listening import shown_address
 from .loop import RECEIVE_SIZE, Loop
 
@@ -82,12 +83,7 @@ class Channel:
     ) -> None:
         self.remote = _address(sock)
         if ssl_context is not None:
-            sock = ssl_context.wrap_socket(
-                sock,
-                server_side=server_hostname is None,
-                do_handshake_on_connect=False,
-                server_hostname=server_hostname,
-            )
+            sock = begin_tls(ssl_context, sock, server_hostname)
         self._tls: ssl.SSLSocket | None = sock if isinstance(sock, ssl.SSLSocket) else None
         self._sock = sock
         self._loop = loop
