@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -262,13 +261,9 @@ def _stop_on_signals(client: Running) -> Iterator[_Signals]:
     """
     import signal  # makes three enumerations, for run() alone
 
-    replaced: list[tuple[int, Any]] = []
-    signals = _Signals()
+    from .runtime.signals import Handled
 
-    def put_back() -> None:
-        while replaced:
-            number, handler = replaced.pop()
-            signal.signal(number, handler)
+    signals = _Signals()
 
     def on_signal(number: int, frame: object) -> None:
         if not signals.first:
@@ -276,16 +271,9 @@ def _stop_on_signals(client: Running) -> Iterator[_Signals]:
             client.stop()
             return
         signals.hurried = True
-        put_back()
+        handled.put_back()
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    if threading.current_thread() is threading.main_thread():
-        defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-        for number, default in defaults.items():
-            if signal.getsignal(number) == default:
-                replaced.append((number, signal.signal(number, on_signal)))
-        signals.handled = bool(replaced)
-    try:
+    with Handled(on_signal, signal.SIGINT, signal.SIGTERM, only_defaults=True) as handled:
+        signals.handled = bool(handled.numbers)
         yield signals
-    finally:
-        put_back()

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
 from ..runtime.flag import Flag
+from ..runtime.signals import Handled
 from ..runtime.waiter import wait_for_event
 from ..wording import counted
 from .meters import Display, Meter, make_display
@@ -162,9 +163,5 @@ def _until_told() -> Iterator[Flag]:
             raise KeyboardInterrupt
         told.set()
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with Handled(tell, signal.SIGINT, signal.SIGTERM):
         yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from ..client import RelayClient
 from ..errors import AuthenticationError, InvalidParameter, RelayError
+from ..runtime.signals import Handled
 from .mistakes import INTERRUPTED, BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reporter
 from .streams import standard_streams
@@ -94,20 +95,19 @@ def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> Non
     :raises Unsuccessful: it could not connect, or lost its session for good.
     """
     _stop_with_parent(client)
-    _stop_with_terminal(client)
     try:
-        client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)
+        with _stopped_with_terminal(client):
+            client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)
     except RelayError as error:
         if isinstance(error, AuthenticationError) and reporter.supervised and not reporter.is_ready:
             raise WrongConfiguration(error.message) from error
         raise Unsuccessful(error.message) from error
 
 
-def _stop_with_terminal(client: RelayClient) -> None:
+def _stopped_with_terminal(client: RelayClient) -> Handled:
     """A terminal that is closed ends the client like SIGTERM, unless it is to be ignored (``nohup``)."""
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
-        signal.signal(hangup, lambda number, frame: client.stop())
+    numbers = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []  # Windows has none
+    return Handled(lambda number, frame: client.stop(), *numbers, only_defaults=True)
 
 
 def _stop_with_parent(client: RelayClient) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from ..runtime.signals import Handled
 from ..wording import counted
 from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reports
@@ -92,14 +93,13 @@ class Supervisor:
         :raises BrokenProgram: likewise, where its program raised.
         """
         assert threading.current_thread() is threading.main_thread()
-        before = [(number, signal.signal(number, self._on_signal)) for number in (signal.SIGTERM, signal.SIGINT)]
+        handled = Handled(self._on_signal, signal.SIGTERM, signal.SIGINT)
         try:
-            for number in range(1, self.count + 1):
-                self._start(number)
-            failed = self._watch()
+            with handled:
+                for number in range(1, self.count + 1):
+                    self._start(number)
+                failed = self._watch()
         finally:
-            for signal_number, handler in before:
-                signal.signal(signal_number, handler)
             for child in self._children.values():
                 child.process.kill()
                 child.process.wait()
