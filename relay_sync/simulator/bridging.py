@@ -2,8 +2,11 @@
 
 ``connecting`` is told at once, then ``connected`` with the peer, or ``failed`` with the reason; at last, if it was
 connected, ``disconnected``. Peers are calls of their own, whose states carry the ``tag`` that was given and their
-``parent``. Where the sources are silent: a call that is being connected, or is, refuses another one with 409; when
-either side ends, the bridge is over and a peer that was dialled for it ends too, while the call itself lives on.
+``parent``. Where the sources are silent: a call that is being connected, or is on either side of a bridge, refuses
+another one with 409, and so does a command whose devices are all such calls; a device that has become one when its turn
+comes is ``busy``. A call that is joined leaves the queue or conference that it is in. When either side ends, the bridge is
+over and a peer that was dialled for it ends too, while the call itself lives on; ``calling.disconnect`` parts them from
+either side.
 
 How a device is tried depends on its type: see :data:`CONNECTORS`.
 """
@@ -16,8 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import define, field, frozen
 
 from .hunting import ADDRESSES, Attempt, Hunt, Leg
-from .operation import Operation, running, start
+from .operation import Operation, engaged, running, start
+from .queueing import Waiting
 from .request import Handler, Request
+from .rooms import Participant
 from .shapes import Findings
 
 if TYPE_CHECKING:
@@ -37,6 +42,11 @@ class Peer(Attempt):
 
     bridge: Bridge = field(repr=False)
     device: Mapping[str, Any]
+
+    @property
+    def other(self) -> Call | None:
+        """The call on the other side, where it is one."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """The ``peer`` of the events; may be empty."""
@@ -73,6 +83,10 @@ class DialledPeer(Peer):
         )
         Hunt([[self.leg]], lambda _: self._answered(), self.failed).begin()
 
+    @property
+    def other(self) -> Call | None:
+        return self.leg.call
+
     def _answered(self) -> None:
         call = self.leg.call
         call.party.digits += self.bridge.params.get("send_digits", "")
@@ -106,8 +120,14 @@ class LivePeer(Peer):
         call = self.relay.network.calls.get(params["call_id"])
         if call is None or call is self.bridge.call or call.state != "answered":
             self.failed("notFound")
-            return
-        self.join(call)
+        elif _taken(call):
+            self.failed("busy")
+        else:
+            self.join(call)
+
+    @property
+    def other(self) -> Call | None:
+        return self.call
 
     def join(self, call: Call) -> None:
         """Take a call."""
@@ -136,11 +156,14 @@ class QueuedPeer(LivePeer):
 
     def begin(self) -> None:
         queue = self.relay.queues.get(self.device["params"]["queue_name"])
-        call = queue.take() if queue is not None else None
+        call = queue.take(self._may_join) if queue is not None else None
         if call is None:
             self.failed("notFound")
         else:
             self.join(call)
+
+    def _may_join(self, call: Call) -> bool:
+        return call is not self.bridge.call and not _taken(call)
 
 
 @frozen(kw_only=True)
@@ -201,7 +224,11 @@ class Bridge(Operation):
 
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Peer)
-        self.peer = attempt
+        self.peer, self.engages = attempt, "Call is in a bridge already"
+        for call in filter(None, (self.call, attempt.other)):
+            _take_out(call)
+        if attempt.other is not None:
+            attempt.other.bridge = self
         self.tell(connect_state="connected", peer=attempt.describe())
 
     def _lost(self, reason: str) -> None:
@@ -210,6 +237,12 @@ class Bridge(Operation):
     def break_down(self, details: Mapping[str, Any]) -> None:
         self.tell(connect_state="connecting")
         super().break_down(details)
+
+    def drop(self) -> None:
+        other = self.peer.other if self.peer is not None else None
+        if other is not None and other.bridge is self:
+            other.bridge = None
+        super().drop()
 
     def disconnected(self, *, hang_up: bool = True) -> None:
         """The bridge is over."""
@@ -228,6 +261,20 @@ class Bridge(Operation):
         self.drop()
 
 
+def _take_out(call: Call) -> None:
+    """Have a call leave where it waits or meets others."""
+    for each in list(call.operations):
+        if isinstance(each, Waiting):
+            each.depart("dequeue")
+        elif isinstance(each, Participant):
+            each.drop()
+
+
+def _taken(call: Call) -> bool:
+    """Whether a call cannot be joined: it is somewhere else, or on its way there."""
+    return bool(engaged(call) or running(call, Bridge))
+
+
 def _check(findings: Findings, params: Mapping[str, Any]) -> None:
     findings.look_at_devices(params["devices"], CONNECTORS.keys())
     findings.look_at_media(params.get("ringback", ()), "ringback")
@@ -237,14 +284,29 @@ def _check(findings: Findings, params: Mapping[str, Any]) -> None:
             findings.impossible.update(check(device["params"]))
 
 
+def _connect(request: Request) -> None:
+    calls, devices = request.relay.network.calls, [each for group in request.params["devices"] for each in group]
+    live = [calls.get(str(each["params"]["call_id"])) for each in devices if _names_a_call(each)]
+    if live and len(live) == len(devices) and all(call is not None and _taken(call) for call in live):
+        request.refuse(409, "Bridging busy: the other call is in a bridge already")
+    else:
+        start(Bridge, check=_check, only_one="Call is being connected already", if_free=True)(request)
+
+
+def _names_a_call(device: Mapping[str, Any]) -> bool:
+    params = device.get("params")
+    return device.get("type") == "call" and isinstance(params, Mapping) and "call_id" in params
+
+
 def _disconnect(request: Request) -> None:
-    bridge = running(request.call, Bridge)
+    call = request.call
+    bridge = running(call, Bridge) or call.bridge
     request.accept()  # also where there is no bridge: what the platform says then is not documented
     if bridge is not None:
         bridge.stop()
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.connect": start(Bridge, check=_check, only_one="Call is being connected already"),
+    "calling.connect": _connect,
     "calling.disconnect": _disconnect,
 }

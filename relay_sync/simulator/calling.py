@@ -11,9 +11,12 @@ __all__ = ["HANDLERS"]
 
 def _answer(request: Request) -> None:
     call = request.call
+    # No source tells what these get; 409 is what other methods give for "already in that state".
     if call.state == "answered":
-        # No source tells what a second answer gets; 409 is what other methods give for "already in that state".
         request.refuse(409, "Call is answered already")
+        return
+    if call.direction == "outbound":
+        request.refuse(409, "Call is outbound: the one who is called answers it")
         return
     request.accept()
     request.relay.network.answer(call, request.params.get("max_duration"))
@@ -27,9 +30,12 @@ def _end(request: Request) -> None:
 
 def _pass(request: Request) -> None:
     call = request.call
+    # Only an offered call can be given back; what the platform says otherwise is not documented.
     if call.state not in ("created", "ringing"):
-        # Only an offered call can be given back; what the platform says otherwise is not documented.
         request.refuse(409, "Call is answered already")
+        return
+    if call.direction == "outbound":
+        request.refuse(409, "Call is outbound: nobody was offered it")
         return
     request.accept()
     request.relay.network.pass_on(call, request.session)

@@ -3,7 +3,8 @@
 Where the sources are silent: switching to what is switched already gets 409 (documented for the denoiser). ``calling.echo``
 goes on for 30 s if no ``timeout`` is given. The target of a REFER is asked as if it were dialled (``expect_phone`` by its
 address); once it has answered, the party leaves the call. A call that was transferred is no longer ours: it answers 404 and
-tells nothing, until its party hangs up; one that was transferred to ``context:NAME`` is offered to another client there.
+tells nothing, until its party hangs up; one that was transferred to ``context:NAME`` is offered to another client there. One
+that is in a bridge or a conference has to leave it before: 409.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 
 from attrs import define
 
-from .operation import Operation, running, start
+from .operation import Operation, engaged, running, start
 from .party import Behaviour
 from .request import Handler, Request
 from .rooms import Participant
@@ -113,6 +114,9 @@ def _user_event(request: Request) -> None:
 
 
 def _transfer(request: Request) -> None:
+    if engaged(request.call):
+        request.refuse(409, engaged(request.call))
+        return
     request.accept()
     request.relay.network.transfer(request.call, request.session, request.params["dest"])
 

@@ -69,6 +69,7 @@ class Call:
     :ivar streams: all its streams in order, ended ones too.
     :ivar party: who is on the far end. :ivar operations: what goes on on it, see ``operation``.
     :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
+    :ivar bridge: the bridge that another call has joined it by.
     :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
         way to another context.
     :ivar winner: whether it is the leg of a dial that was answered.
@@ -94,6 +95,7 @@ class Call:
     party: Party = field(factory=Party, repr=False)
     operations: list[Operation] = field(factory=list, init=False, repr=False)
     parent: dict[str, Any] | None = field(default=None, repr=False)
+    bridge: Operation | None = field(default=None, init=False, repr=False)
     transferred: bool = field(default=False, init=False)
     features: set[str] = field(factory=set, init=False)
     watchers: list[Callable[[Call], None]] = field(factory=list, init=False, repr=False)
@@ -134,8 +136,8 @@ class Call:
 
     @property
     def on_offer(self) -> bool:
-        """Whether it is for a client to take: nobody has answered it, or it was handed over to a context."""
-        return self.state in ("created", "ringing") or self.transferred
+        """Whether it is for a client to take: somebody calls and nobody has answered, or it was handed over to a context."""
+        return self.transferred or (self.direction == "inbound" and self.state in ("created", "ringing"))
 
     @property
     def numbers(self) -> tuple[str, str]:
@@ -282,7 +284,7 @@ class Network:
         for call in list(self.calls.values()):
             if call.owner is session:
                 call.owner = None
-                if call.state in ("created", "ringing"):
+                if call.on_offer:
                     self._offer(call)
 
     def _give_up(self, call: Call) -> None:

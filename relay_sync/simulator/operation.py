@@ -3,7 +3,8 @@ on the loop's thread.
 
 The simulator's choices where the sources are silent: an operation needs an answered call (else 409); a ``control_id``
 is unique among the operations of its kind while it runs (else 409); a command to one that is unknown or over gets 404;
-when the call ends, what still runs is told to be over before the call is, unless ``finish_streams`` is off.
+when the call ends, what still runs is told to be over before the call is, unless ``finish_streams`` is off. A call is in
+one bridge or conference at a time: another one is refused with 409 ("bridging busy" is a documented reason).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .network import Call
     from .relay import Relay
 
-__all__ = ["Operation", "control", "launch", "running", "start", "stop"]
+__all__ = ["Operation", "control", "engaged", "launch", "running", "start", "stop"]
 
 
 @define(eq=False, kw_only=True)
@@ -33,16 +34,17 @@ class Operation:
 
     :cvar event_type: the event that tells of it. :cvar goes_wrong: what its event says when it goes wrong.
     :ivar over: whether it has ended: nothing more is told.
+    :ivar engages: what a refusal says while this one leads the call's audio elsewhere; ``""`` while it does not.
     """
 
     event_type: ClassVar[str] = ""
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error"}
-
     relay: Relay = field(repr=False)
     call: Call = field(repr=False)
     method: str = ""
     params: dict[str, Any] = field(repr=False)
     over: bool = field(default=False, init=False)
+    engages: str = field(default="", init=False)
     _timers: dict[str, Timer] = field(factory=dict, init=False, repr=False)
 
     @property
@@ -171,6 +173,12 @@ def running(call: Call, kind: type[_O], control_id: str | None = None) -> _O | N
     return None
 
 
+def engaged(call: Call) -> str:
+    """Why a call cannot be bridged, in words; ``""`` if it can."""
+    found = next((each.engages for each in call.operations if each.engages), "")
+    return found or ("Call is in a bridge already" if call.bridge is not None else "")
+
+
 def launch(request: Request, operation: Operation) -> None:
     """Acknowledge and begin."""
     request.accept(**operation.in_reply())
@@ -184,12 +192,17 @@ def launch(request: Request, operation: Operation) -> None:
 
 
 def start(
-    kind: type[Operation], *, check: Callable[[Findings, Mapping[str, Any]], object] | None = None, only_one: str = ""
+    kind: type[Operation],
+    *,
+    check: Callable[[Findings, Mapping[str, Any]], object] | None = None,
+    only_one: str = "",
+    if_free: bool = False,
 ) -> Handler:
     """The handler of a method that starts an operation.
 
     :param check: finds what is wrong with the objects inside the parameters.
     :param only_one: what to say where a call cannot have two of the kind at a time.
+    :param if_free: whether it needs a call that is in no bridge and no conference.
     """
 
     def handler(request: Request) -> None:
@@ -207,6 +220,8 @@ def start(
             request.refuse(409, "Call is not answered")
         elif only_one and running(call, kind) is not None:
             request.refuse(409, only_one)
+        elif if_free and engaged(call):
+            request.refuse(409, engaged(call))
         elif running(call, kind, str(params.get("control_id", ""))) is not None:
             request.refuse(409, "An operation with this control_id is active already")
         else:

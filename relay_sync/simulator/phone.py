@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from ..errors import CallEnded, InvalidParameter, WaitTimeout
+from ..errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from .heard import Heard
 from .names import check_activity, check_method
 from .network import Call
@@ -129,42 +129,64 @@ class Phone:
         relay = self._relay
         relay.loop.call(relay.network.end, self._call, reason, self._call.far_side, timeout=timeout)
 
+    def _act(self, act: Callable[..., object], *args: Any, states: tuple[str, ...], timeout: float) -> None:
+        """Do something to the call if it is in one of these states. The state is looked at on the loop's thread, so that it
+        cannot change in between.
+        """
+        call = self._call
+
+        def do() -> None:
+            if call.over:
+                raise CallEnded(f"the call is over ({call.end_reason})", end_reason=call.end_reason)
+            if call.state not in states:
+                raise self._refusal(f"the call is {call.state}: this is for one that is {' or '.join(states)}")
+            act(call, *args)
+
+        self._relay.loop.call(do, timeout=timeout)
+
+    def _refusal(self, why: str) -> CommandRefused:
+        return CommandRefused(409, why, call_id=self.call_id)
+
     def press(self, digits: str, timeout: float = 5.0) -> None:
         """Press keys, one after the other. The call's flowing streams tell of them, and whatever listens to keys at
         this moment takes them; nothing is kept for later.
 
         :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
+        :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
         if not DIGITS.fullmatch(digits):
             raise InvalidParameter("digits", digits, "made of 0-9, *, #, A-D")
-        relay = self._relay
-        relay.loop.call(relay.network.press, self._call, digits, timeout=timeout)
+        self._act(self._relay.network.press, digits, states=("answered",), timeout=timeout)
 
     def say(self, text: str, timeout: float = 5.0) -> None:
         """Say something. Whatever listens to words at this moment takes them; nothing is kept for later.
 
         :param text: ``""`` is a noise that nobody can make out.
+        :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        relay = self._relay
-        relay.loop.call(relay.network.say, self._call, text, timeout=timeout)
+        self._act(self._relay.network.say, text, states=("answered",), timeout=timeout)
 
     def keep_silent(self, timeout: float = 5.0) -> None:
         """Do nothing, and go on doing nothing: what waits for this party has waited long enough at once.
 
+        :raises CallEnded: the call is over.
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        relay = self._relay
-        relay.loop.call(relay.network.keep_silent, self._call, timeout=timeout)
+        states = ("created", "ringing", "answered")
+        self._act(self._relay.network.keep_silent, states=states, timeout=timeout)
 
     def answer(self, timeout: float = 5.0) -> None:
-        """Pick up, where our side calls. Returns when the call is answered, or was over already.
+        """Pick up, where our side calls. Returns when the call is answered.
 
+        :raises CallEnded: the call is over. :raises CommandRefused: it is answered already, or this is the caller, whose call
+            is answered by our side (code 409).
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        relay = self._relay
-        relay.loop.call(relay.network.pick_up, self._call, timeout=timeout)
+        if self._call.direction == "inbound":
+            raise self._refusal("this is the caller: our side answers the call, with calling.answer")
+        self._act(self._relay.network.pick_up, states=("created", "ringing"), timeout=timeout)
 
     # -- what it has noticed -------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
@@ -37,11 +37,11 @@ class Queue:
     waiting: list[Waiting] = field(factory=list, init=False)
     waits: list[float] = field(factory=list, init=False)
 
-    def take(self) -> Call | None:
-        """Take out who has waited longest."""
-        if not self.waiting:
+    def take(self, fits: Callable[[Call], bool]) -> Call | None:
+        """Take out who has waited longest of those that fit."""
+        first = next((place for place in self.waiting if fits(place.call)), None)
+        if first is None:
             return None
-        first = self.waiting[0]
         first.depart("dequeue")
         return first.call
 

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..errors import CallEnded, InvalidParameter, WaitTimeout
+from ..errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from ..hosts import is_loopback
 from ..origins import refusal
 from ..protocol.depth import is_deeper
@@ -194,8 +194,8 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = refused.status, _error(str(refused))
         except InvalidParameter as wrong:
             status, body = 400, {**_error(wrong.message), "parameter": wrong.parameter}
-        except CallEnded as over:
-            status, body = 409, _error(over.message)
+        except (CallEnded, CommandRefused) as conflict:
+            status, body = 409, _error(conflict.message)
         except WaitTimeout as late:
             status, body = 504, _error(late.message)
         except (LoopStopped, TimeoutError):

@@ -109,6 +109,7 @@ class Participant(Operation):
     """A call in a conference."""
 
     event_type = "calling.conference"
+    engages: str = field(default="Call is in a conference already", init=False)
     conference: Conference = field(init=False)
 
     def begin(self) -> None:
@@ -164,7 +165,7 @@ def _join(request: Request) -> None:
     if conference is not None and len(conference.people) >= most:
         request.refuse(409, "Conference is full")
     else:
-        start(Participant, only_one="Call is in a conference already")(request)
+        start(Participant, if_free=True)(request)
 
 
 def _leave(request: Request) -> None:
