@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE
+from support import PATIENCE, in_child
 from test_rest import Act, Scripted, answer, scripted_client
 from test_rest_download import TAG, WHOLE, header, part, url_of
 
@@ -333,6 +333,40 @@ def test_two_downloads_to_one_path_never_write_into_one_file(tmp_path: Path) -> 
         rest.download(url_of(server), tmp_path / "r.wav", on_progress=again)
     assert told
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("r.wav", WHOLE)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_full_disk_leaves_nothing_that_cannot_be_resumed(tmp_path: Path, resume: bool) -> None:
+    """The disk has room for so many bytes of a file, the note of a part included."""
+    rooms = [0, 10, 150, 1000, 70_000, SIZE - 1]
+    parts = [tmp_path / "70000.wav.part", tmp_path / "255999.wav.part"] if resume else []
+
+    def rest_of(path: Path) -> Act:
+        return lambda peer: part(SIZE, start=path.stat().st_size)(peer)
+
+    with (
+        Scripted(*[part(SIZE)] * len(rooms), *map(rest_of, parts)) as server,
+        scripted_client(server, retries=0) as rest,
+    ):
+
+        def child() -> None:
+            import resource
+            import signal
+
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            for room in rooms:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+                with pytest.raises(DownloadFailed, match="cannot be written"):
+                    rest.download(url_of(server), tmp_path / f"{room}.wav", resume=resume)
+
+        in_child(child)
+        assert sorted(tmp_path.iterdir()) == sorted([*parts, *(path.with_name(f"{path.name}.json") for path in parts)])
+        for path in parts:
+            found = rest.download(url_of(server), path.with_suffix(""))
+            assert found.resumed > 65_000
+            assert found.path.read_bytes() == WHOLE
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are others there")

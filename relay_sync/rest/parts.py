@@ -164,10 +164,12 @@ class Part:
             return
         self.validator, self.changed, self.total = validator, changed, total
         if validator and self._origin:
+            self.spoiled = True  # without a whole note nobody can resume it
             with os.fdopen(open_own(self._note, create=True), "r+") as note:
                 note.truncate()
                 known = {"origin": self._origin, "validator": validator, "changed": changed, "total": total}
                 note.write(json.dumps(known))
+            self.spoiled = False
 
     def write(self, piece: bytes) -> None:
         """Append to what is there."""
@@ -188,8 +190,19 @@ class Part:
         self._moved = True
 
     def end(self) -> None:
-        """Close it, and remove what no other attempt can use."""
-        self._file.close()
+        """Close it, and remove what no other attempt can use.
+
+        :raises OSError: what was left in memory cannot be written, on a full disk say.
+        """
+        try:
+            self._file.close()
+        except OSError:
+            self.size = self.path.stat().st_size
+            raise
+        finally:
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
         if not (self._moved or self.spoiled or not self.validator or not self.size or not self._origin):
             return
         if self._note_is_ours:
