@@ -60,6 +60,8 @@ H = TypeVar("H", bound=Callable[[Call], object])
 CONNECT_PATIENCE: Final = 10.0
 #: Seconds that closing gives queued callbacks, and after that the IO thread.
 DRAIN_PATIENCE: Final = 2.0
+#: Seconds that the connection before has for ending before the next one is made.
+LAST_WORD: Final = 2.0
 #: Seconds that the IO thread has for ending a call that is gone.
 GONE_PATIENCE: Final = 5.0
 #: Seconds that a connected client may have a handler of calls, but no contexts, before it says so.
@@ -352,10 +354,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             max_queue=self._config.max_queue,
         )
         session = Session(options, new_id=new_id, random=random.random)
-        # The connection before may still be ending, and is not heard any more: its calls end here.
+        before = self._board.attached
+        if before is not None:
+            before.join(LAST_WORD)  # what it still has to say is not to be taken for a word of the new one
+        # It is not heard any more, if it still has not ended: its calls end here.
         self._board.on_session_over(ClientClosed("the client was closed: the calls it had then are out of reach"))
-        self._board.stopped.clear()
-        self._board.draining = False
         self._board.reopen_lanes()
         if self._forgotten is not None:
             self._forgotten.detach()

@@ -125,7 +125,7 @@ class Running:
         loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
         if on_ready is not None:
             on_ready()
-        wait_for_event(self._board.stopped, None)
+        wait_for_event(loop.stopped, None)
         return self._lost_for_good(loop)
 
     def _lost_for_good(self, loop: Loop) -> RelayError | None:
@@ -154,7 +154,7 @@ class Running:
 
         def begin(session: Session) -> None:
             # On the IO thread, so that no call is being taken at this moment; and the next session is for no contexts either.
-            board.draining = True
+            loop.draining = True
             session.contexts.clear()
             begun.set()
 
@@ -200,18 +200,22 @@ class Running:
             return
         self._stop_wanted = True
         loop = self._loop
+        if self._running:
+            if loop is not None:
+                loop.poke()
+            return
+        self._closed = True
         if loop is not None:
-            loop.poke()
+            loop.request_stop()
 
     def _stop_asked(self) -> None:
         # On the IO thread.
         loop = self._loop
         if not self._stop_wanted or loop is None:
             return
-        if self._running and loop.session.phase is Phase.READY:
-            self._board.stopped.set()  # run() says goodbye, and may hang up calls first
+        if loop.session.phase is Phase.READY:
+            loop.stopped.set()  # run() says goodbye, and may hang up calls first
         else:
-            self._closed = self._closed or not self._running
             loop.request_stop()
 
     def _hang_up_calls(self, end: float) -> None:

@@ -112,14 +112,10 @@ class Switchboard:
         self._unattended: dict[Call, float] = {}
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
-        #: No new calls are taken.
-        self.draining = False
         #: Threads of ``on_call`` handlers.
         self._handlers: set[threading.Thread] = set()
         #: Rings when a call or a handler of one has ended.
         self.changed = Bell()
-        #: Set on the IO thread when the client is to stop or has lost its session for good.
-        self.stopped = Flag()
 
     # -- told by the loop, on the IO thread -----------------------------------------------------------------------
 
@@ -189,17 +185,17 @@ class Switchboard:
         state = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
         if phase is Phase.READY:
             self._was_ready, self._no_connection = True, ""
+        before, self.state = self.state, state
         self._call_the_roll(phase)
         if phase is Phase.FAILED and error is not None and self._was_ready:
             # connect() tells its caller; this one nobody may be waiting for.
             _log.error("the session is lost for good: %s", error.message)
         if phase is Phase.BACKING_OFF and error is not None:
             self._say_no_connection(error.message, time.monotonic())
-        if state != self.state:
-            self._enter(state)
+        if state != before:
+            self._say_state(state)
         if phase in (Phase.CLOSED, Phase.FAILED):
             self._was_ready, self._no_connection = False, ""
-            self.stopped.set()  # last: whoever wakes sees the state
 
     def _say_no_connection(self, why: str, now: float) -> None:
         """The same cause once, and then once a minute with the number of attempts."""
@@ -214,8 +210,7 @@ class Switchboard:
         else:
             _log.debug("no connection (attempt %d): %s", self._attempts, why)
 
-    def _enter(self, state: str) -> None:
-        self.state = state
+    def _say_state(self, state: str) -> None:
         _log.info("relay: %s", state)
         if self._on_state is not None:
             # These two are the last word; the others tell of a state that is over by the time a late handler hears of it.
@@ -329,6 +324,16 @@ class Switchboard:
         """The live calls that this client controls."""
         # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
         return [call for call in list(self.calls.values()) if not (call._handed_over or call.state == CALL_STATE_ENDED)]
+
+    @property
+    def stopped(self) -> Flag:
+        """Whether ``run()`` is to return, by the word of the connection that is listened to now."""
+        return self.attached.stopped if self.attached is not None else Flag()
+
+    @property
+    def draining(self) -> bool:
+        """Whether no new calls are taken on the present connection."""
+        return self.attached is not None and self.attached.draining
 
     # -- inbound calls -------------------------------------------------------------------------------------------
 
@@ -531,7 +536,6 @@ class Switchboard:
         self.shared.after_fork()
         self.dials = Dials()
         self.messages.after_fork()
-        self.stopped = Flag()
         self.state = "idle"
         self._was_ready = False
 

@@ -209,6 +209,11 @@ class Session:
         if had_transport:
             self._effects.append(Hangup())
 
+    def fail(self, reason: str) -> None:
+        """End for good by a fault of our own. Whatever waits ends with an error that says so."""
+        if self.phase not in (Phase.CLOSED, Phase.FAILED):
+            self._fail(ConnectionLost(reason) if self.ever_ready else ConnectError(reason))
+
     # -- what the transport reports ------------------------------------------------------------------------------
 
     def connected(self, now: float) -> None:
@@ -558,4 +563,5 @@ class Session:
         self._queue.clear()
         self._pending.clear()
         for command in commands:
-            self._settle(command, error)
+            lost = isinstance(error, ConnectionLost)
+            self._settle(command, ConnectionLost(error.message, sent=command.sent) if lost else error)

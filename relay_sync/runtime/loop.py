@@ -11,6 +11,7 @@ import logging
 import math
 import selectors
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -40,6 +41,7 @@ from ..protocol.results import client_closed
 from ..protocol.session import Session
 from . import process
 from .dialling import Dialling, dispose
+from .flag import Flag
 from .sink import Sink
 from .troubles import Troubles
 from .waiter import Waiter
@@ -83,9 +85,15 @@ class Loop:
         self._closing = False
         self._poked = False
         self._faults = 0
+        #: The kind of the last internal error.
+        self._fault = ""
         #: Set by the finaliser of a client that was garbage collected.
         self.forgotten = False
         self.finished = False
+        #: Set when ``run()`` is to return: the client is to stop, or this connection has ended for good.
+        self.stopped = Flag()
+        #: No new calls are taken on this connection.
+        self.draining = False
         self._connection: FedWebSocket | None = None
         self._sock: socket.socket | None = None
         self._interest = 0
@@ -108,7 +116,8 @@ class Loop:
     @property
     def alive(self) -> bool:
         """Whether it can still be used, here and now."""
-        return not (self.finished or self._closing or self._generation != process.generation())
+        over = self.finished or self._closing or self._session.phase in (Phase.CLOSED, Phase.FAILED)
+        return not over and self._generation == process.generation()
 
     def start(self) -> None:
         """Start the thread and connect.
@@ -210,30 +219,25 @@ class Loop:
     def _run(self) -> None:
         process.io_threads.add(threading.get_ident())
         try:
-            while not self._over():
+            while self._faults < MOST_FAULTS and not self._over():
                 try:
                     self._turn()
                     self._faults = 0
-                except Exception:  # a fault of ours must not leave callers waiting
+                except BaseException:  # a fault of ours must not leave callers waiting
                     self._recover()
         finally:
             process.io_threads.discard(threading.get_ident())
             self._finish()
 
     def _recover(self) -> None:
-        """After an internal error: give the connection up and make it anew; after many in a row, end."""
+        """After an internal error: give the connection up and make it anew. After many in a row the thread ends."""
+        self._fault = type(sys.exc_info()[1]).__name__
         self._troubles.fault("internal error; the connection is given up and made anew")
         self._faults += 1
-        now = time.monotonic()
-        try:
+        with self._troubles.caught("internal error while recovering from one"):
             self._lose("an internal error")
             if self._session.phase is Phase.DIALING and self.dialling is None:
-                self._session.dial_failed(now, ConnectError("an internal error"), fatal=False)
-            if self._faults >= MOST_FAULTS:
-                self._session.close(now)
-        except Exception:
-            self._troubles.fault("internal error while recovering from one")
-            self._closing = self._closing or self._faults >= MOST_FAULTS
+                self._session.dial_failed(time.monotonic(), ConnectError("an internal error"), fatal=False)
 
     def _over(self) -> bool:
         return self._session.phase in (Phase.CLOSED, Phase.FAILED) and self._sock is None
@@ -317,22 +321,35 @@ class Loop:
                 sink.on_watch(now)
 
     def _finish(self) -> None:
-        with self._troubles.caught("internal error at the end of the connection"):
-            self._abandon_dial()
-            self._close_socket()
-            if self._session.phase not in (Phase.CLOSED, Phase.FAILED):
-                self._session.close(time.monotonic())
+        for step in (self._abandon_dial, self._close_socket, self._end_session):
+            with self._troubles.caught("internal error at the end of the connection"):
+                step()
         self.finished = True
+        while self._inbox:
+            with self._troubles.caught("internal error at the end of the connection"):
+                self._drain_inbox()
         with self._troubles.caught("internal error at the end of the connection"):
-            self._drain_inbox()
-        self._perform()
+            self._perform()
         error = self._session.last_error or client_closed()
         for waiter in self._waiting_ready:
             waiter.settle(error)
         self._waiting_ready.clear()
-        self._selector.close()
-        self._wake_in.close()
-        self._wake_out.close()
+        self.stopped.set()
+        for resource in (self._selector, self._wake_in, self._wake_out):
+            try:
+                resource.close()
+            except OSError:  # somebody else of this process has closed its descriptor
+                pass
+
+    def _end_session(self) -> None:
+        """The thread ends: because it was asked to, or else by a fault of ours, which is to be told as one."""
+        if self._closing:
+            self._session.close(time.monotonic())
+        else:
+            self._session.fail(
+                f"internal errors of relay_sync ended the connection for good (the last one: {self._fault}); the log has "
+                "them, and connect() starts anew"
+            )
 
     # -- posted to the thread ------------------------------------------------------------------------------------
 
@@ -407,6 +424,8 @@ class Loop:
                 outcome = None if change.phase is Phase.READY else change.error or client_closed()
                 for waiter in waiters:
                     waiter.settle(outcome)
+                if outcome is not None:
+                    self.stopped.set()  # last: whoever wakes sees the state
 
     # -- the socket ----------------------------------------------------------------------------------------------
 
