@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from attrs import field, frozen
-from support import FROM, PATIENCE, TO, Desk, line
+from support import FROM, NOWHERE, PATIENCE, TO, Desk, line
 
 from relay_sync import Action, ActionFailed, Call, RelayClient, actions
 from relay_sync.simulator import Phone, Simulator
@@ -473,3 +473,55 @@ def test_an_event_that_is_lost_is_made_up_for_by_the_end_of_the_call(sim: Simula
     phone.wait_until_idle(PATIENCE)
     phone.hang_up()
     assert action.wait(PATIENCE).reason == "call_ended"
+
+
+PARTY = {"direction": ["remote-caller"]}
+BESIDE: Mapping[str, Callable[[Call], Any]] = {
+    "a recording": lambda call: call.record(),
+    "a recording with an end": lambda call: call.record({"max_length": 3600, "terminators": ""}),
+    "a transcription": lambda call: call.transcribe(),
+    "a live transcription": lambda call: call.live_transcribe({"start": {"lang": "en", **PARTY}}),
+    "a live translation": lambda call: call.live_translate({"start": {"from_lang": "en", "to_lang": "fr", **PARTY}}),
+    "a tap": lambda call: call.tap(
+        {"type": "audio", "params": {"direction": "both"}},
+        {"type": "rtp", "params": {"addr": "192.0.2.9", "port": 4000}},
+    ),
+    "a detector": lambda call: call.detect_answering_machine(),
+    "a detector of keys": lambda call: call.detect_digit(timeout=600),
+    "a sidecar": lambda call: call.ai_sidecar("en-US"),
+    "a stream": lambda call: call.stream(NOWHERE),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
+def test_what_only_listens_leaves_the_answers_to_the_questions(ring: Ring, beside: Callable[[Call], Any]) -> None:
+    _, call = ring(says=["billing please", "yes"], presses=["1", "2"])
+    beside(call)
+    call.play([WELCOME]).wait(PATIENCE)  # long enough for a reaction
+    first = call.play_and_collect([WELCOME], {"speech": {}})
+    first.wait(PATIENCE)
+    keys = call.play_and_collect([WELCOME], {"digits": {"max": 1}})
+    keys.wait(PATIENCE)
+    assert (first.text, keys.digits) == ("billing please", "1")
+    second = call.collect(speech={})
+    second.wait(PATIENCE)
+    more = call.collect(digits={"max": 1})
+    more.wait(PATIENCE)
+    assert (second.text, more.digits) == ("yes", "2")
+
+
+def test_a_recording_that_waits_for_words_is_a_question(ring: Ring) -> None:
+    _, call = ring(says=["call me back", "yes"])
+    call.record({"initial_timeout": 5, "end_silence_timeout": 1}).wait(PATIENCE)
+    answer = call.collect(speech={})
+    answer.wait(PATIENCE)
+    assert answer.text == "yes"
+
+
+def test_keys_that_a_detector_was_asked_for_are_used_up_with_it(ring: Ring) -> None:
+    _, call = ring(presses=["1", "2"])
+    detector = call.detect_digit(timeout=20)
+    detector.wait(PATIENCE)
+    answer = call.collect(digits={"max": 1})
+    answer.wait(PATIENCE)
+    assert (detector.digits, answer.digits) == ("1", "2")

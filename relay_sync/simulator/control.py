@@ -70,7 +70,9 @@ class Controls:
 
         :raises WaitTimeout: one has not within ``timeout`` seconds.
         """
-        self._relay.board.wait_for(lambda: not self.unacknowledged, timeout, "the acknowledgement of events")
+        self._relay.board.wait_for(
+            lambda: not any(each.pending for each in self._connected()), timeout, "the acknowledgement of events"
+        )
 
     @property
     def unacknowledged(self) -> list[str]:

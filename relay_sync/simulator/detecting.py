@@ -16,7 +16,10 @@ from typing import Any
 
 from attrs import define
 
+from .collecting import Collector
 from .operation import Operation, control, start, stop
+from .party import REACTION
+from .paying import Payment
 from .request import Handler
 from .shapes import Findings
 
@@ -52,7 +55,7 @@ class Detector(Operation):
         wait("timeout", TIMEOUT if given is None else given, self.finish)
         kind, who = self._kind, self.call.party.behaviour.answered_by
         if kind == "digit":
-            self.ask_party(keys=True, words=False)
+            self._borrow()
         elif kind == "fax" and who == "fax":
             tone = "CED" if self.call.direction == "outbound" else "CNG"
             if (self._options.get("tone") or tone) == tone:
@@ -63,6 +66,24 @@ class Detector(Operation):
             self.after("look", FIRST_LOOK, self._machine)
         elif kind == "machine":
             self.after("look", self._options.get("initial_timeout") or INITIAL_TIMEOUT, self._last_word, "UNKNOWN")
+
+    def _borrow(self) -> None:
+        """Have the party press what it is set up to, but leave that for a question which is asked while the detector runs."""
+        party = self.call.party
+        if party.presses and not party.lent:
+            party.lent = party.presses.popleft()
+            self.after("reaction", REACTION, self._overhear)
+
+    def _overhear(self) -> None:
+        party, call = self.call.party, self.call
+        asked = any(isinstance(each, (Collector, Payment)) for each in call.operations)
+        if party.lent and not asked:
+            self.relay.network.press(call, party.lent)
+
+    def drop(self) -> None:
+        if self._kind == "digit":
+            self.call.party.lent = ""
+        super().drop()
 
     def _last_word(self, word: str, **more: Any) -> None:
         self._found(word, **more)

@@ -15,7 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from .waiting import Noticeboard
 
-__all__ = ["Entry", "Journal", "Notice", "masked"]
+__all__ = ["Entry", "Journal", "Notice", "Reader", "masked"]
 
 HIDDEN = "<hidden>"
 DEEPEST = 40
@@ -114,6 +114,21 @@ class Notice:
 
 
 @define(eq=False)
+class Reader:
+    """Reads a journal on: each entry is handed out once. Waiting for one entry then costs no more than the journal is
+    long, however often it is looked into.
+    """
+
+    _journal: Journal
+    _seen: int = field(default=0, init=False)
+
+    def fresh(self) -> list[tuple[int, Entry]]:
+        """The entries that have come since the last look, with their numbers; see :meth:`Journal.numbered`."""
+        found, self._seen = self._journal._since(self._seen)
+        return found
+
+
+@define(eq=False)
 class Journal:
     """The last frames, oldest first. Safe to read from any thread; iterating gives a snapshot.
 
@@ -179,15 +194,14 @@ class Journal:
 
         :raises WaitTimeout: none came within ``timeout`` seconds.
         """
-        seen = 0
+        return self._wait_for(lambda _, entry: predicate(entry), timeout)
+
+    def _wait_for(self, predicate: Callable[[int, Entry], bool], timeout: float) -> Entry:
+        """As :meth:`wait_for`, for a predicate that gets the number of the entry as well."""
+        reader = Reader(self)
 
         def look() -> Entry | None:
-            # Only what is new is looked at: a busy journal would cost the square of its length otherwise.
-            nonlocal seen
-            with self._lock:
-                fresh = list(itertools.islice(self._entries, max(0, seen - self._gone), None))
-                seen = self._gone + len(self._entries)
-            return next((entry for entry in fresh if predicate(entry)), None)
+            return next((entry for number, entry in reader.fresh() if predicate(number, entry)), None)
 
         return self._board.wait_for(look, timeout, "a frame in the journal")
 
@@ -195,6 +209,13 @@ class Journal:
         """The entries, each with its number: how many came before it, those that are gone included."""
         with self._lock:
             return list(enumerate(self._entries, self._gone))
+
+    def _since(self, number: int) -> tuple[list[tuple[int, Entry]], int]:
+        """The numbered entries from a number on, and the number of the next one to come."""
+        with self._lock:
+            first = max(number, self._gone)
+            found = list(enumerate(itertools.islice(self._entries, first - self._gone, None), first))
+            return found, self._gone + len(self._entries)
 
     def wait_until(self, look: Callable[[list[tuple[int, Entry]]], bool], timeout: float = 5.0) -> None:
         """Return once ``look`` is true of the numbered entries.

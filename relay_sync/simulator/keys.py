@@ -66,6 +66,7 @@ class _Bound(Request):
 class Binding(Operation):
     """A sequence of keys that runs a method. It has no events, and ends with the call or when it was cleared."""
 
+    goes_on = False
     _last: str = field(default="", init=False)
     _fired: int = field(default=0, init=False)
 
@@ -112,6 +113,7 @@ def _bind(request: Request) -> None:
         return
     request.accept()
     call.operations.append(Binding(relay=request.relay, call=call, method=request.spec.name, params=params))
+    call.board.changed()
 
 
 def _clear(request: Request) -> None:

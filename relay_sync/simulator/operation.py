@@ -33,12 +33,15 @@ class Operation:
     """One operation from its acknowledgement to its end.
 
     :cvar event_type: the event that tells of it. :cvar goes_wrong: what its event says when it goes wrong.
+    :cvar goes_on: whether it counts among what goes on on the call, or only waits for its occasion.
     :ivar over: whether it has ended: nothing more is told.
     :ivar engages: what a refusal says while this one leads the call's audio elsewhere; ``""`` while it does not.
     """
 
     event_type: ClassVar[str] = ""
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error"}
+    goes_on: ClassVar[bool] = True
+
     relay: Relay = field(repr=False)
     call: Call = field(repr=False)
     method: str = ""
@@ -154,10 +157,11 @@ class Operation:
         return name in self._timers
 
     def ask_party(self, *, keys: bool, words: bool) -> None:
-        """It listens now: a party that is set up to answer does so."""
+        """It waits for keys or words now: a party that is set up to answer does so."""
         party = self.call.party
-        if keys and party.presses:
-            self.after("reaction", REACTION, self.relay.network.press, self.call, party.presses.popleft())
+        if keys and (party.lent or party.presses):
+            digits, party.lent = party.lent or party.presses.popleft(), ""
+            self.after("reaction", REACTION, self.relay.network.press, self.call, digits)
         elif words and party.sentences:
             self.after("reaction", REACTION, self.relay.network.say, self.call, party.sentences.popleft())
 

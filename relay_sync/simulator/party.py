@@ -1,8 +1,9 @@
 """The person, or machine, on the far end of a call: what it is set up to do, and what it has noticed. Pure.
 
 The simulator's choices where the sources are silent: people answer questions, so what is set up in ``presses`` and
-``says`` is used one by one, each time something begins to listen; they take half a second to react; and whoever was set
-up with either does nothing else, so that timeouts that wait for him need no real time.
+``says`` is used one by one, each time something begins to wait for keys or words (a recording without ``initial_timeout``
+and ``end_silence_timeout``, a tap, a transcription only listen); they take half a second to react; and whoever was set up
+with either does nothing else, so that timeouts that wait for him need no real time.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class Party:
 
     :ivar heard: what was played to it, the last 1000. :ivar digits: the keys that our side sent to it.
     :ivar presses: what it will press, :ivar sentences: and say, when it is asked next.
-    :ivar silent: whether nothing comes from it but what is set up.
+    :ivar lent: keys from ``presses`` that a detector has, or will have, heard, and that are pressed again for a question that
+        comes while it runs. :ivar silent: whether nothing comes from it but what is set up.
     """
 
     behaviour: Behaviour = field(factory=Behaviour)
@@ -86,6 +88,7 @@ class Party:
     digits: str = field(default="", init=False)
     presses: deque[str] = field(init=False)
     sentences: deque[str] = field(init=False)
+    lent: str = field(default="", init=False)
     silent: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:

@@ -10,6 +10,7 @@ from attrs import define, field
 
 from ..errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from .heard import Heard
+from .journal import Entry, Reader
 from .names import check_activity, check_method
 from .network import Call
 from .party import DIGITS, Played
@@ -229,26 +230,32 @@ class Phone:
         return bool(given.get("call_id") == call.call_id or (call.tag and given.get("tag") == call.tag))
 
     def _wait_for_sent(self, method: str, within: float, params: Mapping[str, Any]) -> bool:
-        journal, call = self._relay.journal, self._call
+        journal = self._relay.journal
+        reader = Reader(journal)
 
-        def look() -> bool | None:
-            for frame in journal.requests(method):
-                given = frame.get("params") or {}
-                if self._is_about(given) and all(
-                    name in given and given[name] == value for name, value in params.items()
-                ):
-                    return True
-            return None
+        def wanted(entry: Entry) -> bool:
+            given = entry.params
+            return (
+                entry.direction == "in"
+                and entry.method == method
+                and self._is_about(given)
+                and all(name in given and given[name] == value for name, value in params.items())
+            )
+
+        def look() -> str | None:
+            ended = self._call.state == "ended"  # looked at first: what was sent before the end is in the journal
+            if any(wanted(entry) for _, entry in reader.fresh()):
+                return "sent"
+            return "ended" if ended else None
 
         deadline = time.monotonic() + within
-        while not (found := look()) and (left := deadline - time.monotonic()) > 0:
-            if call.state == "ended":
-                return bool(look())  # once more: it may have come before the end
+        while True:
+            left = max(0.0, deadline - time.monotonic())
             try:
-                journal.wait_for(lambda entry: bool(look()), min(left, GLANCE))
+                return journal._board.wait_for(look, min(left, GLANCE), method) == "sent"
             except WaitTimeout:
-                continue
-        return bool(found)
+                if not left:
+                    return False
 
     @property
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
@@ -299,15 +306,16 @@ class Phone:
         )
 
     def wait_until_idle(self, timeout: float = 10.0) -> None:
-        """Return once nothing goes on on the call any more; see :attr:`activities`.
+        """Return once nothing goes on on the call any more; see :attr:`activities`. Keys that are bound to a method do not
+        count: a binding waits, and has no end of its own.
 
         :raises WaitTimeout: something still does after ``timeout`` seconds.
         """
 
-        def look() -> bool:
-            return not self._call.operations
+        def going_on() -> list[str]:
+            return [operation.method for operation in list(self._call.operations) if operation.goes_on]
 
-        self._call.board.wait_for(look, timeout, lambda: f"the end of {', '.join(self.activities)}")
+        self._call.board.wait_for(lambda: not going_on(), timeout, lambda: f"the end of {', '.join(going_on())}")
 
     def wait_until_doing(self, method: str, timeout: float = 10.0) -> None:
         """Return once something that ``method`` starts goes on on the call: then keys and words find a listener.

@@ -135,7 +135,8 @@ class Recording(_Taped):
             self.after("voice", party.behaviour.voice.duration, self._quiet, self.after)
         elif audio["initial_timeout"]:
             self.await_party("initial", audio["initial_timeout"], self._nobody)
-        self.ask_party(keys=False, words=True)
+        if audio["initial_timeout"] or audio["end_silence_timeout"]:  # it waits for words; others only listen
+            self.ask_party(keys=False, words=True)
 
     def _full(self) -> None:
         self._taken = max(self._taken, float(self._audio["max_length"]))

@@ -354,7 +354,7 @@ class _Desk:
             return number >= since and all(getattr(entry, name) == value for name, value in wanted.items())
 
         if "wait" in asked:
-            journal.wait_until(lambda entries: any(fits(*each) for each in entries), _timeout(query))
+            journal._wait_for(fits, _timeout(query))
         entries = [(number, entry) for number, entry in journal.numbered() if fits(number, entry)]
         following = max([since, *(number + 1 for number, _ in entries[:MOST_TOLD])])
         return 200, {"entries": [views.entry(*each) for each in entries[:MOST_TOLD]], "next": following}

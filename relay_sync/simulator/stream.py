@@ -128,15 +128,19 @@ class Stream:
                 raise WaitTimeout(f"the stream never flowed: {stream.end_reason}")
             return STATES.index(stream.state) >= wanted
 
-        self.wait_for(reached, timeout, f"the stream to be {state}; it is {self.state}")
+        self.wait_for(reached, timeout, lambda: f"the stream to be {state}; it is {self.state}")
 
     def wait_for(
-        self: _S, predicate: Callable[[_S], object], timeout: float = 10.0, what: str = "the stream to get there"
+        self: _S,
+        predicate: Callable[[_S], object],
+        timeout: float = 10.0,
+        what: str | Callable[[], str] = "the stream to get there",
     ) -> None:
         """Return once ``predicate(stream)`` is true. It is asked again after all that changes the stream,
         frames included.
 
-        :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message.
+        :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message, as a function when the
+            time is up.
         """
         self._board.wait_for(lambda: bool(predicate(self)), timeout, what)
 

@@ -80,7 +80,7 @@ class LiveTranscription(Operation):
         return str(self.options["lang"])
 
     def begin(self) -> None:
-        self.ask_party(keys=False, words=True)
+        """Listen to what is said. It waits for nobody, and so leaves what the party is set up to say to whoever asks."""
 
     def on_words(self, text: str) -> None:
         if not text or PARTY not in self.options["direction"]:
@@ -88,7 +88,6 @@ class LiveTranscription(Operation):
         self._log.append({"role": PARTY, "content": text, "language": self.language, "confidence": SURE})
         if self.options.get("live_events"):
             self.utter(text)
-        self.after("next", estimate(text), self.begin)
 
     def utter(self, text: str) -> None:
         """Tell of something that was said."""
