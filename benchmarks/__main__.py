@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: run everything and write the results; ``python -m benchmarks tls``: the long TLS soak."""
+"""``python -m benchmarks``: run everything and write the results; ``tls``: the long TLS soak; ``pairs``: two commits in turns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import plots, report, suite
+from . import pairs, plots, report, suite
 from .processes import CERTIFICATE, KEY, helper, worker
 
 __all__ = ["main"]
@@ -82,6 +82,10 @@ def _tls(given: argparse.Namespace) -> int:
     return 1 if told["lost"] else 0
 
 
+def _pairs(given: argparse.Namespace) -> int:
+    return 1 if pairs.run(given.before, given.after, pairs=given.pairs) else 0
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure relay_sync beside its rivals.")
@@ -99,6 +103,11 @@ def main() -> int:
     tls.add_argument("--events", type=float, default=500.0, help="per second")
     tls.add_argument("--client", choices=("ours", "ref", "bridge"), default="ours")
     tls.set_defaults(run=_tls)
+    two = commands.add_parser("pairs", help="is any row worse than at another commit? Both are measured in turns")
+    two.add_argument("before", help="a commit, as git names it")
+    two.add_argument("after", nargs="?", help="another one; without it, the package as it lies here")
+    two.add_argument("--pairs", type=int, default=5, help="how often each is measured")
+    two.set_defaults(run=_pairs)
     given = parser.parse_args()
     code: int = given.run(given)
     return code

@@ -39,15 +39,21 @@ def helper(module: str, *arguments: str) -> Iterator[str]:
 
 
 def worker(
-    module: str, given: dict[str, Any], *, progress: Callable[[int], None] | None = None, timeout: float = 180.0
+    module: str,
+    given: dict[str, Any],
+    *,
+    progress: Callable[[int], None] | None = None,
+    timeout: float = 180.0,
+    root: Path = ROOT,
 ) -> dict[str, Any]:
     """Run ``python -m benchmarks.<module> <json>`` and return the figures it prints.
 
+    :param root: the folder that has ``benchmarks`` and ``relay_sync``.
     :raises RuntimeError: it failed; the text is the end of what it said.
     """
     with subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.{module}", json.dumps(given)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stderr is not None

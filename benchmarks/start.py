@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 from .processes import ROOT
@@ -83,28 +84,28 @@ while True:
 }
 
 
-def compile_ours() -> None:
+def compile_ours(root: Path = ROOT) -> None:
     """Make byte code as an installer does: where the environment forbids Python to write it, a checkout has none."""
-    compileall.compile_dir(ROOT / "relay_sync", quiet=1)
+    compileall.compile_dir(root / "relay_sync", quiet=1)
 
 
-def importing(client: str) -> dict[str, float]:
+def importing(client: str, root: Path = ROOT) -> dict[str, float]:
     """Milliseconds that a process takes that only imports: by the clock and of a CPU."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", IMPORTS[client]], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", IMPORTS[client]], check=True, cwd=root)
     took = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"wall": took * 1e3, "cpu": cpu * 1e3}
 
 
-def first_call(client: str, port: int) -> dict[str, float]:
+def first_call(client: str, port: int, root: Path = ROOT) -> dict[str, float]:
     """Milliseconds from the start of a process to its first call in ``on_call``."""
     code = FIRST_CALL[client].replace("PORT", str(port))
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        [sys.executable, "-c", code], check=True, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         text=True, timeout=60,
     )  # fmt: skip
     return {"wall": (float(done.stdout.split()[0]) - began) * 1e3}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks import pairs
 from benchmarks.figures import Series, percentile, ratio
 from benchmarks.rows import ROWS, Row, judge
+from benchmarks.suite import Job
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,6 +59,49 @@ def test_a_bare_interpreter_is_taken_off() -> None:
     row = next(row for row in ROWS if row.over)
     results = {"import": {"ours": {"wall": [70.0]}, "nothing": {"wall": [20.0]}}}
     assert judge(row, results).cells["ours"].median == 50.0
+
+
+def test_a_row_is_worse_only_when_the_interval_says_so_too() -> None:
+    steady = pairs.compare([100.0, 101.0, 99.0, 100.0, 100.0], [110.0, 112.0, 108.0, 111.0, 109.0])
+    assert steady.worse
+    assert steady.ratio == pytest.approx(1.1, abs=0.01)
+    assert 1.08 < steady.low < 1.1 < steady.high < 1.12
+    assert not pairs.compare([100.0, 101.0, 99.0], [104.0, 105.0, 103.0]).worse  # within what is tolerated
+    assert not pairs.compare([100.0, 100.0, 100.0], [90.0, 140.0, 110.0]).worse  # noise
+    assert not pairs.compare([100.0, 101.0, 99.0], [50.0, 51.0, 52.0]).worse
+
+
+def test_a_rate_is_worse_when_it_falls() -> None:
+    before, after = [100.0, 101.0, 99.0, 100.0], [80.0, 81.0, 79.0, 80.0]
+    assert pairs.compare(before, after, more_is_better=True).worse
+    assert not pairs.compare(before, after).worse
+
+
+def test_what_may_not_happen_is_worse_when_it_does() -> None:
+    assert pairs.compare([0.0, 0.0], [0.0, 0.0]).ratio == 1.0
+    assert pairs.compare([0.0, 0.0], [3.0, 2.0]).worse
+    assert not pairs.compare([3.0, 2.0], [0.0, 0.0]).worse
+    with pytest.raises(ValueError, match="1 pairs"):
+        pairs.compare([1.0], [1.0])
+
+
+def test_the_interval_is_student_s() -> None:
+    # Logarithms 0, 1 and 2: mean 1, deviation 1, and t of two degrees of freedom is 4.303.
+    found = pairs.compare([1.0, 1.0, 1.0], [1.0, math.e, math.e**2])
+    assert math.log(found.high) == pytest.approx(1 + 4.303 / math.sqrt(3))
+    assert math.log(found.low) == pytest.approx(1 - 4.303 / math.sqrt(3))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="takes git and its history")
+def test_two_commits_are_measured_in_turns() -> None:
+    said: list[str] = []
+    job = Job("commands", "commands", ("ours",), {"count": 50})
+    pairs.run("HEAD", None, pairs=2, jobs=[job], audio={}, say=said.append)
+    assert any("sequential commands (per s)" in line for line in said)
+    assert any("first call" in line for line in said)
+    assert not any("streams" in line for line in said)
 
 
 @pytest.mark.slow
