@@ -21,10 +21,10 @@ from .constants import (
     EVENT_CALL_STATE,
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
-from .events import CallEvent, CallStateEvent, RelayEvent
+from .events import CallEvent, CallStateEvent, DenoiseEvent, RelayEvent
 from .events.names import event_name
 from .protocol.deadline import Deadline
-from .protocol.results import call_goes_on, is_gone, read_code
+from .protocol.results import Outcome, call_goes_on, is_gone
 from .readers import EventReader, Expectation
 from .runtime import process
 from .runtime.ids import new_id
@@ -70,8 +70,10 @@ class Line(Protocol):
         params: Mapping[str, Any],
         *,
         call_id: str = "",
+        only_in: int | None = None,
         idempotent: bool = False,
-        late: Callable[[Any], None] | None = None,
+        on_reply: Callable[[Outcome, int], object] | None = None,
+        late: Callable[[Outcome], object] | None = None,
     ) -> dict[str, Any]: ...
 
     def _post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None: ...
@@ -139,11 +141,15 @@ class Call(
         self.segment_id = segment_id
         self.end_reason = ""
         self._client = client
+        #: The number of the session it came in on, or was dialled in: commands for it make sense in no other.
+        self._session: int | None = None
         self._generation = process.generation()
         #: Why the call is over for us: CallEnded, or what ended its session.
         self._over: RelayError | None = None
-        #: Others control it now, or are about to.
-        self._handed_over = False
+        #: Others control it now.
+        self._given_away = False
+        #: The commands under way by which others may come to control it.
+        self._giving_away: set[object] = set()
         #: Whether it was answered, rejected or sent elsewhere by its handler, as far as that lies with us.
         self._attended = False
         self._said_over = False
@@ -321,6 +327,11 @@ class Call(
         with self._lock:
             self._readers = tuple(one for one in self._readers if one() not in (None, mailbox))
 
+    @property
+    def _handed_over(self) -> bool:
+        """Whether others control it, or are about to."""
+        return self._given_away or bool(self._giving_away)
+
     # -- for the verbs -------------------------------------------------------------------------------------------
 
     def _command(
@@ -329,7 +340,7 @@ class Call(
         params: Mapping[str, Any] | None = None,
         *,
         idempotent: bool = False,
-        late: Callable[[Any], None] | None = None,
+        means: Callable[[Outcome], object] | None = None,
     ) -> dict[str, Any]:
         self._check_usable()
         self._attended = self._attended or method in ATTENDS
@@ -339,7 +350,14 @@ class Call(
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
         deadline = self._deadline()
         try:
-            return self._client._command(method, addressed, call_id=self.call_id, idempotent=idempotent, late=late)
+            return self._client._command(
+                method,
+                addressed,
+                call_id=self.call_id,
+                only_in=self._session,
+                idempotent=idempotent,
+                on_reply=None if means is None else lambda outcome, session: means(outcome),
+            )
         except CommandRefused as error:
             if not is_gone(error):
                 raise
@@ -386,18 +404,26 @@ class Call(
         """It is somebody else's now: nothing more will be told of it, and nothing may be done to it, such as hanging it up."""
         self._client._let_go(self, CallEnded("the call was passed back: it goes on without this client"))
 
-    def _hand_over(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        before = self._handed_over
-        # Before it is sent: the call may come back to this client, as a new one, sooner than the reply.
-        self._handed_over = True
-        try:
-            reply = self._command(method, params)
-        except BaseException:
-            self._handed_over = before
-            raise
+    def _went_elsewhere(self) -> None:
+        """Others control it now; its events may go on."""
+        self._given_away = True
         if self._over is None:
             self._client._handed_over(self)
-        return reply
+
+    def _give_away(self, method: str, params: Mapping[str, Any] | None, given: Callable[[], object]) -> dict[str, Any]:
+        this = object()
+
+        def means(outcome: Outcome) -> None:
+            self._giving_away.discard(this)
+            if isinstance(outcome, dict):
+                given()
+
+        # Before it is sent: the call may come back to this client, as a new one, sooner than the reply.
+        self._giving_away.add(this)
+        try:
+            return self._command(method, params, means=means)
+        finally:
+            self._giving_away.discard(this)
 
     def _check_process(self) -> None:
         # Before any lock: at the fork another thread of the parent may have held it, and nobody here lets it go.
@@ -431,16 +457,16 @@ class Call(
         # The session remembers this until the answer comes, if ever: it must not keep a forgotten client alive.
         owner, command = weakref.ref(self._client), action._stop_command()
 
-        def stop_late(outcome: Any) -> None:
+        def stop_late(outcome: Outcome) -> None:
             # It started after all, and nobody has the handle.
-            code, client = read_code(outcome) or 200, owner()
-            if client is not None and command is not None and isinstance(outcome, dict) and 200 <= code < 300:
+            client = owner()
+            if client is not None and command is not None and isinstance(outcome, dict):
                 client._post(command[0], {**address, **command[1]})
 
         deadline = self._deadline()
         try:
             action.reply = self._client._command(
-                kind.method, {**address, **params}, call_id=self.call_id, late=stop_late
+                kind.method, {**address, **params}, call_id=self.call_id, only_in=self._session, late=stop_late
             )
         except CommandRefused as error:
             self._action_ended(action)
@@ -500,6 +526,8 @@ class Call(
         over: CallEnded | None = None
         if isinstance(event, CallStateEvent) and event.call_state:
             over = self._move(event)
+        elif isinstance(event, DenoiseEvent):
+            self._denoised = event.denoised
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:

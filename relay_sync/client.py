@@ -22,7 +22,6 @@ from .dialing import Dialing
 from .errors import (
     CallEnded,
     ClientClosed,
-    CommandRefused,
     ConnectError,
     ConnectTimeout,
     InvalidParameter,
@@ -32,8 +31,8 @@ from .errors import (
 from .message import Messaging
 from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
-from .protocol.frames import Failure, build_request
-from .protocol.results import client_closed, failure_to_error, result_or_error
+from .protocol.frames import build_request
+from .protocol.results import Outcome, client_closed, read_reply
 from .running import CLOSE_ADVICE, Running
 from .runtime import process
 from .runtime.ids import new_id
@@ -358,7 +357,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         if before is not None:
             before.join(LAST_WORD)  # what it still has to say is not to be taken for a word of the new one
         # It is not heard any more, if it still has not ended: its calls end here.
-        self._board.on_session_over(ClientClosed("the client was closed: the calls it had then are out of reach"))
+        over = ClientClosed("the client was closed: the calls it had then are out of reach")
+        self._board.on_session_over(over, session.number - 1)
         self._board.reopen_lanes()
         if self._forgotten is not None:
             self._forgotten.detach()
@@ -453,11 +453,14 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             raise InvalidParameter("params", params, "a mapping")
         limit = seconds("timeout", timeout, optional=True)
         given = dict(params or {})
-        call_id = given.get("call_id")
+        named = given.get("call_id")
+        call_id = named if isinstance(named, str) else ""
+        call = self._board.calls.get(call_id)
         return self._command(
             method,
             given,
-            call_id=call_id if isinstance(call_id, str) else "",
+            call_id=call_id,
+            only_in=None if not call_id else call._session if call is not None else self._board.session,
             idempotent=_may_repeat(method),
             timeout=limit,
         )
@@ -482,10 +485,19 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         params: Mapping[str, Any],
         *,
         call_id: str = "",
+        only_in: int | None = None,
         idempotent: bool = False,
-        late: Callable[[Any], None] | None = None,
+        on_reply: Callable[[Outcome, int], object] | None = None,
+        late: Callable[[Outcome], object] | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
+        """Send a command and wait for its reply.
+
+        :param only_in: the number of the session without which it makes no sense, such as that of the call it is for.
+        :param on_reply: applies what the reply means: it is given that, and the number of the session, on the IO thread, before
+            anything that came behind the reply is looked at, and before this returns; also where nobody waits any more.
+        :param late: is given a reply that nobody waits for any more, on the IO thread or on the one that gave up.
+        """
         process.check_thread()
         limit = timeout or self._request_timeout()
         deadline = Deadline.after(time.monotonic(), limit)
@@ -494,9 +506,20 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         if may_hold(text):
             self._secrets.learn_from(params)
         loop = self._connected_loop(deadline)
-        waiter: Waiter[Any] = Waiter()
+        waiter: Waiter[dict[str, Any]] = Waiter()
 
         def settle(outcome: Any) -> None:
+            if isinstance(outcome, BaseException):  # there is no reply, and there will be none
+                waiter.settle(outcome)
+                return
+            try:
+                outcome = read_reply(outcome, method=method, call_id=call_id, sent=params)
+                if on_reply is not None and command.session is not None:
+                    on_reply(outcome, command.session)
+            except Exception as error:
+                if waiter.settle(error):  # whoever waits is told
+                    return
+                raise
             # The reply may come at the very moment at which its caller gives up.
             if not waiter.settle(outcome) and late is not None:
                 late(outcome)
@@ -508,24 +531,18 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             deadline=deadline,
             settle=settle,
             idempotent=idempotent,
-            call_id=call_id,
-            late=late,
+            only_in=only_in,
+            late=settle if on_reply is not None or late is not None else None,
         )
         try:
             loop.submit(command)
-            outcome = waiter.wait(deadline.remaining(time.monotonic()), lambda: _unanswered(method, limit, loop))
-        except BaseException:  # a time limit, Ctrl-C, or whatever a signal handler raised
-            if waiter.settle(None):
+            return waiter.wait(deadline.remaining(time.monotonic()), lambda: _unanswered(method, limit, loop))
+        except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
+            if waiter.settle({}):
                 loop.withdraw(command)
-            elif late is not None and not isinstance(known := waiter.peek(), BaseException):
+            elif late is not None and not isinstance(known := waiter.peek(), BaseException) and known is not None:
                 late(known)
             raise
-        if isinstance(outcome, Failure):
-            raise failure_to_error(outcome, method=method, call_id=call_id, sent=params)
-        result = result_or_error(outcome, method=method, call_id=call_id, sent=params)
-        if isinstance(result, CommandRefused):
-            raise result
-        return result
 
     def _connected_loop(self, deadline: Deadline) -> Loop:
         loop = self._loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 from . import checks, shapes
@@ -26,6 +26,7 @@ from .errors import (
 )
 from .events import CallStateEvent, DialEvent
 from .protocol.deadline import Deadline
+from .protocol.results import Outcome
 from .runtime import process
 from .runtime.ids import new_id
 from .runtime.waiter import Waiter
@@ -55,6 +56,9 @@ class Exchange(Protocol):
 
     calls: dict[str, Call]
 
+    @property
+    def session(self) -> int: ...
+
     def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None: ...
 
     def cut_off(self, call: Call, error: CallEnded) -> None: ...
@@ -68,8 +72,9 @@ class PendingDial:
         #: How many are dialed in all, and so how many legs there can be; 0 if that is not known.
         self.devices = devices
         self.legs: dict[str, Call] = {}
-        #: Whether the server was heard of this dial: then it was taken on, whatever became of the reply.
-        self.seen = False
+        #: The number of the session in which the server was first heard of this dial: then it was taken on, whatever became
+        #: of the reply. ``None`` before: what becomes of it then lies with its command alone.
+        self.session: int | None = None
         #: The server said that it was answered, but not by which leg.
         self.answered = False
         #: When its caller gave it up; ``None`` while somebody waits.
@@ -142,12 +147,15 @@ class Dials:
             _drop(leg, exchange)
         return None
 
-    def end(self, error: RelayError) -> None:
-        """The session is over, and all dials with it."""
-        dials, self._open = self._open, {}
+    def end(self, error: RelayError, session: int) -> None:
+        """The session of this number is over, and the dials that it carried. What was not sent in it may be in the next one."""
         self._decided.clear()
-        for dial in dials.values():
-            dial.outcome.settle(error)
+        closed = isinstance(error, ClientClosed)
+        for dial in list(self._open.values()):
+            unsent = dial.session is None and not (closed and dial.given_up is not None)
+            if not unsent and (dial.session or 0) <= session:
+                self.close(dial)
+                dial.outcome.settle(error)
 
     # -- told by the switchboard, on the IO thread -------------------------------------------------------------------
 
@@ -175,9 +183,16 @@ class Dials:
         if len(self._decided) > REMEMBERED_DIALS:
             self._decided.popitem(last=False)
 
+    def taken(self, dial: PendingDial, outcome: Outcome, session: int) -> None:
+        """The reply to the command came."""
+        if isinstance(outcome, dict):
+            dial.session = dial.session or session
+        else:
+            self.close(dial)
+
     def add_leg(self, dial: PendingDial, leg: Call, exchange: Exchange) -> None:
         """A leg turned up."""
-        dial.seen = True
+        dial.session = dial.session or exchange.session
         dial.legs[leg.call_id] = leg
         if dial.given_up is not None:
             _drop(leg, exchange)
@@ -222,7 +237,7 @@ class Dials:
         if dial is None:
             _log.debug("dial event %r for a tag that is not ours", event.dial_state)
             return
-        dial.seen = True
+        dial.session = dial.session or exchange.session
         if event.dial_state == "failed":
             self._failed(dial, event.reason or _reason_of(dial), exchange)
         elif answered:
@@ -305,7 +320,12 @@ class Dialing:
         _board: Switchboard
 
         def _command(
-            self, method: str, params: Mapping[str, Any], *, timeout: float | None = None
+            self,
+            method: str,
+            params: Mapping[str, Any],
+            *,
+            on_reply: Callable[[Outcome, int], object] | None = None,
+            timeout: float | None = None,
         ) -> dict[str, Any]: ...
 
         def _request_timeout(self) -> float: ...
@@ -410,14 +430,19 @@ class Dialing:
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:
         end = time.monotonic() + limit
         board = self._board
-        # A new connection ends the dials of the one before, so there has to be one before this dial is known.
+        # First: where there is no connection to be had, the tag was never used.
         self._connected_loop(Deadline.after(time.monotonic(), min(limit, self._request_timeout())))
         dial = board.dials.open(tag, sum(map(len, params["devices"])))
         try:
             try:
-                self._command("calling.dial", params, timeout=min(limit, self._request_timeout()))
+                self._command(
+                    "calling.dial",
+                    params,
+                    on_reply=lambda outcome, session: board.dials.taken(dial, outcome, session),
+                    timeout=min(limit, self._request_timeout()),
+                )
             except RequestTimeout:
-                if not dial.seen:
+                if dial.session is None:
                     raise
             return dial.wait(end - time.monotonic(), limit, why)
         except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):

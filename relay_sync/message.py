@@ -20,9 +20,10 @@ from .constants import (
     MESSAGE_STATE_QUEUED,
     MESSAGE_STATE_RECEIVED,
 )
-from .errors import InvalidParameter, RelayError, WaitTimeout
+from .errors import ConnectionLost, InvalidParameter, RelayError, WaitTimeout
 from .events import RelayEvent
 from .protocol.deadline import Deadline
+from .protocol.results import Outcome
 from .runtime.lanes import InContext, warn_replaced
 from .runtime.pace import paced
 from .runtime.waiter import Waiter
@@ -203,20 +204,20 @@ class MessageDesk:
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
         self._sending = 0
-        self._session = 0
+        #: The number of the last session that ended, and why it did.
+        self._ended = 0
         self._over: RelayError | None = None
         #: By the ids of inbound messages, what the last one under that id said.
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._warned: set[str] = set()
 
     @contextmanager
-    def sending(self) -> Iterator[int]:
+    def sending(self) -> Iterator[None]:
         """While a send is under way, states of unknown messages are kept: they may be those of the message it makes."""
         with self._lock:
             self._sending += 1
-            session = self._session
         try:
-            yield session
+            yield
         finally:
             with self._lock:
                 self._sending -= 1
@@ -226,9 +227,11 @@ class MessageDesk:
     def claim(self, message: Message, session: int) -> None:
         """Follow a message that the server has named, from its first state on. What was told of it counts, even if the session
         has ended since.
+
+        :param session: the number of the session in which it was sent.
         """
         with self._lock:
-            over = self._over if session != self._session else None
+            over = self._over if session <= self._ended else None
             # Under the lock, so that no later state overtakes these. Callbacks are only queued.
             early = self._early.pop(message.message_id, [])
             self._kept -= len(early)
@@ -327,11 +330,10 @@ class MessageDesk:
             self._warned.add(name)
             _log.warning("%ss come in but there is no %s handler: they are dropped", name.removeprefix("on_"), name)
 
-    def end(self, error: RelayError) -> None:
-        """The session is over: what becomes of its messages will not be told."""
+    def end(self, error: RelayError, session: int) -> None:
+        """The session of this number is over: what becomes of its messages will not be told."""
         with self._lock:
-            self._session += 1
-            self._over = error
+            self._ended, self._over = session, error
             self._seen.clear()
             messages = list(self._underway.values())
             self._underway.clear()
@@ -352,7 +354,14 @@ class Messaging:
     if TYPE_CHECKING:
         _board: Switchboard
 
-        def _command(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]: ...
+        def _command(
+            self,
+            method: str,
+            params: Mapping[str, Any],
+            *,
+            only_in: int | None = None,
+            on_reply: Callable[[Outcome, int], object] | None = None,
+        ) -> dict[str, Any]: ...
 
         def _connect(self, deadline: Deadline) -> Loop: ...
 
@@ -426,36 +435,57 @@ class Messaging:
             "status_callback": parameters.http_url("status_callback", status_callback),
         }
         merged = parameters.merge_extra(params, extra, ())
-        if not merged["context"]:
-            deadline = Deadline.after(time.monotonic(), self._request_timeout())
-            merged["context"] = self._connect(deadline).session.protocol
-            if not merged["context"]:  # a session without a name: the platform's default is all there is
-                del merged["context"]
-        return self._send_message(merged, callback)
+        return self._send_message(merged, callback) if merged["context"] else self._send_to_us(merged, callback)
 
-    def _send_message(self, params: dict[str, Any], on_completed: InContext | None) -> Message:
+    def _send_to_us(self, params: dict[str, Any], on_completed: InContext | None) -> Message:
+        """Send a message whose states are told to this client alone: in the session whose name it carries."""
+        deadline = Deadline.after(time.monotonic(), self._request_timeout())
+        while True:
+            session = self._connect(deadline).session
+            # The number first: if another session came in between, nothing is sent.
+            number, named = session.number, {**params, "context": session.protocol}
+            if not named["context"]:  # a session without a name: the platform's default is all there is
+                del named["context"]
+            try:
+                return self._send_message(named, on_completed, only_in=number)
+            except ConnectionLost as error:
+                if error.sent or deadline.passed(time.monotonic()):
+                    raise
+
+    def _send_message(
+        self, params: dict[str, Any], on_completed: InContext | None, *, only_in: int | None = None
+    ) -> Message:
         desk = self._board.messages
-        with desk.sending() as session:
-            reply = self._command("messaging.send", params)
-            message = Message(
-                message_id=_word(reply.get("message_id")),
-                context=params.get("context", ""),
-                direction="outbound",
-                from_number=params["from_number"],
-                to_number=params["to_number"],
-                body=params.get("body", ""),
-                media=params.get("media"),
-                state=_word(reply.get("message_state") or reply.get("state")) or MESSAGE_STATE_QUEUED,
-                tags=params.get("tags"),
-            )
-            message._run = self._board.run_in
-            message._on_completed = on_completed
+        message = Message(
+            context=params.get("context", ""),
+            direction="outbound",
+            from_number=params["from_number"],
+            to_number=params["to_number"],
+            body=params.get("body", ""),
+            media=params.get("media"),
+            tags=params.get("tags"),
+        )
+        message._run = self._board.run_in
+        message._on_completed = on_completed
+
+        def taken(outcome: Outcome, session: int) -> None:
+            if not isinstance(outcome, dict):
+                return
+            message.message_id = _word(outcome.get("message_id"))
+            message.state = _word(outcome.get("message_state") or outcome.get("state")) or MESSAGE_STATE_QUEUED
             if message.message_id:
                 desk.claim(message, session)
             else:
                 message._end_early(
                     RelayError(None, "the server took the message but did not name it: it cannot be followed")
                 )
+
+        try:
+            with desk.sending():
+                self._command("messaging.send", params, only_in=only_in, on_reply=taken)
+        except BaseException:
+            message._on_completed = None  # there is no message: whoever sent it is told by the exception alone
+            raise
         return message
 
 

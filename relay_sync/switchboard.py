@@ -226,16 +226,19 @@ class Switchboard:
                 self._questions().add(call)
             self.dials.take_stock(self)
 
-    def on_session_over(self, error: RelayError) -> None:
-        """The server-side session is gone, and what it carried with it."""
+    def on_session_over(self, error: RelayError, session: int) -> None:
+        """The server-side session is gone, and what it carried with it.
+
+        :param session: its number. What was begun in it and sent in the next one belongs there, and goes on.
+        """
         calls, self.calls = self.calls, {}
         self._ended.clear()
         if isinstance(error, ClientClosed):
             self._check_unattended(math.inf)
         for call in calls.values():
             call._end(error)
-        self.dials.end(error)
-        self.messages.end(error)
+        self.dials.end(error, session)
+        self.messages.end(error, session)
         self.changed.ring()
 
     def on_watch(self, now: float) -> None:
@@ -263,6 +266,11 @@ class Switchboard:
         client = self._client()
         if client is not None:
             client._stop_asked()
+
+    @property
+    def session(self) -> int:
+        """The number of the session that events come from; 0 without a connection."""
+        return 0 if self.attached is None else self.attached.session.number
 
     # -- outbound legs -------------------------------------------------------------------------------------------
 
@@ -292,6 +300,7 @@ class Switchboard:
             device=event.device,
             segment_id=event.segment_id,
         )
+        call._session = self.session
         self.calls[call_id] = call
         return call
 
@@ -362,6 +371,7 @@ class Switchboard:
             state=event.call_state or "created",
             segment_id=event.segment_id,
         )
+        call._session = self.session
         self._offers[call] = offer
         self._parties[call] = parties
         if self.on_call is None:

@@ -622,11 +622,11 @@ def test_what_was_told_before_the_session_ended_counts() -> None:
     desk = MessageDesk()
     told = MessageStateEvent.from_params({"message_id": "m", "message_state": "delivered"})
     known, unknown = Message(message_id="m"), Message(message_id="n")
-    with desk.sending() as session:
+    with desk.sending():
         desk.on_event(told, lambda *args, **kwargs: None)
-        desk.end(ClientClosed("closed"))
-        desk.claim(known, session)
-        desk.claim(unknown, session)
+        desk.end(ClientClosed("closed"), 1)
+        desk.claim(known, 1)
+        desk.claim(unknown, 1)
     assert known.wait(0) is told
     assert (known.state, known.error) == ("delivered", None)
     with pytest.raises(ClientClosed):
@@ -640,13 +640,13 @@ def test_messages_whose_fate_is_never_told_do_not_pile_up(caplog: pytest.LogCapt
     completed: list[RelayEvent] = []
     made[0]._run = lambda lane, what, function, *args, **kwargs: function(*args)
     made[0]._on_completed = InContext(completed.append)
-    with desk.sending() as session:
+    with desk.sending():
         for message in made[:10_000]:
-            desk.claim(message, session)
+            desk.claim(message, 1)
         assert not made[0].is_done
         waiting = Background(made[0].wait)
         for message in made[10_000:]:
-            desk.claim(message, session)
+            desk.claim(message, 1)
     with pytest.raises(RelayError, match="m0 is not followed any more: 10000 later ones are on their way"):
         waiting.result()
     (event,) = completed
@@ -664,10 +664,10 @@ def test_messages_whose_fate_is_never_told_do_not_pile_up(caplog: pytest.LogCapt
 def test_messages_that_end_make_room() -> None:
     desk = MessageDesk()
     first = Message(message_id="first")
-    with desk.sending() as session:
-        desk.claim(first, session)
+    with desk.sending():
+        desk.claim(first, 1)
         for number in range(20_000):
-            desk.claim(Message(message_id=f"m{number}"), session)
+            desk.claim(Message(message_id=f"m{number}"), 1)
             told = MessageStateEvent.from_params({"message_id": f"m{number}", "message_state": "delivered"})
             desk.on_event(told, lambda *args, **kwargs: None)
     assert not first.is_done

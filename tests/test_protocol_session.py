@@ -687,7 +687,7 @@ def test_another_session_ends_the_old_ones_calls_before_it_is_ready(talk: Talk) 
     talk.ready()
     talk.receive(event("same"))
     talk.lose()
-    talk.submit("stop", call_id="old-call")
+    talk.submit("stop", only_in=talk.session.number)
     talk.submit("ping")
     talk.wake()
     effects = talk.accept(talk.connected(), protocol="another", state=None)
@@ -1350,3 +1350,28 @@ def test_the_options_hide_the_credentials() -> None:
     options = SessionOptions(authentication={"project": PROJECT, "token": TOKEN})
     assert TOKEN not in repr(options)
     assert TOKEN not in repr(Send(json.dumps({"token": TOKEN})))
+
+
+def test_a_command_for_another_session_is_not_sent(talk: Talk) -> None:
+    talk.ready()
+    before = talk.session.number
+    talk.lose()
+    talk.wake()
+    (over,) = only(SessionOver, talk.accept(talk.connected(), protocol="another"))
+    assert (over.session, talk.session.number > before) == (before, True)
+    command = talk.submit("late", only_in=before)
+    outcome = talk.settled["late"]
+    assert isinstance(outcome, ConnectionLost)
+    assert (outcome.sent, command.sent, command.session) == (False, False, None)
+    assert talk.submit("now", only_in=talk.session.number).session == talk.session.number
+
+
+def test_a_resumed_session_is_the_same_one(talk: Talk) -> None:
+    talk.ready()
+    before = talk.session.number
+    talk.lose()
+    talk.submit("queued", only_in=before)
+    talk.wake()
+    effects = talk.accept(talk.connected())
+    assert talk.session.number == before
+    assert [frame["id"] for frame in sent(effects) if frame.get("method") == "calling.queued"] == ["queued"]

@@ -179,9 +179,9 @@ class Conversation(RuleBasedStateMachine):
         patience=st.sampled_from([-1.0, 0.5, 10.0, 100.0, None]),
         idempotent=st.booleans(),
         late=st.booleans(),
-        call_id=st.sampled_from(["", "call"]),
+        of_a_call=st.booleans(),
     )
-    def submit(self, patience: float | None, idempotent: bool, late: bool, call_id: str) -> None:
+    def submit(self, patience: float | None, idempotent: bool, late: bool, of_a_call: bool) -> None:
         name = f"c-{next(self.numbers)}"
         text = f'{{"jsonrpc":"2.0","id":"{name}","method":"calling.x","params":{{}}}}'
         self.commands[name] = command = Command(
@@ -192,7 +192,7 @@ class Conversation(RuleBasedStateMachine):
             settle=lambda outcome: None,
             late=(lambda outcome: None) if late else None,
             idempotent=idempotent,
-            call_id=call_id,
+            only_in=self.session.number if of_a_call else None,
         )
         self.session.submit(self.now, command)
         self.perform()

@@ -32,8 +32,9 @@ class Command:
     :ivar text: the frame, written and checked before it came here.
     :ivar deadline: after it, an unsent command is not sent any more.
     :ivar idempotent: may be repeated if the session is lost before the answer.
-    :ivar call_id: the call it is for, or ``""``; with the server's session it goes too.
+    :ivar only_in: the number of the one session in which it makes sense, such as that of the call it is for; ``None``: any.
     :ivar sent: whether it was ever handed to a transport, so that the server may have it.
+    :ivar session: the number of the session in which it was sent last; ``None`` before.
     :ivar settle: called once with the result, a :class:`Failure` or an exception; on the IO thread.
     :ivar late: called with a result that nobody waits for any more.
     """
@@ -45,6 +46,10 @@ class Command:
     settle: Callable[[Any], object] = field(repr=False)
     late: Callable[[Any], object] | None = field(default=None, repr=False)
     idempotent: bool = False
-    call_id: str = ""
+    only_in: int | None = None
     abandoned: bool = False
-    sent: bool = False
+    session: int | None = None
+
+    @property
+    def sent(self) -> bool:
+        return self.session is not None

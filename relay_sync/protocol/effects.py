@@ -78,9 +78,10 @@ class PhaseChanged:
 
 @define(eq=False)
 class SessionOver:
-    """The server-side session is gone for good, and its calls with it."""
+    """The server-side session is gone for good, and its calls with it. ``session``: its number."""
 
     error: RelayError
+    session: int
 
 
 @define(eq=True)

@@ -13,6 +13,7 @@ from .frames import Failure, Hide, mask, whole_code
 __all__ = [
     "REFUSES_CONNECT",
     "REFUSES_CREDENTIALS",
+    "Outcome",
     "call_goes_on",
     "client_closed",
     "connect_refusal",
@@ -21,6 +22,7 @@ __all__ = [
     "is_server_trouble",
     "is_welcome",
     "read_code",
+    "read_reply",
     "refuses_credentials",
     "refuses_resume",
     "result_or_error",
@@ -34,6 +36,10 @@ REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
 SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005, 408, 425, 429})
 #: Members of the answer to ``signalwire.connect`` that no refusal has.
 _OF_A_SESSION: Final = ("identity", "authorization", "ice_servers", "sessionid", "session_restored", "nodeid")
+
+
+#: What a reply says: the result of a command that was carried out, or the refusal.
+Outcome = dict[str, Any] | CommandRefused
 
 
 def read_code(result: object) -> int | None:
@@ -75,6 +81,16 @@ def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: 
     """
     message = _hide(sent)(failure.message, theirs=True)[:500] or "no message"
     return CommandRefused(failure.code, _advice(failure.code, message, method), method=method, call_id=call_id)
+
+
+def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = None) -> Outcome:
+    """What a reply says, whether it came as a result or as a JSON-RPC error.
+
+    :param sent: as for :func:`result_or_error`.
+    """
+    if isinstance(reply, Failure):
+        return failure_to_error(reply, method=method, call_id=call_id, sent=sent)
+    return result_or_error(reply, method=method, call_id=call_id, sent=sent)
 
 
 def is_server_trouble(code: int | None) -> bool:

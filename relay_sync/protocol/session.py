@@ -6,6 +6,7 @@ clock. Nothing a peer sends makes a method raise.
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -62,6 +63,9 @@ from .results import (
 
 __all__ = ["Session", "SessionOptions"]
 
+#: One count for all connections of the process: a later session has a higher number, also after a client was closed.
+_numbers = itertools.count(1)
+
 REMEMBERED_EVENTS: Final = 4096
 #: Commands whose callers gave up and whose answers would still be acted upon.
 REMEMBERED_LATE: Final = 256
@@ -103,6 +107,8 @@ class Session:
         self.contexts: dict[str, None] = dict.fromkeys(options.contexts)
         #: The server's name for this session; sent again to resume it.
         self.protocol = ""
+        #: Of the server's session, also while there is none yet. What was sent, and each call, belongs to one of them.
+        self.number = next(_numbers)
         #: The last reason why there was no session.
         self.last_error: RelayError | None = None
         #: Whether any session was ever ready.
@@ -205,7 +211,7 @@ class Session:
         self._enter(Phase.CLOSED, error)
         self._leaving = self._said_goodbye = False
         self._settle_all(error)
-        self._effects.append(SessionOver(error))
+        self._effects.append(SessionOver(error, self.number))
         if had_transport:
             self._effects.append(Hangup())
 
@@ -420,18 +426,11 @@ class Session:
             self._transmit(now, command)
 
     def _replaced(self) -> None:
-        """Another session came back: what was meant for calls of the old one is not to be sent into it."""
+        """Another session came back."""
         self._seen.clear()
         self._authorization_state = ""
-        error = session_replaced()
-        self._effects.append(SessionOver(error))
-        kept: deque[Command] = deque()
-        for command in self._queue:
-            if command.call_id:
-                self._settle(command, ConnectionLost(error.message, sent=command.sent))
-            else:
-                kept.append(command)
-        self._queue = kept
+        self._effects.append(SessionOver(session_replaced(), self.number))
+        self.number = next(_numbers)
 
     def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
         """The server did not give us a session.
@@ -514,7 +513,7 @@ class Session:
         self._wake = None
         self._enter(Phase.FAILED, error)
         self._settle_all(error)
-        self._effects.append(SessionOver(error))
+        self._effects.append(SessionOver(error, self.number))
 
     def _forget(self) -> None:
         # The protocol itself is kept to notice that the next session is another one.
@@ -524,12 +523,15 @@ class Session:
     # -- commands ------------------------------------------------------------------------------------------------
 
     def _transmit(self, now: float, command: Command) -> None:
+        if command.only_in not in (None, self.number):
+            self._settle(command, ConnectionLost(session_replaced().message, sent=command.sent))
+            return
         if command.deadline.passed(now):
             self._settle(command, too_late(command))
             return
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
-        command.sent = True
+        command.session = self.number
         self._liveness.commanded()
         self._pending[command.id] = command
         self._effects.append(Send(command.text))

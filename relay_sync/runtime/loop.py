@@ -401,7 +401,7 @@ class Loop:
         elif isinstance(effect, SessionOver):
             sink = self._listener()
             if sink is not None:
-                sink.on_session_over(effect.error)
+                sink.on_session_over(effect.error, effect.session)
         elif isinstance(effect, Dial):
             self._dials += 1
             name = f"relay-dial-{self._number}.{self._dials}"

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from .. import shapes
 from ..actions import OnCompleted, QueueAction
 from ..errors import CommandRefused
-from ..protocol.results import is_gone
+from ..protocol.results import Outcome, is_gone
 from ..runtime.ids import new_id
 from . import parameters
 from .base import ADDRESS, Verbs
@@ -100,11 +100,14 @@ class ConferenceVerbs(Verbs):
             ),
             "stream": shapes.stream_device("stream_obj", stream_obj),
         }
-        reply = self._command("calling.join_conference", parameters.merge_extra(params, extra, ADDRESS))
-        joined = reply.get("conference_id")
+        return self._command(
+            "calling.join_conference", parameters.merge_extra(params, extra, ADDRESS), means=self._joined
+        )
+
+    def _joined(self, outcome: Outcome) -> None:
+        joined = outcome.get("conference_id") if isinstance(outcome, dict) else None
         if isinstance(joined, str):
             self._conferences |= {joined}
-        return reply
 
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Take the call out of a conference (``calling.leave_conference``).

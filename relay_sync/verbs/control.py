@@ -55,7 +55,4 @@ class ControlVerbs(Verbs):
 
         For this client it is over then: whatever waits for something of it ends as it does with a call that has ended.
         """
-        reply = self._command("calling.pass")
-        if reply:  # else it was gone already
-            self._let_go()
-        return reply
+        return self._give_away("calling.pass", None, self._let_go)

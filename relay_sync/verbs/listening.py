@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import shapes
 from ..actions import OnCompleted, TapAction, TranscribeAction
+from ..protocol.results import Outcome
 from . import parameters
 from .base import ADDRESS, Verbs
 
@@ -15,6 +16,9 @@ __all__ = ["ListeningVerbs"]
 
 class ListeningVerbs(Verbs):
     """Taps, transcriptions, echo, noise suppression."""
+
+    #: Whether noise is suppressed, by what the server said last; ``None`` where it said nothing.
+    _denoised: bool | None = None
 
     def tap(
         self,
@@ -115,8 +119,15 @@ class ListeningVerbs(Verbs):
 
     def denoise(self) -> dict[str, Any]:
         """Suppress noise (``calling.denoise``); 409 where that is on already."""
-        return self._command("calling.denoise")
+        return self._command("calling.denoise", means=lambda outcome: self._denoise_told(outcome, on=True))
 
     def denoise_stop(self) -> dict[str, Any]:
         """Suppress noise no more (``calling.denoise.stop``); 409 where that is off already."""
-        return self._command("calling.denoise.stop", idempotent=True)
+        return self._command(
+            "calling.denoise.stop", idempotent=True, means=lambda outcome: self._denoise_told(outcome, on=False)
+        )
+
+    def _denoise_told(self, outcome: Outcome, *, on: bool) -> None:
+        # 409: it was so before.
+        if isinstance(outcome, dict) or outcome.code == 409:
+            self._denoised = on

@@ -1,0 +1,185 @@
+"""What a reply means is applied when it arrives: before the events behind it, and also where nobody waits for it any more."""
+
+from __future__ import annotations
+
+import queue
+from contextlib import nullcontext
+
+import pytest
+from scene import OFFER, Json, event, refusal, result, scene, send
+from support import FROM, PATIENCE, TO, Background
+
+from relay_sync import CallEnded, CommandRefused, RequestTimeout
+from relay_sync.events import RelayEvent
+
+
+def again(name: str = "again") -> Json:
+    return event(name, "calling.call.receive", OFFER)
+
+
+def test_a_call_that_was_passed_may_be_offered_again_right_behind_the_reply() -> None:
+    with scene(**{"pass": lambda request: [result(request), again()]}) as one:
+        _, call = one.take_call()
+        call.pass_()
+        second = one.offered()
+        assert second is not call
+        assert one.client.calls == {"call-1": second}
+        with pytest.raises(CallEnded, match="passed back"):
+            call.wait_for_answered(PATIENCE)
+
+
+@pytest.mark.parametrize("method", ["pass", "transfer"])
+def test_an_offer_may_overtake_the_reply(method: str) -> None:
+    with scene(**{method: lambda request: [again(), result(request)]}) as one:
+        _, call = one.take_call()
+        assert (call.pass_() if method == "pass" else call.transfer("context:other"))["code"] == "200"
+        second = one.offered()
+        assert one.client.calls == {"call-1": second}
+        assert not second._handed_over
+
+
+@pytest.mark.parametrize("method", ["pass", "transfer"])
+def test_a_refusal_leaves_the_call_here_before_a_repeated_offer_is_looked_at(method: str) -> None:
+    with scene(**{method: lambda request: [refusal(request, "409"), again()]}) as one:
+        _, call = one.take_call()
+        with pytest.raises(CommandRefused):
+            call.pass_() if method == "pass" else call.transfer("context:other")
+        one.settle()
+        assert one.client.calls == {"call-1": call}
+        assert one.client._board.ours == [call]
+        assert one.calls.empty()
+
+
+@pytest.mark.parametrize("method", ["pass", "transfer"])
+def test_a_reply_that_comes_when_its_caller_gave_up_means_the_same(method: str) -> None:
+    with scene(**{method: lambda request: []}) as one:
+        peer, call = one.take_call()
+        with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+            call.pass_() if method == "pass" else call.transfer("context:other")
+        assert one.client._board.ours == [call]  # as far as is known
+        send(peer, result(one.request(f"calling.{method}")))
+        one.settle()
+        assert one.client._board.ours == []
+        assert one.client.calls == ({} if method == "pass" else {"call-1": call})
+        send(peer, again())
+        assert one.offered() is not call
+
+
+def test_a_late_refusal_means_nothing() -> None:
+    with scene(transfer=lambda request: []) as one:
+        peer, call = one.take_call()
+        with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+            call.transfer("context:other")
+        send(peer, refusal(one.request("calling.transfer"), "400"))
+        one.settle()
+        assert one.client._board.ours == [call]
+
+
+def test_an_event_of_a_conference_right_behind_the_reply_reaches_the_call() -> None:
+    def joined(request: Json) -> list[Json]:
+        told = {"conference_id": "room", "name": "x", "status": "conference-start"}
+        return [result(request, conference_id="room"), event("started", "calling.conference", told)]
+
+    with scene(join_conference=joined) as one:
+        _, call = one.take_call()
+        with call.expect("calling.conference", timeout=PATIENCE) as seen:
+            call.join_conference("x")
+        assert seen.value.params["status"] == "conference-start"
+
+
+@pytest.mark.parametrize("code", ["200", "409"])
+def test_what_is_known_of_noise_suppression(code: str) -> None:
+    def answer(request: Json) -> list[Json]:
+        return [result(request) if code == "200" else refusal(request, code)]
+
+    with scene(denoise=answer, **{"denoise.stop": answer}) as one:
+        peer, call = one.take_call()
+        assert call._denoised is None
+        for verb, known in ((call.denoise, True), (call.denoise_stop, False)):
+            with nullcontext() if code == "200" else pytest.raises(CommandRefused):
+                verb()
+            assert call._denoised is known
+        told = {"call_id": "call-1", "node_id": "n", "denoised": True}
+        send(peer, event("on", "calling.call.denoise", told))
+        one.settle()
+        assert call._denoised is True
+
+
+def test_a_message_is_followed_from_its_reply_on() -> None:
+    def states(request: Json) -> list[Json]:
+        told = [
+            event(state, "messaging.state", {"message_id": "m", "message_state": state})
+            for state in ("initiated", "sent", "delivered")
+        ]
+        return [told[0], result(request, message_id="m"), *told[1:]]
+
+    with scene(send=states) as one:
+        completed: queue.SimpleQueue[RelayEvent] = queue.SimpleQueue()
+        message = one.client.send_message(to_number=TO, from_number=FROM, body="x", on_completed=completed.put)
+        assert message.wait(PATIENCE).params["message_state"] == "delivered"
+        assert (message.message_id, message.state, message.error) == ("m", "delivered", None)
+        assert completed.get(timeout=PATIENCE) is message.result
+
+
+def test_a_message_whose_reply_was_not_waited_for_is_not_told_of() -> None:
+    with scene(send=lambda request: []) as one:
+        completed: queue.SimpleQueue[RelayEvent] = queue.SimpleQueue()
+        with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+            one.client.send_message(to_number=TO, from_number=FROM, body="x", on_completed=completed.put)
+        told = event("told", "messaging.state", {"message_id": "m", "message_state": "delivered"})
+        send(one.peer(), result(one.request("messaging.send"), message_id="m"), told)
+        one.settle()
+        one.client.disconnect()  # callbacks have run
+        assert completed.empty()
+
+
+def test_a_leg_right_behind_the_refusal_of_its_dial_belongs_to_nobody() -> None:
+    def refused(request: Json) -> list[Json]:
+        leg = {"call_id": "leg", "node_id": "n", "tag": request["params"]["tag"], "call_state": "created"}
+        return [refusal(request, "402"), event("leg", "calling.call.state", leg)]
+
+    with scene(dial=refused) as one:
+        with pytest.raises(CommandRefused):
+            one.client.dial(to=TO, from_=FROM)
+        one.settle()
+        assert one.client.calls == {}
+
+
+def test_a_meaning_that_fails_hurts_its_own_command_only() -> None:
+    def fails(outcome: object, session: int) -> None:
+        raise LookupError("ours")
+
+    with scene() as one:
+        with pytest.raises(LookupError, match="ours"):
+            one.client._command("calling.x", {}, on_reply=fails)
+        state = one.client.state
+        one.settle()
+        assert (state, one.client.state) == ("connected", "connected")
+
+
+def test_an_action_that_started_after_its_caller_gave_up_is_stopped() -> None:
+    with scene(play=lambda request: []) as one:
+        peer, call = one.take_call()
+        with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+            call.play_tts("hello")
+        request = one.request("calling.play")
+        send(peer, result(request))
+        assert one.request("calling.play.stop")["params"]["control_id"] == request["params"]["control_id"]
+        assert not call._actions
+
+
+def test_many_commands_are_answered_in_their_order() -> None:
+    """Each caller is told what was said to him, and meanings are applied in the order of the replies."""
+    meant: list[str] = []
+    with scene(x=lambda request: [result(request, said=request["params"]["n"])]) as one:
+        asked = [
+            Background(
+                lambda n: one.client._command("calling.x", {"n": n}, on_reply=lambda outcome, _: meant.append(n)), n
+            )
+            for n in map(str, range(20))
+        ]
+        assert [each.result()["said"] for each in asked] == [str(n) for n in range(20)]
+        sent = []
+        while not one.requests.empty():
+            sent.append(one.requests.get()["params"].get("n"))
+        assert meant == sent
