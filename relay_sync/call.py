@@ -153,7 +153,7 @@ class Call(
         #: Whether it was answered, rejected or sent elsewhere by its handler, as far as that lies with us.
         self._attended = False
         self._said_over = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._reached: dict[str, CallStateEvent] = {}
         self._actions: dict[str, Action[Any]] = {}
         # Replaced, never changed, so that the IO thread can read them without a lock.
@@ -226,7 +226,12 @@ class Call(
             checked = InContext(parameters.handler("handler", function))
             self._check_process()
             with self._lock:
-                self._listeners = {**self._listeners, name: (*self._listeners.get(name, ()), checked)}
+                added = False
+                while not added:
+                    before = self._listeners
+                    after: dict[str, tuple[Handler, ...]] = {**before, name: (*before.get(name, ()), checked)}
+                    if before is self._listeners:  # else a signal handler on top of this code has added one meanwhile
+                        self._listeners, added = after, True
             return function
 
         return register if handler is None else register(handler)
@@ -314,9 +319,7 @@ class Call(
     def _open_reader(self) -> Mailbox[RelayEvent]:
         self._check_process()
         mailbox: Mailbox[RelayEvent] = Mailbox(READER_LIMIT)
-        with self._lock:
-            alive = tuple(one for one in self._readers if one() is not None)
-            self._readers = (*alive, weakref.ref(mailbox))
+        self._change_readers(weakref.ref(mailbox))
         if self._over is not None:
             mailbox.close(self._over)
         return mailbox
@@ -324,8 +327,18 @@ class Call(
     def _close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
         if self._generation != process.generation():
             return
+        self._change_readers(without=mailbox)
+
+    def _change_readers(
+        self, *new: weakref.ref[Mailbox[RelayEvent]], without: Mailbox[RelayEvent] | None = None
+    ) -> None:
         with self._lock:
-            self._readers = tuple(one for one in self._readers if one() not in (None, mailbox))
+            changed = False
+            while not changed:
+                before = self._readers
+                after = (*(one for one in before if one() not in (None, without)), *new)
+                if before is self._readers:  # else a signal handler on top of this code has changed them meanwhile
+                    self._readers, changed = after, True
 
     @property
     def _handed_over(self) -> bool:

@@ -96,7 +96,7 @@ class Message:
         self.tags = list(tags or ())
         # Event and error in one value, so that nobody ever sees the one without the other.
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._handlers: tuple[InContext, ...] = ()
         self._on_completed: InContext | None = None
         self._run: Run | None = None
@@ -199,7 +199,7 @@ class MessageDesk:
     def __init__(self) -> None:
         self.on_message: InContext | None = None
         self.on_task: InContext | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._underway: OrderedDict[str, Message] = OrderedDict()
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
@@ -342,7 +342,7 @@ class MessageDesk:
 
     def after_fork(self) -> None:
         """In a child: the parent's messages are not ours."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._underway = OrderedDict()
         self._forget_early()
         self._sending = 0

@@ -173,7 +173,7 @@ class FrameBuffer:
         self._tracks: dict[str, _Track] = {}  # never changed, but replaced
         self._arrivals = 0
         self._sleepers: list[_Sleeper] = []
-        self._in_one_piece = threading.Lock()  # of those who take many frames, so that theirs follow one another
+        self._in_one_piece = threading.RLock()  # of those who take many frames, so that theirs follow one another
         self._ended = False
         self._generation = generation()
         self.dropped = 0

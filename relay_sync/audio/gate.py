@@ -102,7 +102,7 @@ class Gate:
         self._public_url = public_url
         self._origins = origins
         self._hosts = hosts
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._expected: dict[bytes, Expected] = {}
         # By kind; only the loop thread writes. A socket without a token counts even where it was let in: it is none of those
         # that are waited for.
@@ -116,7 +116,7 @@ class Gate:
         expected = Expected(_digest(token), now + seconds, two_way, awaited, sample_rate, dict(self._refusals))
         with self._lock:
             for old in [each for each in self._expected.values() if each.expires < now and not each.awaited]:
-                del self._expected[old.digest]
+                self._expected.pop(old.digest, None)
             self._expected[expected.digest] = expected
         return token, expected
 

@@ -66,7 +66,7 @@ class Speaker:
         self._stream_id = stream_id
         self._send_timeout = send_timeout
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()  # guards what follows, for the hand-over
+        self._lock = threading.RLock()  # guards what follows, for the hand-over
         self._over = False
         self._inbox: deque[Callable[[], None]] = deque()
         self._held = 0  # bytes and marks that wait, about

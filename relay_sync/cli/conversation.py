@@ -13,6 +13,7 @@ from ..audio import AudioServer, AudioStream, StreamStats
 from ..call import Call
 from ..client import RelayClient
 from ..errors import RelayError
+from ..runtime.flag import Flag
 from ..runtime.waiter import wait_for_event
 from ..simulator import Simulator
 from ..simulator.voice import Voice
@@ -77,7 +78,7 @@ class _Answering:
     audio: AudioServer
     timeline: Timeline
     progress: Progress
-    done: threading.Event = field(factory=threading.Event, init=False)
+    done: Flag = field(factory=Flag, init=False)
     error: Exception | None = field(default=None, init=False)
     stream: AudioStream | None = field(default=None, init=False)
 

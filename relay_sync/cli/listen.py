@@ -62,7 +62,7 @@ class _Listening:
 
     def __init__(self, display: Display) -> None:
         self._display = display
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._meters: list[Meter] = []
         self.count = 0
 

@@ -73,7 +73,7 @@ class Hosted:
 
     def __init__(self, make: Callable[[], RelayClient]) -> None:
         self._make = make
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._client: RelayClient | None = None
         #: Of the latest start; each has its own, so that an earlier one that is still ending is not taken back.
         self._stopping = Flag()
@@ -88,9 +88,11 @@ class Hosted:
         :raises InvalidParameter: the settings cannot be right.
         """
         with self._lock:
-            if self._client is None:
-                self._client = self._make()
-            return self._client
+            client = self._client
+            if client is None:
+                client = self._make()
+                client = self._client = self.existing or client  # a signal handler may have needed one meanwhile
+            return client
 
     @property
     def existing(self) -> RelayClient | None:
@@ -154,7 +156,7 @@ class Hosted:
 
     def after_fork(self) -> None:
         """In a child process, such as a worker of a server that loaded the application before."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._stopping = Flag()
         self._starter = None
 

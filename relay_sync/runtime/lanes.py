@@ -98,7 +98,7 @@ class Lanes:
         self._reset()
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ready = threading.Condition(self._lock)
         self._quiet = Bell()  # rings when all is done, or a worker has left
         self._lanes: dict[Hashable, deque[Job]] = {}

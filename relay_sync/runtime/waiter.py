@@ -62,7 +62,7 @@ class Waiter(Generic[T]):
 
     def __init__(self) -> None:
         self._bell = Bell()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._outcome: Any = _UNSET
         self._generation = generation()
 

@@ -127,7 +127,7 @@ class Connection:
         self._final: CloseInfo | None = None  # how it ended, while frames are still held
         self._over = False  # on_close is due or done
         self._close_timer: Timer | None = None
-        self._lock = threading.Lock()  # guards _inbox and _inbox_bytes
+        self._lock = threading.RLock()  # guards _inbox and _inbox_bytes
         self._inbox: list[bytes] = []
         self._inbox_bytes = 0
         channel.on_data = self._on_data
@@ -173,16 +173,17 @@ class Connection:
         :returns: ``False`` when the connection is over (or just being ended as too slow) and nothing will be sent.
         """
         data = text.encode()
+        size = len(data)
         if self._loop.on_loop_thread:
             return self._send(data)
         if not self.is_open:
             return False
         with self._lock:
-            fits = self._inbox_bytes + len(data) <= self._channel.max_buffer
+            fits = self._inbox_bytes + size <= self._channel.max_buffer
             first = not self._inbox
             if fits:
                 self._inbox.append(data)
-                self._inbox_bytes += len(data)
+                self._inbox_bytes += size
                 if self.buffered > self._channel.low_water:
                     self._channel.high = True
         if not fits:

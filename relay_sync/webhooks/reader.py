@@ -195,7 +195,7 @@ class _Memory:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def has(self, key: str) -> bool:
         """Whether the key was there before; it is from now on."""
