@@ -109,7 +109,7 @@ def test_a_signal_handler_uses_a_call_under_the_call_s_lock(sim: Simulator) -> N
 def test_a_signal_handler_uses_messages_callbacks_and_waits() -> None:
     desk, message = MessageDesk(), Message(message_id="m", direction="outbound")
     with desk.sending():
-        under(desk._lock, lambda: desk.claim(message, desk._session))
+        under(desk._lock, lambda: desk.claim(message, 1))
     assert desk._underway == {"m": message}
     assert under(message._lock, lambda: message.on(print)) is print
     waiter = Waiter[int]()
