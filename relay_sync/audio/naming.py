@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import string
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
@@ -25,6 +26,9 @@ __all__ = [
 _FIELDS = ("call_id", "stream_id", "account_id")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _ATTEMPTS = 1000
+_SAMPLE = "5b1e3f4a-7c0d-4e58-9a26-d3f1c8b09e72"
+_LONGEST = 255  # bytes of a name on nearly all file systems
+_ODD_FORMAT = re.compile(r"\{|[0-9]{4}")  # with another field in it, or a width that no name has
 
 
 def check_public_url(url: Any) -> str:
@@ -78,20 +82,27 @@ def check_token(token: Any) -> str | None:
 
 
 def check_pattern(pattern: Any) -> str:
-    """Give a ``record_to`` pattern back if it can be filled in.
+    """Give a ``record_to`` pattern back if it can be filled in: it is, with ids such as carriers have.
 
-    :raises InvalidParameter: it names a field that there is none of.
+    :raises InvalidParameter: it cannot, or what comes out is no name of a file.
     """
     accepted = "a path with {call_id}, {stream_id} or {account_id} in it"
     text = os.fspath(pattern) if isinstance(pattern, (str, os.PathLike)) else ""
     if not text or not isinstance(text, str):
         raise InvalidParameter("record_to", pattern, accepted)
     try:
-        names = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        fields = [(name, spec or "") for _, name, spec, _ in string.Formatter().parse(text) if name is not None]
+        # An item of an id, or a format that is an id, may be there for one id and not for another.
+        if any(name not in _FIELDS or _ODD_FORMAT.search(spec) for name, spec in fields):
+            raise ValueError("no such field")
+        path = _filled(text, dict.fromkeys(_FIELDS, _SAMPLE))
+        names = [len(os.fsencode(part)) for part in path.parts]
     except ValueError:
-        raise InvalidParameter("record_to", text, accepted) from None
-    if any(name not in _FIELDS for name in names):
-        raise InvalidParameter("record_to", text, accepted)
+        raise InvalidParameter("record_to", text, f"{accepted} and formats that a text can have") from None
+    if "\0" in text or not path.name or max(names) > _LONGEST:
+        raise InvalidParameter("record_to", text, f"{accepted} that is a possible name of a file")
+    if path.is_dir():
+        raise InvalidParameter("record_to", text, f"{accepted}, and no folder")
     return text
 
 
@@ -109,12 +120,16 @@ def _safe(value: str) -> str:
     return _UNSAFE.sub("_", value)[:100].lstrip(".") or "unknown"
 
 
+def _filled(pattern: str, ids: Mapping[str, str]) -> Path:
+    return Path(pattern.format(**{name: _safe(value) for name, value in ids.items()}))
+
+
 def open_recording(pattern: str, start: Start) -> BinaryIO:
     """Create the file for a recording and the folders above it. Never an existing one: ``-2``, ``-3`` ... are tried.
 
     :raises OSError: it cannot be created.
     """
-    path = Path(pattern.format(**{name: _safe(getattr(start, name)) for name in _FIELDS}))
+    path = _filled(pattern, {name: getattr(start, name) for name in _FIELDS})
     path.parent.mkdir(parents=True, exist_ok=True)
     for number in range(1, _ATTEMPTS):
         name = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")

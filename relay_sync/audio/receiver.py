@@ -273,7 +273,7 @@ class Receiver:
             if recorder is not None:
                 self._settings.disk.add(recorder)
             return recorder
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # it costs the recording, not the stream
             self._not_kept = error
             self._tell("recording", "the audio is not recorded: %s", error)
             return None
