@@ -80,6 +80,63 @@ def test_whatever_is_done_it_behaves_like_a_list_with_a_limit(
     assert rest == model
 
 
+@given(_steps())
+def test_whatever_way_it_is_read_each_byte_comes_once_and_in_its_order(steps: list[tuple[str, str, int]]) -> None:
+    """Exact numbers of bytes, too: what is left of a frame is the next one, and a wait that failed has taken nothing."""
+    buffer = FrameBuffer(10_000, sample_rate=8000)
+    put: dict[str, bytes] = dict.fromkeys(TRACKS, b"")
+    got: dict[str, bytes] = dict.fromkeys(TRACKS, b"")
+    for number, (kind, track, size) in enumerate(steps):
+        if kind == "put":
+            data = bytes([number]) * (2 * size)
+            buffer.put(track, data, len(put[track]) / 16000, number)
+            put[track] += data
+        elif kind == "bytes" and number % 2:
+            waiting = len(put[track]) - len(got[track])
+            if waiting >= 2 * size:
+                got[track] += buffer.read(track, 2 * size, 0)
+            else:
+                with pytest.raises(WaitTimeout):
+                    buffer.read(track, 2 * size, 0)
+        elif kind == "bytes":
+            try:
+                got[track] += b"".join(buffer.take_bytes(track, size, 0))
+            except WaitTimeout:
+                assert len(put[track]) - len(got[track]) < size
+        else:
+            try:
+                frame = buffer.take(None if kind == "any" else track, 0)
+            except WaitTimeout:
+                assert put[track] == got[track]
+                continue
+            assert frame is not None
+            assert round(frame.timestamp * 16000) == len(got[frame.track])
+            got[frame.track] += frame.data
+        assert all(put[each].startswith(got[each]) for each in TRACKS)
+    buffer.end()
+    for each in TRACKS:
+        got[each] += buffer.read(each, 10_000, 0)
+        assert buffer.read(each, 10_000, None) == b""
+    assert got == put
+
+
+def test_what_a_reader_gave_back_is_never_dropped_and_wakes_others() -> None:
+    buffer = FrameBuffer(80, sample_rate=8000)
+    for number in range(8):
+        buffer.put("inbound", bytes([number]) * 10, number / 1600, number)
+    with pytest.raises(WaitTimeout):
+        buffer.read("inbound", 1000, 0.01)  # more than it can hold, so all that is there was in hand
+    other = Background(buffer.read, "inbound", 100, PATIENCE)
+    buffer.put("inbound", b"x" * 80, 1.0, 9)
+    assert other.result() == b"".join(bytes([number]) * 10 for number in range(8)) + b"x" * 20
+    rest = buffer.take("inbound", PATIENCE)
+    assert rest is not None
+    assert (rest.data, rest.sequence, buffer.dropped) == (b"x" * 60, 9, 0)
+    first, second = (Background(buffer.read, "inbound", 10, PATIENCE) for _ in range(2))
+    buffer.put("inbound", b"y" * 20, 2.0, 10)  # enough for both, in one frame
+    assert first.result() + second.result() == b"y" * 20
+
+
 @pytest.fixture(params=["at once", "in turn"])
 def made(request: pytest.FixtureRequest) -> Iterator[tuple[FrameBuffer, Loop]]:
     """A buffer, and the loop whose thread puts."""

@@ -151,6 +151,32 @@ def test_a_whole_stream(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
     assert (saved.pcm, saved.channels, saved.sample_rate) == (said, 1, 8000)
 
 
+def test_read_and_iterating_share_one_store(audio: AudioServer, dial: Dial) -> None:
+    carrier = dial(audio).start("inbound", "outbound")
+    stream = audio.accept(PATIENCE)
+    said = carrier.speech()
+    heard = carrier.speech("outbound")
+    frames = iter(stream)
+    got = next(frames).pcm + stream.read(0.03, PATIENCE)
+    with pytest.raises(WaitTimeout):
+        stream.read(60, 0.01)
+    got += stream.read(0.001, PATIENCE) + next(stream.tracks("inbound")).pcm
+    rest = stream.read_frame(PATIENCE)
+    assert rest is not None
+    assert (rest.track, rest.timestamp, len(got)) == ("inbound", 0.06, 2 * 480)
+    got += rest.pcm
+    assert stream.read(0.03, PATIENCE, track="outbound") == heard[:480]
+    carrier.stop()
+    outbound = b""
+    for frame in frames:
+        if frame.track == "inbound":
+            got += frame.pcm
+        else:
+            outbound += frame.pcm
+    assert (got, outbound) == (said, heard[480:])
+    assert stream.read(1) == b""
+
+
 def test_two_tracks_are_saved_left_and_right(audio: AudioServer, dial: Dial, tmp_path: Path) -> None:
     carrier = dial(audio).start("inbound", "outbound")
     for number, payload in enumerate(PAYLOADS):

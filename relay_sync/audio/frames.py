@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import define, field, frozen
@@ -123,20 +125,42 @@ class _Sleeper:
 
 @define(eq=False)
 class _Track:
-    """The frames of one track. *total*: bytes ever put. *read*: whether a frame was ever taken."""
+    """The frames of one track.
+
+    :ivar returned: what a reader took and did not need: it comes before all others, and is never dropped.
+    :ivar total: bytes ever put. :ivar read: whether a frame was ever taken.
+    """
 
     name: str
     frames: deque[_Waiting] = field(factory=deque)
+    returned: deque[_Waiting] = field(factory=deque)
     total: int = 0
     read: bool = False
 
     @property
     def held(self) -> int:
         """Bytes that wait."""
+        returned = sum(len(each[1]) for each in tuple(self.returned))
         try:
-            return self.total - self.frames[0][4]
+            return returned + self.total - self.frames[0][4]
         except IndexError:
-            return 0
+            return returned
+
+    def first(self) -> _Waiting:
+        """The oldest frame. :raises IndexError: there is none."""
+        try:
+            return self.returned[0]
+        except IndexError:
+            return self.frames[0]
+
+    def pop(self) -> _Waiting:
+        """Take the oldest frame. :raises IndexError: there is none."""
+        if self.returned:
+            try:
+                return self.returned.popleft()
+            except IndexError:  # another reader was quicker
+                pass
+        return self.frames.popleft()
 
 
 class FrameBuffer:
@@ -204,21 +228,21 @@ class FrameBuffer:
         except IndexError:  # somebody took them all
             pass
         if self._sleepers:
-            self._rouse()
+            self._rouse(self._alarm.add)
 
     def end(self) -> None:
         """Nothing more will come: whoever waits is told once the rest is taken."""
         self._ended = True
-        self._rouse()
+        self._rouse(self._alarm.add)
 
-    def _rouse(self) -> None:
+    def _rouse(self, wake: Callable[[Any], object]) -> None:
         for sleeper in tuple(self._sleepers):
             if sleeper.track is None or self._is_enough(sleeper.track, sleeper.wanted):
                 try:
                     self._sleepers.remove(sleeper)
                 except ValueError:  # he left
                     continue
-                self._alarm.add(sleeper.ear)
+                wake(sleeper.ear)
 
     # -- for those who take --------------------------------------------------------------------------------------------
 
@@ -248,18 +272,64 @@ class FrameBuffer:
         :raises WaitTimeout: they did not come within *timeout* seconds, and nothing was taken.
         :raises Forked: the stream belongs to the parent process.
         """
+        taken: list[_Waiting] = []
+        self._take_many(track, wanted, timeout, taken)
+        return [data for _, data, _, _, _ in taken]
+
+    def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
+        """Exactly *wanted* bytes of *track*, or what is left when there will be no more.
+
+        What is left of a frame stays for whoever takes next, in whatever way.
+
+        :raises WaitTimeout: they did not come within *timeout* seconds, and nothing was taken.
+        :raises Forked: the stream belongs to the parent process.
+        """
+        self._check_process()
+        end = None if timeout is None else time.monotonic() + timeout
+        taken: list[_Waiting] = []
+        size = 0
+        try:
+            while size < wanted:
+                self._take_many(track, wanted - size, None if end is None else end - time.monotonic(), taken)
+                before, size = size, sum(len(each[1]) for each in taken)
+                if size == before:
+                    break
+        except BaseException:  # Ctrl-C, too
+            self._give_back(track, taken)
+            raise
+        if size > wanted:
+            last = taken[-1]
+            needed = len(last[1]) - (size - wanted)
+            taken[-1] = (*last[:1], last[1][:needed], *last[2:])
+            self._give_back(track, [self._without(last, needed)])
+        return b"".join(each[1] for each in taken)
+
+    def _without(self, frame: _Waiting, taken: int) -> _Waiting:
+        """What is left of a frame when so many of its bytes were taken."""
+        arrival, data, timestamp, sequence, before = frame
+        return arrival, data[taken:], timestamp + taken / 2 / self._sample_rate, sequence, before + taken
+
+    def _give_back(self, track: str, frames: list[_Waiting]) -> None:
+        if frames:
+            self._tracks[track].returned.extendleft(reversed(frames))
+            self._rouse(methodcaller("release"))  # another reader, from a thread that is not the alarm's
+
+    def _take_many(self, track: str, wanted: int, timeout: float | None, taken: list[_Waiting]) -> None:
+        """Add frames to *taken*, as :meth:`take_bytes` says."""
         self._check_process()
         wanted = max(1, min(wanted, self._max_bytes // 2))
         end = None if timeout is None else time.monotonic() + timeout
-        waited = False
+        waited, before = False, len(taken)
         while True:  # another reader may be quicker
             ended = self._ended
             with self._in_one_piece:
-                taken = self._pop_bytes(track, wanted) if self._is_enough(track, wanted) else []
-            if taken or ended:
-                if self._awake and (not taken or not waited):
+                if self._is_enough(track, wanted):
+                    self._pop_bytes(track, wanted, taken)
+            done = len(taken) > before
+            if done or ended:
+                if self._awake and (not done or not waited):
                     self._is_done()
-                return taken
+                return
             self._wait(track, wanted, end, timeout)
             waited = True
 
@@ -274,7 +344,7 @@ class FrameBuffer:
         if queue is None:
             return None
         try:
-            _, data, timestamp, sequence, _ = queue.frames.popleft()
+            _, data, timestamp, sequence, _ = queue.pop()
         except IndexError:
             # Another reader was quicker; where any track will do, another track may have more.
             return self._pop(None) if track is None and len(tracks) > 1 else None
@@ -288,17 +358,15 @@ class FrameBuffer:
             encoding=self._encoding,
         )
 
-    def _pop_bytes(self, track: str, wanted: int) -> list[bytes]:
-        taken: list[bytes] = []
+    def _pop_bytes(self, track: str, wanted: int, taken: list[_Waiting]) -> None:
         queue = self._tracks.get(track)
         try:
             while queue is not None and wanted > 0:
-                taken.append(queue.frames.popleft()[1])
-                wanted -= len(taken[-1])
+                taken.append(queue.pop())
+                wanted -= len(taken[-1][1])
                 queue.read = True
         except IndexError:
             pass
-        return taken
 
     def _is_enough(self, track: str | None, wanted: int) -> bool:
         if self._ended:
@@ -306,7 +374,7 @@ class FrameBuffer:
         if track is None:
             return _oldest(self._tracks) is not None
         queue = self._tracks.get(track)
-        if queue is None or not queue.frames:
+        if queue is None or not (queue.frames or queue.returned):
             return False
         return queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
 
@@ -361,7 +429,7 @@ def _oldest(tracks: dict[str, _Track]) -> _Track | None:
     best: tuple[int, _Track] | None = None
     for queue in tracks.values():
         try:
-            arrival = queue.frames[0][0]
+            arrival = queue.first()[0]
         except IndexError:
             continue
         if best is None or arrival < best[0]:

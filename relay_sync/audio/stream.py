@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Literal, Protocol
@@ -12,7 +11,6 @@ from attrs import define, evolve, field, frozen
 
 from .. import checks, markup
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
-from ..protocol.deadline import Deadline
 from ..runtime.flag import Flag
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import wait_for_event
@@ -175,7 +173,6 @@ class AudioStream(Speaking):
         self._generation = generation()
         self._ended = Flag()
         self._end_reason: EndReason | None = None
-        self._rest: dict[str, bytearray] = {}  # what read() got but did not need, by track
 
     def __repr__(self) -> str:
         state = self._end_reason or "streaming"
@@ -307,11 +304,12 @@ class AudioStream(Speaking):
         """Exactly *seconds* of one track as PCM (16-bit little-endian mono), or what is left when the stream ends: less,
         and from then on ``b""``.
 
-        Holes are not filled here. Frames of another track stay where they are, for another reader.
+        Holes are not filled here. What is not needed of a frame is the next frame, for whoever reads on in whatever way.
+        Frames of another track stay where they are, for another reader.
 
         :param track: ``inbound`` where that is streamed, else ``outbound``, if left out.
         :param timeout: seconds for all of it; ``None`` waits for as long as the stream goes on.
-        :raises WaitTimeout: not enough came in time. Nothing is lost: the next call begins with it.
+        :raises WaitTimeout: not enough came in time. Nothing is lost: whoever reads next begins with it.
         :raises UnsupportedCodec: the codec cannot be decoded here.
         :raises InvalidParameter: a number that cannot be right, or a track that the stream does not have.
         """
@@ -323,19 +321,10 @@ class AudioStream(Speaking):
         else:
             track = self._known(track)
         wanted = 2 * round(seconds * self.sample_rate)
-        deadline = Deadline.after(time.monotonic(), timeout)
-        gathered = self._rest.setdefault(track, bytearray())
-        while len(gathered) < wanted:
-            try:
-                pieces = self._buffer.take_bytes(track, wanted - len(gathered), deadline.remaining(time.monotonic()))
-            except WaitTimeout:  # it tells of what was left of the time
-                raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream goes on") from None
-            if not pieces:
-                break
-            gathered += b"".join(pieces)
-        pcm = bytes(gathered[:wanted])
-        del gathered[:wanted]
-        return pcm
+        try:
+            return self._buffer.read(track, wanted, timeout)
+        except WaitTimeout:  # it tells of a part of it
+            raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream goes on") from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
         """The next key, or ``None`` when there will be no more. Each is handed out once, as it comes.
