@@ -141,6 +141,7 @@ class Loop:
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
         self._stopping = False
+        self._busy = False
         self._wake_sent = False
         self._selector: selectors.BaseSelector
         self._wake_in: socket.socket
@@ -164,6 +165,11 @@ class Loop:
     def stopped(self) -> bool:
         """Whether it has been told to stop; it will never run again."""
         return self._stopping
+
+    @property
+    def busy(self) -> bool:
+        """Whether its thread is in the middle of a turn: what it is changing may be half done."""
+        return self._busy
 
     def start(self) -> None:
         """Start the thread; a second call does nothing.
@@ -342,7 +348,9 @@ class Loop:
                     self.rest(0.0 if busy else max(0.0, begun + self._gather - time.monotonic()))
                 events = self._selector.select(self._patience())
                 begun = time.monotonic()
+                self._busy = True
                 self._turn(events)
+                self._busy = False
         finally:
             self._tear_down()
 

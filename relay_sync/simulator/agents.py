@@ -176,13 +176,14 @@ class Sidecar(Operation):
 
     def finish(self, **told: Any) -> None:
         if not self.over:
-            self.drop()
+            self.hush()
             self.report("stop", reason="stopped")
             self.report("final", summary="The simulator has no summary.")
+            self.drop()
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        self.drop()
         self.report("error", **{"error_reason": "model unavailable", **details})
+        self.drop()
 
 
 def _to_agent(act: Any) -> Handler:

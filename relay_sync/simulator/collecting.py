@@ -145,11 +145,13 @@ class Collector(Operation):
         for name in ("initial", "digit", "speech", "reaction"):
             self.cancel(name)
         self._typed, self._begun = "", False
-        if not self._continuous:
-            self.drop()
-        self._result(result, final=True)
         if self._continuous:
+            self._result(result, final=True)
             self.begin()
+        else:
+            self.hush()
+            self._result(result, final=True)
+            self.drop()
 
     def finish(self, **told: Any) -> None:
         state = {"state": "finished"} if self._partial or self._continuous else {}

@@ -85,5 +85,6 @@ class Directory:
     def rings(self, phone: ExpectedPhone | None, call: Call, relay: Relay) -> None:
         """A call is on its way to a phone."""
         if phone is not None:
+            phone._board.settle = relay.settle
             phone._calls.append(Phone(relay, call))
             phone._board.changed()

@@ -44,8 +44,8 @@ def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) ->
             request.refuse(409, f"Call is {feature} already" if on else f"Call is not {feature}")
         else:
             request.accept()
-            (call.features.add if on else call.features.discard)(feature)
             request.relay.emit(call.owner, event_type, {**call.address(), **told})
+            (call.features.add if on else call.features.discard)(feature)
             call.board.changed()
             place = running(call, Participant) if feature == "on hold" else None
             if place is not None:

@@ -42,8 +42,9 @@ class SendDigits(Operation):
         self.after("sent", sum(_PAUSES.get(digit, KEY) for digit in digits), self._sent)
 
     def _sent(self) -> None:
-        self.call.party.digits += re.sub("[wW]", "", self.params["digits"])
         self.finish()
+        self.call.party.digits += re.sub("[wW]", "", self.params["digits"])
+        self.call.board.changed()
 
 
 @define(eq=False, kw_only=True)

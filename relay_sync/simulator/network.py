@@ -154,11 +154,13 @@ class Call:
         found = {"node_id": self.node_id, "call_id": self.call_id, "segment_id": self.segment_id}
         return {**found, "tag": self.tag} if self.tag else found
 
-    def body(self) -> dict[str, Any]:
-        """The full body of ``calling.call.state``. Times are epoch milliseconds, 0 until reached."""
+    def body(self, state: str = "") -> dict[str, Any]:
+        """The full body of ``calling.call.state``, for a state that it is about to be in, or is in. Times are epoch
+        milliseconds, 0 until reached.
+        """
         told = {
             **self.address(),
-            "call_state": self.state,
+            "call_state": state or self.state,
             "direction": self.direction,
             "device": self.device,
             "start_time": self.start_time,
@@ -201,11 +203,15 @@ class Network:
             return None
         return call
 
+    def _add(self, call: Call) -> None:
+        call.board.settle = self._relay.settle
+        self.calls[call.call_id] = call
+
     # -- offering ------------------------------------------------------------------------------------------------------
 
     def ring(self, call: Call, patience: float) -> None:
         """A caller calls, and gives up after ``patience`` seconds."""
-        self.calls[call.call_id] = call
+        self._add(call)
         call.timers["patience"] = self._relay.loop.call_later(patience, self._give_up, call)
         self._offer(call)
 
@@ -294,7 +300,7 @@ class Network:
 
     def place(self, call: Call) -> None:
         """Our side calls somebody: the leg is there."""
-        self.calls[call.call_id] = call
+        self._add(call)
         self.move(call, "created")
 
     def ringing(self, call: Call) -> None:
@@ -313,9 +319,9 @@ class Network:
 
     def move(self, call: Call, state: str) -> None:
         """Bring a call into a state and tell its owner."""
-        call.state = state
+        self._relay.emit(call.owner, "calling.call.state", call.body(state))
+        call.state = state  # only now: whoever sees it finds its event in the journal
         call.reached.add(state)
-        self._relay.emit(call.owner, "calling.call.state", call.body())
         call.board.changed()
         for watcher in list(call.watchers):
             watcher(call)
@@ -349,8 +355,8 @@ class Network:
         for operation in list(call.operations):
             operation.call_ended()
         call.end_time = _now()
-        self.calls.pop(call.call_id, None)
         self.move(call, "ended")
+        self.calls.pop(call.call_id, None)
 
     # -- what the party does -------------------------------------------------------------------------------------------
 

@@ -114,14 +114,19 @@ class Operation:
     def close(self, **told: Any) -> None:
         """Tell its last event. Idempotent."""
         if not self.over:
-            self.drop()
+            self.hush()
             self.tell(**told)
+            self.drop()
 
-    def drop(self) -> None:
-        """Be over without a word."""
+    def hush(self) -> None:
+        """Let nothing more come. That it is over is not seen before :meth:`drop`, so that its last words come first."""
         self.over = True
         for name in list(self._timers):
             self.cancel(name)
+
+    def drop(self) -> None:
+        """Be over without a word."""
+        self.hush()
         if self in self.call.operations:
             self.call.operations.remove(self)
         self.call.board.changed()
@@ -172,7 +177,7 @@ _O = TypeVar("_O", bound=Operation)
 def running(call: Call, kind: type[_O], control_id: str | None = None) -> _O | None:
     """The operation of a kind on a call that is not over, by its id or the only one."""
     for each in call.operations:
-        if isinstance(each, kind) and control_id in (None, each.control_id):
+        if isinstance(each, kind) and not each.over and control_id in (None, each.control_id):
             return each
     return None
 

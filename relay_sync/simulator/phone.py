@@ -53,7 +53,7 @@ class Phone:
     @property
     def end_reason(self) -> str:
         """Why the call ended, as the events tell it (``hangup``, ``busy``, ``noAnswer`` ...); ``""`` while it lives."""
-        return self._call.end_reason
+        return self._call.end_reason if self._call.over else ""
 
     @property
     def streams(self) -> list[Stream]:

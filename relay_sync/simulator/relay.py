@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from ..server.loop import Loop, Timer
+from ..server.loop import Loop, LoopStopped, Timer
 from ..server.websocket import Connection
 from . import frames
 from .directory import Directory
@@ -41,6 +42,7 @@ _log = logging.getLogger("relay_sync.simulator")
 NOT_CONNECTED = (-32003, "Not allowed: signalwire.connect comes first")
 CALL_NOT_FOUND = (404, "Call not found")
 MOST_PENDING = 10_000
+SETTLED = 1.0  # seconds that a step of the loop may take; longer ones are not waited for
 
 
 @define(eq=False)
@@ -99,6 +101,13 @@ class Relay:
         self.network = Network(self)
         self.post = Post(self)
         self.pace = Pace(self.settings.media == "fast", self.settings.speed)
+        self.board.settle = self.journal._board.settle = self.settle
+
+    def settle(self) -> None:
+        """Return once the loop's thread is between two steps, or is no more; from any thread."""
+        if self.loop.busy and not self.loop.on_loop_thread:
+            with suppress(LoopStopped, TimeoutError):
+                self.loop.call(lambda: None, timeout=SETTLED)
 
     # -- sockets -------------------------------------------------------------------------------------------------------
 

@@ -97,10 +97,15 @@ class Stream:
     _carrier: Carrier = field(init=False, repr=False)
     _connection: Connection | None = field(default=None, init=False, repr=False)
     _timer: Timer | None = field(default=None, init=False, repr=False)
+    _finished: bool = field(default=False, init=False, repr=False)  # before it can be seen
     _told: bool = field(default=False, init=False, repr=False)
     _began: float = field(default=0.0, init=False, repr=False)
     _disturbance: Disturbance = field(factory=Disturbance, init=False, repr=False)
-    _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+    _board: Noticeboard = field(init=False, repr=False)
+
+    @_board.default
+    def _settling(self) -> Noticeboard:
+        return Noticeboard(self._relay.settle)
 
     # -- for tests, from any thread ------------------------------------------------------------------------------------
 
@@ -160,7 +165,7 @@ class Stream:
 
     def _cut(self, reset: bool) -> None:
         connection = self._connection
-        if connection is not None and not self.over:
+        if connection is not None and not self._finished:
             self._end("cut")
             connection.abort(reset)
             self._tell("finished")
@@ -218,13 +223,13 @@ class Stream:
         return context
 
     def _give_up(self, why: str, error: str = "general_error") -> None:
-        if not self.over:
+        if not self._finished:
             self.error = error
             _log.warning("no stream to %s: %s", place(self.url), why)
             self.finish(why)
 
     def _opened(self, connection: Connection) -> None:
-        if self.over:
+        if self._finished:
             connection.close(1000)
             return
         self._connection = connection
@@ -246,7 +251,6 @@ class Stream:
         if self._disturbance.mislabelled:
             self._carrier.mislabel()
         self._begun()
-        self.state = "streaming"
         self._tell("streaming")
         for message in self._carrier.opening():
             connection.send(message)
@@ -267,10 +271,10 @@ class Stream:
     def _hurry(self) -> None:
         """Send until the receiver is behind; what it has not taken calls us back when it has (``on_drain``)."""
         connection = self._connection
-        if connection is None or self.over or connection.buffered > connection.low_water:
+        if connection is None or self._finished or connection.buffered > connection.low_water:
             return
         for _ in range(BATCH):
-            if not self._carrier.speaking or self.over:
+            if not self._carrier.speaking or self._finished:
                 return
             self._send_frames(connection)
             self._look_around()
@@ -285,7 +289,7 @@ class Stream:
             return
         interval = self.format.ptime / 1000 / self._relay.settings.speed
         now = time.monotonic()
-        while not self.over and self._began + self._carrier.position * interval <= now:
+        while not self._finished and self._began + self._carrier.position * interval <= now:
             self._interval()
             if connection.buffered > MOST_UNREAD:
                 self._carrier.skip()
@@ -293,7 +297,7 @@ class Stream:
             else:
                 self._send_frames(connection)
             self._look_around()
-        if not self.over:
+        if not self._finished:
             self._timer = self._relay.loop.call_at(self._began + self._carrier.position * interval, self._keep_time)
 
     def _send_frames(self, connection: Connection) -> None:
@@ -343,7 +347,7 @@ class Stream:
         self._relay.journal.notice(self._call.call_id, self.control_id, kind, text)
         self._board.changed()
         _log.warning("the receiver at %s sent %s", place(self.url), text)
-        if self._relay.settings.strict and self._connection is not None and not self.over:
+        if self._relay.settings.strict and self._connection is not None and not self._finished:
             self._end(f"strict: the receiver sent {text}")
             self._connection.close(1008, text)
             self._tell("finished")
@@ -362,7 +366,7 @@ class Stream:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def _closed(self, info: CloseInfo) -> None:
-        if not self.over:
+        if not self._finished:
             code = "without a close frame" if info.code is None else f"with code {info.code}"
             self.finish(f"the receiver closed the socket {code}")
 
@@ -370,7 +374,7 @@ class Stream:
         """End the stream: ``stop`` as the last message, the socket closed, ``finished`` told if ``announce``.
         Idempotent.
         """
-        if self.over:
+        if self._finished:
             return
         connection = self._connection
         self._end(reason)
@@ -380,17 +384,23 @@ class Stream:
             connection.close(1000)
         if announce:
             self._tell("finished")
+        else:
+            self._show("finished")
 
     def _end(self, reason: str) -> None:
-        self.end_reason = reason
-        self.state = "finished"
+        """Let nothing more come; whoever calls this tells of it, or lets it be seen."""
+        self.end_reason, self._finished = reason, True
         if self._timer is not None:
             self._timer.cancel()
+
+    def _show(self, state: str) -> None:
+        """Let a state be seen, once its event is in the journal."""
+        if STATES.index(state) > STATES.index(self.state):  # telling of one may have brought about the next
+            self.state = state
         self._board.changed()
 
     def _tell(self, state: str) -> None:
-        """Tell the call's owner, and the status webhook, of a state."""
-        self._board.changed()
+        """Tell the call's owner, and the status webhook, of a state, and let it be seen."""
         call, relay = self._call, self._relay
         params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
         if self.name is not None:
@@ -401,6 +411,7 @@ class Stream:
             body = self._form(state) if form else self._envelope(params)
             lane = f"{call.call_id} {self.control_id}"
             relay.webhooks.send(lane, self.status_url, self.status_url_method, body, form=form)
+        self._show(state)
 
     def _envelope(self, params: dict[str, Any]) -> dict[str, Any]:
         settings = self._relay.settings

@@ -122,13 +122,14 @@ class LiveTranscription(Operation):
 
     def finish(self, **told: Any) -> None:
         if not self.over:
-            self.drop()
+            self.hush()
             self.log()
+            self.drop()
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        self.drop()
         told = {"error": "transcriber unavailable", "fatal": True, **details}
         self.relay.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
+        self.drop()
 
 
 @define(eq=False, kw_only=True)

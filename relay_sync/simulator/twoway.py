@@ -94,7 +94,7 @@ class TwoWayStream(Stream):
 
     def _on_message(self, text: str | bytes) -> None:
         self.received.append(text)
-        if self.over:
+        if self._finished:
             return
         if not isinstance(text, str):
             self.note("binary", "a binary frame: only text frames with JSON are understood")
@@ -160,7 +160,7 @@ class TwoWayStream(Stream):
         self.keys += digit
 
     def _echo(self, names: list[str]) -> None:
-        if self._connection is not None and not self.over:
+        if self._connection is not None and not self._finished:
             for name in names:
                 self._connection.send(messages.mark_message(name=name, stream_id=self._carrier.stream_sid))
 

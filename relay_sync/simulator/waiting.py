@@ -29,6 +29,9 @@ class Noticeboard:
     loop's thread would wait for it for ever.
     """
 
+    #: Called when the condition holds: returns once the step is over in which the loop's thread has made it hold. Whoever has
+    #: waited for a state then finds its event in the journal, and the other way round.
+    settle: Callable[[], object] = field(default=lambda: None, repr=False)
     _ears: list[Any] = field(factory=list, init=False, repr=False)
 
     def changed(self) -> None:
@@ -54,6 +57,7 @@ class Noticeboard:
             try:
                 found = look()
                 if found is not None and found is not False:
+                    self.settle()
                     return found
                 left = deadline - time.monotonic()
                 if left <= 0:
