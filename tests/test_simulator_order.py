@@ -16,7 +16,7 @@ from relay_sync.simulator import Entry, Simulator
 
 TTS = {"type": "tts", "params": {"text": "Good morning"}}
 #: A wait that returned too early did so in one of three rounds.
-ROUNDS = 25
+ROUNDS = 15
 
 
 @frozen(kw_only=True)
