@@ -24,7 +24,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"codecnames", "hosts", "parties", "secrecy", "surrogates", "threads", "wording"}),
+    frozenset({"codecnames", "hosts", "jsontext", "parties", "secrecy", "surrogates", "threads", "wording"}),
     frozenset(
         {"_version", "constants", "errors", "config", "checks", "shapes", "events", "devices", "markup", "origins"}
     ),
@@ -48,6 +48,7 @@ STRANGERS = {
 #: What is pure: no socket, no thread, no clock.
 PURE = {
     "codecnames",
+    "jsontext",
     "secrecy",
     "parties",
     "surrogates",

@@ -279,3 +279,17 @@ def test_a_start_without_a_descriptor_left_takes_none(monkeypatch: pytest.Monkey
     kept[0].start()
     for loop in kept:
         loop.stop()
+
+
+@pytest.mark.parametrize("delay", [1e9, 1e300, float("inf")])
+def test_a_timer_that_is_due_in_ages_holds_up_no_other(loop: Loop, delay: float) -> None:
+    done, never = threading.Event(), loop.call_later(delay, print)
+    loop.call(lambda: None, timeout=PATIENCE)  # it sleeps with nothing but that timer
+    loop.call_later(0.01, done.set)
+    assert done.wait(PATIENCE)
+    never.cancel()
+
+
+def test_a_timer_at_no_time_is_refused(loop: Loop) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        loop.call_later(float("nan"), print)

@@ -309,6 +309,7 @@ def test_the_simulator_knows_nothing_of_the_client() -> None:
         "codecnames",
         "errors",
         "hosts",
+        "jsontext",
         "origins",
         "parties",
         "protocol",

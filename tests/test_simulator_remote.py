@@ -240,9 +240,102 @@ def test_what_is_refused(control: Control, method: str, path: str, body: Any, st
     assert (got, words in told["error"]) == (status, True), told
 
 
-@pytest.mark.parametrize("raw", [b"{", b"\xff", b"[" * 100_000])
+NUMBERS = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400]
+
+
+@pytest.mark.parametrize("raw", [b"{", b"\xff", b"[" * 100_000, *(f'{{"x": [{each}]}}'.encode() for each in NUMBERS)])
 def test_bodies_that_are_not_json(control: Control, raw: bytes) -> None:
     assert control.refused("POST", "/calls", raw=raw)[0] == 400
+
+
+@pytest.mark.parametrize("act", ["press", "say", "answer", "keep_silent"])
+def test_a_control_for_another_call_than_this_is_a_conflict(control: Control, act: str) -> None:
+    placed = control.post("/calls", **{"to": TO, "from": FROM})
+    path = f"/calls/{placed['id']}"
+    body = {"press": {"digits": "1"}, "say": {"text": "yes"}}.get(act)
+    if act != "keep_silent":
+        status, told = control.refused("POST", f"{path}/{act}", body)
+        assert (status, "answer" in told["error"]) == (409, True)
+    assert control.post(f"{path}/hang_up")["state"] == "ended"
+    status, told = control.refused("POST", f"{path}/{act}", body)
+    assert (status, "the caller" in told["error"] if act == "answer" else "over" in told["error"]) == (409, True)
+    assert control.post(f"{path}/hang_up", reason="busy")["end_reason"] == "hangup"
+
+
+def test_null_is_not_the_same_as_left_out(sim: Simulator, control: Control) -> None:
+    """The phone rings until somebody picks it up; left out, it would be answered at once."""
+    control.post("/phones", number=TO, answers_after=None, hangs_up_after=None, says=None, times=None)
+    with RelayClient(**sim.credentials) as client:
+        for _ in range(2):  # times is null: for all calls
+            dialling = Background(lambda: client.dial(to=TO, from_=FROM))
+            sim.journal.wait_for(lambda entry: entry.params.get("call_state") == "ringing", PATIENCE)
+            sim.journal.clear()
+            [ringing] = control.get("/calls")
+            assert control.post(f"/calls/{ringing['id']}/answer")["state"] == "answered"
+            dialling.result().hangup()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "parameter"),
+    [
+        ("/calls", {"to": None, "from": FROM}, "to"),
+        ("/calls", {"to": TO, "from": FROM, "context": None}, "context"),
+        ("/calls", {"to": TO, "from": FROM, "silent": None}, "silent"),
+        ("/calls", {"to": TO, "from": FROM, "ring_timeout": None}, "ring_timeout"),
+        ("/phones", {"number": TO, "busy": None}, "busy"),
+        ("/phones", {"number": TO, "presses": None}, "presses"),
+        ("/messages", {"to": TO, "from": FROM, "body": None}, "body"),
+        ("/messages", {"to": TO, "from": FROM, "media": None}, "media"),
+        ("/tasks", {"message": None}, "message"),
+        ("/faults/refuse", {"method": "calling.play", "code": None}, "code"),
+        ("/faults/duplicate_event", {"event_type": "calling.call.play", "copies": None}, "copies"),
+        ("/faults/disturb_stream", {"stream": "gap", "at": None}, "at"),
+        ("/connections/cut", {"reset": None}, "reset"),
+    ],
+)
+def test_null_is_refused_where_it_means_nothing(control: Control, path: str, body: Any, parameter: str) -> None:
+    status, told = control.refused("POST", path, body)
+    assert (status, told["parameter"], "null" in told["error"]) == (400, parameter, True)
+
+
+@pytest.mark.parametrize(
+    ("token", "head", "status"),
+    [
+        ("wrong", "Content-Length: {length}", 401),
+        ("wrong", "Content-Length: {length}\r\nOrigin: https://evil.example", 403),
+        ("", "Content-Length: {length}", 413),
+        ("", "Content-Length: 1x", 411),
+        ("", "Transfer-Encoding: chunked", 411),
+    ],
+)
+def test_a_refusal_is_heard_by_whoever_still_sends(control: Control, token: str, head: str, status: int) -> None:
+    length = remote.MOST_BODY + 1
+    lines = f"POST /calls HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token or control.token}\r\n"
+    with socket.create_connection(("127.0.0.1", control.port), timeout=PATIENCE) as peer:
+        peer.sendall(f"{lines}{head.format(length=length)}\r\n\r\n".encode())
+        for _ in range(length // 2**20):
+            peer.sendall(bytes(2**20))
+        peer.shutdown(socket.SHUT_WR)
+        told = b"".join(iter(lambda: peer.recv(65536), b""))
+    assert told.startswith(f"HTTP/1.0 {status} ".encode())
+    assert told.endswith(b"}")
+
+
+def test_a_refused_request_that_goes_on_for_ever_is_read_for_a_while_only(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "LINGER", 0.05)
+    with socket.create_connection(("127.0.0.1", control.port), timeout=PATIENCE) as peer:
+        peer.sendall(
+            b"POST /calls HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer wrong\r\nContent-Length: 999999999999\r\n\r\n"
+        )
+        with pytest.raises(ConnectionError):
+            peer.sendall(bytes(2**30))
+
+
+def test_places_are_given_back(control: Control) -> None:
+    for _ in range(remote.MOST_AT_ONCE + 1):
+        assert control.get("/clients") == {"clients": 0}
 
 
 def test_a_wait_for_what_cannot_come(sim: Simulator, control: Control) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_simulator_peers import Peer, address, connected
 
-from relay_sync.errors import CallEnded
+from relay_sync.errors import CallEnded, InvalidParameter
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.frames import MalformedFrame, check, parse
 from relay_sync.simulator.methods import METHODS, parse_table
@@ -287,7 +287,14 @@ def test_strict_refuses_what_it_does_not_know() -> None:
         assert error["data"]["errors"] == ["colour is not known"]
 
 
+#: What Python's reader takes for numbers, and JSON has not, or nobody can reckon with.
+ODD = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400]
+
 HOSTILE = [
+    *(
+        (f'{{"jsonrpc":"2.0","id":"1","method":"signalwire.ping","params":{{"payload":{number}}}}}', -32700)
+        for number in ODD
+    ),
     ("", -32700),
     ("{", -32700),
     ("nonsense", -32700),
@@ -341,7 +348,7 @@ def test_bytes_that_are_no_utf8_and_messages_that_are_too_long_close_the_socket_
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
@@ -403,3 +410,27 @@ def test_the_table_reads_every_sign_of_its_grammar() -> None:
     impossible: list[dict[str, Any]] = [{"n": 0}, {"n": 5.1}, {"t": ["", "", ""]}, {"c": "z"}, {"k": ""}]
     for each in impossible:
         assert list(method.impossible(base | each)) == list(each)
+
+
+def test_ages_are_waited_for_without_harm(line: Any) -> None:
+    peer, where = line
+    media = [{"type": "silence", "params": {"duration": 1e300}}]
+    assert peer.result("calling.play", control_id="ages", play=media, **where)["code"] == "200"
+    assert peer.result("signalwire.ping", payload="still there") == {"payload": "still there"}
+
+
+ORDERS: list[Callable[[Simulator, Any], None]] = [
+    lambda sim, value: sim.send_event("calling.call.play", {"x": [value]}),
+    lambda sim, value: sim.send_event("calling.call.play", {}, timestamp=value),
+    lambda sim, value: sim.refuse("calling.play", data=value),
+    lambda sim, value: sim.fail("calling.play", data=[value]),
+    lambda sim, value: sim.task({"x": value}),
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_is_no_json_is_not_sent_on_demand(order: Callable[[Simulator, Any], None]) -> None:
+    with Simulator() as sim:
+        for odd in (float("nan"), float("inf"), {1, 2}):
+            with pytest.raises(InvalidParameter, match="JSON"):
+                order(sim, odd)

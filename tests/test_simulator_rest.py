@@ -11,7 +11,9 @@ import pytest
 from support import FROM, NOWHERE, TO, line
 from test_simulator_peers import Receiver, address, connected
 
+from relay_sync.server.http import Headers, Request
 from relay_sync.simulator import Simulator
+from relay_sync.simulator.settings import Settings
 
 CALLS = "/api/calling/calls"
 
@@ -100,7 +102,13 @@ def test_refusals_on_a_live_call(sim: Simulator) -> None:
         it.phone.wait_until("ended")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+#: Numbers that are none, in a command that would be refused otherwise than as no JSON.
+ODD = [
+    b'{"command": "calling.end", "id": "x", "params": {"x": %s}}' % each for each in (b"NaN", b"-Infinity", b"1e999")
+]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, *ODD])
 def test_bodies_that_are_no_command(sim: Simulator, body: bytes) -> None:
     assert ask(sim, "POST", CALLS, body)[0] == 400
 
@@ -178,3 +186,27 @@ def test_the_way_of_a_command_does_not_matter_to_the_call() -> None:
         assert command(sim, id=phone.call_id, command="calling.end", params={"reason": "busy"})[0] == 200
         assert peer.event("calling.call.state", "ended")["end_reason"] == "busy"
         assert address(phone)["call_id"] == phone.call_id
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "https://dev.example.com"}, 401),
+        ({"Host": "sim.example.com"}, 401),
+        ({"Host": "sim.example.com."}, 401),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+    ],
+)
+def test_pages_that_may_come_are_told_what_is_missing(headers: dict[str, str], status: int) -> None:
+    """One judgement for all that comes without valid credentials: ``origins`` and ``hosts`` count for commands as well."""
+    with Simulator(origins=["https://dev.example.com"], hosts=["sim.example.com"]) as sim:
+        assert ask(sim, "POST", CALLS, b"{}", credentials="p:wrong", **headers)[0] == status
+
+
+@pytest.mark.parametrize("host", ["sim.example.com.", "Sim.example.com", "sim.example.com"])
+@pytest.mark.parametrize("asked", ["sim.example.com", "sim.example.com.:80"])
+def test_the_simulators_own_name_is_known_with_and_without_its_final_dot(host: str, asked: str) -> None:
+    request = Request(method="GET", path="/", query="", headers=Headers([("Host", asked)]), remote="", on_loopback=True)
+    assert Settings(host=host).page_refusal(request) is None
+    assert Settings(host="other.example.com").page_refusal(request) is not None

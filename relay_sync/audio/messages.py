@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
+from ..jsontext import read_leniently
 from ..surrogates import mend_json
 from .codecs import decode_base64
 
@@ -151,9 +152,6 @@ class Unknown:
 Message: TypeAlias = Connected | Start | Media | Dtmf | Mark | Stop | Unknown
 
 
-_decode = json.JSONDecoder().decode
-
-
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
@@ -168,10 +166,10 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
         text = _from_binary(text)
     text = mend_json(text)
     try:
-        fields = _decode(text)
+        fields = read_leniently(text)
     except (ValueError, RecursionError):
         try:
-            fields = _decode(text.removeprefix("\ufeff"))  # some write a byte order mark first
+            fields = read_leniently(text.removeprefix("\ufeff"))  # some write a byte order mark first
         except (ValueError, RecursionError):
             raise BadMessage("not JSON") from None
     if type(fields) is not dict:
@@ -368,7 +366,7 @@ def _parameters(both: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(value, str) or not value.strip():
             continue
         try:
-            found = json.loads(mend_json(value))
+            found = read_leniently(mend_json(value))
         except (ValueError, RecursionError):
             pairs = [pair.partition("=") for pair in re.split("[;,]", value)]
             return {key.strip(): text.strip() for key, sign, text in pairs if sign and key.strip()}

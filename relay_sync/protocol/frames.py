@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii
@@ -13,6 +12,7 @@ from attrs import define
 
 from ..checks import check_json
 from ..errors import InvalidParameter
+from ..jsontext import read_leniently
 from ..secrecy import HIDDEN, SECRET_NAMES, hide
 from ..surrogates import WHOLE_TEXT, has_half, mend_json
 
@@ -80,15 +80,6 @@ class Failure:
     data: Any = None
 
 
-def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
-
-
-# NaN and the infinities are no JSON; a peer that sends them means "no value". 1e999 is JSON, but could not be sent back.
-_decode: Final = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_finite).decode
-
-
 def parse(text: str) -> Request | Reply | Failure:
     """Read one frame. A lone surrogate in it becomes U+FFFD; only the id is kept as it is, for the answer to repeat.
 
@@ -96,8 +87,8 @@ def parse(text: str) -> Request | Reply | Failure:
     """
     whole = mend_json(text) if "\\" in text else text
     try:
-        frame = _decode(whole)
-        given = frame if whole is text else _decode(text)
+        frame = read_leniently(whole)
+        given = frame if whole is text else read_leniently(text)
     except RecursionError:
         raise Malformed("nested too deeply") from None
     except ValueError:

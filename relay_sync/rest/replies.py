@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import field, frozen
 
 from ..errors import AuthenticationError, CommandRefused
+from ..jsontext import read_leniently
 from ..protocol.depth import is_deeper
 from ..protocol.frames import mask
 from ..protocol.results import result_or_error
@@ -106,6 +106,6 @@ def _reasons(body: bytes) -> str:
 
 def _json(body: bytes) -> Any:
     try:
-        return None if is_deeper(body, DEEPEST) else json.loads(mend_json(body.decode()))
+        return None if is_deeper(body, DEEPEST) else read_leniently(mend_json(body.decode()))
     except ValueError:
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import math
 import selectors
 import socket
 import threading
@@ -29,6 +30,8 @@ _T = TypeVar("_T")
 
 # What one turn of the loop reads from one socket at most, so that a fast peer cannot keep the others waiting.
 RECEIVE_SIZE = 65536
+# Seconds of one sleep at most: selectors take no number of any size.
+LONGEST_SLEEP = 3600.0
 
 
 class LoopStopped(RuntimeError):
@@ -233,7 +236,12 @@ class Loop:
             self._wake()
 
     def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Run ``fn(*args)`` once ``time.monotonic()`` has reached *when*, in order of time."""
+        """Run ``fn(*args)`` once ``time.monotonic()`` has reached *when*, in order of time; never if that is infinite.
+
+        :raises ValueError: *when* is NaN: the other timers could not be kept in order.
+        """
+        if math.isnan(when):
+            raise ValueError("a timer at NaN has no place in the order of time")
         timer = Timer(self, when, fn, args)
         if self._ident == threading.get_ident():
             heapq.heappush(self._timers, (when, next(self._order), timer))
@@ -370,7 +378,7 @@ class Loop:
             return 0.0
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - time.monotonic())
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), LONGEST_SLEEP)
 
     def _run_timers(self) -> None:
         timers = self._timers

@@ -23,6 +23,14 @@ __all__ = ["Controls"]
 _T = TypeVar("_T")
 
 
+def _check_json(name: str, value: object) -> None:
+    """Refuse what could not be sent. Texts that are none, with half an emoji say, can be."""
+    try:
+        frames.dump(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidParameter(name, type(value).__name__, f"expressible in JSON ({error})") from None
+
+
 class Controls:
     """The part of :class:`Simulator` that a test reaches for once a client is connected.
 
@@ -85,6 +93,7 @@ class Controls:
         self, method: str, code: int | str = 400, message: str = "Refused", *, data: Any = None, times: int | None = 1
     ) -> None:
         """Answer a method with a result whose code is no success; what it asks for does not happen."""
+        _check_json("data", data)
         fault = RequestFault(kind="refuse", method=method, code=code, message=message, data=data)
         self.faults.add(fault, times)
 
@@ -92,6 +101,7 @@ class Controls:
         self, method: str, code: int = -32602, message: str = "Failed", *, data: Any = None, times: int | None = 1
     ) -> None:
         """Answer a method with a JSON-RPC error; what it asks for does not happen."""
+        _check_json("data", data)
         self.faults.add(RequestFault(kind="fail", method=method, code=code, message=message, data=data), times)
 
     def drop_reply(self, method: str, times: int | None = 1) -> None:
@@ -197,7 +207,10 @@ class Controls:
         ``call_id``.
 
         :param members: more members of the envelope, or others in place of the usual ones (``event_channel="..."``).
+        :raises InvalidParameter: JSON has no form for what is in it; NaN and the infinities are no JSON.
         """
+        _check_json("params", params)
+        _check_json("members", members)
 
         def send() -> None:
             call = self._relay.network.calls.get(str(params.get("call_id")))

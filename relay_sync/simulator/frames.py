@@ -10,6 +10,8 @@ import time
 import uuid
 from typing import Any
 
+from ..jsontext import read_strictly
+
 __all__ = [
     "MalformedFrame",
     "check",
@@ -45,10 +47,11 @@ class MalformedFrame(ValueError):
 def parse(text: str) -> Any:
     """The JSON in a text frame.
 
-    :raises MalformedFrame: it is not JSON (code -32700); nesting beyond Python's limits counts as that.
+    :raises MalformedFrame: it is not JSON (code -32700), which has no NaN and no infinities; nesting beyond Python's limits
+        counts as that.
     """
     try:
-        return json.loads(text)
+        return read_strictly(text)
     except (ValueError, RecursionError):
         raise MalformedFrame(-32700, "Parse error") from None
 
@@ -123,6 +126,9 @@ def ping() -> dict[str, Any]:
     return request("signalwire.ping", {"timestamp": round(time.time(), 6)})
 
 
-def dump(frame: dict[str, Any]) -> str:
-    """The text of a frame, without blanks."""
-    return json.dumps(frame, separators=(",", ":"))
+def dump(frame: Any) -> str:
+    """The text of a frame, without blanks.
+
+    :raises ValueError: NaN or an infinity is in it. :raises TypeError: something that JSON has no form for.
+    """
+    return json.dumps(frame, separators=(",", ":"), allow_nan=False)

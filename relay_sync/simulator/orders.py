@@ -35,11 +35,14 @@ Check = Callable[[str, Any], Any]
 
 @frozen
 class Member:
-    """One member: how it is checked, what the simulator calls it if that is another name, and whether it must be there."""
+    """One member: how it is checked, what the simulator calls it if that is another name, whether it must be there, and whether
+    it may be ``null``, which the simulator is told as ``None``. Left out it is not told at all.
+    """
 
     check: Check
     name: str = ""
     required: bool = False
+    nullable: bool = False
 
 
 def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
@@ -54,13 +57,14 @@ def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
             raise InvalidParameter("body", name, f"made of {', '.join(sorted(members)) or 'nothing'}")
     found = {}
     for name, member in members.items():
-        value = body.get(name)
-        if value is None:
+        if name not in body:
             if member.required:
-                raise InvalidParameter(name, value, "given")
-            if name not in body or member.check is not _sound:
-                continue
-        found[member.name or name] = member.check(name, value)
+                raise InvalidParameter(name, None, "given")
+            continue
+        value = body[name]
+        if value is None and not member.nullable:
+            raise InvalidParameter(name, None, f"given, not null{'' if member.required else ', or left out'}")
+        found[member.name or name] = None if value is None else member.check(name, value)
     return found
 
 
@@ -114,7 +118,7 @@ _SPEECHES: Final = {"caller": speech.caller, "greeting": speech.greeting}
 
 def _sound(name: str, value: Any) -> Any:
     """The path of a WAV on the simulator's machine, one in base64, or speech that comes along with the simulator."""
-    if value is None or (isinstance(value, str) and value):
+    if isinstance(value, str) and value:
         return value
     if isinstance(value, dict) and set(value) == {"speech"} and value["speech"] in list(_SPEECHES):
         return str(_SPEECHES[value["speech"]]())
@@ -144,10 +148,11 @@ _TEXT: Final = Member(checks.text)
 _NEEDED: Final = Member(checks.text, required=True)
 _FLAG: Final = Member(checks.flag)
 
+_TIMES: Final = {"times": Member(_times, nullable=True)}
 _PARTY: Final = {
-    "says": Member(_speech),
+    "says": Member(_speech, nullable=True),
     "presses": Member(_texts),
-    "hangs_up_after": Member(_cue),
+    "hangs_up_after": Member(_cue, nullable=True),
     "answered_by": _TEXT,
     "beep": _FLAG,
     "silent": _FLAG,
@@ -156,22 +161,22 @@ CALL: Final[dict[str, Member]] = {
     "to": _NEEDED,
     "from": Member(checks.text, "from_", required=True),
     "context": _TEXT,
-    "hears": Member(_sound),
+    "hears": Member(_sound, nullable=True),
     "hangs_up_after_speaking": _FLAG,
     "ring_timeout": Member(_above),
     **_PARTY,
 }
 PHONE: Final[dict[str, Member]] = {
     "number": _NEEDED,
-    "answers_after": Member(_number),
+    "answers_after": Member(_number, nullable=True),
     "busy": _FLAG,
     "no_answer": _FLAG,
     "declines": _FLAG,
     "unreachable": _FLAG,
-    "times": Member(_times),
+    **_TIMES,
     **_PARTY,
 }
-SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(_sound_or_seconds)}
+SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(_sound_or_seconds, nullable=True)}
 MESSAGE: Final[dict[str, Member]] = {
     "to": _NEEDED,
     "from": Member(checks.text, "from_", required=True),
@@ -186,18 +191,17 @@ SAY: Final[dict[str, Member]] = {"text": Member(_words, required=True)}
 HANG_UP: Final[dict[str, Member]] = {"reason": _TEXT}
 EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_object, required=True)}
 
-_TIMES: Final = {"times": Member(_times)}
 _METHOD: Final = {"method": _NEEDED, **_TIMES}
-_EVENTS: Final = {"event_type": _NEEDED, "state": _TEXT, **_TIMES}
-_ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(checks.json_value)}
+_EVENTS: Final = {"event_type": _NEEDED, "state": Member(checks.text, nullable=True), **_TIMES}
+_ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(checks.json_value, nullable=True)}
 #: By the name of the method of ``Simulator`` that it stands for.
 FAULTS: Final[dict[str, dict[str, Member]]] = {
     "refuse": {**_METHOD, **_ANSWER},
     "fail": {**_METHOD, **_ANSWER},
     "drop_reply": _METHOD,
     "hold": _METHOD,
-    "release": {"method": _TEXT},
-    "break_action": {**_METHOD, "details": Member(_object)},
+    "release": {"method": Member(checks.text, nullable=True)},
+    "break_action": {**_METHOD, "details": Member(_object, nullable=True)},
     "drop_event": _EVENTS,
     "duplicate_event": {**_EVENTS, "copies": Member(_count), "same_id": _FLAG},
     "delay_event": {**_EVENTS, "seconds": Member(_number, required=True)},

@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from ..hosts import is_loopback
+from ..jsontext import read_strictly
 from ..origins import refusal
 from ..protocol.depth import is_deeper
 from ..server.loop import LoopStopped
@@ -43,9 +44,11 @@ MOST_AT_ONCE: Final = 64
 MOST_TOLD: Final = 1_000
 LONGEST_WAIT: Final = 60.0
 PATIENCE: Final = 10.0
+_PIECE: Final = 65536
 _LOOK: Final = 0.1  # seconds between two looks at whether to stop
 TOLD_EVERY: Final = 60.0  # seconds between two lines about dropped connections
 SLOWEST: Final = 30.0  # seconds for a request to come in, and for its answer to be taken
+LINGER: Final = 5.0  # seconds for the rest of a request that was answered before all of it was there
 
 Reply = tuple[int, Any]
 Work = Callable[..., Reply]
@@ -186,6 +189,26 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = SLOWEST
     server_version = "relay-sync"
     sys_version = ""
+    _unread: int | None = None  # bytes of the request still to come; None: nobody knows
+
+    def handle(self) -> None:
+        super().handle()
+        with suppress(OSError, ValueError):  # gone, or dropped meanwhile
+            self._read_off()
+
+    def _read_off(self) -> None:
+        """Read and drop the rest of the request: closed with unread bytes, the connection is reset, and our answer is lost."""
+        self.wfile.flush()
+        if self._unread != 0:
+            self.connection.shutdown(socket.SHUT_WR)
+        end = time.monotonic() + LINGER
+        while self._unread != 0 and (left := end - time.monotonic()) > 0:
+            self.connection.settimeout(left)
+            dropped = len(self.rfile.read1(_PIECE))
+            if not dropped:
+                return
+            if self._unread is not None:
+                self._unread = max(0, self._unread - dropped)
 
     def _serve(self) -> None:
         try:
@@ -210,6 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve
 
     def _work(self) -> Reply:
+        length = self._length()
+        self._unread = length
         given = self.headers.get("Authorization", "").encode("utf-8", "replace")
         if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
             page = refusal(self.headers.get("Origin"), self.headers.get("Host"), on_loopback=self.server.on_loopback)
@@ -217,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _Refused(403, page.partition(";")[0])
             raise _Refused(401, "give the control token: Authorization: Bearer <token>")
         # Until all of it is there, a request with a token is dropped for others like one without.
-        body = self._body()
+        body = self._body(length)
         if not self.server.has_arrived(self.connection):
             raise _Refused(408, "the request took too long to arrive")
         try:
@@ -227,24 +252,30 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(400, "the URL cannot be read") from None
         return self.server.desk.work(self.command, parts.path, query, body)
 
-    def _body(self) -> Any:
+    def _length(self) -> int | None:
+        """The length of the body; ``None`` where the request does not say it."""
         length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not re.fullmatch("[0-9]{1,15}", length):
+        known = "Transfer-Encoding" not in self.headers and re.fullmatch("[0-9]{1,15}", length)
+        return int(length) if known else None
+
+    def _body(self, length: int | None) -> Any:
+        if length is None:
             raise _Refused(411, "say the length of the body")
-        if int(length) > MOST_BODY:
+        if length > MOST_BODY:
             raise _Refused(413, f"more than {MOST_BODY} bytes")
         try:
-            body = self.rfile.read(int(length))
+            body = self.rfile.read(length)
         except OSError:  # too slow, or gone
             body = b""
-        if len(body) < int(length):
+        self._unread = length - len(body)
+        if len(body) < length:
             raise _Refused(408, "the body ended before its Content-Length, or took too long to arrive")
         if not body:
             return {}
         try:
             if is_deeper(body, DEEPEST):
                 raise ValueError
-            return json.loads(body.decode())
+            return read_strictly(body.decode())
         except ValueError:
             raise _Refused(400, "the body is not JSON") from None
 

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field, frozen
 
-from ..hosts import is_loopback
-from ..origins import refusal
+from ..jsontext import read_strictly
 from ..protocol.depth import is_deeper
 from ..server import http
 from .frames import whole_numbers
@@ -152,9 +151,7 @@ class Rest:
         """The refusal of a web page that has come here by itself: it knows no credentials, and its browser says whose it is."""
         if not request.path.startswith((PLACE, RECORDINGS)) or request.is_upgrade or self._knows_credentials(request):
             return None
-        headers = request.headers
-        host = self._relay.settings.host
-        page = refusal(headers.get("origin"), headers.get("host"), on_loopback=is_loopback(host))
+        page = self._relay.settings.page_refusal(request)
         if page is None:
             return None
         return http.Response(403, {}, f"{page.partition(';')[0]}\n".encode())
@@ -243,7 +240,7 @@ class Rest:
 
 def _read(body: bytes) -> dict[str, Any]:
     try:
-        found = whole_numbers(json.loads(body.decode())) if not is_deeper(body, DEEPEST) else None
+        found = whole_numbers(read_strictly(body.decode())) if not is_deeper(body, DEEPEST) else None
     except ValueError:
         raise Refusal(400, "the body is not JSON", code="bad_request") from None
     if not isinstance(found, dict):

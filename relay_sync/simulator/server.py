@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
 from ..audio.troubles import Troubles
-from ..origins import refusal
 from ..server.http import Request, Response
 from ..server.listening import url_host
 from ..server.loop import Loop
@@ -283,16 +282,9 @@ class Simulator(Controls, Story):
 
     def _judge(self, request: Request) -> Response | None:
         """Keep web pages out, which can reach this port on a developer's machine; who shows credentials is none."""
-        headers = request.headers
-        if "authorization" in headers and not request.is_upgrade:
+        if "authorization" in request.headers and not request.is_upgrade:
             return None
-        why = refusal(
-            headers.get("origin"),
-            headers.get("host"),
-            on_loopback=request.on_loopback,
-            origins=self.settings.origins,
-            hosts=self.settings.hosts | {self.settings.host.lower()},
-        )
+        why = self.settings.page_refusal(request)
         if why is None:
             return None
         self._troubles.tell("page", "refused %s: %s of Simulator", request.remote, why)

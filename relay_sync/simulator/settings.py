@@ -10,7 +10,8 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ..errors import InvalidParameter
-from ..origins import check_hosts, check_origins
+from ..origins import check_hosts, check_origins, refusal
+from ..server.http import Request
 
 __all__ = ["Settings"]
 
@@ -73,3 +74,13 @@ class Settings:
     hosts: frozenset[str] = field(default=(), converter=check_hosts)
     space: str = field(factory=lambda: str(uuid.uuid4()))
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")
+
+    def page_refusal(self, request: Request) -> str | None:
+        """Why a request that shows no valid credentials is refused as a web page's; see :func:`relay_sync.origins.refusal`."""
+        return refusal(
+            request.headers.get("origin"),
+            request.headers.get("host"),
+            on_loopback=request.on_loopback,
+            origins=self.origins,
+            hosts=self.hosts | {self.host.lower().removesuffix(".")},
+        )

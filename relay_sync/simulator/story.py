@@ -213,8 +213,11 @@ class Story:
     def task(self, message: Mapping[str, Any], *, context: str = "default", timeout: float = 5.0) -> None:
         """Somebody gives a task, as if by the REST interface. It goes to one client of the context, or waits for
         one.
+
+        :raises InvalidParameter: it is no object that JSON has a form for.
         """
-        self._do(self._relay.post.task, context, dict(message), timeout=timeout)
+        given = checks.json_object("message", message, optional=False)
+        self._do(self._relay.post.task, context, given, timeout=timeout)
 
 
 def _times(times: int | None) -> int | None:

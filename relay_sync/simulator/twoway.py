@@ -13,7 +13,6 @@ What the endpoint may send is documented; the simulator's choices where the sour
 from __future__ import annotations
 
 import binascii
-import json
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +22,7 @@ from attrs import define, field
 from ..audio import messages
 from ..audio.codecs import BadPacket
 from ..audio.coders import Decoder, decoder_for
+from ..jsontext import read_strictly
 from .playback import Heard, Playback
 from .stream import Stream
 
@@ -100,7 +100,7 @@ class TwoWayStream(Stream):
             self.note("binary", "a binary frame: only text frames with JSON are understood")
             return
         try:
-            message = json.loads(text)
+            message = read_strictly(text)
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):

@@ -5,11 +5,11 @@ Whatever comes, what is raised is :class:`~relay_sync.WebhookRefused`.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from ..errors import WebhookRefused
+from ..jsontext import read_leniently
 from ..protocol.depth import is_deeper
 from ..surrogates import mend_json
 
@@ -43,7 +43,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     if is_deeper(body, DEEPEST):
         raise WebhookRefused(f"the body is nested deeper than {DEEPEST} levels")
     try:
-        found = json.loads(mend_json(body.decode("utf-8-sig")), parse_constant=lambda name: None)
+        found = read_leniently(mend_json(body.decode("utf-8-sig")))
     except UnicodeDecodeError:
         raise WebhookRefused("the body is not UTF-8") from None
     except ValueError:
