@@ -35,6 +35,7 @@ from .protocol.frames import build_request
 from .protocol.results import Outcome, client_closed, read_reply
 from .running import CLOSE_ADVICE, Running
 from .runtime import process
+from .runtime.descriptors import descriptors_for
 from .runtime.ids import new_id
 from .runtime.lanes import InContext, warn_replaced
 from .runtime.waiter import Waiter
@@ -330,7 +331,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 raise client_closed()
             loop = self._loop
             if loop is None or not loop.alive:
-                loop = self._new_loop()
+                with descriptors_for("the connection"):
+                    loop = self._new_loop()
                 if self._stop_wanted and self._running:
                     loop.poke()  # stop() came while there was nothing to poke
             return loop

@@ -17,6 +17,7 @@ from .errors import ClientClosed, RelayError
 from .protocol.command import Phase
 from .protocol.deadline import Deadline
 from .runtime import process
+from .runtime.descriptors import descriptors_for
 from .runtime.flag import Flag
 from .runtime.waiter import wait_for_event, wait_until
 from .wording import counted
@@ -263,9 +264,10 @@ def _stop_on_signals(client: Running) -> Iterator[_Signals]:
     The second one of them raises: an end at once, but one that hangs up calls and lets handlers close their files, as Python's
     default for SIGTERM does not. A third one has its default effect.
     """
-    import signal  # makes three enumerations, for run() alone
+    with descriptors_for("run()"):
+        import signal  # makes three enumerations, for run() alone
 
-    from .runtime.signals import Handled
+        from .runtime.signals import Handled
 
     signals = _Signals()
 

@@ -31,6 +31,7 @@ from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout,
 from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
+from ..runtime.descriptors import are_lacking, lack, without_descriptors
 from .sessions import Sessions
 from .sockets import Admit, TimedAdapter, until
 
@@ -219,6 +220,18 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
     :param sent: whether the request has reached the server for sure.
     :param proxy: the proxy on the way, for messages.
     """
+    try:
+        with _told(what, sent, proxy):
+            yield
+    except (ConnectError, ConnectionLost) as error:
+        # Whatever the libraries made of it: a name that is not found, a certificate that cannot be checked.
+        if sent or not (lack(error) or are_lacking()):
+            raise
+        raise without_descriptors(what, lack(error)) from None
+
+
+@contextmanager
+def _told(what: str, sent: bool, proxy: Proxy | None) -> Iterator[None]:
     way = "" if proxy is None else f" through {proxy}"
     reached = way and f" (reached{way})"
     try:

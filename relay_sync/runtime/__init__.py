@@ -18,6 +18,10 @@
     an outcome that arrives exactly once.
 ``lanes``
     user callbacks, in order within a lane, never on the IO thread.
+``descriptors``
+    what it looks like when no file descriptor is left.
+``signals``
+    handlers of signals that are ours for a time.
 ``process``
     fork, exit and forgotten clients.
 """

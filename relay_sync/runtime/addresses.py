@@ -17,6 +17,7 @@ from typing import Any, Final
 from ..errors import ConnectError
 from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
+from .descriptors import are_lacking, without_descriptors
 
 __all__ = ["open_tcp", "time_left"]
 
@@ -53,6 +54,8 @@ def open_tcp(
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
+        if are_lacking():  # the resolver reads files, and says whatever it likes where it cannot
+            raise without_descriptors("the connection", error) from error
         if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
             raise ConnectError(unknown, fatal=True) from error
         raise

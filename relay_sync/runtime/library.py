@@ -6,6 +6,7 @@ import importlib.util
 import sys
 
 from ..errors import ConnectError
+from .descriptors import lack, without_descriptors
 
 __all__ = ["check_library", "unusable"]
 
@@ -36,6 +37,8 @@ def check_library() -> None:
 
 def unusable(error: BaseException) -> ConnectError:
     """What it means that the transport could not be imported."""
+    if lack(error) is not None:
+        return without_descriptors("the connection", error)
     if isinstance(error, _NoTls):
         place = _place("ssl")
         told = f"Python's module ssl, which websocket-client needs, cannot be imported ({error})"

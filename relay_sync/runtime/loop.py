@@ -77,7 +77,11 @@ class Loop:
         self._generation = process.generation()
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._selector = selectors.DefaultSelector()
-        self._wake_in, self._wake_out = socket.socketpair()
+        try:
+            self._wake_in, self._wake_out = socket.socketpair()
+        except BaseException:  # no more file descriptors
+            self._selector.close()
+            raise
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._selector.register(self._wake_in, selectors.EVENT_READ)

@@ -25,6 +25,7 @@ from ..hosts import Proxy, Unusable, begin_tls, find_proxy, trust_variables, tru
 from ..protocol.deadline import Deadline
 from . import upgrade
 from .addresses import open_tcp, time_left
+from .descriptors import are_lacking, lack, without_descriptors
 
 __all__ = ["Broken", "FedWebSocket", "as_error", "dial", "proxy_for"]
 
@@ -361,6 +362,8 @@ def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
     try:
         sock.do_handshake()
     except ssl.SSLCertVerificationError as error:
+        if are_lacking():  # the authorities are read from files
+            raise without_descriptors("the connection", error) from error
         raise _fatal(
             f"the certificate of {config.address.host}{way} is not trusted: {error.verify_message}{_which(sock)}; "
             f"{_decided(config)}for a private authority give ca_file (SIGNALWIRE_RELAY_CA_FILE)"
@@ -469,6 +472,8 @@ def as_error(error: BaseException, peer: str) -> ConnectError:
 
     :param peer: who did not answer, in words.
     """
+    if lack(error) is not None:
+        return without_descriptors("the connection", error)
     if isinstance(error, ConnectError):
         return error
     found: ConnectError
