@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar, overload
 
+from attrs import frozen
+
 from . import markup
 from .actions import Action, OnCompleted, reason_of
 from .config import seconds
@@ -30,6 +32,7 @@ from .runtime import process
 from .runtime.ids import new_id
 from .runtime.lanes import InContext
 from .runtime.mailbox import Mailbox
+from .runtime.net import Net
 from .verbs import parameters
 from .verbs.ai import AIVerbs
 from .verbs.conference import ConferenceVerbs
@@ -59,6 +62,17 @@ REMEMBERED_EVENTS: Final = 200
 PARTIES: Final = ("from_number", "from", "to_number", "to")
 READER_LIMIT: Final = 10_000
 _RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
+
+
+@frozen
+class Offer:
+    """How an inbound call was offered.
+
+    :ivar content: tells it from offers of other calls under the same id. :ivar parties: who calls whom.
+    """
+
+    content: int
+    parties: tuple[str, ...]
 
 
 class Line(Protocol):
@@ -152,6 +166,8 @@ class Call(
         self._giving_away: set[object] = set()
         #: Whether it was answered, rejected or sent elsewhere by its handler, as far as that lies with us.
         self._attended = False
+        #: For the switchboard; ``None`` if it was not offered.
+        self._offer: Offer | None = None
         self._said_over = False
         self._lock = threading.RLock()
         self._reached: dict[str, CallStateEvent] = {}
@@ -536,27 +552,35 @@ class Call(
         self._remember(event)
         if not self.node_id and isinstance(event, CallEvent):
             self.node_id = event.node_id
-        over: CallEnded | None = None
+        net, over = Net(), None
         if isinstance(event, CallStateEvent) and event.call_state:
-            over = self._move(event)
+            self._move(event)
+            if event.call_state == CALL_STATE_ENDED:
+                over = self._call_ended()
+                with net:
+                    self._client._call_over(self)
+            # Last: who begins to wait for the state now finds it here, and the rest done.
+            self._reached.setdefault(event.call_state, event)
         elif isinstance(event, DenoiseEvent):
             self._denoised = event.denoised
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:
-            action._on_event(event)
+            with net:
+                action._on_event(event)
         if over is not None:
             self._over = over
-            self._end_actions(over)
+            with net:
+                self._end_actions(over)
         final = over is not None or (action is not None and action.is_done)
         for handler in self._listeners.get(event.event_type, ()):
-            self._callback("listener", handler, event, final=final)
-        for reader in self._readers:
-            mailbox = reader()
-            if mailbox is not None:
-                mailbox.put(event)
-                if over is not None:
-                    mailbox.close(over)
+            with net:
+                self._callback("listener", handler, event, final=final)
+        for mailbox in self._mailboxes():
+            mailbox.put(event)
+            if over is not None:
+                mailbox.close(over)
+        net.release()
 
     def _remember(self, event: RelayEvent) -> None:
         params, history = event.params, self._history
@@ -574,7 +598,8 @@ class Call(
             # The beginning stays: a timeline without it would not say when anything happened.
             del history[1 : REMEMBERED_EVENTS // 2]
 
-    def _move(self, event: CallStateEvent) -> CallEnded | None:
+    def _move(self, event: CallStateEvent) -> None:
+        """Take what a state event says of the call."""
         self.state = event.call_state
         if event.device and event.device != self.device:
             self.device = _completed(event.device, self.device)
@@ -582,12 +607,6 @@ class Call(
         self.segment_id = self.segment_id or event.segment_id
         self.tag = self.tag or event.tag
         self.end_reason = event.end_reason or self.end_reason
-        ended = event.call_state == CALL_STATE_ENDED
-        if ended:
-            self._client._call_over(self)
-        # Last: who begins to wait for the state now finds it here, and the rest done.
-        self._reached.setdefault(event.call_state, event)
-        return self._call_ended() if ended else None
 
     def _call_ended(self) -> CallEnded:
         why = f" ({self.end_reason})" if self.end_reason else ""
@@ -601,11 +620,15 @@ class Call(
         if self._over is not None:
             return
         self._over = error
-        self._end_actions(error)
-        for reader in self._readers:
-            mailbox = reader()
-            if mailbox is not None:
+        try:
+            self._end_actions(error)
+        finally:
+            for mailbox in self._mailboxes():
                 mailbox.close(error)
+
+    def _mailboxes(self) -> list[Mailbox[RelayEvent]]:
+        """Those of the readers that are still held."""
+        return [mailbox for reader in self._readers if (mailbox := reader()) is not None]
 
     def _end_actions(self, error: RelayError) -> None:
         reason = reason_of(error)
@@ -613,8 +636,11 @@ class Call(
         carried = None if isinstance(error, CallEnded) else error
         with self._lock:
             actions = list(self._actions.values())
+        net = Net()
         for action in actions:
-            action._end_early(reason, carried)
+            with net:
+                action._end_early(reason, carried)
+        net.release()
 
 
 def _completed(told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:

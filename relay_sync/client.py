@@ -224,7 +224,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     @property
     def calls(self) -> dict[str, Call]:
         """The live calls by their ids: a snapshot."""
-        return dict(self._board.calls)
+        return dict(self._board.calls.items())
 
     @property
     def relay_protocol(self) -> str:

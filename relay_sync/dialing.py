@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
 from . import checks, shapes
@@ -29,6 +29,9 @@ from .protocol.deadline import Deadline
 from .protocol.results import Outcome
 from .runtime import process
 from .runtime.ids import new_id
+from .runtime.net import Net
+from .runtime.table import Recent, Table
+from .runtime.troubles import Troubles
 from .runtime.waiter import Waiter
 from .verbs import parameters
 
@@ -54,7 +57,7 @@ _TAG_ACCEPTED: Final = "a tag that no other dial uses"
 class Exchange(Protocol):
     """What a dial needs of the switchboard: the live calls, and a way to end one."""
 
-    calls: dict[str, Call]
+    calls: Table[str, Call]
 
     @property
     def session(self) -> int: ...
@@ -71,7 +74,7 @@ class PendingDial:
         self.tag = tag
         #: How many are dialed in all, and so how many legs there can be; 0 if that is not known.
         self.devices = devices
-        self.legs: dict[str, Call] = {}
+        self.legs: Table[str, Call] = Table()
         #: The number of the session in which the server was first heard of this dial: then it was taken on, whatever became
         #: of the reply. ``None`` before: what becomes of it then lies with its command alone.
         self.session: int | None = None
@@ -83,7 +86,7 @@ class PendingDial:
 
     def only_candidate(self) -> Call | None:
         """The leg that was answered; else the only one that still can be."""
-        legs = list(self.legs.values())
+        legs = self.legs.snapshot()
         answered = next((leg for leg in legs if leg.state == CALL_STATE_ANSWERED), None)
         alive = [leg for leg in legs if leg.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED)]
         return answered or (alive[0] if len(alive) == 1 else None)
@@ -104,34 +107,37 @@ class Dials:
     """The dials under way, by tag. Opened and given up on the caller's thread; everything else is the IO thread's."""
 
     def __init__(self) -> None:
-        self._open: dict[str, PendingDial] = {}
-        #: The tags of dials that are decided, the last ones, with the legs that were known then.
-        self._decided: OrderedDict[str, set[str]] = OrderedDict()
+        self._open: Table[str, PendingDial] = Table()
+        #: The tags of dials that are decided, the last ones, with the ids of the legs that were known then.
+        self._decided: Recent[str, frozenset[str]] = Recent(REMEMBERED_DIALS)
+        self._troubles = Troubles(_log)
 
     def open(self, tag: str, devices: int = 0) -> PendingDial:
         """Register a tag before anything is sent with it.
 
         :raises InvalidParameter: another dial uses it, or was given up so recently that its legs may still turn up.
         """
-        now = time.monotonic()
-        for dial in list(self._open.values()):
+        self.expire(time.monotonic())
+        mine = PendingDial(tag, devices)
+        if not self._open.put_if_new(tag, mine):
+            raise InvalidParameter("tag", tag, _TAG_ACCEPTED)
+        self._decided.take(tag)
+        return mine
+
+    def expire(self, now: float) -> None:
+        """Forget the dials that were given up long ago."""
+        for dial in self._open.snapshot():
             if dial.given_up is not None and now - dial.given_up > REMEMBERED_FOR:
                 self.close(dial)
-        mine = PendingDial(tag, devices)
-        if self._open.setdefault(tag, mine) is not mine:
-            raise InvalidParameter("tag", tag, _TAG_ACCEPTED)
-        self._decided.pop(tag, None)
-        return mine
 
     def close(self, dial: PendingDial) -> None:
         """Forget a dial: its tag is free."""
-        if self._open.get(dial.tag) is dial:
-            del self._open[dial.tag]
+        self._open.take_if(dial.tag, dial)
 
     @property
     def awaited(self) -> bool:
         """Whether anybody waits for one of them."""
-        return any(dial.given_up is None for dial in list(self._open.values()))
+        return any(dial.given_up is None for dial in self._open.snapshot())
 
     def give_up(self, dial: PendingDial, exchange: Exchange) -> Call | None:
         """Nobody waits for it any more. The winner, if there was one at the last moment; else its legs are hung up,
@@ -143,15 +149,15 @@ class Dials:
                 return outcome
         # First the mark, then the look: a leg that turns up meanwhile sees the one or is seen by the other.
         dial.given_up = time.monotonic()
-        for leg in list(dial.legs.values()):
-            _drop(leg, exchange)
+        with self._caught():
+            _drop_all(dial, exchange).release()
         return None
 
     def end(self, error: RelayError, session: int) -> None:
         """The session of this number is over, and the dials that it carried. What was not sent in it may be in the next one."""
-        self._decided.clear()
+        self._decided.take_all()
         closed = isinstance(error, ClientClosed)
-        for dial in list(self._open.values()):
+        for dial in self._open.snapshot():
             unsent = dial.session is None and not (closed and dial.given_up is not None)
             if not unsent and (dial.session or 0) <= session:
                 self.close(dial)
@@ -171,7 +177,7 @@ class Dials:
         known = self._decided.get(tag)
         if known is None or not call_id or call_id in known or state in (CALL_STATE_ENDING, CALL_STATE_ENDED):
             return None
-        known.add(call_id)
+        self._decided.put(tag, known | {call_id})
         _log.info("call %s came after its dial was decided: it is hung up", call_id)
         dial = PendingDial(tag)
         dial.given_up = time.monotonic()
@@ -179,9 +185,7 @@ class Dials:
 
     def _decide(self, dial: PendingDial) -> None:
         self.close(dial)
-        self._decided[dial.tag] = set(dial.legs)
-        if len(self._decided) > REMEMBERED_DIALS:
-            self._decided.popitem(last=False)
+        self._decided.put(dial.tag, frozenset(leg.call_id for leg in dial.legs.snapshot()))
 
     def taken(self, dial: PendingDial, outcome: Outcome, session: int) -> None:
         """The reply to the command came."""
@@ -193,7 +197,7 @@ class Dials:
     def add_leg(self, dial: PendingDial, leg: Call, exchange: Exchange) -> None:
         """A leg turned up."""
         dial.session = dial.session or exchange.session
-        dial.legs[leg.call_id] = leg
+        dial.legs.put(leg.call_id, leg)
         if dial.given_up is not None:
             _drop(leg, exchange)
 
@@ -210,14 +214,17 @@ class Dials:
 
     def take_stock(self, exchange: Exchange) -> None:
         """Fail the dials whose legs have all ended: their own event came while there was no connection, and is not repeated."""
-        for dial in list(self._open.values()):
-            legs = dial.legs.values()
+        net = Net()
+        for dial in self._open.snapshot():
+            legs = dial.legs.snapshot()
             if 0 < dial.devices <= len(legs) and all(leg._over is not None for leg in legs):
-                self._failed(dial, _reason_of(dial), exchange)
+                with net:
+                    self._failed(dial, _reason_of(dial), exchange)
+        net.release()
 
     def on_leg_live(self, leg: Call, exchange: Exchange) -> None:
         """The server knows a leg: one that was answered before the connection was lost is the winner."""
-        for dial in list(self._open.values()):
+        for dial in self._open.snapshot():
             if leg.state == CALL_STATE_ANSWERED and dial.legs.get(leg.call_id) is leg:
                 self._won(dial, leg, exchange)
 
@@ -260,7 +267,7 @@ class Dials:
             leg = exchange.new_leg(told.call_id, told, payload)
             if leg is None:
                 return None
-            dial.legs[leg.call_id] = leg
+            dial.legs.put(leg.call_id, leg)
         if leg.state not in (CALL_STATE_ANSWERED, CALL_STATE_ENDING, CALL_STATE_ENDED):
             # Its own state event was lost: this one says the same.
             leg._on_event(told)
@@ -269,20 +276,25 @@ class Dials:
     def _won(self, dial: PendingDial, winner: Call, exchange: Exchange) -> None:
         self._decide(dial)
         # State first, then waiters: whoever gets the winner sees no loser any more.
-        for leg in dial.legs.values():
-            if leg is not winner:
-                _drop(leg, exchange)
+        net = _drop_all(dial, exchange, winner)
         if not dial.outcome.settle(winner):
+            with net:
+                _drop(winner, exchange)
             _log.info("call %s was answered after its dial was given up: it is hung up", winner.call_id)
-            _drop(winner, exchange)
+        with self._caught():
+            net.release()
 
     def _failed(self, dial: PendingDial, reason: str, exchange: Exchange) -> None:
         self._decide(dial)
-        for leg in dial.legs.values():
-            _drop(leg, exchange)
+        net = _drop_all(dial, exchange)
         dial.outcome.settle(
             DialFailed(f"nobody answered{f' ({reason})' if reason else ''}: dial again or elsewhere", reason=reason)
         )
+        with self._caught():
+            net.release()
+
+    def _caught(self) -> AbstractContextManager[None]:
+        return self._troubles.caught("internal error while legs of a dial were hung up")
 
 
 def _says_answered(event: DialEvent, told: CallStateEvent) -> bool:
@@ -303,7 +315,7 @@ def _leg_told(event: DialEvent) -> CallStateEvent:
 
 def _reason_of(dial: PendingDial) -> str:
     """What the last leg that said so ended with."""
-    ends = [leg.end_reason for leg in dial.legs.values() if leg.end_reason]
+    ends = [leg.end_reason for leg in dial.legs.snapshot() if leg.end_reason]
     return ends[-1] if ends else ""
 
 
@@ -311,6 +323,19 @@ def _drop(leg: Call, exchange: Exchange) -> None:
     """A leg that nobody wants: hang it up if it still lives, and be done with it."""
     if leg._over is None:
         exchange.cut_off(leg, CallEnded("the leg was dropped: another one answered, or the dial was given up"))
+
+
+def _drop_all(dial: PendingDial, exchange: Exchange, winner: Call | None = None) -> Net:
+    """Drop all legs of a dial but the winner.
+
+    :return: what was raised by that.
+    """
+    net = Net()
+    for leg in dial.legs.snapshot():
+        if leg is not winner:
+            with net:
+                _drop(leg, exchange)
+    return net
 
 
 class Dialing:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import math
 import threading
 import time
 import weakref
-from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .call import PARTIES, Call
+from .call import PARTIES, Call, Offer
 from .constants import (
     CALL_STATE_ANSWERED,
     CALL_STATE_CREATED,
@@ -40,6 +38,9 @@ from .rollcall import RollCall
 from .runtime import raised
 from .runtime.flag import Bell, Flag
 from .runtime.lanes import MOST_WAITING, InContext, Lanes, name_of
+from .runtime.net import Net
+from .runtime.table import Recent, Table
+from .runtime.troubles import Troubles
 
 if TYPE_CHECKING:
     from .client import RelayClient
@@ -90,14 +91,12 @@ class Switchboard:
         self.shared = Lanes(SHARED_THREADS)
         self.dials = Dials()
         self.messages = MessageDesk()
-        self.calls: dict[str, Call] = {}
+        self.calls: Table[str, Call] = Table()
         #: Calls whose control went elsewhere, the last ones; their events may have stopped.
-        self._elsewhere: deque[Call] = deque()
-        #: The ids of the last calls that ended, and how each was offered: an offer that is repeated late starts no handler.
-        self._ended: OrderedDict[str, int | None] = OrderedDict()
-        self._offers: weakref.WeakKeyDictionary[Call, int] = weakref.WeakKeyDictionary()
-        #: Who called whom by the offer of each call.
-        self._parties: weakref.WeakKeyDictionary[Call, tuple[str, ...]] = weakref.WeakKeyDictionary()
+        self._elsewhere: Recent[Call, Call] = Recent(REMEMBERED_CALLS)
+        #: The ids of the last calls that are over for this client, and how each was offered: an offer that is repeated late
+        #: starts no handler, and a late event makes no new leg.
+        self._ended: Recent[str, Offer | None] = Recent(REMEMBERED_CALLS)
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
         self.state = "idle"
@@ -109,13 +108,14 @@ class Switchboard:
         self._warned_no_handler = False
         self._warned_unattended = False
         #: Calls whose handlers returned without having answered them, and when.
-        self._unattended: dict[Call, float] = {}
+        self._unattended: Table[Call, float] = Table()
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
-        #: Threads of ``on_call`` handlers.
-        self._handlers: set[threading.Thread] = set()
+        #: The calls whose ``on_call`` handlers run, by the handlers' threads.
+        self._handlers: Table[threading.Thread, Call] = Table()
         #: Rings when a call or a handler of one has ended.
         self.changed = Bell()
+        self._troubles = Troubles(_log)
 
     # -- told by the loop, on the IO thread -----------------------------------------------------------------------
 
@@ -131,9 +131,12 @@ class Switchboard:
             self.messages.on_event(event, self.run_shared)
         elif event.event_type == EVENT_CONFERENCE and not event.call_id:
             conference_id = cast("ConferenceEvent", event).conference_id
-            for call in list(self.calls.values()):
+            net = Net()
+            for call in self.calls.snapshot():
                 if conference_id in call._conferences:
-                    call._on_event(event)
+                    with net:
+                        call._on_event(event)
+            net.release()
         else:
             self._call_event(event, payload)
 
@@ -144,18 +147,27 @@ class Switchboard:
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
-        call._on_event(event)
+        net = Net()
+        with net:
+            call._on_event(event)
         if self._roll_call is not None:
-            self._roll_call.heard_of(call)
+            with net:
+                self._roll_call.heard_of(call)
         if isinstance(event, CallStateEvent):
-            self.dials.on_leg_state(call, event, self)
+            with net:
+                self.dials.on_leg_state(call, event, self)
+        net.release()
 
     def call_gone(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
         """The server does not know a call any more."""
-        call._on_event(call._gone_event())
-        self.dials.take_stock(self)
+        net = Net()
+        with net:
+            call._on_event(call._gone_event())
+        with net:
+            self.dials.take_stock(self)
         if then is not None:
             then(True)
+        net.release()
 
     def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
         """Find out whether the server still knows a call; one that it does not know has ended when ``then`` is called.
@@ -172,13 +184,13 @@ class Switchboard:
 
     def call_over(self, call: Call) -> None:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
-        self.calls.pop(call.call_id, None)
-        if self._unattended.pop(call, None) is not None and CALL_STATE_ANSWERED not in call._reached:
-            self._say_unattended(call)
-        self._ended[call.call_id] = self._offers.get(call)
-        if len(self._ended) > REMEMBERED_CALLS:
-            self._ended.popitem(last=False)
+        self._ended.put(call.call_id, call._offer)
+        self.calls.take_if(call.call_id, call)
+        self._elsewhere.take(call)
+        unattended = self._unattended.take(call) is not None and CALL_STATE_ANSWERED not in call._reached
         self.changed.ring()
+        if unattended:
+            self._say_unattended(call)
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """The session moved."""
@@ -222,35 +234,58 @@ class Switchboard:
             self._roll_call.stop()
             self._roll_call = None
         if phase is Phase.READY:
-            for call in list(self.calls.values()):
-                self._questions().add(call)
-            self.dials.take_stock(self)
+            net = Net()
+            for call in self.calls.snapshot():
+                with net:
+                    self._questions().add(call)
+            with net:
+                self.dials.take_stock(self)
+            with self._troubles.caught("internal error in the roll-call"):
+                net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
         """The server-side session is gone, and what it carried with it.
 
         :param session: its number. What was begun in it and sent in the next one belongs there, and goes on.
         """
-        calls, self.calls = self.calls, {}
-        self._ended.clear()
-        if isinstance(error, ClientClosed):
-            self._check_unattended(math.inf)
-        for call in calls.values():
-            call._end(error)
-        self.dials.end(error, session)
-        self.messages.end(error, session)
+        calls = self.calls.take_all()
+        self._elsewhere.take_all()
+        self._ended.take_all()
+        ringing = [call for call, _ in self._unattended.items() if _is_unattended(call)]
+        self._unattended.take_all()
+        net = Net()
+        for call in calls:
+            with net:
+                call._end(error)
+        with net:
+            self.dials.end(error, session)
+        with net:
+            self.messages.end(error, session)
         self.changed.ring()
+        if isinstance(error, ClientClosed):
+            for call in ringing:
+                with net:
+                    self._say_unattended(call)
+        with self._troubles.caught("internal error at the end of a session"):
+            net.release()
 
     def on_watch(self, now: float) -> None:
         """Once a second: name lanes in which user code is stuck, and say what else goes on without a word; see whether a question
         of the roll-call is due.
         """
+        net = Net()
         if self._roll_call is not None:
-            self._roll_call.on_watch(now)
-        self._check_unattended(now)
+            with net:
+                self._roll_call.on_watch(now)
+        self.dials.expire(now)
+        with net:
+            self._check_unattended(now)
         client = self._client()
         if client is not None:
-            client._check_contexts(now)
+            with net:
+                client._check_contexts(now)
+        with self._troubles.caught("internal error in what is done once a second"):
+            net.release()
         stalled = {key: (age, waiting) for key, age, waiting in self.lanes.stalled(now)}
         for key, (age, waiting) in stalled.items():
             if key not in self._stalled:
@@ -301,38 +336,45 @@ class Switchboard:
             segment_id=event.segment_id,
         )
         call._session = self.session
-        self.calls[call_id] = call
+        self.calls.put(call_id, call)
         return call
 
     def cut_off(self, call: Call, error: CallEnded) -> None:
         """A leg that nobody wants any more: hang it up, if it still lives, and take it off the table."""
-        if call.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
-            reason = "hangup" if call.state == CALL_STATE_ANSWERED else "cancel"
-            address = {"node_id": call.node_id, "call_id": call.call_id}
-            call._client._post("calling.end", {**address, "reason": reason})
-        self.let_go(call, error)
+        try:
+            if call.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
+                reason = "hangup" if call.state == CALL_STATE_ANSWERED else "cancel"
+                address = {"node_id": call.node_id, "call_id": call.call_id}
+                call._client._post("calling.end", {**address, "reason": reason})
+        finally:
+            self.let_go(call, error)
 
     def let_go(self, call: Call, error: CallEnded) -> None:
         """A call is no business of this client any more, wherever it goes. On any thread."""
-        call._end(error)
-        if self.calls.get(call.call_id) is call:
-            del self.calls[call.call_id]
-        self.changed.ring()
+        self._ended.put(call.call_id, None)
+        self.calls.take_if(call.call_id, call)
+        try:
+            call._end(error)
+        finally:
+            # After the end: handed_over() looks for that once the call is in this table.
+            self._elsewhere.take(call)
+            self._unattended.take(call)
+            self.changed.ring()
 
     def handed_over(self, call: Call) -> None:
         """Others control a call now: what comes of it still counts, but nobody waits for that for ever. On any thread."""
-        self._elsewhere.append(call)
-        if len(self._elsewhere) > REMEMBERED_CALLS:
-            self.let_go(
-                self._elsewhere.popleft(), CallEnded("the call was handed over, and nothing was heard of it since")
-            )
+        oldest = self._elsewhere.put(call, call)
+        if call.state == CALL_STATE_ENDED or call._over is not None:
+            self._elsewhere.take(call)  # it ended meanwhile, and was not in the table then
+        if oldest is not None and oldest is not call:
+            self.let_go(oldest, CallEnded("the call was handed over, and nothing was heard of it since"))
         self.changed.ring()
 
     @property
     def ours(self) -> list[Call]:
         """The live calls that this client controls."""
         # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
-        return [call for call in list(self.calls.values()) if not (call._handed_over or call.state == CALL_STATE_ENDED)]
+        return [call for call in self.calls.snapshot() if not (call._handed_over or call.state == CALL_STATE_ENDED)]
 
     @property
     def stopped(self) -> Flag:
@@ -351,14 +393,13 @@ class Switchboard:
         if known is not None and known._handed_over:
             self.let_go(known, CallEnded("the call was handed over, and came back as another one"))
             known = None
-        parties = _parties(event)
-        if known is not None and _differ(parties, self._parties.get(known, ())):
+        offer = Offer(_content(event), _parties(event))
+        if known is not None and known._offer is not None and _differ(offer.parties, known._offer.parties):
             self.let_go(known, CallEnded("another call came in under the id of this one, whose end was not told"))
             known = None
-        offer = _content(event)
         if client is None or not event.call_id or known is not None or self._ended.get(event.call_id) == offer:
             return  # a repeated offer changes nothing
-        self._ended.pop(event.call_id, None)
+        self._ended.take(event.call_id)
         call = Call(
             client,
             event.call_id,
@@ -372,8 +413,7 @@ class Switchboard:
             segment_id=event.segment_id,
         )
         call._session = self.session
-        self._offers[call] = offer
-        self._parties[call] = parties
+        call._offer = offer
         if self.on_call is None:
             if not self._warned_no_handler:
                 self._warned_no_handler = True
@@ -388,22 +428,22 @@ class Switchboard:
             )
             self._pass_back(call)
         else:
-            self.calls[call.call_id] = call
+            self.calls.put(call.call_id, call)
             self._start_handler(call, self.on_call)
 
     def _pass_back(self, call: Call) -> None:
-        self.calls.pop(call.call_id, None)
+        self.calls.take_if(call.call_id, call)
         call._client._post("calling.pass", {"node_id": call.node_id, "call_id": call.call_id})
 
     def _start_handler(self, call: Call, handler: InContext) -> None:
         thread = threading.Thread(
             target=self._handle, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
         )
-        self._handlers.add(thread)
+        self._handlers.put(thread, call)
         try:
             thread.start()
         except RuntimeError as error:
-            self._handlers.discard(thread)
+            self._handlers.take(thread)
             _log.error("call %s is passed back: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
 
@@ -411,22 +451,22 @@ class Switchboard:
         try:
             handler(call)
             if _is_unattended(call):
-                self._unattended[call] = time.monotonic()
+                self._unattended.put(call, time.monotonic())
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             hang_up = self._hangup_on_error and not isinstance(error, ClientClosed)
             self._report(call, "on_call handler", error, _what_becomes(call, hang_up))
             if hang_up and not isinstance(call._over, CallEnded):
                 self._hang_up(call)
         finally:
-            self._handlers.discard(threading.current_thread())
+            self._handlers.take(threading.current_thread())
             self.changed.ring()
 
     def _check_unattended(self, now: float) -> None:
         """Look at the calls whose handlers have returned: which still ring?"""
-        for call, since in list(self._unattended.items()):
+        for call, since in self._unattended.items():
             if not _is_unattended(call):
-                self._unattended.pop(call, None)
-            elif now >= since + ATTENDED_WITHIN and self._unattended.pop(call, None) is not None:
+                self._unattended.take(call)
+            elif now >= since + ATTENDED_WITHIN and self._unattended.take(call) is not None:
                 self._say_unattended(call)
 
     def _say_unattended(self, call: Call) -> None:
@@ -449,7 +489,8 @@ class Switchboard:
 
     def handlers_running(self) -> int:
         """How many handlers of calls run, without one that asks."""
-        return len(self._handlers - {threading.current_thread()})
+        here = threading.current_thread()
+        return sum(thread is not here for thread, _ in self._handlers.items())
 
     def _hang_up(self, call: Call) -> None:
         try:
@@ -535,11 +576,14 @@ class Switchboard:
 
     def after_fork(self) -> None:
         """In a child: the parent's calls are not ours."""
-        self.calls = {}
-        self._elsewhere.clear()
-        self._unattended.clear()
+        # Made anew: at the fork another thread may have held their locks.
+        self.calls = Table()
+        self._elsewhere = Recent(REMEMBERED_CALLS)
+        self._ended = Recent(REMEMBERED_CALLS)
+        self._unattended = Table()
+        self._handlers = Table()
+        self._troubles = Troubles(_log)
         self._roll_call = None  # its questions are those of the parent's threads
-        self._handlers = set()
         self.changed = Bell()
         self.attached = None
         self.lanes.after_fork()

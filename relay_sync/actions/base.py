@@ -237,8 +237,10 @@ class Action(Generic[E]):
     def _before_waking(self) -> None:
         """Whoever wakes finds the control_id free, and ``on_completed`` queued before anything it queues itself."""
         self.call._action_ended(self)
-        self._tell_completed()
-        self._settled()
+        try:
+            self._tell_completed()
+        finally:
+            self._settled()
 
     def _hand_out(self) -> None:
         """The verb that started it is about to return it: from now on its end is told."""

@@ -16,6 +16,8 @@
     who hears of what happened; and what the log hears of trouble, once a minute.
 ``waiter``
     an outcome that arrives exactly once.
+``table``, ``net``
+    dictionaries that threads share, by whole operations; and loops in which one failure costs one entry.
 ``lanes``
     user callbacks, in order within a lane, never on the IO thread.
 ``descriptors``

@@ -1,0 +1,48 @@
+"""Steps that all have to be taken, whatever one of them raises."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Final
+
+__all__ = ["Net"]
+
+_WHAT: Final = "several steps failed"
+
+
+class Net:
+    """Keeps what is raised inside its ``with`` blocks until the last step is done.
+
+    ::
+
+        net = Net()
+        for call in calls:
+            with net:
+                call.end()
+        net.release()
+    """
+
+    def __init__(self) -> None:
+        self._raised: list[BaseException] = []
+
+    def __enter__(self) -> Net:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if error is not None:
+            self._raised.append(error)
+        return error is not None
+
+    def release(self) -> None:
+        """Raise what was raised: the exception if it is one, else a group of them. An interrupt goes before errors."""
+        raised, self._raised = self._raised, []
+        for error in raised:
+            if not isinstance(error, Exception):
+                raise error
+        errors = [error for error in raised if isinstance(error, Exception)]
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise ExceptionGroup(_WHAT, errors)

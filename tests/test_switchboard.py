@@ -1,0 +1,367 @@
+"""The tables of a client's calls: threads do not disturb each other there, and the failure of one entry costs that entry only."""
+
+from __future__ import annotations
+
+import gc
+import queue
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import pytest
+from support import FROM, PATIENCE, TO, Background, Line, drop, line
+from test_verbs_table import mute
+
+from relay_sync import Call, CallEnded, CallStateEvent, ConnectionLost, DialFailed, RelayClient
+from relay_sync.dialing import REMEMBERED_FOR
+from relay_sync.runtime.table import Recent
+from relay_sync.simulator import Simulator
+
+Json = dict[str, Any]
+NODE = "node-1"
+GONE = CallEnded("it is gone")
+LOST = ConnectionLost("the session is lost")
+CONFERENCE = "calling.conference"
+
+
+def state(call_id: str, call_state: str, **more: Any) -> Json:
+    params = {"call_id": call_id, "node_id": NODE, "call_state": call_state, **more}
+    return {"event_type": "calling.call.state", "params": params}
+
+
+def offer(call_id: str, **more: Any) -> Json:
+    params = {"call_id": call_id, "node_id": NODE, "call_state": "created", "context": "default", **more}
+    return {"event_type": "calling.call.receive", "params": params}
+
+
+@pytest.fixture
+def offline() -> Iterator[RelayClient]:
+    """A client that is not connected: the test says what its IO thread would."""
+    client = RelayClient(project="p", token="t", host="example.com")
+    client.on_call(lambda call: None)
+    yield client
+    for thread in threading.enumerate():
+        if thread.name.startswith("relay-call-"):
+            thread.join(PATIENCE)
+
+
+@pytest.fixture
+def on_call(sim: Simulator) -> Iterator[Line]:
+    with line(sim) as one:
+        yield one
+
+
+def calls(client: RelayClient, *call_ids: str) -> list[Call]:
+    """Calls that came in."""
+    for call_id in call_ids:
+        client._board.on_event(offer(call_id))
+    return [client.calls[call_id] for call_id in call_ids]
+
+
+def fails_to_end(call: Call) -> None:
+    """Have the end of a call fail, before its second action has been ended."""
+    actions: dict[str, Any] = call._actions
+    actions["broken"] = None
+
+
+def at_step(step: int, name: str, function: Callable[[], object], act: Callable[[], object]) -> bool:
+    """Run a function, and have another thread act before its instruction number ``step``.
+
+    :param name: of the function whose instructions count. :return: whether it came that far.
+    """
+    count = 0
+
+    def local(frame: FrameType, what: str, argument: object) -> Any:
+        nonlocal count
+        if what == "opcode":
+            count += 1
+            if count == step:
+                Background(act).result()
+        return local
+
+    def trace(frame: FrameType, what: str, argument: object) -> Any:
+        if frame.f_code.co_qualname != name:
+            return None
+        frame.f_trace_opcodes = True
+        return local
+
+    before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return count >= step
+
+
+ENDS: dict[str, Callable[[RelayClient, Call], object]] = {
+    "its end is told": lambda client, call: client._board.on_event(state(call.call_id, "ended")),
+    "the session is lost": lambda client, call: client._board.on_session_over(LOST, 1),
+    "another thread does the same": lambda client, call: client._board.let_go(call, GONE),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_call_is_let_go_of_by_one_thread_while_it_ends_on_another(offline: RelayClient, end: str) -> None:
+    step = 0
+    more = True
+    while more:
+        step += 1
+        one, other = calls(offline, f"one-{step}", f"other-{step}")
+
+        def let_go(call: Call = one) -> None:
+            offline._board.let_go(call, GONE)
+
+        def act(call: Call = one) -> None:
+            ENDS[end](offline, call)
+
+        more = at_step(step, "Switchboard.let_go", let_go, act)
+        assert one.call_id not in offline.calls
+        assert isinstance(one._over, (CallEnded, ConnectionLost))
+        if more and end == "the session is lost":
+            assert (offline.calls, other._over) == ({}, LOST)
+        else:
+            assert offline.calls.pop(other.call_id) is other
+        offline._board.let_go(other, GONE)
+    assert step > 20
+
+
+@pytest.mark.parametrize("name", ["Switchboard.on_session_over", "Call._end"])
+def test_a_session_ends_while_a_thread_lets_go_of_a_call(offline: RelayClient, name: str) -> None:
+    step, more = 0, True
+    while more:
+        step += 1
+        found = calls(offline, *(f"{step}-{number}" for number in range(3)))
+
+        def let_go(call: Call = found[1]) -> None:
+            offline._board.let_go(call, GONE)
+
+        more = at_step(step, name, lambda: offline._board.on_session_over(LOST, 1), let_go)
+        assert offline.calls == {}
+        assert (found[0]._over, found[2]._over) == (LOST, LOST)
+        assert found[1]._over in (LOST, GONE)
+    assert step > 20
+
+
+def test_calls_that_end_are_looked_at_as_they_were(offline: RelayClient) -> None:
+    step, more = 0, True
+    while more:
+        step += 1
+        found = calls(offline, *(f"{step}-{number}" for number in range(3)))
+        seen: list[list[Call]] = []
+
+        def look(into: list[list[Call]] = seen) -> None:
+            into.append(offline._board.ours)
+
+        def end(call: Call = found[1]) -> None:
+            offline._board.on_event(state(call.call_id, "ended"))
+
+        more = at_step(step, "Switchboard.ours", look, end)
+        assert set(seen[0]) >= {found[0], found[2]}
+        offline._board.on_session_over(LOST, 1)
+    assert step > 5
+
+
+# -- one failure, one entry --------------------------------------------------------------------------------------------------
+
+
+def test_a_call_that_cannot_be_ended_costs_the_end_of_a_session_nothing_else(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    with line(sim) as one:
+        _, second = one.another()
+        sim.drop_event("messaging.state", times=None)
+        message = one.client.send_message(to_number="+15550100", from_number="+15550199", body="hello")
+        mute(sim)
+        dialing = Background(lambda: one.client.dial(to="+15550100022", from_="+15550100011"))
+        one.wait_for_request("calling.dial")
+        reader, action = one.call.events(), one.call.play_silence(60)
+        ends = [Background(call.wait_for_ended) for call in (one.call, second)]
+        fails_to_end(one.call)
+        sim.forget_sessions()
+        drop(sim, one.client)
+        waits = (action.wait, message.wait, lambda: list(reader))
+        background: list[Background[Any]] = [*ends, dialing, *(Background(wait) for wait in waits)]
+        for waiting in background:
+            with pytest.raises(ConnectionLost):
+                waiting.result()
+        assert not {one.call, second}.intersection(one.client.calls.values())
+        assert one.client.state == "connected"
+        (record,) = [each for each in caplog.records if each.exc_info]
+        assert record.getMessage() == "internal error at the end of a session"
+
+
+def test_an_action_that_cannot_be_ended_costs_the_end_of_its_call_nothing_else(on_call: Line) -> None:
+    heard: list[str] = []
+    done = threading.Event()
+    reader = on_call.call.events()
+    fails_to_end(on_call.call)
+    on_call.sim.drop_event("calling.call.play", times=None)
+    action = on_call.call.play_silence(60)
+
+    @on_call.call.on(CallStateEvent)
+    def hear(event: CallStateEvent) -> None:
+        heard.append(event.call_state)
+        if event.call_state == "ended":
+            done.set()
+
+    waiting = Background(on_call.call.wait_for_ended)
+    on_call.phone.hang_up()
+    assert waiting.result().params["call_state"] == "ended"
+    assert action.wait(PATIENCE).reason == "call_ended"
+    assert [event.params.get("call_state") for event in reader][-1] == "ended"
+    assert done.wait(PATIENCE)
+    assert heard[-1] == "ended"
+    assert on_call.client.calls == {}
+
+
+def test_an_event_of_a_conference_reaches_every_call_in_it(offline: RelayClient) -> None:
+    first, second, third = calls(offline, "first", "second", "third")
+    for call in (first, second):
+        call._conferences = frozenset({"conference-1"})
+    history: Any = None
+    first._history = history  # what happened cannot be noted
+    readers = [call.events() for call in (second, third)]
+    params = {"conference_id": "conference-1", "name": "all", "status": "conference-start"}
+    with pytest.raises(AttributeError):  # for the log
+        offline._board.on_event({"event_type": CONFERENCE, "params": params})
+    offline._board.on_session_over(CallEnded("the end"), 1)
+    assert [[event.event_type for event in reader] for reader in readers] == [[CONFERENCE], []]
+
+
+def test_a_call_that_cannot_be_asked_about_keeps_none_from_being_asked_about(sim: Simulator) -> None:
+    with line(sim) as one:
+        phone, second = one.another()
+        waiting = Background(second.wait_for_ended)
+        broken: Any = []
+        one.call.call_id = broken  # no key of a dictionary
+        sim.drop_event("calling.call.state", times=None)
+        phone.hang_up()
+        one.drop()
+        assert waiting.result().params["call_state"] == "ended"
+
+
+def test_a_leg_that_cannot_be_hung_up_keeps_none_from_being_hung_up(offline: RelayClient) -> None:
+    board = offline._board
+    dial = board.dials.open("tag", 3)
+    for number in range(3):
+        board.on_event(state(f"leg-{number}", "ringing", tag="tag"))
+    legs = list(offline.calls.values())
+    fails_to_end(legs[0])
+    assert board.dials.give_up(dial, board) is None
+    assert (offline.calls, [type(leg._over) for leg in legs]) == ({}, [CallEnded] * 3)
+
+
+def test_a_dial_that_cannot_be_told_of_its_legs_is_decided(offline: RelayClient) -> None:
+    board = offline._board
+    dial = board.dials.open("tag", 2)
+    for number in range(2):
+        board.on_event(state(f"leg-{number}", "ringing", tag="tag"))
+    for leg in offline.calls.values():
+        fails_to_end(leg)
+    board.on_event(
+        {"event_type": "calling.call.dial", "params": {"tag": "tag", "dial_state": "failed", "reason": "busy"}}
+    )
+    with pytest.raises(DialFailed, match="busy"):
+        dial.wait(0, 0, "")
+    assert offline.calls == {}
+
+
+# -- kept as long as it is needed --------------------------------------------------------------------------------------------
+
+
+def is_forgotten(call: Callable[[], Call | None]) -> bool:
+    """Whether nobody holds a call any more, a moment after the last who did."""
+    for _ in range(100):
+        gc.collect()
+        if call() is None:
+            return True
+        threading.Event().wait(0.02)
+    return False
+
+
+def replace(sim: Simulator, client: RelayClient) -> None:
+    sim.forget_sessions()
+    drop(sim, client)
+
+
+WAYS_OUT: dict[str, Callable[[RelayClient, Simulator, str], object]] = {
+    "its end is told": lambda client, sim, call_id: sim.send_event(
+        "calling.call.state", state(call_id, "ended")["params"]
+    ),
+    "it is gone after a resume": lambda client, sim, call_id: drop(sim, client),
+    "the session is replaced": lambda client, sim, call_id: replace(sim, client),
+    "the client is closed": lambda client, sim, call_id: client.disconnect(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OUT)
+def test_a_call_that_was_handed_over_is_forgotten_with_its_end(
+    sim: Simulator, client: Callable[..., RelayClient], way: str
+) -> None:
+    handed_over: queue.SimpleQueue[tuple[str, weakref.ref[Call]]] = queue.SimpleQueue()
+    if way == "its end is told":
+        mute(sim)  # the simulator tells a call that was handed over to nobody
+    one = client()
+
+    def handle(call: Call) -> None:
+        call.on("calling.call.state", lambda event: call)
+        call.transfer("https://example.com/swml")
+        handed_over.put((call.call_id, weakref.ref(call)))
+
+    one.on_call(handle)
+    one.connect()
+    sim.call(to=TO, from_=FROM)
+    call_id, call = handed_over.get(timeout=PATIENCE)
+    assert one._board.ours == []
+    WAYS_OUT[way](one, sim, call_id)
+    assert is_forgotten(call)
+
+
+def test_an_end_that_overtakes_the_reply_to_a_transfer(offline: RelayClient) -> None:
+    step, more = 0, True
+    while more:
+        step += 1
+        (call,) = calls(offline, f"call-{step}")
+
+        def handed_over(call: Call = call) -> None:
+            offline._board.handed_over(call)
+
+        def end(call: Call = call) -> None:
+            offline._board.on_event(state(call.call_id, "ended"))
+
+        more = at_step(step, "Switchboard.handed_over", handed_over, end)
+        if not more:
+            end()
+        assert len(offline._board._elsewhere) == 0
+    assert step > 10
+
+
+def test_of_calls_that_were_handed_over_the_last_ones_are_kept(offline: RelayClient) -> None:
+    offline._board._elsewhere = Recent(2)
+    found = calls(offline, "one", "two", "three")
+    for call in found:
+        offline._board.handed_over(call)
+    assert list(offline.calls.values()) == found[1:]
+    with pytest.raises(CallEnded, match="nothing was heard of it"):
+        found[0].wait_for_ended(PATIENCE)
+
+
+def test_dials_that_were_given_up_long_ago_are_forgotten(offline: RelayClient) -> None:
+    board = offline._board
+    dial = board.dials.open("tag", 1)
+    board.on_event(state("leg", "ringing", tag="tag"))
+    leg = weakref.ref(offline.calls["leg"])
+    board.dials.give_up(dial, board)
+    del dial
+    board.on_watch(time.monotonic() + REMEMBERED_FOR - 1)
+    board.on_event(state("late", "ringing", tag="tag"))
+    assert offline.calls == {}
+    board.on_watch(time.monotonic() + REMEMBERED_FOR + 1)
+    assert is_forgotten(leg)
+    assert len(board.dials._open) == 0
