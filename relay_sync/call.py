@@ -9,8 +9,6 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar, overload
 
-from attrs import frozen
-
 from . import markup
 from .actions import Action, OnCompleted, reason_of
 from .config import seconds
@@ -25,6 +23,7 @@ from .constants import (
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
 from .events import CallEvent, CallStateEvent, DenoiseEvent, RelayEvent
 from .events.names import event_name
+from .offer import PARTIES, Offer
 from .protocol.deadline import Deadline
 from .protocol.results import Outcome, call_goes_on, is_gone
 from .readers import EventReader, Expectation
@@ -55,24 +54,11 @@ Predicate = Callable[[Any], object]
 Handler = Callable[[Any], object]
 H = TypeVar("H", bound=Handler)
 
-#: Events a reader may fall behind.
 #: Events that a notebook's timeline of a call shows at the most.
 REMEMBERED_EVENTS: Final = 200
-#: What tells who speaks with whom, whatever the kind of device.
-PARTIES: Final = ("from_number", "from", "to_number", "to")
+#: Events a reader may fall behind.
 READER_LIMIT: Final = 10_000
 _RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
-
-
-@frozen
-class Offer:
-    """How an inbound call was offered.
-
-    :ivar content: tells it from offers of other calls under the same id. :ivar parties: who calls whom.
-    """
-
-    content: int
-    parties: tuple[str, ...]
 
 
 class Line(Protocol):

@@ -6,7 +6,6 @@ The IO thread knows a client only by its switchboard, and that weakly: a client 
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import threading
 import time
@@ -14,7 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from .call import PARTIES, Call, Offer
+from .call import Call
 from .constants import (
     CALL_STATE_ANSWERED,
     CALL_STATE_CREATED,
@@ -33,6 +32,7 @@ from .events import (
     parse_event,
 )
 from .message import MESSAGE_TYPES, MessageDesk
+from .offer import Offer
 from .protocol.command import Phase
 from .rollcall import RollCall
 from .runtime import raised
@@ -393,8 +393,8 @@ class Switchboard:
         if known is not None and known._handed_over:
             self.let_go(known, CallEnded("the call was handed over, and came back as another one"))
             known = None
-        offer = Offer(_content(event), _parties(event))
-        if known is not None and known._offer is not None and _differ(offer.parties, known._offer.parties):
+        offer = Offer.of(event)
+        if known is not None and known._offer is not None and offer.is_of_others(known._offer):
             self.let_go(known, CallEnded("another call came in under the id of this one, whose end was not told"))
             known = None
         if client is None or not event.call_id or known is not None or self._ended.get(event.call_id) == offer:
@@ -612,23 +612,3 @@ def _what_becomes(call: Call, hang_up: bool) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _parties(offer: CallReceiveEvent) -> tuple[str, ...]:
-    """Who calls whom; one call has the same parties in every repetition of its offer."""
-    params = offer.device.get("params")
-    return tuple(str(params.get(name) or "") for name in PARTIES) if isinstance(params, dict) else ()
-
-
-def _differ(parties: tuple[str, ...], before: tuple[str, ...]) -> bool:
-    """Whether a party that both name is another one."""
-    return any(one and other and one != other for one, other in zip(parties, before, strict=False))
-
-
-def _content(offer: CallReceiveEvent) -> int:
-    """What tells one call from another that a server gave the same id. The state is left out: it may move between repetitions."""
-    told = {name: value for name, value in offer.params.items() if name != "call_state"}
-    try:
-        return hash(json.dumps(told, sort_keys=True))
-    except RecursionError:  # it could be read, but is nested too deeply to be written
-        return hash(offer.call_id)

@@ -26,7 +26,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"codecnames", "hosts", "jsontext", "parties", "secrecy", "surrogates", "threads", "wording"}),
     frozenset(
-        {"_version", "constants", "errors", "config", "checks", "shapes", "events", "devices", "markup", "origins"}
+        {
+            "_version",
+            "constants",
+            "errors",
+            "config",
+            "checks",
+            "shapes",
+            "events",
+            "devices",
+            "markup",
+            "offer",
+            "origins",
+        }
     ),
     frozenset({"protocol", "server"}),
     frozenset({"runtime", "rest", "webhooks"}),
@@ -52,6 +64,7 @@ PURE = {
     "secrecy",
     "parties",
     "surrogates",
+    "offer",
     "origins",
     "protocol",
     "markup",

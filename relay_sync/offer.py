@@ -1,0 +1,48 @@
+"""How a call is offered: what tells its offer from that of another call under the same id. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from attrs import frozen
+
+from .events import CallReceiveEvent
+
+__all__ = ["PARTIES", "Offer"]
+
+#: What tells who speaks with whom, whatever the kind of device.
+PARTIES: Final = ("from_number", "from", "to_number", "to")
+
+
+@frozen
+class Offer:
+    """How a call was offered.
+
+    :ivar content: tells it from offers of other calls. :ivar parties: who calls whom; one call has the same in every repetition
+        of its offer.
+    """
+
+    content: int
+    parties: tuple[str, ...]
+
+    @classmethod
+    def of(cls, event: CallReceiveEvent) -> Offer:
+        """What an event offers."""
+        params = event.device.get("params")
+        named = params if isinstance(params, dict) else {}
+        return cls(_content(event), tuple(str(named.get(name) or "") for name in PARTIES))
+
+    def is_of_others(self, before: Offer) -> bool:
+        """Whether a party that both offers name is another one."""
+        pairs = zip(self.parties, before.parties, strict=True)
+        return any(one and other and one != other for one, other in pairs)
+
+
+def _content(event: CallReceiveEvent) -> int:
+    """What tells one offer from another. The state is left out: it may move between repetitions."""
+    told = {name: value for name, value in event.params.items() if name != "call_state"}
+    try:
+        return hash(json.dumps(told, sort_keys=True))
+    except RecursionError:  # it could be read, but is nested too deeply to be written
+        return hash(event.call_id)
