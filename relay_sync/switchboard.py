@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from .call import Call
 from .constants import (
     CALL_STATE_ANSWERED,
-    CALL_STATE_CREATED,
     CALL_STATE_ENDED,
     CALL_STATE_ENDING,
-    CALL_STATE_RINGING,
     EVENT_CONFERENCE,
 )
 from .dialing import Dials
@@ -41,6 +39,7 @@ from .runtime.lanes import MOST_WAITING, InContext, Lanes, name_of
 from .runtime.net import Net
 from .runtime.table import Recent, Table
 from .runtime.troubles import Troubles
+from .unattended import Unattended
 
 if TYPE_CHECKING:
     from .client import RelayClient
@@ -54,8 +53,6 @@ _callbacks = logging.getLogger("relay_sync.callbacks")
 _numbers = itertools.count(1)
 
 REMEMBERED_CALLS: Final = 4096
-#: Seconds that a call may ring on after its handler has returned: another thread may be about to answer it.
-ATTENDED_WITHIN: Final = 5.0
 #: Seconds after which one reason for having no connection is said again.
 REPEATED_AFTER: Final = 60.0
 #: The lane of callbacks that belong to no call.
@@ -106,9 +103,7 @@ class Switchboard:
         self._said_no_connection = 0.0
         self._attempts = 0
         self._warned_no_handler = False
-        self._warned_unattended = False
-        #: Calls whose handlers returned without having answered them, and when.
-        self._unattended: Table[Call, float] = Table()
+        self._unattended = Unattended()
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
         #: The calls whose ``on_call`` handlers run, by the handlers' threads.
@@ -187,10 +182,8 @@ class Switchboard:
         self._ended.put(call.call_id, call._offer)
         self.calls.take_if(call.call_id, call)
         self._elsewhere.take(call)
-        unattended = self._unattended.take(call) is not None and CALL_STATE_ANSWERED not in call._reached
         self.changed.ring()
-        if unattended:
-            self._say_unattended(call)
+        self._unattended.call_over(call)
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """The session moved."""
@@ -251,8 +244,7 @@ class Switchboard:
         calls = self.calls.take_all()
         self._elsewhere.take_all()
         self._ended.take_all()
-        ringing = [call for call, _ in self._unattended.items() if _is_unattended(call)]
-        self._unattended.take_all()
+        ringing = self._unattended.take_all()
         net = Net()
         for call in calls:
             with net:
@@ -265,7 +257,7 @@ class Switchboard:
         if isinstance(error, ClientClosed):
             for call in ringing:
                 with net:
-                    self._say_unattended(call)
+                    self._unattended.say_of(call)
         with self._troubles.caught("internal error at the end of a session"):
             net.release()
 
@@ -279,7 +271,7 @@ class Switchboard:
                 self._roll_call.on_watch(now)
         self.dials.expire(now)
         with net:
-            self._check_unattended(now)
+            self._unattended.check(now)
         client = self._client()
         if client is not None:
             with net:
@@ -358,7 +350,7 @@ class Switchboard:
         finally:
             # After the end: handed_over() looks for that once the call is in this table.
             self._elsewhere.take(call)
-            self._unattended.take(call)
+            self._unattended.let_go(call)
             self.changed.ring()
 
     def handed_over(self, call: Call) -> None:
@@ -450,8 +442,7 @@ class Switchboard:
     def _handle(self, call: Call, handler: InContext) -> None:
         try:
             handler(call)
-            if _is_unattended(call):
-                self._unattended.put(call, time.monotonic())
+            self._unattended.handler_returned(call)
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             hang_up = self._hangup_on_error and not isinstance(error, ClientClosed)
             self._report(call, "on_call handler", error, _what_becomes(call, hang_up))
@@ -460,27 +451,6 @@ class Switchboard:
         finally:
             self._handlers.take(threading.current_thread())
             self.changed.ring()
-
-    def _check_unattended(self, now: float) -> None:
-        """Look at the calls whose handlers have returned: which still ring?"""
-        for call, since in self._unattended.items():
-            if not _is_unattended(call):
-                self._unattended.take(call)
-            elif now >= since + ATTENDED_WITHIN and self._unattended.take(call) is not None:
-                self._say_unattended(call)
-
-    def _say_unattended(self, call: Call) -> None:
-        """As a warning once."""
-        if call._attended:
-            return
-        level = logging.DEBUG if self._warned_unattended else logging.WARNING
-        self._warned_unattended = True
-        what = (
-            "the on_call handler returned, and call %s still rings: it ends when the caller gives up, unless something answers it"
-            if call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING)
-            else "call %s ended without an answer: the handler never called answer()"
-        )
-        _log.log(level, f"{what}; call.answer(), call.hangup('busy') or call.pass_()", call.call_id)
 
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""
@@ -580,7 +550,7 @@ class Switchboard:
         self.calls = Table()
         self._elsewhere = Recent(REMEMBERED_CALLS)
         self._ended = Recent(REMEMBERED_CALLS)
-        self._unattended = Table()
+        self._unattended = Unattended()
         self._handlers = Table()
         self._troubles = Troubles(_log)
         self._roll_call = None  # its questions are those of the parent's threads
@@ -592,15 +562,6 @@ class Switchboard:
         self.messages.after_fork()
         self.state = "idle"
         self._was_ready = False
-
-
-def _is_unattended(call: Call) -> bool:
-    """Whether nothing was done for a call that rings, or rang until it ended."""
-    if call._attended or CALL_STATE_ANSWERED in call._reached:
-        return False
-    if call._over is None:
-        return call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING, CALL_STATE_ENDING)
-    return call.state == CALL_STATE_ENDED and isinstance(call._over, CallEnded)
 
 
 def _what_becomes(call: Call, hang_up: bool) -> str:
