@@ -137,7 +137,7 @@ class Call(
         self.tag = tag
         self.direction = direction
         self.device = device or {}
-        self.state = state
+        self.state = self._first_state = state
         self.segment_id = segment_id
         self.end_reason = ""
         self._client = client
@@ -311,9 +311,10 @@ class Call(
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 
     def _wait_for_state(self, state: str, timeout: float | None) -> RelayEvent:
-        # States known from the call's first event count as well as those that came since.
-        known = self.state
-        if known and known not in self._reached and self._over is None and _reaches(known, state):
+        # The state that the call began with counts as well as those that came since. Not that of an event that is being taken in:
+        # the event itself is what is waited for then.
+        known = self._first_state
+        if known and known == self.state and self._over is None and _reaches(known, state):
             params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": known}
             return CallStateEvent.from_params(params, synthetic=True, reason="state_known")
         return self._wait_for(EVENT_CALL_STATE, lambda event: _reaches(event.call_state, state), timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import queue
 import sys
@@ -16,7 +17,7 @@ import pytest
 from support import FROM, PATIENCE, TO, Background, Line, drop, line
 from test_verbs_table import mute
 
-from relay_sync import Call, CallEnded, CallStateEvent, ConnectionLost, DialFailed, RelayClient
+from relay_sync import Call, CallEnded, CallStateEvent, ConnectionLost, DialFailed, RelayClient, RelayEvent, WaitTimeout
 from relay_sync.dialing import REMEMBERED_FOR
 from relay_sync.runtime.table import Recent
 from relay_sync.simulator import Simulator
@@ -165,6 +166,27 @@ def test_calls_that_end_are_looked_at_as_they_were(offline: RelayClient) -> None
         assert set(seen[0]) >= {found[0], found[2]}
         offline._board.on_session_over(LOST, 1)
     assert step > 5
+
+
+@pytest.mark.parametrize("name", ["Call._on_event", "Call._move", "Switchboard.call_over"])
+def test_whoever_waits_for_an_end_while_it_is_taken_in_gets_its_event(offline: RelayClient, name: str) -> None:
+    step, more = 0, True
+    while more:
+        step += 1
+        (call,) = calls(offline, f"call-{step}")
+        found: list[RelayEvent] = []
+
+        def wait(call: Call = call, found: list[RelayEvent] = found) -> None:
+            with contextlib.suppress(WaitTimeout):
+                found.append(call.wait_for_ended(0.001))
+
+        def end(call: Call = call) -> None:
+            offline._board.on_event(state(call.call_id, "ended", end_reason="busy"))
+
+        more = at_step(step, name, end, wait)
+        found.append(call.wait_for_ended(PATIENCE))
+        assert {event.params.get("end_reason") for event in found} == {"busy"}
+    assert step > 20
 
 
 # -- one failure, one entry --------------------------------------------------------------------------------------------------
