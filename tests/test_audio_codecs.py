@@ -25,21 +25,17 @@ def _unpack(pcm: bytes) -> tuple[int, ...]:
 
 
 def _mulaw_by_search(sample: int) -> int:
-    """G.711 mu-law of the 14 upper bits: sign, segment, step."""
-    value = sample >> 2
-    mask = 0xFF if value >= 0 else 0x7F
-    biased = min(abs(value), 8159) + 33
-    segment = 0
-    while segment < 8 and biased > (0x3F << segment | (1 << segment) - 1):
-        segment += 1
-    return (0x7F if segment == 8 else segment << 4 | (biased >> segment + 1) & 15) ^ mask
+    """G.711 mu-law of the 14 upper bits: sign, segment, step. Negative samples count by their one's complement (G.191)."""
+    mask = 0xFF if sample >= 0 else 0x7F
+    biased = min((sample if sample >= 0 else ~sample) >> 2, 8158) + 33
+    segment = biased.bit_length() - 6
+    return (segment << 4 | (biased >> segment + 1) & 15) ^ mask
 
 
 def _alaw_by_search(sample: int) -> int:
-    """G.711 A-law of the 13 upper bits."""
-    value = sample >> 3
-    mask = 0xD5 if value >= 0 else 0x55
-    magnitude = value if value >= 0 else -value - 1
+    """G.711 A-law of the 13 upper bits; likewise."""
+    mask = 0xD5 if sample >= 0 else 0x55
+    magnitude = (sample if sample >= 0 else ~sample) >> 3
     segment = max(0, magnitude.bit_length() - 5)
     return (segment << 4 | (magnitude >> max(segment, 1)) & 15) ^ mask
 
@@ -54,7 +50,7 @@ def test_alaw_encodes_every_sample_by_the_formula() -> None:
 
 @pytest.mark.parametrize(("codec", "twin"), [(PCMU, {0x7F: 0xFF}), (PCMA, {})])
 def test_every_code_survives_decoding_and_encoding(codec: Any, twin: dict[int, int]) -> None:
-    """mu-law has two zeros, of which the negative one is never produced."""
+    """mu-law has two zeros; what decodes to 0 comes back as the positive one."""
     assert codec.encode(codec.decode(CODES)) == bytes(twin.get(code, code) for code in CODES)
 
 
@@ -83,8 +79,20 @@ def test_bit_exact_with_the_standard_library() -> None:
         import audioop
     assert PCMU.decode(CODES) == audioop.ulaw2lin(CODES, 2)
     assert PCMA.decode(CODES) == audioop.alaw2lin(CODES, 2)
-    assert PCMU.encode(SAMPLES) == audioop.lin2ulaw(SAMPLES, 2)
+    # Not lin2ulaw: it takes the magnitude of negative samples by their two's complement, unlike the code of G.191.
     assert PCMA.encode(SAMPLES) == audioop.lin2alaw(SAMPLES, 2)
+
+
+@pytest.mark.parametrize("codec", [PCMU, PCMA])
+def test_both_signs_are_alike(codec: Any) -> None:
+    """The quietest negative samples are no louder than the positive ones, and full scale is the same on both sides."""
+    codes = codec.encode(SAMPLES)
+    assert codes[:32768] == bytes(code ^ 0x80 for code in reversed(codes[32768:]))
+    assert [codec.encode(struct.pack("<h", sample))[0] & 0x7F for sample in (-1, 0, -32768, 32767)] == [
+        codec.silence[0] & 0x7F,
+        codec.silence[0] & 0x7F,
+        *([0x00] * 2 if codec is PCMU else [0x2A] * 2),
+    ]
 
 
 @pytest.mark.parametrize("codec", [PCMU, PCMA])

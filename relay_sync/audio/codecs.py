@@ -1,4 +1,4 @@
-"""What the bytes of a media message mean: G.711 mu-law and A-law (bit-exact, both ways) and L16.
+"""What the bytes of a media message mean: G.711 mu-law and A-law (both ways as the reference code of ITU-T G.191) and L16.
 
 Decoded audio is always 16-bit signed little-endian PCM. Names are read as carriers and people write them: ``PCMU``,
 ``PCMU@8000h@20i``, ``audio/x-mulaw``, ``audio/x-L16;rate=16000``, ``opus/48000/2``, in any case. Pure.
@@ -97,18 +97,19 @@ def _repeated(values: bytes, times: int) -> bytes:
 def _mulaw_codes() -> bytes:
     """The code of each sample, indexed by the sample as an unsigned 16-bit number.
 
-    Built from run lengths: in 14-bit magnitudes biased by 33, the sixteen steps of segment *s* are ``2 << s`` wide.
+    Built from run lengths: in 14-bit magnitudes biased by 33, the sixteen steps of segment *s* are ``2 << s`` wide. The
+    magnitude of a negative sample is its one's complement, as in G.191: -1 is as loud as 0.
     """
     runs = b"".join(bytes([segment << 4 | step]) * (2 << segment) for segment in range(8) for step in range(16))
-    magnitudes = runs[1:] + b"\x7f" * 34  # magnitude 0 is 33 biased, and the runs begin at 32; clipped from 8159
+    magnitudes = runs[1:] + b"\x7f" * 33  # magnitude 0 is 33 biased, and the runs begin at 32; clipped from 8159
     positive = bytes(code ^ 0xFF for code in magnitudes[:8192])
-    negative = bytes(code ^ 0x7F for code in magnitudes[8192:0:-1])
+    negative = bytes(code ^ 0x80 for code in reversed(positive))
     return _repeated(positive + negative, 4)
 
 
 @cache
 def _alaw_codes() -> bytes:
-    """As :func:`_mulaw_codes`, in 13-bit magnitudes without bias; the first two segments have steps of two."""
+    """As :func:`_mulaw_codes`, in 12-bit magnitudes without bias; the first two segments have steps of two."""
     runs = b"".join(bytes([segment << 4 | step]) * (1 << max(segment, 1)) for segment in range(8) for step in range(16))
     positive = bytes(code ^ 0xD5 for code in runs)
     negative = bytes(code ^ 0x55 for code in reversed(runs))
