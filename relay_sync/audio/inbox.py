@@ -1,4 +1,7 @@
-"""What comes now and then on a stream (keys, marks): kept to be looked at, and handed out one by one to who waits."""
+"""What comes now and then on a stream (keys, marks): kept to be looked at, and handed out one by one to who waits.
+
+What is kept is bounded, what is handed out practically not: whoever takes gets every single one, however many came before.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ from ..runtime.waiter import wait_until
 __all__ = ["Inbox"]
 
 T = TypeVar("T")
-_KEPT = 4096  # later ones are left out: nobody presses so many keys
+_KEPT = 4096  # the newest, to be looked at
+_UNREAD = 65_536  # that nobody has taken; then the oldest are forgotten, for most programs never take any
 
 
 class Inbox(Generic[T]):
@@ -24,23 +28,22 @@ class Inbox(Generic[T]):
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._all: list[T] = []
-        self._new: deque[T] = deque()
+        self._all: deque[T] = deque(maxlen=_KEPT)
+        self._new: deque[T] = deque(maxlen=_UNREAD)
         self._bell = Bell()
         self._ended = False
         self._generation = generation()
 
     @property
     def all(self) -> tuple[T, ...]:
-        """Everything so far, whether or not it was taken."""
+        """The newest few thousand, whether or not they were taken."""
         return tuple(self._all)
 
     def put(self, item: T) -> None:
         """Add something; never blocks."""
-        if len(self._all) < _KEPT:
-            self._all.append(item)
-            self._new.append(item)
-            self._bell.ring()
+        self._all.append(item)
+        self._new.append(item)
+        self._bell.ring()
 
     def end(self) -> None:
         """Nothing more will come."""

@@ -29,11 +29,14 @@ class Heard:
     :ivar samples: of the piece. Exact where all of it was played; else what is known from the marks that came back and,
         from the last of them on, from the clock. :ivar sample_rate: Hz.
     :ivar ended_by: ``played`` to its end, ``cleared`` by ``clear()``, or ``ended`` with the stream.
+    :ivar estimated: whether marks that were due did not come back, so that all of it is known from the clock only: nothing
+        shows that anybody heard anything.
     """
 
     samples: int
     sample_rate: int
     ended_by: EndedBy
+    estimated: bool = False
 
     @property
     def seconds(self) -> float:
@@ -68,10 +71,9 @@ class Piece:
         self.hungry = False  # whether the speaker waits for more
         self.offset = 0  # samples of waiting[0] that are sent
         self.sent = 0
-        self.began: float | None = None  # when its first sample is heard, as far as is known
+        # When which sample is heard, as far as is known, and from there on without a break; None before anything is sent.
+        self.clock: tuple[float, int] | None = None
         self.anchor = 0.0  # the pace: sample n is due n / rate after this
-        self.confirmed = 0
-        self.confirmed_at = 0.0
         self.checked = 0  # samples before the last mark
         self.held = 0  # bytes that count as waiting
 
@@ -145,21 +147,20 @@ class Piece:
         return part, taken
 
     def confirm(self, position: int, now: float) -> None:
-        """Everything up to *position* has been heard."""
-        if position > self.confirmed:
-            self.confirmed, self.confirmed_at = position, now
+        """Everything up to *position* has been heard, just now."""
+        self.clock = (now, position)
 
     def estimate(self, now: float, limit: int) -> int:
         """How many samples have been heard by *now*; more than *limit* cannot be, or its mark would have come back."""
-        if self.began is None:
+        if self.clock is None:
             return 0
-        since = max(0.0, now - (self.confirmed_at if self.confirmed else self.began))
-        return min(self.confirmed + int(since * self.sample_rate), limit, self.sent, self._length)
+        since, position = self.clock
+        return min(position + int(max(0.0, now - since) * self.sample_rate), limit, self.sent, self._length)
 
-    def finish(self, by: EndedBy, samples: int | None = None) -> None:
+    def finish(self, by: EndedBy, samples: int | None = None, *, estimated: bool = False) -> None:
         """It is over. *samples* were heard, or all."""
         heard = self._length if samples is None else samples
-        self._settle(Heard(samples=heard, sample_rate=self.sample_rate, ended_by=by))
+        self._settle(Heard(samples=heard, sample_rate=self.sample_rate, ended_by=by, estimated=estimated))
 
     def fail(self, error: BaseException) -> None:
         """It is over, and :meth:`wait` raises."""
@@ -218,13 +219,14 @@ class SentMark:
     """A mark, of the user or of a piece, from its setting until it has come back.
 
     :ivar piece: whose progress it tells, with ``position`` in samples; ``None`` for a mark of the user.
-    :ivar last: whether that is its end.
+    :ivar last: whether that is its end. :ivar due: when everything before it will have been played.
     """
 
     name: str
     piece: Piece | None = None
     position: int = 0
     last: bool = False
+    due: float = 0.0
     flushed: bool = False
     heard: bool | None = None
     settled: threading.Event = field(factory=Flag)

@@ -388,6 +388,10 @@ class Receiver:
         if recorder.add(channel, position, pcm):
             self._connection.pause_reading()  # the disk cannot keep up; resumed after its next write
             self._settings.disk.hurry()
+            if (
+                not recorder.full
+            ):  # it wrote before the pause was on its way: its word to resume may have been the earlier
+                self._connection.resume_reading()
         elif recorder.eager:
             self._settings.disk.hurry()
 

@@ -116,6 +116,11 @@ class Recorder:
             self._old_channel = channel
 
     @property
+    def full(self) -> bool:
+        """Whether :meth:`add` answered so, and no write has begun since: *on_room* is still to be called."""
+        return self._full and self.error is None
+
+    @property
     def eager(self) -> bool:
         """Whether so much has gathered that it should be written now."""
         return len(self._tail) + self._waiting > EAGER

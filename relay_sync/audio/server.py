@@ -15,7 +15,16 @@ from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from .. import checks
-from ..errors import CallEnded, CommandRefused, Forked, InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
+from ..errors import (
+    CallEnded,
+    CommandRefused,
+    Forked,
+    InvalidParameter,
+    RelayError,
+    StreamFailed,
+    UnsupportedCodec,
+    WaitTimeout,
+)
 from ..hosts import is_loopback
 from ..origins import check_hosts, check_origins
 from ..protocol.deadline import Deadline
@@ -361,13 +370,18 @@ class AudioServer(Connecting):
     # -- taking streams ------------------------------------------------------------------------------------------------
 
     def accept(self, timeout: float | None = None) -> AudioStream:
-        """The next stream that has started, other than those of :meth:`listen`.
+        """The next stream that has started, other than those of :meth:`listen` and :meth:`connect`.
 
         :param timeout: seconds; ``None`` waits until one comes or the server is closed.
+        :raises RelayError: the server has an *on_stream*, which gets them all.
         :raises WaitTimeout: none came in time.
         :raises StreamFailed: the server was closed. :raises InvalidParameter: a timeout that cannot be right.
         """
         checks.timeout(timeout)
+        if self._on_stream is not None:
+            raise RelayError(
+                None, "accept() gets no stream beside on_stream, which is called with each of them: use one of the two"
+            )
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
         while True:  # another thread may be quicker
@@ -382,7 +396,10 @@ class AudioServer(Connecting):
                 raise WaitTimeout(f"no stream came within {timeout:g} s")
 
     def __iter__(self) -> Iterator[AudioStream]:
-        """Every stream as it comes, until the server is closed."""
+        """Every stream as it comes, until the server is closed.
+
+        :raises RelayError: as :meth:`accept`.
+        """
         while True:
             try:
                 stream = self.accept()

@@ -5,16 +5,19 @@ far side does not read is not piled up: sending pauses at ``MOST_UNREAD`` bytes,
 been taken for ``send_timeout`` seconds.
 
 How much was heard is known from marks of our own, one behind every half second and one behind the end, and in between from
-the clock. All marks come back when the queue is cleared; those we cleared ourselves tell of no sound.
+the clock, which goes on only while something that was sent is still to be played. All marks come back when the queue is
+cleared; those we cleared ourselves tell of no sound. Where marks do not come back, the clock alone ends a piece.
+
+What is handed over takes no lock, and the loop is woken each time: a Ctrl-C between any two steps leaves nothing that those who
+come later would wait for.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -36,6 +39,8 @@ CHECK = 0.5  # seconds of audio between marks of our own
 MOST_UNREAD = 256 * 1024  # bytes sent and not taken
 MOST_WAITING = 64 * 2**20  # bytes of payloads that wait here
 MOST_MARKS = 4096
+OVERDUE = 5.0  # seconds that a mark may be late while no other comes back either
+OVERDUE_AGAIN = 0.5  # the same, once none has come back in time
 _TURN = 32  # messages sent in one turn of the loop
 _LOOK = 0.1  # seconds between looks at a far side that does not read
 _OURS = "relay-sync:"  # how the names of our own marks begin
@@ -66,17 +71,20 @@ class Speaker:
         self._stream_id = stream_id
         self._send_timeout = send_timeout
         self._numbers = itertools.count(1)
-        self._lock = threading.RLock()  # guards what follows, for the hand-over
         self._over = False
-        self._inbox: deque[Callable[[], None]] = deque()
-        self._held = 0  # bytes and marks that wait, about
-        self._named: OrderedDict[str, SentMark] = OrderedDict()  # the user's marks, by name
-        # From here on the loop thread only.
+        self._inbox: deque[tuple[Callable[[], object], int]] = deque()  # things to do, and bytes that come with them
+        self._named: dict[str, SentMark] = {}  # the user's marks, by name
+        # From here on only the loop thread writes.
+        self._held = 0  # bytes that wait, those in the inbox left out
         self._queue: deque[Piece | SentMark] = deque()
         self._active: deque[Piece] = deque()  # begun, and not yet over
         self._pending: deque[SentMark] = deque()  # sent, and not yet back
         self._ends_at = 0.0  # when all that was sent will have been played
         self._timer: Timer | None = None
+        self._overdue_timer: Timer | None = None
+        self._last_echo = 0.0  # when a mark came back, or something had not left yet
+        self._deaf = False  # marks that were due have not come back, and none has since
+        self._told = False  # of that
         self._stalled: tuple[float, int] | None = None  # since when, and at how many bytes, nothing is taken
         connection.on_drain = self._pump
 
@@ -93,44 +101,55 @@ class Speaker:
         :raises QueueFull: too much waits already. :raises StreamFailed: the far side does not read.
         """
         self._check_read()
-        if self._held + piece.bytes > MOST_WAITING:
+        if self._held + sum(size for _, size in list(self._inbox)) + piece.bytes > MOST_WAITING:
             raise QueueFull("over an hour of audio waits to be played: wait() for it, or clear() it")
         piece.held = piece.bytes
-        if not self._hand_over(lambda: self._queue.append(piece), piece.held):
-            piece.finish("ended", 0)
+
+        def submit() -> None:
+            if self._over:
+                piece.finish("ended", 0)
+            else:
+                self._held += piece.held
+                self._queue.append(piece)
+
+        self._hand_over(submit, piece.held)
 
     def nudge(self, piece: Piece) -> None:
         """More of it is there, or its end."""
         if piece.hungry:
-            self._hand_over(lambda: None, 0)
+            self._loop.call_soon(self._look)
 
     def mark(self, name: str | None) -> str:
         """Set a mark behind everything else, and return its name."""
         self._check_read()
         name = name or f"mark-{next(self._numbers)}"
         mark = SentMark(name)
-        with self._lock:
-            if len(self._queue) + len(self._pending) > 2 * MOST_MARKS or not self._has_room_for(name):
-                raise QueueFull("thousands of marks are under way: wait_for_mark() some of them first")
-            self._named.pop(name, None)
-            self._named[name] = mark
-        if not self._hand_over(lambda: self._queue.append(mark), 0):
-            mark.settle(False)
+        if len(self._queue) + len(self._pending) > 2 * MOST_MARKS or not self._has_room_for(name):
+            raise QueueFull("thousands of marks are under way: wait_for_mark() some of them first")
+        self._named.pop(name, None)
+        self._named[name] = mark
+
+        def submit() -> None:
+            if self._over:
+                mark.settle(False)
+            else:
+                self._queue.append(mark)
+
+        self._hand_over(submit)
         return name
 
     def _has_room_for(self, name: str) -> bool:
         if name in self._named or len(self._named) < MOST_MARKS:
             return True
-        old = next((each for each, mark in self._named.items() if mark.settled.is_set()), None)
+        old = next((each for each, mark in list(self._named.items()) if mark.settled.is_set()), None)
         if old is None:
             return False
-        del self._named[old]
+        self._named.pop(old, None)
         return True
 
     def named(self, name: str) -> SentMark | None:
         """The mark last set under a name."""
-        with self._lock:
-            return self._named.get(name)
+        return self._named.get(name)
 
     def clear(self, timeout: float) -> None:
         """Drop everything. Returns when what was playing knows it."""
@@ -138,11 +157,12 @@ class Speaker:
         done = SentMark("")  # nothing but a flag that the end of the stream sets as well
 
         def clear() -> None:
-            self._cleared(at)
+            if not self._over:
+                self._cleared(at)
             done.settle(True)
 
-        if self._hand_over(clear, 0):
-            wait_for_event(done.settled, timeout)
+        self._hand_over(clear)
+        wait_for_event(done.settled, timeout)
 
     def press(self, digits: str) -> None:
         """Press keys, at once."""
@@ -152,34 +172,36 @@ class Speaker:
             for digit in digits:
                 self._connection.send(dtmf_line(self._stream_id, digit))
 
-        self._hand_over(press, 0)
+        self._hand_over(press)
 
     def _check_read(self) -> None:
         if not self._over and self._connection.buffered > 2 * MOST_UNREAD:
             raise StreamFailed("the far side of the stream does not read what is sent to it")
 
-    def _hand_over(self, act: Callable[[], None], size: int) -> bool:
-        with self._lock:
-            if self._over:
-                return False
-            self._held += size
-            self._inbox.append(act)
-            if len(self._inbox) == 1:
-                self._loop.call_soon(self._look)
-        return True
+    def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
+        """Have something done on the loop thread. On a stream that has ended, it is only to settle what somebody waits for,
+        which any thread may do.
+        """
+        self._inbox.append((act, size))
+        self._loop.call_soon(self._look)
+        if self._over:  # in this order it is either seen here, or found by whoever ends the stream
+            self._empty_inbox()
 
-    # -- on the loop thread --------------------------------------------------------------------------------------------
-
-    def _look(self) -> None:
+    def _empty_inbox(self) -> None:
         while True:
-            with self._lock:
-                if not self._inbox:
-                    break
-                act = self._inbox.popleft()
+            try:
+                act, _ = self._inbox.popleft()
+            except IndexError:
+                return
             try:
                 act()
             except Exception:
                 _log.exception("stream %s: saying something failed", self._stream_id)
+
+    # -- on the loop thread --------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        self._empty_inbox()
         self._pump()
 
     def _pump(self) -> None:
@@ -215,9 +237,8 @@ class Speaker:
             return 0.0
         if not item.waiting:
             return self._at_the_end_of(item)
-        if item.began is None:
-            item.began = item.anchor = max(now, self._ends_at)
-            self._active.append(item)
+        if item.clock is None:
+            item.anchor = self._begin(item, now)
         if item.hungry or now - (item.anchor + item.sent / self.sample_rate) > LATE:
             item.hungry = False
             item.anchor = max(item.anchor, now - item.sent / self.sample_rate)
@@ -237,23 +258,31 @@ class Speaker:
         if not closed:
             return None
         self._leave(item)
-        if item.began is None:  # nothing in it
-            item.began = max(time.monotonic(), self._ends_at)
-            self._active.append(item)
+        if item.clock is None:  # nothing in it
+            self._begin(item, time.monotonic())
         self._check(item, last=True)
         return 0.0
 
+    def _begin(self, item: Piece, now: float) -> float:
+        begins = max(now, self._ends_at)
+        item.clock = (begins, 0)
+        self._active.append(item)
+        return begins
+
     def _leave(self, item: Piece) -> None:
         self._queue.popleft()
-        with self._lock:
-            self._held = max(0, self._held - item.held)
+        self._held = max(0, self._held - item.held)
 
     def _say(self, item: Piece, now: float) -> None:
+        if self._ends_at < now:  # all that was sent has been played: what comes now begins now
+            self._ends_at = now
+            item.clock = (now, item.sent)
         step = self.sample_rate * PTIME // 1000 if item.paced else None
         payload, samples = item.take(step)
         self._connection.send(media_line(self._stream_id, payload))
-        self._ends_at = max(self._ends_at, now) + samples / self.sample_rate
-        if item.sent - item.checked >= CHECK * self.sample_rate and item.waiting:
+        self._ends_at += samples / self.sample_rate
+        # Right before the mark of its end none is needed, but whether more comes is not known before.
+        if item.sent - item.checked >= CHECK * self.sample_rate and (item.waiting or not item.closed):
             self._check(item, last=False)
 
     def _check(self, item: Piece, *, last: bool) -> None:
@@ -264,15 +293,18 @@ class Speaker:
         self._send_mark(SentMark(name, piece=item, position=item.sent, last=last))
 
     def _send_mark(self, mark: SentMark) -> None:
+        mark.due = max(time.monotonic(), self._ends_at)
         self._pending.append(mark)
         self._connection.send(mark_line(self._stream_id, mark.name))
+        if self._overdue_timer is None:
+            self._await_marks()
 
-    def _is_stalled(self, now: float) -> bool:
+    def _is_stalled(self, now: float, most: int = MOST_UNREAD) -> bool:
         unread = self._connection.buffered
-        if unread <= MOST_UNREAD:
+        if unread <= most:
             self._stalled = None
             return False
-        if self._stalled is None or unread < self._stalled[1]:
+        if self._stalled is None or unread != self._stalled[1]:
             self._stalled = (now, unread)
         elif now - self._stalled[0] > self._send_timeout:
             _log.warning("stream %s: the far side does not read, so what was to be said is dropped", self._stream_id)
@@ -292,6 +324,7 @@ class Speaker:
     def echoed(self, name: str) -> None:
         """A mark came back."""
         now = time.monotonic()
+        self._last_echo, self._deaf = now, False
         found = next((mark for mark in self._pending if mark.name == name), None)
         while found is not None and self._pending:
             mark = self._pending.popleft()  # those before it must have been passed as well
@@ -312,7 +345,53 @@ class Speaker:
             self._let_go(piece)
             piece.finish("played")
             if self._active:
-                self._active[0].began = now  # better than what was reckoned
+                self._active[0].clock = (now, 0)  # better than what was reckoned
+
+    # -- what does not come back ---------------------------------------------------------------------------------------
+
+    def _await_marks(self) -> None:
+        """Have a look when the next mark is overdue, as things are now."""
+        if self._pending and not self._over:
+            due = max(self._pending[0].due, self._last_echo) + self._patience
+            self._overdue_timer = self._loop.call_at(due, self._look_for_marks)
+        else:
+            self._overdue_timer = None
+
+    @property
+    def _patience(self) -> float:
+        return OVERDUE_AGAIN if self._deaf else OVERDUE
+
+    def _look_for_marks(self) -> None:
+        now = time.monotonic()
+        if self._connection.buffered:  # perhaps the mark itself has not left yet
+            self._is_stalled(now, 0)
+            self._last_echo = now
+            self._overdue_timer = self._loop.call_at(now + _LOOK, self._look_for_marks)
+            return
+        if self._pending and now >= max(self._pending[0].due, self._last_echo) + self._patience:
+            self._give_up_marks(now)
+        self._await_marks()
+
+    def _give_up_marks(self, now: float) -> None:
+        """No mark has come back for so long that none is waited for: what should have been heard by now was, by the clock."""
+        if not self._told:
+            self._told = True
+            _log.warning(
+                "stream %s: no mark has come back for %g s, so what is heard of what is played is only estimated, by the"
+                " clock: is the stream two-way at all, and does its carrier return marks?",
+                self._stream_id,
+                self._patience,
+            )
+        due = now - self._patience
+        self._deaf = True
+        while self._pending and self._pending[0].due <= due:
+            mark = self._pending.popleft()
+            if mark.flushed:
+                continue
+            mark.settle(True)
+            if mark.last and mark.piece is not None:
+                self._let_go(mark.piece)
+                mark.piece.finish("played", estimated=True)
 
     def _let_go(self, piece: Piece) -> None:
         if piece in self._active:
@@ -337,24 +416,23 @@ class Speaker:
         self._queue.clear()
         self._active.clear()
         self._ends_at = at
-        with self._lock:
-            self._held = 0
+        self._held = 0
         for piece in dict.fromkeys(pieces):
             piece.waiting.clear()
             if error is not None:
                 piece.fail(error)
             else:
-                piece.finish(by, piece.estimate(at, limits.get(id(piece), piece.sent)))
+                heard = piece.estimate(at, limits.get(id(piece), piece.sent))
+                piece.finish(by, heard, estimated=self._deaf)
 
     def end(self) -> None:
         """The stream has ended: everybody who waits is told."""
-        with self._lock:
-            if self._over:
-                return
-            self._over = True
-        while self._inbox:  # nobody adds to it any more
-            self._inbox.popleft()()
+        if self._over:
+            return
+        self._over = True
+        self._empty_inbox()
         self._drop(time.monotonic(), "ended", None)
         self._pending.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._overdue_timer):
+            if timer is not None:
+                timer.cancel()

@@ -108,13 +108,21 @@ class Speaking:
             piece.feed(encode(source, True), len(source) // 2)
             piece.closed = True
             speaker.submit(piece)
-        else:
-            speaker.submit(piece)
-            if wait:
-                check_thread()
+        elif wait:
+            check_thread()
+            try:
+                speaker.submit(piece)
                 _feed(speaker, piece, source, encode, deadline)
-            else:
+            finally:
+                _close(speaker, piece)  # a Ctrl-C may have come while _feed() did: all that is said later waits for it
+        else:
+            try:
+                speaker.submit(piece)
                 _in_background(speaker, piece, source, encode)
+            except BaseException as error:
+                piece.fail(error)
+                _close(speaker, piece)
+                raise
         if not wait:
             return Playback(piece)
         left = deadline.remaining(time.monotonic())
@@ -204,12 +212,7 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
     context = contextvars.copy_context()
     name = f"{speaker.name}-play-{next(_numbers)}"
     thread = threading.Thread(target=lambda: context.run(run), name=name, daemon=True)
-    try:
-        threads.uninterrupted(thread.start)
-    except RuntimeError as error:
-        piece.fail(error)
-        speaker.nudge(piece)
-        raise
+    threads.uninterrupted(thread.start)
 
 
 def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
@@ -229,5 +232,10 @@ def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encod
         piece.fail(error)
         raise
     finally:
-        piece.closed = True
-        speaker.nudge(piece)
+        _close(speaker, piece)
+
+
+def _close(speaker: Speaker, piece: Piece) -> None:
+    """No more of it comes."""
+    piece.closed = True
+    speaker.nudge(piece)

@@ -182,12 +182,12 @@ class AudioStream(Speaking):
 
     @property
     def dtmf(self) -> tuple[DtmfEvent, ...]:
-        """The keys pressed so far."""
+        """The keys pressed so far; of very many the newest 4096."""
         return self._dtmf.all
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The names of the marks echoed so far."""
+        """The names of the marks echoed so far; of very many the newest 4096."""
         return self._marks.all
 
     @property

@@ -180,16 +180,13 @@ class Connection:
             return False
         with self._lock:
             fits = self._inbox_bytes + size <= self._channel.max_buffer
-            first = not self._inbox
             if fits:
                 self._inbox.append(data)
                 self._inbox_bytes += size
                 if self.buffered > self._channel.low_water:
                     self._channel.high = True
-        if not fits:
-            self._loop.call_soon(self._too_slow)
-        elif first:
-            self._loop.call_soon(self._empty_inbox)
+        # Each time: a Ctrl-C between queueing and waking would otherwise leave the messages of all others lying, too.
+        self._loop.call_soon(self._empty_inbox if fits else self._too_slow)
         return fits
 
     def close(self, code: int = 1000, reason: str = "") -> None:
