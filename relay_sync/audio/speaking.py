@@ -89,7 +89,8 @@ class Speaking:
         :param sample_rate: of the PCM, in Hz; by default ``stream.sample_rate``, that of its frames. What is not at the
             codec's own rate, a WAV file say, is changed by the extra ``dsp``.
         :returns: how much was heard: all of it, or less if ``clear()`` was called, from another thread say (barge-in), or
-            the stream ended.
+            the stream ended. Where the carrier returns no marks, it is over some seconds after it should have been played,
+            and ``estimated``; the log says so once.
         :raises WaitTimeout: it is still being played, and goes on, except for what an iterable has not given yet.
         :raises InvalidParameter: audio that cannot be played here. :raises UnsupportedCodec: the stream's codec cannot be
             encoded here. :raises OSError: the file cannot be read. :raises QueueFull: an hour of audio waits already.
@@ -148,8 +149,8 @@ class Speaking:
 
         :param name: of a mark that was set; of several of that name the last. :param timeout: seconds; ``None`` for as
             long as the stream goes on.
-        :returns: ``True``: everything before the mark was heard; ``False``: it never will be, for it was cleared or the
-            stream has ended.
+        :returns: ``True``: everything before the mark was heard (or, where the carrier returns no marks, should have been
+            some seconds ago; the log says so once); ``False``: it never will be, for it was cleared or the stream has ended.
         :raises WaitTimeout: neither happened in time. :raises InvalidParameter: no such mark was set, or a timeout that
             cannot be right.
         :raises StreamIsOneWay: see above.
