@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay_sync.audio.timeline import MAX_HOLE, Placed, Timeline
+from relay_sync.audio.timeline import BELIEVED, MAX_HOLE, Placed, Timeline
 
 FRAME = 160  # 20 ms at 8 kHz
 
@@ -230,6 +230,88 @@ def test_one_timestamp_of_zero_makes_no_hole() -> None:
         assert line.place("inbound", stamp, number + 1, FRAME) == Placed(number * FRAME)
 
 
+@pytest.mark.parametrize("sequences", [None, "anew", "go on"])
+@pytest.mark.parametrize("before", [40, 100, 130, 400, 3000])
+@pytest.mark.parametrize("anew", ["both", "chunks", "timestamps", "chunks alone", "timestamps alone"])
+def test_counters_that_begin_anew_lose_nothing(anew: str, before: int, sequences: str | None) -> None:
+    """Whichever of them do, and whichever there are: the sound is new, so nothing of it came before."""
+    line = Timeline(8000)
+    positions = []
+    for number in range(before + 300):
+        again = number - before if number >= before else number
+        chunk = (number if anew == "timestamps" else again) + 1
+        stamp = 20 * (number if anew == "chunks" else again)
+        positions.append(
+            _come(
+                line,
+                None if anew == "chunks alone" else stamp,
+                None if anew == "timestamps alone" else chunk,
+                audio=b"%d" % number,
+                sequence=None if sequences is None else 2 + (again if sequences == "anew" else number),
+            )
+        )
+    assert [placed.position for placed in positions if placed] == [number * FRAME for number in range(before + 300)]
+
+
+@pytest.mark.parametrize("wrap", [2**8, 2**16, 2**32])
+def test_counters_that_wrap_lose_nothing(wrap: int) -> None:
+    line = Timeline(8000)
+    for number in range(600):
+        count = wrap - 300 + number
+        stamp, chunk, sequence = 20 * count % wrap, count % wrap, (count + 1) % wrap
+        placed = _come(line, stamp, chunk, audio=b"%d" % number, sequence=sequence)
+        assert placed is not None
+        assert placed.position == number * FRAME
+
+
+def test_silence_that_begins_anew_is_hardly_shortened() -> None:
+    """The same counters with the same audio, long after: what comes again for more than a moment is no duplicate."""
+    line = Timeline(8000)
+    for number in range(400):
+        assert _place(line, number) is not None
+    assert [_place(line, number) is None for number in range(400)].count(True) <= 3
+    assert line.end >= (800 - 3) * FRAME
+    for number in range(150, 400):
+        assert _place(line, number + 400) is not None
+    assert [_place(line, number) is None for number in (560, 600, 650)] == [True] * 3
+
+
+def test_duplicates_of_long_ago_between_those_of_now() -> None:
+    line = Timeline(8000)
+    for number in range(1000):
+        assert _come(line, 20 * number, number + 1, audio=b"%d" % number) == Placed(number * FRAME)
+        if number > 300:
+            assert _come(line, 20 * (number - 300), number - 299, audio=b"%d" % (number - 300)) is None
+
+
+def test_a_clock_that_is_set_back_after_a_while_without_audio() -> None:
+    line = Timeline(8000)
+    for number in range(100):
+        line.elapsed = number / 50
+        _come(line, 20 * number, number + 1, audio=b"a%d" % number)
+    line.elapsed = 12.0
+    assert _come(line, 0, 1, audio=b"b") == Placed(12 * 8000, hole=10 * 8000, holes=1)
+    assert _come(line, 20, 2, audio=b"c") == Placed(12 * 8000 + FRAME)
+
+
+@pytest.mark.parametrize("seconds", [61, 600, 2400])
+@pytest.mark.parametrize("tracks", [["inbound"], ["inbound", "outbound"]])
+def test_a_long_silence_is_as_long_as_it_was(seconds: int, tracks: list[str]) -> None:
+    line = Timeline(8000)
+    for number in range(100):
+        for track in tracks:
+            later = 0 if number < 50 else seconds * 1000
+            placed = line.place(track, number * 20 + later, number + 1, FRAME)
+            assert placed.position == number * FRAME + 8 * later
+
+
+def test_our_own_clock_believes_any_silence_that_it_has_seen() -> None:
+    line = Timeline(8000)
+    line.place("inbound", 0, 1, FRAME)
+    line.elapsed = 3 * 3600
+    assert line.place("inbound", 3 * 3600_000, 2, FRAME).position == 3 * 3600 * 8000
+
+
 def test_a_duplicate_from_long_ago_while_another_frame_is_missing() -> None:
     line = Timeline(8000)
     for number in range(300):
@@ -321,8 +403,8 @@ def test_nothing_lies_outside_of_time(frames: list[tuple[str, int | None, int | 
         before = line.end
         placed = line.place(track, stamp, chunk, samples)
         if placed is not None:
-            assert 0 <= placed.position <= before + MAX_HOLE * 8000 * 2
-            assert placed.hole <= max(MAX_HOLE * 8000, before)
+            assert 0 <= placed.position <= before + BELIEVED * 8000 * 2
+            assert placed.hole <= max(BELIEVED * 8000, before)
             if not placed.late:
                 assert placed.position + samples <= line.end
-                assert line.end <= before + MAX_HOLE * 8000 * 2 + samples
+                assert line.end <= before + BELIEVED * 8000 * 2 + samples

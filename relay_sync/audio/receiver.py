@@ -75,6 +75,7 @@ class _Sound:
     channels: dict[str, int]
     default_track: str
     binary: int
+    began: float = 0.0  # when the first frame came, by our clock
     anchor: float | None = None  # seconds between our clock and the carrier's, at best
 
 
@@ -327,6 +328,8 @@ class Receiver:
         if follows and samples:
             position = timeline.append(track, timestamp, media.chunk, samples)
         else:
+            sound.began = sound.began or self._last_heard
+            timeline.elapsed = self._last_heard - sound.began
             placed = timeline.place(track, timestamp, media.chunk, samples)
             position = placed.position
             if placed.late or placed.hole:

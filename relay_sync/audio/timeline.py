@@ -2,7 +2,8 @@
 
 Positions are counted in samples from the first frame of the stream, the same zero for all tracks. Timestamps and chunk
 numbers come from the carrier and may be missing or nonsense; audio is never thrown away for that. A duplicate is a frame
-whose track, chunk and timestamp came before, with the same payload: counters that begin anew bring other audio.
+whose track, chunk and timestamp came before, with the same payload: counters that begin anew bring other audio. What is not
+remembered is no duplicate.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import TypeAlias
 
 from attrs import define, field
 
-__all__ = ["MAX_HOLE", "MAX_TRACKS", "Placed", "Timeline"]
+__all__ = ["BELIEVED", "MAX_HOLE", "MAX_TRACKS", "Placed", "Timeline"]
 
-MAX_HOLE = 60.0  # seconds of silence for one hole; a longer one is shortened, unless another track has sound there
+BELIEVED = 3000.0  # seconds; a longer jump of the timestamps is a clock that was set, unless our own has seen it pass
+MAX_HOLE = 60.0  # seconds of silence for such a jump, unless another track has sound there
 MAX_TRACKS = 8  # there are two; more than a few come from no telephone
-_REMEMBERED = 128  # frames per track whose payload is still known, by its hash
+_REMEMBERED = 128  # frames per track that are still known
+_FINGERPRINTS = 2048  # of frames per track, by chunk: over half a minute
+_REPEATED = 3  # frames from longer ago than remembered that come again in a row; more are counters that began anew
 _HOLES = 64  # per track that a late frame may still fill
 _JITTER = 1.0  # seconds that a clock may lag before it is taken to have been set back
 _CLOCKS = 4  # that tracks may go back to, or take over from each other
@@ -51,19 +55,21 @@ class _Hole:
 
 
 class _Recent:
-    """What is known of the newest frames of a track: chunk, timestamp, hash of the payload, sequence.
+    """What is known of the newest frames of a track: chunk, timestamp, hash of the payload, sequence. Of older ones a
+    fingerprint of the first three.
 
     In arrays, since there is one for each of many tracks and each frame changes it: a sixth of the memory, and no work for
     the garbage collector. ``-1`` stands for what a frame did not have.
     """
 
-    __slots__ = ("_chunks", "_count", "_marks", "_sequences", "_timestamps")
+    __slots__ = ("_chunks", "_count", "_fingerprints", "_marks", "_sequences", "_timestamps")
 
     def __init__(self) -> None:
         self._count = 0
         empty = bytes(8 * _REMEMBERED)
         self._chunks, self._marks, self._sequences = array("q", empty), array("q", empty), array("q", empty)
         self._timestamps = array("d", empty)
+        self._fingerprints = array("I", bytes(4 * _FINGERPRINTS))
 
     def __len__(self) -> int:
         return min(self._count, _REMEMBERED)
@@ -76,6 +82,8 @@ class _Recent:
         self._timestamps[index] = -1.0 if timestamp is None else timestamp
         self._marks[index] = mark
         self._sequences[index] = -1 if sequence is None else sequence
+        if chunk is not None and timestamp is not None:
+            self._fingerprints[chunk % _FINGERPRINTS] = hash((chunk, timestamp, mark)) & 0xFFFFFFFF
 
     def is_newest(self, chunk: int | None, timestamp: Stamp) -> bool:
         """Whether the last one had these."""
@@ -91,9 +99,9 @@ class _Recent:
             if self._chunks[index] == chunk and self._timestamps[index] == timestamp:
                 yield self._marks[index], self._sequences[index]
 
-    def all_later(self, chunk: int) -> bool:
-        """Whether each that has a chunk number has a higher one."""
-        return all(each < 0 or chunk < each for each in self._chunks[: len(self)])
+    def had(self, chunk: int, timestamp: float, mark: int) -> bool:
+        """Whether there was one with all three, as far back as fingerprints tell."""
+        return self._fingerprints[chunk % _FINGERPRINTS] == hash((chunk, timestamp, mark)) & 0xFFFFFFFF
 
 
 @define(eq=False)
@@ -106,6 +114,7 @@ class _Track:
     last_timestamp: float = -1.0
     last_sequence: int = -1
     recent: _Recent = field(factory=_Recent)
+    repeated: int = 0  # frames from long ago that have come again in a row
     moves: bool = False  # whether its counters have been seen to change
     holes: list[_Hole] = field(factory=list)  # likewise
 
@@ -116,10 +125,12 @@ class Timeline:
 
     :ivar sample_rate: Hz.
     :ivar conflicts: frames with the counters of another but with other audio.
+    :ivar elapsed: seconds since the first frame by our own clock, kept up by whoever has one.
     """
 
     sample_rate: int
     conflicts: int = 0
+    elapsed: float = 0.0
     _clocks: list[float] = field(factory=list)  # the timestamps of position 0, by the clocks seen so far; newest last
     _tracks: dict[str, _Track] = field(factory=dict)
     _jitter: int = field(init=False)  # samples; the least tolerance of place()
@@ -184,6 +195,7 @@ class Timeline:
             fresh = track.next_chunk is None or chunk >= track.next_chunk
         if not fresh and self._came_before(track, timestamp, chunk, mark, sequence):
             return True
+        track.repeated = 0
         if recent and not track.moves and not recent.is_newest(chunk, timestamp):
             track.moves = True
         recent.add(chunk, timestamp, mark, sequence)
@@ -204,14 +216,12 @@ class Timeline:
         if known:
             self.conflicts += 1
             return False
-        return _is_long_past(track, timestamp, chunk, sequence) and not self._is_missing(track, timestamp)
-
-    def _is_missing(self, track: _Track, timestamp: Stamp) -> bool:
-        """Whether nothing has come yet for this time."""
-        if timestamp is None:
+        if chunk is None or timestamp is None or (sequence is not None and sequence > track.last_sequence):
+            return False  # counters that began anew have a new sequence, if any
+        if not track.recent.had(chunk, timestamp, mark):
             return False
-        wanted, least = self._wanted(track, track.zero, timestamp), self.sample_rate // 200
-        return any(hole.start - least <= wanted < hole.end - least for hole in track.holes)
+        track.repeated += 1
+        return track.repeated <= _REPEATED
 
     def _wanted(self, track: _Track, zero: float, timestamp: float) -> int:
         return round((timestamp - zero - track.shift) * self.sample_rate / 1000)
@@ -252,17 +262,18 @@ class Timeline:
             and -tolerance <= self._wanted(track, track.zero, timestamp) - track.end <= tolerance
         ):
             return Placed(track.end)
-        longest = max(round(MAX_HOLE * rate), self.end - track.end)
-        track.zero = self._clock(track, timestamp, samples, tolerance, longest)
+        longest = max(round(MAX_HOLE * rate), self.end - track.end, round((self.elapsed + MAX_HOLE) * rate) - track.end)
+        believed = max(round(BELIEVED * rate), longest)
+        track.zero = self._clock(track, timestamp, samples, tolerance, believed)
         wanted = self._wanted(track, track.zero, timestamp)
         if not samples:  # not decoded, so of unknown length: its time is all that is known, and no hole is
-            return Placed(max(wanted, track.end) if wanted - track.end <= MAX_HOLE * rate else track.end)
+            return Placed(max(wanted, track.end) if wanted - track.end <= believed else track.end)
         hole = wanted - track.end
         if -tolerance <= hole <= tolerance:
             return Placed(track.end)
         if hole < 0:
             return _fill(track, wanted, samples, tolerance) or self._behind(track, timestamp, samples, -hole, late)
-        if hole > longest:
+        if hole > believed:
             track.zero = self._new_clock(track.zero + (hole - longest) * 1000 / rate)
             hole = longest
         position = track.end + hole
@@ -305,23 +316,17 @@ class Timeline:
         """A frame whose time has passed, and nothing is missing there: it goes to the end, so that it is not lost."""
         rate, end = self.sample_rate, track.end
         if behind > _JITTER * rate and not (late and behind < 2 * _JITTER * rate):
-            track.zero = self._new_clock(timestamp - track.shift - end * 1000 / rate)  # its clock was set back
+            # Its clock was set back. How long that took only our own clock can tell.
+            hole = round(self.elapsed * rate) - end
+            if not track.begun or hole <= _JITTER * rate:
+                hole = 0
+            position = end + hole
+            track.zero = self._new_clock(timestamp - track.shift - position * 1000 / rate)
             track.last_timestamp = -1.0  # whatever came before says nothing about what comes
-            return Placed(end)
+            return Placed(position, hole, holes=1) if hole else Placed(position)
         if late:  # what follows moves back by as much
             track.shift -= samples * 1000 / rate
         return Placed(end, late=late)
-
-
-def _is_long_past(track: _Track, timestamp: Stamp, chunk: int | None, sequence: int | None) -> bool:
-    """Whether a frame that is not remembered must have come long ago: counters that began anew have a new sequence."""
-    if chunk is None or timestamp is None or track.next_chunk is None or len(track.recent) < _REMEMBERED:
-        return False
-    if chunk >= track.next_chunk or timestamp > track.last_timestamp:
-        return False
-    if sequence is not None and sequence > track.last_sequence:
-        return False
-    return track.recent.all_later(chunk)
 
 
 def _gap_for(track: _Track, wanted: int, samples: int, tolerance: int) -> int | None:
