@@ -77,6 +77,7 @@ class Line(Protocol):
     ) -> dict[str, Any]: ...
 
     def _post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None: ...
+    def _promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None: ...
 
     def _call_gone(self, call: Call) -> None: ...
 
@@ -477,7 +478,7 @@ class Call(
             # It started after all, and nobody has the handle.
             client = owner()
             if client is not None and command is not None and isinstance(outcome, dict):
-                client._post(command[0], {**address, **command[1]})
+                client._promise(command[0], {**address, **command[1]}, session=self._session)
 
         deadline = self._deadline()
         try:

@@ -25,6 +25,7 @@ from .errors import (
     ConnectError,
     ConnectTimeout,
     InvalidParameter,
+    RelayError,
     RequestTimeout,
     WaitTimeout,
 )
@@ -60,10 +61,14 @@ H = TypeVar("H", bound=Callable[[Call], object])
 CONNECT_PATIENCE: Final = 10.0
 #: Seconds that closing gives queued callbacks, and after that the IO thread.
 DRAIN_PATIENCE: Final = 2.0
+#: Seconds of the time for closing that are not for promises, but for the end itself.
+PARTING_RESERVE: Final = 0.5
 #: Seconds that the connection before has for ending before the next one is made.
 LAST_WORD: Final = 2.0
 #: Seconds that the IO thread has for ending a call that is gone.
 GONE_PATIENCE: Final = 5.0
+#: Seconds for which a promise is kept while there is no connection, or no answer.
+PROMISE_PATIENCE: Final = 120.0
 #: Seconds that a connected client may have a handler of calls, but no contexts, before it says so.
 CONTEXTS_PATIENCE: Final = 2.0
 _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
@@ -424,7 +429,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         if live and loop.alive:
             told = counted(live, "live call goes", "live calls go")
             _log.warning("closing: %s on without this client; %s", told, advice)
-        loop.request_stop()
+        loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE))
         loop.join(max(0.0, end - time.monotonic()))
         self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 
@@ -571,6 +576,38 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
                 settle=then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__)),
             )
         )
+
+    def _promise(
+        self, method: str, params: Mapping[str, Any], *, session: int | None = None, repeat: bool = True
+    ) -> None:
+        """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.
+
+        :param session: the number of that; by default of the present one.
+        :param repeat: whether it may be sent again where a connection was lost before the answer.
+        """
+        loop = self._loop or self._ending  # one that ends still keeps promises
+        if loop is None:
+            return
+        frame_id, call_id = new_id(), str(params.get("call_id", ""))
+
+        def settle(outcome: Any) -> None:
+            if isinstance(outcome, RelayError) and not command.sent:
+                whose = f" of call {call_id}" if call_id else ""
+                _log.warning("%s%s could not be sent: %s", method, whose, outcome.message)
+            else:
+                _log.debug("%s: %s", method, type(outcome).__name__)
+
+        command = Command(
+            id=frame_id,
+            method=method,
+            text=build_request(frame_id, method, params),
+            deadline=Deadline.after(time.monotonic(), PROMISE_PATIENCE),
+            idempotent=repeat,
+            only_in=loop.session.number if session is None else session,
+            promised=True,
+            settle=settle,
+        )
+        loop.submit(command)
 
     def _call_gone(self, call: Call) -> None:
         """The server does not know this call any more. When this returns, it has ended for us."""

@@ -16,6 +16,7 @@ from .constants import METHOD_UNRECEIVE
 from .errors import ClientClosed, RelayError
 from .protocol.command import Phase
 from .protocol.deadline import Deadline
+from .protocol.results import client_closed
 from .runtime import process
 from .runtime.descriptors import descriptors_for
 from .runtime.flag import Flag
@@ -61,7 +62,7 @@ class Running:
         def calls(self) -> dict[str, Call]: ...
 
         def _connect(self, deadline: Deadline) -> Loop: ...
-        def _post(self, method: str, params: Mapping[str, Any]) -> None: ...
+        def _promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None: ...
         def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None: ...
 
     def run(
@@ -99,12 +100,13 @@ class Running:
     ) -> RelayError | None:
         failure: RelayError | None = None
         try:
-            failure = self._work(on_ready)
+            try:
+                failure = self._work(on_ready)
+            except ClientClosed:
+                if not self._stop_wanted:
+                    raise
             if patience is not None and self._loop is not None:
                 self._drain(patience, logging.WARNING, signals.hint)
-        except ClientClosed:
-            if not self._stop_wanted:
-                raise
         except (KeyboardInterrupt, SystemExit):
             if signals.hurried and hangup_calls and self._board.ours:
                 what = counted(len(self._board.ours), "live call is", "live calls are")
@@ -162,7 +164,7 @@ class Running:
         loop.change(begin)
         wait_for_event(begun, HANGUP_PATIENCE)
         if self._contexts:
-            self._post(METHOD_UNRECEIVE, {"contexts": list(self._contexts)})
+            self._promise(METHOD_UNRECEIVE, {"contexts": list(self._contexts)})
         if self._wait_until_quiet(timeout, level, hint):
             return True
         end = time.monotonic() + HANGUP_PATIENCE
@@ -214,8 +216,10 @@ class Running:
         loop = self._loop
         if not self._stop_wanted or loop is None:
             return
-        if loop.session.phase is Phase.READY:
-            loop.stopped.set()  # run() says goodbye, and may hang up calls first
+        if loop.session.ever_ready:
+            # run() says goodbye, and may drain and hang up calls first: while the connection is being remade they live, too.
+            loop.stopped.set()
+            loop.refuse_waiters(client_closed())
         else:
             loop.request_stop()
 
@@ -225,7 +229,8 @@ class Running:
             return
         calls = self._board.ours
         for call in calls:
-            self._post("calling.end", {"node_id": call.node_id, "call_id": call.call_id, "reason": "hangup"})
+            address = {"node_id": call.node_id, "call_id": call.call_id}
+            self._promise("calling.end", {**address, "reason": "hangup"}, session=call._session)
         for call in calls:
             try:
                 call.wait_for_ended(max(0.001, min(HANGUP_PATIENCE, end - time.monotonic())))

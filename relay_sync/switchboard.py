@@ -337,7 +337,7 @@ class Switchboard:
             if call.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
                 reason = "hangup" if call.state == CALL_STATE_ANSWERED else "cancel"
                 address = {"node_id": call.node_id, "call_id": call.call_id}
-                call._client._post("calling.end", {**address, "reason": reason})
+                call._client._promise("calling.end", {**address, "reason": reason}, session=call._session)
         finally:
             self.let_go(call, error)
 
@@ -425,7 +425,8 @@ class Switchboard:
 
     def _pass_back(self, call: Call) -> None:
         self.calls.take_if(call.call_id, call)
-        call._client._post("calling.pass", {"node_id": call.node_id, "call_id": call.call_id})
+        address = {"node_id": call.node_id, "call_id": call.call_id}
+        call._client._promise("calling.pass", address, session=call._session, repeat=False)
 
     def _start_handler(self, call: Call, handler: InContext) -> None:
         thread = threading.Thread(

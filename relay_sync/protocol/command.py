@@ -33,6 +33,7 @@ class Command:
     :ivar deadline: after it, an unsent command is not sent any more.
     :ivar idempotent: may be repeated if the session is lost before the answer.
     :ivar only_in: the number of the one session in which it makes sense, such as that of the call it is for; ``None``: any.
+    :ivar promised: nobody waits for it, and it is kept until it was sent and answered; see :mod:`.promises`.
     :ivar sent: whether it was ever handed to a transport, so that the server may have it.
     :ivar session: the number of the session in which it was sent last; ``None`` before.
     :ivar settle: called once with the result, a :class:`Failure` or an exception; on the IO thread.
@@ -47,6 +48,7 @@ class Command:
     late: Callable[[Any], object] | None = field(default=None, repr=False)
     idempotent: bool = False
     only_in: int | None = None
+    promised: bool = False
     abandoned: bool = False
     session: int | None = None
 

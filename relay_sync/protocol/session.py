@@ -7,8 +7,9 @@ clock. Nothing a peer sends makes a method raise.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -49,6 +50,7 @@ from .effects import (
     Trouble,
 )
 from .liveness import Liveness
+from .promises import Promises
 from .results import (
     REFUSES_CONNECT,
     REFUSES_CREDENTIALS,
@@ -73,6 +75,8 @@ REMEMBERED_LATE: Final = 256
 CROWD: Final = 1024
 #: Pings of our own whose answers are known to be such, however late.
 REMEMBERED_PINGS: Final = 8
+#: Seconds in which promises that were sent may be answered before a client that closes takes its leave.
+ANSWER_PATIENCE: Final = 1.0
 #: Refusals in a row after which connecting ends: any refusal before the first session, one of the credentials after it.
 MOST_REFUSALS: Final = 3
 
@@ -123,6 +127,11 @@ class Session:
         self._effects: list[Effect] = []
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
+        self._promises = Promises()
+        #: When the last promise was sent.
+        self._promised_at = -math.inf
+        #: Set once the client is closed, while promises are still kept: when that ends at the latest.
+        self._part_by: float | None = None
         self._crowd = CROWD
         #: By the ids of events, what the last one under that id said.
         self._seen: OrderedDict[object, int] = OrderedDict()
@@ -153,18 +162,24 @@ class Session:
 
     def next_wake(self) -> float | None:
         """When :meth:`tick` wants to be called, or ``None``."""
-        if self.phase is Phase.READY and self._wake is None:
-            return self._liveness.next_wake()
-        return self._wake
+        wake = self._liveness.next_wake() if self.phase is Phase.READY and self._wake is None else self._wake
+        if not self.parting:
+            return wake
+        return self._parts_at() if wake is None else min(wake, self._parts_at())
+
+    @property
+    def parting(self) -> bool:
+        """Whether it is closed for everybody, but for what was promised."""
+        return self._part_by is not None and self.phase is not Phase.CLOSED
 
     @property
     def unanswered(self) -> int:
         """How many commands are queued or under way."""
-        return len(self._queue) + len(self._pending)
+        return len(self.commands())
 
     def commands(self) -> list[Command]:
         """Those commands."""
-        return [*self._queue, *self._pending.values()]
+        return [*self._promises.unsent(self._pending), *self._queue, *self._pending.values()]
 
     # -- what the owner asks for ---------------------------------------------------------------------------------
 
@@ -175,13 +190,15 @@ class Session:
 
     def submit(self, now: float, command: Command) -> None:
         """Send a command now, or with the next session if there is none yet."""
-        if self.phase in (Phase.CLOSED, Phase.FAILED):
+        if self.phase in (Phase.CLOSED, Phase.FAILED) or (self.parting and not command.promised):
             self._settle(command, self.last_error or ClientClosed("the client is closed: call connect() again"))
         elif command.deadline.passed(now):
             self._settle(
                 command,
                 RequestTimeout(f"{command.method} was not sent: its time was over before its turn came; try again"),
             )
+        elif command.promised:
+            self._promise(now, command)
         elif self.phase is Phase.READY and not self._leaving and not self.congested:
             self._transmit(now, command)
         elif self.congested or self._queue_full(now):
@@ -201,17 +218,36 @@ class Session:
             if len(self._late) > REMEMBERED_LATE:
                 self._pending.pop(self._late.popitem(last=False)[0], None)
 
-    def close(self, now: float) -> None:
-        """End for good. Whatever waits ends with :class:`ClientClosed`."""
-        if self.phase in (Phase.CLOSED, Phase.FAILED):
+    def close(self, now: float, patience: float = 0.0) -> None:
+        """End for good. Whatever waits ends with :class:`ClientClosed`, at once.
+
+        :param patience: seconds in which promises that are open may still be kept, on another connection if need be.
+        """
+        if self.phase in (Phase.CLOSED, Phase.FAILED) or self.parting:
             return
-        had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
-        error = client_closed()
-        self._wake = None
-        self._enter(Phase.CLOSED, error)
-        self._leaving = self._said_goodbye = False
+        error = self.last_error = client_closed()
+        self._effects.append(PhaseChanged(Phase.CLOSED, error))
         self._settle_all(error)
         self._effects.append(SessionOver(error, self.number))
+        self._part_by = now + patience
+        if patience <= 0 or now >= self._parts_at():
+            self._part()
+
+    def _parts_at(self) -> float:
+        """When a client that is closed takes its leave, whatever is still open."""
+        if self._part_by is None or not self._promises:
+            return -math.inf
+        if self.phase is not Phase.READY or self._promises.unsent(self._pending):
+            return self._part_by
+        return min(self._part_by, self._promised_at + ANSWER_PATIENCE)
+
+    def _part(self) -> None:
+        had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
+        self.phase, self._wake = Phase.CLOSED, None
+        self._leaving = self._said_goodbye = False
+        for command in self._promises.all():
+            self._settle(command, client_closed())
+        self._pending.clear()
         if had_transport:
             self._effects.append(Hangup())
 
@@ -291,7 +327,9 @@ class Session:
         wake = self.next_wake()
         if wake is None or now < wake:
             return
-        if self.phase is Phase.BACKING_OFF:
+        if self.parting and now >= self._parts_at():
+            self._part()
+        elif self.phase is Phase.BACKING_OFF:
             self._dial()
         elif self._leaving and not self._said_goodbye:
             self._say_goodbye(now)
@@ -326,6 +364,8 @@ class Session:
             self._effects.append(Trouble("a request of an unknown method", self._scrubbed(request.method)[:100]))
 
     def _event(self, request: frames.Request, text: str) -> None:
+        if self.parting:
+            return  # a call that is offered now is somebody else's
         # Acknowledged before anything else: the server must not wait for what we do with it.
         event_id, seen = request.id, self._seen
         if event_id is not None:
@@ -392,11 +432,14 @@ class Session:
                 self._effects.append(Trouble("an answer to nothing that was asked"))
             return
         outcome = answer.result if isinstance(answer, frames.Reply) else answer
+        self._promises.end(command)
         if command.abandoned:
             self._effects.append(Late(command, outcome))
         else:
             self._effects.append(Settle(command, outcome))
-        if self._leaving and not self._said_goodbye and not self._pending:
+        if self.parting and not self._promises:
+            self._part()
+        elif self._leaving and not self._said_goodbye and not self._pending:
             self._say_goodbye(now)
 
     def _connect_answered(self, now: float, result: object) -> None:
@@ -421,9 +464,11 @@ class Session:
         self._wake = None
         self._liveness.begin(now)
         self._enter(Phase.READY, None)
-        queued, self._queue = self._queue, deque()
+        queued, self._queue = [*self._promises.unsent(self._pending), *self._queue], deque()
         for command in queued:
             self._transmit(now, command)
+        if self.parting and not self._promises:
+            self._part()  # what was promised belonged to a session that is over
 
     def _replaced(self) -> None:
         """Another session came back."""
@@ -470,6 +515,8 @@ class Session:
 
     def _enter(self, phase: Phase, error: RelayError | None) -> None:
         self.phase = phase
+        if self.parting:
+            return  # it is closed for everybody else
         if error is not None:
             self.last_error = error
         self._effects.append(PhaseChanged(phase, error))
@@ -494,6 +541,8 @@ class Session:
         self._leaving = self._said_goodbye = False
         again: list[Command] = []
         for command in self._pending.values():
+            if command.promised and command.idempotent:
+                continue  # sent again on the next connection
             if command.idempotent and not command.abandoned:
                 again.append(command)
             else:
@@ -502,7 +551,10 @@ class Session:
                 self._settle(command, ConnectionLost(text, sent=True))
         self._pending.clear()
         self._queue.extendleft(reversed(again))
-        self._back_off(now, ConnectionLost(reason))
+        if self.parting and not self._promises:
+            self._part()
+        else:
+            self._back_off(now, ConnectionLost(reason))
 
     def _back_off(self, now: float, error: RelayError) -> None:
         self._wake = now + retry_delay(self._failures, self._random())
@@ -510,9 +562,12 @@ class Session:
         self._enter(Phase.BACKING_OFF, error)
 
     def _fail(self, error: RelayError) -> None:
+        if self.parting:
+            self._part()
+            return
         self._wake = None
         self._enter(Phase.FAILED, error)
-        self._settle_all(error)
+        self._settle_all(error, promises=True)
         self._effects.append(SessionOver(error, self.number))
 
     def _forget(self) -> None:
@@ -521,6 +576,12 @@ class Session:
         self._authorization_state = ""
 
     # -- commands ------------------------------------------------------------------------------------------------
+
+    def _promise(self, now: float, command: Command) -> None:
+        if not self._promises.make(now, command):
+            self._settle(command, QueueFull("too much was promised that the server has not heard of yet"))
+        elif self.phase is Phase.READY and not self._leaving:
+            self._transmit(now, command)
 
     def _transmit(self, now: float, command: Command) -> None:
         if command.only_in not in (None, self.number):
@@ -532,6 +593,8 @@ class Session:
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
         command.session = self.number
+        if command.promised:
+            self._promised_at = now
         self._liveness.commanded()
         self._pending[command.id] = command
         self._effects.append(Send(command.text))
@@ -557,13 +620,14 @@ class Session:
         return len(self._queue) >= self.options.max_queue
 
     def _settle(self, command: Command, outcome: object) -> None:
+        self._promises.end(command)
         if not command.abandoned:
             self._effects.append(Settle(command, outcome))
 
-    def _settle_all(self, error: RelayError) -> None:
-        commands: Iterable[Command] = self.commands()
+    def _settle_all(self, error: RelayError, *, promises: bool = False) -> None:
+        commands = [command for command in self.commands() if promises or command not in self._promises]
         self._queue.clear()
-        self._pending.clear()
+        self._pending = {} if promises else {each.id: each for each in self._pending.values() if each in self._promises}
         for command in commands:
             lost = isinstance(error, ConnectionLost)
             self._settle(command, ConnectionLost(error.message, sent=command.sent) if lost else error)

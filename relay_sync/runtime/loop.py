@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .. import threads
 from ..config import Config
-from ..errors import ConnectError, ConnectTimeout
+from ..errors import ConnectError, ConnectTimeout, RelayError
 from ..protocol.effects import (
     Command,
     Deliver,
@@ -62,6 +62,8 @@ OUTBOX_LIMIT: Final = 1024 * 1024
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
 WATCH_EVERY: Final = 1.0
 LONGEST_SLEEP: Final = 3600.0
+#: Seconds in which a connection that ends keeps what was promised, where nobody says how long that may take.
+PARTING_PATIENCE: Final = 1.5
 #: Internal errors in a row after which the connection ends instead of being made anew.
 MOST_FAULTS: Final = 10
 
@@ -87,6 +89,7 @@ class Loop:
         self._selector.register(self._wake_in, selectors.EVENT_READ)
         self._awake = False
         self._closing = False
+        self._parting = PARTING_PATIENCE
         self._poked = False
         self._faults = 0
         #: The kind of the last internal error.
@@ -156,8 +159,13 @@ class Loop:
         """Undo :meth:`await_ready`."""
         self._post(self._forget_waiter, waiter)
 
-    def request_stop(self) -> None:
-        """Ask for the end: no lock, no wait; safe in signal handlers and finalisers."""
+    def request_stop(self, patience: float | None = None) -> None:
+        """Ask for the end: no lock, no wait; safe in signal handlers and finalisers.
+
+        :param patience: seconds in which what was promised may still be kept; :data:`PARTING_PATIENCE` by default.
+        """
+        if patience is not None:
+            self._parting = patience
         self._closing = True
         self._wake()
 
@@ -259,9 +267,11 @@ class Loop:
             self._read(now)
             # Waiters are woken before anything else is begun.
             self._perform()
-        if self._poked or self._closing:
-            self._obey(now)
+        # Looked at before the inbox: what was asked for before the end comes before it.
+        closing, poked = self._closing, self._poked
         self._drain_inbox()
+        if poked or closing:
+            self._obey(now)
         if now >= self._watch_at or self.dialling is not None:
             self._watch(now)
         self._session.tick(now)
@@ -274,15 +284,20 @@ class Loop:
             sink = self._listener()
             if sink is not None:
                 sink.on_poke()
-        if self._closing and self._session.phase not in (Phase.CLOSED, Phase.FAILED):
+        if self._ends():
             if self.forgotten:
                 _log.warning(
                     "a RelayClient was forgotten while connected, and is closed: keep a reference, or disconnect()"
                 )
-            self._session.close(now)
+            self._session.close(now, self._parting)
+
+    def _ends(self) -> bool:
+        """Whether the session is still to be told of the end."""
+        told = self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED)
+        return self._closing and not told
 
     def _patience(self) -> float | None:
-        if self._inbox or self._closing or self._poked or self._pending_tls():
+        if self._inbox or self._ends() or self._poked or self._pending_tls():
             return 0.0
         wake = self._watch_at if self._sock is not None else math.inf
         for other in (self._session.next_wake(), self.dialling and self.dialling.gives_up):
@@ -373,6 +388,12 @@ class Loop:
             waiter.settle(None)
         else:
             self._waiting_ready.append(waiter)
+
+    def refuse_waiters(self, error: RelayError) -> None:
+        """End the waits of :meth:`await_ready`. On the IO thread."""
+        waiters, self._waiting_ready = self._waiting_ready, []
+        for waiter in waiters:
+            waiter.settle(error)
 
     def _forget_waiter(self, waiter: Waiter[None]) -> None:
         if waiter in self._waiting_ready:

@@ -1,0 +1,55 @@
+"""What this client has promised, and nobody waits for: to hang up, to cancel, to stop, to pass back, to take no more calls.
+
+A promise is kept until it was sent and answered, or until its own time is over: it outlives a connection, and it is sent before
+the client takes its leave. It belongs to one session of the server's, and ends with that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Final
+
+from .command import Command
+
+__all__ = ["MOST_PROMISES", "Promises"]
+
+#: Promises that may be open. Twice the calls that a busy process has: each of them can be hung up when the network is down.
+MOST_PROMISES: Final = 2000
+
+
+class Promises:
+    """The open promises of one session, in the order in which they were made. Times are seconds on one monotonic clock."""
+
+    def __init__(self, most: int = MOST_PROMISES) -> None:
+        self._most = most
+        self._open: dict[str, Command] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, command: Command) -> bool:
+        return command.id in self._open
+
+    def make(self, now: float, command: Command) -> bool:
+        """Take one on.
+
+        :return: ``False`` if too many are open.
+        """
+        if len(self._open) >= self._most:
+            for old in [each for each in self._open.values() if each.deadline.passed(now)]:
+                self.end(old)
+        if len(self._open) >= self._most:
+            return False
+        self._open[command.id] = command
+        return True
+
+    def end(self, command: Command) -> None:
+        """One was answered, or will not be any more."""
+        self._open.pop(command.id, None)
+
+    def unsent(self, under_way: Container[object]) -> list[Command]:
+        """Those that are to be sent, or sent again. :param under_way: the ids of those whose answers may still come."""
+        return [command for command in self._open.values() if command.id not in under_way]
+
+    def all(self) -> list[Command]:
+        return list(self._open.values())
