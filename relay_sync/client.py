@@ -577,13 +577,12 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             )
         )
 
-    def _promise(
-        self, method: str, params: Mapping[str, Any], *, session: int | None = None, repeat: bool = True
-    ) -> None:
+    def _promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
         """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.
 
+        It is sent again where a connection was lost before the answer.
+
         :param session: the number of that; by default of the present one.
-        :param repeat: whether it may be sent again where a connection was lost before the answer.
         """
         loop = self._loop or self._ending  # one that ends still keeps promises
         if loop is None:
@@ -602,7 +601,6 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             method=method,
             text=build_request(frame_id, method, params),
             deadline=Deadline.after(time.monotonic(), PROMISE_PATIENCE),
-            idempotent=repeat,
             only_in=loop.session.number if session is None else session,
             promised=True,
             settle=settle,

@@ -21,7 +21,7 @@ from .constants import (
     EVENT_CONFERENCE,
 )
 from .dialing import Dials
-from .errors import CallEnded, ClientClosed, RelayError
+from .errors import CallEnded, ClientClosed, CommandRefused, RelayError
 from .events import (
     CallReceiveEvent,
     CallStateEvent,
@@ -426,7 +426,7 @@ class Switchboard:
     def _pass_back(self, call: Call) -> None:
         self.calls.take_if(call.call_id, call)
         address = {"node_id": call.node_id, "call_id": call.call_id}
-        call._client._promise("calling.pass", address, session=call._session, repeat=False)
+        call._client._promise("calling.pass", address, session=call._session)
 
     def _start_handler(self, call: Call, handler: InContext) -> None:
         thread = threading.Thread(
@@ -468,8 +468,12 @@ class Switchboard:
             call.hangup("error")
         except ClientClosed:
             _log.warning("call %s goes on without this client, which was closed before it could hang up", call.call_id)
-        except RelayError as error:
+        except CommandRefused as error:
             _log.warning("call %s could not be hung up: %s", call.call_id, error.message)
+        except RelayError as error:
+            _log.warning("call %s is hung up as soon as that is possible: %s", call.call_id, error.message)
+            address = {"node_id": call.node_id, "call_id": call.call_id}
+            call._client._promise("calling.end", {**address, "reason": "error"}, session=call._session)
 
     # -- user code -----------------------------------------------------------------------------------------------
 

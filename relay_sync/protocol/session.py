@@ -541,7 +541,7 @@ class Session:
         self._leaving = self._said_goodbye = False
         again: list[Command] = []
         for command in self._pending.values():
-            if command.promised and command.idempotent:
+            if command.promised:
                 continue  # sent again on the next connection
             if command.idempotent and not command.abandoned:
                 again.append(command)
