@@ -398,8 +398,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
         """Close the connection and end every wait with :class:`ClientClosed`. Idempotent, and bounded by ``timeout`` (5 s).
 
-        Queued callbacks get at most 2 s to run. Live calls go on without us, unless ``hangup_calls``. From a callback it
-        does not wait for the callback it was called from.
+        What is still to be hung up, cancelled or stopped is sent first, on a new connection if need be. Queued callbacks get at
+        most 2 s to run. Live calls go on without us, unless ``hangup_calls``. From a callback it does not wait for the callback
+        it was called from.
         """
         self._part(timeout, hangup_calls, CLOSE_ADVICE)
 
