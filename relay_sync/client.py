@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from . import markup
 from .call import Call
 from .config import Config, seconds
-from .constants import MAX_FRAME, METHOD_RECEIVE, METHOD_UNRECEIVE
+from .constants import MAX_FRAME
 from .dialing import Dialing
 from .errors import (
     CallEnded,
@@ -25,11 +25,11 @@ from .errors import (
     ConnectError,
     ConnectTimeout,
     InvalidParameter,
-    RelayError,
     RequestTimeout,
     WaitTimeout,
 )
 from .message import Messaging
+from .posting import Posting, may_repeat
 from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
 from .protocol.frames import build_request
@@ -67,14 +67,11 @@ PARTING_RESERVE: Final = 0.5
 LAST_WORD: Final = 2.0
 #: Seconds that the IO thread has for ending a call that is gone.
 GONE_PATIENCE: Final = 5.0
-#: Seconds for which a promise is kept while there is no connection, or no answer.
-PROMISE_PATIENCE: Final = 120.0
 #: Seconds that a connected client may have a handler of calls, but no contexts, before it says so.
 CONTEXTS_PATIENCE: Final = 2.0
-_IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
 
 
-class RelayClient(Dialing, Messaging, Running, Subscribing):
+class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
     """A connection to SignalWire RELAY for programs that block.
 
     ::
@@ -469,7 +466,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             given,
             call_id=call_id,
             only_in=None if not call_id else call._session if call is not None else self._board.session,
-            idempotent=_may_repeat(method),
+            idempotent=may_repeat(method),
             timeout=limit,
         )
 
@@ -558,56 +555,6 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             return loop  # connected, or connecting again: the command waits for that within its own deadline
         return self._connect(deadline)
 
-    def _post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
-        """Send a command whose answer nobody waits for; on any thread.
-
-        :param then: is given the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
-        """
-        loop = self._loop
-        if loop is None or not loop.alive:
-            return
-        frame_id = new_id()
-        loop.submit(
-            Command(
-                id=frame_id,
-                method=method,
-                text=build_request(frame_id, method, params),
-                deadline=Deadline.after(time.monotonic(), self._config.request_timeout),
-                idempotent=_may_repeat(method),
-                settle=then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__)),
-            )
-        )
-
-    def _promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.
-
-        It is sent again where a connection was lost before the answer.
-
-        :param session: the number of that; by default of the present one.
-        """
-        loop = self._loop or self._ending  # one that ends still keeps promises
-        if loop is None:
-            return
-        frame_id, call_id = new_id(), str(params.get("call_id", ""))
-
-        def settle(outcome: Any) -> None:
-            if isinstance(outcome, RelayError) and not command.sent:
-                whose = f" of call {call_id}" if call_id else ""
-                _log.warning("%s%s could not be sent: %s", method, whose, outcome.message)
-            else:
-                _log.debug("%s: %s", method, type(outcome).__name__)
-
-        command = Command(
-            id=frame_id,
-            method=method,
-            text=build_request(frame_id, method, params),
-            deadline=Deadline.after(time.monotonic(), PROMISE_PATIENCE),
-            only_in=loop.session.number if session is None else session,
-            promised=True,
-            settle=settle,
-        )
-        loop.submit(command)
-
     def _call_gone(self, call: Call) -> None:
         """The server does not know this call any more. When this returns, it has ended for us."""
         self._on_io_thread(
@@ -683,11 +630,6 @@ def _is_in_the_script(function: Callable[..., Any]) -> bool:
         return False
     unnamed = {"-c": "<string>", "-": "<stdin>"}.get(started)
     return bool(code.co_filename == unnamed or os.path.abspath(code.co_filename) == os.path.abspath(started))
-
-
-def _may_repeat(method: str) -> bool:
-    """Whether it does no harm if the server is told twice."""
-    return method in _IDEMPOTENT or method.endswith(".stop")
 
 
 def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:

@@ -43,7 +43,9 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"protocol", "server"}),
     frozenset({"runtime", "rest", "webhooks"}),
     frozenset({"actions", "call", "readers", "verbs", "message", "audio"}),
-    frozenset({"client", "switchboard", "dialing", "subscribing", "running", "rollcall", "simulator", "unattended"}),
+    frozenset(
+        {"client", "switchboard", "dialing", "posting", "subscribing", "running", "rollcall", "simulator", "unattended"}
+    ),
     frozenset({"cli", "contrib", "pytest_plugin", "testing", "__main__"}),
 )
 #: What rooms must not know although no floor forbids it.

@@ -9,10 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
-
-from attrs import field, frozen
 
 from ..constants import (
     AGENT,
@@ -50,6 +48,7 @@ from .effects import (
     Trouble,
 )
 from .liveness import Liveness
+from .options import SessionOptions
 from .promises import Promises
 from .results import (
     REFUSES_CONNECT,
@@ -79,27 +78,6 @@ REMEMBERED_PINGS: Final = 8
 ANSWER_PATIENCE: Final = 1.0
 #: Refusals in a row after which connecting ends: any refusal before the first session, one of the credentials after it.
 MOST_REFUSALS: Final = 3
-
-
-@frozen(kw_only=True)
-class SessionOptions:
-    """What a session says of itself and how patient it is."""
-
-    authentication: Mapping[str, str] = field(repr=False)
-    #: What the client must not show; the session adds what the server gives it.
-    secrets: Secrets = field(factory=Secrets, repr=False)
-    contexts: tuple[str, ...] = ()
-    #: Seconds for the answer to ``signalwire.connect``.
-    connect_patience: float = 10.0
-    ping_interval: float = 15.0
-    ping_timeout: float = 5.0
-    max_queue: int = 500
-    #: Seconds a session must hold before its loss is treated as the first one again.
-    holds_after: float = 10.0
-    #: Seconds in which a server that announced its leaving may still answer what is under way, before we take our leave of it.
-    farewell_patience: float = 1.0
-    #: Seconds it then has until we close.
-    leaving_patience: float = 2.0
 
 
 class Session:

@@ -1,0 +1,91 @@
+"""What a client says without waiting for the answer: questions, and what it has promised."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from .constants import METHOD_RECEIVE, METHOD_UNRECEIVE
+from .errors import RelayError
+from .protocol.command import Command
+from .protocol.deadline import Deadline
+from .protocol.frames import build_request
+from .runtime.ids import new_id
+
+if TYPE_CHECKING:
+    from .config import Config
+    from .runtime.loop import Loop
+
+__all__ = ["Posting", "may_repeat"]
+
+_log = logging.getLogger("relay_sync")
+
+#: Seconds for which a promise is kept while there is no connection, or no answer.
+PROMISE_PATIENCE: Final = 120.0
+_IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.ping"})
+
+
+def may_repeat(method: str) -> bool:
+    """Whether it does no harm if the server is told twice."""
+    return method in _IDEMPOTENT or method.endswith(".stop")
+
+
+class Posting:
+    """The part of :class:`RelayClient` whose commands nobody waits for."""
+
+    if TYPE_CHECKING:
+        _config: Config
+        _ending: Loop | None
+        _loop: Loop | None
+
+    def _post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
+        """Send a command whose answer nobody waits for; on any thread.
+
+        :param then: is given the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
+        """
+        loop = self._loop
+        if loop is None or not loop.alive:
+            return
+        frame_id = new_id()
+        loop.submit(
+            Command(
+                id=frame_id,
+                method=method,
+                text=build_request(frame_id, method, params),
+                deadline=Deadline.after(time.monotonic(), self._config.request_timeout),
+                idempotent=may_repeat(method),
+                settle=then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__)),
+            )
+        )
+
+    def _promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
+        """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.
+
+        It is sent again where a connection was lost before the answer.
+
+        :param session: the number of that; by default of the present one.
+        """
+        loop = self._loop or self._ending  # one that ends still keeps promises
+        if loop is None:
+            return
+        frame_id, call_id = new_id(), str(params.get("call_id", ""))
+
+        def settle(outcome: Any) -> None:
+            if isinstance(outcome, RelayError) and not command.sent:
+                whose = f" of call {call_id}" if call_id else ""
+                _log.warning("%s%s could not be sent: %s", method, whose, outcome.message)
+            else:
+                _log.debug("%s: %s", method, type(outcome).__name__)
+
+        command = Command(
+            id=frame_id,
+            method=method,
+            text=build_request(frame_id, method, params),
+            deadline=Deadline.after(time.monotonic(), PROMISE_PATIENCE),
+            only_in=loop.session.number if session is None else session,
+            promised=True,
+            settle=settle,
+        )
+        loop.submit(command)
