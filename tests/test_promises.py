@@ -14,8 +14,7 @@ from test_protocol_session import Talk, event, leaving, only, phases, sent
 
 from relay_sync import ClientClosed, ConnectionLost, DialFailed, RelayClient
 from relay_sync.protocol.effects import Hangup, Phase, SessionOver
-from relay_sync.protocol.promises import MOST_PROMISES, Promises
-from relay_sync.protocol.session import ANSWER_PATIENCE
+from relay_sync.protocol.promises import ANSWER_PATIENCE, MOST_PROMISES, Promises
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.phone import Phone
 

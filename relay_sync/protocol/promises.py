@@ -6,15 +6,18 @@ the client takes its leave. It belongs to one session of the server's, and ends 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container
 from typing import Final
 
 from .command import Command
 
-__all__ = ["MOST_PROMISES", "Promises"]
+__all__ = ["ANSWER_PATIENCE", "MOST_PROMISES", "Promises"]
 
 #: Promises that may be open. Twice the calls that a busy process has: each of them can be hung up when the network is down.
 MOST_PROMISES: Final = 2000
+#: Seconds in which promises that were sent may be answered before a client that closes takes its leave.
+ANSWER_PATIENCE: Final = 1.0
 
 
 class Promises:
@@ -23,6 +26,7 @@ class Promises:
     def __init__(self, most: int = MOST_PROMISES) -> None:
         self._most = most
         self._open: dict[str, Command] = {}
+        self._sent_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._open)
@@ -42,6 +46,20 @@ class Promises:
             return False
         self._open[command.id] = command
         return True
+
+    def sent(self, now: float, command: Command) -> None:
+        """A command was sent; if it is one of these, its answer may take its time."""
+        if command.id in self._open:
+            self._sent_at = now
+
+    def open_until(self, under_way: Container[object]) -> float:
+        """How long a client that closes waits for these at the most.
+
+        :param under_way: as for :meth:`unsent`.
+        """
+        if not self._open:
+            return -math.inf
+        return math.inf if self.unsent(under_way) else self._sent_at + ANSWER_PATIENCE
 
     def end(self, command: Command) -> None:
         """One was answered, or will not be any more."""

@@ -50,6 +50,7 @@ from .effects import (
 from .liveness import Liveness
 from .options import SessionOptions
 from .promises import Promises
+from .repeats import REMEMBERED_EVENTS, Seen
 from .results import (
     REFUSES_CONNECT,
     REFUSES_CREDENTIALS,
@@ -62,20 +63,17 @@ from .results import (
     too_late,
 )
 
-__all__ = ["Session", "SessionOptions"]
+__all__ = ["REMEMBERED_EVENTS", "Session", "SessionOptions"]
 
 #: One count for all connections of the process: a later session has a higher number, also after a client was closed.
 _numbers = itertools.count(1)
 
-REMEMBERED_EVENTS: Final = 4096
 #: Commands whose callers gave up and whose answers would still be acted upon.
 REMEMBERED_LATE: Final = 256
 #: Commands under way among which those are looked for whose time is over.
 CROWD: Final = 1024
 #: Pings of our own whose answers are known to be such, however late.
 REMEMBERED_PINGS: Final = 8
-#: Seconds in which promises that were sent may be answered before a client that closes takes its leave.
-ANSWER_PATIENCE: Final = 1.0
 #: Refusals in a row after which connecting ends: any refusal before the first session, one of the credentials after it.
 MOST_REFUSALS: Final = 3
 
@@ -106,13 +104,10 @@ class Session:
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
         self._promises = Promises()
-        #: When the last promise was sent.
-        self._promised_at = -math.inf
         #: Set once the client is closed, while promises are still kept: when that ends at the latest.
         self._part_by: float | None = None
         self._crowd = CROWD
-        #: By the ids of events, what the last one under that id said.
-        self._seen: OrderedDict[object, int] = OrderedDict()
+        self._seen = Seen()
         self._late: OrderedDict[str, None] = OrderedDict()
         self._connect_id = ""
         self._resuming = ""
@@ -213,11 +208,8 @@ class Session:
 
     def _parts_at(self) -> float:
         """When a client that is closed takes its leave, whatever is still open."""
-        if self._part_by is None or not self._promises:
-            return -math.inf
-        if self.phase is not Phase.READY or self._promises.unsent(self._pending):
-            return self._part_by
-        return min(self._part_by, self._promised_at + ANSWER_PATIENCE)
+        under_way = self._pending if self.phase is Phase.READY else ()
+        return min(self._part_by or -math.inf, self._promises.open_until(under_way))
 
     def _part(self) -> None:
         had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
@@ -345,17 +337,12 @@ class Session:
         if self.parting:
             return  # a call that is offered now is somebody else's
         # Acknowledged before anything else: the server must not wait for what we do with it.
-        event_id, seen = request.id, self._seen
+        event_id = request.id
         if event_id is not None:
             self._answer(event_id, frames.acknowledge)
-            # A server may give the same id to different events, so the content counts, too.
-            content = hash(text)
-            if seen.get(event_id) == content:
+            if self._seen.again(event_id, text):
                 self._effects.append(Trouble("an event that was sent twice"))
                 return
-            seen[event_id] = content
-            if len(seen) > REMEMBERED_EVENTS:
-                seen.popitem(last=False)
         payload = request.params
         if not isinstance(payload, dict) or not isinstance(payload.get("event_type"), str):
             self._effects.append(Trouble("an event without a type"))
@@ -571,8 +558,7 @@ class Session:
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
         command.session = self.number
-        if command.promised:
-            self._promised_at = now
+        self._promises.sent(now, command)
         self._liveness.commanded()
         self._pending[command.id] = command
         self._effects.append(Send(command.text))
