@@ -60,7 +60,9 @@ class RecordAudio(TypedDict, total=False):
 
 
 class DigitsOptions(TypedDict, total=False):
-    """What keys to collect: at most ``max`` (required) and at least ``min``; ``digit_timeout`` seconds between two."""
+    """What keys to collect: at most ``max`` (required) and, where a prompt is played, at least ``min``; ``digit_timeout`` seconds
+    between two.
+    """
 
     max: int
     min: int

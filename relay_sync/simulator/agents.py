@@ -197,6 +197,14 @@ def _to_agent(act: Any) -> Handler:
     return handler
 
 
+def _message(request: Request) -> None:
+    findings, reset = request.findings(), request.params.get("reset")
+    if isinstance(reset, dict):
+        findings.look("ai.reset", reset, "reset")
+    if not request.objects(findings):
+        _to_agent(Agent.message)(request)
+
+
 _ONE_AGENT = "An agent is on the call already"
 
 HANDLERS: Mapping[str, Handler] = {
@@ -204,7 +212,7 @@ HANDLERS: Mapping[str, Handler] = {
     "calling.ai.stop": control(Agent, stop),
     "calling.ai_hold": _to_agent(Agent.hold),
     "calling.ai_unhold": _to_agent(Agent.unhold),
-    "calling.ai_message": _to_agent(Agent.message),
+    "calling.ai_message": _message,
     "calling.amazon_bedrock": start(BedrockAgent, only_one=_ONE_AGENT),
     "calling.ai_sidecar": start(Sidecar, only_one="A sidecar is beside the call already"),
     "calling.ai_sidecar.ask": control(Sidecar, Sidecar.ask),

@@ -1,15 +1,16 @@
 """``calling.collect`` and ``calling.play_and_collect``: keys and words of the party, and when they are complete.
 
 One-shot collectors tell exactly one event, without ``state`` and ``final``; those with partial results or ``continuous``
-tell both. Where the sources are silent:
+tell both. Prompts are one-shot always: they have ``digits``, ``speech`` and ``initial_timeout``, and nothing else that collectors
+have. Where the sources are silent:
 
 * ``initial_timeout`` of ``calling.collect`` runs from the beginning with ``start_input_timers``, else once it is asked
   for; that of ``play_and_collect`` from the end of the prompt.
 * Input during a prompt ends it: its ``finished`` is told, then the input is taken.
 * Stopping tells a result of type ``finished``, after the prompt's own ``finished`` where one is playing. A prompt that
   cannot be played ends it with the prompt's ``error`` and nothing else.
-* Fewer keys than ``min``, and words nobody can make out, are ``no_match``. Keys are ignored where only speech is
-  wanted, and the other way round.
+* Fewer keys than ``min``, which prompts have alone, and words nobody can make out, are ``no_match``. Keys are ignored
+  where only speech is wanted, and the other way round.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ class Collector(Operation):
     @property
     def _digits(self) -> dict[str, Any] | None:
         return self.wanted.get("digits")
+
+    @property
+    def _least(self) -> int:
+        """Of how many keys an input has at least."""
+        return 0
 
     @property
     def _speech(self) -> dict[str, Any] | None:
@@ -106,8 +112,8 @@ class Collector(Operation):
         self.await_party("digit", wanted.get("digit_timeout") or DIGIT_TIMEOUT, self._typed_all, "")
 
     def _typed_all(self, terminator: str) -> None:
-        typed, wanted = self._typed, self._digits or {}
-        if len(typed) < (wanted.get("min") or 0):
+        typed = self._typed
+        if len(typed) < self._least:
             self.complete({"type": "no_match"})
         else:
             self.complete({"type": "digit", "params": {"digits": typed, "terminator": terminator}})
@@ -189,8 +195,12 @@ class PromptedCollector(Collector):
 
     @property
     def wanted(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.params["collect"]
-        return found
+        given = self.params["collect"]
+        return {name: given[name] for name in ("digits", "speech", "initial_timeout") if name in given}
+
+    @property
+    def _least(self) -> int:
+        return int((self._digits or {}).get("min") or 0)
 
     def begin(self) -> None:
         params: dict[str, Any] = {
@@ -220,24 +230,22 @@ class PromptedCollector(Collector):
         self._prompt.params["volume"] = request.params["volume"]
 
 
-def _look(findings: Findings, wanted: Mapping[str, Any], where: str) -> None:
-    dot = f"{where}." if where else ""
-    if not findings.look("collect", wanted, where):
-        return
+def _look(findings: Findings, wanted: Mapping[str, Any], digits: str, dot: str = "") -> None:
     if wanted.get("digits") is None and wanted.get("speech") is None:
         findings.impossible[f"{dot}digits"] = f"{dot}digits or {dot}speech is required"
-    for name in ("digits", "speech"):
+    for name, shape in (("digits", digits), ("speech", "collect.speech")):
         if wanted.get(name) is not None:
-            findings.look(f"collect.{name}", wanted[name], f"{dot}{name}")
+            findings.look(shape, wanted[name], f"{dot}{name}")
 
 
 def _check(findings: Findings, params: Mapping[str, Any]) -> None:
-    _look(findings, params, "")
+    _look(findings, params, "collect.digits")
 
 
 def _check_prompted(findings: Findings, params: Mapping[str, Any]) -> None:
     findings.look_at_media(params["play"])
-    _look(findings, params["collect"], "collect")
+    if findings.look("prompt", params["collect"], "collect"):
+        _look(findings, params["collect"], "prompt.digits", "collect.")
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -17,7 +17,6 @@ from attrs import define, field
 
 from .hunting import ADDRESSES, Attempt, Hunt, Leg
 from .request import Handler, Request
-from .shapes import Findings
 
 if TYPE_CHECKING:
     from .relay import Relay
@@ -87,7 +86,7 @@ class Dial:
 
 def _dial(request: Request) -> None:
     params = request.params
-    findings = Findings()
+    findings = request.findings()
     findings.look_at_devices(params["devices"], ADDRESSES.keys())
     if request.objects(findings):
         return
@@ -105,7 +104,7 @@ def _dial(request: Request) -> None:
 
 def _begin(request: Request) -> None:
     params = request.params
-    findings = Findings()
+    findings = request.findings()
     findings.look_at_one_of(ADDRESSES.keys(), params["device"], "device")
     if request.objects(findings):
         return

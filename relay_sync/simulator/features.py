@@ -103,7 +103,7 @@ class Refer(Operation):
 
 
 def _check_refer(findings: Findings, params: Mapping[str, Any]) -> None:
-    findings.look_at_one_of(("sip",), params["device"], "device")
+    findings.look_at_one_of({"sip": "refer"}, params["device"], "device")
 
 
 def _user_event(request: Request) -> None:

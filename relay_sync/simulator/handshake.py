@@ -57,6 +57,11 @@ def _version_problem(version: Mapping[str, Any]) -> str | None:
 
 def _connect(request: Request) -> None:
     params = request.params
+    findings = request.findings()
+    findings.look("connect.version", params["version"], "version")
+    findings.look("connect.authentication", params["authentication"], "authentication")
+    if request.objects(findings):
+        return
     if request.client.session is not None:
         # Undocumented; a second handshake on one socket makes no sense, and so it is a bad request.
         request.fail(-32600, "Invalid Request: this socket is connected already")
@@ -147,6 +152,10 @@ def _unreceive(request: Request) -> None:
 
 def _reauthenticate(request: Request) -> None:
     """A live JWT session shows a new token. The result's shape is that of the canonical schema."""
+    findings = request.findings()
+    if not findings.look("connect.authentication", request.params["authentication"], "authentication"):
+        request.objects(findings)
+        return
     if "jwt_token" not in request.params["authentication"] or not _welcome(request, request.params["authentication"]):
         _unauthorized(request)
         return

@@ -94,7 +94,7 @@ class Binding(Operation):
         if "control_id" in spec.parameters:
             params.setdefault("control_id", str(uuid.uuid4()))
         request = _Bound(relay=relay, client=cast("Any", None), request_id="", spec=spec, params=params, call=call)
-        problems = spec.malformed(params) or list(spec.impossible(params).values())
+        problems = spec.malformed(params, strict=relay.settings.strict) or list(spec.impossible(params).values())
         if problems:
             request.fail(-32602, "; ".join(problems))
         else:

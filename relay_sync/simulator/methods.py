@@ -20,6 +20,7 @@ Parameters that the table does not know pass (schemas are open), unless the simu
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,7 +47,7 @@ messaging.send | Message accepted | | context:s[1..] from_number!:s to_number!:s
     whatsapp_interactive_location_request_message, whatsapp_interactive_reply_button}
 calling.dial | Dialing | | tag!:s devices!:aao[1..] max_duration:i[0..] max_price_per_minute:n?[0..] timeout:n(0..]
     send_digits:s dest_swml:o|s node_id:s region:s
-calling.begin | Call started | | device!:o max_duration:i[0..] region:s tag:s
+calling.begin | Call started | | device!:o max_duration:i?[0..] region:s tag:s
 
 calling.answer | Answering call | mute | codecs:as max_duration:i?[0..]
 calling.end | Ending call | mute | reason:s{hangup,cancel,busy,noAnswer,decline,error}
@@ -238,16 +239,22 @@ class Method:
         return f"Invalid {'Call' if room == 'calling' else room.title()}{''.join(map(str.title, words))}Params"
 
     def malformed(self, params: Mapping[str, Any], *, strict: bool = False) -> list[str]:
-        """What is missing or has the wrong JSON type. With ``strict``, unknown parameters count as wrong."""
+        """What is missing or has the wrong JSON type. With ``strict``, unknown parameters count as wrong; the name that was
+        probably meant is told.
+        """
         problems = [
             f"{name} is required" for name, wanted in self.parameters.items() if wanted.required and name not in params
         ]
         for name, value in params.items():
             wanted = self.parameters.get(name)
-            problem = wanted.malformed(value) if wanted else f"{name} is not known" if strict else None
+            problem = wanted.malformed(value) if wanted else self._unknown(name) if strict else None
             if problem:
                 problems.append(problem)
         return problems
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.parameters, 1, 0.7)
+        return f"{name} is not known" + (f"; {near[0]}, perhaps" if near else "")
 
     def impossible(self, params: Mapping[str, Any]) -> dict[str, str]:
         """The parameters of the right type whose values cannot be accepted, each with the reason."""

@@ -216,7 +216,7 @@ def start(
 
     def handler(request: Request) -> None:
         call, params = request.call, request.params
-        findings = Findings()
+        findings = request.findings()
         if check is not None:
             check(findings, params)
         if "status_url" in params:
@@ -240,11 +240,14 @@ def start(
 
 
 def control(kind: type[_O], act: Callable[[_O, Request], object]) -> Handler:
-    """The handler of a method that controls a running operation: ``act`` answers the request, and does it."""
+    """The handler of a method that controls a running operation: ``act`` answers the request, and does it.
+
+    A part of something else is no operation of its own: ``calling.play.stop`` does not find the playback in a prompt.
+    """
 
     def handler(request: Request) -> None:
         operation = running(request.call, kind, request.params.get("control_id"))
-        if operation is None:
+        if operation is None or type(operation) is not kind:
             request.refuse(404, f"{kind.__name__} not found")
             return
         act(operation, request)

@@ -21,6 +21,7 @@ from attrs import define, field
 
 from .operation import Operation, control, start, stop
 from .request import Handler
+from .shapes import Findings
 
 __all__ = ["HANDLERS", "Payment"]
 
@@ -143,7 +144,16 @@ class Payment(Operation):
         self.drop()
 
 
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_all("pay.parameter", params.get("parameters"), "parameters")
+    for index, prompt in enumerate(params.get("prompts", ())):
+        where = f"prompts[{index}]"
+        if findings.look("pay.prompt", prompt, where):
+            findings.look_at_all("pay.action", prompt.get("actions"), f"{where}.actions")
+            findings.look_at_media(prompt.get("play", ()), f"{where}.play")
+
+
 HANDLERS: Mapping[str, Handler] = {
-    "calling.pay": start(Payment, only_one="A payment is in progress already"),
+    "calling.pay": start(Payment, check=_check, only_one="A payment is in progress already"),
     "calling.pay.stop": control(Payment, stop),
 }

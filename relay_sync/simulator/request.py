@@ -64,6 +64,10 @@ class Request:
         result = {"code": str(code), "message": message}
         self.reply(result if data is None else {**result, "data": data})
 
+    def findings(self) -> Findings:
+        """Where to write down what is wrong with the objects inside the parameters; see :meth:`objects`."""
+        return Findings(strict=self.relay.settings.strict)
+
     def objects(self, findings: Findings) -> bool:
         """Refuse what was found to be wrong, if anything was. Whether it was."""
         if findings.malformed:

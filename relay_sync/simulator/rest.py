@@ -114,7 +114,8 @@ class _Command(Request):
         self.outcome = result
 
     def fail(self, code: int, message: str, data: Any = None) -> None:
-        self.outcome = {"code": "422", "message": message}
+        found = data.get("errors") if isinstance(data, dict) else None
+        self.outcome = {"code": "422", "message": "; ".join(found) if isinstance(found, list) else message}
 
 
 @define(eq=False)

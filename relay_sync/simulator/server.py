@@ -120,8 +120,8 @@ class Simulator(Controls, Story):
     :param status_dialect: how streams tell their status webhooks: ``"relay"``, the events as JSON, which know no errors, or
         ``"cxml"``, the form fields of a ``statusCallback``, with the documented values of ``StreamError``.
     :param signing_key: signs the status webhooks; left out, they are not signed.
-    :param strict: refuse unknown parameters, and close the sockets of receivers that send what the platform would spoil
-        without a word (``Stream.notices``).
+    :param strict: refuse unknown parameters, inside objects and lists as well, and close the sockets of receivers that send
+        what the platform would spoil without a word (``Stream.notices``).
     :param allow_remote: let streams and webhooks leave this machine.
     :param ping_interval: seconds between the server's pings, ``None`` for none. The platform's period is not known;
         JavaScript clients bound it at 15. :param ping_timeout: seconds until a client that does not answer is

@@ -18,7 +18,6 @@ from attrs import define, field
 from .operation import Operation, launch
 from .party import Played
 from .request import Handler, Request
-from .shapes import Findings
 from .sounds import estimate
 
 if TYPE_CHECKING:
@@ -195,7 +194,7 @@ def _parsed(action: Any, words: tuple[str, ...]) -> tuple[str, Any]:
 def _handler(kind: type[LiveTranscription], shape: str, words: tuple[str, ...]) -> Handler:
     def handler(request: Request) -> None:
         name, options = _parsed(request.params["action"], words)
-        findings, active = Findings(), _active(request.call, kind)
+        findings, active = request.findings(), _active(request.call, kind)
         if not name:
             findings.malformed.append(f"action must be one of {', '.join(words)}")
         elif name in ("start", "inject"):
