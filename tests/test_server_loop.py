@@ -293,3 +293,16 @@ def test_a_timer_that_is_due_in_ages_holds_up_no_other(loop: Loop, delay: float)
 def test_a_timer_at_no_time_is_refused(loop: Loop) -> None:
     with pytest.raises(ValueError, match="NaN"):
         loop.call_later(float("nan"), print)
+
+
+def test_timers_that_set_others_which_are_due_leave_time_for_the_rest(loop: Loop) -> None:
+    over = threading.Event()
+
+    def again(when: float) -> None:
+        if not over.is_set():
+            loop.call_at(when, again, when)
+
+    loop.call_at(0.0, again, 0.0)
+    for number in range(20):
+        assert loop.call(lambda n: n, number, timeout=PATIENCE) == number
+    over.set()

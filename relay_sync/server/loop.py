@@ -32,6 +32,8 @@ _T = TypeVar("_T")
 RECEIVE_SIZE = 65536
 # Seconds of one sleep at most: selectors take no number of any size.
 LONGEST_SLEEP = 3600.0
+# How many timers one turn runs at most: some set others that are due already.
+MOST_TIMERS = 256
 
 
 class LoopStopped(RuntimeError):
@@ -145,6 +147,7 @@ class Loop:
         self._ident: int | None = None
         self._stopping = False
         self._busy = False
+        self.turn_began = 0.0  # by time.monotonic()
         self._wake_sent = False
         self._selector: selectors.BaseSelector
         self._wake_in: socket.socket
@@ -356,7 +359,7 @@ class Loop:
                     self.rest(0.0 if busy else max(0.0, begun + self._gather - time.monotonic()))
                 events = self._selector.select(self._patience())
                 begun = time.monotonic()
-                self._busy = True
+                self.turn_began, self._busy = begun, True
                 self._turn(events)
                 self._busy = False
         finally:
@@ -389,7 +392,9 @@ class Loop:
         if not timers:
             return
         now = time.monotonic()
-        while timers and timers[0][0] <= now:
+        for _ in range(MOST_TIMERS):
+            if not timers or timers[0][0] > now:
+                return
             timer = heapq.heappop(timers)[2]
             try:
                 timer._run()

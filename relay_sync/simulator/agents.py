@@ -94,7 +94,7 @@ class Agent(Operation):
         if request.params.get("prompt"):
             self.say(request.params["prompt"])
         if timeout.isascii() and timeout.isdigit() and int(timeout):
-            self.await_party("hold", int(timeout), self._released)
+            self.await_others("hold", int(timeout), self._released)
 
     def unhold(self, request: Request) -> None:
         """Listen again."""

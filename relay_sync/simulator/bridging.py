@@ -204,7 +204,7 @@ class Bridge(Operation):
         self.tell(connect_state="connecting")
         self._ring_back()
         if self.params.get("max_duration"):
-            self.await_party("max_duration", self.params["max_duration"], self.disconnected)
+            self.await_others("max_duration", self.params["max_duration"], self.disconnected)
         self.hunt.begin()
 
     def _ring_back(self) -> None:

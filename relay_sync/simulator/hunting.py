@@ -104,7 +104,7 @@ class Leg(Attempt):
         self._later(SET_UP, relay.network.ringing, call)
         patience = params.get("timeout") or self.timeout or RING_TIMEOUT
         if plan.answers_after is None:
-            self._timers.append(relay.loop.call_later(relay.pace.timeout(patience), self._end, "noAnswer"))
+            self._timers.append(relay.clock.after(relay.pace.timeout(patience), self._end, "noAnswer"))
         else:
             self._later(SET_UP + patience, self._end, "noAnswer")
             if plan.refuses == "decline":
@@ -113,7 +113,7 @@ class Leg(Attempt):
                 self._later(SET_UP + plan.answers_after, self.pick_up)
 
     def _later(self, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        self._timers.append(self.relay.loop.call_later(self.relay.pace.media(seconds), then, *args))
+        self._timers.append(self.relay.clock.after(self.relay.pace.media(seconds), then, *args))
 
     def pick_up(self) -> None:
         """The phone answers."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from ..server.loop import Timer
+from .clock import CallClock
 from .party import Party
 from .session import Session
 from .voice import SILENCE, Voice
@@ -70,6 +70,7 @@ class Call:
     :ivar party: who is on the far end. :ivar operations: what goes on on it, see ``operation``.
     :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
     :ivar bridge: the bridge that another call has joined it by.
+    :ivar clock: its own time, there once the network knows it.
     :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
         way to another context.
     :ivar winner: whether it is the leg of a dial that was answered.
@@ -106,7 +107,7 @@ class Call:
     end_time: int = 0
     end_reason: str = ""
     end_source: str = ""
-    timers: dict[str, Timer] = field(factory=dict, repr=False)
+    clock: CallClock = field(init=False, repr=False)
     board: Noticeboard = field(factory=Noticeboard, repr=False)
 
     @property
@@ -205,6 +206,7 @@ class Network:
 
     def _add(self, call: Call) -> None:
         call.board.settle = self._relay.settle
+        call.clock = CallClock(self._relay.clock, lambda: self._relay.pace)
         self.calls[call.call_id] = call
 
     # -- offering ------------------------------------------------------------------------------------------------------
@@ -212,7 +214,7 @@ class Network:
     def ring(self, call: Call, patience: float) -> None:
         """A caller calls, and gives up after ``patience`` seconds."""
         self._add(call)
-        call.timers["patience"] = self._relay.loop.call_later(patience, self._give_up, call)
+        call.clock.set("patience", patience, self._relay.pace.patience(1.0), self._give_up, call)
         self._offer(call)
 
     def _offer(self, call: Call) -> None:
@@ -328,26 +330,21 @@ class Network:
 
     def answer(self, call: Call, max_duration: int | None = None) -> None:
         """Somebody picks up. ``max_duration`` is in seconds, as AsyncAPI has it (the porting guide says minutes)."""
-        self._cancel(call, "patience")
+        pace = self._relay.pace
+        call.clock.cancel("patience")
         call.answer_time = _now()
         if max_duration:
-            seconds = self._relay.pace.timeout(max_duration)
-            limit = self._relay.loop.call_later(seconds, self.end, call, "maxDuration", "none")
-            call.timers["max_duration"] = limit
+            call.clock.set("max_duration", max_duration, pace.timeout(1.0), self.end, call, "maxDuration", "none")
         cue = call.party.behaviour.hangs_up_after
         if isinstance(cue, int | float):
-            leaving = self._relay.loop.call_later(
-                self._relay.pace.patience(cue), self.end, call, "hangup", call.far_side
-            )
-            call.timers["leaving"] = leaving
+            call.clock.set("leaving", cue, pace.patience(1.0), self.end, call, "hangup", call.far_side)
         self.move(call, "answered")
 
     def end(self, call: Call, reason: str, source: str) -> None:
-        """End a call, its streams first. Does nothing if it is over."""
-        if call.over:
+        """End a call, its streams first. Does nothing if it is over, or never began."""
+        if call.over or call.call_id not in self.calls:
             return
-        for name in list(call.timers):
-            self._cancel(call, name)
+        call.clock.clear()
         call.end_reason, call.end_source = reason, source
         self.move(call, "ending")
         for stream in call.streams:
@@ -386,8 +383,3 @@ class Network:
         """Something was played to the party: has it heard enough?"""
         if call.state == "answered" and call.party.has_heard_enough():
             self.end(call, "hangup", call.far_side)
-
-    def _cancel(self, call: Call, name: str) -> None:
-        timer = call.timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()

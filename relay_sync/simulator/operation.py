@@ -10,6 +10,7 @@ one bridge or conference at a time: another one is refused with 409 ("bridging b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from attrs import define, field
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
     from .relay import Relay
 
 __all__ = ["Operation", "control", "engaged", "launch", "running", "start", "stop"]
+
+
+@define(eq=False)
+class _Step:
+    """Something that is still to be done.
+
+    :ivar timer: ``None`` while it is paused. :ivar left: how long is left of it then.
+    """
+
+    then: Callable[[], object]
+    carries: bool
+    timer: Timer | None = None
+    left: float = 0.0
 
 
 @define(eq=False, kw_only=True)
@@ -48,7 +62,7 @@ class Operation:
     params: dict[str, Any] = field(repr=False)
     over: bool = field(default=False, init=False)
     engages: str = field(default="", init=False)
-    _timers: dict[str, Timer] = field(factory=dict, init=False, repr=False)
+    _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
 
     @property
     def control_id(self) -> str:
@@ -131,31 +145,82 @@ class Operation:
             self.call.operations.remove(self)
         self.call.board.changed()
 
-    def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Do something when as many seconds of the story have passed as it takes by itself."""
-        self._set(name, self.relay.pace.media(seconds), then, *args)
+    def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any, carries: bool = True) -> None:
+        """Do something when as many seconds of the story have passed as it takes by itself.
+
+        :param carries: whether the call's time passes with it; see :class:`~relay_sync.simulator.clock.CallClock`.
+        """
+        self._set(name, self.relay.pace.media(seconds), carries, partial(then, *args))
 
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
         """Do something when the party has had that many seconds of the story, and did nothing."""
-        pace = self.relay.pace
-        delay = pace.media(seconds) if self.call.party.silent else pace.timeout(seconds)
-        self._set(name, delay, then, *args)
+        if self.call.party.silent:
+            self.after(name, seconds, then, *args)
+        else:
+            self.await_others(name, seconds, then, *args)
 
-    def _set(self, name: str, delay: float, then: Callable[..., object], *args: Any) -> None:
+    def await_others(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
+        """Do something when somebody had that many seconds of the story, and did nothing. Whether the party is set up to be
+        silent does not matter, for it is not the party that is waited for.
+        """
+        self._set(name, self.relay.pace.timeout(seconds), False, partial(then, *args))
+
+    def _set(self, name: str, delay: float, carries: bool, then: Callable[[], object]) -> None:
         self.cancel(name)
+        self._timers[name] = _Step(then, carries)
+        self._start(name, delay)
+
+    def _start(self, name: str, delay: float) -> None:
+        step = self._timers[name]
 
         def due() -> None:
-            self._timers.pop(name, None)
-            then(*args)
+            step.timer = None
+            del self._timers[name]
+            try:
+                step.then()
+            finally:
+                self._carry(step, -1)  # after what follows was set, so that the call's time goes on at the same pace
 
-        self._timers[name] = self.relay.loop.call_later(delay, due)
+        step.timer = self.relay.clock.after(delay, due)
+        self._carry(step, 1)
+
+    def _carry(self, step: _Step, more: int) -> None:
+        if step.carries:
+            self.call.clock.busy(more)
+
+    def pause_timers(self) -> None:
+        """Let no time pass for what is still to be done."""
+        for step in self._timers.values():
+            if step.timer is not None:
+                step.left = step.timer.when - self.relay.clock.now
+                step.timer.cancel()
+                step.timer = None
+                self._carry(step, -1)
+
+    def resume_timers(self) -> None:
+        """Let time pass again."""
+        for name, step in self._timers.items():
+            if step.timer is None:
+                self._start(name, step.left)
 
     def cancel(self, name: str) -> bool:
         """Do not do it. Whether it was still to be done."""
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
-        return timer is not None
+        step = self._timers.pop(name, None)
+        if step is None:
+            return False
+        if step.timer is not None:
+            step.timer.cancel()
+            self._carry(step, -1)
+        return True
+
+    def left(self, name: str) -> float:
+        """How many seconds of the story are left until something is done; 0 where nothing of the name is to be done."""
+        step = self._timers.get(name)
+        if step is None:
+            return 0.0
+        left = step.left if step.timer is None else step.timer.when - self.relay.clock.now
+        pace = self.relay.pace
+        return left / (pace.media(1.0) if step.carries else pace.timeout(1.0))
 
     def waits_for(self, name: str) -> bool:
         """Whether something of that name is still to be done."""

@@ -2,8 +2,11 @@
 
 Two kinds of time are told apart. What media, ringing and people set up beforehand take is *theirs*: with
 ``media="fast"`` a second of it lasts a millisecond, in unchanged order. What a timeout leaves to a person who is moved
-by hand (:meth:`Phone.press <relay_sync.simulator.Phone.press>`) is *ours*, and only ``speed`` shortens it, and where a test
-asks for it ``relay_time``: no other test may depend on how quickly it presses a key.
+by hand (:meth:`Phone.press <relay_sync.simulator.Phone.press>`), or to somebody else than the party (in a queue, in a bridge, an
+agent on hold), is *ours*, and only ``speed`` shortens it, and where a test asks for it ``relay_time``: no other test may
+depend on how quickly it presses a key. The time of a call (``max_duration``, ``hangs_up_after``, how long a recording is)
+passes as quickly as what goes on on it, see :class:`~relay_sync.simulator.clock.CallClock`; :mod:`clock
+<relay_sync.simulator.clock>` keeps the order.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ are silent: what is played with the ``direction`` ``speak`` is not heard by the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,8 +26,6 @@ class Playback(Operation):
     event_type = "calling.call.play"
     paused: bool = field(default=False, init=False)
     _position: int = field(default=0, init=False)
-    _left: float = field(default=0.0, init=False)
-    _since: float = field(default=0.0, init=False)
 
     def begin(self) -> None:
         self.tell(state="playing")
@@ -55,12 +52,8 @@ class Playback(Operation):
         if self.params.get("direction", "listen") != "speak":
             self.call.party.heard.append(item)
             self.call.board.changed()
-        self._left = item.duration
-        self._go_on()
-
-    def _go_on(self) -> None:
-        self._since = time.monotonic()
-        self.after("item", self._left, self._next)
+        # What is played for ever waits for somebody to stop it: the call's time does not pass with it.
+        self.after("item", item.duration, self._next, carries=bool(self._rounds))
 
     def played(self) -> None:
         """Everything was played."""
@@ -72,9 +65,7 @@ class Playback(Operation):
         if self.paused:
             return
         self.paused = True
-        self.cancel("item")
-        passed = (time.monotonic() - self._since) / self.relay.pace.media(1.0)
-        self._left = max(0.0, self._left - passed)
+        self.pause_timers()
         self.tell(state="paused")
 
     def resume(self, request: Request) -> None:
@@ -84,7 +75,7 @@ class Playback(Operation):
             return
         self.paused = False
         self.tell(state="playing")
-        self._go_on()
+        self.resume_timers()
 
 
 def _volume(playback: Playback, request: Request) -> None:

@@ -110,7 +110,7 @@ class Post:
             if number == 0:
                 self._state(sender, told)
             else:
-                self._relay.loop.call_later(self._relay.pace.media(number * STEP), self._state, sender, told)
+                self._relay.clock.after(self._relay.pace.media(number * STEP), self._state, sender, told)
 
     def _state(self, sender: Session, told: dict[str, Any]) -> None:
         context = told["context"]

@@ -69,7 +69,7 @@ class Waiting(Operation):
         self.queue.waiting.append(self)
         self.report("enqueue")
         if self.params.get("wait_time"):
-            self.await_party("wait_time", self.params["wait_time"], self.depart, "leave")
+            self.await_others("wait_time", self.params["wait_time"], self.depart, "leave")
 
     def _body(self, status: str, **times: int) -> dict[str, Any]:
         queue = self.queue
@@ -111,10 +111,6 @@ class Waiting(Operation):
     def break_down(self, details: Mapping[str, Any]) -> None:
         self.begin()
         self.depart("leave")
-
-    def on_silence(self) -> None:
-        if self.cancel("wait_time"):
-            self.depart("leave")
 
 
 def _leave(request: Request) -> None:

@@ -52,9 +52,10 @@ class _Taped(Operation):
     recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
     paused: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
-    _since: float = field(default=0.0, init=False)
-    _taken: float = field(default=0.0, init=False)  # seconds of the story that are in the file for certain
-    _ran: float = field(default=0.0, init=False)  # seconds of the clock, pauses not counted
+    _since: float = field(default=0.0, init=False)  # by the call's clock
+    _taken: float = field(
+        default=0.0, init=False
+    )  # seconds of the story that are in the file, without those since then
 
     @property
     def format(self) -> dict[str, Any]:
@@ -68,21 +69,26 @@ class _Taped(Operation):
             return self.relay.recordings.url(self.recording_id)
         return f"{FILES}/{self.recording_id}.{self.format['format']}"
 
+    @property
+    def _runs(self) -> bool:
+        """Whether time goes on in the file."""
+        return not self.paused
+
     def start_clock(self) -> None:
         """The tape runs."""
-        self._since = time.monotonic()
+        self._since = self.call.clock.elapsed
         if not self._began:
             self._began = time.time()
 
     def stop_clock(self) -> None:
         """The tape stands still."""
-        self._ran += time.monotonic() - self._since
+        self._taken += self.call.clock.elapsed - self._since
 
     @property
     def duration(self) -> float:
-        """Seconds recorded, as far as they go: those of the clock, or those of the story if they are more."""
-        running = 0.0 if self.paused else time.monotonic() - self._since
-        return round(max((self._ran + running) * self.relay.settings.speed, self._taken), 2)
+        """Seconds of the story that were recorded."""
+        running = self.call.clock.elapsed - self._since if self._runs else 0.0
+        return round(self._taken + running, 2)
 
     def outcome(self) -> dict[str, Any]:
         """What the last event tells of the file."""
@@ -96,10 +102,6 @@ class _Taped(Operation):
             "end_time": round(self._began + seconds, 3),
         }
 
-    def on_words(self, text: str) -> None:
-        if not self.paused:
-            self._taken += estimate(text)
-
 
 @define(eq=False, kw_only=True)
 class Recording(_Taped):
@@ -107,11 +109,16 @@ class Recording(_Taped):
 
     event_type = "calling.call.record"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
+    _skips: bool = field(default=False, init=False)  # whether a pause stops the time
 
     @property
     def format(self) -> dict[str, Any]:
         audio = self._audio
         return {name: audio[name] for name in ("format", "direction", "stereo")}
+
+    @property
+    def _runs(self) -> bool:
+        return not (self.paused and self._skips)
 
     @property
     def _audio(self) -> dict[str, Any]:
@@ -129,18 +136,13 @@ class Recording(_Taped):
         if audio["beep"]:
             party.heard.append(Played(type="beep", name="beep", duration=0.5))
         if audio["max_length"]:
-            self.after("max_length", audio["max_length"], self._full)
+            self.after("max_length", audio["max_length"], self.finish)
         if party.behaviour.voice.pcm:
-            self._taken += party.behaviour.voice.duration
             self.after("voice", party.behaviour.voice.duration, self._quiet, self.after)
         elif audio["initial_timeout"]:
             self.await_party("initial", audio["initial_timeout"], self._nobody)
         if audio["initial_timeout"] or audio["end_silence_timeout"]:  # it waits for words; others only listen
             self.ask_party(keys=False, words=True)
-
-    def _full(self) -> None:
-        self._taken = max(self._taken, float(self._audio["max_length"]))
-        self.finish()
 
     def _nobody(self) -> None:
         self.close(state="no_input")
@@ -149,14 +151,9 @@ class Recording(_Taped):
         """The party stopped talking: after what it was set up to say nothing comes, after what it said by hand it may."""
         silence = self._audio["end_silence_timeout"]
         if silence:
-            wait("silence", silence, self._done_talking)
-
-    def _done_talking(self) -> None:
-        self._taken += self._audio["end_silence_timeout"]
-        self.finish()
+            wait("silence", silence, self.finish)
 
     def on_words(self, text: str) -> None:
-        super().on_words(text)
         if not self.paused:
             self.cancel("initial")
             self.after("voice", estimate(text), self._quiet, self.await_party)
@@ -166,10 +163,15 @@ class Recording(_Taped):
             self.finish()
 
     def on_silence(self) -> None:
+        if self.paused:
+            return
+        silence = self._audio["end_silence_timeout"]
         if self.cancel("initial"):
             self._nobody()
-        elif self.cancel("silence") or (self.cancel("voice") and self._audio["end_silence_timeout"]):
-            self._done_talking()
+        elif silence and (self.waits_for("silence") or self.waits_for("voice")):
+            # The party had the whole of it, though nobody waited for that.
+            self._taken += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
+            self.finish()
 
     def finish(self, **told: Any) -> None:
         outcome = self.outcome()
@@ -193,7 +195,10 @@ class Recording(_Taped):
         if self.paused:
             return
         behavior = request.params.get("behavior", "skip")
-        self.stop_clock()
+        self._skips = behavior == "skip"
+        if self._skips:
+            self.stop_clock()
+            self.pause_timers()
         self.paused = True
         told = {"url": self.url, "recording_id": self.recording_id, "pause_behavior": behavior}
         self.tell(state="paused", **told)
@@ -204,7 +209,9 @@ class Recording(_Taped):
         if not self.paused:
             return
         self.paused = False
-        self.start_clock()
+        if self._skips:
+            self.start_clock()
+            self.resume_timers()
         self.tell(state="recording", url=self.url, recording_id=self.recording_id)
 
 

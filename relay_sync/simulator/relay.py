@@ -14,6 +14,7 @@ from attrs import define, field
 from ..server.loop import Loop, LoopStopped, Timer
 from ..server.websocket import Connection
 from . import frames
+from .clock import Clock
 from .directory import Directory
 from .faults import Faults, RequestFault
 from .frames import MalformedFrame
@@ -73,7 +74,8 @@ class Relay:
     ``handlers`` carry out methods; one that has none is checked like any other and acknowledged, and nothing comes of
     it.
 
-    :ivar pace: how fast time passes. :ivar directory: who is at which number. :ivar sounds: how long sounds are.
+    :ivar pace: how fast time passes. :ivar clock: when things happen.
+    :ivar directory: who is at which number. :ivar sounds: how long sounds are.
     :ivar post: messages and tasks. :ivar queues: the waiting queues, by name; :ivar conferences: likewise.
     """
 
@@ -92,12 +94,14 @@ class Relay:
     sounds: Sounds = field(factory=Sounds, init=False, repr=False)
     post: Post = field(init=False, repr=False)
     pace: Pace = field(init=False)
+    clock: Clock = field(init=False, repr=False)
     queues: dict[str, Queue] = field(factory=dict, init=False, repr=False)
     conferences: dict[str, Conference] = field(factory=dict, init=False, repr=False)
     _opened: int = field(default=0, init=False)
     _held: list[tuple[str, Client, dict[str, Any]]] = field(factory=list, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self.clock = Clock(self.loop)
         self.network = Network(self)
         self.post = Post(self)
         self.pace = Pace(self.settings.media == "fast", self.settings.speed)

@@ -11,7 +11,6 @@ one refuses with 409. ``record`` records from its first call on. Rooms tell ``jo
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -76,7 +75,7 @@ class Conference:
             self.tell("conference-start")
         self.tell("participant-join", one)
         if first and one.params.get("record") == "record-from-start":
-            self.recording = time.monotonic()
+            self.recording = one.relay.clock.now
             self.tell("record-start")
 
     def leave(self, one: Participant) -> None:
@@ -91,7 +90,7 @@ class Conference:
         """It is over, for all that are still there."""
         self.over = True
         if self.recording is not None:
-            seconds = time.monotonic() - self.recording
+            seconds = (last.relay.clock.now - self.recording) / last.relay.pace.patience(1.0)
             told = {
                 "recording_url": f"{FILES}/{self.conference_id}.mp3",
                 "recording_duration": round(seconds),

@@ -58,12 +58,13 @@ class Story:
             silence. Or a list of sentences: one for each time that something listens to words.
         :param hears: what is said to him (the ``outbound`` track).
         :param presses: the keys he presses when something listens to keys; a list has some for each time.
-        :param hangs_up_after: seconds after the answer, by the clock, or words: he hangs up when they were played to
-            him (a part of a text, of a URL, or a ringtone's name).
+        :param hangs_up_after: seconds after the answer, or words: he hangs up when they were played to him (a part of a
+            text, of a URL, or a ringtone's name). With ``media="fast"`` seconds in which something is played, recorded or
+            the like pass as quickly as that does, so that he leaves in the middle of it; others pass by the clock.
         :param hangs_up_after_speaking: the caller hangs up once the first stream has told all that he says.
         :param answered_by: what detectors find: ``human``, ``machine`` (``beep``: with a beep), ``fax`` or ``nobody``.
-        :param silent: he never does anything by himself; so what waits for him need not wait long. The same goes for
-            one with ``presses`` or sentences, once they are used up.
+        :param silent: he never does anything by himself; so what waits for him need not wait long (what waits for somebody
+            else, such as a queue, does). The same goes for one with ``presses`` or sentences, once they are used up.
         :param ring_timeout: seconds until the caller gives up if nobody answers.
         :param timeout: seconds for the simulator to take it up.
         :raises InvalidParameter: audio of another kind, or what is neither a number nor a ``sip:`` address; a caller may be
