@@ -229,7 +229,7 @@ def test_one_who_keeps_silent_stays_in_the_queue(ring: Ring) -> None:
 
 @pytest.fixture
 def one() -> Iterator[Line]:
-    with Simulator(speed=100.0) as sim, line(sim) as found:
+    with Simulator(speed=300.0) as sim, line(sim) as found:
         yield found
 
 
