@@ -227,10 +227,7 @@ class Running:
         loop = self._loop
         if loop is None or not loop.alive:
             return
-        calls = self._board.ours
-        for call in calls:
-            address = {"node_id": call.node_id, "call_id": call.call_id}
-            self._promise("calling.end", {**address, "reason": "hangup"}, session=call._session)
+        calls = [call for call in self._board.ours if self._board.end_call(call, "hangup")]
         for call in calls:
             try:
                 call.wait_for_ended(max(0.001, min(HANGUP_PATIENCE, end - time.monotonic())))

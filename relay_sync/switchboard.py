@@ -334,12 +334,21 @@ class Switchboard:
     def cut_off(self, call: Call, error: CallEnded) -> None:
         """A leg that nobody wants any more: hang it up, if it still lives, and take it off the table."""
         try:
-            if call.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
-                reason = "hangup" if call.state == CALL_STATE_ANSWERED else "cancel"
-                address = {"node_id": call.node_id, "call_id": call.call_id}
-                call._client._promise("calling.end", {**address, "reason": reason}, session=call._session)
+            if call.state != CALL_STATE_ENDING:
+                self.end_call(call, "hangup" if call.state == CALL_STATE_ANSWERED else "cancel")
         finally:
             self.let_go(call, error)
+
+    def end_call(self, call: Call, reason: str) -> bool:
+        """Have a call ended, if it is ours to end. Nobody waits for that. On any thread.
+
+        :return: whether it is.
+        """
+        ours = is_ours(call)
+        if ours:
+            address = {"node_id": call.node_id, "call_id": call.call_id}
+            call._client._promise("calling.end", {**address, "reason": reason}, session=call._session)
+        return ours
 
     def let_go(self, call: Call, error: CallEnded) -> None:
         """A call is no business of this client any more, wherever it goes. On any thread."""
@@ -365,8 +374,7 @@ class Switchboard:
     @property
     def ours(self) -> list[Call]:
         """The live calls that this client controls."""
-        # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
-        return [call for call in self.calls.snapshot() if not (call._handed_over or call.state == CALL_STATE_ENDED)]
+        return [call for call in self.calls.snapshot() if is_ours(call)]
 
     @property
     def stopped(self) -> Flag:
@@ -447,7 +455,7 @@ class Switchboard:
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             hang_up = self._hangup_on_error and not isinstance(error, ClientClosed)
             self._report(call, "on_call handler", error, _what_becomes(call, hang_up))
-            if hang_up and not isinstance(call._over, CallEnded):
+            if hang_up and is_ours(call):
                 self._hang_up(call)
         finally:
             self._handlers.take(threading.current_thread())
@@ -472,8 +480,7 @@ class Switchboard:
             _log.warning("call %s could not be hung up: %s", call.call_id, error.message)
         except RelayError as error:
             _log.warning("call %s is hung up as soon as that is possible: %s", call.call_id, error.message)
-            address = {"node_id": call.node_id, "call_id": call.call_id}
-            call._client._promise("calling.end", {**address, "reason": "error"}, session=call._session)
+            self.end_call(call, "error")
 
     # -- user code -----------------------------------------------------------------------------------------------
 
@@ -569,10 +576,19 @@ class Switchboard:
         self._was_ready = False
 
 
+def is_ours(call: Call) -> bool:
+    """Whether a call lives and this client controls it: what may be hung up without its user's word is asked here alone."""
+    # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
+    over = call.state == CALL_STATE_ENDED or isinstance(call._over, CallEnded)
+    return not (over or call._handed_over)
+
+
 def _what_becomes(call: Call, hang_up: bool) -> str:
     """What becomes of a call whose handler raised, in words; nothing of one that is over."""
     if call._over is not None:
         return ""
+    if call._handed_over:
+        return "; the call was handed over, and goes on"
     return "; the call is hung up" if hang_up else "; the call is left as it is"
 
 

@@ -17,7 +17,17 @@ import pytest
 from support import FROM, PATIENCE, TO, Background, Line, drop, line
 from test_verbs_table import mute
 
-from relay_sync import Call, CallEnded, CallStateEvent, ConnectionLost, DialFailed, RelayClient, RelayEvent, WaitTimeout
+from relay_sync import (
+    Call,
+    CallEnded,
+    CallStateEvent,
+    ConnectionLost,
+    DialFailed,
+    RelayClient,
+    RelayEvent,
+    WaitTimeout,
+    devices,
+)
 from relay_sync.dialing import REMEMBERED_FOR
 from relay_sync.runtime.table import Recent
 from relay_sync.simulator import Simulator
@@ -45,6 +55,10 @@ def offline() -> Iterator[RelayClient]:
     client = RelayClient(project="p", token="t", host="example.com")
     client.on_call(lambda call: None)
     yield client
+    handlers_return()
+
+
+def handlers_return() -> None:
     for thread in threading.enumerate():
         if thread.name.startswith("relay-call-"):
             thread.join(PATIENCE)
@@ -387,3 +401,77 @@ def test_dials_that_were_given_up_long_ago_are_forgotten(offline: RelayClient) -
     board.on_watch(time.monotonic() + REMEMBERED_FOR + 1)
     assert is_forgotten(leg)
     assert len(board.dials._open) == 0
+
+
+# -- what is somebody else's by now ------------------------------------------------------------------------------------------
+
+APPLICATION = "https://example.com/next-application"
+
+
+def ended(sim: Simulator, client: RelayClient) -> list[str]:
+    """The calls that the client has hung up so far."""
+    client.execute("signalwire.ping", timeout=PATIENCE)  # what it sent before has arrived
+    return [frame["params"]["call_id"] for frame in sim.journal.requests("calling.end")]
+
+
+@pytest.mark.parametrize("error", [KeyError("a mistake"), SystemExit(1)])
+@pytest.mark.parametrize("hand_over", [lambda call: call.transfer(APPLICATION), lambda call: call.pass_(), None])
+def test_a_handler_that_raises_has_only_its_own_call_hung_up(
+    sim: Simulator, client: Callable[..., RelayClient], hand_over: Callable[[Call], object] | None, error: BaseException
+) -> None:
+    one = client()
+    handled: queue.SimpleQueue[Call] = queue.SimpleQueue()
+
+    @one.on_call
+    def handle(call: Call) -> None:
+        if hand_over is not None:
+            hand_over(call)
+        handled.put(call)
+        raise error
+
+    one.connect()
+    mute(sim)
+    sim.call(to=TO, from_=FROM)
+    call = handled.get(timeout=PATIENCE)
+    handlers_return()
+    assert ended(sim, one) == ([] if hand_over else [call.call_id])
+
+
+ENDS_OF_A_CLIENT: dict[str, Callable[[RelayClient], object]] = {
+    "drain()": lambda client: client.drain(0.05),
+    "disconnect()": lambda client: client.disconnect(hangup_calls=True),
+    "run()": lambda client: client.run(hangup_calls=True, on_ready=client.stop),
+    "hurried": lambda client: client._hang_up_calls(time.monotonic() + 1),
+}
+
+
+@pytest.mark.parametrize("end", ENDS_OF_A_CLIENT)
+def test_a_client_that_ends_hangs_up_only_what_is_its_own(sim: Simulator, end: str) -> None:
+    with line(sim) as one:
+        _, second = one.another()
+        one.call.transfer(APPLICATION)
+        one.desk.closing.set()  # nobody waits for handlers
+        ENDS_OF_A_CLIENT[end](one.client)
+        (request,) = sim.journal.requests("calling.end")
+        assert request["params"]["call_id"] == second.call_id
+
+
+def test_a_leg_that_was_handed_over_is_not_hung_up_with_its_dial(
+    sim: Simulator, client: Callable[..., RelayClient]
+) -> None:
+    one = client(contexts=None)
+    one.connect()
+    rings = [sim.expect_phone(number, answers_after=None) for number in ("+15550100022", "+15550100033")]
+    both = [devices.phone(phone.number, "+15550100011") for phone in rings]
+    dialing = Background(lambda: one.dial([both], tag="tag"))
+    legs = [phone.wait_for_call(timeout=PATIENCE) for phone in rings]
+    mute(sim)
+    for leg in legs:
+        leg.wait_until("ringing", PATIENCE)
+    one.execute("signalwire.ping", timeout=PATIENCE)
+    one.calls[legs[0].call_id].transfer(APPLICATION)
+    sim.send_event("calling.call.dial", {"tag": "tag", "dial_state": "failed", "node_id": NODE})
+    with pytest.raises(DialFailed):
+        dialing.result()
+    assert ended(sim, one) == [legs[1].call_id]
+    assert one.calls == {}
