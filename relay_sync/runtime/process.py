@@ -8,9 +8,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
+from types import FrameType
 from typing import Final, Protocol
 
 from ..errors import Forked, WrongThread
@@ -20,6 +23,11 @@ __all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_fir
 _log = logging.getLogger("relay_sync")
 
 EXIT_PATIENCE: Final = 2.0
+#: Seconds that a fork waits at most for an import.
+IMPORT_PATIENCE: Final = 5.0
+#: Where Python's own code for imports says that it is from.
+_IMPORTING: Final = "<frozen importlib._bootstrap>"
+_OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class Watched(Protocol):
@@ -66,6 +74,31 @@ def watch(subject: Watched) -> None:
     _watched.add(subject)
 
 
+def _before_fork() -> None:
+    """Wait for imports that this package has begun in other threads: the child would have half a module, and its lock, held by a
+    thread that is not there.
+    """
+    end = time.monotonic() + IMPORT_PATIENCE
+    while _importing() and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def _importing() -> bool:
+    """Whether another thread is in an import that comes from code of this package, or is one of it."""
+    me = threading.get_ident()
+    return any(_imports(frame) for thread, frame in sys._current_frames().items() if thread != me)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    imports = ours = False
+    while frame is not None and not (imports and ours):
+        name = frame.f_code.co_filename
+        imports = imports or name == _IMPORTING
+        ours = ours or name.startswith(_OURS)
+        frame = frame.f_back
+    return imports and ours
+
+
 def _after_fork_in_child() -> None:
     global _generation, _watched
     _generation += 1
@@ -99,5 +132,5 @@ def _tell(listener: Callable[..., None], *args: float) -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
 atexit.register(_at_exit)
