@@ -12,7 +12,7 @@ import pytest
 import websocket
 from attrs import define, field
 
-from relay_sync import InvalidParameter, StreamFailed
+from relay_sync import InvalidParameter, StreamFailed, WaitTimeout
 from relay_sync.audio import AudioServer
 from relay_sync.audio.messages import MediaFormat, start_message
 from relay_sync.simulator import Simulator
@@ -80,7 +80,7 @@ def test_what_the_user_allows() -> None:
 
 
 def test_on_all_addresses_any_name_may_be_asked_for_but_pages_stay_out() -> None:
-    with AudioServer("0.0.0.0") as audio:
+    with AudioServer("0.0.0.0", on_stream=lambda stream: None) as audio:
         assert is_taken(audio.port, "Host: telephone.example.com")
         assert is_taken(audio.port, "Host: telephone.example.com", "Origin: https://telephone.example.com")
         assert not is_taken(audio.port, "Host: telephone.example.com", f"Origin: {EVIL}")
@@ -325,3 +325,33 @@ def test_the_text_of_an_audio_server_says_where_it_listens(caplog: pytest.LogCap
         websocket.create_connection(audio.url, timeout=PATIENCE).shutdown()  # type: ignore[no-untyped-call]
     with Simulator(host="localhost") as sim:
         assert f"127.0.0.1:{sim.port}" in repr(sim)
+
+
+# -- who gets in without a token -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{"public_url": "wss://audio.example.com/audio"}, {"host": "0.0.0.0"}])
+def test_nobody_gets_in_without_a_token_before_somebody_asks(
+    options: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with AudioServer(**options) as audio:  # type: ignore[arg-type]
+        for _ in range(3):
+            assert " 401 " in ask(audio.port)
+        (line,) = _warnings(caplog)
+        assert "nobody has asked for such streams" in line
+        with pytest.raises(WaitTimeout):
+            audio.accept(0)
+        assert " 101 " in ask(audio.port)
+
+
+@pytest.mark.parametrize("more", [{"on_stream": lambda stream: None}, {"origins": ["https://a.example"]}, {}])
+def test_who_is_asked_for_gets_in_without_a_token(more: dict[str, Any]) -> None:
+    public = "wss://audio.example.com/audio" if more else None
+    with AudioServer(public_url=public, **more) as audio:
+        assert " 101 " in ask(audio.port)
+
+
+def test_a_one_time_token_gets_in_where_nobody_else_does() -> None:
+    with AudioServer(public_url="wss://audio.example.com/audio") as audio:
+        one_time = audio.device()["params"]["authorization_bearer_token"]
+        assert " 101 " in ask(audio.port, f"Authorization: Bearer {one_time}")

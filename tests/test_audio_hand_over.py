@@ -15,7 +15,7 @@ from support import Background, interrupt, where_signals_are_seen
 from test_audio_speaking import Carrier, tone
 
 from relay_sync import RelayError, WaitTimeout
-from relay_sync.audio import AudioServer, AudioStream, Heard, inbox, recorder, speaker
+from relay_sync.audio import AudioServer, AudioStream, Heard, inbox, read_wav, receiver, recorder, speaker
 from relay_sync.audio.inbox import Inbox
 from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
@@ -226,6 +226,26 @@ def test_a_socket_is_not_paused_for_a_disk_that_has_caught_up(monkeypatch: pytes
         peer.send({"event": "stop", "sequenceNumber": "99"})
         assert peer.stream.wait(PATIENCE)
         assert peer.stream.stats.frames == 40
+        peer.ws.close()
+
+
+def test_audio_that_is_faster_than_any_call_is_not_kept_without_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(receiver, "_AHEAD", 60.0)
+    with AudioServer() as audio:
+        peer = Carrier(audio, encoding="audio/x-L16")
+        payload = base64.b64encode(bytes(160_000)).decode()  # ten seconds
+        for number in range(20):
+            media = {"track": "inbound", "chunk": str(number + 1), "timestamp": f"{number}0000", "payload": payload}
+            peer.ws.send(json.dumps({"event": "media", "sequenceNumber": str(number + 2), "media": media}))
+        peer.send({"event": "stop", "sequenceNumber": "99"})
+        assert peer.stream.wait(PATIENCE)
+        assert peer.stream.stats.frames == 20
+        with pytest.raises(OSError, match="more audio came than time has passed"):
+            peer.stream.save(tmp_path / "kept.wav")
+        assert 59 <= read_wav(tmp_path / "kept.wav").duration <= 71
+        assert caplog.text.count("a recording stops here") == 1
         peer.ws.close()
 
 

@@ -7,6 +7,7 @@ import math
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from relay_sync import (
     Call,
     CallEnded,
     CommandRefused,
+    ConnectionLost,
     InvalidParameter,
     RelayClient,
     RelayError,
@@ -298,11 +300,85 @@ def test_codecs_whose_extra_is_missing(audio: AudioServer, monkeypatch: pytest.M
 @pytest.mark.parametrize(("behaviour", "timeout"), [(_say_nothing, 0.3), (_leave_at_once, PATIENCE)])
 def test_a_socket_but_no_start(audio: AudioServer, behaviour: Any, timeout: float) -> None:
     switch = Switch(behaviour)
+    began = time.monotonic()
     with pytest.raises(StreamFailed, match="no start") as failed:
         audio.listen(switch, timeout=timeout)
+    assert time.monotonic() - began < PATIENCE / 2  # a socket that has gone is not waited for
     assert failed.value.end_reason == "never started"
     switch.stop()
     switch.join()
+
+
+class _Late:
+    """A call whose commands are carried out only after a while, as where the session is just being repaired."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+
+    def stream(self, **options: Any) -> Switch:
+        threading.Event().wait(0.25)
+        return self._switch.stream(**options)
+
+    def connect(self, table: list[list[Any]]) -> dict[str, Any]:
+        params = table[0][0]["params"]
+        self.stream(**{name: params[name] for name in ("url", "authorization_bearer_token")})
+        return {"code": "200"}
+
+    def disconnect(self) -> None:
+        self._switch.stop()
+
+    def on(self, event_type: str, handler: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("use", [AudioServer.listen, AudioServer.connect])
+def test_the_time_for_the_stream_begins_when_the_command_was_sent(audio: AudioServer, use: Any) -> None:
+    switch = Switch(_talk_until_stopped)
+    stream = use(audio, _Late(switch), timeout=0.2)
+    switch.stop()
+    assert stream.wait(PATIENCE)
+    switch.join()
+    assert switch.refusal == ""
+
+
+@pytest.mark.parametrize("use", [AudioServer.listen, AudioServer.connect])
+def test_a_stream_that_comes_too_late_is_closed(audio: AudioServer, use: Any) -> None:
+    late, ends = threading.Event(), list[int]()
+
+    def start_late(peer: websocket.WebSocket, switch: Switch) -> None:
+        assert late.wait(PATIENCE)
+        _start(peer)
+        ends.append(peer.recv_data()[0])
+
+    switch = Switch(start_late)
+    with pytest.raises(StreamFailed, match="no start came within"):
+        use(audio, _Late(switch), timeout=0.05)
+    late.set()
+    switch.join()
+    assert ends == [8]  # closed, with the words of WebSocket
+    assert not audio._waiting
+
+
+def test_a_stream_of_a_command_that_failed_is_closed(audio: AudioServer) -> None:
+    """The carrier has opened its socket, but the answer to the command was lost."""
+    began, ends = threading.Event(), list[int]()
+
+    def start(peer: websocket.WebSocket, switch: Switch) -> None:
+        _start(peer)
+        began.set()
+        ends.append(peer.recv_data()[0])
+
+    class Lost:
+        def stream(self, **options: Any) -> Any:
+            switch.stream(**options)
+            assert began.wait(PATIENCE)
+            raise ConnectionLost("the session was lost")
+
+    switch = Switch(start)
+    with pytest.raises(ConnectionLost):
+        audio.listen(Lost())
+    switch.join()
+    assert ends == [8]
 
 
 def test_the_server_is_closed_meanwhile() -> None:

@@ -123,8 +123,7 @@ class Connecting:
         check_options("AudioServer.connect", devices.stream, device_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(device_options)
-        deadline = Deadline.after(time.monotonic(), timeout)
-        token, expected = self._gate.expect(timeout, two_way=True, sample_rate=sample_rate)
+        token, expected = self._gate.expect(two_way=True, sample_rate=sample_rate)
         try:
             device = devices.stream(
                 url,
@@ -136,11 +135,15 @@ class Connecting:
             )
             bridge = _Bridge(call)
             bridge.open(device, connect_options or {})
+            deadline = Deadline.after(time.monotonic(), timeout)
             try:
                 stream = self._expect(expected, bridge, deadline, timeout, codec)
             except BaseException:
                 _take_back(bridge)
                 raise
+        except BaseException:
+            expected.give_up()
+            raise
         finally:
             self._gate.forget(expected)
         stream._realtime = bool(realtime)

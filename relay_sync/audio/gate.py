@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import threading
 import time
@@ -36,6 +37,7 @@ class Expected:
     :ivar two_way: whether the carrier plays what is sent back. :ivar sample_rate: wanted for its frames, if any.
     :ivar awaited: whether somebody waits for the stream itself, so that it is not handed out like others.
     :ivar refusals: how many peers had been refused before, by kind.
+    :ivar expires: when its token does; never, while somebody waits for it.
     :ivar changed: set at each step: the socket came, the stream began, the socket ended without one.
     """
 
@@ -49,6 +51,20 @@ class Expected:
     arrived: bool = False
     stream: AudioStream | None = None
     over: bool = False
+    given_up: bool = False
+
+    def began(self, stream: AudioStream) -> None:
+        """The stream is there; for nobody, perhaps."""
+        self.stream = stream
+        if self.given_up:  # in this order it is either seen here, or by whoever gives up
+            stream._hang_up(False)
+        self.changed.set()
+
+    def give_up(self) -> None:
+        """Nobody waits any more: the stream is closed, now or as soon as it begins."""
+        self.given_up = True
+        if self.stream is not None:
+            self.stream._hang_up(False)
 
 
 #: What a refusal says to who waits for a stream: one, several, and the question that leads to the cause.
@@ -83,6 +99,7 @@ class Gate:
 
     :param path: the only path where sockets are taken.
     :param token: the bearer token all sockets must show, unless they show a one-time token; ``None``: none needed.
+    :ivar strangers: whether somebody wants sockets that show no token, where none is needed.
     :param public_url: see :func:`~relay_sync.origins.refusal`. :param origins: the same. :param hosts: the same.
     """
 
@@ -102,6 +119,7 @@ class Gate:
         self._public_url = public_url
         self._origins = origins
         self._hosts = hosts
+        self.strangers = True
         self._lock = threading.RLock()
         self._expected: dict[bytes, Expected] = {}
         # By kind; only the loop thread writes. A socket without a token counts even where it was let in: it is none of those
@@ -109,9 +127,18 @@ class Gate:
         self._refusals: Counter[str] = Counter()
 
     def expect(
-        self, seconds: float, *, two_way: bool = False, awaited: bool = True, sample_rate: int | None = None
+        self,
+        seconds: float = math.inf,
+        *,
+        two_way: bool = False,
+        awaited: bool = True,
+        sample_rate: int | None = None,
     ) -> tuple[str, Expected]:
-        """A new one-time token, good for one socket within *seconds*, and what will be told of that socket."""
+        """A new one-time token, good for one socket within *seconds*, and what will be told of that socket.
+
+        One that somebody waits for needs no time of its own: it ends with the wait, which may begin later, after a command
+        that had to wait for its session.
+        """
         token, now = secrets.token_urlsafe(32), time.monotonic()
         expected = Expected(_digest(token), now + seconds, two_way, awaited, sample_rate, dict(self._refusals))
         with self._lock:
@@ -178,6 +205,14 @@ class Gate:
                 "no token",
                 "a socket from %s without a bearer token got 401: give call.stream authorization_bearer_token, and let a"
                 " proxy pass the Authorization header on",
+                request.remote,
+            )
+            return _UNAUTHORIZED
+        if not self.strangers:
+            self._refuse(
+                "no token",
+                "a socket from %s without a bearer token got 401, for nobody has asked for such streams: use listen(), give"
+                " AudioServer a token or an on_stream, or call accept() before",
                 request.remote,
             )
             return _UNAUTHORIZED

@@ -34,6 +34,7 @@ __all__ = ["Receiver", "ReceiverSettings"]
 _FLOW = 5.0  # seconds after start without any audio before it is told
 _LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
 _LOWEST = 4000  # Hz; no telephone has less, and a message of nonsense would become an hour of sound
+_AHEAD = 3600.0  # seconds of audio that are kept beyond what our clock has room for: no call brings so much
 _SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 
 
@@ -76,6 +77,8 @@ class _Sound:
     default_track: str
     binary: int
     began: float = 0.0  # when the first frame came, by our clock
+    kept: float = 0.0  # seconds of audio that went to the recorder, of all tracks
+    most: float = 0.0  # up to which nobody needs to look at the clock
     anchor: float | None = None  # seconds between our clock and the carrier's, at best
 
 
@@ -388,6 +391,9 @@ class Receiver:
             channel = self._new_channel(recorder, sound, track)
             if channel is None:
                 return
+        sound.kept += len(pcm) / 2 / sound.decoding.sample_rate
+        if sound.kept > sound.most and not self._has_time_for(recorder, sound):
+            return
         if recorder.add(channel, position, pcm):
             self._connection.pause_reading()  # the disk cannot keep up; resumed after its next write
             self._settings.disk.hurry()
@@ -397,6 +403,15 @@ class Receiver:
                 self._connection.resume_reading()
         elif recorder.eager:
             self._settings.disk.hurry()
+
+    def _has_time_for(self, recorder: Recorder, sound: _Sound) -> bool:
+        """Whether so much audio can be that of a call. It would fill the disk as fast as its peer likes."""
+        sound.most = (self._last_heard - sound.began + _AHEAD) * max(1, len(sound.channels))
+        if sound.kept <= sound.most:
+            return True
+        if recorder.error is None:
+            recorder.stop(f"over {_AHEAD:g} s more audio came than time has passed: no call is so fast")
+        return False
 
     def _new_channel(self, recorder: Recorder, sound: _Sound, track: str) -> int | None:
         """Where a track that was not announced is saved: alone, or beside the other side of the call."""

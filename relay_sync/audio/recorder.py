@@ -115,6 +115,10 @@ class Recorder:
             self._waiting *= 2
             self._old_channel = channel
 
+    def stop(self, why: str) -> None:
+        """Keep nothing more; what came before stays."""
+        self._fail(OSError(why))
+
     @property
     def full(self) -> bool:
         """Whether :meth:`add` answered so, and no write has begun since: *on_room* is still to be called."""

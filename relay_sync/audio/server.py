@@ -76,7 +76,9 @@ class AudioServer(Connecting):
         Without it the carrier is told this machine's own address, which only the simulator can reach.
     :param path: the only path where streams are taken; by default that of *public_url*, or ``/audio``.
     :param token: what the carrier must show (``authorization_bearer_token`` of ``call.stream``), checked before the
-        upgrade. ``listen`` makes a token of its own for each stream. ``None`` takes any stream that shows none.
+        upgrade. ``listen`` makes a token of its own for each stream. ``None`` takes streams that show none, where *on_stream*
+        or :meth:`accept` asks for them: on a server that others can reach (by *public_url*, or a *host* that is not this
+        machine only) nobody gets in without a token before :meth:`accept` was called, unless *origins* or *hosts* let them.
     :param ssl_context: serve ``wss://`` directly.
     :param record_to: record every stream into a WAV file while it comes: a path with ``{call_id}``, ``{stream_id}`` or
         ``{account_id}``. Folders are made, existing files are never overwritten (``-2``, ``-3`` ... is added).
@@ -161,7 +163,8 @@ class AudioServer(Connecting):
         self._token = check_token(token)
         self._secrets = keep(Secrets(self._token or ""))
         self._origins = check_origins(origins)
-        self._hosts = check_hosts(hosts) | {host.lower().removesuffix(".")}
+        self._allowed_hosts = check_hosts(hosts)
+        self._hosts = self._allowed_hosts | {host.lower().removesuffix(".")}
         self._name = f"relay-audio-{next(_numbers)}"
         self._make_settings = partial(
             ReceiverSettings,
@@ -191,6 +194,9 @@ class AudioServer(Connecting):
             origins=self._origins,
             hosts=self._hosts,
         )
+        public = None if self._public_url is None else urlsplit(self._public_url).hostname
+        near = is_loopback(self._host) and (public is None or is_loopback(public))
+        self._gate.strangers = near or self._on_stream is not None or bool(self._origins or self._allowed_hosts)
         self._settings = self._make_settings(
             make_recorder=self._make_recorder, disk=self._disk, troubles=self._troubles
         )
@@ -382,6 +388,7 @@ class AudioServer(Connecting):
             raise RelayError(
                 None, "accept() gets no stream beside on_stream, which is called with each of them: use one of the two"
             )
+        self._gate.strangers = True
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
         while True:  # another thread may be quicker
@@ -441,8 +448,7 @@ class AudioServer(Connecting):
         check_options("AudioServer.listen", call.stream, stream_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(stream_options)
-        deadline = Deadline.after(time.monotonic(), timeout)
-        token, expected = self._gate.expect(timeout, sample_rate=sample_rate)
+        token, expected = self._gate.expect(sample_rate=sample_rate)
         try:
             action = call.stream(
                 url=url,
@@ -452,11 +458,15 @@ class AudioServer(Connecting):
                 custom_parameters=custom_parameters,
                 **stream_options,
             )
+            deadline = Deadline.after(time.monotonic(), timeout)
             try:
                 stream = self._expect(expected, action, deadline, timeout, codec)
             except BaseException:
                 _stop(action)
                 raise
+        except BaseException:
+            expected.give_up()
+            raise
         finally:
             self._gate.forget(expected)
         stream.action = action
@@ -530,8 +540,7 @@ class AudioServer(Connecting):
             if expected is None or not expected.awaited:
                 self._arrived(stream)
             else:
-                expected.stream = stream
-                expected.changed.set()
+                expected.began(stream)
 
         def on_end(_stream: AudioStream | None) -> None:
             with self._lock:
