@@ -14,6 +14,7 @@ from .actions import Action, OnCompleted, reason_of
 from .config import seconds
 from .constants import (
     CALL_STATE_ANSWERED,
+    CALL_STATE_CREATED,
     CALL_STATE_ENDED,
     CALL_STATE_ENDING,
     CALL_STATE_RINGING,
@@ -595,6 +596,12 @@ class Call(
         self.segment_id = self.segment_id or event.segment_id
         self.tag = self.tag or event.tag
         self.end_reason = event.end_reason or self.end_reason
+
+    def _catch_up(self) -> None:
+        """It is live after the connection was lost: if our answer was taken before, it is answered, though no event said so."""
+        if self._answer_taken and self.state in (CALL_STATE_CREATED, CALL_STATE_RINGING) and self._over is None:
+            params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ANSWERED}
+            self._on_event(CallStateEvent.from_params(params, synthetic=True, reason="answer_taken"))
 
     def _call_ended(self) -> CallEnded:
         why = f" ({self.end_reason})" if self.end_reason else ""

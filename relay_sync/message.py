@@ -46,6 +46,9 @@ REMEMBERED: Final = 1024
 EARLY_LIMIT: Final = 10_000
 #: Messages of a client without a final state: not every carrier reports one. When there are more, the oldest end with an error.
 FOLLOWED: Final = 10_000
+#: Seconds after the connection came back in which something must be told of what was on its way when it was lost. RELAY has no
+#: command that asks for a message.
+NEWS_PATIENCE: Final = 15.0
 
 H = TypeVar("H", bound=Callable[..., object])
 
@@ -137,7 +140,8 @@ class Message:
     def wait(self, timeout: float | None = None) -> RelayEvent:
         """Block until its fate is known: ``delivered``, ``undelivered`` or ``failed``; :attr:`state` says which.
 
-        A client follows 10,000 messages of unknown fate: where there are more, the oldest end with an error.
+        A client follows 10,000 messages of unknown fate: where there are more, the oldest end with an error. So does one that was
+        on its way when the connection was lost, where nothing is told of it within 15 s after that came back.
 
         :param timeout: seconds; ``None`` waits for the end of the message, of the session or of the client.
         :raises WaitTimeout: it is still on its way; wait again if you like. :raises RelayError: see :attr:`error`.
@@ -207,6 +211,8 @@ class MessageDesk:
         #: The number of the last session that ended, and why it did.
         self._ended = 0
         self._over: RelayError | None = None
+        #: The ids of messages whose fate may have been told while there was no connection, and until when news are waited for.
+        self._doubtful: dict[str, float] = {}
         #: By the ids of inbound messages, what the last one under that id said.
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._warned: set[str] = set()
@@ -273,7 +279,29 @@ class MessageDesk:
         elif isinstance(event, events.TaskEvent):
             self._handle("on_task", self.on_task, event, run)
 
+    def resumed(self, now: float) -> None:
+        """The connection came back, and what was to be told meanwhile is lost."""
+        with self._lock:
+            self._doubtful = dict.fromkeys(self._underway, now + NEWS_PATIENCE)
+
+    def on_watch(self, now: float) -> None:
+        """Once a second: end what nothing has been told of since the connection came back."""
+        late = [name for name, until in self._doubtful.items() if now >= until]
+        for name in late:
+            del self._doubtful[name]
+            with self._lock:
+                message = self._underway.pop(name, None)
+            if message is not None:
+                message._end_early(
+                    ConnectionLost(
+                        f"the connection was lost while message {name} was {message.state or 'on its way'}, and nothing was told "
+                        "of it since: what became of it may have been told meanwhile",
+                        sent=True,
+                    )
+                )
+
     def _moved(self, event: MessageStateEvent) -> None:
+        self._doubtful.pop(event.message_id, None)  # what follows will be told as well
         with self._lock:
             message = self._underway.get(event.message_id)
             if message is None:
@@ -334,6 +362,7 @@ class MessageDesk:
         """The session of this number is over: what becomes of its messages will not be told."""
         with self._lock:
             self._ended, self._over = session, error
+            self._doubtful = {}
             self._seen.clear()
             messages = list(self._underway.values())
             self._underway.clear()
@@ -345,6 +374,7 @@ class MessageDesk:
         self._lock = threading.RLock()
         self._underway = OrderedDict()
         self._forget_early()
+        self._doubtful = {}
         self._sending = 0
 
 

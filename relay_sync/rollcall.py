@@ -67,7 +67,7 @@ class RollCall:
     """Asks for each of some calls whether it still lives. All of it on the IO thread.
 
     :param gone: called with a call that the server does not know.
-    :param lives: called with a call that the server has answered for.
+    :param lives: called with a call that the server has answered for, or has told something of.
     """
 
     def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
@@ -102,6 +102,8 @@ class RollCall:
     def heard_of(self, call: Call) -> None:
         """An event of the call came and has taken effect."""
         if call.call_id in self._undecided:
+            if call._over is None:
+                self._lives(call)
             self._decide_all(call.call_id, known=True)
 
     def _decide_all(self, call_id: str, *, known: bool) -> None:

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from .aftermath import Aftermath
 from .call import Call
 from .constants import (
     CALL_STATE_ANSWERED,
@@ -106,6 +107,7 @@ class Switchboard:
         self._unattended = Unattended()
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
+        self._aftermath: Aftermath | None = None
         #: The calls whose ``on_call`` handlers run, by the handlers' threads.
         self._handlers: Table[threading.Thread, Call] = Table()
         #: Rings when a call or a handler of one has ended.
@@ -174,8 +176,13 @@ class Switchboard:
     def _questions(self) -> RollCall:
         """The roll-call of this session, made when the first question arises."""
         if self._roll_call is None:
-            self._roll_call = RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
+            self._roll_call = RollCall(self.call_gone, self._lives)
         return self._roll_call
+
+    def _lives(self, call: Call) -> None:
+        """The server knows a call, or says something of it: what must have become of it meanwhile is made up for."""
+        call._catch_up()
+        self.dials.on_leg_live(call, self)
 
     def call_over(self, call: Call) -> None:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
@@ -226,13 +233,22 @@ class Switchboard:
         if self._roll_call is not None:
             self._roll_call.stop()
             self._roll_call = None
+        if self._aftermath is not None:
+            self._aftermath.stop()
+            self._aftermath = None
         if phase is Phase.READY:
-            net = Net()
-            for call in self.calls.snapshot():
+            net, now = Net(), time.monotonic()
+            calls = self.calls.snapshot()
+            for call in calls:
                 with net:
                     self._questions().add(call)
             with net:
                 self.dials.take_stock(self)
+            with net:
+                self._aftermath = Aftermath([action for call in calls for action in list(call._actions.values())], now)
+                self._aftermath.ask(now)
+            with net:
+                self.messages.resumed(now)
             with self._troubles.caught("internal error in the roll-call"):
                 net.release()
 
@@ -269,6 +285,11 @@ class Switchboard:
         if self._roll_call is not None:
             with net:
                 self._roll_call.on_watch(now)
+        if self._aftermath is not None:
+            with net:
+                self._aftermath.ask(now)
+        with net:
+            self.messages.on_watch(now)
         self.dials.expire(now)
         with net:
             self._unattended.check(now)
@@ -565,6 +586,7 @@ class Switchboard:
         self._unattended = Unattended()
         self._handlers = Table()
         self._troubles = Troubles(_log)
+        self._aftermath = None
         self._roll_call = None  # its questions are those of the parent's threads
         self.changed = Bell()
         self.attached = None

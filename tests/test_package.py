@@ -44,7 +44,18 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"runtime", "rest", "webhooks"}),
     frozenset({"actions", "call", "readers", "verbs", "message", "audio"}),
     frozenset(
-        {"client", "switchboard", "dialing", "posting", "subscribing", "running", "rollcall", "simulator", "unattended"}
+        {
+            "client",
+            "switchboard",
+            "dialing",
+            "posting",
+            "subscribing",
+            "running",
+            "rollcall",
+            "aftermath",
+            "simulator",
+            "unattended",
+        }
     ),
     frozenset({"cli", "contrib", "pytest_plugin", "testing", "__main__"}),
 )

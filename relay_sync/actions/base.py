@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
 
 from .. import checks, markup
@@ -167,6 +167,16 @@ class Action(Generic[E]):
 
     def _longest(self) -> float | None:
         """Seconds that it can go on for after its last event, by what it was started with; ``None`` if that says nothing."""
+        return None
+
+    def _longest_for_certain(self) -> float | None:
+        """The same, only where it is certain to be over then."""
+        return self._longest()
+
+    def _question(self) -> tuple[str, dict[str, Any]] | None:
+        """A method and its params that change nothing while it goes on, and are refused with 404 when it is over; ``None`` where
+        the wire has none, or it is not known at the moment what would change nothing.
+        """
         return None
 
     def _still_running(self, timeout: float | None) -> Callable[[], WaitTimeout]:
@@ -331,9 +341,15 @@ class PausableAction(StoppableAction[E]):
     behaviors: ClassVar[tuple[str, ...]] = ()
     #: Whether it has been paused, so that nobody knows how long it takes.
     _was_paused = False
+    #: Whether it is paused; ``None`` while a command about that has no answer.
+    _is_paused: bool | None = False
+    #: What it was told when it was paused last.
+    _paused_with: Mapping[str, Any] = MappingProxyType({})
 
     def _progress(self, event: Any) -> None:
         self._was_paused = self._was_paused or event.state == "paused"
+        if event.state:
+            self._is_paused = event.state == "paused"
         super()._progress(event)
 
     def pause(self, behavior: Literal["skip", "silence"] | str | None = None) -> dict[str, Any]:
@@ -348,18 +364,30 @@ class PausableAction(StoppableAction[E]):
             raise InvalidParameter("behavior", behavior, "left out: only recordings have one")
         chosen = checks.choice("behavior", behavior, self.behaviors)
         self._was_paused = True
-        return self._control(f"{self.method}.pause", {"behavior": chosen} if chosen else {}) or {}
+        self._paused_with = {"behavior": chosen} if chosen else {}
+        return self._switch("pause", self._paused_with, paused=True)
 
     def resume(self) -> dict[str, Any]:
         """Go on after :meth:`pause`.
 
         :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
         """
-        return self._control(f"{self.method}.resume") or {}
+        return self._switch("resume", {}, paused=False)
+
+    def _switch(self, what: str, params: Mapping[str, Any], *, paused: bool) -> dict[str, Any]:
+        self._is_paused = None  # first: the event may come before the answer
+        reply = self._control(f"{self.method}.{what}", params)
+        if self._is_paused is None:
+            self._is_paused = paused
+        return reply or {}
 
 
 class VolumeAction(StoppableAction[E]):
     """An action whose loudness can be changed."""
+
+    #: What was set last, where that is known to have been carried out; before, what it was started with counts.
+    _volume: float | None = None
+    _volume_known = True
 
     def volume(self, volume: float) -> dict[str, Any]:
         """Change the loudness.
@@ -368,7 +396,16 @@ class VolumeAction(StoppableAction[E]):
         :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
         """
         decibels = checks.number("volume", volume, low=-40, high=40, optional=False)
-        return self._control(f"{self.method}.volume", {"volume": decibels}) or {}
+        self._volume_known = False
+        reply = self._control(f"{self.method}.volume", {"volume": decibels})
+        self._volume, self._volume_known = decibels, True
+        return reply or {}
+
+    def _question(self) -> tuple[str, dict[str, Any]] | None:
+        if not self._volume_known:
+            return None
+        volume = self._params.get("volume") if self._volume is None else self._volume
+        return f"{self.method}.volume", {"volume": volume or 0}
 
 
 def reason_of(error: RelayError) -> str:

@@ -6,6 +6,7 @@ Their events carry no state to go by. A collector ends by the type of its result
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -48,6 +49,8 @@ class _Collecting(StoppableAction["CollectEvent"]):
         self._partials: deque[CollectEvent] = deque(maxlen=KEPT)
         self._results: deque[CollectEvent] = deque(maxlen=KEPT)
         self._started = False
+        #: Whether the clock of ``initial_timeout`` is known to run.
+        self._clock_runs = self._params.get("start_input_timers") is True
 
     def _progress(self, event: CollectEvent) -> None:
         kind = event.type
@@ -70,7 +73,10 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
         :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
         """
-        return self._control("calling.collect.start_input_timers") or {}
+        reply = self._control("calling.collect.start_input_timers") or {}
+        if not self._clock_runs:
+            self._clock_runs, self._heard = True, time.monotonic()
+        return reply
 
     @property
     def partials(self) -> list[CollectEvent]:
@@ -142,6 +148,13 @@ class StandaloneCollectAction(_Collecting):
         )
         return float(given["initial_timeout"] + keys + words)
 
+    def _longest_for_certain(self) -> float | None:
+        return self._longest() if self._clock_runs else None
+
+    def _question(self) -> tuple[str, dict[str, Any]] | None:
+        # Once there was input, the clock that this starts is over.
+        return ("calling.collect.start_input_timers", {}) if self._clock_runs and self.has_started else None
+
 
 class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     """A prompt and the input after it (``calling.play_and_collect``).
@@ -155,6 +168,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
     def _on_event(self, event: RelayEvent) -> None:
         if event.event_type == EVENT_CALL_PLAY and not self.is_done:
             self.latest = event
+            self._heard = time.monotonic()
             state = getattr(event, "state", "")
             if state:
                 # The prompt is over, not the action: now the input is waited for.

@@ -81,6 +81,11 @@ class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.Reco
             return None
         return (self._params.get("record") or {}).get("audio", {}).get("max_length") or None
 
+    def _question(self) -> tuple[str, dict[str, Any]] | None:
+        if self._is_paused is None:
+            return None
+        return ("calling.record.pause", {**self._paused_with}) if self._is_paused else ("calling.record.resume", {})
+
     @property
     def url(self) -> str:
         """Where the recording is, or will be; ``""`` before the server has said so."""

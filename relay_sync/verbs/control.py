@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from ..protocol.results import Outcome
 from . import parameters
 from .base import ADDRESS, Verbs
 
@@ -20,6 +21,9 @@ _CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264
 
 class ControlVerbs(Verbs):
     """Verbs on the call as a whole. A call that is gone (404, 410) is routine: the verb does nothing and returns."""
+
+    #: Whether the server has said that it answers the call for us.
+    _answer_taken = False
 
     def answer(
         self,
@@ -41,7 +45,10 @@ class ControlVerbs(Verbs):
             "codecs": parameters.codec_choices("codecs", codecs, _CODECS),
             "max_duration": parameters.whole("max_duration", max_duration, low=0),
         }
-        return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS), means=self._answered)
+
+    def _answered(self, outcome: Outcome) -> None:
+        self._answer_taken = self._answer_taken or isinstance(outcome, dict)
 
     def hangup(self, reason: EndReason | str = "hangup") -> dict[str, Any]:
         """End the call, or reject one that was not answered (``calling.end``).
