@@ -1,4 +1,4 @@
-"""Finds out which actions ended while there was no connection.
+"""Finds out what ended while there was no connection: actions, and messages.
 
 The server replays nothing (PROTOCOL, "Reconnect and resume"), and RELAY has no command that asks how an action stands. What comes
 nearest is one that changes nothing while it goes on, and is answered 404 when it is over: setting the volume of a playback to
@@ -18,8 +18,10 @@ from typing import Any, Final
 from attrs import define
 
 from .actions import Action
+from .call import Call
 from .constants import GONE_CODES
 from .errors import RelayError
+from .message import MessageDesk
 from .protocol.frames import Failure
 from .protocol.results import read_code
 
@@ -45,18 +47,26 @@ class _Doubt:
 
 
 class Aftermath:
-    """The actions that went on when the connection was lost, until something is known of each. All of it on the IO thread.
+    """What went on when the connection was lost, until something is known of each. All of it on the IO thread.
 
     :param now: when the connection came back.
     """
 
-    def __init__(self, actions: Iterable[Action[Any]], now: float) -> None:
+    def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:
         self._since = now
-        self._doubts = [_Doubt(action, now) for action in actions]
+        self._messages = messages
+        self._doubts = [_Doubt(action, now) for call in calls for action in list(call._actions.values())]
         self._open: set[_Doubt] = set()
+        messages.resumed(now)
+        self._ask_all(now)
 
-    def ask(self, now: float) -> None:
-        """Ask what is due, as much as may be under way at once; once a second, and after each answer."""
+    def on_watch(self, now: float) -> None:
+        """Once a second: what is due?"""
+        self._messages.on_watch(now)
+        self._ask_all(now)
+
+    def _ask_all(self, now: float) -> None:
+        """As much as may be under way at once."""
         self._doubts = [doubt for doubt in self._doubts if self._matters(doubt)]
         for doubt in self._doubts:
             if now < doubt.due:
@@ -94,7 +104,7 @@ class Aftermath:
                 # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
                 _log.info("%r has ended: the server does not know it any more", doubt.action)
                 doubt.action._end_early("call_gone")
-            self.ask(now)
+            self._ask_all(now)
 
         return answered
 

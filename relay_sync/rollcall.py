@@ -103,8 +103,12 @@ class RollCall:
         """An event of the call came and has taken effect."""
         if call.call_id in self._undecided:
             if call._over is None:
-                self._lives(call)
+                self._live(call)
             self._decide_all(call.call_id, known=True)
+
+    def _live(self, call: Call) -> None:
+        call._catch_up()
+        self._lives(call)
 
     def _decide_all(self, call_id: str, *, known: bool) -> None:
         for question in list(self._undecided.get(call_id, ())):
@@ -160,7 +164,7 @@ class RollCall:
 
     def _answered(self, question: _Question, *, lives: bool) -> None:
         if lives:
-            self._lives(question.call)
+            self._live(question.call)
         else:
             _log.info("call %s has ended: the server does not know it any more", question.call.call_id)
             self._gone(question.call)

@@ -176,13 +176,8 @@ class Switchboard:
     def _questions(self) -> RollCall:
         """The roll-call of this session, made when the first question arises."""
         if self._roll_call is None:
-            self._roll_call = RollCall(self.call_gone, self._lives)
+            self._roll_call = RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
         return self._roll_call
-
-    def _lives(self, call: Call) -> None:
-        """The server knows a call, or says something of it: what must have become of it meanwhile is made up for."""
-        call._catch_up()
-        self.dials.on_leg_live(call, self)
 
     def call_over(self, call: Call) -> None:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
@@ -245,10 +240,7 @@ class Switchboard:
             with net:
                 self.dials.take_stock(self)
             with net:
-                self._aftermath = Aftermath([action for call in calls for action in list(call._actions.values())], now)
-                self._aftermath.ask(now)
-            with net:
-                self.messages.resumed(now)
+                self._aftermath = Aftermath(calls, self.messages, now)
             with self._troubles.caught("internal error in the roll-call"):
                 net.release()
 
@@ -287,9 +279,7 @@ class Switchboard:
                 self._roll_call.on_watch(now)
         if self._aftermath is not None:
             with net:
-                self._aftermath.ask(now)
-        with net:
-            self.messages.on_watch(now)
+                self._aftermath.on_watch(now)
         self.dials.expire(now)
         with net:
             self._unattended.check(now)

@@ -132,7 +132,8 @@ class Action(Generic[E]):
 
         :param timeout: seconds; ``None`` waits for the end of the action, of its call, of the session or of the client,
             whichever comes first. Where the action was given a time (``max_length``, the ``timeout`` of a detector, the timeouts
-            of ``collect``, the ``duration`` of silence) it waits for that and 10 s more, and then raises.
+            of ``collect``, the ``duration`` of silence) it waits for that and 10 s more, and then raises. An end that came
+            while the connection was down is found afterwards for some kinds of actions only: docs/threads.md says which.
         :return: the terminal event. ``synthetic`` is set on it, with a ``reason``, where the call ended first.
         :raises WaitTimeout: it still goes on; wait again if you like.
         :raises RelayError: what ended it (:attr:`error`): the session was lost for good, the client was closed, the process
