@@ -30,7 +30,6 @@ PACKAGE = Path(relay_sync.__file__).parent
 #: The locks that a thread may not take twice, and why no signal handler does.
 PLAIN = {
     "audio/frames.py": "what one sleeper waits for: nobody else takes it",
-    "audio/recorder.py": "of a file, which two at once cannot write: a signal handler may not save a stream that is being saved",
     "audio/waking.py": "what the loop waits for: nobody else takes it",
     "runtime/flag.py": "what one sleeper waits for: nobody else takes it",
     "server/loop.py": "of one caller who waits for the loop: nobody else takes it",

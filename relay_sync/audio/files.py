@@ -1,16 +1,19 @@
-"""Reading a file whose path came from somewhere else: a regular one, within a bound, whatever stands behind the name."""
+"""Files of the user's: read within a bound, whatever stands behind the name, and replaced only by what is complete."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
+from ..errors import InvalidParameter
 from .kinds import kind_of
 
-__all__ = ["MAX_FILE", "read_file", "read_open"]
+__all__ = ["MAX_FILE", "Growing", "part_beside", "read_file", "read_open", "replaced"]
 
 #: Bytes of a file that is read as a whole: over nine hours of one telephone.
 MAX_FILE: Final = 512 * 2**20
@@ -22,6 +25,80 @@ _KINDS: Final = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+
+class Growing:
+    """A file that is being written to for some time, so that nothing of ours may replace it meanwhile."""
+
+    _all: ClassVar[set[tuple[int, int]]] = set()
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._key = _key(os.fstat(file.fileno()))
+        self._all.add(self._key)
+
+    def end(self) -> None:
+        """It is complete. Idempotent, and takes no lock."""
+        self._all.discard(self._key)
+
+    def is_at(self, path: str) -> bool:
+        """Whether this is (still) the file's name, or one of them."""
+        try:
+            return _key(os.stat(path)) == self._key
+        except OSError:
+            return False
+
+    @classmethod
+    def check(cls, path: str | os.PathLike[str]) -> None:
+        """:raises InvalidParameter: there is such a file under this name, in whatever spelling, behind a link or not."""
+        try:
+            grows = _key(os.stat(path)) in cls._all
+        except OSError:
+            return
+        if grows:
+            raise InvalidParameter(
+                "path", os.fspath(path), "another file: this one is being recorded to, and has what came so far"
+            )
+
+
+def _key(about: os.stat_result) -> tuple[int, int]:
+    return about.st_dev, about.st_ino
+
+
+def part_beside(path: str) -> str:
+    """A new name in the same folder, for what is not complete. However long the name of the file is."""
+    return os.path.join(os.path.dirname(path), f".{secrets.token_hex(8)}.part")
+
+
+@contextmanager
+def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file that takes the place of ``path`` when all is written. Until then, and if that fails, what was there stays, and
+    nothing else is left. Where a link leads is replaced, not the link; a pipe or a device is written to.
+
+    :raises InvalidParameter: something is being recorded to ``path``. :raises OSError: it cannot be written; it names ``path``.
+    """
+    Growing.check(path)
+    target = os.path.realpath(path)
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            with open(target, "wb") as device:
+                yield device
+            return
+        part = part_beside(target)
+        try:
+            with open(part, "xb") as file:
+                yield file
+            Growing.check(path)  # a recording may have begun meanwhile
+            os.replace(part, target)
+        except BaseException:
+            try:
+                os.unlink(part)
+            except OSError:
+                pass
+            raise
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_FILE) -> bytes:

@@ -20,6 +20,7 @@ __all__ = [
     "check_public_url",
     "check_target",
     "check_token",
+    "create_recording",
     "open_recording",
 ]
 
@@ -131,6 +132,15 @@ def open_recording(pattern: str, start: Start) -> BinaryIO:
     """
     path = _filled(pattern, {name: getattr(start, name) for name in _FIELDS})
     path.parent.mkdir(parents=True, exist_ok=True)
+    return create_recording(path)
+
+
+def create_recording(path: str | Path) -> BinaryIO:
+    """Create a file of this name, or of the name with ``-2``, ``-3`` ... where there is one.
+
+    :raises OSError: it cannot be created.
+    """
+    path = Path(path)
     for number in range(1, _ATTEMPTS):
         name = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         try:

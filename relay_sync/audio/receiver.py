@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from attrs import define, frozen
 
@@ -42,6 +43,7 @@ _SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 class ReceiverSettings:
     """What all sockets of a server have in common.
 
+    :ivar make_file: makes the file for what is kept of a stream; called on the disk thread. ``None``: nothing is kept.
     :raises InvalidParameter: one that cannot be right.
     """
 
@@ -51,7 +53,7 @@ class ReceiverSettings:
     buffer_seconds: float
     reorder_seconds: float
     l16_byteorder: Literal["little", "big", "auto"]
-    make_recorder: Callable[[Start, int, int, Callable[[], object]], Recorder | None]
+    make_file: Callable[[Start], BinaryIO] | None
     disk: Disk
     troubles: Troubles
 
@@ -120,7 +122,6 @@ class Receiver:
         self._sound: _Sound | None = None
         self._diagnosis: Diagnosis | None = None
         self._recorder: Recorder | None = None
-        self._not_kept: Exception | None = None  # why there is no recorder
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
         self._counts = Counts()
         self._reason: EndReason | None = None  # decided before the socket has ended
@@ -220,7 +221,6 @@ class Receiver:
             recorder=self._recorder,
             counts=self._counts,
             hang_up=self._hang_up,
-            not_kept=self._not_kept,
         )
         if self._two_way:
             stream._speaker = self._make_speaker(start, decoding)
@@ -270,17 +270,21 @@ class Receiver:
         )
 
     def _record(self, start: Start, sound: _Sound) -> Recorder | None:
-        try:
-            recorder = self._settings.make_recorder(
-                start, sound.decoding.sample_rate, max(1, len(sound.channels)), self._connection.resume_reading
-            )
-            if recorder is not None:
-                self._settings.disk.add(recorder)
-            return recorder
-        except Exception as error:  # it costs the recording, not the stream
-            self._not_kept = error
-            self._tell("recording", "the audio is not recorded: %s", error)
+        make_file = self._settings.make_file
+        if make_file is None:
             return None
+        recorder = Recorder(
+            partial(make_file, start),
+            sound.decoding.sample_rate,
+            max(1, len(sound.channels)),
+            self._connection.resume_reading,
+            self._tell,
+        )
+        try:
+            self._settings.disk.add(recorder)
+        except Exception as error:  # no thread: it costs the recording, not the stream
+            recorder.give_up(error)
+        return recorder
 
     # -- audio ---------------------------------------------------------------------------------------------------------
 
@@ -396,13 +400,12 @@ class Receiver:
             return
         if recorder.add(channel, position, pcm):
             self._connection.pause_reading()  # the disk cannot keep up; resumed after its next write
-            self._settings.disk.hurry()
-            if (
-                not recorder.full
-            ):  # it wrote before the pause was on its way: its word to resume may have been the earlier
+            self._settings.disk.hurry(recorder)
+            if not recorder.full:
+                # It wrote before the pause was on its way: its word to resume may have been the earlier.
                 self._connection.resume_reading()
         elif recorder.eager:
-            self._settings.disk.hurry()
+            self._settings.disk.hurry(recorder)
 
     def _has_time_for(self, recorder: Recorder, sound: _Sound) -> bool:
         """Whether so much audio can be that of a call. It would fill the disk as fast as its peer likes."""

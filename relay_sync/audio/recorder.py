@@ -1,26 +1,32 @@
-"""A WAV file that grows with the stream, is valid at every moment, and is written by a thread of its own.
+"""A WAV file that grows with the stream, is valid at every moment, and is made and written by a thread of its own.
 
 The receiving thread only copies samples into memory. Twice a second the disk thread writes what has come and then the
 sizes in the header, so that a killed process leaves a playable file that lacks less than a second. Silence is not written
-but skipped: file systems keep it as a hole.
+but skipped: file systems keep it as a hole. Whoever saves reads through a handle of his own, and holds no lock meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import secrets
 import tempfile
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, BinaryIO
 
 from ..runtime.flag import Bell
 from ..runtime.waiter import wait_until
+from .files import Growing, part_beside, replaced
+from .messages import Start
+from .naming import create_recording, open_recording
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
-__all__ = ["Disk", "Recorder"]
+__all__ = ["Disk", "Recorder", "Snapshot", "files_for", "spool_file"]
 
 _log = logging.getLogger("relay_sync.audio")
 INTERVAL = 0.5  # seconds between writes
@@ -28,46 +34,85 @@ EAGER = 2**18  # bytes of one recorder in memory that are written at once
 FULL = 2**22  # bytes at which the sender has to wait for the disk
 _COPY = 2**20
 _pwrite: Callable[[int, memoryview, int], int] | None = getattr(os, "pwrite", None)
+_pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
+_RENAMES_OPEN_FILES = os.name != "nt"
+
+
+def spool_file() -> BinaryIO:
+    """One that has no name and vanishes when it is closed.
+
+    :raises OSError: there is no room for one.
+    """
+    # On Windows tempfile wraps the file in an object of its own that behaves like it.
+    return tempfile.TemporaryFile(prefix="relay-audio-", buffering=0)
+
+
+def files_for(
+    record_to: str | None, spool: bool, tell: Callable[[str, str, object], object]
+) -> Callable[[Start], BinaryIO] | None:
+    """What makes the file for what is kept of a stream, on the disk thread; ``None`` where nothing is kept.
+
+    :param record_to: a pattern for its name. :param spool: keep it in a file without a name where there is no other.
+    """
+
+    def make(start: Start) -> BinaryIO:
+        if record_to is not None:
+            try:
+                return open_recording(record_to, start)
+            except Exception as error:
+                if not spool:
+                    raise
+                tell("recording", "a recording cannot be made under its name, and is kept for save() only: %s", error)
+        return spool_file()
+
+    return make if spool or record_to is not None else None
 
 
 class Recorder:
     """The audio of one stream on disk.
 
-    :param file: open for reading and writing in binary, unbuffered and empty; closed with the recorder.
+    :param file: open for reading and writing in binary, unbuffered and empty; closed with the recorder. Or what makes one:
+        it is called by the first :meth:`flush`, and what it raises costs the recording only.
     :param channels: 1 or 2.
     :param on_room: called on the disk thread after a write, when :meth:`add` had answered that it is full.
+    :param tell: told why there is no file, as ``Troubles.tell``; without it the log is.
     """
 
     def __init__(
-        self, file: BinaryIO, sample_rate: int, channels: int, on_room: Callable[[], object] | None = None
+        self,
+        file: BinaryIO | Callable[[], BinaryIO],
+        sample_rate: int,
+        channels: int,
+        on_room: Callable[[], object] | None = None,
+        tell: Callable[[str, str, object], object] | None = None,
     ) -> None:
         self.sample_rate = sample_rate
         self.channels = channels
         self.error: OSError | None = None
-        self._file = file
+        self.path: str | None = None  # where it is recorded to, once that is known; None for a file without a name
+        self.disk: Disk | None = None  # the thread that writes it; without one, whoever flushes does
         self._on_room = on_room
+        self._tell = tell
         self._width = 2 * channels
-        self._lock = threading.Lock()  # guards what waits in memory; never held while writing
+        self._lock = threading.RLock()  # guards what waits in memory; never held while writing
         self._start = 0  # position of the first sample in _tail
         self._tail = bytearray()
         self._pieces: list[tuple[int, bytes]] = []  # what lies apart from the tail: position, interleaved samples
         self._patches: list[tuple[int, int, bytes]] = []  # late samples: position, channel, PCM
         self._waiting = 0  # bytes in pieces and patches
-        self._full = False
-        self._layout = threading.RLock()  # held while the file is copied, or made stereo; taken first of all
-        self._file_channels = channels
-        self._file_lock = threading.Lock()  # guards the file; taken before _lock, never after it
-        self._size = 0  # bytes of audio in the file
+        self._full = False  # add() has said so
+        self._relieved = False  # and there is room again
         self._old_channel = 0  # where the mono recording belongs in a stereo one
-        self._finalizer = weakref.finalize(self, file.close)
-        self._finalizer.atexit = False  # at exit the server still has to write the rest
-        self._write_at(0, wav_header(sample_rate, channels, 0))
-
-    @property
-    def path(self) -> str | None:
-        """Where it is recorded to; ``None`` for a file without a name."""
-        name = getattr(self._file, "name", None)
-        return name if isinstance(name, str) else None
+        self._begun = self._done = 0  # flushes
+        self._bell = Bell()  # rings after each
+        self._file_lock = threading.RLock()  # guards what follows; taken before _lock, never after it
+        self._file: BinaryIO
+        self._make: Callable[[], BinaryIO] | None = file if callable(file) else None
+        self._file_channels = channels
+        self._size = 0  # bytes of audio in the file
+        self._finalizer: weakref.finalize[..., Recorder] | None = None
+        if not callable(file):
+            self._begin(file)
 
     @classmethod
     def temporary(cls, sample_rate: int, channels: int, on_room: Callable[[], object] | None = None) -> Recorder:
@@ -75,8 +120,7 @@ class Recorder:
 
         :raises OSError: there is no room for one.
         """
-        file = tempfile.TemporaryFile(prefix="relay-audio-", buffering=0)  # noqa: SIM115 - lives as long as the recorder
-        return cls(_raw(file), sample_rate, channels, on_room)
+        return cls(spool_file(), sample_rate, channels, on_room)
 
     def add(self, channel: int, position: int, pcm: bytes) -> bool:
         """Take in *pcm* of a channel at a position (in samples); never touches the disk.
@@ -103,7 +147,7 @@ class Recorder:
     def widen(self, channel: int) -> None:
         """Make a mono recording stereo: what was recorded becomes *channel*, the other was silent so far.
 
-        Needs no disk here. The file is changed at the next write; a process killed in that instant may leave it damaged.
+        Needs no disk here: the file is changed at the next write.
         """
         if self.channels != 1:
             return
@@ -149,98 +193,161 @@ class Recorder:
         tail[begin:end:width] = pcm[0::2]
         tail[begin + 1 : end : width] = pcm[1::2]
 
-    # -- for the disk thread, and for whoever saves --------------------------------------------------------------------
+    # -- for whoever saves, on any thread ------------------------------------------------------------------------------
 
-    def flush(self) -> None:
-        """Write what has come so far. Errors are kept in ``error`` and logged once."""
-        with self._layout, self._file_lock:
-            with self._lock:
-                channels, old_channel = self.channels, self._old_channel
-                pieces, patches = self._pieces, self._patches
-                if self._tail:
-                    pieces = [*pieces, (self._start, bytes(self._tail))]
-                    self._start += len(self._tail) // self._width
-                    self._tail.clear()
-                self._pieces, self._patches, self._waiting = [], [], 0
-                was_full, self._full = self._full, False
-            if (pieces or patches) and self.error is None:
-                try:
-                    if channels != self._file_channels:
-                        self._spread(old_channel)
-                    self._write(pieces, patches)
-                except Exception as error:  # the thread that writes serves other recordings, too
-                    self._fail(error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}"))
-                    self._seal()
-        if was_full and self._on_room is not None:
-            self._on_room()
+    def made(self, timeout: float) -> bool:
+        """Wait until its file has been made. :returns: whether there is one, within *timeout* seconds."""
+        if self.disk is not None:
+            wait_until(lambda: not self.unmade, self._bell, timeout)
+        return self._finalizer is not None
+
+    def settle(self, timeout: float | None) -> bool:
+        """Have written what has come so far, and wait for that.
+
+        :param timeout: seconds; ``None`` for as long as the disk takes. :returns: whether that is done.
+        """
+        with self._lock:
+            waits = bool(self._tail or self._pieces or self._patches or self.unmade)
+            awaited = self._begun + waits
+        if self._done >= awaited:
+            return True
+        if self.disk is None or not self.disk.hurry(self):
+            self.flush()
+        return wait_until(
+            lambda: self._done >= awaited or (self.error is not None and self._done == self._begun), self._bell, timeout
+        )
+
+    def snapshot(self) -> Snapshot | None:
+        """What is in the file now; ``None`` where there is no file.
+
+        :raises OSError: the process has no file descriptor left.
+        """
+        with self._file_lock:
+            if self._finalizer is None:
+                return None
+            return Snapshot(
+                os.dup(self._file.fileno()), self.sample_rate, self._file_channels, self._size, self._file_lock
+            )
 
     def copy_to(self, path: PathLike) -> None:
         """Write all that came so far as a WAV file to *path*, which changes only when all is written.
 
+        :raises InvalidParameter: something is being recorded to *path*.
         :raises OSError: it cannot be written; it names *path*, whatever the file is called until it is complete. Or the
             recording had failed before, on a full disk say: *path* then holds what was recorded until that moment, and the
             error says how much it is.
         """
-        self.flush()
-        with self._layout:
-            if self.error is not None and not self._size:
-                raise OSError(f"the recording is incomplete, nothing of it was kept: {self.error}") from self.error
-            try:
-                self._copy_whole(path)
-            except OSError as error:
-                if error.errno is None:
-                    raise
-                raise OSError(error.errno, error.strerror, os.fspath(path)) from None
-            if self.error is not None:
-                seconds = self._size / (2 * self._file_channels) / self.sample_rate
+        self.settle(None)
+        snapshot = self.snapshot()
+        if snapshot is None:
+            raise OSError(
+                f"nothing was kept of this stream, for no file could be made to keep it in: {self.error}"
+            ) from self.error
+        with snapshot:
+            error = self.error
+            if error is not None and not snapshot.samples:
+                raise OSError(f"the recording is incomplete, nothing of it was kept: {error}") from error
+            with replaced(path) as out:
+                snapshot.copy(out)
+            if error is not None:
+                seconds = snapshot.samples / self.sample_rate
                 raise OSError(
                     f"the recording is incomplete: {os.fspath(path)!r} holds its first {seconds:.2f} s, then it stopped:"
-                    f" {self.error}"
-                ) from self.error
-
-    def excerpt(self, start: int, count: int) -> bytes:
-        """Some of what is in the file: *count* samples (of each channel) from *start* on, or fewer."""
-        with self._layout:
-            width = 2 * self._file_channels
-            room = max(0, self._size - start * width)
-            return self._read_at(HEADER_SIZE + start * width, min(count * width, room))
+                    f" {error}"
+                ) from error
 
     @property
     def written(self) -> tuple[int, int]:
         """What is in the file: samples of each channel, and channels."""
-        with self._layout:
+        with self._file_lock:
             return self._size // (2 * self._file_channels), self._file_channels
 
-    def _copy_whole(self, path: PathLike) -> None:
-        target = os.path.realpath(path)  # where a link leads is replaced, not the link
-        if os.path.exists(target) and not os.path.isfile(target):
-            with open(target, "wb") as device:  # a pipe or a device is written to, never replaced
-                self._copy(device)
-            return
-        partial = f"{target}.{secrets.token_hex(4)}.part"
-        out = open(partial, "xb")  # noqa: SIM115 - what cannot be created is not to be removed
-        try:
-            with out:
-                self._copy(out)
-            os.replace(partial, target)
-        except BaseException:
-            try:
-                os.unlink(partial)
-            except OSError:
-                pass
-            raise
+    # -- for the thread that writes ------------------------------------------------------------------------------------
 
-    def _copy(self, out: BinaryIO) -> None:
-        size = self._size
-        out.write(wav_header(self.sample_rate, self._file_channels, size))
-        for offset in range(0, size, _COPY):
-            out.write(self._read_at(HEADER_SIZE + offset, min(_COPY, size - offset)))
+    def flush(self) -> None:
+        """Write what has come so far. Errors are kept in ``error`` and logged once: they cost this recording only."""
+        with self._file_lock:
+            with self._lock:
+                self._begun = begun = self._begun + 1
+            try:
+                if self._make is not None:
+                    self._open(self._make)
+                self._write_waiting()
+            except BaseException as error:  # the thread that writes serves other recordings, too
+                self.give_up(error)
+            finally:
+                self._done = begun
+        self._bell.ring()
+        if self._relieved and self._on_room is not None:
+            self._relieved = False
+            self._on_room()
+
+    def give_up(self, error: BaseException) -> None:
+        """Nothing more is recorded; what is there stays."""
+        self._make = None
+        self._fail(error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}"))
+        if self._finalizer is not None:
+            self._seal()
+        self._bell.ring()
+
+    @property
+    def unmade(self) -> bool:
+        """Whether its file is still to be made."""
+        return self._make is not None
+
+    def end(self) -> None:
+        """Nothing more will come, and all is written: from now on the file may be replaced."""
+        if self._finalizer is not None:
+            self._growing.end()
 
     def close(self) -> None:
         """Write the rest and close the file."""
         self.flush()
         with self._file_lock:
-            self._finalizer()
+            if self._finalizer is not None:
+                self._finalizer()
+
+    def _open(self, make: Callable[[], BinaryIO]) -> None:
+        try:
+            self._begin(make())
+        finally:
+            self._make = None
+
+    def _begin(self, file: BinaryIO) -> None:
+        with self._lock:
+            channels = self.channels
+        try:
+            self._write_at(0, wav_header(self.sample_rate, channels, 0), file)
+        except BaseException:
+            _discard(file)
+            raise
+        self.path = _name_of(file)
+        self._adopt(file, channels, 0)
+
+    def _adopt(self, file: BinaryIO, channels: int, size: int) -> None:
+        """Go on in this file."""
+        before = self._finalizer
+        growing = Growing(file)
+        self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
+        self._finalizer = weakref.finalize(self, _let_go, file, growing, self.disk)
+        self._finalizer.atexit = False  # at exit the server still has to write the rest
+        if before is not None:
+            before()
+
+    def _write_waiting(self) -> None:
+        with self._lock:
+            channels, old_channel = self.channels, self._old_channel
+            pieces, patches = self._pieces, self._patches
+            if self._tail and self.error is None:
+                pieces = [*pieces, (self._start, bytes(self._tail))]
+            self._start += len(self._tail) // self._width
+            self._tail.clear()
+            self._pieces, self._patches, self._waiting = [], [], 0
+            self._relieved, self._full = self._relieved or self._full, False
+        if (pieces or patches) and self.error is None:
+            if channels != self._file_channels:
+                self._spread(old_channel)
+            self._write(pieces, patches)
 
     def _write(self, pieces: list[tuple[int, bytes]], patches: list[tuple[int, int, bytes]]) -> None:
         channels = self._file_channels
@@ -264,7 +371,7 @@ class Recorder:
 
     def _keep_part(self, offset: int, length: int, width: int) -> None:
         """Count what was written of a piece before the disk was full."""
-        there = min(self._file.seek(0, os.SEEK_END) - HEADER_SIZE, offset + length)
+        there = min(os.fstat(self._file.fileno()).st_size - HEADER_SIZE, offset + length)
         if there > offset:
             self._size = max(self._size, there // width * width)
 
@@ -276,48 +383,131 @@ class Recorder:
             pass  # it tells of what was there half a second before
 
     def _spread(self, channel: int) -> None:
-        """The mono file becomes a stereo one in place: from its end, so that nothing is written over before it is read."""
-        for offset in range((self._size - 1) // _COPY * _COPY, -1, -_COPY):
-            samples = self._read(HEADER_SIZE + offset, min(_COPY, self._size - offset))
-            try:
-                self._write_at(HEADER_SIZE + 2 * offset, _stereo(samples, channel))
-            except OSError:
-                self._size = offset + len(samples)  # up to here it still is the mono file
-                raise
-        self._size *= 2
-        self._file_channels = 2
+        """The mono file becomes a stereo one: a new file that takes its place when it is whole, with its name where it has one.
 
-    def _write_at(self, offset: int, data: bytes | bytearray) -> None:
+        At every moment one of the two is there, and where the disk has no room for the new one the old one stays.
+        """
+        path = self.path
+        file = spool_file() if path is None else open(part_beside(path), "x+b", buffering=0)  # noqa: SIM115 - it is kept
+        try:
+            for offset in range(0, self._size, _COPY):
+                samples = self._read(HEADER_SIZE + offset, min(_COPY, self._size - offset))
+                if samples.count(0) < len(samples):  # silence stays a hole
+                    self._write_at(HEADER_SIZE + 2 * offset, _stereo(samples, channel), file)
+            file.truncate(HEADER_SIZE + 2 * self._size)
+            self._write_at(0, wav_header(self.sample_rate, 2, 2 * self._size), file)
+            if path is not None:
+                file = self._put_in_place(file, path)
+        except BaseException:
+            _discard(file)
+            raise
+        self._adopt(file, 2, 2 * self._size)
+
+    def _put_in_place(self, file: BinaryIO, path: str) -> BinaryIO:
+        part = file.name
+        if not self._growing.is_at(path):  # moved or removed meanwhile: what has its name now is not ours
+            with create_recording(path) as another:
+                path = another.name
+        if _RENAMES_OPEN_FILES:
+            os.replace(part, path)
+        else:
+            file.close()
+            self._file.close()
+            try:
+                os.replace(part, path)
+            except OSError:
+                self._file = open(self.path or "", "r+b", buffering=0)  # noqa: SIM115 - it is kept
+                raise
+            file = open(path, "r+b", buffering=0)  # noqa: SIM115 - it is kept
+        self.path = path
+        return file
+
+    def _write_at(self, offset: int, data: bytes | bytearray, file: BinaryIO | None = None) -> None:
+        file = self._file if file is None else file
         rest = memoryview(data)
         if _pwrite is not None:  # half the system calls
-            handle = self._file.fileno()
+            handle = file.fileno()
             while rest:
                 written = _pwrite(handle, rest, offset)
                 offset, rest = offset + written, rest[written:]
             return
-        self._file.seek(offset)
+        file.seek(offset)
         while rest:
-            rest = rest[self._file.write(rest) :]
+            rest = rest[file.write(rest) :]
 
     def _read_at(self, offset: int, length: int) -> bytes:
         with self._file_lock:
             return self._read(offset, length)
 
     def _read(self, offset: int, length: int) -> bytes:
-        self._file.seek(offset)
-        parts = []
-        while length:
-            part = self._file.read(length)
-            if not part:
-                break
-            parts.append(part)
-            length -= len(part)
-        return b"".join(parts)
+        return _read_whole(self._file.fileno(), offset, length)
 
     def _fail(self, error: OSError) -> None:
-        if self.error is None:
-            self.error = error
+        if self.error is not None:
+            return
+        self.error = error
+        if self._finalizer is None and self._tell is not None:
+            self._tell("recording", "the audio is not recorded: %s", error)
+        elif self._finalizer is None:
+            _log.warning("the audio is not recorded: %s", error)
+        else:
             _log.warning("a recording stops here, the stream goes on: %s", error)
+
+
+class Snapshot:
+    """What is in a recording's file at one moment. It reads through a handle of its own, without a lock where the system can
+    read at a position, and stays as it is whatever becomes of the recording. A context manager that closes the handle.
+
+    :ivar samples: of each channel.
+    """
+
+    def __init__(
+        self, handle: int, sample_rate: int, channels: int, size: int, lock: AbstractContextManager[Any]
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.samples = size // (2 * channels)
+        self._handle = handle
+        self._lock = lock  # of the position that the handle shares with the recording's
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._handle)
+
+    def excerpt(self, start: int, count: int) -> bytes:
+        """*count* samples (of each channel) from *start* on, or fewer."""
+        width = 2 * self.channels
+        offset, length = HEADER_SIZE + start * width, max(0, min(count, self.samples - start)) * width
+        if _pread is not None:
+            return _read_whole(self._handle, offset, length)
+        with self._lock:
+            return _read_whole(self._handle, offset, length)
+
+    def copy(self, out: BinaryIO) -> None:
+        """Write all of it as a WAV file."""
+        width = 2 * self.channels
+        out.write(wav_header(self.sample_rate, self.channels, self.samples * width))
+        for start in range(0, self.samples, _COPY // width):
+            out.write(self.excerpt(start, _COPY // width))
+
+
+def _read_whole(handle: int, offset: int, length: int) -> bytes:
+    parts = []
+    while length:
+        if _pread is not None:
+            part = _pread(handle, length, offset)
+        else:
+            os.lseek(handle, offset, os.SEEK_SET)
+            part = os.read(handle, length)
+        if not part:
+            break
+        parts.append(part)
+        offset, length = offset + len(part), length - len(part)
+    return b"".join(parts)
 
 
 def _stereo(pcm: bytes, channel: int) -> bytes:
@@ -325,69 +515,154 @@ def _stereo(pcm: bytes, channel: int) -> bytes:
     return interleave([pcm, silence] if channel == 0 else [silence, pcm])
 
 
-def _raw(file: object) -> BinaryIO:
-    # On Windows tempfile wraps the file in an object of its own that behaves like it.
-    return file  # type: ignore[return-value]
+def _name_of(file: BinaryIO) -> str | None:
+    """The name that stays with a file; none for one that vanishes (which has a name on Windows)."""
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) and not hasattr(file, "delete") else None
+
+
+def _discard(file: BinaryIO) -> None:
+    name = _name_of(file)
+    try:
+        file.close()
+        if name is not None:
+            os.unlink(name)
+    except OSError:
+        pass
+
+
+def _let_go(file: BinaryIO, growing: Growing, disk: Disk | None) -> None:
+    growing.end()
+    if disk is None:
+        file.close()
+    else:
+        disk.close_file(file)
 
 
 class Disk:
-    """The thread that writes recordings; there only while something is being recorded.
+    """The thread that makes, writes and closes the files of recordings; there only while something is being recorded.
+
+    Every half second all recordings are written, whatever else there is to do. In between comes what somebody waits for,
+    one at a time: files to be made, recordings that end, or that are saved.
 
     :param name: the thread's name.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()  # never held while waiting
+        self._lock = threading.RLock()  # never held while waiting
         self._bell = Bell()
         self._recorders: set[Recorder] = set()
-        self._leaving: list[Recorder] = []
+        self._urgent: dict[Recorder, None] = {}  # in the order in which they became so
+        self._leaving: set[Recorder] = set()  # those of them for which it is the last time
+        self._next = 0.0  # when all are written again
+        self._unneeded: deque[BinaryIO] = deque()  # to be closed
         self._thread: threading.Thread | None = None
-        self._hurry = False
 
     def add(self, recorder: Recorder) -> None:
-        """Write this one from now on.
+        """Make its file, and write it from now on.
 
         :raises RuntimeError: no thread can be started.
         """
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._next = time.monotonic() + INTERVAL
                 thread.start()
                 self._thread = thread
+            recorder.disk = self
             self._recorders.add(recorder)
+            self._urgent[recorder] = None
+        self._bell.ring()
 
     def finish(self, recorder: Recorder) -> None:
         """Write what is left of it, soon, and forget it."""
         with self._lock:
             if recorder in self._recorders:
                 self._recorders.discard(recorder)
-                self._leaving.append(recorder)
+                self._leaving.add(recorder)
+                self._urgent[recorder] = None
         self._bell.ring()
 
-    def hurry(self) -> None:
-        """Write now rather than at the next half second."""
-        self._hurry = True
+    def hurry(self, recorder: Recorder) -> bool:
+        """Write this one now rather than at the next half second. :returns: whether it still is to be written."""
+        with self._lock:
+            known = recorder in self._recorders or recorder in self._leaving
+            if known:
+                self._urgent[recorder] = None
         self._bell.ring()
+        return known
 
-    def join(self, timeout: float) -> None:
-        """Wait until all finished recordings are on disk and, where none goes on, the thread has ended."""
-        self.hurry()
+    def join(self, timeout: float) -> bool:
+        """Wait until all finished recordings are on disk and, where none goes on, the thread has ended.
+
+        :returns: whether it has.
+        """
+        with self._lock:
+            self._next = 0.0
+        self._bell.ring()
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
+    def close_file(self, file: BinaryIO) -> None:
+        """Close it on the disk thread, or here where there is none. The garbage collector may call this: it takes no lock."""
+        self._unneeded.append(file)
+        self._bell.ring()
+        thread = self._thread
+        if thread is None or not thread.is_alive():
+            self._close_unneeded()
+
+    def _close_unneeded(self) -> None:
+        while self._unneeded:
+            try:
+                self._unneeded.popleft().close()
+            except (OSError, IndexError):
+                pass
 
     def _run(self) -> None:
         while True:
-            wait_until(lambda: self._hurry or bool(self._leaving) or not self._recorders, self._bell, INTERVAL)
+            try:
+                wait_until(self._has_work, self._bell, max(0.0, self._next - time.monotonic()))
+                if not self._turn():
+                    break
+            except BaseException as error:  # whatever it is, recordings go on
+                _log.warning("%s goes on after %s: %s", self._name, type(error).__name__, error)
+                time.sleep(INTERVAL)
+        self._close_unneeded()  # what came after the last look
+
+    def _has_work(self) -> bool:
+        return bool(self._urgent or self._unneeded) or self._next <= time.monotonic() or not self._recorders
+
+    def _turn(self) -> bool:
+        """Do what is due. :returns: whether there may be more to do."""
+        self._close_unneeded()
+        if time.monotonic() >= self._next:
             with self._lock:
-                self._hurry = False
-                if not self._recorders and not self._leaving:
+                recorders = [recorder for recorder in self._recorders if not recorder.unmade]
+                for recorder in recorders:
+                    self._urgent.pop(recorder, None)
+            for recorder in recorders:
+                self._serve(recorder)
+            self._next = time.monotonic() + INTERVAL
+        with self._lock:
+            if not self._urgent:
+                if not self._recorders:
                     self._thread = None
-                    return
-                # A stream that ends does not make all others be written before their time.
-                due = self._leaving or list(self._recorders)
-                self._leaving = []
-            for recorder in due:
-                recorder.flush()
-            del due, recorder  # a finished recording goes when its stream does
+                    return False
+                return True
+            urgent = next(iter(self._urgent))
+            del self._urgent[urgent]
+            leaves = urgent in self._leaving
+            self._leaving.discard(urgent)
+        self._serve(urgent)
+        if leaves:
+            urgent.end()
+        return True
+
+    def _serve(self, recorder: Recorder) -> None:
+        try:
+            recorder.flush()
+        except BaseException as error:  # one recording is lost, not all that come later
+            recorder.give_up(error)

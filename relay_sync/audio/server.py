@@ -38,10 +38,9 @@ from ..server.listening import url_host
 from .coders import check_available
 from .connecting import Connecting, check_options, check_wanted_rate
 from .gate import Expected, Gate
-from .messages import Start
-from .naming import check_path, check_pattern, check_public_url, check_token, open_recording
+from .naming import check_path, check_pattern, check_public_url, check_token
 from .receiver import Receiver, ReceiverSettings
-from .recorder import Disk, Recorder
+from .recorder import Disk, files_for
 from .stream import AudioStream, StreamingAction
 from .troubles import Troubles
 from .waking import Waking
@@ -81,7 +80,8 @@ class AudioServer(Connecting):
         machine only) nobody gets in without a token before :meth:`accept` was called, unless *origins* or *hosts* let them.
     :param ssl_context: serve ``wss://`` directly.
     :param record_to: record every stream into a WAV file while it comes: a path with ``{call_id}``, ``{stream_id}`` or
-        ``{account_id}``. Folders are made, existing files are never overwritten (``-2``, ``-3`` ... is added).
+        ``{account_id}``. Folders are made, existing files are never overwritten (``-2``, ``-3`` ... is added). Where a second
+        track comes unannounced, a stereo file takes the place of the mono one.
     :param on_stream: called with every stream, other than those of ``listen``, in a thread of its own; when it returns
         the stream is closed. What it raises goes to the logger ``relay_sync.callbacks``.
     :param max_connections: when more come, the oldest is closed that has neither shown a token nor sent its ``start``;
@@ -198,7 +198,9 @@ class AudioServer(Connecting):
         near = is_loopback(self._host) and (public is None or is_loopback(public))
         self._gate.strangers = near or self._on_stream is not None or bool(self._origins or self._allowed_hosts)
         self._settings = self._make_settings(
-            make_recorder=self._make_recorder, disk=self._disk, troubles=self._troubles
+            make_file=files_for(self._record_to, self._spool, self._troubles.tell),
+            disk=self._disk,
+            troubles=self._troubles,
         )
         self._starting = threading.RLock()  # held while it starts; close() does not wait for that
         # Guards what follows; never held while waiting. A signal handler may close what its own thread is busy with.
@@ -278,7 +280,8 @@ class AudioServer(Connecting):
     def close(self, timeout: float = 5.0) -> None:
         """Stop listening, end every stream, and wait for handlers and recordings. Idempotent, bounded by *timeout*.
 
-        Streams already taken can still be read to their end and saved. In a forked child it does nothing.
+        Streams already taken can still be read to their end and saved. Recordings that the disk has not taken in time are
+        still written afterwards, and the log says so. In a forked child it does nothing.
 
         :raises InvalidParameter: a timeout that cannot be right.
         """
@@ -291,15 +294,19 @@ class AudioServer(Connecting):
             server = self._server
         self._changed.ring()
         if server is not None:
-            server.close(1001, "the receiver is closing")
+            try:
+                server.close(1001, "the receiver is closing", _left(deadline, 0.0))
+            except TimeoutError:  # the loop is held up; it is told to stop
+                pass
             wait_until(lambda: not self._sockets, self._changed, deadline.remaining(time.monotonic()))
         loop = self._loop
         if loop is not None:
-            loop.stop(_left(deadline, 0.5))
+            loop.stop(_left(deadline, 0.1))
         for handler in self._other_handlers():
             handler.join(_left(deadline, 0.0))
         self._tell_of_handlers()
-        self._disk.join(_left(deadline, 0.5))
+        if not self._disk.join(_left(deadline, 0.1)):
+            _log.warning("%s: the disk is slow, and recordings are not complete yet after close()", self._name)
 
     def _other_handlers(self) -> dict[threading.Thread, AudioStream]:
         """Those that run, but for the one that asks."""
@@ -604,20 +611,6 @@ class AudioServer(Connecting):
                 self._handlers.pop(thread, None)
             self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
             stream._hang_up(False)
-
-    def _make_recorder(
-        self, start: Start, sample_rate: int, channels: int, on_room: Callable[[], object]
-    ) -> Recorder | None:
-        if self._record_to is not None:
-            try:
-                return Recorder(open_recording(self._record_to, start), sample_rate, channels, on_room)
-            except OSError as error:
-                if not self._spool:
-                    raise
-                self._troubles.tell(
-                    "recording", "a recording cannot be made under its name, and is kept for save() only: %s", error
-                )
-        return Recorder.temporary(sample_rate, channels, on_room) if self._spool else None
 
 
 def _left(deadline: Deadline, least: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Literal, Protocol
@@ -11,6 +12,7 @@ from attrs import define, evolve, field, frozen
 
 from .. import checks, markup
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
+from ..protocol.deadline import Deadline
 from ..runtime.flag import Flag
 from ..runtime.process import forked_error, generation
 from ..runtime.waiter import wait_for_event
@@ -20,7 +22,7 @@ from .inbox import Inbox
 from .messages import Dtmf, MediaFormat, Start
 from .naming import check_target
 from .picture import html_picture
-from .recorder import Recorder
+from .recorder import Recorder, Snapshot
 from .speaking import Speaking
 from .wav import PathLike
 
@@ -28,6 +30,8 @@ __all__ = ["AudioStream", "DtmfEvent", "EndReason", "StreamStats"]
 
 _log = logging.getLogger("relay_sync.audio")
 EndReason = Literal["stopped", "closed", "dropped", "never started", "timed out"]
+_MAKING = 5.0  # seconds that the disk gets to make a file, for who asks where it is
+_ABORTING = 0.5  # seconds of the time for closing that are kept for a socket that does not close properly
 GRACE = 1.0  # seconds for the carrier's last messages after its action was stopped
 
 
@@ -151,7 +155,6 @@ class AudioStream(Speaking):
         recorder: Recorder | None,
         counts: Counts,
         hang_up: Callable[[bool], object],
-        not_kept: Exception | None = None,
     ) -> None:
         self.stream_id = start.stream_id
         self.call_id = start.call_id
@@ -165,7 +168,6 @@ class AudioStream(Speaking):
         self._decodable = decodable
         self._buffer = buffer
         self._recorder = recorder
-        self._not_kept = not_kept  # why there is no recorder, although there should be one
         self._counts = counts
         self._hang_up = hang_up
         self._dtmf: Inbox[DtmfEvent] = Inbox("key")
@@ -223,22 +225,31 @@ class AudioStream(Speaking):
 
     @property
     def recorded_to(self) -> str | None:
-        """The file of the server's ``record_to`` for this stream; ``None`` without."""
-        return None if self._recorder is None else self._recorder.path
+        """The file of the server's ``record_to`` for this stream; ``None`` without, and where it could not be made.
+
+        A new stream's is just being made: that is waited for, for up to 5 seconds.
+        """
+        if self._recorder is None:
+            return None
+        if self._generation == generation():
+            self._recorder.made(_MAKING)
+        return self._recorder.path
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end of the stream, whether or not anybody reads it; a recording is then complete on disk.
+        """Wait for the end of the stream, whether or not anybody reads it; a recording is then complete on disk, unless the
+        disk takes longer than what is left of the time.
 
-        :param timeout: seconds; ``None`` waits for as long as the stream goes on.
+        :param timeout: seconds; ``None`` waits for as long as the stream goes on, and for the disk.
         :returns: whether it has ended.
         :raises Forked: it belongs to the parent process. :raises InvalidParameter: a timeout that cannot be right.
         """
         checks.timeout(timeout)
         if self._generation != generation():
             raise forked_error()
+        deadline = Deadline.after(time.monotonic(), timeout)
         ended = wait_for_event(self._ended, timeout)
         if ended and self._recorder is not None:
-            self._recorder.flush()
+            self._recorder.settle(deadline.remaining(time.monotonic()))
         return ended
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -347,24 +358,21 @@ class AudioStream(Speaking):
         """Write what came so far as a WAV file, while the stream goes on or afterwards.
 
         16 bit at the codec's rate. One track: mono. Both: stereo, inbound (the caller) left, outbound right. Holes are
-        silence, so that time in the file is time in the call. The file appears under *path* when it is complete.
+        silence, so that time in the file is time in the call. The file appears under *path* when it is complete. Waits for
+        the disk, and holds up nobody else meanwhile.
 
         :raises UnsupportedCodec: the codec cannot be decoded here.
         :raises Forked: it belongs to the parent process.
         :raises ValueError: the server was told not to keep audio (``spool=False``).
         :raises OSError: it cannot be written; or the audio could not be kept, or not all of it, since the disk was full, say.
             In the latter case *path* holds what was kept, and the error says how much that is.
-        :raises InvalidParameter: *path* is none.
+        :raises InvalidParameter: *path* is none, or something is just being recorded to it (``record_to``).
         """
         check_target(path)
         if self._generation != generation():  # both would write to one file, and a lock may be held for ever
             raise forked_error()
         self._check_decodable("save")
         if self._recorder is None:
-            if self._not_kept is not None:
-                raise OSError(
-                    f"nothing was kept of this stream, for no file could be made to keep it in: {self._not_kept}"
-                ) from self._not_kept
             raise ValueError("nothing was kept of this stream: make the AudioServer with spool=True or with record_to")
         self._recorder.copy_to(path)
 
@@ -372,17 +380,23 @@ class AudioStream(Speaking):
         """For notebooks: a player of the first minute, the waveform of all of it, and the numbers. No scripts."""
         picture = ""
         if self._recorder is not None and self._generation == generation():
-            self._recorder.flush()
-            samples, channels = self._recorder.written
-            if samples:
-                picture = html_picture(
-                    self._recorder.excerpt,
-                    samples=samples,
-                    channels=channels,
-                    sample_rate=self._recorder.sample_rate,
-                    labels=("inbound", "outbound") if channels == 2 else self.announced_tracks[:1],
-                )
+            self._recorder.settle(_MAKING)
+            picture = self._picture(self._recorder.snapshot())
         return markup.panel(repr(self)[1:-1], picture, markup.table(self.stats.rows))
+
+    def _picture(self, kept: Snapshot | None) -> str:
+        if kept is None:
+            return ""
+        with kept:
+            if not kept.samples:
+                return ""
+            return html_picture(
+                kept.excerpt,
+                samples=kept.samples,
+                channels=kept.channels,
+                sample_rate=kept.sample_rate,
+                labels=("inbound", "outbound") if kept.channels == 2 else self.announced_tracks[:1],
+            )
 
     def _check_decodable(self, what: str) -> None:
         if not self._decodable:
@@ -393,27 +407,30 @@ class AudioStream(Speaking):
     def close(self, timeout: float = 2.0) -> None:
         """Stop the action that feeds it (for streams of ``listen``), close the socket, and wait for the end.
 
-        Idempotent. What was received stays readable and can be saved. Waits for *timeout* seconds at most, plus for the
-        answer to the stop command. In a forked child it does nothing: the stream is the parent's.
+        Idempotent. What was received stays readable and can be saved. Waits for *timeout* seconds at most, the disk
+        included, plus for the answer to the stop command. In a forked child it does nothing: the stream is the parent's.
 
         :raises InvalidParameter: a timeout that cannot be right.
         """
         checks.timeout(timeout, optional=False)
         if self._generation != generation():
             return
-        action = self.action
+        action, stopped = self.action, False
         if action is not None and not self.ended and not action.is_done:
             try:
                 action.stop()
+                stopped = True
             except Exception as error:
                 _log.warning("the action of stream %s could not be stopped: %s", self.stream_id, error)
-            else:
-                self.wait(min(GRACE, timeout))
+        end = time.monotonic() + timeout
+        if stopped:
+            self.wait(min(GRACE, timeout / 2))
         if not self.ended:
             self._hang_up(False)
-            if not self.wait(timeout):
+            last = min(_ABORTING, timeout / 4)
+            if not self.wait(max(0.0, end - last - time.monotonic())):
                 self._hang_up(True)
-                self.wait(0.5)
+                self.wait(max(0.0, end - time.monotonic()))
 
     def __enter__(self) -> AudioStream:
         return self

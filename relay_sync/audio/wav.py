@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeAlias
 from attrs import evolve, field, frozen
 
 from .codecs import codec_for
-from .files import MAX_FILE, read_file, read_open
+from .files import MAX_FILE, read_file, read_open, replaced
 from .kinds import WAV_HEAD, kind_of
 
 __all__ = ["HEADER_SIZE", "MAX_DATA", "WavAudio", "interleave", "read_wav", "wav_header", "write_wav"]
@@ -103,8 +103,13 @@ def interleave(channels: Sequence[bytes]) -> bytes:
 
 
 def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -> None:
-    """Write 16-bit little-endian PCM (channels interleaved) as a WAV file."""
-    with open(path, "wb") as file:
+    """Write 16-bit little-endian PCM (channels interleaved) as a WAV file.
+
+    The file appears under *path* when it is complete; what was there before stays until then.
+
+    :raises InvalidParameter: something is being recorded to *path*. :raises OSError: it cannot be written.
+    """
+    with replaced(path) as file:
         file.write(wav_header(sample_rate, channels, len(pcm)))
         file.write(pcm)
 

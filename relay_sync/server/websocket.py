@@ -124,10 +124,13 @@ class WebSocketServer:
         """How many connections are open, those that are just closing included."""
         return len(self._connections)
 
-    def close(self, code: int = 1001, reason: str = "going away") -> None:
-        """Stop listening and close every connection with *code*. Idempotent; the connections end by themselves soon."""
+    def close(self, code: int = 1001, reason: str = "going away", timeout: float = 5.0) -> None:
+        """Stop listening and close every connection with *code*. Idempotent; the connections end by themselves soon.
+
+        :raises TimeoutError: the loop did not get round to it within *timeout* seconds.
+        """
         try:
-            self._loop.call(self._close, code, reason, timeout=5.0)
+            self._loop.call(self._close, code, reason, timeout=timeout)
         except LoopStopped:
             pass
 
