@@ -203,8 +203,6 @@ class Bridge(Operation):
         self.hunt = Hunt(groups, self._won, self._lost)
         self.tell(connect_state="connecting")
         self._ring_back()
-        if self.params.get("max_duration"):
-            self.await_others("max_duration", self.params["max_duration"], self.disconnected)
         self.hunt.begin()
 
     def _ring_back(self) -> None:
@@ -230,6 +228,8 @@ class Bridge(Operation):
         if attempt.other is not None:
             attempt.other.bridge = self
         self.tell(connect_state="connected", peer=attempt.describe())
+        if self.params.get("max_duration"):
+            self.await_others("max_duration", self.params["max_duration"], self.disconnected)
 
     def _lost(self, reason: str) -> None:
         self.close(connect_state="failed", failed_reason=reason)
@@ -254,10 +254,14 @@ class Bridge(Operation):
 
     def call_ended(self) -> None:
         self.hunt.abandon()
-        if self.relay.settings.finish_streams:
+        peer = self.peer
+        if self.relay.settings.finish_streams and peer is None:
+            self._lost("cancel")
+        elif self.relay.settings.finish_streams:
             self.disconnected()
-        elif self.peer is not None:
-            self.peer.release(hang_up=True)
+        elif peer is not None:
+            self.hush()  # what becomes of the peer tells nothing either
+            peer.release(hang_up=True)
         self.drop()
 
 

@@ -154,6 +154,7 @@ class Hunt:
     lost: Callable[[str], None] = field(repr=False)
     over: bool = field(default=False, init=False)
     _trying: list[Attempt] = field(factory=list, init=False)
+    _begun: list[Attempt] = field(factory=list, init=False)  # of those that are being tried
     _next: int = field(default=0, init=False)
 
     def begin(self) -> None:
@@ -166,11 +167,12 @@ class Hunt:
             self._next += 1
             if not group:
                 continue
-            self._trying = list(group)
+            self._trying, self._begun = list(group), []
             for attempt in group:
                 attempt.hunt = self
             for attempt in group:
-                if attempt in self._trying and not self.over:
+                if not self.over:
+                    self._begun.append(attempt)
                     attempt.begin()
             return
         self.over = True
@@ -182,7 +184,8 @@ class Hunt:
             attempt.abandon()
             return
         self.over = True
-        others = [each for each in self._trying if each is not attempt]
+        # One may answer at once: those behind it were not tried, and there is nothing to give up.
+        others = [each for each in self._trying if each in self._begun and each is not attempt]
         self.won(attempt)
         for each in others:
             each.abandon()
@@ -199,5 +202,5 @@ class Hunt:
         """Nobody wants it any more."""
         if not self.over:
             self.over = True
-            for each in list(self._trying):
+            for each in [each for each in self._trying if each in self._begun]:
                 each.abandon()

@@ -279,6 +279,8 @@ class Network:
 
     def transfer(self, call: Call, session: Session, dest: Any) -> None:
         """The session hands the call over: to a context, or to something that the simulator knows nothing of."""
+        for stream in call.streams:
+            stream.finish("the call was transferred", announce=self._relay.settings.finish_streams)
         for operation in list(call.operations):
             operation.call_ended()
         call.passed.add(session.protocol)

@@ -185,14 +185,23 @@ class Relay:
         fault = self.faults.for_request(method)
         known = spec or Method(name=method, message="", on_call=False, echoes=False, parameters={})
         request = Request(relay=self, client=client, request_id=frame["id"], spec=known, params=params, fault=fault)
+        try:
+            self._carry_out(request, spec)
+        except Exception:
+            _log.exception("the simulator failed on a request; please report this")
+            if not request.answered:
+                request.fail(-32603, "Internal error")
+
+    def _carry_out(self, request: Request, spec: Method | None) -> None:
+        fault = request.fault
         if fault is not None and fault.kind == "refuse":
             request.refuse(int(fault.code), fault.message, fault.data)
         elif fault is not None and fault.kind == "fail":
             request.fail(int(fault.code), fault.message, fault.data)
-        elif client.session is None and method != "signalwire.connect":
+        elif request.client.session is None and request.spec.name != "signalwire.connect":
             request.fail(*NOT_CONNECTED)
         elif spec is None:
-            request.fail(-32601, f"Method not found: {method[:100]}")
+            request.fail(-32601, f"Method not found: {request.spec.name[:100]}")
         else:
             self._check(request)
 
@@ -225,7 +234,10 @@ class Relay:
         client.connection.send(frames.dump(frame))
 
     def answer(self, request: Request, reply: dict[str, Any]) -> None:
-        """Send a reply, unless a fault keeps it back."""
+        """Send a reply, unless a fault keeps it back. A request has one."""
+        if request.answered:
+            raise RuntimeError(f"{request.spec.name} was answered already")
+        request.answered = True
         kind = request.fault.kind if isinstance(request.fault, RequestFault) else ""
         if kind == "drop":
             self.journal.add("lost", request.client.number, reply)

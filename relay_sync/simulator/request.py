@@ -34,6 +34,7 @@ class Request:
     spec: Method
     params: dict[str, Any] = field(repr=False)
     fault: RequestFault | None = None
+    answered: bool = field(default=False, init=False)
     _call: Call | None = field(default=None, alias="call")
 
     @property

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import define, field
@@ -55,8 +55,10 @@ class Conference:
     recording: float | None = field(default=None, init=False)
     over: bool = field(default=False, init=False)
 
-    def tell(self, status: str, about: Participant | None = None, **more: Any) -> None:
-        """Tell everybody who wants to know."""
+    def tell(
+        self, status: str, about: Participant | None = None, *, others: Sequence[Participant] = (), **more: Any
+    ) -> None:
+        """Tell everybody who wants to know: those that are here, the one it is about, and ``others``."""
         told = {
             "conference_id": self.conference_id,
             "name": self.name,
@@ -64,7 +66,7 @@ class Conference:
             "size": len(self.people),
             **more,
         }
-        for each in [*self.people, *([about] if about is not None and about not in self.people else [])]:
+        for each in dict.fromkeys([*self.people, *([about] if about is not None else []), *others]):
             each.hear(status, told, about)
 
     def join(self, one: Participant) -> None:
@@ -87,19 +89,24 @@ class Conference:
             self.end(one, "participant-with-end-conference-on-exit-left" if ends else "last-participant-left")
 
     def end(self, last: Participant, reason: str) -> None:
-        """It is over, for all that are still there."""
+        """It is over: all that are still there leave, and then are told."""
         self.over = True
+        rest = list(self.people)
         if self.recording is not None:
             seconds = (last.relay.clock.now - self.recording) / last.relay.pace.patience(1.0)
-            told = {
+            told: dict[str, Any] = {
                 "recording_url": f"{FILES}/{self.conference_id}.mp3",
                 "recording_duration": round(seconds),
                 "recording_file_size": int(seconds * 4_000),
             }
             self.tell("record-stop", last, **told)
-        self.tell("conference-end", last, reason_ended=reason, call_id_ending_conf=last.call.call_id)
+        for each in rest:
+            each.hush()
+            self.people.remove(each)
+            self.tell("participant-leave", each)
+        self.tell("conference-end", last, others=rest, reason_ended=reason, call_id_ending_conf=last.call.call_id)
         last.relay.conferences.pop(self.name, None)
-        for each in list(self.people):
+        for each in rest:
             each.drop()
 
 
@@ -145,9 +152,10 @@ class Participant(Operation):
 
     def drop(self) -> None:
         here = not self.over and self in self.conference.people
-        super().drop()
+        self.hush()
         if here:
             self.conference.leave(self)
+        super().drop()
 
     def finish(self, **told: Any) -> None:
         self.drop()

@@ -56,7 +56,7 @@ class StreamPeer(Peer):
             self.answered()
         elif self._connected:
             self.bridge.disconnected()
-        else:
+        elif not self.bridge.call.over:  # else the bridge sees to it: no other device is tried for a call that is over
             self.failed("error")
 
     def abandon(self) -> None:

@@ -1,0 +1,487 @@
+"""Whatever goes on on a call has an end from every state: told once, in order, before the end of its call."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from attrs import field, frozen
+from test_simulator_peers import Json, Peer, address, connected
+
+from relay_sync.simulator import Phone, Simulator
+from relay_sync.simulator.names import ACTIVITIES
+
+NUMBER = "+15550123"
+AGES: Json = {"type": "silence", "params": {"duration": 1000}}
+RING: Json = {"type": "phone", "params": {"to_number": NUMBER, "from_number": "+15550100"}}
+LISTEN: Json = {"direction": ["remote-caller"], "lang": "en", "from_lang": "en", "to_lang": "es"}
+ALL = {"status_callback_event_type": "relay"}
+
+
+@frozen(kw_only=True)
+class Going:
+    """Something that goes on, in one of its states.
+
+    :ivar begun: what the event that says so has in it; ``None``: nothing does. :ivar then: more commands, or what the party
+        does, to bring it into its state.
+    :ivar of: the type of its events. :ivar ends: what the last of them has in it.
+    :ivar stop: the command that ends it, if there is one.
+    :ivar stays: where it leads the call, so that this is not transferred; ``""`` if it may be.
+    """
+
+    name: str
+    method: str
+    params: Json = field(factory=dict)
+    of: str
+    begun: Json | None = None
+    then: Callable[[Peer, Phone], object] = lambda peer, phone: None
+    ends: Json
+    stop: tuple[str, Json] | None = None
+    stays: str = ""
+
+
+def state(word: str) -> Json:
+    return {"state": word}
+
+
+def joined(peer: Peer, phone: Phone) -> None:
+    """The agent that rings picks up."""
+    next(each for each in peer.sim.phones if each.number == NUMBER).answer()
+    peer.sim.journal.wait_for(lambda entry: entry.params.get("connect_state") == "connected")
+
+
+def command(method: str, **params: Any) -> Callable[[Peer, Phone], object]:
+    return lambda peer, phone: peer.result(method, **params, **address(phone))
+
+
+def prompt_is_over(peer: Peer, phone: Phone) -> None:
+    peer.sim.journal.wait_for(
+        lambda entry: entry.event_type == "calling.call.play" and entry.params["state"] == "finished"
+    )
+
+
+K: Json = {"control_id": "k"}
+PROMPT = {"collect": {"digits": {"max": 4}, "initial_timeout": 1000}}
+GOING = [
+    Going(
+        name="play",
+        method="calling.play",
+        params={**K, "play": [AGES]},
+        of="calling.call.play",
+        begun=state("playing"),
+        ends=state("finished"),
+        stop=("calling.play.stop", K),
+    ),
+    Going(
+        name="play, paused",
+        method="calling.play",
+        params={**K, "play": [AGES]},
+        of="calling.call.play",
+        begun=state("playing"),
+        then=command("calling.play.pause", **K),
+        ends=state("finished"),
+        stop=("calling.play.stop", K),
+    ),
+    Going(
+        name="record",
+        method="calling.record",
+        params={**K, "record": {"audio": {}}},
+        of="calling.call.record",
+        begun=state("recording"),
+        ends=state("finished"),
+        stop=("calling.record.stop", K),
+    ),
+    Going(
+        name="record, paused",
+        method="calling.record",
+        params={**K, "record": {"audio": {}}},
+        of="calling.call.record",
+        begun=state("recording"),
+        then=command("calling.record.pause", **K),
+        ends=state("finished"),
+        stop=("calling.record.stop", K),
+    ),
+    Going(
+        name="transcribe",
+        method="calling.transcribe",
+        params=K,
+        of="calling.call.transcribe",
+        begun=state("transcribing"),
+        ends=state("finished"),
+        stop=("calling.transcribe.stop", K),
+    ),
+    Going(
+        name="collect",
+        method="calling.collect",
+        params={**K, "digits": {"max": 4}},
+        of="calling.call.collect",
+        ends={"result": {"type": "finished"}},
+        stop=("calling.collect.stop", K),
+    ),
+    Going(
+        name="collect, half typed",
+        method="calling.collect",
+        params={**K, "digits": {"max": 4}, "partial_results": True},
+        of="calling.call.collect",
+        then=lambda peer, phone: phone.press("1"),
+        ends={"result": {"type": "finished"}, "state": "finished"},
+        stop=("calling.collect.stop", K),
+    ),
+    Going(
+        name="collect, continuous",
+        method="calling.collect",
+        params={**K, "digits": {"max": 1}, "continuous": True},
+        of="calling.call.collect",
+        then=lambda peer, phone: phone.press("1"),
+        ends={"result": {"type": "finished"}, "state": "finished"},
+        stop=("calling.collect.stop", K),
+    ),
+    Going(
+        name="prompt, playing",
+        method="calling.play_and_collect",
+        params={**K, "play": [AGES], **PROMPT},
+        of="calling.call.collect",
+        ends={"result": {"type": "finished"}},
+        stop=("calling.play_and_collect.stop", K),
+    ),
+    Going(
+        name="prompt, half typed",
+        method="calling.play_and_collect",
+        params={**K, "play": [AGES], **PROMPT},
+        of="calling.call.collect",
+        then=lambda peer, phone: phone.press("1"),
+        ends={"result": {"type": "finished"}},
+        stop=("calling.play_and_collect.stop", K),
+    ),
+    Going(
+        name="prompt, played",
+        method="calling.play_and_collect",
+        params={**K, "play": [{"type": "silence", "params": {"duration": 0.001}}], **PROMPT},
+        of="calling.call.collect",
+        then=prompt_is_over,
+        ends={"result": {"type": "finished"}},
+        stop=("calling.play_and_collect.stop", K),
+    ),
+    Going(
+        name="detect",
+        method="calling.detect",
+        params={**K, "detect": {"type": "digit"}},
+        of="calling.call.detect",
+        ends={"detect": {"type": "digit", "params": {"event": "finished"}}},
+        stop=("calling.detect.stop", K),
+    ),
+    Going(
+        name="send_digits",
+        method="calling.send_digits",
+        params={**K, "digits": "W" * 99},
+        of="calling.call.send_digits",
+        ends=state("finished"),
+    ),
+    Going(
+        name="tap",
+        method="calling.tap",
+        params={
+            **K,
+            "tap": {"type": "audio", "params": {"direction": "both"}},
+            "device": {"type": "ws", "params": {"uri": "u"}},
+        },
+        of="calling.call.tap",
+        begun=state("tapping"),
+        ends=state("finished"),
+        stop=("calling.tap.stop", K),
+    ),
+    Going(name="echo", method="calling.echo", of="calling.call.echo", begun=state("echoing"), ends=state("finished")),
+    Going(
+        name="connect, ringing",
+        method="calling.connect",
+        params={"devices": [[RING]]},
+        of="calling.call.connect",
+        begun={"connect_state": "connecting"},
+        ends={"connect_state": "failed", "failed_reason": "cancel"},
+        stop=("calling.disconnect", {}),
+    ),
+    Going(
+        name="connect, joined",
+        method="calling.connect",
+        params={"devices": [[RING]]},
+        of="calling.call.connect",
+        begun={"connect_state": "connecting"},
+        then=joined,
+        ends={"connect_state": "disconnected"},
+        stop=("calling.disconnect", {}),
+        stays="bridge",
+    ),
+    Going(
+        name="connect, a stream that never opens, and then a phone",
+        method="calling.connect",
+        params={"devices": [[{"type": "stream", "params": {"url": "NOWHERE"}}], [RING]]},
+        of="calling.call.connect",
+        begun={"connect_state": "connecting"},
+        ends={"connect_state": "failed", "failed_reason": "cancel"},
+        stop=("calling.disconnect", {}),
+    ),
+    Going(
+        name="refer",
+        method="calling.refer",
+        params={"device": {"type": "sip", "params": {"to": "sip:bob@example.com"}}},
+        of="calling.call.refer",
+        begun=state("inProgress"),
+        ends=state("cancel"),
+    ),
+    Going(
+        name="conference",
+        method="calling.join_conference",
+        params={"name": "weekly", "record": "record-from-start", **ALL},
+        of="calling.conference",
+        begun={"status": "record-start"},
+        ends={"status": "conference-end", "size": 0},
+        stop=("calling.leave_conference", {"conference_id": "ID"}),
+        stays="conference",
+    ),
+    Going(
+        name="room",
+        method="calling.join_room",
+        params={"name": "r"},
+        of="calling.call.room",
+        begun={"join_status": "joined"},
+        ends={"join_status": "leave"},
+        stop=("calling.leave_room", {}),
+    ),
+    Going(
+        name="queue",
+        method="calling.queue.enter",
+        params={**K, "queue_name": "q"},
+        of="calling.call.queue",
+        begun={"status": "enqueue"},
+        ends={"status": "leave"},
+        stop=("calling.queue.leave", {**K, "queue_name": "q"}),
+    ),
+    Going(
+        name="send_fax",
+        method="calling.send_fax",
+        params={**K, "document": "https://x.test/a.pdf"},
+        of="calling.call.fax",
+        ends={},
+        stop=("calling.send_fax.stop", K),
+    ),
+    Going(
+        name="receive_fax",
+        method="calling.receive_fax",
+        params=K,
+        of="calling.call.fax",
+        ends={},
+        stop=("calling.receive_fax.stop", K),
+    ),
+    Going(
+        name="pay",
+        method="calling.pay",
+        params={**K, "payment_connector_url": "https://x.test/"},
+        of="calling.call.pay",
+        begun={"for": "payment-card-number"},
+        ends={},
+        stop=("calling.pay.stop", K),
+    ),
+    Going(
+        name="ai",
+        method="calling.ai",
+        params=K,
+        of="calling.call.ai",
+        ends=state("finished"),
+        stop=("calling.ai.stop", K),
+    ),
+    Going(
+        name="ai, on hold",
+        method="calling.ai",
+        params=K,
+        of="calling.call.ai",
+        then=command("calling.ai_hold", timeout="1000"),
+        ends=state("finished"),
+        stop=("calling.ai.stop", K),
+    ),
+    Going(name="bedrock", method="calling.amazon_bedrock", of="calling.ai.stop", ends={}),
+    Going(
+        name="sidecar",
+        method="calling.ai_sidecar",
+        params={**K, "lang": "en"},
+        of="calling.ai.sidecar",
+        ends={},
+        stop=("calling.ai_sidecar.stop", K),
+    ),
+    Going(
+        name="live_transcribe",
+        method="calling.live_transcribe",
+        params={"action": {"start": LISTEN}},
+        of="calling.ai.transcribe.conversation_log",
+        ends={},
+        stop=("calling.live_transcribe", {"action": "stop"}),
+    ),
+    Going(
+        name="live_translate",
+        method="calling.live_translate",
+        params={"action": {"start": LISTEN}},
+        of="calling.ai.translate.conversation_log",
+        ends={},
+        stop=("calling.live_translate", {"action": "stop"}),
+    ),
+    Going(
+        name="stream, opening",
+        method="calling.stream",
+        params={**K, "url": "NOWHERE"},
+        of="calling.call.stream",
+        ends=state("finished"),
+        stop=("calling.stream.stop", K),
+    ),
+]
+ENDS = ["stop", "our hang-up", "the party's hang-up", "transfer", "session lost", "told of the call alone"]
+CASES = [(going, end) for going in GOING for end in ENDS if end != "stop" or going.stop is not None]
+
+
+@pytest.fixture(scope="module")
+def nowhere() -> Iterator[str]:
+    """The address of a receiver that never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def filled(params: Json, nowhere: str) -> Json:
+    """With the address that is not known before."""
+    if params.get("url") == "NOWHERE":
+        return {**params, "url": nowhere}
+    if "NOWHERE" in str(params):
+        return {**params, "devices": [[{"type": "stream", "params": {"url": nowhere}}], *params["devices"][1:]]}
+    return params
+
+
+def has(event: Json, wanted: Json) -> bool:
+    return all(event.get(name) == value for name, value in wanted.items())
+
+
+def replies(sim: Simulator, peer: Peer) -> None:
+    """Each request has had one reply, and none that the simulator failed on it."""
+    ids = [entry.frame["id"] for entry in sim.journal if entry.direction == "in" and entry.method]
+    told = [entry.frame for entry in sim.journal if entry.direction == "out" and not entry.method]
+    assert sorted(ids) == sorted(reply["id"] for reply in told)
+    assert not [reply for reply in told if "error" in reply]
+
+
+def test_everything_that_goes_on_is_in_the_table() -> None:
+    assert {each.method for each in GOING} == (ACTIVITIES - {"calling.bind_digit"}) | {"calling.stream"}
+
+
+@pytest.mark.parametrize(("going", "end"), CASES, ids=[f"{going.name}: {end}" for going, end in CASES])
+def test_it_ends_once_and_in_order(going: Going, end: str, nowhere: str) -> None:
+    with ExitStack() as stack:
+        finish = end != "told of the call alone"
+        sim = stack.enter_context(Simulator(ping_interval=None, finish_streams=finish))
+        sim.expect_phone(NUMBER, answers_after=None)
+        sim.expect_phone("sip:bob@example.com", answers_after=None)
+        peer = stack.enter_context(connected(sim))
+        phone = peer.answered()
+        where = address(phone)
+        assert peer.result(going.method, **filled(going.params, nowhere), **where)["code"] == "200"
+        if going.begun is not None:
+            assert any(has(event, going.begun) for event in sim.journal.events(going.of))
+        going.then(peer, phone)
+        before = len(sim.journal.events(going.of))
+        ended = end in ("our hang-up", "the party's hang-up", "told of the call alone")
+        if end == "stop" and going.stop is not None:
+            method, params = going.stop
+            ids = [event["conference_id"] for event in sim.journal.events("calling.conference")]
+            params = {name: ids[0] if value == "ID" else value for name, value in params.items()}
+            assert peer.result(method, **params, **where)["code"] == "200"
+        elif end == "transfer":
+            result = peer.result("calling.transfer", dest="https://x.test/", **where)
+            if going.stays:
+                assert (result["code"], going.stays in result["message"]) == ("409", True)
+                assert len(sim.journal.events(going.of)) == before
+                return
+            assert result["code"] == "200"
+        elif end == "session lost":
+            sim.cut()
+            sim.forget_sessions()
+            phone.hang_up()
+        elif end == "our hang-up":
+            assert peer.result("calling.end", **where)["code"] == "200"
+        else:
+            phone.hang_up()
+        assert phone.activities == []
+        assert all(stream.over for stream in phone.streams)
+        last = sim.journal.events(going.of)[before:]
+        if end in ("session lost", "told of the call alone") and going.name != "conference":
+            assert last == []
+        elif end != "session lost":
+            assert has(last[-1], going.ends)
+            assert sum(has(event, going.ends) for event in last if going.ends) <= 1
+        if ended:
+            assert sim.journal.events("calling.call.state")[-1]["call_state"] == "ended"
+            types = [entry.event_type for entry in sim.journal if entry.direction == "out" and entry.event_type]
+            assert types[-1] == "calling.call.state"
+        if end != "session lost":
+            replies(sim, peer)
+        assert [each for each in sim.phones if each.number == NUMBER and end != "stop"] == []
+
+
+def test_a_conference_that_its_chair_leaves_is_left_by_all_before_it_ends() -> None:
+    with Simulator(ping_interval=None) as sim, connected(sim) as peer:
+        chair, one, two = (peer.answered() for _ in range(3))
+        for phone in (chair, one, two):
+            peer.result("calling.join_conference", name="w", end_on_exit=phone is chair, **ALL, **address(phone))
+        sim.journal.clear()
+        chair.hang_up()
+        told = [(each["status"], each["size"], each["call_id"]) for each in sim.journal.events("calling.conference")]
+        left = [phone.call_id for phone in (chair, one, two)]
+        assert list(dict.fromkeys(told)) == [
+            *(("participant-leave", 2 - number, call_id) for number, call_id in enumerate(left)),
+            ("conference-end", 0, chair.call_id),
+        ]
+        assert [each[0] for each in told[-3:]] == ["conference-end"] * 3  # one for each that was there
+        assert (one.state, one.activities, two.activities) == ("answered", [], [])
+        assert peer.result("calling.join_conference", name="w", **ALL, **address(one))["code"] == "200"
+        assert sim.journal.events("calling.conference")[-1]["status"] == "participant-join"
+
+
+@pytest.mark.parametrize("there", ["call", "queue"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_group_in_which_one_answers_at_once(there: str, first: bool) -> None:
+    """The others of the group were not tried, or are given up; the command has one reply."""
+    with Simulator(ping_interval=None) as sim, connected(sim) as peer:
+        expected = sim.expect_phone(NUMBER, answers_after=None)
+        one, two = peer.answered(), peer.answered()
+        peer.result("calling.queue.enter", control_id="q", queue_name="q", **address(one))
+        place = {"call": address(one), "queue": {"queue_name": "q", "node_id": one.node_id}}[there]
+        group = [{"type": there, "params": place}, RING]
+        peer.result("calling.connect", devices=[group if first else group[::-1]], **address(two))
+        told = [event["connect_state"] for event in sim.journal.events("calling.call.connect")]
+        assert told == ["connecting", "connected"]
+        assert [leg.state for leg in expected.calls] == ([] if first else ["ended"])
+        peer.result("calling.disconnect", **address(two))
+        replies(sim, peer)
+
+
+def test_the_longest_time_of_a_bridge_begins_when_it_is_joined() -> None:
+    with Simulator(ping_interval=None, speed=100) as sim, connected(sim) as peer:
+        sim.expect_phone(NUMBER, answers_after=10)
+        phone = peer.answered()
+        peer.result("calling.connect", devices=[[RING]], max_duration=5, **address(phone))
+        sim.journal.wait_for(lambda entry: entry.params.get("connect_state") == "disconnected")
+        told = [event["connect_state"] for event in sim.journal.events("calling.call.connect")]
+        assert told == ["connecting", "connected", "disconnected"]
+
+
+def test_a_handler_that_fails_after_its_reply_does_not_reply_again(caplog: pytest.LogCaptureFixture) -> None:
+    def wrong(request: Any) -> None:
+        request.accept()
+        raise LookupError
+
+    with Simulator(ping_interval=None) as sim, connected(sim) as peer:
+        phone = peer.answered()
+        sim._relay.handlers = {**sim._relay.handlers, "calling.hold": wrong}
+        assert peer.result("calling.hold", **address(phone))["code"] == "200"
+        assert peer.result("signalwire.ping", payload="?") == {"payload": "?"}
+        replies(sim, peer)
+    assert "failed on a request" in caplog.text
