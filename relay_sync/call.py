@@ -18,7 +18,6 @@ from .constants import (
     CALL_STATE_ENDED,
     CALL_STATE_ENDING,
     CALL_STATE_RINGING,
-    CALL_STATES,
     EVENT_CALL_STATE,
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
@@ -33,6 +32,7 @@ from .runtime.ids import new_id
 from .runtime.lanes import InContext
 from .runtime.mailbox import Mailbox
 from .runtime.net import Net
+from .standing import OF_CALLS, Standing, reaches
 from .verbs import parameters
 from .verbs.ai import AIVerbs
 from .verbs.conference import ConferenceVerbs
@@ -59,7 +59,6 @@ H = TypeVar("H", bound=Handler)
 REMEMBERED_EVENTS: Final = 200
 #: Events a reader may fall behind.
 READER_LIMIT: Final = 10_000
-_RANK: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
 
 
 class Line(Protocol):
@@ -114,7 +113,7 @@ class Call(
     :ivar context: the context it came in on. :ivar direction: ``inbound`` or ``outbound``.
     :ivar device: both parties, as the server describes them; :attr:`from_number` and :attr:`to_number` name them.
     :ivar tag: the tag it was dialled with, or ``""``.
-    :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``: the last one seen.
+    :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``: the latest one seen, in this order.
     :ivar end_reason: why it ended, as the server says (``hangup``, ``busy``, ``noAnswer``, ...), else ``""``.
     """
 
@@ -140,6 +139,7 @@ class Call(
         self.direction = direction
         self.device = device or {}
         self.state = self._first_state = state
+        self._standing = Standing(OF_CALLS, state)
         self.segment_id = segment_id
         self.end_reason = ""
         self._client = client
@@ -316,10 +316,10 @@ class Call(
         # The state that the call began with counts as well as those that came since. Not that of an event that is being taken in:
         # the event itself is what is waited for then.
         known = self._first_state
-        if known and known == self.state and self._over is None and _reaches(known, state):
+        if known and known == self.state and self._over is None and reaches(known, state):
             params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": known}
             return CallStateEvent.from_params(params, synthetic=True, reason="state_known")
-        return self._wait_for(EVENT_CALL_STATE, lambda event: _reaches(event.call_state, state), timeout)
+        return self._wait_for(EVENT_CALL_STATE, lambda event: reaches(event.call_state, state), timeout)
 
     def _open_reader(self) -> Mailbox[RelayEvent]:
         self._check_process()
@@ -588,14 +588,18 @@ class Call(
             del history[1 : REMEMBERED_EVENTS // 2]
 
     def _move(self, event: CallStateEvent) -> None:
-        """Take what a state event says of the call."""
-        self.state = event.call_state
-        if event.device and event.device != self.device:
-            self.device = _completed(event.device, self.device)
+        """Take what a state event says of the call. Where it comes late, what is known stays, and it fills in what is not."""
+        if self._standing.takes(event.call_state):
+            self.state = event.call_state
+            if event.device and event.device != self.device:
+                self.device = _completed(event.device, self.device)
+            self.end_reason = event.end_reason or self.end_reason
+        else:
+            self.device = _completed(self.device, event.device)
+            self.end_reason = self.end_reason or event.end_reason
         self.direction = event.direction or self.direction
         self.segment_id = self.segment_id or event.segment_id
         self.tag = self.tag or event.tag
-        self.end_reason = event.end_reason or self.end_reason
 
     def _catch_up(self) -> None:
         """It is live after the connection was lost: if our answer was taken before, it is answered, though no event said so."""
@@ -651,16 +655,6 @@ def _completed(told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
 
 def _filled(members: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value not in (None, "", {}, [])}
-
-
-def _reaches(seen: str, state: str) -> bool:
-    """Whether a call that was seen in one state has reached another."""
-    if seen == state:
-        return True
-    # Later states imply earlier ones, but a call that is ending need never have been answered.
-    if _RANK.get(seen, -1) < _RANK[state]:
-        return False
-    return state == CALL_STATE_ENDING or seen == CALL_STATE_ANSWERED
 
 
 Call.__module__ = "relay_sync"

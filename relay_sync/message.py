@@ -27,6 +27,7 @@ from .protocol.results import Outcome
 from .runtime.lanes import InContext, warn_replaced
 from .runtime.pace import paced
 from .runtime.waiter import Waiter
+from .standing import OF_MESSAGES, Standing
 from .verbs import parameters
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Message:
         self.media = list(media or ())
         self.segments = segments
         self.state = state
+        self._standing = Standing(OF_MESSAGES, state)
         self.reason = reason
         self.tags = list(tags or ())
         # Event and error in one value, so that nobody ever sees the one without the other.
@@ -161,7 +163,7 @@ class Message:
     def _on_event(self, event: MessageEvent) -> None:
         if self._ended.done:
             return
-        self.state = event.message_state or self.state
+        self._move(event.message_state)
         self.reason = event.reason or self.reason
         self.segments = event.segments or self.segments
         if self._run is not None:
@@ -170,6 +172,10 @@ class Message:
                 self._run(self._lane, "message listener", handler, event, final=final)
         if self.state in MESSAGE_END_STATES:
             self._end(event, None)
+
+    def _move(self, state: str) -> None:
+        if state and self._standing.takes(state):
+            self.state = state
 
     def _end_early(self, error: RelayError) -> None:
         params = {"message_id": self.message_id, "message_state": self.state, "context": self.context}
@@ -502,7 +508,7 @@ class Messaging:
             if not isinstance(outcome, dict):
                 return
             message.message_id = _word(outcome.get("message_id"))
-            message.state = _word(outcome.get("message_state") or outcome.get("state")) or MESSAGE_STATE_QUEUED
+            message._move(_word(outcome.get("message_state") or outcome.get("state")) or MESSAGE_STATE_QUEUED)
             if message.message_id:
                 desk.claim(message, session)
             else:

@@ -324,9 +324,9 @@ class Switchboard:
         return leg
 
     def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None:
-        """A call of ours that was dialled."""
+        """A call of ours that was dialled; ``None`` if it is over already, and this event of it comes late."""
         client = self._client()
-        if client is None or not call_id:
+        if client is None or not call_id or call_id in self._ended:
             return None
         call = Call(
             client,

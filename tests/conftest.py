@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from offline import handlers_return
 
 from relay_sync import RelayClient
 from relay_sync.protocol import session
@@ -94,6 +95,15 @@ def client(sim: Simulator) -> Iterator[MakeClient]:
     yield make
     for each in made:
         each.disconnect()
+
+
+@pytest.fixture
+def offline() -> Iterator[RelayClient]:
+    """A client that is not connected: the test says what its IO thread would, see :mod:`offline`."""
+    client = RelayClient(project="p", token="t", host="example.com")
+    client.on_call(lambda call: None)
+    yield client
+    handlers_return()
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "markup",
             "offer",
             "origins",
+            "standing",
         }
     ),
     frozenset({"protocol", "server"}),
@@ -83,6 +84,7 @@ PURE = {
     "markup",
     "checks",
     "shapes",
+    "standing",
     "events",
     "devices",
     "errors",

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from offline import NODE, calls, handlers_return, state
 from support import FROM, PATIENCE, TO, Background, Line, drop, line
 from test_verbs_table import mute
 
@@ -32,49 +33,15 @@ from relay_sync.dialing import REMEMBERED_FOR
 from relay_sync.runtime.table import Recent
 from relay_sync.simulator import Simulator
 
-Json = dict[str, Any]
-NODE = "node-1"
 GONE = CallEnded("it is gone")
 LOST = ConnectionLost("the session is lost")
 CONFERENCE = "calling.conference"
-
-
-def state(call_id: str, call_state: str, **more: Any) -> Json:
-    params = {"call_id": call_id, "node_id": NODE, "call_state": call_state, **more}
-    return {"event_type": "calling.call.state", "params": params}
-
-
-def offer(call_id: str, **more: Any) -> Json:
-    params = {"call_id": call_id, "node_id": NODE, "call_state": "created", "context": "default", **more}
-    return {"event_type": "calling.call.receive", "params": params}
-
-
-@pytest.fixture
-def offline() -> Iterator[RelayClient]:
-    """A client that is not connected: the test says what its IO thread would."""
-    client = RelayClient(project="p", token="t", host="example.com")
-    client.on_call(lambda call: None)
-    yield client
-    handlers_return()
-
-
-def handlers_return() -> None:
-    for thread in threading.enumerate():
-        if thread.name.startswith("relay-call-"):
-            thread.join(PATIENCE)
 
 
 @pytest.fixture
 def on_call(sim: Simulator) -> Iterator[Line]:
     with line(sim) as one:
         yield one
-
-
-def calls(client: RelayClient, *call_ids: str) -> list[Call]:
-    """Calls that came in."""
-    for call_id in call_ids:
-        client._board.on_event(offer(call_id))
-    return [client.calls[call_id] for call_id in call_ids]
 
 
 def fails_to_end(call: Call) -> None:
