@@ -10,6 +10,7 @@ import json
 import queue
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,9 @@ from test_verbs_table import QUESTIONS, mute
 
 from faults.fault import AfterBytes, Corrupt, Cut, Fault, Refuse, Shape, Stall, Step
 from faults.proxy import FaultProxy
-from relay_sync import Call, ConnectionLost, RelayClient, RelayError
+from relay_sync import Call, ConnectionLost, Message, RelayClient, RelayError
 from relay_sync.events import RelayEvent
+from relay_sync.message import NEWS_PATIENCE
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.phone import Phone
 
@@ -118,6 +120,17 @@ class Stage:
     def end(self) -> str:
         """Where a client is left whose session does not come again."""
         return "failed" if self.kind.at_server is not None else "reconnecting"
+
+    def strike_while(self, happens: Callable[[], object]) -> int:
+        """Let the fault happen, and something else while there is no connection; the place of the next state."""
+        since = len(self.states)
+        self.proxy.refuse("unreachable")
+        self.strike()
+        lost = self.wait_for_state("reconnecting", since)
+        happens()
+        if self.kind.back or self.end == "failed":
+            self.proxy.refuse(None)
+        return lost
 
     def strike_upgrade(self) -> None:
         """Let the fault happen in the midst of the next answer to an upgrade."""
@@ -334,13 +347,55 @@ def an_end_in_the_gap(stage: Stage) -> str:
     waiting = Background(call.wait_for_ended, stage.patience)
     while not call._readers:
         assert waiting.running
-    since = len(stage.states)
-    stage.proxy.refuse("unreachable")
-    stage.strike()
-    stage.wait_for_state("reconnecting", since)
-    phone.hang_up()
-    if stage.kind.back or stage.end == "failed":
-        stage.proxy.refuse(None)
+    stage.strike_while(phone.hang_up)
+    return outcome(waiting)
+
+
+def an_actions_end_in_the_gap(stage: Stage) -> str:
+    _, call = stage.call()
+    waiting = Background(call.play_silence(600).wait, stage.patience)
+    stage.strike_while(lambda: stage.sim.refuse("calling.play.volume", 404, "Playback not found", times=None))
+    return outcome(waiting)
+
+
+def an_answer_in_the_gap(stage: Stage) -> str:
+    """The server has acknowledged that it answers; the event that says so is lost."""
+    stage.connect()
+    stage.sim.call(to=TO, from_=FROM)
+    call = stage.desk.take()
+    stage.sim.drop_event("calling.call.state", state="answered", times=None)
+    call.answer()
+    waiting = Background(call.wait_for_answered, stage.patience)
+    while not call._readers:
+        assert waiting.running
+    stage.strike_while(lambda: None)
+    return outcome(waiting)
+
+
+def a_message(stage: Stage) -> tuple[Message, Background[RelayEvent]]:
+    """One on its way, and whoever waits for its end."""
+    stage.connect()
+    stage.sim.drop_event("messaging.state", times=None)
+    message = stage.client.send_message(to_number=TO, from_number=FROM, body="hello")
+    return message, Background(message.wait, stage.patience)
+
+
+def for_a_message(stage: Stage) -> str:
+    message, waiting = a_message(stage)
+    stage.strike_and_settle()
+    stage.sim.faults.clear()
+    stage.sim.send_event("messaging.state", {"message_id": message.message_id, "message_state": "delivered"})
+    return outcome(waiting)
+
+
+def a_messages_end_in_the_gap(stage: Stage) -> str:
+    _, waiting = a_message(stage)
+    lost = stage.strike_while(lambda: None)
+    loop = stage.client._loop
+    if stage.kind.back and loop is not None:
+        stage.wait_for_state("connected", lost)
+        later = time.monotonic() + NEWS_PATIENCE + 1.0
+        loop.change(lambda session: stage.client._board.on_watch(later))
     return outcome(waiting)
 
 
@@ -431,6 +486,10 @@ MOMENTS: Final[dict[str, tuple[str, Callable[[Stage], str]]]] = {
     "events": ("during `events()`", waiting_for_an_event(by_events)),
     "wait_for_ended": ("during `wait_for_ended()`", for_the_end),
     "gap": ("during `wait_for_ended()`; the end falls into the gap", an_end_in_the_gap),
+    "action gap": ("during `action.wait()`; the end falls into the gap", an_actions_end_in_the_gap),
+    "answer gap": ("during `wait_for_answered()`; the answer falls into the gap", an_answer_in_the_gap),
+    "message": ("during `message.wait()`", for_a_message),
+    "message gap": ("during `message.wait()`; the end falls into the gap", a_messages_end_in_the_gap),
     "closing": ("during `disconnect()`; the next command", closing),
 }
 
