@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from attrs import define, field
@@ -61,15 +62,12 @@ class Agent(Operation):
         self.report("response", response=text)
         self.report("begin_speaking")
         self.report("response_utterance", utterance=text)
-        self.call.party.heard.append(Played(type="tts", text=text, duration=estimate(text)))
-        self.call.board.changed()
-        self.after("spoken", estimate(text), self._spoken, text)
+        said = Played(type="tts", text=text, duration=estimate(text))
+        self.let_hear("spoken", said, partial(self._spoken, text))
 
     def _spoken(self, text: str) -> None:
         self.report("completion", text=text, type="normal")
-        self.relay.network.listened(self.call)
-        if not self.over:
-            self.ask_party(keys=False, words=True)
+        self.ask_party(keys=False, words=True)
 
     def _stopped(self) -> None:
         self.report("stop", start_time=self._began, end_time=_milliseconds(), wallet_paused_sec=0)

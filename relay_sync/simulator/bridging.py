@@ -14,12 +14,14 @@ How a device is tried depends on its type: see :data:`CONNECTORS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field, frozen
 
 from .hunting import ADDRESSES, Attempt, Hunt, Leg
 from .operation import Operation, engaged, running, start
+from .party import Played
 from .queueing import Waiting
 from .request import Handler, Request
 from .rooms import Participant
@@ -202,16 +204,14 @@ class Bridge(Operation):
         ]
         self.hunt = Hunt(groups, self._won, self._lost)
         self.tell(connect_state="connecting")
-        self._ring_back()
+        items = [self.relay.sounds.item(media) for media in self.params.get("ringback", ())]
+        self._ring_back([item for item in items if item is not None])
         self.hunt.begin()
 
-    def _ring_back(self) -> None:
-        """Let the party hear what it is to hear meanwhile."""
-        for media in self.params.get("ringback", ()):
-            item = self.relay.sounds.item(media)
-            if item is not None:
-                self.call.party.heard.append(item)
-        self.call.board.changed()
+    def _ring_back(self, items: list[Played]) -> None:
+        """Let the party hear what it is to hear meanwhile, one after the other."""
+        if items:
+            self.let_hear("ringback", items[0], partial(self._ring_back, items[1:]))
 
     def stop(self) -> None:
         if self.peer is not None:
@@ -223,6 +223,7 @@ class Bridge(Operation):
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Peer)
         self.peer, self.engages = attempt, "Call is in a bridge already"
+        self.cancel("ringback")
         for call in filter(None, (self.call, attempt.other)):
             _take_out(call)
         if attempt.other is not None:

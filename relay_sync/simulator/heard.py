@@ -33,7 +33,7 @@ class Heard(Sequence[Played]):
 
     @property
     def _now(self) -> list[Played]:
-        return list(self._phone._call.party.heard)
+        return self._phone._call.heard()
 
     def __len__(self) -> int:
         return len(self._now)

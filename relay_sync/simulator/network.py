@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from .clock import CallClock
-from .party import Party
+from .party import Party, Played
 from .session import Session
 from .voice import SILENCE, Voice
 from .waiting import Noticeboard
@@ -180,6 +180,14 @@ class Call:
         """The body of ``calling.call.receive``."""
         about = {"call_state": self.state, "context": self.context, "direction": self.direction, "device": self.device}
         return {**self.address(), **about}
+
+    def heard(self) -> list[Played]:
+        """What the party has heard, and what it is hearing, as far as that has got; from any thread."""
+        return [*self.party.heard, *self.hearing()]
+
+    def hearing(self) -> list[Played]:
+        """What the party is hearing, as far as that has got; from any thread."""
+        return [item for operation in list(self.operations) for item in operation.hearing()]
 
     def flowing(self, control_id: str) -> Stream | None:
         """The stream of that id that has not finished."""
@@ -381,7 +389,7 @@ class Network:
             if not operation.over:
                 operation.on_silence()
 
-    def listened(self, call: Call) -> None:
-        """Something was played to the party: has it heard enough?"""
-        if call.state == "answered" and call.party.has_heard_enough():
+    def listened(self, call: Call, item: Played) -> None:
+        """Something was played to the party to its end: has it heard enough?"""
+        if call.state == "answered" and call.party.has_heard_enough(item):
             self.end(call, "hangup", call.far_side)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from attrs import define, field
 
 from . import frames
-from .party import REACTION
+from .party import REACTION, Played, part_of
 from .request import Handler, Request
 from .shapes import Findings
 from .streaming import url_problem
@@ -33,11 +33,13 @@ __all__ = ["Operation", "control", "engaged", "launch", "running", "start", "sto
 class _Step:
     """Something that is still to be done.
 
-    :ivar timer: ``None`` while it is paused. :ivar left: how long is left of it then.
+    :ivar length: seconds of the clock for one of the story.
+    :ivar timer: ``None`` while it is paused. :ivar left: seconds of the clock that are left of it then.
     """
 
     then: Callable[[], object]
     carries: bool
+    length: float
     timer: Timer | None = None
     left: float = 0.0
 
@@ -63,6 +65,7 @@ class Operation:
     over: bool = field(default=False, init=False)
     engages: str = field(default="", init=False)
     _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
+    _played: dict[str, Played] = field(factory=dict, init=False, repr=False)  # what the party is hearing, by its step
 
     @property
     def control_id(self) -> str:
@@ -150,7 +153,7 @@ class Operation:
 
         :param carries: whether the call's time passes with it; see :class:`~relay_sync.simulator.clock.CallClock`.
         """
-        self._set(name, self.relay.pace.media(seconds), carries, partial(then, *args))
+        self._set(name, seconds, self.relay.pace.media(1.0), carries, partial(then, *args))
 
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
         """Do something when the party has had that many seconds of the story, and did nothing."""
@@ -163,12 +166,46 @@ class Operation:
         """Do something when somebody had that many seconds of the story, and did nothing. Whether the party is set up to be
         silent does not matter, for it is not the party that is waited for.
         """
-        self._set(name, self.relay.pace.timeout(seconds), False, partial(then, *args))
+        self._set(name, seconds, self.relay.pace.timeout(1.0), False, partial(then, *args))
 
-    def _set(self, name: str, delay: float, carries: bool, then: Callable[[], object]) -> None:
+    def let_hear(
+        self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
+    ) -> None:
+        """Play something to the party, and then go on. What got through is booked when it has: all of it at its end, or a part
+        where it is cut off before.
+
+        :param again: whether it was played before by the same operation, and is only counted.
+        """
+
+        def heard() -> None:
+            self._played.pop(name, None)
+            (self.call.party.heard.again if again else self.call.party.heard.add)(item)
+            self.call.board.changed()
+            then()
+            self.relay.network.listened(self.call, item)
+
+        self.after(name, item.duration, heard, carries=carries)
+        if not again:
+            self._played[name] = item
+
+    def hearing(self) -> list[Played]:
+        """What the party is hearing, as far as that has got; from any thread."""
+        playing = [(item, self.left(name)) for name, item in list(self._played.items())]
+        return [part for item, left in playing if (part := part_of(item, item.duration - left)) is not None]
+
+    def _cut_off(self, name: str) -> None:
+        item = self._played.get(name)
+        if item is not None:
+            part = part_of(item, item.duration - self.left(name))
+            del self._played[name]
+            if part is not None:
+                self.call.party.heard.add(part)
+                self.call.board.changed()
+
+    def _set(self, name: str, seconds: float, length: float, carries: bool, then: Callable[[], object]) -> None:
         self.cancel(name)
-        self._timers[name] = _Step(then, carries)
-        self._start(name, delay)
+        self._timers[name] = _Step(then, carries, length)
+        self._start(name, seconds * length)
 
     def _start(self, name: str, delay: float) -> None:
         step = self._timers[name]
@@ -205,6 +242,7 @@ class Operation:
 
     def cancel(self, name: str) -> bool:
         """Do not do it. Whether it was still to be done."""
+        self._cut_off(name)
         step = self._timers.pop(name, None)
         if step is None:
             return False
@@ -218,9 +256,8 @@ class Operation:
         step = self._timers.get(name)
         if step is None:
             return 0.0
-        left = step.left if step.timer is None else step.timer.when - self.relay.clock.now
-        pace = self.relay.pace
-        return left / (pace.media(1.0) if step.carries else pace.timeout(1.0))
+        timer = step.timer
+        return (step.left if timer is None else timer.when - self.relay.clock.now) / step.length
 
     def waits_for(self, name: str) -> bool:
         """Whether something of that name is still to be done."""

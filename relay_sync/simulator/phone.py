@@ -198,7 +198,10 @@ class Phone:
 
     @property
     def heard(self) -> Heard:
-        """What was played to it, in order; the last 1000. For assertions: ``assert phone.heard("Welcome")``."""
+        """What was played to it, in order, as much of it as got through: of a text that is cut off the words until then. The
+        last 1000 things, and before them what was not played again; of music without an end one round. For assertions:
+        ``assert phone.heard("Welcome")``.
+        """
         return Heard(self)
 
     @property
@@ -293,17 +296,22 @@ class Phone:
 
         :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
-        call = self._call
+        call, seen = self._call, 0
 
         def look() -> Played | None:
-            found = next((item for item in list(call.party.heard) if words in item.words), None)
-            if found is None and call.state == "ended":
+            nonlocal seen
+            ended = call.state == "ended"
+            hearing = call.hearing()  # before what it has heard, which it may become
+            fresh, seen = call.party.heard.since(seen)
+            found = next((item for item in (*fresh, *hearing) if words in item.words), None)
+            if found is None and ended:
                 raise CallEnded(f"the call ended, and {words!r} was never heard", end_reason=call.end_reason)
             return found
 
-        return call.board.wait_for(
-            look, timeout, lambda: f"{words!r} to be heard; so far: {[item.words for item in self.heard]}{self._why}"
-        )
+        def told() -> str:
+            return f"{words!r} to be heard; so far: {[item.words for item in self.heard]}{self._why}"
+
+        return call.board.wait_for(look, timeout, told, every=GLANCE)
 
     def wait_until_idle(self, timeout: float = 10.0) -> None:
         """Return once nothing goes on on the call any more; see :attr:`activities`. Keys that are bound to a method do not

@@ -37,9 +37,6 @@ class Playback(Operation):
 
     def _next(self) -> None:
         """Play the next item, or be done."""
-        self.relay.network.listened(self.call)
-        if self.over:
-            return
         items = self.params["play"]
         if self._rounds and self._position >= self._rounds * len(items):
             self.played()
@@ -49,11 +46,13 @@ class Playback(Operation):
             self.break_down({})
             return
         self._position += 1
-        if self.params.get("direction", "listen") != "speak":
-            self.call.party.heard.append(item)
-            self.call.board.changed()
         # What is played for ever waits for somebody to stop it: the call's time does not pass with it.
-        self.after("item", item.duration, self._next, carries=bool(self._rounds))
+        endless = not self._rounds
+        if self.params.get("direction", "listen") == "speak":
+            self.after("item", item.duration, self._next, carries=not endless)
+        else:
+            again = endless and self._position > len(items)
+            self.let_hear("item", item, self._next, carries=not endless, again=again)
 
     def played(self) -> None:
         """Everything was played."""

@@ -134,7 +134,7 @@ class Recording(_Taped):
         self.tell(state="recording", url=self.url, recording_id=self.recording_id)
         party = self.call.party
         if audio["beep"]:
-            party.heard.append(Played(type="beep", name="beep", duration=0.5))
+            self.let_hear("beep", Played(type="beep", name="beep", duration=0.5), lambda: None)
         if audio["max_length"]:
             self.after("max_length", audio["max_length"], self.finish)
         if party.behaviour.voice.pcm:

@@ -171,8 +171,8 @@ class LiveTranslation(LiveTranscription):
         """Say something to one of the two, in his language."""
         if wanted["direction"] == PARTY:
             text = wanted["message"]
-            self.call.party.heard.append(Played(type="tts", text=text, duration=estimate(text)))
-            self.call.board.changed()
+            said = Played(type="tts", text=text, duration=estimate(text))
+            self.let_hear(f"injected {len(self._played)}", said, lambda: None)
 
 
 def _active(call: Call, kind: type[LiveTranscription]) -> LiveTranscription | None:

@@ -42,11 +42,14 @@ class Noticeboard:
             except IndexError:  # a sleeper has left, or another thread woke him
                 return
 
-    def wait_for(self, look: Callable[[], T | None], timeout: float, what: str | Callable[[], str]) -> T:
+    def wait_for(
+        self, look: Callable[[], T | None], timeout: float, what: str | Callable[[], str], *, every: float = SLICE
+    ) -> T:
         """The first value of ``look()`` that is neither ``None`` nor ``False``.
 
         :param timeout: seconds to wait.
         :param what: names the thing in the error; a function is asked when the time is up, for what is true then.
+        :param every: seconds between two looks at most, where something may come true without a change.
         :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
         """
         deadline = time.monotonic() + timeout
@@ -63,7 +66,7 @@ class Noticeboard:
                 if left <= 0:
                     words = what if isinstance(what, str) else what()
                     raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {words}")
-                ear.acquire(True, min(left, SLICE))
+                ear.acquire(True, min(left, every))
             finally:
                 try:
                     self._ears.remove(ear)
