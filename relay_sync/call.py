@@ -473,13 +473,13 @@ class Call(
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
 
         # The session remembers this until the answer comes, if ever: it must not keep a forgotten client alive.
-        owner, command = weakref.ref(self._client), action._stop_command()
+        owner, command, session = weakref.ref(self._client), action._stop_command(), self._session
 
         def stop_late(outcome: Outcome) -> None:
             # It started after all, and nobody has the handle.
             client = owner()
             if client is not None and command is not None and isinstance(outcome, dict):
-                client._promise(command[0], {**address, **command[1]}, session=self._session)
+                client._promise(command[0], {**address, **command[1]}, session=session)
 
         deadline = self._deadline()
         try:
