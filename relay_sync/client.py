@@ -59,7 +59,7 @@ H = TypeVar("H", bound=Callable[[Call], object])
 
 #: Seconds for the answer to ``signalwire.connect``.
 CONNECT_PATIENCE: Final = 10.0
-#: Seconds that closing gives queued callbacks, and after that the IO thread.
+#: Seconds that closing gives handlers and queued callbacks, once the connection has ended.
 DRAIN_PATIENCE: Final = 2.0
 #: Seconds of the time for closing that are not for promises, but for the end itself.
 PARTING_RESERVE: Final = 0.5
@@ -395,9 +395,9 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
         """Close the connection and end every wait with :class:`ClientClosed`. Idempotent, and bounded by ``timeout`` (5 s).
 
-        What is still to be hung up, cancelled or stopped is sent first, on a new connection if need be. Queued callbacks get at
-        most 2 s to run. Live calls go on without us, unless ``hangup_calls``. From a callback it does not wait for the callback
-        it was called from.
+        What is still to be hung up, cancelled or stopped is sent first, on a new connection if need be. Handlers of
+        calls and queued callbacks get at most 2 s to return; the log names those that do not. Live calls go on without us,
+        unless ``hangup_calls``. A callback or handler that calls it is not waited for.
         """
         self._part(timeout, hangup_calls, CLOSE_ADVICE)
 
@@ -421,7 +421,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             # It never came about; or somebody else is closing it, or was interrupted while doing so.
             if ending is not None:
                 ending.join(max(0.0, end - time.monotonic()))
-                self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
+                self._board.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
             return
         live = len(self._board.ours)
         if live and loop.alive:
@@ -429,7 +429,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             _log.warning("closing: %s on without this client; %s", told, advice)
         loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE))
         loop.join(max(0.0, end - time.monotonic()))
-        self._board.close_lanes(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
+        self._board.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 
     close = disconnect
 
@@ -609,10 +609,15 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         self._board.after_fork()
 
     def at_exit(self, timeout: float) -> None:
-        """The loop is told by itself. Say so where a program was to take calls and never did.
+        """Let handlers return. Say so where a program was to take calls and never did.
 
         A script alone is meant: who imports it, or types it in, may have had something else in mind.
         """
+        loop = self._loop
+        if loop is not None and loop.alive:
+            end = time.monotonic() + timeout
+            loop.at_exit(timeout)  # their waits end with it
+            self._board.finish(max(0.0, end - time.monotonic()))
         handler = self._board.on_call
         if self._used or self._closed or handler is None or not _is_in_the_script(handler.function):
             return

@@ -78,6 +78,7 @@ class Running:
         client; a second one ends the wait for calls at once, with ``KeyboardInterrupt``, or ``SystemExit(143)`` for SIGTERM.
 
         Calls that live at the end go on without this client, and a warning says how many; ``relay-sync run`` hangs them up.
+        Handlers have 2 s to return when their waits have ended, as with :meth:`disconnect`.
 
         :param hangup_calls: hang up the calls that live at the end, instead of leaving them alone.
         :param drain: seconds that the calls which live at the end have for ending by themselves; see :meth:`drain`.
@@ -174,7 +175,7 @@ class Running:
             self._hang_up_calls(end)
         # What handlers do after the end of their call, such as closing a file.
         if not wait_until(board.is_quiet, board.changed, end - time.monotonic()):
-            _log.warning("handlers of calls still run: they are left alone")
+            _log.warning("still running: %s", board.handlers.told())
         return False
 
     def _wait_until_quiet(self, timeout: float, level: int, hint: str) -> bool:
@@ -187,9 +188,8 @@ class Running:
         left = end - time.monotonic()
         if wait_until(board.is_quiet, board.changed, min(RETURN_PATIENCE, left)):
             return True
-        if left > RETURN_PATIENCE and not board.ours and (running := board.handlers_running()):
-            what = counted(running, "handler of a call", "handlers of calls")
-            _log.log(level, "waiting up to %.0f s for %s to return%s", left, what, hint)
+        if left > RETURN_PATIENCE and not board.ours and board.handlers_running():
+            _log.log(level, "waiting up to %.0f s for %s to return%s", left, board.handlers.told(), hint)
         return wait_until(board.is_quiet, board.changed, end - time.monotonic())
 
     def stop(self) -> None:

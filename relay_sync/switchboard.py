@@ -30,6 +30,7 @@ from .events import (
     RelayEvent,
     parse_event,
 )
+from .handlers import Handlers
 from .message import MESSAGE_TYPES, MessageDesk
 from .offer import Offer
 from .protocol.command import Phase
@@ -108,10 +109,9 @@ class Switchboard:
         self._stalled: set[object] = set()
         self._roll_call: RollCall | None = None
         self._aftermath: Aftermath | None = None
-        #: The calls whose ``on_call`` handlers run, by the handlers' threads.
-        self._handlers: Table[threading.Thread, Call] = Table()
         #: Rings when a call or a handler of one has ended.
         self.changed = Bell()
+        self.handlers = Handlers(self.changed)
         self._troubles = Troubles(_log)
 
     # -- told by the loop, on the IO thread -----------------------------------------------------------------------
@@ -451,11 +451,11 @@ class Switchboard:
         thread = threading.Thread(
             target=self._handle, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
         )
-        self._handlers.put(thread, call)
+        self.handlers.begin(thread, call, handler)
         try:
             thread.start()
         except RuntimeError as error:
-            self._handlers.take(thread)
+            self.handlers.end(thread)
             _log.error("call %s is passed back: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
 
@@ -469,8 +469,7 @@ class Switchboard:
             if hang_up and is_ours(call):
                 self._hang_up(call)
         finally:
-            self._handlers.take(threading.current_thread())
-            self.changed.ring()
+            self.handlers.end(threading.current_thread())
 
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""
@@ -479,8 +478,7 @@ class Switchboard:
 
     def handlers_running(self) -> int:
         """How many handlers of calls run, without one that asks."""
-        here = threading.current_thread()
-        return sum(thread is not here for thread, _ in self._handlers.items())
+        return len(self.handlers.running())
 
     def _hang_up(self, call: Call) -> None:
         try:
@@ -535,11 +533,9 @@ class Switchboard:
                 extra={"call_id": call_id},
             )  # fmt: skip
 
-    def close_lanes(self, timeout: float) -> None:
-        """Let queued callbacks run for at most so many seconds."""
-        end = time.monotonic() + timeout
-        self.lanes.close(timeout)
-        self.shared.close(max(0.0, end - time.monotonic()))
+    def finish(self, timeout: float) -> None:
+        """Let queued callbacks run and handlers return, for at most so many seconds, and name what is left."""
+        self.handlers.finish(timeout, self.lanes, self.shared)
 
     def reopen_lanes(self) -> None:
         """Take callbacks again."""
@@ -574,11 +570,11 @@ class Switchboard:
         self._elsewhere = Recent(REMEMBERED_CALLS)
         self._ended = Recent(REMEMBERED_CALLS)
         self._unattended = Unattended()
-        self._handlers = Table()
         self._troubles = Troubles(_log)
         self._aftermath = None
         self._roll_call = None  # its questions are those of the parent's threads
         self.changed = Bell()
+        self.handlers = Handlers(self.changed)
         self.attached = None
         self.lanes.after_fork()
         self.shared.after_fork()

@@ -1277,6 +1277,7 @@ def test_the_end_of_run_says_what_it_waits_for(sim: Simulator, caplog: pytest.Lo
     running = Background(lambda: client.run(drain=PATIENCE))
     sim.wait_for_client()
     phones = [sim.call(to=TO, from_=FROM) for _ in range(2)]
+    handlers = ", ".join(f"Desk.handle of call {phone.call_id}" for phone in phones)
     for _ in phones:
         desk.take().answer()
     client.stop()
@@ -1289,7 +1290,7 @@ def test_the_end_of_run_says_what_it_waits_for(sim: Simulator, caplog: pytest.Lo
     # No hint at Ctrl-C: it does not reach a thread.
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
         f"waiting up to {PATIENCE:g} s for 2 live calls to end",
-        f"waiting up to {PATIENCE:.0f} s for 2 handlers of calls to return",
+        f"waiting up to {PATIENCE:.0f} s for 2 handlers of calls ({handlers}) to return",
     ]
 
 

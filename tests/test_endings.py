@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import PATIENCE, Background, line
+from support import FROM, PATIENCE, TO, Background, line
 
-from relay_sync import ClientClosed, ConnectError, ConnectionLost, RelayClient
+from relay_sync import Call, ClientClosed, ConnectError, ConnectionLost, Message, RelayClient
+from relay_sync.contrib import hosting
 from relay_sync.protocol.command import Phase
 from relay_sync.simulator import Simulator
 
@@ -163,3 +166,161 @@ def test_a_fault_while_the_state_is_told_leaves_the_state_right(
     assert one.state == "connected"
     one.disconnect()
     assert one.state == "closed"
+
+
+# -- handlers that still have something to do -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that closes waits for so long that a test would notice."""
+    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 60.0)
+    monkeypatch.setattr("relay_sync.running.HANGUP_PATIENCE", 0.05)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 0.05)
+
+
+def tidies_up(client: RelayClient, done: list[str], *, begun: threading.Event, gate: threading.Event) -> None:
+    """Have the client take calls with a handler that has something to do at its end."""
+
+    @client.on_call
+    def handle(call: Call) -> None:
+        call.answer()
+        begun.set()
+        try:
+            call.wait_for_ended()
+        finally:
+            done.append("begun")
+            gate.wait(PATIENCE)
+            done.append("done")
+
+
+Ending = Callable[[RelayClient, Callable[[], object]], object]
+
+
+def by_stop(client: RelayClient, meanwhile: Callable[[], object]) -> None:
+    running = Background(client.run)
+    meanwhile()
+    client.stop()
+    running.result()
+
+
+def by_disconnect(client: RelayClient, meanwhile: Callable[[], object]) -> None:
+    client.connect()
+    meanwhile()
+    client.disconnect(60)
+
+
+def by_leaving_a_block(client: RelayClient, meanwhile: Callable[[], object]) -> None:
+    with client:
+        meanwhile()
+
+
+def by_stopping_all(client: RelayClient, meanwhile: Callable[[], object]) -> None:
+    hosted = hosting.Hosted(lambda: client)
+    hosted.client.connect()
+    meanwhile()
+    hosting.stop_all(0)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("end", [by_stop, by_disconnect, by_leaving_a_block, by_stopping_all])
+def test_what_a_handler_does_at_its_end_is_waited_for(sim: Simulator, client: MakeClient, end: Ending) -> None:
+    done: list[str] = []
+    begun, gate = threading.Event(), threading.Event()
+    one = client()
+    tidies_up(one, done, begun=begun, gate=gate)
+
+    def call() -> None:
+        sim.wait_for_client()
+        sim.call(to=TO, from_=FROM)
+        assert begun.wait(PATIENCE)
+
+    ending = Background(end, one, call)
+    sim.wait_for_client()
+    assert begun.wait(PATIENCE)
+    sim.wait_until_gone(PATIENCE)
+    assert ending.running
+    gate.set()
+    ending.result()
+    assert done == ["begun", "done"]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_does_not_end_is_named_once_and_left_alone(
+    sim: Simulator, client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+    begun, gate, heard = threading.Event(), threading.Event(), threading.Event()
+    one = client()
+    tidies_up(one, done, begun=begun, gate=gate)
+
+    @one.on_message
+    def read(message: Message) -> None:
+        heard.set()
+        gate.wait(PATIENCE)
+
+    one.connect()
+    phone = sim.call(to=TO, from_=FROM)
+    sim.message(to=TO, from_=FROM, body="hello")
+    assert begun.wait(PATIENCE)
+    assert heard.wait(PATIENCE)
+    one.disconnect()
+    one.disconnect()
+    (told, again) = [
+        record.getMessage() for record in caplog.records if record.getMessage().startswith("closing: what")
+    ]
+    assert f"handle of call {phone.call_id}" in told
+    assert "on_message handler" in told
+    assert "read" in told
+    assert "on_call" not in again  # a message's handler is waited for again: it may have others behind it
+    gate.set()
+
+
+@pytest.mark.usefixtures("patient")
+def test_handlers_that_close_the_client_do_not_wait_for_each_other(sim: Simulator, client: MakeClient) -> None:
+    together, done = threading.Barrier(2), [threading.Event(), threading.Event()]
+    one = client()
+
+    @one.on_call
+    def handle(call: Call) -> None:
+        number = together.wait(PATIENCE)
+        one.disconnect(60)
+        done[number].set()
+
+    one.connect()
+    for _ in done:
+        sim.call(to=TO, from_=FROM)
+    assert all(each.wait(PATIENCE) for each in done)
+
+
+AT_EXIT = """
+from relay_sync import RelayClient
+from relay_sync.simulator import Simulator
+import threading, time
+
+begun = threading.Event()
+sim = Simulator(media="fast").start()
+client = RelayClient(**sim.credentials, contexts=["default"])
+
+@client.on_call
+def handle(call):
+    try:
+        begun.set()
+        call.wait_for_ended()
+    finally:
+        time.sleep(0.05)
+        print("done", flush=True)
+
+client.connect()
+sim.call(to="+15550100", from_="+15550199")
+begun.wait(10)
+"""
+
+
+def test_handlers_end_properly_where_the_program_just_ends() -> None:
+    ended = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "done\n"

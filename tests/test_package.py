@@ -49,6 +49,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "client",
             "switchboard",
             "dialing",
+            "handlers",
             "posting",
             "subscribing",
             "running",

@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -29,6 +30,8 @@ OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_sta
 RETRY_AFTER: Final = 10.0
 #: Seconds for a start that had just begun to connect: it takes its leave by itself.
 STARTER_PATIENCE: Final = 2.0
+#: Seconds that the clients of a process have for disconnecting, all together, over and above the time for their calls.
+STOP_PATIENCE: Final = 10.0
 
 #: Calls that are named in one message.
 NAMED: Final = 10
@@ -218,5 +221,6 @@ def stop_all(drain: float) -> None:
     ]
     for thread in threads:
         thread.start()
+    end = time.monotonic() + drain + STOP_PATIENCE
     for thread in threads:
-        thread.join(drain + 10)
+        thread.join(max(0.0, end - time.monotonic()))

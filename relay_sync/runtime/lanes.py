@@ -244,6 +244,17 @@ class Lanes:
                 if now - since > after
             ]
 
+    def unfinished(self) -> list[tuple[Any, ...]]:
+        """The arguments of the job that runs, or comes next, in each lane."""
+        with self._lock:
+            return [lane[0][1] for lane in self._lanes.values()]
+
+    @property
+    def inside(self) -> bool:
+        """Whether this thread is one of the workers."""
+        with self._lock:
+            return threading.current_thread() in self._workers
+
     @property
     def workers(self) -> int:
         """How many worker threads there are now."""
