@@ -614,7 +614,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         A script alone is meant: who imports it, or types it in, may have had something else in mind.
         """
         loop = self._loop
-        if loop is not None and loop.alive:
+        if loop is not None:  # nobody has closed it
             end = time.monotonic() + timeout
             loop.at_exit(timeout)  # their waits end with it
             self._board.finish(max(0.0, end - time.monotonic()))
