@@ -45,6 +45,8 @@ def refusal(
     :param hosts: host names that may be asked for as well, as :func:`check_hosts` returned them.
     :return: one sentence for the log, with both values and the parameter that would let the request pass.
     """
+    if host and not host.endswith("::"):
+        host = host.removesuffix(":")  # a port may be left out behind its colon (RFC 3986)
     if on_loopback and host and not _is_ours(host, public_url, hosts):
         return (
             f"Host {_shown(host)} is no name of this machine (Origin: {_shown(origin)}), as when a web page has its name"

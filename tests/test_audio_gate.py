@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
@@ -15,6 +16,7 @@ from attrs import define, field
 from relay_sync import InvalidParameter, StreamFailed, WaitTimeout
 from relay_sync.audio import AudioServer
 from relay_sync.audio.messages import MediaFormat, start_message
+from relay_sync.server import listening
 from relay_sync.simulator import Simulator
 from relay_sync.testing import simulated
 
@@ -66,6 +68,8 @@ def test_a_name_that_leads_here_by_dns_rebinding_gets_no_socket(caplog: pytest.L
             assert piece in line
         for name in ("localhost", "LOCALHOST.", "[::1]", "127.0.0.1", "127.1.2.3"):
             assert is_taken(audio.port, f"Host: {name}:{audio.port}")
+            assert is_taken(audio.port, f"Host: {name}:")  # no port, as RFC 3986 allows
+        assert not is_taken(audio.port, "Host: evil.example:")
 
 
 def test_what_the_user_allows() -> None:
@@ -355,3 +359,62 @@ def test_a_one_time_token_gets_in_where_nobody_else_does() -> None:
     with AudioServer(public_url="wss://audio.example.com/audio") as audio:
         one_time = audio.device()["params"]["authorization_bearer_token"]
         assert " 101 " in ask(audio.port, f"Authorization: Bearer {one_time}")
+
+
+# -- addresses, and what the system cannot give ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["*", "", "0.0.0.0", "::", "[::]", "0:0:0:0:0:0:0:0"])
+def test_the_address_of_a_server_on_all_addresses_can_be_used(host: str) -> None:
+    with AudioServer(host) as audio:
+        audio.device()  # it is an address of this machine
+        websocket.create_connection(
+            audio.url,
+            timeout=PATIENCE,
+            header={"Authorization": f"Bearer {audio.device()['params']['authorization_bearer_token']}"},
+        ).shutdown()  # type: ignore[no-untyped-call]
+    with Simulator(host=host, token="a-token-of-ours") as sim:
+        websocket.create_connection(sim.url, timeout=PATIENCE).shutdown()  # type: ignore[no-untyped-call]
+
+
+def test_a_name_that_the_system_looks_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = threading.Event(), threading.Event()
+
+    def look(*_: object, **__: object) -> list[Any]:
+        asked.set()
+        assert found.wait(PATIENCE)
+        return []
+
+    monkeypatch.setattr(listening, "_LOOK_UP", 0.05)
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    audio = AudioServer("media.example.com")
+    with pytest.raises(OSError, match=r"host 'media\.example\.com': the system found no address of it within 0\.05 s"):
+        audio.start()
+    assert asked.is_set()
+    found.set()
+    monkeypatch.undo()
+    audio.close()
+
+
+def test_a_system_that_accepts_nobody_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures, enough = 0, threading.Event()
+
+    def accept(_: socket.socket) -> Any:
+        nonlocal failures
+        failures += 1
+        if failures == 5:
+            enough.set()
+        raise OSError(errno.ENOBUFS, "no buffer space available")
+
+    monkeypatch.setattr("relay_sync.server.websocket.ACCEPT_PAUSE", 0.001)
+    with AudioServer() as audio:
+        with monkeypatch.context() as patched:
+            patched.setattr(socket.socket, "accept", accept)
+            peer = socket.create_connection(("127.0.0.1", audio.port), PATIENCE)
+            assert enough.wait(PATIENCE)
+        peer.close()
+        (line,) = _warnings(caplog)
+        assert "no buffer space available" in line
+        assert is_taken(audio.port)

@@ -100,6 +100,17 @@ def test_a_callback_that_raises_hurts_nobody(loop: Loop, caplog: pytest.LogCaptu
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, SystemExit, KeyError]
 
 
+def test_what_fails_again_and_again_is_told_once(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ValueError("from a callback")
+
+    with caplog.at_level(logging.ERROR, "relay_sync.server"):
+        for _ in range(100):
+            loop.call_soon(fail)
+            loop.call(int, timeout=PATIENCE)
+    assert len(caplog.records) == 1
+
+
 def test_call_returns_and_raises(loop: Loop) -> None:
     assert loop.call(lambda a, b: a + b, 2, 3, timeout=PATIENCE) == 5
     with pytest.raises(ZeroDivisionError):

@@ -376,6 +376,25 @@ def test_callbacks_that_raise_do_not_end_a_connection(
     assert "on_message" in caplog.text
 
 
+def test_callbacks_that_always_raise_are_told_of_once(
+    serve: MakeServer, end: End, peers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+
+    def fail(message: str | bytes) -> None:
+        if message == "last":
+            end.messages.put(message)
+        raise ValueError(message)
+
+    connection.on_message = fail
+    for _ in range(50):
+        peer.send("another")
+    peer.send("last")
+    assert end.message() == "last"
+    assert caplog.text.count("on_message of a connection failed") == 1
+
+
 def test_texts_can_be_taken_as_bytes(serve: MakeServer, end: End, peers: list[Any]) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()

@@ -90,6 +90,19 @@ def test_wherever_ctrl_c_hits_accept_the_receiver_goes_on() -> None:
         assert step > 10
 
 
+@pytest.mark.parametrize("step", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in range(2, 10))])
+def test_wherever_ctrl_c_hits_close_it_can_be_closed_again(step: int, caplog: pytest.LogCaptureFixture) -> None:
+    before, more = set(threading.enumerate()), True
+    while more:
+        audio = AudioServer().start()
+        more = interrupt(step, lambda: audio.close(PATIENCE), where_signals_are_seen)  # noqa: B023
+        Background(lambda: audio.close(PATIENCE)).result(2 * PATIENCE)  # noqa: B023
+        assert set(threading.enumerate()) <= before, f"at place {step}"
+        step += 9
+    assert step > 50
+    assert not caplog.messages
+
+
 #: What the socket module had just made, and nobody has yet.
 forgotten = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 #: Every third place is enough to hold each step; all of them are visited by the slow tests.

@@ -31,6 +31,7 @@ __all__ = [
     "decode_base64",
     "guess_byteorder",
     "parse_codec",
+    "usual_rate",
     "why_raw",
 ]
 
@@ -220,6 +221,11 @@ def parse_codec(text: str) -> CodecName:
     return CodecName(_BASES.get(name, name), found.get("H"), found.get("I"), found.get("C"))
 
 
+def usual_rate(base: str) -> int:
+    """The sample rate of a codec, by its ``base``, where nothing is said. Hz."""
+    return _DEFAULT_RATES.get(base, 8000)
+
+
 def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Codec:
     """The codec for a name or a ``mediaFormat.encoding``: PCMU, PCMA or L16.
 
@@ -229,7 +235,7 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
     :raises InvalidParameter: *text* is not a codec name at all.
     """
     name = parse_codec(text)
-    rate = sample_rate or name.sample_rate or _DEFAULT_RATES.get(name.base, 8000)
+    rate = sample_rate or name.sample_rate or usual_rate(name.base)
     if name.channels not in (None, 1):
         raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; ask for one channel")
     if name.base in ("OPUS", "G722"):

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from ..errors import InvalidParameter, UnsupportedCodec
-from .codecs import ByteOrder, guess_byteorder
+from .codecs import ByteOrder, guess_byteorder, parse_codec, usual_rate
 from .coders import Decoder, decoder_for
-from .messages import MediaFormat
+from .messages import RATES, MediaFormat
 
 __all__ = ["Decoding"]
 
@@ -51,7 +51,11 @@ class Decoding:
 
     def _new(self) -> Decoder:
         form = self._form
-        decoder = decoder_for(form.encoding, form.sample_rate or None, l16_byteorder=self.l16_byteorder)
+        name = parse_codec(form.encoding)
+        rate = form.sample_rate or name.sample_rate
+        if rate is not None and rate not in RATES:  # nonsense is as good as nothing, wherever it was said
+            rate = usual_rate(name.base)
+        decoder = decoder_for(form.encoding, rate, l16_byteorder=self.l16_byteorder)
         if form.channels != 1 and (form.channels, decoder.name) != (2, "OPUS"):  # SDP always says two for Opus
             raise UnsupportedCodec(f"{form.channels} channels in one message")
         return decoder

@@ -22,6 +22,7 @@ from ..surrogates import mend_json
 from .codecs import decode_base64
 
 __all__ = [
+    "RATES",
     "BadMessage",
     "Connected",
     "Dtmf",
@@ -54,7 +55,7 @@ _KEYS = frozenset("0123456789*#ABCD")
 _STREAM_IDS = ("streamSid", "stream_sid", "streamId", "stream_id")
 _CALL_IDS = ("callSid", "call_sid", "callId", "call_id", "call_control_id")
 _IDS = frozenset(_STREAM_IDS + _CALL_IDS)
-_RATES = range(4000, 384_001)  # Hz; no telephone has less, and at 1 Hz a message would be minutes of sound
+RATES = range(4000, 384_001)  # Hz; no telephone has less, and at 1 Hz a message would be minutes of sound
 _EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
 
 
@@ -352,7 +353,7 @@ def _media_format(both: dict[str, Any]) -> MediaFormat:
     rate = _integer(shape.get("sampleRate", shape.get("sample_rate")))
     return MediaFormat(
         encoding or "audio/x-mulaw",
-        rate if rate is not None and rate in _RATES else 0,
+        rate if rate is not None and rate in RATES else 0,
         _integer(shape.get("channels")) or 1,
     )
 
@@ -385,7 +386,7 @@ def _jambonz(fields: dict[str, Any]) -> Start:
         account_id=_name(fields, "accountSid", "account_sid"),
         tracks=("inbound", "outbound") if stereo else ("inbound",),
         custom_parameters=fields,
-        media_format=MediaFormat("audio/x-L16", rate if rate is not None and rate in _RATES else 8000),
+        media_format=MediaFormat("audio/x-L16", rate if rate is not None and rate in RATES else 8000),
         binary=2 if stereo else 1,
         ids=(_ids(fields, _STREAM_IDS), _ids(fields, _CALL_IDS)),
     )

@@ -34,7 +34,6 @@ __all__ = ["Receiver", "ReceiverSettings"]
 
 _FLOW = 5.0  # seconds after start without any audio before it is told
 _LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
-_LOWEST = 4000  # Hz; no telephone has less, and a message of nonsense would become an hour of sound
 _AHEAD = 3600.0  # seconds of audio that are kept beyond what our clock has room for: no call brings so much
 _SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 
@@ -237,8 +236,6 @@ class Receiver:
         from .dsp import Resamplers
 
         try:
-            if own < _LOWEST:
-                raise InvalidParameter("sample_rate", own, f"at least {_LOWEST}")
             self._resamplers = Resamplers(own, wanted)
         except InvalidParameter:
             self._tell(

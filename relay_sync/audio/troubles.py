@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..runtime.troubles import Seldom
+from ..seldom import Seldom
 
 __all__ = ["Troubles"]
 

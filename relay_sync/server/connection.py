@@ -284,7 +284,7 @@ class Connection:
             return
         self._held.clear()
         reason = f"too slow: the peer left more than {self._channel.max_buffer} bytes unread"
-        _log.warning("%s: %s; connection dropped", self.remote, reason)
+        self._loop.warn("slow", "%s: %s; connection dropped", self.remote, reason)
         self._announce(CloseInfo(None, reason, False))
         self._channel.drop(reset=True)
         self._gone()
@@ -369,7 +369,7 @@ class Connection:
         try:
             self.on_message(message)
         except BaseException:
-            _log.exception("on_message of %s failed", self.remote)
+            self._loop.fault("on_message of a connection failed")
 
     def _deliver_text(self, data: bytes) -> None:
         if self.on_text is not None and not self._over:
@@ -377,7 +377,7 @@ class Connection:
                 if self.on_text(data):
                     return
             except BaseException:
-                _log.exception("on_text of %s failed", self.remote)
+                self._loop.fault("on_text of a connection failed")
                 return
         self._deliver(data, True)
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
+import threading
+from functools import partial
 from typing import Any
+
+from .. import threads
+from .loop import Awaited
 
 __all__ = ["listen", "shown_address", "url_host"]
 
 _BACKLOG = 1024
+_LOOK_UP = 10.0  # seconds for the system to find the addresses of a name
 _ATTEMPTS = 16  # ports to try where any free one will do, until one is free for all families
 _EVERYWHERE = ((socket.AF_INET6, ("::", 0)), (socket.AF_INET, ("0.0.0.0", 0)))
 _HERE = ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0)))
@@ -19,11 +26,11 @@ _Place = tuple[int, tuple[Any, ...]]  # family and socket address
 def listen(host: str, port: int) -> list[socket.socket]:
     """Listening sockets for all addresses of *host*, with one port.
 
-    ``::`` and ``""`` are all addresses of both families, ``0.0.0.0`` those of IPv4. ``localhost`` is 127.0.0.1 and ::1, and
-    any other name all of its addresses, as far as this machine has them.
+    ``::``, ``*`` and ``""`` are all addresses of both families, ``0.0.0.0`` those of IPv4. ``localhost`` is 127.0.0.1 and ::1,
+    and any other name all of its addresses, as far as this machine has them.
 
     :param port: 0 for any that is free.
-    :raises OSError: an address is in use, or none of them is one of this machine.
+    :raises OSError: an address is in use, or none of them is one of this machine, or the name was not found in time.
     """
     host = _bare(host)
     places = _places(host)
@@ -44,9 +51,14 @@ def shown_address(address: tuple[Any, ...]) -> str:
 
 def url_host(host: str) -> str:
     """What stands for *host* in the URL of a server on this machine."""
-    host = _bare(host)
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return _bracketed(name)
+    host = _bare(host) or "0.0.0.0"
+    try:
+        literal = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if literal.is_unspecified:
+        host = "127.0.0.1" if literal.version == 4 else "::1"
+    return _bracketed(host)
 
 
 def _bracketed(host: str) -> str:
@@ -55,7 +67,9 @@ def _bracketed(host: str) -> str:
 
 
 def _bare(host: str) -> str:
-    """An IPv6 address without the brackets that it has in a URL."""
+    """An IPv6 address without the brackets that it has in a URL; nothing for all addresses."""
+    if host == "*":
+        return ""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
@@ -65,10 +79,22 @@ def _places(host: str) -> tuple[_Place, ...]:
     if host.lower().removesuffix(".") == "localhost":
         return _HERE
     try:
-        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = _look_up(host)
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"host {host!r} has no address: {error}") from error
     return tuple(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
+
+
+def _look_up(host: str) -> list[Any]:
+    """What the system knows of a name. Nothing can interrupt it, so it looks in a thread of its own."""
+    asked = Awaited(partial(socket.getaddrinfo, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE), (host, 0))
+    threads.uninterrupted(threading.Thread(target=asked.run, name="relay-listen-name", daemon=True).start)
+    if not asked.wait(_LOOK_UP):
+        raise OSError(errno.ETIMEDOUT, f"host {host!r}: the system found no address of it within {_LOOK_UP:g} s")
+    if asked.error is not None:
+        raise asked.error
+    found: list[Any] = asked.result
+    return found
 
 
 def _needed(host: str) -> int | None:

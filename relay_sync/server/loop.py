@@ -13,6 +13,7 @@ import logging
 import math
 import selectors
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -22,8 +23,9 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 
 from .. import threads
+from ..seldom import Seldom
 
-__all__ = ["Hosted", "Loop", "LoopStopped", "Timer"]
+__all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
 
 _log = logging.getLogger("relay_sync.server")
 _T = TypeVar("_T")
@@ -72,7 +74,7 @@ class Timer:
 
 
 @define(eq=False)
-class _Call:
+class Awaited:
     """A function that another thread runs and whose outcome this one waits for."""
 
     fn: Callable[..., Any]
@@ -142,7 +144,7 @@ class Loop:
         # Guards starting, stopping and _calls; never held while a callback runs. A signal handler may stop what its own
         # thread is just starting.
         self._lock = threading.RLock()
-        self._calls: set[_Call] = set()
+        self._calls: set[Awaited] = set()
         self._thread: threading.Thread | None = None
         self._ident: int | None = None
         self._stopping = False
@@ -154,6 +156,7 @@ class Loop:
         self._wake_out: socket.socket | None = None
         #: What passes the time between two turns: called with seconds, 0 where turns need no more gathering.
         self.rest: Callable[[float], object] = time.sleep
+        self._seldom = Seldom()
         self.buffer = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
 
     def __repr__(self) -> str:
@@ -264,7 +267,7 @@ class Loop:
         """
         if self.on_loop_thread:
             return fn(*args)
-        call = _Call(fn, args)
+        call = Awaited(fn, args)
         try:
             with self._lock:
                 if self._stopping or self._thread is None:
@@ -302,6 +305,17 @@ class Loop:
         elif watched.events != events or watched.data != callback:
             self._selector.modify(sock, events, callback)
 
+    def fault(self, what: str) -> None:
+        """Log the exception that is being handled: once a kind and a while, for a peer may bring it about again and again."""
+        self.warn(f"{what} ({type(sys.exc_info()[1]).__name__})", "%s", what, failed=True)
+
+    def warn(self, kind: str, message: str, *args: object, failed: bool = False) -> None:
+        """Log a warning, or with *failed* the exception that is being handled: once a *kind* and a while."""
+        unsaid = self._seldom.due(kind)
+        if unsaid is not None:
+            more = f"; {unsaid} more since the last such line" if unsaid else ""
+            _log.log(logging.ERROR if failed else logging.WARNING, message + "%s", *args, more, exc_info=failed)
+
     def at_turn_end(self, fn: Callable[[], object]) -> None:
         """Run *fn* once, after all that this turn of the loop has to do."""
         self._turn_end.append(fn)
@@ -333,8 +347,8 @@ class Loop:
         out = self._wake_out
         if self._wake_sent or out is None:
             return
-        self._wake_sent = True
         try:
+            self._wake_sent = True
             out.send(b"\0")
         except OSError:  # full: it will wake anyway; closed: there is nobody to wake
             pass
@@ -370,7 +384,7 @@ class Loop:
             try:
                 key.data(mask)
             except BaseException:
-                _log.exception("a callback of %s failed", self.name)
+                self.fault(f"a callback of {self.name} failed")
         self._run_timers()
         self._run_ready()
         self._run_turn_end()
@@ -399,7 +413,7 @@ class Loop:
             try:
                 timer._run()
             except BaseException:
-                _log.exception("a timer of %s failed", self.name)
+                self.fault(f"a timer of {self.name} failed")
 
     def _run_ready(self) -> None:
         ready = self._ready
@@ -408,7 +422,7 @@ class Loop:
             try:
                 fn(*args)
             except BaseException:
-                _log.exception("a callback of %s failed", self.name)
+                self.fault(f"a callback of {self.name} failed")
 
     def _run_turn_end(self) -> None:
         if not self._turn_end:
@@ -418,7 +432,7 @@ class Loop:
             try:
                 fn()
             except BaseException:
-                _log.exception("a callback of %s failed", self.name)
+                self.fault(f"a callback of {self.name} failed")
 
     def _tear_down(self) -> None:
         with self._lock:

@@ -242,6 +242,8 @@ class WebSocketServer:
             self._refused(
                 f"everybody on port {self.port}", "files", f"{error} (raise the limit on open files of this process)"
             )
+        else:
+            self._refused(f"everybody on port {self.port}", "accept", str(error))
         self._watch(0)
         self._loop.call_later(ACCEPT_PAUSE, self._accept_again)
 
@@ -254,7 +256,7 @@ class WebSocketServer:
         try:
             response = self.on_request(request)
         except Exception:
-            _log.exception("on_request failed for %s", request.remote)
+            self._loop.fault("on_request of a server failed")
             return Response(500, {}, b"the server failed to look at this request\n")
         if response is not None:
             return response
@@ -305,7 +307,7 @@ class WebSocketServer:
         try:
             self.on_open(connection)
         except Exception:
-            _log.exception("on_open failed for %s", connection.remote)
+            self._loop.fault("on_open of a server failed")
             connection.close(1011, "the server failed to take this connection")
 
     def _gone(self, connection: Connection) -> None:
@@ -414,7 +416,7 @@ class _Opening:
     def _on_end(self, error: Exception | None) -> None:
         if isinstance(error, ssl.SSLError):
             reason = error.reason or "failed"
-            _log.info("no TLS handshake with %s: %s", self.remote, reason)
+            _log.debug("no TLS handshake with %s: %s", self.remote, reason)
             if reason in _NOT_TLS:
                 self._server._refused(self.remote, "no TLS", "no TLS on a port with TLS")
             elif "EOF" not in reason:  # one that only looked whether the port is open
