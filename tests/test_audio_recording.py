@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from support import Background, in_child
+from support import in_child
 from test_audio_server import Carrier
 
 from relay_sync import InvalidParameter
 from relay_sync.audio import AudioServer, AudioStream, naming, read_wav, recorder, write_wav
 from relay_sync.audio.recorder import Disk, Recorder, spool_file
 from relay_sync.audio.wav import interleave
+from relay_sync.rest import RestClient
 from relay_sync.runtime.flag import Bell
 from relay_sync.runtime.waiter import wait_until
 
@@ -419,6 +420,11 @@ def test_what_is_being_recorded_to_is_not_saved_over(dial: Dial, tmp_path: Path)
                     each.save(name)
             with pytest.raises(InvalidParameter, match="being recorded to"):
                 write_wav(name, b"", 8000)
+            with (
+                RestClient("p", "t", "http://127.0.0.1:9") as rest,
+                pytest.raises(InvalidParameter, match="being recorded to"),
+            ):
+                rest.download("http://127.0.0.1:9/x.wav", name)
         carrier.media(pcm_of(2, 160))
         carrier.media(pcm_of(3, 160), track="outbound", chunk=2)  # from now on it is another file of the same name
         assert stream.read(0.02, PATIENCE) == pcm_of(2, 160)
@@ -560,15 +566,17 @@ def _no_thread() -> None:
 @pytest.mark.parametrize("named", [False, True])
 def test_recordings_without_pwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
     class InPieces:
-        """A file that takes a part of what it is given, as files may."""
+        """A file that takes a part of what it is given, as files may; and not for ever."""
 
         def __init__(self, file: BinaryIO) -> None:
-            self.file = file
+            self.file, self.left = file, 1000
             self.name, self.fileno, self.seek, self.truncate, self.close = (
                 *(file.name, file.fileno, file.seek, file.truncate, file.close),
             )
 
         def write(self, data: memoryview) -> int:
+            self.left -= 1
+            assert self.left, "the same is written again and again"
             return self.file.write(data[:7])
 
     monkeypatch.setattr(recorder, "_pwrite", None)
@@ -579,8 +587,7 @@ def test_recordings_without_pwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     kept = Recorder(made, 8000, 1)  # type: ignore[arg-type]
 
     def flush() -> None:
-        flushing = Background(kept.flush)
-        flushing.result()
+        kept.flush()
         assert kept.error is None
 
     kept.add(0, 0, pcm_of(1, 300))

@@ -8,12 +8,12 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, BinaryIO, ClassVar, Final
+from typing import Any, BinaryIO, Final
 
-from ..errors import InvalidParameter
+from ..runtime.growing import Growing
 from .kinds import kind_of
 
-__all__ = ["MAX_FILE", "Growing", "part_beside", "read_file", "read_open", "replaced"]
+__all__ = ["MAX_FILE", "part_beside", "read_file", "read_open", "replaced"]
 
 #: Bytes of a file that is read as a whole: over nine hours of one telephone.
 MAX_FILE: Final = 512 * 2**20
@@ -25,43 +25,6 @@ _KINDS: Final = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-
-
-class Growing:
-    """A file that is being written to for some time, so that nothing of ours may replace it meanwhile."""
-
-    _all: ClassVar[set[tuple[int, int]]] = set()
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._key = _key(os.fstat(file.fileno()))
-        self._all.add(self._key)
-
-    def end(self) -> None:
-        """It is complete. Idempotent, and takes no lock."""
-        self._all.discard(self._key)
-
-    def is_at(self, path: str) -> bool:
-        """Whether this is (still) the file's name, or one of them."""
-        try:
-            return _key(os.stat(path)) == self._key
-        except OSError:
-            return False
-
-    @classmethod
-    def check(cls, path: str | os.PathLike[str]) -> None:
-        """:raises InvalidParameter: there is such a file under this name, in whatever spelling, behind a link or not."""
-        try:
-            grows = _key(os.stat(path)) in cls._all
-        except OSError:
-            return
-        if grows:
-            raise InvalidParameter(
-                "path", os.fspath(path), "another file: this one is being recorded to, and has what came so far"
-            )
-
-
-def _key(about: os.stat_result) -> tuple[int, int]:
-    return about.st_dev, about.st_ino
 
 
 def part_beside(path: str) -> str:

@@ -20,8 +20,9 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from ..runtime.flag import Bell
+from ..runtime.growing import Growing
 from ..runtime.waiter import wait_until
-from .files import Growing, part_beside, replaced
+from .files import part_beside, replaced
 from .messages import Start
 from .naming import create_recording, open_recording
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
@@ -565,7 +566,7 @@ class Disk:
         :raises RuntimeError: no thread can be started.
         """
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._next = time.monotonic() + INTERVAL
                 thread.start()

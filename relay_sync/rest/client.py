@@ -242,6 +242,7 @@ class RestClient:
         :raises DownloadFailed: the server will not give it out, sends a page (HTML, JSON or XML) in its place, an empty file
             or parts that do not fit, it is too large or not there in time, it leads where it is not followed, or it cannot be
             written.
+        :raises InvalidParameter: an ``AudioServer`` of this process is recording to *path*.
         :raises ConnectError: the last attempt made no connection.
         :raises ConnectionLost: the last attempt broke.
         :raises RequestTimeout: time is up.

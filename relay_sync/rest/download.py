@@ -17,6 +17,7 @@ from ..errors import ConnectError, ConnectionLost, DownloadFailed, InvalidParame
 from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
+from ..runtime.growing import Growing
 from .exchange import LONGEST_PAUSE, Exchange, reading, retry_after
 from .pages import is_page, page_in
 from .parts import Part, kept
@@ -115,6 +116,7 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
     target = Path(order.path)
     if not _can_be_file(target):
         raise InvalidParameter("path", order.path, "a file's path in a directory that exists")
+    Growing.check(order.path)
     with shown(target.name) if order.show else nullcontext(None) as bar:
         reports = [report for report in (order.on_progress, bar) if report is not None]
         try:
@@ -160,6 +162,7 @@ class _Fetching:
                 failures = 1 if self._part.size > best >= 0 else failures + 1
                 best = max(best, self._part.size)
                 self._wait(error, failures)
+        Growing.check(self._target)  # a recording may have begun meanwhile
         self._part.move(self._target)
         return Download(path=self._target, size=self._part.size, content_type=self._type, resumed=resumed)
 
