@@ -4,11 +4,18 @@ The server replays nothing that it had to say while the connection was down (PRO
 have ended unheard, and whoever waits for its end would wait for ever. RELAY has no command that asks for a call's state. What
 comes nearest is one that changes nothing on a call that lives and is refused with 404 or 410 on one that does not: clearing
 the digit bindings of a realm that has none. No source says what a realm that is not known gets, and to take a call that lives
-for one that ended would be worse than to wait. So a 404 is confirmed by another question, whose answer on a call that lives
-is documented: ``calling.denoise.stop`` gives 409 where noise is not reduced, or takes the reduction back, but not 404.
+for one that ended would be worse than to wait. So a 404 is confirmed by another question. That must not change anything either,
+whatever it is that this client does not know of the call:
+
+* A call that is known to be answered is answered again: it stays so, whoever has switched what on meanwhile.
+* One that is not, such as a leg that rings, has no noise reduction that ``calling.denoise.stop`` could take back.
+* Where this client has asked for noise reduction on a call of which no answer was seen, nothing harmless is left to ask: whether
+  it lives is not found out then.
+* A call that is ending needs no second question, nor does one that others control and that was not answered: little is lost if
+  it lives for another moment.
 
 A command that is answered 404 or 410 is in the same doubt: the call may be over, or a queue, an agent, a recording that the
-command names does not exist. The same two questions decide.
+command names does not exist. The same questions decide.
 
 A question that gets no answer, or could not even be sent, is asked again, at most three times and ever later. An event of the
 call says that it was live after the question arose, so that its end will be told as well: then no answer is needed.
@@ -25,7 +32,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
-from .constants import GONE_CODES
+from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING, GONE_CODES
 from .errors import RelayError
 from .protocol.frames import Failure
 from .protocol.results import read_code
@@ -45,7 +52,9 @@ PATIENCE: Final = 10.0
 #: Seconds before a question without an answer is asked again, one time after the other.
 PAUSES: Final = (5.0, 15.0, 45.0)
 FIRST: Final = "calling.clear_digit_bindings"
-SECOND: Final = "calling.denoise.stop"
+#: The second question of a call that is answered, and of one that is not.
+IF_ANSWERED: Final = "calling.answer"
+IF_NOT: Final = "calling.denoise.stop"
 
 
 @define(eq=False)
@@ -151,10 +160,19 @@ class RollCall:
 
     def _heard(self, question: _Question, outcome: Any) -> None:
         if self._is_answer(question, outcome):
-            if _is_gone(outcome):
-                self._post(question, SECOND, self._heard_again)
-            else:
+            call = question.call
+            if not _is_gone(outcome):
                 self._answered(question, lives=True)
+            elif call.state == CALL_STATE_ENDING:
+                self._answered(question, lives=False)
+            elif call.state == CALL_STATE_ANSWERED or call._answer_taken:
+                self._post(question, IF_ANSWERED, self._heard_again)
+            elif call._given_away:
+                self._answered(question, lives=False)
+            elif not call._denoised:
+                self._post(question, IF_NOT, self._heard_again)
+            else:
+                self._put_off(question, time.monotonic())
         self._ask()
 
     def _heard_again(self, question: _Question, outcome: Any) -> None:
@@ -181,8 +199,10 @@ class RollCall:
 
     def _unanswered(self, question: _Question, now: float) -> None:
         del self._open[question]
-        if not self._matters(question):
-            return
+        if self._matters(question):
+            self._put_off(question, now)
+
+    def _put_off(self, question: _Question, now: float) -> None:
         if question.times <= len(PAUSES):
             self._later.append((now + PAUSES[question.times - 1], question))
         else:

@@ -14,10 +14,10 @@ from attrs import define
 from support import PATIENCE, Background, Line, line
 from test_verbs_table import QUESTIONS, mute
 
-from relay_sync import CallEnded, CommandRefused, RelayEvent
+from relay_sync import CallEnded, CommandRefused, RelayEvent, RequestTimeout
 from relay_sync.protocol.command import Phase
 from relay_sync.protocol.session import Session
-from relay_sync.rollcall import AT_ONCE, PAUSES
+from relay_sync.rollcall import AT_ONCE, IF_NOT, PAUSES
 from relay_sync.simulator import Simulator
 
 FIRST, SECOND = QUESTIONS
@@ -109,11 +109,11 @@ def test_a_second_question_without_an_answer_has_the_first_asked_again(sim: Simu
         waiting = Background(one.call.wait_for_ended)
         sim.drop_reply(SECOND)
         lose_the_end(one)
-        one.wait_for_request(SECOND)
+        one.wait_for_request(SECOND, 2)  # the first one answered the call
         clock.advance(11.0)
         clock.advance(1000.0)
         waiting.result()
-        assert (clock.asked(FIRST), clock.asked(SECOND)) == (2, 2)
+        assert (clock.asked(FIRST), clock.asked(SECOND)) == (2, 3)
 
 
 def test_an_event_of_the_call_makes_the_question_needless(sim: Simulator) -> None:
@@ -205,6 +205,106 @@ def test_the_pauses_grow() -> None:
     assert list(PAUSES) == sorted(set(PAUSES))
     assert PAUSES[0] >= 1.0
     assert sum(PAUSES) == pytest.approx(65.0)
+
+
+# -- questions that change nothing --------------------------------------------------------------------------------------
+
+
+def asked_about(one: Line, *answers: str) -> list[str]:
+    """The platform does not know the realm of the first question. What is sent for a live call after a resume.
+
+    :param answers: what is to be waited for besides the first question.
+    """
+    one.sim.refuse(FIRST, 404, "no such realm", times=None)
+    one.sim.journal.clear()
+    one.drop()
+    for method in (FIRST, *answers):
+        one.wait_for_request(method)
+    Clock(one).settle()
+    sent = [entry.method for entry in one.sim.journal if entry.direction == "in"]
+    return [method for method in sent if method.startswith("calling.")]
+
+
+@pytest.mark.parametrize("switched", ["on by us", "on by others", "off by us", "off"])
+def test_noise_suppression_of_a_live_call_stays_as_it_is(sim: Simulator, switched: str) -> None:
+    with line(sim) as one:
+        if switched.endswith("by us"):
+            one.call.denoise()
+        if switched == "off by us":
+            one.call.denoise_stop()
+        if switched == "on by others":
+            one.phone._call.features.add("denoised")
+        assert asked_about(one, SECOND) == [FIRST, SECOND]
+        assert one.phone.denoised == switched.startswith("on")
+        assert one.client.calls == {one.call.call_id: one.call}
+        assert one.call.state == "answered"
+
+
+def test_an_answer_whose_event_was_lost_is_an_answer(sim: Simulator) -> None:
+    with line(sim, answered=False) as one:
+        sim.drop_event("calling.call.state", times=None)
+        one.call.answer()
+        one.call.denoise()
+        assert one.call.state == "ringing"
+        assert asked_about(one, SECOND) == [FIRST, SECOND]
+        assert one.phone.denoised
+        assert one.call.wait_for_answered(PATIENCE).params["call_state"] == "answered"
+
+
+def test_a_call_that_rings_is_not_answered_by_a_question(sim: Simulator) -> None:
+    with line(sim, answered=False) as one:
+        assert asked_about(one, IF_NOT) == [FIRST, IF_NOT]
+        assert (one.call.state, one.phone.state) == ("ringing", "ringing")
+        assert one.client.calls == {one.call.call_id: one.call}
+
+
+@pytest.mark.parametrize("reply", ["lost", "good"])
+def test_where_nothing_harmless_can_be_asked_the_call_is_left_alone(sim: Simulator, reply: str) -> None:
+    with line(sim, answered=False) as one:
+        clock = Clock(one)
+        if reply == "lost":
+            sim.drop_reply("calling.denoise")
+            with one.client.timeout(0.05), pytest.raises(RequestTimeout):
+                one.call.denoise()
+        else:
+            told = {"call_id": one.call.call_id, "node_id": one.call.node_id, "denoised": True}
+            with one.call.expect("calling.call.denoise", timeout=PATIENCE):
+                sim.send_event("calling.call.denoise", told)
+        assert asked_about(one) == [FIRST]
+        for number in range(len(PAUSES)):
+            clock.advance(PAUSES[number] + 1)
+            one.wait_for_request(FIRST, number + 2)
+        clock.advance(1000)
+        assert (clock.asked(), clock.asked(IF_NOT), clock.asked(SECOND)) == (1 + len(PAUSES), 0, 0)
+        assert one.client.calls == {one.call.call_id: one.call}
+
+
+def test_a_refused_denoise_leaves_what_was_known(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.refuse("calling.denoise", 400, "no")
+        with pytest.raises(CommandRefused):
+            one.call.denoise()
+        assert one.call._denoised is None
+
+
+def test_a_call_that_is_ending_needs_no_second_question(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.drop_event("calling.call.state", state="ended", times=None)
+        with one.call.expect("calling.call.state", timeout=PATIENCE):
+            one.phone.hang_up()
+        assert one.call.state == "ending"
+        waiting = Background(one.call.wait_for_ended)
+        assert asked_about(one) == [FIRST]
+        assert waiting.result().reason == "call_gone"
+
+
+def test_a_call_that_others_control_and_that_rings_is_not_asked_twice(sim: Simulator) -> None:
+    with line(sim, answered=False) as one:
+        one.call.transfer("https://example.com/swml")
+        one.phone._call.features.add("denoised")
+        assert asked_about(one) == [FIRST]
+        assert one.phone.denoised
+        assert one.client.calls == {}
 
 
 # -- a command that was answered 404 -----------------------------------------------------------------------------------

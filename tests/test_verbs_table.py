@@ -34,7 +34,7 @@ CARRIED_OUT = {"calling.end"}
 
 
 #: By what the client finds out whether a call is live.
-QUESTIONS = ("calling.clear_digit_bindings", "calling.denoise.stop")
+QUESTIONS = ("calling.clear_digit_bindings", "calling.answer")
 #: What ends something: that it does not exist is no mistake.
 HARMLESS = {
     "calling.ai_sidecar.stop",

@@ -17,7 +17,7 @@ __all__ = ["ListeningVerbs"]
 class ListeningVerbs(Verbs):
     """Taps, transcriptions, echo, noise suppression."""
 
-    #: Whether noise is suppressed, by what the server said last; ``None`` where it said nothing.
+    #: Whether noise is suppressed, or may be, by what was asked for and said last; ``None`` where nothing was.
     _denoised: bool | None = None
 
     def tap(
@@ -119,15 +119,18 @@ class ListeningVerbs(Verbs):
 
     def denoise(self) -> dict[str, Any]:
         """Suppress noise (``calling.denoise``); 409 where that is on already."""
-        return self._command("calling.denoise", means=lambda outcome: self._denoise_told(outcome, on=True))
+        # It may be on from now on, whatever becomes of the reply.
+        before, self._denoised = self._denoised, True
+        return self._command("calling.denoise", means=lambda outcome: self._denoise_told(outcome, before, on=True))
 
     def denoise_stop(self) -> dict[str, Any]:
         """Suppress noise no more (``calling.denoise.stop``); 409 where that is off already."""
         return self._command(
-            "calling.denoise.stop", idempotent=True, means=lambda outcome: self._denoise_told(outcome, on=False)
+            "calling.denoise.stop",
+            idempotent=True,
+            means=lambda outcome: self._denoise_told(outcome, self._denoised, on=False),
         )
 
-    def _denoise_told(self, outcome: Outcome, *, on: bool) -> None:
+    def _denoise_told(self, outcome: Outcome, before: bool | None, *, on: bool) -> None:
         # 409: it was so before.
-        if isinstance(outcome, dict) or outcome.code == 409:
-            self._denoised = on
+        self._denoised = on if isinstance(outcome, dict) or outcome.code == 409 else before
