@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import field, frozen
-from test_simulator_peers import Json, Peer, address, connected
+from test_simulator_peers import Json, Peer, Receiver, address, connected
 
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.names import ACTIVITIES
@@ -485,3 +485,129 @@ def test_a_handler_that_fails_after_its_reply_does_not_reply_again(caplog: pytes
         assert peer.result("signalwire.ping", payload="?") == {"payload": "?"}
         replies(sim, peer)
     assert "failed on a request" in caplog.text
+
+
+# -- taken, and carried out or told ------------------------------------------------------------------------------------
+
+BOB = "sip:bob@example.com"
+
+
+def refer(peer: Peer, phone: Phone) -> None:
+    assert (
+        peer.result("calling.refer", device={"type": "sip", "params": {"to": BOB}}, **address(phone))["code"] == "200"
+    )
+
+
+def refer_events(sim: Simulator) -> list[tuple[str, str]]:
+    told = sim.journal.events("calling.call.refer")
+    return [(each["state"], each.get("sip_notify_response_code", "")) for each in told]
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda phone: phone.answer(), ("success", "200")),
+        (lambda phone: phone.hang_up("decline"), ("cancel", "603")),
+        (lambda phone: phone.hang_up("busy"), ("busy", "486")),
+    ],
+)
+def test_the_target_of_a_refer_is_moved_by_hand(act: Callable[[Phone], None], told: tuple[str, str]) -> None:
+    with Simulator(media="fast", ping_interval=None) as sim, connected(sim) as peer:
+        expected = sim.expect_phone(BOB, answers_after=None)
+        phone = peer.answered()
+        refer(peer, phone)
+        target = expected.wait_for_call()
+        target.wait_until("ringing")
+        assert (refer_events(sim), phone.state, target.number) == ([("inProgress", "")], "answered", BOB)
+        act(target)
+        assert refer_events(sim) == [("inProgress", ""), told]
+        assert (phone.state, target.state) == (("ended", "answered") if told[0] == "success" else ("answered", "ended"))
+        states = sim.journal.events("calling.call.state")
+        assert {each["call_id"] for each in states} == {phone.call_id}  # the call to the target is no client's
+
+
+def test_a_refer_that_nobody_picks_up_in_time_and_one_whose_party_leaves() -> None:
+    with Simulator(media="fast", speed=1000, ping_interval=None) as sim, connected(sim) as peer:
+        sim.expect_phone(BOB, answers_after=None)
+        phone = peer.answered()
+        refer(peer, phone)
+        sim.journal.wait_for(lambda entry: entry.params.get("state") == "noAnswer")
+        assert (refer_events(sim)[-1], phone.state) == (("noAnswer", "480"), "answered")
+    with Simulator(media="fast", ping_interval=None) as sim, connected(sim) as peer:
+        expected = sim.expect_phone(BOB, answers_after=None)
+        phone = peer.answered()
+        refer(peer, phone)
+        expected.wait_for_call().wait_until("ringing")
+        phone.hang_up()
+        assert refer_events(sim) == [("inProgress", ""), ("cancel", "")]
+        assert (expected.calls[0].state, sim.phones) == ("ended", [])
+
+
+def test_the_stream_of_a_conference_is_opened_and_lasts_until_the_call_leaves() -> None:
+    with Simulator(ping_interval=None) as sim, connected(sim) as peer, Receiver() as receiver:
+        phone = peer.answered()
+        stream = {"url": receiver.url, "realtime": True, "custom_parameters": {"a": "b"}, "name": "n"}
+        assert peer.result("calling.join_conference", name="w", stream=stream, **ALL, **address(phone))["code"] == "200"
+        opened = phone.wait_for_two_way_stream()
+        opened.wait_until("streaming")
+        media = receiver.next()
+        media.wait_for(1, "start")
+        assert media.of("start")[0]["start"]["customParameters"] == {"a": "b"}
+        conference_id = sim.journal.events("calling.conference")[0]["conference_id"]
+        assert peer.result("calling.leave_conference", conference_id=conference_id, **address(phone))["code"] == "200"
+        assert media.closed.wait(10)
+        assert (media.code, opened.state) == (1000, "finished")
+        assert sim.journal.events("calling.call.stream") == []
+        assert sim.journal.notices == ()
+
+
+def test_the_stream_of_a_conference_that_cannot_be_opened_is_told(closed_port: int) -> None:
+    with Simulator(ping_interval=None) as sim, connected(sim) as peer:
+        phone = peer.answered()
+        for wrong, code in (({"url": "https://x.test/"}, "400"), ({"url": "ws://127.0.0.1:9/", "codec": "MP3"}, "400")):
+            result = peer.result("calling.join_conference", name="w", stream=wrong, **address(phone))
+            assert (result["code"], next(iter(result["data"])).startswith("stream.")) == (code, True)
+        for malformed in MALFORMED:
+            error = peer.ask("calling.join_conference", name="w", stream=malformed, **address(phone))["error"]
+            assert error["code"] == -32602
+        there = {"url": f"ws://127.0.0.1:{closed_port}/"}
+        assert peer.result("calling.join_conference", name="w", stream=there, **address(phone))["code"] == "200"
+        phone.streams[0].wait_until("finished")
+        [notice] = sim.journal.notices
+        assert (notice.kind, notice.call_id, "'w' was not opened" in notice.text) == ("not opened", phone.call_id, True)
+        assert phone.activities == ["calling.join_conference"]
+
+
+MALFORMED: list[Any] = ["x", {}, [1], 7]
+NOT_DONE: list[tuple[str, Json, str]] = [
+    ("calling.join_conference", {"name": "w", "wait_url": "https://x.test/"}, "wait_url"),
+    ("calling.join_conference", {"name": "w", "status_callback": "https://x.test/"}, "status_callback"),
+    ("calling.join_conference", {"name": "w", "recording_status_callback": "https://x.test/"}, "recording_status"),
+    ("calling.queue.enter", {**K, "queue_name": "q", "whisper_url": "https://x.test/"}, "whisper_url"),
+    ("calling.transfer", {"dest": "https://x.test/"}, "dest"),
+    (
+        "calling.connect",
+        {"devices": [[RING], [{**RING, "params": {**RING["params"], "confirm": "https://x.test/"}}]]},
+        "confirm of a device",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "name"), NOT_DONE, ids=[row[2] for row in NOT_DONE])
+def test_what_nothing_comes_of_is_told(method: str, params: Json, name: str) -> None:
+    with Simulator(ping_interval=None) as sim, connected(sim) as peer:
+        phone = peer.answered()
+        assert peer.result(method, **params, **address(phone))["code"] == "200"
+        [notice] = sim.journal.notices
+        assert (notice.kind, notice.call_id) == ("not carried out", phone.call_id)
+        assert notice.text.startswith(f"{method}: {name}")
+
+
+def test_what_is_carried_out_leaves_no_notice() -> None:
+    with Simulator(ping_interval=None) as sim, connected(sim) as peer:
+        phone = peer.answered()
+        given = {"name": "w", "beep": "true", "status_callback": "https://x.test/", **ALL}
+        assert peer.result("calling.join_conference", **given, **address(phone))["code"] == "200"
+        other = peer.answered()
+        assert peer.result("calling.transfer", dest="context:other", **address(other))["code"] == "200"
+        assert sim.journal.notices == ()

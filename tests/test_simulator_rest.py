@@ -125,6 +125,7 @@ def test_wrong_credentials(sim: Simulator, credentials: str) -> None:
 def test_a_dial_and_its_end(sim: Simulator) -> None:
     status, call = command(sim, command="dial", params={"to": TO, "from": FROM, "url": "https://x.test/swml"})
     assert (status, call["direction"], call["to"]) == (200, "outbound-api", TO)
+    assert [(each.kind, each.call_id) for each in sim.journal.notices] == [("not carried out", call["id"])]
     phone = next(phone for phone in sim.phones if phone.call_id == call["id"])
     phone.wait_until("answered")
     assert command(sim, command="update", params={"id": phone.call_id, "status": "canceled"})[0] == 422

@@ -1,10 +1,11 @@
 """What a call has or has not: hold, denoiser, echo; events of the user's own; and where else it may go: REFER, transfer.
 
 Where the sources are silent: switching to what is switched already gets 409 (documented for the denoiser). ``calling.echo``
-goes on for 30 s if no ``timeout`` is given. The target of a REFER is asked as if it were dialled (``expect_phone`` by its
-address); once it has answered, the party leaves the call. A call that was transferred is no longer ours: it answers 404 and
-tells nothing, until its party hangs up; one that was transferred to ``context:NAME`` is offered to another client there. One
-that is in a bridge or a conference has to leave it before: 409.
+goes on for 30 s if no ``timeout`` is given. The target of a REFER is called by the party, as it would be dialled
+(``expect_phone`` by its address; the call reaches that phone, and no client is told of it); once it has answered, the party
+leaves the call. A call that was transferred is no longer ours: it answers 404 and tells nothing, until its party hangs up; one
+that was transferred to ``context:NAME`` is offered to another client there. One that is in a bridge or a conference has to
+leave it before: 409.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from attrs import define
+from attrs import define, field
 
+from .hunting import Hunt, Leg
 from .operation import Operation, engaged, running, start
-from .party import Behaviour
 from .request import Handler, Request
 from .rooms import Participant
 from .shapes import Findings
@@ -24,8 +25,9 @@ __all__ = ["HANDLERS", "Echo", "Refer"]
 
 ECHO = 30.0
 REFER_SET_UP = 0.5
-# What SIP answers for the ways in which a phone refuses, and the event's word for each.
-_REFUSALS = {
+# What SIP answers for what becomes of the call to the target, and the event's word for each.
+_OUTCOMES = {
+    "success": ("success", "200"),
     "busy": ("busy", "486"),
     "noAnswer": ("noAnswer", "480"),
     "decline": ("cancel", "603"),
@@ -75,6 +77,7 @@ class Refer(Operation):
 
     event_type = "calling.call.refer"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error", "sip_refer_response_code": "500"}
+    hunt: Hunt = field(init=False)
 
     @property
     def _target(self) -> str:
@@ -85,18 +88,19 @@ class Refer(Operation):
 
     def begin(self) -> None:
         self.tell(state="inProgress", sip_refer_response_code="202")
-        phone = self.relay.directory.take(self._target)
-        plan = phone.behaviour if phone is not None else Behaviour()
-        ringing = 0.0 if plan.refuses else plan.answers_after or 0.0
-        self.after("answer", REFER_SET_UP + ringing, self._decided, plan)
+        device = {"type": "sip", "params": {"to": self._target, "from": self.call.number}}
+        leg = Leg(relay=self.relay, device=device, owner=None, context=self.call.context)
+        self.hunt = Hunt([[leg]], lambda _: self._decided("success"), self._decided)
+        self.after("set up", REFER_SET_UP, self.hunt.begin)
 
-    def _decided(self, plan: Behaviour) -> None:
-        state, code = _REFUSALS.get(plan.refuses, ("success", "200"))
+    def _decided(self, outcome: str) -> None:
+        state, code = _OUTCOMES.get(outcome, ("error", "500"))
         self.close(state=state, sip_refer_response_code="202", sip_notify_response_code=code)
         if state == "success":
             self.relay.network.end(self.call, "hangup", self.call.far_side)
 
     def call_ended(self) -> None:
+        self.hunt.abandon()
         if self.relay.settings.finish_streams:
             self.close(state="cancel")
         self.drop()

@@ -100,10 +100,12 @@ class Entry:
 
 @frozen(kw_only=True)
 class Notice:
-    """Something that a receiver of audio did, and that the platform would spoil without a word.
+    """Something that a receiver of audio did, and that the platform would spoil without a word; or that a program asked for, and
+    that the simulator does not do.
 
     :ivar time: ``time.monotonic()``. :ivar call_id: of the call that was streamed. :ivar control_id: of the stream.
-    :ivar kind: see ``Stream.notices``. :ivar text: the same in words.
+    :ivar kind: see ``Stream.notices``; or ``not carried out``, ``not opened`` (the stream of a conference).
+    :ivar text: the same in words.
     """
 
     time: float
@@ -156,13 +158,13 @@ class Journal:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What receivers of audio did wrong, the last thousand: each kind once a stream. A test of a receiver may demand
-        that there are none.
+        """What receivers of audio did wrong, each kind once a stream, and what was asked for and is not done here; the last
+        thousand. A test of a receiver may demand that there are none.
         """
         return tuple(self._notices)
 
     def notice(self, call_id: str, control_id: str, kind: str, text: str) -> None:
-        """Write down what a receiver of audio did wrong."""
+        """Write one down."""
         found = Notice(time=time.monotonic(), call_id=call_id, control_id=control_id, kind=kind, text=text)
         self._notices.append(found)
         self._board.changed()

@@ -10,6 +10,7 @@ from attrs import define, field
 from . import frames
 from .faults import RequestFault
 from .methods import Method
+from .notcarriedout import NOT_CARRIED_OUT, not_carried_out
 from .shapes import Findings
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Request:
 
     def accept(self, message: str | None = None, **more: Any) -> None:
         """Acknowledge in the documented form: code ``"200"``, the method's text, the ids it echoes, and ``more``."""
+        for text in not_carried_out(self.spec.name, self.params):
+            control_id = str(self.params.get("control_id", ""))
+            self.relay.journal.notice(str(self.params.get("call_id", "")), control_id, NOT_CARRIED_OUT, text)
         result: dict[str, Any] = {"code": "200", "message": message or self.spec.message}
         if self.spec.echoes:
             result.update({name: self.params[name] for name in ("call_id", "control_id") if name in self.params})

@@ -30,6 +30,7 @@ from .hunting import Hunt, Leg
 from .journal import masked
 from .methods import METHODS, Method, parse_table
 from .network import Call, device
+from .notcarriedout import NOT_CARRIED_OUT, not_carried_out
 from .recordings import PLACE as RECORDINGS
 from .request import Request
 from .session import Session
@@ -224,7 +225,13 @@ class Rest:
         _check_document(params)
         leg = Leg(relay=self._relay, device=device(params["to"], params["from"]), owner=None)
         Hunt([[leg]], lambda _: None, lambda _: None).begin()
+        self._tell("dial", leg.call, params)
         return leg.call
+
+    def _tell(self, command: str, call: Call, params: Mapping[str, Any]) -> None:
+        """Tell what nothing comes of."""
+        for text in not_carried_out(command, params):
+            self._relay.journal.notice(call.call_id, "", NOT_CARRIED_OUT, text)
 
     def _update(self, params: dict[str, Any]) -> Call:
         _check(_OWN["update"], params, strict=self._relay.settings.strict)
@@ -232,6 +239,7 @@ class Rest:
         status = params.get("status")
         if status is None:
             _check_document(params)
+            self._tell("update", call, params)
         elif status == "canceled" and call.state == "answered":
             raise Refusal(422, "the call is connected: it can only be completed", attribute="status")
         else:

@@ -5,7 +5,9 @@ As documented, events of a conference flow to a client only if ``status_callback
 and go by the names of AsyncAPI's states or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``,
 ``mute``, ``hold``, ``modify``, ``speaker``, ``announcement`` and ``record``. A conference has its place in ``region``
 (``us``); it begins with its first call, and ends when the last one has left or one that joined with ``end_on_exit``. A full
-one refuses with 409. ``record`` records from its first call on. Rooms tell ``joined``, and ``leave``.
+one refuses with 409. ``record`` records from its first call on. A ``stream`` is a two-way stream of the call that joins, from
+then until it leaves; only its ``status_url`` tells of it, and where it cannot be opened, ``Journal.notices``. Rooms tell
+``joined``, and ``leave``.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from attrs import define, field
 from .operation import Operation, control, running, start, stop
 from .recording import FILES
 from .request import Handler, Request
+from .shapes import Findings
+from .streaming import stream_problems
+from .twoway import TwoWayStream, open_two_way
 
 __all__ = ["HANDLERS", "Conference", "Participant", "RoomStay"]
 
@@ -110,6 +115,12 @@ class Conference:
             each.drop()
 
 
+def _check_join(findings: Findings, params: Mapping[str, Any]) -> None:
+    stream = params.get("stream")
+    if stream is not None and findings.look("stream", stream, "stream"):
+        findings.impossible.update({f"stream.{name}": why for name, why in stream_problems(stream).items()})
+
+
 @define(eq=False, kw_only=True)
 class Participant(Operation):
     """A call in a conference."""
@@ -117,6 +128,7 @@ class Participant(Operation):
     event_type = "calling.conference"
     engages: str = field(default="Call is in a conference already", init=False)
     conference: Conference = field(init=False)
+    _stream: TwoWayStream | None = field(default=None, init=False)
 
     def begin(self) -> None:
         name = self.params["name"]
@@ -125,6 +137,13 @@ class Participant(Operation):
             known[name] = Conference(name=name, region=self.params.get("region") or "us")
         self.conference = known[name]
         self.conference.join(self)
+        if self.params.get("stream") is not None:
+            self._stream = open_two_way(self.relay, self.call, self.params["stream"], self._streamed)
+
+    def _streamed(self, stream: TwoWayStream, state: str) -> None:
+        if state == "finished" and stream.error:
+            text = f"the stream of conference {self.params['name']!r} was not opened: {stream.end_reason}"
+            self.relay.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
 
     def hear(self, status: str, told: Mapping[str, Any], about: Participant | None) -> None:
         """Tell this call's owner something of the conference."""
@@ -153,6 +172,8 @@ class Participant(Operation):
     def drop(self) -> None:
         here = not self.over and self in self.conference.people
         self.hush()
+        if self._stream is not None:
+            self._stream.finish("the call left the conference")
         if here:
             self.conference.leave(self)
         super().drop()
@@ -172,7 +193,7 @@ def _join(request: Request) -> None:
     if conference is not None and len(conference.people) >= most:
         request.refuse(409, "Conference is full")
     else:
-        start(Participant, if_free=True)(request)
+        start(Participant, check=_check_join, if_free=True)(request)
 
 
 def _leave(request: Request) -> None:

@@ -7,15 +7,13 @@ of in ``calling.call.connect`` alone; its ``status_url`` gets what that of a str
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from attrs import define, field
 
 from .bridging import Kind, Peer
-from .formats import parse_codec
 from .streaming import stream_problems
-from .twoway import TwoWayStream
+from .twoway import TwoWayStream, open_two_way
 
 __all__ = ["KIND", "StreamPeer"]
 
@@ -30,25 +28,7 @@ class StreamPeer(Peer):
     _connected: bool = field(default=False, init=False)
 
     def begin(self) -> None:
-        relay, call, params = self.relay, self.bridge.call, self.device["params"]
-        self.stream = TwoWayStream(
-            relay=relay,
-            call=call,
-            control_id=str(uuid.uuid4()),
-            url=params["url"],
-            tracks=("inbound",),
-            format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
-            name=params.get("name"),
-            custom_parameters=params.get("custom_parameters"),
-            token=params.get("authorization_bearer_token"),
-            status_url=params.get("status_url", "").partition("#")[0],
-            status_url_method=params.get("status_url_method", "POST"),
-            realtime=params.get("realtime", False),
-            on_state=self._moved,
-        )
-        call.streams.append(self.stream)
-        call.board.changed()
-        self.stream.begin()
+        self.stream = open_two_way(self.relay, self.bridge.call, self.device["params"], self._moved)
 
     def _moved(self, stream: TwoWayStream, state: str) -> None:
         if state == "streaming":

@@ -13,9 +13,10 @@ What the endpoint may send is documented; the simulator's choices where the sour
 from __future__ import annotations
 
 import binascii
+import uuid
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
@@ -23,10 +24,15 @@ from ..audio import messages
 from ..audio.codecs import BadPacket
 from ..audio.coders import Decoder, decoder_for
 from ..jsontext import read_strictly
+from .formats import parse_codec
 from .playback import Heard, Playback
 from .stream import Stream
 
-__all__ = ["TwoWayStream"]
+if TYPE_CHECKING:
+    from .network import Call
+    from .relay import Relay
+
+__all__ = ["TwoWayStream", "open_two_way"]
 
 LONGEST = 0.2  # seconds that may wait to be heard with realtime; how much the platform keeps is not known
 MOST_ARRIVALS = 10_000
@@ -180,6 +186,34 @@ class TwoWayStream(Stream):
 
     def _emit(self, params: dict[str, Any]) -> None:
         self.on_state(self, params["state"])
+
+
+def open_two_way(
+    relay: Relay, call: Call, params: Mapping[str, Any], on_state: Callable[[TwoWayStream, str], object]
+) -> TwoWayStream:
+    """Open the stream that the parameters of a stream device describe.
+
+    :param on_state: told of ``streaming`` and ``finished``, the latter before this returns where it cannot be opened.
+    """
+    stream = TwoWayStream(
+        relay=relay,
+        call=call,
+        control_id=str(uuid.uuid4()),
+        url=params["url"],
+        tracks=("inbound",),
+        format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
+        name=params.get("name"),
+        custom_parameters=params.get("custom_parameters"),
+        token=params.get("authorization_bearer_token"),
+        status_url=params.get("status_url", "").partition("#")[0],
+        status_url_method=params.get("status_url_method", "POST"),
+        realtime=params.get("realtime", False),
+        on_state=on_state,
+    )
+    call.streams.append(stream)
+    call.board.changed()
+    stream.begin()
+    return stream
 
 
 _ACTS: dict[str, Callable[[TwoWayStream, Message], None]] = {
