@@ -24,6 +24,7 @@ from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter,
 from .events import CallEvent, CallStateEvent, DenoiseEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
+from .parties import completed
 from .protocol.deadline import Deadline
 from .protocol.results import Outcome, call_goes_on, is_gone
 from .readers import EventReader, Expectation
@@ -41,7 +42,7 @@ from .verbs.fax_pay import FaxPayVerbs
 from .verbs.input import InputVerbs
 from .verbs.listening import ListeningVerbs
 from .verbs.media import MediaVerbs
-from .verbs.methods import ATTENDS, OF_THE_CALL, ends_something
+from .verbs.methods import ATTENDS, GIVES_AWAY, OF_THE_CALL, ends_something
 from .verbs.routing import RoutingVerbs
 from .verbs.stream import StreamVerbs
 
@@ -150,8 +151,8 @@ class Call(
         self._over: RelayError | None = None
         #: Others control it now.
         self._given_away = False
-        #: The commands under way by which others may come to control it.
-        self._giving_away: set[object] = set()
+        #: A command is under way by which they may come to.
+        self._giving_away = False
         #: Whether it was answered, rejected or sent elsewhere by its handler, as far as that lies with us.
         self._attended = False
         #: For the switchboard; ``None`` if it was not offered.
@@ -348,7 +349,7 @@ class Call(
     @property
     def _handed_over(self) -> bool:
         """Whether others control it, or are about to."""
-        return self._given_away or bool(self._giving_away)
+        return self._given_away or self._giving_away
 
     # -- for the verbs -------------------------------------------------------------------------------------------
 
@@ -358,7 +359,6 @@ class Call(
         params: Mapping[str, Any] | None = None,
         *,
         idempotent: bool = False,
-        means: Callable[[Outcome], object] | None = None,
     ) -> dict[str, Any]:
         self._check_usable()
         self._attended = self._attended or method in ATTENDS
@@ -366,15 +366,17 @@ class Call(
             self._say_over(method)
             return {}
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
-        deadline = self._deadline()
+        deadline, gives_away = self._deadline(), method in GIVES_AWAY
         try:
+            if gives_away:  # before it is sent: the call may come back, as a new one, sooner than the reply
+                self._giving_away = True
             return self._client._command(
                 method,
                 addressed,
                 call_id=self.call_id,
                 only_in=self._session,
                 idempotent=idempotent,
-                on_reply=None if means is None else lambda outcome, session: means(outcome),
+                on_reply=self._meaning(method),
             )
         except CommandRefused as error:
             if not is_gone(error):
@@ -387,6 +389,14 @@ class Call(
                 raise refusal from None
             _log.info("%s changed nothing: %s", method, error.message)
             return {}
+        finally:
+            if gives_away:
+                self._giving_away = False
+
+    def _meaning(self, method: str) -> Callable[[Outcome, int], object] | None:
+        """What applies the meaning of a reply to this call, on the IO thread, before any event behind it is looked at."""
+        meaning = _MEANINGS.get(method)
+        return None if meaning is None else lambda outcome, session: meaning(self, outcome)
 
     def _say_over(self, method: str) -> None:
         """Once for each call: what is done to it from now on does nothing."""
@@ -418,30 +428,19 @@ class Call(
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
         return CallStateEvent.from_params(params, synthetic=True, reason="call_gone")
 
-    def _let_go(self) -> None:
-        """It is somebody else's now: nothing more will be told of it, and nothing may be done to it, such as hanging it up."""
-        self._client._let_go(self, CallEnded("the call was passed back: it goes on without this client"))
+    def _passed(self, outcome: Outcome) -> None:
+        # Nothing more will be told of it, and nothing may be done to it, such as hanging it up.
+        self._giving_away = False
+        if isinstance(outcome, dict):
+            self._client._let_go(self, CallEnded("the call was passed back: it goes on without this client"))
 
-    def _went_elsewhere(self) -> None:
-        """Others control it now; its events may go on."""
-        self._given_away = True
-        if self._over is None:
-            self._client._handed_over(self)
-
-    def _give_away(self, method: str, params: Mapping[str, Any] | None, given: Callable[[], object]) -> dict[str, Any]:
-        this = object()
-
-        def means(outcome: Outcome) -> None:
-            self._giving_away.discard(this)
-            if isinstance(outcome, dict):
-                given()
-
-        # Before it is sent: the call may come back to this client, as a new one, sooner than the reply.
-        self._giving_away.add(this)
-        try:
-            return self._command(method, params, means=means)
-        finally:
-            self._giving_away.discard(this)
+    def _transferred(self, outcome: Outcome) -> None:
+        # Its events may go on.
+        self._giving_away = False
+        if isinstance(outcome, dict):
+            self._given_away = True
+            if self._over is None:
+                self._client._handed_over(self)
 
     def _check_process(self) -> None:
         # Before any lock: at the fork another thread of the parent may have held it, and nobody here lets it go.
@@ -592,10 +591,10 @@ class Call(
         if self._standing.takes(event.call_state):
             self.state = event.call_state
             if event.device and event.device != self.device:
-                self.device = _completed(event.device, self.device)
+                self.device = completed(event.device, self.device)
             self.end_reason = event.end_reason or self.end_reason
         else:
-            self.device = _completed(self.device, event.device)
+            self.device = completed(self.device, event.device)
             self.end_reason = self.end_reason or event.end_reason
         self.direction = event.direction or self.direction
         self.segment_id = self.segment_id or event.segment_id
@@ -642,19 +641,15 @@ class Call(
         net.release()
 
 
-def _completed(told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """A device as it was told, with what was known before of the same kind of device where that is left out or empty."""
-    if told.get("type", known.get("type")) != known.get("type"):
-        return told
-    device = {**known, **_filled(told)}
-    params, before = told.get("params"), known.get("params")
-    if isinstance(before, dict):
-        device["params"] = {**before, **_filled(params)} if isinstance(params, dict) else before
-    return device
-
-
-def _filled(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value not in (None, "", {}, [])}
+#: What replies mean for their call, by the methods that were replied to.
+_MEANINGS: Final[dict[str, Callable[[Call, Outcome], object]]] = {
+    "calling.answer": Call._answered,
+    "calling.denoise": Call._denoise_begun,
+    "calling.denoise.stop": Call._denoise_ended,
+    "calling.join_conference": Call._joined,
+    "calling.pass": Call._passed,
+    "calling.transfer": Call._transferred,
+}
 
 
 Call.__module__ = "relay_sync"

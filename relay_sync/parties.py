@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["is_caller", "is_party", "is_phone_number", "is_sender", "is_sip_address", "without_marks"]
+__all__ = ["completed", "is_caller", "is_party", "is_phone_number", "is_sender", "is_sip_address", "without_marks"]
 
 # WhatsApp messages have a prefix.
 _PHONE_NUMBER: Final = re.compile(r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})")
@@ -53,3 +53,18 @@ def is_sender(value: str) -> bool:
     """Whether a text tells who a message is from: a telephone number, or a name."""
     named = any(map(str.isalpha, value)) and all(sign.isalnum() or sign in " -_.&" for sign in value)
     return named or is_phone_number(value)
+
+
+def completed(told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """A device as it was told, with what was known before of the same kind of device where that is left out or empty."""
+    if told.get("type", known.get("type")) != known.get("type"):
+        return told
+    device = {**known, **_filled(told)}
+    params, before = told.get("params"), known.get("params")
+    if isinstance(before, dict):
+        device["params"] = {**before, **_filled(params)} if isinstance(params, dict) else before
+    return device
+
+
+def _filled(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in (None, "", {}, [])}

@@ -76,7 +76,7 @@ class RollCall:
     """Asks for each of some calls whether it still lives. All of it on the IO thread.
 
     :param gone: called with a call that the server does not know.
-    :param lives: called with a call that the server has answered for, or has told something of.
+    :param lives: called with a call that the server has answered for.
     """
 
     def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
@@ -111,13 +111,8 @@ class RollCall:
     def heard_of(self, call: Call) -> None:
         """An event of the call came and has taken effect."""
         if call.call_id in self._undecided:
-            if call._over is None:
-                self._live(call)
+            call._catch_up()
             self._decide_all(call.call_id, known=True)
-
-    def _live(self, call: Call) -> None:
-        call._catch_up()
-        self._lives(call)
 
     def _decide_all(self, call_id: str, *, known: bool) -> None:
         for question in list(self._undecided.get(call_id, ())):
@@ -182,7 +177,8 @@ class RollCall:
 
     def _answered(self, question: _Question, *, lives: bool) -> None:
         if lives:
-            self._live(question.call)
+            question.call._catch_up()
+            self._lives(question.call)
         else:
             _log.info("call %s has ended: the server does not know it any more", question.call.call_id)
             self._gone(question.call)

@@ -16,6 +16,7 @@ from test_verbs_table import QUESTIONS, mute
 
 from relay_sync import Action, Call, CommandRefused, ConnectionLost, Message, RecordAction, RequestTimeout, WaitTimeout
 from relay_sync.aftermath import AT_ONCE, OVERDUE, PAUSES
+from relay_sync.devices import phone
 from relay_sync.events import RelayEvent
 from relay_sync.message import NEWS_PATIENCE
 from relay_sync.simulator import Simulator
@@ -306,6 +307,32 @@ def test_a_call_that_nobody_answered_still_rings(sim: Simulator) -> None:
         made.wait_for_request(QUESTIONS[0])
         Clock(made).settle()
         assert made.call.state in ("created", "ringing")
+
+
+def test_a_leg_that_is_answered_after_the_resume_has_not_won_before_its_dial_says_so(sim: Simulator) -> None:
+    with line(sim) as made:
+        mute(sim)
+        sim.hold(QUESTIONS[0])
+        dialling = Background(
+            lambda: made.client.dial([[phone(TO, FROM), phone("+15550101", FROM)]], tag="t", dial_timeout=PATIENCE)
+        )
+        made.wait_for_request("calling.dial")
+        leg = {"node_id": made.call.node_id, "tag": "t", "direction": "outbound"}
+
+        def tell(name: str, state: str) -> None:
+            sim.send_event("calling.call.state", {**leg, "call_id": name, "call_state": state})
+
+        for name in ("one", "two"):
+            tell(name, "ringing")
+        sim.wait_for_acks(PATIENCE)
+        made.drop()
+        sim.wait_for_held(QUESTIONS[0], PATIENCE)
+        tell("one", "answered")
+        sim.wait_for_acks(PATIENCE)
+        assert dialling.running
+        won = {**leg, "call_id": "two", "call_state": "answered", "dial_winner": "true"}
+        sim.send_event("calling.call.dial", {"tag": "t", "dial_state": "answered", "call": won})
+        assert dialling.result().call_id == "two"
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------

@@ -17,10 +17,14 @@ def again(name: str = "again") -> Json:
     return event(name, "calling.call.receive", OFFER)
 
 
-def test_a_call_that_was_passed_may_be_offered_again_right_behind_the_reply() -> None:
+@pytest.mark.parametrize("by", ["verb", "execute"])
+def test_a_call_that_was_passed_may_be_offered_again_right_behind_the_reply(by: str) -> None:
     with scene(**{"pass": lambda request: [result(request), again()]}) as one:
         _, call = one.take_call()
-        call.pass_()
+        if by == "verb":
+            call.pass_()
+        else:
+            one.client.execute("calling.pass", {"node_id": "n", "call_id": "call-1"})
         second = one.offered()
         assert second is not call
         assert one.client.calls == {"call-1": second}
@@ -183,3 +187,11 @@ def test_many_commands_are_answered_in_their_order() -> None:
         while not one.requests.empty():
             sent.append(one.requests.get()["params"].get("n"))
         assert meant == sent
+
+
+def test_a_transfer_by_execute_means_the_same() -> None:
+    with scene() as one:
+        _, call = one.take_call()
+        one.client.execute("calling.transfer", {"node_id": "n", "call_id": "call-1", "dest": "context:other"})
+        assert one.client._board.ours == []
+        assert one.client.calls == {"call-1": call}

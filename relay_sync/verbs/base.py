@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from ..actions import Action, OnCompleted
-from ..protocol.results import Outcome
 
 __all__ = ["ADDRESS", "Verbs"]
 
@@ -25,27 +24,8 @@ class Verbs:
         params: Mapping[str, Any] | None = None,
         *,
         idempotent: bool = False,
-        means: Callable[[Outcome], object] | None = None,
     ) -> dict[str, Any]:
-        """Send a command for this call and return the server's result.
-
-        :param means: applies what the reply means, on the IO thread, before any event behind the reply is looked at.
-        """
-        raise NotImplementedError
-
-    def _let_go(self) -> None:
-        """The call is no business of this client any more."""
-        raise NotImplementedError
-
-    def _went_elsewhere(self) -> None:
-        """Others control the call."""
-        raise NotImplementedError
-
-    def _give_away(self, method: str, params: Mapping[str, Any] | None, given: Callable[[], object]) -> dict[str, Any]:
-        """Send a command after which others control the call.
-
-        :param given: one of the two above: applied when the server says that it was carried out.
-        """
+        """Send a command for this call and return the server's result."""
         raise NotImplementedError
 
     def _start(

@@ -100,9 +100,7 @@ class ConferenceVerbs(Verbs):
             ),
             "stream": shapes.stream_device("stream_obj", stream_obj),
         }
-        return self._command(
-            "calling.join_conference", parameters.merge_extra(params, extra, ADDRESS), means=self._joined
-        )
+        return self._command("calling.join_conference", parameters.merge_extra(params, extra, ADDRESS))
 
     def _joined(self, outcome: Outcome) -> None:
         joined = outcome.get("conference_id") if isinstance(outcome, dict) else None

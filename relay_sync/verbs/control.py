@@ -45,7 +45,7 @@ class ControlVerbs(Verbs):
             "codecs": parameters.codec_choices("codecs", codecs, _CODECS),
             "max_duration": parameters.whole("max_duration", max_duration, low=0),
         }
-        return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS), means=self._answered)
+        return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS))
 
     def _answered(self, outcome: Outcome) -> None:
         self._answer_taken = self._answer_taken or isinstance(outcome, dict)
@@ -62,4 +62,4 @@ class ControlVerbs(Verbs):
 
         For this client it is over then: whatever waits for something of it ends as it does with a call that has ended.
         """
-        return self._give_away("calling.pass", None, self._let_go)
+        return self._command("calling.pass")

@@ -19,6 +19,7 @@ class ListeningVerbs(Verbs):
 
     #: Whether noise is suppressed, or may be, by what was asked for and said last; ``None`` where nothing was.
     _denoised: bool | None = None
+    _denoised_before: bool | None = None
 
     def tap(
         self,
@@ -120,17 +121,21 @@ class ListeningVerbs(Verbs):
     def denoise(self) -> dict[str, Any]:
         """Suppress noise (``calling.denoise``); 409 where that is on already."""
         # It may be on from now on, whatever becomes of the reply.
-        before, self._denoised = self._denoised, True
-        return self._command("calling.denoise", means=lambda outcome: self._denoise_told(outcome, before, on=True))
+        self._denoised_before, self._denoised = self._denoised, True
+        return self._command("calling.denoise")
 
     def denoise_stop(self) -> dict[str, Any]:
         """Suppress noise no more (``calling.denoise.stop``); 409 where that is off already."""
-        return self._command(
-            "calling.denoise.stop",
-            idempotent=True,
-            means=lambda outcome: self._denoise_told(outcome, self._denoised, on=False),
-        )
+        return self._command("calling.denoise.stop", idempotent=True)
 
-    def _denoise_told(self, outcome: Outcome, before: bool | None, *, on: bool) -> None:
-        # 409: it was so before.
-        self._denoised = on if isinstance(outcome, dict) or outcome.code == 409 else before
+    def _denoise_begun(self, outcome: Outcome) -> None:
+        self._denoised = True if _is_so(outcome) else self._denoised_before
+
+    def _denoise_ended(self, outcome: Outcome) -> None:
+        if _is_so(outcome):
+            self._denoised = self._denoised_before = False
+
+
+def _is_so(outcome: Outcome) -> bool:
+    # 409: it was so before.
+    return isinstance(outcome, dict) or outcome.code == 409

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["ATTENDS", "OF_THE_CALL", "ends_something"]
+__all__ = ["ATTENDS", "GIVES_AWAY", "OF_THE_CALL", "ends_something"]
 
 #: Methods whose 404 can only mean the call itself.
 OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
+#: Methods after which others control the call.
+GIVES_AWAY: Final = frozenset({"calling.pass", "calling.transfer"})
 #: Methods by which a call that is offered is taken, rejected or sent elsewhere.
 ATTENDS: Final = OF_THE_CALL | {
     "calling.connect",

@@ -84,8 +84,7 @@ class RoutingVerbs(Verbs):
         :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
         """
         params = {"dest": shapes.destination("dest", dest)}
-        merged = parameters.merge_extra(params, extra, ADDRESS)
-        return self._give_away("calling.transfer", merged, self._went_elsewhere)
+        return self._command("calling.transfer", parameters.merge_extra(params, extra, ADDRESS))
 
     def hold(self) -> dict[str, Any]:
         """Put the call on hold (``calling.hold``). In the official SDKs; the vendor's newest description lacks it."""
