@@ -563,47 +563,51 @@ def _no_thread() -> None:
 # -- where the system cannot write at a position, nor rename what is open ----------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("named", [False, True])
 def test_recordings_without_pwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
     class InPieces:
-        """A file that takes a part of what it is given, as files may; and not for ever."""
+        """A file that takes a part of what it is given, as files may."""
 
         def __init__(self, file: BinaryIO) -> None:
-            self.file, self.left = file, 1000
+            self.file = file
             self.name, self.fileno, self.seek, self.truncate, self.close = (
                 *(file.name, file.fileno, file.seek, file.truncate, file.close),
             )
 
         def write(self, data: memoryview) -> int:
-            self.left -= 1
-            assert self.left, "the same is written again and again"
             return self.file.write(data[:7])
 
     monkeypatch.setattr(recorder, "_pwrite", None)
     monkeypatch.setattr(recorder, "_pread", None)
     monkeypatch.setattr(recorder, "_RENAMES_OPEN_FILES", False)
     monkeypatch.setattr(recorder, "_COPY", 100)
-    made = InPieces(new_file(tmp_path / "x.wav") if named else spool_file())
-    kept = Recorder(made, 8000, 1)  # type: ignore[arg-type]
 
-    def flush() -> None:
-        kept.flush()
-        assert kept.error is None
+    def check() -> None:
+        made = InPieces(new_file(tmp_path / "x.wav") if named else spool_file())
+        kept = Recorder(made, 8000, 1)  # type: ignore[arg-type]
 
-    kept.add(0, 0, pcm_of(1, 300))
-    flush()
-    kept.add(0, 300, pcm_of(2, 100))
-    kept.add(0, 10, pcm_of(3, 10))
-    flush()
-    mono = pcm_of(1, 10) + pcm_of(3, 10) + pcm_of(1, 280) + pcm_of(2, 100)
-    kept.copy_to(tmp_path / "mono.wav")
-    assert read_wav(tmp_path / "mono.wav").pcm == mono
-    kept.widen(1)
-    kept.add(0, 390, pcm_of(4, 20))
-    flush()
-    kept.copy_to(tmp_path / "stereo.wav")
-    stereo = interleave([bytes(780) + pcm_of(4, 20), mono])
-    assert read_wav(tmp_path / "stereo.wav").pcm == stereo
-    assert not named or read_wav(tmp_path / "x.wav").pcm == stereo
-    kept.close()
-    assert not list(tmp_path.glob(".*"))
+        def flush() -> None:
+            kept.flush()
+            assert kept.error is None
+
+        kept.add(0, 0, pcm_of(1, 300))
+        flush()
+        kept.add(0, 300, pcm_of(2, 100))
+        kept.add(0, 10, pcm_of(3, 10))
+        flush()
+        mono = pcm_of(1, 10) + pcm_of(3, 10) + pcm_of(1, 280) + pcm_of(2, 100)
+        kept.copy_to(tmp_path / "mono.wav")
+        assert read_wav(tmp_path / "mono.wav").pcm == mono
+        kept.widen(1)
+        kept.add(0, 390, pcm_of(4, 20))
+        flush()
+        kept.copy_to(tmp_path / "stereo.wav")
+        stereo = interleave([bytes(780) + pcm_of(4, 20), mono])
+        assert read_wav(tmp_path / "stereo.wav").pcm == stereo
+        assert not named or read_wav(tmp_path / "x.wav").pcm == stereo
+        kept.close()
+        assert not list(tmp_path.glob(".*"))
+
+    # A loop that never ends is ended from outside.
+    (in_child if hasattr(os, "fork") else lambda function: function())(check)
