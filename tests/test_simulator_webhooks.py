@@ -92,6 +92,8 @@ def test_remote_places_and_dead_ones_are_not_reached_and_nothing_breaks(
         phone.hang_up()
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("relay_sync")]
     assert any("hooks.example.test" in line for line in ours)
+    assert len(sim.webhooks.deliveries) > 3
+    assert len([line for line in ours if "status webhook" in line]) == 2  # each of the dead places once
     assert "s3cr3t" not in str(ours) + repr(sim.webhooks.deliveries)
 
 

@@ -30,6 +30,7 @@ from urllib.parse import urlencode, urlsplit
 from attrs import define, evolve, field, frozen
 
 from ..hosts import is_loopback
+from ..seldom import Seldom
 from .waiting import Noticeboard
 
 if TYPE_CHECKING:
@@ -114,7 +115,6 @@ def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delive
         with session.send(written, timeout=TIMEOUTS, allow_redirects=False, stream=True) as answer:
             return evolve(item, status=answer.status_code)
     except Exception as error:
-        _log.warning("the status webhook to %s failed: %s", place(item.url), type(error).__name__)
         return evolve(item, error=type(error).__name__)
 
 
@@ -137,6 +137,7 @@ class Webhooks:
     _closed: bool = field(default=False, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+    _seldom: Seldom = field(factory=Seldom, init=False, repr=False)
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
         """Have an event sent after those sent before in the same lane. Returns at once.
@@ -145,7 +146,6 @@ class Webhooks:
         """
         item = Delivery(url=url, method=method, body=body, form=form)
         if not self.allow_remote and not is_loopback(urlsplit(url).hostname):
-            _log.warning("the status webhook to %s was not sent: it is not on loopback", place(url))
             self._done(evolve(item, error="not on loopback"))
             return
         with self._lock:
@@ -168,7 +168,7 @@ class Webhooks:
             thread.start()
         except RuntimeError:  # no more threads: the others, or the next webhook, will see to it
             self._threads.discard(thread)
-            _log.warning("no thread could be started for the status webhooks")
+            self._warn("threads", "no thread could be started for the status webhooks")
 
     def _work(self) -> None:
         try:
@@ -176,7 +176,6 @@ class Webhooks:
                 self._serve(lambda item: _deliver(session, item, self.signing_key))
         except BaseException as error:  # requests cannot be imported: those who wait for a webhook must hear of it
             why = f"requests cannot be used: {type(error).__name__}: {error}"
-            _log.error("the status webhooks cannot be sent: %s", why)
             self._serve(lambda item: evolve(item, error=why))
         self._board.changed()
 
@@ -206,8 +205,19 @@ class Webhooks:
                 del self._lanes[lane]
 
     def _done(self, delivery: Delivery) -> None:
+        if delivery.error:
+            where = place(delivery.url)
+            self._warn(
+                f"{delivery.error} at {urlsplit(where).netloc}", f"no status webhook to {where}: {delivery.error}"
+            )
         self.deliveries.append(delivery)
         self._board.changed()
+
+    def _warn(self, kind: str, text: str) -> None:
+        """Once a kind and a while: a place that is dead is so for every event."""
+        unsaid = self._seldom.due(kind)
+        if unsaid is not None:
+            _log.warning("%s%s", text, f"; {unsaid} more since the last such line" if unsaid else "")
 
     def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
         """The webhooks so far, once there are at least ``count``.
