@@ -37,6 +37,7 @@ from .errors import RelayError
 from .protocol.frames import Failure
 from .protocol.results import read_code
 from .runtime.ids import new_id
+from .runtime.net import Net
 
 if TYPE_CHECKING:
     from .call import Call
@@ -105,18 +106,28 @@ class RollCall:
         """Ask nothing more."""
         for each in (self._unasked, self._open, self._later):
             each.clear()
+        net = Net()
         for call_id in list(self._undecided):
-            self._decide_all(call_id, known=False)
+            with net:
+                self._decide_all(call_id, known=False)
+        net.release()
 
     def heard_of(self, call: Call) -> None:
         """An event of the call came and has taken effect."""
         if call.call_id in self._undecided:
-            call._catch_up()
-            self._decide_all(call.call_id, known=True)
+            net = Net()
+            with net:
+                call._catch_up()
+            with net:
+                self._decide_all(call.call_id, known=True)
+            net.release()
 
     def _decide_all(self, call_id: str, *, known: bool) -> None:
+        net = Net()
         for question in list(self._undecided.get(call_id, ())):
-            self._decide(question, known=known)
+            with net:
+                self._decide(question, known=known)
+        net.release()
 
     def _decide(self, question: _Question, *, known: bool) -> None:
         if question.decided:
@@ -176,13 +187,18 @@ class RollCall:
         self._ask()
 
     def _answered(self, question: _Question, *, lives: bool) -> None:
-        if lives:
-            question.call._catch_up()
-            self._lives(question.call)
-        else:
+        net = Net()
+        with net:
+            if lives:
+                question.call._catch_up()
+                self._lives(question.call)
+            else:
+                self._gone(question.call)
+        with net:
+            self._decide(question, known=True)
+        if not lives:
             _log.info("call %s has ended: the server does not know it any more", question.call.call_id)
-            self._gone(question.call)
-        self._decide(question, known=True)
+        net.release()
 
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
         """Take the question off the list: whether something can be learnt from what came of it, however late."""

@@ -66,6 +66,7 @@ _PUBLIC: Final = {
     Phase.CLOSED: "closed",
     Phase.FAILED: "failed",
 }
+_LAST: Final = (_PUBLIC[Phase.CLOSED], _PUBLIC[Phase.FAILED])
 
 
 class Switchboard:
@@ -171,7 +172,10 @@ class Switchboard:
 
         :param then: takes whether that is known.
         """
-        self._questions().add(call, then)
+        if self.state in _LAST:
+            then(False)  # no question is sent any more, and nobody would end one that waits
+        else:
+            self._questions().add(call, then)
 
     def _questions(self) -> RollCall:
         """The roll-call of this session, made when the first question arises."""
@@ -221,13 +225,14 @@ class Switchboard:
         _log.info("relay: %s", state)
         if self._on_state is not None:
             # These two are the last word; the others tell of a state that is over by the time a late handler hears of it.
-            final = state in ("closed", "failed")
+            final = state in _LAST
             self._queue(self.lanes, CLIENT_LANE, None, "on_state handler", self._on_state, (state,), final)
 
     def _call_the_roll(self, phase: Phase) -> None:
-        if self._roll_call is not None:
-            self._roll_call.stop()
-            self._roll_call = None
+        roll_call, self._roll_call = self._roll_call, None
+        if roll_call is not None:
+            with self._troubles.caught("internal error at the end of the roll-call"):
+                roll_call.stop()
         if self._aftermath is not None:
             self._aftermath.stop()
             self._aftermath = None

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import pytest
 from attrs import define
+from offline import calls
 from support import PATIENCE, Background, Line, line
 from test_verbs_table import QUESTIONS, mute
 
-from relay_sync import CallEnded, CommandRefused, RelayEvent, RequestTimeout
+from relay_sync import CallEnded, CommandRefused, RelayClient, RelayEvent, RequestTimeout
 from relay_sync.protocol.command import Phase
 from relay_sync.protocol.session import Session
 from relay_sync.rollcall import AT_ONCE, IF_NOT, PAUSES
@@ -394,3 +395,33 @@ def test_a_connection_that_is_lost_while_a_verb_asks_leaves_what_the_server_said
         assert "live" not in str(refused)  # nobody knows
         assert one.call.play_silence(1).error is not None
         assert one.call.state == "answered"
+
+
+@pytest.mark.parametrize("phase", [Phase.CLOSED, Phase.FAILED])
+def test_after_the_end_of_a_session_nobody_waits_for_an_answer(offline: RelayClient, phase: Phase) -> None:
+    (call,) = calls(offline, "one")
+    offline._board.on_phase(phase, None)
+    told: list[bool] = []
+    offline._board.ask_about(call, told.append)  # what came too late for its thread's last turn
+    assert told == [False]
+
+
+def test_a_question_whose_answer_cannot_be_told_keeps_nobody_waiting(sim: Simulator) -> None:
+    with line(sim) as one:
+        _, second = one.another()
+        sim.hold(FIRST)
+        told: list[bool] = []
+
+        def fail(known: bool) -> None:
+            raise LookupError("nobody there")
+
+        def ask_and_stop() -> None:
+            for call, then in ((one.call, fail), (one.call, told.append), (second, told.append)):
+                one.client._board.ask_about(call, then)
+            assert one.client._board._roll_call is not None
+            with pytest.raises(LookupError):
+                one.client._board._roll_call.stop()
+
+        Clock(one).on_io_thread(ask_and_stop)
+        assert told == [False, False]
+        sim.release(FIRST)

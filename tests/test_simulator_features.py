@@ -262,6 +262,21 @@ def test_a_call_is_handed_over(sim: Simulator, one: Line) -> None:
         desk.closing.set()
 
 
+def test_a_call_that_is_ending_is_offered_to_nobody(sim: Simulator, one: Line) -> None:
+    call = one.phone._call
+    one.call.transfer("context:billing")
+    other = RelayClient(**sim.credentials, contexts=["billing"])
+    desk = Desk(other)
+    call.state = "ending"
+    with other:
+        other.execute("signalwire.ping")
+    assert len(sim.journal.events("calling.call.receive")) == 1
+    call.state = "answered"
+    with other:
+        assert desk.take().call_id == call.call_id
+        desk.closing.set()
+
+
 def test_what_was_handed_over_is_not_hung_up_and_may_come_back(one: Line) -> None:
     one.desk.closing.set()
     one.call.transfer("https://example.test/swml")

@@ -138,7 +138,8 @@ class Call:
     @property
     def on_offer(self) -> bool:
         """Whether it is for a client to take: somebody calls and nobody has answered, or it was handed over to a context."""
-        return self.transferred or (self.direction == "inbound" and self.state in ("created", "ringing"))
+        ringing = self.direction == "inbound" and self.state in ("created", "ringing")
+        return ringing or (self.transferred and not self.over)
 
     @property
     def numbers(self) -> tuple[str, str]:
@@ -231,7 +232,7 @@ class Network:
         ]
         if not candidates:
             call.owner = None
-            if not call.over and call.on_offer:
+            if call.on_offer:
                 self.tell_waiting("the call from {} to {}".format(*call.numbers), "call", call.context)
             return
         session = call.owner = self.next_one(candidates)
@@ -242,7 +243,7 @@ class Network:
 
     def unheard(self, call: Call) -> str:
         """Why a call waits for a client, in words; ``""`` where one has it, or could have. From any thread."""
-        if call.over or not call.on_offer or call.owner is not None:
+        if not call.on_offer or call.owner is not None:
             return ""
         return self.unheard_context(call.context)
 
