@@ -99,7 +99,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
     :param contexts: the contexts whose inbound calls and messages this client takes.
     :param max_active_calls: calls over that number are passed back (``RELAY_MAX_ACTIVE_CALLS``).
     :param connect_timeout: seconds for :meth:`connect`, and for each attempt of the client's own; a server that does not answer
-        ``signalwire.connect`` has at most 10 s of them. :param request_timeout: seconds for the answer to a command.
+        ``signalwire.connect`` has at most 10 s of them. :param request_timeout: seconds for the answer to a command,
+        from the moment that it is sent.
     :param ping_interval: seconds without an answer to anything after which the server is asked for a sign of life; :param
         ping_timeout: seconds in which something must come before the connection is given up and made anew. So is one on which
         the server goes on talking, but leaves three such questions in a row unanswered.
@@ -535,6 +536,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             method=method,
             text=text,
             deadline=deadline,
+            patience=limit,
             settle=settle,
             idempotent=idempotent,
             only_in=only_in,
@@ -542,7 +544,12 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         )
         try:
             loop.submit(command)
-            return waiter.wait(deadline.remaining(time.monotonic()), lambda: _unanswered(method, limit, loop))
+            left = deadline.remaining(time.monotonic())
+            while not waiter.settled_within(left):
+                left = command.time_left(time.monotonic())
+                if left <= 0:
+                    break
+            return waiter.wait(0.0, lambda: _unanswered(method, limit, loop))
         except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
             if waiter.settle({}):
                 loop.withdraw(command)

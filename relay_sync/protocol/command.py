@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +32,8 @@ class Command:
 
     :ivar text: the frame, written and checked before it came here.
     :ivar deadline: after it, an unsent command is not sent any more.
+    :ivar patience: seconds for the answer; they begin when the last byte has left.
+    :ivar left_at: when it did; infinite before. Times are seconds on the monotonic clock.
     :ivar idempotent: may be repeated if the session is lost before the answer.
     :ivar only_in: the number of the one session in which it makes sense, such as that of the call it is for; ``None``: any.
     :ivar promised: nobody waits for it, and it is kept until it was sent and answered; see :mod:`.promises`.
@@ -51,6 +54,14 @@ class Command:
     promised: bool = False
     abandoned: bool = False
     session: int | None = None
+    patience: float = 0.0
+    left_at: float = math.inf
+
+    def time_left(self, now: float) -> float:
+        """Seconds that its answer may still take, if it is under way: all of them while it is still being written."""
+        if not self.sent:
+            return 0.0
+        return self.patience if self.left_at == math.inf else self.left_at + self.patience - now
 
     @property
     def sent(self) -> bool:

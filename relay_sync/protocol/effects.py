@@ -40,9 +40,10 @@ class Hangup:
 
 @define(eq=True)
 class Send:
-    """Write one frame."""
+    """Write one frame. ``command``: the one that it is, to be told when it has left."""
 
     text: str = field(repr=False)
+    command: Command | None = field(default=None, repr=False, eq=False)
 
 
 @define(eq=False)

@@ -8,6 +8,10 @@ answers alone. So whoever has had no answer to anything for a while asks, and th
   after the first one: the answer may lie behind much that the server said before it. As each is a question of its own, and not
   a stretch of time, a process that was stopped for a while reads first what has come.
 
+A question that stands behind a long command in our own outbox has not been asked yet. So while something waits there to be
+written, nothing is asked. What is written shows that the server takes it, and every clock begins with the last byte; the
+connection is given up when nothing of it could be written for ``interval + timeout``.
+
 A server that answers no pings is not taken for a deaf one: such questions count only where one was answered before, or where
 :data:`COMMANDS` commands have no answer either. One command without an answer proves nothing.
 """
@@ -36,6 +40,9 @@ class Liveness:
         self._timeout = timeout
         #: Kept over reconnections: it is the same server.
         self._answers_pings = False
+        #: When something that had to wait in the outbox was written.
+        self._moved = -math.inf
+        self._behind = False
         self.begin(0.0)
 
     def begin(self, now: float) -> None:
@@ -50,6 +57,12 @@ class Liveness:
     def heard(self) -> None:
         """Bytes arrived, whatever they mean."""
         self._silent = False
+
+    def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
+        """Something had to wait in the outbox. :param empty: whether nothing does any more. :param moved: some was written."""
+        if moved or not self._behind:
+            self._moved = now
+        self._behind = not empty
 
     def answered(self, now: float, *, ping: bool) -> None:
         """An answer arrived, of a command or of a ping; late ones count, too."""
@@ -69,13 +82,17 @@ class Liveness:
 
     def next_wake(self) -> float:
         """When to look at :meth:`verdict`, and to ask if there is none."""
+        if self._behind:
+            return self._moved + self._interval + self._timeout
         if self._silent or self._unanswered >= MOST_UNANSWERED:
-            return self._asked + self._timeout
-        return max(self._answered, self._asked) + self._interval
+            return max(self._asked, self._moved) + self._timeout
+        return max(self._answered, self._asked, self._moved) + self._interval
 
     def verdict(self, now: float) -> str:
         """Why the connection is to be given up, or ``""``."""
-        if now < self._asked + self._timeout:
+        if self._behind:
+            return "" if now < self.next_wake() else "the server takes nothing more of what is sent to it"
+        if now < max(self._asked, self._moved) + self._timeout:
             return ""
         if self._silent:
             return "the server fell silent and did not answer a ping"

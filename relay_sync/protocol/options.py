@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import field, frozen
 
+from ..constants import AGENT, PROTOCOL_VERSION
 from ..secrecy import Secrets
 
 __all__ = ["SessionOptions"]
@@ -30,3 +32,22 @@ class SessionOptions:
     farewell_patience: float = 1.0
     #: Seconds it then has until we close.
     leaving_patience: float = 2.0
+
+    def introduction(self, contexts: Iterable[str], protocol: str, state: str) -> dict[str, Any]:
+        """The params of ``signalwire.connect``.
+
+        :param protocol: of the session that is to be resumed; ``""``: a new one. :param state: its authorization state.
+        """
+        params: dict[str, Any] = {
+            "version": PROTOCOL_VERSION,
+            "agent": AGENT,
+            "event_acks": True,
+            "authentication": dict(self.authentication),
+        }
+        if wanted := list(contexts):
+            params["contexts"] = wanted
+        if protocol:
+            params["protocol"] = protocol
+            if state:
+                params["authorization_state"] = state
+        return params

@@ -52,6 +52,10 @@ class Promises:
         if command.id in self._open:
             self._sent_at = now
 
+    def moved(self, now: float) -> None:
+        """They may be among what is still being written, and that goes on."""
+        self._sent_at = max(self._sent_at, now) if self._open else self._sent_at
+
     def open_until(self, under_way: Container[object]) -> float:
         """How long a client that closes waits for these at the most.
 

@@ -10,16 +10,14 @@ import itertools
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from ..constants import (
-    AGENT,
     EVENT_AUTHORIZATION_STATE,
     METHOD_CONNECT,
     METHOD_DISCONNECT,
     METHOD_EVENT,
     METHOD_PING,
-    PROTOCOL_VERSION,
 )
 from ..errors import (
     AuthenticationError,
@@ -240,18 +238,7 @@ class Session:
             self._restart = False
             self._forget()
         self._resuming = "" if self._forgotten else self.protocol
-        params: dict[str, Any] = {
-            "version": PROTOCOL_VERSION,
-            "agent": AGENT,
-            "event_acks": True,
-            "authentication": dict(self.options.authentication),
-        }
-        if self.contexts:
-            params["contexts"] = list(self.contexts)
-        if self._resuming:
-            params["protocol"] = self._resuming
-            if self._authorization_state:
-                params["authorization_state"] = self._authorization_state
+        params = self.options.introduction(self.contexts, self._resuming, self._authorization_state)
         self._effects.append(Send(frames.build_request(self._connect_id, METHOD_CONNECT, params)))
 
     def dial_failed(self, now: float, error: RelayError, *, fatal: bool) -> None:
@@ -274,6 +261,12 @@ class Session:
             self._fail(ConnectError(told))
         elif self.phase in (Phase.AUTHENTICATING, Phase.READY):
             self._lost(now, self._scrubbed(reason))
+
+    def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
+        """What was to be written could not be at once. :param moved: whether some of it was, now."""
+        self._liveness.outbox(now, empty=empty, moved=moved)
+        if moved:
+            self._promises.moved(now)
 
     def heard(self, now: float) -> None:
         """Bytes arrived: the peer lives, whatever they mean."""
@@ -506,6 +499,7 @@ class Session:
         self._leaving = self._said_goodbye = False
         again: list[Command] = []
         for command in self._pending.values():
+            command.left_at = min(command.left_at, now)
             if command.promised:
                 continue  # sent again on the next connection
             if command.idempotent and not command.abandoned:
@@ -561,12 +555,13 @@ class Session:
         self._promises.sent(now, command)
         self._liveness.commanded()
         self._pending[command.id] = command
-        self._effects.append(Send(command.text))
+        command.left_at = math.inf
+        self._effects.append(Send(command.text, command))
 
     def _thin_out(self, now: float) -> None:
         """A server that leaves commands unanswered must not fill our memory: nobody withdraws those that nobody waits for."""
         for command in list(self._pending.values()):
-            if command.late is None and command.deadline.passed(now):
+            if command.late is None and command.deadline.passed(now) and command.time_left(now) <= 0:
                 del self._pending[command.id]
                 self._settle(command, RequestTimeout(f"the server did not answer {command.method}"))
         self._crowd = max(CROWD, 2 * len(self._pending))

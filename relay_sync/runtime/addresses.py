@@ -21,6 +21,8 @@ from .descriptors import are_lacking, without_descriptors
 
 __all__ = ["open_tcp", "time_left"]
 
+#: Bytes that the system may hold for a connection without having sent them.
+UNSENT: Final = 128 * 1024
 #: Seconds that an address has for itself before the next one is tried beside it (RFC 8305, section 5).
 HEAD_START: Final = 0.25
 _UNDER_WAY: Final = frozenset(
@@ -116,6 +118,7 @@ class _Race:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _hold_little(sock)
             result = sock.connect_ex(target)
         except OSError as error:
             self._lost(sock, error)
@@ -152,3 +155,13 @@ class _Race:
     def _won(self, sock: socket.socket) -> socket.socket:
         self._running.remove(sock)
         return sock
+
+
+def _hold_little(sock: socket.socket) -> None:
+    """Let what the system has taken be nearly sent: the time for an answer begins when it has taken the last byte."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Windows has none
+    try:
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+    except OSError:  # nor have some sandboxes
+        pass

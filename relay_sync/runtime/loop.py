@@ -42,6 +42,7 @@ from ..protocol.session import Session
 from . import process
 from .dialling import Dialling, dispose
 from .flag import Flag
+from .outbox import Outbox
 from .sink import Sink
 from .troubles import Troubles
 from .waiter import Waiter
@@ -104,7 +105,7 @@ class Loop:
         self._connection: FedWebSocket | None = None
         self._sock: socket.socket | None = None
         self._interest = 0
-        self._unsent = bytearray()
+        self._outbox = Outbox()
         #: To look at only, like the session.
         self.dialling: Dialling | None = None
         self._dials = 0
@@ -411,7 +412,7 @@ class Loop:
 
     def _perform_one(self, effect: Effect) -> None:
         if type(effect) is Send:
-            self._send(effect.text)
+            self._send(effect.text, effect.command)
         elif type(effect) is Settle:
             effect.command.settle(effect.outcome)
         elif type(effect) is Deliver:
@@ -479,11 +480,13 @@ class Loop:
             self.dialling.abandon()
             self.dialling = None
 
-    def _send(self, text: str) -> None:
+    def _send(self, text: str, command: Command | None) -> None:
         if self._connection is not None:
             if _frames.isEnabledFor(logging.DEBUG):
                 _frames.debug("-> %s", Masked(text))
             self._connection.text_frame(text)
+            if command is not None:
+                self._outbox.expect(command, self._connection.outbox)
 
     def _read(self, now: float) -> None:
         connection, session = self._connection, self._session
@@ -519,20 +522,21 @@ class Loop:
         connection = self._connection
         if connection is None:
             return
-        unsent = self._unsent
+        outbox, now = self._outbox, time.monotonic()
+        behind = len(outbox) > 0
         if connection.outbox:
-            unsent += b"".join(connection.outbox)
-            connection.outbox.clear()
+            outbox.take(connection.outbox)
         try:
-            while unsent and (sent := connection.write(unsent)):
-                del unsent[:sent]
+            moved = outbox.write(connection.write, now)
         except OSError as error:
             self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
             self._perform()
             return
-        self._session.congested = len(unsent) > OUTBOX_LIMIT
-        reading = 0 if len(unsent) > OUTBOX_STOP else selectors.EVENT_READ
-        self._want(reading | (selectors.EVENT_WRITE if unsent else 0))
+        if behind or outbox:
+            self._session.outbox(now, empty=not outbox, moved=behind and moved)
+        self._session.congested = len(outbox) > OUTBOX_LIMIT
+        reading = 0 if outbox.caused > OUTBOX_STOP else selectors.EVENT_READ
+        self._want(reading | (selectors.EVENT_WRITE if outbox else 0))
 
     def _want(self, interest: int) -> None:
         if interest != self._interest and self._sock is not None:
@@ -556,8 +560,9 @@ class Loop:
 
     def _close_socket(self) -> None:
         sock, self._sock, self._connection = self._sock, None, None
-        self._unsent = bytearray()
+        self._outbox = Outbox()
         self._session.congested = False
+        self._session.outbox(time.monotonic(), empty=True, moved=False)
         if sock is None:
             return
         try:

@@ -107,6 +107,14 @@ class Waiter(Generic[T]):
         """The outcome as it is, without raising; ``None`` before there is one."""
         return None if self._outcome is _UNSET else cast("T | BaseException", self._outcome)
 
+    def settled_within(self, timeout: float | None) -> bool:
+        """Whether there is an outcome, after waiting for one. :param timeout: seconds. :raises Forked: as :meth:`wait`."""
+        if self._outcome is _UNSET:
+            self.check_process()
+            check_thread()
+            wait_until(self._settled, self._bell, timeout)
+        return self._outcome is not _UNSET
+
     def wait(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
         """The value, or raise the exception.
 
@@ -114,11 +122,8 @@ class Waiter(Generic[T]):
         :param on_timeout: makes the exception for a wait that found nothing.
         :raises Forked: in a child process, for a waiter that the parent made and nobody settled before the fork.
         """
-        if self._outcome is _UNSET:
-            self.check_process()
-            check_thread()
-            if not wait_until(self._settled, self._bell, timeout) and self._outcome is _UNSET:
-                raise on_timeout()
+        if not self.settled_within(timeout):
+            raise on_timeout()
         outcome = self._outcome
         if isinstance(outcome, RelayError):
             raise outcome.fresh()

@@ -1,0 +1,70 @@
+"""What is to be written to a connection and could not be yet, and which commands are in it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..protocol.command import Command
+
+__all__ = ["Outbox"]
+
+_Leaving = tuple[int, int, Command]
+
+
+class Outbox:
+    """Of one connection. A command is told when its last byte was handed to the system: its answer has its time from then on."""
+
+    def __init__(self) -> None:
+        self._unsent = bytearray()
+        #: Bytes that were ever put in.
+        self._put = 0
+        #: Commands whose last bytes are in it: where they end, their sizes.
+        self._leaving: deque[_Leaving] = deque()
+        #: Bytes of those commands.
+        self._commands = 0
+        #: Commands among the frames that :meth:`take` will be given, by how many frames there were with theirs.
+        self._fresh: deque[tuple[int, Command]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._unsent)
+
+    @property
+    def caused(self) -> int:
+        """Bytes that are no commands of ours: acknowledgements of what the peer has sent."""
+        return len(self._unsent) - self._commands
+
+    def expect(self, command: Command, frames: list[bytes]) -> None:
+        """The last one of these frames is a command."""
+        self._fresh.append((len(frames), command))
+
+    def take(self, frames: list[bytes]) -> None:
+        """Take the frames that have been made since, and empty their list."""
+        end, fresh = self._put, self._fresh
+        if fresh:
+            for number, frame in enumerate(frames, 1):
+                end += len(frame)
+                if fresh and fresh[0][0] == number:
+                    self._leaving.append((end, len(frame), fresh.popleft()[1]))
+                    self._commands += len(frame)
+        before = len(self._unsent)
+        self._unsent += b"".join(frames)
+        self._put += len(self._unsent) - before
+        frames.clear()
+
+    def write(self, write: Callable[[bytearray], int], now: float) -> bool:
+        """Write as much as goes, and tell the commands that have left.
+
+        :return: whether anything was written.
+        """
+        unsent, before = self._unsent, len(self._unsent)
+        try:
+            while unsent and (sent := write(unsent)):
+                del unsent[:sent]
+        finally:
+            written = self._put - len(unsent)
+            while self._leaving and self._leaving[0][0] <= written:
+                _, size, command = self._leaving.popleft()
+                self._commands -= size
+                command.left_at = now
+        return len(unsent) < before

@@ -1,0 +1,222 @@
+"""What waits in our own outbox is not yet asked: clocks begin when the last byte has left."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from support import PATIENCE, Background
+from test_protocol_session import Talk, only, phases, sent
+
+from relay_sync import RelayClient, RequestTimeout
+from relay_sync.protocol.command import Command
+from relay_sync.protocol.deadline import Deadline
+from relay_sync.protocol.effects import Hangup, Phase
+from relay_sync.runtime.outbox import Outbox
+from relay_sync.simulator import Simulator
+
+MakeClient = Callable[..., RelayClient]
+
+
+def command(patience: float = 10.0) -> Command:
+    return Command(id="c", method="m", text="t", deadline=Deadline(None), settle=print, patience=patience, session=1)
+
+
+# -- the outbox ----------------------------------------------------------------------------------------------------------
+
+
+class Pipe:
+    """Takes so many bytes, and then none until it is given room again."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.got = b""
+
+    def write(self, data: bytearray) -> int:
+        taken = data[: self.room]
+        self.room -= len(taken)
+        self.got += taken
+        return len(taken)
+
+
+def test_a_command_has_left_when_its_last_byte_was_written() -> None:
+    outbox, pipe, one, two = Outbox(), Pipe(room=10), command(), command()
+    frames = [b"ack", b"A" * 8]
+    outbox.expect(one, frames)
+    frames.append(b"B" * 4)
+    outbox.expect(two, frames)
+    frames.append(b"ack")
+    outbox.take(frames)
+    assert frames == []
+    assert outbox.write(pipe.write, 5.0)
+    assert (one.left_at, two.left_at, len(outbox)) == (math.inf, math.inf, 8)
+    assert not outbox.write(pipe.write, 6.0)
+    pipe.room = 1
+    assert outbox.write(pipe.write, 7.0)
+    assert (one.left_at, two.left_at) == (7.0, math.inf)
+    pipe.room = 100
+    assert outbox.write(pipe.write, 8.0)
+    assert (one.left_at, two.left_at, len(outbox)) == (7.0, 8.0, 0)
+    assert pipe.got == b"ackAAAAAAAABBBBack"
+
+
+def test_only_what_the_peer_has_caused_counts_against_reading_it() -> None:
+    outbox, pipe = Outbox(), Pipe(room=0)
+    frames = [b"ack", b"A" * 1000]
+    outbox.expect(command(), frames)
+    outbox.take(frames)
+    outbox.write(pipe.write, 1.0)
+    assert (len(outbox), outbox.caused) == (1003, 3)
+    pipe.room = 2000
+    outbox.write(pipe.write, 2.0)
+    assert (len(outbox), outbox.caused) == (0, 0)
+
+
+def test_the_time_for_an_answer_begins_with_the_last_byte() -> None:
+    one = command(patience=3.0)
+    assert one.time_left(100.0) == 3.0  # it is still being written
+    one.left_at = 50.0
+    assert one.time_left(51.0) == 2.0
+    assert one.time_left(60.0) < 0
+    one.session = None
+    assert one.time_left(51.0) == 0.0  # it was never sent
+
+
+# -- the session ---------------------------------------------------------------------------------------------------------
+
+
+def outbox(talk: Talk, *, empty: bool, moved: bool) -> None:
+    talk.do(lambda: talk.session.outbox(talk.now, empty=empty, moved=moved))
+
+
+def test_while_something_is_being_written_the_server_is_not_asked_and_not_given_up() -> None:
+    talk = Talk(ping_interval=15.0, ping_timeout=5.0).ready()
+    outbox(talk, empty=False, moved=False)
+    for _ in range(20):
+        assert sent(talk.tick(19.0)) == []
+        outbox(talk, empty=False, moved=True)
+    assert talk.session.phase is Phase.READY
+    outbox(talk, empty=True, moved=True)
+    assert sent(talk.tick(14.9)) == []
+    (ping,) = sent(talk.tick(0.2))
+    assert ping["method"] == "signalwire.ping"
+
+
+def test_a_server_that_takes_nothing_more_is_given_up_though_it_talks() -> None:
+    talk = Talk(ping_interval=15.0, ping_timeout=5.0).ready()
+    outbox(talk, empty=False, moved=False)
+    begun = talk.now
+    effects = talk.chatter(60.0)
+    assert phases(effects) == [Phase.BACKING_OFF]
+    assert only(Hangup, effects) == [Hangup(at_once=True)]
+    assert talk.now - begun == pytest.approx(20.0)
+    assert talk.session.last_error is not None
+    assert "takes nothing more" in talk.session.last_error.message
+
+
+def test_a_question_that_was_asked_before_waits_for_what_is_written_behind_it() -> None:
+    talk = Talk(ping_interval=15.0, ping_timeout=5.0).ready()
+    (ping,) = sent(talk.wake())
+    outbox(talk, empty=False, moved=False)
+    talk.tick(4.0)
+    outbox(talk, empty=True, moved=True)
+    talk.tick(4.0)
+    assert talk.session.phase is Phase.READY
+    talk.receive({"id": ping["id"], "result": {}})
+    talk.tick(4.0)
+    assert talk.session.phase is Phase.READY
+
+
+def test_a_dead_connection_that_takes_small_commands_is_still_found() -> None:
+    """The system takes them without the server: only what had to wait and then went shows that somebody reads."""
+    talk = Talk(ping_interval=15.0, ping_timeout=5.0).ready()
+    talk.wake()
+    for number in range(4):
+        talk.submit(f"play{number}")
+        talk.tick(1.0)
+    assert phases(talk.tick(1.0)) == [Phase.BACKING_OFF]
+
+
+def test_promises_behind_a_long_command_have_their_time_from_the_last_byte() -> None:
+    talk = Talk().ready()
+    talk.submit("end", promised=True)
+    outbox(talk, empty=False, moved=False)
+    talk.do(talk.session.close, talk.now, 60.0)
+    talk.now += 0.9
+    outbox(talk, empty=False, moved=True)
+    talk.tick(0.9)
+    assert talk.session.parting
+    assert only(Hangup, talk.tick(0.2)) == [Hangup()]
+
+
+# -- a slow line ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def slow_line(port: int, rate: float) -> Iterator[str]:
+    """The address of a way to the simulator on which little is on its way at a time.
+
+    :param rate: bytes a second, up.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    ends: list[socket.socket] = []
+
+    def pump(source: socket.socket, sink: socket.socket, pause: float) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+                time.sleep(pause * len(data))  # the subject is time
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def accept() -> None:
+        client, _ = listener.accept()
+        server = socket.create_connection(("127.0.0.1", port))
+        ends.extend((client, server))
+        waiting.extend((Background(pump, client, server, 1 / rate), Background(pump, server, client, 0.0)))
+
+    waiting: list[Background[Any]] = [Background(accept)]
+    try:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        for end in ends:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        for each in waiting:
+            each.result()
+    finally:
+        for sock in (listener, *ends):
+            sock.close()
+
+
+@pytest.mark.slow
+def test_a_command_that_takes_longer_to_send_than_its_answer_may_take_is_answered(
+    sim: Simulator, client: MakeClient
+) -> None:
+    with slow_line(sim.port, 4e6) as url:
+        one = client(host=url, ping_interval=0.7, ping_timeout=0.3, request_timeout=1.0)
+        one.connect(PATIENCE)
+        begun = time.monotonic()
+        big = Background(one.execute, "signalwire.ping", {"text": "x" * 8_000_000})
+        assert big.result() is not None
+        assert time.monotonic() - begun > 1.5
+        assert one.state == "connected"
+        assert len(sim.journal.requests("signalwire.connect")) == 1
+        sim.drop_reply("signalwire.ping", times=None)
+        begun = time.monotonic()
+        with pytest.raises(RequestTimeout, match=r"within 0.1 s"), one.timeout(0.1):
+            one.execute("signalwire.ping")
+        assert time.monotonic() - begun < PATIENCE / 2
+        one.disconnect()
