@@ -276,10 +276,23 @@ def test_silence_that_begins_anew_is_hardly_shortened() -> None:
     assert [_place(line, number) is None for number in (560, 600, 650)] == [True] * 3
 
 
-def test_duplicates_of_long_ago_between_those_of_now() -> None:
+def test_duplicates_that_come_one_after_the_other_stay_duplicates() -> None:
     line = Timeline(8000)
     for number in range(1000):
-        assert _come(line, 20 * number, number + 1, audio=b"%d" % number) == Placed(number * FRAME)
+        _come(line, 20 * number, number + 1, audio=b"%d" % number)
+    for number in range(400, 1000):
+        assert _come(line, 20 * number, number + 1, audio=b"%d" % number) is None
+    assert _come(line, 20_000, 1001, audio=b"1000") == Placed(1000 * FRAME)
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_duplicates_of_long_ago_between_those_of_now(short: bool) -> None:
+    line = Timeline(8000)
+    for number in range(1000):
+        if short and line.follows("inbound", 20 * number, number + 1, b"%d" % number):
+            assert line.append("inbound", 20 * number, number + 1, FRAME) == number * FRAME
+        else:
+            assert _come(line, 20 * number, number + 1, audio=b"%d" % number) == Placed(number * FRAME)
         if number > 300:
             assert _come(line, 20 * (number - 300), number - 299, audio=b"%d" % (number - 300)) is None
 

@@ -21,7 +21,9 @@ MAX_HOLE = 60.0  # seconds of silence for such a jump, unless another track has 
 MAX_TRACKS = 8  # there are two; more than a few come from no telephone
 _REMEMBERED = 128  # frames per track that are still known
 _FINGERPRINTS = 2048  # of frames per track, by chunk: over half a minute
-_REPEATED = 3  # frames from longer ago than remembered that come again in a row; more are counters that began anew
+_REPEATED = (
+    3  # frames of one sound, silence say, from longer ago that come again in a row; more is a count that began anew
+)
 _HOLES = 64  # per track that a late frame may still fill
 _JITTER = 1.0  # seconds that a clock may lag before it is taken to have been set back
 _CLOCKS = 4  # that tracks may go back to, or take over from each other
@@ -114,7 +116,8 @@ class _Track:
     last_timestamp: float = -1.0
     last_sequence: int = -1
     recent: _Recent = field(factory=_Recent)
-    repeated: int = 0  # frames from long ago that have come again in a row
+    repeated: int = 0  # frames from long ago that have come again in a row, all with this payload, by its hash
+    repeated_mark: int = 0
     moves: bool = False  # whether its counters have been seen to change
     holes: list[_Hole] = field(factory=list)  # likewise
 
@@ -161,6 +164,7 @@ class Timeline:
         if not -self._jitter <= off <= self._jitter:
             return False
         track.moves = True
+        track.repeated = 0
         track.recent.add(chunk, timestamp, hash(payload), sequence)
         if sequence is not None and sequence > track.last_sequence:
             track.last_sequence = sequence
@@ -220,7 +224,8 @@ class Timeline:
             return False  # counters that began anew have a new sequence, if any
         if not track.recent.had(chunk, timestamp, mark):
             return False
-        track.repeated += 1
+        track.repeated = track.repeated + 1 if mark == track.repeated_mark else 1
+        track.repeated_mark = mark
         return track.repeated <= _REPEATED
 
     def _wanted(self, track: _Track, zero: float, timestamp: float) -> int:
