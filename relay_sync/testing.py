@@ -29,6 +29,7 @@ from . import checks
 from .client import RelayClient
 from .errors import CallEnded, ClientClosed, RelayError, WaitTimeout
 from .runtime import pace, raised
+from .runtime.lanes import known_lanes
 from .simulator import Simulator
 from .simulator import pace as simulated_pace
 
@@ -36,9 +37,8 @@ __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_
 
 #: Seconds that handlers get at the end of a test to finish, and to raise if that is what they do.
 HANDLER_PATIENCE: Final = 1.0
-#: How the names of threads begin: those of handlers, of which each has one call, and those of listeners.
+#: How the names of handlers' threads begin.
 _HANDLERS: Final = "relay-call-"
-_LISTENERS: Final = "relay-lane-"
 
 #: Variables that would lead a client elsewhere than to the simulator.
 _MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
@@ -164,9 +164,10 @@ def _handlers_of_calls() -> list[threading.Thread]:
 def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:
     """Return when no handler of a call or stream runs any more in this process, or ``timeout`` seconds have passed."""
     end = time.monotonic() + timeout
-    for thread in threading.enumerate():
-        if thread.name.startswith((_HANDLERS, _LISTENERS)) and thread is not threading.current_thread():
-            thread.join(max(0.0, end - time.monotonic()))
+    for thread in _handlers_of_calls():
+        thread.join(max(0.0, end - time.monotonic()))
+    for lanes in list(known_lanes):
+        lanes.wait_until_idle(end - time.monotonic())
 
 
 @contextmanager

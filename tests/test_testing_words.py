@@ -379,3 +379,30 @@ def test_what_an_earlier_handler_raises_is_no_mistake_of_a_later_test(monkeypatc
         go.set()
     assert list(first) == []
     assert [str(each.error) for each in second] == ["now"]
+
+
+def test_a_client_that_lives_longer_costs_no_time_where_nothing_runs() -> None:
+    with testing.simulated() as (_, client):
+        ran = threading.Event()
+        begun = time.monotonic()
+        for _ in range(3):
+            with handler_errors() as errors:
+                ran.clear()
+                client._callback(None, "test", ran.set)
+                assert ran.wait(PATIENCE)
+            assert not errors
+        assert time.monotonic() - begun < testing.HANDLER_PATIENCE
+
+
+def test_what_a_callback_raises_late_is_collected() -> None:
+    with testing.simulated() as (_, client), handler_errors() as errors:
+        begun, gate = threading.Event(), threading.Event()
+
+        def late() -> None:
+            begun.set()
+            gate.wait(0.05)
+            raise ZeroDivisionError
+
+        client._callback(None, "test callback", late)
+        assert begun.wait(PATIENCE)
+    assert len(errors) == 1

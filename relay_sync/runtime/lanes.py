@@ -13,6 +13,7 @@ import itertools
 import logging
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
 from types import FunctionType
@@ -22,7 +23,7 @@ from .flag import Bell
 from .process import generation
 from .waiter import wait_until
 
-__all__ = ["MOST_WAITING", "InContext", "Lanes", "name_of"]
+__all__ = ["MOST_WAITING", "InContext", "Lanes", "known_lanes", "name_of"]
 
 _log = logging.getLogger("relay_sync.callbacks")
 _numbers = itertools.count(1)
@@ -81,6 +82,9 @@ def _is_redefined(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
     return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
 
 
+#: Those of the process, for whoever wants to know whether user code still runs: tests of users' programs.
+known_lanes: Final[weakref.WeakSet[Lanes]] = weakref.WeakSet()
+
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -96,6 +100,7 @@ class Lanes:
         self._patience = patience
         self._most = most
         self._reset()
+        known_lanes.add(self)
 
     def _reset(self) -> None:
         self._lock = threading.RLock()
@@ -244,6 +249,13 @@ class Lanes:
                 if now - since > after
             ]
 
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait until nothing is queued and nothing runs; a worker that has nothing to do may stay.
+
+        :param timeout: seconds. :return: whether that is so; ``False`` at once in a job.
+        """
+        return not self.inside and wait_until(lambda: not self._lanes, self._quiet, timeout)
+
     def unfinished(self) -> list[tuple[Any, ...]]:
         """The arguments of the job that runs, or comes next, in each lane."""
         with self._lock:
@@ -272,8 +284,7 @@ class Lanes:
             start = not inside and self._wants_worker()
         if start:  # an earlier start has failed
             self._start_worker()
-        if not inside:
-            wait_until(lambda: not self._lanes, self._quiet, timeout)
+        self.wait_until_idle(timeout)
         with self._lock:
             done = not self._lanes
             self._closed = True
