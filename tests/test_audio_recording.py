@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import tempfile
@@ -14,11 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from support import in_child
+from support import Background, in_child
 from test_audio_server import Carrier
 
 from relay_sync import InvalidParameter
-from relay_sync.audio import AudioServer, AudioStream, naming, read_wav, recorder, write_wav
+from relay_sync.audio import AudioServer, AudioStream, naming, read_wav, recorder, snapshot, write_wav
 from relay_sync.audio.recorder import Disk, Recorder, spool_file
 from relay_sync.audio.wav import interleave
 from relay_sync.rest import RestClient
@@ -520,6 +521,67 @@ def test_whatever_goes_wrong_costs_that_recording_only(
     assert read_wav(tmp_path / "later.wav").samples == 160
 
 
+@pytest.mark.parametrize("does", ["save", "raise"])
+def test_a_handler_of_the_log_may_save_and_may_fail(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    """It runs on the disk thread, where the failure of a recording is told."""
+    told: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.append(threading.current_thread().name)
+            if does == "raise":
+                raise ValueError("in a handler")
+            with pytest.raises(OSError, match=r"holds its first 0\.02 s"):
+                bad.copy_to(tmp_path / "saved.wav")
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    bad, good = (Recorder(spool_file, 8000, 1) for _ in range(2))
+    log, handler = logging.getLogger("relay_sync.audio"), Handler()
+    log.addHandler(handler)
+    try:
+        for each in (bad, good):
+            disk.add(each)
+            each.add(0, 0, pcm_of(1, 160))
+            assert each.settle(PATIENCE)
+        monkeypatch.setattr(bad, "_write", fail)
+        bad.add(0, 160, pcm_of(1, 160))
+        assert bad.settle(PATIENCE)
+        good.add(0, 160, pcm_of(2, 160))
+        assert good.settle(PATIENCE)
+        disk.finish(bad)
+        disk.finish(good)
+        assert disk.join(PATIENCE)
+    finally:
+        log.removeHandler(handler)
+    assert (told, good.written) == (["relay-test-disk"], (320, 1))
+    assert does == "raise" or read_wav(tmp_path / "saved.wav").pcm == pcm_of(1, 160)
+
+
+@needs_pwrite
+def test_what_is_on_disk_can_be_looked_at_while_a_write_takes_its_time(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Recorder(spool_file, 8000, 1)
+    disk.add(kept)
+    kept.add(0, 0, pcm_of(1, 160))
+    assert kept.settle(PATIENCE)
+    slow = Slow(os.pwrite)
+    monkeypatch.setattr(recorder, "_pwrite", slow)
+    kept.add(0, 160, pcm_of(2, 160))
+    assert not kept.settle(0.01)
+    assert slow.entered.wait(PATIENCE)
+    found = Background(kept.snapshot).result()
+    assert found is not None
+    with found:
+        assert (found.samples, found.excerpt(0, 1000)) == (160, pcm_of(1, 160))
+    slow.may_return.set()
+    disk.finish(kept)
+
+
 @pytest.mark.parametrize("spool", [False, True])
 @pytest.mark.parametrize("error", [TypeError, MemoryError, ValueError])
 def test_whatever_a_recording_raises_at_its_start_costs_no_stream(
@@ -579,7 +641,7 @@ def test_recordings_without_pwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             return self.file.write(data[:7])
 
     monkeypatch.setattr(recorder, "_pwrite", None)
-    monkeypatch.setattr(recorder, "_pread", None)
+    monkeypatch.setattr(snapshot, "_pread", None)
     monkeypatch.setattr(recorder, "_RENAMES_OPEN_FILES", False)
     monkeypatch.setattr(recorder, "_COPY", 100)
 

@@ -15,9 +15,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, BinaryIO
+from contextlib import suppress
+from typing import BinaryIO
 
 from ..runtime.flag import Bell
 from ..runtime.growing import Growing
@@ -25,9 +24,10 @@ from ..runtime.waiter import wait_until
 from .files import part_beside, replaced
 from .messages import Start
 from .naming import create_recording, open_recording
+from .snapshot import Snapshot, read_whole
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
-__all__ = ["Disk", "Recorder", "Snapshot", "files_for", "spool_file"]
+__all__ = ["Disk", "Recorder", "files_for", "spool_file"]
 
 _log = logging.getLogger("relay_sync.audio")
 INTERVAL = 0.5  # seconds between writes
@@ -35,7 +35,6 @@ EAGER = 2**18  # bytes of one recorder in memory that are written at once
 FULL = 2**22  # bytes at which the sender has to wait for the disk
 _COPY = 2**20
 _pwrite: Callable[[int, memoryview, int], int] | None = getattr(os, "pwrite", None)
-_pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 _RENAMES_OPEN_FILES = os.name != "nt"
 
 
@@ -90,6 +89,7 @@ class Recorder:
         self.sample_rate = sample_rate
         self.channels = channels
         self.error: OSError | None = None
+        self._untold: OSError | None = None
         self.path: str | None = None  # where it is recorded to, once that is known; None for a file without a name
         self.disk: Disk | None = None  # the thread that writes it; without one, whoever flushes does
         self._on_room = on_room
@@ -106,7 +106,8 @@ class Recorder:
         self._old_channel = 0  # where the mono recording belongs in a stereo one
         self._begun = self._done = 0  # flushes
         self._bell = Bell()  # rings after each
-        self._file_lock = threading.RLock()  # guards what follows; taken before _lock, never after it
+        self._file_lock = threading.RLock()  # held while writing; taken before the others, never after them
+        self._swap_lock = threading.RLock()  # held while one file takes the place of another
         self._file: BinaryIO
         self._make: Callable[[], BinaryIO] | None = file if callable(file) else None
         self._file_channels = channels
@@ -131,7 +132,7 @@ class Recorder:
         if self.error is not None:
             return False
         if (position * 2 + len(pcm)) * self.channels > MAX_DATA:
-            self._fail(OSError("a WAV file holds no more than 4 GiB"))
+            self.stop("a WAV file holds no more than 4 GiB")
             return False
         with self._lock:
             early = 2 * (self._start - position)
@@ -163,6 +164,7 @@ class Recorder:
     def stop(self, why: str) -> None:
         """Keep nothing more; what came before stays."""
         self._fail(OSError(why))
+        self._tell_failure()
 
     @property
     def full(self) -> bool:
@@ -212,7 +214,7 @@ class Recorder:
             awaited = self._begun + waits
         if self._done >= awaited:
             return True
-        if self.disk is None or not self.disk.hurry(self):
+        if self.disk is None or self.disk.is_this_thread or not self.disk.hurry(self):
             self.flush()
         return wait_until(
             lambda: self._done >= awaited or (self.error is not None and self._done == self._begun), self._bell, timeout
@@ -223,7 +225,7 @@ class Recorder:
 
         :raises OSError: the process has no file descriptor left.
         """
-        with self._file_lock:
+        with self._swap_lock:
             if self._finalizer is None:
                 return None
             return Snapshot(
@@ -260,7 +262,7 @@ class Recorder:
     @property
     def written(self) -> tuple[int, int]:
         """What is in the file: samples of each channel, and channels."""
-        with self._file_lock:
+        with self._swap_lock:
             return self._size // (2 * self._file_channels), self._file_channels
 
     # -- for the thread that writes ------------------------------------------------------------------------------------
@@ -275,21 +277,26 @@ class Recorder:
                     self._open(self._make)
                 self._write_waiting()
             except BaseException as error:  # the thread that writes serves other recordings, too
-                self.give_up(error)
+                self._stop_at(error)
             finally:
                 self._done = begun
         self._bell.ring()
         if self._relieved and self._on_room is not None:
             self._relieved = False
             self._on_room()
+        self._tell_failure()
 
     def give_up(self, error: BaseException) -> None:
         """Nothing more is recorded; what is there stays."""
+        self._stop_at(error)
+        self._bell.ring()
+        self._tell_failure()
+
+    def _stop_at(self, error: BaseException) -> None:
         self._make = None
         self._fail(error if isinstance(error, OSError) else OSError(f"{type(error).__name__}: {error}"))
         if self._finalizer is not None:
             self._seal()
-        self._bell.ring()
 
     @property
     def unmade(self) -> bool:
@@ -329,9 +336,10 @@ class Recorder:
         """Go on in this file."""
         before = self._finalizer
         growing = Growing(file)
-        self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
-        self._finalizer = weakref.finalize(self, _let_go, file, growing, self.disk)
-        self._finalizer.atexit = False  # at exit the server still has to write the rest
+        with self._swap_lock:
+            self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
+            self._finalizer = weakref.finalize(self, _let_go, file, growing, self.disk)
+            self._finalizer.atexit = False  # at exit the server still has to write the rest
         if before is not None:
             before()
 
@@ -441,74 +449,23 @@ class Recorder:
             return self._read(offset, length)
 
     def _read(self, offset: int, length: int) -> bytes:
-        return _read_whole(self._file.fileno(), offset, length)
+        return read_whole(self._file.fileno(), offset, length)
 
     def _fail(self, error: OSError) -> None:
-        if self.error is not None:
+        if self.error is None:
+            self.error = self._untold = error
+
+    def _tell_failure(self) -> None:
+        """Once, and without a lock: whoever hears of it may save the stream."""
+        error, self._untold = self._untold, None
+        if error is None:
             return
-        self.error = error
-        if self._finalizer is None and self._tell is not None:
-            self._tell("recording", "the audio is not recorded: %s", error)
-        elif self._finalizer is None:
-            _log.warning("the audio is not recorded: %s", error)
-        else:
+        if self._finalizer is not None:
             _log.warning("a recording stops here, the stream goes on: %s", error)
-
-
-class Snapshot:
-    """What is in a recording's file at one moment. It reads through a handle of its own, without a lock where the system can
-    read at a position, and stays as it is whatever becomes of the recording. A context manager that closes the handle.
-
-    :ivar samples: of each channel.
-    """
-
-    def __init__(
-        self, handle: int, sample_rate: int, channels: int, size: int, lock: AbstractContextManager[Any]
-    ) -> None:
-        self.sample_rate = sample_rate
-        self.channels = channels
-        self.samples = size // (2 * channels)
-        self._handle = handle
-        self._lock = lock  # of the position that the handle shares with the recording's
-
-    def __enter__(self) -> Snapshot:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        os.close(self._handle)
-
-    def excerpt(self, start: int, count: int) -> bytes:
-        """*count* samples (of each channel) from *start* on, or fewer."""
-        width = 2 * self.channels
-        offset, length = HEADER_SIZE + start * width, max(0, min(count, self.samples - start)) * width
-        if _pread is not None:
-            return _read_whole(self._handle, offset, length)
-        with self._lock:
-            return _read_whole(self._handle, offset, length)
-
-    def copy(self, out: BinaryIO) -> None:
-        """Write all of it as a WAV file."""
-        width = 2 * self.channels
-        out.write(wav_header(self.sample_rate, self.channels, self.samples * width))
-        for start in range(0, self.samples, _COPY // width):
-            out.write(self.excerpt(start, _COPY // width))
-
-
-def _read_whole(handle: int, offset: int, length: int) -> bytes:
-    parts = []
-    while length:
-        if _pread is not None:
-            part = _pread(handle, length, offset)
+        elif self._tell is not None:
+            self._tell("recording", "the audio is not recorded: %s", error)
         else:
-            os.lseek(handle, offset, os.SEEK_SET)
-            part = os.read(handle, length)
-        if not part:
-            break
-        parts.append(part)
-        offset, length = offset + len(part), length - len(part)
-    return b"".join(parts)
+            _log.warning("the audio is not recorded: %s", error)
 
 
 def _stereo(pcm: bytes, channel: int) -> bytes:
@@ -594,6 +551,11 @@ class Disk:
         self._bell.ring()
         return known
 
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether it is the disk thread that asks: a handler of the log may save."""
+        return self._thread is threading.current_thread()
+
     def join(self, timeout: float) -> bool:
         """Wait until all finished recordings are on disk and, where none goes on, the thread has ended.
 
@@ -629,8 +591,9 @@ class Disk:
                 if not self._turn():
                     break
             except BaseException as error:  # whatever it is, recordings go on
-                _log.warning("%s goes on after %s: %s", self._name, type(error).__name__, error)
                 time.sleep(INTERVAL)
+                with suppress(BaseException):
+                    _log.warning("%s goes on after %s: %s", self._name, type(error).__name__, error)
         self._close_unneeded()  # what came after the last look
 
     def _has_work(self) -> bool:

@@ -295,7 +295,7 @@ class AudioServer(Connecting):
         self._changed.ring()
         if server is not None:
             try:
-                server.close(1001, "the receiver is closing", _left(deadline, 0.0))
+                server.close(1001, "the receiver is closing", _left(deadline, 0.1))
             except TimeoutError:  # the loop is held up; it is told to stop
                 pass
             wait_until(lambda: not self._sockets, self._changed, deadline.remaining(time.monotonic()))

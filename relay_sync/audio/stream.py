@@ -22,7 +22,8 @@ from .inbox import Inbox
 from .messages import Dtmf, MediaFormat, Start
 from .naming import check_target
 from .picture import html_picture
-from .recorder import Recorder, Snapshot
+from .recorder import Recorder
+from .snapshot import Snapshot
 from .speaking import Speaking
 from .wav import PathLike
 

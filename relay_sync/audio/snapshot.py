@@ -1,0 +1,73 @@
+"""A recording as it is at one moment, to be copied or looked at while it goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from .wav import HEADER_SIZE, wav_header
+
+__all__ = ["Snapshot", "read_whole"]
+
+_COPY = 2**20
+_pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
+
+
+class Snapshot:
+    """What is in a recording's file at one moment. It reads through a handle of its own, without a lock where the system can
+    read at a position, and stays as it is whatever becomes of the recording. A context manager that closes the handle.
+
+    :ivar samples: of each channel.
+    """
+
+    def __init__(
+        self, handle: int, sample_rate: int, channels: int, size: int, lock: AbstractContextManager[Any]
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.samples = size // (2 * channels)
+        self._handle = handle
+        self._lock = lock  # of the position that the handle shares with the recording's
+
+    def __enter__(self) -> Snapshot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._handle)
+
+    def excerpt(self, start: int, count: int) -> bytes:
+        """*count* samples (of each channel) from *start* on, or fewer."""
+        width = 2 * self.channels
+        offset, length = HEADER_SIZE + start * width, max(0, min(count, self.samples - start)) * width
+        if _pread is not None:
+            return read_whole(self._handle, offset, length)
+        with self._lock:
+            return read_whole(self._handle, offset, length)
+
+    def copy(self, out: BinaryIO) -> None:
+        """Write all of it as a WAV file."""
+        width = 2 * self.channels
+        out.write(wav_header(self.sample_rate, self.channels, self.samples * width))
+        for start in range(0, self.samples, _COPY // width):
+            out.write(self.excerpt(start, _COPY // width))
+
+
+def read_whole(handle: int, offset: int, length: int) -> bytes:
+    """So many bytes of an open file from there on, or fewer where it ends before."""
+    parts = []
+    while length:
+        if _pread is not None:
+            part = _pread(handle, length, offset)
+        else:
+            os.lseek(handle, offset, os.SEEK_SET)
+            part = os.read(handle, length)
+        if not part:
+            break
+        parts.append(part)
+        offset, length = offset + len(part), length - len(part)
+    return b"".join(parts)
