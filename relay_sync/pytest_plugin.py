@@ -71,13 +71,14 @@ def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
 def relay_simulator(request: pytest.FixtureRequest, _relay_raised: HandlerErrors) -> Iterator[Simulator]:
     """A RELAY server and a telephone network on loopback, with its credentials in the environment."""
     from .simulator import Simulator
-    from .testing import environment_of
+    from .testing import environment_of, warn_of_unused_faults
 
     options = {"media": "fast", **_options(request)}
     options.pop("contexts", None)
     with Simulator(**options) as sim, environment_of(sim):
         yield sim
         _relay_raised.stop_expecting_calls()
+    warn_of_unused_faults(sim)
 
 
 @pytest.fixture

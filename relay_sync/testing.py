@@ -51,6 +51,8 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
     Inside, a ``RelayClient()`` without arguments connects to the simulator as well: its credentials are in the environment.
     What handlers raise is logged; :func:`handler_errors` around it collects that, for the test to look at.
 
+    A fault that was ordered and did not happen is warned of at the end: what it was to show has not been tested.
+
     :param contexts: the client's. :param options: parameters of :class:`relay_sync.simulator.Simulator`. Media are
         ``"fast"`` unless said otherwise.
     """
@@ -61,6 +63,14 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
             yield sim, client
         finally:
             client.disconnect(hangup_calls=True)
+    warn_of_unused_faults(sim)
+
+
+def warn_of_unused_faults(sim: Simulator) -> None:
+    """Warn of each fault that a test has ordered, and that has not happened."""
+    for fault in sim.faults.unused():
+        told = f"a fault was ordered and did not happen: {fault} (Simulator.clear_faults() takes faults back)"
+        warnings.warn(told, RuntimeWarning, stacklevel=2)
 
 
 @frozen

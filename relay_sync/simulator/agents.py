@@ -130,7 +130,7 @@ class Sidecar(Operation):
     event_type = "calling.ai.sidecar"
     _ticks: int = field(default=0, init=False)
 
-    def report(self, kind: str, **told: Any) -> None:
+    def report(self, kind: str, /, **told: Any) -> None:
         """One of its events."""
         self._ticks += 1
         event = {

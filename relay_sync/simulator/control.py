@@ -4,14 +4,15 @@ thread.
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import InvalidParameter
 from ..server.websocket import WebSocketServer
 from . import frames
-from .disturbing import ERRORS, KINDS
+from .disturbing import ERRORS, KINDS, MOST_FRAMES
 from .faults import EventFault, Faults, MediaFault, RequestFault
 from .journal import Journal
 from .names import check_method
@@ -21,6 +22,13 @@ from .session import Session
 __all__ = ["Controls"]
 
 _T = TypeVar("_T")
+
+
+def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(str(value), known, 1)
+        hint = f" ({near[0]!r}, perhaps)" if near else ""
+        raise InvalidParameter(name, value, f"one of {', '.join(known)}{hint}")
 
 
 def _check_json(name: str, value: object) -> None:
@@ -132,8 +140,11 @@ class Controls:
         """Acknowledge a method, and let what it starts go wrong: its event says so, in the way of its kind (a playback
         that ends with ``error``, a dial that has ``failed``, a fax without success).
 
-        :param details: members of that event's parameters, in place of the usual ones.
+        :param details: members of that event's parameters, in place of the usual ones. Of a message it is the last one's, and
+            ``message_state`` the state that it ends in.
+        :raises InvalidParameter: the method starts nothing that could go wrong, or JSON has no form for the details.
         """
+        _check_json("details", dict(details or {}))
         self.faults.add(RequestFault(kind="break", method=method, data=dict(details or {})), times)
 
     # -- events that go wrong ------------------------------------------------------------------------------------------
@@ -176,15 +187,15 @@ class Controls:
             ``reset``: likewise, as a reset connection. ``wrong codec``: the audio is coded otherwise than announced (PCMA
             for PCMU and the other way round, big-endian L16, PCMU for the others). ``refuse``: the stream never begins, as
             if ``error`` had befallen it.
-        :param at: the frame interval that it begins with, counted from 0.
+        :param at: the frame interval that it begins with, counted from 0. Where there is less to say, silence is said until the
+            fault has happened; a stream that ends before is told by :meth:`Faults.unused <relay_sync.simulator.faults.Faults>`.
         :param error: a documented value of ``StreamError``, for ``refuse``.
         """
-        if kind not in KINDS:
-            raise InvalidParameter("kind", kind, f"one of {', '.join(KINDS)}")
-        if error not in ERRORS:
-            raise InvalidParameter("error", error, f"one of {', '.join(ERRORS)}")
-        if at < 0 or count < 1:
-            raise InvalidParameter("at, count", (at, count), "at least 0, and at least 1")
+        _check_choice("kind", kind, KINDS)
+        _check_choice("error", error, ERRORS)
+        whole = [type(value) is int for value in (at, count)]
+        if not all(whole) or not 0 <= at <= MOST_FRAMES or not 1 <= count <= MOST_FRAMES:
+            raise InvalidParameter("at, count", (at, count), f"whole numbers from 0 and from 1, to {MOST_FRAMES}")
         self.faults.add(MediaFault(kind=kind, at=at, count=count, error=error), times)
 
     def clear_faults(self) -> None:

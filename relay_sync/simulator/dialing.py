@@ -62,7 +62,7 @@ class Dial:
         self.tell("dialing")
         self.hunt.begin()
 
-    def tell(self, state: str, **more: Any) -> None:
+    def tell(self, state: str, /, **more: Any) -> None:
         """Tell the client where the dial is."""
         told = {"node_id": self.relay.settings.node, "tag": self.tag, "dial_state": state, **more}
         self.relay.emit(self.session, "calling.call.dial", told)

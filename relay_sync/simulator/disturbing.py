@@ -8,7 +8,10 @@ from attrs import define, field
 
 from .faults import MediaFault
 
-__all__ = ["ERRORS", "KINDS", "Disturbance"]
+__all__ = ["ERRORS", "KINDS", "MOST_FRAMES", "Disturbance"]
+
+#: Where a fault is at the latest, in frame intervals: without a clock, silence is sent until it has happened.
+MOST_FRAMES = 100_000
 
 KINDS = ("gap", "duplicate", "reorder", "garbage", "drop", "reset", "wrong codec", "refuse")
 
@@ -39,6 +42,7 @@ class Disturbance:
 
     faults: Sequence[MediaFault] = ()
     _held: list[tuple[int, list[str]]] = field(factory=list, init=False)
+    _ended_by: MediaFault | None = field(default=None, init=False)
 
     def _of(self, kind: str, position: int) -> MediaFault | None:
         for fault in self.faults:
@@ -58,7 +62,8 @@ class Disturbance:
 
     def ends(self, position: int) -> str:
         """``drop`` or ``reset`` where the socket ends before this interval; else ``""``."""
-        return next((kind for kind in ("drop", "reset") if self._of(kind, position)), "")
+        self._ended_by = self._of("drop", position) or self._of("reset", position)
+        return self._ended_by.kind if self._ended_by is not None else ""
 
     def skips(self, position: int) -> bool:
         """Whether this interval is not sent."""
@@ -78,6 +83,17 @@ class Disturbance:
         out += [message for due, held in self._held if due <= position for message in held]
         self._held = [entry for entry in self._held if entry[0] > position]
         return out
+
+    def ahead(self, position: int) -> list[MediaFault]:
+        """The faults that have not wholly happened when the interval ``position`` is still to come."""
+        several = ("gap", "duplicate", "garbage")
+        once = ("drop", "reset", "reorder")
+        return [
+            fault
+            for fault in self.faults
+            if (fault.kind in several and position < fault.at + fault.count)
+            or (fault.kind in once and position <= fault.at and fault is not self._ended_by)
+        ]
 
     def rest(self) -> list[str]:
         """What still waits for its turn, when the stream ends."""

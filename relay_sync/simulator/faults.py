@@ -9,7 +9,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from .names import check_event, check_method, check_state
+from ..errors import InvalidParameter
+from .names import check_breakable, check_event, check_method, check_state
 
 __all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
 
@@ -30,6 +31,10 @@ _STATES = (
 )
 
 
+#: The orders of ``Controls`` by the kinds of faults of requests.
+_ORDERS = {"refuse": "refuse", "fail": "fail", "drop": "drop_reply", "hold": "hold", "break": "break_action"}
+
+
 def _at(params: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         params = params.get(name) if isinstance(params, dict) else None
@@ -42,7 +47,7 @@ class RequestFault:
 
     :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no
         reply), ``hold`` (carried out, the reply waits for a release) or ``break`` (acknowledged, then it goes wrong).
-    :raises InvalidParameter: the method is a misspelt one.
+    :raises InvalidParameter: the method is a misspelt one, or starts nothing that could go wrong; or the code does not refuse.
     """
 
     kind: str
@@ -50,6 +55,19 @@ class RequestFault:
     code: int | str = 0
     message: str = ""
     data: Any = None
+
+    def __str__(self) -> str:
+        return f"{_ORDERS[self.kind]}({self.method!r})"
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind == "break":
+            check_breakable(self.method)
+        if self.kind in ("refuse", "fail"):
+            whole = isinstance(self.code, str) and self.code.lstrip("-").isdecimal()
+            if not whole and (isinstance(self.code, bool) or not isinstance(self.code, int)):
+                raise InvalidParameter("code", self.code, "a whole number, or its digits")
+            if self.kind == "refuse" and 200 <= int(self.code) < 300:
+                raise InvalidParameter("code", self.code, "one that refuses: 2xx is success")
 
 
 @frozen(kw_only=True)
@@ -65,10 +83,17 @@ class EventFault:
 
     kind: str
     event_type: str = field(converter=check_event)
-    state: str | None = field(default=None, converter=check_state)
+    state: str | None = None
     seconds: float = 0.0
     copies: int = 1
     same_id: bool = True
+
+    def __str__(self) -> str:
+        state = "" if self.state is None else f", state={self.state!r}"
+        return f"{self.kind}_event({self.event_type!r}{state})"
+
+    def __attrs_post_init__(self) -> None:
+        check_state(self.state, self.event_type)
 
     def meets(self, event_type: str, params: dict[str, Any]) -> bool:
         """Whether an event is one of those."""
@@ -90,11 +115,21 @@ class MediaFault:
     count: int = 1
     error: str = ""
 
+    def __str__(self) -> str:
+        return f"disturb_stream({self.kind!r}, at={self.at})"
+
 
 @define(eq=False)
 class _Rule:
     fault: RequestFault | EventFault | MediaFault
     left: int | None
+    used: int = 0
+
+    def unmet(self) -> str:
+        """What has not happened of it, in words; ``""`` if that is as it was ordered."""
+        if self.left is None:
+            return f"{self.fault} (always): never" if not self.used else ""
+        return f"{self.fault}: {self.used} of {self.left + self.used} times" if self.left else ""
 
 
 @define(eq=False)
@@ -102,6 +137,7 @@ class Faults:
     """The faults that are still to happen. Safe from any thread."""
 
     _rules: list[_Rule] = field(factory=list, init=False)
+    _missed: list[str] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
@@ -111,7 +147,21 @@ class Faults:
         with self._lock:
             self._rules.append(_Rule(fault, times))
 
+    def unused(self) -> list[str]:
+        """The faults that were ordered and have not happened, or not as often, in words: whoever ordered them has tested
+        nothing with them. Those that were taken back do not count.
+        """
+        with self._lock:
+            return [*filter(None, (rule.unmet() for rule in self._rules)), *self._missed]
+
+    def missed(self, fault: MediaFault) -> None:
+        """A stream has ended before a fault of its own could happen."""
+        with self._lock:
+            if not any(rule.fault is fault and rule.left is None for rule in self._rules):
+                self._missed.append(f"{fault}: the stream ended before")
+
     def _use(self, rule: _Rule) -> None:
+        rule.used += 1
         if rule.left is not None:
             rule.left -= 1
             if rule.left == 0:
@@ -152,6 +202,7 @@ class Faults:
         """Take all faults back."""
         with self._lock:
             self._rules.clear()
+            self._missed.clear()
 
 
 def _name(rule: _Rule) -> str:

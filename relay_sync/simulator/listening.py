@@ -36,8 +36,8 @@ class Tap(Operation):
         source.update({name: wanted[name] for name in ("codec", "ptime") if name in wanted})
         return {"source_device": {"type": "rtp", "params": source}}
 
-    def tell(self, **told: Any) -> None:
-        super().tell(tap=self.params["tap"], device=self.params["device"], **told)
+    def tell(self, /, **told: Any) -> None:
+        super().tell(**{"tap": self.params["tap"], "device": self.params["device"], **told})
 
     def begin(self) -> None:
         self.tell(state="tapping")

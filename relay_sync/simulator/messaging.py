@@ -26,7 +26,8 @@ def _send(request: Request) -> None:
     message_id = str(uuid.uuid4())
     plan = relay.post.plan_for(params["to_number"])
     if request.fault is not None and request.fault.kind == "break":
-        plan = MessagePlan(ends="failed", **{"reason": "error", **(request.fault.data or {})})
+        details = {"message_state": "failed", "reason": "error", **(request.fault.data or {})}
+        plan = MessagePlan(ends=details.pop("message_state"), reason=details.pop("reason"), details=details)
     told: Any = (request.session, params, message_id, plan)
     if plan.before_reply:
         relay.post.send(*told)

@@ -86,7 +86,7 @@ class Operation:
         """The client wants it to end."""
         self.finish()
 
-    def finish(self, **told: Any) -> None:
+    def finish(self, /, **told: Any) -> None:
         """End it, and say so: ``finished`` unless told otherwise."""
         self.close(**(told or {"state": "finished"}))
 
@@ -111,7 +111,7 @@ class Operation:
 
     # -- what they share ------------------------------------------------------------------------------------------------
 
-    def tell(self, **told: Any) -> None:
+    def tell(self, /, **told: Any) -> None:
         """Send its event to the call's owner, and to the status webhook if the client wanted one."""
         address = {"control_id": self.control_id} if self.control_id else {}
         params = {**self.call.address(), **address, **told}
@@ -128,7 +128,7 @@ class Operation:
             )
             self.relay.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
 
-    def close(self, **told: Any) -> None:
+    def close(self, /, **told: Any) -> None:
         """Tell its last event. Idempotent."""
         if not self.over:
             self.hush()

@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
@@ -49,6 +50,7 @@ class MessagePlan:
     ends: str = "delivered"
     reason: str = ""
     before_reply: bool = False
+    details: Mapping[str, Any] = field(factory=dict)
 
 
 @define(eq=False)
@@ -102,11 +104,13 @@ class Post:
         }
         if "tag" in params:
             about["tag"] = params["tag"]
-        ways = [*WAYS[plan.ends], plan.ends]
+        ways = [*WAYS.get(plan.ends, WAYS["failed"]), plan.ends]
         for number, state in enumerate(ways):
             told = {**about, "message_state": state}
             if state == plan.ends and plan.reason:
                 told["reason"] = plan.reason
+            if state == plan.ends:
+                told |= plan.details
             if number == 0:
                 self._state(sender, told)
             else:

@@ -92,13 +92,13 @@ class Waiting(Operation):
         """Tell the call where it is."""
         self.tell(**self._body(status))
 
-    def depart(self, status: str) -> None:
-        """Out of the queue."""
+    def depart(self, status: str, /, **told: Any) -> None:
+        """Out of the queue; ``told`` in place of what is usual."""
         if self.over:
             return
         self.queue.left(self)
         times = {"dequeue_ts" if status == "dequeue" else "leave_ts": _now()}
-        self.close(**self._body(status, **times))
+        self.close(**{**self._body(status, **times), **told})
 
     def finish(self, **told: Any) -> None:
         self.depart("leave")
@@ -110,7 +110,7 @@ class Waiting(Operation):
 
     def break_down(self, details: Mapping[str, Any]) -> None:
         self.begin()
-        self.depart("leave")
+        self.depart("leave", **details)
 
 
 def _leave(request: Request) -> None:

@@ -125,8 +125,8 @@ class Recording(_Taped):
         given = {name: value for name, value in self.params["record"]["audio"].items() if value is not None}
         return {**_DEFAULTS, **given}
 
-    def tell(self, **told: Any) -> None:
-        super().tell(record={"audio": self.format}, **told)
+    def tell(self, /, **told: Any) -> None:
+        super().tell(**{"record": {"audio": self.format}, **told})
 
     def begin(self) -> None:
         audio = self._audio

@@ -274,7 +274,7 @@ class Stream:
         if connection is None or self._finished or connection.buffered > connection.low_water:
             return
         for _ in range(BATCH):
-            if not self._carrier.speaking or self._finished:
+            if not (self._carrier.speaking or self._disturbance.ahead(self._carrier.position)) or self._finished:
                 return
             self._send_frames(connection)
             self._look_around()
@@ -390,6 +390,8 @@ class Stream:
     def _end(self, reason: str) -> None:
         """Let nothing more come; whoever calls this tells of it, or lets it be seen."""
         self.end_reason, self._finished = reason, True
+        for fault in self._disturbance.ahead(self._carrier.position if self._connection is not None else 0):
+            self._relay.faults.missed(fault)
         if self._timer is not None:
             self._timer.cancel()
 
