@@ -11,12 +11,12 @@ An event of the action says that it was live after the connection came back, so 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from attrs import define
 
+from . import logs
 from .actions import Action
 from .call import Call
 from .constants import GONE_CODES
@@ -27,7 +27,7 @@ from .protocol.results import read_code
 
 __all__ = ["AT_ONCE", "OVERDUE", "PAUSES", "Aftermath"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: Questions under way at once: many actions must not crowd out the commands that users wait for.
 AT_ONCE: Final = 32

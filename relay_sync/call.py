@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar, overload
 
-from . import markup
+from . import logs, markup
 from .actions import Action, OnCompleted, reason_of
 from .config import seconds
 from .constants import (
@@ -48,7 +47,7 @@ from .verbs.stream import StreamVerbs
 
 __all__ = ["Call"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 A = TypeVar("A", bound=Action[Any])
 E = TypeVar("E", bound=RelayEvent)

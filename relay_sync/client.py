@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import sys
 import threading
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from . import markup
+from . import logs, markup
 from .call import Call
 from .config import Config, seconds
 from .constants import MAX_FRAME
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RelayClient"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 H = TypeVar("H", bound=Callable[[Call], object])
 
@@ -284,6 +283,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         if not self._running:
             self._stop_wanted = False
         self._connect(Deadline.after(time.monotonic(), limit))
+        logs.flush()
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """The same as :meth:`connect`, by the name of what it waits for."""
@@ -424,11 +424,11 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
                 ending.join(max(0.0, end - time.monotonic()))
                 self._board.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
             return
-        live = len(self._board.ours)
-        if live and loop.alive:
-            told = counted(live, "live call goes", "live calls go")
-            _log.warning("closing: %s on without this client; %s", told, advice)
+        live = len(self._board.ours) if loop.alive else 0
         loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE))
+        if live:
+            told = counted(live, "live call goes", "live calls go")
+            _log.later.warning("closing: %s on without this client; %s", told, advice)
         loop.join(max(0.0, end - time.monotonic()))
         self._board.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
-from . import checks, shapes
+from . import checks, logs, shapes
 from . import devices as device_kinds
 from .call import Call
 from .config import seconds
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialing", "Dials", "PendingDial"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: Seconds that a dial may take in all, where nothing else is said.
 DIAL_PATIENCE: Final = 120.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
 from typing import TYPE_CHECKING, Final
 
+from . import logs
 from .runtime.flag import Bell
 from .runtime.lanes import Lanes, name_of
 from .runtime.table import Table
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Handlers"]
 
-_log = logging.getLogger("relay_sync.callbacks")
+_log = logs.get("relay_sync.callbacks").later
 
 #: Handlers that are named in one line of the log.
 NAMED: Final = 10
@@ -76,6 +76,7 @@ class Handlers:
                 self._say_left(timeout, lanes)
         finally:
             self._waiting.take(here)
+            logs.flush()
 
     def _awaited(self) -> dict[threading.Thread, str]:
         return {thread: name for thread, name in self.running().items() if thread not in self._left}

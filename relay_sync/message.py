@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -10,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from . import events
+from . import events, logs
 from .actions import OnCompleted, reason_of
 from .constants import (
     EVENT_MESSAGING_RECEIVE,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MESSAGE_TYPES", "Message", "MessageDesk", "Messaging"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: What the desk wants to hear of.
 MESSAGE_TYPES: Final = frozenset({EVENT_MESSAGING_RECEIVE, EVENT_MESSAGING_STATE, EVENT_TASKS})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from . import logs
 from .constants import METHOD_RECEIVE, METHOD_UNRECEIVE
 from .errors import RelayError
 from .protocol.command import Command
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Posting", "may_repeat"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: Seconds for which a promise is kept while there is no connection, or no answer.
 PROMISE_PATIENCE: Final = 120.0

@@ -23,7 +23,6 @@ call says that it was live after the question arose, so that its end will be tol
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
 
+from . import logs
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING, GONE_CODES
 from .errors import RelayError
 from .protocol.frames import Failure
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AT_ONCE", "PAUSES", "RollCall"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: Questions under way at once: many calls must not crowd out the commands that users wait for.
 AT_ONCE: Final = 32

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 
+from . import logs
 from .checks import handler
 from .config import seconds
 from .constants import METHOD_UNRECEIVE
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Running"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: Seconds that calls which are hung up have for telling that they ended.
 HANGUP_PATIENCE: Final = 2.0
@@ -127,6 +128,7 @@ class Running:
             _log.info("run() returns at once: stop() was called before it")
             return None
         loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
+        logs.flush()
         if on_ready is not None:
             on_ready()
         wait_for_event(loop.stopped, None)

@@ -19,7 +19,18 @@ import weakref
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, Final
 
-__all__ = ["HIDDEN", "SECRET_NAMES", "Secrets", "custom_values", "drop_causes", "hide", "keep", "may_hold", "passwords"]
+__all__ = [
+    "HIDDEN",
+    "SECRET_NAMES",
+    "Secrets",
+    "conceal",
+    "custom_values",
+    "drop_causes",
+    "hide",
+    "keep",
+    "may_hold",
+    "passwords",
+]
 
 HIDDEN: Final = "***"
 #: Members whose values are secret, wherever they stand in a frame.
@@ -355,6 +366,11 @@ class _Hiding(logging.Filter):
 
 
 _hiding: Final = _Hiding()
+
+
+def conceal(record: logging.LogRecord) -> None:
+    """Rewrite a record that is going to be written later, when whose secrets it holds may be gone."""
+    _hiding.filter(record)
 
 
 def drop_causes(error: BaseException) -> None:

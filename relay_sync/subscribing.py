@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from . import logs
 from .config import Config
 from .constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .errors import AuthenticationError, CommandRefused, InvalidParameter
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Subscribing"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 #: The clients of this process, as long as somebody holds them.
 _clients: Final[weakref.WeakSet[Subscribing]] = weakref.WeakSet()
@@ -53,7 +53,7 @@ class Subscribing:
         for other in others:
             shared = self._contexts.keys() & other._contexts.keys()
             if shared and other._loop is not None and other._loop.alive and self._config.same_account(other._config):
-                _log.warning(
+                _log.later.warning(
                     "another RelayClient of this process is connected for the contexts %s: each call comes to one of the two; "
                     "disconnect() the one that is not wanted (an earlier run of a notebook's cell?)",
                     ", ".join(sorted(shared)),

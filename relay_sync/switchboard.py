@@ -6,13 +6,13 @@ The IO thread knows a client only by its switchboard, and that weakly: a client 
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from . import logs
 from .aftermath import Aftermath
 from .call import Call
 from .constants import (
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Switchboard"]
 
-_log = logging.getLogger("relay_sync")
-_callbacks = logging.getLogger("relay_sync.callbacks")
+_log = logs.get("relay_sync").later
+_callbacks = logs.get("relay_sync.callbacks").later
 _numbers = itertools.count(1)
 
 REMEMBERED_CALLS: Final = 4096

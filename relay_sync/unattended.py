@@ -6,6 +6,7 @@ import logging
 import time
 from typing import Final
 
+from . import logs
 from .call import Call
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_CREATED, CALL_STATE_ENDED, CALL_STATE_ENDING, CALL_STATE_RINGING
 from .errors import CallEnded
@@ -13,7 +14,7 @@ from .runtime.table import Table
 
 __all__ = ["ATTENDED_WITHIN", "Unattended"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: Seconds that a call may ring on after its handler has returned: another thread may be about to answer it.
 ATTENDED_WITHIN: Final = 5.0

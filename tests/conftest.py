@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from offline import handlers_return
 
-from relay_sync import RelayClient
+from relay_sync import RelayClient, logs
 from relay_sync.protocol import session
 from relay_sync.protocol.backoff import retry_delay
 from relay_sync.rest import download
@@ -73,6 +73,19 @@ def nothing_left_behind() -> Iterator[None]:
     if _open_sockets() - sockets:
         gc.collect()  # a socket that only waits for the collector warns by itself
     assert not _open_sockets() - sockets, "sockets left open"
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """Has whatever was said before it is looked at: what threads of ours say, another thread writes."""
+    handler = caplog.handler
+
+    def written(self: pytest.LogCaptureFixture) -> Any:
+        logs.flush(PATIENCE)
+        return handler
+
+    monkeypatch.setattr(pytest.LogCaptureFixture, "handler", property(written))
+    return caplog
 
 
 @pytest.fixture

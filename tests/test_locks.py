@@ -31,6 +31,7 @@ PACKAGE = Path(relay_sync.__file__).parent
 PLAIN = {
     "audio/frames.py": "what one sleeper waits for: nobody else takes it",
     "audio/waking.py": "what the loop waits for: nobody else takes it",
+    "logs.py": "a flag that nobody waits for, and what the thread that writes sleeps on",
     "runtime/flag.py": "what one sleeper waits for: nobody else takes it",
     "server/loop.py": "of one caller who waits for the loop: nobody else takes it",
     "threads.py": "what one caller waits for: nobody else takes it",

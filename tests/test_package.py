@@ -24,7 +24,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"codecnames", "hosts", "jsontext", "parties", "secrecy", "seldom", "surrogates", "threads", "wording"}),
+    frozenset(
+        {"codecnames", "hosts", "jsontext", "logs", "parties", "secrecy", "seldom", "surrogates", "threads", "wording"}
+    ),
     frozenset(
         {
             "_version",

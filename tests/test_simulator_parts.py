@@ -310,6 +310,7 @@ def test_the_simulator_knows_nothing_of_the_client() -> None:
         "errors",
         "hosts",
         "jsontext",
+        "logs",
         "origins",
         "parties",
         "protocol",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
 
-from .. import checks, markup
+from .. import checks, logs, markup
 from ..errors import (
     ActionFailed,
     CallEnded,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Action", "OnCompleted", "PausableAction", "StoppableAction", "VolumeAction", "reason_of"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 E = TypeVar("E", bound=RelayEvent)
 W = TypeVar("W")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 from attrs import evolve
 
+from .. import logs
 from ..constants import (
     EVENT_CALL_FAX,
     EVENT_CALL_PLAY,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .. import events
     from ..events import FaxEvent
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 __all__ = [
     "FaxAction",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .. import checks, devices
+from .. import checks, devices, logs
 from ..config import seconds
 from ..errors import CallEnded, StreamFailed
 from ..protocol.deadline import Deadline
@@ -18,7 +17,7 @@ from .stream import AudioStream, StreamingAction
 
 __all__ = ["ConnectableCall", "Connecting", "check_options", "check_wanted_rate"]
 
-_log = logging.getLogger("relay_sync.audio")
+_log = logs.get("relay_sync.audio").later
 _ENDS = ("failed", "disconnected")
 
 

@@ -7,7 +7,6 @@ but skipped: file systems keep it as a hole. Whoever saves reads through a handl
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
+from .. import logs
 from ..runtime.flag import Bell
 from ..runtime.growing import Growing
 from ..runtime.waiter import wait_until
@@ -29,7 +29,7 @@ from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
 __all__ = ["Disk", "Recorder", "files_for", "spool_file"]
 
-_log = logging.getLogger("relay_sync.audio")
+_log = logs.get("relay_sync.audio").later
 INTERVAL = 0.5  # seconds between writes
 EAGER = 2**18  # bytes of one recorder in memory that are written at once
 FULL = 2**22  # bytes at which the sender has to wait for the disk

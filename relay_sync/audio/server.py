@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import ssl
 import threading
 import time
@@ -14,7 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from .. import checks
+from .. import checks, logs
 from ..errors import (
     CallEnded,
     CommandRefused,
@@ -48,8 +47,8 @@ from .wav import PathLike
 
 __all__ = ["AudioServer", "StreamableCall"]
 
-_log = logging.getLogger("relay_sync.audio")
-_callbacks = logging.getLogger("relay_sync.callbacks")
+_log = logs.get("relay_sync.audio").later
+_callbacks = logs.get("relay_sync.callbacks").later
 _numbers = itertools.count(1)
 _BACKLOG = 256  # streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # which those insist on
@@ -307,6 +306,7 @@ class AudioServer(Connecting):
         self._tell_of_handlers()
         if not self._disk.join(_left(deadline, 0.1)):
             _log.warning("%s: the disk is slow, and recordings are not complete yet after close()", self._name)
+        logs.flush()
 
     def _other_handlers(self) -> dict[threading.Thread, AudioStream]:
         """Those that run, but for the one that asks."""

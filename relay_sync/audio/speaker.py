@@ -15,12 +15,12 @@ come later would wait for.
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .. import logs
 from ..errors import QueueFull, StreamFailed
 from ..runtime.waiter import wait_for_event
 from .outgoing import clear_line, dtmf_line, mark_line, media_line
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Speaker"]
 
-_log = logging.getLogger("relay_sync.audio")
+_log = logs.get("relay_sync.audio").later
 LEAD = 0.08  # seconds that paced audio is sent before it is due: the carrier never runs dry for a moment of ours
 LATE = 1.0  # seconds behind which the pace begins anew, instead of a burst
 CHECK = 0.5  # seconds of audio between marks of our own

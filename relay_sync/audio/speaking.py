@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import itertools
-import logging
 import threading
 import time
 from collections.abc import Iterator
 from typing import Literal, overload
 
-from .. import checks, threads
+from .. import checks, logs, threads
 from ..errors import InvalidParameter, StreamIsOneWay, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import check_thread, forked_error, generation
@@ -21,7 +20,7 @@ from .speaker import Speaker
 
 __all__ = ["Speaking"]
 
-_log = logging.getLogger("relay_sync.audio")
+_log = logs.get("relay_sync.audio").later
 _numbers = itertools.count(1)
 _CLEAR_TIMEOUT = 5.0  # seconds
 _MOST_DIGITS = 256

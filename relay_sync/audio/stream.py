@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -10,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from attrs import define, evolve, field, frozen
 
-from .. import checks, markup
+from .. import checks, logs, markup
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Flag
@@ -29,7 +28,7 @@ from .wav import PathLike
 
 __all__ = ["AudioStream", "DtmfEvent", "EndReason", "StreamStats"]
 
-_log = logging.getLogger("relay_sync.audio")
+_log = logs.get("relay_sync.audio").later
 EndReason = Literal["stopped", "closed", "dropped", "never started", "timed out"]
 _MAKING = 5.0  # seconds that the disk gets to make a file, for who asks where it is
 _ABORTING = 0.5  # seconds of the time for closing that are kept for a socket that does not close properly

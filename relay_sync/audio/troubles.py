@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-
+from .. import logs
 from ..seldom import Seldom
 
 __all__ = ["Troubles"]
@@ -16,7 +15,7 @@ class Troubles:
     """
 
     def __init__(self, name: str = "relay_sync.audio") -> None:
-        self._log = logging.getLogger(name)
+        self._log = logs.get(name).later
         self._seldom = Seldom()
 
     def tell(self, kind: str, message: str, *args: object) -> None:

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 
+from .. import logs
 from ..client import RelayClient
 from ..errors import AuthenticationError, InvalidParameter, RelayError
 from ..runtime.signals import Handled
@@ -21,7 +22,7 @@ from .target import load_client
 
 __all__ = ["log_to_stderr", "run", "serve"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from .. import logs
 from ..runtime.signals import Handled
 from ..wording import counted
 from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
@@ -22,7 +22,7 @@ from .reports import VARIABLE, Reports
 
 __all__ = ["LIFELINE", "PROCESS", "Supervisor", "command_line"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 #: The variable that gives a child the number of a descriptor which reaches its end when the supervisor dies.
 LIFELINE: Final = "RELAY_SYNC_LIFELINE"

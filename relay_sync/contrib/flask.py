@@ -26,7 +26,6 @@ A view may use ``relay.client`` at any time, for instance to dial: it connects w
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sys
 import weakref
@@ -42,6 +41,7 @@ try:
 except ImportError as missing:  # pragma: no cover - shown by a test in an environment without it
     raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from missing
 
+from .. import logs
 from ..client import RelayClient
 from ..errors import InvalidParameter, WebhookRefused
 from ..verbs import parameters
@@ -50,7 +50,7 @@ from .hosting import Hosted, Unheard, health, merge, origins
 
 __all__ = ["Relay"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 H = TypeVar("H", bound=Callable[..., object])
 

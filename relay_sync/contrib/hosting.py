@@ -5,7 +5,6 @@ it, and ended with them.
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import threading
 import time
@@ -13,6 +12,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from .. import logs
 from ..client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..runtime import process
@@ -21,7 +21,7 @@ from ..wording import counted
 
 __all__ = ["OPTIONS", "Hosted", "Unheard", "health", "merge", "origins", "start_all", "stop_all"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 #: What settings may say: the parameters of :class:`RelayClient` that are no code.
 OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_state", "on_error"}

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import re
 from importlib import import_module
 from typing import Final
 
+from .. import logs
 from ..constants import CALL_STATES, EVENT_CALL_DIAL, EVENT_CALL_RECEIVE, EVENT_CALL_STATE
 from ..errors import InvalidParameter
 from .base import EVENT_CLASSES, LATER, RelayEvent, event_class
 
 __all__ = ["event_name"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync")
 
 _FORM: Final = re.compile(r"calling(?:\.[a-z0-9_]+)+")
 #: Events that belong to no call, and where they are to be had.

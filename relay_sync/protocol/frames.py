@@ -209,12 +209,18 @@ def mask(value: Any, hidden: Hide = hide) -> Any:
 class Masked:
     """A frame to be logged: parsed and masked only when the line is really written."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_masked", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._masked: str | None = None  # each filter and handler asks again
 
     def __str__(self) -> str:
+        if self._masked is None:
+            self._masked = self._mask()
+        return self._masked
+
+    def _mask(self) -> str:
         try:
             return json.dumps(mask(json.loads(self._text)))
         except (ValueError, RecursionError):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .. import logs
 from ..config import Config
 from ..errors import ConnectError
 from ..protocol.deadline import Deadline
@@ -57,7 +58,8 @@ class Dialling:
             self._done(self, ConnectError(f"no thread to connect with: {error}"))
 
     def _run(self) -> None:
-        outcome = self._outcome()
+        with logs.shared():
+            outcome = self._outcome()
         if process.generation() == self._generation:
             self._done(self, outcome)
 

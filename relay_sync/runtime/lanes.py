@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextvars
 import inspect
 import itertools
-import logging
 import threading
 import time
 import weakref
@@ -19,13 +18,14 @@ from collections.abc import Callable, Hashable
 from types import FunctionType
 from typing import Any, Final
 
+from .. import logs
 from .flag import Bell
 from .process import generation
 from .waiter import wait_until
 
 __all__ = ["MOST_WAITING", "InContext", "Lanes", "known_lanes", "name_of"]
 
-_log = logging.getLogger("relay_sync.callbacks")
+_log = logs.get("relay_sync.callbacks").later
 _numbers = itertools.count(1)
 
 IDLE_PATIENCE: Final = 5.0

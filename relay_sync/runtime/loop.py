@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import threads
+from .. import logs, threads
 from ..config import Config
 from ..errors import ConnectError, ConnectTimeout, RelayError
 from ..protocol.effects import (
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop"]
 
-_log = logging.getLogger("relay_sync")
-_frames = logging.getLogger("relay_sync.protocol")
+_log = logs.get("relay_sync").later
+_frames = logs.get("relay_sync.protocol").later
 _numbers = itertools.count(1)
 
 #: A quarter of what the socket may hold: as fast, and what a burst has caused is done and gone before the rest is parsed.
@@ -230,17 +230,18 @@ class Loop:
     # -- the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        process.io_threads.add(threading.get_ident())
-        try:
-            while self._faults < MOST_FAULTS and not self._over():
-                try:
-                    self._turn()
-                    self._faults = 0
-                except BaseException:  # a fault of ours must not leave callers waiting
-                    self._recover()
-        finally:
-            process.io_threads.discard(threading.get_ident())
-            self._finish()
+        with logs.shared():
+            process.io_threads.add(threading.get_ident())
+            try:
+                while self._faults < MOST_FAULTS and not self._over():
+                    try:
+                        self._turn()
+                        self._faults = 0
+                    except BaseException:  # a fault of ours must not leave callers waiting
+                        self._recover()
+            finally:
+                process.io_threads.discard(threading.get_ident())
+                self._finish()
 
     def _recover(self) -> None:
         """After an internal error: give the connection up and make it anew. After many in a row the thread ends."""

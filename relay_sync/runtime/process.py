@@ -6,7 +6,6 @@ One fork hook and one exit hook for the whole package. Both hold their subjects 
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -16,11 +15,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final, Protocol
 
+from .. import logs
 from ..errors import Forked, WrongThread
 
 __all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_first_at_exit", "watch"]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 EXIT_PATIENCE: Final = 2.0
 #: Seconds that a fork waits at most for an import.
@@ -65,7 +65,7 @@ def check_thread() -> None:
     if threading.get_ident() in io_threads:
         raise WrongThread(
             "a blocking call on relay_sync's IO thread would wait for itself: make it from a thread of yours "
-            "(a logging handler or __del__ ran it there)"
+            "(__del__ or a callback of another library's ran it there)"
         )
 
 
@@ -102,6 +102,7 @@ def _imports(frame: FrameType | None) -> bool:
 def _after_fork_in_child() -> None:
     global _generation, _watched
     _generation += 1
+    logs.after_fork()
     io_threads.clear()
     subjects = list(_watched)
     _watched = weakref.WeakSet(subjects)
@@ -121,6 +122,7 @@ def _at_exit() -> None:
         _tell(function)
     for subject in list(_watched):
         _tell(subject.at_exit, EXIT_PATIENCE)
+    logs.flush(EXIT_PATIENCE)
 
 
 def _tell(listener: Callable[..., None], *args: float) -> None:

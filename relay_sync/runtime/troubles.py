@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..logs import Log
 from ..seldom import Seldom
 
 __all__ = ["Troubles"]
@@ -15,7 +15,7 @@ __all__ = ["Troubles"]
 class Troubles:
     """One line for each kind of trouble, and then one a minute that says how many were left out."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: Log) -> None:
         self._log = logger
         self._seldom = Seldom()
 
@@ -27,7 +27,7 @@ class Troubles:
             self._log.warning("the server sent %s%s: ignored%s", kind, shown, _more(unsaid))
 
     def fault(self, what: str) -> None:
-        """An exception that should not be; call it where it was caught. A logging handler that raises, too, ends nothing."""
+        """An exception that should not be; call it where it was caught."""
         try:
             unsaid = self._seldom.due(f"{what} ({type(sys.exc_info()[1]).__name__})")
             if unsaid is not None:

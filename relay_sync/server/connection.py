@@ -6,13 +6,13 @@ carries the bytes, and this joins them: messages out of frames, limits, the clos
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
 from attrs import frozen
 
+from .. import logs
 from .channel import Channel
 from .http import Headers
 from .library import Frame, InvalidState, Opcode, Protocol, State
@@ -21,7 +21,7 @@ from .splitting import Splitter
 
 __all__ = ["CloseInfo", "Connection"]
 
-_log = logging.getLogger("relay_sync.server")
+_log = logs.get("relay_sync.server").later
 _OPEN = State.OPEN
 CLOSE_TIMEOUT = 2.0  # seconds a peer gets for its half of the closing handshake
 

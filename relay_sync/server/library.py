@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from .. import logs
+
 try:
     from websockets.client import ClientProtocol
     from websockets.exceptions import InvalidState
@@ -42,12 +44,17 @@ __all__ = [
 ]
 
 
+class _Quiet(logging.Logger):
+    """Says what it is told to our logger, which no handler holds up."""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        logs.pass_on(logging.getLogger("relay_sync.server"), record)
+
+
 def _make_quiet() -> logging.Logger:
     # The library logs every header and frame at DEBUG, bearer tokens among them. A logger that is not registered cannot
     # be turned up by accident; its errors still reach ours.
-    logger = logging.Logger("relay_sync.server.websockets", logging.ERROR)
-    logger.parent = logging.getLogger("relay_sync.server")
-    return logger
+    return _Quiet("relay_sync.server.websockets", logging.ERROR)
 
 
 quiet_logger = _make_quiet()

@@ -22,12 +22,12 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
-from .. import threads
+from .. import logs, threads
 from ..seldom import Seldom
 
 __all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
 
-_log = logging.getLogger("relay_sync.server")
+_log = logs.get("relay_sync.server").later
 _T = TypeVar("_T")
 
 # What one turn of the loop reads from one socket at most, so that a fast peer cannot keep the others waiting.
@@ -364,20 +364,21 @@ class Loop:
         heapq.heappush(self._timers, (timer.when, next(self._order), timer))
 
     def _run(self) -> None:
-        self._ident = threading.get_ident()
-        try:
-            begun = 0.0
-            while not self._stopping:
-                if self._gather:
-                    busy = self._ready or self._turn_end
-                    self.rest(0.0 if busy else max(0.0, begun + self._gather - time.monotonic()))
-                events = self._selector.select(self._patience())
-                begun = time.monotonic()
-                self.turn_began, self._busy = begun, True
-                self._turn(events)
-                self._busy = False
-        finally:
-            self._tear_down()
+        with logs.shared():
+            self._ident = threading.get_ident()
+            try:
+                begun = 0.0
+                while not self._stopping:
+                    if self._gather:
+                        busy = self._ready or self._turn_end
+                        self.rest(0.0 if busy else max(0.0, begun + self._gather - time.monotonic()))
+                    events = self._selector.select(self._patience())
+                    begun = time.monotonic()
+                    self.turn_began, self._busy = begun, True
+                    self._turn(events)
+                    self._busy = False
+            finally:
+                self._tear_down()
 
     def _turn(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
         for key, mask in events:

@@ -6,7 +6,6 @@ Callbacks run on the loop thread and must not block.
 from __future__ import annotations
 
 import errno
-import logging
 import selectors
 import socket
 import ssl
@@ -15,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
+from .. import logs
 from ..hosts import is_loopback
 from .channel import Channel, tune
 from .connection import CloseInfo, Connection
@@ -36,7 +36,7 @@ from .splitting import Splitter
 
 __all__ = ["CloseInfo", "Connection", "Headers", "Request", "Response", "WebSocketServer"]
 
-_log = logging.getLogger("relay_sync.server")
+_log = logs.get("relay_sync.server").later
 MAX_BUFFER = 4 * 2**20  # bytes a peer may leave unread
 MAX_OPENING = 512  # sockets that have not finished their request; the oldest go when more come
 LINGER = 2.0  # seconds a refused peer gets to read why

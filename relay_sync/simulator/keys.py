@@ -9,7 +9,6 @@ nobody, its events come as always.
 
 from __future__ import annotations
 
-import logging
 import re
 import uuid
 from collections.abc import Mapping
@@ -17,13 +16,14 @@ from typing import Any, cast
 
 from attrs import define, field
 
+from ..logs import get as log_of
 from .methods import METHODS
 from .operation import Operation, start
 from .request import Handler, Request
 
 __all__ = ["HANDLERS", "Binding", "SendDigits"]
 
-_log = logging.getLogger("relay_sync.simulator")
+_log = log_of("relay_sync.simulator").later
 
 KEY = 0.2
 _PAUSES = {"w": 0.5, "W": 1.0}

@@ -19,7 +19,6 @@ another. Where they are silent the simulator's choices are:
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from ..logs import get as log_of
 from .clock import CallClock
 from .party import Party, Played
 from .session import Session
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Network", "device"]
 
-_log = logging.getLogger("relay_sync.simulator")
+_log = log_of("relay_sync.simulator").later
 MOST_TOLD = 1_000
 # What a caller's number looks like on the wire, by kind of device.
 _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}

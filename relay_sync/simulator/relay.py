@@ -4,13 +4,13 @@ thread.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from ..logs import get as log_of
 from ..server.loop import Loop, LoopStopped, Timer
 from ..server.websocket import Connection
 from . import frames
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Relay"]
 
-_log = logging.getLogger("relay_sync.simulator")
+_log = log_of("relay_sync.simulator").later
 
 # No source gives these; they are the simulator's own wording and codes.
 NOT_CONNECTED = (-32003, "Not allowed: signalwire.connect comes first")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import itertools
 import json
-import logging
 import re
 import secrets
 import socket
@@ -26,6 +25,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ..errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from ..hosts import is_loopback
 from ..jsontext import read_strictly
+from ..logs import get as log_of
 from ..origins import refusal
 from ..protocol.depth import is_deeper
 from ..server.loop import LoopStopped
@@ -35,7 +35,7 @@ from .server import Simulator
 
 __all__ = ["ControlServer"]
 
-_log = logging.getLogger("relay_sync.simulator")
+_log = log_of("relay_sync.simulator").later
 _numbers = itertools.count(1)
 
 MOST_BODY: Final = 32 * 2**20

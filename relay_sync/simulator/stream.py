@@ -17,7 +17,6 @@ The simulator's choices where the sources are silent:
 
 from __future__ import annotations
 
-import logging
 import ssl
 import time
 from collections import deque
@@ -31,6 +30,7 @@ from attrs import define, field
 from ..audio.coders import check_available
 from ..errors import UnsupportedCodec, WaitTimeout
 from ..hosts import is_loopback
+from ..logs import get as log_of
 from ..server.connection import CloseInfo, Connection
 from ..server.dialer import dial
 from ..server.loop import LoopStopped
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream", "error_value"]
 
-_log = logging.getLogger("relay_sync.simulator")
+_log = log_of("relay_sync.simulator").later
 _S = TypeVar("_S", bound="Stream")
 
 BATCH = 32  # frame intervals sent in one turn of the loop without a clock

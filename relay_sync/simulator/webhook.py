@@ -18,7 +18,6 @@ import base64
 import hashlib
 import hmac
 import json
-import logging
 import re
 import threading
 import time
@@ -30,6 +29,7 @@ from urllib.parse import urlencode, urlsplit
 from attrs import define, evolve, field, frozen
 
 from ..hosts import is_loopback
+from ..logs import get as log_of
 from ..seldom import Seldom
 from .waiting import Noticeboard
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "Webhooks", "place"]
 
-_log = logging.getLogger("relay_sync.simulator")
+_log = log_of("relay_sync.simulator").later
 
 TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
 MOST_WAITING = 10_000

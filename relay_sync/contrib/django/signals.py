@@ -19,12 +19,12 @@ Status callbacks, in the request that brings them, each sent with ``callback``, 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from django.dispatch import Signal
 
+from ... import logs
 from ...webhooks.callbacks import Kind
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
     "stream_status",
 ]
 
-_log = logging.getLogger("relay_sync")
+_log = logs.get("relay_sync").later
 
 
 class _Signal(Signal):
