@@ -232,19 +232,19 @@ def test_a_socket_is_not_paused_for_a_disk_that_has_caught_up(monkeypatch: pytes
 def test_audio_that_is_faster_than_any_call_is_not_kept_without_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(receiver, "_AHEAD", 60.0)
+    monkeypatch.setattr(receiver, "_AHEAD", 20.0)
     with AudioServer() as audio:
         peer = Carrier(audio, encoding="audio/x-L16")
         payload = base64.b64encode(bytes(160_000)).decode()  # ten seconds
-        for number in range(20):
+        for number in range(6):
             media = {"track": "inbound", "chunk": str(number + 1), "timestamp": f"{number}0000", "payload": payload}
             peer.ws.send(json.dumps({"event": "media", "sequenceNumber": str(number + 2), "media": media}))
         peer.send({"event": "stop", "sequenceNumber": "99"})
         assert peer.stream.wait(PATIENCE)
-        assert peer.stream.stats.frames == 20
+        assert peer.stream.stats.frames == 6
         with pytest.raises(OSError, match="more audio came than time has passed"):
             peer.stream.save(tmp_path / "kept.wav")
-        assert 59 <= read_wav(tmp_path / "kept.wav").duration <= 71
+        assert 20 <= read_wav(tmp_path / "kept.wav").duration <= 31
         assert caplog.text.count("a recording stops here") == 1
         peer.ws.close()
 
@@ -264,7 +264,7 @@ def test_audio_that_is_faster_than_any_call_is_not_kept_without_end(
     ],
     ids=["iterable", "background", "bytes", "mark", "keys", "clear"],
 )
-@pytest.mark.parametrize("step", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in (2, 3, 4, 5, 6, 7))])
+@pytest.mark.parametrize("step", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in range(2, 16))])
 def test_wherever_ctrl_c_hits_who_speaks_what_is_said_next_is_heard(
     act: Callable[[AudioStream], object], step: int
 ) -> None:
@@ -272,8 +272,8 @@ def test_wherever_ctrl_c_hits_who_speaks_what_is_said_next_is_heard(
         while interrupt(step, lambda: act(stream), where_signals_are_seen):
             heard = Background(lambda: stream.play(tone(8), timeout=PATIENCE)).result(2 * PATIENCE)
             assert heard.complete, f"at place {step}"
-            step += 7
-    assert step > 30
+            step += 15
+    assert step > 20
 
 
 def test_wherever_ctrl_c_hits_who_sends_what_others_send_is_sent() -> None:

@@ -312,11 +312,12 @@ def test_a_socket_but_no_start(audio: AudioServer, behaviour: Any, timeout: floa
 class _Late:
     """A call whose commands are carried out only after a while, as where the session is just being repaired."""
 
-    def __init__(self, switch: Switch) -> None:
+    def __init__(self, switch: Switch, seconds: float = 0.0) -> None:
         self._switch = switch
+        self._seconds = seconds
 
     def stream(self, **options: Any) -> Switch:
-        threading.Event().wait(0.25)
+        threading.Event().wait(self._seconds)
         return self._switch.stream(**options)
 
     def connect(self, table: list[list[Any]]) -> dict[str, Any]:
@@ -334,7 +335,7 @@ class _Late:
 @pytest.mark.parametrize("use", [AudioServer.listen, AudioServer.connect])
 def test_the_time_for_the_stream_begins_when_the_command_was_sent(audio: AudioServer, use: Any) -> None:
     switch = Switch(_talk_until_stopped)
-    stream = use(audio, _Late(switch), timeout=0.2)
+    stream = use(audio, _Late(switch, 0.25), timeout=0.2)
     switch.stop()
     assert stream.wait(PATIENCE)
     switch.join()
