@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -54,14 +53,15 @@ def test_a_command_has_left_when_its_last_byte_was_written() -> None:
     outbox.take(frames)
     assert frames == []
     assert outbox.write(pipe.write, 5.0)
-    assert (one.left_at, two.left_at, len(outbox)) == (math.inf, math.inf, 8)
+    assert (one.moved_at, two.moved_at, len(outbox)) == (5.0, 5.0, 8)
     assert not outbox.write(pipe.write, 6.0)
+    assert (one.moved_at, two.moved_at) == (5.0, 5.0)
     pipe.room = 1
     assert outbox.write(pipe.write, 7.0)
-    assert (one.left_at, two.left_at) == (7.0, math.inf)
+    assert (one.moved_at, two.moved_at) == (7.0, 7.0)
     pipe.room = 100
     assert outbox.write(pipe.write, 8.0)
-    assert (one.left_at, two.left_at, len(outbox)) == (7.0, 8.0, 0)
+    assert (one.moved_at, two.moved_at, len(outbox)) == (7.0, 8.0, 0)
     assert pipe.got == b"ackAAAAAAAABBBBack"
 
 
@@ -79,8 +79,7 @@ def test_only_what_the_peer_has_caused_counts_against_reading_it() -> None:
 
 def test_the_time_for_an_answer_begins_with_the_last_byte() -> None:
     one = command(patience=3.0)
-    assert one.time_left(100.0) == 3.0  # it is still being written
-    one.left_at = 50.0
+    one.moved_at = 50.0
     assert one.time_left(51.0) == 2.0
     assert one.time_left(60.0) < 0
     one.session = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +32,7 @@ class Command:
     :ivar text: the frame, written and checked before it came here.
     :ivar deadline: after it, an unsent command is not sent any more.
     :ivar patience: seconds for the answer; they begin when the last byte has left.
-    :ivar left_at: when it did; infinite before. Times are seconds on the monotonic clock.
+    :ivar moved_at: when it did; before that, when anything was written of the outbox it is in. On the monotonic clock.
     :ivar idempotent: may be repeated if the session is lost before the answer.
     :ivar only_in: the number of the one session in which it makes sense, such as that of the call it is for; ``None``: any.
     :ivar promised: nobody waits for it, and it is kept until it was sent and answered; see :mod:`.promises`.
@@ -55,13 +54,11 @@ class Command:
     abandoned: bool = False
     session: int | None = None
     patience: float = 0.0
-    left_at: float = math.inf
+    moved_at: float = 0.0
 
     def time_left(self, now: float) -> float:
-        """Seconds that its answer may still take, if it is under way: all of them while it is still being written."""
-        if not self.sent:
-            return 0.0
-        return self.patience if self.left_at == math.inf else self.left_at + self.patience - now
+        """Seconds that its answer may still take, if it is under way. While it is being written they begin again and again."""
+        return self.moved_at + self.patience - now if self.sent else 0.0
 
     @property
     def sent(self) -> bool:

@@ -499,7 +499,6 @@ class Session:
         self._leaving = self._said_goodbye = False
         again: list[Command] = []
         for command in self._pending.values():
-            command.left_at = min(command.left_at, now)
             if command.promised:
                 continue  # sent again on the next connection
             if command.idempotent and not command.abandoned:
@@ -555,7 +554,7 @@ class Session:
         self._promises.sent(now, command)
         self._liveness.commanded()
         self._pending[command.id] = command
-        command.left_at = math.inf
+        command.moved_at = now
         self._effects.append(Send(command.text, command))
 
     def _thin_out(self, now: float) -> None:

@@ -66,5 +66,9 @@ class Outbox:
             while self._leaving and self._leaving[0][0] <= written:
                 _, size, command = self._leaving.popleft()
                 self._commands -= size
-                command.left_at = now
-        return len(unsent) < before
+                command.moved_at = now
+        moved = len(unsent) < before
+        if moved:
+            for _, _, command in self._leaving:
+                command.moved_at = now
+        return moved
