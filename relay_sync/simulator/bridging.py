@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field, frozen
 
+from .hearing import meet, part
 from .hunting import ADDRESSES, Attempt, Hunt, Leg
 from .operation import Operation, engaged, running, start
 from .party import Played
@@ -228,6 +229,7 @@ class Bridge(Operation):
             _take_out(call)
         if attempt.other is not None:
             attempt.other.bridge = self
+            meet(self.call, attempt.other)
         self.tell(connect_state="connected", peer=attempt.describe())
         if self.params.get("max_duration"):
             self.await_others("max_duration", self.params["max_duration"], self.disconnected)
@@ -243,6 +245,7 @@ class Bridge(Operation):
         other = self.peer.other if self.peer is not None else None
         if other is not None and other.bridge is self:
             other.bridge = None
+            part(self.call, other)
         super().drop()
 
     def disconnected(self, *, hang_up: bool = True) -> None:

@@ -16,6 +16,7 @@ from attrs import define, field
 from ..audio import messages
 from ..audio.coders import Decoder, Encoder, decoder_for, encoder_for
 from .formats import Format
+from .hearing import Tape
 from .voice import Voice
 
 __all__ = ["Carrier"]
@@ -36,7 +37,7 @@ class Carrier:
     """
 
     format: Format
-    voices: Mapping[str, Voice]
+    voices: Mapping[str, Voice | Tape]
     account: str
     call_id: str
     custom_parameters: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -82,7 +83,12 @@ class Carrier:
         )
         return [messages.connected_message(), start]
 
-    def has_told(self, voice: Voice) -> bool:
+    @property
+    def told(self) -> float:
+        """Seconds that have been told, and those before the stream."""
+        return (self.offset + self.position * self.format.samples) / self.format.rate
+
+    def has_told(self, voice: Voice | Tape) -> bool:
         """Whether a voice has been told to its end, with what the codec holds back of it."""
         samples = voice.samples_at(self.format.rate)
         return self.offset + self.position * self.format.samples >= (samples and samples + self._delay)

@@ -40,7 +40,10 @@ class Clock:
 
     def after(self, seconds: float, then: Callable[..., object], *args: Any) -> Timer:
         """Do something so many seconds after :attr:`now`."""
-        when = self.now + seconds
+        return self.at(self.now + seconds, then, *args)
+
+    def at(self, when: float, then: Callable[..., object], *args: Any) -> Timer:
+        """Do something at a moment."""
         return self._loop.call_at(when, self._step, when, then, args)
 
     def _step(self, due: float, then: Callable[..., object], args: tuple[Any, ...]) -> None:
@@ -76,6 +79,16 @@ class CallClock:
 
     def __attrs_post_init__(self) -> None:
         self._since = self._clock.now
+
+    @property
+    def now(self) -> float:
+        """As :attr:`Clock.now`."""
+        return self._clock.now
+
+    @property
+    def second(self) -> float:
+        """Seconds of the clock that one of the story takes, where the pace is real."""
+        return self._pace().patience(1.0)
 
     @property
     def elapsed(self) -> float:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
+from .hearing import hear, hear_no_more
 from .hunting import Hunt, Leg
 from .operation import Operation, engaged, running, start
 from .request import Handler, Request
@@ -65,10 +66,15 @@ class Echo(Operation):
 
     def begin(self) -> None:
         self.tell(state="echoing")
+        hear(self.call, self.call)
         self.await_party("timeout", self.params.get("timeout") or ECHO, self.finish)
 
     def on_silence(self) -> None:
         self.finish()
+
+    def drop(self) -> None:
+        hear_no_more(self.call, self.call)
+        super().drop()
 
 
 @define(eq=False, kw_only=True)

@@ -35,6 +35,7 @@ from .waiting import Noticeboard
 
 if TYPE_CHECKING:
     from .dialing import Dial
+    from .hearing import Ear
     from .operation import Operation
     from .relay import Relay
     from .stream import Stream
@@ -70,12 +71,13 @@ class Call:
     :ivar party: who is on the far end. :ivar operations: what goes on on it, see ``operation``.
     :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
     :ivar bridge: the bridge that another call has joined it by.
+    :ivar others: the calls whose parties this one's hears, :ivar ears: and what takes down what it hears, see ``hearing``.
     :ivar clock: its own time, there once the network knows it.
     :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
         way to another context.
     :ivar winner: whether it is the leg of a dial that was answered.
-    :ivar speaking_since: ``time.monotonic()`` when the speech began, which is when its first stream began to flow;
-        ``None`` before.
+    :ivar speaking_since: ``time.monotonic()`` when the speech began, which is when the first stream that carries it began to
+        flow; ``None`` before.
     """
 
     node_id: str
@@ -97,6 +99,8 @@ class Call:
     operations: list[Operation] = field(factory=list, init=False, repr=False)
     parent: dict[str, Any] | None = field(default=None, repr=False)
     bridge: Operation | None = field(default=None, init=False, repr=False)
+    others: list[Call] = field(factory=list, init=False, repr=False)
+    ears: list[Ear] = field(factory=list, init=False, repr=False)
     transferred: bool = field(default=False, init=False)
     features: set[str] = field(factory=set, init=False)
     watchers: list[Callable[[Call], None]] = field(factory=list, init=False, repr=False)
@@ -181,6 +185,13 @@ class Call:
         """The body of ``calling.call.receive``."""
         about = {"call_state": self.state, "context": self.context, "direction": self.direction, "device": self.device}
         return {**self.address(), **about}
+
+    def speak(self) -> float:
+        """The party speaks, from now on if it has not begun. Seconds of the story since then."""
+        now = self.clock.now
+        if self.speaking_since is None:
+            self.speaking_since = now
+        return (now - self.speaking_since) / self.clock.second
 
     def heard(self) -> list[Played]:
         """What the party has heard, and what it is hearing, as far as that has got; from any thread."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..server.loop import Timer
     from .network import Call
     from .relay import Relay
+    from .voice import Voice
 
 __all__ = ["Operation", "control", "engaged", "launch", "running", "start", "stop"]
 
@@ -65,7 +66,8 @@ class Operation:
     over: bool = field(default=False, init=False)
     engages: str = field(default="", init=False)
     _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
-    _played: dict[str, Played] = field(factory=dict, init=False, repr=False)  # what the party is hearing, by its step
+    # What the party is hearing, by its step, and whether it has heard that before.
+    _played: dict[str, tuple[Played, bool]] = field(factory=dict, init=False, repr=False)
 
     @property
     def control_id(self) -> str:
@@ -178,27 +180,51 @@ class Operation:
         """
 
         def heard() -> None:
-            self._played.pop(name, None)
+            del self._played[name]
+            self._sounded(item, item.duration)
             (self.call.party.heard.again if again else self.call.party.heard.add)(item)
             self.call.board.changed()
             then()
             self.relay.network.listened(self.call, item)
 
         self.after(name, item.duration, heard, carries=carries)
-        if not again:
-            self._played[name] = item
+        self._played[name] = item, again
+        self._sound(name)
 
     def hearing(self) -> list[Played]:
         """What the party is hearing, as far as that has got; from any thread."""
-        playing = [(item, self.left(name)) for name, item in list(self._played.items())]
+        playing = [(item, self.left(name)) for name, (item, again) in list(self._played.items()) if not again]
         return [part for item, left in playing if (part := part_of(item, item.duration - left)) is not None]
 
+    def sounds(self) -> list[tuple[tuple[int, str], Voice, float]]:
+        """What sounds on the call because of this, by keys, and how many seconds of it have passed."""
+        voices = [(name, item, self.relay.sounds.voice(item)) for name, (item, _) in self._played.items()]
+        return [
+            ((id(self), name), voice, item.duration - self.left(name))
+            for name, item, voice in voices
+            if voice.pcm and self._timers[name].timer is not None
+        ]
+
+    def _sound(self, only: str = "") -> None:
+        for key, voice, passed in self.sounds():
+            for ear in self.call.ears if only in ("", key[1]) else ():
+                ear.begin(key, voice, passed)
+
+    def _sounded(self, item: Played, seconds: float) -> None:
+        voice = self.relay.sounds.voice(item)
+        for ear in self.call.ears if voice.pcm else ():
+            ear.heard(voice, seconds)
+
     def _cut_off(self, name: str) -> None:
-        item = self._played.get(name)
-        if item is not None:
-            part = part_of(item, item.duration - self.left(name))
+        if name in self._played:
+            item, again = self._played[name]
+            passed = item.duration - self.left(name)
             del self._played[name]
-            if part is not None:
+            for ear in self.call.ears:
+                ear.end((id(self), name))
+            self._sounded(item, passed)
+            part = part_of(item, passed)
+            if part is not None and not again:
                 self.call.party.heard.add(part)
                 self.call.board.changed()
 
@@ -227,8 +253,10 @@ class Operation:
 
     def pause_timers(self) -> None:
         """Let no time pass for what is still to be done."""
-        for step in self._timers.values():
+        for name, step in self._timers.items():
             if step.timer is not None:
+                for ear in self.call.ears:
+                    ear.end((id(self), name))
                 step.left = step.timer.when - self.relay.clock.now
                 step.timer.cancel()
                 step.timer = None
@@ -239,6 +267,7 @@ class Operation:
         for name, step in self._timers.items():
             if step.timer is None:
                 self._start(name, step.left)
+        self._sound()
 
     def cancel(self, name: str) -> bool:
         """Do not do it. Whether it was still to be done."""

@@ -2,9 +2,10 @@
 
 Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. Where the sources are
 silent: a WAV is 16-bit at 8 kHz, and is served by the simulator when it is finished: the voices from the beginning of
-the recording on, as they were set up (``says``, ``hears``). Of MP3 and MP4 there is no file, only an address, and a size of
-4000 bytes a second. A recording with an ``initial_timeout`` that hears nothing
-ends with ``no_input``; one that hears somebody ends when he has been quiet for ``end_silence_timeout``.
+the recording on, as they were set up (``says``, ``hears``), and what else the party hears (see ``hearing``). Of MP3
+and MP4 there is no file, only an address, and a size of 4000 bytes a second. A recording with an ``initial_timeout``
+that hears nothing ends with ``no_input``; one that hears somebody ends when he has been quiet for
+``end_silence_timeout``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, ClassVar
 from attrs import define, field
 
 from ..audio.wav import interleave, wav_header
+from .hearing import Ear, Tape, listen_in, stop_listening
 from .operation import Operation, control, start, stop
 from .party import Played
 from .request import Handler, Request
@@ -87,8 +89,11 @@ class _Taped(Operation):
     @property
     def duration(self) -> float:
         """Seconds of the story that were recorded."""
-        running = self.call.clock.elapsed - self._since if self._runs else 0.0
-        return round(self._taken + running, 2)
+        return round(self._seconds, 2)
+
+    @property
+    def _seconds(self) -> float:
+        return self._taken + (self.call.clock.elapsed - self._since if self._runs else 0.0)
 
     def outcome(self) -> dict[str, Any]:
         """What the last event tells of the file."""
@@ -110,6 +115,11 @@ class Recording(_Taped):
     event_type = "calling.call.record"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
     _skips: bool = field(default=False, init=False)  # whether a pause stops the time
+    _ear: Ear = field(init=False, repr=False)
+
+    @_ear.default
+    def _listening(self) -> Ear:
+        return Ear(tape=Tape(self.call.hears), now=lambda: self._seconds)
 
     @property
     def format(self) -> dict[str, Any]:
@@ -131,6 +141,7 @@ class Recording(_Taped):
     def begin(self) -> None:
         audio = self._audio
         self.start_clock()
+        self._listen()
         self.tell(state="recording", url=self.url, recording_id=self.recording_id)
         party = self.call.party
         if audio["beep"]:
@@ -143,6 +154,14 @@ class Recording(_Taped):
             self.await_party("initial", audio["initial_timeout"], self._nobody)
         if audio["initial_timeout"] or audio["end_silence_timeout"]:  # it waits for words; others only listen
             self.ask_party(keys=False, words=True)
+
+    def _listen(self) -> None:
+        if self.format["format"] == "wav":
+            listen_in(self.call, self._ear)
+
+    def drop(self) -> None:
+        stop_listening(self.call, self._ear)
+        super().drop()
 
     def _nobody(self) -> None:
         self.close(state="no_input")
@@ -182,7 +201,7 @@ class Recording(_Taped):
     def _wav(self, seconds: float) -> bytes:
         """The file: what was said, and silence."""
         count = int(min(seconds, self.relay.settings.record_seconds) * TELEPHONE)
-        says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self.call.hears))
+        says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self._ear.tape))
         if self.format["stereo"]:
             pcm, channels = interleave([says, hears]), 2
         else:
@@ -195,6 +214,7 @@ class Recording(_Taped):
         if self.paused:
             return
         behavior = request.params.get("behavior", "skip")
+        stop_listening(self.call, self._ear)
         self._skips = behavior == "skip"
         if self._skips:
             self.stop_clock()
@@ -212,6 +232,7 @@ class Recording(_Taped):
         if self._skips:
             self.start_clock()
             self.resume_timers()
+        self._listen()
         self.tell(state="recording", url=self.url, recording_id=self.recording_id)
 
 

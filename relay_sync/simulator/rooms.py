@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
+from .hearing import hear, part
 from .operation import Operation, control, running, start, stop
 from .recording import FILES
 from .request import Handler, Request
@@ -77,6 +78,10 @@ class Conference:
     def join(self, one: Participant) -> None:
         """Somebody comes."""
         first = not self.people
+        for other in self.people:
+            for listener, speaker in ((one, other), (other, one)):
+                if not speaker.params.get("muted"):
+                    hear(listener.call, speaker.call)
         self.people.append(one)
         if first:
             self.tell("conference-start")
@@ -87,11 +92,16 @@ class Conference:
 
     def leave(self, one: Participant) -> None:
         """Somebody goes."""
-        self.people.remove(one)
+        self._part(one)
         self.tell("participant-leave", one)
         ends = bool(one.params.get("end_on_exit"))
         if (ends or not self.people) and not self.over:
             self.end(one, "participant-with-end-conference-on-exit-left" if ends else "last-participant-left")
+
+    def _part(self, one: Participant) -> None:
+        self.people.remove(one)
+        for other in self.people:
+            part(one.call, other.call)
 
     def end(self, last: Participant, reason: str) -> None:
         """It is over: all that are still there leave, and then are told."""
@@ -107,7 +117,7 @@ class Conference:
             self.tell("record-stop", last, **told)
         for each in rest:
             each.hush()
-            self.people.remove(each)
+            self._part(each)
             self.tell("participant-leave", each)
         self.tell("conference-end", last, others=rest, reason_ended=reason, call_id_ending_conf=last.call.call_id)
         last.relay.conferences.pop(self.name, None)

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from .party import Played
+from .voice import SILENCE, Voice
 
 __all__ = ["Sounds", "estimate"]
 
@@ -27,13 +28,19 @@ def estimate(text: str) -> float:
 
 @define(eq=False)
 class Sounds:
-    """What is known of URLs: seconds, or ``None`` for one that cannot be played."""
+    """What is known of URLs: seconds, or ``None`` for one that cannot be played; and how some sound."""
 
     _known: dict[str, float | None] = field(factory=dict, init=False)
+    _voices: dict[str, Voice] = field(factory=dict, init=False, repr=False)
 
-    def learn(self, url: str, seconds: float | None) -> None:
+    def learn(self, url: str, seconds: float | None, voice: Voice = SILENCE) -> None:
         """Remember a URL."""
         self._known[url] = seconds
+        self._voices[url] = voice
+
+    def voice(self, item: Played) -> Voice:
+        """How something sounds; silence where that is not known."""
+        return self._voices.get(item.url, SILENCE)
 
     def item(self, media: Mapping[str, Any]) -> Played | None:
         """A media item as the party hears it, or ``None`` if it cannot be played."""

@@ -16,7 +16,7 @@ from .phone import Phone
 from .post import WAYS, MessagePlan
 from .relay import Relay
 from .settings import Settings
-from .voice import load_voice
+from .voice import SILENCE, load_voice
 
 __all__ = ["Story"]
 
@@ -155,13 +155,15 @@ class Story:
         :raises InvalidParameter: a length of 0 or less, or audio of another kind.
         """
         seconds: float | None = None
+        voice = SILENCE
         if isinstance(sound, int | float):
             if isinstance(sound, bool) or not sound > 0:
                 raise InvalidParameter("sound", sound, "greater than 0 seconds, audio, or None")
             seconds = float(sound)
         elif sound is not None:
-            seconds = load_voice(sound, "sound").duration
-        self._relay.sounds.learn(url, seconds)
+            voice = load_voice(sound, "sound")
+            seconds = voice.duration
+        self._relay.sounds.learn(url, seconds, voice)
 
     # -- messages and tasks --------------------------------------------------------------------------------------------
 

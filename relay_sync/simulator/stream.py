@@ -17,8 +17,8 @@ The simulator's choices where the sources are silent:
 
 from __future__ import annotations
 
+import math
 import ssl
-import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -38,6 +38,8 @@ from . import frames
 from .carrier import Carrier
 from .disturbing import Disturbance
 from .formats import Format
+from .hearing import Ear, Tape, listen_in, stop_listening
+from .voice import Voice
 from .waiting import Noticeboard
 from .webhook import place
 
@@ -95,6 +97,7 @@ class Stream:
     received: deque[str | bytes] = field(factory=lambda: deque(maxlen=MOST_RECEIVED), init=False, repr=False)
     _sent: dict[str, bytearray] = field(factory=dict, init=False, repr=False)
     _carrier: Carrier = field(init=False, repr=False)
+    _ear: Ear = field(init=False, repr=False)
     _connection: Connection | None = field(default=None, init=False, repr=False)
     _timer: Timer | None = field(default=None, init=False, repr=False)
     _finished: bool = field(default=False, init=False, repr=False)  # before it can be seen
@@ -236,10 +239,17 @@ class Stream:
         connection.on_message = self._on_message
         connection.on_close = self._closed
         call, settings = self._call, self._relay.settings
-        self._began = time.monotonic()
+        self._began = self._relay.clock.now
         if call.speaking_since is None:
             call.speaking_since = self._began
-        voices = {"inbound": call.says, "outbound": call.hears}
+        self._ear = Ear(
+            tape=Tape(call.hears),
+            now=self._second,
+            hurried=settings.media == "fast",
+            grown=self._say_more,
+            waited_for=True,
+        )
+        voices: dict[str, Voice | Tape] = {"inbound": call.says, "outbound": self._ear.tape}
         self._carrier = Carrier(
             format=self.format,
             voices={track: voices[track] for track in self.tracks},
@@ -254,12 +264,29 @@ class Stream:
         self._tell("streaming")
         for message in self._carrier.opening():
             connection.send(message)
+        if "outbound" in self.tracks:
+            listen_in(call, self._ear)
         self._look_around()
         if settings.media == "fast":
             connection.on_drain = self._hurry
             self._hurry()
         else:
             self._keep_time()
+
+    def _second(self) -> float:
+        """Where on the tape of what the party hears that is put which begins now: with the next frame that was not sent."""
+        since, told = self._call.speaking_since, self._carrier.told
+        if self._relay.settings.media == "fast" or since is None:
+            return told
+        frame = self.format.samples / self.format.rate
+        late = (self._relay.clock.now - since) * self._relay.settings.speed - told
+        return told + max(0, math.ceil(late / frame - 1e-6)) * frame
+
+    def _say_more(self) -> None:
+        """There is more on the tape."""
+        self._ear.tape.forget(self._carrier.told)
+        if self._relay.settings.media == "fast" and self._timer is None:
+            self._timer = self._relay.loop.call_later(0, self._hurry)
 
     def _joined(self, late: float) -> int:
         """Where in the speech a stream comes in that began ``late`` seconds after it, in samples: a whole frame."""
@@ -271,6 +298,9 @@ class Stream:
     def _hurry(self) -> None:
         """Send until the receiver is behind; what it has not taken calls us back when it has (``on_drain``)."""
         connection = self._connection
+        if self._timer is not None:
+            self._timer.cancel()  # on_drain may have come first: one of us is enough
+            self._timer = None
         if connection is None or self._finished or connection.buffered > connection.low_water:
             return
         for _ in range(BATCH):
@@ -278,8 +308,6 @@ class Stream:
                 return
             self._send_frames(connection)
             self._look_around()
-        if self._timer is not None:
-            self._timer.cancel()  # on_drain may have come first: one of us is enough
         self._timer = self._relay.loop.call_later(0, self._hurry)
 
     def _keep_time(self) -> None:
@@ -288,7 +316,7 @@ class Stream:
         if connection is None:
             return
         interval = self.format.ptime / 1000 / self._relay.settings.speed
-        now = time.monotonic()
+        now = self._relay.clock.now  # frames that are due later wait for what happens before them
         while not self._finished and self._began + self._carrier.position * interval <= now:
             self._interval()
             if connection.buffered > MOST_UNREAD:
@@ -298,7 +326,7 @@ class Stream:
                 self._send_frames(connection)
             self._look_around()
         if not self._finished:
-            self._timer = self._relay.loop.call_at(self._began + self._carrier.position * interval, self._keep_time)
+            self._timer = self._relay.clock.at(self._began + self._carrier.position * interval, self._keep_time)
 
     def _send_frames(self, connection: Connection) -> None:
         settings, disturbance, position = self._relay.settings, self._disturbance, self._carrier.position
@@ -392,6 +420,8 @@ class Stream:
         self.end_reason, self._finished = reason, True
         for fault in self._disturbance.ahead(self._carrier.position if self._connection is not None else 0):
             self._relay.faults.missed(fault)
+        if self._connection is not None:
+            stop_listening(self._call, self._ear)
         if self._timer is not None:
             self._timer.cancel()
 
