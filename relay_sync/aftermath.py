@@ -24,6 +24,7 @@ from .errors import RelayError
 from .message import MessageDesk
 from .protocol.frames import Failure
 from .protocol.results import read_code
+from .runtime.net import Net
 
 __all__ = ["AT_ONCE", "OVERDUE", "PAUSES", "Aftermath"]
 
@@ -58,25 +59,31 @@ class Aftermath:
         self._doubts = [_Doubt(action, now) for call in calls for action in list(call._actions.values())]
         self._open: set[_Doubt] = set()
         messages.resumed(now)
-        self._ask_all(now)
 
     def on_watch(self, now: float) -> None:
-        """Once a second: what is due?"""
+        """At the beginning, and once a second: what is due?"""
         self._messages.on_watch(now)
         self._ask_all(now)
 
     def _ask_all(self, now: float) -> None:
         """As much as may be under way at once."""
-        self._doubts = [doubt for doubt in self._doubts if self._matters(doubt)]
+        net = Net()
+        doubts, self._doubts = self._doubts, []
+        for doubt in doubts:
+            with net:
+                if self._matters(doubt):
+                    self._doubts.append(doubt)
         for doubt in self._doubts:
             if now < doubt.due:
                 continue
             self._open.discard(doubt)  # there was no answer
             if len(self._open) >= AT_ONCE:
-                return
-            question = _question(doubt, now)
-            if question is not None:
-                self._ask(doubt, question, now)
+                break
+            with net:
+                question = _question(doubt, now)
+                if question is not None:
+                    self._ask(doubt, question, now)
+        net.release()
 
     def stop(self) -> None:
         """Ask nothing more."""

@@ -536,12 +536,14 @@ class Call(
         """
         if self._over is not None:
             return
-        self._remember(event)
+        net, over = Net(), None
+        with net:
+            self._remember(event)
         if not self.node_id and isinstance(event, CallEvent):
             self.node_id = event.node_id
-        net, over = Net(), None
         if isinstance(event, CallStateEvent) and event.call_state:
-            self._move(event)
+            with net:
+                self._move(event)
             if event.call_state == CALL_STATE_ENDED:
                 over = self._call_ended()
                 with net:

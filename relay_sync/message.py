@@ -24,6 +24,7 @@ from .events import RelayEvent
 from .protocol.deadline import Deadline
 from .protocol.results import Outcome
 from .runtime.lanes import InContext, warn_replaced
+from .runtime.net import Net
 from .runtime.pace import paced
 from .runtime.waiter import Waiter
 from .standing import OF_MESSAGES, Standing
@@ -371,8 +372,11 @@ class MessageDesk:
             self._seen.clear()
             messages = list(self._underway.values())
             self._underway.clear()
+        net = Net()
         for message in messages:
-            message._end_early(error)
+            with net:
+                message._end_early(error)
+        net.release()
 
     def after_fork(self) -> None:
         """In a child: the parent's messages are not ours."""

@@ -122,8 +122,7 @@ class Switchboard:
         event = parse_event(payload)
         if isinstance(event, CallReceiveEvent):
             self._receive(event, payload)
-            return
-        if isinstance(event, DialEvent):
+        elif isinstance(event, DialEvent):
             self.dials.on_event(event, payload, self)
         elif event.event_type in MESSAGE_TYPES:
             self.messages.on_event(event, self.run_shared)
@@ -244,8 +243,9 @@ class Switchboard:
                     self._questions().add(call)
             with net:
                 self.dials.take_stock(self)
+            self._aftermath = Aftermath(calls, self.messages, now)
             with net:
-                self._aftermath = Aftermath(calls, self.messages, now)
+                self._aftermath.on_watch(now)
             with self._troubles.caught("internal error in the roll-call"):
                 net.release()
 

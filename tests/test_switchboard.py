@@ -22,6 +22,7 @@ from relay_sync import (
     Call,
     CallEnded,
     CallStateEvent,
+    ClientClosed,
     ConnectionLost,
     DialFailed,
     RelayClient,
@@ -237,42 +238,37 @@ def test_an_event_of_a_conference_reaches_every_call_in_it(offline: RelayClient)
     assert [[event.event_type for event in reader] for reader in readers] == [[CONFERENCE], []]
 
 
-def test_a_call_that_cannot_be_asked_about_keeps_none_from_being_asked_about(sim: Simulator) -> None:
-    with line(sim) as one:
-        phone, second = one.another()
-        waiting = Background(second.wait_for_ended)
-        broken: Any = []
-        one.call.call_id = broken  # no key of a dictionary
-        sim.drop_event("calling.call.state", times=None)
-        phone.hang_up()
-        one.drop()
-        assert waiting.result().params["call_state"] == "ended"
-
-
-def test_a_leg_that_cannot_be_hung_up_keeps_none_from_being_hung_up(offline: RelayClient) -> None:
-    board = offline._board
-    dial = board.dials.open("tag", 3)
-    for number in range(3):
-        board.on_event(state(f"leg-{number}", "ringing", tag="tag"))
-    legs = list(offline.calls.values())
-    fails_to_end(legs[0])
-    assert board.dials.give_up(dial, board) is None
-    assert (offline.calls, [type(leg._over) for leg in legs]) == ({}, [CallEnded] * 3)
-
-
-def test_a_dial_that_cannot_be_told_of_its_legs_is_decided(offline: RelayClient) -> None:
-    board = offline._board
-    dial = board.dials.open("tag", 2)
-    for number in range(2):
-        board.on_event(state(f"leg-{number}", "ringing", tag="tag"))
-    for leg in offline.calls.values():
-        fails_to_end(leg)
-    board.on_event(
-        {"event_type": "calling.call.dial", "params": {"tag": "tag", "dial_state": "failed", "reason": "busy"}}
-    )
-    with pytest.raises(DialFailed, match="busy"):
-        dial.wait(0, 0, "")
+@pytest.mark.parametrize("member", ["_history", "device"])
+def test_an_end_that_cannot_be_taken_in_as_a_whole_is_one(offline: RelayClient, member: str) -> None:
+    (call,) = calls(offline, "one")
+    vars(call)[member] = None
+    waiting = Background(call.wait_for_ended)
+    with pytest.raises((AttributeError, TypeError)):  # for the log
+        offline._board.on_event(state("one", "ended", device={"type": "phone", "params": {"to_number": "+15550100"}}))
+    assert waiting.result().params["call_state"] == "ended"
     assert offline.calls == {}
+
+
+def test_a_message_that_cannot_be_ended_costs_that_message_only(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.drop_event("messaging.state", times=None)
+        first, second = (one.client.send_message(to_number=TO, from_number=FROM, body="hello") for _ in range(2))
+        vars(first)["_run"] = vars(first)["_on_completed"] = "broken"
+        one.client.disconnect()
+        for message in (first, second):
+            with pytest.raises(ClientClosed):
+                message.wait(PATIENCE)
+
+
+def test_an_action_that_cannot_be_asked_about_keeps_none_from_being_asked_about(sim: Simulator) -> None:
+    with line(sim) as one:
+        sim.drop_event("calling.call.play", times=None)
+        broken, action = one.call.play_silence(60), one.call.play_silence(60)
+        vars(broken)["_heard"] = None
+        sim.refuse("calling.play.volume", 404, "no such playback", times=None)
+        waiting = Background(action.wait)
+        one.drop()
+        assert waiting.result().reason == "call_gone"
 
 
 # -- kept as long as it is needed --------------------------------------------------------------------------------------------
