@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import Context, copy_context
 from typing import Any, Final
 
+from . import threads
 from .secrecy import conceal
 
 __all__ = ["Log", "after_fork", "flush", "get", "pass_on", "shared"]
@@ -55,6 +56,16 @@ class _Desk:
             self._left_out += 1
             return
         self._lines.append((copy_context(), logger, record))
+        if self._busy.locked():
+            self._ring()
+            return
+        try:
+            threads.uninterrupted(self._begin)
+        except RuntimeError:  # no thread now, or none any more: with the next line, or at the next flush
+            pass
+
+    def _begin(self) -> None:
+        """On the main thread a Ctrl-C in here would leave the flag taken."""
         if not self._busy.acquire(blocking=False):
             self._ring()
             return
@@ -64,8 +75,9 @@ class _Desk:
         self._thread = thread = threading.Thread(target=self._write, name="relay-log", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no thread now, or none any more: with the next line, or at the next flush
+        except RuntimeError:
             self._busy.release()
+            raise
 
     def _write(self) -> None:
         """Held: the flag."""

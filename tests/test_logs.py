@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, PATIENCE, TO, Background, Line, in_child, line
+from support import FROM, PATIENCE, TO, Background, Line, in_child, interrupt, line, where_signals_are_seen
 
 import relay_sync
 from relay_sync import AuthenticationError, Call, RelayClient, logs
@@ -341,6 +341,15 @@ def test_a_child_writes_none_of_the_parent_s_lines(gate: threading.Event) -> Non
         in_child(check)
         gate.set()
         assert handler.texts == ["first", "the parent's"]
+
+
+def test_ctrl_c_anywhere_leaves_a_log_that_writes() -> None:
+    with handling() as handler:
+        step = 0
+        while interrupt(step := step + 1, lambda: LOG.later.warning("interrupted"), where_signals_are_seen):
+            says("and on")
+            assert handler.texts[-1] == "and on"
+        assert step > 20
 
 
 def test_without_a_thread_lines_wait_for_the_next_flush(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
+from ..runtime.signals import Handled
 from ..simulator import Simulator
 from ..simulator.remote import ControlServer
 from .mistakes import Mistake, Unsuccessful
@@ -161,19 +162,17 @@ class _Stop:
 
     def __init__(self) -> None:
         self._wanted = False
-        self._before: dict[signal.Signals, object] = {}
+        self._handled = Handled(self._want, signal.SIGINT, signal.SIGTERM)
 
     def _want(self, number: int, frame: FrameType | None) -> None:
         self._wanted = True
 
     def __enter__(self) -> _Stop:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            self._before[each] = signal.signal(each, self._want)
+        self._handled.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)  # type: ignore[arg-type]
+        self._handled.put_back()
 
     def wait(self) -> None:
         """Return once one of them came."""
