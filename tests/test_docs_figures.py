@@ -92,6 +92,7 @@ FIGURES: dict[str, list[str]] = {
         f"for `timeout` seconds ({plain(remote.PATIENCE)}; at most {plain(remote.LONGEST_WAIT)})",
         f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
         f"a regular file of at most {mib(voice.MOST_FILE)})",
+        f"at most {grouped(remote.MOST_TOLD)} entries",
         f"as long as {'a thousand' if remote.MOST_TOLD == 1000 else remote.MOST_TOLD} others",
     ],
     "docs/threads.md": [

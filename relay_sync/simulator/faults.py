@@ -63,8 +63,10 @@ class RequestFault:
         if self.kind == "break":
             check_breakable(self.method)
         if self.kind in ("refuse", "fail"):
-            whole = isinstance(self.code, str) and self.code.lstrip("-").isdecimal()
-            if not whole and (isinstance(self.code, bool) or not isinstance(self.code, int)):
+            given: object = self.code
+            digits = isinstance(given, str) and given.lstrip("-").isdecimal()
+            whole = isinstance(given, int | float) and not isinstance(given, bool) and float(given).is_integer()
+            if not digits and not whole:
                 raise InvalidParameter("code", self.code, "a whole number, or its digits")
             if self.kind == "refuse" and 200 <= int(self.code) < 300:
                 raise InvalidParameter("code", self.code, "one that refuses: 2xx is success")
