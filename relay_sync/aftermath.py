@@ -4,7 +4,7 @@ The server replays nothing (PROTOCOL, "Reconnect and resume"), and RELAY has no 
 nearest is one that changes nothing while it goes on, and is answered 404 when it is over: setting the volume of a playback to
 what it is, resuming a recording that is not paused. Each kind of action knows its own, and whether it is known at the moment
 what would change nothing. Others have none: what was given a time, such as a detector, is told to stop once that time is over
-for certain. What has neither is not asked about.
+for certain; digits, which nobody can stop, are over then. What has neither is not asked about.
 
 An event of the action says that it was live after the connection came back, so that its end will be told as well.
 """
@@ -18,6 +18,7 @@ from attrs import define
 
 from . import logs
 from .actions import Action
+from .actions.base import Question
 from .call import Call
 from .constants import GONE_CODES
 from .errors import RelayError
@@ -26,7 +27,7 @@ from .protocol.frames import Failure
 from .protocol.results import read_code
 from .runtime.net import Net
 
-__all__ = ["AT_ONCE", "OVERDUE", "PAUSES", "Aftermath"]
+__all__ = ["AT_ONCE", "PAUSES", "Aftermath"]
 
 _log = logs.get("relay_sync").later
 
@@ -34,8 +35,6 @@ _log = logs.get("relay_sync").later
 AT_ONCE: Final = 32
 #: Seconds before a question without an answer is asked again, one time after the other.
 PAUSES: Final = (15.0, 30.0, 60.0)
-#: Seconds over the time that it was given after which an action has certainly ended.
-OVERDUE: Final = 3.0
 
 
 @define(eq=False)
@@ -80,9 +79,13 @@ class Aftermath:
             if len(self._open) >= AT_ONCE:
                 break
             with net:
-                question = _question(doubt, now)
-                if question is not None:
+                question = doubt.action._question()
+                if question is None or now < doubt.action._heard + question.after:
+                    continue  # it may be known later
+                if question.method:
                     self._ask(doubt, question, now)
+                else:
+                    doubt.action._end_early("overdue")
         net.release()
 
     def stop(self) -> None:
@@ -93,13 +96,13 @@ class Aftermath:
         asked_enough = doubt.times > len(PAUSES)
         return not (doubt.action.is_done or doubt.action._heard > self._since or asked_enough)
 
-    def _ask(self, doubt: _Doubt, question: tuple[str, dict[str, Any]], now: float) -> None:
+    def _ask(self, doubt: _Doubt, question: Question, now: float) -> None:
         doubt.due = now + PAUSES[min(doubt.times, len(PAUSES) - 1)]
         doubt.times += 1
         self._open.add(doubt)
         action, call = doubt.action, doubt.action.call
         address = {"node_id": call.node_id, "call_id": call.call_id, "control_id": action.control_id}
-        call._client._post(question[0], {**address, **question[1]}, self._answered(doubt, now))
+        call._client._post(question.method, {**address, **question.params}, self._answered(doubt, now))
 
     def _answered(self, doubt: _Doubt, now: float) -> Callable[[Any], None]:
         def answered(outcome: Any) -> None:
@@ -114,13 +117,3 @@ class Aftermath:
             self._ask_all(now)
 
         return answered
-
-
-def _question(doubt: _Doubt, now: float) -> tuple[str, dict[str, Any]] | None:
-    """The command to ask with at this moment; ``None``: not now, or never."""
-    action = doubt.action
-    question, longest, stop = action._question(), action._longest_for_certain(), action._stop_command()
-    if question is not None or longest is None or stop is None:
-        return question
-    doubt.due = max(doubt.due, action._heard + longest + OVERDUE)
-    return stop if now >= doubt.due else None

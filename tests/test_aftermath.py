@@ -15,7 +15,8 @@ from test_rollcall import Clock
 from test_verbs_table import QUESTIONS, mute
 
 from relay_sync import Action, Call, CommandRefused, ConnectionLost, Message, RecordAction, RequestTimeout, WaitTimeout
-from relay_sync.aftermath import AT_ONCE, OVERDUE, PAUSES
+from relay_sync.actions.base import OVERDUE
+from relay_sync.aftermath import AT_ONCE, PAUSES
 from relay_sync.devices import phone
 from relay_sync.events import RelayEvent
 from relay_sync.message import NEWS_PATIENCE
@@ -68,15 +69,16 @@ ASKED: dict[str, tuple[Callable[[Call], Any], str, dict[str, Any]]] = {
 #: What is told to stop once its time is over.
 STOPPED: dict[str, Callable[[Call], Any]] = {
     "detector": lambda call: call.detect_digit(timeout=5),
-    "keys": lambda call: call.collect(digits=DIGITS, initial_timeout=3, start_input_timers=True),
+    "detector without a time": lambda call: call.detect_answering_machine(),
 }
 #: What cannot be asked about without a change.
 LEFT: dict[str, Callable[[Call], Any]] = {
     "stream": lambda call: call.stream(NOWHERE),
-    "detector": lambda call: call.detect_digit(),
+    "detector without an end": lambda call: call.detect_digit(timeout=0),
     "keys": lambda call: call.collect(digits=DIGITS, initial_timeout=3),
-    "dictation": lambda call: call.collect(digits=DIGITS, initial_timeout=3, continuous=True, start_input_timers=True),
-    "digits": lambda call: call.send_digits("123"),
+    "tap": lambda call: call.tap(
+        {"type": "audio", "params": {"direction": "both"}}, {"type": "rtp", "params": {"addr": "127.0.0.1", "port": 9}}
+    ),
 }
 
 
@@ -127,7 +129,7 @@ def test_an_action_that_goes_on_is_left_as_it_is(one: Line, kind: str, refused: 
 @pytest.mark.parametrize("kind", STOPPED)
 def test_what_was_given_a_time_is_stopped_when_that_is_over(one: Line, kind: str) -> None:
     action: Action[Any] = STOPPED[kind](one.call)
-    longest = action._longest()
+    longest = action._longest_for_certain()
     assert longest is not None
     clock = Clock(one)
     one.sim.refuse(f"{action.method}.stop", 404, "not found")
@@ -152,8 +154,9 @@ def test_what_cannot_be_asked_about_is_left_alone(one: Line, kind: str) -> None:
     assert not action.is_done
 
 
-def test_a_collector_with_input_is_asked_whether_its_clock_runs(one: Line) -> None:
-    action = one.call.collect(digits=DIGITS, start_input_timers=True, partial_results=True, continuous=True)
+@pytest.mark.parametrize("clock", [True, False, None])
+def test_a_collector_that_had_input_is_asked_at_once(one: Line, clock: bool | None) -> None:
+    action = one.call.collect(digits=DIGITS, start_input_timers=clock, partial_results=True, continuous=True)
     told = {"call_id": one.call.call_id, "control_id": action.control_id, "final": False}
     with one.call.expect("calling.call.collect", timeout=PATIENCE):
         one.sim.send_event("calling.call.collect", {**told, "result": {"type": "digit", "params": {"digits": "1"}}})
@@ -162,14 +165,32 @@ def test_a_collector_with_input_is_asked_whether_its_clock_runs(one: Line) -> No
     assert action.wait(PATIENCE).reason == "call_gone"
 
 
-def test_a_collector_whose_clock_was_started_later_is_stopped_when_it_is_over(one: Line) -> None:
-    action = one.call.collect(digits=DIGITS, initial_timeout=3)
-    action.start_input_timers()
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("continuous", [False, True])
+def test_a_collector_without_input_is_asked_when_its_clock_is_over(one: Line, later: bool, continuous: bool) -> None:
+    action = one.call.collect(
+        digits=DIGITS, initial_timeout=5, start_input_timers=not later, continuous=continuous or None
+    )
+    if later:
+        action.start_input_timers()
     clock = Clock(one)
-    one.sim.refuse("calling.collect.stop", 404, "not found")
+    one.sim.refuse("calling.collect.start_input_timers", 404, "not found")
     one.drop()
-    clock.advance(1000.0)
+    clock.advance(5.0)
+    assert asked(one, action) == []
+    clock.advance(OVERDUE + 0.1)
     assert action.wait(PATIENCE).reason == "call_gone"
+
+
+def test_digits_that_nobody_can_stop_are_over_when_they_must_be(one: Line) -> None:
+    action = one.call.send_digits("12w")
+    clock = Clock(one)
+    one.drop()
+    clock.advance(3.0)
+    assert not action.is_done
+    clock.advance(OVERDUE + 0.1)
+    assert action.wait(PATIENCE).reason == "overdue"
+    assert asked(one, action) == []
 
 
 def test_an_event_after_the_resume_says_enough(one: Line) -> None:

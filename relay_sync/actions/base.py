@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
 
+from attrs import frozen
+
 from .. import checks, logs, markup
 from ..errors import (
     ActionFailed,
@@ -37,8 +39,23 @@ S = TypeVar("S", bound="StoppableAction[Any]")
 
 #: Seconds that the report of an end may take, beyond the time that the action was given.
 REPORT_PATIENCE: Final = 10.0
+#: Seconds over the time that it was given after which an action has certainly ended.
+OVERDUE: Final = 3.0
 #: Seconds that leaving a ``with`` block waits for the end it asked for.
 EXIT_PATIENCE: Final = 5.0
+
+
+@frozen
+class Question:
+    """A command that changes nothing while an action goes on, and is refused with 404 when it is over.
+
+    :ivar method: or ``""``, where no command is needed: it is over then. :ivar after: seconds since it was heard of last before
+        which it is not to be sent.
+    """
+
+    method: str
+    params: Mapping[str, Any]
+    after: float = 0.0
 
 
 class OnCompleted(Protocol):
@@ -173,11 +190,13 @@ class Action(Generic[E]):
         """The same, only where it is certain to be over then."""
         return self._longest()
 
-    def _question(self) -> tuple[str, dict[str, Any]] | None:
-        """A method and its params that change nothing while it goes on, and are refused with 404 when it is over; ``None`` where
-        the wire has none, or it is not known at the moment what would change nothing.
+    def _question(self) -> Question | None:
+        """How the server can be asked whether it still goes on; ``None`` where it cannot, or not at the moment.
+
+        What was given a time can be told to stop when that is over: it has ended anyway.
         """
-        return None
+        longest, stop = self._longest_for_certain(), self._stop_command()
+        return None if longest is None else Question(*(stop or ("", {})), after=longest + OVERDUE)
 
     def _still_running(self, timeout: float | None) -> Callable[[], WaitTimeout]:
         return lambda: WaitTimeout(
@@ -401,11 +420,11 @@ class VolumeAction(StoppableAction[E]):
         self._volume, self._volume_known = decibels, True
         return reply or {}
 
-    def _question(self) -> tuple[str, dict[str, Any]] | None:
+    def _question(self) -> Question | None:
         if not self._volume_known:
-            return None
+            return super()._question()
         volume = self._params.get("volume") if self._volume is None else self._volume
-        return f"{self.method}.volume", {"volume": volume or 0}
+        return Question(f"{self.method}.volume", {"volume": volume or 0})
 
 
 def reason_of(error: RelayError) -> str:

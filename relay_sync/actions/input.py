@@ -15,7 +15,7 @@ from .. import events
 from ..constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
 from ..events import RelayEvent
 from ..runtime.waiter import Waiter
-from .base import Action, OnCompleted, StoppableAction, VolumeAction
+from .base import OVERDUE, Action, OnCompleted, Question, StoppableAction, VolumeAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneColle
 #: Seconds that the platform waits for another key, and for the end of what is said, where it was told nothing else.
 DIGIT_PATIENCE: Final = 5.0
 SPEECH_PATIENCE: Final = 60.0
+#: Seconds that the platform waits for input, where it was told nothing else.
+INITIAL_PATIENCE: Final = 4.0
+#: Seconds that a detector listens where it was told nothing else: 30 by the platform's porting guide, and as many to be sure.
+DETECT_PATIENCE: Final = 60.0
+#: Seconds that one key, or a pause between two, takes at the most.
+TONE_PATIENCE: Final = 1.0
 #: Intermediate results kept; a session of continuous dictation has hundreds. The oldest go first.
 KEPT: Final = 10_000
 
@@ -148,12 +154,12 @@ class StandaloneCollectAction(_Collecting):
         )
         return float(given["initial_timeout"] + keys + words)
 
-    def _longest_for_certain(self) -> float | None:
-        return self._longest() if self._clock_runs else None
-
-    def _question(self) -> tuple[str, dict[str, Any]] | None:
-        # Once there was input, the clock that this starts is over.
-        return ("calling.collect.start_input_timers", {}) if self._clock_runs and self.has_started else None
+    def _question(self) -> Question | None:
+        # Nothing is started by this once there was input, or that clock is over.
+        if not (self.has_started or self._clock_runs):
+            return None
+        after = 0.0 if self.has_started else (self._params.get("initial_timeout") or INITIAL_PATIENCE) + OVERDUE
+        return Question("calling.collect.start_input_timers", {}, after=after)
 
 
 class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
@@ -224,6 +230,9 @@ class DetectAction(StoppableAction["DetectEvent"]):
     def _longest(self) -> float | None:
         return self._params.get("timeout") or None
 
+    def _longest_for_certain(self) -> float | None:
+        return self._params.get("timeout", DETECT_PATIENCE) or None
+
     @property
     def first(self) -> DetectEvent | None:
         """The first result; ``None`` if there is none so far."""
@@ -282,6 +291,9 @@ class SendDigitsAction(ReadableAsReply, Action["events.SendDigitsEvent"]):
 
     method = "calling.send_digits"
     event_type = EVENT_CALL_SEND_DIGITS
+
+    def _longest_for_certain(self) -> float | None:
+        return TONE_PATIENCE * len(str(self._params.get("digits", "")))
 
 
 for _name in __all__:

@@ -18,7 +18,7 @@ from ..constants import (
 )
 from ..errors import RelayError, StreamFailed
 from ..runtime.receivers import asleep_at
-from .base import E, PausableAction, StoppableAction, VolumeAction
+from .base import E, PausableAction, Question, StoppableAction, VolumeAction
 
 if TYPE_CHECKING:
     from .. import events
@@ -81,10 +81,14 @@ class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.Reco
             return None
         return (self._params.get("record") or {}).get("audio", {}).get("max_length") or None
 
-    def _question(self) -> tuple[str, dict[str, Any]] | None:
+    def _question(self) -> Question | None:
         if self._is_paused is None:
-            return None
-        return ("calling.record.pause", {**self._paused_with}) if self._is_paused else ("calling.record.resume", {})
+            return super()._question()
+        return (
+            Question("calling.record.pause", self._paused_with)
+            if self._is_paused
+            else Question("calling.record.resume", {})
+        )
 
     @property
     def url(self) -> str:

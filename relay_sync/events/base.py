@@ -177,9 +177,10 @@ class RelayEvent:
     :ivar timestamp: when the server sent it, seconds since 1970; ``0.0`` where it did not say.
     :ivar synthetic: made by the SDK, not by the server (a call that ended took its actions with it).
     :ivar reason: why a synthetic event was made: ``call_ended``, ``call_gone`` (the server does not know the call or the
-        action any more), or with an error ``refused`` (404 or 410, though the call is live), ``session_lost``,
-        ``client_closed``. Where a stream is finished that was never reported as streaming: ``never_streamed``. Else ``""``, or
-        where the server gives a reason (messages, dials), that one.
+        action any more), ``overdue`` (digits whose end fell into a gap of the connection), ``answer_taken`` (so did the event
+        of an answer that had been acknowledged), or with an error ``refused`` (404 or 410, though the call is live),
+        ``session_lost``, ``client_closed``. Where a stream is finished that was never reported as streaming:
+        ``never_streamed``. Else ``""``, or where the server gives a reason (messages, dials), that one.
     """
 
     TYPE: ClassVar[str] = ""
