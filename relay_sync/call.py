@@ -17,10 +17,11 @@ from .constants import (
     CALL_STATE_ENDED,
     CALL_STATE_ENDING,
     CALL_STATE_RINGING,
+    EVENT_CALL_DENOISE,
     EVENT_CALL_STATE,
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
-from .events import CallEvent, CallStateEvent, DenoiseEvent, RelayEvent
+from .events import CallEvent, CallStateEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
 from .parties import completed
@@ -550,8 +551,8 @@ class Call(
                     self._client._call_over(self)
             # Last: who begins to wait for the state now finds it here, and the rest done.
             self._reached.setdefault(event.call_state, event)
-        elif isinstance(event, DenoiseEvent):
-            self._denoised = event.denoised
+        elif event.event_type == EVENT_CALL_DENOISE:
+            self._denoised = bool(getattr(event, "denoised", False))
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:
