@@ -10,6 +10,7 @@ import os
 import queue
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -588,6 +589,190 @@ def test_a_web_page_is_no_success() -> None:
     with Scripted(lambda peer: peer.sendall(page)) as server, scripted_client(server) as rest:
         with pytest.raises(CommandRefused, match="is host the name of the space"):
             rest.call("c").hangup()
+
+
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def after(*interim: bytes) -> Act:
+    """Answer with success after interim answers."""
+
+    def act(peer: socket.socket) -> None:
+        peer.sendall(b"".join(interim))
+        OK(peer)
+
+    return act
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [
+        [HINTS],
+        [PROCESSING],
+        [CONTINUE],
+        [CONTINUE, PROCESSING, HINTS, HINTS],
+        [b"HTTP/1.1 199 New\r\n\r\n"],
+        100 * [PROCESSING],
+    ],
+    ids=["103", "102", "100", "mixed", "199", "a hundred"],
+)
+def test_an_interim_answer_is_not_the_answer(interim: list[bytes]) -> None:
+    with Scripted(after(*interim)) as server, scripted_client(server) as rest:
+        assert rest.call("c").hangup().status == "answered"
+        assert server.served == 1
+
+
+@pytest.mark.parametrize("interim", [HINTS, CONTINUE])
+def test_interim_answers_without_end_are_given_up(interim: bytes) -> None:
+    with Scripted(after(*101 * [interim])) as server, scripted_client(server) as rest:
+        with pytest.raises(ConnectionLost) as caught:
+            rest.dial(to=TO, from_=FROM, url="https://x.test/doc")
+        assert caught.value.sent
+        assert server.served == 1
+
+
+def test_an_interim_answer_on_a_connection_that_stays_open() -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+    def act(peer: socket.socket) -> None:
+        for _ in range(2):
+            peer.sendall(HINTS + whole)
+            _read_request(peer)
+        peer.sendall(HINTS + whole)
+
+    with Scripted(act) as server, scripted_client(server) as rest:
+        for _ in range(3):
+            assert rest.call("c").hangup().members == {}
+
+
+def test_switching_protocols_is_an_answer() -> None:
+    with Scripted(answer(101)) as server, scripted_client(server) as rest, pytest.raises(CommandRefused, match="101"):
+        rest.call("c").hangup()
+
+
+class Secure:
+    """A TLS server that does to its one connection what it is told, with the socket below the TLS as well."""
+
+    def __init__(self, act: Callable[[ssl.SSLSocket, socket.socket], None]) -> None:
+        self._act = act
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = f"https://localhost:{self._listener.getsockname()[1]}"
+        self.connections = 0
+        self._thread = threading.Thread(target=self._serve, name="secure", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = self._listener.accept()
+                self.connections += 1
+                with plain, plain.dup() as below, contextlib.suppress(OSError):
+                    plain.settimeout(PATIENCE)
+                    with self._context.wrap_socket(plain, server_side=True) as secure:
+                        self._act(secure, below)
+
+    def __enter__(self) -> Secure:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(PATIENCE)
+
+
+IN_THE_CLEAR = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
+
+
+def _answered_in_the_clear(secure: ssl.SSLSocket, below: socket.socket) -> None:
+    _read_request(secure)
+    below.sendall(IN_THE_CLEAR)
+
+
+def _cut_off(secure: ssl.SSLSocket, below: socket.socket) -> None:
+    _read_request(secure)
+    below.shutdown(socket.SHUT_RDWR)
+
+
+def _broken_in_the_head(secure: ssl.SSLSocket, below: socket.socket) -> None:
+    _read_request(secure)
+    secure.sendall(b"HTTP/1.1 200 OK\r\n")
+    below.sendall(IN_THE_CLEAR)
+
+
+def _broken_in_the_body(secure: ssl.SSLSocket, below: socket.socket) -> None:
+    _read_request(secure)
+    secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+    below.sendall(IN_THE_CLEAR)
+
+
+@pytest.mark.parametrize("act", [_answered_in_the_clear, _cut_off, _broken_in_the_head, _broken_in_the_body])
+def test_tls_that_breaks_after_a_request_was_sent(act: Callable[[ssl.SSLSocket, socket.socket], None]) -> None:
+    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=TLS / "cert.pem") as rest:
+        with pytest.raises(ConnectionLost) as caught:
+            rest.dial(to=TO, from_=FROM, url="https://x.test/doc")
+        assert caught.value.sent
+        assert server.connections == 1
+
+
+def test_tls_that_breaks_at_the_second_request_of_a_connection() -> None:
+    def act(secure: ssl.SSLSocket, below: socket.socket) -> None:
+        _read_request(secure)
+        secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        _read_request(secure)
+        below.sendall(IN_THE_CLEAR)
+
+    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=TLS / "cert.pem") as rest:
+        assert rest.call("c").hangup().members == {}
+        with pytest.raises(ConnectionLost) as caught:
+            rest.call("c").hangup()
+        assert caught.value.sent
+        assert server.connections == 1
+
+
+def test_a_stop_is_sent_again_when_tls_broke() -> None:
+    acts = [_answered_in_the_clear]
+
+    def act(secure: ssl.SSLSocket, below: socket.socket) -> None:
+        if acts:
+            acts.pop()(secure, below)
+        else:
+            _read_request(secure)
+            secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=TLS / "cert.pem") as rest:
+        assert rest.call("c").stream_stop("s").members == {}
+        assert server.connections == 2
+
+
+def test_a_connection_that_breaks_before_tls_is_there_was_none() -> None:
+    """Nothing was sent, so even a dial is tried again."""
+
+    def reset(peer: socket.socket) -> None:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        accepted = []
+
+        def serve() -> None:
+            for _ in range(2):
+                peer, _address = listener.accept()
+                accepted.append(1)
+                peer.recv(1)
+                reset(peer)
+                peer.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with RestClient("p", "t", f"https://localhost:{listener.getsockname()[1]}", retries=1) as rest:
+            with pytest.raises(ConnectError, match="no connection") as caught:
+                rest.dial(to=TO, from_=FROM, url="https://x.test/doc")
+            assert not caught.value.fatal
+        thread.join(PATIENCE)
+        assert len(accepted) == 2
 
 
 # -- threads, forks, closing -------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from ..runtime.descriptors import are_lacking, lack, without_descriptors
 from .sessions import Sessions
-from .sockets import Admit, TimedAdapter, until
+from .sockets import Admit, TimedAdapter, has_sent, until
 
 __all__ = ["Answer", "Exchange", "http_url", "reading", "retry_after"]
 
@@ -217,7 +217,9 @@ def _retry_in(outcome: Answer | Failed, failures: int, repeatable: bool) -> floa
 def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[None]:
     """Raise what goes wrong inside as the SDK's own errors. Those of requests show URLs, so they are not chained.
 
-    :param sent: whether the request has reached the server for sure.
+    What was sent decides, not the kind of failure: a :class:`ConnectError` says that nothing was.
+
+    :param sent: whether the request has reached the server for sure; else the connection knows (:func:`has_sent`).
     :param proxy: the proxy on the way, for messages.
     """
     try:
@@ -225,7 +227,7 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
             yield
     except (ConnectError, ConnectionLost) as error:
         # Whatever the libraries made of it: a name that is not found, a certificate that cannot be checked.
-        if sent or not (lack(error) or are_lacking()):
+        if sent or has_sent() or not (lack(error) or are_lacking()):
             raise
         raise without_descriptors(what, lack(error)) from None
 
@@ -233,26 +235,38 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
 @contextmanager
 def _told(what: str, sent: bool, proxy: Proxy | None) -> Iterator[None]:
     way = "" if proxy is None else f" through {proxy}"
-    reached = way and f" (reached{way})"
     try:
         yield
     except Unusable as error:
         raise ConnectError(f"{what}: {error}", fatal=True) from None
-    except exceptions.ConnectTimeout:
-        raise ConnectTimeout(f"{what}: no connection{way} within the time given") from None
-    except (exceptions.ReadTimeout, inner.ReadTimeoutError, TimeoutError):
-        raise RequestTimeout(f"{what}: the server did not answer in time{reached}") from None
-    except exceptions.SSLError as error:
-        raise ConnectError(_no_tls(what, way, error), fatal=True) from None
-    except exceptions.ProxyError as error:
-        raise _by_proxy(what, proxy, error) from None
-    except (exceptions.ConnectionError, exceptions.ChunkedEncodingError, inner.HTTPError, OSError) as error:
-        root = _root(error)
-        if isinstance(root, inner.NewConnectionError) and not sent:
-            raise ConnectError(f"{what}: no connection{way} ({_cause(error)})", fatal=_is_unknown_name(root)) from None
-        if isinstance(root, (inner.ReadTimeoutError, TimeoutError)):
-            raise RequestTimeout(f"{what}: the server did not answer in time{reached}") from None
-        raise ConnectionLost(f"{what}: the connection{way} was lost ({_cause(error)})", sent=True) from None
+    except (exceptions.RequestException, inner.HTTPError, OSError) as error:
+        if sent or has_sent():
+            raise _after_sending(what, way, error) from None
+        raise _before_sending(what, way, proxy, error) from None
+
+
+def _after_sending(what: str, way: str, error: Exception) -> ConnectionLost | RequestTimeout:
+    if _is_timeout(error):
+        return RequestTimeout(f"{what}: the server did not answer in time{way and f' (reached{way})'}")
+    return ConnectionLost(f"{what}: the connection{way} was lost ({_cause(error)})", sent=True)
+
+
+def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) -> ConnectError:
+    if isinstance(error, exceptions.ProxyError):
+        return _by_proxy(what, proxy, error)
+    if _is_timeout(error):
+        return ConnectTimeout(f"{what}: no connection{way} within the time given")
+    if isinstance(error, exceptions.SSLError):
+        return ConnectError(_no_tls(what, way, error), fatal=True)
+    return ConnectError(f"{what}: no connection{way} ({_cause(error)})", fatal=_is_unknown_name(_root(error)))
+
+
+def _is_timeout(error: Exception) -> bool:
+    root = _root(error)
+    if isinstance(root, inner.NewConnectionError):  # a time-out by its class only
+        return False
+    kinds = (exceptions.Timeout, inner.TimeoutError, TimeoutError)
+    return isinstance(error, kinds) or isinstance(root, kinds)
 
 
 def _no_tls(what: str, way: str, error: BaseException) -> str:

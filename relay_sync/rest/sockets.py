@@ -6,13 +6,14 @@ also keep queries out of what urllib3 logs.
 
 from __future__ import annotations
 
+import http.client
 import io
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -20,7 +21,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..hosts import read_proxy
 
-__all__ = ["Admit", "NotAdmitted", "TimedAdapter", "peer", "until"]
+__all__ = ["Admit", "NotAdmitted", "TimedAdapter", "has_sent", "peer", "until"]
+
+#: Interim answers that are passed over before a connection is given up.
+MOST_INTERIM: Final = 100
 
 _clock = threading.local()
 
@@ -45,6 +49,7 @@ def until(end: float, admit: Admit | None = None) -> Iterator[None]:
     _clock.end = end
     _clock.admit = admit
     _clock.peer = None
+    _clock.sent = False
     try:
         yield
     finally:
@@ -56,6 +61,14 @@ def peer() -> str | None:
     """The address that this thread's latest request went to; ``None`` for one through a proxy."""
     found: str | None = getattr(_clock, "peer", None)
     return found
+
+
+def has_sent() -> bool:
+    """Whether a byte of this thread's latest request may have left, so that the server may have carried it out.
+
+    What was said to a proxy, or for TLS, is not the request.
+    """
+    return bool(getattr(_clock, "sent", False))
 
 
 class _TimedRaw(io.RawIOBase):
@@ -120,6 +133,19 @@ class _Discreet:
         return super()._make_request(conn, method, _Target(url), *args, **options)  # type: ignore[misc]
 
 
+class _FinalAnswer(http.client.HTTPResponse):
+    """The answer after the interim ones (RFC 9110, 15.2): http.client passes over 100 alone, and without end."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MOST_INTERIM + 1):
+            line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+            if not 100 <= line[1] < 200 or line[1] == 101:
+                return line
+            http.client.parse_headers(self.fp)
+        self._close_conn()  # type: ignore[attr-defined]
+        raise http.client.HTTPException(f"more than {MOST_INTERIM} interim answers")
+
+
 class _Timed:
     """Mixed into a connection: only to an address that is admitted, the whole target goes out, and the answer is read from a
     timed socket.
@@ -127,6 +153,22 @@ class _Timed:
 
     sock: Any
     proxy: Any
+    response_class: Any = _FinalAnswer
+    _connecting = False
+
+    def connect(self) -> None:
+        self._connecting = True
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            self._connecting = False
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:  # http.client opens it at the first byte
+            self.connect()
+        if not self._connecting:  # else it is for the proxy
+            _clock.sent = True
+        super().send(data)  # type: ignore[misc]
 
     def _new_conn(self) -> Any:
         sock = super()._new_conn()  # type: ignore[misc]
