@@ -96,7 +96,7 @@ class Switchboard:
         self._elsewhere: Recent[Call, Call] = Recent(REMEMBERED_CALLS)
         #: The ids of the last calls that are over for this client, and how each was offered: an offer that is repeated late
         #: starts no handler, and a late event makes no new leg.
-        self._ended: Recent[str, Offer | None] = Recent(REMEMBERED_CALLS)
+        self._ended: Recent[str, int | None] = Recent(REMEMBERED_CALLS)
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
         self.state = "idle"
@@ -184,7 +184,7 @@ class Switchboard:
 
     def call_over(self, call: Call) -> None:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
-        self._ended.put(call.call_id, call._offer)
+        self._ended.put(call.call_id, None if call._offer is None else call._offer.content)
         self.calls.take_if(call.call_id, call)
         self._elsewhere.take(call)
         self.changed.ring()
@@ -413,7 +413,7 @@ class Switchboard:
         if known is not None and known._offer is not None and offer.is_of_others(known._offer):
             self.let_go(known, CallEnded("another call came in under the id of this one, whose end was not told"))
             known = None
-        if client is None or not event.call_id or known is not None or self._ended.get(event.call_id) == offer:
+        if client is None or not event.call_id or known is not None or self._ended.get(event.call_id) == offer.content:
             return  # a repeated offer changes nothing
         self._ended.take(event.call_id)
         call = Call(

@@ -7,6 +7,7 @@ import bisect
 import functools
 import importlib
 import importlib.metadata
+import os
 import pkgutil
 import re
 import shutil
@@ -344,7 +345,7 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env={"PYTHONPATH": str(PACKAGE.parent), "PATH": ""},
+        env={"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), str(here)]), "PATH": ""},
         check=False,
     )
     assert "threads left behind: relay-forgotten-1" in done.stdout
