@@ -306,6 +306,34 @@ def test_a_receiver_that_raises_is_logged_once_and_the_others_hear(
     assert len(seen) == 2
 
 
+def test_a_callback_whose_receiver_raised_is_not_repeated_when_it_comes_again(world: Any) -> None:
+    from django.test import Client
+
+    from relay_sync.contrib.django.signals import recording_status, status_received
+
+    seen: list[bool] = []
+    failing = [True, True]
+
+    def fails(sender: type, **kwargs: Any) -> None:
+        if failing:
+            failing.pop()
+            raise LookupError("the database is down")
+
+    def hears(sender: type, callback: Any, **kwargs: Any) -> None:
+        seen.append(callback.repeated)
+
+    recording_status.connect(fails)
+    status_received.connect(hears)
+    body = json.dumps({"event_type": "calling.call.record", "timestamp": 22.5, "params": {"state": "finished"}})
+    try:
+        for _ in range(4):
+            Client().post("/status", body, content_type="application/json")
+    finally:
+        recording_status.disconnect(fails)
+        status_received.disconnect(hears)
+    assert seen == [False, False, False, True]
+
+
 def test_a_body_that_a_middleware_has_read_is_no_failure(world: Any) -> None:
     from django.test import RequestFactory
 

@@ -266,6 +266,43 @@ def test_status_callbacks_are_read_and_handed_over(app: Flask) -> None:
     assert web.post("/relay/status", json=EVENT).status_code == 500
 
 
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_callback_whose_handler_failed_is_not_repeated_when_it_comes_again(app: Flask, place: str) -> None:
+    relay, seen, failing = Relay(app), list[bool](), [True, True]
+    app.register_blueprint(relay.blueprint())
+    app.testing = False
+
+    def note(callback: Callback) -> None:
+        seen.append(callback.repeated)
+
+    def fails(callback: Callback) -> None:
+        if failing:
+            failing.pop()
+            raise LookupError("the database is down")
+
+    for handler in (fails, note) if place == "first" else (note, fails):
+        relay.on_status(handler)
+    web = app.test_client()
+    assert [web.post("/status", json=EVENT).status_code for _ in range(4)] == [500, 500, 204, 204]
+    assert seen == ([False, True] if place == "first" else [False, False, False, True])
+
+
+def test_a_callback_that_comes_again_while_it_is_handled_is_handled_too(app: Flask) -> None:
+    """The first may still fail, and nobody would send it again after this one was answered well."""
+    relay, seen = Relay(app), list[bool]()
+    app.register_blueprint(relay.blueprint())
+
+    def handle(callback: Callback) -> None:
+        seen.append(callback.repeated)
+        if len(seen) == 1:
+            assert app.test_client().post("/status", json=EVENT).status_code == 204
+
+    relay.on_status(handle)
+    assert app.test_client().post("/status", json=EVENT).status_code == 204
+    assert app.test_client().post("/status", json=EVENT).status_code == 204
+    assert seen == [False, False, True]
+
+
 def test_strict_settings_refuse_what_is_not_signed(app: Flask) -> None:
     app.config["RELAY_SYNC"]["webhooks"] = {"signing_key": "PSKx", "strict": True}
     relay = Relay(app)

@@ -379,6 +379,21 @@ def test_a_repetition_is_told_and_has_the_same_key() -> None:
     assert not Webhooks().parse("POST", "/", AS_JSON, json.dumps(ENVELOPE).encode()).repeated
 
 
+def test_only_what_was_dealt_with_is_remembered_if_so_wished() -> None:
+    hooks = Webhooks(signing_key=KEY)
+    for headers in (AS_FORM, {**AS_FORM, "X-SignalWire-Signature": FORM_SIGNATURE}):
+        callback = hooks.parse("POST", URL, headers, form(), remember=False)
+        again = hooks.parse("POST", URL, headers, form(), remember=False)
+        assert (callback.repeated, again.repeated) == (False, False)
+        hooks.remember(callback)
+        assert hooks.parse("POST", URL, headers, form(), remember=False).repeated
+    forged = hooks.parse("POST", URL, {**AS_FORM, "X-SignalWire-Signature": "forged"}, form(), remember=False)
+    hooks.remember(forged)
+    assert not hooks.parse("POST", URL, {**AS_FORM, "X-SignalWire-Signature": "forged"}, form()).repeated
+    with pytest.raises(InvalidParameter):
+        hooks.remember("callback")  # type: ignore[arg-type]
+
+
 def test_a_forged_callback_does_not_make_the_genuine_one_a_repetition() -> None:
     hooks = Webhooks(signing_key=KEY)
     forged = hooks.parse("POST", URL, {**AS_FORM, "X-SignalWire-Signature": "forged"}, form())

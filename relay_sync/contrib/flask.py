@@ -126,7 +126,7 @@ class Relay:
 
         It is given a :class:`relay_sync.webhooks.StreamStatus`, a ``RecordingStatus`` or an ``OtherStatus``; ``kind``, ``state``,
         ``call_id`` and all other members of :class:`relay_sync.webhooks.Callback` are there in each of them. What it raises is
-        answered with 500, and the platform may try again.
+        answered with 500, and the platform may try again; that one is not ``repeated``.
         """
         self._on_status.append(parameters.handler("handler", handler, ("callback",)))
         return handler
@@ -173,13 +173,16 @@ class Relay:
         hooks = _current().webhooks
         try:
             body = _body(hooks.max_body)
-            callback = hooks.parse(request.method, request.url, request.headers, body, peer=request.remote_addr)
+            callback = hooks.parse(
+                request.method, request.url, request.headers, body, peer=request.remote_addr, remember=False
+            )
         except WebhookRefused as refusal:
             return f"{refusal.message}\n", refusal.status
         if not self._on_status:
             self._unheard.tell(callback.kind, "register a function with relay.on_status")
         for handler in self._on_status:
             handler(callback)
+        hooks.remember(callback)  # not before: what a failure answers with 500 comes again, and is to be handled then
         return "", 204
 
 

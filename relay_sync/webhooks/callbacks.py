@@ -32,8 +32,9 @@ class Callback:
     :ivar dialect: ``relay`` or ``cxml``.
     :ivar verified: whether the signature is right; ``None`` where that cannot be told: there is none, or no key is known.
     :ivar finding: the same in words.
-    :ivar repeated: whether the same :class:`Webhooks` has read the same callback before: one of its last 4,096 that were
-        verified, or, where ``verified`` is ``None``, of its last 4,096 of those. ``False`` where the signature is wrong.
+    :ivar repeated: whether the same :class:`Webhooks` has read the same callback before (in Flask and Django: whether it was
+        handled before, and nothing failed): one of its last 4,096 that were verified, or, where ``verified`` is ``None``, of
+        its last 4,096 of those. ``False`` where the signature is wrong.
     :ivar key: the same for every delivery of one callback and different for any other: what to store under a unique
         constraint where several processes take callbacks.
     :ivar name: its type as it came: ``calling.call.stream``, ``stream-started``, ``completed``.

@@ -76,7 +76,16 @@ class Webhooks:
         key = "with a key" if self._keys else "without a key"
         return f"<Webhooks {'strict' if self.strict else 'reporting'}, {key}>"
 
-    def parse(self, method: str, url: str, headers: Headers, body: bytes = b"", *, peer: str | None = None) -> Callback:
+    def parse(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes = b"",
+        *,
+        peer: str | None = None,
+        remember: bool = True,
+    ) -> Callback:
         """Read one request.
 
         :param method: ``GET`` or ``POST``.
@@ -84,6 +93,8 @@ class Webhooks:
         :param headers: a mapping, or pairs; names in any case.
         :param body: the bytes as they came.
         :param peer: the address that the connection came from, for *trusted_proxies*.
+        :param remember: whether the next one like it is :attr:`Callback.repeated`. With ``False`` that is so only once it was
+            given to :meth:`remember`: where what could not be handled is sent again, and has to be handled then.
         :return: a :class:`StreamStatus`, a :class:`RecordingStatus`, or an :class:`OtherStatus`.
         :raises WebhookRefused: it is no callback, comes without a right signature from a web page of another site (``Origin``),
             or strictness forbids it; ``status`` is what to answer. No other exception, whatever was sent.
@@ -102,12 +113,21 @@ class Webhooks:
             raise WebhookRefused("a web page of another site sent this: the platform sends no Origin", status=403)
         if self.strict and not verified:
             raise WebhookRefused(f"the callback is not shown to be genuine: {finding}", status=403)
-        return evolve(
-            callback,
-            verified=verified,
-            finding=finding,
-            repeated=verified is not False and self._seen[verified].has(callback.key),
-        )
+        repeated = verified is not False and self._seen[verified].has(callback.key)
+        callback = evolve(callback, verified=verified, finding=finding, repeated=repeated)
+        if remember:
+            self.remember(callback)
+        return callback
+
+    def remember(self, callback: Callback) -> None:
+        """Note that a callback was dealt with: the next one like it is :attr:`Callback.repeated`.
+
+        :raises InvalidParameter: it is no callback.
+        """
+        if not isinstance(callback, Callback):
+            raise InvalidParameter("callback", type(callback).__name__, "what parse() returned")
+        if callback.verified is not False:
+            self._seen[callback.verified].add(callback.key)
 
     def _is_of_another_site(self, seen: SplitResult, headers: Mapping[str, str]) -> bool:
         """Whether a page in a browser sent it, as any page can to a server on its visitor's machine."""
@@ -198,15 +218,17 @@ class _Memory:
         self._lock = threading.RLock()
 
     def has(self, key: str) -> bool:
-        """Whether the key was there before; it is from now on."""
+        """Whether the key is there."""
         with self._lock:
-            if key in self._seen:
-                self._seen.move_to_end(key)
-                return True
+            return key in self._seen
+
+    def add(self, key: str) -> None:
+        """Make the key the latest."""
+        with self._lock:
             self._seen[key] = None
+            self._seen.move_to_end(key)
             if len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
-            return False
 
 
 def _completed(said: str, host: str) -> str:

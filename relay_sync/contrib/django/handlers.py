@@ -45,9 +45,12 @@ def with_database(function: F) -> F:
     return inside  # type: ignore[return-value]
 
 
-def send(signal: Signal, sender: type, **about: Any) -> None:
-    """Send a signal. A receiver that raises is logged, by the signal."""
-    signal.send_robust(sender=sender, **about)
+def send(signal: Signal, sender: type, **about: Any) -> bool:
+    """Send a signal. A receiver that raises is logged, by the signal.
+
+    :return: whether none has raised.
+    """
+    return not any(isinstance(answer, Exception) for _, answer in signal.send_robust(sender=sender, **about))
 
 
 def _register(what: str, handler: F) -> F:

@@ -39,13 +39,15 @@ setting_changed.connect(_forget, dispatch_uid="relay_sync.webhooks")
 @csrf_exempt
 def status(request: HttpRequest) -> HttpResponse:
     """Take a status callback, and send the signal of its kind and ``status_received``."""
+    hooks = _webhooks()
     try:
-        callback = _webhooks().parse(
+        callback = hooks.parse(
             request.method or "",
             request.build_absolute_uri(),
             request.headers,
             bytes(request.body),
             peer=request.META.get("REMOTE_ADDR"),
+            remember=False,
         )
     except RawPostDataException:  # a middleware has read it as multipart, which no callback is
         return HttpResponse("callbacks are JSON or a form\n", status=415, content_type="text/plain")
@@ -54,8 +56,9 @@ def status(request: HttpRequest) -> HttpResponse:
     signals = (of_kind[callback.kind], status_received)
     if not any(signal.has_listeners(type(callback)) for signal in signals):
         unheard.tell(callback.kind, f"connect a receiver to {callback.kind}_status or status_received")
-    for signal in signals:
-        send(signal, type(callback), callback=callback)
+    went_well = [send(signal, type(callback), callback=callback) for signal in signals]
+    if all(went_well):
+        hooks.remember(callback)
     return HttpResponse(status=204)
 
 
