@@ -368,6 +368,58 @@ def test_members_of_wrong_types_are_as_if_they_were_not_there() -> None:
     assert (recording.duration, recording.size, recording.start_time) == (0.0, 0, None)
 
 
+RECORDING = {
+    "AccountSid": "a1",
+    "CallSid": "c1",
+    "RecordingSid": "r1",
+    "RecordingUrl": "https://example.com/r1",
+    "RecordingStatus": "completed",
+    "RecordingDuration": 94,
+    "RecordingChannels": 1,
+    "ErrorCode": 13227,
+}
+
+
+@pytest.mark.parametrize("label", [AS_JSON, AS_FORM, {}, {"Content-Type": "application/vnd.x+json"}])
+@pytest.mark.parametrize("written", ["json", "form", "json with a mark"])
+def test_the_members_tell_the_dialect_whatever_they_are_written_in(label: dict[str, str], written: str) -> None:
+    body = form(RECORDING) if written == "form" else json.dumps(RECORDING).encode()
+    if written == "json with a mark":
+        body = b"\xef\xbb\xbf" + body
+    seen = Webhooks().parse("POST", "/status", label, body)
+    assert isinstance(seen, RecordingStatus)
+    assert (seen.dialect, seen.state, seen.call_id, seen.project_id) == ("cxml", "finished", "c1", "a1")
+    assert (seen.duration, seen.channels, seen.error, seen.url) == (94.0, 1, "13227", "https://example.com/r1")
+    assert seen.members == (RECORDING if written != "form" else {name: str(each) for name, each in RECORDING.items()})
+
+
+@pytest.mark.parametrize("label", [AS_JSON, AS_FORM, {}])
+def test_an_event_is_one_whatever_it_is_written_in(label: dict[str, str]) -> None:
+    flat = {"event_type": "calling.call.stream", "timestamp": "5", "call_id": "c", "state": "finished"}
+    nested = {"event_type": "calling.call.stream", "timestamp": 5, "params": {"call_id": "c", "state": "finished"}}
+    for body in (form(flat), json.dumps(nested).encode(), b" \n" + json.dumps(nested).encode()):
+        seen = Webhooks().parse("POST", "/status", label, body)
+        assert isinstance(seen, StreamStatus)
+        assert (seen.dialect, seen.state, seen.call_id) == ("relay", "finished", "c")
+
+
+@pytest.mark.parametrize(
+    ("members", "kind", "state"),
+    [
+        ({"CallSid": "c", "StreamSid": "s", "StreamEvent": "stream-stopped"}, "stream", "finished"),
+        ({"CallSid": "c", "CallStatus": "ringing"}, "call", "ringing"),
+        ({"MessageSid": "m", "MessageStatus": "delivered", "ErrorCode": 0}, "message", "delivered"),
+        ({"SmsStatus": "sent", "ErrorCode": None}, "message", "sent"),
+        ({"FaxSid": "f", "FaxStatus": "received"}, "other", "received"),
+    ],
+)
+def test_cxml_in_json_of_every_kind(members: dict[str, Any], kind: str, state: str) -> None:
+    body = json.dumps(members).encode()
+    signed = {**AS_JSON, "X-SignalWire-Signature": sign_json(KEY, URL, body)}
+    seen = Webhooks(signing_key=KEY).parse("POST", URL, signed, body)
+    assert (seen.dialect, seen.kind, seen.state, seen.error, seen.verified) == ("cxml", kind, state, "", True)
+
+
 def test_a_repetition_is_told_and_has_the_same_key() -> None:
     hooks = Webhooks()
     first, second = (hooks.parse("POST", "/", AS_JSON, json.dumps(ENVELOPE).encode()) for _ in range(2))

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
-__all__ = ["Callback", "Dialect", "Kind", "OtherStatus", "RecordingStatus", "StreamStatus", "read"]
+__all__ = ["Callback", "Dialect", "Kind", "OtherStatus", "RecordingStatus", "StreamStatus", "is_cxml", "read"]
 
 Dialect = Literal["relay", "cxml"]
 Kind = Literal["stream", "recording", "call", "message", "other"]
@@ -137,7 +137,17 @@ _FORM_STATES: Final[dict[str, Kind]] = {
     "StatusCallbackEvent": "other",
     "CallStatus": "call",
 }
+#: What tells a cXML callback that is written in JSON from an event.
+_CXML: Final = frozenset(
+    {*_FORM_STATES, "AccountSid", "CallSid", "Unique-ID", "ConferenceSid", "MessageSid", "SmsSid", "FaxSid"}
+    | {"StreamEvent", "StreamSid", "RecordingStatus", "RecordingSid"}
+)
 _FIRST_YEAR_S, _LAST_YEAR_S = 0.0, 253402300799.0  # what a datetime can hold
+
+
+def is_cxml(members: Mapping[str, Any]) -> bool:
+    """Whether these are the members of a cXML callback: no event has them at its top, whatever the body is written in."""
+    return "event_type" not in members and not _CXML.isdisjoint(members)
 
 
 def read(dialect: Dialect, members: Mapping[str, Any]) -> Callback:
@@ -203,13 +213,15 @@ def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, A
     return take({}, name)
 
 
-def _read_form(fields: Mapping[str, Any]) -> Callback:
+def _read_form(members: Mapping[str, Any]) -> Callback:
+    # In JSON numbers are numbers, and what a form would leave blank may be null.
+    fields = {name: _written(value) for name, value in members.items()}
     about: dict[str, Any] = {
         "dialect": "cxml",
         "call_id": _text(fields, "CallSid") or _text(fields, "Unique-ID"),
         "project_id": _text(fields, "AccountSid"),
         "timestamp": _moment(fields.get("Timestamp")),
-        "members": fields,
+        "members": members,
     }
     if "StreamEvent" in fields:
         event = _text(fields, "StreamEvent")
@@ -217,7 +229,7 @@ def _read_form(fields: Mapping[str, Any]) -> Callback:
         return StreamStatus(
             **about,
             name=event,
-            key=_key("cxml", "stream", None, fields),
+            key=_key("cxml", "stream", None, members),
             state=_STREAM_STATES.get(event, event),
             stream_id=stream_id,
             stream_name=_text(fields, "StreamName") or stream_id,
@@ -230,7 +242,7 @@ def _read_form(fields: Mapping[str, Any]) -> Callback:
         return RecordingStatus(
             **about,
             name=status,
-            key=_key("cxml", "recording", None, fields),
+            key=_key("cxml", "recording", None, members),
             state=_RECORDING_STATES.get(status, status),
             recording_id=_text(fields, "RecordingSid"),
             url=_text(fields, "RecordingUrl"),
@@ -243,7 +255,7 @@ def _read_form(fields: Mapping[str, Any]) -> Callback:
     kind, name = next(
         ((kind, _text(fields, each)) for each, kind in _FORM_STATES.items() if each in fields), ("other", "")
     )
-    key = _key("cxml", "other", None, fields)
+    key = _key("cxml", "other", None, members)
     return OtherStatus(**about, kind=kind, name=name, state=name, error=_error(fields), key=key)
 
 
@@ -260,6 +272,13 @@ def _key(dialect: str, name: str, timestamp: Any, members: Mapping[str, Any]) ->
 def _text(members: Mapping[str, Any], name: str) -> str:
     value = members.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _written(value: Any) -> str:
+    """A value as a form has it."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return ""
+    return str(value)
 
 
 def _first(members: Mapping[str, Any], *names: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from ..errors import InvalidParameter, WebhookRefused
 from ..origins import refusal
 from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
-from .callbacks import Callback, Dialect, read
+from .callbacks import Callback, Dialect, is_cxml, read
 from .forwarded import networks
 
 __all__ = ["Webhooks"]
@@ -283,22 +284,31 @@ def _members(
 ) -> tuple[Dialect, Mapping[str, Any], Fields | None]:
     """Dialect and members; and the fields of a form in their order, for the signature."""
     if method == "GET":
-        members = dict(parse_form(url.query))
-        if not members:
+        fields = parse_form(url.query)
+        if not fields:
             raise WebhookRefused("neither a body nor a query: there is no callback in it")
-        if "event_type" in members:
-            return "relay", _unfold(members), None
-        return "cxml", members, None
+        return *_of_fields(fields), None
     kind = content_type.partition(";")[0].strip().lower()
-    start = bytes(body[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-    if kind == "application/json" or kind.endswith("+json") or (not kind and start == b"{"):
-        return "relay", parse_json(bytes(body)), None
-    if kind not in ("", "application/x-www-form-urlencoded"):
+    labelled_json = kind == "application/json" or kind.endswith("+json")
+    if not labelled_json and kind not in ("", "application/x-www-form-urlencoded"):
         raise WebhookRefused("callbacks are JSON or a form", status=415)
+    start = bytes(body[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()
+    # The label may be wrong: no form begins with a brace, and no JSON with a name and "=".
+    if start[:1] == b"{" or (labelled_json and not _FORM.match(start)):
+        members = parse_json(bytes(body))
+        return ("cxml" if is_cxml(members) else "relay"), members, None
     fields = parse_form(bytes(body))
     if not fields:
         raise WebhookRefused("the body is empty: there is no callback in it")
-    return "cxml", dict(fields), fields
+    return *_of_fields(fields), fields
+
+
+_FORM: Final = re.compile(rb"[A-Za-z0-9_.%+-]+=")
+
+
+def _of_fields(fields: Fields) -> tuple[Dialect, Mapping[str, Any]]:
+    members = dict(fields)
+    return ("relay", _unfold(members)) if "event_type" in members else ("cxml", members)
 
 
 _ENVELOPE: Final = ("event_type", "event_channel", "timestamp", "project_id", "space_id")
