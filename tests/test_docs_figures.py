@@ -13,7 +13,8 @@ import pytest
 from test_docs import ROOT, name_of
 from test_docs_install import PAGES
 
-from relay_sync import RelayClient, dialing, message, switchboard
+from relay_sync import RelayClient, client, dialing, logs, message, posting, switchboard
+from relay_sync.actions import base, input
 from relay_sync.actions.base import REPORT_PATIENCE
 from relay_sync.audio import AudioServer
 from relay_sync.call import READER_LIMIT
@@ -23,9 +24,10 @@ from relay_sync.config import Config
 from relay_sync.constants import MAX_FRAME
 from relay_sync.dialing import DIAL_PATIENCE
 from relay_sync.message import FOLLOWED
-from relay_sync.protocol import backoff, liveness, session
+from relay_sync.protocol import backoff, liveness, promises, session
 from relay_sync.rest import RestClient, download, exchange
 from relay_sync.rest.client import DOWNLOAD_LIMIT
+from relay_sync.runtime import process
 from relay_sync.runtime.lanes import MOST_WAITING
 from relay_sync.simulator import pace, remote, voice
 from relay_sync.webhooks import Webhooks, body, reader
@@ -76,6 +78,11 @@ FIGURES: dict[str, list[str]] = {
         f"within {plain(CONNECT_PATIENCE)} s of it during authentication",
         f"`{liveness.MOST_UNANSWERED} * ping_interval + ping_timeout`",
         f"({plain(liveness.MOST_UNANSWERED * PING + PONG)} s by default)",
+        f"ends with `ConnectionLost` {plain(message.NEWS_PATIENCE)} s after the connection came back",
+    ],
+    "docs/logging.md": [
+        f"or {plain(logs.FLUSH_PATIENCE)} s later where a handler takes longer",
+        f"Up to {grouped(logs.MOST_WAITING)} lines wait for a slow handler",
     ],
     "docs/rest.md": [
         f"at most `retries` times ({default(RestClient, 'retries')})",
@@ -97,6 +104,15 @@ FIGURES: dict[str, list[str]] = {
     ],
     "docs/threads.md": [
         f"most {grouped(MOST_WAITING)} of a call wait",
+        f"have {plain(client.DRAIN_PATIENCE)} s to return",
+        f"A fork waits up to {plain(process.IMPORT_PATIENCE)} s for an import",
+        f"{plain(message.NEWS_PATIENCE)} s without news after a resume",
+        f"for {plain(posting.PROMISE_PATIENCE)} s, as long as the session is resumed",
+        f"gives the server {plain(promises.ANSWER_PATIENCE)} s to answer",
+        f"they had input or {plain(base.OVERDUE)} s after `initial_timeout` is over",
+        f"told to stop {plain(base.OVERDUE)} s after their `timeout` is over, or",
+        f"after {'a minute' if input.DETECT_PATIENCE == 60 else input.DETECT_PATIENCE} without one",
+        f"nothing is told within {plain(message.NEWS_PATIENCE)} s",
         f"`request_timeout` ({plain(default(RelayClient, 'request_timeout'))} s",
         f"`ConnectTimeout` after {plain(default(RelayClient, 'connect_timeout'))} s",
         f"or {plain(DIAL_PATIENCE)} s, when what still rings",
