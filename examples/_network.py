@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -60,6 +61,21 @@ def network(calls: int = 1, *, keys: str = "") -> AbstractContextManager[RelayCl
     :param keys: what a simulated caller presses, each key as soon as he hears something new; he leaves the hanging up to you.
     """
     return scene(functools.partial(_callers, count=calls, keys=keys), speed=8)
+
+
+def ended_by_signals() -> None:
+    """Have Ctrl-C, SIGTERM and a terminal that closes raise SystemExit, so that ``finally`` tidies up. Later ones are ignored."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    ours = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    ours = [each for each in ours if signal.getsignal(each) in (signal.SIG_DFL, signal.default_int_handler)]
+
+    def end(number: int, frame: object) -> None:
+        for each in ours:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in ours:
+        signal.signal(each, end)
 
 
 def required(variable: str, meaning: str) -> str:

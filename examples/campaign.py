@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from _network import SIMULATE, required, scene
+from _network import SIMULATE, ended_by_signals, required, scene
 
 from relay_sync import Call, DialFailed, RelayClient, RelayError, WaitTimeout, devices
 from relay_sync.simulator import Simulator
@@ -79,17 +79,28 @@ def talk(call: Call) -> str:
     return "person: confirmed" if asked.digits == "1" else "person: did not confirm"
 
 
+def call_all(client: RelayClient, pool: ThreadPoolExecutor) -> None:
+    client.connect()
+    jobs = {name: pool.submit(contact, client, numbers) for name, numbers in PEOPLE.items()}
+    print(f"{'who':6} {'answered':12} outcome")
+    for name, job in jobs.items():
+        try:
+            number, outcome = job.result()
+        except RelayError as error:  # one call that goes wrong does not end the others
+            number, outcome = "", f"failed: {error}"
+        print(f"{name:6} {number or '-':12} {outcome}")
+
+
 def main() -> None:
-    with scene(people=people, media="fast") as client, ThreadPoolExecutor(AT_ONCE) as pool:
-        client.connect()
-        jobs = {name: pool.submit(contact, client, numbers) for name, numbers in PEOPLE.items()}
-        print(f"{'who':6} {'answered':12} outcome")
-        for name, job in jobs.items():
-            try:
-                number, outcome = job.result()
-            except RelayError as error:  # one call that goes wrong does not end the others
-                number, outcome = "", f"failed: {error}"
-            print(f"{name:6} {number or '-':12} {outcome}")
+    ended_by_signals()
+    pool = ThreadPoolExecutor(AT_ONCE)
+    with scene(people=people, media="fast") as client:
+        try:
+            call_all(client, pool)
+        finally:  # Ctrl-C as well: nobody else is called, and calls that go on are hung up
+            pool.shutdown(wait=False, cancel_futures=True)
+            client.disconnect(hangup_calls=True)
+            pool.shutdown()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relay_sync.cli import simulate
+from relay_sync.cli import main, simulate
 from relay_sync.cli.mistakes import Unsuccessful
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.remote import ControlServer
@@ -25,24 +26,66 @@ def written(path: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("how", ["hard link", "symbolic link", "the name that was used before"])
+@pytest.mark.parametrize("how", ["plain file", "hard link", "symbolic link", "dangling link", "JSON", "pipe"])
 def test_no_other_file_is_written_to(tmp_path: Path, how: str) -> None:
     precious, file = tmp_path / "precious", tmp_path / "sim.json"
     precious.write_text("not to be touched")
-    if how == "hard link":
+    if how == "plain file":
+        file.write_text("DATABASE_PASSWORD=irreplaceable\n")
+    elif how == "hard link":
         file.hardlink_to(precious)
     elif how == "symbolic link":
         file.symlink_to(precious)
+    elif how == "dangling link":
+        file.symlink_to(tmp_path / "nowhere")
+    elif how == "JSON":
+        file.write_text('{"project": "p", "token": "t", "host": "h"}')
     else:
-        (tmp_path / f".sim.json.{os.getpid()}").hardlink_to(precious)
+        os.mkfifo(file)
+    before = sorted(tmp_path.iterdir()), os.lstat(file).st_ino, b"" if how == "pipe" else contents(file)
+    with pytest.raises(Unsuccessful, match="was not written by relay-sync simulate"):
+        with written(file):
+            pass
+    assert (sorted(tmp_path.iterdir()), os.lstat(file).st_ino, b"" if how == "pipe" else contents(file)) == before
+    assert main(["simulate", "--credentials", str(file)]) == 2  # before anything is started
+
+
+def contents(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
+
+
+def test_a_file_is_private_and_removed_at_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "sim.json"
+    (tmp_path / f".sim.json.{os.getpid()}").write_text("of somebody else")
     with written(file):
-        assert "control_token" in file.read_text()
+        assert json.loads(file.read_text())["control_token"]
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert not file.is_symlink()
-    assert precious.read_text() == "not to be touched"
+    assert [each.name for each in tmp_path.iterdir()] == [f".sim.json.{os.getpid()}"]
+
+
+def test_a_file_that_a_killed_simulator_left_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "sim.json"
+    with written(file):
+        left = file.read_text()
+    file.write_text(left)
+    with written(file):
+        assert file.read_text() != left
     assert not file.exists()
-    assert {each.name for each in tmp_path.iterdir()} <= {"precious", f".sim.json.{os.getpid()}"}
-    assert how != "the name that was used before" or (tmp_path / f".sim.json.{os.getpid()}").exists()
+
+
+def test_without_hard_links_it_is_exclusive_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with written(tmp_path / "sim.json"):
+        assert "control_token" in (tmp_path / "sim.json").read_text()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "sim.json").write_text("of somebody else")
+    with pytest.raises(Unsuccessful, match="cannot be written"):
+        with written(tmp_path / "sim.json"):
+            pass
+    assert (tmp_path / "sim.json").read_text() == "of somebody else"
 
 
 def test_what_another_has_written_meanwhile_stays(tmp_path: Path) -> None:
@@ -52,11 +95,3 @@ def test_what_another_has_written_meanwhile_stays(tmp_path: Path) -> None:
             pass
         file.write_text("of another simulator")
     assert file.read_text() == "of another simulator"
-
-
-def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(Unsuccessful, match="is not a regular file"):
-        with written(tmp_path / "pipe"):
-            pass
-    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

@@ -10,6 +10,7 @@
 ``checkup``       what the doctor looks at
 ``teststream``    the doctor's test call
 ``target``        ``module:client``
+``ending``        what SIGINT, SIGTERM and SIGHUP do to a command
 ``listen``        ``relay-sync listen``: a receiver of streams
 ``meters``        what it shows, with rich or without
 ``simulate``      ``relay-sync simulate``: the simulator as a server
@@ -22,8 +23,10 @@
 ================  ==================================================================================================
 
 Exit codes: 0 all is well; 1 something is wrong, and a line on stderr says what (``doctor`` shows it on stdout); 2 an argument
-cannot be right; 130 interrupted. A command whose output nobody reads, as in ``relay-sync demo | head -1``, does its work all the
-same, and its exit code does not change. Output that cannot be written for another reason, such as a full disk, makes it 1.
+cannot be right; 130, 143, 129 ended by SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed). ``run``, ``listen`` and
+``simulate`` serve until one of these comes, and end with 0. A command whose output nobody reads, as in
+``relay-sync demo | head -1``, does its work all the same, and its exit code does not change. Output that cannot be written for
+another reason, such as a full disk, makes it 1.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ import sys
 from collections.abc import Sequence
 
 from .arguments import build_parser
+from .ending import Interrupted, interruptible
 from .mistakes import INTERRUPTED, Mistake, Unsuccessful
 from .streams import failure, standard_streams
 
@@ -64,17 +68,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(name: str, arguments: argparse.Namespace) -> int:
     try:
-        return _run(arguments)
+        if arguments.command == "run":  # its client, or its supervisor, handles signals
+            return _run(arguments)
+        with interruptible():
+            return _run(arguments)
     except Mistake as mistake:
         _tell(f"{name}: error: argument {mistake}\nTry: {name} --help")
         return 2
     except Unsuccessful as failed:
         _tell(f"{name}: {failed}")
         return failed.code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         saved = ", nothing was saved" if arguments.command == "demo" else ""
         _tell(f"\n{name}: interrupted{saved}")
-        return INTERRUPTED
+        return end.code if isinstance(end, Interrupted) else INTERRUPTED
 
 
 def _delivered(name: str, code: int) -> int:

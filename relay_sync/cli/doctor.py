@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .._version import __version__
 from ..client import RelayClient
@@ -14,9 +14,13 @@ from ..config import Config
 from ..errors import InvalidParameter
 from . import checkup
 from .checkup import Finding
+from .ending import Interrupted, interruptible
 from .mistakes import Mistake, Unsuccessful
 from .streams import standard_streams
 from .target import load_client
+
+if TYPE_CHECKING:
+    from ..audio import AudioServer
 
 __all__ = ["diagnose", "examine", "run"]
 
@@ -53,6 +57,21 @@ def diagnose(
         raise Mistake("--timeout", f"{arguments.timeout:g} is not a number of seconds above 0")
     if bool(arguments.call) != bool(arguments.from_):
         raise Mistake("--call", "it goes together with --from: the number to call, and one of yours to call from")
+    if not 0 <= arguments.port < 65536:
+        raise Mistake("--port", f"{arguments.port} is not from 0 to 65535")
+    try:
+        with interruptible():
+            return _diagnosed(make, origins, arguments)
+    except Interrupted as end:
+        # Here for every world, as in ``serve``.
+        print("\ndoctor: interrupted", file=sys.stderr)
+        return end.code
+
+
+def _diagnosed(
+    make: Callable[[], RelayClient], origins: Callable[[], Mapping[str, str]], arguments: argparse.Namespace
+) -> int:
+    receiver = _receiver(arguments) if arguments.call else None
     print(f"relay-sync {__version__} doctor, Python {sys.version.split()[0]}\n", flush=True)
     try:
         client = make()
@@ -60,19 +79,36 @@ def diagnose(
     except InvalidParameter as problem:
         _show(Finding("bad", "configuration", problem.message, _ADVICE if problem.value is None else ""))
         return 1
-    return examine(client, arguments, named)
+    return examine(client, arguments, named, receiver)
 
 
-def examine(client: RelayClient, arguments: argparse.Namespace, origins: Mapping[str, str]) -> int:
+def _receiver(arguments: argparse.Namespace) -> AudioServer:
+    """What the audio of the test call will come to, not started: its options are checked before anything is done."""
+    try:
+        from ..audio import AudioServer
+    except ImportError as missing:
+        raise Unsuccessful(str(missing)) from missing
+    try:
+        return AudioServer(port=arguments.port, public_url=arguments.public_url)
+    except InvalidParameter as error:
+        raise Mistake.of(error) from error
+
+
+def examine(
+    client: RelayClient,
+    arguments: argparse.Namespace,
+    origins: Mapping[str, str],
+    receiver: AudioServer | None = None,
+) -> int:
     """Examine this client, and disconnect it. :return: 0 if nothing is bad, else 1."""
     _table(client._config, origins)
     bad = 0
     try:
-        for finding in _findings(client, arguments):
+        for finding in _findings(client, arguments, receiver):
             _show(finding)
             bad += finding.verdict == "bad"
     finally:
-        client.disconnect()
+        client.disconnect(hangup_calls=True)  # there is one only if the test call was interrupted
     print()
     for finding in checkup.extras():
         _show(finding)
@@ -80,7 +116,7 @@ def examine(client: RelayClient, arguments: argparse.Namespace, origins: Mapping
     return 1 if bad else 0
 
 
-def _findings(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Finding]:
+def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer | None) -> Iterator[Finding]:
     """One step after the other; where one is bad, the later ones could only say the same again."""
     config, timeout = client._config, arguments.timeout
     steps: list[Callable[[], Iterable[Finding]]] = [
@@ -89,8 +125,8 @@ def _findings(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Fi
         lambda: [checkup.connection(config, timeout)],
         lambda: checkup.session(client, timeout),
     ]
-    if arguments.call:
-        steps.append(lambda: _test_stream(client, arguments))
+    if receiver is not None:
+        steps.append(lambda: _test_stream(client, arguments, receiver))
     for step in steps:
         worst = ""
         for finding in step():
@@ -100,12 +136,10 @@ def _findings(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Fi
             return
 
 
-def _test_stream(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Finding]:
-    try:
-        from .teststream import test_stream
-    except ImportError as missing:
-        raise Unsuccessful(str(missing)) from missing
-    return test_stream(client, arguments)
+def _test_stream(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer) -> Iterator[Finding]:
+    from .teststream import test_stream
+
+    return test_stream(client, arguments, receiver)
 
 
 def _table(config: Config, origins: Mapping[str, str]) -> None:

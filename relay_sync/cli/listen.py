@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
-import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
-from ..runtime.flag import Flag
-from ..runtime.signals import Handled
 from ..runtime.waiter import wait_for_event
 from ..wording import counted
+from .ending import until_told
 from .meters import Display, Meter, make_display
 from .mistakes import Mistake, Unsuccessful
 from .streams import is_lost
@@ -29,7 +25,7 @@ CLOSING: Final = 10.0  # seconds for streams and files at the end
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Receive streams until Ctrl-C or SIGTERM.
+    """Receive streams until Ctrl-C, SIGTERM or SIGHUP.
 
     :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the port cannot be had.
     """
@@ -37,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     listening = _Listening(display)
     audio = _server(arguments, listening)
     _log_through(display)
-    with _until_told() as told:
+    with until_told(second_raises=True) as told:
         try:
             audio.start()
         except OSError as error:
@@ -94,9 +90,9 @@ class _Listening:
 def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer:
     # Never from a traceback or a message: the value is nobody's business.
     token = arguments.token or os.environ.get(TOKEN_VARIABLE) or None
-    folder = None if arguments.save is None else _folder(arguments.save)
+    folder = None if arguments.save is None else Path(arguments.save)
     try:
-        return AudioServer(
+        audio = AudioServer(
             arguments.host,
             arguments.port,
             path=arguments.path,
@@ -108,18 +104,19 @@ def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer
             l16_byteorder=arguments.l16_byteorder,
         )
     except InvalidParameter as error:
-        raise Mistake(f"--{error.parameter}", f"must be {error.accepted}") from error
+        raise Mistake.of(error, reorder_seconds="--reorder", record_to="--save") from error
+    if folder is not None:  # made when the other arguments have been checked
+        _make(folder)
+    return audio
 
 
-def _folder(text: str) -> Path:
-    folder = Path(text)
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Mistake("--save", f"{text}: {error.strerror or error}") from error
+        raise Mistake("--save", f"{folder}: {error.strerror or error}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Mistake("--save", f"{text}: the folder cannot be written to")
-    return folder
+        raise Mistake("--save", f"{folder}: the folder cannot be written to")
 
 
 def _escaped(folder: Path) -> str:
@@ -151,17 +148,3 @@ def _log_through(display: Display) -> None:
     log = logging.getLogger("relay_sync")
     log.addHandler(_Lines(display))
     log.propagate = False
-
-
-@contextlib.contextmanager
-def _until_told() -> Iterator[Flag]:
-    """Set by Ctrl-C and SIGTERM; afterwards they mean again what they meant before. A second Ctrl-C ends it at once."""
-    told = Flag()
-
-    def tell(number: int, _frame: Any) -> None:
-        if told.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        told.set()
-
-    with Handled(tell, signal.SIGINT, signal.SIGTERM):
-        yield told

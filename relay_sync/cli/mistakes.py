@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from ..errors import InvalidParameter
 
 __all__ = ["INTERRUPTED", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration"]
 
@@ -18,6 +21,15 @@ class Mistake(Exception):
 
     def __init__(self, option: str, why: str) -> None:
         super().__init__(f"{option}: {why}")
+
+    @classmethod
+    def of(cls, error: InvalidParameter, **options: str) -> Mistake:
+        """What the library says of one of its parameters, with the name of the option that it was given by.
+
+        :param options: the option of a parameter, where the two have different names.
+        """
+        option = options.get(error.parameter, f"--{error.parameter.replace('_', '-')}")
+        return cls(option, f"must be {error.accepted}")
 
 
 class Unsuccessful(Exception):

@@ -7,36 +7,37 @@ import errno
 import json
 import os
 import secrets
-import signal
+import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
-from ..runtime.signals import Handled
+from ..runtime.waiter import wait_for_event
 from ..simulator import Simulator
 from ..simulator.remote import ControlServer
+from .ending import until_told
 from .mistakes import Mistake, Unsuccessful
 
 __all__ = ["run"]
 
+_NOT_OURS: Final = "it exists, and was not written by relay-sync simulate"
+#: What the file of --credentials has, and how many bytes at the most.
+_MEMBERS: Final = {"project", "token", "host", "control", "control_token"}
+_LONGEST: Final = 64 * 1024
 CONTROL_TOKEN: Final = "RELAY_SIMULATOR_CONTROL_TOKEN"
-_LOOK: Final = 0.1  # seconds between two looks at whether to stop
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or Ctrl-C.
+    """Serve until SIGTERM, Ctrl-C or SIGHUP.
 
     :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the address cannot be had.
     """
     _check(arguments)
-    stop = _Stop()
-    with stop, _simulator(arguments) as simulator:
+    with until_told() as told, _simulator(arguments) as simulator:
         try:
             control = ControlServer(
                 simulator,
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise Unsuccessful(f"port {arguments.control_port} cannot be had: {error.strerror or error}") from error
         with control, _written(arguments.credentials, simulator, control):
             _announce(arguments, simulator, control)
-            stop.wait()
+            wait_for_event(told, None)
     _say("stopped")
     return 0
 
@@ -59,6 +60,8 @@ def _check(arguments: argparse.Namespace) -> None:
             raise Mistake(f"--{name.replace('_', '-')}", f"{getattr(arguments, name)} is not from 0 to 65535")
     if not is_loopback(arguments.host) and not arguments.allow_remote:
         raise Mistake("--host", f"{arguments.host} is not on loopback; add --allow-remote if you mean it")
+    if arguments.credentials:
+        _check_file(Path(arguments.credentials), arguments.credentials)
     told = arguments.credentials or arguments.show_tokens
     if not told and not (os.environ.get("SIGNALWIRE_API_TOKEN") and os.environ.get(CONTROL_TOKEN)):
         raise Mistake(
@@ -66,6 +69,13 @@ def _check(arguments: argparse.Namespace) -> None:
             f"missing: give a file, or --show-tokens, or both SIGNALWIRE_API_TOKEN and {CONTROL_TOKEN} in the"
             " environment; nobody could connect otherwise",
         )
+
+
+def _check_file(file: Path, given: str) -> None:
+    if not file.parent.is_dir():
+        raise Mistake("--credentials", f"{given}: there is no folder {file.parent}")
+    if os.path.lexists(file) and not _is_ours(file):
+        raise Mistake("--credentials", f"{given}: {_NOT_OURS}; remove it, or name another file")
 
 
 @contextmanager
@@ -83,7 +93,7 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
             allow_remote=arguments.allow_remote,
         )
     except InvalidParameter as wrong:
-        raise Mistake(f"--{wrong.parameter.replace('_', '-')}", wrong.message) from wrong
+        raise Mistake.of(wrong) from wrong
     try:
         simulator.start()
     except OSError as error:
@@ -121,21 +131,50 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
 
 
 def _write_privately(file: Path, text: str) -> None:
-    """Write a file for nobody else's eyes, which is complete as soon as it is there. A link is replaced, not followed.
+    """Write a file for nobody else's eyes, which is complete as soon as it is there.
 
-    :raises OSError: it cannot be written, or what is there is no file.
+    Only a file of ours is replaced, such as one that a simulator left behind when it was killed.
+
+    :raises OSError: it cannot be written, or another file is there.
     """
-    if file.exists() and not file.is_file():  # a device or a pipe would be replaced
-        raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
     number, young = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # exclusively, and 0600
     try:
         with os.fdopen(number, "w") as out:
             out.write(text)
-        os.replace(young, file)
-    except BaseException:
-        with suppress(OSError):
+        if _is_ours(file):
+            os.replace(young, file)
+        else:
+            _place(young, file)
+    finally:
+        with suppress(FileNotFoundError):
             os.unlink(young)
-        raise
+
+
+def _place(young: str, file: Path) -> None:
+    """Give the new file its name, unless there is one of that name already."""
+    try:
+        os.link(young, file)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, _NOT_OURS) from None
+    except OSError:  # a file system without hard links: take the name first
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.replace(young, file)
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a simulator of this user has written it: a plain file with all that it writes there, and nothing else."""
+    try:
+        about = os.lstat(file)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LONGEST or about.st_uid != _user():
+            return False
+        told = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(told, dict) and set(told) == _MEMBERS
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0  # on Windows every st_uid is 0
 
 
 def _announce(arguments: argparse.Namespace, simulator: Simulator, control: ControlServer) -> None:
@@ -155,26 +194,3 @@ def _announce(arguments: argparse.Namespace, simulator: Simulator, control: Cont
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-class _Stop:
-    """SIGTERM and Ctrl-C as a wish that is looked at now and then: the end is the usual one for a server, no interruption."""
-
-    def __init__(self) -> None:
-        self._wanted = False
-        self._handled = Handled(self._want, signal.SIGINT, signal.SIGTERM)
-
-    def _want(self, number: int, frame: FrameType | None) -> None:
-        self._wanted = True
-
-    def __enter__(self) -> _Stop:
-        self._handled.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._handled.put_back()
-
-    def wait(self) -> None:
-        """Return once one of them came."""
-        while not self._wanted:
-            time.sleep(_LOOK)

@@ -17,6 +17,7 @@ from attrs import define, field
 from .. import logs
 from ..runtime.signals import Handled
 from ..wording import counted
+from .ending import ENDING
 from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reports
 
@@ -93,7 +94,7 @@ class Supervisor:
         :raises BrokenProgram: likewise, where its program raised.
         """
         assert threading.current_thread() is threading.main_thread()
-        handled = Handled(self._on_signal, signal.SIGTERM, signal.SIGINT)
+        handled = Handled(self._on_signal, *ENDING)
         try:
             with handled:
                 for number in range(1, self.count + 1):
@@ -114,6 +115,8 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._ending:
+            if number not in (signal.SIGINT, signal.SIGTERM):  # a terminal that closes may send SIGHUP twice
+                return
             self._hurry = number
         self._end_all()
 

@@ -18,8 +18,22 @@ RINGS: Final = 30
 LISTENS: Final = 3.0
 
 
-def test_stream(client: RelayClient, arguments: argparse.Namespace) -> Iterator[Finding]:
-    """Dial a number, stream what is said there to a receiver of ours, and hang up."""
+def test_stream(client: RelayClient, arguments: argparse.Namespace, audio: AudioServer) -> Iterator[Finding]:
+    """Dial a number, stream what is said there to a receiver of ours, and hang up.
+
+    :param audio: the receiver, which is started before anybody is called, and closed at the end.
+    """
+    try:
+        audio.start()
+    except OSError as error:
+        advice = "give another --port, or end what listens there"
+        yield Finding("bad", "test stream", f"port {arguments.port}: {error.strerror or error}", advice)
+        return
+    with audio:
+        yield from _called(client, arguments, audio)
+
+
+def _called(client: RelayClient, arguments: argparse.Namespace, audio: AudioServer) -> Iterator[Finding]:
     try:
         call = client.dial(to=arguments.call, from_=arguments.from_, ring_timeout=RINGS)
     except RelayError as error:
@@ -27,10 +41,9 @@ def test_stream(client: RelayClient, arguments: argparse.Namespace) -> Iterator[
         return
     yield Finding("ok", "test call", f"{arguments.call} was answered")
     try:
-        with AudioServer(port=arguments.port, public_url=arguments.public_url) as audio:
-            with audio.listen(call, timeout=arguments.timeout) as stream:
-                pcm = stream.read(LISTENS, LISTENS + arguments.timeout)
-                media, stats = stream.media_format, stream.stats
+        with audio.listen(call, timeout=arguments.timeout) as stream:
+            pcm = stream.read(LISTENS, LISTENS + arguments.timeout)
+            media, stats = stream.media_format, stream.stats
         seen = f"{len(pcm) / 2 / stream.sample_rate:.1f} s of {media.encoding} at {media.sample_rate} Hz came"
         if stats.gaps or stats.bad_frames:
             yield Finding("note", "test stream", f"{seen}, with {stats.gaps} gaps and {stats.bad_frames} bad frames")

@@ -1,0 +1,195 @@
+"""Ctrl-C, SIGTERM and a terminal that closes: what a command has begun ends with it. Real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import FROM, PATIENCE, TO
+
+import relay_sync
+from relay_sync.cli import ending
+from relay_sync.cli.ending import ENDING, Interrupted, interruptible, until_told
+from relay_sync.simulator import Simulator
+
+HOME = Path(relay_sync.__file__).parent.parent
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
+
+
+@contextmanager
+def started(*arguments: str, cwd: Path | None = None, code: str = "") -> Iterator[subprocess.Popen[str]]:
+    """The command in a process of its own, after some code."""
+    start = f"{code}\nimport sys; from relay_sync.cli import main; sys.exit(main({list(arguments)!r}))"
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", start],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(HOME)},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    assert any(text in line for line in process.stdout), process.communicate()
+
+
+@pytest.fixture
+def account(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    given = sim.credentials
+    for name, value in (("PROJECT_ID", given["project"]), ("API_TOKEN", given["token"]), ("SPACE", given["host"])):
+        monkeypatch.setenv(f"SIGNALWIRE_{name}", value)
+    return sim
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "answers"), [("SIGTERM", 143, None), ("SIGHUP", 129, 0.01), ("SIGINT", 130, None)]
+)
+def test_the_call_of_the_doctor_is_hung_up(account: Simulator, name: str, code: int, answers: float | None) -> None:
+    phone = account.expect_phone(TO, answers_after=answers)
+    with started("doctor", "--call", TO, "--from", FROM) as process:
+        leg = phone.wait_for_call(timeout=PATIENCE)
+        leg.wait_until("ringing" if answers is None else "answered", PATIENCE)
+        process.send_signal(getattr(signal, name))
+        process.send_signal(getattr(signal, name))  # a terminal that closes may send two
+        _, errors = process.communicate(timeout=PATIENCE)
+        leg.wait_until("ended", PATIENCE)
+    assert process.returncode == code
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_the_demo_saves_nothing(tmp_path: Path, name: str, code: int) -> None:
+    with started("demo", cwd=tmp_path) as process:
+        read_until(process, "listening   0%")
+        process.send_signal(getattr(signal, name))
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, errors.strip()) == (code, "relay-sync demo: interrupted, nothing was saved")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM"])
+def test_the_file_with_tokens_is_removed(tmp_path: Path, name: str) -> None:
+    with started("simulate", "--credentials", "sim.json", cwd=tmp_path) as process:
+        read_until(process, "ready")
+        assert (tmp_path / "sim.json").exists()
+        process.send_signal(getattr(signal, name))
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_ignored_stays_ignored(tmp_path: Path) -> None:
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"  # nohup
+    with started("simulate", "--credentials", "sim.json", cwd=tmp_path, code=code) as process:
+        read_until(process, "ready")
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_only_the_first_signal_raises(number: signal.Signals) -> None:
+    with interruptible():
+        with pytest.raises(Interrupted) as raised:
+            signal.raise_signal(number)
+        for each in ENDING:
+            signal.raise_signal(each)  # while it hangs up
+    assert raised.value.code == 128 + number
+
+
+def test_a_command_that_does_not_end_can_be_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "TIDYING", 0.0)
+    with interruptible():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with pytest.raises(Interrupted, match=number.name):
+                signal.raise_signal(number)
+
+
+def test_a_server_is_told_and_only_a_second_ctrl_c_raises() -> None:
+    with until_told(second_raises=True) as told:
+        signal.raise_signal(signal.SIGHUP)
+        assert told.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGINT)
+    with until_told() as told:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert told.is_set()
+
+
+def test_afterwards_signals_mean_what_they_meant() -> None:
+    before: list[Any] = [signal.getsignal(each) for each in ENDING]
+    with interruptible(), until_told():
+        pass
+    assert [signal.getsignal(each) for each in ENDING] == before
+    other = threading.Thread(target=lambda: interruptible().__enter__())  # signals are for the main thread
+    other.start()
+    other.join()
+    assert [signal.getsignal(each) for each in ENDING] == before
+
+
+CAMPAIGN = """
+import sys, threading
+sys.argv = ["campaign.py", "--simulate"]
+import campaign
+from relay_sync import RelayClient
+campaign.PEOPLE = {f"P{n}": [f"+155502{n:02}"] for n in range(12)}
+campaign.GIVE_UP = 5.0
+phones = []
+def people(sim):
+    phones.extend(sim.expect_phone(n[0], answers_after=None) for n in campaign.PEOPLE.values())
+    threading.Thread(target=watch).start()
+def watch():
+    for phone in phones[:campaign.AT_ONCE]:
+        phone.wait_for_call(timeout=5).wait_until("ringing", 5)
+    print("they ring", flush=True)
+campaign.people = people
+dial, disconnect = RelayClient.dial, RelayClient.disconnect
+def noted(self, *given, **named):
+    print("dial", flush=True)
+    return dial(self, *given, **named)
+def looked_at(self, *given, **named):
+    disconnect(self, *given, **named)
+    for phone in phones[:campaign.AT_ONCE]:
+        phone.wait_for_call(timeout=5).wait_until("ended", 2)
+    print("all ended", flush=True)
+RelayClient.dial, RelayClient.disconnect = noted, looked_at
+campaign.main()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_the_campaign_calls_nobody_else(name: str, code: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CAMPAIGN],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), str(HOME / "examples")])},
+    ) as process:
+        assert process.stdout is not None
+        assert any(line == "they ring\n" for line in process.stdout)
+        process.send_signal(getattr(signal, name))
+        rest, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code
+    assert "dial" not in rest
+    assert "all ended" in rest
