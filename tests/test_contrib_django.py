@@ -23,6 +23,7 @@ from support import FROM, TO
 
 from relay_sync import Call, InvalidParameter, WaitTimeout
 from relay_sync.simulator import Simulator
+from relay_sync.webhooks.signatures import sign_json
 
 SETTINGS = """
 from pathlib import Path
@@ -342,6 +343,41 @@ def test_a_body_that_a_middleware_has_read_is_no_failure(world: Any) -> None:
     request = RequestFactory().post("/relay/status", {"a": "b"})  # multipart
     assert request.POST["a"] == "b"
     assert status(request).status_code == 415
+
+
+@pytest.mark.parametrize("server", ["with a raw target", "without", "asgi", "asgi without"])
+@pytest.mark.parametrize(
+    "target", ["/status?a|b={c}", "/status?who=J%c3%bcrgen&n=%7B1%7D", "/%73tatus?x=[1]", "/status"]
+)
+def test_signatures_are_over_what_was_sent(world: Any, server: str, target: str) -> None:
+    from django.test import override_settings
+    from django.test.client import AsyncRequestFactory, RequestFactory
+
+    from relay_sync.contrib.django.views import status
+
+    body = json.dumps(EVENT).encode()
+    path, _, query = target.partition("?")
+    if "without" in server:
+        path = "/status"
+    whole = f"{path}?{query}" if query else path
+    with override_settings(RELAY_SYNC={"webhooks": {"signing_key": "PSKx", "strict": True}}):
+        for url, code in ((f"http://testserver{whole}", 204), (f"http://testserver{whole}x", 403)):
+            headers = {"x-signalwire-signature": sign_json("PSKx", url, body)}
+            if server.startswith("asgi"):
+                request: Any = AsyncRequestFactory().post(
+                    "/status", body, content_type="application/json", headers=headers
+                )
+                request.scope["query_string"] = query.encode()
+                request.META["QUERY_STRING"] = query
+                request.scope.pop("raw_path", None)
+                if server == "asgi":
+                    request.scope["raw_path"] = path.encode()
+            else:
+                request = RequestFactory().post("/status", body, content_type="application/json", headers=headers)
+                request.META["QUERY_STRING"] = query
+                if server == "with a raw target":
+                    request.META["RAW_URI"] = whole
+            assert status(request).status_code == code
 
 
 def test_health(world: Any) -> None:

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask, current_app, g, request
@@ -24,7 +25,7 @@ from relay_sync.contrib.flask import Relay
 from relay_sync.contrib.hosting import cut_calls
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import Callback, StreamStatus
-from relay_sync.webhooks.signatures import sign_form
+from relay_sync.webhooks.signatures import sign_form, sign_json
 
 
 @pytest.fixture
@@ -576,6 +577,76 @@ def test_the_address_of_a_proxy_reaches_the_reader(app: Flask) -> None:
             "/status", data=dict(fields), headers=headers, environ_overrides={"REMOTE_ADDR": peer}
         )
         assert answer.status_code == status
+
+
+QUERIES = [
+    "",
+    "who=a%20b",
+    "who=a+b",
+    "who=J%C3%BCrgen",
+    "who=J%c3%bcrgen",
+    "next=%2Fcalls%3Fid",
+    "ticket=%7B%22id%22%3A1%7D",
+    "list=[1]",
+    "a|b={c}",
+    "%41=~%7E",
+    "x=%25",
+]
+PATHS = ["/status", "/%73tatus", "/st%61tus"]
+
+
+def signed(url: str, body: bytes) -> dict[str, str]:
+    return {"X-SignalWire-Signature": sign_json("PSKx", url, body)}
+
+
+@pytest.mark.parametrize("raw", ["REQUEST_URI", "RAW_URI", "absolute", "without a query"])
+def test_signatures_are_over_what_was_sent(app: Flask, raw: str) -> None:
+    app.config["RELAY_SYNC"]["webhooks"] = {"signing_key": "PSKx", "strict": True}
+    app.register_blueprint(Relay(app).blueprint())
+    body = json.dumps(EVENT).encode()
+    for path in PATHS:
+        for query in QUERIES:
+            target = f"{path}?{query}" if query else path
+            seen = {"REQUEST_URI": target, "RAW_URI": target, "absolute": f"http://inner:80{target}"}.get(raw, path)
+            environ = {"REQUEST_URI": seen, "RAW_URI": seen, "QUERY_STRING": query}
+            if raw == "RAW_URI":
+                environ["REQUEST_URI"] = ""
+            for url, status in ((f"http://localhost{target}", 204), (f"http://localhost{target}x", 403)):
+                answer = app.test_client().post(
+                    "/status",
+                    data=body,
+                    headers=signed(url, body),
+                    content_type="application/json",
+                    environ_overrides=environ,
+                )
+                assert answer.status_code == status, (path, query)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a b", "/J\xfcrgen", "/{id}", "/a|b", "/a:b@c", "/50%", "/a'b"],
+)
+@pytest.mark.parametrize("kept", ["/", "/!$&'()*+,;=:@", "/!$&'()*+,;=:@|{}[]^`\"<>\\"])
+def test_where_the_target_is_not_known_every_way_to_write_it_is_tried(app: Flask, path: str, kept: str) -> None:
+    app.config["RELAY_SYNC"]["webhooks"] = {"signing_key": "PSKx", "strict": True}
+    relay = Relay(app)
+    app.add_url_rule("/<path:where>", "anywhere", lambda where: relay._status(), methods=["POST"])
+    body = json.dumps(EVENT).encode()
+    written = quote(path, safe=kept)
+    for url in {written, re.sub("%..", lambda found: found[0].lower(), written)}:
+        answer = app.test_client().post(
+            "/anything",
+            data=body,
+            headers=signed(f"http://localhost{url}/on?a=%7b", body),
+            content_type="application/json",
+            environ_overrides={
+                "REQUEST_URI": "",
+                "RAW_URI": "",
+                "QUERY_STRING": "a=%7b",
+                "PATH_INFO": f"{path}/on".encode().decode("latin-1"),
+            },
+        )
+        assert answer.status_code == 204
 
 
 @pytest.mark.slow

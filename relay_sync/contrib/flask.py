@@ -47,6 +47,7 @@ from ..errors import InvalidParameter, WebhookRefused
 from ..verbs import parameters
 from ..webhooks import Callback, Webhooks
 from .hosting import Hosted, Unheard, health, merge, origins
+from .targets import of_wsgi
 
 __all__ = ["Relay"]
 
@@ -173,8 +174,16 @@ class Relay:
         hooks = _current().webhooks
         try:
             body = _body(hooks.max_body)
+            site, path = f"{request.scheme}://{request.host}", request.root_path.rstrip("/") + request.path
+            url, *others = of_wsgi(request.environ, site, path, request.url)
             callback = hooks.parse(
-                request.method, request.url, request.headers, body, peer=request.remote_addr, remember=False
+                request.method,
+                url,
+                request.headers,
+                body,
+                peer=request.remote_addr,
+                remember=False,
+                spellings=others,
             )
         except WebhookRefused as refusal:
             return f"{refusal.message}\n", refusal.status

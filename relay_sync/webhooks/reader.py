@@ -6,7 +6,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -86,6 +86,7 @@ class Webhooks:
         *,
         peer: str | None = None,
         remember: bool = True,
+        spellings: Sequence[str] = (),
     ) -> Callback:
         """Read one request.
 
@@ -96,6 +97,8 @@ class Webhooks:
         :param peer: the address that the connection came from, for *trusted_proxies*.
         :param remember: whether the next one like it is :attr:`Callback.repeated`. With ``False`` that is so only once it was
             given to :meth:`remember`: where what could not be handled is sent again, and has to be handled then.
+        :param spellings: the URL written in other ways, where it is not known how the sender has written it: the signature
+            may be over any of them.
         :return: a :class:`StreamStatus`, a :class:`RecordingStatus`, or an :class:`OtherStatus`.
         :raises WebhookRefused: it is no callback, comes without a right signature from a web page of another site (``Origin``),
             or strictness forbids it; ``status`` is what to answer. No other exception, whatever was sent.
@@ -103,13 +106,14 @@ class Webhooks:
         """
         fields_of = _lower(headers)
         seen = self._check(method, url, body)
+        others = [self._check(method, each, body) for each in spellings]
         if method.upper() == "GET":
             body = b""
         dialect, members, fields = _members(method.upper(), seen, fields_of.get("content-type", ""), body)
         callback = read(dialect, members)
         if not self._trusts(peer):
             fields_of = {name: value for name, value in fields_of.items() if name not in forwarded.NAMES}
-        verified, finding = self._verify(seen, fields_of, body, fields)
+        verified, finding = self._verify([seen, *others], fields_of, body, fields)
         if not verified and self._is_of_another_site(seen, fields_of):
             raise WebhookRefused("a web page of another site sent this: the platform sends no Origin", status=403)
         if self.strict and not verified:
@@ -164,7 +168,7 @@ class Webhooks:
         return parts
 
     def _verify(
-        self, seen: SplitResult, headers: Mapping[str, str], body: bytes, fields: Fields | None
+        self, seen: Sequence[SplitResult], headers: Mapping[str, str], body: bytes, fields: Fields | None
     ) -> tuple[bool | None, str]:
         signature = next((headers[name] for name in signatures.HEADERS if headers.get(name)), "")
         sha256 = headers.get(signatures.SHA256_HEADER, "")
@@ -174,7 +178,7 @@ class Webhooks:
             return None, f"no signing key is known (signing_key or {VARIABLE})"
         good = signatures.is_genuine(
             self._keys,
-            self._urls(seen, headers),
+            dict.fromkeys(url for each in seen for url in self._urls(each, headers)),
             signature=signature.strip(),
             sha256=sha256.strip(),
             body=bytes(body),

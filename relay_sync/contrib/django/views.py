@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
+from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse, JsonResponse, RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
@@ -14,6 +15,7 @@ from ...errors import WebhookRefused
 from ...webhooks import Webhooks
 from ..hosting import Unheard
 from ..hosting import health as health_of
+from ..targets import of_asgi, of_wsgi
 from .handlers import hosted, send
 from .settings import webhook_options
 from .signals import of_kind, status_received
@@ -36,18 +38,27 @@ def _forget(*, setting: str, **kwargs: object) -> None:
 setting_changed.connect(_forget, dispatch_uid="relay_sync.webhooks")
 
 
+def _written(request: HttpRequest) -> list[str]:
+    site, shown = f"{request.scheme}://{request.get_host()}", request.build_absolute_uri()
+    if isinstance(request, ASGIRequest):
+        return of_asgi(request.scope, site, request.path, shown)
+    return of_wsgi(request.META, site, request.path, shown)
+
+
 @csrf_exempt
 def status(request: HttpRequest) -> HttpResponse:
     """Take a status callback, and send the signal of its kind and ``status_received``."""
     hooks = _webhooks()
+    url, *others = _written(request)
     try:
         callback = hooks.parse(
             request.method or "",
-            request.build_absolute_uri(),
+            url,
             request.headers,
             bytes(request.body),
             peer=request.META.get("REMOTE_ADDR"),
             remember=False,
+            spellings=others,
         )
     except RawPostDataException:  # a middleware has read it as multipart, which no callback is
         return HttpResponse("callbacks are JSON or a form\n", status=415, content_type="text/plain")
