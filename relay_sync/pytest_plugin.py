@@ -52,10 +52,13 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 @pytest.fixture
 def _relay_raised(request: pytest.FixtureRequest) -> Iterator[HandlerErrors]:
     """What handlers raise in this test; the test fails unless it looks at it itself."""
-    from .testing import handler_errors
+    from .testing import collected
 
-    with handler_errors() as found:
+    with collected() as found:
         yield found
+        late = found.late()
+    if late:
+        pytest.fail(f"{late}: end the call or the wait that each of them is in", pytrace=False)
     if found and "relay_errors" not in request.fixturenames:
         told = "\n\n".join(map(str, found))
         pytest.fail(f"{told}\n(a test that expects this uses the fixture relay_errors)", pytrace=False)
@@ -68,14 +71,20 @@ def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
 
 
 @pytest.fixture
-def relay_simulator(request: pytest.FixtureRequest, _relay_raised: HandlerErrors) -> Iterator[Simulator]:
+def relay_simulator(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _relay_raised: HandlerErrors
+) -> Iterator[Simulator]:
     """A RELAY server and a telephone network on loopback, with its credentials in the environment."""
     from .simulator import Simulator
-    from .testing import environment_of, warn_of_unused_faults
+    from .testing import MISLEADING, variables_of, warn_of_unused_faults
 
     options = {"media": "fast", **_options(request)}
     options.pop("contexts", None)
-    with Simulator(**options) as sim, environment_of(sim):
+    with Simulator(**options) as sim:
+        for name, value in variables_of(sim).items():  # by monkeypatch: a test may use it on the same variables
+            monkeypatch.setenv(name, value)
+        for name in MISLEADING:
+            monkeypatch.delenv(name, raising=False)
         yield sim
         _relay_raised.stop_expecting_calls()
     warn_of_unused_faults(sim)
@@ -94,6 +103,7 @@ def relay_client(
     yield client
     _relay_raised.stop_expecting_calls()
     client.disconnect(hangup_calls=True)
+    _relay_raised.late()  # handlers may still use the simulator and its variables; those that go on are told of below
 
 
 @pytest.fixture

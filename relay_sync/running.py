@@ -21,6 +21,7 @@ from .protocol.results import client_closed
 from .runtime import process
 from .runtime.descriptors import descriptors_for
 from .runtime.flag import Flag
+from .runtime.pace import unhurried
 from .runtime.waiter import wait_for_event, wait_until
 from .wording import counted
 
@@ -232,7 +233,7 @@ class Running:
         calls = [call for call in self._board.ours if self._board.end_call(call, "hangup")]
         for call in calls:
             try:
-                call.wait_for_ended(max(0.001, min(HANGUP_PATIENCE, end - time.monotonic())))
+                call.wait_for_ended(unhurried(max(0.001, min(HANGUP_PATIENCE, end - time.monotonic()))))
             except RelayError as error:
                 _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
         if calls:

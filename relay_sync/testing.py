@@ -32,6 +32,7 @@ from .runtime import pace, raised
 from .runtime.lanes import known_lanes
 from .simulator import Simulator
 from .simulator import pace as simulated_pace
+from .wording import counted
 
 __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"]
 
@@ -41,7 +42,7 @@ HANDLER_PATIENCE: Final = 1.0
 _HANDLERS: Final = "relay-call-"
 
 #: Variables that would lead a client elsewhere than to the simulator.
-_MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
+MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
 
 
 @contextmanager
@@ -63,6 +64,7 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
             yield sim, client
         finally:
             client.disconnect(hangup_calls=True)
+            wait_for_handlers()  # while the simulator and its variables are there: they may still use them
     warn_of_unused_faults(sim)
 
 
@@ -114,6 +116,14 @@ class HandlerErrors(Sequence[RaisedError]):
         """From now on calls are hung up and clients closed: what fails for that reason is no mistake of the handlers."""
         self._ending = True
 
+    def late(self) -> str:
+        """Wait for handlers that were begun inside the block. :return: which still run after that; empty where none does."""
+        wait_for_handlers(HANDLER_PATIENCE)
+        late = [thread.name for thread in _handlers_of_calls() if thread not in self._earlier]
+        if not late:
+            return ""
+        return f"{counted(len(late), 'handler')} still running {HANDLER_PATIENCE:g} s after the test's end ({', '.join(late)})"
+
     def take(self, where: str, error: BaseException) -> None:
         """One more."""
         if isinstance(error, (CallEnded, ClientClosed)) or (self._ending and isinstance(error, RelayError)):
@@ -147,20 +157,20 @@ def handler_errors() -> Iterator[HandlerErrors]:
             ...
         assert not errors
     """
-    earlier = frozenset(_handlers_of_calls())
-    found = HandlerErrors(earlier)
+    with collected() as found:
+        yield found
+        late = found.late()
+        if late:
+            warnings.warn(f"{late}: what they raise now fails no test", RuntimeWarning, stacklevel=3)
+
+
+@contextmanager
+def collected() -> Iterator[HandlerErrors]:
+    """Collect what is raised inside the block, and say nothing of handlers that it leaves running."""
+    found = HandlerErrors(frozenset(_handlers_of_calls()))
     raised.listeners.append(found.take)
     try:
         yield found
-        wait_for_handlers(HANDLER_PATIENCE)
-        late = [thread.name for thread in _handlers_of_calls() if thread not in earlier]
-        if late:
-            told = (
-                f"{len(late)} handler{'s' * (len(late) > 1)} still running {HANDLER_PATIENCE:g} s after the test's end"
-            )
-            warnings.warn(
-                f"{told} ({', '.join(late)}): what they raise now fails no test", RuntimeWarning, stacklevel=3
-            )
     finally:
         raised.listeners.remove(found.take)
 
@@ -180,20 +190,25 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:
         lanes.wait_until_idle(end - time.monotonic())
 
 
+def variables_of(sim: Simulator) -> dict[str, str]:
+    """The variables that lead a client to a simulator."""
+    given = sim.credentials
+    return {
+        "SIGNALWIRE_PROJECT_ID": given["project"],
+        "SIGNALWIRE_API_TOKEN": given["token"],
+        "SIGNALWIRE_SPACE": given["host"],
+    }
+
+
 @contextmanager
 def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
     """Put the credentials of a simulator into the environment of this process, and take them out again.
 
     :return: what was put there.
     """
-    given = sim.credentials
-    wanted = {
-        "SIGNALWIRE_PROJECT_ID": given["project"],
-        "SIGNALWIRE_API_TOKEN": given["token"],
-        "SIGNALWIRE_SPACE": given["host"],
-    }
-    before = {name: os.environ.get(name) for name in (*wanted, *_MISLEADING)}
-    for name in _MISLEADING:
+    wanted = variables_of(sim)
+    before = {name: os.environ.get(name) for name in (*wanted, *MISLEADING)}
+    for name in MISLEADING:
         os.environ.pop(name, None)
     os.environ.update(wanted)
     try:

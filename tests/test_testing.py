@@ -228,3 +228,78 @@ def test_the_plugin_imports_nothing_before_it_is_used(tmp_path: Path) -> None:
 def test_the_simulator_s_own_repr_names_no_secret() -> None:
     with Simulator() as sim:
         assert sim.settings.token not in repr(sim) + repr(sim.settings)
+
+
+TESTS_IN_ORDER = """
+import os, threading, time
+import pytest
+from relay_sync import RelayClient, testing
+
+testing.HANDLER_PATIENCE = 0.2
+go = threading.Event()
+
+def test_takes_its_token_away(monkeypatch, relay_simulator):
+    monkeypatch.delenv("SIGNALWIRE_API_TOKEN")
+
+def test_sets_another(monkeypatch, relay_simulator):
+    monkeypatch.setenv("SIGNALWIRE_SPACE", "elsewhere.example")
+    monkeypatch.setenv("SIGNALWIRE_JWT_TOKEN", "a.b.c")
+
+def test_nothing_is_left():
+    assert [name for name in os.environ if name.startswith("SIGNALWIRE_")] == ["SIGNALWIRE_RELAY_CA_FILE"]
+
+def test_a_handler_that_goes_on(relay_simulator, relay_client):
+    @relay_client.on_call
+    def handler(call):
+        call.answer()
+        go.wait(30)
+        raise LookupError("of the test before")
+    relay_simulator.call(to="+15550100", from_="+15550199").wait_until("answered")
+    os.environ["BEGAN"] = "1"
+
+def test_after_it(relay_simulator, relay_client):
+    go.set()
+
+def test_a_handler_that_reports_late(relay_simulator, relay_client):
+    begun = threading.Event()
+    @relay_client.on_call
+    def handler(call):
+        call.answer()
+        begun.set()
+        try:
+            call.wait_for_ended(30)
+        finally:
+            time.sleep(0.05)
+            with RelayClient() as client:
+                client.send_message(to_number="+15550101", from_number="+15550100", body="done", context="default")
+                reported.append(relay_simulator.credentials["project"])
+    relay_simulator.call(to="+15550100", from_="+15550199").wait_until("answered")
+    assert begun.wait(5)
+
+reported = []
+
+def test_it_reported():
+    assert len(reported) == 1
+"""
+
+
+@pytest.mark.slow
+def test_nothing_of_a_test_goes_on_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SIGNALWIRE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SIGNALWIRE_RELAY_CA_FILE", "of the user")
+    (tmp_path / "test_users.py").write_text(TESTS_IN_ORDER, encoding="utf-8")
+    told = run_pytest(tmp_path)
+    assert "7 passed, 1 error" in told, told
+    assert "ERROR at teardown of test_a_handler_that_goes_on" in told
+    assert "1 handler still running 0.2 s after the test's end (relay-call-" in told
+
+
+def test_waits_of_the_package_are_not_hurried(caplog: pytest.LogCaptureFixture) -> None:
+    with simulated() as (sim, client):
+        client.on_call(lambda call: call.answer())
+        sim.call(to=TO, from_=FROM).wait_until("answered")
+        sim.delay_event("calling.call.state", 0.1, state="ended")
+        with faster(100):  # 2 s are 0.02 s
+            client.disconnect(hangup_calls=True)
+    assert "was not seen to end" not in caplog.text
