@@ -182,6 +182,47 @@ def test_signals_tell_of_calls_and_a_receiver_that_raises_is_logged(
     assert any("a receiver of a relay_sync signal raised" in record.message for record in caplog.records)
 
 
+@pytest.mark.parametrize("contexts", [["default"], []], ids=["contexts", "receive"])
+def test_a_receiver_that_is_connected_late_gets_calls(world: Any, sim: Simulator, contexts: list[str]) -> None:
+    from django.test import override_settings
+
+    from relay_sync.contrib.django.signals import call_received
+
+    seen: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def received(sender: type, call: Call, **kwargs: Any) -> None:
+        seen.put(call.call_id)
+        call.hangup()
+
+    with override_settings(RELAY_SYNC={**sim.credentials, "contexts": contexts}):
+        client = world.get_client()
+        client.connect()
+        client.receive(["default"])
+        call_received.connect(received)
+        try:
+            phone = sim.call(to=TO, from_=FROM)
+            assert seen.get(timeout=PATIENCE) == phone.call_id
+        finally:
+            call_received.disconnect(received)
+
+
+def test_calls_that_nobody_takes_are_passed_back_and_told_of_once(
+    world: Any, sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.unheard._told_of_calls = False
+    world.get_client().connect()
+    for _ in range(2):
+        phone = sim.call(to=TO, from_=FROM)
+        sim.journal.wait_for(
+            lambda entry, call_id=phone.call_id: (  # type: ignore[misc]
+                entry.method == "calling.pass" and entry.params["call_id"] == call_id
+            ),
+            PATIENCE,
+        )
+    told = [each.getMessage() for each in caplog.records if "nobody takes them" in each.getMessage()]
+    assert len(told) == 1
+
+
 def test_a_handler_registered_late_is_taken_and_a_coroutine_is_not(world: Any, sim: Simulator) -> None:
     seen: queue.SimpleQueue[str] = queue.SimpleQueue()
     world.get_client().connect()
@@ -243,11 +284,11 @@ def test_every_kind_of_callback_has_a_signal(
 ) -> None:
     from django.test import Client
 
-    from relay_sync.contrib.django import signals, views
+    from relay_sync.contrib.django import handlers, signals
 
     seen: list[tuple[str, Any]] = []
     body = json.dumps({"event_type": name, "params": {"call_id": "c", **params}})
-    views.unheard._told.clear()
+    handlers.unheard._told.clear()
 
     def send() -> None:
         assert Client().post("/status", body, content_type="application/json").status_code == 204

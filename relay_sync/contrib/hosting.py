@@ -196,16 +196,23 @@ def _warn_of_cut_calls() -> None:
 
 
 class Unheard:
-    """Says once for each kind of status callback that the application does nothing with it."""
+    """Says once of calls, and once for each kind of status callback, that the application does nothing with them."""
 
     def __init__(self) -> None:
         self._told: set[str] = set()
+        self._told_of_calls = False
 
     def tell(self, kind: str, advice: str) -> None:
         """One was answered, and nobody was there for it. :param advice: what to do to get it."""
         if kind not in self._told:
             self._told.add(kind)
             _log.warning("a status callback (%s) was answered, but the application does not use it: %s", kind, advice)
+
+    def tell_of_calls(self) -> None:
+        """One came in, and is passed back."""
+        if not self._told_of_calls:
+            self._told_of_calls = True
+            _log.warning("calls come in but nobody takes them: they are passed back; use on_call, or call_received")
 
 
 def start_all() -> None:

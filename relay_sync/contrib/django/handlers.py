@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -12,17 +13,19 @@ from django.dispatch import Signal
 from ...call import Call
 from ...client import RelayClient
 from ...constants import CALL_STATE_ENDED
+from ...errors import RelayError
 from ...verbs import parameters
-from ..hosting import Hosted
+from ..hosting import Hosted, Unheard
 from .settings import client_options
 from .signals import call_ended, call_received
 
-__all__ = ["get_client", "hosted", "on_call", "on_message", "on_task", "send", "with_database"]
+__all__ = ["get_client", "hosted", "on_call", "on_message", "on_task", "send", "unheard", "with_database"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
 _handlers: dict[str, Callable[..., object]] = {}
+unheard: Final = Unheard()
 
 
 def with_database(function: F) -> F:
@@ -80,15 +83,34 @@ def on_task(handler: F = parameters.MISSING) -> F:
 
 
 def _attach(client: RelayClient) -> None:
-    if "on_call" in _handlers or call_received.has_listeners():
+    # Receivers may be connected at any time, such as in a later ready(): where calls can come they are listened for anyway.
+    if client.contexts or _is_taken():
         client.on_call(_received)
     for what in ("on_message", "on_task"):
         if what in _handlers:
             getattr(client, what)(with_database(_handlers[what]))
 
 
+def _is_taken() -> bool:
+    return "on_call" in _handlers or call_received.has_listeners()
+
+
+def _receiver_came() -> None:
+    if hosted.existing is not None:
+        hosted.existing.on_call(_received)
+
+
+call_received.when_connected = _receiver_came
+
+
 @with_database
 def _received(call: Call) -> None:
+    if not _is_taken():
+        unheard.tell_of_calls()
+        with contextlib.suppress(RelayError):  # it may be over
+            call.pass_()
+        return
+
     @with_database
     def state_changed(event: Any) -> None:
         if event.call_state == CALL_STATE_ENDED:

@@ -20,7 +20,7 @@ Status callbacks, in the request that brings them, each sent with ``callback``, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from django.dispatch import Signal
 
@@ -43,14 +43,24 @@ _log = logs.get("relay_sync").later
 
 
 class _Signal(Signal):
-    """One whose failing receivers are logged with all else of this package, and not by Django as well."""
+    """One whose failing receivers are logged with all else of this package, and not by Django as well.
+
+    :ivar when_connected: called after each receiver that is connected.
+    """
+
+    when_connected: Callable[[], object] | None = None
+
+    def connect(self, *args: Any, **options: Any) -> None:
+        super().connect(*args, **options)
+        if self.when_connected is not None:
+            self.when_connected()
 
     def _log_robust_failure(self, receiver: Callable[..., object], error: Exception) -> None:
         name = getattr(receiver, "__qualname__", repr(receiver))
         _log.error("a receiver of a relay_sync signal raised: %s", name, exc_info=error)
 
 
-call_received: Final[Signal] = _Signal()
+call_received: Final[_Signal] = _Signal()
 call_ended: Final[Signal] = _Signal()
 status_received: Final[Signal] = _Signal()
 stream_status: Final[Signal] = _Signal()

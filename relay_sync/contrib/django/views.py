@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
 from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import setting_changed
@@ -13,16 +12,13 @@ from django.views.decorators.http import require_GET
 
 from ...errors import WebhookRefused
 from ...webhooks import Webhooks
-from ..hosting import Unheard
 from ..hosting import health as health_of
 from ..targets import of_asgi, of_wsgi
-from .handlers import hosted, send
+from .handlers import hosted, send, unheard
 from .settings import webhook_options
 from .signals import of_kind, status_received
 
 __all__ = ["health", "status"]
-
-unheard: Final = Unheard()
 
 
 @cache
