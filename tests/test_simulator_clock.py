@@ -192,8 +192,8 @@ def test_music_without_an_end_leaves_the_time_to_the_clock(ring: Ring) -> None:
 def test_a_hurry_of_ours_shortens_the_longest_time_but_no_prompt(ring: Ring) -> None:
     with faster(1000):
         phone, call = ring({"max_duration": 60})
-        call.play([silence(3)], loop=3).wait(PATIENCE)
-        phone.wait_until("ended", 0.5)
+        call.play([silence(3)], loop=3).wait(1000 * PATIENCE)
+        phone.wait_until("ended", PATIENCE)
     assert phone.end_reason == "maxDuration"
 
 
