@@ -8,9 +8,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar, overload
 
-from . import logs, markup
+from . import checks, logs, markup
 from .actions import Action, OnCompleted, reason_of
-from .config import seconds
 from .constants import (
     CALL_STATE_ANSWERED,
     CALL_STATE_CREATED,
@@ -267,7 +266,7 @@ class Call(
         return self._wait_for(event_name(event_type), predicate, timeout)
 
     def _wait_for(self, event_type: str, predicate: Predicate | None, timeout: float | None) -> RelayEvent:
-        with Expectation(self, event_type, predicate, seconds("timeout", timeout, optional=True)) as seen:
+        with Expectation(self, event_type, predicate, checks.timeout(timeout)) as seen:
             if event_type == EVENT_CALL_STATE and predicate is not None:
                 seen.consider(list(self._reached.values()))
         event: RelayEvent = seen.value
@@ -289,7 +288,7 @@ class Call(
         """
         if predicate is not None:
             parameters.handler("predicate", predicate)
-        return Expectation(self, event_name(event_type), predicate, seconds("timeout", timeout, optional=True))
+        return Expectation(self, event_name(event_type), predicate, checks.timeout(timeout))
 
     def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
         """Block until the call rings, or has gone past that.

@@ -12,7 +12,7 @@ import re
 import urllib.parse
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 from . import codecnames
 from .errors import InvalidParameter
@@ -274,14 +274,26 @@ def number(
     return value  # type: ignore[no-any-return]
 
 
+#: Seconds, decades of them: instead of infinity, which clocks and locks do not take.
+_LONGEST: Final = 1e9
+
+
+@overload
+def timeout(value: Any, *, name: str = ..., optional: Literal[False]) -> float: ...
+
+
+@overload
+def timeout(value: Any, *, name: str = ..., optional: Literal[True] = ...) -> float | None: ...
+
+
 def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
     """Seconds to wait; 0 or less, what is left of a deadline say, looks without waiting, and ``None``, where it is allowed, waits
-    without a limit, as infinity does."""
+    without a limit, as infinity does. Use what this returns: a number that clocks and locks can take."""
     if value is None and optional:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # NaN alone is not itself
         raise InvalidParameter(name, value, "a number of seconds" + (", or None" if optional else ""))
-    return value
+    return float(max(-_LONGEST, min(value, _LONGEST)))
 
 
 def whole(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from . import logs, markup
+from . import checks, logs, markup
 from .call import Call
 from .config import Config, seconds
 from .constants import MAX_FRAME
@@ -278,7 +278,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         :raises ConnectError: the name is unknown, the certificate is not trusted, or the server refused the session three times.
         :raises ConnectTimeout: no session in time; ``__cause__`` is the last failure.
         """
-        limit = seconds("timeout", timeout, optional=True) or self._config.connect_timeout
+        limit = checks.timeout(self._config.connect_timeout if timeout is None else timeout, optional=False)
         self._closed = False
         if not self._running:
             self._stop_wanted = False
@@ -405,7 +405,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
     def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None:
         """:param advice: what would have been the end of calls that live."""
         process.check_thread()
-        limit = seconds("timeout", timeout, optional=True) or 5.0
+        limit = max(0.0, checks.timeout(5.0 if timeout is None else timeout, optional=False))
         end = time.monotonic() + limit
         if hangup_calls:
             self._hang_up_calls(end - limit / 2)  # the other half is for the end itself
@@ -457,7 +457,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         parameters.text("method", method, optional=False)
         if params is not None and not isinstance(params, Mapping):
             raise InvalidParameter("params", params, "a mapping")
-        limit = seconds("timeout", timeout, optional=True)
+        limit = checks.timeout(timeout)
         given = dict(params or {})
         named = given.get("call_id")
         call_id = named if isinstance(named, str) else ""
@@ -506,7 +506,9 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         :param late: is given a reply that nobody waits for any more, on the IO thread or on the one that gave up.
         """
         process.check_thread()
-        limit = timeout or self._request_timeout()
+        limit = self._request_timeout() if timeout is None else timeout
+        if limit <= 0:
+            raise RequestTimeout(f"{method}: no time was left for it, and nothing was sent")
         deadline = Deadline.after(time.monotonic(), limit)
         frame_id = new_id()
         text = build_request(frame_id, method, params)

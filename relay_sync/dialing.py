@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 from . import checks, logs, shapes
 from . import devices as device_kinds
 from .call import Call
-from .config import seconds
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
 from .errors import (
     CallEnded,
@@ -434,7 +433,7 @@ class Dialing:
         process.check_thread()
         groups = _groups(devices, to, from_, ring_timeout)
         name = parameters.text("tag", tag) or new_id()
-        limit, why = seconds("dial_timeout", dial_timeout, optional=True), "dial_timeout"
+        limit, why = checks.timeout(dial_timeout, name="dial_timeout"), "dial_timeout"
         if limit is None:
             ringing = patience_of(groups, timeout)
             limit = DIAL_PATIENCE if ringing is None else ringing + self._request_timeout()
@@ -449,7 +448,10 @@ class Dialing:
             "region": parameters.text("region", region),
             "timeout": parameters.number("timeout", timeout, above=0),
         }
-        return self._dial(name, parameters.merge_extra(params, extra, ()), limit, why)
+        params = parameters.merge_extra(params, extra, ())
+        if limit <= 0:
+            raise DialFailed("no time was left for the dial, and nothing was sent", reason="timeout")
+        return self._dial(name, params, limit, why)
 
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:
         end = time.monotonic() + limit

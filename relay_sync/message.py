@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from . import events, logs
+from . import checks, events, logs
 from .actions import OnCompleted, reason_of
 from .constants import (
     EVENT_MESSAGING_RECEIVE,
@@ -148,6 +148,7 @@ class Message:
         :param timeout: seconds; ``None`` waits for the end of the message, of the session or of the client.
         :raises WaitTimeout: it is still on its way; wait again if you like. :raises RelayError: see :attr:`error`.
         """
+        timeout = checks.timeout(timeout)
         event, error = self._ended.wait(paced(timeout), lambda: self._still_going(timeout))
         if error is not None:
             raise error.fresh()

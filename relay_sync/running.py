@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 
-from . import logs
-from .checks import handler
-from .config import seconds
+from . import checks, logs
 from .constants import METHOD_UNRECEIVE
 from .errors import ClientClosed, RelayError
 from .protocol.command import Phase
@@ -89,8 +87,8 @@ class Running:
         """
         process.check_thread()
         if on_ready is not None:
-            handler("on_ready", on_ready, ())
-        patience = seconds("drain", drain, optional=True)
+            checks.handler("on_ready", on_ready, ())
+        patience = checks.timeout(drain, name="drain")
         self._running = self._used = True
         self._closed = False
         with _stop_on_signals(self) as signals:
@@ -150,7 +148,7 @@ class Running:
         :return: whether they did, and their handlers had returned by then.
         """
         process.check_thread()
-        return self._drain(seconds("timeout", timeout) or timeout, logging.INFO)
+        return self._drain(checks.timeout(timeout, optional=False), logging.INFO)
 
     def _drain(self, timeout: float, level: int, hint: str = "") -> bool:
         """:param level: of the line that says what is waited for. :param hint: what it adds."""
@@ -233,7 +231,7 @@ class Running:
         calls = [call for call in self._board.ours if self._board.end_call(call, "hangup")]
         for call in calls:
             try:
-                call.wait_for_ended(unhurried(max(0.001, min(HANGUP_PATIENCE, end - time.monotonic()))))
+                call.wait_for_ended(unhurried(max(0.0, min(HANGUP_PATIENCE, end - time.monotonic()))))
             except RelayError as error:
                 _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
         if calls:

@@ -107,6 +107,7 @@ class HandlerErrors(Sequence[RaisedError]):
 
         :raises WaitTimeout: nothing was raised within ``timeout`` seconds.
         """
+        timeout = checks.timeout(timeout, optional=False)
         with self._changed:
             if not self._changed.wait_for(lambda: self._found, timeout):
                 raise WaitTimeout(f"no handler or callback raised anything within {timeout:g} s")
@@ -183,7 +184,7 @@ def _handlers_of_calls() -> list[threading.Thread]:
 
 def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:
     """Return when no handler of a call or stream runs any more in this process, or ``timeout`` seconds have passed."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + checks.timeout(timeout, optional=False)
     for thread in _handlers_of_calls():
         thread.join(max(0.0, end - time.monotonic()))
     for lanes in list(known_lanes):

@@ -212,7 +212,7 @@ def test_wait_for_without_predicate_wants_the_next_event(on_call: Line) -> None:
     assert waiting.result().params["call_state"] == "ending"
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "5", True])
+@pytest.mark.parametrize("timeout", [float("nan"), "5", True])
 def test_a_wrong_timeout_is_refused(on_call: Line, timeout: Any) -> None:
     with pytest.raises(InvalidParameter, match="timeout"):
         on_call.call.wait_for_ended(timeout)

@@ -1343,7 +1343,7 @@ def test_a_client_that_drains_is_subscribed_to_nothing_when_it_comes_back(sim: S
         assert one.client.contexts == ["default"]
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "5"])
+@pytest.mark.parametrize("timeout", [float("nan"), "5", True])
 def test_drain_wants_a_time(sim: Simulator, timeout: Any) -> None:
     with pytest.raises(InvalidParameter):
         make(sim).drain(timeout)

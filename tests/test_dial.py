@@ -517,7 +517,7 @@ BAD: list[tuple[tuple[Any, ...], Json, str]] = [
     (([[PHONE]],), {"ring_timeout": 5}, "ring_timeout"),
     ((), {"to": ""}, "to"),
     ((), {"to": "+1", "ring_timeout": 2.5}, "timeout"),
-    ((), {"to": "+1", "dial_timeout": 0}, "dial_timeout"),
+    ((), {"to": "+1", "dial_timeout": "5"}, "dial_timeout"),
     ((), {"to": "+1", "tag": ""}, "tag"),
     ((), {"to": "+1", "max_duration": -1}, "max_duration"),
     ((), {"to": "+1", "send_digits": "abc"}, "send_digits"),

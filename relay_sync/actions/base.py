@@ -162,6 +162,7 @@ class Action(Generic[E]):
 
     def _wait_for(self, waiter: Waiter[W], timeout: float | None) -> W:
         """Wait for so many seconds; without a limit, for as long as it can take by what it was started with."""
+        timeout = checks.timeout(timeout)
         if timeout is not None or waiter.done:
             return waiter.wait(paced(timeout), self._still_running(timeout))
         began = time.monotonic()

@@ -118,7 +118,7 @@ class Connecting:
         :raises RelayError: whatever ``call.connect`` raises, the command being refused for instance.
         """
         _check_spoken(codec)
-        checks.timeout(timeout, optional=False)
+        timeout = checks.timeout(timeout, optional=False)
         check_options("AudioServer.connect", devices.stream, device_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(device_options)

@@ -210,7 +210,7 @@ class Playback:
         :raises StreamFailed: the far side does not read. :raises Forked: it belongs to the parent process.
             Whatever the iterable raised that the audio came from.
         """
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         return self._piece.wait(timeout)
 
 

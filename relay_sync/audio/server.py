@@ -284,7 +284,7 @@ class AudioServer(Connecting):
 
         :raises InvalidParameter: a timeout that cannot be right.
         """
-        checks.timeout(timeout, optional=False)
+        timeout = checks.timeout(timeout, optional=False)
         if self._generation != generation():
             return
         deadline = Deadline.after(time.monotonic(), timeout)
@@ -390,7 +390,7 @@ class AudioServer(Connecting):
         :raises WaitTimeout: none came in time.
         :raises StreamFailed: the server was closed. :raises InvalidParameter: a timeout that cannot be right.
         """
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         if self._on_stream is not None:
             raise RelayError(
                 None, "accept() gets no stream beside on_stream, which is called with each of them: use one of the two"
@@ -451,7 +451,7 @@ class AudioServer(Connecting):
         :raises Forked: the server was started in the parent process.
         :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
         """
-        checks.timeout(timeout, optional=False)
+        timeout = checks.timeout(timeout, optional=False)
         check_options("AudioServer.listen", call.stream, stream_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(stream_options)

@@ -95,7 +95,7 @@ class Speaking:
             encoded here. :raises OSError: the file cannot be read. :raises QueueFull: an hour of audio waits already.
         :raises StreamFailed: the far side does not read. :raises StreamIsOneWay: see above.
         """
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         speaker = self._speaker_for("play")
         if self._realtime and not paced:
             self._realtime = False  # once is enough
@@ -154,7 +154,7 @@ class Speaking:
             cannot be right.
         :raises StreamIsOneWay: see above.
         """
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         mark = self._speaker_for("wait_for_mark").named(name)
         if mark is None:
             raise InvalidParameter("name", name, "that of a mark set by mark() before")

@@ -243,7 +243,7 @@ class AudioStream(Speaking):
         :returns: whether it has ended.
         :raises Forked: it belongs to the parent process. :raises InvalidParameter: a timeout that cannot be right.
         """
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         if self._generation != generation():
             raise forked_error()
         deadline = Deadline.after(time.monotonic(), timeout)
@@ -307,8 +307,8 @@ class AudioStream(Speaking):
         :raises WaitTimeout: none came in time. The stream goes on.
         :raises InvalidParameter: a timeout that cannot be right, or a track that the stream does not have.
         """
-        if timeout is not None:
-            checks.timeout(timeout)
+        if timeout is not None:  # for every frame, so not where there is nothing to check
+            timeout = checks.timeout(timeout)
         return self._buffer.take(None if track is None else self._known(track), timeout)
 
     def read(self, seconds: float, timeout: float | None = None, *, track: str | None = None) -> bytes:
@@ -325,7 +325,7 @@ class AudioStream(Speaking):
         :raises InvalidParameter: a number that cannot be right, or a track that the stream does not have.
         """
         checks.number("seconds", seconds, low=0, optional=False)
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         self._check_decodable("read")
         if track is None:
             track = "inbound" if "inbound" in self.announced_tracks or not self.announced_tracks else "outbound"
@@ -344,12 +344,12 @@ class AudioStream(Speaking):
         :raises WaitTimeout: none came in time. The stream goes on.
         :raises InvalidParameter: a timeout that cannot be right.
         """
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         return self._dtmf.take(timeout)
 
     def read_mark(self, timeout: float | None = None) -> str | None:
         """The name of the next mark that is echoed; as :meth:`read_dtmf`."""
-        checks.timeout(timeout)
+        timeout = checks.timeout(timeout)
         return self._marks.take(timeout)
 
     # -- keeping -------------------------------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ class AudioStream(Speaking):
 
         :raises InvalidParameter: a timeout that cannot be right.
         """
-        checks.timeout(timeout, optional=False)
+        timeout = checks.timeout(timeout, optional=False)
         if self._generation != generation():
             return
         action, stopped = self.action, False

@@ -174,7 +174,7 @@ class RestClient:
         :param timeout: seconds, instead of the client's ``request_timeout``.
         """
         name = checks.text("command", command, optional=False) or ""
-        limit = seconds("timeout", timeout, optional=True)
+        limit = checks.timeout(timeout)
         sent = checks.json_object("params", {} if params is None else params) or {}
         return self._send(name, sent, call_id=call_id, repeatable=repeatable, timeout=limit)
 
@@ -254,11 +254,11 @@ class RestClient:
             show=progress,
             max_bytes=checks.whole("max_bytes", max_bytes, low=1) or DOWNLOAD_LIMIT,
             resume=resume,
-            wait=seconds("wait", wait, optional=True),
+            wait=checks.timeout(wait, name="wait"),
             allow_insecure=self._allow_insecure,
             retries=self._exchange.retries,
         )
-        return fetch(self._exchange, order, Deadline.after(time.monotonic(), seconds("timeout", timeout)))
+        return fetch(self._exchange, order, Deadline.after(time.monotonic(), checks.timeout(timeout, optional=False)))
 
 
 def _codecs(value: Any) -> str | list[str] | None:

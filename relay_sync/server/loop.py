@@ -113,7 +113,7 @@ class Awaited:
         will.
         """
         try:
-            self.abandoned = not self._pending.acquire(True, timeout)
+            self.abandoned = not self._pending.acquire(True, max(0.0, timeout))
         except BaseException:  # Ctrl-C
             self.abandoned = True
             raise

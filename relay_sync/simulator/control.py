@@ -18,6 +18,7 @@ from .journal import Journal
 from .names import check_method
 from .relay import Client, Relay
 from .session import Session
+from .waiting import seconds_to_wait
 
 __all__ = ["Controls"]
 
@@ -271,6 +272,7 @@ class Controls:
             forgotten.
         :param patience: seconds to wait for the answer before the socket is closed all the same.
         """
+        patience = max(0.0, seconds_to_wait(patience, name="patience"))
 
         def announce() -> None:
             for client in self._connected():

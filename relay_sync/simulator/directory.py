@@ -13,7 +13,7 @@ from attrs import define, field
 from ..errors import WaitTimeout
 from .party import Behaviour
 from .phone import Phone
-from .waiting import Noticeboard
+from .waiting import Noticeboard, seconds_to_wait
 
 if TYPE_CHECKING:
     from .network import Call
@@ -45,6 +45,7 @@ class ExpectedPhone:
 
         :raises WaitTimeout: it does not within ``timeout`` seconds.
         """
+        timeout = seconds_to_wait(timeout)
 
         def look() -> Phone | None:
             return self._calls[index] if len(self._calls) > index else None

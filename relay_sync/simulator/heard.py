@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import CallEnded, WaitTimeout
 from .party import Played
+from .waiting import seconds_to_wait
 
 if TYPE_CHECKING:
     from .phone import Phone
@@ -25,6 +26,7 @@ class Heard(Sequence[Played]):
 
         :param within: seconds to wait for it. The end of the call ends the wait, too.
         """
+        within = seconds_to_wait(within, name="within")
         try:
             self._phone.wait_until_heard(words, within)
         except (CallEnded, WaitTimeout):

@@ -16,6 +16,7 @@ from .network import Call
 from .party import DIGITS, Played
 from .sent import Sent
 from .twoway import TwoWayStream
+from .waiting import seconds_to_wait
 
 if TYPE_CHECKING:
     from .relay import Relay
@@ -128,7 +129,7 @@ class Phone:
         if reason not in REASONS:
             raise InvalidParameter("reason", reason, f"one of {', '.join(REASONS)}")
         relay = self._relay
-        relay.loop.call(relay.network.end, self._call, reason, self._call.far_side, timeout=timeout)
+        relay.do(relay.network.end, self._call, reason, self._call.far_side, timeout=timeout)
 
     def _act(self, act: Callable[..., object], *args: Any, states: tuple[str, ...], timeout: float) -> None:
         """Do something to the call if it is in one of these states. The state is looked at on the loop's thread, so that it
@@ -143,7 +144,7 @@ class Phone:
                 raise self._refusal(f"the call is {call.state}: this is for one that is {' or '.join(states)}")
             act(call, *args)
 
-        self._relay.loop.call(do, timeout=timeout)
+        self._relay.do(do, timeout=timeout)
 
     def _refusal(self, why: str) -> CommandRefused:
         return CommandRefused(409, why, call_id=self.call_id)
@@ -225,6 +226,7 @@ class Phone:
         :raises InvalidParameter: the method is a misspelt one.
         """
         check_method(method)
+        within = seconds_to_wait(within, name="within")
         return Sent(self._wait_for_sent(method, within, params), self, method, params)
 
     def _is_about(self, given: Mapping[str, Any]) -> bool:

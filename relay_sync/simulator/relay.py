@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
+from ..errors import WaitTimeout
 from ..logs import get as log_of
 from ..server.loop import Loop, LoopStopped, Timer
 from ..server.websocket import Connection
@@ -28,7 +29,7 @@ from .request import Handlers, Request
 from .session import Session, Sessions
 from .settings import Settings
 from .sounds import Sounds
-from .waiting import Noticeboard
+from .waiting import Noticeboard, seconds_to_wait
 from .webhook import Webhooks
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from .rooms import Conference
 
 __all__ = ["Client", "Relay"]
+
+_T = TypeVar("_T")
 
 _log = log_of("relay_sync.simulator").later
 
@@ -106,6 +109,17 @@ class Relay:
         self.post = Post(self)
         self.pace = Pace(self.settings.media == "fast", self.settings.speed)
         self.board.settle = self.journal._board.settle = self.settle
+
+    def do(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
+        """Run something on the loop's thread, and wait for it.
+
+        :raises WaitTimeout: it was not done within so many seconds. :raises InvalidParameter: a timeout that cannot be right.
+        """
+        left = seconds_to_wait(timeout)
+        try:
+            return self.loop.call(fn, *args, timeout=left)
+        except TimeoutError as error:
+            raise WaitTimeout(str(error)) from None
 
     def settle(self) -> None:
         """Return once the loop's thread is between two steps, or is no more; from any thread."""

@@ -32,6 +32,7 @@ from ..server.loop import LoopStopped
 from . import orders, views
 from .phone import Phone
 from .server import Simulator
+from .waiting import seconds_to_wait
 
 __all__ = ["ControlServer"]
 
@@ -88,12 +89,13 @@ class ControlServer:
 
     def close(self, timeout: float = 5.0) -> None:
         """Stop listening, and drop what is no whole request yet. Requests that wait end with their own time. Idempotent."""
+        timeout = seconds_to_wait(timeout)
         self._server.closing = True
         self._server.shutdown()
         self._server.server_close()
         while self._server.drop_oldest_stranger():
             pass
-        self._thread.join(timeout)
+        self._thread.join(max(0.0, timeout))
 
     def __enter__(self) -> ControlServer:
         return self

@@ -43,6 +43,7 @@ from .request import Handlers
 from .rest import MOST_BODY, Rest, RestEntry
 from .settings import Settings
 from .story import Story
+from .waiting import seconds_to_wait
 from .webhook import Webhooks
 
 __all__ = ["Simulator"]
@@ -261,6 +262,7 @@ class Simulator(Controls, Story):
         """End everything: calls without a word, sockets with 1001, threads. Idempotent; takes about ``timeout``
         seconds at most.
         """
+        timeout = seconds_to_wait(timeout)
         if self._closed:
             return
         self._closed = True
@@ -323,4 +325,4 @@ class Simulator(Controls, Story):
 
     def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
         """Run something on the loop's thread and wait for it."""
-        return self._loop.call(fn, *args, timeout=timeout)
+        return self._relay.do(fn, *args, timeout=timeout)

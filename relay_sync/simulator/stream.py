@@ -164,7 +164,7 @@ class Stream:
 
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        self._relay.loop.call(self._cut, reset, timeout=timeout)
+        self._relay.do(self._cut, reset, timeout=timeout)
 
     def _cut(self, reset: bool) -> None:
         connection = self._connection

@@ -9,15 +9,24 @@ from typing import Any, Final, TypeVar
 
 from attrs import define, field
 
+from .. import checks
 from ..errors import WaitTimeout
 
-__all__ = ["Noticeboard"]
+__all__ = ["Noticeboard", "seconds_to_wait"]
 
 T = TypeVar("T")
 
 
 #: Seconds of one sleep: a signal that comes just before it is noticed when it ends.
 SLICE: Final = 0.5
+
+
+def seconds_to_wait(value: float, name: str = "timeout") -> float:
+    """A time that a user gives to a wait; 0 or less looks without waiting.
+
+    :raises InvalidParameter: it is no number of seconds.
+    """
+    return checks.timeout(value, name=name, optional=False)
 
 
 @define(eq=False)
@@ -52,6 +61,7 @@ class Noticeboard:
         :param every: seconds between two looks at most, where something may come true without a change.
         :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
         """
+        timeout = seconds_to_wait(timeout)
         deadline = time.monotonic() + timeout
         while True:
             ear = threading.Lock()
