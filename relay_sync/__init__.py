@@ -6,110 +6,101 @@ An unofficial SDK, not affiliated with SignalWire. Start with :class:`RelayClien
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from . import devices
 from ._version import __version__
-from .actions import (
-    Action,
-    AIAction,
-    CollectAction,
-    DetectAction,
-    FaxAction,
-    PausableAction,
-    PayAction,
-    PlayAction,
-    QueueAction,
-    ReceiveFaxAction,
-    RecordAction,
-    SendDigitsAction,
-    SendFaxAction,
-    StandaloneCollectAction,
-    StoppableAction,
-    StreamAction,
-    TapAction,
-    TranscribeAction,
-    VolumeAction,
-)
-from .call import Call
-from .client import RelayClient
-from .constants import (
-    CALL_STATE_ANSWERED,
-    CALL_STATE_CREATED,
-    CALL_STATE_ENDED,
-    CALL_STATE_ENDING,
-    CALL_STATE_RINGING,
-    CONNECT_STATE_CONNECTED,
-    CONNECT_STATE_CONNECTING,
-    CONNECT_STATE_DISCONNECTED,
-    CONNECT_STATE_FAILED,
-    EVENT_CALL_COLLECT,
-    EVENT_CALL_CONNECT,
-    EVENT_CALL_DENOISE,
-    EVENT_CALL_DETECT,
-    EVENT_CALL_DIAL,
-    EVENT_CALL_ECHO,
-    EVENT_CALL_FAX,
-    EVENT_CALL_PAY,
-    EVENT_CALL_PLAY,
-    EVENT_CALL_QUEUE,
-    EVENT_CALL_RECEIVE,
-    EVENT_CALL_RECORD,
-    EVENT_CALL_REFER,
-    EVENT_CALL_SEND_DIGITS,
-    EVENT_CALL_STATE,
-    EVENT_CALL_STREAM,
-    EVENT_CALL_TAP,
-    EVENT_CALL_TRANSCRIBE,
-    EVENT_CALLING_ERROR,
-    EVENT_CONFERENCE,
-    EVENT_MESSAGING_RECEIVE,
-    EVENT_MESSAGING_STATE,
-    MESSAGE_STATE_DELIVERED,
-    MESSAGE_STATE_FAILED,
-    MESSAGE_STATE_INITIATED,
-    MESSAGE_STATE_QUEUED,
-    MESSAGE_STATE_RECEIVED,
-    MESSAGE_STATE_SENT,
-    MESSAGE_STATE_UNDELIVERED,
-)
-from .errors import (
-    ActionFailed,
-    AuthenticationError,
-    CallEnded,
-    ClientClosed,
-    CommandRefused,
-    ConnectError,
-    ConnectionLost,
-    ConnectTimeout,
-    DialFailed,
-    DownloadFailed,
-    Forked,
-    InvalidParameter,
-    NotConnected,
-    QueueFull,
-    RelayError,
-    RequestTimeout,
-    StreamFailed,
-    StreamIsOneWay,
-    UnsupportedCodec,
-    WaitTimeout,
-    WebhookRefused,
-    WrongThread,
-)
-from .events import (
-    CallEvent,
-    CallReceiveEvent,
-    CallStateEvent,
-    DialEvent,
-    RelayEvent,
-    parse_event,
-)
-from .message import Message
-from .readers import EventReader, Expectation
 
 if TYPE_CHECKING:
+    from . import devices
+    from .actions import (
+        Action,
+        AIAction,
+        CollectAction,
+        DetectAction,
+        FaxAction,
+        PausableAction,
+        PayAction,
+        PlayAction,
+        QueueAction,
+        ReceiveFaxAction,
+        RecordAction,
+        SendDigitsAction,
+        SendFaxAction,
+        StandaloneCollectAction,
+        StoppableAction,
+        StreamAction,
+        TapAction,
+        TranscribeAction,
+        VolumeAction,
+    )
+    from .call import Call
+    from .client import RelayClient
+    from .constants import (
+        CALL_STATE_ANSWERED,
+        CALL_STATE_CREATED,
+        CALL_STATE_ENDED,
+        CALL_STATE_ENDING,
+        CALL_STATE_RINGING,
+        CONNECT_STATE_CONNECTED,
+        CONNECT_STATE_CONNECTING,
+        CONNECT_STATE_DISCONNECTED,
+        CONNECT_STATE_FAILED,
+        EVENT_CALL_COLLECT,
+        EVENT_CALL_CONNECT,
+        EVENT_CALL_DENOISE,
+        EVENT_CALL_DETECT,
+        EVENT_CALL_DIAL,
+        EVENT_CALL_ECHO,
+        EVENT_CALL_FAX,
+        EVENT_CALL_PAY,
+        EVENT_CALL_PLAY,
+        EVENT_CALL_QUEUE,
+        EVENT_CALL_RECEIVE,
+        EVENT_CALL_RECORD,
+        EVENT_CALL_REFER,
+        EVENT_CALL_SEND_DIGITS,
+        EVENT_CALL_STATE,
+        EVENT_CALL_STREAM,
+        EVENT_CALL_TAP,
+        EVENT_CALL_TRANSCRIBE,
+        EVENT_CALLING_ERROR,
+        EVENT_CONFERENCE,
+        EVENT_MESSAGING_RECEIVE,
+        EVENT_MESSAGING_STATE,
+        MESSAGE_STATE_DELIVERED,
+        MESSAGE_STATE_FAILED,
+        MESSAGE_STATE_INITIATED,
+        MESSAGE_STATE_QUEUED,
+        MESSAGE_STATE_RECEIVED,
+        MESSAGE_STATE_SENT,
+        MESSAGE_STATE_UNDELIVERED,
+    )
+    from .errors import (
+        ActionFailed,
+        AuthenticationError,
+        CallEnded,
+        ClientClosed,
+        CommandRefused,
+        ConnectError,
+        ConnectionLost,
+        ConnectTimeout,
+        DialFailed,
+        DownloadFailed,
+        Forked,
+        InvalidParameter,
+        NotConnected,
+        QueueFull,
+        RelayError,
+        RequestTimeout,
+        StreamFailed,
+        StreamIsOneWay,
+        UnsupportedCodec,
+        WaitTimeout,
+        WebhookRefused,
+        WrongThread,
+    )
     from .events import (
         AIBeginSpeakingEvent,
         AICompletionEvent,
@@ -134,12 +125,16 @@ if TYPE_CHECKING:
         AIUserSpeakingEvent,
         AIWarningEvent,
         AuthorizationStateEvent,
+        CallEvent,
         CallingErrorEvent,
+        CallReceiveEvent,
+        CallStateEvent,
         CollectEvent,
         ConferenceEvent,
         ConnectEvent,
         DenoiseEvent,
         DetectEvent,
+        DialEvent,
         EchoEvent,
         FaxEvent,
         HoldEvent,
@@ -151,6 +146,7 @@ if TYPE_CHECKING:
         QueueEvent,
         RecordEvent,
         ReferEvent,
+        RelayEvent,
         RoomEvent,
         SendDigitsEvent,
         StreamEvent,
@@ -158,7 +154,10 @@ if TYPE_CHECKING:
         TaskEvent,
         TranscribeEvent,
         UserEvent,
+        parse_event,
     )
+    from .message import Message
+    from .readers import EventReader, Expectation
 
 __all__ = [
     "CALL_STATE_ANSWERED",
@@ -303,6 +302,10 @@ __all__ = [
 ]
 
 
+#: Where the names above are. They are imported when the first of them is asked for: the pytest plugin, which every pytest of an
+#: environment loads, is a module of this package.
+_HOMES: Final = ("actions", "call", "client", "constants", "devices", "errors", "events", "message", "readers")
+
 #: What is not imported with this package, by its module.
 _ELSEWHERE: Final = {
     "audio": (
@@ -355,7 +358,19 @@ _MEANT: Final = {
 }
 
 
+def _import_names() -> None:
+    for home in _HOMES:
+        offered = vars(importlib.import_module(f"{__name__}.{home}"))
+        globals().update({name: offered[name] for name in __all__ if name in offered})
+
+
 def __getattr__(name: str) -> Any:
+    if name in _HOMES:  # alone: modules of this package ask for one while others are being imported
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in __all__:
+        _import_names()
+        if name in globals():
+            return globals()[name]
     # Most classes of events are made when they are asked for.
     if name.endswith("Event") and name in __all__:
         from . import events

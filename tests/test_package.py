@@ -279,7 +279,9 @@ LEFT_TO_USERS = (
 
 
 def test_importing_loads_no_room_that_was_not_asked_for() -> None:
-    code = "import sys; before = set(sys.modules); import relay_sync; print(*sorted(set(sys.modules) - before))"
+    code = (
+        "import sys; before = set(sys.modules); from relay_sync import Call; print(*sorted(set(sys.modules) - before))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
     loaded = set(done.stdout.split())
     assert "relay_sync.client" in loaded
@@ -354,3 +356,9 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path: Path) -> None:
         assert "ERROR test_sloppy.py::test_socket" in done.stdout
     assert "ERROR test_sloppy.py::test_thread" in done.stdout
     assert "test_tidy" not in done.stdout
+
+
+@pytest.mark.parametrize("first", ["dialing", "client", "switchboard", "simulator", "events", "devices"])
+def test_any_module_may_be_the_first_one(first: str) -> None:
+    code = f"import relay_sync.{first}; import relay_sync; relay_sync.errors.RelayError; from relay_sync import *; RelayClient"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)

@@ -218,7 +218,9 @@ def test_the_fixtures_are_there_wherever_the_package_is(tmp_path: Path) -> None:
 
 def test_the_plugin_imports_nothing_before_it_is_used(tmp_path: Path) -> None:
     (tmp_path / "test_none.py").write_text(
-        "import sys\n\ndef test_nothing():\n    assert 'relay_sync.simulator' not in sys.modules\n"
+        "import sys\n\ndef test_nothing():\n    ours = {name for name in sys.modules if name.split('.')[0] == 'relay_sync'}\n"
+        "    assert ours == {'relay_sync', 'relay_sync._version', 'relay_sync.pytest_plugin'}\n"
+        "    assert 'attrs' not in sys.modules\n"
         "    assert 'websockets' not in sys.modules\n",
         encoding="utf-8",
     )
