@@ -547,10 +547,10 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         try:
             loop.submit(command)
             left = deadline.remaining(time.monotonic())
-            while not waiter.settled_within(left):
-                left = command.time_left(time.monotonic())
-                if left <= 0:
-                    break
+            moved = None
+            # It has more time while it is being written. Where it moved no more, the clock may have stood still meanwhile.
+            while not waiter.settled_within(left) and moved != command.moved_at:
+                moved, left = command.moved_at, command.time_left(time.monotonic())
             return waiter.wait(0.0, lambda: _unanswered(method, limit, loop))
         except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
             if waiter.settle({}):

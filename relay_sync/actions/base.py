@@ -168,13 +168,15 @@ class Action(Generic[E]):
         began = time.monotonic()
         while (longest := self._longest()) is not None:
             # It may have been heard of, and so go on for longer, while this waits.
-            left = max(began, self._heard) + longest + REPORT_PATIENCE - time.monotonic()
+            heard = self._heard
+            left = max(began, heard) + longest + REPORT_PATIENCE - time.monotonic()
             if left <= 0:
                 break
             try:
                 return waiter.wait(left, self._overdue(longest))
             except WaitTimeout:
-                continue
+                if heard == self._heard:
+                    raise
         return waiter.wait(None if longest is None else 0, self._overdue(longest or 0))
 
     def _overdue(self, longest: float) -> Callable[[], WaitTimeout]:

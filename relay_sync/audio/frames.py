@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 from ..errors import UnsupportedCodec, WaitTimeout
 from ..runtime.dozing import get_up, lie_down
 from ..runtime.process import forked_error, generation
-from ..runtime.waiter import at_once
+from ..runtime.waiter import TimeLeft, at_once
 from .codecs import why_raw
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class FrameBuffer:
         :raises Forked: the stream belongs to the parent process.
         """
         self._check_process()
-        end = None if timeout is None else time.monotonic() + timeout
+        left = TimeLeft(timeout)
         waited = False
         while True:
             ended = self._ended  # first: what came before the end is seen then
@@ -262,7 +262,7 @@ class FrameBuffer:
                 if self._awake and (frame is None or not waited):
                     self._is_done()
                 return frame
-            self._wait(track, 1, end, timeout)
+            self._wait(track, 1, left, timeout)
             waited = True
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
@@ -285,12 +285,12 @@ class FrameBuffer:
         :raises Forked: the stream belongs to the parent process.
         """
         self._check_process()
-        end = None if timeout is None else time.monotonic() + timeout
+        left = TimeLeft(timeout)
         taken: list[_Waiting] = []
         size = 0
         try:
             while size < wanted:
-                self._take_many(track, wanted - size, None if end is None else end - time.monotonic(), taken)
+                self._take_many(track, wanted - size, left(), taken)
                 before, size = size, sum(len(each[1]) for each in taken)
                 if size == before:
                     break
@@ -318,7 +318,7 @@ class FrameBuffer:
         """Add frames to *taken*, as :meth:`take_bytes` says."""
         self._check_process()
         wanted = max(1, min(wanted, self._max_bytes // 2))
-        end = None if timeout is None else time.monotonic() + timeout
+        left = TimeLeft(timeout)
         waited, before = False, len(taken)
         while True:  # another reader may be quicker
             ended = self._ended
@@ -330,7 +330,7 @@ class FrameBuffer:
                 if self._awake and (not done or not waited):
                     self._is_done()
                 return
-            self._wait(track, wanted, end, timeout)
+            self._wait(track, wanted, left, timeout)
             waited = True
 
     def _pop(self, track: str | None) -> AudioFrame | None:
@@ -378,10 +378,9 @@ class FrameBuffer:
             return False
         return queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
 
-    def _wait(self, track: str | None, wanted: int, end: float | None, timeout: float | None) -> None:
+    def _wait(self, track: str | None, wanted: int, left: TimeLeft, timeout: float | None) -> None:
         """Sleep until there is enough, or for a while: the caller looks again."""
-        left = None if end is None else end - time.monotonic()
-        if left is not None and left <= 0:
+        if left.over:
             raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
         ear = threading.Lock()
         ear.acquire()
@@ -394,7 +393,9 @@ class FrameBuffer:
                 self._is_done()
             if not self._is_enough(track, wanted):
                 # Ctrl-C needs a chance in between.
-                ear.acquire(True, at_once(left))
+                longest = at_once(left())
+                if not ear.acquire(True, longest):
+                    left.waited(longest)
         finally:
             if dozing:
                 get_up()

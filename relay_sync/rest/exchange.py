@@ -129,11 +129,12 @@ class Exchange:
 
         :raises ClientClosed: it was closed.
         """
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
+        left, end = seconds, time.monotonic() + seconds
+        while left > 0:
             if self.closed:
                 raise ClientClosed("this RestClient was closed")
             time.sleep(min(left, _SLICE))
+            left = min(left - _SLICE, end - time.monotonic())
 
     def _post_once(self, path: str, body: bytes, what: str, deadline: Deadline) -> Answer:
         headers = {"Content-Type": "application/json"}

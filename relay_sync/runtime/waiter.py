@@ -13,7 +13,7 @@ from ..errors import RelayError
 from .flag import Bell
 from .process import check_thread, forked_error, generation
 
-__all__ = ["Waiter", "at_once", "wait_for_event", "wait_until"]
+__all__ = ["TimeLeft", "Waiter", "at_once", "wait_for_event", "wait_until"]
 
 T = TypeVar("T")
 _UNSET: Final = object()
@@ -30,15 +30,46 @@ def at_once(timeout: float | None) -> float:
     return limit if timeout is None else max(0.0, min(timeout, limit))
 
 
+class TimeLeft:
+    """What is left of a timeout: by the clock, or by what locks have waited in vain, whichever is less.
+
+    The clock alone is not enough: it stands still in tests that freeze time, while locks go on waiting.
+    """
+
+    __slots__ = ("_end", "_rest")
+
+    def __init__(self, timeout: float | None) -> None:
+        self._rest = timeout
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    def __call__(self) -> float | None:
+        """Seconds, or ``None`` without a limit; 0 or less when it is over."""
+        if self._end is None or self._rest is None:
+            return None
+        return min(self._rest, self._end - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left."""
+        left = self()
+        return left is not None and left <= 0
+
+    def waited(self, seconds: float) -> None:
+        """A lock has waited for so long, and nothing came."""
+        if self._rest is not None:
+            self._rest -= seconds
+
+
 def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
     """Wait like ``event.wait(timeout)``, and never miss a Ctrl-C."""
-    end = None if timeout is None else time.monotonic() + timeout
+    left = TimeLeft(timeout)
     while True:
-        left = None if end is None else end - time.monotonic()
-        if event.wait(at_once(left)):
+        over, longest = left.over, at_once(left())
+        if event.wait(longest):
             return True
-        if left is not None and left <= 0:
+        if over:
             return False
+        left.waited(longest)
 
 
 def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> bool:
@@ -46,12 +77,13 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
 
     :param timeout: seconds. :return: whether it is so.
     """
-    end = None if timeout is None else time.monotonic() + timeout
+    left = TimeLeft(timeout)
     while not ready():
-        left = None if end is None else end - time.monotonic()
-        if left is not None and left <= 0:
+        if left.over:
             return False
-        bell.sleep(ready, at_once(left))
+        longest = at_once(left())
+        if not bell.sleep(ready, longest):
+            left.waited(longest)
     return True
 
 

@@ -253,14 +253,15 @@ class Phone:
                 return "sent"
             return "ended" if ended else None
 
-        deadline = time.monotonic() + within
+        deadline, rest = time.monotonic() + within, within
         while True:
-            left = max(0.0, deadline - time.monotonic())
+            left = max(0.0, min(rest, deadline - time.monotonic()))
             try:
                 return journal._board.wait_for(look, min(left, GLANCE), method) == "sent"
             except WaitTimeout:
                 if not left:
                     return False
+                rest -= min(left, GLANCE)  # it was waited for, whatever the clock says
 
     @property
     def commands(self) -> list[tuple[str, dict[str, Any]]]:

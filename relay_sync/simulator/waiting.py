@@ -62,7 +62,7 @@ class Noticeboard:
         :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
         """
         timeout = seconds_to_wait(timeout)
-        deadline = time.monotonic() + timeout
+        deadline, rest = time.monotonic() + timeout, timeout  # locks go on waiting where a test has stopped the clock
         while True:
             ear = threading.Lock()
             ear.acquire()
@@ -72,11 +72,12 @@ class Noticeboard:
                 if found is not None and found is not False:
                     self.settle()
                     return found
-                left = deadline - time.monotonic()
+                left = min(rest, deadline - time.monotonic())
                 if left <= 0:
                     words = what if isinstance(what, str) else what()
                     raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {words}")
-                ear.acquire(True, min(left, every))
+                if not ear.acquire(True, min(left, every)):
+                    rest -= min(left, every)
             finally:
                 try:
                     self._ears.remove(ear)

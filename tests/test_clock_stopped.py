@@ -1,0 +1,80 @@
+"""Every wait with a timeout ends where the clock stands still, as it does in tests of users that freeze time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from support import PATIENCE, Background, Line, line
+
+from relay_sync import WaitTimeout
+from relay_sync.runtime.flag import Bell
+from relay_sync.runtime.mailbox import Mailbox
+from relay_sync.runtime.waiter import Waiter, wait_for_event, wait_until
+from relay_sync.simulator import Simulator
+
+SHORT = 0.03
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    now = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now)
+        yield
+
+
+def _too_late() -> WaitTimeout:
+    return WaitTimeout("nothing")
+
+
+def _refused(wait: Callable[[], object]) -> bool:
+    try:
+        wait()
+    except WaitTimeout:
+        return True
+    return False
+
+
+PRIMITIVES: dict[str, Callable[[], bool]] = {
+    "Waiter": lambda: _refused(lambda: Waiter[int]().wait(SHORT, _too_late)),
+    "Mailbox": lambda: _refused(lambda: Mailbox[int](limit=4).get(SHORT, _too_late)),
+    "wait_for_event": lambda: not wait_for_event(threading.Event(), SHORT),
+    "wait_until": lambda: not wait_until(lambda: False, Bell(), SHORT),
+}
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+@pytest.mark.usefixtures("stopped")
+def test_a_wait_ends_by_what_the_lock_has_waited(name: str) -> None:
+    assert Background(PRIMITIVES[name]).result(PATIENCE)
+
+
+WAITS: dict[str, Callable[[Line], object]] = {
+    "Action.wait": lambda on: on.call.play_silence(600).wait(SHORT),
+    "Call.wait_for_ended": lambda on: on.call.wait_for_ended(SHORT),
+    "RelayClient.execute": lambda on: on.client.execute("signalwire.ping", timeout=SHORT),
+    "Simulator.wait_for_client": lambda on: on.sim.wait_for_client(9, timeout=SHORT),
+    "Phone.wait_until": lambda on: on.phone.wait_until("ended", SHORT),
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_waits_of_users_end(sim: Simulator, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with line(sim) as one:
+        sim.drop_reply("signalwire.ping")
+        now = time.monotonic()
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: now)
+            assert Background(lambda: _refused(lambda: WAITS[name](one))).result(PATIENCE)
+        sim.clear_faults()
+
+
+def test_a_look_for_a_command_ends(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with line(sim) as one:
+        now = time.monotonic()
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: now)
+            assert not Background(lambda: bool(one.phone.sent("calling.hold", within=SHORT))).result(PATIENCE)
