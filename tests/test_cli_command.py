@@ -123,6 +123,14 @@ def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path, capsys: pytest.Ca
     assert pipe.is_fifo()
 
 
+def test_a_codec_whose_extra_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert main(["demo", "--fast", "--codec", "OPUS"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("relay-sync demo: error: argument --codec: 'OPUS': ")
+    assert "pip install" in told
+
+
 # -- trouble on the way --------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from support import FROM, TO
 
-from relay_sync.cli import main
+from relay_sync import RelayClient
+from relay_sync.cli import checkup, main
 from relay_sync.simulator import Simulator
 
 TLS = Path(__file__).parent / "data" / "tls"
@@ -152,3 +153,37 @@ def test_arguments_that_cannot_be_right(doctor: Doctor, arguments: tuple[str, ..
     code, told = doctor(*arguments)
     assert code == 2
     assert "error: argument" in told
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "what"),
+    [("SIGNALWIRE_API_TOKEN", "", "configuration"), ("SIGNALWIRE_API_TOKEN", "PTwrong", "credentials")],
+)
+def test_what_is_bad_is_on_stderr_too(
+    doctor: Doctor,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+    what: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"relay-sync doctor: to mend: {what}"
+
+
+def test_it_says_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALWIRE_PROJECT_ID", "p")
+    monkeypatch.setenv("SIGNALWIRE_API_TOKEN", "secret")
+    monkeypatch.setenv("SIGNALWIRE_JWT_TOKEN", "a.b.c")
+    monkeypatch.setenv("SIGNALWIRE_RELAY_SCHEME", "wss")
+    given = RelayClient(project="p", token="t", host="x.example", request_timeout=3)
+    rows = {name: (value, origin) for name, value, origin in checkup.values(given._config)}
+    assert rows["jwt_token"] == ("set, not used: project or token is an argument", "$SIGNALWIRE_JWT_TOKEN")
+    assert rows["token"] == ("set, 1 characters", "argument")
+    assert rows["request_timeout"] == ("3.0", "argument")
+    assert rows["connect_timeout"] == ("30.0", "default")
+    assert rows["scheme"] == ("wss", "$SIGNALWIRE_RELAY_SCHEME")
+    rows = {name: (value, origin) for name, value, origin in checkup.values(RelayClient(host="x.example")._config)}
+    assert rows["jwt_token"] == ("set, 5 characters", "$SIGNALWIRE_JWT_TOKEN")
+    assert rows["token"] == ("set, 6 characters, not used: jwt_token is", "$SIGNALWIRE_API_TOKEN")

@@ -406,3 +406,11 @@ def test_what_a_callback_raises_late_is_collected() -> None:
         client._callback(None, "test callback", late)
         assert begun.wait(PATIENCE)
     assert len(errors) == 1
+
+
+@pytest.mark.parametrize("method", [[], {}, None, 5])
+def test_what_is_no_name_of_an_activity_is_refused_with_words(method: Any) -> None:
+    with Simulator() as sim:
+        phone = sim.call(to=TO, from_=FROM)
+        with pytest.raises(InvalidParameter, match=r"method=.*play"):
+            phone.wait_until_doing(method)

@@ -22,7 +22,7 @@
 ``streams``       standard streams that are absent, closed, full or without a reader
 ================  ==================================================================================================
 
-Exit codes: 0 all is well; 1 something is wrong, and a line on stderr says what (``doctor`` shows it on stdout); 2 an argument
+Exit codes: 0 all is well; 1 something is wrong, and a line on stderr says what; 2 an argument
 cannot be right; 130, 143, 129 ended by SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal was closed). ``run``, ``listen`` and
 ``simulate`` serve until one of these comes, and end with 0. A command whose output nobody reads, as in
 ``relay-sync demo | head -1``, does its work all the same, and its exit code does not change. Output that cannot be written for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import queue
 import socket
 import threading
@@ -10,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from ..client import RelayClient
 from ..config import Config
@@ -41,6 +42,11 @@ _LEAST: Final = {
 }
 
 
+_SCHEME: Final = "SIGNALWIRE_RELAY_SCHEME"
+#: Seconds and numbers that a client can be given.
+_LIMITS: Final = ("connect_timeout", "request_timeout", "ping_interval", "ping_timeout", "max_frame", "max_queue")
+
+
 @frozen
 class Finding:
     """What was found.
@@ -59,7 +65,7 @@ def values(config: Config) -> list[tuple[str, str, str]]:
     shown: dict[str, object] = {
         "host": config.address.url,
         "project": config.project or "not set",
-        "token": _hidden(config.token),
+        "token": _hidden(config.token) + (", not used: jwt_token is" if config.jwt_token and config.token else ""),
         "jwt_token": _hidden(config.jwt_token),
         "contexts": ", ".join(config.contexts) or "none",
         "max_active_calls": config.max_active_calls,
@@ -67,6 +73,14 @@ def values(config: Config) -> list[tuple[str, str, str]]:
         "proxy": "not set" if config.proxy is None else "none",
     }
     origins = dict(config.origins)
+    if not config.jwt_token and origins.get("jwt_token", "").startswith("$"):
+        shown["jwt_token"] = "set, not used: project or token is an argument"
+    if os.environ.get(_SCHEME):
+        shown["scheme"], origins["scheme"] = config.address.url.partition(":")[0], f"${_SCHEME}"
+    for name in _LIMITS:
+        shown[name] = getattr(config, name)
+        if shown[name] != getattr(fields(Config), name).default:
+            origins[name] = "argument"
     try:
         found = _proxy(config)
     except Unusable:  # the step that connects says what is wrong with it

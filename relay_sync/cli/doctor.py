@@ -78,6 +78,7 @@ def _diagnosed(
         named = origins()
     except InvalidParameter as problem:
         _show(Finding("bad", "configuration", problem.message, _ADVICE if problem.value is None else ""))
+        _tell("configuration")
         return 1
     return examine(client, arguments, named, receiver)
 
@@ -102,18 +103,27 @@ def examine(
 ) -> int:
     """Examine this client, and disconnect it. :return: 0 if nothing is bad, else 1."""
     _table(client._config, origins)
-    bad = 0
+    bad: list[str] = []
     try:
         for finding in _findings(client, arguments, receiver):
             _show(finding)
-            bad += finding.verdict == "bad"
+            if finding.verdict == "bad":
+                bad.append(finding.what)
     finally:
         client.disconnect(hangup_calls=True)  # there is one only if the test call was interrupted
     print()
     for finding in checkup.extras():
         _show(finding)
-    print(f"\n{'All is well.' if not bad else f'{bad} to mend: see above.'}")
+    print(f"\n{'All is well.' if not bad else f'{len(bad)} to mend: see above.'}")
+    if bad:
+        _tell(", ".join(bad))
     return 1 if bad else 0
+
+
+def _tell(bad: str) -> None:
+    """Exit code 1 has its line on stderr, also where nobody reads the rest."""
+    sys.stdout.flush()
+    print(f"relay-sync doctor: to mend: {bad}", file=sys.stderr, flush=True)
 
 
 def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer | None) -> Iterator[Finding]:

@@ -154,6 +154,8 @@ def check_activity(value: str, name: str = "method") -> str:
 
     :raises InvalidParameter: it is none. Streams are not among them: :meth:`Phone.wait_for_stream` waits for those.
     """
+    if not isinstance(value, str):
+        raise InvalidParameter(name, value, f"one of {', '.join(sorted(ACTIVITIES))}")
     if value in ACTIVITIES:
         return value
     near = _near(value, ACTIVITIES)
