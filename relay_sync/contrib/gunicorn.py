@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from typing import Any, Final
 
 from .hosting import start_all, stop_all
@@ -52,8 +53,30 @@ if _lacks_packaging():  # gunicorn loads this file before the class of its worke
     sys.stderr.write(LACKS_PACKAGING)
 
 
+#: The share of what is left of the time that goes to live calls; the rest is for hanging up and disconnecting.
+_SHARE: Final = 0.8
+#: When this worker was first told to end: gunicorn's time runs from then, through the last requests.
+_told_at: float | None = None
+
+
+def _note_the_end(worker: Any) -> None:
+    """Have the moment noted at which the worker is told to end: its signal handlers, which stay as they are, set ``alive``."""
+    global _told_at
+    _told_at = None
+    kind: Any = type(worker)
+
+    def noting(self: Any, name: str, value: Any) -> None:
+        global _told_at
+        if name == "alive" and not value and _told_at is None:
+            _told_at = time.monotonic()
+        kind.__setattr__(self, name, value)
+
+    worker.__class__ = type(kind.__name__, (kind,), {"__setattr__": noting, "__module__": kind.__module__})
+
+
 def post_worker_init(worker: Any) -> None:
     """The worker has loaded the application: take calls."""
+    _note_the_end(worker)
     if worker.cfg.preload_app and _is_patched() and not _PATCHED_EARLY:
         worker.log.error(PATCHED_LATE)
     start_all()
@@ -61,4 +84,5 @@ def post_worker_init(worker: Any) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """The worker ends, and has answered its requests: let live calls end for most of what is left of ``graceful_timeout``."""
-    stop_all(0.8 * float(worker.cfg.graceful_timeout))
+    used = 0.0 if _told_at is None else time.monotonic() - _told_at
+    stop_all(_SHARE * max(0.0, float(worker.cfg.graceful_timeout) - used))
