@@ -117,6 +117,7 @@ def test_call_returns_and_raises(loop: Loop) -> None:
         loop.call(lambda: 1 // 0, timeout=PATIENCE)
     assert loop.call(lambda: loop.call(lambda: loop.on_loop_thread, timeout=0), timeout=PATIENCE)
     assert not loop.on_loop_thread
+    assert not loop._calls  # they and what they were given are let go
 
 
 def test_call_gives_up_after_its_timeout_and_then_never_runs(loop: Loop) -> None:

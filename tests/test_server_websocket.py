@@ -905,6 +905,23 @@ def test_dialling(serve: MakeServer, end: End, loop: Loop, host: str) -> None:
     assert there.close_info() == end.close_info() == CloseInfo(1000, "enough", True)
 
 
+def test_a_name_is_looked_up_and_its_addresses_are_tried_in_turn(
+    serve: MakeServer, end: End, loop: Loop, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, asked = serve(), []
+
+    def known(host: str, port: int, *args: Any, **options: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in (closed_port, port)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
+    there = _dial(loop, f"ws://app.test:{server.port}/")
+    ours, _ = there.connection(), end.connection()
+    assert asked == ["app.test"]
+    ours.close(1000)
+    assert there.close_info().clean
+
+
 def test_what_comes_with_the_upgrade_is_not_lost(loop: Loop) -> None:
     end = End()
 
