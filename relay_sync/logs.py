@@ -262,7 +262,7 @@ def _record(
     record = logging.LogRecord(
         logger.name, level, code.co_filename, frame.f_lineno, message, args, exc_info or None, code.co_name
     )
-    record.__dict__.update(extra or {})
+    record.__dict__.update(extra or _call_named(message, args))
     return record
 
 
@@ -296,3 +296,10 @@ def _complain() -> None:
             traceback.print_exc(file=sys.stderr)
         except Exception:  # there is nobody left to tell
             pass
+
+
+def _call_named(message: str, args: tuple[object, ...]) -> dict[str, object]:
+    """The id of the call that a line is about, for ``call_id``: what stands after the word "call"."""
+    before, found, _ = message.partition("call %s")
+    place = before.count("%")
+    return {"call_id": args[place]} if found and place < len(args) else {}
