@@ -158,10 +158,11 @@ campaign.GIVE_UP = 5.0
 phones = []
 def people(sim):
     phones.extend(sim.expect_phone(n[0], answers_after=None) for n in campaign.PEOPLE.values())
-    threading.Thread(target=watch).start()
-def watch():
+    threading.Thread(target=watch, args=(sim,)).start()
+def watch(sim):
     for phone in phones[:campaign.AT_ONCE]:
         phone.wait_for_call(timeout=5).wait_until("ringing", 5)
+    sim.wait_for_acks()  # until the client knows its legs, too
     print("they ring", flush=True)
 campaign.people = people
 dial, disconnect = RelayClient.dial, RelayClient.disconnect
