@@ -257,7 +257,7 @@ def _streamed(
     return [record.getMessage() for record in caplog.records if record.name == "relay_sync"]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:9", "audio.example.com"])
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "nobody.example.com"])
 def test_a_stream_that_could_not_be_opened_is_no_normal_end(
     sim: Simulator, host: str, caplog: pytest.LogCaptureFixture
 ) -> None:

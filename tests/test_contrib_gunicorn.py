@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -28,11 +27,11 @@ class Application:
 
 
 @pytest.fixture
-def application() -> Iterator[Application]:
+def application(monkeypatch: pytest.MonkeyPatch) -> Application:
     found = Application()
-    hosting._hosted.add(found)  # type: ignore[arg-type]
-    yield found
-    hosting._hosted.discard(found)  # type: ignore[arg-type]
+    # The hooks start and stop all there are: here this one, whatever other tests have left.
+    monkeypatch.setattr(hosting, "_hosted", {found})
+    return found
 
 
 class Worker:

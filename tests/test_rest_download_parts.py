@@ -261,7 +261,7 @@ def test_a_pause_longer_than_the_wait_ends_it_at_once(tmp_path: Path) -> None:
             rest.download(url_of(server), tmp_path / "r.wav", wait=20)
 
 
-@pytest.mark.parametrize("wait", [0, -1, True, "5", float("nan"), float("inf")])
+@pytest.mark.parametrize("wait", [True, "5", float("nan")])
 def test_a_wait_that_is_none(tmp_path: Path, wait: Any) -> None:
     with Scripted() as server, scripted_client(server) as rest, pytest.raises(InvalidParameter) as caught:
         rest.download(url_of(server), tmp_path / "r.wav", wait=wait)

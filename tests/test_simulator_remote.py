@@ -505,7 +505,7 @@ def test_tokens_shown_once() -> None:
         (("--show-tokens", "--host", "0.0.0.0"), 2, "--allow-remote"),
         (("--show-tokens", "--port", "70000"), 2, "70000"),
         (("--show-tokens", "--speed", "0"), 2, "speed"),
-        (("--credentials", "/nowhere/file"), 1, "cannot be written"),
+        (("--credentials", "/nowhere/file"), 2, "there is no folder /nowhere"),
     ],
 )
 def test_mistakes(
