@@ -333,11 +333,11 @@ def test_a_child_writes_none_of_the_parent_s_lines(gate: threading.Event) -> Non
         says("the parent's")
 
         def check() -> None:
+            handler.createLock()  # that of the parent is taken by a thread that the child does not have
             gate.set()
             says("the child's")
             assert handler.texts == ["first", "the child's"]
 
-        handler.lock = None  # it is taken by a thread that the child does not have
         in_child(check)
         gate.set()
         assert handler.texts == ["first", "the parent's"]

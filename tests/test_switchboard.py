@@ -58,19 +58,14 @@ def at_step(step: int, name: str, function: Callable[[], object], act: Callable[
     """
     count = 0
 
-    def local(frame: FrameType, what: str, argument: object) -> Any:
+    def trace(frame: FrameType, what: str, argument: object) -> Any:
         nonlocal count
-        if what == "opcode":
+        frame.f_trace_opcodes = True
+        if what == "opcode" and frame.f_code.co_qualname == name:
             count += 1
             if count == step:
                 Background(act).result()
-        return local
-
-    def trace(frame: FrameType, what: str, argument: object) -> Any:
-        if frame.f_code.co_qualname != name:
-            return None
-        frame.f_trace_opcodes = True
-        return local
+        return trace
 
     before = sys.gettrace()
     sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
