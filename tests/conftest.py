@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from offline import handlers_return
 
 from relay_sync import RelayClient, logs
 from relay_sync.protocol import session
@@ -20,6 +19,7 @@ from relay_sync.protocol.backoff import retry_delay
 from relay_sync.rest import download
 from relay_sync.runtime.flag import Bell
 from relay_sync.simulator import Simulator
+from relay_sync.testing import wait_for_handlers
 
 #: Seconds that threads and sockets of a test may take to go once it is over.
 PATIENCE = 10.0
@@ -118,7 +118,7 @@ def offline() -> Iterator[RelayClient]:
     client = RelayClient(project="p", token="t", host="example.com")
     client.on_call(lambda call: None)
     yield client
-    handlers_return()
+    wait_for_handlers(PATIENCE)
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
-
-from support import PATIENCE
 
 from relay_sync import Call, RelayClient
 
@@ -28,9 +25,3 @@ def calls(client: RelayClient, *call_ids: str) -> list[Call]:
     for call_id in call_ids:
         client._board.on_event(offer(call_id))
     return [client.calls[call_id] for call_id in call_ids]
-
-
-def handlers_return() -> None:
-    for thread in threading.enumerate():
-        if thread.name.startswith("relay-call-"):
-            thread.join(PATIENCE)

@@ -33,6 +33,7 @@ from relay_sync import (
 )
 from relay_sync.events import names
 from relay_sync.simulator import Simulator
+from relay_sync.testing import wait_for_handlers
 
 NOBODY: Any = None
 MakeClient = Callable[..., RelayClient]
@@ -80,7 +81,7 @@ def test_a_handler_that_leaves_its_call_ringing(
     for _ in range(2):
         sim.call(to=TO, from_=FROM)
         assert over.acquire(timeout=PATIENCE)
-    handlers_return()
+    wait_for_handlers(PATIENCE)
     assert not said(caplog, "still rings")  # another thread may be about to answer it
     much_later(one)
     found = [record for record in said(caplog, "still rings") if record.levelno >= logging.WARNING]
@@ -132,7 +133,7 @@ def test_a_handler_that_waits_for_the_end_of_a_call_which_it_never_answered(
         phone = sim.call(to=TO, from_=FROM)
         assert started.acquire(timeout=PATIENCE)
         phone.hang_up()
-        handlers_return()
+        wait_for_handlers(PATIENCE)
     if when == "much later":
         much_later(one)
     one.disconnect()
@@ -172,15 +173,9 @@ def test_what_becomes_of_a_call_whose_handler_raises(
     phone.wait_until("answered", PATIENCE)
     if ended:
         phone.hang_up()
-    handlers_return()
+    wait_for_handlers(PATIENCE)
     (record,) = said(caplog, "the on_call handler of call")
     assert record.getMessage().endswith(words)
-
-
-def handlers_return() -> None:
-    for thread in threading.enumerate():
-        if thread.name.startswith("relay-call-"):
-            thread.join(PATIENCE)
 
 
 def much_later(client: RelayClient) -> None:
@@ -209,7 +204,7 @@ def test_a_call_that_another_thread_answers_was_not_left_ringing(
     ):
         sim.call(to=TO, from_=FROM)
         call = offered.get(timeout=PATIENCE)
-        handlers_return()
+        wait_for_handlers(PATIENCE)
         answer(call)
         call.wait_for_answered(PATIENCE)
         much_later(one)
@@ -229,7 +224,7 @@ def test_a_call_that_rang_until_its_end_after_its_handler_had_returned(
     one.connect()
     phone = sim.call(to=TO, from_=FROM)
     call = offered.get(timeout=PATIENCE)
-    handlers_return()
+    wait_for_handlers(PATIENCE)
     if how == "the caller gives up":
         phone.hang_up()
         call.wait_for_ended(PATIENCE)

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from offline import NODE, calls, handlers_return, state
+from offline import NODE, calls, state
 from support import FROM, PATIENCE, TO, Background, Line, drop, line
 from test_verbs_table import mute
 
@@ -33,6 +33,7 @@ from relay_sync import (
 from relay_sync.dialing import REMEMBERED_FOR
 from relay_sync.runtime.table import Recent
 from relay_sync.simulator import Simulator
+from relay_sync.testing import wait_for_handlers
 
 GONE = CallEnded("it is gone")
 LOST = ConnectionLost("the session is lost")
@@ -391,7 +392,7 @@ def test_a_handler_that_raises_has_only_its_own_call_hung_up(
     mute(sim)
     sim.call(to=TO, from_=FROM)
     call = handled.get(timeout=PATIENCE)
-    handlers_return()
+    wait_for_handlers(PATIENCE)
     assert ended(sim, one) == ([] if hand_over else [call.call_id])
 
 
