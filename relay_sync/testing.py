@@ -186,7 +186,8 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:
     """Return when no handler of a call or stream runs any more in this process, or ``timeout`` seconds have passed."""
     end = time.monotonic() + checks.timeout(timeout, optional=False)
     for thread in _handlers_of_calls():
-        thread.join(max(0.0, end - time.monotonic()))
+        if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
+            thread.join(max(0.0, end - time.monotonic()))
     for lanes in list(known_lanes):
         lanes.wait_until_idle(end - time.monotonic())
 

@@ -66,9 +66,7 @@ def nothing_left_behind() -> Iterator[None]:
     deadline = time.monotonic() + PATIENCE
     left = [thread for thread in threading.enumerate() if thread not in threads]
     for thread in left:
-        if (
-            thread.name.startswith("relay-") and thread.ident is not None
-        ):  # None: it is being started by a thread that ends
+        if thread.name.startswith("relay-") and thread.is_alive():  # not: one that a thread which ends is just starting
             thread.join(max(0.0, deadline - time.monotonic()))
     alive = [thread.name for thread in left if thread.is_alive() and thread.name.startswith("relay-")]
     assert not alive, f"threads left behind: {', '.join(alive)}"

@@ -381,6 +381,15 @@ def test_what_an_earlier_handler_raises_is_no_mistake_of_a_later_test(monkeypatc
     assert [str(each.error) for each in second] == ["now"]
 
 
+def test_a_handler_whose_thread_is_just_being_started_hurts_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is listed already, and cannot be joined yet."""
+    listed = [threading.Thread(name="relay-call-0"), *threading.enumerate()]
+    monkeypatch.setattr(threading, "enumerate", lambda: listed)
+    with handler_errors() as errors:
+        testing.wait_for_handlers(PATIENCE)
+    assert not errors
+
+
 def test_a_client_that_lives_longer_costs_no_time_where_nothing_runs() -> None:
     with testing.simulated() as (_, client):
         ran = threading.Event()
