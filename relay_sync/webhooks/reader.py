@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -15,6 +13,7 @@ from attrs import evolve
 from .. import checks
 from ..errors import InvalidParameter, WebhookRefused
 from ..origins import refusal
+from ..runtime.table import Recent
 from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
 from .callbacks import Callback, Dialect, is_cxml, read
@@ -71,7 +70,7 @@ class Webhooks:
         self._proxies = networks(trusted_proxies)
         self.max_body = checks.whole("max_body", max_body, low=1) or MAX_BODY
         # Apart, so that what anybody can send makes nothing forget what is verified.
-        self._seen = {True: _Memory(), None: _Memory()}
+        self._seen: dict[bool | None, Recent[str, None]] = {True: Recent(REMEMBERED), None: Recent(REMEMBERED)}
 
     def __repr__(self) -> str:
         key = "with a key" if self._keys else "without a key"
@@ -118,7 +117,7 @@ class Webhooks:
             raise WebhookRefused("a web page of another site sent this: the platform sends no Origin", status=403)
         if self.strict and not verified:
             raise WebhookRefused(f"the callback is not shown to be genuine: {finding}", status=403)
-        repeated = verified is not False and self._seen[verified].has(callback.key)
+        repeated = verified is not False and callback.key in self._seen[verified]
         callback = evolve(callback, verified=verified, finding=finding, repeated=repeated)
         if remember:
             self.remember(callback)
@@ -132,7 +131,7 @@ class Webhooks:
         if not isinstance(callback, Callback):
             raise InvalidParameter("callback", type(callback).__name__, "what parse() returned")
         if callback.verified is not False:
-            self._seen[callback.verified].add(callback.key)
+            self._seen[callback.verified].put(callback.key, None)
 
     def _is_of_another_site(self, seen: SplitResult, headers: Mapping[str, str]) -> bool:
         """Whether a page in a browser sent it, as any page can to a server on its visitor's machine."""
@@ -213,27 +212,6 @@ class Webhooks:
             return [spelling for url in urls for spelling in signatures.spellings(url)]
         except ValueError:  # a host that the request has made up
             return []
-
-
-class _Memory:
-    """The keys of the latest callbacks."""
-
-    def __init__(self) -> None:
-        self._seen: OrderedDict[str, None] = OrderedDict()
-        self._lock = threading.RLock()
-
-    def has(self, key: str) -> bool:
-        """Whether the key is there."""
-        with self._lock:
-            return key in self._seen
-
-    def add(self, key: str) -> None:
-        """Make the key the latest."""
-        with self._lock:
-            self._seen[key] = None
-            self._seen.move_to_end(key)
-            if len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
 
 
 def _completed(said: str, host: str) -> str:
