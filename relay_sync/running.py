@@ -220,7 +220,7 @@ class Running:
         if loop.session.ever_ready:
             # run() says goodbye, and may drain and hang up calls first: while the connection is being remade they live, too.
             loop.stopped.set()
-            loop.refuse_waiters(client_closed())
+            loop.end_waits(client_closed())
         else:
             loop.request_stop()
 

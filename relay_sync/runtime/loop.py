@@ -351,10 +351,7 @@ class Loop:
                 self._drain_inbox()
         with self._troubles.caught("internal error at the end of the connection"):
             self._perform()
-        error = self._session.last_error or client_closed()
-        for waiter in self._waiting_ready:
-            waiter.settle(error)
-        self._waiting_ready.clear()
+        self.end_waits(self._session.last_error or client_closed())
         self.stopped.set()
         for resource in (self._selector, self._wake_in, self._wake_out):
             try:
@@ -391,11 +388,11 @@ class Loop:
         else:
             self._waiting_ready.append(waiter)
 
-    def refuse_waiters(self, error: RelayError) -> None:
-        """End the waits of :meth:`await_ready`. On the IO thread."""
+    def end_waits(self, outcome: RelayError | None) -> None:
+        """End the waits of :meth:`await_ready`: well, or with an error. On the IO thread."""
         waiters, self._waiting_ready = self._waiting_ready, []
         for waiter in waiters:
-            waiter.settle(error)
+            waiter.settle(outcome)
 
     def _forget_waiter(self, waiter: Waiter[None]) -> None:
         if waiter in self._waiting_ready:
@@ -447,10 +444,8 @@ class Loop:
                 sink.on_phase(change.phase, change.error)
         finally:
             if change.phase in (Phase.READY, Phase.CLOSED, Phase.FAILED):
-                waiters, self._waiting_ready = self._waiting_ready, []
                 outcome = None if change.phase is Phase.READY else change.error or client_closed()
-                for waiter in waiters:
-                    waiter.settle(outcome)
+                self.end_waits(outcome)
                 if outcome is not None:
                     self.stopped.set()  # last: whoever wakes sees the state
 
