@@ -10,6 +10,7 @@ import pytest
 from support import PATIENCE, Background, Line, line
 
 from relay_sync import WaitTimeout
+from relay_sync.rest import RestClient
 from relay_sync.runtime.flag import Bell
 from relay_sync.runtime.mailbox import Mailbox
 from relay_sync.runtime.waiter import Waiter, wait_for_event, wait_until
@@ -78,3 +79,10 @@ def test_a_look_for_a_command_ends(sim: Simulator, monkeypatch: pytest.MonkeyPat
         with monkeypatch.context() as patch:
             patch.setattr(time, "monotonic", lambda: now)
             assert not Background(lambda: bool(one.phone.sent("calling.hold", within=SHORT))).result(PATIENCE)
+
+
+def test_a_pause_before_another_attempt_ends(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RestClient(**sim.credentials) as rest, monkeypatch.context() as patch:
+        now = time.monotonic()
+        patch.setattr(time, "monotonic", lambda: now)
+        Background(lambda: rest._exchange.pause(SHORT)).result(PATIENCE)

@@ -32,6 +32,7 @@ from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from ..runtime.descriptors import are_lacking, lack, without_descriptors
+from ..runtime.waiter import wait_for_event
 from .sessions import Sessions
 from .sockets import Admit, TimedAdapter, has_sent, until
 
@@ -40,7 +41,6 @@ __all__ = ["Answer", "Exchange", "http_url", "reading", "retry_after"]
 MAX_ANSWER: Final = 2**20
 LONGEST_PAUSE: Final = 30.0
 _TROUBLED: Final = frozenset({502, 503, 504})
-_SLICE: Final = 0.2
 #: How http.client words what a proxy answers to CONNECT.
 _TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3}) ?(.*)")
 
@@ -85,7 +85,7 @@ class Exchange:
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
-        return self._sessions.closed
+        return self._sessions.closed.is_set()
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -129,12 +129,8 @@ class Exchange:
 
         :raises ClientClosed: it was closed.
         """
-        left, end = seconds, time.monotonic() + seconds
-        while left > 0:
-            if self.closed:
-                raise ClientClosed("this RestClient was closed")
-            time.sleep(min(left, _SLICE))
-            left = min(left - _SLICE, end - time.monotonic())
+        if wait_for_event(self._sessions.closed, seconds):
+            raise ClientClosed("this RestClient was closed")
 
     def _post_once(self, path: str, body: bytes, what: str, deadline: Deadline) -> Answer:
         headers = {"Content-Type": "application/json"}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import requests
 
 from ..errors import ClientClosed
+from ..runtime.flag import Flag
 
 __all__ = ["Sessions"]
 
@@ -43,14 +44,15 @@ class Sessions:
         self._make = make
         self._mine = threading.local()
         self._open: dict[int, weakref.ref[_Holder]] = {}
-        self.closed = False
+        #: Set by :meth:`close`; ends waits.
+        self.closed = Flag()
 
     def get(self) -> requests.Session:
         """The calling thread's session.
 
         :raises ClientClosed: after :meth:`close`.
         """
-        if self.closed:
+        if self.closed.is_set():
             raise ClientClosed("this RestClient was closed; make a new one")
         holder: _Holder | None = getattr(self._mine, "holder", None)
         if holder is None or holder.pid != os.getpid():
@@ -61,7 +63,7 @@ class Sessions:
 
     def close(self) -> None:
         """Close them all. A request that is under way in another thread is left to end."""
-        self.closed = True
+        self.closed.set()
         for reference in list(self._open.values()):
             holder = reference()
             if holder is not None:
