@@ -130,6 +130,8 @@ class _Desk:
                 self._write()
             elif thread is not None and thread.ident is not None:
                 thread.join(end - now)
+                if thread.is_alive():
+                    end = now  # time is up, even where the clock stands still
             else:
                 time.sleep(0.001)  # it is just being started
         thread, self._hurry = self._thread, True

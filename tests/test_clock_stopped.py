@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from support import PATIENCE, Background, Line, line
 
-from relay_sync import WaitTimeout
+from relay_sync import WaitTimeout, logs
 from relay_sync.rest import RestClient
 from relay_sync.runtime.flag import Bell
 from relay_sync.runtime.mailbox import Mailbox
@@ -86,3 +87,24 @@ def test_a_pause_before_another_attempt_ends(sim: Simulator, monkeypatch: pytest
         now = time.monotonic()
         patch.setattr(time, "monotonic", lambda: now)
         Background(lambda: rest._exchange.pause(SHORT)).result(PATIENCE)
+
+
+def test_a_handler_of_the_log_that_blocks_holds_up_no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    class Blocking(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            go_on.wait(PATIENCE)
+
+    logger, handler = logging.getLogger("relay_sync.test"), Blocking()
+    logger.addHandler(handler)
+    now = time.monotonic()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: now)
+            logs.get("relay_sync.test").later.warning("blocks")
+            assert Background(lambda: logs.flush(SHORT)).result(PATIENCE / 2) is False
+    finally:
+        go_on.set()
+        assert logs.flush(PATIENCE)
+        logger.removeHandler(handler)
