@@ -140,7 +140,7 @@ class _Track:
     @property
     def held(self) -> int:
         """Bytes that wait."""
-        returned = sum(len(each[1]) for each in tuple(self.returned))
+        returned = sum(len(each[1]) for each in tuple(self.returned)) if self.returned else 0
         try:
             return returned + self.total - self.frames[0][4]
         except IndexError:
@@ -148,10 +148,12 @@ class _Track:
 
     def first(self) -> _Waiting:
         """The oldest frame. :raises IndexError: there is none."""
-        try:
-            return self.returned[0]
-        except IndexError:
-            return self.frames[0]
+        if self.returned:
+            try:
+                return self.returned[0]
+            except IndexError:  # another reader was quicker
+                pass
+        return self.frames[0]
 
     def pop(self) -> _Waiting:
         """Take the oldest frame. :raises IndexError: there is none."""
@@ -380,7 +382,8 @@ class FrameBuffer:
 
     def _wait(self, track: str | None, wanted: int, left: TimeLeft, timeout: float | None) -> None:
         """Sleep until there is enough, or for a while: the caller looks again."""
-        if left.over:
+        seconds = left()
+        if seconds is not None and seconds <= 0:
             raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
         ear = threading.Lock()
         ear.acquire()
@@ -393,7 +396,7 @@ class FrameBuffer:
                 self._is_done()
             if not self._is_enough(track, wanted):
                 # Ctrl-C needs a chance in between.
-                longest = at_once(left())
+                longest = at_once(seconds)
                 if not ear.acquire(True, longest):
                     left.waited(longest)
         finally:
