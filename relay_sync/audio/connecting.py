@@ -122,8 +122,7 @@ class Connecting:
         check_options("AudioServer.connect", devices.stream, device_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(device_options)
-        token, expected = self._gate.expect(two_way=True, sample_rate=sample_rate)
-        try:
+        with self._gate.expecting(two_way=True, sample_rate=sample_rate) as (token, expected):
             device = devices.stream(
                 url,
                 codec=codec,
@@ -140,11 +139,6 @@ class Connecting:
             except BaseException:
                 _take_back(bridge)
                 raise
-        except BaseException:
-            expected.give_up()
-            raise
-        finally:
-            self._gate.forget(expected)
         stream._realtime = bool(realtime)
         return stream
 

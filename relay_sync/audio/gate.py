@@ -9,7 +9,8 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
 from attrs import define, field
 
@@ -146,6 +147,20 @@ class Gate:
                 self._expected.pop(old.digest, None)
             self._expected[expected.digest] = expected
         return token, expected
+
+    @contextmanager
+    def expecting(self, *, two_way: bool = False, sample_rate: int | None = None) -> Iterator[tuple[str, Expected]]:
+        """As :meth:`expect`, for whoever waits for the stream itself: the token is good until this is left, and an exception
+        that leaves it closes the stream, now or as soon as it begins.
+        """
+        token, expected = self.expect(two_way=two_way, sample_rate=sample_rate)
+        try:
+            yield token, expected
+        except BaseException:
+            expected.give_up()
+            raise
+        finally:
+            self.forget(expected)
 
     def forget(self, expected: Expected) -> None:
         """Its token is worthless from now on."""

@@ -455,8 +455,7 @@ class AudioServer(Connecting):
         check_options("AudioServer.listen", call.stream, stream_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(stream_options)
-        token, expected = self._gate.expect(sample_rate=sample_rate)
-        try:
+        with self._gate.expecting(sample_rate=sample_rate) as (token, expected):
             action = call.stream(
                 url=url,
                 track=track,
@@ -471,11 +470,6 @@ class AudioServer(Connecting):
             except BaseException:
                 _stop(action)
                 raise
-        except BaseException:
-            expected.give_up()
-            raise
-        finally:
-            self._gate.forget(expected)
         stream.action = action
         return stream
 
