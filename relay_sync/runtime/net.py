@@ -22,6 +22,8 @@ class Net:
         net.release()
     """
 
+    __slots__ = ("_raised",)
+
     def __init__(self) -> None:
         self._raised: list[BaseException] = []
 
@@ -37,6 +39,8 @@ class Net:
 
     def release(self) -> None:
         """Raise what was raised: the exception if it is one, else a group of them. An interrupt goes before errors."""
+        if not self._raised:
+            return  # nearly always, and for each event
         raised, self._raised = self._raised, []
         for error in raised:
             if not isinstance(error, Exception):
