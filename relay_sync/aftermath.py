@@ -11,7 +11,10 @@ An event of the action says that it was live after the connection came back, so 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 from attrs import define
@@ -20,11 +23,9 @@ from . import logs
 from .actions import Action
 from .actions.base import Question
 from .call import Call
-from .constants import GONE_CODES
 from .errors import RelayError
 from .message import MessageDesk
-from .protocol.frames import Failure
-from .protocol.results import read_code
+from .protocol.results import says_gone
 from .runtime.net import Net
 
 __all__ = ["AT_ONCE", "PAUSES", "Aftermath"]
@@ -40,9 +41,7 @@ PAUSES: Final = (15.0, 30.0, 60.0)
 @define(eq=False)
 class _Doubt:
     action: Action[Any]
-    #: When it is to be asked about.
-    due: float
-    #: How often that was done.
+    #: How often it was asked about.
     times: int = 0
 
 
@@ -55,65 +54,62 @@ class Aftermath:
     def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:
         self._since = now
         self._messages = messages
-        self._doubts = [_Doubt(action, now) for call in calls for action in list(call._actions.values())]
-        self._open: set[_Doubt] = set()
+        #: What is to be asked about, as soon as there is room.
+        self._turn = deque(_Doubt(action) for call in calls for action in list(call._actions.values()))
+        #: What cannot be asked about yet.
+        self._later: list[_Doubt] = []
+        #: What was asked about, and until when an answer is waited for.
+        self._open: dict[_Doubt, float] = {}
         messages.resumed(now)
 
     def on_watch(self, now: float) -> None:
         """At the beginning, and once a second: what is due?"""
         self._messages.on_watch(now)
+        unanswered = [doubt for doubt, until in self._open.items() if now >= until]
+        for doubt in unanswered:
+            del self._open[doubt]
+        self._turn += self._later + unanswered
+        self._later = []
         self._ask_all(now)
 
     def _ask_all(self, now: float) -> None:
         """As much as may be under way at once."""
         net = Net()
-        doubts, self._doubts = self._doubts, []
-        for doubt in doubts:
+        while self._turn and len(self._open) < AT_ONCE:
             with net:
-                if self._matters(doubt):
-                    self._doubts.append(doubt)
-        for doubt in self._doubts:
-            if now < doubt.due:
-                continue
-            self._open.discard(doubt)  # there was no answer
-            if len(self._open) >= AT_ONCE:
-                break
-            with net:
-                question = doubt.action._question()
-                if question is None or now < doubt.action._heard + question.after:
-                    continue  # it may be known later
-                if question.method:
-                    self._ask(doubt, question, now)
-                else:
-                    doubt.action._end_early("overdue")
+                self._see_to(self._turn.popleft(), now)
         net.release()
 
     def stop(self) -> None:
         """Ask nothing more."""
-        self._doubts = []
+        self._turn.clear()
 
-    def _matters(self, doubt: _Doubt) -> bool:
-        asked_enough = doubt.times > len(PAUSES)
-        return not (doubt.action.is_done or doubt.action._heard > self._since or asked_enough)
+    def _see_to(self, doubt: _Doubt, now: float) -> None:
+        action = doubt.action
+        if doubt.times > len(PAUSES) or action.is_done or action._heard > self._since:
+            return  # it was asked about often enough, or no answer is needed
+        question = action._question()
+        if question is None or now < action._heard + question.after:
+            self._later.append(doubt)  # it may be known then
+        elif question.method:
+            self._ask(doubt, question, now)
+        else:
+            action._end_early("overdue")
 
     def _ask(self, doubt: _Doubt, question: Question, now: float) -> None:
-        doubt.due = now + PAUSES[min(doubt.times, len(PAUSES) - 1)]
+        self._open[doubt] = now + PAUSES[min(doubt.times, len(PAUSES) - 1)]
         doubt.times += 1
-        self._open.add(doubt)
         action, call = doubt.action, doubt.action.call
         address = {"node_id": call.node_id, "call_id": call.call_id, "control_id": action.control_id}
-        call._client._post(question.method, {**address, **question.params}, self._answered(doubt, now))
+        call._client._post(question.method, {**address, **question.params}, partial(self._answered, doubt))
 
-    def _answered(self, doubt: _Doubt, now: float) -> Callable[[Any], None]:
-        def answered(outcome: Any) -> None:
-            self._open.discard(doubt)
-            if isinstance(outcome, RelayError):
-                return  # it is asked again when it is due
-            doubt.times = len(PAUSES) + 1
-            if (outcome.code if isinstance(outcome, Failure) else read_code(outcome)) in GONE_CODES:
-                # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
-                _log.info("%r has ended: the server does not know it any more", doubt.action)
-                doubt.action._end_early("call_gone")
-            self._ask_all(now)
-
-        return answered
+    def _answered(self, doubt: _Doubt, outcome: Any) -> None:
+        if isinstance(outcome, RelayError):
+            return  # it is asked again when its time is over
+        self._open.pop(doubt, None)
+        doubt.times = len(PAUSES) + 1  # also where it comes late, and this is about to be asked again
+        if says_gone(outcome):
+            # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
+            _log.info("%r has ended: the server does not know it any more", doubt.action)
+            doubt.action._end_early("call_gone")
+        self._ask_all(time.monotonic())

@@ -32,10 +32,9 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from . import logs
-from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING, GONE_CODES
+from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING
 from .errors import RelayError
-from .protocol.frames import Failure
-from .protocol.results import read_code
+from .protocol.results import says_gone
 from .runtime.ids import new_id
 from .runtime.net import Net
 
@@ -167,7 +166,7 @@ class RollCall:
     def _heard(self, question: _Question, outcome: Any) -> None:
         if self._is_answer(question, outcome):
             call = question.call
-            if not _is_gone(outcome):
+            if not says_gone(outcome):
                 self._answered(question, lives=True)
             elif call.state == CALL_STATE_ENDING:
                 self._answered(question, lives=False)
@@ -183,7 +182,7 @@ class RollCall:
 
     def _heard_again(self, question: _Question, outcome: Any) -> None:
         if self._is_answer(question, outcome):
-            self._answered(question, lives=not _is_gone(outcome))
+            self._answered(question, lives=not says_gone(outcome))
         self._ask()
 
     def _answered(self, question: _Question, *, lives: bool) -> None:
@@ -220,7 +219,3 @@ class RollCall:
         else:
             _log.info("whether call %s still lives could not be found out", question.call.call_id)
             self._decide(question, known=False)
-
-
-def _is_gone(outcome: Any) -> bool:
-    return (outcome.code if isinstance(outcome, Failure) else read_code(outcome)) in GONE_CODES

@@ -244,6 +244,21 @@ def test_many_actions_are_asked_about_by_and_by(one: Line) -> None:
     assert [len(asked(one, action)) for action in actions] == [1] * len(actions)
 
 
+def test_actions_whose_questions_get_no_answer_do_not_keep_others_from_theirs(one: Line) -> None:
+    silent = [one.call.play_silence(600) for _ in range(AT_ONCE)]
+    recording = one.call.record()
+    one.sim.drop_reply("calling.play.volume", times=None)
+    one.sim.refuse("calling.record.resume", 404, "not found")
+    clock = Clock(one)
+    one.drop()
+    clock.settle()
+    for _ in range(len(PAUSES) + 2):
+        clock.advance(1000.0)
+    assert recording.wait(PATIENCE).reason == "call_gone"
+    assert [len(asked(one, action)) for action in silent] == [len(PAUSES) + 1] * AT_ONCE
+    assert not any(action.is_done for action in silent)
+
+
 def test_a_playback_that_ended_in_the_gap(sim: Simulator) -> None:
     """As it happens, with nothing of the simulator's own taken away."""
     with line(sim) as made:

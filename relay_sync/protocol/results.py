@@ -26,6 +26,7 @@ __all__ = [
     "refuses_credentials",
     "refuses_resume",
     "result_or_error",
+    "says_gone",
 ]
 
 #: Codes that name the credentials (PROTOCOL, "Results and errors"): the second attempt will end as the first one did.
@@ -150,6 +151,11 @@ def is_gone(error: CommandRefused) -> bool:
     """Whether a refusal says that something does not exist: the call, since a caller may hang up at any time, or what the
     command names: a queue, an agent, a recording."""
     return error.code in GONE_CODES
+
+
+def says_gone(reply: object) -> bool:
+    """Whether a reply, as it came, says that something does not exist."""
+    return (reply.code if isinstance(reply, Failure) else read_code(reply)) in GONE_CODES
 
 
 def call_goes_on(error: CommandRefused) -> CommandRefused:
