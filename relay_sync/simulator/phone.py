@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Phone"]
 
-#: How long one look into the journal lasts, in seconds, before the call's state is looked at.
+#: Seconds between two looks, at most, where the board does not announce all that may come true: the journal's does not tell of
+#: the end of a call.
 GLANCE: Final = 0.2
 STATES = ("created", "ringing", "answered", "ending", "ended")
 REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
@@ -253,15 +253,10 @@ class Phone:
                 return "sent"
             return "ended" if ended else None
 
-        deadline, rest = time.monotonic() + within, within
-        while True:
-            left = max(0.0, min(rest, deadline - time.monotonic()))
-            try:
-                return journal._board.wait_for(look, min(left, GLANCE), method) == "sent"
-            except WaitTimeout:
-                if not left:
-                    return False
-                rest -= min(left, GLANCE)  # it was waited for, whatever the clock says
+        try:
+            return journal._board.wait_for(look, within, method, every=GLANCE) == "sent"
+        except WaitTimeout:
+            return False
 
     @property
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
