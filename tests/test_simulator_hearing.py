@@ -89,6 +89,25 @@ def test_what_an_agent_is_kept_from_saying_was_not_heard(one: Line) -> None:
         one.phone.wait_until_heard("4 7 1 1", PATIENCE)
 
 
+def test_what_is_injected_does_not_cut_off_what_was_injected_before(one: Line) -> None:
+    one.call.live_translate({"start": {"from_lang": "en", "to_lang": "es", "direction": ["remote-caller"]}})
+
+    def inject(text: str) -> None:
+        one.call.live_translate({"inject": {"message": text, "direction": "remote-caller"}})
+
+    inject("hola")
+    inject(TEXT)
+    one.phone._call.board.wait_for(lambda: "hola" in finished(one), PATIENCE, "the first to be over")
+    inject("adios")
+    one.phone._call.board.wait_for(lambda: len(finished(one)) == 3, PATIENCE, "all of it to be over")
+    assert sorted(finished(one)) == sorted(["hola", TEXT, "adios"])
+
+
+def finished(one: Line) -> list[str]:
+    """What was heard, and is over."""
+    return [item.text for item in one.phone._call.party.heard]
+
+
 def test_what_is_to_be_heard_while_it_rings_ends_with_the_answer(one: Line) -> None:
     one.sim.expect_phone(ONE, answers_after=2)
     with one.call.expect("calling.call.connect", lambda event: event.connect_state == "connected", PATIENCE):

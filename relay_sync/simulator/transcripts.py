@@ -135,6 +135,8 @@ class LiveTranscription(Operation):
 class LiveTranslation(LiveTranscription):
     """Words that are translated."""
 
+    _injected: int = field(default=0, init=False)
+
     @property
     def language(self) -> str:
         return str(self.options["from_lang"])
@@ -172,7 +174,8 @@ class LiveTranslation(LiveTranscription):
         if wanted["direction"] == PARTY:
             text = wanted["message"]
             said = Played(type="tts", text=text, duration=estimate(text))
-            self.let_hear(f"injected {len(self._played)}", said, lambda: None)
+            self._injected += 1
+            self.let_hear(f"injected {self._injected}", said, lambda: None)
 
 
 def _active(call: Call, kind: type[LiveTranscription]) -> LiveTranscription | None:
