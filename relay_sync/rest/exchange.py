@@ -219,24 +219,10 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
     :param sent: whether the request has reached the server for sure; else the connection knows (:func:`has_sent`).
     :param proxy: the proxy on the way, for messages.
     """
-    try:
-        with _told(what, sent, proxy):
-            yield
-    except (ConnectError, ConnectionLost) as error:
-        # Whatever the libraries made of it: a name that is not found, a certificate that cannot be checked.
-        if sent or has_sent() or not (lack(error) or are_lacking()):
-            raise
-        raise without_descriptors(what, lack(error)) from None
-
-
-@contextmanager
-def _told(what: str, sent: bool, proxy: Proxy | None) -> Iterator[None]:
     way = "" if proxy is None else f" through {proxy}"
     try:
         yield
-    except Unusable as error:
-        raise ConnectError(f"{what}: {error}", fatal=True) from None
-    except (exceptions.RequestException, inner.HTTPError, OSError) as error:
+    except (Unusable, exceptions.RequestException, inner.HTTPError, OSError) as error:
         if sent or has_sent():
             raise _after_sending(what, way, error) from None
         raise _before_sending(what, way, proxy, error) from None
@@ -249,6 +235,11 @@ def _after_sending(what: str, way: str, error: Exception) -> ConnectionLost | Re
 
 
 def _before_sending(what: str, way: str, proxy: Proxy | None, error: Exception) -> ConnectError:
+    # Whatever the libraries made of it: a name that is not found, a certificate that cannot be checked.
+    if lack(error) or are_lacking():
+        return without_descriptors(what, None)
+    if isinstance(error, Unusable):
+        return ConnectError(f"{what}: {error}", fatal=True)
     if isinstance(error, exceptions.ProxyError):
         return _by_proxy(what, proxy, error)
     if _is_timeout(error):
