@@ -31,7 +31,7 @@ from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout,
 from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
-from ..runtime.descriptors import are_lacking, lack, without_descriptors
+from ..runtime.descriptors import are_lacking, chain, lack, without_descriptors
 from ..runtime.waiter import wait_for_event
 from .sessions import Sessions
 from .sockets import Admit, TimedAdapter, has_sent, until
@@ -269,7 +269,7 @@ def _by_proxy(what: str, proxy: Proxy | None, error: exceptions.ProxyError) -> C
     root = _root(error)
     if proxy is None:  # one that only requests knows of
         return ConnectError(f"{what}: the proxy made no connection ({_cause(error)})")
-    for each in _chain(root):
+    for each in chain(root):
         if isinstance(each, TimeoutError):
             return ConnectTimeout(f"{what}: {proxy} did not answer in time")
         if isinstance(each, ssl.SSLError):
@@ -297,23 +297,14 @@ def _root(error: BaseException) -> BaseException:
     return found if isinstance(found, BaseException) else error
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, down to the system's own."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        deeper = found.__cause__ or found.__context__
-        found = None if deeper is found else deeper
-
-
 def _is_unknown_name(error: BaseException) -> bool:
     """Whether the name does not exist, rather than not being found just now."""
-    return any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in _chain(error))
+    return any(isinstance(each, socket.gaierror) and each.errno == socket.EAI_NONAME for each in chain(error))
 
 
 def _cause(error: BaseException) -> str:
     """The kind of failure. Its text may hold the URL."""
-    *_, deepest = _chain(_root(error))
+    *_, deepest = chain(_root(error))
     if isinstance(deepest, OSError) and deepest.strerror:
         return deepest.strerror
     return type(deepest).__name__

@@ -13,20 +13,23 @@ from typing import Final
 
 from ..errors import ConnectError
 
-__all__ = ["are_lacking", "descriptors_for", "lack", "without_descriptors"]
+__all__ = ["are_lacking", "chain", "descriptors_for", "lack", "without_descriptors"]
 
 _LACK: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
-def lack(error: BaseException | None) -> OSError | None:
-    """The system's own word that there is no descriptor, where an exception comes from that."""
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it came from, down to the system's own."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, OSError) and error.errno in _LACK:
-            return error
+        yield error
         seen.add(id(error))
         error = error.__cause__ or error.__context__
-    return None
+
+
+def lack(error: BaseException | None) -> OSError | None:
+    """The system's own word that there is no descriptor, where an exception comes from that."""
+    return next((each for each in chain(error) if isinstance(each, OSError) and each.errno in _LACK), None)
 
 
 def are_lacking() -> bool:
