@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Final
 
-__all__ = ["TROUBLE_EVERY", "Seldom"]
+__all__ = ["TROUBLE_EVERY", "Seldom", "more"]
 
 #: Seconds between two lines of a kind.
 TROUBLE_EVERY: Final = 60.0
@@ -30,3 +30,8 @@ class Seldom:
                 return None
             self._kinds[kind] = (now, 0)
             return unsaid
+
+
+def more(unsaid: int) -> str:
+    """The end of a line: how many like it were left out."""
+    return f"; {unsaid} more since the last such line" if unsaid else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..logs import Log
-from ..seldom import Seldom
+from ..seldom import Seldom, more
 
 __all__ = ["Troubles"]
 
@@ -24,14 +24,14 @@ class Troubles:
         unsaid = self._seldom.due(kind)
         if unsaid is not None:
             shown = f" ({detail!r})" if detail else ""
-            self._log.warning("the server sent %s%s: ignored%s", kind, shown, _more(unsaid))
+            self._log.warning("the server sent %s%s: ignored%s", kind, shown, more(unsaid))
 
     def fault(self, what: str) -> None:
         """An exception that should not be; call it where it was caught."""
         try:
             unsaid = self._seldom.due(f"{what} ({type(sys.exc_info()[1]).__name__})")
             if unsaid is not None:
-                self._log.exception("%s%s", what, _more(unsaid))
+                self._log.exception("%s%s", what, more(unsaid))
         except Exception:
             pass
 
@@ -42,7 +42,3 @@ class Troubles:
             yield
         except Exception:
             self.fault(what)
-
-
-def _more(unsaid: int) -> str:
-    return f"; {unsaid} more since the last such line" if unsaid else ""

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 
 from .. import logs, threads
-from ..seldom import Seldom
+from ..seldom import Seldom, more
 
 __all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
 
@@ -313,8 +313,8 @@ class Loop:
         """Log a warning, or with *failed* the exception that is being handled: once a *kind* and a while."""
         unsaid = self._seldom.due(kind)
         if unsaid is not None:
-            more = f"; {unsaid} more since the last such line" if unsaid else ""
-            _log.log(logging.ERROR if failed else logging.WARNING, message + "%s", *args, more, exc_info=failed)
+            level = logging.ERROR if failed else logging.WARNING
+            _log.log(level, message + "%s", *args, more(unsaid), exc_info=failed)
 
     def at_turn_end(self, fn: Callable[[], object]) -> None:
         """Run *fn* once, after all that this turn of the loop has to do."""

@@ -30,7 +30,7 @@ from attrs import define, evolve, field, frozen
 
 from ..hosts import is_loopback
 from ..logs import get as log_of
-from ..seldom import Seldom
+from ..seldom import Seldom, more
 from .waiting import Noticeboard
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Webhooks:
         """Once a kind and a while: a place that is dead is so for every event."""
         unsaid = self._seldom.due(kind)
         if unsaid is not None:
-            _log.warning("%s%s", text, f"; {unsaid} more since the last such line" if unsaid else "")
+            _log.warning("%s%s", text, more(unsaid))
 
     def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
         """The webhooks so far, once there are at least ``count``.
