@@ -97,7 +97,7 @@ def test_settings_of_the_process_are_the_user_s() -> None:
         f"{name}:{node.lineno}: {called}"
         for name, called, node in calls()
         if called in theirs
-        or (called == "signal.signal" and not (name == "runtime/signals.py" or name.startswith("cli/")))
+        or (called == "signal.signal" and name != "runtime/signals.py")
         or (called in ("atexit.register", "os.register_at_fork") and name != "runtime/process.py")
     ]
     assert not found
