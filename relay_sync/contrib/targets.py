@@ -38,11 +38,11 @@ def _written(site: str, raw: str, path: str, query: str, shown: str) -> list[str
     if raw and not raw.startswith("/"):  # with scheme and host, as proxies are asked
         raw = "/" + raw.partition("://")[2].partition("/")[2]
     if raw:
-        mark = "?" if query and "?" not in raw else ""
-        return list(dict.fromkeys([f"{site}{raw}{mark}{query if mark else ''}", shown]))
-    paths = [quote(path, safe=kept, errors="replace") for kept in _KEPT]
-    paths += [_in_lower_case(each) for each in paths]
-    tail = f"?{query}" if query else ""
+        paths = [raw]
+    else:
+        paths = [quote(path, safe=kept, errors="replace") for kept in _KEPT]
+        paths += [_in_lower_case(each) for each in paths]
+    tail = f"?{query}" if query and "?" not in raw else ""
     return list(dict.fromkeys([*(f"{site}{each}{tail}" for each in paths), shown]))
 
 
