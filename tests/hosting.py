@@ -16,6 +16,7 @@ from attrs import define
 from support import FROM, TO
 
 from relay_sync.simulator import Simulator
+from relay_sync.testing import variables_of
 
 PATIENCE = 30.0
 
@@ -39,18 +40,8 @@ def wait_for_port(port: int) -> None:
             time.sleep(0.02)
 
 
-def account(sim: Simulator) -> dict[str, str]:
-    """The variables that lead a client to a simulator."""
-    given = sim.credentials
-    return {
-        "SIGNALWIRE_PROJECT_ID": given["project"],
-        "SIGNALWIRE_API_TOKEN": given["token"],
-        "SIGNALWIRE_SPACE": given["host"],
-    }
-
-
 def environment(sim: Simulator, **more: str) -> dict[str, str]:
-    return {**os.environ, **account(sim), **more}
+    return {**os.environ, **variables_of(sim), **more}
 
 
 @define

@@ -13,6 +13,7 @@ from support import FROM, TO
 from relay_sync import RelayClient
 from relay_sync.cli import checkup, main
 from relay_sync.simulator import Simulator
+from relay_sync.testing import variables_of
 
 TLS = Path(__file__).parent / "data" / "tls"
 Doctor = Callable[..., tuple[int, str]]
@@ -23,9 +24,8 @@ def doctor(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Doctor:
     monkeypatch.chdir(tmp_path)
-    given = sim.credentials
-    for name, value in (("PROJECT_ID", given["project"]), ("API_TOKEN", given["token"]), ("SPACE", given["host"])):
-        monkeypatch.setenv(f"SIGNALWIRE_{name}", value)
+    for name, value in variables_of(sim).items():
+        monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> tuple[int, str]:
         code = main(["doctor", *arguments])

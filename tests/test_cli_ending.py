@@ -19,6 +19,7 @@ import relay_sync
 from relay_sync.cli import ending
 from relay_sync.cli.ending import ENDING, Interrupted, interruptible, until_told
 from relay_sync.simulator import Simulator
+from relay_sync.testing import variables_of
 
 HOME = Path(relay_sync.__file__).parent.parent
 
@@ -50,9 +51,8 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
 
 @pytest.fixture
 def account(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    given = sim.credentials
-    for name, value in (("PROJECT_ID", given["project"]), ("API_TOKEN", given["token"]), ("SPACE", given["host"])):
-        monkeypatch.setenv(f"SIGNALWIRE_{name}", value)
+    for name, value in variables_of(sim).items():
+        monkeypatch.setenv(name, value)
     return sim
 
 

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hosting import account, environment
+from hosting import environment
 from support import FROM, TO
 
 from relay_sync.cli import main, supervisor
 from relay_sync.simulator import Simulator
+from relay_sync.testing import variables_of
 
 PATIENCE = 30.0
 APP = """
@@ -440,7 +441,7 @@ def test_mistakes_are_told_in_a_line(
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    for name, value in account(sim).items():
+    for name, value in variables_of(sim).items():
         monkeypatch.setenv(name, value)
     try:
         assert main(["run", *arguments]) == 2

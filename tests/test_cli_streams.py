@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from hosting import account
 from test_cli_command import PATIENCE, environment, from_terminal
 
 from relay_sync.audio import draw_waveform, read_wav
@@ -19,6 +18,7 @@ from relay_sync.cli.progress import PlainProgress, level
 from relay_sync.cli.streams import Output, can_draw_over, can_show, standard_streams
 from relay_sync.rest.progress import shown
 from relay_sync.simulator import Simulator, speech
+from relay_sync.testing import variables_of
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="shells redirect differently there")
 
@@ -91,7 +91,7 @@ def shell(command: str, redirected: str, folder: Path, **more: str) -> tuple[int
 def test_a_command_does_its_work_without_its_streams(
     command: str, redirected: str, sim: Simulator, tmp_path: Path
 ) -> None:
-    code, printed = shell(command, redirected, tmp_path, **account(sim))
+    code, printed = shell(command, redirected, tmp_path, **variables_of(sim))
     assert code == _CODES.get(command, 0), printed
     assert "Traceback" not in printed
     assert "Broken pipe" not in printed

@@ -25,6 +25,7 @@ from support import FROM, TO, Background, line
 from relay_sync.audio import AudioServer, read_wav, write_wav
 from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.phone import Phone
+from relay_sync.testing import variables_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -300,8 +301,8 @@ def running(program: str, scope: dict[str, Any], sim: Simulator) -> Iterator[Pho
 
 def test_audio_is_heard(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in zip(("PROJECT_ID", "API_TOKEN", "SPACE"), sim.credentials.values(), strict=True):
-        monkeypatch.setenv(f"SIGNALWIRE_{name}", str(value))
+    for name, value in variables_of(sim).items():
+        monkeypatch.setenv(name, value)
     program = blocks(page("audio"))[0]
     heard: dict[str, bytearray] = {}
     printed = threading.Event()
@@ -337,8 +338,8 @@ def test_a_two_way_stream(sim: Simulator, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_plain_stream_goes_to_a_handler(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in zip(("PROJECT_ID", "API_TOKEN", "SPACE"), sim.credentials.values(), strict=True):
-        monkeypatch.setenv(f"SIGNALWIRE_{name}", str(value))
+    for name, value in variables_of(sim).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("MEDIA_TOKEN", "a-token-of-both")
     program = blocks(page("audio"))[2]
     heard: dict[str, int] = {}

@@ -22,6 +22,7 @@ from relay_sync.audio import read_wav
 from relay_sync.rest import RemoteCall, RestClient
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.orders import CONNECTIONS, FAULTS
+from relay_sync.testing import variables_of
 
 ROOT = pathlib.Path(__file__).parent.parent
 KEY = "PSKinventedSigningKey0123456789"
@@ -73,14 +74,8 @@ def test_a_stream_started_and_told_of_by_other_processes(tmp_path: pathlib.Path)
         assert port is not None
         # The page's program has no status_url: it is put in where a reader would.
         stream = stream.replace('track="both"', f'track="both", status_url="http://127.0.0.1:{port[1]}/status"')
-        given = sim.credentials
-        environment = {
-            "SIGNALWIRE_PROJECT_ID": given["project"],
-            "SIGNALWIRE_API_TOKEN": given["token"],
-            "SIGNALWIRE_SPACE": given["host"],
-        }
         with it.call.expect("calling.call.stream", lambda event: event.state == "finished", START):
-            with running(stream, it.call.call_id, receiver.url, "0.1", **environment) as commanding:
+            with running(stream, it.call.call_id, receiver.url, "0.1", **variables_of(sim)) as commanding:
                 first = re.fullmatch(rf"call {it.call.call_id} is answered; stream (\S+) runs", line_of(commanding))
                 assert first is not None
                 assert line_of(commanding) == "stopped"
@@ -90,7 +85,7 @@ def test_a_stream_started_and_told_of_by_other_processes(tmp_path: pathlib.Path)
             assert line_of(listening) == f"  call {it.call.call_id}, the signature is right"
         it.phone.hang_up()
         it.call.wait_for_ended(PATIENCE)
-        with running(stream, it.call.call_id, receiver.url, "0.1", **environment) as late:
+        with running(stream, it.call.call_id, receiver.url, "0.1", **variables_of(sim)) as late:
             _, error = late.communicate(timeout=START)
             assert (late.returncode, "no stream: calling.stream was refused" in error) == (1, True)
 
@@ -115,8 +110,8 @@ def test_a_recording_is_made_and_downloaded(
         it.call.play_silence(2).wait(PATIENCE)
         action.stop()
         action.wait(PATIENCE)
-        for name, value in zip(("PROJECT_ID", "API_TOKEN", "SPACE"), sim.credentials.values(), strict=True):
-            monkeypatch.setenv(f"SIGNALWIRE_{name}", str(value))
+        for name, value in variables_of(sim).items():
+            monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["download.py", action.url])
         exec(program, {})
         assert capsys.readouterr().out == f"{action.size} bytes\n"
