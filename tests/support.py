@@ -6,6 +6,7 @@ import dis
 import gc
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -75,14 +76,19 @@ def in_child(function: Callable[[], object]) -> None:
             sys.stderr.flush()
             os._exit(status)
     # The child may hang before it runs anything: the fork itself ends objects of threads that are not there.
+    assert exit_code(child) == 0
+
+
+def exit_code(child: int) -> int:
+    """How a child ended; one that does not end in time is killed, and fails the test."""
     waiting = Background(os.waitpid, child, 0)
     try:
         _, status = waiting.result()
     except AssertionError:
-        os.kill(child, 9)
+        os.kill(child, signal.SIGKILL)
         waiting.result()
         raise
-    assert os.waitstatus_to_exitcode(status) == 0
+    return os.waitstatus_to_exitcode(status)
 
 
 @define(eq=False)
@@ -182,27 +188,55 @@ def interrupt(step: int, function: Callable[[], object], counts: Callable[[str],
     count = 0
     last: dict[FrameType, str] = {}
 
-    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+    def look(frame: FrameType) -> None:
         nonlocal count
+        before, last[frame] = last.get(frame, "RESUME"), dis.opname[frame.f_code.co_code[frame.f_lasti]]
+        if counts(before):
+            count += 1
+            if count == step:
+                raise KeyboardInterrupt
+
+    try:
+        by_instructions(function, look)
+    except (KeyboardInterrupt, WaitTimeout):
+        pass
+    return count >= step
+
+
+def at_step(step: int, name: str, function: Callable[[], object], act: Callable[[], object]) -> bool:
+    """Run a function, and have another thread act before its instruction number ``step``.
+
+    :param name: of the function whose instructions count. :return: whether it came that far.
+    """
+    count = 0
+
+    def look(frame: FrameType) -> None:
+        nonlocal count
+        if frame.f_code.co_qualname == name:
+            count += 1
+            if count == step:
+                Background(act).result()
+
+    by_instructions(function, look)
+    return count >= step
+
+
+def by_instructions(function: Callable[[], object], look: Callable[[FrameType], object]) -> None:
+    """Run a function, and look at each frame before each of its instructions."""
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
         frame.f_trace_opcodes = True
         if event == "opcode":
-            before, last[frame] = last.get(frame, "RESUME"), dis.opname[frame.f_code.co_code[frame.f_lasti]]
-            if counts(before):
-                count += 1
-                if count == step:
-                    raise KeyboardInterrupt
+            look(frame)
         return trace
 
     outer, collects = sys.gettrace(), gc.isenabled()
-    gc.disable()  # a collection calls back functions of other libraries, which are no place of this one
+    gc.disable()  # a collection calls back functions of other libraries, which are no instructions of this one
     sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
     sys.settrace(trace)
     try:
         function()
-    except (KeyboardInterrupt, WaitTimeout):
-        pass
     finally:
         sys.settrace(outer)
         if collects:
             gc.enable()
-    return count >= step

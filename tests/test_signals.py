@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support import PATIENCE, Background, in_child
+from support import PATIENCE, Background, exit_code, in_child
 
 from relay_sync import RelayClient
 from relay_sync.cli.supervisor import Supervisor
@@ -38,16 +38,9 @@ def handlers() -> list[Any]:
 
 
 def ended_by(number: int, child: int) -> bool:
-    """Whether a signal ends a child within the patience of tests."""
+    """Whether a signal ends a child."""
     os.kill(child, number)
-    waiting = Background(os.waitpid, child, 0)
-    try:
-        _, status = waiting.result()
-    except AssertionError:
-        os.kill(child, signal.SIGKILL)
-        waiting.result()
-        return False
-    return os.waitstatus_to_exitcode(status) == -number
+    return exit_code(child) == -number
 
 
 def sleeper(ready: int) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import queue
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import pytest
 from offline import NODE, calls, state
-from support import FROM, PATIENCE, TO, Background, Line, drop, line
+from support import FROM, PATIENCE, TO, Background, Line, at_step, drop, line
 from test_verbs_table import mute
 
 from relay_sync import (
@@ -50,32 +48,6 @@ def fails_to_end(call: Call) -> None:
     """Have the end of a call fail, before its second action has been ended."""
     actions: dict[str, Any] = call._actions
     actions["broken"] = None
-
-
-def at_step(step: int, name: str, function: Callable[[], object], act: Callable[[], object]) -> bool:
-    """Run a function, and have another thread act before its instruction number ``step``.
-
-    :param name: of the function whose instructions count. :return: whether it came that far.
-    """
-    count = 0
-
-    def trace(frame: FrameType, what: str, argument: object) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        if what == "opcode" and frame.f_code.co_qualname == name:
-            count += 1
-            if count == step:
-                Background(act).result()
-        return trace
-
-    before = sys.gettrace()
-    sys._getframe().f_trace_opcodes = True  # 3.12 tells of no instructions at all if no frame wants them by now
-    sys.settrace(trace)
-    try:
-        function()
-    finally:
-        sys.settrace(before)
-    return count >= step
 
 
 ENDS: dict[str, Callable[[RelayClient, Call], object]] = {
