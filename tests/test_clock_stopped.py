@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from support import PATIENCE, Background, Line, line
@@ -20,10 +21,10 @@ from relay_sync.simulator import Simulator
 SHORT = 0.03
 
 
-@pytest.fixture
-def stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@contextmanager
+def stopped() -> Iterator[None]:
     now = time.monotonic()
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "monotonic", lambda: now)
         yield
 
@@ -49,9 +50,9 @@ PRIMITIVES: dict[str, Callable[[], bool]] = {
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)
-@pytest.mark.usefixtures("stopped")
 def test_a_wait_ends_by_what_the_lock_has_waited(name: str) -> None:
-    assert Background(PRIMITIVES[name]).result(PATIENCE)
+    with stopped():
+        assert Background(PRIMITIVES[name]).result(PATIENCE)
 
 
 WAITS: dict[str, Callable[[Line], object]] = {
@@ -64,21 +65,17 @@ WAITS: dict[str, Callable[[Line], object]] = {
 
 
 @pytest.mark.parametrize("name", WAITS)
-def test_waits_of_users_end(sim: Simulator, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waits_of_users_end(sim: Simulator, name: str) -> None:
     with line(sim) as one:
         sim.drop_reply("signalwire.ping")
-        now = time.monotonic()
-        with monkeypatch.context() as patch:
-            patch.setattr(time, "monotonic", lambda: now)
+        with stopped():
             assert Background(lambda: _refused(lambda: WAITS[name](one))).result(PATIENCE)
         sim.clear_faults()
 
 
-def test_a_look_for_a_command_ends(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_for_a_command_ends(sim: Simulator) -> None:
     with line(sim) as one:
-        now = time.monotonic()
-        with monkeypatch.context() as patch:
-            patch.setattr(time, "monotonic", lambda: now)
+        with stopped():
             assert not Background(lambda: bool(one.phone.sent("calling.hold", within=SHORT))).result(PATIENCE)
 
 

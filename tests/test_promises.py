@@ -12,7 +12,7 @@ import pytest
 from support import FROM, PATIENCE, TO, Background, Desk, drop, line
 from test_protocol_session import Talk, event, leaving, only, phases, sent
 
-from relay_sync import ClientClosed, ConnectionLost, DialFailed, RelayClient
+from relay_sync import Call, ClientClosed, ConnectionLost, DialFailed, RelayClient
 from relay_sync.protocol.effects import Hangup, Phase, SessionOver
 from relay_sync.protocol.promises import ANSWER_PATIENCE, MOST_PROMISES, Promises
 from relay_sync.simulator import Simulator
@@ -195,19 +195,27 @@ def test_ctrl_c_in_a_dial_hangs_up_what_rings(sim: Simulator) -> None:
     assert len(hung_up(sim)) == 1
 
 
-def test_a_call_is_hung_up_though_the_connection_went_when_the_program_ended(
-    sim: Simulator, client: MakeClient, soon: None
-) -> None:
-    one = client()
+def stopped_while_the_connection_is_away(
+    sim: Simulator, one: RelayClient, **options: Any
+) -> tuple[Background[None], Desk, Phone, Call]:
+    """In the midst of an answered call."""
     desk = Desk(one)
     ready = threading.Event()
-    running = Background(lambda: one.run(hangup_calls=True, on_ready=ready.set))
+    running = Background(lambda: one.run(on_ready=ready.set, **options))
     assert ready.wait(PATIENCE)
     phone = sim.call(to=TO, from_=FROM)
-    desk.take().answer()
+    call = desk.take()
+    call.answer()
     sim.refuse_connections()
     sim.cut()
     one.stop()
+    return running, desk, phone, call
+
+
+def test_a_call_is_hung_up_though_the_connection_went_when_the_program_ended(
+    sim: Simulator, client: MakeClient, soon: None
+) -> None:
+    running, desk, phone, _ = stopped_while_the_connection_is_away(sim, client(), hangup_calls=True)
     desk.closing.set()
     sim.refuse_connections(False)
     running.result()
@@ -218,17 +226,7 @@ def test_a_call_is_hung_up_though_the_connection_went_when_the_program_ended(
 def test_a_stop_while_the_connection_is_away_drains_all_the_same(
     sim: Simulator, client: MakeClient, soon: None
 ) -> None:
-    one = client()
-    desk = Desk(one)
-    ready = threading.Event()
-    running = Background(lambda: one.run(drain=PATIENCE, on_ready=ready.set))
-    assert ready.wait(PATIENCE)
-    phone = sim.call(to=TO, from_=FROM)
-    call = desk.take()
-    call.answer()
-    sim.refuse_connections()
-    sim.cut()
-    one.stop()
+    running, desk, phone, call = stopped_while_the_connection_is_away(sim, client(), drain=PATIENCE)
     sim.refuse_connections(False)
     call.hangup()  # the conversation comes to its own end
     desk.closing.set()
