@@ -18,7 +18,7 @@ from test_audio_server import Carrier
 
 from relay_sync import InvalidParameter, StreamAction, StreamFailed, StreamIsOneWay
 from relay_sync.audio import AudioServer, AudioStream, codec_for, read_wav
-from relay_sync.audio.recorder import Recorder
+from relay_sync.audio.recorder import Recorder, spool_file
 from relay_sync.simulator import Simulator
 
 PATIENCE = 10.0
@@ -120,7 +120,7 @@ def test_a_disk_that_is_full_while_mono_becomes_stereo_keeps_the_mono_part(
     room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("relay_sync.audio.recorder._COPY", 300)
-    recorder = Recorder.temporary(8000, 1)
+    recorder = Recorder(spool_file(), 8000, 1)
     pcm = bytes(range(250)) * 4
     recorder.add(0, 0, pcm)
     recorder.flush()

@@ -369,7 +369,7 @@ def test_at_whatever_moment_the_process_is_killed_the_file_is_valid(
 def test_saving_on_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     write_wav(tmp_path / "x.wav", pcm_of(1, 10), 8000)
     long_name = tmp_path / ("y" * 251 + ".wav")
-    kept = Recorder.temporary(8000, 1)
+    kept = Recorder(spool_file(), 8000, 1)
     kept.add(0, 0, pcm_of(2, 5000))
     kept.copy_to(long_name)
     assert read_wav(long_name).samples == 5000
@@ -558,7 +558,10 @@ def test_a_handler_of_the_log_may_save_and_may_fail(
         assert logs.flush(PATIENCE)
     finally:
         log.removeHandler(handler)
-    assert (told, good.written) == (["relay-log"], (320, 1))
+    kept = good.snapshot()
+    assert kept is not None
+    with kept:
+        assert (told, kept.samples, kept.channels) == (["relay-log"], 320, 1)
     assert does == "raise" or read_wav(tmp_path / "saved.wav").pcm == pcm_of(1, 160)
 
 

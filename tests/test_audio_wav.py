@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from relay_sync.audio import WavAudio, draw_waveform, read_wav, write_wav
 from relay_sync.audio.codecs import codec_for
 from relay_sync.audio.picture import peaks_of, svg_waveform
-from relay_sync.audio.recorder import Disk, Recorder
+from relay_sync.audio.recorder import Disk, Recorder, spool_file
 from relay_sync.audio.wav import interleave, wav_header
 
 PATIENCE = 10.0
@@ -152,7 +152,7 @@ def test_a_stereo_recording_keeps_the_tracks_apart(tmp_path: Path) -> None:
     st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30_000), st.integers(1, 300), st.booleans()), max_size=20),
 )
 def test_any_order_of_frames_and_flushes(channels: int, steps: list[tuple[int, int, int, bool]]) -> None:
-    recorder = Recorder.temporary(8000, channels)
+    recorder = Recorder(spool_file(), 8000, channels)
     expected = [array("h") for _ in range(channels)]
     for number, (channel, position, samples, flush) in enumerate(steps, 1):
         channel %= channels
@@ -164,13 +164,21 @@ def test_any_order_of_frames_and_flushes(channels: int, steps: list[tuple[int, i
             recorder.flush()
     out = io.BytesIO()
     recorder.flush()
-    out.write(recorder._read_at(0, 10**7))
+    out.write(recorder._read(0, 10**7))
     out.seek(0)
     if not steps:
         assert out.getvalue() == wav_header(8000, channels, 0)
     else:
         assert read_wav(out).pcm == interleave([track.tobytes() for track in expected])
     recorder.close()
+
+
+def _written(recorder: Recorder) -> tuple[int, int]:
+    """What is in the file: samples of each channel, and channels."""
+    snapshot = recorder.snapshot()
+    assert snapshot is not None
+    with snapshot:
+        return snapshot.samples, snapshot.channels
 
 
 _steps = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30_000), st.integers(1, 300), st.booleans()), max_size=8)
@@ -180,7 +188,7 @@ _steps = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30_000), st.intege
 def test_a_mono_recording_can_become_a_stereo_one(
     before: list[tuple[int, int, int, bool]], side: int, behind: list[tuple[int, int, int, bool]]
 ) -> None:
-    recorder = Recorder.temporary(8000, 1)
+    recorder = Recorder(spool_file(), 8000, 1)
     expected = [array("h"), array("h")]
 
     def add(steps: list[tuple[int, int, int, bool]], stereo: bool) -> None:
@@ -198,9 +206,9 @@ def test_a_mono_recording_can_become_a_stereo_one(
     recorder.widen(1 - side)  # it is one already
     add(behind, True)
     recorder.flush()
-    out = io.BytesIO(recorder._read_at(0, 10**7))
+    out = io.BytesIO(recorder._read(0, 10**7))
     if before or behind:
-        samples, channels = recorder.written
+        samples, channels = _written(recorder)
         saved = read_wav(out)
         assert (saved.samples, saved.channels) == (samples, channels)
         if channels == 2:
@@ -235,7 +243,7 @@ def test_the_header_is_right_after_every_write(tmp_path: Path) -> None:
 
 
 def test_copying_while_it_grows(tmp_path: Path) -> None:
-    recorder = Recorder.temporary(8000, 1)
+    recorder = Recorder(spool_file(), 8000, 1)
     recorder.add(0, 0, _pcm(1, 2))
     recorder.copy_to(tmp_path / "a.wav")
     recorder.add(0, 2, _pcm(3))
@@ -252,7 +260,7 @@ def test_copying_while_it_grows(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    recorder = Recorder.temporary(8000, 1)
+    recorder = Recorder(spool_file(), 8000, 1)
     recorder.add(0, 0, _pcm(1, 2))
     os.mkfifo(tmp_path / "pipe")
     with ThreadPoolExecutor(1) as pool:
@@ -265,7 +273,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
 
 def test_a_disk_that_takes_nothing_ends_the_recording_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     room = threading.Event()
-    recorder = Recorder.temporary(8000, 1, room.set)
+    recorder = Recorder(spool_file(), 8000, 1, room.set)
     (tmp_path / "x.wav").touch()
     recorder._file = open(tmp_path / "x.wav", "rb", buffering=0)  # noqa: SIM115 - every write fails
     position = 0
@@ -285,7 +293,7 @@ def test_a_disk_that_takes_nothing_ends_the_recording_only(tmp_path: Path, caplo
 
 
 def test_no_wav_is_longer_than_a_wav_can_be(caplog: pytest.LogCaptureFixture) -> None:
-    recorder = Recorder.temporary(8000, 2)
+    recorder = Recorder(spool_file(), 8000, 2)
     recorder.add(0, 0, _pcm(1))
     recorder.add(0, 2**30, _pcm(2))
     assert "4 GiB" in caplog.text
@@ -305,7 +313,7 @@ def test_the_disk_thread_writes_and_leaves(tmp_path: Path) -> None:
     assert "relay-test-disk" not in [thread.name for thread in threading.enumerate()]
     for number in range(3):
         assert _by_stdlib(tmp_path / f"{number}.wav")[3] == _pcm(5, 6)
-    again = Recorder.temporary(8000, 1)
+    again = Recorder(spool_file(), 8000, 1)
     disk.add(again)  # it comes back when it is needed
     disk.finish(again)
     disk.join(PATIENCE)

@@ -116,14 +116,6 @@ class Recorder:
         if not callable(file):
             self._begin(file)
 
-    @classmethod
-    def temporary(cls, sample_rate: int, channels: int, on_room: Callable[[], object] | None = None) -> Recorder:
-        """One whose file has no name and vanishes with it.
-
-        :raises OSError: there is no room for one.
-        """
-        return cls(spool_file(), sample_rate, channels, on_room)
-
     def add(self, channel: int, position: int, pcm: bytes) -> bool:
         """Take in *pcm* of a channel at a position (in samples); never touches the disk.
 
@@ -258,12 +250,6 @@ class Recorder:
                     f"the recording is incomplete: {os.fspath(path)!r} holds its first {seconds:.2f} s, then it stopped:"
                     f" {error}"
                 ) from error
-
-    @property
-    def written(self) -> tuple[int, int]:
-        """What is in the file: samples of each channel, and channels."""
-        with self._swap_lock:
-            return self._size // (2 * self._file_channels), self._file_channels
 
     # -- for the thread that writes ------------------------------------------------------------------------------------
 
@@ -443,10 +429,6 @@ class Recorder:
         file.seek(offset)
         while rest:
             rest = rest[file.write(rest) :]
-
-    def _read_at(self, offset: int, length: int) -> bytes:
-        with self._file_lock:
-            return self._read(offset, length)
 
     def _read(self, offset: int, length: int) -> bytes:
         return read_whole(self._file.fileno(), offset, length)
