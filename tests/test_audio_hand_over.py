@@ -195,7 +195,7 @@ def test_accept_beside_on_stream_is_refused(take: Callable[[AudioServer], object
 def test_a_socket_is_not_paused_for_a_disk_that_has_caught_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The disk writes, and has the socket resumed, between "it is full" and the pause for it."""
     monkeypatch.setattr(recorder, "FULL", 4000)
-    monkeypatch.setattr(recorder, "INTERVAL", 0.01)
+    monkeypatch.setattr("relay_sync.audio.disk.INTERVAL", 0.01)
     standing, written = threading.Event(), threading.Event()
     write, flush, pause = Recorder._write, Recorder.flush, Connection.pause_reading
 

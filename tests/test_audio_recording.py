@@ -20,7 +20,8 @@ from test_audio_server import Carrier
 
 from relay_sync import InvalidParameter, logs
 from relay_sync.audio import AudioServer, AudioStream, naming, read_wav, recorder, snapshot, write_wav
-from relay_sync.audio.recorder import Disk, Recorder, spool_file
+from relay_sync.audio.disk import Disk
+from relay_sync.audio.recorder import Recorder, spool_file
 from relay_sync.audio.wav import interleave
 from relay_sync.rest import RestClient
 from relay_sync.runtime.flag import Bell
@@ -76,7 +77,7 @@ def test_recordings_that_go_on_are_written_whoever_ends(
     disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is always another that has just ended, and yet others are written twice a second."""
-    monkeypatch.setattr(recorder, "INTERVAL", 0.02)
+    monkeypatch.setattr("relay_sync.audio.disk.INTERVAL", 0.02)
     over = threading.Event()
 
     def another() -> BinaryIO:
@@ -103,7 +104,7 @@ def test_recordings_that_go_on_are_written_whoever_ends(
 def test_a_recording_in_a_hurry_does_not_wait_behind_files_that_are_made(
     disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "INTERVAL", 0.02)
+    monkeypatch.setattr("relay_sync.audio.disk.INTERVAL", 0.02)
     long = Recorder(lambda: new_file(tmp_path / "long.wav"), 8000, 1)
     disk.add(long)
     assert long.made(PATIENCE)

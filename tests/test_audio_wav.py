@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from relay_sync.audio import WavAudio, draw_waveform, read_wav, write_wav
 from relay_sync.audio.codecs import codec_for
+from relay_sync.audio.disk import Disk
 from relay_sync.audio.picture import peaks_of, svg_waveform
-from relay_sync.audio.recorder import Disk, Recorder, spool_file
+from relay_sync.audio.recorder import Recorder, spool_file
 from relay_sync.audio.wav import interleave, wav_header
 
 PATIENCE = 10.0
@@ -324,7 +325,8 @@ def test_the_disk_thread_writes_and_leaves(tmp_path: Path) -> None:
 _VICTIM = """
 import sys, time
 from relay_sync.audio.picture import peaks_of, svg_waveform
-from relay_sync.audio.recorder import Disk, Recorder
+from relay_sync.audio.disk import Disk
+from relay_sync.audio.recorder import Recorder
 recorder = Recorder(open(sys.argv[1], "x+b", buffering=0), 8000, 1)
 disk = Disk("disk")
 disk.add(recorder)

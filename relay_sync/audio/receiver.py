@@ -16,9 +16,10 @@ from ..server.websocket import NO_ROOM
 from .codecs import BadPacket
 from .decoding import Decoding
 from .diagnosis import Diagnosis
+from .disk import Disk
 from .frames import FrameBuffer
 from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, documented_media, parse_message
-from .recorder import Disk, Recorder
+from .recorder import Recorder
 from .reorder import Reorder
 from .sources import encoding_for
 from .speaker import Speaker

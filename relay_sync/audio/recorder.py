@@ -1,4 +1,4 @@
-"""A WAV file that grows with the stream, is valid at every moment, and is made and written by a thread of its own.
+"""A WAV file that grows with the stream, is valid at every moment, and is made and written by the thread of a ``Disk``.
 
 The receiving thread only copies samples into memory. Twice a second the disk thread writes what has come and then the
 sizes in the header, so that a killed process leaves a playable file that lacks less than a second. Silence is not written
@@ -10,12 +10,9 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-import time
 import weakref
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from .. import logs
 from ..runtime.flag import Bell
@@ -27,10 +24,12 @@ from .naming import create_recording, open_recording
 from .snapshot import Snapshot, read_whole
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
-__all__ = ["Disk", "Recorder", "files_for", "spool_file"]
+if TYPE_CHECKING:
+    from .disk import Disk
+
+__all__ = ["Recorder", "files_for", "spool_file"]
 
 _log = logs.get("relay_sync.audio").later
-INTERVAL = 0.5  # seconds between writes
 EAGER = 2**18  # bytes of one recorder in memory that are written at once
 FULL = 2**22  # bytes at which the sender has to wait for the disk
 _COPY = 2**20
@@ -477,138 +476,3 @@ def _let_go(file: BinaryIO, growing: Growing, disk: Disk | None) -> None:
         file.close()
     else:
         disk.close_file(file)
-
-
-class Disk:
-    """The thread that makes, writes and closes the files of recordings; there only while something is being recorded.
-
-    Every half second all recordings are written, whatever else there is to do. In between comes what somebody waits for,
-    one at a time: files to be made, recordings that end, or that are saved.
-
-    :param name: the thread's name.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._lock = threading.RLock()  # never held while waiting
-        self._bell = Bell()
-        self._recorders: set[Recorder] = set()
-        self._urgent: dict[Recorder, None] = {}  # in the order in which they became so
-        self._leaving: set[Recorder] = set()  # those of them for which it is the last time
-        self._next = 0.0  # when all are written again
-        self._unneeded: deque[BinaryIO] = deque()  # to be closed
-        self._thread: threading.Thread | None = None
-
-    def add(self, recorder: Recorder) -> None:
-        """Make its file, and write it from now on.
-
-        :raises RuntimeError: no thread can be started.
-        """
-        with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._next = time.monotonic() + INTERVAL
-                thread.start()
-                self._thread = thread
-            recorder.disk = self
-            self._recorders.add(recorder)
-            self._urgent[recorder] = None
-        self._bell.ring()
-
-    def finish(self, recorder: Recorder) -> None:
-        """Write what is left of it, soon, and forget it."""
-        with self._lock:
-            if recorder in self._recorders:
-                self._recorders.discard(recorder)
-                self._leaving.add(recorder)
-                self._urgent[recorder] = None
-        self._bell.ring()
-
-    def hurry(self, recorder: Recorder) -> bool:
-        """Write this one now rather than at the next half second. :returns: whether it still is to be written."""
-        with self._lock:
-            known = recorder in self._recorders or recorder in self._leaving
-            if known:
-                self._urgent[recorder] = None
-        self._bell.ring()
-        return known
-
-    @property
-    def is_this_thread(self) -> bool:
-        """Whether it is the disk thread that asks: a handler of the log may save."""
-        return self._thread is threading.current_thread()
-
-    def join(self, timeout: float) -> bool:
-        """Wait until all finished recordings are on disk and, where none goes on, the thread has ended.
-
-        :returns: whether it has.
-        """
-        with self._lock:
-            self._next = 0.0
-        self._bell.ring()
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-        return thread is None or not thread.is_alive()
-
-    def close_file(self, file: BinaryIO) -> None:
-        """Close it on the disk thread, or here where there is none. The garbage collector may call this: it takes no lock."""
-        self._unneeded.append(file)
-        self._bell.ring()
-        thread = self._thread
-        if thread is None or not thread.is_alive():
-            self._close_unneeded()
-
-    def _close_unneeded(self) -> None:
-        while self._unneeded:
-            try:
-                self._unneeded.popleft().close()
-            except (OSError, IndexError):
-                pass
-
-    def _run(self) -> None:
-        while True:
-            try:
-                wait_until(self._has_work, self._bell, max(0.0, self._next - time.monotonic()))
-                if not self._turn():
-                    break
-            except BaseException as error:  # whatever it is, recordings go on
-                time.sleep(INTERVAL)
-                with suppress(BaseException):
-                    _log.warning("%s goes on after %s: %s", self._name, type(error).__name__, error)
-        self._close_unneeded()  # what came after the last look
-
-    def _has_work(self) -> bool:
-        return bool(self._urgent or self._unneeded) or self._next <= time.monotonic() or not self._recorders
-
-    def _turn(self) -> bool:
-        """Do what is due. :returns: whether there may be more to do."""
-        self._close_unneeded()
-        if time.monotonic() >= self._next:
-            with self._lock:
-                recorders = [recorder for recorder in self._recorders if not recorder.unmade]
-                for recorder in recorders:
-                    self._urgent.pop(recorder, None)
-            for recorder in recorders:
-                self._serve(recorder)
-            self._next = time.monotonic() + INTERVAL
-        with self._lock:
-            if not self._urgent:
-                if not self._recorders:
-                    self._thread = None
-                    return False
-                return True
-            urgent = next(iter(self._urgent))
-            del self._urgent[urgent]
-            leaves = urgent in self._leaving
-            self._leaving.discard(urgent)
-        self._serve(urgent)
-        if leaves:
-            urgent.end()
-        return True
-
-    def _serve(self, recorder: Recorder) -> None:
-        try:
-            recorder.flush()
-        except BaseException as error:  # one recording is lost, not all that come later
-            recorder.give_up(error)

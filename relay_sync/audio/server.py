@@ -36,10 +36,11 @@ from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..server.listening import url_host
 from .coders import check_available
 from .connecting import Connecting, check_options, check_wanted_rate
+from .disk import Disk
 from .gate import Expected, Gate
 from .naming import check_path, check_pattern, check_public_url, check_token
 from .receiver import Receiver, ReceiverSettings
-from .recorder import Disk, files_for
+from .recorder import files_for
 from .stream import AudioStream, StreamingAction
 from .troubles import Troubles
 from .waking import Waking
