@@ -22,6 +22,7 @@ from .constants import (
 from .errors import ConnectionLost, InvalidParameter, RelayError, WaitTimeout
 from .events import RelayEvent
 from .protocol.deadline import Deadline
+from .protocol.repeats import Seen
 from .protocol.results import Outcome
 from .runtime.lanes import InContext, warn_replaced
 from .runtime.net import Net
@@ -198,10 +199,9 @@ class Message:
 Message.__module__ = "relay_sync"
 
 
-def _content(event: MessageReceiveEvent) -> int:
+def _content(event: MessageReceiveEvent) -> tuple[str, ...]:
     """What tells one message from another that a server gave the same id."""
-    parts = (event.context, event.from_number, event.to_number, event.body, *event.media)
-    return hash(parts)
+    return (event.context, event.from_number, event.to_number, event.body, *event.media)
 
 
 class MessageDesk:
@@ -220,8 +220,8 @@ class MessageDesk:
         self._over: RelayError | None = None
         #: The ids of messages whose fate may have been told while there was no connection, and until when news are waited for.
         self._doubtful: dict[str, float] = {}
-        #: By the ids of inbound messages, what the last one under that id said.
-        self._seen: OrderedDict[str, int] = OrderedDict()
+        #: The messages that came in.
+        self._seen = Seen(REMEMBERED)
         self._warned: set[str] = set()
 
     @contextmanager
@@ -336,13 +336,8 @@ class MessageDesk:
         self._kept = 0
 
     def _received(self, event: MessageReceiveEvent, run: Run) -> None:
-        if event.message_id:
-            content = _content(event)
-            if self._seen.get(event.message_id) == content:
-                return  # a repetition changes nothing
-            self._seen[event.message_id] = content
-            if len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
+        if event.message_id and self._seen.again(event.message_id, _content(event)):
+            return  # a repetition changes nothing
         message = Message(
             message_id=event.message_id,
             context=event.context,

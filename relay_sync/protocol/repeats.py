@@ -1,28 +1,30 @@
-"""Events that a server sends twice."""
+"""Events and messages that a server sends twice."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Hashable
 
-__all__ = ["REMEMBERED_EVENTS", "Seen"]
-
-REMEMBERED_EVENTS: Final = 4096
+__all__ = ["Seen"]
 
 
 class Seen:
-    """The last events, by their ids. A server may give the same id to different events, so what they say counts, too."""
+    """The last ones, by their ids. A server may give the same id to different ones, so what they say counts, too.
 
-    def __init__(self) -> None:
+    :param most: how many are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._said: OrderedDict[object, int] = OrderedDict()
 
-    def again(self, event_id: object, text: str) -> bool:
-        """Remember an event. :return: whether it was there already."""
-        content = hash(text)
-        if self._said.get(event_id) == content:
+    def again(self, name: object, said: Hashable) -> bool:
+        """Remember one. :return: whether it was there already."""
+        content = hash(said)
+        if self._said.get(name) == content:
             return True
-        self._said[event_id] = content
-        if len(self._said) > REMEMBERED_EVENTS:
+        self._said[name] = content
+        if len(self._said) > self._most:
             self._said.popitem(last=False)
         return False
 

@@ -48,7 +48,7 @@ from .effects import (
 from .liveness import Liveness
 from .options import SessionOptions
 from .promises import Promises
-from .repeats import REMEMBERED_EVENTS, Seen
+from .repeats import Seen
 from .results import (
     REFUSES_CONNECT,
     REFUSES_CREDENTIALS,
@@ -61,11 +61,12 @@ from .results import (
     too_late,
 )
 
-__all__ = ["REMEMBERED_EVENTS", "Session", "SessionOptions"]
+__all__ = ["Session", "SessionOptions"]
 
 #: One count for all connections of the process: a later session has a higher number, also after a client was closed.
 _numbers = itertools.count(1)
 
+REMEMBERED_EVENTS: Final = 4096
 #: Commands whose callers gave up and whose answers would still be acted upon.
 REMEMBERED_LATE: Final = 256
 #: Commands under way among which those are looked for whose time is over.
@@ -105,7 +106,7 @@ class Session:
         #: Set once the client is closed, while promises are still kept: when that ends at the latest.
         self._part_by: float | None = None
         self._crowd = CROWD
-        self._seen = Seen()
+        self._seen = Seen(REMEMBERED_EVENTS)
         self._late: OrderedDict[str, None] = OrderedDict()
         self._connect_id = ""
         self._resuming = ""
