@@ -32,6 +32,8 @@ REFUSED: list[tuple[Callable[[Simulator], object], str, str]] = [
     (lambda sim: sim.refuse("calling.play", 200), "code", "2xx"),
     (lambda sim: sim.refuse("calling.play", "202"), "code", "2xx"),
     (lambda sim: sim.refuse("calling.play", "no"), "code", "whole number"),
+    (lambda sim: sim.refuse("calling.play", "--5"), "code", "whole number"),
+    (lambda sim: sim.fail("calling.play", "--5"), "code", "whole number"),  # type: ignore[arg-type]
     (lambda sim: sim.fail("calling.play", 1.5), "code", "whole number"),  # type: ignore[arg-type]
     (lambda sim: sim.drop_event("calling.call.play", state="ended"), "state", "finished, paused"),
     (lambda sim: sim.drop_event("calling.call.play", state="finishd"), "state", "'finished', perhaps"),

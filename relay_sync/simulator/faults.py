@@ -4,6 +4,7 @@ it applies.
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import Any
 
@@ -64,7 +65,7 @@ class RequestFault:
             check_breakable(self.method)
         if self.kind in ("refuse", "fail"):
             given: object = self.code
-            digits = isinstance(given, str) and given.lstrip("-").isdecimal()
+            digits = isinstance(given, str) and re.fullmatch("-?[0-9]+", given)
             whole = isinstance(given, int | float) and not isinstance(given, bool) and float(given).is_integer()
             if not digits and not whole:
                 raise InvalidParameter("code", self.code, "a whole number, or its digits")
