@@ -314,7 +314,6 @@ def test_the_simulator_knows_nothing_of_the_client() -> None:
         "origins",
         "parties",
         "protocol",
-        "seldom",
         "server",
         "simulator",
     )  # of the protocol, what is pure

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..audio.troubles import Troubles
 from ..errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from ..hosts import is_loopback
 from ..jsontext import read_strictly
@@ -47,7 +48,6 @@ LONGEST_WAIT: Final = 60.0
 PATIENCE: Final = 10.0
 _PIECE: Final = 65536
 _LOOK: Final = 0.1  # seconds between two looks at whether to stop
-TOLD_EVERY: Final = 60.0  # seconds between two lines about dropped connections
 SLOWEST: Final = 30.0  # seconds for a request to come in, and for its answer to be taken
 LINGER: Final = 5.0  # seconds for the rest of a request that was answered before all of it was there
 
@@ -123,7 +123,7 @@ class _Server(ThreadingHTTPServer):
             socket.socket, None
         ] = {}  # those without a whole request and a token so far, the oldest first
         self._lock = threading.Lock()  # guards _strangers
-        self._told = -TOLD_EVERY
+        self._troubles = Troubles("relay_sync.simulator")
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -147,12 +147,11 @@ class _Server(ThreadingHTTPServer):
         """Drop the oldest connection without a whole, authorized request; those with one are left to finish."""
         if not self.drop_oldest_stranger():
             return
-        if time.monotonic() - self._told >= TOLD_EVERY:
-            self._told = time.monotonic()
-            _log.warning(
-                "%d connections to the control interface are open: the oldest without a complete, authorized request is dropped",
-                MOST_AT_ONCE,
-            )
+        self._troubles.tell(
+            "room",
+            "%d connections to the control interface are open: the oldest without a complete, authorized request is dropped",
+            MOST_AT_ONCE,
+        )
 
     def drop_oldest_stranger(self) -> bool:
         """Close a connection without a whole, authorized request. Whether there was one."""

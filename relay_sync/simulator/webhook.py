@@ -28,17 +28,14 @@ from urllib.parse import urlencode, urlsplit
 
 from attrs import define, evolve, field, frozen
 
+from ..audio.troubles import Troubles
 from ..hosts import is_loopback
-from ..logs import get as log_of
-from ..seldom import Seldom, more
 from .waiting import Noticeboard
 
 if TYPE_CHECKING:
     import requests
 
 __all__ = ["Delivery", "Webhooks", "place"]
-
-_log = log_of("relay_sync.simulator").later
 
 TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
 MOST_WAITING = 10_000
@@ -137,7 +134,7 @@ class Webhooks:
     _closed: bool = field(default=False, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
-    _seldom: Seldom = field(factory=Seldom, init=False, repr=False)
+    _troubles: Troubles = field(factory=lambda: Troubles("relay_sync.simulator"), init=False, repr=False)
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
         """Have an event sent after those sent before in the same lane. Returns at once.
@@ -168,7 +165,7 @@ class Webhooks:
             thread.start()
         except RuntimeError:  # no more threads: the others, or the next webhook, will see to it
             self._threads.discard(thread)
-            self._warn("threads", "no thread could be started for the status webhooks")
+            self._troubles.tell("threads", "no thread could be started for the status webhooks")
 
     def _work(self) -> None:
         try:
@@ -207,17 +204,10 @@ class Webhooks:
     def _done(self, delivery: Delivery) -> None:
         if delivery.error:
             where = place(delivery.url)
-            self._warn(
-                f"{delivery.error} at {urlsplit(where).netloc}", f"no status webhook to {where}: {delivery.error}"
-            )
+            kind = f"{delivery.error} at {urlsplit(where).netloc}"  # a place that is dead is so for every event
+            self._troubles.tell(kind, "no status webhook to %s: %s", where, delivery.error)
         self.deliveries.append(delivery)
         self._board.changed()
-
-    def _warn(self, kind: str, text: str) -> None:
-        """Once a kind and a while: a place that is dead is so for every event."""
-        unsaid = self._seldom.due(kind)
-        if unsaid is not None:
-            _log.warning("%s%s", text, more(unsaid))
 
     def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
         """The webhooks so far, once there are at least ``count``.
