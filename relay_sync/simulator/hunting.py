@@ -154,7 +154,7 @@ class Hunt:
     lost: Callable[[str], None] = field(repr=False)
     over: bool = field(default=False, init=False)
     _trying: list[Attempt] = field(factory=list, init=False)
-    _begun: list[Attempt] = field(factory=list, init=False)  # of those that are being tried
+    _waiting: list[Attempt] = field(factory=list, init=False)  # those of the group that have not begun yet
     _next: int = field(default=0, init=False)
 
     def begin(self) -> None:
@@ -163,17 +163,15 @@ class Hunt:
 
     def _try(self, reason: str) -> None:
         while self._next < len(self.groups):
-            group = list(self.groups[self._next])
+            self._trying, self._waiting = [], list(self.groups[self._next])
             self._next += 1
-            if not group:
+            if not self._waiting:
                 continue
-            self._trying, self._begun = list(group), []
-            for attempt in group:
+            for attempt in self._waiting:
                 attempt.hunt = self
-            for attempt in group:
-                if not self.over:
-                    self._begun.append(attempt)
-                    attempt.begin()
+            while self._waiting and not self.over:  # one may answer at once: those behind it are not tried
+                self._trying.append(self._waiting.pop(0))
+                self._trying[-1].begin()
             return
         self.over = True
         self.lost(reason)
@@ -184,8 +182,7 @@ class Hunt:
             attempt.abandon()
             return
         self.over = True
-        # One may answer at once: those behind it were not tried, and there is nothing to give up.
-        others = [each for each in self._trying if each in self._begun and each is not attempt]
+        others = [each for each in self._trying if each is not attempt]
         self.won(attempt)
         for each in others:
             each.abandon()
@@ -195,12 +192,12 @@ class Hunt:
         if self.over or attempt not in self._trying:
             return
         self._trying.remove(attempt)
-        if not self._trying:
+        if not self._trying and not self._waiting:
             self._try(reason)
 
     def abandon(self) -> None:
         """Nobody wants it any more."""
         if not self.over:
             self.over = True
-            for each in [each for each in self._trying if each in self._begun]:
+            for each in list(self._trying):
                 each.abandon()
