@@ -93,7 +93,7 @@ class CallClock:
     @property
     def elapsed(self) -> float:
         """Seconds of the story since the call was made."""
-        return self._passed + (self._clock.now - self._since) / self._length(self._pace().patience(1.0))
+        return self._passed + (self._clock.now - self._since) / self._length(self.second)
 
     def _length(self, slow: float) -> float:
         """How long a second of the story takes at this moment."""

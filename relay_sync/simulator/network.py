@@ -234,7 +234,7 @@ class Network:
     def ring(self, call: Call, patience: float) -> None:
         """A caller calls, and gives up after ``patience`` seconds."""
         self._add(call)
-        call.clock.set("patience", patience, self._relay.pace.patience(1.0), self._give_up, call)
+        call.clock.set("patience", patience, call.clock.second, self._give_up, call)
         self._offer(call)
 
     def _offer(self, call: Call) -> None:
@@ -352,14 +352,14 @@ class Network:
 
     def answer(self, call: Call, max_duration: int | None = None) -> None:
         """Somebody picks up. ``max_duration`` is in seconds, as AsyncAPI has it (the porting guide says minutes)."""
-        pace = self._relay.pace
         call.clock.cancel("patience")
         call.answer_time = _now()
         if max_duration:
-            call.clock.set("max_duration", max_duration, pace.timeout(1.0), self.end, call, "maxDuration", "none")
+            slow = self._relay.pace.timeout(1.0)
+            call.clock.set("max_duration", max_duration, slow, self.end, call, "maxDuration", "none")
         cue = call.party.behaviour.hangs_up_after
         if isinstance(cue, int | float):
-            call.clock.set("leaving", cue, pace.patience(1.0), self.end, call, "hangup", call.far_side)
+            call.clock.set("leaving", cue, call.clock.second, self.end, call, "hangup", call.far_side)
         self.move(call, "answered")
 
     def end(self, call: Call, reason: str, source: str) -> None:

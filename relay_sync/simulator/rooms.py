@@ -108,7 +108,7 @@ class Conference:
         self.over = True
         rest = list(self.people)
         if self.recording is not None:
-            seconds = (last.relay.clock.now - self.recording) / last.relay.pace.patience(1.0)
+            seconds = (last.relay.clock.now - self.recording) / last.call.clock.second
             told: dict[str, Any] = {
                 "recording_url": f"{FILES}/{self.conference_id}.mp3",
                 "recording_duration": round(seconds),
