@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -37,7 +37,7 @@ from ..server.loop import LoopStopped
 from . import frames
 from .carrier import Carrier
 from .disturbing import Disturbance
-from .formats import Format
+from .formats import Format, parse_codec
 from .hearing import Ear, Tape, listen_in, stop_listening
 from .voice import Voice
 from .waiting import Noticeboard
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .network import Call
     from .relay import Relay
 
-__all__ = ["Stream", "error_value"]
+__all__ = ["Stream", "error_value", "open_stream"]
 
 _log = log_of("relay_sync.simulator").later
 _S = TypeVar("_S", bound="Stream")
@@ -482,3 +482,37 @@ def error_value(error: Exception) -> str:
     return {"connect": "connection_refused", "upgrade": "connection_refused", "url": "invalid_url"}.get(
         step, "general_error"
     )
+
+
+def open_stream(
+    kind: type[_S],
+    relay: Relay,
+    call: Call,
+    params: Mapping[str, Any],
+    *,
+    control_id: str,
+    tracks: tuple[str, ...],
+    **more: Any,
+) -> _S:
+    """Open the stream that the parameters of a command, or of a stream device, describe.
+
+    :param more: fields that only this kind of stream has.
+    """
+    stream = kind(
+        relay=relay,
+        call=call,
+        control_id=control_id,
+        url=params["url"],
+        tracks=tracks,
+        format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
+        name=params.get("name"),
+        custom_parameters=params.get("custom_parameters"),
+        token=params.get("authorization_bearer_token"),
+        status_url=params.get("status_url", "").partition("#")[0],
+        status_url_method=params.get("status_url_method", "POST"),
+        **more,
+    )
+    call.streams.append(stream)
+    call.board.changed()
+    stream.begin()
+    return stream

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ..hosts import is_loopback
 from .formats import parse_codec
 from .request import Handler, Request
-from .stream import Stream
+from .stream import Stream, open_stream
 
 __all__ = ["HANDLERS", "stream_problems", "url_problem"]
 
@@ -62,7 +62,7 @@ def stream_problems(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _stream(request: Request) -> None:
-    relay, call, params = request.relay, request.call, request.params
+    call, params = request.call, request.params
     problems = stream_problems(params)
     if problems:
         request.refuse(400, "; ".join(problems.values()), problems)
@@ -75,23 +75,8 @@ def _stream(request: Request) -> None:
         request.refuse(409, "A stream with this control_id is active already")
         return
     request.accept()
-    settings = relay.settings
-    stream = Stream(
-        relay=relay,
-        call=call,
-        control_id=params["control_id"],
-        url=params["url"],
-        tracks=_TRACKS[params.get("track", "inbound_track")],
-        format=parse_codec(params.get("codec"), round(settings.ptime * 1000)),
-        name=params.get("name"),
-        custom_parameters=params.get("custom_parameters"),
-        token=params.get("authorization_bearer_token"),
-        status_url=params.get("status_url", "").partition("#")[0],
-        status_url_method=params.get("status_url_method", "POST"),
-    )
-    call.streams.append(stream)
-    call.board.changed()
-    stream.begin()
+    tracks = _TRACKS[params.get("track", "inbound_track")]
+    open_stream(Stream, request.relay, call, params, control_id=params["control_id"], tracks=tracks)
 
 
 def _stop(request: Request) -> None:

@@ -24,9 +24,8 @@ from ..audio import messages
 from ..audio.codecs import BadPacket
 from ..audio.coders import Decoder, decoder_for
 from ..jsontext import read_strictly
-from .formats import parse_codec
 from .playback import Heard, Playback
-from .stream import Stream
+from .stream import Stream, open_stream
 
 if TYPE_CHECKING:
     from .network import Call
@@ -195,25 +194,16 @@ def open_two_way(
 
     :param on_state: told of ``streaming`` and ``finished``, the latter before this returns where it cannot be opened.
     """
-    stream = TwoWayStream(
-        relay=relay,
-        call=call,
+    return open_stream(
+        TwoWayStream,
+        relay,
+        call,
+        params,
         control_id=str(uuid.uuid4()),
-        url=params["url"],
         tracks=("inbound",),
-        format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
-        name=params.get("name"),
-        custom_parameters=params.get("custom_parameters"),
-        token=params.get("authorization_bearer_token"),
-        status_url=params.get("status_url", "").partition("#")[0],
-        status_url_method=params.get("status_url_method", "POST"),
         realtime=params.get("realtime", False),
         on_state=on_state,
     )
-    call.streams.append(stream)
-    call.board.changed()
-    stream.begin()
-    return stream
 
 
 _ACTS: dict[str, Callable[[TwoWayStream, Message], None]] = {
