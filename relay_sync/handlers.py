@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from . import logs
 from .runtime.flag import Bell
 from .runtime.lanes import Lanes, name_of
 from .runtime.table import Table
 from .runtime.waiter import wait_until
-from .wording import counted
+from .wording import counted, listed
 
 if TYPE_CHECKING:
     from .call import Call
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Handlers"]
 
 _log = logs.get("relay_sync.callbacks").later
-
-#: Handlers that are named in one line of the log.
-NAMED: Final = 10
 
 
 class Handlers:
@@ -59,7 +56,7 @@ class Handlers:
     def told(self) -> str:
         """The same in words."""
         names = list(self.running().values())
-        return f"{counted(len(names), 'handler of a call', 'handlers of calls')} ({_listed(names)})"
+        return f"{counted(len(names), 'handler of a call', 'handlers of calls')} ({listed(names)})"
 
     def finish(self, timeout: float, *lanes: Lanes) -> None:
         """Let queued callbacks run and handlers return. What has not come to its end after so many seconds is named in the
@@ -89,14 +86,10 @@ class Handlers:
             left += [_described(*job) for job in each.unfinished()]
         if left:
             what = "is left alone" if len(left) == 1 else "are left alone"
-            _log.warning("closing: what has not come to its end %.2g s later %s: %s", timeout, what, _listed(left))
+            _log.warning("closing: what has not come to its end %.2g s later %s: %s", timeout, what, listed(left))
 
 
 def _described(call: Call | None, what: str, function: object, *rest: object) -> str:
     """A callback in words, by what the switchboard has queued it with."""
     whose = f" of call {call.call_id}" if call is not None else ""
     return f"{what} {name_of(function)}{whose}" if callable(function) else what
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

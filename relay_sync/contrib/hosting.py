@@ -17,7 +17,7 @@ from ..client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..runtime import process
 from ..runtime.flag import Flag
-from ..wording import counted
+from ..wording import counted, listed
 
 __all__ = ["OPTIONS", "Hosted", "Unheard", "health", "merge", "origins", "start_all", "stop_all"]
 
@@ -32,9 +32,6 @@ RETRY_AFTER: Final = 10.0
 STARTER_PATIENCE: Final = 2.0
 #: Seconds that the clients of a process have for disconnecting, all together, over and above the time for their calls.
 STOP_PATIENCE: Final = 10.0
-
-#: Calls that are named in one message.
-NAMED: Final = 10
 #: What the reloaders of Django and of Werkzeug set in the process that serves.
 _RELOADED: Final = ("RUN_MAIN", "WERKZEUG_RUN_MAIN")
 
@@ -181,12 +178,11 @@ def cut_calls() -> str:
     calls = [call_id for client in clients if client is not None for call_id in client.calls]
     if not calls:
         return ""
-    named = ", ".join(calls[:NAMED]) + (f" and {len(calls) - NAMED} more" if len(calls) > NAMED else "")
     reload = any(os.environ.get(name) == "true" for name in _RELOADED)
     why = "the development server reloads the program or ends" if reload else "this process ends"
     advice = "; run the calls in a process of their own, or without the reloader" if reload else ""
     what = counted(len(calls), "live call is", "live calls are")
-    return f"{why}: {what} cut off from the handlers, and the callers hear nothing more ({named}){advice}"
+    return f"{why}: {what} cut off from the handlers, and the callers hear nothing more ({listed(calls)}){advice}"
 
 
 def _warn_of_cut_calls() -> None:
