@@ -20,9 +20,9 @@ from relay_sync.audio.troubles import Troubles
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.message import Message, MessageDesk
 from relay_sync.runtime.lanes import Lanes
-from relay_sync.runtime.table import Recent
 from relay_sync.runtime.waiter import Waiter
 from relay_sync.simulator import Simulator
+from relay_sync.webhooks import Webhooks
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 PACKAGE = Path(relay_sync.__file__).parent
@@ -138,9 +138,12 @@ def test_a_signal_handler_uses_hosts_webhooks_and_gates(sim: Simulator) -> None:
     with on_signal(lambda: hosted.client) as came:
         client = hosted.client
     assert came == [client], "both were given the same client"
-    memory: Recent[str, None] = Recent(9)
-    under(memory._lock, lambda: memory.put("key", None))
-    assert under(memory._lock, lambda: "key" in memory) is True
+    hooks = Webhooks()
+    memory = hooks._seen[None]
+    headers: dict[str, str] = {}
+    request = ("GET", "/status?CallSid=c&CallStatus=ringing", headers)
+    under(memory._lock, lambda: hooks.remember(hooks.parse(*request, remember=False)))
+    assert under(memory._lock, lambda: hooks.parse(*request)).repeated is True
     gate = Gate("/", None, Troubles())
     token, expected = under(gate._lock, lambda: gate.expect(PATIENCE))
     assert gate._allows(token)
