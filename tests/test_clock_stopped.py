@@ -79,14 +79,12 @@ def test_a_look_for_a_command_ends(sim: Simulator) -> None:
             assert not Background(lambda: bool(one.phone.sent("calling.hold", within=SHORT))).result(PATIENCE)
 
 
-def test_a_pause_before_another_attempt_ends(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    with RestClient(**sim.credentials) as rest, monkeypatch.context() as patch:
-        now = time.monotonic()
-        patch.setattr(time, "monotonic", lambda: now)
+def test_a_pause_before_another_attempt_ends(sim: Simulator) -> None:
+    with RestClient(**sim.credentials) as rest, stopped():
         Background(lambda: rest._exchange.pause(SHORT)).result(PATIENCE)
 
 
-def test_a_handler_of_the_log_that_blocks_holds_up_no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_of_the_log_that_blocks_holds_up_no_flush() -> None:
     go_on = threading.Event()
 
     class Blocking(logging.Handler):
@@ -95,10 +93,8 @@ def test_a_handler_of_the_log_that_blocks_holds_up_no_flush(monkeypatch: pytest.
 
     logger, handler = logging.getLogger("relay_sync.test"), Blocking()
     logger.addHandler(handler)
-    now = time.monotonic()
     try:
-        with monkeypatch.context() as patch:
-            patch.setattr(time, "monotonic", lambda: now)
+        with stopped():
             logs.get("relay_sync.test").later.warning("blocks")
             assert Background(lambda: logs.flush(SHORT)).result(PATIENCE / 2) is False
     finally:
