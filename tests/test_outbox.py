@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 import pytest
+from faults.proxy import FaultProxy
 from support import PATIENCE, Background
 from test_protocol_session import Talk, only, phases, sent
 
@@ -156,56 +154,13 @@ def test_promises_behind_a_long_command_have_their_time_from_the_last_byte() -> 
 # -- a slow line ---------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def slow_line(port: int, rate: float) -> Iterator[str]:
-    """The address of a way to the simulator on which little is on its way at a time.
-
-    :param rate: bytes a second, up.
-    """
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-    ends: list[socket.socket] = []
-
-    def pump(source: socket.socket, sink: socket.socket, pause: float) -> None:
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-                time.sleep(pause * len(data))  # the subject is time
-        except OSError:
-            pass
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def accept() -> None:
-        client, _ = listener.accept()
-        server = socket.create_connection(("127.0.0.1", port))
-        ends.extend((client, server))
-        waiting.extend((Background(pump, client, server, 1 / rate), Background(pump, server, client, 0.0)))
-
-    waiting: list[Background[Any]] = [Background(accept)]
-    try:
-        yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
-        for end in ends:
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        for each in waiting:
-            each.result()
-    finally:
-        for sock in (listener, *ends):
-            sock.close()
-
-
 @pytest.mark.slow
 def test_a_command_that_takes_longer_to_send_than_its_answer_may_take_is_answered(
     sim: Simulator, client: MakeClient
 ) -> None:
-    with slow_line(sim.port, 4e6) as url:
-        one = client(host=url, ping_interval=0.7, ping_timeout=0.3, request_timeout=1.0)
+    with FaultProxy(sim.port) as line:
+        line.shape("up", rate=4e6)
+        one = client(host=line.url, ping_interval=0.7, ping_timeout=0.3, request_timeout=1.0)
         one.connect(PATIENCE)
         begun = time.monotonic()
         big = Background(one.execute, "signalwire.ping", {"text": "x" * 8_000_000})
