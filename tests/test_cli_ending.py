@@ -14,14 +14,12 @@ from typing import Any
 
 import pytest
 from support import FROM, PATIENCE, TO
+from test_cli_command import PACKAGE_HOME, environment
 
-import relay_sync
 from relay_sync.cli import ending
 from relay_sync.cli.ending import ENDING, Interrupted, interruptible, until_told
 from relay_sync.simulator import Simulator
 from relay_sync.testing import variables_of
-
-HOME = Path(relay_sync.__file__).parent.parent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
 
@@ -36,7 +34,7 @@ def started(*arguments: str, cwd: Path | None = None, code: str = "") -> Iterato
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(HOME)},
+        env=environment(),
     ) as process:
         try:
             yield process
@@ -185,7 +183,7 @@ def test_the_campaign_calls_nobody_else(name: str, code: int) -> None:
         [sys.executable, "-c", CAMPAIGN],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HOME), str(HOME / "examples")])},
+        env=environment(PYTHONPATH=os.pathsep.join([str(PACKAGE_HOME), str(PACKAGE_HOME / "examples")])),
     ) as process:
         assert process.stdout is not None
         assert any(line == "they ring\n" for line in process.stdout)
