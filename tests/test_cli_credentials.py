@@ -26,7 +26,9 @@ def written(path: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("how", ["plain file", "hard link", "symbolic link", "dangling link", "JSON", "pipe"])
+@pytest.mark.parametrize(
+    "how", ["plain file", "hard link", "symbolic link", "dangling link", "JSON", "deep JSON", "pipe"]
+)
 def test_no_other_file_is_written_to(tmp_path: Path, how: str) -> None:
     precious, file = tmp_path / "precious", tmp_path / "sim.json"
     precious.write_text("not to be touched")
@@ -40,6 +42,8 @@ def test_no_other_file_is_written_to(tmp_path: Path, how: str) -> None:
         file.symlink_to(tmp_path / "nowhere")
     elif how == "JSON":
         file.write_text('{"project": "p", "token": "t", "host": "h"}')
+    elif how == "deep JSON":
+        file.write_text("[" * 60_000)
     else:
         os.mkfifo(file)
     before = sorted(tmp_path.iterdir()), os.lstat(file).st_ino, b"" if how == "pipe" else contents(file)

@@ -168,7 +168,7 @@ def _is_ours(file: Path) -> bool:
         if not stat.S_ISREG(about.st_mode) or about.st_size > _LONGEST or about.st_uid != _user():
             return False
         told = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(told, dict) and set(told) == _MEMBERS
 
