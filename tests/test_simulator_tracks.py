@@ -12,6 +12,7 @@ import requests
 from support import FROM, PATIENCE, TO, Line, line
 
 from relay_sync import Call, devices
+from relay_sync.actions import PlayAction
 from relay_sync.audio import AudioServer
 from relay_sync.audio.wav import read_wav
 from relay_sync.simulator import Phone, Simulator, Stream
@@ -122,38 +123,43 @@ def test_with_an_echo_somebody_hears_himself(audio: AudioServer) -> None:
         assert loud(heard(one, audio, lambda: None, whole(AGENT))) == loud(AGENT)
 
 
-def test_of_a_sound_that_is_stopped_no_more_is_heard(audio: AudioServer) -> None:
-    with Simulator(speed=15.0) as sim, line(sim) as one:
+@pytest.fixture
+def slow() -> Iterator[Line]:
+    """One to whom a long sound can be played that is caught in its middle."""
+    with Simulator(speed=15.0) as sim, line(sim) as found:
         sim.expect_sound(URL, ramp(30000))
-
-        def act() -> None:
-            action = one.call.play([SOUND])
-            one.phone.wait_until_heard(URL, PATIENCE)
-            action.stop()
-            one.phone.wait_until_idle(PATIENCE)
-
-        sent = loud(heard(one, audio, act, lambda sent: loud(sent) != [] and sent.endswith(bytes(3200))))
-        (item,) = one.phone.heard
-        assert sent == list(range(1, len(sent) + 1))
-        assert len(sent) / 8000 == pytest.approx(item.duration, abs=0.1)
+        yield found
 
 
-def test_a_pause_is_silence_and_nothing_is_lost_in_it(audio: AudioServer) -> None:
-    with Simulator(speed=15.0) as sim, line(sim) as one:
-        sim.expect_sound(URL, ramp(30000))
+def in_the_middle(one: Line) -> PlayAction:
+    action = one.call.play([SOUND])
+    one.phone.wait_until_heard(URL, PATIENCE)
+    return action
 
-        def act() -> None:
-            action = one.call.play([SOUND])
-            one.phone.wait_until_heard(URL, PATIENCE)
-            action.pause()
-            one.call.play([{"type": "silence", "params": {"duration": 0.5}}]).wait(PATIENCE)
-            action.resume()
-            action.wait(PATIENCE)
 
-        sent = heard(one, audio, act, lambda sent: loud(sent)[-1:] == [30000])
-        assert loud(sent)[:100] == list(range(1, 101))
-        assert len(loud(sent)) == pytest.approx(30000, abs=320)  # a frame at each cut
-        assert bytes(4000) in sent.strip(b"\0")
+def test_of_a_sound_that_is_stopped_no_more_is_heard(slow: Line, audio: AudioServer) -> None:
+    def act() -> None:
+        in_the_middle(slow).stop()
+        slow.phone.wait_until_idle(PATIENCE)
+
+    sent = loud(heard(slow, audio, act, lambda sent: loud(sent) != [] and sent.endswith(bytes(3200))))
+    (item,) = slow.phone.heard
+    assert sent == list(range(1, len(sent) + 1))
+    assert len(sent) / 8000 == pytest.approx(item.duration, abs=0.1)
+
+
+def test_a_pause_is_silence_and_nothing_is_lost_in_it(slow: Line, audio: AudioServer) -> None:
+    def act() -> None:
+        action = in_the_middle(slow)
+        action.pause()
+        slow.call.play([{"type": "silence", "params": {"duration": 0.5}}]).wait(PATIENCE)
+        action.resume()
+        action.wait(PATIENCE)
+
+    sent = heard(slow, audio, act, lambda sent: loud(sent)[-1:] == [30000])
+    assert loud(sent)[:100] == list(range(1, 101))
+    assert len(loud(sent)) == pytest.approx(30000, abs=320)  # a frame at each cut
+    assert bytes(4000) in sent.strip(b"\0")
 
 
 def test_a_recording_has_what_was_heard_when_it_was_heard(one: Line) -> None:
