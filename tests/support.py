@@ -28,6 +28,9 @@ TO, FROM = "+15550100", "+15550199"
 PATIENCE = 10.0
 #: Loopback, and nobody listens there: for streams whose audio does not matter.
 NOWHERE = "ws://127.0.0.1:9/audio"
+#: What Python's reader takes for numbers, and JSON has not, or which becomes infinity; and one that no float holds.
+NO_NUMBERS = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"]
+HUGE = "1" + "0" * 400
 
 
 class Background(Generic[T]):

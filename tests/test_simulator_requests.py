@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import HUGE, NO_NUMBERS
 from test_simulator_peers import Peer, address, connected
 
 from relay_sync.errors import CallEnded, InvalidParameter
@@ -294,13 +295,10 @@ def test_strict_refuses_what_it_does_not_know() -> None:
         assert error["data"]["errors"] == ["colour is not known"]
 
 
-#: What Python's reader takes for numbers, and JSON has not, or nobody can reckon with.
-ODD = ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" + "0" * 400]
-
 HOSTILE = [
     *(
         (f'{{"jsonrpc":"2.0","id":"1","method":"signalwire.ping","params":{{"payload":{number}}}}}', -32700)
-        for number in ODD
+        for number in (*NO_NUMBERS, HUGE)
     ),
     ("", -32700),
     ("{", -32700),
