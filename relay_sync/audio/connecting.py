@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .. import checks, devices, logs
 from ..config import seconds
 from ..errors import CallEnded, StreamFailed
-from ..protocol.deadline import Deadline
 from .coders import check_available
 from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction
@@ -77,9 +75,7 @@ class Connecting:
     def _way_here(self, options: Mapping[str, Any]) -> str:
         raise NotImplementedError
 
-    def _expect(
-        self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float, codec: str
-    ) -> AudioStream:
+    def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
         raise NotImplementedError
 
     def connect(
@@ -133,9 +129,8 @@ class Connecting:
             )
             bridge = _Bridge(call)
             bridge.open(device, connect_options or {})
-            deadline = Deadline.after(time.monotonic(), timeout)
             try:
-                stream = self._expect(expected, bridge, deadline, timeout, codec)
+                stream = self._expect(expected, bridge, timeout, codec)
             except BaseException:
                 _take_back(bridge)
                 raise

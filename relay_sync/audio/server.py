@@ -465,9 +465,8 @@ class AudioServer(Connecting):
                 custom_parameters=custom_parameters,
                 **stream_options,
             )
-            deadline = Deadline.after(time.monotonic(), timeout)
             try:
-                stream = self._expect(expected, action, deadline, timeout, codec)
+                stream = self._expect(expected, action, timeout, codec)
             except BaseException:
                 _stop(action)
                 raise
@@ -494,9 +493,8 @@ class AudioServer(Connecting):
             return " (from this machine, as the simulator does; a real account needs public_url=)"
         return " (DNS, firewall, proxy, certificate)"
 
-    def _expect(
-        self, expected: Expected, action: StreamingAction, deadline: Deadline, timeout: float, codec: str
-    ) -> AudioStream:
+    def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
+        deadline = Deadline.after(time.monotonic(), timeout)
         while expected.stream is None:
             if expected.over:
                 raise StreamFailed("the carrier opened the socket, but no start came on it", end_reason="never started")
