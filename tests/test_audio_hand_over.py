@@ -15,7 +15,7 @@ from support import Background, interrupt, where_signals_are_seen
 from test_audio_speaking import Carrier, tone
 
 from relay_sync import RelayError, WaitTimeout
-from relay_sync.audio import AudioServer, AudioStream, Heard, inbox, read_wav, receiver, recorder, speaker
+from relay_sync.audio import AudioServer, AudioStream, Heard, inbox, keeping, read_wav, recorder, speaker
 from relay_sync.audio.inbox import Inbox
 from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
@@ -232,7 +232,7 @@ def test_a_socket_is_not_paused_for_a_disk_that_has_caught_up(monkeypatch: pytes
 def test_audio_that_is_faster_than_any_call_is_not_kept_without_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(receiver, "_AHEAD", 20.0)
+    monkeypatch.setattr(keeping, "_AHEAD", 20.0)
     with AudioServer() as audio:
         peer = Carrier(audio, encoding="audio/x-L16")
         payload = base64.b64encode(bytes(160_000)).decode()  # ten seconds

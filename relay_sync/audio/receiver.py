@@ -18,8 +18,8 @@ from .decoding import Decoding
 from .diagnosis import Diagnosis
 from .disk import Disk
 from .frames import FrameBuffer
+from .keeping import SIDES, Keeping
 from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, documented_media, parse_message
-from .recorder import Recorder
 from .reorder import Reorder
 from .sources import encoding_for
 from .speaker import Speaker
@@ -35,8 +35,6 @@ __all__ = ["Receiver", "ReceiverSettings"]
 
 _FLOW = 5.0  # seconds after start without any audio before it is told
 _LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
-_AHEAD = 3600.0  # seconds of audio that are kept beyond what our clock has room for: no call brings so much
-_SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 
 
 @frozen(kw_only=True)
@@ -70,17 +68,14 @@ class ReceiverSettings:
 class _Sound:
     """What is needed to turn payloads into frames, once ``start`` has said how.
 
-    :ivar channels: of the recording, by track. :ivar binary: the channels of binary frames; 0 where there are none.
+    :ivar binary: the channels of binary frames; 0 where there are none.
     """
 
     decoding: Decoding
     timeline: Timeline
-    channels: dict[str, int]
     default_track: str
     binary: int
     began: float = 0.0  # when the first frame came, by our clock
-    kept: float = 0.0  # seconds of audio that went to the recorder, of all tracks
-    most: float = 0.0  # up to which nobody needs to look at the clock
     anchor: float | None = None  # seconds between our clock and the carrier's, at best
 
 
@@ -121,7 +116,7 @@ class Receiver:
         self._buffer: FrameBuffer | None = None
         self._sound: _Sound | None = None
         self._diagnosis: Diagnosis | None = None
-        self._recorder: Recorder | None = None
+        self._keeping: Keeping | None = None
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
         self._counts = Counts()
         self._reason: EndReason | None = None  # decided before the socket has ended
@@ -188,7 +183,7 @@ class Receiver:
             self._media(Media("inbound", data))
             return
         with memoryview(data)[: len(data) & ~3] as view, view.cast("H") as samples:
-            for index, track in enumerate(_SIDES):
+            for index, track in enumerate(SIDES):
                 self._media(Media(track, samples[index::2].tobytes()))
 
     def _start(self, start: Start) -> None:
@@ -205,7 +200,7 @@ class Receiver:
         room = round(self._settings.buffer_seconds * rate) * 2
         self._buffer = FrameBuffer(room, sample_rate=rate, encoding=decoding.encoding, alarm=self._waking)
         if decoding.decodable:
-            self._recorder = self._record(start, sound)
+            self._keeping = self._keep(start, decoding)
             self._diagnosis = Diagnosis(
                 name=decoding.name,
                 encoding=start.media_format.encoding,
@@ -218,7 +213,7 @@ class Receiver:
             sample_rate=rate,
             decodable=decoding.decodable,
             buffer=self._buffer,
-            recorder=self._recorder,
+            recorder=None if self._keeping is None else self._keeping.recorder,
             counts=self._counts,
             hang_up=self._hang_up,
         )
@@ -262,27 +257,22 @@ class Receiver:
         return _Sound(
             decoding=decoding,
             timeline=Timeline(decoding.sample_rate),
-            channels={track: index for index, track in enumerate(start.tracks)},
             default_track=start.tracks[0] if start.tracks else "inbound",
             binary=start.binary,
         )
 
-    def _record(self, start: Start, sound: _Sound) -> Recorder | None:
+    def _keep(self, start: Start, decoding: Decoding) -> Keeping | None:
         make_file = self._settings.make_file
         if make_file is None:
             return None
-        recorder = Recorder(
+        return Keeping(
             partial(make_file, start),
-            sound.decoding.sample_rate,
-            max(1, len(sound.channels)),
-            self._connection.resume_reading,
+            decoding.sample_rate,
+            start.tracks,
+            self._connection,
+            self._settings.disk,
             self._tell,
         )
-        try:
-            self._settings.disk.add(recorder)
-        except Exception as error:  # no thread: it costs the recording, not the stream
-            recorder.give_up(error)
-        return recorder
 
     # -- audio ---------------------------------------------------------------------------------------------------------
 
@@ -354,8 +344,8 @@ class Receiver:
         if self._diagnosis is not None and self._diagnosis.looking:
             self._diagnosis.look(track, media, pcm)
         # Saved first: whoever has read a frame can rely on finding it in the file.
-        if self._recorder is not None:
-            self._keep(self._recorder, sound, track, position, pcm)
+        if self._keeping is not None:
+            self._keeping.add(track, position, pcm, self._last_heard - sound.began)
         self._hand_over(track, pcm, at, media.sequence)
 
     def _is_new(self, timeline: Timeline, media: Media) -> bool:
@@ -363,7 +353,7 @@ class Receiver:
         if not media.payload:
             self._bad("empty media", "a media message without audio")
             return False
-        if media.track not in _SIDES:
+        if media.track not in SIDES:
             if self._stream is not None and self._stream.announced_tracks:
                 self._bad("foreign track", "audio of a track that no call has is left out: %.40r", media.track)
                 return False
@@ -386,47 +376,6 @@ class Receiver:
         if anchor is None or lag < anchor or lag > anchor + _LAG:
             sound.anchor = anchor = lag
         self._counts.delay = lag - anchor
-
-    def _keep(self, recorder: Recorder, sound: _Sound, track: str, position: int, pcm: bytes) -> None:
-        channel = sound.channels.get(track)
-        if channel is None:
-            channel = self._new_channel(recorder, sound, track)
-            if channel is None:
-                return
-        sound.kept += len(pcm) / 2 / sound.decoding.sample_rate
-        if sound.kept > sound.most and not self._has_time_for(recorder, sound):
-            return
-        if recorder.add(channel, position, pcm):
-            self._connection.pause_reading()  # the disk cannot keep up; resumed after its next write
-            self._settings.disk.hurry(recorder)
-            if not recorder.full:
-                # It wrote before the pause was on its way: its word to resume may have been the earlier.
-                self._connection.resume_reading()
-        elif recorder.eager:
-            self._settings.disk.hurry(recorder)
-
-    def _has_time_for(self, recorder: Recorder, sound: _Sound) -> bool:
-        """Whether so much audio can be that of a call. It would fill the disk as fast as its peer likes."""
-        sound.most = (self._last_heard - sound.began + _AHEAD) * max(1, len(sound.channels))
-        if sound.kept <= sound.most:
-            return True
-        if recorder.error is None:
-            recorder.stop(f"over {_AHEAD:g} s more audio came than time has passed: no call is so fast")
-        return False
-
-    def _new_channel(self, recorder: Recorder, sound: _Sound, track: str) -> int | None:
-        """Where a track that was not announced is saved: alone, or beside the other side of the call."""
-        channels = sound.channels
-        if not channels:
-            channels[track] = 0
-        elif len(channels) == 1 and track in _SIDES and next(iter(channels)) in _SIDES:
-            (other,) = channels
-            channels[track], channels[other] = _SIDES.index(track), _SIDES.index(other)
-            recorder.widen(channels[other])
-        else:
-            self._tell("track", "track %r was not announced in start: it can be read, but is not saved", track)
-            return None
-        return channels[track]
 
     def _hand_over(self, track: str, pcm: bytes, at: float, sequence: int | None) -> None:
         buffer = self._buffer
@@ -504,8 +453,8 @@ class Receiver:
             if timer is not None:
                 timer.cancel()
         self._sum_up()
-        if self._recorder is not None:
-            self._settings.disk.finish(self._recorder)
+        if self._keeping is not None:
+            self._keeping.end()
         stream = self._stream
         if stream is not None:
             stream._end(reason)
