@@ -14,7 +14,7 @@ from ..errors import RelayError, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.flag import Bell, Flag
 from ..runtime.process import check_thread, forked_error, generation
-from ..runtime.waiter import TimeLeft, at_once, wait_for_event
+from ..runtime.waiter import wait_for_event, wait_until
 
 __all__ = ["EndedBy", "Heard", "Piece", "Playback", "SentMark"]
 
@@ -120,13 +120,9 @@ class Piece:
         :raises WaitTimeout: the time is up.
         """
         limit = AHEAD * self.sample_rate
-        left = TimeLeft(deadline.remaining(time.monotonic()))
-        while not self.done and self.fed - self.sent > limit:
-            if left.over:
-                raise WaitTimeout("still being played; what was not yet taken is left out")
-            longest = at_once(left())
-            if not self._room.sleep(lambda: self.done or self.fed - self.sent <= limit, longest):
-                left.waited(longest)
+        left = deadline.remaining(time.monotonic())
+        if not wait_until(lambda: self.done or self.fed - self.sent <= limit, self._room, left):
+            raise WaitTimeout("still being played; what was not yet taken is left out")
 
     # -- for the speaker, on the loop thread ---------------------------------------------------------------------------
 
