@@ -311,9 +311,9 @@ class Switchboard:
             client._stop_asked()
 
     @property
-    def session(self) -> int:
-        """The number of the session that events come from; 0 without a connection."""
-        return 0 if self.attached is None else self.attached.session.number
+    def session(self) -> int | None:
+        """The number of the session that events come from; ``None`` before the first connection."""
+        return None if self.attached is None else self.attached.session.number
 
     # -- outbound legs -------------------------------------------------------------------------------------------
 

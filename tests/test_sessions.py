@@ -10,7 +10,7 @@ from faults.script import PROTOCOL
 from scene import Json, Scene, event, result, scene, send
 from support import FROM, PATIENCE, TO, Background
 
-from relay_sync import CallEnded, ClientClosed, ConnectionLost, Message, RelayClient
+from relay_sync import CallEnded, ClientClosed, CommandRefused, ConnectionLost, Message, RelayClient
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator
 
@@ -60,6 +60,17 @@ def test_the_first_dial_of_a_client_goes_on(sim: Simulator) -> None:
     client = RelayClient(**sim.credentials)
     try:
         assert client.dial(to=TO, from_=FROM).state == "answered"
+    finally:
+        client.disconnect()
+
+
+def test_the_first_command_of_a_client_may_name_a_call(sim: Simulator) -> None:
+    client = RelayClient(**sim.credentials)
+    try:
+        with pytest.raises(CommandRefused) as refused:
+            client.execute("calling.denoise", {"node_id": "n", "call_id": "of another client"})
+        assert refused.value.code == 404
+        assert len(sim.journal.requests("calling.denoise")) == 1
     finally:
         client.disconnect()
 
