@@ -64,6 +64,14 @@ class Background(Generic[T]):
         return not self._done.is_set()
 
 
+def run(client: RelayClient, **options: Any) -> Background[None]:
+    """``client.run()`` in another thread, once it is connected."""
+    ready = threading.Event()
+    running = Background(lambda: client.run(on_ready=ready.set, **options))
+    assert ready.wait(PATIENCE)
+    return running
+
+
 def in_child(function: Callable[[], object]) -> None:
     """Fork, run the function in the child, and fail here if it failed there or did not end in time."""
     child = os.fork()

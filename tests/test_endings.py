@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import FROM, PATIENCE, TO, Background, line
+from support import FROM, PATIENCE, TO, Background, line, run
 
 from relay_sync import Call, ClientClosed, ConnectError, ConnectionLost, Message, RelayClient
 from relay_sync.contrib import hosting
@@ -22,29 +22,27 @@ MakeClient = Callable[..., RelayClient]
 # -- the last word of the connection before ------------------------------------------------------------------------------
 
 
-def late_last_word(client: RelayClient, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def late_last_word(client: RelayClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first connection says that it is closed a tenth of a second after it was found to be the one that is heard."""
-    tell, held = getattr(client._board, moment), threading.Event()
+    tell, held = client._board.on_phase, threading.Event()
 
-    def tell_late(*args: Any) -> None:
-        if args[0] is Phase.CLOSED and not held.is_set():
+    def tell_late(phase: Phase, *args: Any) -> None:
+        if phase is Phase.CLOSED and not held.is_set():
             held.set()
             threading.Event().wait(0.1)  # the subject is time
-        tell(*args)
+        tell(phase, *args)
 
-    monkeypatch.setattr(client._board, moment, tell_late)
+    monkeypatch.setattr(client._board, "on_phase", tell_late)
 
 
 def test_the_last_word_of_the_connection_before_does_not_end_the_next_one(
     sim: Simulator, client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = client()
-    late_last_word(one, monkeypatch, "on_phase")
+    late_last_word(one, monkeypatch)
     one.connect()
     one._drop_loop(one._loop)  # type: ignore[arg-type]  # as connect() does when its time is over
-    ready = threading.Event()
-    running = Background(lambda: one.run(on_ready=ready.set))
-    assert ready.wait(PATIENCE)
+    running = run(one)
     assert (one.state, running.running) == ("connected", True)
     assert one._loop is not None
     assert not one._loop.stopped.wait(0.15)
@@ -96,9 +94,7 @@ def test_run_raises_what_ended_the_connection_by_our_own_fault(
 ) -> None:
     states: list[str] = []
     one = client(on_state=states.append)
-    ready = threading.Event()
-    running = Background(lambda: one.run(on_ready=ready.set))
-    assert ready.wait(PATIENCE)
+    running = run(one)
     break_selector(one, monkeypatch, error)
     with pytest.raises(ConnectionLost, match=f"internal errors.*{type(error).__name__}"):
         running.result()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support import FROM, PATIENCE, TO, Background, Desk, drop, line
+from support import FROM, PATIENCE, TO, Background, Desk, drop, line, run
 from test_protocol_session import Talk, event, leaving, only, phases, sent
 
 from relay_sync import Call, ClientClosed, ConnectionLost, DialFailed, RelayClient
@@ -200,9 +199,7 @@ def stopped_while_the_connection_is_away(
 ) -> tuple[Background[None], Desk, Phone, Call]:
     """In the midst of an answered call."""
     desk = Desk(one)
-    ready = threading.Event()
-    running = Background(lambda: one.run(on_ready=ready.set, **options))
-    assert ready.wait(PATIENCE)
+    running = run(one, **options)
     phone = sim.call(to=TO, from_=FROM)
     call = desk.take()
     call.answer()
