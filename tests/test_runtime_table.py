@@ -7,12 +7,57 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from locking import GuardedDict, KnownLock
 
 from relay_sync.runtime.net import Net
 from relay_sync.runtime.table import Recent, Table
 
 TABLES: list[Callable[[], Table[str, Any]]] = [Table, lambda: Recent(10)]
+
+
+class KnownLock:
+    """Stands in for the lock of a table.
+
+    :ivar taken: how often it was taken.
+    """
+
+    def __init__(self) -> None:
+        self._lock: Any = threading.RLock()
+        self.taken = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether the thread that asks holds it."""
+        return bool(self._lock._is_owned())
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self.taken += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class GuardedDict(dict[Any, Any]):
+    """A dictionary that fails when it is touched without its lock."""
+
+    def __init__(self, lock: KnownLock, entries: Any = ()) -> None:
+        super().__init__(entries)
+        self.lock = lock
+
+
+def _guarded(name: str) -> Callable[..., Any]:
+    def method(self: GuardedDict, *args: Any) -> Any:
+        assert self.lock.held, f"{name} without the lock"
+        return getattr(dict, name)(self, *args)
+
+    return method
+
+
+for _name in (
+    *("__contains__", "__delitem__", "__getitem__", "__iter__", "__len__", "__setitem__"),
+    *("clear", "copy", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"),
+):
+    setattr(GuardedDict, _name, _guarded(_name))
 
 
 def guarded(table: Table[Any, Any]) -> KnownLock:
