@@ -94,9 +94,8 @@ class Supervisor:
         :raises BrokenProgram: likewise, where its program raised.
         """
         assert threading.current_thread() is threading.main_thread()
-        handled = Handled(self._on_signal, *ENDING)
         try:
-            with handled:
+            with Handled(self._on_signal, *ENDING):
                 for number in range(1, self.count + 1):
                     self._start(number)
                 failed = self._watch()
