@@ -89,8 +89,8 @@ class Refer(Operation):
     def _target(self) -> str:
         return str(self.params["device"]["params"]["to"])
 
-    def tell(self, /, **told: Any) -> None:
-        super().tell(**{"sip_refer_to": self._target, **told})
+    def in_events(self) -> dict[str, Any]:
+        return {"sip_refer_to": self._target}
 
     def begin(self) -> None:
         self.tell(state="inProgress", sip_refer_response_code="202")

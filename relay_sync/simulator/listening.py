@@ -36,8 +36,8 @@ class Tap(Operation):
         source.update({name: wanted[name] for name in ("codec", "ptime") if name in wanted})
         return {"source_device": {"type": "rtp", "params": source}}
 
-    def tell(self, /, **told: Any) -> None:
-        super().tell(**{"tap": self.params["tap"], "device": self.params["device"], **told})
+    def in_events(self) -> dict[str, Any]:
+        return {"tap": self.params["tap"], "device": self.params["device"]}
 
     def begin(self) -> None:
         self.tell(state="tapping")

@@ -84,6 +84,10 @@ class Operation:
         """What the acknowledgement says beside the usual."""
         return {}
 
+    def in_events(self) -> dict[str, Any]:
+        """What each of its events says beside the usual, unless it is told otherwise."""
+        return {}
+
     def stop(self) -> None:
         """The client wants it to end."""
         self.finish()
@@ -116,7 +120,7 @@ class Operation:
     def tell(self, /, **told: Any) -> None:
         """Send its event to the call's owner, and to the status webhook if the client wanted one."""
         address = {"control_id": self.control_id} if self.control_id else {}
-        params = {**self.call.address(), **address, **told}
+        params = {**self.call.address(), **address, **self.in_events(), **told}
         self.relay.emit(self.call.owner, self.event_type, params)
         url = self.params.get("status_url")
         if isinstance(url, str) and url:

@@ -135,8 +135,8 @@ class Recording(_Taped):
         given = {name: value for name, value in self.params["record"]["audio"].items() if value is not None}
         return {**_DEFAULTS, **given}
 
-    def tell(self, /, **told: Any) -> None:
-        super().tell(**{"record": {"audio": self.format}, **told})
+    def in_events(self) -> dict[str, Any]:
+        return {"record": {"audio": self.format}}
 
     def begin(self) -> None:
         audio = self._audio

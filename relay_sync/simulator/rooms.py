@@ -222,8 +222,8 @@ class RoomStay(Operation):
     event_type = "calling.call.room"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"join_status": "failed"}
 
-    def tell(self, /, **told: Any) -> None:
-        super().tell(**{"room_name": self.params["name"], **told})
+    def in_events(self) -> dict[str, Any]:
+        return {"room_name": self.params["name"]}
 
     def begin(self) -> None:
         self.tell(join_status="joined")
