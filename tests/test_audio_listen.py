@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import websocket
 from attrs import define, field
-from support import line
+from support import Background, line
 
 from relay_sync import (
     Call,
@@ -380,6 +380,30 @@ def test_a_stream_of_a_command_that_failed_is_closed(audio: AudioServer) -> None
         audio.listen(Lost())
     switch.join()
     assert ends == [8]
+
+
+class _Silent:
+    """A call, and the action of its stream, whose socket never comes."""
+
+    is_done, error = False, None
+    stopped = False
+
+    def stream(self, **options: Any) -> _Silent:
+        return self
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+def test_where_the_clock_stands_still_the_wait_for_a_stream_ends(
+    audio: AudioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, now = _Silent(), time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: now)
+        with pytest.raises(StreamFailed, match=r"no socket came within 0\.03 s"):
+            Background(lambda: audio.listen(call, timeout=0.03)).result(PATIENCE / 2)
+    assert call.stopped
 
 
 def test_the_server_is_closed_meanwhile() -> None:

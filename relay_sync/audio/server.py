@@ -30,7 +30,7 @@ from ..protocol.deadline import Deadline
 from ..runtime import raised, receivers
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
-from ..runtime.waiter import wait_until
+from ..runtime.waiter import TimeLeft, at_once, wait_until
 from ..secrecy import Secrets, keep
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..server.listening import url_host
@@ -494,7 +494,7 @@ class AudioServer(Connecting):
         return " (DNS, firewall, proxy, certificate)"
 
     def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
-        deadline = Deadline.after(time.monotonic(), timeout)
+        left = TimeLeft(timeout)
         while expected.stream is None:
             if expected.over:
                 raise StreamFailed("the carrier opened the socket, but no start came on it", end_reason="never started")
@@ -512,7 +512,7 @@ class AudioServer(Connecting):
                     f"{self._hint()}, or another process answers there{_codec_hint(codec)}"
                     f"{self._gate.refused_since(expected)}"
                 ) from action.error
-            if deadline.passed(time.monotonic()):
+            if left.over:
                 if expected.arrived:
                     raise StreamFailed(
                         f"the carrier opened the socket, but no start came within {timeout:g} s",
@@ -522,8 +522,9 @@ class AudioServer(Connecting):
                     f"no socket came within {timeout:g} s: the carrier must be able to reach {self._address()}"
                     f"{self._hint()}{self._gate.refused_since(expected)}"
                 )
-            left = deadline.remaining(time.monotonic())
-            expected.changed.wait(_LOOK if left is None else min(_LOOK, left))
+            longest = min(_LOOK, at_once(left()))
+            if not expected.changed.wait(longest):
+                left.waited(longest)
             expected.changed.clear()
         return expected.stream
 
