@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from .events import CallReceiveEvent
 
@@ -15,8 +13,7 @@ __all__ = ["PARTIES", "Offer"]
 PARTIES: Final = ("from_number", "from", "to_number", "to")
 
 
-@frozen
-class Offer:
+class Offer(NamedTuple):
     """How a call was offered.
 
     :ivar content: tells it from offers of other calls. :ivar parties: who calls whom; one call has the same in every repetition

@@ -6,9 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, cast
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, cast
 
 from .. import checks, logs, markup
 from ..errors import (
@@ -45,8 +43,7 @@ OVERDUE: Final = 3.0
 EXIT_PATIENCE: Final = 5.0
 
 
-@frozen
-class Question:
+class Question(NamedTuple):
     """A command that changes nothing while an action goes on, and is refused with 404 when it is over.
 
     :ivar method: or ``""``, where no command is needed: it is over then. :ivar after: seconds since it was heard of last before
