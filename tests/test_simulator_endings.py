@@ -8,15 +8,13 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from attrs import field, frozen
-from test_simulator_peers import Json, Peer, Receiver, address, connected
+from attrs import evolve, field, frozen
+from test_simulator_peers import NUMBER, RING, Json, Peer, Receiver, address, connected
 
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.names import ACTIVITIES
 
-NUMBER = "+15550123"
 AGES: Json = {"type": "silence", "params": {"duration": 1000}}
-RING: Json = {"type": "phone", "params": {"to_number": NUMBER, "from_number": "+15550100"}}
 LISTEN: Json = {"direction": ["remote-caller"], "lang": "en", "from_lang": "en", "to_lang": "es"}
 ALL = {"status_callback_event_type": "relay"}
 
@@ -64,46 +62,63 @@ def prompt_is_over(peer: Peer, phone: Phone) -> None:
 
 
 K: Json = {"control_id": "k"}
-PROMPT = {"collect": {"digits": {"max": 4}, "initial_timeout": 1000}}
+ASKING = {"collect": {"digits": {"max": 4}, "initial_timeout": 1000}}
+PLAY = Going(
+    name="play",
+    method="calling.play",
+    params={**K, "play": [AGES]},
+    of="calling.call.play",
+    begun=state("playing"),
+    ends=state("finished"),
+    stop=("calling.play.stop", K),
+)
+RECORD = Going(
+    name="record",
+    method="calling.record",
+    params={**K, "record": {"audio": {}}},
+    of="calling.call.record",
+    begun=state("recording"),
+    ends=state("finished"),
+    stop=("calling.record.stop", K),
+)
+COLLECT = Going(
+    name="collect",
+    method="calling.collect",
+    params={**K, "digits": {"max": 4}},
+    of="calling.call.collect",
+    ends={"result": {"type": "finished"}},
+    stop=("calling.collect.stop", K),
+)
+PROMPT = Going(
+    name="prompt, playing",
+    method="calling.play_and_collect",
+    params={**K, "play": [AGES], **ASKING},
+    of="calling.call.collect",
+    ends={"result": {"type": "finished"}},
+    stop=("calling.play_and_collect.stop", K),
+)
+CONNECT = Going(
+    name="connect, ringing",
+    method="calling.connect",
+    params={"devices": [[RING]]},
+    of="calling.call.connect",
+    begun={"connect_state": "connecting"},
+    ends={"connect_state": "failed", "failed_reason": "cancel"},
+    stop=("calling.disconnect", {}),
+)
+AI = Going(
+    name="ai",
+    method="calling.ai",
+    params=K,
+    of="calling.call.ai",
+    ends=state("finished"),
+    stop=("calling.ai.stop", K),
+)
 GOING = [
-    Going(
-        name="play",
-        method="calling.play",
-        params={**K, "play": [AGES]},
-        of="calling.call.play",
-        begun=state("playing"),
-        ends=state("finished"),
-        stop=("calling.play.stop", K),
-    ),
-    Going(
-        name="play, paused",
-        method="calling.play",
-        params={**K, "play": [AGES]},
-        of="calling.call.play",
-        begun=state("playing"),
-        then=command("calling.play.pause", **K),
-        ends=state("finished"),
-        stop=("calling.play.stop", K),
-    ),
-    Going(
-        name="record",
-        method="calling.record",
-        params={**K, "record": {"audio": {}}},
-        of="calling.call.record",
-        begun=state("recording"),
-        ends=state("finished"),
-        stop=("calling.record.stop", K),
-    ),
-    Going(
-        name="record, paused",
-        method="calling.record",
-        params={**K, "record": {"audio": {}}},
-        of="calling.call.record",
-        begun=state("recording"),
-        then=command("calling.record.pause", **K),
-        ends=state("finished"),
-        stop=("calling.record.stop", K),
-    ),
+    PLAY,
+    evolve(PLAY, name="play, paused", then=command("calling.play.pause", **K)),
+    RECORD,
+    evolve(RECORD, name="record, paused", then=command("calling.record.pause", **K)),
     Going(
         name="transcribe",
         method="calling.transcribe",
@@ -113,57 +128,28 @@ GOING = [
         ends=state("finished"),
         stop=("calling.transcribe.stop", K),
     ),
-    Going(
-        name="collect",
-        method="calling.collect",
-        params={**K, "digits": {"max": 4}},
-        of="calling.call.collect",
-        ends={"result": {"type": "finished"}},
-        stop=("calling.collect.stop", K),
-    ),
-    Going(
+    COLLECT,
+    evolve(
+        COLLECT,
         name="collect, half typed",
-        method="calling.collect",
         params={**K, "digits": {"max": 4}, "partial_results": True},
-        of="calling.call.collect",
         then=lambda peer, phone: phone.press("1"),
         ends={"result": {"type": "finished"}, "state": "finished"},
-        stop=("calling.collect.stop", K),
     ),
-    Going(
+    evolve(
+        COLLECT,
         name="collect, continuous",
-        method="calling.collect",
         params={**K, "digits": {"max": 1}, "continuous": True},
-        of="calling.call.collect",
         then=lambda peer, phone: phone.press("1"),
         ends={"result": {"type": "finished"}, "state": "finished"},
-        stop=("calling.collect.stop", K),
     ),
-    Going(
-        name="prompt, playing",
-        method="calling.play_and_collect",
-        params={**K, "play": [AGES], **PROMPT},
-        of="calling.call.collect",
-        ends={"result": {"type": "finished"}},
-        stop=("calling.play_and_collect.stop", K),
-    ),
-    Going(
-        name="prompt, half typed",
-        method="calling.play_and_collect",
-        params={**K, "play": [AGES], **PROMPT},
-        of="calling.call.collect",
-        then=lambda peer, phone: phone.press("1"),
-        ends={"result": {"type": "finished"}},
-        stop=("calling.play_and_collect.stop", K),
-    ),
-    Going(
+    PROMPT,
+    evolve(PROMPT, name="prompt, half typed", then=lambda peer, phone: phone.press("1")),
+    evolve(
+        PROMPT,
         name="prompt, played",
-        method="calling.play_and_collect",
-        params={**K, "play": [{"type": "silence", "params": {"duration": 0.001}}], **PROMPT},
-        of="calling.call.collect",
+        params={**K, "play": [{"type": "silence", "params": {"duration": 0.001}}], **ASKING},
         then=prompt_is_over,
-        ends={"result": {"type": "finished"}},
-        stop=("calling.play_and_collect.stop", K),
     ),
     Going(
         name="detect",
@@ -194,34 +180,12 @@ GOING = [
         stop=("calling.tap.stop", K),
     ),
     Going(name="echo", method="calling.echo", of="calling.call.echo", begun=state("echoing"), ends=state("finished")),
-    Going(
-        name="connect, ringing",
-        method="calling.connect",
-        params={"devices": [[RING]]},
-        of="calling.call.connect",
-        begun={"connect_state": "connecting"},
-        ends={"connect_state": "failed", "failed_reason": "cancel"},
-        stop=("calling.disconnect", {}),
-    ),
-    Going(
-        name="connect, joined",
-        method="calling.connect",
-        params={"devices": [[RING]]},
-        of="calling.call.connect",
-        begun={"connect_state": "connecting"},
-        then=joined,
-        ends={"connect_state": "disconnected"},
-        stop=("calling.disconnect", {}),
-        stays="bridge",
-    ),
-    Going(
+    CONNECT,
+    evolve(CONNECT, name="connect, joined", then=joined, ends={"connect_state": "disconnected"}, stays="bridge"),
+    evolve(
+        CONNECT,
         name="connect, a stream that never opens, and then a phone",
-        method="calling.connect",
         params={"devices": [[{"type": "stream", "params": {"url": "NOWHERE"}}], [RING]]},
-        of="calling.call.connect",
-        begun={"connect_state": "connecting"},
-        ends={"connect_state": "failed", "failed_reason": "cancel"},
-        stop=("calling.disconnect", {}),
     ),
     Going(
         name="refer",
@@ -284,23 +248,8 @@ GOING = [
         ends={},
         stop=("calling.pay.stop", K),
     ),
-    Going(
-        name="ai",
-        method="calling.ai",
-        params=K,
-        of="calling.call.ai",
-        ends=state("finished"),
-        stop=("calling.ai.stop", K),
-    ),
-    Going(
-        name="ai, on hold",
-        method="calling.ai",
-        params=K,
-        of="calling.call.ai",
-        then=command("calling.ai_hold", timeout="1000"),
-        ends=state("finished"),
-        stop=("calling.ai.stop", K),
-    ),
+    AI,
+    evolve(AI, name="ai, on hold", then=command("calling.ai_hold", timeout="1000")),
     Going(name="bedrock", method="calling.amazon_bedrock", of="calling.ai.stop", ends={}),
     Going(
         name="sidecar",

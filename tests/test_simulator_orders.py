@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_simulator_peers import Json, Receiver, address, connected
+from test_simulator_peers import RING, Json, Receiver, address, connected
 from test_testing import run_pytest
 
 from relay_sync import RelayClient
@@ -20,8 +20,6 @@ from relay_sync.simulator.disturbing import Disturbance
 from relay_sync.simulator.faults import MediaFault
 from relay_sync.simulator.names import BREAKABLE
 from relay_sync.testing import simulated
-
-RING: Json = {"type": "phone", "params": {"to_number": "+15550123", "from_number": "+15550100"}}
 
 REFUSED: list[tuple[Callable[[Simulator], object], str, str]] = [
     (lambda sim: sim.break_action("calling.answer"), "method", "calling.play"),

@@ -26,6 +26,9 @@ from websockets.sync.server import ServerConnection, serve
 from relay_sync.simulator import Phone, Simulator
 
 Json = dict[str, Any]
+#: A phone to be rung, where it does not matter which.
+NUMBER = "+15550123"
+RING: Json = {"type": "phone", "params": {"to_number": NUMBER, "from_number": "+15550100"}}
 PATIENCE = 10.0
 
 # Self-signed for 127.0.0.1 and localhost, made for these tests and worth nothing elsewhere:

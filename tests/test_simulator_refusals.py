@@ -7,12 +7,10 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from test_simulator_peers import Json, Peer, address, connected
+from test_simulator_peers import NUMBER, RING, Json, Peer, address, connected
 
 from relay_sync.errors import CallEnded, CommandRefused
 from relay_sync.simulator import Phone, Simulator
-
-NUMBER = "+15550123"
 
 
 @pytest.fixture
@@ -46,8 +44,7 @@ def bridge_events(sim: Simulator, phone: Phone) -> list[tuple[str, str]]:
 def dialled(peer: Peer) -> Phone:
     """A phone of ours that rings until somebody picks it up."""
     expected = peer.sim.expect_phone(NUMBER, answers_after=None)
-    device = {"type": "phone", "params": {"to_number": NUMBER, "from_number": "+15550100"}}
-    assert peer.result("calling.dial", tag="t", devices=[[device]])["code"] == "200"
+    assert peer.result("calling.dial", tag="t", devices=[[RING]])["code"] == "200"
     phone = expected.wait_for_call()
     phone.wait_until("ringing")
     return phone
@@ -165,8 +162,7 @@ def test_of_several_devices_one_in_a_bridge_is_busy(fast: Simulator, peer: Peer)
 def test_a_phone_that_was_dialled_for_a_bridge_is_in_it(fast: Simulator, peer: Peer) -> None:
     one, two = peer.answered(), peer.answered()
     expected = fast.expect_phone(NUMBER, answers_after=0)
-    device = {"type": "phone", "params": {"to_number": NUMBER, "from_number": "+15550100"}}
-    assert peer.result("calling.connect", devices=[[device]], **address(one))["code"] == "200"
+    assert peer.result("calling.connect", devices=[[RING]], **address(one))["code"] == "200"
     leg = expected.wait_for_call()
     fast.journal.wait_for(lambda entry: entry.params.get("connect_state") == "connected")
     for caller, other in ((two, leg), (leg, two)):
