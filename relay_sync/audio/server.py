@@ -27,7 +27,7 @@ from ..errors import (
 from ..hosts import is_loopback
 from ..origins import check_hosts, check_origins
 from ..protocol.deadline import Deadline
-from ..runtime import raised, receivers
+from ..runtime import receivers
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
 from ..runtime.waiter import TimeLeft, at_once, wait_until
@@ -38,6 +38,7 @@ from .coders import check_available
 from .connecting import Connecting, check_options, check_wanted_rate
 from .disk import Disk
 from .gate import Expected, Gate
+from .handling import Handlers
 from .naming import check_path, check_pattern, check_public_url, check_token
 from .receiver import Receiver, ReceiverSettings
 from .recorder import files_for
@@ -49,12 +50,10 @@ from .wav import PathLike
 __all__ = ["AudioServer", "StreamableCall"]
 
 _log = logs.get("relay_sync.audio").later
-_callbacks = logs.get("relay_sync.callbacks").later
 _numbers = itertools.count(1)
 _BACKLOG = 256  # streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # which those insist on
 _GATHER = 0.004  # seconds; a fifth of a frame, and it halves the CPU of many streams
-_NAMED = 10  # handlers that are named in one message
 _LOOK = 0.05  # seconds between looks at an action that says only when asked that it has ended
 
 
@@ -209,8 +208,8 @@ class AudioServer(Connecting):
         self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
         self._waiting: deque[AudioStream] = deque()
         self._sockets = 0
-        self._handlers: dict[threading.Thread, AudioStream] = {}
-        self._told: set[threading.Thread] = set()  # handlers that close() has complained of
+        on_stream = self._on_stream
+        self._handlers = None if on_stream is None else Handlers(on_stream, self._name, self._troubles)
 
     def __repr__(self) -> str:
         if self._closed:
@@ -302,33 +301,11 @@ class AudioServer(Connecting):
         loop = self._loop
         if loop is not None:
             loop.stop(_left(deadline, 0.1))
-        for handler in self._other_handlers():
-            handler.join(_left(deadline, 0.0))
-        self._tell_of_handlers()
+        if self._handlers is not None:
+            self._handlers.join(deadline)
         if not self._disk.join(_left(deadline, 0.1)):
             _log.warning("%s: the disk is slow, and recordings are not complete yet after close()", self._name)
         logs.flush()
-
-    def _other_handlers(self) -> dict[threading.Thread, AudioStream]:
-        """Those that run, but for the one that asks."""
-        with self._lock:
-            handlers = dict(self._handlers)
-        handlers.pop(threading.current_thread(), None)
-        return handlers
-
-    def _tell_of_handlers(self) -> None:
-        """Name those that still run, each once: the end of the process closes again."""
-        left = {thread: stream for thread, stream in self._other_handlers().items() if thread not in self._told}
-        if not left:
-            return
-        self._told |= left.keys()
-        named = [
-            f"{thread.name} (stream {stream.stream_id} of call {stream.call_id})" for thread, stream in left.items()
-        ]
-        if len(named) > _NAMED:
-            named[_NAMED:] = [f"{len(named) - _NAMED} more"]
-        what = "an on_stream handler still runs" if len(left) == 1 else f"{len(left)} on_stream handlers still run"
-        _log.warning("%s after close(): %s", what, ", ".join(named))
 
     def at_exit(self, timeout: float) -> None:
         """The interpreter ends: close, so that recordings are whole."""
@@ -568,8 +545,8 @@ class AudioServer(Connecting):
         )
 
     def _arrived(self, stream: AudioStream) -> None:
-        if self._on_stream is not None:
-            self._handle(self._on_stream, stream)
+        if self._handlers is not None:
+            self._handlers.handle(stream)
             return
         with self._lock:
             if len(self._waiting) >= _BACKLOG:
@@ -577,34 +554,6 @@ class AudioServer(Connecting):
                 self._troubles.tell("accept", "nobody accepts the streams that come: the oldest are forgotten")
             self._waiting.append(stream)
         self._changed.ring()
-
-    def _handle(self, on_stream: Callable[[AudioStream], object], stream: AudioStream) -> None:
-        def run() -> None:
-            try:
-                with stream:
-                    on_stream(stream)
-            except BaseException as error:  # sys.exit() in a handler ends the handler
-                _callbacks.exception(
-                    "the on_stream handler failed for stream %s of call %s",
-                    stream.stream_id,
-                    stream.call_id,
-                    extra={"call_id": stream.call_id},
-                )
-                raised.tell(f"the on_stream handler of call {stream.call_id}", error)
-            finally:
-                with self._lock:
-                    self._handlers.pop(threading.current_thread(), None)
-
-        thread = threading.Thread(target=run, name=f"{self._name}-stream-{next(_numbers)}", daemon=True)
-        with self._lock:
-            self._handlers[thread] = stream
-        try:
-            thread.start()
-        except RuntimeError as error:
-            with self._lock:
-                self._handlers.pop(thread, None)
-            self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
-            stream._hang_up(False)
 
 
 def _left(deadline: Deadline, least: float) -> float:

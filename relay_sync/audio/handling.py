@@ -1,0 +1,91 @@
+"""The threads in which the ``on_stream`` of a server runs, one for each stream."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+from .. import logs
+from ..protocol.deadline import Deadline
+from ..runtime import raised
+from .stream import AudioStream
+from .troubles import Troubles
+
+__all__ = ["Handlers"]
+
+_log = logs.get("relay_sync.audio").later
+_callbacks = logs.get("relay_sync.callbacks").later
+_numbers = itertools.count(1)
+_NAMED = 10  # handlers that are named in one message
+
+
+class Handlers:
+    """Calls *on_stream* with each stream, in a thread of its own, and closes the stream when it returns.
+
+    :param name: what the names of the threads begin with.
+    """
+
+    def __init__(self, on_stream: Callable[[AudioStream], object], name: str, troubles: Troubles) -> None:
+        self._on_stream = on_stream
+        self._name = name
+        self._troubles = troubles
+        # Guards what follows; never held while waiting. A signal handler may wait for what its own thread is busy with.
+        self._lock = threading.RLock()
+        self._running: dict[threading.Thread, AudioStream] = {}
+        self._told: set[threading.Thread] = set()  # those that join() has complained of
+
+    def handle(self, stream: AudioStream) -> None:
+        """Begin with a stream; never blocks, and never raises."""
+
+        def run() -> None:
+            try:
+                with stream:
+                    self._on_stream(stream)
+            except BaseException as error:  # sys.exit() in a handler ends the handler
+                _callbacks.exception(
+                    "the on_stream handler failed for stream %s of call %s",
+                    stream.stream_id,
+                    stream.call_id,
+                    extra={"call_id": stream.call_id},
+                )
+                raised.tell(f"the on_stream handler of call {stream.call_id}", error)
+            finally:
+                with self._lock:
+                    self._running.pop(threading.current_thread(), None)
+
+        thread = threading.Thread(target=run, name=f"{self._name}-stream-{next(_numbers)}", daemon=True)
+        with self._lock:
+            self._running[thread] = stream
+        try:
+            thread.start()
+        except RuntimeError as error:
+            with self._lock:
+                self._running.pop(thread, None)
+            self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
+            stream._hang_up(False)
+
+    def join(self, deadline: Deadline) -> None:
+        """Wait for those that run, but for the one that asks, and name those that run on, each once: the end of the process
+        waits again.
+        """
+        for thread in self._others():
+            thread.join(max(0.0, deadline.remaining(time.monotonic()) or 0.0))
+        left = {thread: stream for thread, stream in self._others().items() if thread not in self._told}
+        if not left:
+            return
+        self._told |= left.keys()
+        named = [
+            f"{thread.name} (stream {stream.stream_id} of call {stream.call_id})" for thread, stream in left.items()
+        ]
+        if len(named) > _NAMED:
+            named[_NAMED:] = [f"{len(named) - _NAMED} more"]
+        what = "an on_stream handler still runs" if len(left) == 1 else f"{len(left)} on_stream handlers still run"
+        _log.warning("%s after close(): %s", what, ", ".join(named))
+
+    def _others(self) -> dict[threading.Thread, AudioStream]:
+        with self._lock:
+            running = dict(self._running)
+        running.pop(threading.current_thread(), None)
+        return running
