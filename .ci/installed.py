@@ -26,6 +26,7 @@ assert not any(name.startswith(("tests", "examples")) for name in shipped)
 import relay_sync  # noqa: E402
 
 assert "site-packages" in (relay_sync.__file__ or "")
+assert relay_sync.RelayClient  # imports what the names of the package are in
 for heavy in ("requests", "websockets", "rich", "numpy"):
     assert heavy not in sys.modules, heavy
 import relay_sync.rest  # noqa: E402

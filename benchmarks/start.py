@@ -16,7 +16,7 @@ __all__ = ["FIRST_CALL", "IMPORTS", "compile_ours", "first_call", "importing"]
 
 IMPORTS: Final = {
     "nothing": "pass",
-    "ours": "import relay_sync",
+    "ours": "from relay_sync import RelayClient",
     "ref": "from signalwire.relay import RelayClient",
     "bare": "import json, websocket",
 }
