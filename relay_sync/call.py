@@ -24,6 +24,7 @@ from .events import CallEvent, CallStateEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
 from .parties import completed
+from .protocol.command import loosely
 from .protocol.deadline import Deadline
 from .protocol.results import Outcome, call_goes_on, is_gone
 from .readers import EventReader, Expectation
@@ -395,7 +396,7 @@ class Call(
     def _meaning(self, method: str) -> Callable[[Outcome, int], object] | None:
         """What applies the meaning of a reply to this call, on the IO thread, before any event behind it is looked at."""
         meaning = _MEANINGS.get(method)
-        return None if meaning is None else lambda outcome, session: meaning(self, outcome)
+        return None if meaning is None else loosely(lambda call, outcome, session: meaning(call, outcome), self)
 
     def _say_over(self, method: str) -> None:
         """Once for each call: what is done to it from now on does nothing."""

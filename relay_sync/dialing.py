@@ -23,6 +23,7 @@ from .errors import (
     RequestTimeout,
 )
 from .events import CallStateEvent, DialEvent
+from .protocol.command import loosely
 from .protocol.deadline import Deadline
 from .protocol.results import Outcome
 from .runtime import process
@@ -464,7 +465,7 @@ class Dialing:
                 self._command(
                     "calling.dial",
                     params,
-                    on_reply=lambda outcome, session: board.dials.taken(dial, outcome, session),
+                    on_reply=loosely(Dials.taken, board.dials, dial),
                     timeout=min(limit, self._request_timeout()),
                 )
             except RequestTimeout:

@@ -21,6 +21,7 @@ from .constants import (
 )
 from .errors import ConnectionLost, InvalidParameter, RelayError, WaitTimeout
 from .events import RelayEvent
+from .protocol.command import loosely
 from .protocol.deadline import Deadline
 from .protocol.repeats import Seen
 from .protocol.results import Outcome
@@ -236,6 +237,19 @@ class MessageDesk:
                 self._sending -= 1
                 if not self._sending:
                     self._forget_early()
+
+    def taken(self, message: Message, outcome: Outcome, session: int) -> None:
+        """The reply to the command came."""
+        if not isinstance(outcome, dict):
+            return
+        message.message_id = _word(outcome.get("message_id"))
+        message._move(_word(outcome.get("message_state") or outcome.get("state")) or MESSAGE_STATE_QUEUED)
+        if message.message_id:
+            self.claim(message, session)
+        else:
+            message._end_early(
+                RelayError(None, "the server took the message but did not name it: it cannot be followed")
+            )
 
     def claim(self, message: Message, session: int) -> None:
         """Follow a message that the server has named, from its first state on. What was told of it counts, even if the session
@@ -503,21 +517,11 @@ class Messaging:
         message._run = self._board.run_in
         message._on_completed = on_completed
 
-        def taken(outcome: Outcome, session: int) -> None:
-            if not isinstance(outcome, dict):
-                return
-            message.message_id = _word(outcome.get("message_id"))
-            message._move(_word(outcome.get("message_state") or outcome.get("state")) or MESSAGE_STATE_QUEUED)
-            if message.message_id:
-                desk.claim(message, session)
-            else:
-                message._end_early(
-                    RelayError(None, "the server took the message but did not name it: it cannot be followed")
-                )
-
         try:
             with desk.sending():
-                self._command("messaging.send", params, only_in=only_in, on_reply=taken)
+                self._command(
+                    "messaging.send", params, only_in=only_in, on_reply=loosely(MessageDesk.taken, desk, message)
+                )
         except BaseException:
             message._on_completed = None  # there is no message: whoever sent it is told by the exception alone
             raise

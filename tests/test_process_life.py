@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hosting import environment, started
 from support import NOWHERE, PATIENCE
 
-from relay_sync import RelayClient
+from relay_sync import Call, DialFailed, RelayClient
 from relay_sync.simulator import Simulator
 
 HERE = Path(__file__).parent
@@ -232,15 +233,29 @@ elif end != "falls off":
         real.wait_until_gone(PATIENCE)
 
 
-def test_a_forgotten_client_goes_in_the_middle_of_a_call_with_late_answers_due(sim: Simulator) -> None:
+LATE: dict[str, Callable[[RelayClient, Call], object]] = {
+    "calling.stream": lambda client, call: call.stream(NOWHERE),
+    "calling.denoise": lambda client, call: call.denoise(),
+    "calling.transfer": lambda client, call: call.transfer("context:other"),
+    "calling.pass": lambda client, call: call.pass_(),
+    "calling.dial": lambda client, call: client.dial(to="+15550178", from_="+15550199", dial_timeout=0.1),
+    "messaging.send": lambda client, call: client.send_message(
+        to_number="+15550177", from_number="+15550199", body="hello"
+    ),
+}
+
+
+@pytest.mark.parametrize("method", LATE)
+def test_a_forgotten_client_goes_in_the_middle_of_a_call_with_late_answers_due(sim: Simulator, method: str) -> None:
     """Commands whose callers gave up wait for their answers, and must not hold the client until they come."""
     client = RelayClient(**sim.credentials, contexts=["default"])
     sim.expect_phone("+15550177", answers_after=0.0)
     call = client.dial(to="+15550177", from_="+15550199", dial_timeout=PATIENCE)
-    sim.hold("calling.stream")
-    with client.timeout(0.5), pytest.raises(TimeoutError):
-        call.stream(NOWHERE)
-    sim.wait_for_held("calling.stream")
+    sim.expect_phone("+15550178", answers_after=None)
+    sim.hold(method)
+    with client.timeout(0.1), pytest.raises(DialFailed if method == "calling.dial" else TimeoutError):
+        LATE[method](client, call)
+    sim.wait_for_held(method)
     gone = weakref.ref(client)
     del client, call
     gc.collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from attrs import define, field
 
 from .deadline import Deadline
 
-__all__ = ["Command", "Phase"]
+__all__ = ["Command", "Phase", "loosely"]
 
 
 class Phase(enum.Enum):
@@ -63,3 +64,19 @@ class Command:
     @property
     def sent(self) -> bool:
         return self.session is not None
+
+
+def loosely(function: Callable[..., object], *held: object) -> Callable[[Any, int], object]:
+    """What a command may do with a reply that comes late, or never: until then the session remembers it.
+
+    :param held: what the function takes before its own two arguments. It is not kept alive by this; where it is gone, the reply
+        means nothing any more.
+    """
+    found = [weakref.ref(each) for each in held]
+
+    def on_reply(outcome: Any, session: int) -> None:
+        alive = [each() for each in found]
+        if None not in alive:
+            function(*alive, outcome, session)
+
+    return on_reply
