@@ -293,7 +293,7 @@ class FrameBuffer:
         try:
             while size < wanted:
                 self._take_many(track, wanted - size, left(), taken)
-                before, size = size, sum(len(each[1]) for each in taken)
+                before, size = size, sum([len(each[1]) for each in taken])
                 if size == before:
                     break
         except BaseException:  # Ctrl-C, too
@@ -304,7 +304,7 @@ class FrameBuffer:
             needed = len(last[1]) - (size - wanted)
             taken[-1] = (*last[:1], last[1][:needed], *last[2:])
             self._give_back(track, [self._without(last, needed)])
-        return b"".join(each[1] for each in taken)
+        return b"".join([each[1] for each in taken])
 
     def _without(self, frame: _Waiting, taken: int) -> _Waiting:
         """What is left of a frame when so many of its bytes were taken."""
