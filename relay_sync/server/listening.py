@@ -85,8 +85,20 @@ def _places(host: str) -> tuple[_Place, ...]:
     return tuple(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _look_up(host: str) -> list[Any]:
-    """What the system knows of a name. Nothing can interrupt it, so it looks in a thread of its own."""
+    """What the system knows of a name. Nothing can interrupt it, so it looks in a thread of its own; an address needs none."""
+    if _is_address(host):
+        return list(
+            socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST)
+        )
     asked = Awaited(partial(socket.getaddrinfo, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE), (host, 0))
     threads.uninterrupted(threading.Thread(target=asked.run, name="relay-listen-name", daemon=True).start)
     if not asked.wait(_LOOK_UP):
