@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from hosting import free_port
+from scene import event, scene, send
 from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, drop, line
 
 from relay_sync import (
@@ -762,6 +763,25 @@ def test_disconnect_can_hang_up_what_lives(sim: Simulator) -> None:
         one.client.disconnect(hangup_calls=True)
         assert one.phone.state == "ended"
         assert one.phone.end_reason == "hangup"
+
+
+def test_disconnect_waits_for_the_ends_of_the_calls_that_it_hangs_up(caplog: pytest.LogCaptureFixture) -> None:
+    """They are told after the answers: a tenth of a second later here, as on a real network."""
+    with scene() as one:
+        peer, call = one.take_call()
+        call.answer()
+        waiting = Background(call.wait_for_ended, PATIENCE)
+        while not call._readers:
+            assert waiting.running
+        closing = Background(lambda: one.client.disconnect(hangup_calls=True))
+        one.request("calling.end")
+        threading.Event().wait(0.1)
+        ended = {"call_id": call.call_id, "node_id": "n", "call_state": "ended", "end_reason": "hangup"}
+        send(peer, event("ended", "calling.call.state", ended))
+        closing.result()
+        assert waiting.result().params["end_reason"] == "hangup"
+        assert (call.state, call.end_reason) == ("ended", "hangup")
+    assert [record.message for record in caplog.records] == []
 
 
 # -- run and stop ------------------------------------------------------------------------------------------------------

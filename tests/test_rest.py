@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import queue
+import random
 import socket
 import ssl
 import struct
@@ -32,8 +33,8 @@ from relay_sync import (
     InvalidParameter,
     RequestTimeout,
 )
-from relay_sync.rest import CallInfo, RemoteAction, RemoteCall, RestClient
-from relay_sync.rest.exchange import retry_after
+from relay_sync.rest import CallInfo, RemoteAction, RemoteCall, RestClient, exchange
+from relay_sync.rest.exchange import Answer, _retry_in, retry_after
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import StreamStatus, Webhooks
 
@@ -455,6 +456,22 @@ def test_a_peer_that_says_nothing_is_given_up_after_the_read_timeout() -> None:
         rest.call("c").hangup()
 
 
+def test_a_peer_that_answers_late_and_falls_silent_has_what_is_left_of_the_time() -> None:
+    """Not the whole time once more: one read has what the deadline leaves, however patient the connection is."""
+    limit = 0.6
+
+    def act(peer: socket.socket) -> None:
+        select_closed(peer, 0.9 * limit)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n")
+        select_closed(peer, PATIENCE)
+
+    with Scripted(act) as server, scripted_client(server, request_timeout=limit, read_timeout=5) as rest:
+        began = time.monotonic()
+        with pytest.raises(RequestTimeout, match=r"calling\.end"):
+            rest.call("c").hangup()
+        assert limit - 0.01 <= time.monotonic() - began < 1.5 * limit
+
+
 def test_a_stop_is_sent_again_when_its_answer_is_lost() -> None:
     with Scripted(hang_up, answer(503, Retry_After="0"), OK) as server, scripted_client(server) as rest:
         assert rest.call("c").stream_stop("s").status == "answered"
@@ -479,6 +496,48 @@ def test_what_the_server_says_it_did_not_take_is_sent_again() -> None:
     with Scripted(answer(429, Retry_After="0"), OK) as server, scripted_client(server) as rest:
         assert rest.dial(to=TO, from_=FROM, url="https://x.test/").call_id == "c"
         assert server.served == 2
+
+
+def test_before_it_is_sent_again_there_is_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.1)  # of a second, after the first failure
+    for act in (answer(429), answer(503)):
+        with Scripted(act, OK) as server, scripted_client(server) as rest:
+            began = time.monotonic()
+            assert rest.call("c").stream_stop("s").status == "answered"
+            assert (server.served, time.monotonic() - began >= 0.1) == (2, True)
+
+
+def _answered_with(status: int, **headers: str) -> Answer:
+    return Answer(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=b"")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "repeatable", "pauses"),
+    [
+        # After 0, 1, 2, 4 and 9 failures, where the jitter is at its half.
+        (ConnectError("x"), False, [0.025, 0.5, 1.0, 4.0, 15.0]),
+        (ConnectError("x", fatal=True), True, [None] * 5),
+        (ConnectionLost("x", sent=True), True, [0.025, 0.5, 1.0, 4.0, 15.0]),
+        (ConnectionLost("x", sent=True), False, [None] * 5),
+        (RequestTimeout("x"), True, [0.025, 0.5, 1.0, 4.0, 15.0]),
+        (RequestTimeout("x"), False, [None] * 5),
+        (_answered_with(429), False, [0.5, 1.0, 2.0, 8.0, 15.0]),
+        (_answered_with(503), True, [0.5, 1.0, 2.0, 8.0, 15.0]),
+        (_answered_with(503), False, [None] * 5),
+        (_answered_with(200), True, [None] * 5),
+        (_answered_with(429, Retry_After="1"), False, [1.0] * 5),
+        (_answered_with(503, Retry_After="7"), True, [7.0] * 5),
+        (_answered_with(503, Retry_After="7"), False, [None] * 5),
+    ],
+)
+def test_how_long_the_pauses_are(
+    outcome: Answer | exchange.Failed, repeatable: bool, pauses: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+    assert [_retry_in(outcome, failures, repeatable) for failures in (0, 1, 2, 4, 9)] == pauses
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    if "Retry-After" not in getattr(outcome, "headers", {}):
+        assert {_retry_in(outcome, failures, repeatable) for failures in range(9)} <= {0.0, None}
 
 
 def test_repetitions_are_bounded() -> None:
