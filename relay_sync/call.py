@@ -537,9 +537,13 @@ class Call(
         """
         if self._over is not None:
             return
-        net, over = Net(), None
-        with net:
+        try:
             self._remember(event)
+        finally:
+            self._apply(event)
+
+    def _apply(self, event: RelayEvent) -> None:
+        net, over = Net(), None
         if not self.node_id and isinstance(event, CallEvent):
             self.node_id = event.node_id
         if isinstance(event, CallStateEvent) and event.call_state:
@@ -566,11 +570,12 @@ class Call(
         for handler in self._listeners.get(event.event_type, ()):
             with net:
                 self._callback("listener", handler, event, final=final)
-        for mailbox in self._mailboxes():
+        for mailbox in self._mailboxes() if self._readers else ():
             mailbox.put(event)
             if over is not None:
                 mailbox.close(over)
-        net.release()
+        if net:
+            net.release()
 
     def _remember(self, event: RelayEvent) -> None:
         params, history = event.params, self._history

@@ -144,16 +144,16 @@ class Switchboard:
         if call is None:
             _log.debug("event %s for a call that is not ours or is over", event.event_type)
             return
-        net = Net()
-        with net:
+        # Each of them, whatever another raises.
+        try:
             call._on_event(event)
-        if self._roll_call is not None:
-            with net:
-                self._roll_call.heard_of(call)
-        if isinstance(event, CallStateEvent):
-            with net:
-                self.dials.on_leg_state(call, event, self)
-        net.release()
+        finally:
+            try:
+                if self._roll_call is not None:
+                    self._roll_call.heard_of(call)
+            finally:
+                if isinstance(event, CallStateEvent):
+                    self.dials.on_leg_state(call, event, self)
 
     def call_gone(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
         """The server does not know a call any more."""

@@ -118,7 +118,7 @@ def test_calls_that_end_are_looked_at_as_they_were(offline: RelayClient) -> None
     assert step > 5
 
 
-@pytest.mark.parametrize("name", ["Call._on_event", "Call._move", "Switchboard.call_over"])
+@pytest.mark.parametrize("name", ["Call._apply", "Call._move", "Switchboard.call_over"])
 def test_whoever_waits_for_an_end_while_it_is_taken_in_gets_its_event(offline: RelayClient, name: str) -> None:
     step, more = 0, True
     while more:

@@ -10,8 +10,8 @@ __all__ = ["Net"]
 _WHAT: Final = "several steps failed"
 
 
-class Net:
-    """Keeps what is raised inside its ``with`` blocks until the last step is done.
+class Net(list[BaseException]):
+    """Keeps what is raised inside its ``with`` blocks until the last step is done: the list of it.
 
     ::
 
@@ -22,10 +22,7 @@ class Net:
         net.release()
     """
 
-    __slots__ = ("_raised",)
-
-    def __init__(self) -> None:
-        self._raised: list[BaseException] = []
+    __slots__ = ()
 
     def __enter__(self) -> Net:
         return self
@@ -33,15 +30,15 @@ class Net:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if error is not None:
-            self._raised.append(error)
-        return error is not None
+        if error is None:
+            return False
+        self.append(error)
+        return True
 
     def release(self) -> None:
         """Raise what was raised: the exception if it is one, else a group of them. An interrupt goes before errors."""
-        if not self._raised:
-            return  # nearly always, and for each event
-        raised, self._raised = self._raised, []
+        raised = list(self)
+        self.clear()
         for error in raised:
             if not isinstance(error, Exception):
                 raise error

@@ -19,7 +19,7 @@ class Table(Generic[K, V]):
     """Values by their keys, for any number of threads.
 
     The lock is held for the operation itself and never while other code runs. It is reentrant: a signal handler may use the table
-    on top of an operation.
+    on top of an operation. What is one operation of a dictionary already, and changes nothing, needs no lock.
     """
 
     def __init__(self) -> None:
@@ -27,17 +27,14 @@ class Table(Generic[K, V]):
         self._entries: dict[K, V] = {}
 
     def __len__(self) -> int:
-        with self._lock:
-            return len(self._entries)
+        return len(self._entries)
 
     def __contains__(self, key: object) -> bool:
-        with self._lock:
-            return key in self._entries
+        return key in self._entries
 
     def get(self, key: K) -> V | None:
         """The value under a key, or ``None``."""
-        with self._lock:
-            return self._entries.get(key)
+        return self._entries.get(key)
 
     def put(self, key: K, value: V) -> V | None:
         """Set the value under a key.
@@ -103,6 +100,19 @@ class Recent(Table[K, V]):
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
+
+    def __len__(self) -> int:
+        with self._lock:  # put() takes an entry out before it sets it again
+            return super().__len__()
+
+    def __contains__(self, key: object) -> bool:
+        with self._lock:
+            return super().__contains__(key)
+
+    def get(self, key: K) -> V | None:
+        """The value under a key, or ``None``."""
+        with self._lock:
+            return super().get(key)
 
     def put(self, key: K, value: V) -> V | None:
         """Set the value under a key, as the newest.
