@@ -578,17 +578,8 @@ class Call(
             net.release()
 
     def _remember(self, event: RelayEvent) -> None:
-        params, history = event.params, self._history
-        state = params.get("state") or params.get("call_state") or params.get("connect_state")
-        control_id = params.get("control_id")
-        history.append(
-            markup.Moment(
-                time.time(),
-                event.event_type,
-                state if isinstance(state, str) else "",
-                control_id if isinstance(control_id, str) else "",
-            )
-        )
+        history = self._history
+        history.append(markup.Moment.of(time.time(), event.event_type, event.params))
         if len(history) > REMEMBERED_EVENTS:
             # The beginning stays: a timeline without it would not say when anything happened.
             del history[1 : REMEMBERED_EVENTS // 2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = ["BARS", "LINES", "TEXT", "Moment", "axis", "panel", "table", "timeline"]
 
@@ -43,6 +43,13 @@ class Moment(NamedTuple):
     what: str
     state: str = ""
     control_id: str = ""
+
+    @classmethod
+    def of(cls, at: float, what: str, params: Mapping[str, Any]) -> Moment:
+        """The moment of an event."""
+        state = params.get("state") or params.get("call_state") or params.get("connect_state")
+        control_id = params.get("control_id")
+        return cls(at, what, state if isinstance(state, str) else "", control_id if isinstance(control_id, str) else "")
 
     @property
     def name(self) -> str:
