@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import PATIENCE, line
+from support import PATIENCE, at_step, line
 from test_simulator_peers import Hooks, Receiver
 
 from relay_sync import InvalidParameter, WebhookRefused
@@ -429,6 +429,21 @@ def test_a_repetition_is_told_and_has_the_same_key() -> None:
     later = {**ENVELOPE, "timestamp": 1777565702.5}
     assert not hooks.parse("POST", "/", AS_JSON, json.dumps(later).encode()).repeated
     assert not Webhooks().parse("POST", "/", AS_JSON, json.dumps(ENVELOPE).encode()).repeated
+
+
+def test_of_two_threads_that_get_the_same_callback_one_finds_it_new() -> None:
+    """Whatever the one has done of its work when the other comes."""
+    step, more = 0, True
+    while more:
+        step, hooks = step + 1, Webhooks()
+        found: list[bool] = []
+
+        def get(hooks: Webhooks = hooks, found: list[bool] = found) -> None:
+            found.append(hooks.parse("GET", "/?CallSid=c&CallStatus=ringing", {}).repeated)
+
+        more = at_step(step, "Webhooks.parse", get, get)
+        assert sorted(found) == ([False, True] if more else [False]), step
+    assert step > 50
 
 
 def test_only_what_was_dealt_with_is_remembered_if_so_wished() -> None:

@@ -70,7 +70,7 @@ class Webhooks:
         self._proxies = networks(trusted_proxies)
         self.max_body = checks.whole("max_body", max_body, low=1) or MAX_BODY
         # Apart, so that what anybody can send makes nothing forget what is verified.
-        self._seen: dict[bool | None, Recent[str, None]] = {True: Recent(REMEMBERED), None: Recent(REMEMBERED)}
+        self._seen: dict[bool | None, Recent[str, str]] = {True: Recent(REMEMBERED), None: Recent(REMEMBERED)}
 
     def __repr__(self) -> str:
         key = "with a key" if self._keys else "without a key"
@@ -117,11 +117,8 @@ class Webhooks:
             raise WebhookRefused("a web page of another site sent this: the platform sends no Origin", status=403)
         if self.strict and not verified:
             raise WebhookRefused(f"the callback is not shown to be genuine: {finding}", status=403)
-        repeated = verified is not False and callback.key in self._seen[verified]
-        callback = evolve(callback, verified=verified, finding=finding, repeated=repeated)
-        if remember:
-            self.remember(callback)
-        return callback
+        callback = evolve(callback, verified=verified, finding=finding)
+        return evolve(callback, repeated=self._note(callback) if remember else self._knows(callback))
 
     def remember(self, callback: Callback) -> None:
         """Note that a callback was dealt with: the next one like it is :attr:`Callback.repeated`.
@@ -130,8 +127,18 @@ class Webhooks:
         """
         if not isinstance(callback, Callback):
             raise InvalidParameter("callback", type(callback).__name__, "what parse() returned")
-        if callback.verified is not False:
-            self._seen[callback.verified].put(callback.key, None)
+        self._note(callback)
+
+    def _knows(self, callback: Callback) -> bool:
+        return callback.verified is not False and callback.key in self._seen[callback.verified]
+
+    def _note(self, callback: Callback) -> bool:
+        """Remember a callback, unless it is forged. :return: whether it was known: one step, so that of two threads only one
+        finds it new.
+        """
+        if callback.verified is False:
+            return False
+        return self._seen[callback.verified].put(callback.key, callback.key) == callback.key
 
     def _is_of_another_site(self, seen: SplitResult, headers: Mapping[str, str]) -> bool:
         """Whether a page in a browser sent it, as any page can to a server on its visitor's machine."""
