@@ -25,9 +25,7 @@ _WORDS: Final[dict[tuple[str, ...], str]] = {
 }
 _MEANT: Final = {word: names for names, words in _WORDS.items() for word in words.split()}
 #: A rate or a width behind a word, as in ``ulaw_8000``, ``slin16`` and ``pcm-24khz``.
-_SIZE: Final = re.compile(
-    r"(8000|11025|16000|22050|24000|32000|44100|48000|8|12|16|24|32|44|48|96|192)(K|HZ|KHZ|BIT)?$"
-)
+_SIZE: Final = r"(8000|11025|16000|22050|24000|32000|44100|48000|8|12|16|24|32|44|48|96|192)(K|HZ|KHZ|BIT)?$"
 
 
 def right_names(text: str) -> tuple[str, ...]:
@@ -38,7 +36,7 @@ def right_names(text: str) -> tuple[str, ...]:
     if word in USUAL:
         # One of ours in another notation, such as G.722 or audio/PCMU;rate=8000.
         return () if "@" in text or text.isalnum() else (word,)
-    return _MEANT.get(word) or _MEANT.get(_SIZE.sub("", word), ())
+    return _MEANT.get(word) or _MEANT.get(re.sub(_SIZE, "", word), ())
 
 
 def advice(text: str, accepted: tuple[str, ...] = USUAL) -> str:

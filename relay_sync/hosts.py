@@ -7,7 +7,7 @@ such variable, Windows and macOS are asked for their own settings.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import ipaddress
 import os
 import re
@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 #: A host and its port, as in a Host header or in ``no_proxy``. An IPv6 literal needs brackets where a port follows.
-_HOST_AND_PORT: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
+_HOST_AND_PORT: Final = r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?"
 _PROXY_FORM: Final = "http://host:port or http://user:password@host:port"
-_NOT_ASCII_HOST: Final = re.compile(r"[^\x21-\x7e]|[%\\]")
+_NOT_ASCII_HOST: Final = r"[^\x21-\x7e]|[%\\]"
 #: Statuses of a proxy after which another attempt may succeed.
 _MAY_PASS: Final = frozenset({408, 425, 429})
 _BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -83,7 +83,7 @@ def split_port(text: str) -> tuple[str, int | None]:
     :return: the host without brackets, in lower case; and the port, or ``None`` where there is none.
     :raises ValueError: the text has none of these forms.
     """
-    found = _HOST_AND_PORT.fullmatch(text)
+    found = re.fullmatch(_HOST_AND_PORT, text)
     if found is None:
         # Two colons and more without brackets: an IPv6 literal, or no host at all.
         return str(ipaddress.IPv6Address(text)), None
@@ -136,7 +136,7 @@ class Proxy:
         """The value of ``Proxy-Authorization``; ``""`` where there are no credentials."""
         if not self.user and not self.password:
             return ""
-        return f"Basic {base64.b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
+        return f"Basic {binascii.b2a_base64(f'{self.user}:{self.password}'.encode(), newline=False).decode()}"
 
     def refusal(self, target: str, status: int, reason: str = "") -> tuple[str, bool]:
         """What its answer to ``CONNECT`` means.
@@ -195,7 +195,7 @@ def read_proxy(text: str, source: str) -> Proxy:
         if parts.scheme.startswith("socks"):
             kind = "a SOCKS proxy"
         raise Unusable(f"{source} names {kind}, which is not supported: give it as {_PROXY_FORM}")
-    if not host or not port or _NOT_ASCII_HOST.search(host):
+    if not host or not port or re.search(_NOT_ASCII_HOST, host):
         raise Unusable(f"{source} is no URL of a proxy: give it as {_PROXY_FORM}")
     return Proxy(
         host=host,

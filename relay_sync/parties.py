@@ -13,9 +13,10 @@ from typing import Any, Final
 __all__ = ["completed", "is_caller", "is_party", "is_phone_number", "is_sender", "is_sip_address", "without_marks"]
 
 # WhatsApp messages have a prefix.
-_PHONE_NUMBER: Final = re.compile(r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})")
-_SIP_ADDRESS: Final = re.compile(
-    r"(?:sips?:)?(?:[^\s@<>\"]+@)?(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[;?][!-~]*)?", re.IGNORECASE
+# Compiled at their first use: at the import that would take longer than the import itself.
+_PHONE_NUMBER: Final = r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})"
+_SIP_ADDRESS: Final = (
+    r"(?i:(?:sips?:)?(?:[^\s@<>\"]+@)?(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[;?][!-~]*)?)"
 )
 #: What is shown instead of a number that the caller withholds.
 _WITHHELD: Final = frozenset({"anonymous", "private", "restricted", "unavailable", "unknown", "withheld"})
@@ -29,14 +30,14 @@ def without_marks(value: str) -> str:
 
 def is_phone_number(value: str) -> bool:
     """Whether a text is a telephone number, ready to be dialed."""
-    return _PHONE_NUMBER.fullmatch(value) is not None
+    return re.fullmatch(_PHONE_NUMBER, value) is not None
 
 
 def is_sip_address(value: str) -> bool:
     """Whether a text is a SIP address; ``sip:`` may be left out where there is a user."""
     if not value.isprintable() or not ("@" in value or value.lower().startswith(("sip:", "sips:"))):
         return False
-    return _SIP_ADDRESS.fullmatch(value) is not None
+    return re.fullmatch(_SIP_ADDRESS, value) is not None
 
 
 def is_party(value: str) -> bool:

@@ -9,7 +9,7 @@ Nothing is prepared, and no text is looked at, before something is logged or rai
 
 from __future__ import annotations
 
-import base64
+import binascii
 import itertools
 import logging
 import re
@@ -143,7 +143,7 @@ def _spellings(letter: str) -> str:
 def _base64_cores(data: bytes) -> Iterator[str]:
     """What base64 makes of it whatever stands before and behind it, which moves it by 0, 1 or 2 bytes."""
     for shift in range(3):
-        written = base64.b64encode(bytes(shift) + data + bytes(2)).decode()
+        written = binascii.b2a_base64(bytes(shift) + data + bytes(2), newline=False).decode()
         yield written[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
 
 
@@ -249,7 +249,7 @@ def passwords(url: str) -> list[str]:
         user, colon, password = userinfo.partition(":")
         if colon:
             pair = f"{urllib.parse.unquote(user)}:{urllib.parse.unquote(password)}"
-            basic = base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode()
+            basic = binascii.b2a_base64(pair.encode("utf-8", "surrogatepass"), newline=False).decode()
             found += [password, urllib.parse.unquote(password), basic]
     return found
 

@@ -14,8 +14,8 @@ WHOLE_TEXT: Final = "text without a lone surrogate (half of an emoji, such as '\
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
 # Every escape is consumed as a whole, so that a backslash that is escaped itself begins none.
-_ESCAPE: Final = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+_ESCAPE: Final = (
+    r"(?s:\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.))"
 )
 
 
@@ -40,7 +40,7 @@ def mend_json(json_text: str) -> str:
     # A single character is found many times faster than two, and most texts have no escape at all.
     if "\\" not in json_text or _HALF.search(json_text) is None:
         return json_text
-    return _ESCAPE.sub(_whole, json_text)
+    return re.sub(_ESCAPE, _whole, json_text)
 
 
 def _whole(escape: re.Match[str]) -> Any:

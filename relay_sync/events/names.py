@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from importlib import import_module
 from typing import Final
@@ -16,7 +15,7 @@ __all__ = ["event_name"]
 
 _log = logs.get("relay_sync")
 
-_FORM: Final = re.compile(r"calling(?:\.[a-z0-9_]+)+")
+_FORM: Final = r"calling(?:\.[a-z0-9_]+)+"
 #: Events that belong to no call, and where they are to be had.
 _ELSEWHERE: Final = {
     EVENT_CALL_RECEIVE: "offers of calls go to client.on_call",
@@ -65,7 +64,7 @@ def _check(name: str) -> None:
     if event_class(name) is not None:
         return
     meant = _meant_by(name)
-    if meant or not _FORM.fullmatch(name):
+    if meant or not re.fullmatch(_FORM, name):
         hint = f"; did you mean {meant}?" if meant else ", such as 'calling.call.state', or its class"
         raise InvalidParameter("event_type", name, f"the name of an event of a call{hint}")
     if name not in _taken:
@@ -83,6 +82,8 @@ def _meant_by(name: str) -> str:
         wait = f", or call.wait_for_{reached}()" if reached in CALL_STATES[1:] else ""
         state = f" with event.call_state == {reached!r}" if reached else ""
         return f"{EVENT_CALL_STATE!r}{state}{wait}"
+    import difflib  # few programs misspell a name
+
     import_module(".ai", __package__)
     # What all names begin with would make them all alike.
     short = {_short(known): known for known in _known()}
@@ -99,4 +100,4 @@ def _short(name: str) -> str:
 
 def _known() -> list[str]:
     names = {*EVENT_CLASSES, *(name for names in LATER.values() for name in names)}
-    return sorted(name for name in names if _FORM.fullmatch(name) and name not in _ELSEWHERE)
+    return sorted(name for name in names if re.fullmatch(_FORM, name) and name not in _ELSEWHERE)
