@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import os
 import re
 import urllib.parse
 import warnings
@@ -42,6 +43,7 @@ __all__ = [
     "merge_extra",
     "number",
     "party",
+    "path",
     "phone_number",
     "refuse_misnamed_codec",
     "sender",
@@ -345,6 +347,18 @@ def flag(name: str, value: Any) -> bool | None:
     if value is not None and not isinstance(value, bool):
         raise InvalidParameter(name, value, "True, False or None")
     return value
+
+
+def path(name: str, value: Any, accepted: str = "the path of a file") -> str:
+    """A path that the system can take; as text, for what is read into messages."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    try:
+        good = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
+    except ValueError:  # half a character
+        good = False
+    if not good:
+        raise InvalidParameter(name, value, accepted)
+    return str(text)
 
 
 def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) -> str | None:

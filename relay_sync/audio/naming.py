@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
+from .. import checks
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
 from .messages import Start
@@ -112,8 +113,7 @@ def check_target(path: Any) -> None:
 
     :raises InvalidParameter: it is none. A number would be taken for an open file.
     """
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise InvalidParameter("path", path, "the path of a file to write")
+    checks.path("path", path, "the path of a file to write")
 
 
 def _safe(value: str) -> str:

@@ -233,8 +233,9 @@ class RestClient:
         :param on_progress: called with the bytes that are there and the bytes in all, ``None`` where the server does not say.
         :param progress: show it on standard error if that is a terminal, with rich where that is installed.
         :param max_bytes: a larger file is refused.
-        :param resume: also resume what an earlier attempt has left (``<path>.part``). Without it two downloads to one path do
-            not disturb each other.
+        :param resume: also resume what an earlier attempt has left (``<path>.part``). Another download to *path* is refused
+            meanwhile, also one of another process where the file system keeps locks. Without it each has a file of its own,
+            and the last one to end replaces what is there.
         :param wait: seconds to wait for a recording that is not there yet, as it may be just after its end: while the server
             answers 202, 204, 404, 425 or an empty file, or names a ``Retry-After``, it is asked again, within *timeout*.
             ``None`` does not wait.
@@ -249,7 +250,7 @@ class RestClient:
         """
         order = Order(
             url=checks.http_url("url", checks.text("url", url, optional=False)) or "",
-            path=os.fspath(path),
+            path=checks.path("path", path, "a file's path in a directory that exists"),
             on_progress=on_progress,
             show=progress,
             max_bytes=checks.whole("max_bytes", max_bytes, low=1) or DOWNLOAD_LIMIT,

@@ -132,7 +132,7 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
 
 def _can_be_file(target: Path) -> bool:
     try:
-        return "\0" not in str(target) and target.parent.is_dir() and not target.is_dir()
+        return target.parent.is_dir() and not target.is_dir()
     except OSError:  # a name that is too long
         return False
 
