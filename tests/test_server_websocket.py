@@ -349,6 +349,85 @@ def test_a_paused_reader_gets_everything_later(serve: MakeServer, end: End, loop
     assert end.close_info() == CloseInfo(1000, "done", True)
 
 
+@contextmanager
+def _standing(loop: Loop) -> Iterator[None]:
+    """The loop does nothing meanwhile: what is sent arrives in one read."""
+    go, stands = threading.Event(), threading.Event()
+    loop.call_soon(stands.set)
+    loop.call_soon(go.wait, PATIENCE)
+    assert stands.wait(PATIENCE)
+    yield
+    go.set()
+
+
+_BOTH_KINDS = [message for number in range(20) for message in (f"text {number}", b"\xff binary %d" % number)]
+
+
+def _frames(messages: list[str | bytes]) -> bytes:
+    return b"".join(_frame(1, each.encode()) if isinstance(each, str) else _frame(2, each) for each in messages)
+
+
+@pytest.mark.parametrize("close", [_frame(8, b"\x03\xe8"), b""], ids=["closed", "cut"])
+@pytest.mark.parametrize("takes_texts", [False, True])
+def test_a_reader_that_pauses_at_every_message_gets_one_at_a_time(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], close: bytes, takes_texts: bool
+) -> None:
+    peer = _raw(serve(), peers, UPGRADE)
+    connection = end.connection()
+    _read_head(peer)
+
+    def pause(message: str | bytes) -> None:
+        end.messages.put(message)
+        connection.pause_reading()
+
+    connection.on_message = pause
+    if takes_texts:
+        connection.on_text = lambda text: False
+    with _standing(loop):
+        peer.sendall(_frames(_BOTH_KINDS) + close)
+        peer.shutdown(socket.SHUT_WR)
+    for message in _BOTH_KINDS:
+        assert end.message() == message
+        for _ in range(3):
+            loop.call(int, timeout=PATIENCE)
+        assert end.messages.empty()
+        assert end.closed.empty()  # it is paused: neither the rest nor the end
+        connection.resume_reading()
+    info = end.close_info()
+    assert (info.code, info.clean) == ((1000, True) if close else (None, False))
+
+
+def test_a_reader_may_pause_before_its_first_message(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
+    def open_and_pause(connection: Connection) -> None:
+        end.open(connection)
+        connection.pause_reading()
+
+    _raw(serve(on_open=open_and_pause), peers, UPGRADE + _frames(_BOTH_KINDS))
+    connection = end.connection()
+    loop.call(int, timeout=PATIENCE)
+    assert end.messages.empty()
+    connection.resume_reading()
+    assert [end.message() for _ in _BOTH_KINDS] == _BOTH_KINDS
+
+
+def test_a_paused_reader_is_told_of_the_end_when_the_loop_stops(end: End, peers: list[Any]) -> None:
+    loop = Loop("relay-test-stopping")
+    loop.start()
+    server = WebSocketServer(loop, on_request=lambda request: None, on_open=end.open)
+    peer = _raw(server, peers, UPGRADE)
+    connection = end.connection()
+    connection.close_timeout = 0.01
+    connection.on_message = lambda _: connection.pause_reading()
+    with _standing(loop):
+        peer.sendall(_frames(_BOTH_KINDS) + _frame(8, b"\x03\xe8bye"))
+    while server.connections:  # the peer does not end its socket, so that ours is closed after the timeout
+        loop.call(int, timeout=PATIENCE)
+    assert end.closed.empty()
+    loop.stop(PATIENCE)
+    assert end.close_info() == CloseInfo(1000, "bye", True)
+    assert end.closed.empty()
+
+
 def test_closing_works_while_paused(serve: MakeServer, end: End, peers: list[Any]) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()
@@ -357,6 +436,28 @@ def test_closing_works_while_paused(serve: MakeServer, end: End, peers: list[Any
     assert peer.recv_data()[0] == 8
     peer.send_close(1000)
     assert end.close_info().clean
+
+
+def test_closing_works_for_a_reader_that_pauses_at_every_message(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
+    peer = _raw(serve(), peers, UPGRADE)
+    connection = end.connection()
+    _read_head(peer)
+
+    def pause(message: str | bytes) -> None:
+        end.messages.put(message)
+        connection.pause_reading()
+
+    connection.on_message = pause
+    with _standing(loop):
+        peer.sendall(_frames(_BOTH_KINDS))
+    assert end.message() == "text 0"
+    connection.close(1000, "enough")
+    assert peer.recv(100) == b"\x88\x08\x03\xe8enough"
+    peer.sendall(_frames(["late"]) + _frame(8, b"\x03\xe8enough"))
+    assert end.close_info() == CloseInfo(1000, "enough", True)
+    assert [end.message() for _ in _BOTH_KINDS] == [*_BOTH_KINDS[1:], "late"]
 
 
 def test_callbacks_that_raise_do_not_end_a_connection(

@@ -207,12 +207,16 @@ class Connection:
     def pause_reading(self) -> None:
         """Deliver nothing more until :meth:`resume_reading`; the peer is slowed down by TCP.
 
-        The end of the connection goes unnoticed meanwhile. :meth:`close` and :meth:`abort` work as always.
+        On the loop thread it holds from the next message on. The end of the connection goes unnoticed meanwhile.
+        :meth:`close` and :meth:`abort` work as always.
         """
-        self._loop.call_soon(self._set_paused, True)
+        if self._loop.on_loop_thread:
+            self._set_paused(True)
+        else:
+            self._loop.call_soon(self._set_paused, True)
 
     def resume_reading(self) -> None:
-        """Take up again what :meth:`pause_reading` stopped."""
+        """Take up again what :meth:`pause_reading` stopped; what was held comes in a later turn of the loop."""
         self._loop.call_soon(self._set_paused, False)
 
     # -- for the loop, on its thread -----------------------------------------------------------------------------------
@@ -227,7 +231,7 @@ class Connection:
         if not self._over:
             self._close(code, reason)
             self._held.clear()
-            self._announce(CloseInfo(code, reason, False))
+            self._announce(self._final or CloseInfo(code, reason, False))
         self._gone()
 
     def loop_stopping(self) -> None:
@@ -268,9 +272,9 @@ class Connection:
     def _close(self, code: int, reason: str) -> None:
         if self._over or self._protocol.state is not State.OPEN:
             return
-        self._set_paused(False)  # a paused reader would never see the answer
         self._empty_inbox()
         self._protocol.send_close(code, reason.encode()[:123].decode(errors="ignore"))
+        self._set_paused(False)  # a paused reader would never see the answer
         self._settle()
 
     def _abort(self, reset: bool) -> None:
@@ -384,6 +388,8 @@ class Connection:
     def _set_paused(self, paused: bool) -> None:
         if self._over or paused == self._paused:
             return
+        if paused and self._protocol.close_sent is not None and self._protocol.close_rcvd is None:
+            return  # we are closing, and the answer is still to be seen
         self._paused = paused
         if paused:
             self._channel.pause()
@@ -394,6 +400,8 @@ class Connection:
             return
         if self._final is not None:
             self._announce(self._final)
+        if self._channel.closed:
+            self._gone()
         else:
             self._channel.resume()
             self._settle()
@@ -458,7 +466,8 @@ class Connection:
         self._channel.drop()
         if self._close_timer is not None:
             self._close_timer.cancel()
-        self._loop.release(self)
+        if self._over:  # else a paused reader is still to be told
+            self._loop.release(self)
         self._on_gone(self)
         self._on_gone = _ignore_gone
 
