@@ -1194,6 +1194,122 @@ def test_a_slow_reader_over_tls_gets_everything(
     assert [int(peer.recv()) for _ in range(200)] == list(range(200))
 
 
+class _ReadsAhead(ssl.SSLSocket):
+    """TLS that takes whatever the socket has, as a library may; the OpenSSL of most systems stops behind each record."""
+
+    def _over_memory(self, step: Callable[..., Any], *args: Any) -> Any:
+        try:
+            while part := socket.socket.recv(self, 65536):
+                self._incoming.write(part)
+        except BlockingIOError:
+            pass
+        try:
+            return step(*args)
+        finally:
+            if self._outgoing.pending:
+                socket.socket.send(self, self._outgoing.read())
+
+    def do_handshake(self, block: bool = False) -> None:
+        if not hasattr(self, "_inside"):
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._inside = self.context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._over_memory(self._inside.do_handshake)
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        return int(self._over_memory(self._inside.read, nbytes, buffer))
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        return int(self._over_memory(self._inside.write, data))
+
+
+@pytest.fixture(params=[ssl.SSLSocket, _ReadsAhead])
+def reading_context(request: pytest.FixtureRequest, server_context: ssl.SSLContext) -> ssl.SSLContext:
+    """Of a server, with each way of reading."""
+    server_context.sslsocket_class = request.param
+    return server_context
+
+
+class _Secret:
+    """A client whose TLS is apart from its socket, so that it says what goes out together."""
+
+    def __init__(self, port: int, context: ssl.SSLContext, peers: list[Any]) -> None:
+        self._sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+        peers.append(self._sock)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
+        while True:
+            try:
+                return self._tls.do_handshake()
+            except ssl.SSLWantReadError:  # before its last words: what ends the handshake stays here
+                self.flush()
+                self._take()
+
+    def write(self, data: bytes) -> None:
+        self._tls.write(data)
+
+    def flush(self) -> None:
+        self._sock.sendall(self._outgoing.read())
+
+    def read_head(self) -> bytes:
+        data = b""
+        while not data.endswith(b"\r\n\r\n"):
+            try:
+                data += self._tls.read(1)
+            except ssl.SSLWantReadError:
+                self._take()
+        return data
+
+    def _take(self) -> None:
+        part = self._sock.recv(65536)
+        assert part, "the server has ended the connection"
+        self._incoming.write(part)
+
+
+def test_a_request_that_comes_with_the_end_of_the_handshake_is_read(
+    serve: MakeServer,
+    end: End,
+    peers: list[Any],
+    reading_context: ssl.SSLContext,
+    client_context: ssl.SSLContext,
+) -> None:
+    peer = _Secret(serve(ssl_context=reading_context).port, client_context, peers)
+    for record in (UPGRADE, *(_frames([message]) for message in _BOTH_KINDS)):  # more than one turn of the loop reads
+        peer.write(record)
+    peer.flush()
+    assert peer.read_head().startswith(b"HTTP/1.1 101 ")
+    assert [end.message() for _ in _BOTH_KINDS] == _BOTH_KINDS
+
+
+def test_a_reader_over_tls_that_was_paused_gets_what_had_come_by_then(
+    serve: MakeServer,
+    end: End,
+    loop: Loop,
+    peers: list[Any],
+    reading_context: ssl.SSLContext,
+    client_context: ssl.SSLContext,
+) -> None:
+    peer = _Secret(serve(ssl_context=reading_context).port, client_context, peers)
+    peer.write(UPGRADE)
+    peer.flush()
+    peer.read_head()
+    connection = end.connection()
+
+    def pause(message: str | bytes) -> None:
+        end.messages.put(message)
+        connection.pause_reading()
+
+    connection.on_message = pause
+    with _standing(loop):
+        for message in _BOTH_KINDS:
+            peer.write(_frames([message]))  # a record of its own
+        peer.flush()
+    for message in _BOTH_KINDS:
+        assert end.message() == message
+        loop.call(int, timeout=PATIENCE)
+        assert end.messages.empty()
+        connection.resume_reading()
+
+
 def test_a_certificate_that_is_not_trusted(serve: MakeServer, loop: Loop, server_context: ssl.SSLContext) -> None:
     server = serve(ssl_context=server_context)
     error = _failure(loop, f"wss://localhost:{server.port}/")
