@@ -153,6 +153,8 @@ class Call(
         self._given_away = False
         #: A command is under way by which they may come to.
         self._giving_away = False
+        #: It was promised that it will be hung up.
+        self._told_to_end = False
         #: Whether it was answered, rejected or sent elsewhere by its handler, as far as that lies with us.
         self._attended = False
         #: For the switchboard; ``None`` if it was not offered.

@@ -28,10 +28,9 @@ from .errors import (
     WaitTimeout,
 )
 from .message import Messaging
-from .posting import Posting, may_repeat
+from .posting import Posting, may_repeat, new_command
 from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
-from .protocol.frames import build_request
 from .protocol.results import Outcome, client_closed, read_reply
 from .running import CLOSE_ADVICE, Running
 from .runtime import process
@@ -397,8 +396,12 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         """Close the connection and end every wait with :class:`ClientClosed`. Idempotent, and bounded by ``timeout`` (5 s).
 
         What is still to be hung up, cancelled or stopped is sent first, on a new connection if need be. Handlers of
-        calls and queued callbacks get at most 2 s to return; the log names those that do not. Live calls go on without us,
-        unless ``hangup_calls``. A callback or handler that calls it is not waited for.
+        calls and queued callbacks get at most 2 s to return; the log names those that do not. A callback or handler that calls
+        it is not waited for.
+
+        :param hangup_calls: hang up the calls that live, and those that are being dialled: phones of which nothing was told yet
+            are waited for, for up to 1 s. Otherwise calls go on without us; what rings for a dial that was given up right before
+            is hung up in any case.
         """
         self._part(timeout, hangup_calls, CLOSE_ADVICE)
 
@@ -424,8 +427,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
                 ending.join(max(0.0, end - time.monotonic()))
                 self._board.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
             return
-        live = len(self._board.ours) if loop.alive else 0
-        loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE))
+        live = len(self._board.ours) if loop.alive and not hangup_calls else 0
+        loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE), hang_up_calls=hangup_calls)
         if live:
             told = counted(live, "live call goes", "live calls go")
             _log.later.warning("closing: %s on without this client; %s", told, advice)
@@ -496,6 +499,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         idempotent: bool = False,
         on_reply: Callable[[Outcome, int], object] | None = None,
         late: Callable[[Outcome], object] | None = None,
+        made: Callable[[Command], object] | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
         """Send a command and wait for its reply.
@@ -504,17 +508,12 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         :param on_reply: applies what the reply means: it is given that, and the number of the session, on the IO thread, before
             anything that came behind the reply is looked at, and before this returns; also where nobody waits any more.
         :param late: is given a reply that nobody waits for any more, on the IO thread or on the one that gave up.
+        :param made: is given the command before it is sent.
         """
         process.check_thread()
         limit = self._request_timeout() if timeout is None else timeout
         if limit <= 0:
             raise RequestTimeout(f"{method}: no time was left for it, and nothing was sent")
-        deadline = Deadline.after(time.monotonic(), limit)
-        frame_id = new_id()
-        text = build_request(frame_id, method, params)
-        if may_hold(text):
-            self._secrets.learn_from(params)
-        loop = self._connected_loop(deadline)
         waiter: Waiter[dict[str, Any]] = Waiter()
 
         def settle(outcome: Any) -> None:
@@ -533,20 +532,24 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             if not waiter.settle(outcome) and late is not None:
                 late(outcome)
 
-        command = Command(
-            id=frame_id,
-            method=method,
-            text=text,
-            deadline=deadline,
+        command = new_command(
+            method,
+            params,
+            settle,
+            limit,
             patience=limit,
-            settle=settle,
             idempotent=idempotent,
             only_in=only_in,
             late=settle if on_reply is not None or late is not None else None,
         )
+        if may_hold(command.text):
+            self._secrets.learn_from(params)
+        loop = self._connected_loop(command.deadline)
+        if made is not None:
+            made(command)
         try:
             loop.submit(command)
-            left = deadline.remaining(time.monotonic())
+            left = command.deadline.remaining(time.monotonic())
             moved = None
             # It has more time while it is being written. Where it moved no more, the clock may have stood still meanwhile.
             while not waiter.settled_within(left) and moved != command.moved_at:

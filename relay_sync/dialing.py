@@ -23,8 +23,9 @@ from .errors import (
     RequestTimeout,
 )
 from .events import CallStateEvent, DialEvent
-from .protocol.command import loosely
+from .protocol.command import Command, loosely
 from .protocol.deadline import Deadline
+from .protocol.promises import ANSWER_PATIENCE
 from .protocol.results import Outcome
 from .runtime import process
 from .runtime.ids import new_id
@@ -77,11 +78,23 @@ class PendingDial:
         #: The number of the session in which the server was first heard of this dial: then it was taken on, whatever became
         #: of the reply. ``None`` before: what becomes of it then lies with its command alone.
         self.session: int | None = None
+        #: What asks the server for it, once that was made.
+        self.command: Command | None = None
         #: The server said that it was answered, but not by which leg.
         self.answered = False
         #: When its caller gave it up; ``None`` while somebody waits.
         self.given_up: float | None = None
         self.outcome: Waiter[Call] = Waiter()
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server may have it."""
+        return self.session is not None or (self.command is not None and self.command.sent)
+
+    @property
+    def lacks_legs(self) -> bool:
+        """Whether more legs may turn up."""
+        return not self.devices or len(self.legs) < self.devices
 
     def only_candidate(self) -> Call | None:
         """The leg that was answered; else the only one that still can be."""
@@ -109,6 +122,8 @@ class Dials:
         self._open: Table[str, PendingDial] = Table()
         #: The tags of dials that are decided, the last ones, with the ids of the legs that were known then.
         self._decided: Recent[str, frozenset[str]] = Recent(REMEMBERED_DIALS)
+        #: Those that were given up and whose legs a client that closes waits for.
+        self._awaited_legs: list[PendingDial] = []
         self._troubles = Troubles(_log)
 
     def open(self, tag: str, devices: int = 0) -> PendingDial:
@@ -152,11 +167,48 @@ class Dials:
             _drop_all(dial, exchange).release()
         return None
 
-    def end(self, error: RelayError, session: int) -> None:
-        """The session of this number is over, and the dials that it carried. What was not sent in it may be in the next one."""
+    def call_off(self, error: RelayError) -> list[Command]:
+        """Nobody is to be called any more: whoever waits for a dial gets this error, and the legs that turn up are hung up. Those
+        that are known are left to the caller. On the IO thread.
+
+        :return: what was not sent yet, and must not be any more.
+        """
+        unsent = []
+        for dial in self._open.snapshot():
+            if dial.given_up is not None:
+                continue
+            if dial.sent:
+                dial.given_up = time.monotonic()  # first: whoever wakes finds it
+                dial.outcome.settle(error)
+            elif dial.command is not None:
+                self.close(dial)
+                dial.command.settle(error)
+                unsent.append(dial.command)
+        return unsent
+
+    def await_legs(self, now: float) -> None:
+        """The client is about to close: from now on :attr:`lacks_legs` is about the dials that were given up just before."""
+        self._awaited_legs = [
+            dial
+            for dial in self._open.snapshot()
+            if dial.given_up is not None and dial.sent and now < dial.given_up + ANSWER_PATIENCE
+        ]
+
+    @property
+    def lacks_legs(self) -> bool:
+        """Whether legs of those may still turn up."""
+        return any(dial.lacks_legs and self._open.get(dial.tag) is dial for dial in self._awaited_legs)
+
+    def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
+        """The session of this number is over, and the dials that it carried. What was not sent in it may be in the next one.
+
+        :param parting: the client was closed, and legs of dials that were given up are still hung up.
+        """
         self._decided.take_all()
         closed = isinstance(error, ClientClosed)
         for dial in self._open.snapshot():
+            if parting and closed and dial.given_up is not None:
+                continue
             unsent = dial.session is None and not (closed and dial.given_up is not None)
             if not unsent and (dial.session or 0) <= session:
                 self.close(dial)
@@ -349,6 +401,7 @@ class Dialing:
             params: Mapping[str, Any],
             *,
             on_reply: Callable[[Outcome, int], object] | None = None,
+            made: Callable[[Command], object] | None = None,
             timeout: float | None = None,
         ) -> dict[str, Any]: ...
 
@@ -427,7 +480,8 @@ class Dialing:
             ``timeout``, ``ring_timeout`` or ``timeout``) plus ``request_timeout``; it is 120 if none of these is given. After
             that, what still rings is hung up, and who answers late as well.
         :param extra: parameters that this SDK does not know yet.
-        :raises DialFailed: nobody answered; ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``.
+        :raises DialFailed: nobody answered; ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``: also where
+            :meth:`drain` had no more time for it.
         :raises CommandRefused: the server does not take the dial on. :raises InvalidParameter: nothing was sent.
         :raises RelayError: the session or the client ended meanwhile.
         """
@@ -466,6 +520,7 @@ class Dialing:
                     "calling.dial",
                     params,
                     on_reply=loosely(Dials.taken, board.dials, dial),
+                    made=lambda command: setattr(dial, "command", command),
                     timeout=min(limit, self._request_timeout()),
                 )
             except RequestTimeout:
@@ -473,7 +528,8 @@ class Dialing:
                     raise
             return dial.wait(end - time.monotonic(), limit, why)
         except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):
-            board.dials.close(dial)
+            if dial.given_up is None:  # else it was called off, and its legs are hung up as they turn up
+                board.dials.close(dial)
             raise
         except ConnectionLost as error:
             if error.sent:
@@ -482,6 +538,8 @@ class Dialing:
                 board.dials.close(dial)
             raise
         except (DialFailed, RequestTimeout):
+            if dial.given_up is not None:
+                raise  # it was called off
             # Somebody may have answered at the very last moment.
             winner = board.dials.give_up(dial, board)
             if winner is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .runtime.lanes import InContext
 
-__all__ = ["Handlers"]
+__all__ = ["Handlers", "Stalled"]
 
 _log = logs.get("relay_sync.callbacks").later
 
@@ -87,6 +87,29 @@ class Handlers:
         if left:
             what = "is left alone" if len(left) == 1 else "are left alone"
             _log.warning("closing: what has not come to its end %.2g s later %s: %s", timeout, what, listed(left))
+
+
+class Stalled:
+    """Names lanes in which user code is stuck, each once. On the IO thread.
+
+    :param of_client: the lane of callbacks that belong to no call.
+    """
+
+    def __init__(self, of_client: str) -> None:
+        self._of_client = of_client
+        self._said: set[object] = set()
+
+    def check(self, lanes: Lanes, now: float) -> None:
+        """Once a second."""
+        stalled = {key: (age, waiting) for key, age, waiting in lanes.stalled(now)}
+        for key, (age, waiting) in stalled.items():
+            if key not in self._said:
+                _log.warning(
+                    "a callback of %s has been running for %.0f s; %d more wait behind it",
+                    "the client" if key == self._of_client else f"call {key}", age, waiting,
+                    extra={"call_id": str(key)},
+                )  # fmt: skip
+        self._said = set(stalled)
 
 
 def _described(call: Call | None, what: str, function: object, *rest: object) -> str:

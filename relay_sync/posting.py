@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .runtime.loop import Loop
 
-__all__ = ["Posting", "may_repeat"]
+__all__ = ["Posting", "may_repeat", "new_command"]
 
 _log = logs.get("relay_sync").later
 
@@ -30,6 +30,19 @@ _IDEMPOTENT: Final = frozenset({METHOD_RECEIVE, METHOD_UNRECEIVE, "signalwire.pi
 def may_repeat(method: str) -> bool:
     """Whether it does no harm if the server is told twice."""
     return method in _IDEMPOTENT or method.endswith(".stop")
+
+
+def new_command(
+    method: str, params: Mapping[str, Any], settle: Callable[[Any], object], limit: float, **options: Any
+) -> Command:
+    """A command, with its frame written.
+
+    :param limit: seconds in which it may be sent. :param options: further members of :class:`Command`.
+    :raises InvalidParameter: something in it cannot be written.
+    """
+    frame_id, deadline = new_id(), Deadline.after(time.monotonic(), limit)
+    text = build_request(frame_id, method, params)
+    return Command(id=frame_id, method=method, text=text, deadline=deadline, settle=settle, **options)
 
 
 class Posting:
@@ -48,17 +61,8 @@ class Posting:
         loop = self._loop
         if loop is None or not loop.alive:
             return
-        frame_id = new_id()
-        loop.submit(
-            Command(
-                id=frame_id,
-                method=method,
-                text=build_request(frame_id, method, params),
-                deadline=Deadline.after(time.monotonic(), self._config.request_timeout),
-                idempotent=may_repeat(method),
-                settle=then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__)),
-            )
-        )
+        settle = then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__))
+        loop.submit(new_command(method, params, settle, self._config.request_timeout, idempotent=may_repeat(method)))
 
     def _promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
         """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.
@@ -70,7 +74,7 @@ class Posting:
         loop = self._loop or self._ending  # one that ends still keeps promises
         if loop is None:
             return
-        frame_id, call_id = new_id(), str(params.get("call_id", ""))
+        call_id = str(params.get("call_id", ""))
 
         def settle(outcome: Any) -> None:
             if isinstance(outcome, RelayError) and not command.sent:
@@ -79,13 +83,6 @@ class Posting:
             else:
                 _log.debug("%s: %s", method, type(outcome).__name__)
 
-        command = Command(
-            id=frame_id,
-            method=method,
-            text=build_request(frame_id, method, params),
-            deadline=Deadline.after(time.monotonic(), PROMISE_PATIENCE),
-            only_in=loop.session.number if session is None else session,
-            promised=True,
-            settle=settle,
-        )
+        only_in = loop.session.number if session is None else session
+        command = new_command(method, params, settle, PROMISE_PATIENCE, only_in=only_in, promised=True)
         loop.submit(command)

@@ -12,7 +12,7 @@ from attrs import define
 
 from . import checks, logs
 from .constants import METHOD_UNRECEIVE
-from .errors import ClientClosed, RelayError
+from .errors import ClientClosed, DialFailed, RelayError
 from .protocol.command import Phase
 from .protocol.deadline import Deadline
 from .protocol.results import client_closed
@@ -80,7 +80,7 @@ class Running:
         Calls that live at the end go on without this client, and a warning says how many; ``relay-sync run`` hangs them up.
         Handlers have 2 s to return when their waits have ended, as with :meth:`disconnect`.
 
-        :param hangup_calls: hang up the calls that live at the end, instead of leaving them alone.
+        :param hangup_calls: hang up the calls that live or are being dialled at the end, instead of leaving them alone.
         :param drain: seconds that the calls which live at the end have for ending by themselves; see :meth:`drain`.
         :param on_ready: called in this thread once the client is connected.
         :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.
@@ -141,7 +141,7 @@ class Running:
         """Take no more calls, and wait until those that live have ended and their handlers have returned.
 
         The contexts are unsubscribed and what is offered all the same is passed back to the platform, for other clients to
-        take. Calls that live when the time is over are hung up. Commands still work; :meth:`connect` after
+        take. Calls that live or are being dialled when the time is over are hung up. Commands still work; :meth:`connect` after
         :meth:`disconnect` takes calls again.
 
         :param timeout: seconds for the calls to end by themselves.
@@ -170,6 +170,18 @@ class Running:
         if self._wait_until_quiet(timeout, level, hint):
             return True
         end = time.monotonic() + HANGUP_PATIENCE
+        called_off = Flag()
+
+        def call_off(session: Session) -> None:
+            error = DialFailed(
+                "nobody answered while the client had time for it: it is being drained", reason="timeout"
+            )
+            for command in board.dials.call_off(error):
+                session.withdraw(command)
+            called_off.set()
+
+        loop.change(call_off)
+        wait_for_event(called_off, HANGUP_PATIENCE)
         if board.ours:
             what = counted(len(board.ours), "call is", "calls are")
             _log.warning("%s hung up: still live after %g s", what, timeout)

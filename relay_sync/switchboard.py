@@ -30,10 +30,12 @@ from .events import (
     RelayEvent,
     parse_event,
 )
-from .handlers import Handlers
+from .handlers import Handlers, Stalled
 from .message import MESSAGE_TYPES, MessageDesk
 from .offer import Offer
+from .ownership import is_ours, what_becomes
 from .protocol.command import Phase
+from .protocol.results import client_closed
 from .rollcall import RollCall
 from .runtime import raised
 from .runtime.flag import Bell, Flag
@@ -107,7 +109,7 @@ class Switchboard:
         self._attempts = 0
         self._warned_no_handler = False
         self._unattended = Unattended()
-        self._stalled: set[object] = set()
+        self._stalled = Stalled(CLIENT_LANE)
         self._roll_call: RollCall | None = None
         self._aftermath: Aftermath | None = None
         #: Rings when a call or a handler of one has ended.
@@ -263,7 +265,7 @@ class Switchboard:
             with net:
                 call._end(error)
         with net:
-            self.dials.end(error, session)
+            self.dials.end(error, session, parting=self.attached is not None and self.attached.session.parting)
         with net:
             self.messages.end(error, session)
         self.changed.ring()
@@ -294,21 +296,32 @@ class Switchboard:
                 client._check_contexts(now)
         with self._troubles.caught("internal error in what is done once a second"):
             net.release()
-        stalled = {key: (age, waiting) for key, age, waiting in self.lanes.stalled(now)}
-        for key, (age, waiting) in stalled.items():
-            if key not in self._stalled:
-                _callbacks.warning(
-                    "a callback of %s has been running for %.0f s; %d more wait behind it",
-                    "the client" if key == CLIENT_LANE else f"call {key}", age, waiting,
-                    extra={"call_id": str(key)},
-                )  # fmt: skip
-        self._stalled = set(stalled)
+        self._stalled.check(self.lanes, now)
 
     def on_poke(self) -> None:
         """``stop()`` was called, perhaps in a signal handler, where nothing but a flag could be set."""
         client = self._client()
         if client is not None:
             client._stop_asked()
+
+    def on_closing(self, *, hang_up: bool) -> None:
+        """The session is about to be closed.
+
+        :param hang_up: hang up the calls that live, and call off the dials.
+        """
+        net = Net()
+        for call in self.ours if hang_up else ():
+            if not call._told_to_end:
+                with net:
+                    self.end_call(call, "hangup")
+        if hang_up:
+            self.dials.call_off(client_closed())
+        self.dials.await_legs(time.monotonic())
+        net.release()
+
+    def expects(self) -> bool:
+        """Whether legs may still turn up that are to be hung up before a client that closes takes its leave."""
+        return self.dials.lacks_legs
 
     @property
     def session(self) -> int | None:
@@ -362,6 +375,7 @@ class Switchboard:
         """
         ours = is_ours(call)
         if ours:
+            call._told_to_end = True
             address = {"node_id": call.node_id, "call_id": call.call_id}
             call._client._promise("calling.end", {**address, "reason": reason}, session=call._session)
         return ours
@@ -470,7 +484,7 @@ class Switchboard:
             self._unattended.handler_returned(call)
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             hang_up = self._hangup_on_error and not isinstance(error, ClientClosed)
-            self._report(call, "on_call handler", error, _what_becomes(call, hang_up))
+            self._report(call, "on_call handler", error, what_becomes(call, hang_up))
             if hang_up and is_ours(call):
                 self._hang_up(call)
         finally:
@@ -587,22 +601,6 @@ class Switchboard:
         self.messages.after_fork()
         self.state = "idle"
         self._was_ready = False
-
-
-def is_ours(call: Call) -> bool:
-    """Whether a call lives and this client controls it: what may be hung up without its user's word is asked here alone."""
-    # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
-    over = call.state == CALL_STATE_ENDED or isinstance(call._over, CallEnded)
-    return not (over or call._handed_over)
-
-
-def _what_becomes(call: Call, hang_up: bool) -> str:
-    """What becomes of a call whose handler raised, in words; nothing of one that is over."""
-    if call._over is not None:
-        return ""
-    if call._handed_over:
-        return "; the call was handed over, and goes on"
-    return "; the call is hung up" if hang_up else "; the call is left as it is"
 
 
 def _text(value: object) -> str:

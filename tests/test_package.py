@@ -53,6 +53,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "switchboard",
             "dialing",
             "handlers",
+            "ownership",
             "posting",
             "subscribing",
             "running",

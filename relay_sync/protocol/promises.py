@@ -27,9 +27,24 @@ class Promises:
         self._most = most
         self._open: dict[str, Command] = {}
         self._sent_at = -math.inf
+        #: Since when legs are waited for that are to be hung up as they turn up; ``None`` while they are not.
+        self._expecting_since: float | None = None
 
-    def __len__(self) -> int:
-        return len(self._open)
+    def __bool__(self) -> bool:
+        return bool(self._open) or self.expecting
+
+    @property
+    def expecting(self) -> bool:
+        """Whether there may be something to promise, to legs that may turn up."""
+        return self._expecting_since is not None
+
+    def expect(self, now: float) -> None:
+        """Legs may turn up."""
+        self._expecting_since = now
+
+    def expect_nothing(self) -> None:
+        """None will, or it does not matter any more."""
+        self._expecting_since = None
 
     def __contains__(self, command: Command) -> bool:
         return command.id in self._open
@@ -56,14 +71,19 @@ class Promises:
         """They may be among what is still being written, and that goes on."""
         self._sent_at = max(self._sent_at, now) if self._open else self._sent_at
 
-    def open_until(self, under_way: Container[object]) -> float:
+    def open_until(self, under_way: Container[object], ready_since: float | None) -> float:
         """How long a client that closes waits for these at the most.
 
-        :param under_way: as for :meth:`unsent`.
+        :param under_way: as for :meth:`unsent`. :param ready_since: when the present connection was; ``None`` if there is none.
         """
-        if not self._open:
+        if not self:
             return -math.inf
-        return math.inf if self.unsent(under_way) else self._sent_at + ANSWER_PATIENCE
+        if ready_since is None or self.unsent(under_way):
+            return math.inf
+        begun = self._sent_at if self._open else -math.inf
+        if self._expecting_since is not None:
+            begun = max(begun, self._expecting_since, ready_since)
+        return begun + ANSWER_PATIENCE
 
     def end(self, command: Command) -> None:
         """One was answered, or will not be any more."""

@@ -14,6 +14,8 @@ from typing import Final
 
 from ..constants import (
     EVENT_AUTHORIZATION_STATE,
+    EVENT_CALL_DIAL,
+    EVENT_CALL_STATE,
     METHOD_CONNECT,
     METHOD_DISCONNECT,
     METHOD_EVENT,
@@ -21,7 +23,6 @@ from ..constants import (
 )
 from ..errors import (
     AuthenticationError,
-    ClientClosed,
     ConnectError,
     ConnectionLost,
     QueueFull,
@@ -75,6 +76,8 @@ CROWD: Final = 1024
 REMEMBERED_PINGS: Final = 8
 #: Refusals in a row after which connecting ends: any refusal before the first session, one of the credentials after it.
 MOST_REFUSALS: Final = 3
+#: Events that tell of legs of a dial.
+OF_LEGS: Final = (EVENT_CALL_DIAL, EVENT_CALL_STATE)
 
 
 class Session:
@@ -102,7 +105,8 @@ class Session:
         self._effects: list[Effect] = []
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
-        self._promises = Promises()
+        #: The owner may tell them to expect legs before it closes the session.
+        self.promises = Promises()
         #: Set once the client is closed, while promises are still kept: when that ends at the latest.
         self._part_by: float | None = None
         self._crowd = CROWD
@@ -151,7 +155,7 @@ class Session:
 
     def commands(self) -> list[Command]:
         """Those commands."""
-        return [*self._promises.unsent(self._pending), *self._queue, *self._pending.values()]
+        return [*self.promises.unsent(self._pending), *self._queue, *self._pending.values()]
 
     # -- what the owner asks for ---------------------------------------------------------------------------------
 
@@ -163,7 +167,7 @@ class Session:
     def submit(self, now: float, command: Command) -> None:
         """Send a command now, or with the next session if there is none yet."""
         if self.phase in (Phase.CLOSED, Phase.FAILED) or (self.parting and not command.promised):
-            self._settle(command, self.last_error or ClientClosed("the client is closed: call connect() again"))
+            self._settle(command, self.last_error or client_closed())
         elif command.deadline.passed(now):
             self._settle(
                 command,
@@ -194,6 +198,7 @@ class Session:
         """End for good. Whatever waits ends with :class:`ClientClosed`, at once.
 
         :param patience: seconds in which promises that are open may still be kept, on another connection if need be.
+            So long it also hears of legs that are to be hung up, where its promises expect any.
         """
         if self.phase in (Phase.CLOSED, Phase.FAILED) or self.parting:
             return
@@ -207,14 +212,15 @@ class Session:
 
     def _parts_at(self) -> float:
         """When a client that is closed takes its leave, whatever is still open."""
-        under_way = self._pending if self.phase is Phase.READY else ()
-        return min(self._part_by or -math.inf, self._promises.open_until(under_way))
+        since = self._ready_since if self.phase is Phase.READY else None
+        return min(self._part_by or -math.inf, self.promises.open_until(self._pending, since))
 
     def _part(self) -> None:
         had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
         self.phase, self._wake = Phase.CLOSED, None
+        self.promises.expect_nothing()
         self._leaving = self._said_goodbye = False
-        for command in self._promises.all():
+        for command in self.promises.all():
             self._settle(command, client_closed())
         self._pending.clear()
         if had_transport:
@@ -267,7 +273,7 @@ class Session:
         """What was to be written could not be at once. :param moved: whether some of it was, now."""
         self._liveness.outbox(now, empty=empty, moved=moved)
         if moved:
-            self._promises.moved(now)
+            self.promises.moved(now)
 
     def heard(self, now: float) -> None:
         """Bytes arrived: the peer lives, whatever they mean."""
@@ -328,7 +334,9 @@ class Session:
             self._effects.append(Trouble("a request of an unknown method", self._scrubbed(request.method)[:100]))
 
     def _event(self, request: frames.Request, text: str) -> None:
-        if self.parting:
+        payload = request.params if isinstance(request.params, dict) else {}
+        kind = payload.get("event_type")
+        if self.parting and not (self.promises.expecting and kind in OF_LEGS):
             return  # a call that is offered now is somebody else's
         # Acknowledged before anything else: the server must not wait for what we do with it.
         event_id = request.id
@@ -337,10 +345,9 @@ class Session:
             if self._seen.again(event_id, text):
                 self._effects.append(Trouble("an event that was sent twice"))
                 return
-        payload = request.params
-        if not isinstance(payload, dict) or not isinstance(payload.get("event_type"), str):
+        if not isinstance(kind, str):
             self._effects.append(Trouble("an event without a type"))
-        elif payload["event_type"] == EVENT_AUTHORIZATION_STATE:
+        elif kind == EVENT_AUTHORIZATION_STATE:
             params = payload.get("params")
             state = params.get("authorization_state") if isinstance(params, dict) else None
             if isinstance(state, str) and state:
@@ -391,12 +398,12 @@ class Session:
                 self._effects.append(Trouble("an answer to nothing that was asked"))
             return
         outcome = answer.result if isinstance(answer, frames.Reply) else answer
-        self._promises.end(command)
+        self.promises.end(command)
         if command.abandoned:
             self._effects.append(Late(command, outcome))
         else:
             self._effects.append(Settle(command, outcome))
-        if self.parting and not self._promises:
+        if self.parting and not self.promises:
             self._part()
         elif self._leaving and not self._said_goodbye and not self._pending:
             self._say_goodbye(now)
@@ -423,14 +430,15 @@ class Session:
         self._wake = None
         self._liveness.begin(now)
         self._enter(Phase.READY, None)
-        queued, self._queue = [*self._promises.unsent(self._pending), *self._queue], deque()
+        queued, self._queue = [*self.promises.unsent(self._pending), *self._queue], deque()
         for command in queued:
             self._transmit(now, command)
-        if self.parting and not self._promises:
+        if self.parting and not self.promises:
             self._part()  # what was promised belonged to a session that is over
 
     def _replaced(self) -> None:
         """Another session came back."""
+        self.promises.expect_nothing()
         self._seen.clear()
         self._authorization_state = ""
         self._effects.append(SessionOver(session_replaced(), self.number))
@@ -510,7 +518,7 @@ class Session:
                 self._settle(command, ConnectionLost(text, sent=True))
         self._pending.clear()
         self._queue.extendleft(reversed(again))
-        if self.parting and not self._promises:
+        if self.parting and not self.promises:
             self._part()
         else:
             self._back_off(now, ConnectionLost(reason))
@@ -537,7 +545,7 @@ class Session:
     # -- commands ------------------------------------------------------------------------------------------------
 
     def _promise(self, now: float, command: Command) -> None:
-        if not self._promises.make(now, command):
+        if not self.promises.make(now, command):
             self._settle(command, QueueFull("too much was promised that the server has not heard of yet"))
         elif self.phase is Phase.READY and not self._leaving:
             self._transmit(now, command)
@@ -552,7 +560,7 @@ class Session:
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
         command.session = self.number
-        self._promises.sent(now, command)
+        self.promises.sent(now, command)
         self._liveness.commanded()
         self._pending[command.id] = command
         command.moved_at = now
@@ -579,14 +587,17 @@ class Session:
         return len(self._queue) >= self.options.max_queue
 
     def _settle(self, command: Command, outcome: object) -> None:
-        self._promises.end(command)
+        self.promises.end(command)
         if not command.abandoned:
             self._effects.append(Settle(command, outcome))
 
     def _settle_all(self, error: RelayError, *, promises: bool = False) -> None:
-        commands = [command for command in self.commands() if promises or command not in self._promises]
+        commands = [command for command in self.commands() if promises or command not in self.promises]
         self._queue.clear()
-        self._pending = {} if promises else {each.id: each for each in self._pending.values() if each in self._promises}
+        # While promises are kept an answer still means what it means, to whoever looks at those that come late.
+        kept = [] if promises else [each for each in self._pending.values() if each in self.promises or each.late]
+        self._pending = {each.id: each for each in kept}
         for command in commands:
             lost = isinstance(error, ConnectionLost)
             self._settle(command, ConnectionLost(error.message, sent=command.sent) if lost else error)
+            command.abandoned = command.id in self._pending

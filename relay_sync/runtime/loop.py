@@ -91,6 +91,7 @@ class Loop:
         self._awake = False
         self._closing = False
         self._parting = PARTING_PATIENCE
+        self._hang_up_calls = False
         self._poked = False
         self._faults = 0
         #: The kind of the last internal error.
@@ -160,13 +161,16 @@ class Loop:
         """Undo :meth:`await_ready`."""
         self._post(self._forget_waiter, waiter)
 
-    def request_stop(self, patience: float | None = None) -> None:
+    def request_stop(self, patience: float | None = None, *, hang_up_calls: bool = False) -> None:
         """Ask for the end: no lock, no wait; safe in signal handlers and finalisers.
 
         :param patience: seconds in which what was promised may still be kept; :data:`PARTING_PATIENCE` by default.
+        :param hang_up_calls: the calls that live then are hung up, and those that are being dialled.
         """
         if patience is not None:
             self._parting = patience
+        if hang_up_calls:
+            self._hang_up_calls = True
         self._closing = True
         self._wake()
 
@@ -274,6 +278,10 @@ class Loop:
         self._drain_inbox()
         if poked or closing:
             self._obey(now)
+        if self._session.promises.expecting:
+            sink = self._listener()
+            if sink is None or not sink.expects():
+                self._session.promises.expect_nothing()
         if now >= self._watch_at or self.dialling is not None:
             self._watch(now)
         self._session.tick(now)
@@ -291,6 +299,13 @@ class Loop:
                 _log.warning(
                     "a RelayClient was forgotten while connected, and is closed: keep a reference, or disconnect()"
                 )
+            sink = self._listener()
+            if sink is not None:
+                with self._troubles.caught("internal error while calls were hung up at the end"):
+                    sink.on_closing(hang_up=self._hang_up_calls)
+                self._drain_inbox()  # what was promised just now comes before the end
+                if sink.expects():
+                    self._session.promises.expect(now)
             self._session.close(now, self._parting)
 
     def _ends(self) -> bool:
