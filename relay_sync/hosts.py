@@ -14,10 +14,12 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from attrs import field, frozen
+
+from .threads import in_time
 
 if TYPE_CHECKING:
     import socket
@@ -31,6 +33,7 @@ __all__ = [
     "begin_tls",
     "find_proxy",
     "is_loopback",
+    "look_up",
     "read_proxy",
     "split_port",
     "trust_variables",
@@ -75,6 +78,24 @@ def is_loopback(host: str | None) -> bool:
         return literal.is_loopback and not bracketed
     # Python before 3.13 does not look into addresses of the form ::ffff:127.0.0.1.
     return literal.is_loopback or (literal.ipv4_mapped is not None and literal.ipv4_mapped.is_loopback)
+
+
+def look_up(host: str, port: int | None, within: float, *, flags: int = 0) -> list[Any]:
+    """``socket.getaddrinfo`` for TCP. Nothing can interrupt it, so it looks in a thread of its own; an address needs none.
+
+    :param within: seconds. :raises TimeoutError: it looks longer. :raises OSError: (gaierror) there is no such name.
+    :raises UnicodeError: this can be no name.
+    """
+    import socket
+
+    def ask() -> list[Any]:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags))
+
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return in_time(ask, within, "relay-look-up")
+    return ask()
 
 
 def split_port(text: str) -> tuple[str, int | None]:

@@ -1,12 +1,17 @@
-"""Work that Ctrl-C cannot leave half done."""
+"""Work that Ctrl-C cannot leave half done, and work that nothing can interrupt."""
 
 from __future__ import annotations
 
 import _thread
 import threading
 from collections.abc import Callable
+from typing import Final, TypeVar
 
-__all__ = ["uninterrupted"]
+__all__ = ["in_time", "uninterrupted"]
+
+_T = TypeVar("_T")
+#: Seconds of one wait: a signal that comes just before it is noticed only when it ends.
+_SLICE: Final = 0.5
 
 
 def uninterrupted(function: Callable[[], object]) -> None:
@@ -39,3 +44,36 @@ def uninterrupted(function: Callable[[], object]) -> None:
     busy.acquire()
     if failed:
         raise failed[0]
+
+
+def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
+    """What the function returns or raises. It runs in a thread of that name, for nothing can interrupt it: a look-up, say.
+
+    :param timeout: seconds.
+    :raises TimeoutError: it takes longer. It goes on, and what becomes of it is dropped.
+    """
+    results: list[_T] = []
+    errors: list[BaseException] = []
+    busy = threading.Lock()
+    busy.acquire()
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:  # whatever it is, somebody waits for it
+            errors.append(error)
+        finally:
+            busy.release()
+
+    try:
+        uninterrupted(threading.Thread(target=run, name=name, daemon=True).start)
+    except RuntimeError:  # at the interpreter's end, or beyond a limit, the system gives no thread
+        return function()
+    left = timeout
+    while not busy.acquire(True, max(0.0, min(left, _SLICE))):
+        left -= _SLICE  # and not by the clock, which stands still in tests that freeze it
+        if left <= 0:
+            raise TimeoutError(f"no answer within {timeout:g} s")
+    if errors:
+        raise errors[0]
+    return results[0]

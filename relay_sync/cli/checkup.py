@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import queue
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from attrs import fields, frozen
@@ -16,11 +13,12 @@ from attrs import fields, frozen
 from ..client import RelayClient
 from ..config import Config
 from ..errors import AuthenticationError, ConnectError, RelayError
-from ..hosts import Proxy, Unusable, find_proxy
+from ..hosts import Proxy, Unusable, find_proxy, look_up
 from ..protocol.deadline import Deadline
 from ..runtime.library import check_library, unusable
+from ..threads import in_time
 
-__all__ = ["EXTRAS", "Finding", "connection", "extras", "in_time", "library", "name", "session", "values"]
+__all__ = ["EXTRAS", "Finding", "connection", "extras", "library", "name", "session", "values"]
 
 #: What each extra brings, and what it is for.
 EXTRAS: Final = {
@@ -109,29 +107,6 @@ def _hidden(secret: str) -> str:
     return f"set, {len(secret)} characters" if secret else "not set"
 
 
-def in_time(function: Callable[[], Any], timeout: float) -> Any:
-    """What the function returns or raises; nothing can interrupt a look-up of a name, so it runs in a thread.
-
-    :raises TimeoutError: it took longer.
-    """
-    outcome: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcome.put((True, function()))
-        except BaseException as error:  # whatever it is, somebody waits for it
-            outcome.put((False, error))
-
-    threading.Thread(target=run, name="relay-doctor", daemon=True).start()
-    try:
-        good, value = outcome.get(timeout=timeout)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {timeout:g} s") from None
-    if not good:
-        raise value
-    return value
-
-
 def library() -> Iterator[Finding]:
     """What connecting needs can be imported; nothing is said where it can."""
     try:
@@ -147,7 +122,7 @@ def name(config: Config, timeout: float) -> Finding:
     if _proxied(config):
         return Finding("ok", "name", f"{host} is looked up by the proxy")
     try:
-        found = in_time(lambda: socket.getaddrinfo(host, config.address.port, type=socket.SOCK_STREAM), timeout)
+        found = look_up(host, config.address.port, timeout)
     except OSError as error:
         return Finding(
             "bad", "name", f"{host}: {error.strerror or error}", "check the spelling of host, and this machine's DNS"
@@ -162,7 +137,9 @@ def connection(config: Config, timeout: float) -> Finding:
     started = time.monotonic()
     what = "TLS and upgrade" if config.address.secure else "upgrade"
     try:
-        opened = in_time(lambda: transport.dial(config, Deadline.after(started, timeout), lambda sock: None), timeout)
+        opened = in_time(
+            lambda: transport.dial(config, Deadline.after(started, timeout), lambda sock: None), timeout, "relay-doctor"
+        )
     except ConnectError as error:
         advice = "a firewall, a proxy, or not the address of a space"
         if type(error.__cause__).__name__ == "SSLCertVerificationError":  # ssl may be what is missing

@@ -38,7 +38,7 @@ class RestClient:
         voice (``SIGNALWIRE_API_TOKEN``). A JWT is of no use here.
     :param host: of the space, such as ``your-space.signalwire.com`` (``SIGNALWIRE_SPACE``); ``name:port``, ``https://...``
         and ``wss://...`` are taken too. Plain HTTP only to loopback.
-    :param connect_timeout: seconds for a connection; looking up the name is the system's business and takes its own time.
+    :param connect_timeout: seconds for a connection, looking up the name included.
     :param read_timeout: seconds for each single read. :param request_timeout: seconds for a command in all, with its
         repetitions.
     :param retries: how often at most a request is sent again, where that is safe: if no connection came about or the server

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -13,7 +14,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 from attrs import define, evolve, field, frozen
 
-from ..errors import ConnectError, ConnectionLost, DownloadFailed, InvalidParameter, RequestTimeout
+from ..errors import ConnectError, ConnectionLost, ConnectTimeout, DownloadFailed, InvalidParameter, RequestTimeout
 from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
@@ -23,7 +24,7 @@ from .pages import is_page, page_in
 from .parts import Part, kept
 from .progress import Report, shown
 from .ranges import Stretch, changed, read_stretch, size_past_the_end, validator, versions_differ
-from .reach import Origin, zone
+from .reach import Origin, addresses, zone
 from .sockets import NotAdmitted, peer
 
 __all__ = ["Download", "Order", "fetch"]
@@ -242,11 +243,19 @@ class _Fetching:
             raise self._failed("it is passed on to a URL that is not taken") from None
         if urlsplit(place.url).scheme == "https" and urlsplit(there).scheme != "https":
             raise self._failed("it is passed on from https to http, which is not followed")
-        origin = Origin(_host(place.url), peer())
+        origin = Origin(_host(place.url), peer(), cache(self._addresses))
         forbidden = origin.forbidden(_host(there))
         if forbidden:
             raise self._led_inward(forbidden)
         return _Place(there, place.ours and self._is_own(there), origin)
+
+    def _addresses(self, host: str) -> list[str]:
+        """:raises ConnectTimeout: the system looks for them longer than a connection may take."""
+        try:
+            return addresses(host, self._exchange.time_to_connect(self._deadline))
+        except TimeoutError:
+            told = f"{self._what}: no address of the host that a redirect names was found within the time given"
+            raise ConnectTimeout(told) from None
 
     def _is_own(self, url: str) -> bool:
         """Whether a URL is on the space's own host."""

@@ -188,6 +188,11 @@ class Exchange:
                     raise _refused(what, proxy, urlsplit(url).netloc, 407, response.reason)
                 yield response
 
+    def time_to_connect(self, deadline: Deadline) -> float:
+        """Seconds that a connection may take, its name's look-up included."""
+        left = deadline.remaining(time.monotonic())
+        return self._config.connect_timeout if left is None else min(self._config.connect_timeout, left)
+
     def _proxy_for(self, url: str, what: str) -> Proxy | None:
         parts = urlsplit(url)
         secure = parts.scheme == "https"

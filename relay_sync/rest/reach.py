@@ -7,17 +7,18 @@ such as ``2130706433`` or ``0177.1`` is an address to the resolver though not to
 from __future__ import annotations
 
 import ipaddress
-import socket
+from collections.abc import Callable
 from typing import Final, Literal
 
 from attrs import frozen
 
-from ..hosts import is_loopback
+from ..hosts import is_loopback, look_up
 
 __all__ = ["Origin", "Zone", "addresses", "zone"]
 
 Zone = Literal["public", "private", "link-local", "loopback"]
 
+_LOOK_UP: Final = 10.0  # seconds
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 _THIS_HOST: Final = ipaddress.IPv4Network("0.0.0.0/8")
@@ -29,23 +30,39 @@ _INWARD: Final[dict[Zone, frozenset[Zone]]] = {
 }
 
 
+def addresses(host: str, within: float = _LOOK_UP) -> list[str]:
+    """The addresses of a name or literal, as the system's resolver reads it; none where it finds none.
+
+    :param within: seconds. :raises TimeoutError: it looks longer.
+    """
+    try:
+        found = look_up(host, None, within)
+    except TimeoutError:
+        raise
+    except (OSError, UnicodeError):
+        return []
+    return [str(entry[4][0]) for entry in found]
+
+
 @frozen
 class Origin:
     """The host that sent a redirect.
 
     :ivar host: its name in the URL.
     :ivar address: the address of the connection; ``None`` behind a proxy, which looks the name up itself.
+    :ivar resolve: finds the addresses of a name. What it raises is passed on: a name that was not found may be anywhere.
     """
 
     host: str
     address: str | None
+    resolve: Callable[[str], list[str]] = addresses
 
     @property
     def zone(self) -> Zone:
         """Where it is. A name that anybody may register is never on this machine, whatever it resolves to."""
         if is_loopback(self.host):
             return "loopback"
-        found = {zone(each) for each in ([self.address] if self.address else addresses(self.host))}
+        found = {zone(each) for each in ([self.address] if self.address else self.resolve(self.host))}
         return found.pop() if len(found) == 1 and "loopback" not in found else "public"
 
     def may_lead_to(self, host: str, address: str) -> bool:
@@ -55,16 +72,7 @@ class Origin:
 
     def forbidden(self, host: str) -> str:
         """The first address of a host that a redirect must not lead to, or ``""``."""
-        return next((each for each in addresses(host) if not self.may_lead_to(host, each)), "")
-
-
-def addresses(host: str) -> list[str]:
-    """The addresses of a name or literal, as the system's resolver reads it; none where it finds none."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return []
-    return [str(entry[4][0]) for entry in found]
+        return next((each for each in self.resolve(host) if not self.may_lead_to(host, each)), "")
 
 
 def zone(address: str) -> Zone:

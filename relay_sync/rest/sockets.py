@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import http.client
 import io
+import math
+import socket
 import ssl
 import threading
 import time
@@ -18,13 +20,15 @@ from typing import Any, Final
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from ..hosts import read_proxy
+from ..hosts import look_up, read_proxy
 
 __all__ = ["Admit", "NotAdmitted", "TimedAdapter", "has_sent", "peer", "until"]
 
 #: Interim answers that are passed over before a connection is given up.
 MOST_INTERIM: Final = 100
+_SHORTEST: Final = 0.001  # seconds; none would mean not to block
 
 _clock = threading.local()
 
@@ -153,6 +157,9 @@ class _Timed:
 
     sock: Any
     proxy: Any
+    port: Any
+    timeout: Any
+    _dns_host: str
     response_class: Any = _FinalAnswer
     _connecting = False
 
@@ -171,13 +178,41 @@ class _Timed:
         super().send(data)  # type: ignore[misc]
 
     def _new_conn(self) -> Any:
-        sock = super()._new_conn()  # type: ignore[misc]
+        sock = self._connected()
         try:
             self._admit(sock)
         except BaseException:
             sock.close()
             raise
         return sock
+
+    def _connected(self) -> Any:
+        """A connection to the first address that answers: looking up the name and trying them all takes as long as one may."""
+        host, patience = self._dns_host, self.timeout
+        end = min(getattr(_clock, "end", None) or math.inf, time.monotonic() + patience)
+        failure: Exception | None = None
+        try:
+            for address in self._addresses(end - time.monotonic()):
+                self._dns_host, self.timeout = address, max(end - time.monotonic(), _SHORTEST)
+                try:
+                    return super()._new_conn()  # type: ignore[misc]
+                except (ConnectTimeoutError, NewConnectionError) as error:
+                    failure = error
+        finally:
+            self._dns_host, self.timeout = host, patience
+        raise failure or NewConnectionError(self, "the name has no address")  # type: ignore[arg-type]
+
+    def _addresses(self, within: float) -> list[str]:
+        host: str = self._dns_host
+        try:
+            found = look_up(host.strip("[]"), self.port, within)
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, "the name was not found in time") from error
+        except socket.gaierror as error:
+            raise NameResolutionError(host, self, error) from error  # type: ignore[arg-type]
+        except UnicodeError:  # no name: urllib3 has its own words for that
+            return [host]
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
     def _admit(self, sock: Any) -> None:
         if self.proxy is not None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
-import threading
-from functools import partial
 from typing import Any
 
-from .. import threads
-from .loop import Awaited
+from ..hosts import look_up
 
 __all__ = ["listen", "shown_address", "url_host"]
 
@@ -79,34 +76,13 @@ def _places(host: str) -> tuple[_Place, ...]:
     if host.lower().removesuffix(".") == "localhost":
         return _HERE
     try:
-        found = _look_up(host)
+        found = look_up(host, 0, _LOOK_UP, flags=socket.AI_PASSIVE)
+    except TimeoutError as error:
+        told = f"host {host!r}: the system found no address of it within {_LOOK_UP:g} s"
+        raise OSError(errno.ETIMEDOUT, told) from error
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"host {host!r} has no address: {error}") from error
     return tuple(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _look_up(host: str) -> list[Any]:
-    """What the system knows of a name. Nothing can interrupt it, so it looks in a thread of its own; an address needs none."""
-    if _is_address(host):
-        return list(
-            socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICHOST)
-        )
-    asked = Awaited(partial(socket.getaddrinfo, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE), (host, 0))
-    threads.uninterrupted(threading.Thread(target=asked.run, name="relay-listen-name", daemon=True).start)
-    if not asked.wait(_LOOK_UP):
-        raise OSError(errno.ETIMEDOUT, f"host {host!r}: the system found no address of it within {_LOOK_UP:g} s")
-    if asked.error is not None:
-        raise asked.error
-    found: list[Any] = asked.result
-    return found
 
 
 def _needed(host: str) -> int | None:
