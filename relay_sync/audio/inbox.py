@@ -28,7 +28,7 @@ class Inbox(Generic[T]):
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._all: deque[T] = deque(maxlen=_KEPT)
+        self._all: list[T] = []  # an empty deque would take as much as everything else here
         self._new: deque[T] = deque(maxlen=_UNREAD)
         self._bell = Bell()
         self._ended = False
@@ -37,11 +37,13 @@ class Inbox(Generic[T]):
     @property
     def all(self) -> tuple[T, ...]:
         """The newest few thousand, whether or not they were taken."""
-        return tuple(self._all)
+        return tuple(self._all[-_KEPT:])
 
     def put(self, item: T) -> None:
         """Add something; never blocks."""
         self._all.append(item)
+        if len(self._all) >= 2 * _KEPT:
+            del self._all[:-_KEPT]
         self._new.append(item)
         self._bell.ring()
 
