@@ -19,7 +19,7 @@ from .constants import (
     EVENT_CALL_DENOISE,
     EVENT_CALL_STATE,
 )
-from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, RelayError
+from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, NotConnected, RelayError
 from .events import CallEvent, CallStateEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
@@ -453,7 +453,7 @@ class Call(
         self._check_process()
         over = self._over
         if isinstance(over, ConnectionLost):
-            raise ConnectionLost(over.message, sent=False)  # whatever was lost then, this was never sent
+            raise NotConnected(over.message)  # whatever was lost then, this was never sent
         if over is not None and not isinstance(over, CallEnded):
             raise over.fresh()
 

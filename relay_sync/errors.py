@@ -9,7 +9,7 @@
       ConnectError                   (ConnectionError) no session; .fatal: trying again will not help
         ConnectTimeout               (TimeoutError) no session within the time given; the last cause is chained
       ConnectionLost                 (ConnectionError) the session went while the command was under way; .sent
-      NotConnected                   there is no session, and this call does not make one
+        NotConnected                 the session that the call belongs to is over, and a verb makes no other; never sent
       ClientClosed                   the client was closed by disconnect(), stop() or the end of the process
       QueueFull                      more unsent work than the client may hold
       Forked                         the object was made in the parent process
@@ -208,8 +208,11 @@ class ConnectionLost(_Explained, ConnectionError):
         self.sent = sent
 
 
-class NotConnected(_Explained):
-    """There is no session and this operation does not make one."""
+class NotConnected(ConnectionLost):
+    """The session that this needs is over, and it does not make another: nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class ClientClosed(_Explained):

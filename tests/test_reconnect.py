@@ -22,6 +22,7 @@ from relay_sync import (
     ConnectError,
     ConnectionLost,
     ConnectTimeout,
+    NotConnected,
     RelayClient,
     RelayEvent,
 )
@@ -95,6 +96,32 @@ def test_a_command_for_a_call_of_the_old_session_was_not_sent(sim: Simulator) ->
             one.call.denoise()
         assert not caught.value.sent
         assert not sim.journal.requests("calling.denoise")
+
+
+def test_a_call_of_a_session_that_is_over_is_not_connected(sim: Simulator) -> None:
+    """Whatever is asked of it: nothing is sent, and no session is made for it."""
+    with line(sim) as one:
+        stream = one.call.stream(NOWHERE)
+        waiting = Background(one.call.wait_for_ended)
+        sim.forget_sessions()
+        one.drop()
+        with pytest.raises(ConnectionLost):
+            waiting.result()
+        before = len(sim.journal)
+        asked: list[Callable[[], object]] = [
+            one.call.answer,
+            one.call.hangup,
+            one.call.denoise,
+            lambda: one.call.play_tts("hello"),
+            lambda: one.call.stream(NOWHERE),
+            lambda: one.call.transfer("context:office"),
+        ]
+        for ask in asked:
+            with pytest.raises(NotConnected, match="new session") as caught:
+                ask()
+            assert not caught.value.sent
+        assert stream.stop() == {}
+        assert not [entry for entry in list(sim.journal)[before:] if entry.method.startswith("calling.")]
 
 
 @pytest.mark.parametrize("replay", [True, False])

@@ -94,5 +94,5 @@ def test_calls_in_a_storm(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     assert set(ward.handlers.values()) == {1}
     assert set(ward.ends.values()) <= {1}
     assert set(ward.completed.values()) <= {1}
-    assert set(ward.errors) <= {"ConnectionLost", "RequestTimeout", "CallEnded"}
+    assert set(ward.errors) <= {"ConnectionLost", "NotConnected", "RequestTimeout", "CallEnded"}
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
