@@ -40,12 +40,14 @@ __all__ = [
     "json_object",
     "json_value",
     "mapping",
+    "may_hold_secrets",
     "merge_extra",
     "number",
     "party",
     "path",
     "phone_number",
     "refuse_misnamed_codec",
+    "secret",
     "sender",
     "sip_address",
     "stream_url",
@@ -53,6 +55,7 @@ __all__ = [
     "texts",
     "timeout",
     "track",
+    "unseen",
     "whole",
 ]
 
@@ -170,38 +173,45 @@ def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str]
     return None if words is None else [codec_choice(name, word, accepted) or word for word in words]
 
 
-def codec(value: Any) -> str | None:
-    """A codec with its modifiers: the base in upper case, one channel."""
+def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None:
+    """A codec with its modifiers: the base in upper case, one channel.
+
+    :param others: whether one that is not usual passes, with a warning.
+    """
     if value is None:
         return None
-    refuse_misnamed_codec("codec", value)
+    refuse_misnamed_codec(name, value)
     found = _CODEC_FORM.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise InvalidParameter("codec", value, _CODEC_ACCEPTED)
+        raise InvalidParameter(name, value, _CODEC_ACCEPTED)
     base, modifiers = found[1].upper(), []
     for modifier in found[2].lower().split("@")[1:]:
         if int(modifier[:-1]) == 0:
-            raise InvalidParameter("codec", value, _CODEC_ACCEPTED)
+            raise InvalidParameter(name, value, _CODEC_ACCEPTED)
         if modifier.endswith("c"):
             if int(modifier[:-1]) != 1:
-                raise InvalidParameter("codec", value, "of one channel: streams are mono")
+                raise InvalidParameter(name, value, "of one channel: streams are mono")
             continue  # one channel is what there is; the wire has no word for it
         modifiers.append(f"@{modifier}")
     if base not in codecnames.USUAL:
+        usual = ", ".join(codecnames.USUAL)
+        if not others:
+            raise InvalidParameter(name, value, f"one of {usual}, with @<hz>h and @<ms>i behind it if needed")
         warnings.warn(
-            f"codec {base!r} is none of {', '.join(codecnames.USUAL)}; it is sent as it is, and the server may refuse it",
-            stacklevel=3,
+            f"codec {base!r} is none of {usual}; it is sent as it is, and the server may refuse it", stacklevel=3
         )
     return base + "".join(modifiers)
 
 
-def _may_hold_secrets(url: object) -> bool:
-    """Credentials in front of the host, or a token in the query."""
-    return isinstance(url, str) and ("@" in url or "?" in url)
+def may_hold_secrets(url: object) -> bool:
+    """Credentials in front of the host, or a token in the query; also where it is within something else, such as a list."""
+    if isinstance(url, str):
+        return "@" in url or "?" in url
+    return url is not None and not isinstance(url, (int, float))
 
 
 def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
-    secret = _may_hold_secrets(value)
+    secret = may_hold_secrets(value)
     if not isinstance(value, str) or not value.isprintable() or " " in value:
         raise InvalidParameter(name, value, accepted, secret=secret)
     try:
@@ -221,27 +231,27 @@ def stream_url(value: Any, name: str = "url") -> str:
     accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
     parts = _split(name, value, accepted)
     if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname)):
-        raise InvalidParameter(name, value, accepted, secret=_may_hold_secrets(value))
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     if "#" in value:
-        raise InvalidParameter(name, value, f"{accepted}, without a fragment", secret=_may_hold_secrets(value))
+        raise InvalidParameter(name, value, f"{accepted}, without a fragment", secret=may_hold_secrets(value))
     return str(value)
 
 
-def http_url(name: str, value: Any) -> str | None:
+def http_url(name: str, value: Any, *, optional: bool = True) -> str | None:
     """An absolute http or https URL; the fragment is left alone, for the platform reads time limits from it."""
-    if value is None:
+    if value is None and optional:
         return None
     accepted = "an absolute http:// or https:// URL"
     # Credentials are legal here: the platform uses them for basic authentication.
     if not isinstance(value, str) or not value.isprintable() or " " in value:
-        raise InvalidParameter(name, value, accepted, secret=_may_hold_secrets(value))
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     try:
         parts = urllib.parse.urlsplit(value)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise InvalidParameter(name, value, accepted, secret=_may_hold_secrets(value))
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     return value
 
 
@@ -256,6 +266,13 @@ def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | 
     if not bare or not bare.isascii() or not bare.isprintable() or " " in bare:
         raise InvalidParameter(name, value, accepted, secret=True)
     return bare
+
+
+def secret(name: str, value: Any) -> str | None:
+    """Text that no error shows."""
+    if value is not None and (not isinstance(value, str) or not is_text(value) or not value):
+        raise InvalidParameter(name, value, "non-empty text or None", secret=True)
+    return value
 
 
 def number(
@@ -371,12 +388,17 @@ def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) 
     return value
 
 
+def unseen(name: str, value: Any, accepted: str) -> InvalidParameter:
+    """For a value of the wrong type that may hold secrets, by names or places that nobody here knows, or be huge."""
+    return InvalidParameter(name, type(value).__name__, accepted)
+
+
 def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
     """A mapping with string keys, as a dictionary of its own."""
     if value is None and optional:
         return None
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise InvalidParameter(name, value, "a mapping with string keys and JSON values")
+        raise unseen(name, value, "a mapping with string keys and JSON values")
     return dict(value)
 
 
@@ -406,10 +428,9 @@ def check_json(name: str, value: Any) -> None:
     try:
         written = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        # The value itself may be a secret, and may be huge: only the reason is told.
-        raise InvalidParameter(name, type(value).__name__, f"expressible in JSON ({error})") from None
+        raise unseen(name, value, f"expressible in JSON ({error})") from None
     if has_half(written):
-        raise InvalidParameter(name, type(value).__name__, WHOLE_TEXT)
+        raise unseen(name, value, WHOLE_TEXT)
 
 
 def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
@@ -430,7 +451,7 @@ def json_list(name: str, value: Any) -> list[Any] | None:
     if value is None:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidParameter(name, value, "a list of JSON values")
+        raise unseen(name, value, "a list of JSON values")
     copy = list(value)
     check_json(name, copy)
     return copy

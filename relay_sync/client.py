@@ -458,10 +458,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         :raises ConnectionLost: the connection went; ``.sent`` says whether the command may have arrived.
         """
         parameters.text("method", method, optional=False)
-        if params is not None and not isinstance(params, Mapping):
-            raise InvalidParameter("params", params, "a mapping")
+        given = parameters.mapping("params", params) or {}
         limit = checks.timeout(timeout)
-        given = dict(params or {})
         named = given.get("call_id")
         call_id = named if isinstance(named, str) else ""
         call = self._board.calls.get(call_id)

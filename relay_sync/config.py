@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from .checks import may_hold_secrets
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
 from .hosts import Unusable, is_loopback, read_proxy
@@ -74,7 +75,7 @@ class Address:
         ``http[s]://``, as the dashboard's address has it, means the same, and so does a slash at the end.
         """
         if not isinstance(text, str):
-            raise InvalidParameter("host", text, _HOST_FORMS)
+            raise InvalidParameter("host", text, _HOST_FORMS, secret=may_hold_secrets(text))
         shown = _without_userinfo(text)
         rest = text
         scheme = scheme or "wss"

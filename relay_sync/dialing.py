@@ -587,7 +587,7 @@ def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[d
         for name, value in (("from_", from_), ("ring_timeout", ring_timeout)):
             if value is not None:
                 raise InvalidParameter(name, value, "given together with to=; otherwise it belongs into the devices")
-        return shapes.device_groups("devices", devices)
+        return shapes.device_groups("devices", devices, shapes.CALLED)
     if devices is not None:
         raise InvalidParameter("to", to, "left out where devices are given")
     number = checks.party("to", to, optional=False) or ""
@@ -596,8 +596,5 @@ def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[d
 
 
 def _swml(value: Any) -> Any:
-    return (
-        parameters.json_object("dest_swml", value)
-        if isinstance(value, Mapping)
-        else parameters.text("dest_swml", value)
-    )
+    plain = value is None or isinstance(value, str)
+    return parameters.text("dest_swml", value) if plain else parameters.json_object("dest_swml", value)

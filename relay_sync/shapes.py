@@ -1,12 +1,12 @@
 """Nested parameters: the objects inside media, recordings, collectors, detectors, devices.
 
 A shape checks the members it knows, each by one function of :mod:`.checks`, and lets the others pass: the platform
-may know more than this SDK.
+may know more than this SDK. So does a type that it does not know, unless it reads like a misspelling of one that it knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypedDict
 
 from . import checks
@@ -14,6 +14,11 @@ from .errors import InvalidParameter
 from .parties import without_marks
 
 __all__ = [
+    "CALLED",
+    "CONNECTED",
+    "DEVICES",
+    "TRANSCRIPTION",
+    "TRANSLATION",
     "CollectOptions",
     "DetectOptions",
     "DigitsOptions",
@@ -27,9 +32,9 @@ __all__ = [
     "digits",
     "live_action",
     "media",
-    "one_device",
     "own_event",
     "record",
+    "refer_device",
     "speech",
     "stream_device",
     "tap",
@@ -125,6 +130,25 @@ def _whole(low: int) -> Check:
     return lambda name, value: checks.whole(name, value, low=low)
 
 
+def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
+    """The type of an object, in any case. One that resembles none passes, for the platform may have new ones.
+
+    :param elsewhere: types that are known, too, but cannot be used here.
+    """
+
+    def checked(name: str, value: Any) -> str:
+        given = checks.text(name, value, optional=False) or ""
+        if given.lower() in known:
+            return given.lower()
+        from difflib import get_close_matches  # only mistakes and novelties need it
+
+        if get_close_matches(given.lower(), (*known, *elsewhere), 1):
+            raise InvalidParameter(name, value, f"one of {', '.join(map(repr, known))}")
+        return given
+
+    return checked
+
+
 def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
     """A mapping whose known members pass their checks; members that are ``None`` are left out."""
     given = checks.json_object(name, value, optional=optional)
@@ -158,23 +182,26 @@ _MEDIA: Final[dict[str, dict[str, Check]]] = {
 
 
 def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, Any]] | None:
-    """A list of things to play. Types that are not known pass."""
+    """A list of things to play."""
     if value is None and optional:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise InvalidParameter(name, value, "a list of media, such as [{'type': 'tts', 'params': {'text': 'hello'}}]")
-    items = [_item(f"{name}[{index}]", item) for index, item in enumerate(value)]
+    items = [_typed(f"{name}[{index}]", item, _MEDIA) for index, item in enumerate(value)]
     if not items:
         raise InvalidParameter(name, value, "a list of at least one item")
     return items
 
 
-def _item(name: str, value: Any) -> dict[str, Any]:
-    item = _shape(name, value, {"type": _required(checks.text)}) or {}
-    known = _MEDIA.get(item["type"])
+def _typed(
+    name: str, value: Any, kinds: Mapping[str, Mapping[str, Check]], elsewhere: Collection[str] = ()
+) -> dict[str, Any]:
+    """``{"type": ..., "params": {...}}``, where the type says what the params may be."""
+    found = _shape(name, value, {"type": _kind(*kinds, elsewhere=elsewhere)}) or {}
+    known = kinds.get(found["type"])
     if known is not None:
-        item["params"] = _shape(f"{name}.params", item.get("params"), known)
-    return item
+        found["params"] = _shape(f"{name}.params", found.get("params"), known)
+    return found
 
 
 # -- recording, tapping --------------------------------------------------------------------------------------------------
@@ -197,13 +224,14 @@ def record(name: str, value: Any) -> dict[str, Any]:
     return _shape(name, {} if value is None else value, _RECORD) or {}
 
 
+_TAPPED: Final[dict[str, dict[str, Check]]] = {
+    "audio": {"direction": _required(_one_of("listen", "speak", "both"))},
+}
+
+
 def tap(name: str, value: Any) -> dict[str, Any]:
     """What is tapped: ``{"type": "audio", "params": {"direction": ...}}``."""
-    found = _shape(name, value, {"type": _required(checks.text)}) or {}
-    if found["type"] == "audio":
-        sides = {"direction": _required(_one_of("listen", "speak", "both"))}
-        found["params"] = _shape(f"{name}.params", found.get("params"), sides)
-    return found
+    return _typed(name, value, _TAPPED)
 
 
 _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
@@ -222,11 +250,7 @@ _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
 
 def tap_device(name: str, value: Any) -> dict[str, Any]:
     """Where tapped audio goes: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
-    found = _shape(name, value, {"type": _required(checks.text)}) or {}
-    known = _TAP_DEVICES.get(found["type"])
-    if known is not None:
-        found["params"] = _shape(f"{name}.params", found.get("params"), known)
-    return found
+    return _typed(name, value, _TAP_DEVICES)
 
 
 # -- input ---------------------------------------------------------------------------------------------------------------
@@ -291,36 +315,114 @@ def detect(name: str, value: Any) -> dict[str, Any]:
 # -- devices -------------------------------------------------------------------------------------------------------------
 
 
-#: By the type of a device: who is called by it, and who calls.
-_PARTIES: Final[dict[str, dict[str, Check]]] = {
-    "phone": {"to_number": checks.phone_number, "from_number": checks.phone_number},
-    "sip": {"to": checks.sip_address, "from": checks.party},
-    "fabric": {"to": checks.address, "from": checks.address},
-    "stream": {"url": lambda name, value: checks.stream_url(value, name)},
+def _url_of_stream(name: str, value: Any) -> str:
+    return checks.stream_url(value, name)
+
+
+def _codec_of_stream(name: str, value: Any) -> str | None:
+    return checks.codec(value, name, others=False)
+
+
+def _confirm(name: str, value: Any) -> Any:
+    """What the one who picks up has to go through first: the URL of a document, or a list of steps."""
+    return value if isinstance(value, list) else checks.http_url(name, value)
+
+
+def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
+    """SIP headers: a mapping, or the wire's list of ``{"name", "value"}``. Not shown in errors: they may authenticate."""
+    if value is None:
+        return None
+    accepted = "a mapping of texts, or a list of {'name': ..., 'value': ...}"
+    if isinstance(value, Mapping):
+        pairs: list[Any] = [{"name": header, "value": text} for header, text in value.items()]
+    elif isinstance(value, (list, tuple)):
+        pairs = list(value)
+    else:
+        raise InvalidParameter(name, value, accepted, secret=True)
+    for pair in pairs:
+        good = isinstance(pair, Mapping) and all(isinstance(pair.get(part), str) for part in ("name", "value"))
+        if not good or any(mark in pair["name"] + pair["value"] for mark in "\r\n"):
+            raise InvalidParameter(name, value, accepted, secret=True)
+    return [dict(pair) for pair in pairs]
+
+
+#: What all devices that ring have in common.
+_RINGING: Final[dict[str, Check]] = {
+    "timeout": _whole(0),
+    "confirm": _confirm,
+    "confirm_timeout": _whole(0),
+    "call_state_url": checks.http_url,
+    "call_state_events": lambda name, value: checks.choices(name, value, ("created", "ringing", "answered", "ended")),
 }
+_SIP_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
+#: What each type of device has, by the wire's names; :mod:`relay_sync.devices` builds them by the same checks.
+DEVICES: Final[dict[str, dict[str, Check]]] = {
+    "phone": {
+        "to_number": _required(checks.phone_number),
+        "from_number": checks.phone_number,
+        **_RINGING,
+    },
+    "fabric": {"to": _required(checks.address), "from": checks.address, **_RINGING},
+    "sip": {
+        "to": _required(checks.sip_address),
+        "from": checks.party,
+        "from_name": checks.text,
+        "headers": _headers,
+        "codecs": lambda name, value: checks.codec_choices(name, value, _SIP_CODECS),
+        "encryption": _one_of("forbidden", "mandatory", "optional"),
+        "webrtc_media": checks.flag,
+        "username": checks.secret,
+        "password": checks.secret,
+        "session_timeout": _whole(0),
+        **_RINGING,
+    },
+    "call": {"call_id": _required(checks.text), "node_id": _required(checks.text)},
+    "queue": {
+        "queue_name": _required(checks.text),
+        "node_id": _required(checks.text),
+        "queue_id": checks.text,
+        "execute_after_queue": checks.text,
+    },
+    "stream": {
+        "url": _required(_url_of_stream),
+        "name": checks.text,
+        "codec": _codec_of_stream,
+        "realtime": checks.flag,
+        "status_url": checks.http_url,
+        "status_url_method": _one_of("GET", "POST"),
+        "authorization_bearer_token": lambda name, value: checks.bearer_token(value, name),
+        "custom_parameters": checks.json_object,
+    },
+}
+#: What can be dialled, and what a call can be connected to.
+CALLED: Final = ("phone", "fabric", "sip")
+CONNECTED: Final = tuple(DEVICES)
 
 
-def one_device(name: str, value: Any) -> dict[str, Any]:
+def _one_device(name: str, value: Any, kinds: Collection[str]) -> dict[str, Any]:
     """``{"type": ..., "params": {...}}``, as :mod:`relay_sync.devices` builds it. Not shown in errors: it may hold a password."""
     good = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if not good or not isinstance(value.get("type"), str) or not isinstance(value.get("params"), Mapping):
         accepted = "a device: {'type': ..., 'params': {...}}; see relay_sync.devices"
         raise InvalidParameter(name, value, accepted, secret=True)
-    device = checks.json_object(name, value) or {}
-    params = dict(device["params"])
-    for member, check in _PARTIES.get(device["type"], {}).items():
-        if params.get(member) is not None:
-            params[member] = check(f"{name}.params.{member}", params[member])
-    return {**device, "params": params}
+    return _typed(name, value, {kind: DEVICES[kind] for kind in kinds}, elsewhere=DEVICES.keys() - set(kinds))
 
 
-def device_groups(name: str, value: Any) -> list[list[dict[str, Any]]]:
-    """Lists of lists: the outer one is tried one after the other, what is in an inner one rings at the same time."""
+def refer_device(name: str, value: Any) -> dict[str, Any]:
+    """Where a SIP call is sent: a SIP device."""
+    return _one_device(name, value, ("sip",))
+
+
+def device_groups(name: str, value: Any, kinds: Collection[str]) -> list[list[dict[str, Any]]]:
+    """Lists of lists: the outer one is tried one after the other, what is in an inner one rings at the same time.
+
+    :param kinds: those of :data:`DEVICES` that can be used here.
+    """
     accepted = "a list of lists of devices, none of them empty: [[first], [then, and at the same time]]"
     if not _is_list(value) or not all(_is_list(group) and len(group) > 0 for group in value) or len(value) == 0:
         raise InvalidParameter(name, value, accepted, secret=True)
     return [
-        [one_device(f"{name}[{at}][{index}]", device) for index, device in enumerate(group)]
+        [_one_device(f"{name}[{at}][{index}]", device, kinds) for index, device in enumerate(group)]
         for at, group in enumerate(value)
     ]
 
@@ -331,12 +433,9 @@ def _is_list(value: Any) -> bool:
 
 def stream_device(name: str, value: Any) -> dict[str, Any] | None:
     """The params of a stream device; the whole device is taken as well."""
-    found = checks.json_object(name, value)
-    if found and found.get("type") == "stream" and isinstance(found.get("params"), dict):
-        found = found["params"]
-    if found is not None:
-        checks.stream_url(found.get("url"), f"{name}.url")
-    return found
+    if isinstance(value, Mapping) and value.get("type") == "stream" and isinstance(value.get("params"), Mapping):
+        name, value = f"{name}.params", value["params"]
+    return _shape(name, value, DEVICES["stream"], optional=True)
 
 
 # -- what is done with a call --------------------------------------------------------------------------------------------
@@ -347,7 +446,9 @@ def destination(name: str, value: Any) -> str | dict[str, Any]:
     if isinstance(value, Mapping) and value:
         return checks.json_object(name, value) or {}
     accepted = "a URL, a SWML document or 'context:<name>'"
-    if not isinstance(value, str) or not without_marks(value):
+    if not isinstance(value, str):
+        raise checks.unseen(name, value, accepted)
+    if not without_marks(value):
         raise InvalidParameter(name, value, accepted)
     read = without_marks(value)
     if read.lower().startswith(("http://", "https://")):
@@ -360,14 +461,45 @@ def destination(name: str, value: Any) -> str | dict[str, Any]:
     return read
 
 
-def live_action(name: str, value: Any, accepted: tuple[str, ...]) -> str | dict[str, Any]:
-    """``stop``, ``summarize``, or an object with an action in it."""
+def _given_texts(name: str, value: Any) -> list[str] | None:
+    return checks.texts(name, value, optional=False)
+
+
+_LIVE: Final[dict[str, Check]] = {
+    "direction": _given_texts,
+    "live_events": checks.flag,
+    "ai_summary": checks.flag,
+}
+#: What can be done with a live transcription and a live translation, and what that takes.
+TRANSCRIPTION: Final[dict[str, dict[str, Check]]] = {
+    "start": {"lang": _required(checks.text), **_LIVE},
+    "stop": {},
+    "summarize": {},
+}
+TRANSLATION: Final[dict[str, dict[str, Check]]] = {
+    "start": {"from_lang": _required(checks.text), "to_lang": _required(checks.text), **_LIVE},
+    "stop": {},
+    "summarize": {},
+    "inject": {
+        "message": _required(checks.text),
+        "direction": _required(_one_of("local-caller", "remote-caller")),
+    },
+}
+
+
+def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check]]) -> str | dict[str, Any]:
+    """``stop``, ``summarize``, or an object with an action in it: :data:`TRANSCRIPTION` or :data:`TRANSLATION`."""
     if isinstance(value, str):
         return checks.choice(name, value, ("stop", "summarize")) or ""
     action = checks.json_object(name, value, optional=False) or {}
     if not action:
         raise InvalidParameter(name, value, f"'stop', 'summarize' or a mapping with one of {', '.join(accepted)}")
-    return action
+    kind = _kind(*accepted)
+    found = {kind(name, word): options for word, options in action.items()}
+    return {
+        word: _shape(f"{name}.{word}", options, accepted[word]) if accepted.get(word) else options
+        for word, options in found.items()
+    }
 
 
 def own_event(name: str, value: Any) -> Any:

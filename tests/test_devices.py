@@ -153,6 +153,7 @@ BAD: list[tuple[Callable[[], object], str]] = [
     (lambda: devices.stream("ws://media.example.test"), "url"),
     (lambda: devices.stream("wss://media.example.test", realtime=1), "realtime"),  # type: ignore[arg-type]
     (lambda: devices.stream("wss://media.example.test", codec="L16@2c"), "codec"),
+    (lambda: devices.stream("wss://media.example.test", codec="silk"), "codec"),
     (lambda: devices.stream("wss://media.example.test", custom_parameters=[]), "custom_parameters"),  # type: ignore[arg-type]
 ]
 

@@ -518,6 +518,11 @@ BAD: list[tuple[tuple[Any, ...], Json, str]] = [
     ((), {"to": ""}, "to"),
     ((), {"to": "+1", "ring_timeout": 2.5}, "timeout"),
     ((), {"to": "+1", "dial_timeout": "5"}, "dial_timeout"),
+    (([[PHONE], [{"type": "strem", "params": {"url": "wss://a.example"}}]],), {}, "devices[1][0].type"),
+    (([[devices.stream("wss://a.example")]],), {}, "devices[0][0].type"),
+    (([[devices.queue("support", "n")]],), {}, "devices[0][0].type"),
+    (([[{"type": "phone", "params": {"to_number": "+1", "timeout": -5}}]],), {}, "devices[0][0].params.timeout"),
+    (([[{"type": "fabric", "params": {"from": "/private/me"}}]],), {}, "devices[0][0].params.to"),
     ((), {"to": "+1", "tag": ""}, "tag"),
     ((), {"to": "+1", "max_duration": -1}, "max_duration"),
     ((), {"to": "+1", "send_digits": "abc"}, "send_digits"),
@@ -639,7 +644,7 @@ def test_how_long_devices_may_ring(groups: Any, timeout: float | None, seconds: 
 
 @pytest.mark.parametrize(
     "told",
-    [{"timeout": 0.1}, {"devices": [[{"type": "phone", "params": {"to_number": "+15550100022", "timeout": 0.1}}]]}],
+    [{"timeout": 0.1}, {"devices": [[{"type": "webrtc", "params": {"timeout": 0.1}}]]}],
 )
 def test_a_dial_waits_no_longer_than_its_devices_may_ring(
     sim: Simulator, client: Callable[..., RelayClient], told: Json

@@ -9,7 +9,9 @@ import pytest
 from support import Line, line
 from test_verbs_table import mute
 
-from relay_sync import Call, InvalidParameter, devices
+from relay_sync import Call, InvalidParameter, RelayClient, devices
+from relay_sync.audio import AudioServer
+from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
 
 TTS = {"type": "tts", "params": {"text": "hello"}}
@@ -18,8 +20,16 @@ RTP = {"type": "rtp", "params": {"addr": "192.0.2.9", "port": 4000}}
 PAY = "https://pay.example.test/"
 
 
+STREAM = "wss://media.example.test/both"
+
+
 def media(kind: str, **params: Any) -> list[dict[str, Any]]:
     return [{"type": kind, "params": params}]
+
+
+def device(kind: str, **params: Any) -> tuple[list[list[dict[str, Any]]]]:
+    """Devices as somebody writes them who does not use :mod:`relay_sync.devices`; the second is the bad one."""
+    return ([[devices.phone("+15550100")], media(kind, **params)],)
 
 
 #: A verb, what it is given, and the parameter that the refusal names.
@@ -40,6 +50,11 @@ BAD: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("play", (media("silence", duration=0),), {}, "media[0].params.duration"),
     ("play", (media("ringtone", name="atlantis"),), {}, "media[0].params.name"),
     ("play", ([{"type": "hologram", "params": {"a": object()}}],), {}, "media[0]"),
+    ("play", (media("adio", url="https://a.example.test/a.mp3"),), {}, "media[0].type"),
+    ("play", ([TTS, {"type": "ringtones", "params": {"name": "us"}}],), {}, "media[1].type"),
+    ("play", (media(" tts", text="a"),), {}, "media[0].type"),
+    ("play", (media("AUDIO", url="a.mp3"),), {}, "media[0].params.url"),
+    ("play", (media("", text="a"),), {}, "media[0].type"),
     ("play", ([TTS],), {"volume": 40.1}, "volume"),
     ("play", ([TTS],), {"volume": -41}, "volume"),
     ("play", ([TTS],), {"volume": float("nan")}, "volume"),
@@ -64,6 +79,7 @@ BAD: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("record", ({"initial_timeout": -1},), {}, "audio.initial_timeout"),
     ("record", ({"terminators": "x"},), {}, "audio.terminators"),
     ("record", ({"input_sensitivity": 101},), {}, "audio.input_sensitivity"),
+    ("play_and_collect", (media("silense", duration=1), {"digits": {"max": 1}}), {}, "media[0].type"),
     ("play_and_collect", ([TTS], {}), {}, "collect"),
     ("play_and_collect", ([TTS], {"digits": {}}), {}, "collect.digits.max"),
     ("play_and_collect", ([TTS], {"digits": {"max": 0}}), {}, "collect.digits.max"),
@@ -93,12 +109,61 @@ BAD: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("connect", ([[devices.phone("+15550100")]],), {"timeout": 0}, "timeout"),
     ("connect", ([[devices.phone("+15550100")]],), {"ringback": []}, "ringback"),
     ("connect", ([[devices.phone("+15550100")]],), {"max_price_per_minute": -0.1}, "max_price_per_minute"),
+    ("connect", ([[devices.phone("+15550100")]],), {"ringback": media("tss", text="a")}, "ringback[0].type"),
+    ("connect", device("strem", url=STREAM), {}, "devices[1][0].type"),
+    ("connect", device("Phones", to_number="+15550100"), {}, "devices[1][0].type"),
+    ("connect", device("phone"), {}, "devices[1][0].params.to_number"),
+    ("connect", device("phone", to_number="+15550100", timeout=-5), {}, "devices[1][0].params.timeout"),
+    ("connect", device("phone", to_number="+15550100", timeout=2.5), {}, "devices[1][0].params.timeout"),
+    ("connect", device("fabric", to="/public/desk", confirm="now"), {}, "devices[1][0].params.confirm"),
+    ("connect", device("fabric", to="/public/desk", confirm_timeout=-1), {}, "devices[1][0].params.confirm_timeout"),
+    ("connect", device("sip", to="sip:a@b.example", call_state_url="me"), {}, "devices[1][0].params.call_state_url"),
+    (
+        "connect",
+        device("sip", to="sip:a@b.example", call_state_events=["x"]),
+        {},
+        "devices[1][0].params.call_state_events",
+    ),
+    ("connect", device("sip", to="sip:a@b.example", codecs=["MP3"]), {}, "devices[1][0].params.codecs"),
+    ("connect", device("sip", to="sip:a@b.example", encryption="maybe"), {}, "devices[1][0].params.encryption"),
+    ("connect", device("sip", to="sip:a@b.example", headers={"X-A": 5}), {}, "devices[1][0].params.headers"),
+    ("connect", device("sip", to="sip:a@b.example", webrtc_media="yes"), {}, "devices[1][0].params.webrtc_media"),
+    ("connect", device("sip", to="sip:a@b.example", session_timeout=-1), {}, "devices[1][0].params.session_timeout"),
+    ("connect", device("call", call_id="c"), {}, "devices[1][0].params.node_id"),
+    ("connect", device("queue", queue_name="", node_id="n"), {}, "devices[1][0].params.queue_name"),
+    ("connect", device("stream", name="no url"), {}, "devices[1][0].params.url"),
+    ("connect", device("stream", url=STREAM, codec="nope"), {}, "devices[1][0].params.codec"),
+    ("connect", device("stream", url=STREAM, codec="MP3"), {}, "devices[1][0].params.codec"),
+    ("connect", device("stream", url=STREAM, realtime=1), {}, "devices[1][0].params.realtime"),
+    ("connect", device("stream", url=STREAM, status_url_method="PUT"), {}, "devices[1][0].params.status_url_method"),
+    (
+        "connect",
+        device("stream", url=STREAM, authorization_bearer_token="a b"),
+        {},
+        "devices[1][0].params.authorization_bearer_token",
+    ),
+    ("connect", device("stream", url=STREAM, custom_parameters=[1]), {}, "devices[1][0].params.custom_parameters"),
     ("refer", ({"to": "sip:bob@example.test"},), {}, "device"),
+    ("refer", (devices.phone("+15550100"),), {}, "device.type"),
+    ("refer", ({"type": "spi", "params": {"to": "sip:bob@example.test"}},), {}, "device.type"),
+    ("refer", ({"type": "sip", "params": {}},), {}, "device.params.to"),
+    (
+        "refer",
+        ({"type": "sip", "params": {"to": "sip:bob@example.test", "headers": "X: 1"}},),
+        {},
+        "device.params.headers",
+    ),
     ("transfer", ("",), {}, "dest"),
     ("transfer", ({},), {}, "dest"),
     ("tap", ({"type": "audio", "params": {"direction": "up"}}, RTP), {}, "tap.params.direction"),
     ("tap", (TAP, {"type": "rtp", "params": {"addr": "192.0.2.9", "port": 0}}), {}, "device.params.port"),
     ("tap", (TAP, {"type": "ws", "params": {"uri": "ws://media.example.test"}}), {}, "device.params.uri"),
+    ("tap", ({"type": "adio", "params": {"direction": "both"}}, RTP), {}, "tap.type"),
+    ("tap", (TAP, {"type": "wss", "params": {"uri": STREAM}}), {}, "device.type"),
+    ("live_transcribe", ({"strat": {"lang": "en-US", "direction": ["remote-caller"]}},), {}, "action"),
+    ("live_transcribe", ({"start": {"lang": "en-US"}},), {}, "action.start.direction"),
+    ("live_translate", ({"start": {"from_lang": "en", "direction": ["remote-caller"]}},), {}, "action.start.to_lang"),
+    ("live_translate", ({"inject": {"message": "a", "direction": "both"}},), {}, "action.inject.direction"),
     ("live_transcribe", ("pause",), {}, "action"),
     ("live_transcribe", ({},), {}, "action"),
     ("live_translate", (None,), {}, "action"),
@@ -110,6 +175,8 @@ BAD: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("join_conference", ("a",), {"beep": True}, "beep"),
     ("join_conference", ("a",), {"region": "moon"}, "region"),
     ("join_conference", ("a",), {"stream_obj": {"name": "no url"}}, "stream_obj.url"),
+    ("join_conference", ("a",), {"stream_obj": {"url": STREAM, "codec": "nope"}}, "stream_obj.codec"),
+    ("join_conference", ("a",), {"stream_obj": {"type": "stream", "params": {"url": "a"}}}, "stream_obj.params.url"),
     ("leave_conference", (None,), {}, "conference_id"),
     ("queue_enter", ("a",), {"wait_time": 0}, "wait_time"),
     ("queue_leave", ("",), {}, "queue_name"),
@@ -178,7 +245,67 @@ def test_what_the_user_gave_is_not_changed(on_call: Line) -> None:
     assert on_call.wait_for_request("calling.play")["play"] == [{"type": "ringtone", "params": {"name": "us"}}]
 
 
+def test_a_type_that_resembles_none_that_is_known_passes(on_call: Line) -> None:
+    """The platform may have new ones."""
+    mute(on_call.sim)
+    hologram = {"type": "hologram", "params": {"a": 1}}
+    on_call.call.play([hologram])
+    on_call.call.connect([[hologram]], ringback=[hologram])
+    assert on_call.wait_for_request("calling.play")["play"] == [hologram]
+    connected = on_call.wait_for_request("calling.connect")
+    assert (connected["devices"], connected["ringback"]) == ([[hologram]], [hologram])
+
+
+def test_a_device_written_by_hand_is_sent_as_the_builders_would_make_it(on_call: Line) -> None:
+    mute(on_call.sim)
+    on_call.call.connect([[{"type": "SIP", "params": {"to": "sip:a@b.example", "headers": {"X": "1"}, "from": None}}]])
+    on_call.call.join_conference(
+        "a", stream_obj={"url": STREAM, "codec": "pcma", "authorization_bearer_token": "Bearer t"}
+    )
+    made = {"type": "sip", "params": {"to": "sip:a@b.example", "headers": [{"name": "X", "value": "1"}]}}
+    assert on_call.wait_for_request("calling.connect")["devices"] == [[made]]
+    stream = {"url": STREAM, "codec": "PCMA", "authorization_bearer_token": "t"}
+    assert on_call.wait_for_request("calling.join_conference")["stream"] == stream
+
+
 SECRETS: list[Callable[[Call], object]] = [
+    lambda call: call.stream(STREAM, custom_parameters="pin hush"),  # type: ignore[arg-type]
+    lambda call: call.stream(STREAM, custom_parameters=[("pin", "hush")]),  # type: ignore[arg-type]
+    lambda call: call.stream(STREAM, custom_parameters={5: "hush"}),  # type: ignore[dict-item]
+    lambda call: call.stream(STREAM, extra=[("authorization_bearer_token", "hush")]),  # type: ignore[arg-type]
+    lambda call: call.stream(STREAM, authorization_bearer_token=["hush"]),  # type: ignore[arg-type]
+    lambda call: call.stream([f"{STREAM}?token=hush"]),  # type: ignore[arg-type]
+    lambda call: call.stream(STREAM, status_url=b"https://a:hush@b.example"),  # type: ignore[arg-type]
+    lambda call: call.send_fax(["https://a:hush@b.example/fax.pdf"]),  # type: ignore[arg-type]
+    lambda call: call.client.execute("calling.stream", [("authorization_bearer_token", "hush")]),
+    lambda call: call.client.execute("calling.stream", "token=hush"),
+    lambda call: call.client.execute("calling.stream", {5: "hush"}),
+    lambda call: call.client.dial(to="+15550100", dest_swml=[("password", "hush")]),
+    lambda call: call.client.dial(to="+15550100", extra=[("password", "hush")]),
+    lambda call: call.transfer([("password", "hush")]),  # type: ignore[arg-type]
+    lambda call: call.bind_digit("1", "calling.stream", bind_params=[("token", "hush")]),  # type: ignore[arg-type]
+    lambda call: call.ai(SWAIG=[("token", "hush")]),  # type: ignore[arg-type]
+    lambda call: call.ai(hints="hush"),
+    lambda call: call.ai(post_prompt_auth_user=["hush"]),  # type: ignore[arg-type]
+    lambda call: call.pay(PAY, parameters=["hush"]),  # type: ignore[list-item]
+    lambda call: call.pay(PAY, parameters={"token": "hush"}),  # type: ignore[dict-item]
+    lambda call: call.join_conference("a", stream_obj=[("authorization_bearer_token", "hush")]),  # type: ignore[arg-type]
+    lambda call: call.connect(*device("sip", to="sip:a@b.example", headers="Authorization: hush")),
+    lambda call: call.connect(*device("sip", to="sip:a@b.example", headers={"Authorization": ["hush"]})),
+    lambda call: call.connect(*device("sip", to="sip:a@b.example", password=["hush"])),
+    lambda call: call.connect(*device("sip", to="sip:a@b.example", username=["hush"])),
+    lambda call: call.connect(*device("stream", url=STREAM, custom_parameters=[("pin", "hush")])),
+    lambda call: call.connect(*device("stream", url=STREAM, authorization_bearer_token=["hush"])),
+    lambda call: call.connect(*device("stream", url=[f"{STREAM}?token=hush"])),
+    lambda call: devices.sip("sip:a@b.example", headers=["Authorization: hush"]),  # type: ignore[list-item]
+    lambda call: devices.stream(STREAM, extra=[("token", "hush")]),  # type: ignore[arg-type]
+    lambda call: RelayClient("p", "t", host=["wss://a:hush@b.example"]),  # type: ignore[arg-type]
+    lambda call: AudioServer(public_url=["wss://a:hush@b.example"]),  # type: ignore[arg-type]
+    lambda call: AudioServer(public_url="wss://b.example/a?token=hush"),
+    lambda call: RestClient("p", "t", "b.example").download(["https://b.example?hush"], "a.wav"),  # type: ignore[arg-type]
+    lambda call: RestClient("p", "t", "b.example").dial(
+        to="+1", from_="+2", url="https://a:hush@b.example", swml={"a": 1}
+    ),
     lambda call: call.ai(post_prompt_auth_password=["hush"]),  # type: ignore[arg-type]
     lambda call: call.connect([[{"type": "sip", "params": "hush"}]]),
     lambda call: call.connect("hush"),  # type: ignore[arg-type]

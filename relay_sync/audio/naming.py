@@ -43,18 +43,18 @@ def check_public_url(url: Any) -> str:
         parts = urlsplit(url if isinstance(url, str) else "")
         fine = parts.port != 0 and bool(parts.hostname)
     except ValueError:
-        raise InvalidParameter("public_url", url, accepted, secret="@" in url) from None
-    secret = parts.username is not None or parts.password is not None
+        raise InvalidParameter("public_url", url, accepted, secret=checks.may_hold_secrets(url)) from None
     fine = (
         fine
-        and not secret
+        and parts.username is None
+        and parts.password is None
         and not parts.query
         and not parts.fragment
         and re.fullmatch(r"[\x21-\x7e]+", url) is not None
     )
     secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname))
     if not fine or not secure:
-        raise InvalidParameter("public_url", url, accepted, secret=secret)
+        raise InvalidParameter("public_url", url, accepted, secret=checks.may_hold_secrets(url))
     return str(url)
 
 

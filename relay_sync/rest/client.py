@@ -142,7 +142,7 @@ class RestClient:
         :return: the call; its ``info`` is what the platform says about it.
         """
         if (url is None) == (swml is None):
-            raise InvalidParameter("url", url, "given, or swml, but not both")
+            raise InvalidParameter("url", url, "given, or swml, but not both", secret=checks.may_hold_secrets(url))
         params = {
             "to": checks.text("to", to, optional=False),
             "from": checks.text("from_", from_, optional=False),
@@ -249,7 +249,7 @@ class RestClient:
         :raises RequestTimeout: time is up.
         """
         order = Order(
-            url=checks.http_url("url", checks.text("url", url, optional=False)) or "",
+            url=checks.http_url("url", url, optional=False) or "",
             path=checks.path("path", path, "a file's path in a directory that exists"),
             on_progress=on_progress,
             show=progress,

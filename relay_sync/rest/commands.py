@@ -81,7 +81,7 @@ class RemoteCall(MediaCommands, ControlIds):
         :param device: a SIP device, as ``devices.sip`` builds it. :param status_url: http(s) URL that is told of the states.
         """
         params = {
-            "device": shapes.one_device("device", device),
+            "device": shapes.refer_device("device", device),
             "status_url": checks.http_url("status_url", status_url),
         }
         return self._command("calling.refer", params, extra)
@@ -103,7 +103,8 @@ class RemoteCall(MediaCommands, ControlIds):
         """
         given = sum(value is not None for value in (url, swml))
         if given > 1 or (given == 0 and status is None):
-            raise InvalidParameter("url", url, "given, or swml, but not both (or status)")
+            accepted = "given, or swml, but not both (or status)"
+            raise InvalidParameter("url", url, accepted, secret=checks.may_hold_secrets(url))
         params = {
             "id": self.call_id,
             "url": checks.http_url("url", url),

@@ -311,7 +311,7 @@ class MediaCommands(Commands):
 
     def live_transcribe(self, action: Mapping[str, Any] | str, *, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Start, stop or sum up a live transcription (``calling.live_transcribe``). As ``Call.live_transcribe``."""
-        params = {"action": shapes.live_action("action", action, ("start", "stop", "summarize"))}
+        params = {"action": shapes.live_action("action", action, shapes.TRANSCRIPTION)}
         return self._command("calling.live_transcribe", params, extra)
 
     def live_translate(
@@ -323,7 +323,7 @@ class MediaCommands(Commands):
     ) -> CallInfo:
         """Start, stop, sum up or add to a live translation (``calling.live_translate``). As ``Call.live_translate``."""
         params = {
-            "action": shapes.live_action("action", action, ("start", "stop", "summarize", "inject")),
+            "action": shapes.live_action("action", action, shapes.TRANSLATION),
             "status_url": checks.http_url("status_url", status_url),
         }
         return self._command("calling.live_translate", params, extra)

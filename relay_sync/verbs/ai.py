@@ -7,17 +7,10 @@ from typing import Any, Literal
 
 from .. import shapes
 from ..actions import AIAction, OnCompleted
-from ..errors import InvalidParameter
 from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["AIVerbs"]
-
-
-def _secret(name: str, value: Any) -> str | None:
-    if value is not None and (not isinstance(value, str) or not value):
-        raise InvalidParameter(name, value, "non-empty text or None", secret=True)
-    return value
 
 
 class AIVerbs(Verbs):
@@ -57,8 +50,8 @@ class AIVerbs(Verbs):
             "prompt": parameters.json_object("prompt", prompt),
             "post_prompt": parameters.json_object("post_prompt", post_prompt),
             "post_prompt_url": parameters.http_url("post_prompt_url", post_prompt_url),
-            "post_prompt_auth_user": parameters.text("post_prompt_auth_user", post_prompt_auth_user),
-            "post_prompt_auth_password": _secret("post_prompt_auth_password", post_prompt_auth_password),
+            "post_prompt_auth_user": parameters.secret("post_prompt_auth_user", post_prompt_auth_user),
+            "post_prompt_auth_password": parameters.secret("post_prompt_auth_password", post_prompt_auth_password),
             "global_data": parameters.json_object("global_data", global_data),
             "pronounce": parameters.json_list("pronounce", pronounce),
             "hints": parameters.json_list("hints", hints),

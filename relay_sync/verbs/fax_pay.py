@@ -47,7 +47,7 @@ class FaxPayVerbs(Verbs):
         :return: an action; when it has ended, ``success`` says whether the fax went through.
         """
         params = {
-            "document": parameters.http_url("document", parameters.text("document", document, optional=False)),
+            "document": parameters.http_url("document", document, optional=False),
             "identity": parameters.text("identity", identity),
             "header_info": parameters.text("header_info", header_info),
             "status_url": parameters.http_url("status_url", status_url),
@@ -122,9 +122,9 @@ class FaxPayVerbs(Verbs):
         :return: an action that ends with the event that has a result; ``success`` says whether it is a good one.
         """
         params = {
-            "payment_connector_url": _url("payment_connector_url", payment_connector_url),
+            "payment_connector_url": _url("payment_connector_url", payment_connector_url, optional=False),
             "input": _choice("input_method", input_method, ("dtmf", "voice")),
-            "status_url": _url("status_url", status_url, optional=True),
+            "status_url": _url("status_url", status_url),
             "payment_method": _text("payment_method", payment_method),
             "timeout": _decimal("timeout", timeout),
             "max_attempts": _decimal("max_attempts", max_attempts),
@@ -148,8 +148,5 @@ class FaxPayVerbs(Verbs):
 
 # One of pay's own parameters is called "parameters", so its checks go by names of their own.
 _ACCOUNTS = ("consumer-checking", "consumer-savings", "commercial-checking")
-_choice, _text, _decimal, _merge = parameters.choice, parameters.text, parameters.decimal, parameters.merge_extra
-
-
-def _url(name: str, value: Any, *, optional: bool = False) -> str | None:
-    return parameters.http_url(name, value if optional else parameters.text(name, value, optional=False))
+_choice, _text, _url, _decimal = parameters.choice, parameters.text, parameters.http_url, parameters.decimal
+_merge = parameters.merge_extra

@@ -78,7 +78,7 @@ class ListeningVerbs(Verbs):
         :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"``, or
             ``{"summarize": {...}}``.
         """
-        params = {"action": shapes.live_action("action", action, ("start", "stop", "summarize"))}
+        params = {"action": shapes.live_action("action", action, shapes.TRANSCRIPTION)}
         return self._command("calling.live_transcribe", parameters.merge_extra(params, extra, ADDRESS))
 
     def live_translate(
@@ -96,7 +96,7 @@ class ListeningVerbs(Verbs):
         :param status_url: http(s) URL that is told of it.
         """
         params = {
-            "action": shapes.live_action("action", action, ("start", "stop", "summarize", "inject")),
+            "action": shapes.live_action("action", action, shapes.TRANSLATION),
             "status_url": parameters.http_url("status_url", status_url),
         }
         return self._command("calling.live_translate", parameters.merge_extra(params, extra, ADDRESS))

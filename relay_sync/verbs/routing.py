@@ -43,7 +43,7 @@ class RoutingVerbs(Verbs):
             call that is being connected already.
         """
         params = {
-            "devices": shapes.device_groups("devices", devices),
+            "devices": shapes.device_groups("devices", devices, shapes.CONNECTED),
             "ringback": shapes.media("ringback", ringback, optional=True),
             "tag": parameters.text("tag", tag),
             "max_duration": parameters.whole("max_duration", max_duration, low=0),
@@ -70,7 +70,7 @@ class RoutingVerbs(Verbs):
         :param device: a SIP device, as ``devices.sip`` builds it. :param status_url: http(s) URL that is told of the states.
         """
         params = {
-            "device": shapes.one_device("device", device),
+            "device": shapes.refer_device("device", device),
             "status_url": parameters.http_url("status_url", status_url),
         }
         return self._command("calling.refer", parameters.merge_extra(params, extra, ADDRESS))
