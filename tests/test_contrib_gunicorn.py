@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -72,3 +74,59 @@ def test_each_worker_has_its_own_time(application: Application) -> None:
     gunicorn.post_worker_init(second)
     gunicorn.worker_exit(None, second)
     assert application.drains == [0.8 * GRACE]
+
+
+# -- packages that the gevent worker needs -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with gevent, and without the package that gunicorn's worker for it needs."""
+    monkeypatch.setitem(sys.modules, "packaging", None)
+    monkeypatch.setitem(sys.modules, "gevent", ModuleType("gevent"))  # it has no spec, as one that was put there
+    monkeypatch.setattr(sys, "argv", ["gunicorn", "--worker-class", "gthread", "app:app"])
+    monkeypatch.delenv("GUNICORN_CMD_ARGS", raising=False)
+    monkeypatch.delitem(sys.modules, "__config__", raising=False)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> bool:
+    gunicorn._tell_of_packaging()
+    out, err = capsys.readouterr()
+    assert (out, err) in {("", ""), ("", gunicorn.LACKS_PACKAGING)}
+    return bool(err)
+
+
+def configured(patch: pytest.MonkeyPatch, path: Path, text: str) -> None:
+    """The file that gunicorn is just reading."""
+    path.write_text(text, encoding="utf-8")
+    config = ModuleType("__config__")
+    config.__file__ = str(path)
+    patch.setitem(sys.modules, "__config__", config)
+
+
+@pytest.mark.usefixtures("lacking")
+def test_other_workers_need_no_packaging(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert not told(capsys)
+    configured(monkeypatch, tmp_path / "hooks.py", "worker_class = 'gthread'\n")
+    assert not told(capsys)
+    configured(monkeypatch, tmp_path / "hooks.py", "worker_class = 'gevent'\n")
+    (tmp_path / "hooks.py").unlink()
+    assert not told(capsys)
+
+
+@pytest.mark.usefixtures("lacking")
+def test_the_gevent_worker_does_wherever_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        configured(patch, tmp_path / "hooks.py", "worker_class = 'gevent'\n")
+        assert told(capsys)
+    with monkeypatch.context() as patch:
+        patch.setenv("GUNICORN_CMD_ARGS", "-k gevent")
+        assert told(capsys)
+    monkeypatch.setattr(sys, "argv", ["gunicorn", "-kgevent", "app:app"])
+    assert told(capsys)
+    monkeypatch.setitem(sys.modules, "packaging", ModuleType("packaging"))
+    assert not told(capsys)

@@ -18,8 +18,11 @@ configuration file has to patch before the program is loaded: ``from gevent impo
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from .hosting import start_all, stop_all
@@ -40,18 +43,33 @@ def _is_patched() -> bool:
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
-def _lacks_packaging() -> bool:
-    """Whether the gevent worker could not be loaded, which gunicorn tells with a traceback that names no package to install."""
-    found = {name: importlib.util.find_spec(name) is not None for name in ("gevent", "packaging")}
-    return found["gevent"] and not found["packaging"]
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # it is loaded, and was not found in the usual way
+        return True
+
+
+def _asks_for_gevent() -> bool:
+    """Whether the gevent worker is named, in the options or in the configuration file that loads this one."""
+    words = [*sys.argv, os.environ.get("GUNICORN_CMD_ARGS", "")]
+    file = getattr(sys.modules.get("__config__"), "__file__", None)  # gunicorn's name for it
+    if file is not None:
+        with suppress(OSError):
+            words.append(Path(file).read_text(encoding="utf-8", errors="replace"))
+    return any("gevent" in word for word in words)
+
+
+def _tell_of_packaging() -> None:
+    """Say that the gevent worker cannot be loaded, which gunicorn tells with a traceback that names no package to install."""
+    if _is_there("gevent") and not _is_there("packaging") and _asks_for_gevent():
+        sys.stderr.write(LACKS_PACKAGING)
 
 
 #: Whether gevent was there before the program.
 _PATCHED_EARLY: Final = _is_patched()
 
-if _lacks_packaging():  # gunicorn loads this file before the class of its workers
-    sys.stderr.write(LACKS_PACKAGING)
-
+_tell_of_packaging()  # gunicorn loads this file before the class of its workers
 
 #: The share of what is left of the time that goes to live calls; the rest is for hanging up and disconnecting.
 _SHARE: Final = 0.8
