@@ -223,7 +223,7 @@ class AudioServer(Connecting):
     def start(self) -> AudioServer:
         """Listen. Idempotent.
 
-        :raises OSError: the address cannot be had.
+        :raises OSError: the address cannot be had: it is in use, say. The text names it, and what to do.
         :raises StreamFailed: it has been closed, before or meanwhile.
         :raises Forked: it was started before a fork, in the parent process.
         """

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..hosts import look_up
 
-__all__ = ["listen", "shown_address", "url_host"]
+__all__ = ["explained", "listen", "shown_address", "url_host"]
 
 _BACKLOG = 1024
 _LOOK_UP = 10.0  # seconds for the system to find the addresses of a name
@@ -27,7 +27,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
     and any other name all of its addresses, as far as this machine has them.
 
     :param port: 0 for any that is free.
-    :raises OSError: an address is in use, or none of them is one of this machine, or the name was not found in time.
+    :raises OSError: an address is in use, or none of them is one of this machine, or the name was not found in time. The text
+        names it, and says what to do.
     """
     host = _bare(host)
     places = _places(host)
@@ -90,6 +91,17 @@ def _needed(host: str) -> int | None:
     return socket.AF_INET6 if host == "::" else None
 
 
+def explained(error: OSError, address: str) -> OSError:
+    """The same error, in words for whoever chose the address."""
+    words = {
+        errno.EADDRINUSE: "is in use: another process, or another server of this one, listens there. Give each process a"
+        " port of its own, or port=0 for any that is free",
+        errno.EACCES: "is not allowed to this process: take a port from 1024 on",
+        errno.EADDRNOTAVAIL: "is no address of this machine",
+    }
+    return OSError(error.errno, f"{address} {words.get(error.errno or 0, f'cannot be had: {error.strerror or error}')}")
+
+
 def _listen_on(places: tuple[_Place, ...], port: int, *, needed: int | None) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     missing: OSError | None = None
@@ -98,9 +110,10 @@ def _listen_on(places: tuple[_Place, ...], port: int, *, needed: int | None) -> 
             try:
                 listener = socket.create_server((address[0], port, *address[2:]), family=family, backlog=_BACKLOG)
             except OSError as error:
+                told = explained(error, shown_address((address[0], port)).removesuffix(":0"))
                 if error.errno not in _NOT_HERE or family == needed:
-                    raise
-                missing = error
+                    raise told from error
+                missing = told
                 continue
             listeners.append(listener)
             port = listener.getsockname()[1]

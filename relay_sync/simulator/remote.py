@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from types import TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -29,6 +30,7 @@ from ..jsontext import read_strictly
 from ..logs import get as log_of
 from ..origins import refusal
 from ..protocol.depth import is_deeper
+from ..server.listening import explained, shown_address
 from ..server.loop import LoopStopped
 from . import orders, views
 from .phone import Phone
@@ -125,6 +127,15 @@ class _Server(ThreadingHTTPServer):
         self._lock = threading.Lock()  # guards _strangers
         self._troubles = Troubles("relay_sync.simulator")
         super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        try:
+            TCPServer.server_bind(
+                self
+            )  # HTTPServer would also ask the resolver for the host's full name, which may take long
+        except OSError as error:
+            raise explained(error, shown_address(self.server_address)) from error
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
         # More than there is room for wait in the system's queue, but closing does not wait for them.

@@ -1,0 +1,90 @@
+"""A server that cannot listen says where, why, and what to do, as the system's own kind of error."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from relay_sync.audio import AudioServer
+from relay_sync.cli import main
+from relay_sync.simulator import Simulator
+from relay_sync.simulator.remote import ControlServer
+
+ADVICE = "another process, or another server of this one, listens there. Give each process a port of its own, or port=0"
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def freed(port: int) -> None:
+    """A simulator that did not listen for a while, while another server came."""
+    with Simulator() as sim:
+        sim.refuse_connections(how="tcp")
+        with socket.create_server(("127.0.0.1", int(sim.url.rpartition(":")[2]))):
+            sim.refuse_connections(False)
+
+
+def controlled(port: int) -> None:
+    with Simulator() as sim:
+        ControlServer(sim, host="127.0.0.1", port=port, token="t" * 24).close()
+
+
+SERVERS: dict[str, Callable[[int], object]] = {
+    "AudioServer": lambda port: AudioServer(port=port).start(),
+    "AudioServer.url": lambda port: AudioServer(port=port).url,
+    "AudioServer.accept": lambda port: AudioServer(port=port).accept(0),
+    "Simulator": lambda port: Simulator(port=port).start(),
+    "Simulator.refuse_connections": freed,
+    "ControlServer": controlled,
+}
+
+
+@pytest.mark.parametrize("start", SERVERS.values(), ids=SERVERS)
+def test_a_port_in_use(taken: int, start: Callable[[int], object]) -> None:
+    with pytest.raises(OSError) as caught:
+        start(taken)
+    assert caught.value.errno == errno.EADDRINUSE
+    found = re.fullmatch(r"127\.0\.0\.1:(\d+) is in use: (.*) for any that is free", str(caught.value.strerror))
+    assert found is not None
+    assert found[2] == ADVICE
+    assert start is freed or int(found[1]) == taken
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(OSError, match=r"192\.0\.2\.1 is no address of this machine$") as caught:
+        AudioServer("192.0.2.1").start()
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+def test_a_port_that_is_kept_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "create_server", denied)
+    with pytest.raises(
+        PermissionError, match=r"127\.0\.0\.1:80 is not allowed to this process: take a port from 1024 on$"
+    ):
+        AudioServer(port=80).start()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("listen", "--port", "{port}"),
+        ("simulate", "--show-tokens", "--port", "{port}"),
+        ("simulate", "--show-tokens", "--control-port", "{port}", "--port", "0"),
+    ],
+    ids=["listen", "simulate", "its control"],
+)
+def test_on_the_command_line(taken: int, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([each.format(port=taken) for each in command]) == 1
+    shown = capsys.readouterr().err
+    assert f"port {taken} cannot be had: 127.0.0.1:{taken} is in use: {ADVICE}" in shown
+    assert len(shown.splitlines()) == 1
