@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
+from clocks import stopped
 from support import PATIENCE, Background, Line, line
 
 from relay_sync import WaitTimeout, logs
@@ -19,14 +18,6 @@ from relay_sync.runtime.waiter import Waiter, wait_for_event, wait_until
 from relay_sync.simulator import Simulator
 
 SHORT = 0.03
-
-
-@contextmanager
-def stopped() -> Iterator[None]:
-    now = time.monotonic()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(time, "monotonic", lambda: now)
-        yield
 
 
 def _too_late() -> WaitTimeout:

@@ -35,6 +35,7 @@ from relay_sync.protocol.effects import (
     Trouble,
 )
 from relay_sync.protocol.frames import Failure
+from relay_sync.protocol.liveness import MOST_UNANSWERED
 from relay_sync.protocol.results import read_code
 from relay_sync.protocol.session import CROWD, REMEMBERED_EVENTS, REMEMBERED_LATE, Session, SessionOptions
 
@@ -879,6 +880,97 @@ def test_silence_is_probed_and_a_probe_unanswered_ends_the_session(talk: Talk) -
     assert only(Hangup, effects) == [Hangup(at_once=True)]
     assert phases(effects) == [Phase.BACKING_OFF]
     assert talk.settled["under-way"].sent is True
+
+
+# -- a clock that leaps or stands still
+
+
+def leap(talk: Talk, seconds: float = 3600.0) -> list[Effect]:
+    """The clock goes on by so much, and no time has passed."""
+    talk.now += seconds
+    talk.do(talk.session.shift, seconds)
+    return talk.tick()
+
+
+def test_after_a_leap_a_ping_that_is_open_is_asked_again_and_decides(talk: Talk) -> None:
+    talk.ready()
+    sent(talk.wake())
+    (again,) = sent(leap(talk))
+    assert again["method"] == "signalwire.ping"
+    assert talk.tick(4.9) == []
+    assert phases(talk.tick(0.2)) == [Phase.BACKING_OFF]
+
+
+def test_a_leap_makes_no_server_deaf(talk: Talk) -> None:
+    talk.ready()
+    talk.answer_a_ping()
+    while talk.session._liveness._unanswered < MOST_UNANSWERED:
+        talk.chatter(1.0)
+    (ping,) = sent(leap(talk))
+    talk.receive({"id": ping["id"], "result": {}})
+    assert talk.tick(14.9) == []
+    assert talk.session.phase is Phase.READY
+
+
+def test_a_leap_shorter_than_an_answer_may_take_moves_its_end(talk: Talk) -> None:
+    talk.ready()
+    talk.wake()
+    assert leap(talk, 4.0) == []
+    assert talk.tick(4.9) == []
+    assert phases(talk.tick(0.2)) == [Phase.BACKING_OFF]
+
+
+def test_a_leap_is_no_time_in_which_the_server_took_nothing(talk: Talk) -> None:
+    talk.ready()
+    talk.do(lambda: talk.session.outbox(talk.now, empty=False, moved=True))
+    assert leap(talk) == []
+    assert talk.tick(19.9) == []
+    assert phases(talk.tick(0.2)) == [Phase.BACKING_OFF]
+
+
+def test_a_leap_is_no_time_for_the_answer_to_connect(talk: Talk) -> None:
+    talk.open()
+    connect = talk.connected()
+    assert leap(talk) == []
+    talk.accept(connect)
+    assert talk.session.phase is Phase.READY
+
+
+def test_a_leap_is_no_time_in_which_a_leaving_server_is_waited_for(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("under-way", patience=4000.0)
+    talk.receive(leaving())
+    assert leap(talk) == []
+    assert sent(talk.receive({"id": "under-way", "result": {}})) == [BYE]
+
+
+def test_a_leap_is_no_time_for_keeping_promises(talk: Talk) -> None:
+    talk.ready()
+    talk.submit("promise", promised=True)
+    talk.do(talk.session.close, talk.now, 1.5)
+    assert only(Hangup, leap(talk)) == []
+    assert only(Hangup, talk.tick(1.1)) == [Hangup()]
+
+
+def test_after_a_leap_the_next_attempt_is_made_at_once(talk: Talk) -> None:
+    talk.ready()
+    talk.lose()
+    assert phases(leap(talk)) == [Phase.DIALING]
+
+
+def test_where_the_clock_stands_still_what_was_waited_counts(talk: Talk) -> None:
+    def waited() -> list[Effect]:
+        wake = talk.session.next_wake()
+        assert wake is not None
+        talk.do(talk.session.shift, talk.now - wake)
+        return talk.tick()
+
+    talk.ready()
+    assert [frame["method"] for frame in sent(waited())] == ["signalwire.ping"]
+    assert phases(waited()) == [Phase.BACKING_OFF]
+    assert phases(waited()) == [Phase.DIALING]
+    talk.connected()
+    assert phases(waited()) == [Phase.BACKING_OFF]
 
 
 def test_any_byte_is_a_sign_of_life_after_a_ping(talk: Talk) -> None:

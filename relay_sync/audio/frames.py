@@ -14,7 +14,8 @@ from attrs import define, field, frozen
 from ..errors import UnsupportedCodec, WaitTimeout
 from ..runtime.dozing import get_up, lie_down
 from ..runtime.process import forked_error, generation
-from ..runtime.waiter import TimeLeft, at_once
+from ..runtime.timeleft import TimeLeft
+from ..runtime.waiter import at_once
 from .codecs import why_raw
 
 if TYPE_CHECKING:

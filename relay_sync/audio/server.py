@@ -30,7 +30,8 @@ from ..protocol.deadline import Deadline
 from ..runtime import receivers
 from ..runtime.flag import Bell
 from ..runtime.process import generation, watch
-from ..runtime.waiter import TimeLeft, at_once, wait_until
+from ..runtime.timeleft import TimeLeft
+from ..runtime.waiter import at_once, wait_until
 from ..secrecy import Secrets, keep
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..server.listening import url_host

@@ -19,6 +19,7 @@ A server that answers no pings is not taken for a deaf one: such questions count
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Final
 
 __all__ = ["COMMANDS", "MOST_UNANSWERED", "Liveness"]
@@ -27,6 +28,8 @@ __all__ = ["COMMANDS", "MOST_UNANSWERED", "Liveness"]
 MOST_UNANSWERED: Final = 3
 #: Commands without an answer that make a question count where the server is not known to answer such.
 COMMANDS: Final = 3
+#: Pings of ours whose answers are known to be such.
+REMEMBERED_PINGS: Final = 8
 
 
 class Liveness:
@@ -43,6 +46,7 @@ class Liveness:
         #: When something that had to wait in the outbox was written.
         self._moved = -math.inf
         self._behind = False
+        self._pings: deque[str] = deque(maxlen=REMEMBERED_PINGS)
         self.begin(0.0)
 
     def begin(self, now: float) -> None:
@@ -54,6 +58,19 @@ class Liveness:
         self._unanswered = 0
         self._commands = 0
 
+    def shift(self, by: float) -> None:
+        """The clock went on by so much more than time has passed; by less, where that is negative.
+
+        After a leap over the time for an answer nobody knows how old a question is: it is asked again, and that answer decides.
+        """
+        self._asked += by
+        self._moved += by
+        if by < 0:
+            self._answered += by
+        elif by > self._timeout:
+            self._asked, self._silent = -math.inf, False
+            self._unanswered = min(self._unanswered, MOST_UNANSWERED - 1)
+
     def heard(self) -> None:
         """Bytes arrived, whatever they mean."""
         self._silent = False
@@ -64,17 +81,23 @@ class Liveness:
             self._moved = now
         self._behind = not empty
 
-    def answered(self, now: float, *, ping: bool) -> None:
-        """An answer arrived, of a command or of a ping; late ones count, too."""
+    def answered(self, now: float, answer_id: object, *, ping: bool) -> bool:
+        """An answer arrived, of a command or of a ping; late ones count, too.
+
+        :param ping: whether the user has asked for a ping. :return: whether it is an answer to a ping, of the user's or of ours.
+        """
+        ping = ping or answer_id in self._pings
         self._answers_pings = self._answers_pings or ping
         self.begin(now)
+        return ping
 
     def commanded(self) -> None:
         """A command was sent."""
         self._commands += 1
 
-    def asked(self, now: float) -> None:
-        """A ping of ours was sent, as :meth:`next_wake` wanted."""
+    def asked(self, now: float, ping: str) -> None:
+        """A ping of ours was sent, as :meth:`next_wake` wanted. :param ping: its id."""
+        self._pings.append(ping)
         self._asked = now
         self._silent = True
         if self._answers_pings or self._commands >= COMMANDS:

@@ -71,6 +71,12 @@ class Promises:
         """They may be among what is still being written, and that goes on."""
         self._sent_at = max(self._sent_at, now) if self._open else self._sent_at
 
+    def shift(self, by: float) -> None:
+        """As of :class:`~.liveness.Liveness`."""
+        self._sent_at += by
+        if self._expecting_since is not None:
+            self._expecting_since += by
+
     def open_until(self, under_way: Container[object], ready_since: float | None) -> float:
         """How long a client that closes waits for these at the most.
 

@@ -72,8 +72,6 @@ REMEMBERED_EVENTS: Final = 4096
 REMEMBERED_LATE: Final = 256
 #: Commands under way among which those are looked for whose time is over.
 CROWD: Final = 1024
-#: Pings of our own whose answers are known to be such, however late.
-REMEMBERED_PINGS: Final = 8
 #: Refusals in a row after which connecting ends: any refusal before the first session, one of the credentials after it.
 MOST_REFUSALS: Final = 3
 #: Events that tell of legs of a dial.
@@ -114,7 +112,6 @@ class Session:
         self._late: OrderedDict[str, None] = OrderedDict()
         self._connect_id = ""
         self._resuming = ""
-        self._pings: deque[str] = deque(maxlen=REMEMBERED_PINGS)
         self._liveness = Liveness(options.ping_interval, options.ping_timeout)
         self._failures = 0
         self._refusals = 0
@@ -292,6 +289,19 @@ class Session:
         elif isinstance(frame, (frames.Reply, frames.Failure)):
             self._answered(now, frame)
 
+    def shift(self, by: float) -> None:
+        """The clock went on by so many seconds more than time has passed; by less, where that is negative.
+
+        Everything that is timed here goes by what has passed, but for the next attempt to connect, which a leap brings on.
+        Deadlines of commands are the caller's, and go by the clock.
+        """
+        self._ready_since += by
+        if self._wake is not None and (by < 0 or self.phase is not Phase.BACKING_OFF):
+            self._wake += by
+        self._part_by = self._part_by and self._part_by + by
+        self._liveness.shift(by)
+        self.promises.shift(by)
+
     def tick(self, now: float) -> None:
         """Time has passed."""
         wake = self.next_wake()
@@ -307,17 +317,13 @@ class Session:
             self._drop(now, "the server announced its leaving")
         elif self.phase is Phase.AUTHENTICATING:
             self._drop(now, "the server did not answer signalwire.connect")
+        elif self.phase is Phase.READY and (reason := self._liveness.verdict(now)):
+            self._drop(now, reason)
         elif self.phase is Phase.READY:
-            reason = self._liveness.verdict(now)
-            if reason:
-                self._drop(now, reason)
-            else:
-                self._ping(now)
+            self._ping(now)
 
     def _ping(self, now: float) -> None:
-        ping = self._new_id()
-        self._pings.append(ping)
-        self._liveness.asked(now)
+        self._liveness.asked(now, ping := self._new_id())
         self._effects.append(Send(frames.build_request(ping, METHOD_PING, {"timestamp": round(now, 3)})))
 
     # -- requests of the server ----------------------------------------------------------------------------------
@@ -391,8 +397,8 @@ class Session:
                 self._connect_refused(now, answer.code, answer.message)
             return
         command = self._pending.pop(answer.id, None)
-        ping = answer.id in self._pings or (command is not None and command.method == METHOD_PING)
-        self._liveness.answered(now, ping=ping)
+        users = command is not None and command.method == METHOD_PING
+        ping = self._liveness.answered(now, answer.id, ping=users)
         if command is None:
             if not ping:
                 self._effects.append(Trouble("an answer to nothing that was asked"))

@@ -14,8 +14,8 @@
     the IO thread: performs what the session asks for.
 ``sink``, ``troubles``
     who hears of what happened; and what the log hears of trouble, once a minute.
-``waiter``
-    an outcome that arrives exactly once.
+``waiter``, ``timeleft``
+    an outcome that arrives exactly once; and what is left of a timeout, also where the clock stands still.
 ``table``, ``net``
     dictionaries that threads share, by whole operations; and loops in which one failure costs one entry.
 ``lanes``

@@ -18,6 +18,7 @@ from ..errors import ConnectError
 from ..hosts import is_loopback
 from ..protocol.deadline import Deadline
 from .descriptors import are_lacking, without_descriptors
+from .timeleft import TimeLeft
 
 __all__ = ["open_tcp", "time_left"]
 
@@ -133,9 +134,11 @@ class _Race:
 
     def _wait(self, seconds: float) -> socket.socket | None:
         """Wait until one is connected, none is left, or the time is over."""
-        end = time.monotonic() + seconds
+        left = TimeLeft(seconds)
         while self._running:
-            for key, _ in self._selector.select(max(0.0, end - time.monotonic())):
+            longest = max(0.0, left() or 0.0)
+            found = self._selector.select(longest)
+            for key, _ in found:
                 sock = key.fileobj
                 assert isinstance(sock, socket.socket)
                 self._selector.unregister(sock)
@@ -143,7 +146,9 @@ class _Race:
                 if result == 0:
                     return sock
                 self._lost(sock, OSError(result, os.strerror(result)))
-            if time.monotonic() >= end:
+            if not found:
+                left.waited(longest)
+            if left.over:
                 return None
         return None
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 from .. import logs
 from .flag import Bell
 from .process import generation
+from .timeleft import TimeLeft
 from .waiter import wait_until
 
 __all__ = ["MOST_WAITING", "InContext", "Lanes", "known_lanes", "name_of"]
@@ -204,14 +205,15 @@ class Lanes:
 
     def _next_lane(self) -> Hashable | None:
         # Held: the lock.
-        end = time.monotonic() + self._patience
+        left = TimeLeft(self._patience)
         while not self._waiting:
-            left = end - time.monotonic()
-            if self._closed or left <= 0:
+            longest = left()
+            if self._closed or longest is None or longest <= 0:
                 return None
             self._idle += 1
             try:
-                self._ready.wait(left)
+                if not self._ready.wait(longest):
+                    left.waited(longest)
             finally:
                 self._idle -= 1
         return self._waiting.popleft()

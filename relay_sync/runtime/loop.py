@@ -17,11 +17,13 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import logs, threads
 from ..config import Config
 from ..errors import ConnectError, ConnectTimeout, RelayError
+from ..passing import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..protocol.effects import (
     Command,
     Deliver,
@@ -62,7 +64,6 @@ OUTBOX_LIMIT: Final = 1024 * 1024
 #: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
 WATCH_EVERY: Final = 1.0
-LONGEST_SLEEP: Final = 3600.0
 #: Seconds in which a connection that ends keeps what was promised, where nobody says how long that may take.
 PARTING_PATIENCE: Final = 1.5
 #: Internal errors in a row after which the connection ends instead of being made anew.
@@ -113,6 +114,8 @@ class Loop:
         self._waiting_ready: list[Waiter[None]] = []
         self._troubles = Troubles(_log)
         self._watch_at = 0.0
+        self._turned = time.monotonic()
+        self._longest = LONGEST_SLEEP
         self._thread = threading.Thread(target=self._run, name=f"relay-io-{self._number}", daemon=True)
 
     # -- for other threads ---------------------------------------------------------------------------------------
@@ -202,10 +205,8 @@ class Loop:
             self.dialling.dispose()
         self._connection = self._sock = self.dialling = None
         self._inbox.clear()
-        try:
+        with suppress(Exception):  # half-made at the moment of the fork
             self._selector.close()
-        except Exception:  # half-made at the moment of the fork
-            pass
         for end in (self._wake_in, self._wake_out):
             dispose(end)
 
@@ -261,8 +262,14 @@ class Loop:
         return self._session.phase in (Phase.CLOSED, Phase.FAILED) and self._sock is None
 
     def _turn(self) -> None:
-        ready = self._selector.select(self._patience())
+        patience = self._patience()
+        ready = self._selector.select(patience)
         now = time.monotonic()
+        if patience is None or (0.0 if ready else patience) < now - self._turned < patience + LATE:
+            self._longest = LONGEST_SLEEP
+        else:
+            self._amend(beyond(now - self._turned, patience, bool(ready)))
+        self._turned = now
         readable = self._pending_tls()
         for key, mask in ready:
             if key.fileobj is self._wake_in:
@@ -287,6 +294,15 @@ class Loop:
         self._session.tick(now)
         self._perform()
         self._flush()
+
+    def _amend(self, by: float) -> None:
+        """The clock went on by so much more, or less, than time has passed: move what goes by time."""
+        self._longest = SLICE if by <= 0 else LONGEST_SLEEP
+        self._session.shift(by)
+        if self.dialling is not None:
+            self.dialling.gives_up += by
+        if by < 0:
+            self._watch_at += by
 
     def _obey(self, now: float) -> None:
         if self._poked:
@@ -321,7 +337,7 @@ class Loop:
             if other and other < wake:
                 wake = other
         # Waking early is harmless; selectors cannot wait for ever so long.
-        return None if wake == math.inf else min(LONGEST_SLEEP, max(0.0, wake - time.monotonic()))
+        return None if wake == math.inf else min(self._longest, max(0.0, wake - time.monotonic()))
 
     def _pending_tls(self) -> bool:
         connection = self._connection
@@ -369,10 +385,8 @@ class Loop:
         self.end_waits(self._session.last_error or client_closed())
         self.stopped.set()
         for resource in (self._selector, self._wake_in, self._wake_out):
-            try:
+            with suppress(OSError):  # somebody else of this process has closed its descriptor
                 resource.close()
-            except OSError:  # somebody else of this process has closed its descriptor
-                pass
 
     def _end_session(self) -> None:
         """The thread ends: because it was asked to, or else by a fault of ours, which is to be told as one."""
@@ -562,11 +576,9 @@ class Loop:
     def _hang_up(self, at_once: bool) -> None:
         self._abandon_dial()
         if self._connection is not None and not at_once:
-            try:
+            with suppress(Exception):  # a farewell is a courtesy
                 self._connection.send_close()
                 self._flush()
-            except Exception:  # a farewell is a courtesy
-                pass
         self._close_socket()
 
     def _close_socket(self) -> None:
@@ -576,12 +588,8 @@ class Loop:
         self._session.outbox(time.monotonic(), empty=True, moved=False)
         if sock is None:
             return
-        try:
+        with suppress(KeyError, ValueError):
             self._selector.unregister(sock)
-        except (KeyError, ValueError):
-            pass
-        try:
+        with suppress(OSError):
             sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
         sock.close()

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from .. import logs
 from ..errors import Forked, WrongThread
+from .timeleft import TimeLeft
 
 __all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_first_at_exit", "watch"]
 
@@ -25,6 +26,7 @@ _log = logs.get("relay_sync").later
 EXIT_PATIENCE: Final = 2.0
 #: Seconds that a fork waits at most for an import.
 IMPORT_PATIENCE: Final = 5.0
+_NAP: Final = 0.001
 #: Where Python's own code for imports says that it is from.
 _IMPORTING: Final = "<frozen importlib._bootstrap>"
 _OURS: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -78,9 +80,10 @@ def _before_fork() -> None:
     """Wait for imports that this package has begun in other threads: the child would have half a module, and its lock, held by a
     thread that is not there.
     """
-    end = time.monotonic() + IMPORT_PATIENCE
-    while _importing() and time.monotonic() < end:
-        time.sleep(0.001)
+    left = TimeLeft(IMPORT_PATIENCE)
+    while _importing() and not left.over:
+        time.sleep(_NAP)
+        left.waited(_NAP)
 
 
 def _importing() -> bool:

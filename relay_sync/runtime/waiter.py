@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
 from ..errors import RelayError
 from .flag import Bell
 from .process import check_thread, forked_error, generation
+from .timeleft import TimeLeft
 
-__all__ = ["TimeLeft", "Waiter", "at_once", "wait_for_event", "wait_until"]
+__all__ = ["Waiter", "at_once", "wait_for_event", "wait_until"]
 
 T = TypeVar("T")
 _UNSET: Final = object()
@@ -28,36 +28,6 @@ def at_once(timeout: float | None) -> float:
     # A lock can wait for about 292 years at the most.
     limit = SLICE if threading.current_thread() is threading.main_thread() else threading.TIMEOUT_MAX
     return limit if timeout is None else max(0.0, min(timeout, limit))
-
-
-class TimeLeft:
-    """What is left of a timeout: by the clock, or by what locks have waited in vain, whichever is less.
-
-    The clock alone is not enough: it stands still in tests that freeze time, while locks go on waiting.
-    """
-
-    __slots__ = ("_end", "_rest")
-
-    def __init__(self, timeout: float | None) -> None:
-        self._rest = timeout
-        self._end = None if timeout is None else time.monotonic() + timeout
-
-    def __call__(self) -> float | None:
-        """Seconds, or ``None`` without a limit; 0 or less when it is over."""
-        if self._end is None or self._rest is None:
-            return None
-        return min(self._rest, self._end - time.monotonic())
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing is left."""
-        left = self()
-        return left is not None and left <= 0
-
-    def waited(self, seconds: float) -> None:
-        """A lock has waited for so long, and nothing came."""
-        if self._rest is not None:
-            self._rest -= seconds
 
 
 def wait_for_event(event: threading.Event, timeout: float | None) -> bool:

@@ -1,0 +1,37 @@
+"""What is left of a timeout, also where the clock stands still."""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["TimeLeft"]
+
+
+class TimeLeft:
+    """What is left of a timeout: by the clock, or by what has been waited in vain, whichever is less.
+
+    The clock alone is not enough: it stands still in tests that freeze time, while locks and selectors go on waiting.
+    """
+
+    __slots__ = ("_end", "_rest")
+
+    def __init__(self, timeout: float | None) -> None:
+        self._rest = timeout
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    def __call__(self) -> float | None:
+        """Seconds, or ``None`` without a limit; 0 or less when it is over."""
+        if self._end is None or self._rest is None:
+            return None
+        return min(self._rest, self._end - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left."""
+        left = self()
+        return left is not None and left <= 0
+
+    def waited(self, seconds: float) -> None:
+        """A lock, a selector or a sleep has lasted for so long, and nothing came."""
+        if self._rest is not None:
+            self._rest -= seconds
