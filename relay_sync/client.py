@@ -520,8 +520,9 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
                 return
             try:
                 outcome = read_reply(outcome, method=method, call_id=call_id, sent=params)
-                if on_reply is not None and command.session is not None:
-                    on_reply(outcome, command.session)
+                sent = of()
+                if on_reply is not None and sent is not None and sent.session is not None:
+                    on_reply(outcome, sent.session)
             except Exception as error:
                 if waiter.settle(error):  # whoever waits is told
                     return
@@ -540,6 +541,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             only_in=only_in,
             late=settle if on_reply is not None or late is not None else None,
         )
+        of = weakref.ref(command)  # a command that held itself would wait for the garbage collector
         if may_hold(command.text):
             self._secrets.learn_from(params)
         loop = self._connected_loop(command.deadline)

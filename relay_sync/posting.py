@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -77,7 +78,8 @@ class Posting:
         call_id = str(params.get("call_id", ""))
 
         def settle(outcome: Any) -> None:
-            if isinstance(outcome, RelayError) and not command.sent:
+            asked = of()
+            if isinstance(outcome, RelayError) and asked is not None and not asked.sent:
                 whose = f" of call {call_id}" if call_id else ""
                 _log.warning("%s%s could not be sent: %s", method, whose, outcome.message)
             else:
@@ -85,4 +87,5 @@ class Posting:
 
         only_in = loop.session.number if session is None else session
         command = new_command(method, params, settle, PROMISE_PATIENCE, only_in=only_in, promised=True)
+        of = weakref.ref(command)  # a command that held itself would wait for the garbage collector
         loop.submit(command)

@@ -157,3 +157,46 @@ def test_a_server_that_does_not_read_fills_no_memory_and_hangs_nobody(sim: Simul
                 assert time.monotonic() < end
                 time.sleep(0.01)
         assert answer["payload"] == "again"
+
+
+def test_what_is_over_waits_for_no_collector(caplog: pytest.LogCaptureFixture) -> None:
+    """What holds itself stays until the collector comes by: 5 KiB for each call, once."""
+    caplog.set_level(logging.CRITICAL, "relay_sync")
+    with Simulator(media="fast") as sim, RelayClient(**sim.credentials, contexts=["default"]) as client:
+
+        @client.on_call
+        def handler(call: Call) -> None:
+            call.answer()
+            call.stream(NOWHERE, on_completed=lambda event: None).wait(PATIENCE)
+            call.play_silence(60).stop()
+            call.hangup()
+
+        def some(count: int) -> None:
+            for _ in range(count):
+                sim.call(to=TO, from_=FROM).wait_until("ended", PATIENCE)
+                sim.expect_phone(TO)
+                client.dial(to=TO, from_=FROM).hangup()
+                client.send_message(to_number=TO, from_number=FROM, body="hello").wait(PATIENCE)
+            client._promise("calling.end", {"node_id": "", "call_id": "of-nobody", "reason": "hangup"})
+            client.execute("signalwire.ping")
+
+        some(2)
+        gc.collect()
+        gc.disable()
+        try:
+            some(5)
+            assert wait_until(client._board.is_quiet, client._board.changed, PATIENCE)
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            kept = [each for each in gc.garbage if is_of_the_client(each)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    assert not Counter(f"{each.__module__}.{type(each).__qualname__}" for each in kept)
+
+
+def is_of_the_client(found: object) -> bool:
+    home = getattr(found, "__module__", None)
+    other = ("relay_sync.simulator", "relay_sync.server", "relay_sync.rest")
+    return isinstance(home, str) and home.startswith("relay_sync") and not home.startswith(other)
