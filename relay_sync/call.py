@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeVar, overload
+from typing import Any, Final, Protocol, TypeVar, cast, overload
 
 from . import checks, logs, markup
 from .actions import Action, OnCompleted, reason_of
@@ -18,9 +18,10 @@ from .constants import (
     CALL_STATE_RINGING,
     EVENT_CALL_DENOISE,
     EVENT_CALL_STATE,
+    EVENT_CONFERENCE,
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, NotConnected, RelayError
-from .events import CallEvent, CallStateEvent, RelayEvent
+from .events import CallEvent, CallStateEvent, ConferenceEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
 from .parties import completed
@@ -378,7 +379,7 @@ class Call(
                 call_id=self.call_id,
                 only_in=self._session,
                 idempotent=idempotent,
-                on_reply=self._meaning(method),
+                on_reply=self._meaning(method, addressed),
             )
         except CommandRefused as error:
             if not is_gone(error):
@@ -395,10 +396,13 @@ class Call(
             if gives_away:
                 self._giving_away = False
 
-    def _meaning(self, method: str) -> Callable[[Outcome, int], object] | None:
-        """What applies the meaning of a reply to this call, on the IO thread, before any event behind it is looked at."""
+    def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
+        """What applies the meaning of a reply to this call, on the IO thread, before any event behind it is looked at.
+
+        :param params: of the command.
+        """
         meaning = _MEANINGS.get(method)
-        return None if meaning is None else loosely(lambda call, outcome, session: meaning(call, outcome), self)
+        return meaning and loosely(lambda call, outcome, session: meaning(call, outcome, params), self)
 
     def _say_over(self, method: str) -> None:
         """Once for each call: what is done to it from now on does nothing."""
@@ -430,13 +434,13 @@ class Call(
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
         return CallStateEvent.from_params(params, synthetic=True, reason="call_gone")
 
-    def _passed(self, outcome: Outcome) -> None:
+    def _passed(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         # Nothing more will be told of it, and nothing may be done to it, such as hanging it up.
         self._giving_away = False
         if isinstance(outcome, dict):
             self._client._let_go(self, CallEnded("the call was passed back: it goes on without this client"))
 
-    def _transferred(self, outcome: Outcome) -> None:
+    def _transferred(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         # Its events may go on.
         self._giving_away = False
         if isinstance(outcome, dict):
@@ -526,7 +530,7 @@ class Call(
     def _action_ended(self, action: Action[Any]) -> None:
         with self._lock:
             if self._actions.get(action.control_id) is action:
-                del self._actions[action.control_id]
+                self._actions.pop(action.control_id, None)  # a signal handler on top of this may have done so
 
     def _callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
         self._client._callback(self, what, function, *args, final=final)
@@ -559,6 +563,8 @@ class Call(
             self._reached.setdefault(event.call_state, event)
         elif event.event_type == EVENT_CALL_DENOISE:
             self._denoised = bool(getattr(event, "denoised", False))
+        elif event.event_type == EVENT_CONFERENCE:
+            self._conference_moved(cast(ConferenceEvent, event))
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:
@@ -641,12 +647,13 @@ class Call(
         net.release()
 
 
-#: What replies mean for their call, by the methods that were replied to.
-_MEANINGS: Final[dict[str, Callable[[Call, Outcome], object]]] = {
+#: What replies mean for their call, by the methods that were replied to. They are given the params of the command, too.
+_MEANINGS: Final[dict[str, Callable[[Call, Outcome, Mapping[str, Any]], object]]] = {
     "calling.answer": Call._answered,
     "calling.denoise": Call._denoise_begun,
     "calling.denoise.stop": Call._denoise_ended,
     "calling.join_conference": Call._joined,
+    "calling.leave_conference": Call._left,
     "calling.pass": Call._passed,
     "calling.transfer": Call._transferred,
 }

@@ -469,7 +469,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             call_id=call_id,
             only_in=None if not call_id else call._session if call is not None else self._board.session,
             idempotent=may_repeat(method),
-            on_reply=None if call is None else call._meaning(method),
+            on_reply=None if call is None else call._meaning(method, given),
             timeout=limit,
         )
 

@@ -28,6 +28,7 @@ from .protocol.results import Outcome
 from .runtime.lanes import InContext, warn_replaced
 from .runtime.net import Net
 from .runtime.pace import paced
+from .runtime.table import Table
 from .runtime.waiter import Waiter
 from .standing import OF_MESSAGES, Standing
 from .verbs import parameters
@@ -220,7 +221,7 @@ class MessageDesk:
         self._ended = 0
         self._over: RelayError | None = None
         #: The ids of messages whose fate may have been told while there was no connection, and until when news are waited for.
-        self._doubtful: dict[str, float] = {}
+        self._doubtful: Table[str, float] = Table()
         #: The messages that came in.
         self._seen = Seen(REMEMBERED)
         self._warned: set[str] = set()
@@ -303,13 +304,16 @@ class MessageDesk:
     def resumed(self, now: float) -> None:
         """The connection came back, and what was to be told meanwhile is lost."""
         with self._lock:
-            self._doubtful = dict.fromkeys(self._underway, now + NEWS_PATIENCE)
+            underway = list(self._underway)
+        self._doubtful.take_all()
+        for name in underway:
+            self._doubtful.put(name, now + NEWS_PATIENCE)
 
     def on_watch(self, now: float) -> None:
         """Once a second: end what nothing has been told of since the connection came back."""
-        late = [name for name, until in self._doubtful.items() if now >= until]
-        for name in late:
-            del self._doubtful[name]
+        for name, until in self._doubtful.items():
+            if now < until or self._doubtful.take(name) is None:
+                continue
             with self._lock:
                 message = self._underway.pop(name, None)
             if message is not None:
@@ -322,7 +326,7 @@ class MessageDesk:
                 )
 
     def _moved(self, event: MessageStateEvent) -> None:
-        self._doubtful.pop(event.message_id, None)  # what follows will be told as well
+        self._doubtful.take(event.message_id)  # what follows will be told as well
         with self._lock:
             message = self._underway.get(event.message_id)
             if message is None:
@@ -378,7 +382,7 @@ class MessageDesk:
         """The session of this number is over: what becomes of its messages will not be told."""
         with self._lock:
             self._ended, self._over = session, error
-            self._doubtful = {}
+            self._doubtful.take_all()
             self._seen.clear()
             messages = list(self._underway.values())
             self._underway.clear()
@@ -393,7 +397,7 @@ class MessageDesk:
         self._lock = threading.RLock()
         self._underway = OrderedDict()
         self._forget_early()
-        self._doubtful = {}
+        self._doubtful = Table()
         self._sending = 0
 
 

@@ -28,7 +28,7 @@ from relay_sync import (
     TaskEvent,
     WaitTimeout,
 )
-from relay_sync.message import MessageDesk
+from relay_sync.message import NEWS_PATIENCE, MessageDesk
 from relay_sync.runtime.lanes import InContext
 from relay_sync.simulator import Simulator
 
@@ -671,3 +671,21 @@ def test_messages_that_end_make_room() -> None:
             told = MessageStateEvent.from_params({"message_id": f"m{number}", "message_state": "delivered"})
             desk.on_event(told, lambda *args, **kwargs: None)
     assert not first.is_done
+
+
+def test_a_session_that_ends_while_overdue_messages_are_looked_at_ends_each_once() -> None:
+    desk = MessageDesk()
+    first, second = (Message(message_id=name, state="queued") for name in ("m1", "m2"))
+    over = ConnectionLost("another session came back")
+
+    def run(lane: object, *rest: Any, **options: Any) -> None:
+        desk.end(over, 1)  # another thread does, at this moment
+
+    first._run, first._on_completed = run, InContext(print)
+    for message in (first, second):
+        desk.claim(message, 1)
+    desk.resumed(0.0)
+    desk.on_watch(NEWS_PATIENCE)
+    assert (second.error, len(desk._doubtful)) == (over, 0)
+    assert first.error is not None
+    assert "nothing was told" in first.error.message

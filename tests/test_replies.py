@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import pytest
-from scene import OFFER, Json, event, refusal, result, scene, send
+from faults.script import Peer
+from scene import OFFER, Json, Scene, event, refusal, result, scene, send
 from support import FROM, PATIENCE, TO, Background
 
-from relay_sync import CallEnded, CommandRefused, RequestTimeout
+from relay_sync import Call, CallEnded, CommandRefused, RequestTimeout
 from relay_sync.events import RelayEvent
 
 
@@ -195,3 +197,75 @@ def test_a_transfer_by_execute_means_the_same() -> None:
         one.client.execute("calling.transfer", {"node_id": "n", "call_id": "call-1", "dest": "context:other"})
         assert one.client._board.ours == []
         assert one.client.calls == {"call-1": call}
+
+
+# -- conferences ---------------------------------------------------------------------------------------------------------
+
+
+def of_conference(status: str, **more: str) -> Json:
+    return event(f"c {status}", "calling.conference", {"conference_id": "c", "status": status, **more})
+
+
+def leaves(one: Scene, peer: Peer, call: Call) -> None:
+    call.leave_conference("c")
+
+
+def leaves_by_execute(one: Scene, peer: Peer, call: Call) -> None:
+    params = {"node_id": "n", "call_id": call.call_id, "conference_id": "c"}
+    one.client.execute("calling.leave_conference", params)
+
+
+def was_put_out(one: Scene, peer: Peer, call: Call) -> None:
+    one.answers["leave_conference"] = lambda request: [refusal(request, "404")]
+    call.leave_conference("c")
+
+
+def is_told_that_it_left(one: Scene, peer: Peer, call: Call) -> None:
+    send(peer, of_conference("participant-leave", call_id=call.call_id))
+
+
+def is_told_of_the_end(one: Scene, peer: Peer, call: Call) -> None:
+    send(peer, of_conference("conference-end"))
+
+
+def gives_up_leaving(one: Scene, peer: Peer, call: Call) -> None:
+    one.answers["leave_conference"] = lambda request: []
+    with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+        call.leave_conference("c")
+    send(peer, result(one.request("calling.leave_conference")))
+
+
+@pytest.mark.parametrize(
+    "how", [leaves, leaves_by_execute, was_put_out, is_told_that_it_left, is_told_of_the_end, gives_up_leaving]
+)
+def test_a_conference_that_was_left_is_let_go(how: Callable[[Scene, Peer, Call], None]) -> None:
+    with scene(join_conference=lambda request: [result(request, conference_id="c")]) as one:
+        peer, call = one.take_call()
+        call.join_conference("weekly")
+        how(one, peer, call)
+        one.settle()
+        assert call._conferences == frozenset()
+        heard: list[RelayEvent] = []
+        call.on("calling.conference", heard.append)
+        send(peer, of_conference("participant-mute"))
+        one.settle()
+        call.join_conference("weekly")
+        with call.expect("calling.conference", timeout=PATIENCE) as seen:
+            send(peer, of_conference("conference-start"))
+        assert seen.value.params["status"] == "conference-start"
+        one.client.disconnect()
+        assert [each.params["status"] for each in heard] == ["conference-start"]
+
+
+def test_a_call_stays_in_its_conference_where_others_leave_or_it_is_not_let_go() -> None:
+    def refuse(request: Json) -> list[Json]:
+        return [refusal(request, "500")]
+
+    with scene(join_conference=lambda request: [result(request, conference_id="c")], leave_conference=refuse) as one:
+        peer, call = one.take_call()
+        call.join_conference("weekly")
+        with pytest.raises(CommandRefused):
+            call.leave_conference("c")
+        send(peer, of_conference("participant-leave"), of_conference("participant-leave", call_id="another"))
+        one.settle()
+        assert call._conferences == {"c"}

@@ -424,8 +424,10 @@ class Loop:
             waiter.settle(outcome)
 
     def _forget_waiter(self, waiter: Waiter[None]) -> None:
-        if waiter in self._waiting_ready:
+        try:
             self._waiting_ready.remove(waiter)
+        except ValueError:  # it has been settled
+            pass
 
     # -- effects -------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from .. import shapes
 from ..actions import OnCompleted, QueueAction
 from ..errors import CommandRefused
+from ..events import ConferenceEvent
 from ..protocol.results import Outcome, is_gone
 from ..runtime.ids import new_id
 from . import parameters
@@ -24,7 +25,8 @@ _EVENT_TYPES: Final = ("relay", "cxml", "laml")
 class ConferenceVerbs(Verbs):
     """Conferences (``calling.join_conference``), video rooms and waiting queues."""
 
-    #: Those that were joined: events about them as a whole name no call.
+    call_id: str
+    #: Those that it is in: events about them as a whole name no call. Replaced, never changed.
     _conferences: frozenset[str] = frozenset()
 
     def join_conference(
@@ -102,13 +104,26 @@ class ConferenceVerbs(Verbs):
         }
         return self._command("calling.join_conference", parameters.merge_extra(params, extra, ADDRESS))
 
-    def _joined(self, outcome: Outcome) -> None:
+    def _joined(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         joined = outcome.get("conference_id") if isinstance(outcome, dict) else None
         if isinstance(joined, str):
             self._conferences |= {joined}
 
+    def _left(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        # 404: it was not in there any more.
+        if isinstance(outcome, dict) or is_gone(outcome):
+            self._conferences = frozenset(one for one in self._conferences if one != params.get("conference_id"))
+
+    def _conference_moved(self, event: ConferenceEvent) -> None:
+        """What was joined is let go at its end, and when this call has left it, by its own wish or not."""
+        left = event.status == "participant-leave" and event.params.get("call_id") == self.call_id
+        if left or event.status == "conference-end":
+            self._conferences -= {event.conference_id}
+
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Take the call out of a conference (``calling.leave_conference``).
+
+        Events of the conference that name no call do not reach this call any more.
 
         :param conference_id: from the reply of :meth:`join_conference` or from a :class:`ConferenceEvent`.
         """

@@ -47,7 +47,7 @@ class ControlVerbs(Verbs):
         }
         return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS))
 
-    def _answered(self, outcome: Outcome) -> None:
+    def _answered(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         self._answer_taken = self._answer_taken or isinstance(outcome, dict)
 
     def hangup(self, reason: EndReason | str = "hangup") -> dict[str, Any]:

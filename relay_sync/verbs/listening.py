@@ -128,10 +128,10 @@ class ListeningVerbs(Verbs):
         """Suppress noise no more (``calling.denoise.stop``); 409 where that is off already."""
         return self._command("calling.denoise.stop", idempotent=True)
 
-    def _denoise_begun(self, outcome: Outcome) -> None:
+    def _denoise_begun(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         self._denoised = True if _is_so(outcome) else self._denoised_before
 
-    def _denoise_ended(self, outcome: Outcome) -> None:
+    def _denoise_ended(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         if _is_so(outcome):
             self._denoised = self._denoised_before = False
 
