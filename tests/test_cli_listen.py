@@ -88,7 +88,9 @@ def test_several_streams_plain_lines_without_rich_and_a_wrong_token(tmp_path: Pa
         "import relay_sync.cli.meters as meters, relay_sync.cli.listen as listen\n"
         "listen.make_display = lambda: meters.PlainDisplay(0.1)"
     )
-    with _listening("--token", "tell-nobody", code=code) as (process, greeting):
+    secret = tmp_path / "token"
+    secret.write_text("tell-nobody\n", encoding="utf-8")
+    with _listening("--token-file", str(secret), code=code, RELAY_AUDIO_TOKEN="not this") as (process, greeting):
         with Simulator(media="fast") as sim:
             with line(sim, says=TONE) as refused:
                 refused.call.stream(_url(greeting), authorization_bearer_token="wrong").wait(PATIENCE)
@@ -111,9 +113,14 @@ def test_several_streams_plain_lines_without_rich_and_a_wrong_token(tmp_path: Pa
 
 def test_mistakes_are_one_line_each(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "odd").write_text("tell-nobody, please", encoding="utf-8")
+    (tmp_path / "binary").write_bytes(b"tell-nobody\xff")
     for arguments, complaint in (
         (["--save", str(tmp_path / "file" / "x")], "--save"),
-        (["--token", "tell-nobody\n"], "--token: must be printable"),
+        (["--token-file", str(tmp_path / "odd")], "--token-file: must be printable"),
+        (["--token-file", str(tmp_path / "binary")], "binary cannot be read: it is no text"),
+        (["--token-file", str(tmp_path / "file")], "file is empty"),
+        (["--token-file", str(tmp_path / "none")], "none cannot be read: No such file"),
         (["--path", "audio"], "--path: must be a path"),
     ):
         assert main(["listen", "--port", "0", *arguments]) == 2
@@ -121,6 +128,26 @@ def test_mistakes_are_one_line_each(capsys: pytest.CaptureFixture[str], tmp_path
         assert complaint in shown
         assert "tell-nobody" not in shown
         assert len(shown.splitlines()) == 2
+
+
+def test_a_token_on_the_command_line_is_refused_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--token", "tell-nobody"], ["--token=tell-nobody"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["listen", "--port", "0", *arguments])
+        assert ended.value.code == 2
+        shown = capsys.readouterr().err
+        assert "--token-file FILE, or $RELAY_AUDIO_TOKEN" in shown
+        assert "tell-nobody" not in shown
+
+
+def test_a_token_of_the_environment_that_cannot_be_is_named_by_its_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELAY_AUDIO_TOKEN", "tell nobody")
+    assert main(["listen", "--port", "0"]) == 2
+    shown = capsys.readouterr().err
+    assert "$RELAY_AUDIO_TOKEN: must be printable" in shown
+    assert "tell nobody" not in shown
 
 
 def test_a_port_that_is_taken() -> None:

@@ -67,6 +67,12 @@ examples:
 """
 
 
+def _no_secret(value: str) -> None:
+    raise argparse.ArgumentTypeError(
+        "other users of this machine can read command lines: give --token-file FILE, or $RELAY_AUDIO_TOKEN"
+    )
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Parsed arguments have the name of the ``command`` and of its ``module`` in this package."""
     parser = argparse.ArgumentParser(
@@ -152,11 +158,11 @@ def _listen(commands: Any) -> None:
     listen.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     listen.add_argument("--path", default="/audio", help="the only path that takes streams (default: %(default)s)")
     listen.add_argument(
-        "--token",
-        metavar="T",
-        help="what senders must show (authorization_bearer_token of call.stream); better in $RELAY_AUDIO_TOKEN, for"
-        " others on this machine can read a command line",
+        "--token-file",
+        metavar="FILE",
+        help="the file of what senders must show (authorization_bearer_token of call.stream); else $RELAY_AUDIO_TOKEN",
     )
+    listen.add_argument("--token", type=_no_secret, help=argparse.SUPPRESS)  # else it would be short for --token-file
     listen.add_argument(
         "--reorder",
         metavar="SECONDS",

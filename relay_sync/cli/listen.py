@@ -88,8 +88,7 @@ class _Listening:
 
 
 def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer:
-    # Never from a traceback or a message: the value is nobody's business.
-    token = arguments.token or os.environ.get(TOKEN_VARIABLE) or None
+    token, source = _token(arguments.token_file)
     folder = None if arguments.save is None else Path(arguments.save)
     try:
         audio = AudioServer(
@@ -104,10 +103,24 @@ def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer
             l16_byteorder=arguments.l16_byteorder,
         )
     except InvalidParameter as error:
-        raise Mistake.of(error, reorder_seconds="--reorder", record_to="--save") from error
+        raise Mistake.of(error, reorder_seconds="--reorder", record_to="--save", token=source) from error
     if folder is not None:  # made when the other arguments have been checked
         _make(folder)
     return audio
+
+
+def _token(file: str | None) -> tuple[str | None, str]:
+    """What senders must show, and where that came from. Never from the command line, which others can read."""
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None, f"${TOKEN_VARIABLE}"
+    try:
+        token = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise Mistake("--token-file", f"{file} cannot be read: {why}") from None
+    if not token:
+        raise Mistake("--token-file", f"{file} is empty")
+    return token, "--token-file"
 
 
 def _make(folder: Path) -> None:
@@ -124,8 +137,8 @@ def _escaped(folder: Path) -> str:
 
 
 def _greeting(arguments: argparse.Namespace, audio: AudioServer) -> str:
-    token = arguments.token or os.environ.get(TOKEN_VARIABLE)
-    who = "a bearer token is needed" if token else "no token: whoever reaches this port may send audio"
+    needed = arguments.token_file is not None or os.environ.get(TOKEN_VARIABLE)
+    who = "a bearer token is needed" if needed else "no token: whoever reaches this port may send audio"
     kept = f", saving in {arguments.save}" if arguments.save is not None else ""
     return f"listening on {audio.url}{kept}; {who}; Ctrl-C ends it"
 
