@@ -61,3 +61,20 @@ def test_an_error_beneath_it_is_not_taken_for_its_absence(tmp_path: Path) -> Non
     assert run.returncode == 1
     assert run.stderr.endswith("ImportError: mine\n")
     assert "need the websockets package" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "missing", "told"),
+    [
+        ("flask", "flask", 'relay_sync.contrib.flask needs Flask: pip install "flask>=3"'),
+        ("flask", "werkzeug", "'werkzeug'"),
+        ("django", "django", 'relay_sync.contrib.django needs Django: pip install "django>=5.2"'),
+        ("django", "django.utils", "'django.utils'"),
+    ],
+)
+def test_a_framework_is_missed_only_where_it_is_not_there(module: str, missing: str, told: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import relay_sync.contrib.{module}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    last = run.stderr.splitlines()[-1]
+    assert last == f"ImportError: {told}" if module == missing else told in last and "pip install" not in last
