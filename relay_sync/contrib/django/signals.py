@@ -3,7 +3,9 @@
 ``call_received``
     a call came in: in its handler's thread, before the handler; sent with ``call``
 ``call_ended``
-    it is over: in the call's lane; sent with ``call`` and ``event``
+    such a call is over, as the platform tells: in the call's lane; sent with ``call`` and ``event``. Not where nothing tells of
+    the end: the call was passed back, its session was lost, or the client was closed. Nor are there signals for calls that
+    this process dials, or that nobody takes: :meth:`relay_sync.Call.on` listens to those
 
 Status callbacks, in the request that brings them, each sent with ``callback``, a :class:`relay_sync.webhooks.Callback`:
 
