@@ -75,7 +75,7 @@ class Line(Protocol):
         only_in: int | None = None,
         idempotent: bool = False,
         on_reply: Callable[[Outcome, int], object] | None = None,
-        late: Callable[[Outcome], object] | None = None,
+        late: Callable[[object], object] | None = None,
     ) -> dict[str, Any]: ...
 
     def _post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None: ...
@@ -474,16 +474,19 @@ class Call(
         if self._over is not None:
             self._say_over(kind.method)
             action._end_early(reason_of(self._over))
-            return self._handed_out(action)
+            return action._hand_out()
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
 
         # The session remembers this until the answer comes, if ever: it must not keep a forgotten client alive.
         owner, command, session = weakref.ref(self._client), action._stop_command(), self._session
 
-        def stop_late(outcome: Outcome) -> None:
-            # It started after all, and nobody has the handle.
-            client = owner()
-            if client is not None and command is not None and isinstance(outcome, dict):
+        def stop_late(outcome: object) -> None:
+            # It started after all, or may have, and nobody has the handle.
+            client, started = (
+                owner(),
+                isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent),
+            )
+            if client is not None and command is not None and started:
                 client._promise(command[0], {**address, **command[1]}, session=session)
 
         deadline = self._deadline()
@@ -499,7 +502,7 @@ class Call(
         except BaseException:
             self._action_ended(action)
             raise
-        return self._handed_out(action)
+        return action._hand_out()
 
     def _end_refused(self, action: Action[Any], error: CommandRefused, deadline: Deadline) -> None:
         """End an action that was answered 404 or 410: with its call, or by an error where the call is live."""
@@ -509,11 +512,6 @@ class Call(
             return
         _log.warning("call %s: %s", self.call_id, refusal.message)
         action._end_early("refused", refusal)
-
-    @staticmethod
-    def _handed_out(action: A) -> A:
-        action._hand_out()
-        return action
 
     def _running(self, kind: type[A]) -> list[A]:
         self._check_process()

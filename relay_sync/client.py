@@ -496,7 +496,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         only_in: int | None = None,
         idempotent: bool = False,
         on_reply: Callable[[Outcome, int], object] | None = None,
-        late: Callable[[Outcome], object] | None = None,
+        late: Callable[[object], object] | None = None,
         made: Callable[[Command], object] | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
@@ -505,7 +505,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         :param only_in: the number of the session without which it makes no sense, such as that of the call it is for.
         :param on_reply: applies what the reply means: it is given that, and the number of the session, on the IO thread, before
             anything that came behind the reply is looked at, and before this returns; also where nobody waits any more.
-        :param late: is given a reply that nobody waits for any more, on the IO thread or on the one that gave up.
+        :param late: is given the outcome where this raises: a reply that came too late, or the exception that stands for none.
+            On the IO thread or on the one that gave up.
         :param made: is given the command before it is sent.
         """
         process.check_thread()
@@ -516,7 +517,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
 
         def settle(outcome: Any) -> None:
             if isinstance(outcome, BaseException):  # there is no reply, and there will be none
-                waiter.settle(outcome)
+                if not waiter.settle(outcome) and late is not None:
+                    late(outcome)
                 return
             try:
                 outcome = read_reply(outcome, method=method, call_id=call_id, sent=params)
@@ -558,8 +560,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
             if waiter.settle({}):
                 loop.withdraw(command)
-            elif late is not None and not isinstance(known := waiter.peek(), BaseException) and known is not None:
-                late(known)
+            elif late is not None:
+                late(waiter.peek())
             raise
 
     def _connected_loop(self, deadline: Deadline) -> Loop:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import signal
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -11,7 +13,7 @@ from faults.script import Peer
 from scene import OFFER, Json, Scene, event, refusal, result, scene, send
 from support import FROM, PATIENCE, TO, Background
 
-from relay_sync import Call, CallEnded, CommandRefused, RequestTimeout
+from relay_sync import Call, CallEnded, CommandRefused, ConnectionLost, RequestTimeout
 from relay_sync.events import RelayEvent
 
 
@@ -269,3 +271,77 @@ def test_a_call_stays_in_its_conference_where_others_leave_or_it_is_not_let_go()
         send(peer, of_conference("participant-leave"), of_conference("participant-leave", call_id="another"))
         one.settle()
         assert call._conferences == {"c"}
+
+
+# -- actions whose start was not answered --------------------------------------------------------------------------------
+
+
+def silent(request: Json) -> list[Json]:
+    return []
+
+
+def gives_up(one: Scene, call: Call, start: Callable[[], object], cut: Callable[[], object]) -> None:
+    with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+        start()
+    cut()
+
+
+def is_interrupted(one: Scene, call: Call, start: Callable[[], object], cut: Callable[[], object]) -> None:
+    def press() -> None:
+        while one.requests.empty():
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pressing = Background(press)
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    pressing.result()
+    cut()
+
+
+def is_told_that_it_was_lost(one: Scene, call: Call, start: Callable[[], object], cut: Callable[[], object]) -> None:
+    starting = Background(start)
+    while one.requests.empty():
+        assert starting.running
+    cut()
+    with pytest.raises(ConnectionLost) as caught:
+        starting.result()
+    assert caught.value.sent
+
+
+HOW = pytest.mark.parametrize("how", [gives_up, is_interrupted, is_told_that_it_was_lost])
+
+
+@HOW
+@pytest.mark.parametrize(("method", "stop"), [("record", "record.stop"), ("queue.enter", "queue.leave")])
+def test_what_may_have_started_when_the_connection_went_is_stopped(
+    method: str, stop: str, how: Callable[..., None], soon: None
+) -> None:
+    with scene(**{method: silent}) as one:
+        peer, call = one.take_call()
+        start = call.record if method == "record" else lambda: call.queue_enter("support")
+        how(one, call, start, lambda: one.cut(peer))
+        begun = one.request(f"calling.{method}")["params"]
+        one.go_on()
+        stopped = one.request(f"calling.{stop}")["params"]
+        assert stopped == {key: begun[key] for key in stopped}
+        assert one.came(f"calling.{method}") == []
+
+
+@HOW
+def test_nothing_is_stopped_in_another_session(how: Callable[..., None], soon: None) -> None:
+    with scene(play=silent) as one:
+        peer, call = one.take_call()
+        how(one, call, lambda: call.play([{"type": "silence", "params": {"duration": 1}}]), lambda: one.cut(peer))
+        one.go_on("another")
+        assert one.came("calling.play.stop") == []
+
+
+def test_what_was_not_sent_is_not_stopped(soon: None) -> None:
+    with scene() as one:
+        peer, call = one.take_call()
+        one.cut(peer)
+        with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+            call.record()
+        one.go_on()
+        assert one.came("calling.record.stop") == []

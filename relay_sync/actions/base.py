@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, cast
 
 from .. import checks, logs, markup
 from ..errors import (
@@ -271,10 +271,11 @@ class Action(Generic[E]):
         finally:
             self._settled()
 
-    def _hand_out(self) -> None:
+    def _hand_out(self) -> Self:
         """The verb that started it is about to return it: from now on its end is told."""
         self._handed_out = True
         self._tell_completed()
+        return self
 
     def _tell_completed(self) -> None:
         # Where the verb raises there is no action, and whoever started it is told by the exception alone.

@@ -40,7 +40,7 @@ class Command:
     :ivar sent: whether it was ever handed to a transport, so that the server may have it.
     :ivar session: the number of the session in which it was sent last; ``None`` before.
     :ivar settle: called once with the result, a :class:`Failure` or an exception; on the IO thread.
-    :ivar late: called with a result that nobody waits for any more.
+    :ivar late: called with an outcome that nobody waits for any more.
     """
 
     id: str

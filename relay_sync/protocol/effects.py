@@ -8,7 +8,6 @@ from attrs import define, field, frozen
 
 from ..errors import RelayError
 from .command import Command, Phase
-from .frames import Failure
 
 __all__ = [
     "Command",
@@ -56,10 +55,10 @@ class Settle:
 
 @define(eq=False)
 class Late:
-    """The answer to a command that nobody waits for any more."""
+    """A command that nobody waits for any more has its outcome."""
 
     command: Command
-    outcome: dict[str, Any] | Failure | Any
+    outcome: Any
 
 
 @define(eq=True)

@@ -404,11 +404,7 @@ class Session:
                 self._effects.append(Trouble("an answer to nothing that was asked"))
             return
         outcome = answer.result if isinstance(answer, frames.Reply) else answer
-        self.promises.end(command)
-        if command.abandoned:
-            self._effects.append(Late(command, outcome))
-        else:
-            self._effects.append(Settle(command, outcome))
+        self._settle(command, outcome)
         if self.parting and not self.promises:
             self._part()
         elif self._leaving and not self._said_goodbye and not self._pending:
@@ -594,8 +590,7 @@ class Session:
 
     def _settle(self, command: Command, outcome: object) -> None:
         self.promises.end(command)
-        if not command.abandoned:
-            self._effects.append(Settle(command, outcome))
+        self._effects.append(Late(command, outcome) if command.abandoned else Settle(command, outcome))
 
     def _settle_all(self, error: RelayError, *, promises: bool = False) -> None:
         commands = [command for command in self.commands() if promises or command not in self.promises]
