@@ -169,6 +169,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             hangup_on_error=on_handler_error == "hangup",
         )
         self._secrets = keep(Secrets(*self._config.secrets))
+        # Replaced, never changed: other clients read it without the lock.
         self._contexts = dict.fromkeys(self._config.contexts)
         # Reentrant: a signal handler may close the client while this thread is opening it.
         self._lock = threading.RLock()

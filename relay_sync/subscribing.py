@@ -95,7 +95,9 @@ class Subscribing:
 
     def _subscribe(self, change: Any) -> None:
         with self._lock:
-            change(self._contexts)
+            known = dict(self._contexts)
+            change(known)
+            self._contexts = known
             loop = self._loop
         if loop is not None:
             loop.change(lambda session: change(session.contexts))
