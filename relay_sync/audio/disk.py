@@ -83,8 +83,7 @@ class Disk:
 
         :returns: whether it has.
         """
-        with self._lock:
-            self._next = 0.0
+        self._next = 0.0
         self._bell.ring()
         thread = self._thread
         if thread is not None:

@@ -307,8 +307,7 @@ class Recorder:
             self._make = None
 
     def _begin(self, file: BinaryIO) -> None:
-        with self._lock:
-            channels = self.channels
+        channels = self.channels
         try:
             self._write_at(0, wav_header(self.sample_rate, channels, 0), file)
         except BaseException:
