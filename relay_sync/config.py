@@ -29,6 +29,7 @@ __all__ = ["Address", "Config", "seconds"]
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_AND_PORT: Final = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?")
 _HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
+_SCHEME_VARIABLE: Final = "SIGNALWIRE_RELAY_SCHEME"
 _SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
 
 
@@ -93,6 +94,9 @@ class Address:
             raise InvalidParameter("host", shown, "given with a port from 1 to 65535")
         host = found[1].lower()
         if scheme == "ws" and not is_loopback(host):
+            if not allow_insecure and "://" not in text:
+                accepted = "'wss': ws is for loopback (see allow_insecure)"
+                raise InvalidParameter("host", scheme, accepted, variable=_SCHEME_VARIABLE)
             if not allow_insecure:
                 raise InvalidParameter(
                     "host", shown, "wss:// (plain ws:// and http:// are for loopback; see allow_insecure)"
@@ -293,10 +297,9 @@ def _named(origins: Mapping[str, str]) -> Iterator[None]:
 
 
 def _scheme(env: Mapping[str, str]) -> str | None:
-    name = "SIGNALWIRE_RELAY_SCHEME"
-    scheme = env.get(name) or None
+    scheme = env.get(_SCHEME_VARIABLE) or None
     if scheme is not None and scheme.lower() not in ("ws", "wss"):
-        raise InvalidParameter("host", scheme, "'wss', or 'ws' for loopback", variable=name)
+        raise InvalidParameter("host", scheme, "'wss', or 'ws' for loopback", variable=_SCHEME_VARIABLE)
     return scheme
 
 

@@ -256,6 +256,7 @@ def test_the_host_comes_from_the_argument_the_environment_or_the_default() -> No
         ("SIGNALWIRE_SPACE", "http://space.signalwire.com", "host"),
         ("SIGNALWIRE_SPACE", "name:99999", "host"),
         ("SIGNALWIRE_RELAY_SCHEME", "https", "host"),
+        ("SIGNALWIRE_RELAY_SCHEME", "ws", "host"),
         ("SIGNALWIRE_RELAY_CA_FILE", "/not/there.pem", "ca_file"),
         ("SIGNALWIRE_PROJECT_ID", " p", "project"),
         ("SIGNALWIRE_API_TOKEN", "t\n", "token"),
