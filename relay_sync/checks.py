@@ -408,15 +408,16 @@ def texts(name: str, value: Any, *, most: int | None = None, optional: bool = Tr
         return None
     accepted = "a list of non-empty texts" + (f", at most {most}" if most else "")
     if isinstance(value, (str, bytes, Mapping)):
-        raise InvalidParameter(name, value, accepted)
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     try:
         found = list(value)
     except TypeError:
         raise InvalidParameter(name, value, accepted) from None
+    secret = any(isinstance(one, str) and may_hold_secrets(one) for one in found)
     if not found or not all(isinstance(one, str) and one for one in found) or (most is not None and len(found) > most):
-        raise InvalidParameter(name, value, accepted)
+        raise InvalidParameter(name, value, accepted, secret=secret)
     if not all(map(is_text, found)):
-        raise InvalidParameter(name, value, f"a list of {WHOLE_TEXT}")
+        raise InvalidParameter(name, value, f"a list of {WHOLE_TEXT}", secret=secret)
     return found
 
 

@@ -32,9 +32,13 @@ __all__ = [
     "digits",
     "live_action",
     "media",
+    "objects",
     "own_event",
+    "pay_parameters",
+    "pay_prompts",
     "record",
     "refer_device",
+    "reset",
     "speech",
     "stream_device",
     "tap",
@@ -114,6 +118,21 @@ def _required(check: Check) -> Check:
         if value is None:
             raise InvalidParameter(name, value, "given")
         return check(name, value)
+
+    return checked
+
+
+def _text(name: str, value: Any) -> str | None:
+    """Text that may be empty."""
+    return "" if value == "" else checks.text(name, value)
+
+
+def _each(check: Check) -> Check:
+    """A list of what passes a check."""
+
+    def checked(name: str, value: Any) -> list[Any] | None:
+        items = checks.json_list(name, value)
+        return None if items is None else [check(f"{name}[{index}]", item) for index, item in enumerate(items)]
 
     return checked
 
@@ -436,6 +455,35 @@ def stream_device(name: str, value: Any) -> dict[str, Any] | None:
     if isinstance(value, Mapping) and value.get("type") == "stream" and isinstance(value.get("params"), Mapping):
         name, value = f"{name}.params", value["params"]
     return _shape(name, value, DEVICES["stream"], optional=True)
+
+
+# -- payments and agents -------------------------------------------------------------------------------------------------
+
+_PROMPT: Final[dict[str, Check]] = {
+    "for": _required(checks.text),
+    "actions": _each(
+        lambda name, value: _shape(name, value, {"type": _required(checks.text), "phrase": _required(_text)})
+    ),
+    "play": lambda name, value: media(name, value, optional=True),
+    "attempt": checks.text,
+    "card_type": checks.text,
+    "error_type": checks.text,
+}
+_RESET: Final[dict[str, Check]] = {"full_reset": checks.flag, "system_prompt": _text, "user_prompt": _text}
+
+#: ``{"name", "value"}`` objects for whoever takes a payment.
+pay_parameters: Final[Check] = _each(
+    lambda name, value: _shape(name, value, {"name": _required(checks.text), "value": _required(_text)})
+)
+#: What is said during a payment.
+pay_prompts: Final[Check] = _each(lambda name, value: _shape(name, value, _PROMPT))
+#: Objects that this SDK does not look into.
+objects: Final[Check] = _each(lambda name, value: checks.json_object(name, value, optional=False))
+
+
+def reset(name: str, value: Any) -> dict[str, Any] | None:
+    """What an AI agent forgets."""
+    return _shape(name, value, _RESET, optional=True)
 
 
 # -- what is done with a call --------------------------------------------------------------------------------------------

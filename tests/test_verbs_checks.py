@@ -187,10 +187,19 @@ BAD: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("pay", (PAY,), {"max_attempts": -1}, "max_attempts"),
     ("pay", (PAY,), {"input_method": "telepathy"}, "input_method"),
     ("pay", (PAY,), {"parameters": ["order"]}, "parameters[0]"),
+    ("pay", (PAY,), {"parameters": [{"name": "order", "value": 5}]}, "parameters[0].value"),
+    ("pay", (PAY,), {"parameters": [{"name": "a", "value": ""}, {"value": "b"}]}, "parameters[1].name"),
     ("pay", (PAY,), {"prompts": {"for": "x"}}, "prompts"),
+    ("pay", (PAY,), {"prompts": [{"actions": []}]}, "prompts[0].for"),
+    ("pay", (PAY,), {"prompts": [{"for": "x", "actions": [{"type": "Say"}]}]}, "prompts[0].actions[0].phrase"),
+    ("pay", (PAY,), {"prompts": [{"for": "x", "play": media("adio")}]}, "prompts[0].play[0].type"),
     ("ai", (), {"prompt": "be kind"}, "prompt"),
     ("ai", (), {"hints": "table"}, "hints"),
+    ("ai", (), {"languages": ["en-US"]}, "languages[0]"),
+    ("ai", (), {"pronounce": {"replace": "a"}}, "pronounce"),
     ("ai_message", (), {"role": "boss"}, "role"),
+    ("ai_message", (), {"reset": {"full_reset": "yes"}}, "reset.full_reset"),
+    ("ai_message", (), {"reset": {"system_prompt": 5}}, "reset.system_prompt"),
     ("ai_hold", (), {"timeout": 1.5}, "timeout"),
     ("ai_sidecar", ("",), {}, "lang"),
     ("ai_sidecar", ("en-US",), {"direction": ["both"]}, "direction"),
@@ -287,6 +296,8 @@ SECRETS: list[Callable[[Call], object]] = [
     lambda call: call.ai(SWAIG=[("token", "hush")]),  # type: ignore[arg-type]
     lambda call: call.ai(hints="hush"),
     lambda call: call.ai(post_prompt_auth_user=["hush"]),  # type: ignore[arg-type]
+    lambda call: call.client.send_message(to_number="+1", from_number="+2", media=["https://a:hush@b.example", 5]),
+    lambda call: call.client.send_message(to_number="+1", from_number="+2", media="https://a:hush@b.example"),
     lambda call: call.pay(PAY, parameters=["hush"]),  # type: ignore[list-item]
     lambda call: call.pay(PAY, parameters={"token": "hush"}),  # type: ignore[dict-item]
     lambda call: call.join_conference("a", stream_obj=[("authorization_bearer_token", "hush")]),  # type: ignore[arg-type]

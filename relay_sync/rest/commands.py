@@ -203,7 +203,7 @@ class RemoteCall(MediaCommands, ControlIds):
         params = {
             "message_text": checks.text("message_text", message_text),
             "role": checks.choice("role", role, ("system", "user", "assistant")),
-            "reset": checks.json_object("reset", reset),
+            "reset": shapes.reset("reset", reset),
             "global_data": checks.json_object("global_data", global_data),
         }
         return self._command("calling.ai_message", params, extra)

@@ -53,9 +53,9 @@ class AIVerbs(Verbs):
             "post_prompt_auth_user": parameters.secret("post_prompt_auth_user", post_prompt_auth_user),
             "post_prompt_auth_password": parameters.secret("post_prompt_auth_password", post_prompt_auth_password),
             "global_data": parameters.json_object("global_data", global_data),
-            "pronounce": parameters.json_list("pronounce", pronounce),
+            "pronounce": shapes.objects("pronounce", pronounce),
             "hints": parameters.json_list("hints", hints),
-            "languages": parameters.json_list("languages", languages),
+            "languages": shapes.objects("languages", languages),
             "SWAIG": parameters.json_object("SWAIG", SWAIG),
             "params": parameters.json_object("ai_params", ai_params),
         }
@@ -106,7 +106,7 @@ class AIVerbs(Verbs):
         params = {
             "message_text": parameters.text("message_text", message_text),
             "role": parameters.choice("role", role, ("system", "user", "assistant")),
-            "reset": parameters.json_object("reset", reset),
+            "reset": shapes.reset("reset", reset),
             "global_data": parameters.json_object("global_data", global_data),
         }
         return self._command("calling.ai_message", parameters.merge_extra(params, extra, ADDRESS))

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from .. import shapes
 from ..actions import FaxAction, OnCompleted, PayAction, ReceiveFaxAction, SendFaxAction
 from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["FaxPayVerbs"]
-
-
-def _objects(name: str, value: Any) -> list[Any] | None:
-    found = parameters.json_list(name, value)
-    for index, one in enumerate(found or ()):
-        parameters.mapping(f"{name}[{index}]", one, optional=False)
-    return found
 
 
 def _yes_no(name: str, value: Any) -> str | None:
@@ -140,8 +134,8 @@ class FaxPayVerbs(Verbs):
             "description": _text("description", description),
             "valid_card_types": _text("valid_card_types", valid_card_types),
             "bank_account_type": _choice("bank_account_type", bank_account_type, _ACCOUNTS),
-            "parameters": _objects("parameters", parameters),
-            "prompts": _objects("prompts", prompts),
+            "parameters": shapes.pay_parameters("parameters", parameters),
+            "prompts": shapes.pay_prompts("prompts", prompts),
         }
         return self._start(PayAction, _merge(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed)
 
