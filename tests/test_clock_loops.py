@@ -5,17 +5,20 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from clocks import leapt, stopped
 from faults.script import Peer, ScriptedServer
-from support import PATIENCE, Background
+from support import PATIENCE, Background, line
 
 from relay_sync import ConnectionLost, RelayClient, RequestTimeout
 from relay_sync.runtime import addresses, process
 from relay_sync.runtime.lanes import Lanes
+from relay_sync.server import Loop, WebSocketServer
+from relay_sync.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("soon")
 
@@ -165,3 +168,77 @@ def test_a_fork_waits_no_longer_for_an_import_where_the_clock_stands_still(monke
     monkeypatch.setattr(process, "_importing", lambda: True)
     with stopped():
         Background(process._before_fork).result(PATIENCE)
+
+
+# -- the loop of servers -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=[0.0, 0.002], ids=["at once", "gathering"])
+def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
+    made = Loop("relay-test-loop", gather=request.param)
+    made.start()
+    yield made
+    made.stop(PATIENCE)
+
+
+def test_timers_of_a_loop_fire_in_time_where_the_clock_stands_still(loop: Loop) -> None:
+    fired: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
+
+    def fire(name: str) -> None:
+        fired.put((name, loop.time()))
+        if name == "b":
+            loop.call_later(0.01, fire, "c")
+
+    with stopped():
+        began = loop.time()
+        for name, delay in (("b", 0.03), ("d", 0.06), ("a", 0.01)):
+            loop.call_later(delay, fire, name)
+        got = [fired.get(timeout=PATIENCE) for _ in range(4)]
+    assert [name for name, _ in got] == ["a", "b", "c", "d"]
+    for (_, at), delay in zip(got, (0.01, 0.03, 0.04, 0.06), strict=True):
+        assert began + delay <= at + 1e-6 < began + delay + 0.02 + 1e-6
+
+
+def test_a_loop_that_waits_does_not_spin_where_the_clock_stands_still(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, turn, done = [], loop._turn, threading.Event()
+
+    def counted(events: Any) -> None:
+        turns.append(1)
+        turn(events)
+
+    monkeypatch.setattr(loop, "_turn", counted)
+    with stopped():
+        loop.call_later(0.2, done.set)
+        assert done.wait(PATIENCE)
+    assert len(turns) < 20
+
+
+def test_a_leap_of_the_clock_brings_no_timer_on(loop: Loop) -> None:
+    began, fired = time.perf_counter(), queue.SimpleQueue[float]()
+    loop.call_later(0.15, lambda: fired.put(time.perf_counter() - began))
+    loop.call(lambda: None, timeout=PATIENCE)
+    with leapt():
+        loop.call_later(0.2, fired.put, 0.2)  # from here, where the loop may not have noticed
+        assert fired.get(timeout=PATIENCE) >= 0.15
+        assert fired.get(timeout=PATIENCE) == 0.2
+    # It has gone back, now.
+    loop.call_later(0.01, fired.put, 2.0)
+    assert fired.get(timeout=PATIENCE) == 2.0
+
+
+def test_a_server_closes_whoever_does_not_ask_for_anything_where_the_clock_stands_still(loop: Loop) -> None:
+    server = WebSocketServer(loop, on_request=lambda request: None, on_open=lambda connection: None, open_timeout=0.05)
+    try:
+        with stopped(), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as stranger:
+            stranger.sendall(b"GET / HT")
+            assert stranger.recv(100) == b""
+    finally:
+        server.close()
+
+
+def test_what_happens_in_a_call_of_the_simulator_happens_where_the_clock_stands_still(sim: Simulator) -> None:
+    with line(sim) as one, stopped():
+        for _ in range(3):
+            assert Background(one.call.play_silence(0.02).wait, PATIENCE).result().state == "finished"

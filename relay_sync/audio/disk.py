@@ -108,7 +108,9 @@ class Disk:
     def _run(self) -> None:
         while True:
             try:
-                wait_until(self._has_work, self._bell, max(0.0, self._next - time.monotonic()))
+                left = min(INTERVAL, max(0.0, self._next - time.monotonic()))
+                if not wait_until(self._has_work, self._bell, left):
+                    self._next = time.monotonic()  # by what was waited, where the clock stands still
                 if not self._turn():
                     break
             except BaseException as error:  # whatever it is, recordings go on

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -76,6 +77,7 @@ class Piece:
         self.anchor = 0.0  # the pace: sample n is due n / rate after this
         self.checked = 0  # samples before the last mark
         self.held = 0  # bytes that count as waiting
+        self.time: Callable[[], float] = time.monotonic  # the clock of all these; the speaker gives its own
 
     @property
     def done(self) -> bool:
@@ -198,7 +200,7 @@ class Playback:
         """Seconds that have been heard so far, as far as is known; see :class:`Heard`."""
         piece = self._piece
         known = piece.heard
-        return known.seconds if known else piece.estimate(time.monotonic(), piece.sent) / piece.sample_rate
+        return known.seconds if known else piece.estimate(piece.time(), piece.sent) / piece.sample_rate
 
     def wait(self, timeout: float | None = None) -> Heard:
         """Wait until it has been heard, or never will be: cleared, or the stream ended.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Literal
@@ -123,7 +122,7 @@ class Receiver:
         self._finished = False
         self._complained = False  # about a slow reader
         self._audio_follows = connection.headers.get("sec-websocket-protocol", "").strip().startswith("audio.")
-        self._last_heard = time.monotonic()
+        self._last_heard = loop.time()
         connection.on_text = self._on_text
         connection.on_message = self._on_message
         connection.on_close = self._on_close
@@ -141,7 +140,7 @@ class Receiver:
         media = documented_media(text)
         if media is None:
             return False
-        self._last_heard = time.monotonic()
+        self._last_heard = self._loop.turn_began
         if self._reorder is None:
             self._take(sound, media)
         else:
@@ -151,7 +150,7 @@ class Receiver:
     def _on_message(self, text: str | bytes) -> None:
         if self._reason is not None:
             return  # anything after the end is ignored
-        self._last_heard = time.monotonic()
+        self._last_heard = self._loop.turn_began
         if type(text) is bytes and self._sound is not None and self._sound.binary:
             self._binary(text, self._sound.binary)
             return
@@ -299,7 +298,7 @@ class Receiver:
     def _give_up_missing(self) -> None:
         self._order_timer = None
         if self._reorder is not None and self._sound is not None and not self._finished:
-            for each in self._reorder.due(time.monotonic()):
+            for each in self._reorder.due(self._loop.time()):
                 self._take(self._sound, each)
             self._await_missing(self._reorder)
 
@@ -411,7 +410,7 @@ class Receiver:
     def _check_idle(self) -> None:
         limit = self._settings.idle_timeout or 0.0
         due = self._last_heard + limit
-        if time.monotonic() < due:
+        if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._check_idle)
             return
         self._tell("idle", "silent for %g s: the stream is taken to be over", limit)

@@ -103,7 +103,7 @@ class Speaker:
         self._check_read()
         if self._held + sum(size for _, size in list(self._inbox)) + piece.bytes > MOST_WAITING:
             raise QueueFull("over an hour of audio waits to be played: wait() for it, or clear() it")
-        piece.held = piece.bytes
+        piece.held, piece.time = piece.bytes, self._loop.time
 
         def submit() -> None:
             if self._over:
@@ -153,7 +153,7 @@ class Speaker:
 
     def clear(self, timeout: float) -> None:
         """Drop everything. Returns when what was playing knows it."""
-        at = time.monotonic()
+        at = self._loop.time()
         done = SentMark("")  # nothing but a flag that the end of the stream sets as well
 
         def clear() -> None:
@@ -214,7 +214,7 @@ class Speaker:
         for _ in range(_TURN):
             if not self._queue:
                 return
-            wait = self._step(self._queue[0], time.monotonic())
+            wait = self._step(self._queue[0], time.monotonic() - self._loop.ahead)
             if wait is None:
                 return
             if wait:
@@ -259,7 +259,7 @@ class Speaker:
             return None
         self._leave(item)
         if item.clock is None:  # nothing in it
-            self._begin(item, time.monotonic())
+            self._begin(item, self._loop.time())
         self._check(item, last=True)
         return 0.0
 
@@ -293,7 +293,7 @@ class Speaker:
         self._send_mark(SentMark(name, piece=item, position=item.sent, last=last))
 
     def _send_mark(self, mark: SentMark) -> None:
-        mark.due = max(time.monotonic(), self._ends_at)
+        mark.due = max(time.monotonic() - self._loop.ahead, self._ends_at)
         self._pending.append(mark)
         self._connection.send(mark_line(self._stream_id, mark.name))
         if self._overdue_timer is None:
@@ -323,7 +323,7 @@ class Speaker:
 
     def echoed(self, name: str) -> None:
         """A mark came back."""
-        now = time.monotonic()
+        now = self._loop.time()
         self._last_echo, self._deaf = now, False
         found = next((mark for mark in self._pending if mark.name == name), None)
         while found is not None and self._pending:
@@ -362,7 +362,7 @@ class Speaker:
         return OVERDUE_AGAIN if self._deaf else OVERDUE
 
     def _look_for_marks(self) -> None:
-        now = time.monotonic()
+        now = self._loop.time()
         if self._connection.buffered:  # perhaps the mark itself has not left yet
             self._is_stalled(now, 0)
             self._last_echo = now
@@ -431,7 +431,7 @@ class Speaker:
             return
         self._over = True
         self._empty_inbox()
-        self._drop(time.monotonic(), "ended", None)
+        self._drop(self._loop.time(), "ended", None)
         self._pending.clear()
         for timer in (self._timer, self._overdue_timer):
             if timer is not None:

@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 
 from .. import logs, threads
+from ..passing import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..seldom import Seldom, more
 
 __all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
@@ -32,10 +33,9 @@ _T = TypeVar("_T")
 
 # What one turn of the loop reads from one socket at most, so that a fast peer cannot keep the others waiting.
 RECEIVE_SIZE = 65536
-# Seconds of one sleep at most: selectors take no number of any size.
-LONGEST_SLEEP = 3600.0
 # How many timers one turn runs at most: some set others that are due already.
 MOST_TIMERS = 256
+_NAN = "a timer at NaN has no place in the order of time"
 
 
 class LoopStopped(RuntimeError):
@@ -149,7 +149,11 @@ class Loop:
         self._ident: int | None = None
         self._stopping = False
         self._busy = False
-        self.turn_began = 0.0  # by time.monotonic()
+        self.turn_began = 0.0  # by time()
+        #: Seconds by which ``time.monotonic()`` has gone on more than time has passed; negative, where by less.
+        self.ahead = 0.0
+        self._latest = math.inf  # what time() can be at most, before the clock is looked at again
+        self._longest = LONGEST_SLEEP
         self._wake_sent = False
         self._selector: selectors.BaseSelector
         self._wake_in: socket.socket
@@ -179,6 +183,11 @@ class Loop:
     def busy(self) -> bool:
         """Whether its thread is in the middle of a turn: what it is changing may be half done."""
         return self._busy
+
+    def time(self) -> float:
+        """Seconds on the clock of the timers: ``time.monotonic()``, but that it neither stands still nor leaps."""
+        now = time.monotonic() - self.ahead
+        return now if now < self._latest else self._latest
 
     def start(self) -> None:
         """Start the thread; a second call does nothing.
@@ -242,12 +251,12 @@ class Loop:
             self._wake()
 
     def call_at(self, when: float, fn: Callable[..., object], *args: Any) -> Timer:
-        """Run ``fn(*args)`` once ``time.monotonic()`` has reached *when*, in order of time; never if that is infinite.
+        """Run ``fn(*args)`` once :meth:`time` has reached *when*, in order of time; never if that is infinite.
 
         :raises ValueError: *when* is NaN: the other timers could not be kept in order.
         """
         if math.isnan(when):
-            raise ValueError("a timer at NaN has no place in the order of time")
+            raise ValueError(_NAN)
         timer = Timer(self, when, fn, args)
         if self._ident == threading.get_ident():
             heapq.heappush(self._timers, (when, next(self._order), timer))
@@ -257,7 +266,14 @@ class Loop:
 
     def call_later(self, delay: float, fn: Callable[..., object], *args: Any) -> Timer:
         """Run ``fn(*args)`` in *delay* seconds."""
-        return self.call_at(time.monotonic() + delay, fn, *args)
+        if self._ident == threading.get_ident():
+            now = time.monotonic() - self.ahead  # time(), without a call of it for each packet that is sent
+            return self.call_at((now if now < self._latest else self._latest) + delay, fn, *args)
+        if math.isnan(delay):
+            raise ValueError(_NAN)
+        timer = Timer(self, math.inf, fn, args)
+        self.call_soon(self._add_later, timer, delay)  # there, the time is known for certain
+        return timer
 
     def call(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
         """Run ``fn(*args)`` on the loop thread, wait, and return its result or raise its exception.
@@ -363,22 +379,40 @@ class Loop:
     def _add_timer(self, timer: Timer) -> None:
         heapq.heappush(self._timers, (timer.when, next(self._order), timer))
 
+    def _add_later(self, timer: Timer, delay: float) -> None:
+        timer.when = self.time() + delay
+        self._add_timer(timer)
+
     def _run(self) -> None:
         with logs.shared():
             self._ident = threading.get_ident()
             try:
-                begun = 0.0
+                begun = self.turn_began = time.monotonic()
                 while not self._stopping:
                     if self._gather:
+                        left = begun + self._gather - time.monotonic()
                         busy = self._ready or self._turn_end
-                        self.rest(0.0 if busy else max(0.0, begun + self._gather - time.monotonic()))
-                    events = self._selector.select(self._patience())
-                    begun = time.monotonic()
-                    self.turn_began, self._busy = begun, True
+                        self.rest(0.0 if busy or not 0 < left <= self._gather else left)
+                    patience = self._patience()
+                    self._latest = math.inf if patience is None else self.turn_began + patience + LATE
+                    events = self._selector.select(patience)
+                    now = time.monotonic()
+                    if patience is None or (0.0 if events else patience) < now - begun < patience + LATE:
+                        self._longest = LONGEST_SLEEP
+                    else:
+                        self._amend(beyond(now - begun, patience, bool(events)))
+                    begun = now
+                    self.turn_began = now - self.ahead
+                    self._latest, self._busy = self.turn_began + LATE, True
                     self._turn(events)
                     self._busy = False
             finally:
                 self._tear_down()
+
+    def _amend(self, by: float) -> None:
+        """The clock went on by so much more, or less, than time has passed."""
+        self.ahead += by
+        self._longest = SLICE if by <= 0 else LONGEST_SLEEP
 
     def _turn(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
         for key, mask in events:
@@ -396,7 +430,7 @@ class Loop:
             return 0.0
         if not self._timers:
             return None
-        return min(max(0.0, self._timers[0][0] - time.monotonic()), LONGEST_SLEEP)
+        return min(max(0.0, self._timers[0][0] + self.ahead - time.monotonic()), self._longest)
 
     def _run_timers(self) -> None:
         timers = self._timers
@@ -406,7 +440,9 @@ class Loop:
             self._cancelled = 0
         if not timers:
             return
-        now = time.monotonic()
+        now = time.monotonic() - self.ahead
+        if now > self._latest:  # the clock has leapt in this very turn
+            now = self.turn_began
         for _ in range(MOST_TIMERS):
             if not timers or timers[0][0] > now:
                 return

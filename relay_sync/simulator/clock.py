@@ -8,7 +8,6 @@ such as a client's command, happens when the thread has noticed it: no time pass
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ __all__ = ["CallClock", "Clock"]
 
 @define(eq=False)
 class Clock:
-    """The moments of all calls. They are those of ``time.monotonic()``."""
+    """The moments of all calls. They are those of the loop's clock."""
 
     _loop: Loop = field(repr=False)
     _due: float | None = field(default=None, init=False)
@@ -35,7 +34,7 @@ class Clock:
         of the kind is going on.
         """
         if not self._loop.on_loop_thread:
-            return time.monotonic()
+            return self._loop.time()
         return max(self._loop.turn_began, self._latest) if self._due is None else self._due
 
     def after(self, seconds: float, then: Callable[..., object], *args: Any) -> Timer:

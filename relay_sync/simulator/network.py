@@ -76,7 +76,7 @@ class Call:
     :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
         way to another context.
     :ivar winner: whether it is the leg of a dial that was answered.
-    :ivar speaking_since: ``time.monotonic()`` when the speech began, which is when the first stream that carries it began to
+    :ivar speaking_since: when the speech began by the story's clock, which is when the first stream that carries it began to
         flow; ``None`` before.
     """
 
