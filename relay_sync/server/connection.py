@@ -294,7 +294,9 @@ class Connection:
         self._gone()
 
     def _drained(self) -> None:
-        if self.on_drain is not None and not self._over:
+        if self.buffered > self._channel.low_water:
+            self._channel.high = True  # what another thread has sent meanwhile is still to reach the channel
+        elif self.on_drain is not None and not self._over:
             self.on_drain()
 
     # -- receiving -----------------------------------------------------------------------------------------------------
