@@ -8,6 +8,8 @@ import socket
 import ssl
 import struct
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -153,7 +155,7 @@ def test_messages_both_ways(serve: MakeServer, end: End, peers: list[Any]) -> No
     assert end.message() == b"\0\xff"
 
 
-def test_the_peer_closes(serve: MakeServer, end: End, peers: list[Any]) -> None:
+def test_the_peer_closes(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()
     peer.send("last")
@@ -162,6 +164,7 @@ def test_the_peer_closes(serve: MakeServer, end: End, peers: list[Any]) -> None:
     assert end.close_info() == CloseInfo(4001, "bye", True)
     assert not connection.is_open
     assert not connection.send("too late")
+    assert not loop.call(connection.send, "too late", timeout=PATIENCE)
 
 
 def test_we_close(serve: MakeServer, end: End, peers: list[Any]) -> None:
@@ -175,6 +178,18 @@ def test_we_close(serve: MakeServer, end: End, peers: list[Any]) -> None:
     assert (opcode, data) == (8, struct.pack("!H", 1008) + "é".encode() * 61)
     assert end.close_info() == CloseInfo(1008, "é" * 61, True)
     assert end.closed.empty()
+
+
+def test_what_another_thread_has_sent_comes_before_the_end(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    with _standing(loop):
+        loop.call_soon(connection.close, 1000)  # begun before, and on the loop's thread
+        assert connection.send("before")
+    assert peer.recv() == "before"
+    assert peer.recv_data()[0] == 8
 
 
 def test_a_peer_that_never_answers_a_close_is_given_up(serve: MakeServer, end: End, peers: list[Any]) -> None:
@@ -235,7 +250,11 @@ def test_abort(serve: MakeServer, end: End, peers: list[Any], reset: bool) -> No
     ],
 )
 def test_breaches_of_the_protocol(serve: MakeServer, end: End, peers: list[Any], sent: bytes, code: int) -> None:
-    peer = _raw(serve(max_message=1000), peers, UPGRADE + _frame(1, b"good") + sent)
+    def wait_long(connection: Connection) -> None:
+        end.open(connection)
+        connection.close_timeout = 60.0  # that the peer keeps its socket holds up nobody
+
+    peer = _raw(serve(max_message=1000, on_open=wait_long), peers, UPGRADE + _frame(1, b"good") + sent)
     _read_head(peer)
     assert end.message() == "good"
     answer = _read_all(peer)
@@ -277,27 +296,53 @@ def test_threads_send_in_their_own_order(serve: MakeServer, end: End, peers: lis
         assert [int(n) for whose, n in got if int(whose) == who] == list(range(300))
 
 
-def test_a_slow_peer_fills_the_buffer_and_draining_is_told(serve: MakeServer, end: End, peers: list[Any]) -> None:
+def test_what_another_thread_has_just_sent_is_not_drained(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
+    _client(serve(), peers)
+    connection = end.connection()
+    drained: queue.SimpleQueue[int] = queue.SimpleQueue()
+    connection.on_drain = lambda: drained.put(connection.buffered)
+    stands, go = threading.Event(), threading.Event()
+
+    def send_and_stand() -> None:
+        connection.send("x" * 70_000)  # which the peer's system takes at the end of this turn
+        stands.set()
+        go.wait(PATIENCE)
+
+    loop.call_soon(send_and_stand)
+    assert stands.wait(PATIENCE)
+    assert connection.send("x" * 70_000)
+    go.set()
+    assert drained.get(timeout=PATIENCE) <= connection.low_water
+
+
+def test_a_slow_peer_fills_the_buffer_and_draining_is_told(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
     peer = _client(serve(), peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
     connection = end.connection()
-    drained = threading.Event()
-    connection.on_drain = drained.set
+    drained: queue.SimpleQueue[int] = queue.SimpleQueue()
+    connection.on_drain = lambda: drained.put(connection.buffered)
     sent = 0
     while connection.buffered < connection.low_water * 2:
-        assert connection.send("x" * 10_000)
+        assert loop.call(connection.send, "x" * 10_000, timeout=PATIENCE)
         sent += 1
-    assert not drained.is_set()
+    assert drained.empty()
     for _ in range(sent):
         assert peer.recv() == "x" * 10_000
-    assert drained.wait(PATIENCE)
+    assert drained.get(timeout=PATIENCE) <= connection.low_water
     assert connection.buffered == 0
+    connection.send("little")
+    assert peer.recv() == "little"
+    assert drained.empty()  # once, and not again before it has been full again
 
 
 def test_a_peer_that_does_not_read_is_dropped(
     serve: MakeServer, end: End, loop: Loop, peers: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(max_buffer=200_000)
-    _client(server, peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
+    peer = _client(server, peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
     connection = end.connection()
 
     def pour() -> None:  # on the loop thread, where nothing is counted twice
@@ -310,6 +355,16 @@ def test_a_peer_that_does_not_read_is_dropped(
     assert "too slow" in info.reason
     assert not connection.send("x")
     assert "too slow" in caplog.text
+    with pytest.raises(ConnectionResetError):
+        _read_all(peer.sock)
+
+
+def test_one_turn_cannot_pile_up_without_limit(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
+    _client(serve(max_buffer=200_000), peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
+    connection = end.connection()
+    taken = loop.call(lambda: [connection.send("x" * 50_000) for _ in range(400)], timeout=PATIENCE)
+    assert not taken[-1]
+    assert "too slow" in end.close_info().reason
 
 
 def test_another_thread_cannot_pile_up_without_limit(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
@@ -367,7 +422,7 @@ def _frames(messages: list[str | bytes]) -> bytes:
     return b"".join(_frame(1, each.encode()) if isinstance(each, str) else _frame(2, each) for each in messages)
 
 
-@pytest.mark.parametrize("close", [_frame(8, b"\x03\xe8"), b""], ids=["closed", "cut"])
+@pytest.mark.parametrize("close", [_frame(8, b"\x03\xe8") + _frame(1, b"after the end"), b""], ids=["closed", "cut"])
 @pytest.mark.parametrize("takes_texts", [False, True])
 def test_a_reader_that_pauses_at_every_message_gets_one_at_a_time(
     serve: MakeServer, end: End, loop: Loop, peers: list[Any], close: bytes, takes_texts: bool
@@ -395,6 +450,7 @@ def test_a_reader_that_pauses_at_every_message_gets_one_at_a_time(
         connection.resume_reading()
     info = end.close_info()
     assert (info.code, info.clean) == ((1000, True) if close else (None, False))
+    assert end.messages.empty()
 
 
 def test_a_reader_may_pause_before_its_first_message(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
@@ -428,6 +484,39 @@ def test_a_paused_reader_is_told_of_the_end_when_the_loop_stops(end: End, peers:
     assert end.closed.empty()
 
 
+def test_a_paused_reader_is_told_at_once_where_its_own_side_aborts(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
+) -> None:
+    peer = _raw(serve(), peers, UPGRADE)
+    connection = end.connection()
+    connection.on_message = lambda _: connection.pause_reading()
+    with _standing(loop):
+        peer.sendall(_frames(_BOTH_KINDS))
+    connection.abort()
+    assert end.close_info() == CloseInfo(None, "aborted", False)
+
+
+def test_a_paused_reader_costs_no_time(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
+    peer = _client(serve(), peers)
+    connection = end.connection()
+    connection.pause_reading()
+    loop.call(int, timeout=PATIENCE)
+    peer.send("unread")
+    turns: list[float] = []
+    turn = loop._turn
+
+    def count(events: list[Any]) -> None:
+        turns.append(time.monotonic())
+        turn(events)
+
+    loop._turn = count  # type: ignore[method-assign]
+    quiet = threading.Event()
+    loop.call_later(0.05, quiet.set)
+    assert quiet.wait(PATIENCE)
+    assert len(turns) < 10
+    assert end.messages.empty()
+
+
 def test_closing_works_while_paused(serve: MakeServer, end: End, peers: list[Any]) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()
@@ -458,6 +547,63 @@ def test_closing_works_for_a_reader_that_pauses_at_every_message(
     peer.sendall(_frames(["late"]) + _frame(8, b"\x03\xe8enough"))
     assert end.close_info() == CloseInfo(1000, "enough", True)
     assert [end.message() for _ in _BOTH_KINDS] == [*_BOTH_KINDS[1:], "late"]
+
+
+class _Owner:
+    """Whoever uses a connection, and is known to it by its callbacks alone."""
+
+    def __init__(self, end: End, connection: Connection) -> None:
+        self.connection = connection
+        self._end = end
+        connection.on_message = self.take
+        connection.on_close = self.closed
+
+    def take(self, message: str | bytes) -> None:
+        self._end.messages.put(message)
+
+    def closed(self, info: CloseInfo) -> None:
+        self._end.closed.put(info)
+
+
+def test_who_is_gone_leaves_nothing_behind(
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], closed_port: int
+) -> None:
+    owners: queue.SimpleQueue[weakref.ref[_Owner]] = queue.SimpleQueue()
+    server = serve(on_open=lambda connection: owners.put(weakref.ref(_Owner(end, connection))))
+    closing, cut, reset, silent = (_raw(server, peers, UPGRADE) for _ in range(4))
+    for peer in (closing, cut, reset, silent):
+        _read_head(peer)
+    asking, half = _raw(server, peers, b"GET / HTTP/1.1\r\n\r\n"), _raw(server, peers, b"GET ")
+    dialled = _dial(loop, f"ws://127.0.0.1:{server.port}/")
+    assert _failure(loop, f"ws://127.0.0.1:{closed_port}/").step == "connect"
+    there = dialled.connection()
+    known = [owners.get(timeout=PATIENCE) for _ in range(5)]
+    assert not any(owner() is None for owner in known)
+    closing.sendall(_frame(8, b"\x03\xe8"))
+    there.close(1000)
+    reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    _read_all(asking)
+    _read_all(closing)
+    for peer in (closing, cut, reset, asking, half):
+        peer.close()
+    owner = known[3]()
+    assert owner is not None
+    owner.connection.abort()
+    del owner
+    for _ in known:
+        end.close_info()
+    assert dialled.close_info().clean
+    end_of_patience = time.monotonic() + PATIENCE
+
+    def left() -> list[object]:
+        watched = {key.fileobj for key in loop._selector.get_map().values()}
+        found: list[object] = [timer for _, _, timer in loop._timers if timer._fn is not None]
+        found += [*loop._hosted - {server}, *watched - {loop._wake_in, server._listeners[0].sock}]
+        return [*found, *server._connections, *server._unproven, *server._opening, *server._answering]
+
+    while remaining := loop.call(left, timeout=PATIENCE):
+        assert time.monotonic() < end_of_patience, remaining
+    assert [owner() for owner in known] == [None] * 5
 
 
 def test_callbacks_that_raise_do_not_end_a_connection(
@@ -585,6 +731,20 @@ def test_answers_without_an_upgrade(
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert words in answer
     assert end.opened.empty()
+
+
+def test_an_answer_ends_with_its_last_byte(
+    serve: MakeServer, loop: Loop, peers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "LINGER", 60.0)
+    whole = bytes(range(256)) * 1000
+    server = serve(on_request=lambda request: Response(200, {}, whole))
+    server._listeners[0].sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # most of it has to wait
+    peer = _raw(server, peers, b"GET / HTTP/1.1\r\n\r\n")
+    assert _read_head(peer).startswith(b"HTTP/1.1 200 ")
+    for _ in range(3):
+        loop.call(int, timeout=PATIENCE)
+    assert _read_all(peer) == whole
 
 
 def test_a_request_in_drips(serve: MakeServer, end: End, peers: list[Any]) -> None:
@@ -1006,6 +1166,16 @@ def test_dialling(serve: MakeServer, end: End, loop: Loop, host: str) -> None:
     assert there.close_info() == end.close_info() == CloseInfo(1000, "enough", True)
 
 
+def test_small_messages_go_out_at_once_and_a_peer_that_vanished_is_found(
+    serve: MakeServer, end: End, loop: Loop
+) -> None:
+    there = _dial(loop, f"ws://127.0.0.1:{serve().port}/")
+    for connection in (there.connection(), end.connection()):
+        sock = connection._channel._sock
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
 def test_a_name_is_looked_up_and_its_addresses_are_tried_in_turn(
     serve: MakeServer, end: End, loop: Loop, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1263,6 +1433,16 @@ class _Secret:
         part = self._sock.recv(65536)
         assert part, "the server has ended the connection"
         self._incoming.write(part)
+
+
+def test_the_end_of_an_answer_over_tls_is_no_truncation(
+    serve: MakeServer, peers: list[Any], server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    plain = _raw(serve(ssl_context=server_context), peers, b"")
+    peer = client_context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
+    peers.append(peer)
+    peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert _read_all(peer).startswith(b"HTTP/1.1 426 ")
 
 
 def test_a_request_that_comes_with_the_end_of_the_handshake_is_read(
