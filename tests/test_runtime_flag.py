@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -48,6 +49,22 @@ def test_wherever_ctrl_c_hits_a_wait_the_io_thread_goes_on(
         wait()  # what came is not lost
         step += 1
     assert step > 20
+
+
+def test_wherever_ctrl_c_hits_who_sets_a_flag_nobody_sleeps_on() -> None:
+    step = 1
+    while True:
+        flag = Flag()
+        sleepers = [Background(flag.wait, PATIENCE) for _ in range(3)]
+        while len(flag._bell._ears) < len(sleepers):
+            time.sleep(0)
+        if not interrupt(step, flag.set, where_signals_are_seen):
+            break
+        if not flag.is_set():  # it never came to it
+            flag.set()
+        assert [each.result(PATIENCE / 2) for each in sleepers] == [True, True, True], step
+        step += 1
+    assert step > 5
 
 
 def test_interrupts_hit_the_places_that_are_asked_for() -> None:

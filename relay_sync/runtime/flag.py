@@ -25,13 +25,19 @@ class Bell:
 
     def ring(self) -> None:
         """Wake everybody who sleeps now; never blocks. To be called after the change that they wait for."""
-        ears = self._ears
-        # Those who lie down again meanwhile have seen the change.
-        for _ in range(len(ears)):
-            try:
-                ears.pop(0).release()
-            except IndexError:  # somebody else rang, or the sleeper left
-                return
+        try:
+            # Those who lie down again meanwhile have seen the change.
+            for ear in tuple(self._ears):
+                try:
+                    if ear.locked():
+                        ear.release()
+                    else:  # it has rung for this one, who may have been interrupted before taking it out
+                        self._ears.remove(ear)
+                except (RuntimeError, ValueError):  # somebody else was quicker
+                    pass
+        except BaseException:  # Ctrl-C: the others sleep on without a limit, perhaps
+            self.ring()
+            raise
 
     def sleep(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Sleep until the bell rings, once; not at all if it is ``ready()`` already.
@@ -48,7 +54,7 @@ class Bell:
         finally:
             try:
                 self._ears.remove(ear)
-            except ValueError:  # it rang
+            except ValueError:  # it has rung twice
                 pass
 
 
@@ -65,8 +71,12 @@ class Flag(threading.Event):
 
     def set(self) -> None:
         """Set it, and wake everybody who waits. Never blocks."""
-        self._flag = True
-        self._bell.ring()
+        try:
+            self._flag = True
+            self._bell.ring()
+        except BaseException:  # Ctrl-C, perhaps between the two
+            self._bell.ring()
+            raise
 
     def clear(self) -> None:
         """Take it back."""
