@@ -5,13 +5,12 @@ thread.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import InvalidParameter
 from ..server.websocket import WebSocketServer
-from . import frames
+from . import frames, given
 from .disturbing import ERRORS, KINDS, MOST_FRAMES
 from .faults import EventFault, Faults, MediaFault, RequestFault
 from .journal import Journal
@@ -73,6 +72,7 @@ class Controls:
 
         :raises WaitTimeout: they are not within ``timeout`` seconds.
         """
+        given.number("count", count)
         self._relay.board.wait_for(lambda: self.clients >= count, timeout, f"{count} connected clients")
 
     def wait_until_gone(self, timeout: float = 5.0) -> None:
@@ -145,8 +145,9 @@ class Controls:
             ``message_state`` the state that it ends in.
         :raises InvalidParameter: the method starts nothing that could go wrong, or JSON has no form for the details.
         """
-        _check_json("details", dict(details or {}))
-        self.faults.add(RequestFault(kind="break", method=method, data=dict(details or {})), times)
+        told = {} if details is None else given.members("details", details)
+        _check_json("details", told)
+        self.faults.add(RequestFault(kind="break", method=method, data=told), times)
 
     # -- events that go wrong ------------------------------------------------------------------------------------------
 
@@ -169,9 +170,6 @@ class Controls:
 
     def delay_event(self, event_type: str, seconds: float, *, state: str | None = None, times: int | None = 1) -> None:
         """Send an event later than its time; those after it overtake it."""
-        given: object = seconds
-        if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < math.inf:
-            raise InvalidParameter("seconds", seconds, "a number of at least 0")
         fault = EventFault(kind="delay", event_type=event_type, state=state, seconds=seconds)
         self.faults.add(fault, times)
 
@@ -207,6 +205,8 @@ class Controls:
 
     def send_raw(self, text: str, timeout: float = 5.0) -> None:
         """Send a text as it is to every open socket, authenticated or not. The journal takes no notice."""
+        if not given.is_whole_text(text):
+            raise InvalidParameter("text", text, "text without half a character, which cannot be sent")
 
         def send() -> None:
             for client in self._relay.clients.values():
@@ -221,6 +221,8 @@ class Controls:
         :param members: more members of the envelope, or others in place of the usual ones (``event_channel="..."``).
         :raises InvalidParameter: JSON has no form for what is in it; NaN and the infinities are no JSON.
         """
+        given.name_of("event_type", event_type)
+        given.members("params", params)
         _check_json("params", params)
         _check_json("members", members)
 
@@ -255,6 +257,7 @@ class Controls:
 
         Sessions and calls live on. Returns when the sockets are gone on this side.
         """
+        given.yes("reset", reset)
 
         def drop() -> set[int]:
             for client in self._relay.clients.values():
@@ -272,6 +275,7 @@ class Controls:
             forgotten.
         :param patience: seconds to wait for the answer before the socket is closed all the same.
         """
+        given.yes("restart", restart)
         patience = max(0.0, seconds_to_wait(patience, name="patience"))
 
         def announce() -> None:
@@ -322,6 +326,7 @@ class Controls:
         :param how: ``"http"`` answers the upgrade with 503; ``"tcp"`` does not listen, so that connecting is refused.
         :raises OSError: the port was taken by somebody else meanwhile.
         """
+        given.yes("refuse", refuse)
         if how not in ("http", "tcp"):
             raise InvalidParameter("how", how, "'http' or 'tcp'")
         self._refusing = refuse and how == "http"
@@ -333,6 +338,7 @@ class Controls:
 
     def stop_reading(self, stop: bool = True, timeout: float = 5.0) -> None:
         """Read nothing more from the open sockets, or with ``False`` read on: a peer that hangs."""
+        given.yes("stop", stop)
 
         def switch() -> None:
             for client in self._relay.clients.values():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from ..errors import WaitTimeout
+from . import given
 from .party import Behaviour
 from .phone import Phone
 from .waiting import Noticeboard, seconds_to_wait
@@ -46,6 +47,7 @@ class ExpectedPhone:
         :raises WaitTimeout: it does not within ``timeout`` seconds.
         """
         timeout = seconds_to_wait(timeout)
+        given.number("index", index)
 
         def look() -> Phone | None:
             return self._calls[index] if len(self._calls) > index else None

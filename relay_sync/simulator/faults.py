@@ -11,6 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..errors import InvalidParameter
+from . import given
 from .names import check_breakable, check_event, check_method, check_state
 
 __all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
@@ -34,6 +35,15 @@ _STATES = (
 
 #: The orders of ``Controls`` by the kinds of faults of requests.
 _ORDERS = {"refuse": "refuse", "fail": "fail", "drop": "drop_reply", "hold": "hold", "break": "break_action"}
+
+
+def _is_code(value: object) -> bool:
+    """Whether it is a whole number, or its digits, of a size that codes have."""
+    if isinstance(value, str):
+        return re.fullmatch("-?[0-9]{1,15}", value) is not None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < 1e15 and value == int(value)
 
 
 def _at(params: Any, path: tuple[str, ...]) -> Any:
@@ -61,13 +71,11 @@ class RequestFault:
         return f"{_ORDERS[self.kind]}({self.method!r})"
 
     def __attrs_post_init__(self) -> None:
+        given.words("message", self.message)
         if self.kind == "break":
             check_breakable(self.method)
         if self.kind in ("refuse", "fail"):
-            given: object = self.code
-            digits = isinstance(given, str) and re.fullmatch("-?[0-9]+", given)
-            whole = isinstance(given, int | float) and not isinstance(given, bool) and float(given).is_integer()
-            if not digits and not whole:
+            if not _is_code(self.code):
                 raise InvalidParameter("code", self.code, "a whole number, or its digits")
             if self.kind == "refuse" and 200 <= int(self.code) < 300:
                 raise InvalidParameter("code", self.code, "one that refuses: 2xx is success")
@@ -81,7 +89,7 @@ class EventFault:
         all.
     :ivar copies: how many more are sent. :ivar same_id: whether copies repeat the frame's id, or are events of their
         own.
-    :raises InvalidParameter: the type or the state is a misspelt one.
+    :raises InvalidParameter: the type or the state is a misspelt one, or a number or flag is none.
     """
 
     kind: str
@@ -97,6 +105,9 @@ class EventFault:
 
     def __attrs_post_init__(self) -> None:
         check_state(self.state, self.event_type)
+        given.seconds("seconds", self.seconds)
+        given.number("copies", self.copies, 1)
+        given.yes("same_id", self.same_id)
 
     def meets(self, event_type: str, params: dict[str, Any]) -> bool:
         """Whether an event is one of those."""
@@ -145,8 +156,7 @@ class Faults:
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
         """Let a fault happen ``times`` times; ``None`` for always. The one added first happens first."""
-        if times is not None and times < 1:
-            raise ValueError(f"times={times} is not possible: it must be at least 1, or None for always")
+        times = given.times(times)
         with self._lock:
             self._rules.append(_Rule(fault, times))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from . import given
 from .waiting import Noticeboard
 
 __all__ = ["Entry", "Journal", "Notice", "Reader", "masked"]
@@ -178,16 +179,19 @@ class Journal:
 
     def requests(self, method: str) -> list[dict[str, Any]]:
         """The frames in which clients asked for ``method``, whole, in order."""
+        given.words("method", method)
         return [entry.frame for entry in self if entry.direction == "in" and entry.method == method]
 
     def events(self, event_type: str) -> list[dict[str, Any]]:
         """The inner parameters of the events of a type that were sent, in order."""
+        given.words("event_type", event_type)
         return [entry.params for entry in self if entry.direction == "out" and entry.event_type == event_type]
 
     def reply_to(self, frame: Mapping[str, Any]) -> dict[str, Any] | None:
         """The reply that was sent to a client's request, whole, or ``None``."""
+        number = given.members("frame", frame).get("id")
         for entry in self:
-            if entry.direction == "out" and not entry.method and entry.frame and entry.frame.get("id") == frame["id"]:
+            if entry.direction == "out" and not entry.method and entry.frame and entry.frame.get("id") == number:
                 return dict(entry.frame)
         return None
 
@@ -196,6 +200,7 @@ class Journal:
 
         :raises WaitTimeout: none came within ``timeout`` seconds.
         """
+        given.function("predicate", predicate)
         return self._wait_for(lambda _, entry: predicate(entry), timeout)
 
     def _wait_for(self, predicate: Callable[[int, Entry], bool], timeout: float) -> Entry:
@@ -224,6 +229,7 @@ class Journal:
 
         :raises WaitTimeout: it was not within ``timeout`` seconds.
         """
+        given.function("look", look)
         self._board.wait_for(lambda: look(self.numbered()), timeout, "a frame in the journal")
 
     def clear(self) -> None:

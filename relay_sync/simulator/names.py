@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 from ..errors import InvalidParameter
+from . import given
 from .methods import METHODS
 
 __all__ = [
@@ -139,6 +140,7 @@ def check_state(value: str | None, event_type: str) -> None:
     """
     if value is None:
         return
+    given.name_of("state", value)
     known = _STATES.get(event_type)
     if known is None:
         _check(value, "state", _ANY_STATE)
@@ -163,9 +165,7 @@ def check_activity(value: str, name: str = "method") -> str:
 
 
 def _check(value: str, name: str, known: Collection[str]) -> str:
-    if not isinstance(value, str):
-        raise InvalidParameter(name, value, "text")
-    if value not in known:
+    if given.name_of(name, value) not in known:
         near = _near(value, known)
         if near is not None:
             raise InvalidParameter(name, value, f"{near!r}, perhaps: there is no {value!r}")

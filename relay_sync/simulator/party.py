@@ -17,6 +17,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from ..errors import InvalidParameter
+from . import given
 from .voice import SILENCE, Voice, load_voice
 
 __all__ = ["ANSWERERS", "DIGITS", "Audio", "Behaviour", "Memory", "Party", "Played", "Speech", "behaviour", "part_of"]
@@ -164,9 +165,9 @@ class Party:
 
 
 def _presses(value: Any) -> tuple[str, ...]:
-    found = (value,) if isinstance(value, str) else tuple(value)
+    found = (value,) if isinstance(value, str) else tuple(given.lines("presses", value))
     for digits in found:
-        if not isinstance(digits, str) or not DIGITS.fullmatch(digits):
+        if not DIGITS.fullmatch(digits):
             raise InvalidParameter("presses", digits, "made of 0-9, *, #, A-D")
     return found
 
@@ -174,8 +175,10 @@ def _presses(value: Any) -> tuple[str, ...]:
 def _cue(value: Any) -> float | str | None:
     if isinstance(value, str) and value:
         return value
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value >= 0):
+    if value is None:
         return value
+    if isinstance(value, int | float):
+        return given.seconds("hangs_up_after", value)
     raise InvalidParameter("hangs_up_after", value, "seconds, at least 0, or words that are heard")
 
 
@@ -194,15 +197,17 @@ def behaviour(
 
     :raises InvalidParameter: a value that cannot be right.
     """
-    if answers_after is not None and not answers_after >= 0:
-        raise InvalidParameter("answers_after", answers_after, "at least 0 seconds, or None")
+    if answers_after is not None:
+        given.seconds("answers_after", answers_after)
+    for name, flag in {"beep": beep, "silent": silent, **ends}.items():
+        given.yes(name, flag)
     if answered_by not in ANSWERERS:
         raise InvalidParameter("answered_by", answered_by, f"one of {', '.join(ANSWERERS)}")
     chosen = [name for name, wanted in ends.items() if wanted]
     if len(chosen) > 1:
         raise InvalidParameter(chosen[1], True, f"left out where {chosen[0]} is given")
     audio = says if says is None or isinstance(says, str | os.PathLike | bytes | Voice) else None
-    sentences = () if audio is not None or says is None else tuple(map(str, says))  # type: ignore[arg-type]
+    sentences = () if audio is not None or says is None else tuple(given.lines("says", says))
     return Behaviour(
         refuses=_ENDS[chosen[0]] if chosen else "",
         answers_after=answers_after,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import define, field
 
 from ..errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
+from . import given
 from .heard import Heard
 from .journal import Entry, Reader
 from .names import check_activity, check_method
@@ -94,6 +95,7 @@ class Phone:
         :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         call = self._call
+        given.number("index", index)
 
         def look() -> Stream | None:
             if len(call.streams) > index:
@@ -110,6 +112,7 @@ class Phone:
         :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         call = self._call
+        given.number("index", index)
 
         def look() -> TwoWayStream | None:
             found = [stream for stream in call.streams if isinstance(stream, TwoWayStream)]
@@ -157,7 +160,7 @@ class Phone:
         :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        if not DIGITS.fullmatch(digits):
+        if not DIGITS.fullmatch(given.words("digits", digits)):
             raise InvalidParameter("digits", digits, "made of 0-9, *, #, A-D")
         self._act(self._relay.network.press, digits, states=("answered",), timeout=timeout)
 
@@ -168,7 +171,7 @@ class Phone:
         :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        self._act(self._relay.network.say, text, states=("answered",), timeout=timeout)
+        self._act(self._relay.network.say, given.words("text", text), states=("answered",), timeout=timeout)
 
     def keep_silent(self, timeout: float = 5.0) -> None:
         """Do nothing, and go on doing nothing: what waits for this party has waited long enough at once.
@@ -295,6 +298,7 @@ class Phone:
         :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         call, seen = self._call, 0
+        given.words("words", words)
 
         def look() -> Played | None:
             nonlocal seen

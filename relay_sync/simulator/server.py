@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
 from ..audio.troubles import Troubles
+from ..errors import InvalidParameter
 from ..server.http import Request, Response
 from ..server.listening import url_host
 from ..server.loop import Loop
@@ -318,8 +319,10 @@ class Simulator(Controls, Story):
 
     def add_recording(self, wav: bytes) -> str:
         """Serve a file as a recording, and return its address (``GET /recordings/<id>.wav``)."""
+        if not isinstance(wav, bytes | bytearray | memoryview):
+            raise InvalidParameter("wav", wav, "bytes")
         recordings = self._relay.recordings
-        return recordings.add(recordings.new_id(), wav)
+        return recordings.add(recordings.new_id(), bytes(wav))
 
     # -- for the controls ----------------------------------------------------------------------------------------------
 

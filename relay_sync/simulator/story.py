@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from .. import checks
 from ..errors import InvalidParameter
+from . import given
 from .directory import ExpectedPhone
 from .network import Call, device
 from .party import Audio, Party, Speech, behaviour
@@ -70,19 +71,18 @@ class Story:
         :raises InvalidParameter: audio of another kind, or what is neither a number nor a ``sip:`` address; a caller may be
             ``anonymous``. :raises TimeoutError: it was not taken up in time.
         """
-        if not ring_timeout > 0:
-            raise InvalidParameter("ring_timeout", ring_timeout, "greater than 0")
+        ring_timeout = given.seconds("ring_timeout", ring_timeout, above=True)
         plan = behaviour(
             says=says, presses=presses, hangs_up_after=hangs_up_after, answered_by=answered_by, beep=beep, silent=silent
         )
         call = Call(
             node_id=self.settings.node,
             device=device(checks.party("to", to, optional=False) or "", checks.caller("from_", from_) or ""),
-            context=context,
+            context=given.words("context", context),
             says=plan.voice,
             hears=load_voice(hears, "hears"),
             party=Party(plan),
-            hangs_up_after_speaking=hangs_up_after_speaking,
+            hangs_up_after_speaking=given.yes("hangs_up_after_speaking", hangs_up_after_speaking),
         )
         self._do(self._relay.network.ring, call, ring_timeout, timeout=timeout)
         return Phone(self._relay, call)
@@ -143,7 +143,7 @@ class Story:
         )
         check = checks.address if "/" in str(number) else checks.party
         dialed = check("number", number, optional=False) or ""
-        return self._relay.directory.add(dialed, plan, _times(times))
+        return self._relay.directory.add(dialed, plan, given.times(times))
 
     # -- sounds --------------------------------------------------------------------------------------------------------
 
@@ -154,12 +154,11 @@ class Story:
         :param sound: seconds, or audio (a WAV's path, or PCM16 bytes at 8 kHz); ``None``: it cannot be played.
         :raises InvalidParameter: a length of 0 or less, or audio of another kind.
         """
+        url = given.name_of("url", url)
         seconds: float | None = None
         voice = SILENCE
         if isinstance(sound, int | float):
-            if isinstance(sound, bool) or not sound > 0:
-                raise InvalidParameter("sound", sound, "greater than 0 seconds, audio, or None")
-            seconds = float(sound)
+            seconds = float(given.seconds("sound", sound, above=True))
         elif sound is not None:
             voice = load_voice(sound, "sound")
             seconds = voice.duration
@@ -184,10 +183,13 @@ class Story:
         :param times: for how many messages this holds; ``None``: for all.
         :raises InvalidParameter: a state that there is not.
         """
-        if ends not in WAYS:
+        if given.words("ends", ends) not in WAYS:
             raise InvalidParameter("ends", ends, f"one of {', '.join(WAYS)}")
         to = checks.phone_number("to", to, optional=False) or ""
-        self._relay.post.expect(to, MessagePlan(ends=ends, reason=reason, before_reply=before_reply), _times(times))
+        given.words("reason", reason)
+        given.yes("before_reply", before_reply)
+        plan = MessagePlan(ends=ends, reason=reason, before_reply=before_reply)
+        self._relay.post.expect(to, plan, given.times(times))
 
     def message(
         self,
@@ -206,10 +208,11 @@ class Story:
             checks.sender("from_", from_, optional=False) or "",
         )
 
+        context, body = given.words("context", context), given.words("body", body)
+        urls, marks = given.lines("media", media), given.lines("tags", tags)
+
         def receive() -> str:
-            return self._relay.post.receive(
-                context, to_number=to, from_number=from_, body=body, media=list(media), tags=list(tags)
-            )
+            return self._relay.post.receive(context, to_number=to, from_number=from_, body=body, media=urls, tags=marks)
 
         return self._do(receive, timeout=timeout)
 
@@ -219,11 +222,5 @@ class Story:
 
         :raises InvalidParameter: it is no object that JSON has a form for.
         """
-        given = checks.json_object("message", message, optional=False)
-        self._do(self._relay.post.task, context, given, timeout=timeout)
-
-
-def _times(times: int | None) -> int | None:
-    if times is not None and times < 1:
-        raise InvalidParameter("times", times, "at least 1, or None for always")
-    return times
+        told = checks.json_object("message", message, optional=False)
+        self._do(self._relay.post.task, given.words("context", context), told, timeout=timeout)
