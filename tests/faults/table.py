@@ -37,6 +37,7 @@ V = "value"
 LOST = "ConnectionLost"
 SENT = "ConnectionLost, sent"
 UNSENT = "ConnectionLost, not sent"
+TOO_LATE = "NotConnected, not sent"
 REFUSED = "AuthenticationError"
 OVER = "ClientClosed"
 NOTHING_YET = NotApplicable("there is no connection yet that it could befall")
@@ -82,11 +83,11 @@ OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
         OVER,
     ),
     "leaves": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, *[V] * 13, LOST, OVER),
-    "restarts": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, V, UNSENT, V, *[LOST] * 11, OVER),
+    "restarts": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, V, TOO_LATE, V, *[LOST] * 11, OVER),
     "forgets": row(
         NotApplicable("there is no session yet that could be forgotten"),
         NotApplicable("there is no session yet that could be forgotten"),
-        *(V, UNSENT, SENT, UNSENT, SENT, *[LOST] * 11, OVER),
+        *(V, UNSENT, SENT, TOO_LATE, SENT, *[LOST] * 11, OVER),
     ),
     "revokes": row(
         *(REFUSED, REFUSED, REFUSED, REFUSED, SENT, REFUSED, SENT),
@@ -120,7 +121,8 @@ bounded time. `ok` means that the user got what was waited for, as if nothing ha
 made again, and the session resumed. Otherwise the cell names the error.
 
 * `{SENT}`: the command may have been carried out; it is never repeated silently. `{UNSENT}`: it was
-  not carried out, because the session it was meant for, with its calls, is gone.
+  not carried out, because the session it was meant for, with its calls, is gone; `{TOO_LATE}` where
+  that was known before.
 * `ConnectTimeout`, `RequestTimeout`, `WaitTimeout`, `DialFailed`: the caller's own time was over, and there was no connection
   yet. The client goes on trying. `events()` has no time limit; it ended when the client was closed.
 * `AuthenticationError`: the credentials were refused, three times in a row where they had been good before.
