@@ -304,7 +304,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             except BaseException:
                 loop.forget_waiter(waiter)
                 # Others may have more patience than this caller.
-                if not loop.session.ever_ready and self._connecting == 1 and not loop.session.unanswered:
+                needed = loop.session.ever_ready or loop.session.unanswered or self._board.ours
+                if self._connecting == 1 and not needed:
                     self._drop_loop(loop)
                 raise
             return loop

@@ -131,12 +131,16 @@ class Dials:
 
         :raises InvalidParameter: another dial uses it, or was given up so recently that its legs may still turn up.
         """
-        self.expire(time.monotonic())
         mine = PendingDial(tag, devices)
-        if not self._open.put_if_new(tag, mine):
-            raise InvalidParameter("tag", tag, _TAG_ACCEPTED)
-        self._decided.take(tag)
+        self.enter(mine)
         return mine
+
+    def enter(self, dial: PendingDial) -> None:
+        """The same, for a dial that the caller has in hand already: an interrupt on the way is no reason to lose it."""
+        self.expire(time.monotonic())
+        if not self._open.put_if_new(dial.tag, dial):
+            raise InvalidParameter("tag", dial.tag, _TAG_ACCEPTED)
+        self._decided.take(dial.tag)
 
     def expire(self, now: float) -> None:
         """Forget the dials that were given up long ago."""
@@ -513,8 +517,9 @@ class Dialing:
         board = self._board
         # First: where there is no connection to be had, the tag was never used.
         self._connected_loop(Deadline.after(time.monotonic(), min(limit, self._request_timeout())))
-        dial = board.dials.open(tag, sum(map(len, params["devices"])))
+        dial = PendingDial(tag, sum(map(len, params["devices"])))
         try:
+            board.dials.enter(dial)
             try:
                 self._command(
                     "calling.dial",
@@ -546,6 +551,9 @@ class Dialing:
                 return winner
             raise
         except BaseException:
+            if dial.command is None:  # nothing was sent, nor will be
+                board.dials.close(dial)
+                raise
             winner = board.dials.give_up(dial, board)
             if winner is not None:
                 _drop(winner, board)

@@ -229,7 +229,7 @@ class Running:
         loop = self._loop
         if not self._stop_wanted or loop is None:
             return
-        if loop.session.ever_ready:
+        if loop.session.ever_ready or self._board.ours:  # a call may come before the answer that makes the session
             # run() says goodbye, and may drain and hang up calls first: while the connection is being remade they live, too.
             loop.stopped.set()
             loop.end_waits(client_closed())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import pytest
-from faults.script import Peer
-from scene import Json, Scene, event, refusal, scene, send
-from support import FROM, PATIENCE, TO, Background
+from faults.script import Peer, ScriptedServer
+from scene import OFFER, Json, Scene, event, refusal, result, scene, send
+from support import FROM, PATIENCE, TO, Background, by_instructions
 from test_protocol_session import Talk, only, phases, sent
 
-from relay_sync import Call, ClientClosed, DialFailed
+from relay_sync import Call, ClientClosed, CommandRefused, DialFailed, RelayClient
 from relay_sync.protocol import promises
 from relay_sync.protocol.effects import Deliver, Hangup, Phase
 from relay_sync.protocol.promises import ANSWER_PATIENCE
@@ -250,3 +253,62 @@ def test_a_late_answer_means_what_it_means_while_a_client_parts() -> None:
     assert isinstance(talk.settled["dial"], ClientClosed)
     talk.receive({"id": "dial", "result": {"code": "409"}})
     assert isinstance(talk.settled["dial"], ClientClosed)
+
+
+# -- a call that comes before the session does ---------------------------------------------------------------------------
+
+
+def test_a_call_that_came_before_the_answer_that_makes_the_session_is_not_left_alone(soon: None) -> None:
+    let_in = threading.Event()
+    heard: queue.SimpleQueue[Json] = queue.SimpleQueue()
+
+    def serve(peer: Peer) -> None:
+        if not let_in.is_set():
+            peer.upgrade()
+            peer.request("signalwire.connect")
+            send(peer, event("offer", "calling.call.receive", OFFER))
+            peer.receive()
+            return  # the connection goes before the answer
+        peer.welcome()
+        while True:
+            request = peer.receive()
+            heard.put(request)
+            if "method" in request:
+                send(peer, result(request), *([leg("call-1", "ended")] if request["method"] == "calling.end" else []))
+
+    with ScriptedServer(serve) as server:
+        client = RelayClient(**server.credentials, contexts=["default"])
+        taken: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        client.on_call(taken.put)
+        running = Background(lambda: client.run(hangup_calls=True))
+        call = taken.get(timeout=PATIENCE)
+        loop = client._loop
+        assert loop is not None
+        while loop.session.phase is Phase.AUTHENTICATING:
+            assert running.running
+        client.stop()
+        let_in.set()
+        while (request := heard.get(timeout=PATIENCE)).get("method") != "calling.end":
+            pass
+        assert request["params"]["call_id"] == call.call_id
+        running.result()
+
+
+def test_ctrl_c_while_a_dial_is_begun_leaves_nothing_of_it() -> None:
+    with scene(dial=lambda request: [refusal(request, "409")]) as one:
+        dials, step, more = one.client._board.dials, 0, True
+        while more:
+            step, count = step + 1, 0
+
+            def look(frame: FrameType, step: int = step) -> None:
+                nonlocal count
+                if frame.f_code.co_qualname == "Dials.enter":
+                    count += 1
+                    if count == step:
+                        raise KeyboardInterrupt
+
+            with pytest.raises((KeyboardInterrupt, CommandRefused)) as caught:
+                by_instructions(lambda: one.client.dial(to=TO, from_=FROM, tag="t"), look)
+            more = caught.type is KeyboardInterrupt
+            assert len(dials._open) == 0
+        assert step > 20
