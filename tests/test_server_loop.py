@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from relay_sync import logs
 from relay_sync.server import Loop, LoopStopped
 
 PATIENCE = 10.0
@@ -236,6 +237,51 @@ def test_watching_sockets(loop: Loop) -> None:
     assert got.empty()
     ours.close()
     theirs.close()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EBADF, "Bad file descriptor"), KeyError("of ours")])
+def test_a_turn_that_fails_ends_nothing(
+    loop: Loop, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    selector, failures = loop._selector, 0
+    select = selector.select
+
+    def fail(timeout: float | None) -> object:
+        nonlocal failures
+        if failures < 3:
+            failures += 1
+            raise error
+        return select(timeout)
+
+    monkeypatch.setattr(selector, "select", fail)
+    fired = threading.Event()
+    loop.call_later(0.01, fired.set)
+    assert fired.wait(PATIENCE)
+    assert failures == 3
+    assert loop.call(lambda: "alive", timeout=PATIENCE) == "alive"
+    logs.flush(PATIENCE)
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [type(error)]  # once
+
+
+def test_a_loop_whose_every_turn_fails_ends_and_tells_whom_it_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, stopping = Loop("relay-test-failing"), threading.Event()
+    loop.start()
+
+    class Guest:
+        def loop_stopping(self) -> None:
+            stopping.set()
+
+    loop.call(loop.host, Guest(), timeout=PATIENCE)
+
+    def fail(timeout: float | None) -> object:
+        raise MemoryError
+
+    monkeypatch.setattr(loop._selector, "select", fail)
+    loop.call_soon(lambda: None)
+    assert stopping.wait(PATIENCE)
+    loop.stop(PATIENCE)
+    with pytest.raises(LoopStopped):
+        loop.call(lambda: None, timeout=PATIENCE)
 
 
 def test_a_gathering_loop_still_does_everything() -> None:

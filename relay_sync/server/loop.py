@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
@@ -35,6 +36,8 @@ _T = TypeVar("_T")
 RECEIVE_SIZE = 65536
 # How many timers one turn runs at most: some set others that are due already.
 MOST_TIMERS = 256
+# Turns in a row that may fail before the loop ends.
+MOST_FAULTS = 10
 _NAN = "a timer at NaN has no place in the order of time"
 
 
@@ -154,6 +157,7 @@ class Loop:
         self.ahead = 0.0
         self._latest = math.inf  # what time() can be at most, before the clock is looked at again
         self._longest = LONGEST_SLEEP
+        self._faults = 0  # turns that have failed in a row
         self._wake_sent = False
         self._selector: selectors.BaseSelector
         self._wake_in: socket.socket
@@ -387,27 +391,39 @@ class Loop:
         with logs.shared():
             self._ident = threading.get_ident()
             try:
-                begun = self.turn_began = time.monotonic()
-                while not self._stopping:
-                    if self._gather:
-                        left = begun + self._gather - time.monotonic()
-                        busy = self._ready or self._turn_end
-                        self.rest(0.0 if busy or not 0 < left <= self._gather else left)
-                    patience = self._patience()
-                    self._latest = math.inf if patience is None else self.turn_began + patience + LATE
-                    events = self._selector.select(patience)
-                    now = time.monotonic()
-                    if patience is None or (0.0 if events else patience) < now - begun < patience + LATE:
-                        self._longest = LONGEST_SLEEP
-                    else:
-                        self._amend(beyond(now - begun, patience, bool(events)))
-                    begun = now
-                    self.turn_began = now - self.ahead
-                    self._latest, self._busy = self.turn_began + LATE, True
-                    self._turn(events)
-                    self._busy = False
+                while not self._stopping and self._faults < MOST_FAULTS:
+                    try:
+                        self._turns()
+                    except BaseException:  # no memory, say: everything that the loop hosts is not to end by it
+                        self._faults += 1
+                        self._busy = False
+                        with suppress(BaseException):
+                            self.fault(f"a turn of {self.name} failed")
             finally:
                 self._tear_down()
+
+    def _turns(self) -> None:
+        begun = time.monotonic()
+        self.turn_began = begun - self.ahead
+        while not self._stopping:
+            if self._gather:
+                left = begun + self._gather - time.monotonic()
+                busy = self._ready or self._turn_end
+                self.rest(0.0 if busy or not 0 < left <= self._gather else left)
+            patience = self._patience()
+            self._latest = math.inf if patience is None else self.turn_began + patience + LATE
+            events = self._selector.select(patience)
+            now = time.monotonic()
+            if patience is None or (0.0 if events else patience) < now - begun < patience + LATE:
+                self._longest = LONGEST_SLEEP
+            else:
+                self._amend(beyond(now - begun, patience, bool(events)))
+            begun = now
+            self.turn_began = now - self.ahead
+            self._latest, self._busy = self.turn_began + LATE, True
+            self._turn(events)
+            self._busy = False
+            self._faults = 0
 
     def _amend(self, by: float) -> None:
         """The clock went on by so much more, or less, than time has passed."""
