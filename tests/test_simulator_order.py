@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from support import FROM, NOWHERE, PATIENCE, TO, Background, Line, line
 
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Entry, Simulator
+from relay_sync.simulator.party import Memory
 
 TTS = {"type": "tts", "params": {"text": "Good morning"}}
 #: A wait that returned too early did so in one of three rounds.
@@ -229,3 +231,39 @@ def test_a_stream_that_finished_says_so_in_the_journal(sim: Simulator) -> None:
                 events = sim.journal.events("calling.call.stream")
                 assert [each["state"] for each in events if each["control_id"] == stream.control_id][-1] == "finished"
                 leaving.result()
+
+
+# -- looked at without a wait ------------------------------------------------------------------------------------------
+
+
+def held_up(patch: pytest.MonkeyPatch, kind: type, name: str) -> threading.Event:
+    """Have the loop's thread stop for a moment before it does something for the first time. Set when it is there."""
+    there, real = threading.Event(), getattr(kind, name)
+
+    def slow(self: Any, *args: Any, **options: Any) -> Any:
+        if not there.is_set():
+            there.set()
+            threading.Event().wait(0.05)
+        return real(self, *args, **options)
+
+    patch.setattr(kind, name, slow)
+    return there
+
+
+def test_what_was_just_heard_to_its_end_is_neither_missed_nor_there_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on its way from what is being heard to what was heard."""
+    with Simulator(media="fast") as sim, line(sim) as it:
+        there = held_up(monkeypatch, Memory, "add")
+        it.call.play_tts("Welcome back")
+        assert there.wait(PATIENCE)
+        assert [item.text for item in it.phone.heard] == ["Welcome back"]
+        assert len(it.phone.heard) == 1
+        assert it.phone.heard[0].text == "Welcome back"
+
+
+def test_what_was_heard_is_told_after_the_end_of_the_simulator() -> None:
+    with Simulator(media="fast") as sim, line(sim) as it:
+        it.call.play_tts("Welcome back").wait(PATIENCE)
+        phone = it.phone
+    assert [item.text for item in phone.heard] == ["Welcome back"]
+    assert (phone.activities, phone.digits) == ([], "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import CallEnded, WaitTimeout
@@ -35,7 +35,11 @@ class Heard(Sequence[Played]):
 
     @property
     def _now(self) -> list[Played]:
-        return self._phone._call.heard()
+        phone = self._phone
+        return phone._relay.look(phone._call.heard)
+
+    def __iter__(self) -> Iterator[Played]:
+        return iter(self._now)
 
     def __len__(self) -> int:
         return len(self._now)

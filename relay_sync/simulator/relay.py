@@ -127,6 +127,15 @@ class Relay:
             with suppress(LoopStopped, TimeoutError):
                 self.loop.call(lambda: None, timeout=SETTLED)
 
+    def look(self, fn: Callable[[], _T]) -> _T:
+        """What a function finds between two steps of the loop's thread: nothing that is just on its way from one place to
+        another is missed, and what is seen is in the journal. From any thread.
+        """
+        try:
+            return self.loop.call(fn, timeout=SETTLED)
+        except (LoopStopped, TimeoutError):
+            return fn()
+
     # -- sockets -------------------------------------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
