@@ -205,7 +205,7 @@ def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, An
     if value is None and optional:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidParameter(name, value, "a list of media, such as [{'type': 'tts', 'params': {'text': 'hello'}}]")
+        raise checks.unseen(name, value, "a list of media, such as [{'type': 'tts', 'params': {'text': 'hello'}}]")
     items = [_typed(f"{name}[{index}]", item, _MEDIA) for index, item in enumerate(value)]
     if not items:
         raise InvalidParameter(name, value, "a list of at least one item")

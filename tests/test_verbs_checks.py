@@ -291,6 +291,8 @@ SECRETS: list[Callable[[Call], object]] = [
     lambda call: call.client.execute("calling.stream", {5: "hush"}),
     lambda call: call.client.dial(to="+15550100", dest_swml=[("password", "hush")]),
     lambda call: call.client.dial(to="+15550100", extra=[("password", "hush")]),
+    lambda call: call.play(media("audio", url="https://a:hush@b.example")[0]),  # type: ignore[arg-type]
+    lambda call: call.connect([[devices.phone("+1")]], ringback=media("audio", url="https://b?hush")[0]),  # type: ignore[arg-type]
     lambda call: call.transfer([("password", "hush")]),  # type: ignore[arg-type]
     lambda call: call.bind_digit("1", "calling.stream", bind_params=[("token", "hush")]),  # type: ignore[arg-type]
     lambda call: call.ai(SWAIG=[("token", "hush")]),  # type: ignore[arg-type]
