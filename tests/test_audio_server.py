@@ -1016,6 +1016,18 @@ def test_nobody_accepts(dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pyt
     assert [line for line in _warnings(caplog) if "nobody accepts" in line]
 
 
+def test_a_stream_that_nobody_accepted_in_time_is_closed(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would read it, and all that it brings would be kept."""
+    monkeypatch.setattr("relay_sync.audio.server._BACKLOG", 1)
+    with AudioServer() as audio:
+        first = dial(audio).start(call_id="first")
+        dial(audio).start(call_id="second")
+        assert first.ws.recv_data() == (8, struct.pack(">H", 1000) + b"closed here")
+        with audio.accept(PATIENCE) as stream:
+            assert stream.call_id == "second"
+            assert not stream.ended
+
+
 def test_streams_by_iteration(audio: AudioServer, dial: Dial) -> None:
     for number in range(3):
         dial(audio).start(call_id=str(number))

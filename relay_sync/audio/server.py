@@ -364,6 +364,8 @@ class AudioServer(Connecting):
     def accept(self, timeout: float | None = None) -> AudioStream:
         """The next stream that has started, other than those of :meth:`listen` and :meth:`connect`.
 
+        Of streams that wait to be accepted 256 are kept, and then the oldest are closed.
+
         :param timeout: seconds; ``None`` waits until one comes or the server is closed.
         :raises RelayError: the server has an *on_stream*, which gets them all.
         :raises WaitTimeout: none came in time.
@@ -550,11 +552,12 @@ class AudioServer(Connecting):
             self._handlers.handle(stream)
             return
         with self._lock:
-            if len(self._waiting) >= _BACKLOG:
-                self._waiting.popleft()
-                self._troubles.tell("accept", "nobody accepts the streams that come: the oldest are forgotten")
+            oldest = self._waiting.popleft() if len(self._waiting) >= _BACKLOG else None
             self._waiting.append(stream)
         self._changed.ring()
+        if oldest is not None:  # nobody would read it, and all that it brings would be kept
+            oldest._hang_up(False)
+            self._troubles.tell("accept", "nobody accepts the streams that come: the oldest are closed")
 
 
 def _left(deadline: Deadline, least: float) -> float:
