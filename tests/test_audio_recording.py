@@ -191,6 +191,30 @@ def test_a_slow_disk_holds_up_no_stream_and_no_closing(
         assert read_wav(path).pcm == pcm_of(number + 1, 160)
 
 
+def test_a_slow_last_write_holds_up_nobody_beyond_his_timeout(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = Recorder(lambda: new_file(tmp_path / "last.wav"), 8000, 1)
+    disk.add(last)
+    assert last.made(PATIENCE)
+    slow = Slow(os.pwrite)
+    monkeypatch.setattr(recorder, "_pwrite", slow)
+    last.add(0, 0, pcm_of(1, 160))
+    disk.finish(last)
+    assert slow.entered.wait(PATIENCE)
+    try:
+        waits = [Background(lambda: last.settle(0.02)) for _ in range(2)]
+        assert [each.result(PATIENCE / 2) for each in waits] == [False, False]
+        last.add(0, 160, pcm_of(2, 160))  # it came late, and is written there, too
+        assert not Background(lambda: last.settle(0.02)).result(PATIENCE / 2)
+    finally:
+        slow.may_return.set()
+    assert last.settle(PATIENCE)
+    assert read_wav(tmp_path / "last.wav").pcm == pcm_of(1, 160) + pcm_of(2, 160)
+    assert slow.threads == {"relay-test-disk"}
+    until(lambda: not disk.hurry(last))
+
+
 def test_a_file_is_closed_by_the_disk_thread(disk: Disk, tmp_path: Path) -> None:
     """Closing it writes what the file system has kept back. Whoever forgets a stream last does not wait for that."""
     closed_by: list[str] = []

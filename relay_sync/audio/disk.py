@@ -142,10 +142,11 @@ class Disk:
             urgent = next(iter(self._urgent))
             del self._urgent[urgent]
             leaves = urgent in self._leaving
-            self._leaving.discard(urgent)
         self._serve(urgent)
         if leaves:
             urgent.end()
+            with self._lock:  # not before: until then it is written here, and nowhere else
+                self._leaving.discard(urgent)
         return True
 
     def _serve(self, recorder: Recorder) -> None:
