@@ -120,6 +120,23 @@ def test_marks_that_do_not_come_back_are_told_of_once_and_the_clock_ends_the_wai
         assert heard.result(PATIENCE) == Heard(samples=160, sample_rate=8000, ended_by="played")
 
 
+def test_marks_that_were_cleared_hold_up_no_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were due long after that; where they do not come back, what is played then is not waited for as long."""
+    monkeypatch.setattr(speaker, "OVERDUE", 0.05)
+    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+        playback = peer.stream.play(tone(80_000), wait=False, paced=False)
+        while (message := peer.next())["event"] != "mark":
+            pass
+        peer.echo(message["mark"]["name"])
+        peer.stream.play(tone(160), wait=False)
+        named = peer.stream.mark()
+        peer.stream.clear()
+        assert playback.wait(PATIENCE).ended_by == "cleared"
+        assert not peer.stream.wait_for_mark(named, PATIENCE)
+        heard = peer.stream.play(tone(160), timeout=PATIENCE / 4)
+        assert heard == Heard(samples=160, sample_rate=8000, ended_by="played", estimated=True)
+
+
 def test_marks_that_come_back_late_one_after_the_other_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speaker, "OVERDUE", 0.2)
     with AudioServer(two_way=True) as audio, Carrier(audio) as peer:

@@ -405,7 +405,7 @@ class Speaker:
         """Nothing of what waits or is being played is heard from now on."""
         limits: dict[int, int] = {}
         for mark in self._pending:
-            mark.flushed = True
+            mark.flushed, mark.due = True, min(mark.due, at)  # it comes back at once, if at all
             mark.settle(False)
             if mark.piece is not None:
                 limits.setdefault(id(mark.piece), mark.position)
@@ -417,6 +417,9 @@ class Speaker:
         self._active.clear()
         self._ends_at = at
         self._held = 0
+        if self._overdue_timer is not None:
+            self._overdue_timer.cancel()
+            self._await_marks()
         for piece in dict.fromkeys(pieces):
             piece.waiting.clear()
             if error is not None:
