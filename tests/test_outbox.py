@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import queue
+import socket
+import threading
 import time
 from collections.abc import Callable
 
 import pytest
 from faults.proxy import FaultProxy
+from faults.script import Peer, ScriptedServer
 from support import PATIENCE, Background
 from test_protocol_session import Talk, only, phases, sent
 
-from relay_sync import RelayClient, RequestTimeout
+from relay_sync import QueueFull, RelayClient, RelayError, RequestTimeout
 from relay_sync.protocol.command import Command
 from relay_sync.protocol.deadline import Deadline
 from relay_sync.protocol.effects import Hangup, Phase
@@ -149,6 +153,44 @@ def test_promises_behind_a_long_command_have_their_time_from_the_last_byte() -> 
     talk.tick(0.9)
     assert talk.session.parting
     assert only(Hangup, talk.tick(0.2)) == [Hangup()]
+
+
+# -- a server that reads nothing -------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_reads_nothing_has_commands_refused_and_the_next_connection_is_free_of_it() -> None:
+    """What was left to be written goes with its connection: the next one is asked for signs of life, and takes commands."""
+    goes, pings = threading.Event(), threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.welcome()
+        if not goes.is_set():
+            assert goes.wait(PATIENCE)
+            return
+        while True:
+            if "method" in (request := peer.receive()):
+                peer.answer(request, {"code": "200", "message": "OK"})
+                if request["method"] == "signalwire.ping":
+                    pings.set()
+
+    ends: queue.SimpleQueue[RelayError] = queue.SimpleQueue()
+
+    def command(client: RelayClient) -> None:
+        try:
+            client.execute("calling.answer", {"text": "x" * 2**20}, timeout=PATIENCE)
+        except RelayError as error:
+            ends.put(error)
+
+    with ScriptedServer(serve) as server:
+        server._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)  # what the system reads for it
+        with RelayClient(**server.credentials, ping_interval=0.2, ping_timeout=PATIENCE) as client:
+            running = [Background(command, client) for _ in range(8)]
+            assert isinstance(ends.get(timeout=PATIENCE), QueueFull)
+            goes.set()
+            assert pings.wait(PATIENCE)
+            assert client.execute("calling.answer")["code"] == "200"
+            for each in running:
+                each.result()
 
 
 # -- a slow line ---------------------------------------------------------------------------------------------------------

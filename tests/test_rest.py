@@ -35,6 +35,7 @@ from relay_sync import (
 )
 from relay_sync.rest import CallInfo, RemoteAction, RemoteCall, RestClient, exchange
 from relay_sync.rest.exchange import Answer, _retry_in, retry_after
+from relay_sync.rest.replies import refusal
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import StreamStatus, Webhooks
 
@@ -595,6 +596,38 @@ def test_no_connection_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("urllib3.util.connection.create_connection", hangs)
     with RestClient("p", "t", "ws://127.0.0.1:1", retries=0) as rest, pytest.raises(ConnectTimeout):
         rest.call("c").hangup()
+
+
+@pytest.mark.parametrize(("whole", "connect"), [(1.5, 5.0), (5.0, 1.5)])
+def test_a_connection_has_no_more_time_than_the_request(
+    monkeypatch: pytest.MonkeyPatch, whole: float, connect: float
+) -> None:
+    given: list[float] = []
+
+    def hangs(address: object, timeout: float, *args: Any, **options: Any) -> Any:
+        given.append(timeout)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", hangs)
+    with RestClient("p", "t", "ws://127.0.0.1:1", retries=0, request_timeout=whole, connect_timeout=connect) as rest:
+        with pytest.raises(ConnectTimeout):
+            rest.call("c").hangup()
+    assert [1.0 < each <= 1.5 for each in given] == [True]
+
+
+def test_an_answer_without_end_is_read_so_far_and_no_further() -> None:
+    def act(peer: socket.socket) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b" " * (exchange.MAX_ANSWER + 65536))
+        select_closed(peer, PATIENCE)
+
+    with Scripted(act) as server, scripted_client(server, request_timeout=PATIENCE / 2) as rest:
+        assert rest.call("c").hangup().call_id == "c"
+
+
+def test_of_many_reasons_five_are_told() -> None:
+    body = json.dumps({"errors": [{"message": f"reason {number}"} for number in range(1, 9)]}).encode()
+    told = refusal(422, body, command="dial").message
+    assert [f"reason {number}" in told for number in range(1, 9)] == [True] * 5 + [False] * 3
 
 
 def test_a_certificate_that_is_not_trusted() -> None:

@@ -7,8 +7,10 @@ import io
 import json
 import logging
 import os
+import random
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from support import PATIENCE
 from test_rest import Act, Scripted, answer, drip, hang_up, scripted_client
 
 from relay_sync import ConnectError, ConnectionLost, DownloadFailed, InvalidParameter, RequestTimeout
+from relay_sync.protocol.backoff import FIRST_JITTER
 from relay_sync.rest import Download, RestClient
+from relay_sync.rest.progress import shown
 from relay_sync.simulator import Simulator
 
 WHOLE = bytes(range(256)) * 1000
@@ -398,11 +402,32 @@ def test_progress_on_a_terminal(
     assert with_rich or "100 %" in screen.getvalue()
 
 
+def test_progress_in_plain_text_is_written_when_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with shown("r.wav") as report:
+        for there in (0, 1, 9, 10, 11, 999, 1000):
+            report(there, 1000)
+        report(2**20, None)
+    percents = (f"\rr.wav {each:3d} %" for each in (0, 1, 99, 100))
+    assert screen.getvalue() == "".join([*percents, "\rr.wav 1.0 MiB", "\n"])
+
+
 def test_no_progress_where_nobody_looks(
     sim: Simulator, rest: RestClient, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rest.download(sim.add_recording(WHOLE), tmp_path / "call.wav", progress=True)
     assert capfd.readouterr() == ("", "")
+
+
+def test_there_is_a_pause_after_each_break(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short one after the first, when the server may be there again at once."""
+    monkeypatch.setattr(random, "random", lambda: 0.9)
+    with Scripted(hang_up, part(len(WHOLE))) as server, scripted_client(server) as rest:
+        began = time.monotonic()
+        rest.download(url_of(server), tmp_path / "r.wav")
+        assert time.monotonic() - began >= 0.9 * FIRST_JITTER
 
 
 def test_a_hang_up_before_the_answer_is_tried_again(tmp_path: Path) -> None:

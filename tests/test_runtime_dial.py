@@ -420,6 +420,26 @@ def test_a_race_that_is_given_up_ends_with_all_its_sockets(monkeypatch: pytest.M
     assert [sock.fileno() for sock in dialling._socks] == [-1, -1]
 
 
+def test_a_dial_that_is_given_up_does_not_wait_for_the_answer(peer: Callable[..., Peer]) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def silent(conn: socket.socket) -> None:
+        read_head(conn)
+        asked.set()
+        assert over.wait(2 * PATIENCE)
+
+    outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    given = config(peer(silent).port, connect_timeout=3 * PATIENCE)
+    dialling = Dialling(given, "relay-dial-test", lambda _, outcome: outcomes.put(outcome))
+    dialling.start()
+    assert asked.wait(PATIENCE)
+    dialling.abandon()
+    try:
+        assert isinstance(outcomes.get(timeout=PATIENCE), ConnectError)
+    finally:
+        over.set()
+
+
 def test_no_address_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
     assert not Attempt(config(1)).fails().fatal
