@@ -1555,3 +1555,23 @@ def test_a_long_answer_reaches_a_peer_that_reads_slowly(serve: MakeServer, peers
     peer = _raw(server, peers, b"GET / HTTP/1.1\r\n\r\n")
     _read_head(peer)
     assert _read_all(peer) == whole
+
+
+@pytest.mark.parametrize("size", [200_000, 600_000])
+def test_a_peer_that_pauses_while_it_reads_gets_the_whole_answer(
+    serve: MakeServer, loop: Loop, peers: list[Any], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(listening, "LINGER", 0.05)
+    server = serve(on_request=lambda request: Response(200, {}, bytes(size)), open_timeout=0.05)
+    server._listeners[0].sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    peer = socket.socket()
+    peers.append(peer)
+    peer.settimeout(PATIENCE)
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.connect(("127.0.0.1", server.port))
+    peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    _read_head(peer)
+    waited = threading.Event()
+    loop.call_later(0.15, waited.set)
+    assert waited.wait(PATIENCE)
+    assert len(_read_all(peer)) == size

@@ -469,12 +469,13 @@ class _Opening:
         self._send_on()
 
     def _send_on(self) -> None:
-        if not self._answer:
-            return
         part, self._answer = self._answer[:SLICE], self._answer[SLICE:]
+        if part:
+            self._channel.write(bytes(part))
+        # Where much of it waits for the peer, this is called again once the peer has taken that.
+        waiting = self._answer or self._channel.high
         self._timer.cancel()
-        self._timer = self._loop.call_later(STALLED if self._answer else LINGER, self.drop)
-        self._channel.write(bytes(part))
+        self._timer = self._loop.call_later(STALLED if waiting else LINGER, self.drop)
         if not self._answer:
             self._channel.finish()
 
