@@ -32,6 +32,15 @@ def test_a_request_taken_apart() -> None:
     assert set(request.headers) == {"host", "authorization", "upgrade", "x-two"}
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [("http://h", "/", ""), ("http://h?q=1", "/", "q=1"), ("wss://h:1/", "/", ""), ("//h/x", "//h/x", "")],
+)
+def test_targets(target: str, path: str, query: str) -> None:
+    request = parse_request(f"GET {target} HTTP/1.1\r\n\r\n".encode())
+    assert (request.path, request.query) == (path, query)
+
+
 def test_neither_headers_nor_query_are_shown() -> None:
     request = parse_request(b"GET /p?token=tell-nobody HTTP/1.1\r\nAuthorization: Bearer tell-nobody\r\n\r\n")
     assert "tell-nobody" not in repr(request)
@@ -78,6 +87,7 @@ def test_a_response_on_the_wire() -> None:
     own = Response(599, {"Connection": "x", "content-type": "y"}, b"z").serialize()
     assert own.startswith(b"HTTP/1.1 599 \r\n")
     assert own.lower().count(b"connection:") == own.lower().count(b"content-type:") == 1
+    assert b"\r\nX: 5 ? \xe9\r\n" in Response(200, {"X": "5 \u20ac \xe9"}).serialize()
     with pytest.raises(ValueError, match="line break"):
         Response(200, {"X": "a\r\nEvil: b"}).serialize()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import relay_sync
+from relay_sync.server import library
 
 _WITHOUT = "import sys; sys.modules['websockets'] = None\n"
 
@@ -31,6 +32,28 @@ def test_the_error_names_the_distribution(code: str) -> None:
     assert run.returncode == 1
     assert "ImportError: relay_sync.audio and relay_sync.simulator need the websockets package" in run.stderr
     assert 'pip install "websockets>=13.1"' in run.stderr
+    assert "what was found" not in run.stderr
+
+
+def test_the_error_tells_where_a_module_of_that_name_is(tmp_path: Path) -> None:
+    (tmp_path / "websockets.py").touch()
+    run = subprocess.run(
+        [sys.executable, "-c", "import relay_sync.server"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(relay_sync.__file__).parent.parent}"},
+    )
+    assert run.returncode == 1
+    assert f"; what was found is {tmp_path / 'websockets.py'}: an older version" in run.stderr
+
+
+def test_what_the_package_says_of_its_errors_is_in_our_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(0, "relay_sync"):
+        library.quiet_logger.debug("a header")
+        library.quiet_logger.error("a trouble")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("ERROR", "a trouble")]
 
 
 @pytest.mark.parametrize("module", ["webhooks", "rest", "cli", "contrib.flask", "contrib.django", "contrib.gunicorn"])

@@ -85,6 +85,7 @@ def test_cancelled_timers_do_not_pile_up(loop: Loop) -> None:
         return len(loop._timers)
 
     assert loop.call(many, timeout=PATIENCE) < 1000
+    assert loop._cancelled == 0  # they were counted once
 
 
 def test_a_callback_that_raises_hurts_nobody(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
@@ -179,6 +180,7 @@ def test_stop_is_idempotent_and_final() -> None:
     loop.stop()
     loop.stop()
     assert loop.stopped
+    assert loop._ident is None  # another thread may get the number, and is not the loop's
     with pytest.raises(LoopStopped):
         loop.start()
     with pytest.raises(LoopStopped):
@@ -194,6 +196,16 @@ def test_a_fork_concerns_no_loop_that_has_ended() -> None:
     loop.stop(PATIENCE)
     loop.after_fork()
     assert loop.stopped
+
+
+def test_a_stop_that_a_callback_holds_up_says_so(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    begun, gate = threading.Event(), threading.Event()
+    loop.call_soon(begun.set)
+    loop.call_soon(gate.wait, PATIENCE)
+    assert begun.wait(PATIENCE)
+    loop.stop(0.01)
+    assert "relay-test-loop did not end within 0.01 s" in caplog.text
+    gate.set()
 
 
 def test_stop_before_start() -> None:
@@ -332,6 +344,24 @@ def test_a_start_without_a_descriptor_left_takes_none(monkeypatch: pytest.Monkey
         patch.setattr(socket, "socketpair", no_more)
         for loop in kept:
             with pytest.raises(OSError, match="Too many"):
+                loop.start()
+    assert len(os.listdir("/proc/self/fd")) == before
+    kept[0].start()
+    for loop in kept:
+        loop.stop()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_a_start_without_a_thread_left_takes_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    kept = [Loop("relay-test") for _ in range(5)]
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        for loop in kept:
+            with pytest.raises(RuntimeError, match="can't start"):
                 loop.start()
     assert len(os.listdir("/proc/self/fd")) == before
     kept[0].start()

@@ -102,10 +102,21 @@ def test_however_it_is_cut_it_is_the_same(frames: list[bytes], cuts: list[int]) 
         _frame(0x80, b"a continuation of nothing"),
         _frame(0x81, b"x" * (LONGEST + 1)),
         _frame(0x01, b"begun, ") + _frame(0x81, b"and another"),
+        _frame(0x01, b"begun, ") + _frame(0x00, b"gone on, ") + _frame(0x81, b"and another"),
         _frame(0x89, b"p" * 126, width=2),
         _frame(0x88, b"\x03\xe8bye") + _frame(0x81, b"after the end"),
     ],
-    ids=["unmasked", "rsv", "opcode", "continuation", "long", "interrupted", "long ping", "closed"],
+    ids=[
+        "unmasked",
+        "rsv",
+        "opcode",
+        "continuation",
+        "long",
+        "interrupted",
+        "interrupted later",
+        "long ping",
+        "closed",
+    ],
 )
 def test_whatever_is_against_the_rules_is_judged_by_the_protocol(odd: bytes) -> None:
     stream = _frame(0x81, b"before") + odd + _frame(0x81, b"behind")
@@ -142,8 +153,12 @@ def test_within_a_message_of_several_frames_nothing_is_taken_at_once() -> None:
 
 
 def test_what_waits_is_bounded() -> None:
+    for size in (2 * HELD, 2**19):
+        _check_what_waits(_frame(0x81, b"x" * size))
+
+
+def _check_what_waits(stream: bytes) -> None:
     splitter = Splitter(2**20)
-    stream = _frame(0x81, b"x" * 2**19)
     given = [part for start in range(0, len(stream), 100) for _, part in splitter.split(stream[start : start + 100])]
     assert b"".join(given) == stream
     assert max(map(len, given)) <= HELD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import socket
@@ -19,7 +20,18 @@ import pytest
 import websocket
 from attrs import define, field
 
-from relay_sync.server import CloseInfo, Connection, Loop, OpenFailed, Request, Response, WebSocketServer, dial
+from relay_sync.server import (
+    CloseInfo,
+    Connection,
+    Loop,
+    LoopStopped,
+    OpenFailed,
+    Request,
+    Response,
+    WebSocketServer,
+    dial,
+)
+from relay_sync.server import listening as places
 from relay_sync.server import websocket as listening
 
 PATIENCE = 10.0
@@ -240,6 +252,7 @@ def test_abort(serve: MakeServer, end: End, peers: list[Any], reset: bool) -> No
         (_frame(1, b"\xff\xfe"), 1007),
         (_frame(1, b"\xe2\x82", fin=False) + _frame(0, b"x"), 1007),
         (_frame(1, b"", length=2**40), 1009),
+        (_frame(1, b"", length=1001), 1009),
         (_frame(1, b"x" * 600, fin=False) + _frame(0, b"x" * 600), 1009),
         (_frame(3, b""), 1002),
         (_frame(0, b"continues nothing"), 1002),
@@ -320,7 +333,9 @@ def test_what_another_thread_has_just_sent_is_not_drained(
 def test_a_slow_peer_fills_the_buffer_and_draining_is_told(
     serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
-    peer = _client(serve(), peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
+    server = serve()
+    server._listeners[0].sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    peer = _client(server, peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
     connection = end.connection()
     drained: queue.SimpleQueue[int] = queue.SimpleQueue()
     connection.on_drain = lambda: drained.put(connection.buffered)
@@ -574,8 +589,8 @@ def test_who_is_gone_leaves_nothing_behind(
     for peer in (closing, cut, reset, silent):
         _read_head(peer)
     asking, half = _raw(server, peers, b"GET / HTTP/1.1\r\n\r\n"), _raw(server, peers, b"GET ")
-    dialled = _dial(loop, f"ws://127.0.0.1:{server.port}/")
-    assert _failure(loop, f"ws://127.0.0.1:{closed_port}/").step == "connect"
+    dialled = _dial(loop, f"ws://127.0.0.1:{server.port}/", timeout=60.0)
+    assert _failure(loop, f"ws://127.0.0.1:{closed_port}/", timeout=60.0).step == "connect"
     there = dialled.connection()
     known = [owners.get(timeout=PATIENCE) for _ in range(5)]
     assert not any(owner() is None for owner in known)
@@ -730,6 +745,7 @@ def test_answers_without_an_upgrade(
     answer = _read_all(_raw(serve(on_request=_answer), peers, request_))
     assert answer.startswith(b"HTTP/1.1 " + status)
     assert words in answer
+    assert answer.endswith(b"\r\n\r\n") == request_.startswith(b"HEAD")
     assert end.opened.empty()
 
 
@@ -957,6 +973,42 @@ def test_a_head_that_comes_too_slowly_is_told_and_a_socket_that_asks_for_nothing
     assert told.empty()
 
 
+@pytest.mark.parametrize("request_", [b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n\r\n"])
+def test_who_asks_for_no_websocket_is_no_trouble_to_tell(serve: MakeServer, peers: list[Any], request_: bytes) -> None:
+    told: list[tuple[str, ...]] = []
+    server = serve(on_refused=lambda *trouble: told.append(trouble))
+    assert _read_all(_raw(server, peers, request_)).startswith(b"HTTP/1.1 4")
+    assert told == []
+
+
+@pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"])
+def test_who_only_looks_whether_a_tls_port_is_open_is_no_trouble_to_tell(
+    serve: MakeServer, peers: list[Any], first: bytes
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    told: list[tuple[str, ...]] = []
+    peer = _raw(serve(ssl_context=context, on_refused=lambda *trouble: told.append(trouble)), peers, first)
+    peer.shutdown(socket.SHUT_WR)
+    _read_all(peer)  # an alert of TLS at most
+    assert told == []
+
+
+def test_who_is_refused_is_not_answered_again(serve: MakeServer, loop: Loop, peers: list[Any]) -> None:
+    asked: list[Request] = []
+
+    def refuse(request: Request) -> Response:
+        asked.append(request)
+        return Response(401, {}, b"who?\n")
+
+    peer = _raw(serve(on_request=refuse), peers, UPGRADE)
+    assert _read_all(peer).startswith(b"HTTP/1.1 401 ")
+    peer.sendall(UPGRADE)
+    for _ in range(3):
+        loop.call(int, timeout=PATIENCE)
+    assert len(asked) == 1
+
+
 def test_a_certificate_that_the_peer_does_not_accept_is_told(serve: MakeServer, peers: list[Any]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
@@ -995,6 +1047,18 @@ def test_what_an_upgrade_does_not_need_is_no_reason_to_refuse_it(
     peer = _raw(serve(subprotocols=("mine",)), peers, UPGRADE[:-2] + more + b"\r\n" + _frame(1, b"hello"))
     assert _read_head(peer).startswith(b"HTTP/1.1 101 ")
     assert end.message() == "hello"
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"), [(b"a, b", b"b"), (b"c, a", b"a"), (b"c", None)], ids=["ours first", "the other", "none"]
+)
+def test_of_the_subprotocols_that_are_offered_the_server_chooses(
+    serve: MakeServer, peers: list[Any], offered: bytes, agreed: bytes | None
+) -> None:
+    request = UPGRADE[:-2] + b"Sec-WebSocket-Protocol: " + offered + b"\r\n\r\n"
+    lines = _read_head(_raw(serve(subprotocols=("b", "a")), peers, request)).split(b"\r\n")
+    chosen = [line for line in lines if line.startswith(b"Sec-WebSocket-Protocol: ")]
+    assert chosen == ([b"Sec-WebSocket-Protocol: " + agreed] if agreed else [])
 
 
 @pytest.mark.parametrize("target", [b"http://h/x?q=1", b"wss://h:443/x?q=1", b"HTTP://h/x?q=1"])
@@ -1061,6 +1125,120 @@ def test_a_port_that_one_of_the_families_has_taken_is_not_half_taken(serve: Make
         socket.create_server(("127.0.0.1", port)).close()  # nothing was left behind
 
 
+def _failing(
+    monkeypatch: pytest.MonkeyPatch, family: socket.AddressFamily, number: int, times: int
+) -> Callable[[], int]:
+    """The system refuses to listen in a family so many times; returned is what tells how often it was asked."""
+    asked = 0
+    create = socket.create_server
+
+    def create_server(address: Any, **options: Any) -> socket.socket:
+        nonlocal asked
+        if options["family"] == family:
+            asked += 1
+            if asked <= times:
+                raise OSError(number, os.strerror(number))
+        return create(address, **options)
+
+    monkeypatch.setattr(socket, "create_server", create_server)
+    return lambda: asked
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", ["localhost", "", "::"])
+def test_another_port_is_tried_where_the_one_found_is_taken_in_the_other_family(
+    serve: MakeServer, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    asked = _failing(monkeypatch, socket.AF_INET6 if host == "localhost" else socket.AF_INET, errno.EADDRINUSE, 1)
+    server = serve(host=host)
+    assert asked() == 2
+    assert len(server.addresses) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"), [("localhost", "127.0.0.1"), ("", "0.0.0.0"), ("::", None), ("::1", None)]
+)
+@pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_a_machine_without_ipv6_serves_what_does_not_need_it(
+    serve: MakeServer, monkeypatch: pytest.MonkeyPatch, host: str, reached: str | None, number: int
+) -> None:
+    _failing(monkeypatch, socket.AF_INET6, number, 99)
+    if reached is None:
+        with pytest.raises(OSError) as caught:
+            serve(host=host)
+        assert caught.value.errno == number
+    else:
+        server = serve(host=host)
+        assert server.addresses == (f"{reached}:{server.port}",)
+
+
+@needs_ipv6
+def test_a_trouble_that_is_not_the_lack_of_ipv6_is_told(serve: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    _failing(monkeypatch, socket.AF_INET6, errno.EACCES, 99)
+    with pytest.raises(PermissionError):
+        serve(host="localhost")
+
+
+def test_a_host_whose_addresses_are_not_found_in_time(serve: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(places, "_LOOK_UP", 0.01)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: go.wait(PATIENCE))
+    with pytest.raises(TimeoutError, match=r"found no address of it within 0\.01 s"):
+        serve(host="slow.test")
+    go.set()
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("", "127.0.0.1"),
+        ("*", "127.0.0.1"),
+        ("::", "[::1]"),
+        ("[::]", "[::1]"),
+        ("::1", "[::1]"),
+        ("app.test", "app.test"),
+    ],
+)
+def test_a_host_in_a_url_for_this_machine(host: str, shown: str) -> None:
+    assert places.url_host(host) == shown
+
+
+def test_a_server_for_a_loop_that_is_over_leaves_its_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as placeholder:
+        port = placeholder.getsockname()[1]
+    loop = Loop("relay-test-over")
+    loop.stop()
+    with pytest.raises(LoopStopped):
+        WebSocketServer(loop, port=port, on_request=lambda request: None, on_open=print)
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_accepting_pauses_where_it_fails_and_goes_on(
+    serve: MakeServer, peers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "ACCEPT_PAUSE", 0.02)
+    asked: list[float] = []
+    accept = socket.socket.accept
+
+    def fail_at_first(self: socket.socket) -> Any:
+        asked.append(time.monotonic())
+        if len(asked) <= 2:
+            raise OSError(errno.EMFILE if len(asked) == 1 else errno.ENOBUFS, "no room")
+        return accept(self)
+
+    monkeypatch.setattr(socket.socket, "accept", fail_at_first)
+    told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+    server = serve(on_refused=lambda *trouble: told.put(trouble))
+    assert _read_head(_raw(server, peers, UPGRADE)).startswith(b"HTTP/1.1 101 ")
+    assert asked[1] - asked[0] >= 0.02
+    assert asked[2] - asked[1] >= 0.02
+    assert [told.get(timeout=PATIENCE)[:2] for _ in range(2)] == [
+        (f"everybody on port {server.port}", kind) for kind in ("files", "accept")
+    ]
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "nothing.invalid", "a..b", "x" * 300])
 def test_a_host_that_is_none_of_this_machine(serve: MakeServer, host: str) -> None:
     with pytest.raises(OSError):
@@ -1122,7 +1300,7 @@ def test_a_port_that_is_taken(serve: MakeServer) -> None:
 
 
 def test_secrets_never_reach_the_log(
-    serve: MakeServer, end: End, peers: list[Any], caplog: pytest.LogCaptureFixture
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(0):
         peer = _client(serve(), peers, "/p?t=tell-nobody", header={"Authorization": "Bearer tell-nobody"})
@@ -1131,6 +1309,10 @@ def test_secrets_never_reach_the_log(
         assert end.message() == "tell-nobody"
         peer.close()
         end.close_info()
+        there = _dial(loop, f"ws://127.0.0.1:{serve().port}/", headers={"Authorization": "Bearer tell-nobody"})
+        for side in (there, end):
+            side.connection().send("tell-nobody")
+        assert end.message() == there.message() == "tell-nobody"
     ours = [record.getMessage() for record in caplog.records if record.name != "websocket"]
     assert not any("tell-nobody" in line for line in ours)
     assert "tell-nobody" not in repr(connection)
@@ -1151,9 +1333,9 @@ def _failure(loop: Loop, url: str, **options: Any) -> OpenFailed:
     return error
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", pytest.param("[::1]", marks=needs_ipv6)])
 def test_dialling(serve: MakeServer, end: End, loop: Loop, host: str) -> None:
-    server = serve()
+    server = serve(host=host)
     there = _dial(loop, f"ws://{host}:{server.port}/p?x=y", headers={"Authorization": "Bearer t"})
     ours, theirs = there.connection(), end.connection()
     assert (theirs.path, theirs.query, theirs.headers["authorization"]) == ("/p", "x=y", "Bearer t")
@@ -1183,7 +1365,8 @@ def test_a_name_is_looked_up_and_its_addresses_are_tried_in_turn(
 
     def known(host: str, port: int, *args: Any, **options: Any) -> list[Any]:
         asked.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each)) for each in (closed_port, port)]
+        places = [("127.0.0.1", closed_port), ("255.255.255.255", port), ("127.0.0.1", port)]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place) for place in places]
 
     monkeypatch.setattr(socket, "getaddrinfo", known)
     there = _dial(loop, f"ws://app.test:{server.port}/")
@@ -1191,6 +1374,49 @@ def test_a_name_is_looked_up_and_its_addresses_are_tried_in_turn(
     assert asked == ["app.test"]
     ours.close(1000)
     assert there.close_info().clean
+
+
+def test_a_name_that_is_found_too_late_is_not_dialled(
+    serve: MakeServer, end: End, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, go = serve(), threading.Event()
+
+    def late(host: str, port: int, *args: Any, **options: Any) -> list[Any]:
+        go.wait(PATIENCE)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", late)
+    there = _dial(loop, f"ws://app.test:{server.port}/", timeout=0.01)
+    error = there.failed.get(timeout=PATIENCE)
+    assert isinstance(error, OpenFailed)
+    assert error.step == "timeout"
+    watched = loop.call(lambda: len(loop._selector.get_map()), timeout=PATIENCE)
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("relay-resolve-"):
+            thread.join(PATIENCE)
+    assert loop.call(lambda: len(loop._selector.get_map()), timeout=PATIENCE) == watched
+    assert there.opened.empty()
+    assert there.failed.empty()
+
+
+def test_a_dialled_connection_has_a_path_and_a_limit(serve: MakeServer, end: End, loop: Loop) -> None:
+    there = _dial(loop, f"ws://127.0.0.1:{serve().port}", max_message=1000)
+    ours, theirs = there.connection(), end.connection()
+    assert ours.path == theirs.path == "/"
+    theirs.send("x" * 1000)
+    assert there.message() == "x" * 1000
+    theirs.send("x" * 1001)
+    assert there.close_info().code == end.close_info().code == 1009
+
+
+def test_an_on_open_that_raises_closes_what_was_dialled(serve: MakeServer, end: End, loop: Loop) -> None:
+    def fail(connection: Connection) -> None:
+        raise ValueError("a bug")
+
+    there = _dial(loop, f"ws://127.0.0.1:{serve().port}/", on_open=fail)
+    assert end.close_info().code == 1011
+    assert there.failed.empty()
 
 
 def test_what_comes_with_the_upgrade_is_not_lost(loop: Loop) -> None:
