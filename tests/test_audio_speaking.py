@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import websocket
 from attrs import define
+from clocks import leapt, stopped
 from support import NOWHERE, Background, Line, line
 from test_audio_process import _raises_forked, in_child
 
@@ -165,6 +166,21 @@ def test_what_is_played_comes_one_after_the_other() -> None:
         assert second.done
         assert [playback.wait(0) for playback in (first, second)] == [first.heard, second.heard]
         assert it.heard() == tone(900, 3) + tone(500, 5) * 2 + tone(300, 7)
+
+
+def test_what_is_played_is_heard_where_the_clock_stands_still() -> None:
+    with talk(media="realtime", codec="L16") as it:
+        with stopped():
+            playback = it.stream.play(tone(800), wait=False)
+            assert Background(playback.wait, PATIENCE).result().complete
+
+
+def test_a_leap_of_the_clock_is_no_silence() -> None:
+    with talk(codec="L16", server={"idle_timeout": 30.0}) as it:
+        assert it.stream.play(tone(80), timeout=PATIENCE).complete
+        with leapt():
+            assert it.stream.play(tone(80), timeout=PATIENCE).complete
+            assert not it.stream.ended
 
 
 def test_files_and_wavs(tmp_path: Path) -> None:
