@@ -12,7 +12,6 @@ An event of the action says that it was live after the connection came back, so 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
@@ -24,16 +23,14 @@ from .actions import Action
 from .actions.base import Question
 from .call import Call
 from .errors import RelayError
+from .inquiry import AT_ONCE, Inquiry
 from .message import MessageDesk
 from .protocol.results import says_gone
-from .runtime.net import Net
 
 __all__ = ["AT_ONCE", "PAUSES", "Aftermath"]
 
 _log = logs.get("relay_sync").later
 
-#: Questions under way at once: many actions must not crowd out the commands that users wait for.
-AT_ONCE: Final = 32
 #: Seconds before a question without an answer is asked again, one time after the other.
 PAUSES: Final = (15.0, 30.0, 60.0)
 
@@ -54,35 +51,20 @@ class Aftermath:
     def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:
         self._since = now
         self._messages = messages
-        #: What is to be asked about, as soon as there is room.
-        self._turn = deque(_Doubt(action) for call in calls for action in list(call._actions.values()))
-        #: What cannot be asked about yet.
-        self._later: list[_Doubt] = []
-        #: What was asked about, and until when an answer is waited for.
-        self._open: dict[_Doubt, float] = {}
+        doubts = [_Doubt(action) for call in calls for action in list(call._actions.values())]
+        self._inquiry = Inquiry(self._see_to, doubts)
         messages.resumed(now)
 
     def on_watch(self, now: float) -> None:
         """At the beginning, and once a second: what is due?"""
         self._messages.on_watch(now)
-        unanswered = [doubt for doubt, until in self._open.items() if now >= until]
-        for doubt in unanswered:
-            del self._open[doubt]
-        self._turn += self._later + unanswered
-        self._later = []
-        self._ask_all(now)
-
-    def _ask_all(self, now: float) -> None:
-        """As much as may be under way at once."""
-        net = Net()
-        while self._turn and len(self._open) < AT_ONCE:
-            with net:
-                self._see_to(self._turn.popleft(), now)
-        net.release()
+        for doubt in self._inquiry.unanswered(now):
+            self._inquiry.add(doubt)
+        self._inquiry.go_on(now)
 
     def stop(self) -> None:
         """Ask nothing more."""
-        self._turn.clear()
+        self._inquiry.stop()
 
     def _see_to(self, doubt: _Doubt, now: float) -> None:
         action = doubt.action
@@ -90,14 +72,14 @@ class Aftermath:
             return  # it was asked about often enough, or no answer is needed
         question = action._question()
         if question is None or now < action._heard + question.after:
-            self._later.append(doubt)  # it may be known then
+            self._inquiry.put_off(doubt)  # it may be known then
         elif question.method:
             self._ask(doubt, question, now)
         else:
             action._end_early("overdue")
 
     def _ask(self, doubt: _Doubt, question: Question, now: float) -> None:
-        self._open[doubt] = now + PAUSES[min(doubt.times, len(PAUSES) - 1)]
+        self._inquiry.asked(doubt, now + PAUSES[min(doubt.times, len(PAUSES) - 1)])
         doubt.times += 1
         action, call = doubt.action, doubt.action.call
         address = {"node_id": call.node_id, "call_id": call.call_id, "control_id": action.control_id}
@@ -106,10 +88,10 @@ class Aftermath:
     def _answered(self, doubt: _Doubt, outcome: Any) -> None:
         if isinstance(outcome, RelayError):
             return  # it is asked again when its time is over
-        self._open.pop(doubt, None)
+        self._inquiry.answered(doubt)
         doubt.times = len(PAUSES) + 1  # also where it comes late, and this is about to be asked again
         if says_gone(outcome):
             # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
             _log.info("%r has ended: the server does not know it any more", doubt.action)
             doubt.action._end_early("call_gone")
-        self._ask_all(time.monotonic())
+        self._inquiry.go_on(time.monotonic())

@@ -24,7 +24,6 @@ call says that it was live after the question arose, so that its end will be tol
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +33,7 @@ from attrs import define, field
 from . import logs
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING
 from .errors import RelayError
+from .inquiry import AT_ONCE, Inquiry
 from .protocol.results import says_gone
 from .runtime.ids import new_id
 from .runtime.net import Net
@@ -45,8 +45,6 @@ __all__ = ["AT_ONCE", "PAUSES", "RollCall"]
 
 _log = logs.get("relay_sync").later
 
-#: Questions under way at once: many calls must not crowd out the commands that users wait for.
-AT_ONCE: Final = 32
 #: Seconds for an answer.
 PATIENCE: Final = 10.0
 #: Seconds before a question without an answer is asked again, one time after the other.
@@ -82,13 +80,9 @@ class RollCall:
     def __init__(self, gone: Callable[[Call], None], lives: Callable[[Call], None]) -> None:
         self._gone = gone
         self._lives = lives
-        self._unasked: deque[_Question] = deque()
+        self._inquiry = Inquiry(self._ask)
         #: What is not known yet, by the id of the call.
         self._undecided: dict[str, list[_Question]] = {}
-        #: What was asked and not answered yet, and when.
-        self._open: dict[_Question, float] = {}
-        #: What is to be asked again, and when.
-        self._later: list[tuple[float, _Question]] = []
         self._realm = f"relay_sync.{new_id()}"
 
     def add(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
@@ -98,13 +92,12 @@ class RollCall:
         """
         question = _Question(call, then)
         self._undecided.setdefault(call.call_id, []).append(question)
-        self._unasked.append(question)
-        self._ask()
+        self._inquiry.add(question)
+        self._go_on()
 
     def stop(self) -> None:
         """Ask nothing more."""
-        for each in (self._unasked, self._open, self._later):
-            each.clear()
+        self._inquiry.stop()
         net = Net()
         for call_id in list(self._undecided):
             with net:
@@ -141,18 +134,17 @@ class RollCall:
 
     def on_watch(self, now: float) -> None:
         """Once a second: what has waited for its answer for too long, and what is to be asked again?"""
-        for question in [each for each, since in self._open.items() if now >= since + PATIENCE]:
+        for question in self._inquiry.unanswered(now):
             self._unanswered(question, now)
-        self._unasked += [question for due, question in self._later if now >= due]
-        self._later = [(due, question) for due, question in self._later if now < due]
-        self._ask()
+        self._inquiry.go_on(now)
 
-    def _ask(self) -> None:
-        while self._unasked and len(self._open) < AT_ONCE:
-            question = self._unasked.popleft()
-            if self._matters(question):
-                question.times += 1
-                self._post(question, FIRST, self._heard, realm=self._realm)
+    def _go_on(self) -> None:
+        self._inquiry.go_on(time.monotonic())
+
+    def _ask(self, question: _Question, now: float) -> None:
+        if self._matters(question):
+            question.times += 1
+            self._post(question, FIRST, self._heard, realm=self._realm)
 
     def _matters(self, question: _Question) -> bool:
         if question.call._over is not None:
@@ -160,7 +152,7 @@ class RollCall:
         return not question.decided
 
     def _post(self, question: _Question, method: str, then: Callable[[_Question, Any], None], **params: str) -> None:
-        self._open[question] = time.monotonic()
+        self._inquiry.asked(question, time.monotonic() + PATIENCE)
         question.call._client._post(method, {**question.address, **params}, partial(then, question))
 
     def _heard(self, question: _Question, outcome: Any) -> None:
@@ -178,12 +170,12 @@ class RollCall:
                 self._post(question, IF_NOT, self._heard_again)
             else:
                 self._put_off(question, time.monotonic())
-        self._ask()
+        self._go_on()
 
     def _heard_again(self, question: _Question, outcome: Any) -> None:
         if self._is_answer(question, outcome):
             self._answered(question, lives=not says_gone(outcome))
-        self._ask()
+        self._go_on()
 
     def _answered(self, question: _Question, *, lives: bool) -> None:
         net = Net()
@@ -202,20 +194,19 @@ class RollCall:
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
         """Take the question off the list: whether something can be learnt from what came of it, however late."""
         if isinstance(outcome, RelayError):
-            if question in self._open:
+            if self._inquiry.answered(question):
                 self._unanswered(question, time.monotonic())
             return False
-        self._open.pop(question, None)
+        self._inquiry.answered(question)
         return self._matters(question)
 
     def _unanswered(self, question: _Question, now: float) -> None:
-        del self._open[question]
         if self._matters(question):
             self._put_off(question, now)
 
     def _put_off(self, question: _Question, now: float) -> None:
         if question.times <= len(PAUSES):
-            self._later.append((now + PAUSES[question.times - 1], question))
+            self._inquiry.put_off(question, now + PAUSES[question.times - 1])
         else:
             _log.info("whether call %s still lives could not be found out", question.call.call_id)
             self._decide(question, known=False)

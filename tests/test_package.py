@@ -70,6 +70,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "subscribing",
             "running",
             "rollcall",
+            "inquiry",
             "aftermath",
             "simulator",
             "unattended",
