@@ -12,7 +12,8 @@ from relay_sync.runtime.loop import Loop
 from relay_sync.simulator import Simulator
 
 
-def test_the_thread_of_an_idle_client_sleeps(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("poked", [False, True])
+def test_the_thread_of_an_idle_client_sleeps(sim: Simulator, monkeypatch: pytest.MonkeyPatch, poked: bool) -> None:
     turns, quiet = [0], threading.Event()
     turn = Loop._turn
 
@@ -24,6 +25,8 @@ def test_the_thread_of_an_idle_client_sleeps(sim: Simulator, monkeypatch: pytest
     with line(sim) as one:
         loop: Any = one.client._loop
         loop._watch_at = 0.0  # the next look is due, as it is every second
+        if poked:  # as stop() does, and the calls go on while run() drains
+            loop.poke()
         one.client.execute("signalwire.ping")
         before = turns[0]
         quiet.wait(0.2)  # nobody sets it: this is the time that is looked at

@@ -82,6 +82,14 @@ def test_a_break_is_taken_up_where_it_was(tmp_path: Path) -> None:
     assert {header(request, "Accept-Encoding") for request in requests} == {"identity"}
 
 
+def test_a_weak_tag_does_not_tell_which_bytes_there_were(tmp_path: Path) -> None:
+    script = [part(100_000, tag='W/"one"'), part(len(WHOLE), tag='W/"one"')]
+    with Scripted(*script) as server, scripted_client(server) as rest:
+        assert rest.download(url_of(server), tmp_path / "r.wav").path.read_bytes() == WHOLE
+        requests = [server.requests.get() for _ in range(2)]
+    assert [(header(each, "Range"), header(each, "If-Range")) for each in requests] == [("", "")] * 2
+
+
 def test_another_attempt_later_goes_on_too(tmp_path: Path) -> None:
     with Scripted(part(100_000), part(len(WHOLE), start=100_000)) as server, scripted_client(server, retries=0) as rest:
         with pytest.raises(ConnectionLost, match="the connection was lost") as caught:
@@ -190,6 +198,13 @@ def test_a_busy_server_gets_its_time(tmp_path: Path) -> None:
     script = [answer(503, Retry_After="0"), answer(429, Retry_After="0"), part(len(WHOLE))]
     with Scripted(*script) as server, scripted_client(server) as rest:
         assert rest.download(url_of(server), tmp_path / "r.wav").size == len(WHOLE)
+
+
+def test_a_pause_that_the_time_does_not_allow_is_not_made(tmp_path: Path) -> None:
+    with Scripted(answer(503, Retry_After="3"), part(len(WHOLE))) as server, scripted_client(server) as rest:
+        with pytest.raises(DownloadFailed, match="answered 503"):
+            rest.download(url_of(server), tmp_path / "r.wav", timeout=2)
+        assert server.served == 1
 
 
 def test_a_server_that_stays_busy(tmp_path: Path) -> None:
