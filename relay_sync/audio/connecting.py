@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from .. import checks, devices, logs
 from ..config import seconds
-from ..errors import CallEnded, StreamFailed
+from ..errors import CallEnded, InvalidParameter, StreamFailed
 from .coders import check_available
 from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction
@@ -115,7 +115,9 @@ class Connecting:
         """
         _check_spoken(codec)
         timeout = checks.timeout(timeout, optional=False)
+        check_call(call, "connect")
         check_options("AudioServer.connect", devices.stream, device_options)
+        further = checks.mapping("connect_options", connect_options) or {}
         check_wanted_rate(sample_rate)
         url = self._way_here(device_options)
         with self._gate.expecting(two_way=True, sample_rate=sample_rate) as (token, expected):
@@ -128,7 +130,7 @@ class Connecting:
                 **device_options,
             )
             bridge = _Bridge(call)
-            bridge.open(device, connect_options or {})
+            bridge.open(device, further)
             try:
                 stream = self._expect(expected, bridge, timeout, codec)
             except BaseException:
@@ -191,6 +193,15 @@ def check_options(what: str, function: Callable[..., object], options: Mapping[s
     for name in options:
         if name not in parameters:
             raise TypeError(f"{what}() got an unexpected keyword argument {name!r}")
+
+
+def check_call(call: object, method: str) -> None:
+    """Complain of what is no call before anything is sent.
+
+    :raises InvalidParameter: it has no such method.
+    """
+    if not callable(getattr(call, method, None)):
+        raise InvalidParameter("call", call, f"a call, such as on_call() and dial() give: it has no {method}()")
 
 
 def check_wanted_rate(rate: int | None) -> None:

@@ -36,7 +36,7 @@ from ..secrecy import Secrets, keep
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..server.listening import url_host
 from .coders import check_available
-from .connecting import Connecting, check_options, check_wanted_rate
+from .connecting import Connecting, check_call, check_options, check_wanted_rate
 from .disk import Disk
 from .gate import Expected, Gate
 from .handling import Handlers
@@ -433,6 +433,7 @@ class AudioServer(Connecting):
         :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
         """
         timeout = checks.timeout(timeout, optional=False)
+        check_call(call, "stream")
         check_options("AudioServer.listen", call.stream, stream_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(stream_options)

@@ -174,6 +174,8 @@ class RestClient:
         :param timeout: seconds, instead of the client's ``request_timeout``.
         """
         name = checks.text("command", command, optional=False) or ""
+        if call_id != "":
+            checks.text("call_id", call_id, optional=False)
         limit = checks.timeout(timeout)
         sent = checks.json_object("params", {} if params is None else params) or {}
         return self._send(name, sent, call_id=call_id, repeatable=repeatable, timeout=limit)
@@ -251,10 +253,10 @@ class RestClient:
         order = Order(
             url=checks.http_url("url", url, optional=False) or "",
             path=checks.path("path", path, "a file's path in a directory that exists"),
-            on_progress=on_progress,
-            show=progress,
+            on_progress=None if on_progress is None else checks.handler("on_progress", on_progress, ("there", "total")),
+            show=bool(checks.flag("progress", progress)),
             max_bytes=checks.whole("max_bytes", max_bytes, low=1) or DOWNLOAD_LIMIT,
-            resume=resume,
+            resume=bool(checks.flag("resume", resume)),
             wait=checks.timeout(wait, name="wait"),
             allow_insecure=self._allow_insecure,
             retries=self._exchange.retries,
