@@ -11,10 +11,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from clocks import stopped
 from support import Background, in_child
 from test_audio_server import Carrier
 
@@ -428,6 +430,23 @@ def _recorded(dial: Dial, audio: AudioServer, call_id: str) -> tuple[Carrier, Au
     stream = audio.accept(PATIENCE)
     assert stream.read(0.02, PATIENCE) == pcm_of(1, 160)
     return carrier, stream
+
+
+def test_a_recording_is_written_where_the_clock_stands_still(
+    dial: Dial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay_sync.audio.disk.INTERVAL", 0.02)
+    with AudioServer(record_to=tmp_path / "{call_id}.wav") as audio:
+        carrier, stream = _recorded(dial, audio, "a")
+        path = Path(stream.recorded_to or "")
+        with stopped():
+            for chunk in range(2, 5):
+                before = path.stat().st_size
+                carrier.media(pcm_of(chunk, 160), chunk=chunk)
+                written = partial(lambda size: path.stat().st_size >= size, before + 320)
+                assert any(wait_until(written, BELL, 0.005) for _ in range(400))
+        carrier.stop()
+        assert stream.wait(PATIENCE)
 
 
 def test_what_is_being_recorded_to_is_not_saved_over(dial: Dial, tmp_path: Path) -> None:
