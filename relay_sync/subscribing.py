@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -12,8 +12,8 @@ from . import logs
 from .config import Config
 from .constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .errors import AuthenticationError, CommandRefused, InvalidParameter
-from .protocol.effects import Phase
-from .protocol.results import refuses_credentials
+from .protocol.command import Phase, loosely
+from .protocol.results import Outcome, refuses_credentials
 from .verbs import parameters
 
 if TYPE_CHECKING:
@@ -41,7 +41,14 @@ class Subscribing:
         _loop: Loop | None
         _secrets: Secrets
 
-        def _command(self, method: str, params: Mapping[str, Any], *, idempotent: bool = False) -> dict[str, Any]: ...
+        def _command(
+            self,
+            method: str,
+            params: Mapping[str, Any],
+            *,
+            idempotent: bool = False,
+            on_reply: Callable[[Outcome, int], object] | None = None,
+        ) -> dict[str, Any]: ...
 
     def _note_others(self) -> None:
         """Say so when another client of this process takes the same calls: perhaps a notebook's cell left it behind."""
@@ -76,8 +83,7 @@ class Subscribing:
         :param contexts: names. :raises CommandRefused: the server said no (402: not paid for); nothing has changed.
         """
         names = parameters.texts("contexts", contexts, optional=False) or []
-        self._command(METHOD_RECEIVE, {"contexts": names}, idempotent=True)
-        self._subscribe(lambda known: known.update(dict.fromkeys(names)))
+        self._change_contexts(METHOD_RECEIVE, names, lambda known: known.update(dict.fromkeys(names)))
 
     def unreceive(self, contexts: Iterable[str]) -> None:
         """Take inbound calls and messages of these contexts no more.
@@ -90,11 +96,18 @@ class Subscribing:
             for name in names:
                 known.pop(name, None)
 
-        self._command(METHOD_UNRECEIVE, {"contexts": names}, idempotent=True)
-        self._subscribe(forget)
+        self._change_contexts(METHOD_UNRECEIVE, names, forget)
 
-    def _subscribe(self, change: Any) -> None:
-        with self._lock:
+    def _change_contexts(self, method: str, names: list[str], change: Callable[[dict[str, None]], None]) -> None:
+        def apply(client: Subscribing, outcome: Outcome, session: int) -> None:
+            if isinstance(outcome, dict):
+                client._subscribe(change)
+
+        self._command(method, {"contexts": names}, idempotent=True, on_reply=loosely(apply, self))
+
+    def _subscribe(self, change: Callable[[dict[str, None]], None]) -> None:
+        """On the IO thread, as the replies come: they stand in the order in which the server has carried out what was asked."""
+        with self._lock:  # held for long only where the connection before is over, and has no replies
             known = dict(self._contexts)
             change(known)
             self._contexts = known

@@ -345,3 +345,42 @@ def test_what_was_not_sent_is_not_stopped(soon: None) -> None:
             call.record()
         one.go_on()
         assert one.came("calling.record.stop") == []
+
+
+# -- contexts ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("verb", "wanted"), [("receive", ["default", "more"]), ("unreceive", [])])
+def test_a_subscription_whose_caller_gave_up_counts_when_its_reply_comes(
+    verb: str, wanted: list[str], soon: None
+) -> None:
+    with scene(**{verb: silent}) as one:
+        peer = one.peer()
+        with one.client.timeout(0.02), pytest.raises(RequestTimeout):
+            getattr(one.client, verb)(["more" if verb == "receive" else "default"])
+        assert one.client.contexts == ["default"]
+        send(peer, result(one.request(f"signalwire.{verb}")))
+        one.settle()
+        assert one.client.contexts == wanted
+        loop = one.client._loop
+        assert loop is not None
+        assert list(loop.session.contexts) == wanted
+
+
+def test_subscriptions_of_two_threads_count_in_the_order_of_the_replies() -> None:
+    held: list[Json] = []
+
+    def hold(request: Json) -> list[Json]:
+        held.append(request)
+        return []
+
+    with scene(receive=hold, unreceive=hold) as one:
+        peer = one.peer()
+        taking = Background(one.client.receive, ["more"])
+        one.request("signalwire.receive")
+        leaving = Background(one.client.unreceive, ["more"])
+        one.request("signalwire.unreceive")
+        send(peer, *map(result, held))
+        taking.result()
+        leaving.result()
+        assert one.client.contexts == ["default"]
