@@ -90,6 +90,19 @@ def test_a_weak_tag_does_not_tell_which_bytes_there_were(tmp_path: Path) -> None
     assert [(header(each, "Range"), header(each, "If-Range")) for each in requests] == [("", "")] * 2
 
 
+def test_what_is_known_of_a_file_takes_the_place_of_what_was_known_of_another(tmp_path: Path) -> None:
+    """Whichever takes more room."""
+    script = [part(1000, tag=f'"{"x" * 200}"'), part(2000), part(len(WHOLE), start=2000)]
+    with Scripted(*script) as server, scripted_client(server, retries=0) as rest:
+        for _ in range(2):
+            with pytest.raises(ConnectionLost):
+                rest.download(url_of(server), tmp_path / "r.wav")
+        assert rest.download(url_of(server), tmp_path / "r.wav").resumed == 2000
+        requests = [server.requests.get() for _ in range(3)]
+    assert [header(each, "Range") for each in requests] == ["", "bytes=1000-", "bytes=2000-"]
+    assert (tmp_path / "r.wav").read_bytes() == WHOLE
+
+
 def test_another_attempt_later_goes_on_too(tmp_path: Path) -> None:
     with Scripted(part(100_000), part(len(WHOLE), start=100_000)) as server, scripted_client(server, retries=0) as rest:
         with pytest.raises(ConnectionLost, match="the connection was lost") as caught:
