@@ -394,3 +394,44 @@ def test_timers_that_set_others_which_are_due_leave_time_for_the_rest(loop: Loop
     for number in range(20):
         assert loop.call(lambda n: n, number, timeout=PATIENCE) == number
     over.set()
+
+
+def test_callbacks_that_queue_others_leave_time_for_the_rest(loop: Loop) -> None:
+    over = threading.Event()
+
+    def again() -> None:
+        if not over.is_set():
+            loop.call_soon(again)
+
+    loop.call_soon(again)
+    fired = threading.Event()
+    loop.call_later(0.001, fired.set)
+    in_time = fired.wait(PATIENCE)
+    over.set()
+    assert in_time
+
+
+def test_a_ctrl_c_while_a_loop_is_woken_does_not_leave_it_asleep(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: socket.socket, data: bytes) -> int:
+        raise KeyboardInterrupt
+
+    done: list[int] = []
+    loop.call(int, timeout=PATIENCE)
+    _wait_until_idle(loop)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            loop.call_soon(done.append, 1)
+    loop.call(done.append, 2, timeout=PATIENCE)
+    assert done == [1, 2]
+
+
+def test_a_loop_is_busy_in_a_turn_alone(loop: Loop) -> None:
+    assert loop.call(lambda: loop.busy, timeout=PATIENCE)
+    _wait_until_idle(loop)
+
+
+def _wait_until_idle(loop: Loop) -> None:
+    patience = time.monotonic() + PATIENCE
+    while loop.busy:
+        assert time.monotonic() < patience
