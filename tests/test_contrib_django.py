@@ -10,6 +10,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,45 @@ def test_signals_tell_of_calls_and_a_receiver_that_raises_is_logged(
         call_received.disconnect(received)
         call_ended.disconnect(ended)
     assert any("a receiver of a relay_sync signal raised" in record.message for record in caplog.records)
+
+
+def test_a_call_that_is_over_before_its_handler_begins_has_both_signals(
+    world: Any, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from relay_sync.contrib.django.signals import call_ended, call_received
+
+    seen: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    slow, over = threading.Event(), threading.Event()
+
+    def look_at_connections() -> None:  # as Django does before anything of ours
+        slow.set()
+        assert over.wait(PATIENCE)
+
+    def received(sender: type, call: Call, **kwargs: Any) -> None:
+        seen.put(("received", call.call_id))
+
+    def ended(sender: type, call: Call, event: Any, **kwargs: Any) -> None:
+        seen.put(("ended", event.end_reason))
+
+    monkeypatch.setattr(world, "close_old_connections", look_at_connections)
+    call_received.connect(received)
+    call_ended.connect(ended)
+    try:
+        client = world.get_client()
+        client.connect()
+        phone = sim.call(to=TO, from_=FROM)
+        assert slow.wait(PATIENCE)
+        phone.hang_up()
+        phone.wait_until("ended")
+        client.execute("signalwire.ping")  # its answer comes behind the event
+        over.set()
+        assert seen.get(timeout=PATIENCE) == ("received", phone.call_id)
+        assert seen.get(timeout=PATIENCE) == ("ended", "hangup")
+        client.disconnect()
+        assert seen.empty()
+    finally:
+        call_received.disconnect(received)
+        call_ended.disconnect(ended)
 
 
 @pytest.mark.parametrize("contexts", [["default"], []], ids=["contexts", "receive"])
