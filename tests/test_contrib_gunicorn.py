@@ -1,16 +1,22 @@
-"""The hooks of gunicorn, in this process: how much time live calls get."""
+"""The hooks of gunicorn, in this process: how much time live calls get, and what happens where there are no threads."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from relay_sync import RelayClient
 from relay_sync.contrib import gunicorn, hosting
+from relay_sync.simulator import Simulator
 
+MakeClient = Callable[..., RelayClient]
 GRACE = 0.5
 REQUEST = 0.1
 
@@ -130,3 +136,41 @@ def test_the_gevent_worker_does_wherever_it_is_named(
     assert told(capsys)
     monkeypatch.setitem(sys.modules, "packaging", ModuleType("packaging"))
     assert not told(capsys)
+
+
+@contextmanager
+def no_threads(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
+    """As where the system gives none."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        yield
+
+
+def test_a_start_without_a_thread_does_not_spoil_the_next(
+    sim: Simulator, client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = client()
+    hosted = hosting.Hosted(lambda: one)
+    with no_threads(monkeypatch, "relay-start"), pytest.raises(RuntimeError, match="new thread"):
+        hosted.start()
+    hosted.start()
+    sim.wait_for_client()
+    hosted.stop(0)
+    assert one.state == "closed"
+
+
+def test_all_clients_end_where_there_is_no_thread_for_each(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another = Application()
+    monkeypatch.setattr(hosting, "_hosted", {application, another})
+    with no_threads(monkeypatch, "relay-stop"):
+        hosting.stop_all(60)
+    assert [59 < each.drains[0] <= 60 for each in (application, another)] == [True, True]

@@ -10,9 +10,10 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
-from .. import logs
+from .. import logs, threads
 from ..client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..runtime import process
@@ -112,10 +113,11 @@ class Hosted:
             if before is not None and before.is_alive() and not self._stopping.is_set():
                 return
             self._stopping = stopping = Flag()
-            self._starter = threading.Thread(
+            starter = threading.Thread(
                 target=self._connect, args=(client, stopping, before), name="relay-start", daemon=True
             )
-            self._starter.start()
+            threads.uninterrupted(starter.start)
+            self._starter = starter  # not before: where there is no thread for it, nobody can wait for it
 
     @staticmethod
     def _connect(client: RelayClient, stopping: Flag, before: threading.Thread | None) -> None:
@@ -219,11 +221,17 @@ def start_all() -> None:
 
 def stop_all(drain: float) -> None:
     """End them. :param drain: seconds for live calls, of all clients together."""
-    threads = [
-        threading.Thread(target=hosted.stop, args=(drain,), name="relay-stop", daemon=True) for hosted in list(_hosted)
-    ]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + drain + STOP_PATIENCE
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+    end = time.monotonic() + drain
+    stopping, others = [], []
+    for hosted in list(_hosted):
+        thread = threading.Thread(target=hosted.stop, args=(drain,), name="relay-stop", daemon=True)
+        try:
+            threads.uninterrupted(thread.start)
+            stopping.append(thread)
+        except RuntimeError:  # there is no thread for it
+            others.append(hosted)
+    for hosted in others:
+        with suppress(RelayError):
+            hosted.stop(max(0.0, end - time.monotonic()))
+    for thread in stopping:
+        thread.join(max(0.0, end + STOP_PATIENCE - time.monotonic()))
