@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -337,6 +338,26 @@ def test_links_that_others_have_left_are_not_followed(tmp_path: Path, name: str)
 def test_names_that_no_file_can_have(rest: RestClient, tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidParameter, match="path must be a file's path"):
         rest.download("https://files.example/r.wav", tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "no room for what the callback writes"),
+        ConnectionLost("its own"),
+        RequestTimeout("its own"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_callback_raises_is_no_failure_of_the_download(tmp_path: Path, error: Exception) -> None:
+    def refuse(there: int, total: int | None) -> None:
+        raise error
+
+    with Scripted(*[part(len(WHOLE))] * 3) as server, scripted_client(server) as rest:
+        with pytest.raises(type(error)) as caught:
+            rest.download(url_of(server), tmp_path / "r.wav", on_progress=refuse)
+        assert caught.value is error
+        assert server.served == 1
 
 
 def test_what_a_callback_raises_is_passed_on(sim: Simulator, rest: RestClient, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, in_child
+from clocks import stopped
+from support import PATIENCE, Background, in_child
 from test_rest import Act, Scripted, answer, scripted_client
 from test_rest_download import TAG, WHOLE, header, part, url_of
 
@@ -259,6 +260,14 @@ def test_a_pause_longer_than_the_wait_ends_it_at_once(tmp_path: Path) -> None:
     with Scripted(answer(404, Retry_After="3600")) as server, scripted_client(server) as rest:
         with pytest.raises(DownloadFailed, match="not there within 20 s"):
             rest.download(url_of(server), tmp_path / "r.wav", wait=20)
+
+
+def test_where_the_clock_stands_still_looking_ends(tmp_path: Path) -> None:
+    with Scripted(*[answer(404)] * 9) as server, scripted_client(server) as rest, stopped():
+        looking = Background(lambda: rest.download(url_of(server), tmp_path / "r.wav", wait=0.25))
+        with pytest.raises(DownloadFailed, match=r"404, and it was not there within 0\.25 s \(wait\)"):
+            looking.result()
+        assert server.served == 3  # at once, after 0.2 s, and at the end
 
 
 @pytest.mark.parametrize("wait", [True, "5", float("nan")])

@@ -19,6 +19,7 @@ from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
 from ..runtime.growing import Growing
+from ..runtime.timeleft import TimeLeft
 from .exchange import LONGEST_PAUSE, Exchange, reading, retry_after
 from .pages import is_page, page_in
 from .parts import Part, kept
@@ -119,12 +120,14 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
         raise InvalidParameter("path", order.path, "a file's path in a directory that exists")
     Growing.check(order.path)
     with shown(target.name) if order.show else nullcontext(None) as bar:
-        reports = [report for report in (order.on_progress, bar) if report is not None]
+        reports = _Reports([report for report in (order.on_progress, bar) if report is not None])
         try:
             with kept(target, order.url, resume=order.resume) as part:
                 return _Fetching(exchange, order, deadline, target, part, reports).run()
         except OSError as error:
-            if isinstance(error, (ConnectionError, TimeoutError)):  # the SDK's own
+            if error is reports.error or isinstance(
+                error, (ConnectionError, TimeoutError)
+            ):  # the user's, or the SDK's own
                 raise
             raise DownloadFailed(
                 f"{target.name} cannot be written: {error.strerror or error}", url=_shown(order.url)
@@ -139,15 +142,39 @@ def _can_be_file(target: Path) -> bool:
 
 
 @define(eq=False)
+class _Reports:
+    """Those who are told how far it is.
+
+    :ivar error: what one of them has raised: that is no failure of the download, whatever its kind.
+    """
+
+    _reports: list[Report]
+    error: Exception | None = None
+
+    def tell(self, size: int, total: int | None) -> None:
+        try:
+            for report in self._reports:
+                report(size, total)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+@define(eq=False)
 class _Fetching:
     _exchange: Exchange
     _order: Order
     _deadline: Deadline
     _target: Path
     _part: Part
-    _reports: list[Report]
-    _began: float = field(factory=time.monotonic)
+    _reports: _Reports
+    _left: TimeLeft = field(init=False)  # to look for what is not there yet
+    _whole: TimeLeft = field(init=False)
     _type: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        self._left = TimeLeft(self._order.wait)
+        self._whole = TimeLeft(self._deadline.remaining(time.monotonic()))
 
     def run(self) -> Download:
         resumed, best, failures, looks = self._part.size, -1, 0, 0
@@ -159,6 +186,8 @@ class _Fetching:
                 self._look_again(absent, looks)
                 looks += 1
             except (_Busy, _Broken, _Misfit, ConnectError, ConnectionLost, RequestTimeout) as error:
+                if error is self._reports.error:
+                    raise
                 # An attempt that got further than any before is no failure: a long file may break often.
                 failures = 1 if self._part.size > best >= 0 else failures + 1
                 best = max(best, self._part.size)
@@ -172,25 +201,28 @@ class _Fetching:
 
         :raises DownloadFailed: nobody waits for it, or no longer.
         """
-        wait = self._order.wait
-        if wait is None:
+        wait, left, whole = self._order.wait, self._left(), self._whole()
+        if wait is None or left is None:
             raise self._failed(
                 f"{absent.what}; a recording is there some time after its end: wait=30 asks again for so long"
             )
-        now = time.monotonic()
-        left, whole = self._began + wait - now, self._deadline.remaining(now)
         pause = min(LONGEST_LOOK, SHORTEST_LOOK * 2 ** min(looks, 10), max(left, 0.0))
         if absent.seconds is not None:
             pause = max(SHORTEST_LOOK, absent.seconds)
         if left <= 0 or pause > left or (whole is not None and pause >= whole):
             raise self._failed(f"{absent.what}, and it was not there within {wait:g} s (wait)")
-        self._exchange.pause(pause)
+        self._pause(pause)
+
+    def _pause(self, seconds: float) -> None:
+        self._exchange.pause(seconds)
+        self._left.waited(seconds)
+        self._whole.waited(seconds)
 
     def _wait(self, error: Exception, failures: int) -> None:
         pause = retry_delay(failures - 1, random.random())
         if isinstance(error, _Busy):
             pause = retry_delay(failures, random.random()) if error.seconds is None else error.seconds
-        left = self._deadline.remaining(time.monotonic())
+        left = self._whole()
         fatal = isinstance(error, ConnectError) and error.fatal
         if fatal or failures > self._order.retries or pause > LONGEST_PAUSE or (left is not None and pause >= left):
             if isinstance(error, _Busy):
@@ -200,7 +232,7 @@ class _Fetching:
             if isinstance(error, _Misfit):
                 raise self._failed("the server sent a part that does not fit what it sent before") from None
             raise error
-        self._exchange.pause(pause)
+        self._pause(pause)
 
     @property
     def _what(self) -> str:
@@ -355,8 +387,7 @@ class _Fetching:
             raise self._failed(f"it has more than {self._order.max_bytes} bytes (max_bytes)")
 
     def _report(self) -> None:
-        for report in self._reports:
-            report(self._part.size, self._part.total)
+        self._reports.tell(self._part.size, self._part.total)
 
 
 def _goes_on(part: Part, stretch: Stretch, headers: Mapping[str, str]) -> bool:
