@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import queue
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,11 +15,12 @@ import pytest
 from support import PATIENCE, line
 
 import relay_sync
-from relay_sync import RelayClient
+from relay_sync import CommandRefused, ConnectError, RelayClient
 from relay_sync.audio.gate import Gate
 from relay_sync.audio.troubles import Troubles
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.message import Message, MessageDesk
+from relay_sync.rest import RestClient
 from relay_sync.runtime.lanes import Lanes
 from relay_sync.runtime.waiter import Waiter
 from relay_sync.simulator import Simulator
@@ -188,3 +190,40 @@ def test_what_a_signal_handler_adds_between_two_steps_stays(sim: Simulator) -> N
         for reader in readers:
             assert [event.event_type for event in reader][-1] == "calling.call.state"
     assert sorted(set(told)) == ["mine", "theirs"]
+
+
+@posix
+def test_a_signal_handler_sends_a_request_in_the_middle_of_another(
+    sim: Simulator, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool of connections, which is not ours, has locks that are not reentrant; and what is known of the one request is
+    not that of the other.
+    """
+    get = queue.LifoQueue._get
+    due: list[bool] = []
+
+    def in_the_middle(pool: queue.LifoQueue[Any]) -> Any:
+        if due:
+            due.clear()
+            signal.raise_signal(signal.SIGUSR1)
+        return get(pool)
+
+    monkeypatch.setattr(queue.LifoQueue, "_get", in_the_middle)
+    with (
+        RestClient(**sim.credentials) as rest,
+        RestClient("p", "t", f"ws://127.0.0.1:{closed_port}", retries=0) as lost,
+    ):
+
+        def refused() -> int | None:
+            with pytest.raises(CommandRefused) as caught:
+                rest.call("c").hangup()
+            return caught.value.code
+
+        with on_signal(refused) as came:
+            due.append(True)
+            assert refused() == 404
+            due.append(True)
+            with pytest.raises(ConnectError):  # nothing of this one was sent
+                lost.call("c").hangup()
+        assert came == [404, 404]
+        assert refused() == 404

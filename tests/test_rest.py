@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from support import FROM, NOWHERE, PATIENCE, TO, Background, Line, in_child, line
 from test_simulator_peers import Hooks, Receiver
 
@@ -870,11 +871,17 @@ def test_a_connection_that_breaks_before_tls_is_there_was_none() -> None:
 # -- threads, forks, closing -------------------------------------------------------------------------------------------
 
 
+def session_of(rest: RestClient) -> requests.Session:
+    """That of the calling thread."""
+    with rest._exchange._sessions.taken() as session:
+        return session
+
+
 def test_each_thread_has_a_session_of_its_own(sim: Simulator, rest: RestClient) -> None:
     sessions = rest._exchange._sessions
-    mine = sessions.get()
-    assert sessions.get() is mine
-    others = [Background(sessions.get) for _ in range(3)]
+    mine = session_of(rest)
+    assert session_of(rest) is mine
+    others = [Background(session_of, rest) for _ in range(3)]
     found = {id(each.result()) for each in others}
     assert id(mine) not in found
     del others
@@ -894,16 +901,16 @@ def test_use_from_many_threads(sim: Simulator, rest: RestClient) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_use_after_a_fork(sim: Simulator, rest: RestClient) -> None:
-    before = rest._exchange._sessions.get()
+    before = session_of(rest)
 
     def use() -> None:
         with pytest.raises(CommandRefused) as caught:
             rest.call("c").hangup()
         assert caught.value.code == 404
-        assert rest._exchange._sessions.get() is not before
+        assert session_of(rest) is not before
 
     in_child(use)
-    assert rest._exchange._sessions.get() is before
+    assert session_of(rest) is before
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -914,7 +921,7 @@ def test_a_fork_while_another_thread_is_in_the_middle_of_a_request(sim: Simulato
     held, over = threading.Event(), threading.Event()
 
     def request() -> None:
-        with rest._exchange._sessions.get().get_adapter("http://").poolmanager.pools.lock:  # type: ignore[attr-defined]
+        with session_of(rest).get_adapter("http://").poolmanager.pools.lock:  # type: ignore[attr-defined]
             held.set()
             over.wait(PATIENCE)
 

@@ -166,10 +166,9 @@ class Exchange:
         left = deadline.remaining(now)
         if left is not None and left <= 0:
             raise RequestTimeout(f"{what}: there was no time left")
-        session = self._sessions.get()
         connect, read = self._config.connect_timeout, self._read_timeout
         proxy = self._proxy_for(url, what)
-        with until(now + (left if left is not None else 1e9), admit):
+        with self._sessions.taken() as session, until(now + (left if left is not None else 1e9), admit):
             with reading(what, sent=False, proxy=proxy):
                 response = session.request(
                     method,

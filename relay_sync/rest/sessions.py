@@ -1,11 +1,16 @@
-"""One ``requests.Session`` per thread and process: they are made neither for several threads nor for forks."""
+"""One ``requests.Session`` per thread and process: they are made neither for several threads nor for forks.
+
+Nor for a request in the middle of another: a signal handler may send one on top of what its own thread is busy with, and the
+pool of connections has locks that a thread cannot take twice.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import requests
 
@@ -21,6 +26,7 @@ class _Holder:
     def __init__(self, session: requests.Session) -> None:
         self.session = session
         self.pid = os.getpid()
+        self.busy = False  # with a request of its thread
 
     def close(self) -> None:
         """In a child process nothing: it is the parent's, and a thread that is not there may have been using its locks."""
@@ -47,8 +53,9 @@ class Sessions:
         #: Set by :meth:`close`; ends waits.
         self.closed = Flag()
 
-    def get(self) -> requests.Session:
-        """The calling thread's session.
+    @contextmanager
+    def taken(self) -> Iterator[requests.Session]:
+        """The calling thread's session, for one request. One in the middle of another gets a session of its own.
 
         :raises ClientClosed: after :meth:`close`.
         """
@@ -56,10 +63,20 @@ class Sessions:
             raise ClientClosed("this RestClient was closed; make a new one")
         holder: _Holder | None = getattr(self._mine, "holder", None)
         if holder is None or holder.pid != os.getpid():
-            holder = self._mine.holder = _Holder(self._make())
-            number, others = id(holder), self._open
-            others[number] = weakref.ref(holder, lambda _: others.pop(number, None))
-        return holder.session
+            holder = self._mine.holder = self._new()
+        elif holder.busy:
+            holder = self._new()  # closed when it goes
+        try:
+            holder.busy = True
+            yield holder.session
+        finally:
+            holder.busy = False
+
+    def _new(self) -> _Holder:
+        holder = _Holder(self._make())
+        number, others = id(holder), self._open
+        others[number] = weakref.ref(holder, lambda _: others.pop(number, None))
+        return holder
 
     def close(self) -> None:
         """Close them all. A request that is under way in another thread is left to end."""

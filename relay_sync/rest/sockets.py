@@ -31,6 +31,7 @@ MOST_INTERIM: Final = 100
 _SHORTEST: Final = 0.001  # seconds; none would mean not to block
 
 _clock = threading.local()
+_NOTHING: Final = {"end": None, "admit": None, "peer": None, "sent": False}
 
 Admit = Callable[[str], bool]
 
@@ -50,15 +51,12 @@ def until(end: float, admit: Admit | None = None) -> Iterator[None]:
     :param admit: whether a request may go to an address. It is asked for the address of the connection itself, which no
         second look-up of the name can change, before a byte is sent. Not asked behind a proxy, which looks up the name.
     """
-    _clock.end = end
-    _clock.admit = admit
-    _clock.peer = None
-    _clock.sent = False
+    before = dict(_clock.__dict__)
     try:
+        _clock.__dict__.update(end=end, admit=admit, peer=None, sent=False)
         yield
-    finally:
-        _clock.end = None
-        _clock.admit = None
+    finally:  # a signal handler may have sent a request in the middle of this thread's own
+        _clock.__dict__.update(_NOTHING | before)
 
 
 def peer() -> str | None:
