@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from relay_sync import RelayClient, logs
@@ -39,6 +40,9 @@ def pytest_configure() -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             # A handler that does nothing ignores it here; a program that is started has the default again.
             signal.signal(number, lambda *_: None)
+    # A machine that has other work to do takes longer than hypothesis gives an example.
+    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.load_profile("patient")
 
 
 def _open_sockets() -> set[str]:
