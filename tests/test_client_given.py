@@ -79,6 +79,9 @@ def test_the_client() -> None:
     for name, method in inspect.getmembers(client, inspect.ismethod):
         if name[0] != "_" and name not in LIFE:
             walk(method)
+    for device in ({"to": TO, "from_": FROM, "ring_timeout": 10**400}, {"devices": devices.phone(TO, timeout=10**400)}):
+        with pytest.raises(RelayError):  # nobody listens there
+            client.dial(**device)
     client.disconnect()
 
 
