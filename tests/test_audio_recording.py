@@ -28,6 +28,7 @@ from relay_sync.audio.wav import interleave
 from relay_sync.rest import RestClient
 from relay_sync.runtime.flag import Bell
 from relay_sync.runtime.waiter import wait_until
+from relay_sync.simulator import Simulator
 
 PATIENCE = 10.0
 BELL = Bell()  # that nobody rings: wait_until() then looks again at the end of its time only
@@ -447,6 +448,67 @@ def test_a_recording_is_written_where_the_clock_stands_still(
                 assert any(wait_until(written, BELL, 0.005) for _ in range(400))
         carrier.stop()
         assert stream.wait(PATIENCE)
+
+
+def test_what_is_just_being_made_is_not_saved_over(disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "call.wav"
+    slow, real = Slow(os.pwrite), os.replace
+    refused: list[InvalidParameter] = []
+
+    def save_over() -> None:
+        with pytest.raises(InvalidParameter, match="being recorded to") as caught:
+            write_wav(path, pcm_of(9, 80), 8000)
+        refused.append(caught.value)
+
+    def replace(part: str, target: str) -> None:  # the stereo file, the mono one
+        real(part, target)
+        save_over()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder, "_pwrite", slow)
+        made = Recorder(lambda: new_file(path), 8000, 1)
+        disk.add(made)
+        assert slow.entered.wait(PATIENCE)
+        try:
+            save_over()
+        finally:
+            slow.may_return.set()
+    assert made.made(PATIENCE)
+    made.add(0, 0, pcm_of(1, 160))
+    made.widen(0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        assert made.settle(PATIENCE)
+    disk.finish(made)
+    assert made.settle(PATIENCE)
+    assert len(refused) == 2
+    assert made.error is None
+    assert read_wav(path).channel(0) == pcm_of(1, 160)
+    until(lambda: not disk.hurry(made))
+    write_wav(path, pcm_of(9, 80), 8000)  # now it is complete
+
+
+def test_a_recording_that_begins_at_the_end_of_a_download_is_not_replaced(
+    dial: Dial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fsync = tmp_path / "a.wav", os.fsync
+    begun: list[tuple[Carrier, AudioStream]] = []
+
+    with AudioServer(record_to=tmp_path / "{call_id}.wav") as audio, Simulator() as sim:
+
+        def slow(file: int) -> None:
+            begun.append(_recorded(dial, audio, "a"))
+            assert begun[0][1].recorded_to == str(path)
+            fsync(file)
+
+        with RestClient(**sim.credentials) as rest, monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", slow)
+            with pytest.raises(InvalidParameter, match="being recorded to"):
+                rest.download(sim.add_recording(bytes(4000)), path)
+        ((carrier, stream),) = begun
+        carrier.stop()
+        assert stream.wait(PATIENCE)
+    assert read_wav(path).pcm == pcm_of(1, 160)
 
 
 def test_what_is_being_recorded_to_is_not_saved_over(dial: Dial, tmp_path: Path) -> None:

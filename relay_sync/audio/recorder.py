@@ -11,7 +11,8 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from .. import logs
@@ -308,18 +309,14 @@ class Recorder:
 
     def _begin(self, file: BinaryIO) -> None:
         channels = self.channels
-        try:
+        with _growing(file) as growing:
             self._write_at(0, wav_header(self.sample_rate, channels, 0), file)
-        except BaseException:
-            _discard(file)
-            raise
         self.path = _name_of(file)
-        self._adopt(file, channels, 0)
+        self._adopt(file, growing, channels, 0)
 
-    def _adopt(self, file: BinaryIO, channels: int, size: int) -> None:
+    def _adopt(self, file: BinaryIO, growing: Growing, channels: int, size: int) -> None:
         """Go on in this file."""
         before = self._finalizer
-        growing = Growing(file)
         with self._swap_lock:
             self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
             self._finalizer = weakref.finalize(self, _let_go, file, growing, self.disk)
@@ -382,7 +379,7 @@ class Recorder:
         """
         path = self.path
         file = spool_file() if path is None else open(part_beside(path), "x+b", buffering=0)  # noqa: SIM115 - it is kept
-        try:
+        with _growing(file) as growing:
             for offset in range(0, self._size, _COPY):
                 samples = self._read(HEADER_SIZE + offset, min(_COPY, self._size - offset))
                 if samples.count(0) < len(samples):  # silence stays a hole
@@ -391,10 +388,7 @@ class Recorder:
             self._write_at(0, wav_header(self.sample_rate, 2, 2 * self._size), file)
             if path is not None:
                 file = self._put_in_place(file, path)
-        except BaseException:
-            _discard(file)
-            raise
-        self._adopt(file, 2, 2 * self._size)
+        self._adopt(file, growing, 2, 2 * self._size)
 
     def _put_in_place(self, file: BinaryIO, path: str) -> BinaryIO:
         part = file.name
@@ -457,6 +451,18 @@ def _name_of(file: BinaryIO) -> str | None:
     """The name that stays with a file; none for one that vanishes (which has a name on Windows)."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) and not hasattr(file, "delete") else None
+
+
+@contextmanager
+def _growing(file: BinaryIO) -> Iterator[Growing]:
+    """A new file, as one that nothing may replace from its first byte on; where that fails it goes."""
+    growing = Growing(file)
+    try:
+        yield growing
+    except BaseException:
+        growing.end()
+        _discard(file)
+        raise
 
 
 def _discard(file: BinaryIO) -> None:

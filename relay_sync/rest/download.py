@@ -192,7 +192,6 @@ class _Fetching:
                 failures = 1 if self._part.size > best >= 0 else failures + 1
                 best = max(best, self._part.size)
                 self._wait(error, failures)
-        Growing.check(self._target)  # a recording may have begun meanwhile
         self._part.move(self._target)
         return Download(path=self._target, size=self._part.size, content_type=self._type, resumed=resumed)
 

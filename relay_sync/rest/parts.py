@@ -23,6 +23,7 @@ from typing import Any, Final
 from attrs import define, field
 
 from ..runtime import process
+from ..runtime.growing import Growing
 
 if sys.platform != "win32":
     import fcntl
@@ -279,12 +280,14 @@ class Part:
     def move(self, target: Path) -> None:
         """It is complete.
 
+        :raises InvalidParameter: something is being recorded to the target.
         :raises OSError: another file has taken its name, or the target cannot be replaced.
         """
         self._check_process()
         os.fsync(self._file.fileno())
         if not _is_at(self.path, self._key):
             raise OSError(errno.EEXIST, f"{self.path.name} was replaced by another file")
+        Growing.check(target)  # a recording may have begun meanwhile
         self._close_if_needed()
         # Everything before the file has left its name: from then on that name, and the note's, is the next download's.
         self._remove_note()
