@@ -27,6 +27,7 @@ import websocket
 import relay_sync
 from relay_sync import InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
 from relay_sync.audio import AudioFrame, AudioServer, AudioStream, StreamStats, codec_for, read_wav
+from relay_sync.audio.decoding import Decoding
 from relay_sync.audio.messages import (
     MediaFormat,
     connected_message,
@@ -800,6 +801,30 @@ def test_several_readers_share_the_frames(audio: AudioServer, dial: Dial) -> Non
     assert got.empty()
 
 
+@pytest.mark.parametrize("reorder_seconds", [0, PATIENCE], ids=["as they come", "held back"])
+def test_whatever_a_frame_raises_costs_that_frame_only(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch, reorder_seconds: float
+) -> None:
+    bad, decode = bytes(160), Decoding.decode
+
+    def failing(decoding: Decoding, track: str, payload: bytes) -> bytes:
+        if payload == bad:
+            raise MemoryError("no room to decode this")
+        return decode(decoding, track, payload)
+
+    monkeypatch.setattr(Decoding, "decode", failing)
+    with AudioServer(reorder_seconds=reorder_seconds) as audio:
+        carrier = dial(audio).start()
+        good = [bytes([number]) * 160 for number in (1, 2, 3)]
+        for chunk, payload in ((1, good[0]), (3, bad), (4, good[1]), (5, good[2])):  # one has not come
+            carrier.media(payload, chunk=chunk)
+        carrier.stop()
+        stream = audio.accept(PATIENCE)
+        assert stream.wait(PATIENCE)
+        assert [frame.pcm for frame in stream] == [PCMU.decode(payload) for payload in good]
+        assert stream.end_reason == "stopped"
+
+
 def test_waiting_for_a_frame_or_the_end_can_time_out(audio: AudioServer, dial: Dial) -> None:
     dial(audio).start()
     stream = audio.accept(PATIENCE)
@@ -1003,6 +1028,29 @@ def test_silence_is_pointed_out_where_the_party_is_not_spoken_to(
         assert audio.accept(PATIENCE).wait(PATIENCE)
     assert [line for line in _warnings(caplog) if "nothing but silence" in line] == _warnings(caplog)
     assert len(_warnings(caplog)) == (0 if two_way else 1)
+
+
+def test_closing_while_a_handler_is_being_started(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    entered, may_go_on, ran = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(thread: threading.Thread) -> None:
+        if "-stream-" in thread.name:
+            entered.set()
+            assert may_go_on.wait(PATIENCE)
+        start(thread)
+
+    audio = AudioServer(on_stream=lambda stream: ran.set()).start()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", slow)
+        dial(audio).start()
+        assert entered.wait(PATIENCE)
+        try:
+            audio.close(0)
+        finally:
+            may_go_on.set()
+        assert ran.wait(PATIENCE)
+    audio.close(PATIENCE)
 
 
 def test_nobody_accepts(dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

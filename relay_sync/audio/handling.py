@@ -71,7 +71,8 @@ class Handlers:
         waits again.
         """
         for thread in self._others():
-            thread.join(max(0.0, deadline.remaining(time.monotonic()) or 0.0))
+            if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
+                thread.join(max(0.0, deadline.remaining(time.monotonic()) or 0.0))
         left = {thread: stream for thread, stream in self._others().items() if thread not in self._told}
         if not left:
             return

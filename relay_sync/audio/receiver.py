@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -10,6 +10,7 @@ from attrs import define, frozen
 
 from .. import checks
 from ..errors import InvalidParameter
+from ..runtime.net import Net
 from ..server import CloseInfo, Connection, Loop, Timer
 from ..server.websocket import NO_ROOM
 from .codecs import BadPacket
@@ -286,9 +287,10 @@ class Receiver:
         if self._reorder is None:
             self._take(sound, media)
             return
-        for each in self._reorder.push(media, self._last_heard):
-            self._take(sound, each)
+        with Net() as net:
+            self._take_all(sound, self._reorder.push(media, self._last_heard))
         self._await_missing(self._reorder)
+        net.release()
 
     def _await_missing(self, reorder: Reorder) -> None:
         due = reorder.next_due
@@ -298,9 +300,18 @@ class Receiver:
     def _give_up_missing(self) -> None:
         self._order_timer = None
         if self._reorder is not None and self._sound is not None and not self._finished:
-            for each in self._reorder.due(self._loop.time()):
-                self._take(self._sound, each)
+            with Net() as net:
+                self._take_all(self._sound, self._reorder.due(self._loop.time()))
             self._await_missing(self._reorder)
+            net.release()
+
+    def _take_all(self, sound: _Sound, frames: Iterable[Media]) -> None:
+        """Those that were held back: one that fails costs none of the others."""
+        net = Net()
+        for each in frames:
+            with net:
+                self._take(sound, each)
+        net.release()
 
     def _take(self, sound: _Sound, media: Media) -> None:
         """One frame: drop it if it came before, decode it, find its place, keep it and hand it over."""
@@ -443,22 +454,28 @@ class Receiver:
     def _finish(self, reason: EndReason) -> None:
         if self._finished:
             return
+        net = Net()  # whatever fails, whoever waits for the end hears of it
         if self._reorder is not None and self._sound is not None:
-            for media in self._reorder.flush():
-                self._take(self._sound, media)
+            with net:
+                self._take_all(self._sound, self._reorder.flush())
         self._reason = self._reason or reason
         self._finished = True
         for timer in (self._timer, self._flow_timer, self._order_timer):
             if timer is not None:
                 timer.cancel()
-        self._sum_up()
+        with net:
+            self._sum_up()
         if self._keeping is not None:
-            self._keeping.end()
+            with net:
+                self._keeping.end()
         stream = self._stream
         if stream is not None:
-            stream._end(reason)
-        self._on_end(stream)
+            with net:
+                stream._end(reason)
+        with net:
+            self._on_end(stream)
         self._on_stream = self._on_end = _forget  # no circle from here back to the server's handlers
+        net.release()
 
     def _sum_up(self) -> None:
         if self._diagnosis is not None:
