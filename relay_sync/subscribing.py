@@ -132,17 +132,25 @@ class Subscribing:
         before, loop = self._config.jwt_token, self._loop
         if loop is None or not loop.alive or loop.session.phase is not Phase.READY:
             self._use_jwt(jwt_token)
+
+        def apply(client: Subscribing, outcome: Outcome, session: int) -> None:
+            if isinstance(outcome, dict):
+                client._use_jwt(jwt_token)
+
         try:
-            self._command(METHOD_REAUTHENTICATE, {"authentication": {"jwt_token": jwt_token}})
+            self._command(
+                METHOD_REAUTHENTICATE,
+                {"authentication": {"jwt_token": jwt_token}},
+                on_reply=loosely(apply, self),
+            )
         except CommandRefused as error:
             self._use_jwt(before)
             if not refuses_credentials(error.code):
                 raise
             raise AuthenticationError(error.code, error.message, method=METHOD_REAUTHENTICATE) from error
-        self._use_jwt(jwt_token)
 
     def _use_jwt(self, jwt_token: str) -> None:
-        """For the connections to come."""
+        """For the connections to come. On any thread: what the server has agreed to is noted as its reply comes."""
         if jwt_token == self._config.jwt_token:
             return
         self._secrets.learn(jwt_token)

@@ -25,6 +25,7 @@ from relay_sync import (
     RelayClient,
     RelayError,
     RelayEvent,
+    RequestTimeout,
     TaskEvent,
     WaitTimeout,
 )
@@ -606,6 +607,20 @@ def test_a_newer_token_is_refused_with_any_code_but_those_of_a_server_in_trouble
             one.reauthenticate("new.jwt.word")
         assert type(caught.value) is kind
         assert one.jwt_token == "old.jwt.word"
+
+
+def test_a_newer_jwt_counts_when_its_reply_comes_though_its_caller_gave_up() -> None:
+    with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
+        sim._relay.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        sim.hold("signalwire.reauthenticate", times=1)
+        with pytest.raises(RequestTimeout), one.timeout(0.02):
+            one.reauthenticate("new.jwt.word")
+        assert one.jwt_token == "old.jwt.word"
+        sim.release()
+        one.execute("signalwire.ping", {"payload": "a fence"})
+        assert one.jwt_token == "new.jwt.word"
+        assert one._loop is not None
+        assert one._loop.session.options.authentication == {"jwt_token": "new.jwt.word"}
 
 
 def test_reauthenticate_is_for_clients_with_a_jwt(client: MakeClient) -> None:
