@@ -397,12 +397,17 @@ class Call(
                 self._giving_away = False
 
     def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
-        """What applies the meaning of a reply to this call, on the IO thread, before any event behind it is looked at.
+        """What applies the meaning of a reply to this call, or to an action of it, on the IO thread, before any event behind it
+        is looked at. Asked right before the command is sent, by whichever way.
 
         :param params: of the command.
         """
         meaning = _MEANINGS.get(method)
-        return meaning and loosely(lambda call, outcome, session: meaning(call, outcome, params), self)
+        if meaning is not None:
+            return loosely(lambda call, outcome, session: meaning(call, outcome, params), self)
+        control_id = params.get("control_id")
+        action = self._actions.get(control_id) if isinstance(control_id, str) else None
+        return None if action is None else action._meaning(method, params)
 
     def _say_over(self, method: str) -> None:
         """Once for each call: what is done to it from now on does nothing."""
@@ -482,10 +487,8 @@ class Call(
 
         def stop_late(outcome: object) -> None:
             # It started after all, or may have, and nobody has the handle.
-            client, started = (
-                owner(),
-                isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent),
-            )
+            client = owner()
+            started = isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent)
             if client is not None and command is not None and started:
                 client._promise(command[0], {**address, **command[1]}, session=session)
 
@@ -633,7 +636,6 @@ class Call(
         return [mailbox for reader in self._readers if (mailbox := reader()) is not None]
 
     def _end_actions(self, error: RelayError) -> None:
-        reason = reason_of(error)
         # An ended call takes its actions with it, which is no error; a lost session is one.
         carried = None if isinstance(error, CallEnded) else error
         with self._lock:
@@ -641,7 +643,7 @@ class Call(
         net = Net()
         for action in actions:
             with net:
-                action._end_early(reason, carried)
+                action._end_early(reason_of(error), carried)
         net.release()
 
 

@@ -52,6 +52,13 @@ def resumed(call: Call) -> RecordAction:
     return action
 
 
+def told(action: Action[Any], command: str, **params: Any) -> Any:
+    """The action, after a command about it that no method of it has sent."""
+    address = {"node_id": action.call.node_id, "call_id": action.call.call_id, "control_id": action.control_id}
+    action.call.client.execute(f"{action.method}.{command}", {**address, **params})
+    return action
+
+
 #: What is asked at once, and how.
 ASKED: dict[str, tuple[Callable[[Call], Any], str, dict[str, Any]]] = {
     "playback": (lambda call: call.play_silence(600), "calling.play.volume", {"volume": 0}),
@@ -65,6 +72,26 @@ ASKED: dict[str, tuple[Callable[[Call], Any], str, dict[str, Any]]] = {
     "recording": (lambda call: call.record(), "calling.record.resume", {}),
     "recording, paused": (paused, "calling.record.pause", {"behavior": "silence"}),
     "recording, resumed": (resumed, "calling.record.resume", {}),
+    "playback, louder by execute()": (
+        lambda call: told(call.play_silence(600), "volume", volume=-3),
+        "calling.play.volume",
+        {"volume": -3},
+    ),
+    "prompt, louder by execute()": (
+        lambda call: told(call.play_and_collect([TTS], {"digits": DIGITS}), "volume", volume=6),
+        "calling.play_and_collect.volume",
+        {"volume": 6},
+    ),
+    "recording, paused by execute()": (
+        lambda call: told(call.record(), "pause", behavior="silence"),
+        "calling.record.pause",
+        {"behavior": "silence"},
+    ),
+    "recording, resumed by execute()": (
+        lambda call: told(paused(call), "resume"),
+        "calling.record.resume",
+        {},
+    ),
 }
 #: What is told to stop once its time is over.
 STOPPED: dict[str, Callable[[Call], Any]] = {

@@ -19,7 +19,8 @@ from ..errors import (
     WaitTimeout,
 )
 from ..events import RelayEvent, event_class
-from ..protocol.results import is_gone
+from ..protocol.command import loosely
+from ..protocol.results import Outcome, is_gone
 from ..runtime.pace import paced
 from ..runtime.process import check_thread, forked_error
 from ..runtime.waiter import Waiter
@@ -41,6 +42,8 @@ REPORT_PATIENCE: Final = 10.0
 OVERDUE: Final = 3.0
 #: Seconds that leaving a ``with`` block waits for the end it asked for.
 EXIT_PATIENCE: Final = 5.0
+#: What pauses an action, and what does not any more, by the last part of the method.
+_SWITCHES: Final = {"pause": True, "resume": False}
 
 
 class Question(NamedTuple):
@@ -225,6 +228,10 @@ class Action(Generic[E]):
                 raise
             return None
 
+    def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
+        """A command about it is about to be sent. :return: what applies the reply, on the IO thread, if that means anything."""
+        return None
+
     # -- told by the call, on the IO thread or by the verb that started it ----------------------------------------
 
     def _on_event(self, event: RelayEvent) -> None:
@@ -383,23 +390,28 @@ class PausableAction(StoppableAction[E]):
         if behavior is not None and not self.behaviors:
             raise InvalidParameter("behavior", behavior, "left out: only recordings have one")
         chosen = checks.choice("behavior", behavior, self.behaviors)
-        self._was_paused = True
-        self._paused_with = {"behavior": chosen} if chosen else {}
-        return self._switch("pause", self._paused_with, paused=True)
+        return self._control(f"{self.method}.pause", {"behavior": chosen} if chosen else {}) or {}
 
     def resume(self) -> dict[str, Any]:
         """Go on after :meth:`pause`.
 
         :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
         """
-        return self._switch("resume", {}, paused=False)
+        return self._control(f"{self.method}.resume") or {}
 
-    def _switch(self, what: str, params: Mapping[str, Any], *, paused: bool) -> dict[str, Any]:
+    def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
+        paused = _SWITCHES.get(method.removeprefix(f"{self.method}."))
+        if paused is None:
+            return super()._meaning(method, params)
         self._is_paused = None  # first: the event may come before the answer
-        reply = self._control(f"{self.method}.{what}", params)
-        if self._is_paused is None:
+        if paused:
+            self._was_paused = True
+            self._paused_with = {name: params[name] for name in ("behavior",) if name in params}
+        return loosely(lambda action, outcome, session: action._switched(outcome, paused), self)
+
+    def _switched(self, outcome: Outcome, paused: bool) -> None:
+        if isinstance(outcome, dict) and self._is_paused is None:
             self._is_paused = paused
-        return reply or {}
 
 
 class VolumeAction(StoppableAction[E]):
@@ -416,10 +428,17 @@ class VolumeAction(StoppableAction[E]):
         :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
         """
         decibels = checks.number("volume", volume, low=-40, high=40, optional=False)
+        return self._control(f"{self.method}.volume", {"volume": decibels}) or {}
+
+    def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
+        if method != f"{self.method}.volume":
+            return super()._meaning(method, params)
         self._volume_known = False
-        reply = self._control(f"{self.method}.volume", {"volume": decibels})
-        self._volume, self._volume_known = decibels, True
-        return reply or {}
+        return loosely(lambda action, outcome, session: action._volume_set(outcome, params.get("volume")), self)
+
+    def _volume_set(self, outcome: Outcome, volume: float | None) -> None:
+        if isinstance(outcome, dict):
+            self._volume, self._volume_known = volume, volume is not None
 
     def _question(self) -> Question | None:
         if not self._volume_known:
