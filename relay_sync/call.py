@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, TypeVar, cast, overload
+from typing import Any, Final, Protocol, TypeVar, overload
 
 from . import checks, logs, markup
 from .actions import Action, OnCompleted, reason_of
@@ -21,7 +21,7 @@ from .constants import (
     EVENT_CONFERENCE,
 )
 from .errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, NotConnected, RelayError
-from .events import CallEvent, CallStateEvent, ConferenceEvent, RelayEvent
+from .events import CallEvent, CallStateEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
 from .parties import completed
@@ -565,7 +565,7 @@ class Call(
         elif event.event_type == EVENT_CALL_DENOISE:
             self._denoised = bool(getattr(event, "denoised", False))
         elif event.event_type == EVENT_CONFERENCE:
-            self._conference_moved(cast(ConferenceEvent, event))
+            self._conference_moved(event)
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:

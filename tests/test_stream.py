@@ -596,8 +596,8 @@ def test_a_stream_that_starts_just_when_its_caller_gives_up_is_stopped(
     me = threading.get_ident()
 
     class Impatient(Waiter[Any]):
-        def wait(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> Any:
-            raise on_timeout()
+        def settled_within(self, timeout: float | None) -> bool:
+            return False
 
         def settle(self, outcome: Any, before_waking: Callable[[], object] | None = None) -> bool:
             first = super().settle(outcome, before_waking)

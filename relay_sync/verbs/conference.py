@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from .. import shapes
 from ..actions import OnCompleted, QueueAction
 from ..errors import CommandRefused
-from ..events import ConferenceEvent
 from ..protocol.results import Outcome, is_gone
 from ..runtime.ids import new_id
 from . import parameters
 from .base import ADDRESS, Verbs
+
+if TYPE_CHECKING:
+    from ..events import ConferenceEvent, RelayEvent
 
 __all__ = ["ConferenceVerbs"]
 
@@ -114,11 +116,12 @@ class ConferenceVerbs(Verbs):
         if isinstance(outcome, dict) or is_gone(outcome):
             self._conferences = frozenset(one for one in self._conferences if one != params.get("conference_id"))
 
-    def _conference_moved(self, event: ConferenceEvent) -> None:
+    def _conference_moved(self, event: RelayEvent) -> None:
         """What was joined is let go at its end, and when this call has left it, by its own wish or not."""
-        left = event.status == "participant-leave" and event.params.get("call_id") == self.call_id
-        if left or event.status == "conference-end":
-            self._conferences -= {event.conference_id}
+        moved = cast("ConferenceEvent", event)
+        left = moved.status == "participant-leave" and moved.params.get("call_id") == self.call_id
+        if left or moved.status == "conference-end":
+            self._conferences -= {moved.conference_id}
 
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Take the call out of a conference (``calling.leave_conference``).
