@@ -15,6 +15,7 @@ With pytest, the fixtures ``relay_simulator``, ``relay_client`` and ``relay_time
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import traceback
@@ -29,7 +30,7 @@ from . import checks
 from .client import RelayClient
 from .errors import CallEnded, ClientClosed, RelayError, WaitTimeout
 from .runtime import pace, raised
-from .runtime.lanes import known_lanes
+from .runtime.lanes import Lanes, known_lanes
 from .simulator import Simulator
 from .simulator import pace as simulated_pace
 from .wording import counted
@@ -38,8 +39,8 @@ __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_
 
 #: Seconds that handlers get at the end of a test to finish, and to raise if that is what they do.
 HANDLER_PATIENCE: Final = 1.0
-#: How the names of handlers' threads begin.
-_HANDLERS: Final = "relay-call-"
+#: How the names of the threads begin in which handlers run: those of calls, and of streams.
+_HANDLERS: Final = re.compile(r"relay-call-|relay-audio-\d+-stream-")
 
 #: Variables that would lead a client elsewhere than to the simulator.
 MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
@@ -94,10 +95,11 @@ class HandlerErrors(Sequence[RaisedError]):
     """What handlers and callbacks have raised so far, in order; it grows, from any thread.
 
     :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are left out: the caller hung up, or the program ended,
-    and the handler with it. So is what a handler raises that an earlier block has left running.
+    and the handler with it. So is what a handler or callback raises that an earlier block has left running.
     """
 
     _earlier: frozenset[threading.Thread] = field(factory=frozenset, repr=False)
+    _earlier_callbacks: Mapping[Lanes, int] = field(factory=dict, repr=False)  # that ran, and for how many rests
     _found: list[RaisedError] = field(factory=list, init=False)
     _changed: threading.Condition = field(factory=threading.Condition, init=False, repr=False)
     _ending: bool = field(default=False, init=False, repr=False)
@@ -118,19 +120,31 @@ class HandlerErrors(Sequence[RaisedError]):
         self._ending = True
 
     def late(self) -> str:
-        """Wait for handlers that were begun inside the block. :return: which still run after that; empty where none does."""
-        wait_for_handlers(HANDLER_PATIENCE)
-        late = [thread.name for thread in _handlers_of_calls() if thread not in self._earlier]
-        if not late:
+        """Wait for handlers and callbacks that were begun inside the block. :return: which still run after that; empty where none
+        does.
+        """
+        if wait_for_handlers(HANDLER_PATIENCE):
             return ""
-        return f"{counted(len(late), 'handler')} still running {HANDLER_PATIENCE:g} s after the test's end ({', '.join(late)})"
+        handlers = [each for each in _handlers() if each not in self._earlier]
+        callbacks = [each for lanes in list(known_lanes) if not self._knew(lanes) for each in lanes.serving]
+        found = [
+            f"{counted(len(late), what)} still running {HANDLER_PATIENCE:g} s after the test's end"
+            f" ({', '.join(thread.name for thread in late)})"
+            for what, late in (("handler", handlers), ("callback", callbacks))
+            if late
+        ]
+        return ", ".join(found)
+
+    def _knew(self, lanes: Lanes) -> bool:
+        """Whether callbacks of a client have been running since before the block."""
+        return self._earlier_callbacks.get(lanes) == lanes.rests
 
     def take(self, where: str, error: BaseException) -> None:
         """One more."""
         if isinstance(error, (CallEnded, ClientClosed)) or (self._ending and isinstance(error, RelayError)):
             return
-        if threading.current_thread() in self._earlier:  # the mistake of an earlier test, which was warned of it
-            return
+        if threading.current_thread() in self._earlier or any(self._knew(each) for each in known_lanes if each.inside):
+            return  # the mistake of an earlier test, which was warned of it
         with self._changed:
             self._found.append(RaisedError(where, error))
             self._changed.notify_all()
@@ -168,7 +182,7 @@ def handler_errors() -> Iterator[HandlerErrors]:
 @contextmanager
 def collected() -> Iterator[HandlerErrors]:
     """Collect what is raised inside the block, and say nothing of handlers that it leaves running."""
-    found = HandlerErrors(frozenset(_handlers_of_calls()))
+    found = HandlerErrors(frozenset(_handlers()), {each: each.rests for each in list(known_lanes) if each.serving})
     raised.listeners.append(found.take)
     try:
         yield found
@@ -176,20 +190,26 @@ def collected() -> Iterator[HandlerErrors]:
         raised.listeners.remove(found.take)
 
 
-def _handlers_of_calls() -> list[threading.Thread]:
-    """The threads of handlers that run. Each has one call, unlike those of listeners, which are there for the next event."""
+def _handlers() -> list[threading.Thread]:
+    """The threads of handlers that run. Each has one call or stream, unlike those of callbacks, which are there for the next
+    event.
+    """
     here = threading.current_thread()
-    return [each for each in threading.enumerate() if each.name.startswith(_HANDLERS) and each is not here]
+    return [each for each in threading.enumerate() if _HANDLERS.match(each.name) and each is not here]
 
 
-def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> None:
-    """Return when no handler of a call or stream runs any more in this process, or ``timeout`` seconds have passed."""
+def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
+    """Return when no handler or callback runs any more in this process, or ``timeout`` seconds have passed.
+
+    :return: whether none does.
+    """
     end = time.monotonic() + checks.timeout(timeout, optional=False)
-    for thread in _handlers_of_calls():
+    handlers = _handlers()
+    for thread in handlers:
         if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
             thread.join(max(0.0, end - time.monotonic()))
-    for lanes in list(known_lanes):
-        lanes.wait_until_idle(end - time.monotonic())
+    idle = [lanes.wait_until_idle(end - time.monotonic()) for lanes in list(known_lanes)]
+    return all(idle) and not any(thread.is_alive() for thread in handlers)
 
 
 def variables_of(sim: Simulator) -> dict[str, str]:

@@ -84,6 +84,7 @@ def lanes(tools: Tools) -> None:
     assert [made.offer("lane", str), made.offer("lane", str), made.offer("other", str)] == [0, 1, 0]
     assert made.offer("third", str) in (0, 1)
     assert (made.inside, len(made.unfinished()) > 0, made.stalled(time.monotonic(), PATIENCE)) == (False, True, [])
+    assert len(made.serving) <= 2
     go_on.set()
     assert made.wait_until_idle(PATIENCE)
     assert made.close(PATIENCE)
@@ -412,6 +413,8 @@ LOCKS = [
             "_idle",
             "_starting",
             "_busy_since",
+            "_serving",
+            "rests=",
             "_refused",
             "_refused_lanes",
             "_closed",

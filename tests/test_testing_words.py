@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 from support import FROM, PATIENCE, TO
+from test_audio_server import Carrier
 from test_simulator_peers import connected
 from test_testing import run_pytest
 
 from relay_sync import Call, DialFailed, InvalidParameter, WaitTimeout, testing
+from relay_sync.audio import AudioServer, AudioStream
 from relay_sync.runtime import raised
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.methods import METHODS
@@ -379,6 +381,65 @@ def test_what_an_earlier_handler_raises_is_no_mistake_of_a_later_test(monkeypatc
         go.set()
     assert list(first) == []
     assert [str(each.error) for each in second] == ["now"]
+
+
+def test_what_an_earlier_callback_raises_is_no_mistake_of_a_later_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "HANDLER_PATIENCE", 0.01)
+    with testing.simulated() as (_, client):
+        go, entered = threading.Event(), threading.Event()
+
+        def late(error: Exception) -> None:
+            entered.set()
+            assert go.wait(PATIENCE)
+            raise error
+
+        def begin() -> None:
+            for _ in range(2):  # one runs, one waits
+                client._callback(None, "test callback", late, ValueError("late"))
+            assert entered.wait(PATIENCE)
+
+        with (
+            pytest.warns(RuntimeWarning, match=r"^1 callback still running 0\.01 s .*relay-lane-"),
+            testing.handler_errors() as first,
+        ):
+            begin()
+        with testing.handler_errors() as second:
+            go.set()
+            assert testing.wait_for_handlers(PATIENCE)
+            client._callback(None, "test callback", late, ValueError("now"))
+            assert str(second.wait(PATIENCE).error) == "now"
+    assert list(first) == []
+    assert len(second) == 1
+
+
+def test_what_an_earlier_handler_of_a_stream_raises_is_no_mistake_of_a_later_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(testing, "HANDLER_PATIENCE", 0.01)
+    go, entered = threading.Event(), threading.Event()
+
+    def late(stream: AudioStream) -> None:
+        entered.set()
+        assert go.wait(PATIENCE)
+        raise ValueError("late")
+
+    with AudioServer(on_stream=late) as audio:
+        carriers: list[Carrier] = []
+
+        def begin() -> None:
+            carriers.append(Carrier(audio.url).start())
+            assert entered.wait(PATIENCE)
+
+        with (
+            pytest.warns(RuntimeWarning, match=r"^1 handler still running 0\.01 s .*relay-audio-\d+-stream-"),
+            testing.handler_errors() as first,
+        ):
+            begin()
+        with testing.handler_errors() as second:
+            go.set()
+            assert testing.wait_for_handlers(PATIENCE)
+        carriers[0].ws.shutdown()  # type: ignore[no-untyped-call]
+    assert list(first) == list(second) == []
 
 
 def test_a_handler_whose_thread_is_just_being_started_hurts_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,8 +113,10 @@ class Lanes:
         self._idle = 0
         self._starting = 0
         self._closed = False
+        self.rests = 0  # how often nothing was left to do
         self._told_full = False
         self._busy_since: dict[Hashable, float] = {}
+        self._serving: dict[Hashable, threading.Thread] = {}
         self._refused: dict[Hashable, int] = {}
         self._refused_lanes = 0
         self._generation = generation()
@@ -198,6 +200,7 @@ class Lanes:
                 return None
             lane = self._lanes[key]
             self._busy_since[key] = time.monotonic()
+            self._serving[key] = threading.current_thread()
             more = self._wants_worker()
         if more:
             self._start_worker()
@@ -235,8 +238,10 @@ class Lanes:
                 # Not there any more in a child that was forked in the job.
                 self._lanes.pop(key, None)
                 self._busy_since.pop(key, None)
+                self._serving.pop(key, None)
                 self._refused.pop(key, None)
                 if not self._lanes:
+                    self.rests += 1
                     self._told_full = False
                     self._refused_lanes = 0
                     self._quiet.ring()
@@ -262,6 +267,12 @@ class Lanes:
         """The arguments of the job that runs, or comes next, in each lane."""
         with self._lock:
             return [lane[0][1] for lane in self._lanes.values()]
+
+    @property
+    def serving(self) -> list[threading.Thread]:
+        """The workers that run a job at this moment."""
+        with self._lock:
+            return list(self._serving.values())
 
     @property
     def inside(self) -> bool:
