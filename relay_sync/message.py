@@ -216,7 +216,9 @@ class MessageDesk:
         self._underway: OrderedDict[str, Message] = OrderedDict()
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
-        self._sending = 0
+        #: One of its own for each send under way. Without the lock: what answers a signal handler that sends on top of another
+        #: send needs that on the IO thread.
+        self._senders: set[object] = set()
         #: The number of the last session that ended, and why it did.
         self._ended = 0
         self._over: RelayError | None = None
@@ -229,15 +231,12 @@ class MessageDesk:
     @contextmanager
     def sending(self) -> Iterator[None]:
         """While a send is under way, states of unknown messages are kept: they may be those of the message it makes."""
-        with self._lock:
-            self._sending += 1
+        mine = object()
         try:
+            self._senders.add(mine)
             yield
         finally:
-            with self._lock:
-                self._sending -= 1
-                if not self._sending:
-                    self._forget_early()
+            self._senders.discard(mine)
 
     def taken(self, message: Message, outcome: Outcome, session: int) -> None:
         """The reply to the command came."""
@@ -330,10 +329,12 @@ class MessageDesk:
         with self._lock:
             message = self._underway.get(event.message_id)
             if message is None:
-                if self._sending and event.message_id:
+                if not self._senders:
+                    self._forget_early()  # no send of their time has claimed them
+                elif event.message_id:
                     self._keep_early(event)
-                else:
-                    _log.debug("state %s of a message that is not ours or is done", event.message_state)
+                    return
+                _log.debug("state %s of a message that is not ours or is done", event.message_state)
                 return
         message._on_event(event)
         if message.is_done:
@@ -398,7 +399,7 @@ class MessageDesk:
         self._underway = OrderedDict()
         self._forget_early()
         self._doubtful = Table()
-        self._sending = 0
+        self._senders = set()
 
 
 class Messaging:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import PATIENCE, line
+from support import PATIENCE, Background, line
 
 import relay_sync
 from relay_sync import CommandRefused, ConnectError, RelayClient
@@ -105,6 +105,18 @@ def test_a_signal_handler_uses_a_call_under_the_call_s_lock(sim: Simulator) -> N
         assert under(one.client._lock, one.client.connect) is None
         under(call._lock, reader.close)
         assert call._readers == ()
+
+
+def test_a_send_holds_nothing_that_the_answer_to_another_needs() -> None:
+    """A signal handler may send on top of it, and nobody lets go of a lock then before the IO thread had its answer."""
+    desk = MessageDesk()
+
+    def send() -> None:
+        with desk.sending():
+            pass
+
+    with desk._lock:  # as the IO thread may
+        Background(send).result()
 
 
 @posix

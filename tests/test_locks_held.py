@@ -425,7 +425,7 @@ LOCKS = [
     Lock(Loop, loop, ("_calls", "_thread", "_stopping=")),
     Lock(Connection, inbox, ("_inbox", "_inbox_bytes")),
     Lock(Message, message, ("_handlers",)),
-    Lock(MessageDesk, desk, ("_underway", "_early", "_kept", "_sending", "_ended", "_over")),
+    Lock(MessageDesk, desk, ("_underway", "_early", "_kept", "_ended", "_over")),
     Lock(Call, call, ("_actions", "_listeners", "_readers"), free=("Call._apply",)),
     Lock(Action, action, ("_on_completed",), lock="call._lock"),
     Lock(StoppableAction, stopping, ("_stopped", "_stop_sent"), lock="_stopping"),
