@@ -85,6 +85,7 @@ def test_assertions_wait_for_what_is_about_to_happen() -> None:
         waiting: list[Background[Any]] = [Background(phone.heard, "Welcome"), Background(phone.sent, "calling.play")]
         go.set()
         assert [one.result() for one in waiting] == [True, True]
+        assert phone.heard("back")  # it is heard word by word
         assert not phone.sent("calling.play", within=0, volume=3)
         assert [item.text for item in phone.heard] == ["Welcome back"]
         assert repr(phone.heard) == "<heard ['Welcome back']>"
