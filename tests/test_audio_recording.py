@@ -552,6 +552,35 @@ def test_what_is_being_recorded_to_is_not_saved_over(dial: Dial, tmp_path: Path)
     assert not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_child_may_write_what_its_parent_has_recorded(dial: Dial, tmp_path: Path) -> None:
+    (forked, tell_forked), (done, tell_done) = os.pipe(), os.pipe()
+    with AudioServer(record_to=tmp_path / "{call_id}.wav") as audio:
+        carrier, stream = _recorded(dial, audio, "a")
+        path = stream.recorded_to
+        assert path is not None
+
+        def end() -> None:
+            assert os.read(forked, 1) == b"!"
+            carrier.stop()
+            assert stream.wait(PATIENCE)
+            os.write(tell_done, b"!")
+
+        ending = Background(end)
+
+        def write() -> None:
+            os.write(tell_forked, b"!")
+            assert os.read(done, 1) == b"!"
+            write_wav(path, pcm_of(7, 80), 8000)
+
+        in_child(write)
+        ending.result()
+    for each in (forked, tell_forked, done, tell_done):
+        os.close(each)
+    assert read_wav(path).pcm == pcm_of(7, 80)
+
+
 def test_streams_that_record_to_one_path_get_a_file_each(dial: Dial, tmp_path: Path) -> None:
     with AudioServer(record_to=tmp_path / "x.wav") as audio, AudioServer(record_to=tmp_path / "x.wav") as elsewhere:
         pairs = [_recorded(dial, server, name) for name, server in zip("abc", (audio, elsewhere, audio), strict=True)]

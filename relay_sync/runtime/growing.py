@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar, TypeAlias
 
 from ..errors import InvalidParameter
+from .process import generation
 
 __all__ = ["Growing"]
 
+_Key: TypeAlias = tuple[int, int, int]  # of which process, and where
+
 
 class Growing:
-    """A file that is being written to for some time, so that nothing of ours may replace it meanwhile."""
+    """A file that is being written to for some time, so that nothing of this process may replace it meanwhile.
 
-    _all: ClassVar[set[tuple[int, int]]] = set()
+    A forked child does not learn when its parent is done with one: those of the parent do not count there.
+    """
+
+    _all: ClassVar[set[_Key]] = set()
 
     def __init__(self, file: BinaryIO) -> None:
         self._key = _key(os.fstat(file.fileno()))
@@ -43,5 +49,5 @@ class Growing:
             )
 
 
-def _key(about: os.stat_result) -> tuple[int, int]:
-    return about.st_dev, about.st_ino
+def _key(about: os.stat_result) -> _Key:
+    return generation(), about.st_dev, about.st_ino
