@@ -801,6 +801,16 @@ def test_several_readers_share_the_frames(audio: AudioServer, dial: Dial) -> Non
     assert got.empty()
 
 
+def test_a_socket_whose_start_fails_half_way_is_closed(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any, **options: Any) -> AudioStream:
+        raise MemoryError("no room for a stream")
+
+    monkeypatch.setattr("relay_sync.audio.receiver.AudioStream", broken)
+    with AudioServer(start_timeout=0.05) as audio:
+        carrier = dial(audio).start()
+        assert carrier.ws.recv_data() == (8, struct.pack(">H", 1008) + b"no start")
+
+
 @pytest.mark.parametrize("reorder_seconds", [0, PATIENCE], ids=["as they come", "held back"])
 def test_whatever_a_frame_raises_costs_that_frame_only(
     dial: Dial, monkeypatch: pytest.MonkeyPatch, reorder_seconds: float

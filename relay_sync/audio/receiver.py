@@ -191,7 +191,6 @@ class Receiver:
             self._counts.bad_frames += 1
             self._tell("second start", "a second start is ignored: one socket carries one stream")
             return
-        self._timer.cancel()
         self._connection.prove()
         self._started = start
         self._sound = sound = self._understand(start)
@@ -219,6 +218,7 @@ class Receiver:
         )
         if self._two_way:
             stream._speaker = self._make_speaker(start, decoding)
+        self._timer.cancel()  # not before: where the start fails half-way, the socket is closed when the time for it is over
         if self._settings.idle_timeout is not None:
             self._timer = self._loop.call_later(self._settings.idle_timeout, self._check_idle)
         self._flow_timer = self._loop.call_later(_FLOW, self._check_flow)
