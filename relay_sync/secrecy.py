@@ -19,6 +19,8 @@ import weakref
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, Final
 
+from .living import alive
+
 __all__ = [
     "HIDDEN",
     "SECRET_NAMES",
@@ -285,7 +287,7 @@ class _Index:
         if self._seen == latest:
             return self
         index = _Index() if self._is_stale() else self
-        for secrets in list(_kept.values()):
+        for secrets in alive(_kept):
             index._add(secrets)
         index._seen = latest
         return index
@@ -341,7 +343,7 @@ def hide(text: str, *, theirs: bool = False) -> str:
 def _owners(text: str) -> list[Secrets]:
     global _index
     if len(_kept) <= FEW:
-        return list(_kept.values())
+        return alive(_kept)
     index = _index = _index.caught_up()
     return index.owners(text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,7 @@ from . import logs
 from .config import Config
 from .constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
 from .errors import AuthenticationError, CommandRefused, InvalidParameter
+from .living import Living
 from .protocol.command import Phase, loosely
 from .protocol.results import Outcome, refuses_credentials
 from .verbs import parameters
@@ -28,7 +28,7 @@ __all__ = ["Subscribing"]
 _log = logs.get("relay_sync")
 
 #: The clients of this process, as long as somebody holds them.
-_clients: Final[weakref.WeakSet[Subscribing]] = weakref.WeakSet()
+_clients: Final[Living[Subscribing]] = Living()
 
 
 class Subscribing:
@@ -53,11 +53,9 @@ class Subscribing:
     def _note_others(self) -> None:
         """Say so when another client of this process takes the same calls: perhaps a notebook's cell left it behind."""
         _clients.add(self)
-        try:
-            others = [one for one in _clients if one is not self]
-        except RuntimeError:  # somebody adds one just now, and will look himself
-            return
-        for other in others:
+        for other in _clients:
+            if other is self:
+                continue
             shared = self._contexts.keys() & other._contexts.keys()
             if shared and other._loop is not None and other._loop.alive and self._config.same_account(other._config):
                 _log.later.warning(

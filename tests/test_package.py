@@ -30,6 +30,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "codecnames",
             "hosts",
             "jsontext",
+            "living",
             "logs",
             "parties",
             "passing",

@@ -28,7 +28,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import weakref
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -46,6 +45,7 @@ except ImportError as missing:
 from .. import logs
 from ..client import RelayClient
 from ..errors import InvalidParameter, WebhookRefused
+from ..living import Living
 from ..verbs import parameters
 from ..webhooks import Callback, Webhooks
 from .hosting import Hosted, Unheard, health, merge, origins
@@ -77,7 +77,7 @@ class Relay:
         self._handlers: dict[str, Callable[..., object]] = {}
         self._on_status: list[Callable[[Callback], object]] = []
         self._unheard = Unheard()
-        self._served: weakref.WeakSet[_Served] = weakref.WeakSet()
+        self._served: Living[_Served] = Living()
         if app is not None:
             self.init_app(app)
 

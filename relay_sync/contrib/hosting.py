@@ -8,7 +8,6 @@ import inspect
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -16,6 +15,7 @@ from typing import Any, Final
 from .. import logs, threads
 from ..client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
+from ..living import Living
 from ..runtime import process
 from ..runtime.flag import Flag
 from ..wording import counted, listed
@@ -36,7 +36,7 @@ STOP_PATIENCE: Final = 10.0
 #: What the reloaders of Django and of Werkzeug set in the process that serves.
 _RELOADED: Final = ("RUN_MAIN", "WERKZEUG_RUN_MAIN")
 
-_hosted: weakref.WeakSet[Hosted] = weakref.WeakSet()
+_hosted: Living[Hosted] = Living()
 
 
 def merge(

@@ -12,13 +12,13 @@ import inspect
 import itertools
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
 from types import FunctionType
 from typing import Any, Final
 
 from .. import logs
+from ..living import Living
 from .flag import Bell
 from .process import generation
 from .timeleft import TimeLeft
@@ -84,7 +84,7 @@ def _is_redefined(old: Callable[..., Any], new: Callable[..., Any]) -> bool:
 
 
 #: Those of the process, for whoever wants to know whether user code still runs: tests of users' programs.
-known_lanes: Final[weakref.WeakSet[Lanes]] = weakref.WeakSet()
+known_lanes: Final[Living[Lanes]] = Living()
 
 Job = tuple[Callable[..., Any], tuple[Any, ...]]
 

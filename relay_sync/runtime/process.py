@@ -10,13 +10,13 @@ import os
 import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Final, Protocol
 
 from .. import logs
 from ..errors import Forked, WrongThread
+from ..living import Living
 from .timeleft import TimeLeft
 
 __all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_first_at_exit", "watch"]
@@ -45,7 +45,7 @@ class Watched(Protocol):
 #: Identities of threads on which nothing may block.
 io_threads: set[int] = set()
 
-_watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+_watched: Living[Watched] = Living()
 _first_at_exit: dict[Callable[[], None], None] = {}
 _generation = 0
 
@@ -108,7 +108,7 @@ def _after_fork_in_child() -> None:
     logs.after_fork()
     io_threads.clear()
     subjects = list(_watched)
-    _watched = weakref.WeakSet(subjects)
+    _watched = Living(subjects)
     for subject in subjects:
         _tell(subject.after_fork)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from ..hosts import is_loopback
+from ..living import Living
 
 __all__ = ["asleep_at", "register"]
 
@@ -20,7 +20,7 @@ class Receiver(Protocol):
     def _address(self) -> str: ...
 
 
-_receivers: weakref.WeakSet[Receiver] = weakref.WeakSet()
+_receivers: Final[Living[Receiver]] = Living()
 
 
 def register(receiver: Receiver) -> None:
@@ -33,7 +33,7 @@ def asleep_at(url: str) -> str:
     place = _place(url)
     if place is None:
         return ""
-    found = [receiver._asleep() for receiver in list(_receivers) if _place(receiver._address()) == place]
+    found = [receiver._asleep() for receiver in _receivers if _place(receiver._address()) == place]
     return found[0] if found and all(found) else ""
 
 
