@@ -247,6 +247,7 @@ def test_the_small_ones() -> None:
     assert _read("dtmf", dtmf={"digit": "5", "duration": 2000}) == Dtmf("5", 2000)
     assert _read("dtmf", dtmf={"digit": 5, "duration": "250", "track": "inbound_track"}) == Dtmf("5", 250, "inbound")
     assert _read("mark", streamSid="s", mark={"name": "m"}) == Mark("m")
+    assert _read("mark", streamSid="s", mark={"name": "m" * 256}) == Mark("m" * 256)
     assert _read("stop", sequenceNumber="9") == Stop()
     assert _read("stop", stop={"accountSid": "AC", "callSid": "CA"}) == Stop()
 
@@ -281,6 +282,7 @@ def test_unknown_events_pass_through() -> None:
         ('{"event":"dtmf"}', "dtmf without its object"),
         ('{"event":"dtmf","dtmf":{}}', "dtmf without a digit"),
         ('{"event":"mark","mark":{}}', "mark without a name"),
+        ('{"event":"mark","mark":{"name":"' + "m" * 257 + '"}}', "mark with a name that is too long"),
     ],
 )
 def test_bad_messages_by_kind(text: str | bytes, kind: str) -> None:

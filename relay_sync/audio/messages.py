@@ -22,6 +22,7 @@ from ..surrogates import mend_json
 from .codecs import decode_base64
 
 __all__ = [
+    "LONGEST_MARK",
     "RATES",
     "BadMessage",
     "Connected",
@@ -56,6 +57,7 @@ _STREAM_IDS = ("streamSid", "stream_sid", "streamId", "stream_id")
 _CALL_IDS = ("callSid", "call_sid", "callId", "call_id", "call_control_id")
 _IDS = frozenset(_STREAM_IDS + _CALL_IDS)
 RATES = range(4000, 384_001)  # Hz; no telephone has less, and at 1 Hz a message would be minutes of sound
+LONGEST_MARK = 256  # characters of its name
 _EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
 
 
@@ -417,6 +419,8 @@ def _mark(fields: dict[str, Any]) -> Mark:
     name = _text(_object(fields, "mark"), "name") or _text(fields, "name")
     if not name:
         raise BadMessage("mark without a name")
+    if len(name) > LONGEST_MARK:  # nobody has set it, and thousands are kept
+        raise BadMessage("mark with a name that is too long")
     return Mark(name)
 
 

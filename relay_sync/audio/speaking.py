@@ -14,6 +14,7 @@ from ..errors import InvalidParameter, StreamIsOneWay, WaitTimeout
 from ..protocol.deadline import Deadline
 from ..runtime.process import check_thread, forked_error, generation
 from ..runtime.waiter import wait_for_event
+from .messages import LONGEST_MARK
 from .playback import Heard, Piece, Playback
 from .sources import Encode, Playable, chunks_of
 from .speaker import Speaker
@@ -139,8 +140,8 @@ class Speaking:
         :raises StreamIsOneWay: see above. :raises QueueFull: thousands of marks are under way.
         """
         checks.text("name", name)
-        if name is not None and (len(name) > 256 or not name.isprintable()):
-            raise InvalidParameter("name", name, "printable text of at most 256 characters")
+        if name is not None and (len(name) > LONGEST_MARK or not name.isprintable()):
+            raise InvalidParameter("name", name, f"printable text of at most {LONGEST_MARK} characters")
         return self._speaker_for("mark").mark(name)
 
     def wait_for_mark(self, name: str, timeout: float | None = None) -> bool:
