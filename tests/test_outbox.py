@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import socket
 import threading
@@ -10,7 +11,8 @@ from collections.abc import Callable
 
 import pytest
 from faults.proxy import FaultProxy
-from faults.script import Peer, ScriptedServer
+from faults.script import Peer, ScriptedServer, frame
+from scene import event
 from support import PATIENCE, Background
 from test_protocol_session import Talk, only, phases, sent
 
@@ -191,6 +193,37 @@ def test_a_server_that_reads_nothing_has_commands_refused_and_the_next_connectio
             assert client.execute("calling.answer")["code"] == "200"
             for each in running:
                 each.result()
+
+
+# -- a long message of the server's --------------------------------------------------------------------------------------
+
+
+def test_the_server_s_answers_may_lie_behind_a_long_message_of_its_own() -> None:
+    """Six questions, each of which finds that more of the message has come; three without that would end the connection."""
+    told = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.welcome()
+        peer.answer(peer.request("signalwire.ping"), {})
+        long = frame(json.dumps(event("long", "calling.call.play", {"call_id": "c", "text": "x" * 10_000})))
+        pings = []
+        for place in range(0, 6000, 1000):
+            pings.append(peer.request("signalwire.ping"))
+            peer.write(long[place : place + 1000])
+        peer.write(long[6000:])
+        for ping in pings:
+            peer.answer(ping, {})
+        told.set()
+        peer.until_closed()
+
+    with ScriptedServer(serve) as server:
+        client = RelayClient(**server.credentials, ping_interval=0.01, ping_timeout=0.5)
+        try:
+            client.connect(PATIENCE)
+            assert told.wait(PATIENCE)
+            assert client.state == "connected"
+        finally:
+            client.disconnect(0.1)
 
 
 # -- a slow line ---------------------------------------------------------------------------------------------------------

@@ -1019,6 +1019,16 @@ def test_a_server_that_talks_and_does_not_hear_us_is_found(talk: Talk) -> None:
     assert "does not hear us" in str(talk.session.last_error)
 
 
+def test_answers_are_not_missed_while_one_message_goes_on_and_on(talk: Talk) -> None:
+    talk.ready()
+    talk.answer_a_ping()
+    for _ in range(10):
+        (_ping,) = sent(talk.chatter(15.0))
+        talk.do(lambda: talk.session.heard(talk.now, within=True))
+    assert talk.session.phase is Phase.READY
+    assert phases(talk.chatter(3 * 15.0 + 5.1)) == [Phase.BACKING_OFF]  # it has come to its end
+
+
 @pytest.mark.parametrize("late", ["first", "last", "command", "given up"])
 def test_an_answer_behind_a_long_backlog_is_one(talk: Talk, late: str) -> None:
     """Whatever is answered, and however late, shows that we are heard."""

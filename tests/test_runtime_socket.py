@@ -393,6 +393,21 @@ def test_the_limits_are_those_of_one_message() -> None:
     assert fed(binary * 600, limit=4096).broken is None
 
 
+def test_whether_a_message_goes_on_is_known() -> None:
+    whole, begin, end = Fed(), bytes(Frame(b"a", fin=False)), bytes(Frame(b"b", opcode=CONT))
+    steps = [
+        b"",
+        bytes(text("short")),
+        bytes(Frame(b"", opcode=PING)),
+        begin,
+        bytes(Frame(b"", opcode=PING)),
+        end,
+        end[:1],
+    ]
+    assert [whole.feed(step).socket.unfinished for step in steps] == [False, False, False, True, True, False, True]
+    assert whole.messages == ["short", "ab"]
+
+
 def test_no_more_is_kept_than_has_come() -> None:
     connection = FedWebSocket(10 << 20)
     tracemalloc.start()

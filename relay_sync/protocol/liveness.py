@@ -12,6 +12,9 @@ A question that stands behind a long command in our own outbox has not been aske
 written, nothing is asked. What is written shows that the server takes it, and every clock begins with the last byte; the
 connection is given up when nothing of it could be written for ``interval + timeout``.
 
+A long message of the server's keeps its answers back as well. While one goes on, and something of it comes between two questions,
+no question counts as unanswered.
+
 A server that answers no pings is not taken for a deaf one: such questions count only where one was answered before, or where
 :data:`COMMANDS` commands have no answer either. One command without an answer proves nothing.
 """
@@ -71,9 +74,11 @@ class Liveness:
             self._asked, self._silent = -math.inf, False
             self._unanswered = min(self._unanswered, MOST_UNANSWERED - 1)
 
-    def heard(self) -> None:
-        """Bytes arrived, whatever they mean."""
+    def heard(self, *, within: bool = False) -> None:
+        """Bytes arrived, whatever they mean. :param within: of a message that goes on: answers lie behind it."""
         self._silent = False
+        if within:
+            self._unanswered = 0
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
         """Something had to wait in the outbox. :param empty: whether nothing does any more. :param moved: some was written."""

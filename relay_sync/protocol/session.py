@@ -272,9 +272,9 @@ class Session:
         if moved:
             self.promises.moved(now)
 
-    def heard(self, now: float) -> None:
-        """Bytes arrived: the peer lives, whatever they mean."""
-        self._liveness.heard()
+    def heard(self, now: float, *, within: bool = False) -> None:
+        """Bytes arrived: the peer lives, whatever they mean. :param within: they neither begin nor end a message."""
+        self._liveness.heard(within=within)
 
     def received(self, now: float, text: str) -> None:
         """A text message arrived."""

@@ -533,8 +533,8 @@ class Loop:
                 self._lose("the server closed the connection")
                 return
             taken += len(data)
-            session.heard(now)
             messages, broken = connection.feed(data)
+            session.heard(now, within=connection.unfinished and not messages)
             for text in messages:
                 if debug:
                     _frames.debug("<- %s", Masked(text))

@@ -110,6 +110,11 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         """Whether TLS has bytes that were read from the kernel already."""
         return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message has begun to come that is not complete."""
+        return bool(self._unread) or self._fragments > 0
+
     def read(self, limit: int) -> bytes | None:
         """Bytes from the socket; ``b""`` at its end, ``None`` when there are none now.
 
