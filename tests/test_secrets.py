@@ -36,6 +36,7 @@ from relay_sync import (
     RelayError,
     WebhookRefused,
     devices,
+    logs,
 )
 from relay_sync.audio import AudioServer
 from relay_sync.cli import main
@@ -205,6 +206,7 @@ def test_no_planted_secret_shows_anywhere(
         collect(entry.frame, "authorization_bearer_token", tokens)
     assert states
     assert len(tokens) >= 4, "the one-time tokens of listen and connect are among these"
+    assert logs.flush(PATIENCE)
     everything = shown.all
     for sign in (
         "signalwire.connect",

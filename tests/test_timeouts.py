@@ -103,7 +103,7 @@ OTHERWISE: dict[str, tuple[Wait, type[Exception] | bool | None]] = {
     "Phone.sent": (lambda on, left: bool(on.phone.sent("calling.hold", within=left)), False),
     "Heard.__call__": (lambda on, left: on.phone.heard("nothing", within=left), False),
     "Phone.wait_until, there": (lambda on, left: on.phone.wait_until("answered", left), None),
-    "wait_for_handlers": (lambda on, left: testing.wait_for_handlers(left), None),
+    "wait_for_handlers": (lambda on, left: testing.wait_for_handlers(left), False),
     "Simulator.close": (lambda on, left: Simulator().close(left), None),
     "RelayClient.drain": (lambda on, left: RelayClient(**CREDENTIALS).drain(left), True),
     "AudioServer.close": (lambda on, left: AudioServer().close(left), None),
