@@ -24,6 +24,7 @@ from support import FROM, TO
 
 from relay_sync import Call, InvalidParameter, WaitTimeout
 from relay_sync.simulator import Simulator
+from relay_sync.webhooks import Webhooks
 from relay_sync.webhooks.signatures import sign_json
 
 SETTINGS = """
@@ -386,6 +387,39 @@ def test_a_receiver_that_raises_is_logged_once_and_the_others_hear(
     assert [(record.name, record.exc_info is not None) for record in errors] == [("relay_sync", True)]
     assert "fails" in errors[0].getMessage()
     assert len(seen) == 2
+
+
+def test_what_the_first_two_requests_bring_at_once_is_remembered(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.test import Client
+
+    from relay_sync.contrib.django import views
+    from relay_sync.contrib.django.signals import status_received
+
+    seen: list[bool] = []
+    first = [True]
+
+    def hears(sender: type, callback: Any, **kwargs: Any) -> None:
+        seen.append(callback.repeated)
+
+    def post(number: int) -> None:
+        body = json.dumps({"event_type": "calling.call.record", "timestamp": number, "params": {"state": "finished"}})
+        assert Client().post("/status", body, content_type="application/json").status_code == 204
+
+    def slow(**options: Any) -> Any:
+        made = Webhooks(**options)
+        if first:
+            first.clear()
+            post(2)
+        return made
+
+    monkeypatch.setattr(views, "Webhooks", slow)
+    status_received.connect(hears)
+    try:
+        for number in (1, 1, 2):
+            post(number)
+    finally:
+        status_received.disconnect(hears)
+    assert seen == [False, False, True, True]
 
 
 def test_a_callback_whose_receiver_raised_is_not_repeated_when_it_comes_again(world: Any) -> None:

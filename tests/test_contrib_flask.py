@@ -24,7 +24,7 @@ from relay_sync import Call, InvalidParameter, RelayClient
 from relay_sync.contrib.flask import Relay
 from relay_sync.contrib.hosting import cut_calls
 from relay_sync.simulator import Simulator
-from relay_sync.webhooks import Callback, StreamStatus
+from relay_sync.webhooks import Callback, StreamStatus, Webhooks
 from relay_sync.webhooks.signatures import sign_form, sign_json
 
 
@@ -286,6 +286,25 @@ def test_a_callback_whose_handler_failed_is_not_repeated_when_it_comes_again(app
     web = app.test_client()
     assert [web.post("/status", json=EVENT).status_code for _ in range(4)] == [500, 500, 204, 204]
     assert seen == ([False, True] if place == "first" else [False, False, False, True])
+
+
+def test_what_the_first_two_requests_bring_at_once_is_remembered(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay, seen, first = Relay(app), list[bool](), [True]
+    app.register_blueprint(relay.blueprint())
+    relay.on_status(lambda callback: seen.append(callback.repeated))
+    another = {**EVENT, "timestamp": 77.0}
+
+    def slow(**options: Any) -> Webhooks:
+        made = Webhooks(**options)
+        if first:
+            first.clear()
+            assert app.test_client().post("/status", json=another).status_code == 204
+        return made
+
+    monkeypatch.setattr("relay_sync.contrib.flask.Webhooks", slow)
+    for event in (EVENT, EVENT, another):
+        assert app.test_client().post("/status", json=event).status_code == 204
+    assert seen == [False, False, True, True]
 
 
 def test_a_callback_that_comes_again_while_it_is_handled_is_handled_too(app: Flask) -> None:

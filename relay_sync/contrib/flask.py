@@ -204,7 +204,7 @@ class _Served:
         self.relay = relay
         self.app = app
         self.hosted = Hosted(self._make)
-        self._webhooks: Webhooks | None = None
+        self._made: dict[str, Webhooks] = {}
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -216,16 +216,18 @@ class _Served:
 
     @property
     def webhooks(self) -> Webhooks:
-        if self._webhooks is None:
+        found = self._made.get("webhooks")
+        if found is None:
             given = self.settings.get("webhooks") or {}
             if not isinstance(given, Mapping):
                 raise InvalidParameter(f"app.config[{SETTING!r}]['webhooks']", given, "a mapping", secret=True)
             try:
-                self._webhooks = Webhooks(**given)
+                # Of two requests that are the first, both get the same one: it knows what was handled.
+                found = self._made.setdefault("webhooks", Webhooks(**given))
             except TypeError as problem:
                 where = f"app.config[{SETTING!r}]['webhooks']"
                 raise InvalidParameter(where, given, f"parameters of Webhooks ({problem})", secret=True) from None
-        return self._webhooks
+        return found
 
     def _make(self) -> RelayClient:
         options = merge(self.settings, self.relay._options, where=f"app.config[{SETTING!r}]", others=OTHERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from typing import Final
 
 from django.core.handlers.asgi import ASGIRequest
 from django.core.signals import setting_changed
@@ -21,14 +21,17 @@ from .signals import of_kind, status_received
 __all__ = ["health", "status"]
 
 
-@cache
+_made: Final[dict[str, Webhooks]] = {}
+
+
 def _webhooks() -> Webhooks:
-    return Webhooks(**webhook_options())
+    # Of two requests that are the first, both get the same one: it knows what was handled.
+    return _made.get("webhooks") or _made.setdefault("webhooks", Webhooks(**webhook_options()))
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting == "RELAY_SYNC":
-        _webhooks.cache_clear()
+        _made.clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="relay_sync.webhooks")
