@@ -286,6 +286,7 @@ def test_actions_whose_questions_get_no_answer_do_not_keep_others_from_theirs(on
     assert not any(action.is_done for action in silent)
 
 
+@pytest.mark.slow
 def test_a_playback_that_ended_in_the_gap(sim: Simulator) -> None:
     """As it happens, with nothing of the simulator's own taken away."""
     with line(sim) as made:

@@ -227,7 +227,9 @@ def test_an_upgrade_that_is_refused_is_asked_for_three_times(status: int, listen
     assert len(server.heads) == 3
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+@pytest.mark.parametrize(
+    "status", [429, 503, *(pytest.param(each, marks=pytest.mark.slow) for each in (408, 425, 500))]
+)
 def test_an_upgrade_that_may_succeed_later_is_asked_for_again(status: int, listener: Callable[..., Listener]) -> None:
     again = threading.Semaphore(0)
 

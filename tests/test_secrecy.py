@@ -196,10 +196,9 @@ def test_passwords_of_urls(url: str, wanted: list[str]) -> None:
 
 
 @pytest.fixture
-def crowd() -> Iterator[list[Secrets]]:
+def crowd() -> list[Secrets]:
     """More clients than are looked at one by one."""
-    yield [keep(Secrets(f"PT-of-the-crowd-{number:06}", f"w{number:03}")) for number in range(300)]
-    gc.collect()
+    return [keep(Secrets(f"PT-of-the-crowd-{number:06}", f"w{number:03}")) for number in range(300)]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,16 @@ def test_wherever_ctrl_c_hits_accept_the_receiver_goes_on() -> None:
         assert step > 10
 
 
-@pytest.mark.parametrize("step", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in range(2, 10))])
+#: Every third or ninth place is enough to hold each step; all of them are visited by the slow tests.
+thirds, ninths = (
+    pytest.mark.parametrize(
+        "step", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in range(2, 1 + stride))]
+    )
+    for stride in (3, 9)
+)
+
+
+@ninths
 def test_wherever_ctrl_c_hits_close_it_can_be_closed_again(step: int, caplog: pytest.LogCaptureFixture) -> None:
     before, more = set(threading.enumerate()), True
     while more:
@@ -106,12 +115,10 @@ def test_wherever_ctrl_c_hits_close_it_can_be_closed_again(step: int, caplog: py
 
 #: What the socket module had just made, and nobody has yet.
 forgotten = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-#: Every third place is enough to hold each step; all of them are visited by the slow tests.
-thirds = pytest.mark.parametrize("step", [1, *(pytest.param(first, marks=pytest.mark.slow) for first in (2, 3))])
 
 
 @forgotten
-@thirds
+@ninths
 @pytest.mark.parametrize("use", [AudioServer.start, lambda audio: audio.url, lambda audio: audio.accept(0.001)])
 def test_wherever_ctrl_c_hits_the_start_the_receiver_can_be_used(
     use: Callable[[AudioServer], object], step: int, caplog: pytest.LogCaptureFixture
@@ -132,7 +139,7 @@ def test_wherever_ctrl_c_hits_the_start_the_receiver_can_be_used(
         # The server goes before the next is made: words of an error are looked through for the secrets of each that there is, so
         # that the way to be walked would grow faster than it is walked.
         gc.collect(1)
-        step += 3
+        step += 9
     assert step > 100
     assert not caplog.messages
 
