@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from . import checks, logs, markup
 from .call import Call
-from .config import Config, seconds
+from .config import Config
 from .constants import MAX_FRAME
 from .dialing import Dialing
 from .errors import (
@@ -477,9 +477,12 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
 
     @contextmanager
     def timeout(self, limit: float) -> Iterator[None]:
-        """Set the request timeout of the commands that this thread sends inside the block, in seconds."""
-        checked = seconds("limit", limit)
-        before = getattr(self._limits, "request", None)
+        """Set the request timeout of the commands that this thread sends inside the block, in seconds.
+
+        With 0 or less, what is left of a deadline say, they raise :class:`RequestTimeout`, and nothing is sent.
+        """
+        checked = checks.timeout(limit, name="limit", optional=False)
+        before = self._request_timeout()
         self._limits.request = checked
         try:
             yield
@@ -487,7 +490,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             self._limits.request = before
 
     def _request_timeout(self) -> float:
-        return getattr(self._limits, "request", None) or self._config.request_timeout
+        return float(getattr(self._limits, "request", self._config.request_timeout))
 
     def _command(
         self,

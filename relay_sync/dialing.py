@@ -510,7 +510,7 @@ class Dialing:
             "timeout": parameters.number("timeout", timeout, above=0),
         }
         params = parameters.merge_extra(params, extra, ())
-        if limit <= 0:
+        if min(limit, self._request_timeout()) <= 0:
             raise DialFailed("no time was left for the dial, and nothing was sent", reason="timeout")
         return self._dial(name, params, limit, why)
 

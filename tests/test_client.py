@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import queue
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -403,8 +405,33 @@ def test_request_timeout_can_be_set_for_a_block_and_a_thread(sim: Simulator) -> 
             sim.clear_faults()
             # Another thread is not in the block.
             assert Background(client.execute, "signalwire.ping", {}).result() is not None
-        with pytest.raises(InvalidParameter), client.timeout(0):
+        with pytest.raises(InvalidParameter, match="limit"), client.timeout(math.nan):
             pass
+
+
+@pytest.mark.parametrize(
+    ("method", "command"),
+    [
+        (
+            "signalwire.reauthenticate",
+            lambda one: one.client.execute("signalwire.reauthenticate", {"authentication": {}}),
+        ),
+        ("calling.denoise", lambda one: one.call.denoise()),
+        ("calling.play", lambda one: one.call.play_silence(1)),
+        ("messaging.send", lambda one: one.client.send_message(to_number=TO, from_number=FROM, body="hello")),
+        ("calling.dial", lambda one: one.client.dial(to=TO, from_=FROM)),
+    ],
+)
+def test_where_no_time_is_left_for_a_block_nothing_in_it_is_sent(
+    sim: Simulator, method: str, command: Callable[[Line], object]
+) -> None:
+    with line(sim) as one:
+        with pytest.raises((RequestTimeout, DialFailed), match="no time was left"), one.client.timeout(-0.001):
+            command(one)
+        assert sim.journal.requests(method) == []
+        with one.client.timeout(math.inf), suppress(CommandRefused):
+            command(one)
+        assert len(sim.journal.requests(method)) == 1
 
 
 def test_what_was_sent_and_not_answered_is_lost_and_says_so(sim: Simulator) -> None:
