@@ -77,6 +77,8 @@ class PendingDial:
         #: How many are dialed in all, and so how many legs there can be; 0 if that is not known.
         self.devices = devices
         self.legs: Table[str, Call] = Table()
+        #: The ids of those that were dropped: nobody needs the calls for as long as a dial that was given up is remembered.
+        self.dropped: set[str] = set()
         #: The number of the session in which the server was first heard of this dial: then it was taken on, whatever became
         #: of the reply. ``None`` before: what becomes of it then lies with its command alone.
         self.session: int | None = None
@@ -96,7 +98,13 @@ class PendingDial:
     @property
     def lacks_legs(self) -> bool:
         """Whether more legs may turn up."""
-        return not self.devices or len(self.legs) < self.devices
+        return not self.devices or len(self.leg_ids) < self.devices
+
+    @property
+    def leg_ids(self) -> frozenset[str]:
+        """The ids of all legs that turned up."""
+        # In this order: a leg that is being dropped is in the one, or in the other by then.
+        return frozenset([leg.call_id for leg in self.legs.snapshot()]) | self.dropped
 
     def only_candidate(self) -> Call | None:
         """The leg that was answered; else the only one that still can be."""
@@ -227,7 +235,7 @@ class Dials:
         dial = self._open.get(event.tag) if event.tag else None
         if dial is None:
             return self._too_late(event.tag, event.call_id, event.call_state)
-        return dial if event.call_id and event.call_id not in dial.legs else None
+        return dial if event.call_id and event.call_id not in dial.leg_ids else None
 
     def _too_late(self, tag: str, call_id: str, state: str) -> PendingDial | None:
         """A leg that turns up after its dial was decided belongs to nobody: to a dial that was given up."""
@@ -242,7 +250,7 @@ class Dials:
 
     def _decide(self, dial: PendingDial) -> None:
         self.close(dial)
-        self._decided.put(dial.tag, frozenset(leg.call_id for leg in dial.legs.snapshot()))
+        self._decided.put(dial.tag, dial.leg_ids)
 
     def taken(self, dial: PendingDial, outcome: Outcome, session: int) -> None:
         """The reply to the command came."""
@@ -256,7 +264,7 @@ class Dials:
         dial.session = dial.session or exchange.session
         dial.legs.put(leg.call_id, leg)
         if dial.given_up is not None:
-            _drop(leg, exchange)
+            _drop_all(dial, exchange).release()
 
     def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: Exchange) -> None:
         """A leg moved. One that says it has won has won, even if the dial's own event is lost."""
@@ -274,7 +282,7 @@ class Dials:
         net = Net()
         for dial in self._open.snapshot():
             legs = dial.legs.snapshot()
-            if 0 < dial.devices <= len(legs) and all(leg._over is not None for leg in legs):
+            if dial.devices > 0 and not dial.lacks_legs and all(leg._over is not None for leg in legs):
                 with net:
                     self._failed(dial, _reason_of(dial), exchange)
         net.release()
@@ -304,6 +312,8 @@ class Dials:
         dial.session = dial.session or exchange.session
         if event.dial_state == "failed":
             self._failed(dial, event.reason or _reason_of(dial), exchange)
+        elif answered and told.call_id in dial.dropped:
+            self._decide(dial)
         elif answered:
             winner = self._winner(dial, told, payload, exchange)
             if winner is not None:
@@ -392,6 +402,8 @@ def _drop_all(dial: PendingDial, exchange: Exchange, winner: Call | None = None)
         if leg is not winner:
             with net:
                 _drop(leg, exchange)
+            dial.dropped.add(leg.call_id)
+            dial.legs.take(leg.call_id)
     return net
 
 

@@ -406,3 +406,26 @@ def test_a_leg_that_was_handed_over_is_not_hung_up_with_its_dial(
         dialing.result()
     assert ended(sim, one) == [legs[1].call_id]
     assert one.calls == {}
+
+
+def test_of_a_dial_that_was_given_up_no_leg_stays_in_memory(offline: RelayClient) -> None:
+    board = offline._board
+    dial = board.dials.open("tag", 3)
+    board.on_event(state("leg-1", "ringing", tag="tag"))
+    first = weakref.ref(offline.calls["leg-1"])
+    assert board.dials.give_up(dial, board) is None
+    board.on_event(state("leg-2", "ringing", tag="tag"))
+    gc.collect()
+    assert first() is None
+    assert offline.calls == {}
+    assert (sorted(dial.leg_ids), dial.lacks_legs) == (["leg-1", "leg-2"], True)
+    for leg in ("leg-1", "leg-2"):  # they are known for what they are all the same
+        board.on_event(state(leg, "answered", tag="tag", dial_winner=True))
+    assert offline.calls == {}
+    told = {
+        "tag": "tag",
+        "dial_state": "answered",
+        "call": {"call_id": "leg-1", "node_id": "n", "call_state": "answered"},
+    }
+    board.on_event({"event_type": "calling.call.dial", "params": told})
+    assert board.dials.open("tag", 1) is not dial
