@@ -187,7 +187,7 @@ class Running:
             _log.warning("%s hung up: still live after %g s", what, timeout)
             self._hang_up_calls(end)
         # What handlers do after the end of their call, such as closing a file.
-        if not wait_until(board.is_quiet, board.changed, end - time.monotonic()):
+        if not wait_until(board.is_quiet, board.changed, end - time.monotonic()) and board.handlers_running():
             _log.warning("still running: %s", board.handlers.told())
         return False
 
