@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -490,6 +491,35 @@ def test_the_name_of_a_proxy_that_does_not_exist(go: Callable[..., None], monkey
     error = fails(go, "https_proxy", f"http://user:{SECRET}@no-such.invalid:3128", monkeypatch)
     assert error.fatal
     assert "the proxy http://no-such.invalid:3128 (https_proxy): check https_proxy" in str(error)
+
+
+@pytest.mark.parametrize(
+    "handled",
+    [
+        TimeoutError(),
+        IndexError(),
+        OSError(errno.EMFILE, "files"),
+        socket.gaierror(socket.EAI_NONAME, "name"),
+        ssl.SSLError(),
+    ],
+    ids=lambda handled: type(handled).__name__,
+)
+@pytest.mark.parametrize("variable", ["", "https_proxy"])
+def test_what_the_program_handles_already_is_no_cause(
+    variable: str, handled: Exception, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: dict[str, Any] = {"retries": 0}
+    if variable:
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{closed_port}")
+    else:
+        limits["host"] = f"localhost:{closed_port}"
+    try:
+        raise handled
+    except Exception:
+        with pytest.raises(ConnectError) as caught:
+            by_rest(**limits)
+    assert not caught.value.fatal
+    assert "efused" in str(caught.value)
 
 
 @both

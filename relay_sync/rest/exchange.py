@@ -13,6 +13,7 @@ import random
 import re
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout,
 from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.backoff import retry_delay
 from ..protocol.deadline import Deadline
-from ..runtime.descriptors import are_lacking, chain, lack, without_descriptors
+from ..runtime.descriptors import apart, are_lacking, chain, lack, without_descriptors
 from ..runtime.waiter import wait_for_event
 from .sessions import Sessions
 from .sockets import Admit, TimedAdapter, has_sent, until
@@ -224,9 +225,11 @@ def reading(what: str, *, sent: bool, proxy: Proxy | None = None) -> Iterator[No
     :param proxy: the proxy on the way, for messages.
     """
     way = "" if proxy is None else f" through {proxy}"
+    handled = sys.exception()
     try:
         yield
     except (Unusable, exceptions.RequestException, inner.HTTPError, OSError) as error:
+        apart(error, handled)
         if sent or has_sent():
             raise _after_sending(what, way, error) from None
         raise _before_sending(what, way, proxy, error) from None

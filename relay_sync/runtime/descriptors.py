@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from ..errors import ConnectError
 
-__all__ = ["are_lacking", "chain", "descriptors_for", "lack", "without_descriptors"]
+__all__ = ["apart", "are_lacking", "chain", "descriptors_for", "lack", "without_descriptors"]
 
 _LACK: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
@@ -25,6 +26,19 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         seen.add(id(error))
         error = error.__cause__ or error.__context__
+
+
+def apart(error: BaseException, handled: BaseException | None) -> None:
+    """Take what the caller was handling already out of what an exception came from.
+
+    A program may call us where it handles an error of its own, to say it on the telephone perhaps; Python links the two.
+
+    :param handled: what ``sys.exception()`` was before anything was done.
+    """
+    if handled is not None:
+        for each in chain(error):
+            if each.__context__ is handled:
+                each.__context__ = None
 
 
 def lack(error: BaseException | None) -> OSError | None:
@@ -44,9 +58,11 @@ def are_lacking() -> bool:
 @contextmanager
 def descriptors_for(what: str) -> Iterator[None]:
     """:raises ConnectError: what is inside lacks one, for which it would raise an ``OSError``."""
+    handled = sys.exception()
     try:
         yield
     except OSError as error:
+        apart(error, handled)
         if lack(error) is None:
             raise
         raise without_descriptors(what, error) from error
