@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, overload
 from . import codecnames
 from .errors import InvalidParameter
 from .hosts import is_loopback
+from .jsontext import IN_RANGE, has_huge
 from .parties import is_caller, is_party, is_phone_number, is_sender, is_sip_address, without_marks
 from .surrogates import WHOLE_TEXT, has_half, is_text
 
@@ -318,12 +319,18 @@ def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> floa
 def whole(
     name: str, value: Any, *, low: int | None = None, high: int | None = None, optional: bool = True
 ) -> int | None:
-    """A whole number within limits."""
+    """A whole number within limits, and one that every reader of JSON holds exactly."""
     if value is None and optional:
         return None
+    if isinstance(value, int) and abs(value) > _MOST_WHOLE:
+        high = _MOST_WHOLE if high is None else high
     if isinstance(value, bool) or not isinstance(value, int) or not _within(value, low, high, None):
         raise InvalidParameter(name, value, f"a whole number{_limits(low, high, None)}")
     return value
+
+
+#: Beyond these, readers that have floats alone (RFC 8259) round.
+_MOST_WHOLE: Final = 2**53 - 1
 
 
 def _finite(value: float) -> bool:
@@ -352,7 +359,7 @@ def decimal(name: str, value: Any) -> str | None:
     """A whole number that the wire wants as text: ``5`` or ``"5"``."""
     if value is None:
         return None
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_WHOLE:
         return str(value)
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return value
@@ -432,6 +439,8 @@ def check_json(name: str, value: Any) -> None:
         raise unseen(name, value, f"expressible in JSON ({error})") from None
     if has_half(written):
         raise unseen(name, value, WHOLE_TEXT)
+    if has_huge(written):
+        raise unseen(name, value, IN_RANGE)
 
 
 def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:

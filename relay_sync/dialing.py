@@ -507,8 +507,9 @@ class Dialing:
         groups = _groups(devices, to, from_, ring_timeout)
         name = parameters.text("tag", tag) or new_id()
         limit, why = checks.timeout(dial_timeout, name="dial_timeout"), "dial_timeout"
+        tries = parameters.number("timeout", timeout, above=0)
         if limit is None:
-            ringing = patience_of(groups, timeout)
+            ringing = patience_of(groups, tries)
             limit = DIAL_PATIENCE if ringing is None else ringing + self._request_timeout()
             why = why if ringing is None else "the time that the devices may ring, and request_timeout"
         params = {
@@ -519,7 +520,7 @@ class Dialing:
             "send_digits": parameters.dtmf("send_digits", send_digits, pauses=True),
             "dest_swml": _swml(dest_swml),
             "region": parameters.text("region", region),
-            "timeout": parameters.number("timeout", timeout, above=0),
+            "timeout": tries,
         }
         params = parameters.merge_extra(params, extra, ())
         if min(limit, self._request_timeout()) <= 0:

@@ -6,10 +6,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-__all__ = ["read_leniently", "read_strictly"]
+__all__ = ["IN_RANGE", "has_huge", "id_of", "read_leniently", "read_strictly"]
+
+#: What is allowed, in words, where a number that readers cannot hold is refused.
+IN_RANGE: Final = "of numbers below 1.8e308: readers of JSON cannot hold more"
+#: The digits of the smallest whole number that no float holds.
+_MANY_DIGITS: Final = re.compile(r"\d{309}")
 
 
 def _refuse(name: str) -> NoReturn:
@@ -28,6 +34,27 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
+def has_huge(json_text: str) -> bool:
+    """Whether a JSON text, as Python writes it, has a whole number beyond the range of a float."""
+    if len(json_text) < 309 or _MANY_DIGITS.search(json_text) is None:
+        return False
+    try:
+        read_strictly(json_text)
+    except ValueError:
+        return True
+    return False
+
+
+def id_of(json_text: str) -> str | int | None:
+    """The id of a JSON-RPC frame whose numbers cannot be read; ``None`` where it has none, or is no JSON at all."""
+    try:
+        frame = _read_skeleton(json_text)
+    except (ValueError, RecursionError):
+        return None
+    found = frame.get("id") if isinstance(frame, dict) else None
+    return found if isinstance(found, (str, int)) and not isinstance(found, bool) else None
+
+
 def _float_or_none(digits: str) -> float | None:
     number = float(digits)
     return number if math.isfinite(number) else None
@@ -43,4 +70,11 @@ read_strictly: Final[Callable[[str], Any]] = json.JSONDecoder(
 #: means "no value". Raises ``ValueError`` for what is no JSON; ``RecursionError`` where it is nested too deeply.
 read_leniently: Final[Callable[[str], Any]] = json.JSONDecoder(
     parse_constant=lambda name: None, parse_float=_float_or_none
+).decode
+
+#: The value without the numbers that are not short and whole: ids are.
+_read_skeleton: Final[Callable[[str], Any]] = json.JSONDecoder(
+    parse_constant=lambda name: None,
+    parse_float=lambda digits: None,
+    parse_int=lambda digits: int(digits) if len(digits) < 20 else None,
 ).decode

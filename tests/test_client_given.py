@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, TO
+from support import FROM, TO, line
 
 from relay_sync import InvalidParameter, RelayClient, RelayError, devices
 from relay_sync.audio import AudioServer
 from relay_sync.rest import RestClient
+from relay_sync.simulator import Simulator
 from relay_sync.webhooks import Webhooks
 
 WILD: list[Any] = [
@@ -79,10 +80,38 @@ def test_the_client() -> None:
     for name, method in inspect.getmembers(client, inspect.ismethod):
         if name[0] != "_" and name not in LIFE:
             walk(method)
-    for device in ({"to": TO, "from_": FROM, "ring_timeout": 10**400}, {"devices": devices.phone(TO, timeout=10**400)}):
-        with pytest.raises(RelayError):  # nobody listens there
-            client.dial(**device)
+    long = 2**53 - 1
+    for given in ({"to": TO, "from_": FROM, "ring_timeout": long}, {"devices": [[devices.phone(TO, timeout=long)]]}):
+        with pytest.raises(RelayError) as failed:  # nobody listens there
+            client.dial(**given)
+        assert not isinstance(failed.value, InvalidParameter)
     client.disconnect()
+
+
+def test_numbers_that_readers_of_json_cannot_hold() -> None:
+    with Simulator() as sim, line(sim) as one:
+        dial: dict[str, Any] = {"to": TO, "from_": FROM}
+        raw = [[{"type": "phone", "params": {"to_number": TO, "from_number": FROM, "timeout": 10**400}}]]
+        refused: list[tuple[str, Callable[[], object]]] = [
+            ("max_duration", lambda: one.client.dial(**dial, max_duration=10**400)),
+            ("max_duration", lambda: one.client.dial(**dial, max_duration=2**53)),
+            ("timeout", lambda: one.client.dial(**dial, ring_timeout=10**400)),
+            ("devices", lambda: one.client.dial(devices=raw)),
+            ("timeout", lambda: devices.phone(TO, timeout=10**30)),
+            ("timeout", lambda: devices.sip("sip:desk@example.com", timeout=10**5000)),
+            ("extra", lambda: one.client.dial(**dial, extra={"a": [{"b": -(10**309)}]})),
+            ("max", lambda: one.call.collect(digits={"max": 10**30})),
+            ("payload", lambda: one.client.execute("signalwire.ping", {"payload": 10**400})),
+            ("a", lambda: one.client.execute("signalwire.ping", {"text": "1" * 400, "a": {"b": 10**309}})),
+        ]
+        before = len(sim.journal)
+        for name, do in refused:
+            with pytest.raises(InvalidParameter) as wrong:
+                do()
+            assert name in wrong.value.parameter
+        assert len(sim.journal) == before
+        one.client.execute("signalwire.ping", {"payload": "1" * 400 + "." + str(10**308)})
+        one.client.execute("signalwire.ping", {"payload": "x", "more": 10**308})
 
 
 def test_rest(rest: RestClient, tmp_path: Path) -> None:

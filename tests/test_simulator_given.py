@@ -140,12 +140,13 @@ WAITS: dict[str, Given] = {
 INIT: dict[str, list[Any]] = {
     **dict.fromkeys(("replay_events", "finish_streams", "strict", "allow_remote"), FLAG),
     **dict.fromkeys(("media", "refuse_with", "on_bad_resume", "status_dialect", "dial_winner"), CHOICE),
-    **{name: [1.5, math.inf] for name in ("speed", "record_seconds", "dial_timeout", "ping_timeout")},
-    **{name: [None, "", "\0"] for name in ("project", "token", "jwt_token", "signing_key")},
+    **{name: [1.5, math.inf] for name in ("record_seconds", "dial_timeout", "ping_timeout")},
+    **{name: [None, "\0"] for name in ("project", "token", "jwt_token", "signing_key")},
     **{name: [None] for name in ("ssl_context", "media_ssl_context")},
     **{name: [] for name in ("max_frame", "max_connections", "ptime")},
     "ping_interval": [None, 1.5, math.inf],
     "journal_limit": [0],
+    "speed": [1.5],
     "host": [""],
     "port": [0],
     "origins": [[], {}, ()],
@@ -216,6 +217,14 @@ def test_phones_waits_and_the_journal(scene: Scene, name: str, parameter: str) -
 @pytest.mark.parametrize("parameter", INIT)
 def test_what_a_simulator_is_made_with(scene: Scene, parameter: str) -> None:
     scene.check(lambda **given: Simulator(**given), {parameter: (None, INIT[parameter])}, parameter)
+
+
+def test_its_clock_has_a_speed_that_can_be_reckoned_with() -> None:
+    for usable in (0.001, 1, 1_000_000):
+        assert Simulator(speed=usable).settings.speed == usable
+    for wrong in (0.0009, 1e-300, 1_000_001, 1e300, math.inf, "2", 10**400):
+        with pytest.raises(InvalidParameter, match=r"speed must be a number from 0\.001 to 1000000"):
+            Simulator(speed=wrong)  # type: ignore[arg-type]
 
 
 def test_codes_of_refusals(scene: Scene) -> None:

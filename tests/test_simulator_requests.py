@@ -332,6 +332,22 @@ def test_frames_of_every_wrong_shape_are_refused_and_hurt_nothing(line: Any, tex
     assert peer.result("signalwire.ping", payload="still there") == {"payload": "still there"}
 
 
+@pytest.mark.parametrize("number", [*NO_NUMBERS, HUGE, "1" * 5000])
+def test_who_asks_with_a_number_beyond_all_measure_is_answered(line: Any, number: str) -> None:
+    peer, _ = line
+    for asked in ('"me"', "7"):
+        peer.send(f'{{"jsonrpc":"2.0","method":"calling.dial","params":{{"a":[{number}]}},"id":{asked}}}')
+        key = json.loads(asked)
+        while key not in peer.replies:
+            peer.read()
+        assert peer.replies.pop(key)["error"]["code"] == -32700
+    for nobody in (number, "true", "{}"):
+        peer.send(f'{{"id":{nobody},"a":{number}}}')
+        while None not in peer.replies:
+            peer.read()
+        assert peer.replies.pop(None)["error"]["code"] == -32700
+
+
 @pytest.mark.parametrize(
     "text", ['{"result":{}}', '{"jsonrpc":"2.0","id":null,"error":{"code":1}}', '{"id":{},"result":7}', '{"error":[]}']
 )

@@ -31,6 +31,7 @@ from relay_sync.simulator.remote import ControlServer
 
 NONE_LEFT = [0, 0.0, -1, -0.001, -math.inf, -(10**400)]
 NO_TIME = [math.nan, "5", True, Fraction(1, 2), object(), [1]]
+Wait = Callable[[Line, Any], object]
 CREDENTIALS: dict[str, Any] = {"project": "p", "token": "t", "host": "127.0.0.1:9"}
 #: What waits. The times in the parameters of verbs and commands are the platform's, not ours.
 WHO_WAITS = [
@@ -53,6 +54,14 @@ WHO_WAITS = [
     testing.HandlerErrors,
 ]
 OURS = {"timeout", "dial_timeout", "within", "drain", "wait", "patience"}
+#: Times of the platform on functions that wait: nothing left is no time, and what cannot be is refused as well.
+PLATFORMS: dict[str, Wait] = {
+    "RelayClient.dial, timeout": lambda on, time: on.client.dial(to="+15550100022", timeout=time),
+    "RelayClient.dial, ring_timeout": lambda on, time: on.client.dial(to="+15550100022", ring_timeout=time),
+    "RelayClient.dial, timeout beside dial_timeout": lambda on, time: on.client.dial(
+        to="+15550100022", timeout=time, dial_timeout=0
+    ),
+}
 VERBS = ("relay_sync.verbs", "relay_sync.rest.commands", "relay_sync.rest.media")
 
 
@@ -62,7 +71,6 @@ def scene() -> Iterator[Line]:
         yield one
 
 
-Wait = Callable[[Line, Any], object]
 #: What nobody has made happen.
 NOT_YET: dict[str, Wait] = {
     "Action.wait": lambda on, left: on.call.play_silence(600).wait(left),
@@ -188,6 +196,16 @@ def test_what_is_no_time_is_refused_by_name(scene: Line, name: str) -> None:
             do(scene, value)
 
 
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_what_is_no_time_of_the_platform_is_refused_by_name(scene: Line, name: str) -> None:
+    named = name.split()[1]
+    for value in (*NO_TIME, b"5", "", [], {}, 10**400, math.inf, -1):
+        with pytest.raises(InvalidParameter) as refused:
+            PLATFORMS[name](scene, value)
+        assert refused.value.parameter in (named, named.removeprefix("ring_"))
+    assert not scene.sim.journal.requests("calling.dial")
+
+
 #: Looked at in tests of their own: below, and with streams (test_audio_server.py, test_simulator_streams.py).
 ON_THEIR_OWN = {
     *("ControlServer.close", "Phone.answer"),
@@ -197,8 +215,19 @@ ON_THEIR_OWN = {
 }
 
 
+#: Functions that take more than one time; each of those is in a table.
+SEVERAL = {
+    "AudioStream.play": ["timeout", "wait"],
+    "RelayClient.dial": ["dial_timeout", "ring_timeout", "timeout"],
+    "RestClient.download": ["timeout", "wait"],
+    "Simulator.call": ["ring_timeout", "timeout"],
+    "Simulator.restart": ["patience", "timeout"],
+}
+
+
 def test_whatever_waits_is_in_the_tables() -> None:
-    tried = {name.partition(",")[0] for name in (*NOT_YET, *OTHERWISE, *ACTING)} | ON_THEIR_OWN
+    tables = {**NOT_YET, **OTHERWISE, **ACTING, **PLATFORMS}
+    tried = {name.partition(",")[0] for name in tables} | ON_THEIR_OWN
     missing = [
         f"{each.__name__}.{name}"
         for each in WHO_WAITS
@@ -210,6 +239,15 @@ def test_whatever_waits_is_in_the_tables() -> None:
         and not any(f"{base.__name__}.{function.__name__}" in tried for base in each.__mro__)
     ]
     assert not missing
+    # Where there are several, each is one: a time that is looked at for another one is easily forgotten.
+    several = {
+        f"{each.__name__}.{name}": sorted(found)
+        for each in WHO_WAITS
+        for name, function in inspect.getmembers(each, inspect.isfunction)
+        if not name.startswith("_") and not function.__module__.startswith(VERBS)
+        if len(found := {one for one in inspect.signature(function).parameters if one in OURS or "timeout" in one}) > 1
+    }
+    assert several == SEVERAL
 
 
 def test_infinity_and_more_wait_without_a_limit(scene: Line) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
@@ -12,7 +12,7 @@ from attrs import define
 
 from ..checks import check_json
 from ..errors import InvalidParameter
-from ..jsontext import read_leniently
+from ..jsontext import IN_RANGE, has_huge, read_leniently
 from ..secrecy import HIDDEN, SECRET_NAMES, hide
 from ..surrogates import WHOLE_TEXT, has_half, mend_json
 
@@ -146,18 +146,23 @@ def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError):
         check_json("params", params)
         raise
-    if has_half(body):
-        raise _half_a_pair(params)
+    for wrong, accepted in _REFUSED:
+        if wrong(body):
+            raise _naming(params, wrong, accepted)
     return (
         f'{{"jsonrpc":"2.0","id":{encode_basestring_ascii(frame_id)}'
         f',"method":{encode_basestring_ascii(method)},"params":{body}}}'
     )
 
 
-def _half_a_pair(params: Mapping[str, Any]) -> InvalidParameter:
+#: What Python writes and others cannot read.
+_REFUSED: Final = ((has_half, WHOLE_TEXT), (has_huge, IN_RANGE))
+
+
+def _naming(params: Mapping[str, Any], wrong: Callable[[str], bool], accepted: str) -> InvalidParameter:
     """The value itself may be a secret: only its type is shown."""
-    name = next((name for name, value in params.items() if has_half(_dump({name: value}))), "params")
-    return InvalidParameter(name, type(params.get(name)).__name__, WHOLE_TEXT)
+    name = next((name for name, value in params.items() if wrong(_dump({name: value}))), "params")
+    return InvalidParameter(name, type(params.get(name)).__name__, accepted)
 
 
 def acknowledge(frame_id: FrameId) -> str:

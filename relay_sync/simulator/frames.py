@@ -10,7 +10,7 @@ import time
 import uuid
 from typing import Any
 
-from ..jsontext import read_strictly
+from ..jsontext import id_of, read_strictly
 
 __all__ = [
     "MalformedFrame",
@@ -48,12 +48,12 @@ def parse(text: str) -> Any:
     """The JSON in a text frame.
 
     :raises MalformedFrame: it is not JSON (code -32700), which has no NaN and no infinities; nesting beyond Python's limits
-        counts as that.
+        counts as that. Where its id can be read all the same, the answer goes to whoever asked.
     """
     try:
         return read_strictly(text)
     except (ValueError, RecursionError):
-        raise MalformedFrame(-32700, "Parse error") from None
+        raise MalformedFrame(-32700, "Parse error", id_of(text)) from None
 
 
 def check(frame: Any) -> dict[str, Any]:

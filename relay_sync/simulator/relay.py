@@ -182,7 +182,7 @@ class Relay:
             frame = frames.parse(text)
         except MalformedFrame as problem:
             self.journal.add("in", client.number, None, text)
-            self.write(client, frames.error(None, problem.code, str(problem)))
+            self.write(client, frames.error(problem.request_id, problem.code, str(problem)))
             return
         self.journal.add("in", client.number, frame)
         try:

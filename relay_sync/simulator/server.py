@@ -106,7 +106,7 @@ class Simulator(Controls, Story):
     :param media: ``"realtime"``: streams run by the clock. ``"fast"``: as fast as they are read, for tests; and what
         is played, rings or is said takes a thousandth of its time.
     :param ptime: seconds per audio frame, whole milliseconds. :param speed: how much faster than real the clock of
-        the media runs, and that of timeouts which wait for a caller.
+        the media runs, and that of timeouts which wait for a caller; from 0.001 to 1000000.
     :param media_ssl_context: a client context for dialling receivers by ``wss``.
     :param record_seconds: how much of what a stream sends is kept for comparison, per track.
     :param dial_timeout: seconds for opening a receiver's socket.

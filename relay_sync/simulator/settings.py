@@ -37,6 +37,11 @@ def _positive(_: object, attribute: Attribute[float], value: float) -> None:
         raise InvalidParameter(attribute.name, value, "greater than 0")
 
 
+def _speed(_: object, attribute: Attribute[float], value: float) -> None:
+    if not _is_positive(value) or not 0.001 <= value <= 1_000_000:  # beyond, its clock can be told nothing
+        raise InvalidParameter(attribute.name, value, "a number from 0.001 to 1000000")
+
+
 def _positive_or_none(_: object, attribute: Attribute[Any], value: Any) -> None:
     if value is not None and not _is_positive(value):
         raise InvalidParameter(attribute.name, value, "greater than 0, or None")
@@ -65,8 +70,8 @@ def _host(_: object, attribute: Attribute[str], value: Any) -> None:
 
 
 def _secret(_: object, attribute: Attribute[Any], value: Any) -> None:
-    if value is not None and not given.is_whole_text(value):
-        raise InvalidParameter(attribute.name, value, "text, or None", secret=True)
+    if value is not None and not (value and given.is_whole_text(value)):
+        raise InvalidParameter(attribute.name, value, "text that is not empty, or None", secret=True)
 
 
 def _context(_: object, attribute: Attribute[Any], value: Any) -> None:
@@ -87,7 +92,7 @@ class Settings:
     media: str = field(default="realtime", validator=_one_of("realtime", "fast"))
     media_ssl_context: ssl.SSLContext | None = field(default=None, repr=False, validator=_context)
     ptime: float = field(default=0.02, validator=_ptime)
-    speed: float = field(default=1.0, validator=_positive)
+    speed: float = field(default=1.0, validator=_speed)
     record_seconds: float = field(default=600.0, validator=_positive)
     dial_timeout: float = field(default=5.0, validator=_positive)
     refuse_with: str = field(default="error", validator=_one_of("error", "result"))
