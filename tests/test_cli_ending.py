@@ -17,7 +17,8 @@ from support import FROM, PATIENCE, TO
 from test_cli_command import PACKAGE_HOME, environment
 
 from relay_sync.cli import ending
-from relay_sync.cli.ending import ENDING, Interrupted, interruptible, until_told
+from relay_sync.cli.early import ENDING, Interrupted
+from relay_sync.cli.ending import interruptible, until_told
 from relay_sync.simulator import Simulator
 from relay_sync.testing import variables_of
 
@@ -192,3 +193,112 @@ def test_the_campaign_calls_nobody_else(name: str, code: int) -> None:
     assert process.returncode == code
     assert "dial" not in rest
     assert "all ended" in rest
+
+
+#: Runs the command as its script does. Whatever it imports is told of, so that a test can send a signal at that moment.
+SCRIPT = """
+import os, signal, sys
+class Told:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["AT"]:
+            sys.meta_path.remove(self)
+            signal.raise_signal(getattr(signal, os.environ["SIGNAL"]))
+sys.meta_path.insert(0, Told())
+from relay_sync.cli import entry
+entry()
+"""
+
+
+def script(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=cwd,
+        env=environment(**variables),
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "at", "name", "code"),
+    [
+        ("demo", "argparse", "SIGINT", 130),
+        ("listen", "relay_sync.cli.listen", "SIGTERM", 143),
+        ("simulate", "relay_sync.simulator.server", "SIGHUP", 129),
+        ("run", "relay_sync.client", "SIGINT", 130),
+        ("run", "relay_sync.client", "SIGTERM", -signal.SIGTERM),
+    ],
+)
+def test_a_signal_while_modules_are_imported_ends_the_command(
+    tmp_path: Path, command: str, at: str, name: str, code: int
+) -> None:
+    arguments = ["app:client"] if command == "run" else []
+    done = script(command, *arguments, cwd=tmp_path, AT=at, SIGNAL=name)
+    said = f"relay-sync {command}: interrupted" if code > 0 else ""
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (code, "", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+LATE = """
+import os, signal, sys, threading
+from relay_sync.cli import command, entry
+interrupt = lambda: os.kill(os.getpid(), signal.SIGINT)
+def linger():
+    threading.main_thread().join()
+    while not threading.Event().wait(0.01):
+        interrupt()  # again: Python misses one that comes just before it begins to wait for this thread
+if sys.argv.pop() == "told":
+    tell = command._tell
+    command._tell = lambda line: (tell(line), interrupt())
+else:
+    threading.Thread(target=linger).start()
+entry()
+"""
+
+
+@pytest.mark.parametrize("when", ["told", "over"])
+def test_a_signal_when_the_command_is_over_changes_nothing(tmp_path: Path, when: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, "demo", "--out", "nowhere/y.wav", when],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=tmp_path,
+        env=environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 2), done.stderr
+
+
+def test_the_interpreter_cannot_be_ended_by_a_signal_when_it_is_nearly_gone(tmp_path: Path) -> None:
+    code = "import atexit, signal\natexit.register(lambda: print(signal.getsignal(signal.SIGINT).name))\n"
+    code += "from relay_sync.cli import entry, Early\n"
+    code += (
+        "ignore = Early._ignore\nEarly._ignore = lambda self: (ignore(self), print(signal.getsignal(2).name))\nentry()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stdout.splitlines()[1:], done.stderr) == (0, ["SIG_IGN", "SIG_IGN"], "")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_demo_says_whether_there_is_a_file(tmp_path: Path, before: bool) -> None:
+    """A signal as soon as the audio is saved, or just before it, also where a file of an earlier one is there."""
+    (tmp_path / "y.wav").write_bytes(b"of an earlier demo")
+    code = (
+        "import os, signal, threading\nfrom relay_sync.audio import AudioStream\nsave = AudioStream.save\n"
+        "def noted(self, path):\n"
+        f"    if not {before}: save(self, path)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    if {before}: raise OSError('the disk is full')\n"
+        "    threading.Event().wait(0.2)\n"
+        "AudioStream.save = noted"
+    )
+    with started("demo", "--fast", "--out", "y.wav", cwd=tmp_path, code=code) as process:
+        _, errors = process.communicate(timeout=PATIENCE)
+    told = "nothing was saved" if before else "the audio is in y.wav"
+    assert (process.returncode, errors.strip()) == (130, f"relay-sync demo: interrupted, {told}")
+    assert (tmp_path / "y.wav").read_bytes().startswith(b"of an earlier" if before else b"RIFF")

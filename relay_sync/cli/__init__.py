@@ -1,7 +1,9 @@
 """The command ``relay-sync``.
 
 ================  ==================================================================================================
-``__init__``      which command, and exit codes
+``__init__``      signals seen to, before anything else is imported
+``early``         the signals that come before and after a command
+``command``       which command, and exit codes
 ``arguments``     what the commands take, and their help
 ``demo``          ``relay-sync demo``: the arguments checked, one call made, the result printed
 ``conversation``  the call itself: simulator, client and receiver in one process
@@ -31,17 +33,13 @@ another reason, such as a full disk, makes it 1.
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from .arguments import build_parser
-from .ending import Interrupted, interruptible
-from .mistakes import INTERRUPTED, Mistake, Unsuccessful
-from .streams import failure, standard_streams
+from .early import Early
 
-__all__ = ["main"]
+__all__ = ["entry", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,59 +49,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: the exit code; see the module.
     :raises SystemExit: ``--help``, ``--version``, and arguments that are not known.
     """
-    with standard_streams():
-        parser = build_parser()
-        try:
-            arguments = parser.parse_args(argv)
-        except SystemExit as end:
-            if not end.code:  # --help and --version
-                raise SystemExit(_delivered("relay-sync", 0)) from None
-            raise
-        if arguments.command is None:
-            parser.print_help()
-            return 2
-        name = f"relay-sync {arguments.command}"
-        return _delivered(name, _guarded(name, arguments))
+    with Early() as early:
+        return _run(argv, early)
 
 
-def _guarded(name: str, arguments: argparse.Namespace) -> int:
+def entry() -> NoReturn:
+    """Run the command as this process: a signal that comes later does not change its exit code."""
+    early = Early().to_the_end()
     try:
-        if arguments.command == "run":  # its client, or its supervisor, handles signals
-            return _run(arguments)
-        with interruptible():
-            return _run(arguments)
-    except Mistake as mistake:
-        _tell(f"{name}: error: argument {mistake}\nTry: {name} --help")
-        return 2
-    except Unsuccessful as failed:
-        _tell(f"{name}: {failed}")
-        return failed.code
-    except KeyboardInterrupt as end:
-        saved = ", nothing was saved" if arguments.command == "demo" else ""
-        _tell(f"\n{name}: interrupted{saved}")
-        return end.code if isinstance(end, Interrupted) else INTERRUPTED
+        code = _run(None, early)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    early.code = code
+    sys.exit(code)
 
 
-def _delivered(name: str, code: int) -> int:
-    """The exit code, once everything was written."""
-    reason = failure()
-    if not reason:
-        return code
-    _tell(f"{name}: the output could not be written: {reason}")
-    return code or 1
+def _run(argv: Sequence[str] | None, early: Early) -> int:
+    from .command import run  # takes its time
 
-
-def _run(arguments: argparse.Namespace) -> int:
-    # Here, since it takes time and an extra that --help and --version need not have.
-    try:
-        command = importlib.import_module(f"{__name__}.{arguments.module}")
-    except ImportError as missing:
-        raise Unsuccessful(str(missing)) from missing
-    code: int = command.run(arguments)
-    return code
-
-
-def _tell(line: str) -> None:
-    # In one piece: another thread may be logging.
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+    return run(argv, early)

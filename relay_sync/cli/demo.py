@@ -47,8 +47,27 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(f"relay-sync {__version__} demo: a phone call on this machine, without an account\n", flush=True)
     timeline = Timeline()
-    with make_progress(scene.seconds) as progress:
-        outcome = converse(scene, timeline, progress)
+    before = _version(scene.out)
+    try:
+        with make_progress(scene.seconds) as progress:
+            outcome = converse(scene, timeline, progress)
+        return _shown(arguments.out, scene, timeline, outcome)
+    except KeyboardInterrupt as end:
+        saved = _version(scene.out) != before  # the handler may have got so far, also while the call was being ended
+        end.add_note(f"the audio is in {arguments.out}" if saved else "nothing was saved")
+        raise
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What tells a file from the one that was there before it; ``None``: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _shown(out: str, scene: Scene, timeline: Timeline, outcome: Outcome) -> int:
     recorded = _read_back(scene.out)
     tracks = list(scene.voices)
     print(f"\n{timeline.table()}\n")
@@ -57,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     if wrong:
         raise Unsuccessful("the audio is not what was sent: " + "; ".join(wrong))
     print(f"\nChecked: {_count(outcome)}, all as they were sent")
-    print(f"Audio:   {arguments.out} ({_format(recorded, tracks)})")
+    print(f"Audio:   {out} ({_format(recorded, tracks)})")
     print(_NEXT)
     return 0
 

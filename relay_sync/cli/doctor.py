@@ -14,7 +14,8 @@ from ..config import Config
 from ..errors import InvalidParameter
 from . import checkup
 from .checkup import Finding
-from .ending import Interrupted, interruptible
+from .early import Interrupted
+from .ending import interruptible
 from .mistakes import Mistake, Unsuccessful
 from .streams import standard_streams
 from .target import load_client

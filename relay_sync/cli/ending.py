@@ -15,24 +15,12 @@ from typing import Final
 
 from ..runtime.flag import Flag
 from ..runtime.signals import Handled
+from .early import ENDING, Interrupted
 
-__all__ = ["ENDING", "Interrupted", "interruptible", "until_told"]
+__all__ = ["interruptible", "until_told"]
 
-#: The signals that end a command; Windows has no SIGHUP.
-ENDING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 #: Seconds in which nothing disturbs a command that hangs up and tidies up: a terminal that closes may send SIGHUP twice.
 TIDYING: Final = 10.0
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal that ends the command.
-
-    :ivar code: the exit code that a shell expects: 128 and the number of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.code = 128 + number
 
 
 @contextmanager

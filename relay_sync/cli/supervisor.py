@@ -17,7 +17,7 @@ from attrs import define, field
 from .. import logs
 from ..runtime.signals import Handled
 from ..wording import counted
-from .ending import ENDING
+from .early import ENDING
 from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reports
 
