@@ -115,6 +115,7 @@ def test_mistakes_are_one_line_each(capsys: pytest.CaptureFixture[str], tmp_path
     (tmp_path / "file").touch()
     (tmp_path / "odd").write_text("tell-nobody, please", encoding="utf-8")
     (tmp_path / "binary").write_bytes(b"tell-nobody\xff")
+    (tmp_path / "long").write_text("x" * 16385, encoding="utf-8")
     for arguments, complaint in (
         (["--save", str(tmp_path / "file" / "x")], "--save"),
         (["--token-file", str(tmp_path / "odd")], "--token-file: must be printable"),
@@ -122,6 +123,11 @@ def test_mistakes_are_one_line_each(capsys: pytest.CaptureFixture[str], tmp_path
         (["--token-file", str(tmp_path / "file")], "file is empty"),
         (["--token-file", str(tmp_path / "none")], "none cannot be read: No such file"),
         (["--path", "audio"], "--path: must be a path"),
+        (["--path", ""], "--path: must not be empty"),
+        (["--save", ""], "--save: must not be empty"),
+        (["--token-file", ""], "--token-file: no file is named"),
+        (["--token-file", "/dev/zero"], "/dev/zero has more than 16384 bytes: that is no token"),
+        (["--token-file", str(tmp_path / "long")], "long has more than 16384 bytes: that is no token"),
     ):
         assert main(["listen", "--port", "0", *arguments]) == 2
         shown = capsys.readouterr().err

@@ -392,7 +392,6 @@ def test_a_receiver_that_raises_is_logged_once_and_the_others_hear(
 def test_what_the_first_two_requests_bring_at_once_is_remembered(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from django.test import Client
 
-    from relay_sync.contrib.django import views
     from relay_sync.contrib.django.signals import status_received
 
     seen: list[bool] = []
@@ -412,7 +411,7 @@ def test_what_the_first_two_requests_bring_at_once_is_remembered(world: Any, mon
             post(2)
         return made
 
-    monkeypatch.setattr(views, "Webhooks", slow)
+    monkeypatch.setattr("relay_sync.contrib.hosting.Webhooks", slow)
     status_received.connect(hears)
     try:
         for number in (1, 1, 2):
@@ -521,6 +520,11 @@ def test_health(world: Any) -> None:
         ({"project": "p", "token": "t", "webhooks": ["strict"]}, ["relay_sync.E001"]),
         ({"webhooks": {"colour": 1}}, ["relay_sync.W001", "relay_sync.E001"]),  # credentials may be elsewhere
         ("project", ["relay_sync.E001"]),
+        ({"project": "p", "token": "t", "runserver": "yes"}, ["relay_sync.E001"]),
+        ({"project": "p", "token": "t", "runserver": 1}, ["relay_sync.E001"]),
+        ({"project": "p", "token": "t", "runserver": None}, []),
+        ({"project": "p", "token": "t", "contexts": []}, ["relay_sync.W003"]),
+        ({"project": "p", "token": "t", "contexts": "default"}, ["relay_sync.E001"]),
     ],
 )
 def test_system_checks(project: None, monkeypatch: pytest.MonkeyPatch, given: Any, ids: list[str]) -> None:
@@ -531,6 +535,30 @@ def test_system_checks(project: None, monkeypatch: pytest.MonkeyPatch, given: An
         monkeypatch.delenv(f"SIGNALWIRE_{name}", raising=False)
     with override_settings(RELAY_SYNC=given):
         assert [one.id for one in run_checks(tags=["relay_sync"])] == ids
+
+
+def test_a_name_that_webhooks_do_not_know_is_named(project: None) -> None:
+    from django.core.checks import run_checks
+    from django.test import override_settings
+
+    with override_settings(RELAY_SYNC={"project": "p", "token": "t", "webhooks": {"strct": True}}):
+        (found,) = run_checks(tags=["relay_sync"])
+    assert "settings.RELAY_SYNC['webhooks']['strct']" in found.msg
+    assert "the known names are" in found.msg
+    assert "__init__" not in found.msg
+
+
+def test_checks_that_fail_end_the_command_as_a_wrong_configuration(project: None) -> None:
+    from django.core.management import call_command
+    from django.core.management.base import SystemCheckError
+    from django.test import override_settings
+
+    with (
+        override_settings(RELAY_SYNC={"project": "p", "token": "t", "contexts": "default"}),
+        pytest.raises(SystemCheckError) as failed,
+    ):
+        call_command("relay", "--processes", "2", skip_checks=False)
+    assert failed.value.returncode == 2
 
 
 def test_the_doctor_names_where_values_came_from(

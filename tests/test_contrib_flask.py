@@ -301,7 +301,7 @@ def test_what_the_first_two_requests_bring_at_once_is_remembered(app: Flask, mon
             assert app.test_client().post("/status", json=another).status_code == 204
         return made
 
-    monkeypatch.setattr("relay_sync.contrib.flask.Webhooks", slow)
+    monkeypatch.setattr("relay_sync.contrib.hosting.Webhooks", slow)
     for event in (EVENT, EVENT, another):
         assert app.test_client().post("/status", json=event).status_code == 204
     assert seen == [False, False, True, True]

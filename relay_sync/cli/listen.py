@@ -21,6 +21,7 @@ from .streams import is_lost
 __all__ = ["TOKEN_VARIABLE", "run"]
 
 TOKEN_VARIABLE: Final = "RELAY_AUDIO_TOKEN"
+_LONGEST_TOKEN: Final = 16 * 1024  # bytes
 CLOSING: Final = 10.0  # seconds for streams and files at the end
 
 
@@ -88,6 +89,9 @@ class _Listening:
 
 
 def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer:
+    for option in ("save", "path"):
+        if getattr(arguments, option) == "":
+            raise Mistake(f"--{option}", "must not be empty")
     token, source = _token(arguments.token_file)
     folder = None if arguments.save is None else Path(arguments.save)
     try:
@@ -113,8 +117,14 @@ def _token(file: str | None) -> tuple[str | None, str]:
     """What senders must show, and where that came from. Never from the command line, which others can read."""
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None, f"${TOKEN_VARIABLE}"
+    if not file:
+        raise Mistake("--token-file", "no file is named")
     try:
-        token = Path(file).read_text(encoding="utf-8").strip()
+        with open(file, "rb") as source:  # whatever it is, a device or a pipe: no more is read than a token has
+            read = source.read(_LONGEST_TOKEN + 1)
+        if len(read) > _LONGEST_TOKEN:
+            raise Mistake("--token-file", f"{file} has more than {_LONGEST_TOKEN} bytes: that is no token")
+        token = read.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise Mistake("--token-file", f"{file} cannot be read: {why}") from None

@@ -44,11 +44,11 @@ except ImportError as missing:
 
 from .. import logs
 from ..client import RelayClient
-from ..errors import InvalidParameter, WebhookRefused
+from ..errors import WebhookRefused
 from ..living import Living
 from ..verbs import parameters
 from ..webhooks import Callback, Webhooks
-from .hosting import Hosted, Unheard, health, merge, origins
+from .hosting import Hosted, Unheard, health, make_webhooks, merge, origins
 from .targets import of_wsgi
 
 __all__ = ["Relay"]
@@ -218,15 +218,9 @@ class _Served:
     def webhooks(self) -> Webhooks:
         found = self._made.get("webhooks")
         if found is None:
-            given = self.settings.get("webhooks") or {}
-            if not isinstance(given, Mapping):
-                raise InvalidParameter(f"app.config[{SETTING!r}]['webhooks']", given, "a mapping", secret=True)
-            try:
-                # Of two requests that are the first, both get the same one: it knows what was handled.
-                found = self._made.setdefault("webhooks", Webhooks(**given))
-            except TypeError as problem:
-                where = f"app.config[{SETTING!r}]['webhooks']"
-                raise InvalidParameter(where, given, f"parameters of Webhooks ({problem})", secret=True) from None
+            made = make_webhooks(self.settings, where=f"app.config[{SETTING!r}]")
+            # Of two requests that are the first, both get the same one: it knows what was handled.
+            found = self._made.setdefault("webhooks", made)
         return found
 
     def _make(self) -> RelayClient:

@@ -18,14 +18,17 @@ from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, Rela
 from ..living import Living
 from ..runtime import process
 from ..runtime.flag import Flag
+from ..webhooks import Webhooks
 from ..wording import counted, listed
 
-__all__ = ["OPTIONS", "Hosted", "Unheard", "health", "merge", "origins", "start_all", "stop_all"]
+__all__ = ["OPTIONS", "Hosted", "Unheard", "health", "make_webhooks", "merge", "origins", "start_all", "stop_all"]
 
 _log = logs.get("relay_sync").later
 
 #: What settings may say: the parameters of :class:`RelayClient` that are no code.
 OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_state", "on_error"}
+
+_HOOKS: Final = frozenset(inspect.signature(Webhooks).parameters)
 
 #: Seconds until the next attempt where the last one failed at once.
 RETRY_AFTER: Final = 10.0
@@ -64,6 +67,22 @@ def origins(settings: Mapping[str, Any], given: Mapping[str, Any], *, where: str
     """
     merged = merge(settings, given, where=where, others=frozenset(settings))
     return {name: where if given.get(name) is None else argument for name in merged}
+
+
+def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
+    """What reads the callbacks of an application, from the ``webhooks`` of its settings.
+
+    :raises InvalidParameter: they cannot be right, or one of them means nothing.
+    """
+    given = settings.get("webhooks") or {}
+    where = f"{where}['webhooks']"
+    if not isinstance(given, Mapping):
+        raise InvalidParameter(where, given, "a mapping", secret=True)
+    for name in given:
+        if name not in _HOOKS:
+            known = ", ".join(sorted(_HOOKS))
+            raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {known}")
+    return Webhooks(**given)
 
 
 class Hosted:

@@ -9,8 +9,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from ...client import RelayClient
 from ...errors import InvalidParameter
-from ...webhooks import Webhooks
-from .settings import client_options, webhook_options
+from .settings import client_options, in_runserver, webhooks
 
 __all__ = ["check_settings", "check_webhooks"]
 
@@ -21,8 +20,18 @@ _CREDENTIALS = frozenset({"project", "token", "jwt_token"})
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """The settings can be right. Credentials may come later: they are often not there where a project is built."""
     found = _check(lambda: RelayClient(**client_options()))
-    # What is wrong with all settings is told once.
-    return found + [each for each in _check(lambda: Webhooks(**webhook_options())) if each not in found]
+    for make in (webhooks, in_runserver):
+        # What is wrong with all settings is told once.
+        found += [each for each in _check(make) if each not in found]
+    if not any(isinstance(each, Error) for each in found) and client_options().get("contexts") in ([], (), frozenset()):
+        found.append(
+            Warning(
+                "settings.RELAY_SYNC['contexts'] is empty: no calls and no messages come in.",
+                hint="Name a context, such as 'default', or leave the key out.",
+                id="relay_sync.W003",
+            )
+        )
+    return found
 
 
 def _check(make: Callable[[], object]) -> list[CheckMessage]:
@@ -38,8 +47,6 @@ def _check(make: Callable[[], object]) -> list[CheckMessage]:
                 )
             ]
         return [Error(problem.message, hint="See settings.RELAY_SYNC.", id="relay_sync.E001")]
-    except TypeError as problem:
-        return [Error(f"settings.RELAY_SYNC['webhooks']: {problem}", id="relay_sync.E001")]
     return []
 
 
@@ -47,8 +54,8 @@ def _check(make: Callable[[], object]) -> list[CheckMessage]:
 def check_webhooks(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Callbacks are verified in production."""
     try:
-        strict = Webhooks(**webhook_options()).strict
-    except (InvalidParameter, TypeError):  # told by the other check
+        strict = webhooks().strict
+    except InvalidParameter:  # told by the other check
         return []
     if strict:
         return []

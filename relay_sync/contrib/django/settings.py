@@ -14,9 +14,10 @@ from typing import Any, Final
 from django.conf import settings
 
 from ...errors import InvalidParameter
-from ..hosting import merge, origins
+from ...webhooks import Webhooks
+from ..hosting import make_webhooks, merge, origins
 
-__all__ = ["client_options", "client_origins", "in_runserver", "webhook_options"]
+__all__ = ["client_options", "client_origins", "in_runserver", "webhooks"]
 
 WHERE: Final = "settings.RELAY_SYNC"
 OTHERS: Final = frozenset({"webhooks", "runserver"})
@@ -38,14 +39,14 @@ def client_origins() -> dict[str, str]:
     return origins(_all(), {}, where=WHERE)
 
 
-def webhook_options() -> dict[str, Any]:
-    """What reads callbacks is made with. :raises InvalidParameter: settings that cannot be right."""
-    given = _all().get("webhooks") or {}
-    if not isinstance(given, Mapping):
-        raise InvalidParameter(f"{WHERE}['webhooks']", given, "a mapping", secret=True)
-    return dict(given)
+def webhooks() -> Webhooks:
+    """What reads callbacks, made anew. :raises InvalidParameter: settings that cannot be right."""
+    return make_webhooks(_all(), where=WHERE)
 
 
 def in_runserver() -> bool:
     """Whether ``manage.py runserver`` takes calls. :raises InvalidParameter: settings that cannot be right."""
-    return bool(_all().get("runserver"))
+    wanted = _all().get("runserver")
+    if wanted is not None and not isinstance(wanted, bool):
+        raise InvalidParameter(f"{WHERE}['runserver']", wanted, "True or False", secret=True)
+    return bool(wanted)

@@ -15,7 +15,7 @@ from ...webhooks import Webhooks
 from ..hosting import health as health_of
 from ..targets import of_asgi, of_wsgi
 from .handlers import hosted, send, unheard
-from .settings import webhook_options
+from .settings import webhooks
 from .signals import of_kind, status_received
 
 __all__ = ["health", "status"]
@@ -26,7 +26,7 @@ _made: Final[dict[str, Webhooks]] = {}
 
 def _webhooks() -> Webhooks:
     # Of two requests that are the first, both get the same one: it knows what was handled.
-    return _made.get("webhooks") or _made.setdefault("webhooks", Webhooks(**webhook_options()))
+    return _made.get("webhooks") or _made.setdefault("webhooks", webhooks())
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:

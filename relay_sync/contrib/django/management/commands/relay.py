@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, SystemCheckError
 
 from .....cli.mistakes import Mistake, Unsuccessful
 from .....cli.run import serve
@@ -29,6 +29,14 @@ class Command(BaseCommand):
             "--drain", metavar="SECONDS", type=float, default=30.0, help="how long live calls may go on at the end"
         )
         parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """The system checks. :raises SystemCheckError: one failed; a wrong configuration ends every way to run with code 2."""
+        try:
+            super().check(*args, **kwargs)
+        except SystemCheckError as error:
+            error.returncode = 2
+            raise
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Take calls.
