@@ -165,3 +165,25 @@ def test_every_command_is_on_the_page() -> None:
     for name in ("dial", "command", "download", "call"):
         assert f"rest.{name}(" in text
         assert hasattr(RestClient, name)
+
+
+def test_a_stream_is_not_begun_for_a_time_that_is_no_number() -> None:
+    with Simulator(media="fast") as sim, line(sim) as it:
+        with running(
+            programs("rest.md")[0], it.call.call_id, "ws://127.0.0.1:9/", "soon", **variables_of(sim)
+        ) as given:
+            _, error = given.communicate(timeout=START)
+        assert (given.returncode, error.splitlines()[-1]) == (
+            1,
+            "ValueError: could not convert string to float: 'soon'",
+        )
+        assert sim.rest_requests == []
+
+
+def test_a_stream_whose_time_is_broken_off_is_stopped() -> None:
+    program = programs("rest.md")[0]
+    with Simulator(media="fast") as sim, Receiver() as receiver, line(sim) as it:
+        with running(program, it.call.call_id, receiver.url, "nan", **variables_of(sim)) as given:
+            _, error = given.communicate(timeout=START)
+        assert (given.returncode, "ValueError" in error) == (1, True)
+        assert [entry.command for entry in sim.rest_requests] == ["calling.stream", "calling.stream.stop"]
