@@ -3,6 +3,8 @@
 On your space the credentials come from the environment (SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE), the
 calls from the context "default" or $RELAY_CONTEXT, and the audio goes to $STREAM_URL, which must lead to this machine.
 With ``--simulate`` somebody calls, speaks for a few seconds and hangs up, and the example ends.
+
+Ctrl-C, SIGTERM and a terminal that closes end an example at once: see ``ended_by_signals``, which is called here.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-from relay_sync import RelayClient
+from relay_sync import CallEnded, RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator, TwoWayStream, speech
 from relay_sync.simulator.phone import Phone
@@ -44,15 +46,13 @@ def scene(
         if people is not None:
             people(simulator)
         client = RelayClient(**simulator.credentials, contexts=["default"])
-        told = threading.Thread(target=_tell, args=(story, simulator, client), name="story")
+        told = threading.Thread(target=_tell, args=(story, simulator, client), name="story", daemon=True)
         if story is not None:
             told.start()
         try:
             yield client
         finally:
-            client.disconnect()
-            if story is not None:
-                told.join(30)
+            client.disconnect()  # whatever the story still waits for
 
 
 def network(calls: int = 1, *, keys: str = "") -> AbstractContextManager[RelayClient]:
@@ -98,6 +98,9 @@ def _tell(story: Callable[[Simulator], object], simulator: Simulator, client: Re
         story(simulator)
         simulator.wait_for_acks()  # until the client knows it, too
         client.drain(10)  # and the handlers have done what they do after their call
+    except Exception:
+        if client.state != "closed":  # else it was broken off, as by Ctrl-C
+            raise
     finally:
         client.stop()
 
@@ -115,7 +118,8 @@ def _callers(simulator: Simulator, count: int, keys: str) -> None:
         for number in range(count)
     ]
     for phone in phones:
-        _press(phone, keys)
+        with suppress(CallEnded):
+            _press(phone, keys)
         phone.wait_until("ended", timeout=30)
 
 
@@ -129,4 +133,7 @@ def _press(phone: Phone, keys: str) -> None:
 
 
 def _heard_more(stream: TwoWayStream, before: int) -> bool:
-    return len(stream.heard_audio) > before
+    return len(stream.heard_audio) > before or stream.state == "finished"
+
+
+ended_by_signals()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from _network import SIMULATE, ended_by_signals, required, scene
+from _network import SIMULATE, required, scene
 
 from relay_sync import Call, DialFailed, RelayClient, RelayError, WaitTimeout, devices
 from relay_sync.simulator import Simulator
@@ -92,7 +92,6 @@ def call_all(client: RelayClient, pool: ThreadPoolExecutor) -> None:
 
 
 def main() -> None:
-    ended_by_signals()
     pool = ThreadPoolExecutor(AT_ONCE)
     with scene(people=people, media="fast") as client:
         try:

@@ -111,17 +111,18 @@ with scene(story, people=people, media="fast") as client:
 
     @client.on_call
     def handle(call: Call) -> None:
-        call.answer()
         try:
+            call.answer()
             key = choose(call)
             if key:
                 CHOICES[key](call)
                 say(call, "Goodbye.")
-            call.hangup()
         except CallEnded:
             pass
-        call.wait_for_ended(30)
+        finally:  # whatever went wrong, nobody is left on the line
+            call.hangup()
+            call.wait_for_ended(30)
+            done.release()
         print(f"{caller(call)}: call over")
-        done.release()
 
     client.run()

@@ -56,10 +56,12 @@ with scene(story, people=people, media="fast") as client:
 
     @client.on_message
     def handle(message: Message) -> None:
-        answer = ANSWERS.get(message.body.strip().upper(), HELP)
-        outcome = send(client, message.from_number, answer)
-        print(f"{message.from_number}: {message.body!r} -> {answer!r}: {outcome}")
-        answered.release()
+        try:
+            answer = ANSWERS.get(message.body.strip().upper(), HELP)
+            outcome = send(client, message.from_number, answer)
+            print(f"{message.from_number}: {message.body!r} -> {answer!r}: {outcome}")
+        finally:
+            answered.release()
 
     client.connect()
     for number in NUMBERS:

@@ -27,10 +27,12 @@ class Hook(BaseHTTPRequestHandler):
             self.send_error(403)
             return
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        print("webhook:", event["event_type"], event["params"]["state"])
         self.send_response(204)
         self.end_headers()
-        told.release()
+        try:
+            print("webhook:", event["event_type"], event["params"]["state"])
+        finally:
+            told.release()
 
     def log_message(self, *args: object) -> None: ...
 

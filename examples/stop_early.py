@@ -17,8 +17,10 @@ with receiver() as audio, network() as client:
         with audio.listen(call, codec="PCMU") as stream:
             first_second = stream.read(1.0, timeout=10)
         # Leaving the block stopped the stream.
-        print(f"{len(first_second)} bytes of PCM; the call is {call.state}")
-        call.hangup()
+        try:
+            print(f"{len(first_second)} bytes of PCM; the call is {call.state}")
+        finally:
+            call.hangup()
         call.wait_for_ended(timeout=10)
         print(f"the call ended: {call.end_reason}")
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 
-from relay_sync import Call, RelayClient
+from relay_sync import Call, RelayClient, WaitTimeout
 
 
 def serve(stream_url: str, *, once: bool = False) -> None:
@@ -24,18 +24,20 @@ def serve(stream_url: str, *, once: bool = False) -> None:
 
     @client.on_call
     def handle_call(call: Call) -> None:  # in a thread of its own, so it may block
-        call.answer()
-        action = call.stream(
-            url=stream_url,
-            track="inbound",
-            codec="PCMU",
-            custom_parameters={"session_id": "abc123"},
-        )
-        print(f"call {call.call_id}: streaming to {stream_url}")
-        call.wait_for_ended()
-        print(f"call {call.call_id}: ended ({call.end_reason}), the stream is {action.state}")
-        if once:
-            client.stop()
+        try:
+            call.answer()
+            action = call.stream(
+                url=stream_url,
+                track="inbound",
+                codec="PCMU",
+                custom_parameters={"session_id": "abc123"},
+            )
+            print(f"call {call.call_id}: streaming to {stream_url}")
+            call.wait_for_ended()
+            print(f"call {call.call_id}: ended ({call.end_reason}), the stream is {action.state}")
+        finally:  # also where something went wrong, or this would wait for ever
+            if once:
+                client.stop()
 
     client.run()
 
@@ -51,7 +53,10 @@ def simulate() -> None:
         os.environ["SIGNALWIRE_SPACE"] = sim.credentials["host"]
         sim.call(to="+15550100", from_="+15550199", says=speech.caller(), hangs_up_after_speaking=True)
         serve(audio.url, once=True)
-        stream = audio.accept(timeout=10)
+        try:
+            stream = audio.accept(timeout=1)
+        except WaitTimeout:
+            sys.exit("no stream came before the end")
         stream.wait(timeout=10)
         session = stream.custom_parameters["session_id"]
         print(f"receiver: {stream.stats.seconds:.1f} s of {stream.media_format.encoding}, session {session}")

@@ -53,16 +53,18 @@ with receiver() as audio, network(keys="91") as client:
     @client.on_call
     def handle(call: Call) -> None:
         call.answer()
-        with audio.connect(call, codec="PCMU") as stream:
-            for _ in range(3):
-                choice = ask(stream)
-                if choice in MENU:
-                    print(f"the caller wants {MENU[choice]}")
-                    stream.play(ANSWERS[choice])  # waits until it has been heard
-                    break
-                if stream.ended:
-                    break
-                stream.play(SORRY)
-        call.hangup()
+        try:
+            with audio.connect(call, codec="PCMU") as stream:
+                for _ in range(3):
+                    choice = ask(stream)
+                    if choice in MENU:
+                        print(f"the caller wants {MENU[choice]}")
+                        stream.play(ANSWERS[choice])  # waits until it has been heard
+                        break
+                    if stream.ended:
+                        break
+                    stream.play(SORRY)
+        finally:  # whatever went wrong, nobody is left on the line
+            call.hangup()
 
     client.run()

@@ -87,3 +87,61 @@ def test_the_example_runs_and_ends(name: str, tmp_path: pathlib.Path) -> None:
         with wave.open(str(tmp_path / "call.wav")) as wav:
             assert (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) == (2, 8000, 2)
             assert abs(wav.getnframes() - 8000 * 8.08) < 800
+
+
+#: Runs an example that gets one SIGINT as soon as its client is connected.
+INTERRUPTED = """
+import os, runpy, signal, sys, threading
+from relay_sync.simulator import Simulator
+start = Simulator.start
+def started(self):
+    start(self)
+    threading.Thread(target=interrupt, args=(self,), daemon=True).start()
+    return self
+def interrupt(simulator):
+    simulator.wait_for_client(timeout=30)
+    os.kill(os.getpid(), signal.SIGINT)
+Simulator.start = started
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+#: Seconds that an example may take at most on a busy machine, far less than its longest wait (30).
+AT_ONCE = 15
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
+@pytest.mark.parametrize("name", [*PRINTED, "stream_call"])
+def test_one_ctrl_c_ends_the_example(name: str, tmp_path: pathlib.Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(EXAMPLES / f"{name}.py"), "--simulate"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        text=True,
+        timeout=AT_ONCE,
+        check=False,
+    )
+    # stream_call ends as client.run() does, and with 1 if its call had not come yet.
+    assert done.returncode in ((0, 1) if name == "stream_call" else (130,)), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device here")
+@pytest.mark.parametrize("name", [*PRINTED, "stream_call"])
+def test_the_example_ends_where_nothing_can_be_printed(name: str, tmp_path: pathlib.Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-u", str(EXAMPLES / f"{name}.py"), "--simulate"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=AT_ONCE,
+            check=False,
+        )
+    assert "No space left on device" in done.stderr
+    assert "WaitTimeout" not in done.stderr
