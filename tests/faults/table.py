@@ -18,8 +18,9 @@ if __name__ == "__main__":
     sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from faults.moments import FAULTS, MOMENTS  # noqa: E402
+from faults.troubles import TROUBLES, WORKS  # noqa: E402
 
-__all__ = ["FILE", "OUTCOMES", "NotApplicable", "cells", "page"]
+__all__ = ["FILE", "OF_THE_PROCESS", "OUTCOMES", "NotApplicable", "cells", "page"]
 
 FILE: Final = HERE.parent / "docs" / "faults.md"
 
@@ -96,6 +97,21 @@ OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
 }
 
 
+CTRL_C: Final = "KeyboardInterrupt"
+FORKED: Final = "Forked"
+
+#: By trouble, in the order of the works.
+OF_THE_PROCESS: Final[dict[str, tuple[str, ...]]] = {
+    "Ctrl-C": (CTRL_C, CTRL_C, CTRL_C, CTRL_C),
+    "a signal": (V, V, V, V),
+    "a fork": (V, V, V, V),
+    "a child": (FORKED, FORKED, V, FORKED),
+    "a full disk": (V, V, V, "OSError"),
+    "a log that raises": (V, V, V, V),
+    "a log that blocks": (V, V, V, V),
+}
+
+
 def cells() -> Iterator[tuple[str, str, Outcome | None]]:
     """Every fault at every moment, in order; ``None`` where the table says nothing."""
     for fault in FAULTS:
@@ -141,6 +157,18 @@ made again, and the session resumed. Otherwise the cell names the error.
 """
 
 
+ABOUT_PROCESSES: Final = """\
+## Troubles of the program itself
+
+The same, with a sound connection: something befalls the program while its main thread waits. After Ctrl-C a phone that rings
+is hung up, and an action that begins late is stopped. A child has a client of its own, which connects when it is first used;
+calls, actions and streams stay with the parent. On a full disk the stream goes on, and `save()` raises.
+
+| trouble | what happens |
+|---|---|
+"""
+
+
 def _written(outcome: Outcome | None, reasons: list[str]) -> str:
     if isinstance(outcome, NotApplicable):
         if outcome.reason not in reasons:
@@ -159,6 +187,11 @@ def page() -> str:
         for fault in FAULTS:
             told = [_written(OUTCOMES[fault][moment], reasons) for moment in moments]
             out.append(f"| {fault} | {' | '.join(told)} |")
+    titles = [title for title, _ in WORKS.values()]
+    out += ["", ABOUT_PROCESSES + "\n".join(f"| {name} | {trouble.told} |" for name, trouble in TROUBLES.items())]
+    out += ["", f"| trouble | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    for name, outcomes in OF_THE_PROCESS.items():
+        out.append(f"| {name} | {' | '.join(_written(outcome, reasons) for outcome in outcomes)} |")
     out += ["", *(f"({number}) {reason}" + "  " for number, reason in enumerate(reasons, 1))]
     return "\n".join(out) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -12,7 +13,8 @@ import pytest
 
 from faults import table
 from faults.moments import FAULTS, MOMENTS, stage
-from faults.table import OUTCOMES, NotApplicable
+from faults.table import OF_THE_PROCESS, OUTCOMES, NotApplicable
+from faults.troubles import AS_USUAL, TROUBLES, WORKS
 
 #: Seconds for a cell, on the slowest machine.
 BOUND = 30.0
@@ -57,8 +59,20 @@ def test_the_user_sees_the_same_over_tls(fault: str, moment: str) -> None:
         assert MOMENTS[moment][1](one) == outcome
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="signals and forks as POSIX has them")
+@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_what_befalls_the_program(trouble: str, work: str) -> None:
+    began = time.monotonic()
+    outcome = dict(zip(WORKS, OF_THE_PROCESS[trouble], strict=True))[work]
+    with stage(AS_USUAL) as one, TROUBLES[trouble].around(one):
+        assert WORKS[work][1](one, TROUBLES[trouble]) == outcome
+    assert time.monotonic() - began < BOUND
+
+
 def test_no_cell_is_empty() -> None:
     assert set(OUTCOMES) == set(FAULTS)
+    assert set(OF_THE_PROCESS) == set(TROUBLES)
     for fault, moment, outcome in table.cells():
         assert outcome, f"{fault} at {moment}"
         assert not isinstance(outcome, NotApplicable) or len(outcome.reason) > 20
