@@ -82,6 +82,44 @@ def test_a_call_is_metered_saved_and_finished_by_a_signal(tmp_path: Path, number
     assert saved.channel(1).count(0) == len(saved.channel(1))
 
 
+FULL = """
+import errno, os, relay_sync.audio.recorder as recorder
+real = os.pwrite
+def write(handle, data, offset):
+    if offset + len(data) > {room}:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return real(handle, data, offset)
+recorder._pwrite = write
+"""
+
+
+@pytest.mark.parametrize("room", [2000, 0])
+def test_on_a_full_disk_nothing_is_said_to_be_saved(tmp_path: Path, room: int) -> None:
+    with _listening("--save", str(tmp_path), code=FULL.format(room=room)) as (process, greeting):
+        with Simulator(media="fast") as sim, line(sim, says=TONE) as one:
+            action = one.call.stream(_url(greeting))
+            one.phone.streams[0].wait_for_speech(PATIENCE)
+            action.stop()
+            action.wait(PATIENCE)
+            call_id, shown = one.call.call_id, ""
+            assert process.stdout is not None
+            while " stopped after " not in shown:
+                shown = process.stdout.readline()
+                if "warning" in shown:
+                    warning = shown
+        process.send_signal(signal.SIGTERM)
+        rest = _rest(process)
+    assert process.returncode == 1, rest
+    assert "saved in" not in shown + rest
+    assert "1 recording is not complete" in rest
+    assert "No space left" in shown
+    if room:
+        assert f"cut short, {tmp_path / call_id}.wav holds only its beginning" in shown
+        assert f"a recording stops here, the stream goes on (call {call_id}, {tmp_path / call_id}.wav)" in warning
+    else:
+        assert "; not saved: " in shown
+
+
 def test_several_streams_plain_lines_without_rich_and_a_wrong_token(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['rich'] = None\n"

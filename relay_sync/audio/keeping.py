@@ -20,6 +20,7 @@ class Keeping:
 
     :param make_file: makes the file, on the disk thread. :param tracks: those that were announced.
     :param connection: is not read from while the disk is behind. :param tell: as ``Troubles.tell``.
+    :param owner: of whom it is, for the log.
     :ivar recorder: has what is kept.
     """
 
@@ -31,6 +32,7 @@ class Keeping:
         connection: Connection,
         disk: Disk,
         tell: Callable[..., None],
+        owner: str = "",
     ) -> None:
         self._channels = {track: index for index, track in enumerate(tracks)}
         self._connection = connection
@@ -38,7 +40,8 @@ class Keeping:
         self._tell = tell
         self._kept = 0  # bytes that went to the recorder, of all tracks
         self._most = 0.0  # up to which nobody needs to look at the clock
-        self.recorder = Recorder(make_file, sample_rate, max(1, len(self._channels)), connection.resume_reading, tell)
+        channels = max(1, len(self._channels))
+        self.recorder = Recorder(make_file, sample_rate, channels, connection.resume_reading, tell, owner=owner)
         try:
             disk.add(self.recorder)
         except Exception as error:  # no thread: it costs the recording, not the stream

@@ -272,6 +272,7 @@ class Receiver:
             self._connection,
             self._settings.disk,
             self._tell,
+            f"call {start.call_id}" if start.call_id else "",
         )
 
     # -- audio ---------------------------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Recorder:
         it is called by the first :meth:`flush`, and what it raises costs the recording only.
     :param channels: 1 or 2.
     :param on_room: called on the disk thread after a write, when :meth:`add` had answered that it is full.
-    :param tell: told why there is no file, as ``Troubles.tell``; without it the log is.
+    :param tell: told why there is no file, as ``Troubles.tell``; without it the log is. :param owner: of whom it is, for the log.
     """
 
     def __init__(
@@ -85,11 +85,14 @@ class Recorder:
         channels: int,
         on_room: Callable[[], object] | None = None,
         tell: Callable[[str, str, object], object] | None = None,
+        *,
+        owner: str = "",
     ) -> None:
         self.sample_rate = sample_rate
         self.channels = channels
         self.error: OSError | None = None
         self._untold: OSError | None = None
+        self.owner = owner
         self.path: str | None = None  # where it is recorded to, once that is known; None for a file without a name
         self.disk: Disk | None = None  # the thread that writes it; without one, whoever flushes does
         self._on_room = on_room
@@ -435,7 +438,8 @@ class Recorder:
         if error is None:
             return
         if self._finalizer is not None:
-            _log.warning("a recording stops here, the stream goes on: %s", error)
+            where = ", ".join(filter(None, (self.owner, self.path)))
+            _log.warning("a recording stops here, the stream goes on%s: %s", where and f" ({where})", error)
         elif self._tell is not None:
             self._tell("recording", "the audio is not recorded: %s", error)
         else:

@@ -235,6 +235,13 @@ class AudioStream(Speaking):
             self._recorder.made(_MAKING)
         return self._recorder.path
 
+    @property
+    def recording_error(self) -> OSError | None:
+        """Why the recording was cut short or could not be made, a full disk say; ``None`` while it is whole, and where nothing is
+        recorded. Of a stream that has ended it is known once :meth:`wait` has returned.
+        """
+        return None if self._recorder is None else self._recorder.error
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end of the stream, whether or not anybody reads it; a recording is then complete on disk, unless the
         disk takes longer than what is left of the time.

@@ -28,10 +28,11 @@ CLOSING: Final = 10.0  # seconds for streams and files at the end
 def run(arguments: argparse.Namespace) -> int:
     """Receive streams until Ctrl-C, SIGTERM or SIGHUP.
 
-    :return: 0. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the port cannot be had.
+    :return: 0. :raises Mistake: an argument cannot be right.
+    :raises Unsuccessful: the port cannot be had, or a recording is not complete.
     """
     display = make_display()
-    listening = _Listening(display)
+    listening = _Listening(display, saves=arguments.save is not None)
     audio = _server(arguments, listening)
     _log_through(display)
     with until_told(second_raises=True) as told:
@@ -51,17 +52,21 @@ def run(arguments: argparse.Namespace) -> int:
         finally:
             audio.close(CLOSING)
     display.say(counted(listening.count, "stream"))
+    if listening.cut_short:
+        lost = counted(listening.cut_short, "recording is", "recordings are")
+        raise Unsuccessful(f"{lost} not complete, see above")
     return 0
 
 
 class _Listening:
     """The streams, each heard by a thread of the receiver."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: Display, *, saves: bool = False) -> None:
         self._display = display
+        self._saves = saves
         self._lock = threading.RLock()
         self._meters: list[Meter] = []
-        self.count = 0
+        self.count = self.cut_short = 0
 
     @property
     def meters(self) -> list[Meter]:
@@ -84,8 +89,18 @@ class _Listening:
         finally:
             with self._lock:
                 self._meters.remove(meter)
-        saved = f"; saved in {stream.recorded_to}" if stream.recorded_to else ""
-        self._display.say(f"{meter.name}: {stream.end_reason} after {meter.numbers()}{saved}")
+                self.cut_short += self._saves and stream.recording_error is not None
+        self._display.say(f"{meter.name}: {stream.end_reason} after {meter.numbers()}{self._saved(stream)}")
+
+    def _saved(self, stream: AudioStream) -> str:
+        """What became of the recording, in words."""
+        if not self._saves:
+            return ""
+        error, file = stream.recording_error, stream.recorded_to
+        if error is None:
+            return f"; saved in {file}" if file else ""
+        why = error.strerror or error
+        return f"; cut short, {file} holds only its beginning: {why}" if file else f"; not saved: {why}"
 
 
 def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer:
