@@ -26,7 +26,6 @@ class _Holder:
     def __init__(self, session: requests.Session) -> None:
         self.session = session
         self.pid = os.getpid()
-        self.busy = False  # with a request of its thread
 
     def close(self) -> None:
         """In a child process nothing: it is the parent's, and a thread that is not there may have been using its locks."""
@@ -40,6 +39,14 @@ class _Holder:
             pass
 
 
+class _Mine(threading.local):
+    """What one thread has: holders without a request, and those with one, by the number of their session."""
+
+    def __init__(self) -> None:
+        self.free: list[_Holder] = []
+        self.busy: dict[int, _Holder] = {}
+
+
 class Sessions:
     """The sessions of a client.
 
@@ -48,29 +55,41 @@ class Sessions:
 
     def __init__(self, make: Callable[[], requests.Session]) -> None:
         self._make = make
-        self._mine = threading.local()
+        self._mine = _Mine()
         self._open: dict[int, weakref.ref[_Holder]] = {}
         #: Set by :meth:`close`; ends waits.
         self.closed = Flag()
 
     @contextmanager
     def taken(self) -> Iterator[requests.Session]:
-        """The calling thread's session, for one request. One in the middle of another gets a session of its own.
+        """A session of the calling thread, for one request. One in the middle of another gets a session of its own.
 
         :raises ClientClosed: after :meth:`close`.
         """
+        session = self.get()
+        try:
+            yield session
+        finally:
+            self._give_back(session)
+
+    def get(self) -> requests.Session:
+        """One that the calling thread has no request on; each step is whole, for a signal handler may come in between."""
         if self.closed.is_set():
             raise ClientClosed("this RestClient was closed; make a new one")
-        holder: _Holder | None = getattr(self._mine, "holder", None)
-        if holder is None or holder.pid != os.getpid():
-            holder = self._mine.holder = self._new()
-        elif holder.busy:
-            holder = self._new()  # closed when it goes
+        mine = self._mine
         try:
-            holder.busy = True
-            yield holder.session
-        finally:
-            holder.busy = False
+            holder = mine.free.pop()
+        except IndexError:
+            holder = self._new()
+        if holder.pid != os.getpid():  # of the parent, before the fork
+            holder = self._new()
+        mine.busy[id(holder.session)] = holder
+        return holder.session
+
+    def _give_back(self, session: requests.Session) -> None:
+        holder = self._mine.busy.pop(id(session), None)
+        if holder is not None:
+            self._mine.free.append(holder)
 
     def _new(self) -> _Holder:
         holder = _Holder(self._make())
