@@ -14,14 +14,15 @@ with receiver() as audio, network() as client:
     @client.on_call
     def handle(call: Call) -> None:
         call.answer()
-        with (
-            audio.listen(call, track="inbound", codec="PCMU", name="caller") as caller,
-            audio.listen(call, track="outbound", codec="L16@16000h", name="far side") as far_side,
-        ):
-            for stream in (caller, far_side):
-                print(
-                    stream.media_format.encoding, stream.sample_rate, "Hz:", len(stream.read(0.5, timeout=10)), "bytes"
-                )
+        try:
+            with (
+                audio.listen(call, track="inbound", codec="PCMU", name="caller") as caller,
+                audio.listen(call, track="outbound", codec="L16@16000h", name="far side") as far_side,
+            ):
+                for stream in (caller, far_side):
+                    heard = stream.read(0.5, timeout=10)
+                    print(stream.media_format.encoding, stream.sample_rate, "Hz:", len(heard), "bytes")
+        finally:
             call.hangup()
 
     client.run()

@@ -14,10 +14,10 @@ with receiver() as audio, network() as client:
     @client.on_call
     def handle(call: Call) -> None:
         call.answer()
-        with audio.listen(call, codec="PCMU") as stream:
-            first_second = stream.read(1.0, timeout=10)
-        # Leaving the block stopped the stream.
         try:
+            with audio.listen(call, codec="PCMU") as stream:
+                first_second = stream.read(1.0, timeout=10)
+            # Leaving the block stopped the stream.
             print(f"{len(first_second)} bytes of PCM; the call is {call.state}")
         finally:
             call.hangup()
