@@ -95,7 +95,7 @@ class Address:
         host = found[1].lower()
         if scheme == "ws" and not is_loopback(host):
             if not allow_insecure and "://" not in text:
-                accepted = "'wss': ws is for loopback (see allow_insecure)"
+                accepted = "reached by 'wss': ws is for loopback (see allow_insecure)"
                 raise InvalidParameter("host", scheme, accepted, variable=_SCHEME_VARIABLE)
             if not allow_insecure:
                 raise InvalidParameter(
@@ -299,7 +299,8 @@ def _named(origins: Mapping[str, str]) -> Iterator[None]:
 def _scheme(env: Mapping[str, str]) -> str | None:
     scheme = env.get(_SCHEME_VARIABLE) or None
     if scheme is not None and scheme.lower() not in ("ws", "wss"):
-        raise InvalidParameter("host", scheme, "'wss', or 'ws' for loopback", variable=_SCHEME_VARIABLE)
+        accepted = "reached by 'wss', or by 'ws' on loopback"
+        raise InvalidParameter("host", scheme, accepted, variable=_SCHEME_VARIABLE)
     return scheme
 
 

@@ -95,7 +95,29 @@ def test_without_hard_links_it_is_exclusive_as_well(tmp_path: Path, monkeypatch:
 def test_what_another_has_written_meanwhile_stays(tmp_path: Path) -> None:
     file = tmp_path / "sim.json"
     with written(file):
-        with written(file):
-            pass
+        file.unlink()
         file.write_text("of another simulator")
     assert file.read_text() == "of another simulator"
+
+
+def test_that_of_a_simulator_which_still_runs_is_left_to_it(tmp_path: Path) -> None:
+    file = tmp_path / "sim.json"
+    with written(file):
+        told = file.read_text()
+        with pytest.raises(Unsuccessful, match="a simulator that still runs has written it"), written(file):
+            pass
+        assert main(["simulate", "--credentials", str(file)]) == 2
+        assert file.read_text() == told
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("name", ["SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", "RELAY_SIMULATOR_CONTROL_TOKEN"])
+def test_a_setting_that_is_no_line_of_a_shell_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wrong in ("tell\nnobody", "tell nobody", "tell\x1bnobody"):
+        monkeypatch.setenv(name, wrong)
+        assert main(["simulate", "--show-tokens"]) == 2
+        shown = capsys.readouterr()
+        assert f"${name}: must be printable" in shown.err
+        assert "nobody" not in shown.out + shown.err

@@ -165,7 +165,8 @@ def _greeting(arguments: argparse.Namespace, audio: AudioServer) -> str:
     needed = arguments.token_file is not None or os.environ.get(TOKEN_VARIABLE)
     who = "a bearer token is needed" if needed else "no token: whoever reaches this port may send audio"
     kept = f", saving in {arguments.save}" if arguments.save is not None else ""
-    return f"listening on {audio.url}{kept}; {who}; Ctrl-C ends it"
+    others = " and all other addresses of this machine" if arguments.host in ("", "0.0.0.0", "::") else ""
+    return f"listening on {audio.url}{others}{kept}; {who}; Ctrl-C ends it"
 
 
 class _Lines(logging.Handler):

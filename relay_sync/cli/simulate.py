@@ -8,11 +8,12 @@ import json
 import os
 import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
@@ -22,8 +23,12 @@ from ..simulator.remote import ControlServer
 from .ending import until_told
 from .mistakes import Mistake, Unsuccessful
 
+if sys.platform != "win32":
+    import fcntl
+
 __all__ = ["run"]
 
+_IN_USE: Final = "a simulator that still runs has written it"
 _NOT_OURS: Final = "it exists, and was not written by relay-sync simulate"
 #: What the file of --credentials has, and how many bytes at the most.
 _MEMBERS: Final = {"project", "token", "host", "control", "control_token"}
@@ -43,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
                 simulator,
                 host=arguments.host,
                 port=arguments.control_port,
-                token=os.environ.get(CONTROL_TOKEN) or secrets.token_urlsafe(24),
+                token=_setting(CONTROL_TOKEN) or secrets.token_urlsafe(24),
             )
         except OSError as error:
             raise Unsuccessful(f"port {arguments.control_port} cannot be had: {error.strerror or error}") from error
@@ -62,6 +67,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise Mistake("--host", f"{arguments.host} is not on loopback; add --allow-remote if you mean it")
     if arguments.credentials:
         _check_file(Path(arguments.credentials), arguments.credentials)
+    for name in ("SIGNALWIRE_PROJECT_ID", "SIGNALWIRE_API_TOKEN", CONTROL_TOKEN):
+        _setting(name)
     told = arguments.credentials or arguments.show_tokens
     if not told and not (os.environ.get("SIGNALWIRE_API_TOKEN") and os.environ.get(CONTROL_TOKEN)):
         raise Mistake(
@@ -71,11 +78,21 @@ def _check(arguments: argparse.Namespace) -> None:
         )
 
 
+def _setting(name: str) -> str | None:
+    """What the environment says, if it does. It is printed as a line that can be pasted into a shell."""
+    value = os.environ.get(name) or None
+    if value is not None and (not value.isprintable() or " " in value):
+        raise Mistake(f"${name}", "must be printable, without blanks and line breaks")
+    return value
+
+
 def _check_file(file: Path, given: str) -> None:
     if not file.parent.is_dir():
         raise Mistake("--credentials", f"{given}: there is no folder {file.parent}")
     if os.path.lexists(file) and not _is_ours(file):
         raise Mistake("--credentials", f"{given}: {_NOT_OURS}; remove it, or name another file")
+    if _is_in_use(file):
+        raise Mistake("--credentials", f"{given}: {_IN_USE}; name another file")
 
 
 @contextmanager
@@ -84,8 +101,8 @@ def _simulator(arguments: argparse.Namespace) -> Iterator[Simulator]:
         simulator = Simulator(
             host=arguments.host,
             port=arguments.port,
-            project=os.environ.get("SIGNALWIRE_PROJECT_ID") or None,
-            token=os.environ.get("SIGNALWIRE_API_TOKEN") or None,
+            project=_setting("SIGNALWIRE_PROJECT_ID"),
+            token=_setting("SIGNALWIRE_API_TOKEN"),
             signing_key=os.environ.get("SIGNALWIRE_SIGNING_KEY") or None,
             media="fast" if arguments.fast else "realtime",
             speed=arguments.speed,
@@ -114,8 +131,11 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
     told = {**simulator.credentials, "control": control.url, "control_token": control.token}
     still_ours = False
     try:
+        if _is_in_use(file):
+            raise FileExistsError(errno.EEXIST, _IN_USE)
         _write_privately(file, json.dumps(told, indent=2) + "\n")
         ours = file.open("rb")  # as long as it is open, no other file is taken for it
+        _take(ours)
     except OSError as error:
         raise Unsuccessful(f"{path} cannot be written: {error.strerror or error}") from error
     try:
@@ -171,6 +191,30 @@ def _is_ours(file: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(told, dict) and set(told) == _MEMBERS
+
+
+def _is_in_use(file: Path) -> bool:
+    """Whether the simulator that wrote it still runs: the system forgets the lock of one that was killed."""
+    if not _is_ours(file):  # a pipe, say, that nobody writes to
+        return False
+    try:
+        with file.open("rb") as there:
+            return not _take(there)
+    except OSError:
+        return False
+
+
+def _take(file: BinaryIO) -> bool:
+    """Lock a file until it is closed. :return: whether nobody else had."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
 
 
 def _user() -> int:
