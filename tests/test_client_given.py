@@ -104,12 +104,11 @@ def test_numbers_that_readers_of_json_cannot_hold() -> None:
             ("payload", lambda: one.client.execute("signalwire.ping", {"payload": 10**400})),
             ("a", lambda: one.client.execute("signalwire.ping", {"text": "1" * 400, "a": {"b": 10**309}})),
         ]
-        before = len(sim.journal)
         for name, do in refused:
             with pytest.raises(InvalidParameter) as wrong:
                 do()
             assert name in wrong.value.parameter
-        assert len(sim.journal) == before
+        assert not any(map(sim.journal.requests, ("calling.dial", "calling.collect", "signalwire.ping")))
         one.client.execute("signalwire.ping", {"payload": "1" * 400 + "." + str(10**308)})
         one.client.execute("signalwire.ping", {"payload": "x", "more": 10**308})
 
