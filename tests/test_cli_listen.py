@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -238,3 +240,13 @@ def test_levels() -> None:
     assert bar(-30.0) == "#" * 10 + "." * 10
     assert bar(float("-inf")) == bar(-90.0) == "." * 20
     assert PlainDisplay().interval == 5.0
+
+
+def test_what_it_shows_of_the_log_ends_with_it() -> None:
+    log = logging.getLogger("relay_sync")
+    before = (list(log.handlers), log.propagate)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["listen", "--port", str(taken.getsockname()[1])]) == 1
+    assert (list(log.handlers), log.propagate) == before

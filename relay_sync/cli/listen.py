@@ -6,9 +6,12 @@ import argparse
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from .. import logs
 from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
 from ..runtime.waiter import wait_for_event
@@ -34,8 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     display = make_display()
     listening = _Listening(display, saves=arguments.save is not None)
     audio = _server(arguments, listening)
-    _log_through(display)
-    with until_told(second_raises=True) as told:
+    with _logged_through(display), until_told(second_raises=True) as told:
         try:
             audio.start()
         except OSError as error:
@@ -183,7 +185,15 @@ class _Lines(logging.Handler):
             self.handleError(record)
 
 
-def _log_through(display: Display) -> None:
-    log = logging.getLogger("relay_sync")
-    log.addHandler(_Lines(display))
-    log.propagate = False
+@contextmanager
+def _logged_through(display: Display) -> Iterator[None]:
+    """Have warnings shown here, and nowhere else."""
+    log, lines = logging.getLogger("relay_sync"), _Lines(display)
+    before, log.propagate = log.propagate, False
+    log.addHandler(lines)
+    try:
+        yield
+    finally:
+        logs.flush()
+        log.removeHandler(lines)
+        log.propagate = before
