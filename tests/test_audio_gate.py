@@ -140,6 +140,7 @@ def crowd() -> Iterator[list[Any]]:
         (peer.shutdown if isinstance(peer, websocket.WebSocket) else peer.close)()
 
 
+@pytest.mark.slow
 def test_seven_hundred_half_requests_do_not_keep_a_good_one_waiting(crowd: list[Any]) -> None:
     """As many as it takes to fill the places of those that have not asked yet: the good one comes after 200 ones more."""
     resource = pytest.importorskip("resource")
@@ -169,6 +170,7 @@ def _start(peer: websocket.WebSocket, call_id: str) -> None:
     peer.send(start_message(stream_id="s", account_id="a", call_id=call_id, tracks=["inbound"], media_format=form))
 
 
+@pytest.mark.slow
 def test_sockets_on_which_no_start_comes_make_room_for_others(
     crowd: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:

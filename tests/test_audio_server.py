@@ -1074,6 +1074,7 @@ def test_nobody_accepts(dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pyt
     assert [line for line in _warnings(caplog) if "nobody accepts" in line]
 
 
+@pytest.mark.slow
 def test_a_stream_that_nobody_accepted_in_time_is_closed(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody would read it, and all that it brings would be kept."""
     monkeypatch.setattr("relay_sync.audio.server._BACKLOG", 1)

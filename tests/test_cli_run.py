@@ -352,6 +352,7 @@ time.sleep(60)
     assert "killed" not in output
 
 
+@pytest.mark.slow
 def test_after_one_was_ready_no_process_s_failure_ends_another(folder: Path) -> None:
     """The second one fails more often than any limit allows; the first goes on."""
     program = """
@@ -382,9 +383,14 @@ sys.exit(2)
     ("program", "last"),
     [
         ("raise LookupError('my own mistake')", "LookupError: my own mistake"),
-        ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
-        ("def (", "SyntaxError: invalid syntax"),
-        ("def make(): make()", "RecursionError: maximum recursion depth exceeded"),
+        *(
+            pytest.param(program, last, marks=pytest.mark.slow)
+            for program, last in (
+                ("import nothing_of_that_name", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+                ("def (", "SyntaxError: invalid syntax"),
+                ("def make(): make()", "RecursionError: maximum recursion depth exceeded"),
+            )
+        ),
     ],
 )
 def test_a_program_of_several_processes_that_raises_is_told_once_and_ends_them(

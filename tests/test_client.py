@@ -706,6 +706,7 @@ def test_a_handler_that_waits_when_the_client_closes_is_no_failure(
     assert not any("could not be hung up" in record.getMessage() for record in caplog.records)
 
 
+@pytest.mark.slow
 def test_a_handler_that_raises_after_the_client_closed_leaves_its_call_and_says_so(sim: Simulator) -> None:
     errors: queue.SimpleQueue[Any] = queue.SimpleQueue()
     client = make(sim, on_error=lambda error, call: errors.put(error))
@@ -880,6 +881,7 @@ def test_stop_closes_a_client_that_does_not_run(sim: Simulator) -> None:
     sim.wait_until_gone()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hangup_calls", [False, True])
 def test_run_leaves_its_calls_alone_unless_told_otherwise(
     sim: Simulator, caplog: pytest.LogCaptureFixture, hangup_calls: bool

@@ -218,7 +218,9 @@ def test_an_answer_that_is_no_upgrade_is_refused_in_clear_words(
     assert "noise" not in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404])
+@pytest.mark.parametrize(
+    "status", [401, *(pytest.param(each, marks=pytest.mark.slow) for each in (200, 301, 400, 403, 404))]
+)
 def test_an_upgrade_that_is_refused_is_asked_for_three_times(status: int, listener: Callable[..., Listener]) -> None:
     server = listener(lambda head: f"HTTP/1.1 {status} Words\r\n\r\n".encode())
     client = RelayClient(project="p", token=SECRET, host=f"ws://127.0.0.1:{server.port}", connect_timeout=PATIENCE)
@@ -229,7 +231,7 @@ def test_an_upgrade_that_is_refused_is_asked_for_three_times(status: int, listen
 
 
 @pytest.mark.parametrize(
-    "status", [429, 503, *(pytest.param(each, marks=pytest.mark.slow) for each in (408, 425, 500))]
+    "status", [503, *(pytest.param(each, marks=pytest.mark.slow) for each in (408, 425, 429, 500))]
 )
 def test_an_upgrade_that_may_succeed_later_is_asked_for_again(status: int, listener: Callable[..., Listener]) -> None:
     again = threading.Semaphore(0)

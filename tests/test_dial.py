@@ -642,6 +642,7 @@ def test_how_long_devices_may_ring(groups: Any, timeout: float | None, seconds: 
     assert patience_of(groups, timeout) == seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told",
     [{"timeout": 0.1}, {"devices": [[{"type": "webrtc", "params": {"timeout": 0.1}}]]}],

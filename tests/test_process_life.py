@@ -245,7 +245,9 @@ LATE: dict[str, Callable[[RelayClient, Call], object]] = {
 }
 
 
-@pytest.mark.parametrize("method", LATE)
+@pytest.mark.parametrize(
+    "method", [pytest.param(each, marks=[] if each == "calling.denoise" else pytest.mark.slow) for each in LATE]
+)
 def test_a_forgotten_client_goes_in_the_middle_of_a_call_with_late_answers_due(sim: Simulator, method: str) -> None:
     """Commands whose callers gave up wait for their answers, and must not hold the client until they come."""
     client = RelayClient(**sim.credentials, contexts=["default"])

@@ -227,7 +227,10 @@ LATER: dict[str, Act] = {
 }
 
 
-@pytest.mark.parametrize("later", LATER.values(), ids=LATER)
+@pytest.mark.parametrize(
+    "later",
+    [pytest.param(act, id=name, marks=[] if name == "202" else pytest.mark.slow) for name, act in LATER.items()],
+)
 def test_a_recording_that_is_not_there_yet_is_waited_for(tmp_path: Path, later: Act) -> None:
     with Scripted(later, later, part(SIZE)) as server, scripted_client(server, retries=0) as rest:
         assert rest.download(url_of(server), tmp_path / "r.wav", wait=PATIENCE).path.read_bytes() == WHOLE

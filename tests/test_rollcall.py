@@ -373,6 +373,7 @@ def test_the_end_that_comes_while_a_verb_asks_is_its_answer(sim: Simulator) -> N
         sim.release(FIRST)
 
 
+@pytest.mark.slow
 def test_a_transfer_that_is_refused_with_404_leaves_the_call_with_us(sim: Simulator) -> None:
     with line(sim) as one:
         gone(one, "calling.transfer")

@@ -361,6 +361,7 @@ def test_one_cause_of_no_connection_is_said_once_and_then_with_a_number(
     ]
 
 
+@pytest.mark.slow
 def test_a_port_that_nobody_listens_on_is_said_once(closed_port: int, caplog: pytest.LogCaptureFixture) -> None:
     one = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port}", connect_timeout=1.5)
     with pytest.raises(ConnectTimeout) as caught:

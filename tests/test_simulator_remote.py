@@ -608,6 +608,7 @@ def test_a_body_that_ends_early_is_not_carried_out(control: Control) -> None:
         assert b" 408 " in sock.makefile("rb").readline()
 
 
+@pytest.mark.slow
 def test_requests_that_wait_are_not_dropped_for_strangers(control: Control) -> None:
     waiting = [Background(control.get, "/clients?count=1&timeout=1.5") for _ in range(10)]
     with control.crowd(b"GET / HTTP/1.1\r\n"):

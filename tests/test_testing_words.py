@@ -412,6 +412,7 @@ def test_what_an_earlier_callback_raises_is_no_mistake_of_a_later_test(monkeypat
     assert len(second) == 1
 
 
+@pytest.mark.slow
 def test_what_an_earlier_handler_of_a_stream_raises_is_no_mistake_of_a_later_test(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
