@@ -259,7 +259,10 @@ def passwords(url: str) -> list[str]:
 def may_hold(text: str) -> bool:
     """Whether there may be anything to learn in a frame; cheap, for it is asked of every command."""
     low = text.lower()
-    return any(sign in low for sign in _SIGNS) or ("@" in text and "://" in text)
+    for sign in _SIGNS:
+        if sign in low:
+            return True
+    return "@" in text and "://" in text
 
 
 # -- all of them ---------------------------------------------------------------------------------------------------------

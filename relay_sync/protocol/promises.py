@@ -31,7 +31,7 @@ class Promises:
         self._expecting_since: float | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._open) or self.expecting
+        return bool(self._open) or self._expecting_since is not None
 
     @property
     def expecting(self) -> bool:

@@ -107,6 +107,8 @@ class Session:
         self.promises = Promises()
         #: Set once the client is closed, while promises are still kept: when that ends at the latest.
         self._part_by: float | None = None
+        #: Whether it is closed for everybody, but for what was promised.
+        self.parting = False
         self._crowd = CROWD
         self._seen = Seen(REMEMBERED_EVENTS)
         self._late: OrderedDict[str, None] = OrderedDict()
@@ -139,11 +141,6 @@ class Session:
         if not self.parting:
             return wake
         return self._parts_at() if wake is None else min(wake, self._parts_at())
-
-    @property
-    def parting(self) -> bool:
-        """Whether it is closed for everybody, but for what was promised."""
-        return self._part_by is not None and self.phase is not Phase.CLOSED
 
     @property
     def unanswered(self) -> int:
@@ -204,6 +201,7 @@ class Session:
         self._settle_all(error)
         self._effects.append(SessionOver(error, self.number))
         self._part_by = now + patience
+        self.parting = True
         if patience <= 0 or now >= self._parts_at():
             self._part()
 
@@ -214,7 +212,7 @@ class Session:
 
     def _part(self) -> None:
         had_transport = self.phase in (Phase.DIALING, Phase.AUTHENTICATING, Phase.READY)
-        self.phase, self._wake = Phase.CLOSED, None
+        self.phase, self._wake, self.parting = Phase.CLOSED, None, False
         self.promises.expect_nothing()
         self._leaving = self._said_goodbye = False
         for command in self.promises.all():

@@ -310,7 +310,7 @@ class Loop:
             sink = self._listener()
             if sink is not None:
                 sink.on_poke()
-        if self._ends():
+        if self._closing and self._ends():
             if self.forgotten:
                 _log.warning(
                     "a RelayClient was forgotten while connected, and is closed: keep a reference, or disconnect()"
@@ -325,12 +325,11 @@ class Loop:
             self._session.close(now, self._parting)
 
     def _ends(self) -> bool:
-        """Whether the session is still to be told of the end."""
-        told = self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED)
-        return self._closing and not told
+        """Whether the session is still to be told of the end, which has been asked for."""
+        return not (self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED))
 
     def _patience(self) -> float | None:
-        if self._inbox or self._ends() or self._poked or self._pending_tls():
+        if self._inbox or (self._closing and self._ends()) or self._poked or self._pending_tls():
             return 0.0
         wake = self._watch_at if self._sock is not None else math.inf
         for other in (self._session.next_wake(), self.dialling and self.dialling.gives_up):
@@ -559,11 +558,12 @@ class Loop:
             self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
             self._perform()
             return
-        if behind or outbox:
-            self._session.outbox(now, empty=not outbox, moved=behind and moved)
-        self._session.congested = len(outbox) > OUTBOX_LIMIT
-        reading = 0 if outbox.caused > OUTBOX_STOP else selectors.EVENT_READ
-        self._want(reading | (selectors.EVENT_WRITE if outbox else 0))
+        left = len(outbox)
+        if behind or left:
+            self._session.outbox(now, empty=not left, moved=behind and moved)
+        self._session.congested = left > OUTBOX_LIMIT
+        reading = 0 if left > OUTBOX_STOP and outbox.caused > OUTBOX_STOP else selectors.EVENT_READ
+        self._want(reading | (selectors.EVENT_WRITE if left else 0))
 
     def _want(self, interest: int) -> None:
         if interest != self._interest and self._sock is not None:
