@@ -32,7 +32,7 @@ def is_text(value: str) -> bool:
 
 def has_half(json_text: str) -> bool:
     """Whether a JSON text writes half a pair somewhere."""
-    return mend_json(json_text) != json_text
+    return "\\" in json_text and mend_json(json_text) != json_text
 
 
 def mend_json(json_text: str) -> str:

@@ -28,23 +28,18 @@ class Promises:
         self._open: dict[str, Command] = {}
         self._sent_at = -math.inf
         #: Since when legs are waited for that are to be hung up as they turn up; ``None`` while they are not.
-        self._expecting_since: float | None = None
+        self.expecting_since: float | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._open) or self._expecting_since is not None
-
-    @property
-    def expecting(self) -> bool:
-        """Whether there may be something to promise, to legs that may turn up."""
-        return self._expecting_since is not None
+        return bool(self._open) or self.expecting_since is not None
 
     def expect(self, now: float) -> None:
         """Legs may turn up."""
-        self._expecting_since = now
+        self.expecting_since = now
 
     def expect_nothing(self) -> None:
         """None will, or it does not matter any more."""
-        self._expecting_since = None
+        self.expecting_since = None
 
     def __contains__(self, command: Command) -> bool:
         return command.id in self._open
@@ -74,8 +69,8 @@ class Promises:
     def shift(self, by: float) -> None:
         """As of :class:`~.liveness.Liveness`."""
         self._sent_at += by
-        if self._expecting_since is not None:
-            self._expecting_since += by
+        if self.expecting_since is not None:
+            self.expecting_since += by
 
     def open_until(self, under_way: Container[object], ready_since: float | None) -> float:
         """How long a client that closes waits for these at the most.
@@ -87,8 +82,8 @@ class Promises:
         if ready_since is None or self.unsent(under_way):
             return math.inf
         begun = self._sent_at if self._open else -math.inf
-        if self._expecting_since is not None:
-            begun = max(begun, self._expecting_since, ready_since)
+        if self.expecting_since is not None:
+            begun = max(begun, self.expecting_since, ready_since)
         return begun + ANSWER_PATIENCE
 
     def end(self, command: Command) -> None:

@@ -340,7 +340,7 @@ class Session:
     def _event(self, request: frames.Request, text: str) -> None:
         payload = request.params if isinstance(request.params, dict) else {}
         kind = payload.get("event_type")
-        if self.parting and not (self.promises.expecting and kind in OF_LEGS):
+        if self.parting and not (self.promises.expecting_since is not None and kind in OF_LEGS):
             return  # a call that is offered now is somebody else's
         # Acknowledged before anything else: the server must not wait for what we do with it.
         event_id = request.id
@@ -560,7 +560,8 @@ class Session:
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
         command.session = self.number
-        self.promises.sent(now, command)
+        if command.promised:
+            self.promises.sent(now, command)
         self._liveness.commanded()
         self._pending[command.id] = command
         command.moved_at = now
@@ -587,7 +588,8 @@ class Session:
         return len(self._queue) >= self.options.max_queue
 
     def _settle(self, command: Command, outcome: object) -> None:
-        self.promises.end(command)
+        if command.promised:
+            self.promises.end(command)
         self._effects.append(Late(command, outcome) if command.abandoned else Settle(command, outcome))
 
     def _settle_all(self, error: RelayError, *, promises: bool = False) -> None:

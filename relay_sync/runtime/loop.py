@@ -285,7 +285,7 @@ class Loop:
         self._drain_inbox()
         if poked or closing:
             self._obey(now)
-        if self._session.promises.expecting:
+        if self._session.promises.expecting_since is not None:
             sink = self._listener()
             if sink is None or not sink.expects():
                 self._session.promises.expect_nothing()
