@@ -345,6 +345,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         # A fifth of what importing this package would cost, for the first connection only.
         import random
 
+        from . import aftermath, rollcall  # noqa: F401 - asked for on the IO thread, which is not to import anything
         from .protocol.session import Session, SessionOptions
         from .runtime.loop import Loop
 
@@ -359,8 +360,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             max_queue=self._config.max_queue,
         )
         session = Session(options, new_id=new_id, random=random.random)
-        before = self._board.attached
-        if before is not None:
+        if (before := self._board.attached) is not None:
             before.join(LAST_WORD)  # what it still has to say is not to be taken for a word of the new one
         # It is not heard any more, if it still has not ended: its calls end here.
         over = ClientClosed("the client was closed: the calls it had then are out of reach")

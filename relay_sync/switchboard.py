@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from . import logs
-from .aftermath import Aftermath
 from .call import Call
 from .constants import (
     CALL_STATE_ANSWERED,
@@ -36,7 +35,6 @@ from .offer import Offer
 from .ownership import is_ours, what_becomes
 from .protocol.command import Phase
 from .protocol.results import client_closed
-from .rollcall import RollCall
 from .runtime import raised
 from .runtime.flag import Bell, Flag
 from .runtime.lanes import MOST_WAITING, InContext, Lanes, name_of
@@ -46,8 +44,10 @@ from .runtime.troubles import Troubles
 from .unattended import Unattended
 
 if TYPE_CHECKING:
+    from .aftermath import Aftermath
     from .client import RelayClient
     from .events import ConferenceEvent
+    from .rollcall import RollCall
     from .runtime.loop import Loop
 
 __all__ = ["Switchboard"]
@@ -180,6 +180,8 @@ class Switchboard:
 
     def _questions(self) -> RollCall:
         """The roll-call of this session, made when the first question arises."""
+        from .rollcall import RollCall  # imported with the loop
+
         if self._roll_call is None:
             self._roll_call = RollCall(self.call_gone, lambda call: self.dials.on_leg_live(call, self))
         return self._roll_call
@@ -238,6 +240,8 @@ class Switchboard:
             self._aftermath.stop()
             self._aftermath = None
         if phase is Phase.READY:
+            from .aftermath import Aftermath  # imported with the loop
+
             net, now = Net(), time.monotonic()
             calls = self.calls.snapshot()
             for call in calls:
