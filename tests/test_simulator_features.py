@@ -14,6 +14,7 @@ from support import PATIENCE, Desk, Line, line
 from relay_sync import CallEnded, CommandRefused, RelayClient, WaitTimeout, devices
 from relay_sync.audio.wav import read_wav
 from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator.recording import _size
 
 TTS = {"type": "tts", "params": {"text": "Welcome to the bank, please listen"}}
 LONG = {"type": "silence", "params": {"duration": 1000}}
@@ -474,3 +475,10 @@ def test_what_is_said_is_translated(one: Line) -> None:
     with one.call.expect("calling.ai.translate.conversation_log", timeout=PATIENCE) as log:
         one.phone.hang_up()
     assert log.value.primary_conversation_log[0]["content"] == "book a table"
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+def test_a_recording_has_the_size_that_is_told_whatever_its_length(stereo: bool) -> None:
+    for hundredths in range(1, 1000):
+        size = _size(hundredths / 100, {"format": "wav", "stereo": stereo})
+        assert size == 44 + 160 * hundredths * (2 if stereo else 1)

@@ -28,7 +28,7 @@ if sys.platform != "win32":
 
 __all__ = ["run"]
 
-_IN_USE: Final = "a simulator that still runs has written it"
+_IN_USE: Final = "was written by a simulator that still runs"
 _NOT_OURS: Final = "it exists, and was not written by relay-sync simulate"
 #: What the file of --credentials has, and how many bytes at the most.
 _MEMBERS: Final = {"project", "token", "host", "control", "control_token"}
@@ -91,8 +91,6 @@ def _check_file(file: Path, given: str) -> None:
         raise Mistake("--credentials", f"{given}: there is no folder {file.parent}")
     if os.path.lexists(file) and not _is_ours(file):
         raise Mistake("--credentials", f"{given}: {_NOT_OURS}; remove it, or name another file")
-    if _is_in_use(file):
-        raise Mistake("--credentials", f"{given}: {_IN_USE}; name another file")
 
 
 @contextmanager
@@ -132,7 +130,7 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
     still_ours = False
     try:
         if _is_in_use(file):
-            raise FileExistsError(errno.EEXIST, _IN_USE)
+            _say(f"{path} {_IN_USE}; it leads to this one now")
         _write_privately(file, json.dumps(told, indent=2) + "\n")
         ours = file.open("rb")  # as long as it is open, no other file is taken for it
         _take(ours)

@@ -41,9 +41,14 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+def _samples(seconds: float) -> int:
+    """Of each channel. Rounded: a duration in hundredths is seldom one as a float."""
+    return round(seconds * TELEPHONE)
+
+
 def _size(seconds: float, audio: Mapping[str, Any]) -> int:
     if audio.get("format") == "wav":
-        return 44 + int(seconds * 16_000) * (2 if audio.get("stereo") else 1)
+        return 44 + 2 * _samples(seconds) * (2 if audio.get("stereo") else 1)
     return int(seconds * 4_000)
 
 
@@ -200,7 +205,7 @@ class Recording(_Taped):
 
     def _wav(self, seconds: float) -> bytes:
         """The file: what was said, and silence."""
-        count = int(min(seconds, self.relay.settings.record_seconds) * TELEPHONE)
+        count = _samples(min(seconds, self.relay.settings.record_seconds))
         says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self._ear.tape))
         if self.format["stereo"]:
             pcm, channels = interleave([says, hears]), 2
