@@ -338,8 +338,12 @@ def keep(secrets: Secrets) -> Secrets:
 
 def hide(text: str, *, theirs: bool = False) -> str:
     """A text without the secrets of any client of this process; see :meth:`Secrets.hide`."""
-    for secrets in _owners(text):
-        text = secrets.hide(text, theirs=theirs)
+    owners = _owners(text)
+    if len(owners) == 1:
+        return owners[0].hide(text, theirs=theirs)
+    # The longest first here, too: the secret of one client may be a part of another's.
+    for form in sorted((form for each in owners for form in each.forms()[1]), key=lambda form: -len(form.value)):
+        text = form.hide(text, theirs)
     return text
 
 

@@ -503,3 +503,11 @@ def test_the_password_of_a_proxy_is_known(variables: dict[str, str], monkeypatch
 def test_the_token_of_a_receiver_is_known() -> None:
     with AudioServer(token="planted-receiver-5041"):
         assert hide("shown: planted-receiver-5041") == "shown: ***"
+
+
+@pytest.mark.parametrize("first", ["hunter2", "hunter2-and-more"])
+def test_a_secret_that_is_a_part_of_another_client_s_leaves_nothing_of_it(first: str) -> None:
+    second = {"hunter2": "hunter2-and-more", "hunter2-and-more": "hunter2"}[first]
+    known = [keep(Secrets(first)), keep(Secrets(second))]
+    assert hide("it was hunter2-and-more, not hunter2") == "it was ***, not ***"
+    del known

@@ -548,12 +548,12 @@ class Loop:
         connection = self._connection
         if connection is None:
             return
-        outbox, now = self._outbox, time.monotonic()
-        behind = len(outbox) > 0
-        if connection.outbox:
-            outbox.take(connection.outbox)
+        outbox, frames, behind = self._outbox, connection.outbox, self._outbox.behind
+        if not frames and not behind:
+            return  # as it was left the last time
+        now = time.monotonic()
         try:
-            moved = outbox.write(connection.write, now)
+            moved = outbox.flush(frames, connection.write, now)
         except OSError as error:
             self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
             self._perform()

@@ -17,6 +17,8 @@ class Outbox:
 
     def __init__(self) -> None:
         self._unsent = bytearray()
+        #: Whether something was left when it was flushed last.
+        self.behind = False
         #: Bytes that were ever put in.
         self._put = 0
         #: Commands whose last bytes are in it: where they end, their sizes.
@@ -51,6 +53,33 @@ class Outbox:
         self._unsent += b"".join(frames)
         self._put += len(self._unsent) - before
         frames.clear()
+
+    def flush(self, frames: list[bytes], write: Callable[[bytearray], int], now: float) -> bool:
+        """Write what is kept, and behind it the frames that have been made since, as far as that goes.
+
+        :return: whether anything was written.
+        """
+        if self.behind:
+            self.take(frames)
+            moved = self.write(write, now)
+        else:
+            moved = self._write_through(frames, write, now)
+        self.behind = len(self._unsent) > 0
+        return moved
+
+    def _write_through(self, frames: list[bytes], write: Callable[[bytearray], int], now: float) -> bool:
+        """Where nothing is kept, nearly always all of the frames go at once; what does not is taken."""
+        data = bytearray().join(frames)
+        sent = write(data)
+        if sent < len(data):
+            self.take(frames)
+            del self._unsent[:sent]
+            return self.write(write, now) or sent > 0
+        self._put += sent
+        while self._fresh:
+            self._fresh.popleft()[1].moved_at = now
+        frames.clear()
+        return True
 
     def write(self, write: Callable[[bytearray], int], now: float) -> bool:
         """Write as much as goes, and tell the commands that have left.
