@@ -404,9 +404,13 @@ def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] |
     """A mapping with string keys, as a dictionary of its own."""
     if value is None and optional:
         return None
-    if not isinstance(value, Mapping) or [key for key in value if not isinstance(key, str)]:
-        raise unseen(name, value, "a mapping with string keys and JSON values")
-    return dict(value)
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                break
+        else:
+            return dict(value)
+    raise unseen(name, value, "a mapping with string keys and JSON values")
 
 
 def texts(name: str, value: Any, *, most: int | None = None, optional: bool = True) -> list[str] | None:

@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-__all__ = ["IN_RANGE", "has_huge", "id_of", "read_leniently", "read_strictly"]
+__all__ = ["HUGE", "IN_RANGE", "has_huge", "id_of", "read_leniently", "read_strictly"]
 
 #: What is allowed, in words, where a number that readers cannot hold is refused.
 IN_RANGE: Final = "of numbers below 1.8e308: readers of JSON cannot hold more"
-#: The digits of the smallest whole number that no float holds.
-_MANY_DIGITS: Final = re.compile(r"\d{309}")
+#: How many digits the smallest whole number has that no float holds.
+HUGE: Final = 309
+_MANY_DIGITS: Final = re.compile(rf"\d{{{HUGE}}}")
 
 
 def _refuse(name: str) -> NoReturn:
@@ -36,7 +37,7 @@ def _integer(digits: str) -> int:
 
 def has_huge(json_text: str) -> bool:
     """Whether a JSON text, as Python writes it, has a whole number beyond the range of a float."""
-    if len(json_text) < 309 or _MANY_DIGITS.search(json_text) is None:
+    if len(json_text) < HUGE or _MANY_DIGITS.search(json_text) is None:
         return False
     try:
         read_strictly(json_text)

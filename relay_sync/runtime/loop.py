@@ -107,6 +107,7 @@ class Loop:
         self._connection: FedWebSocket | None = None
         self._sock: socket.socket | None = None
         self._interest = 0
+        self._secure = False
         self._outbox = Outbox()
         #: To look at only, like the session.
         self.dialling: Dialling | None = None
@@ -238,7 +239,7 @@ class Loop:
         with logs.shared():
             process.io_threads.add(threading.get_ident())
             try:
-                while self._faults < MOST_FAULTS and not self._over():
+                while self._faults < MOST_FAULTS and (self._sock is not None or not self._over()):
                     try:
                         self._turn()
                         self._faults = 0
@@ -270,7 +271,7 @@ class Loop:
         else:
             self._amend(beyond(now - self._turned, patience, bool(ready)))
         self._turned = now
-        readable = self._pending_tls()
+        readable = self._secure and self._pending_tls()
         for key, mask in ready:
             if key.fileobj is self._wake_in:
                 self._slept()
@@ -282,7 +283,8 @@ class Loop:
             self._perform()
         # Looked at before the inbox: what was asked for before the end comes before it.
         closing, poked = self._closing, self._poked
-        self._drain_inbox()
+        if self._inbox:
+            self._drain_inbox()
         if poked or closing:
             self._obey(now)
         if self._session.promises.expecting_since is not None:
@@ -329,7 +331,7 @@ class Loop:
         return not (self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED))
 
     def _patience(self) -> float | None:
-        if self._inbox or (self._closing and self._ends()) or self._poked or self._pending_tls():
+        if self._inbox or (self._closing and self._ends()) or self._poked or (self._secure and self._pending_tls()):
             return 0.0
         wake = self._watch_at if self._sock is not None else math.inf
         for other in (self._session.next_wake(), self.dialling and self.dialling.gives_up):
@@ -423,10 +425,8 @@ class Loop:
             waiter.settle(outcome)
 
     def _forget_waiter(self, waiter: Waiter[None]) -> None:
-        try:
+        with suppress(ValueError):  # it has been settled
             self._waiting_ready.remove(waiter)
-        except ValueError:  # it has been settled
-            pass
 
     # -- effects -------------------------------------------------------------------------------------------------
 
@@ -495,7 +495,7 @@ class Loop:
         if isinstance(outcome, ConnectError):
             self._session.dial_failed(now, outcome, fatal=outcome.fatal)
             return
-        self._connection = outcome
+        self._connection, self._secure = outcome, outcome.secure
         self._sock = sock = outcome.socket
         self._interest = selectors.EVENT_READ
         self._selector.register(sock, selectors.EVENT_READ)
@@ -558,7 +558,7 @@ class Loop:
             self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
             self._perform()
             return
-        left = len(outbox)
+        left = len(outbox) if outbox.behind else 0
         if behind or left:
             self._session.outbox(now, empty=not left, moved=behind and moved)
         self._session.congested = left > OUTBOX_LIMIT

@@ -49,9 +49,10 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
     """
     left = TimeLeft(timeout)
     while not ready():
-        if left.over:
+        rest = left()
+        if rest is not None and rest <= 0:
             return False
-        longest = at_once(left())
+        longest = at_once(rest)
         if not bell.sleep(ready, longest):
             left.waited(longest)
     return True
@@ -124,7 +125,7 @@ class Waiter(Generic[T]):
         :param on_timeout: makes the exception for a wait that found nothing.
         :raises Forked: in a child process, for a waiter that the parent made and nobody settled before the fork.
         """
-        if not self.settled_within(timeout):
+        if self._outcome is _UNSET and not self.settled_within(timeout):
             raise on_timeout()
         outcome = self._outcome
         if isinstance(outcome, RelayError):
