@@ -178,6 +178,23 @@ def line(
         client.disconnect()
 
 
+@contextmanager
+def no_threads(prefix: str = "") -> Iterator[None]:
+    """Threads whose names begin so cannot be started, as where the system gives none."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith(prefix):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    threading.Thread.start = refuse  # type: ignore[assignment, method-assign]
+    try:
+        yield
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]
+
+
 def everywhere(before: str) -> bool:
     """A place before each instruction: more than there are, for code that has to be safe anywhere."""
     return True

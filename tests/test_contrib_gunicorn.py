@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from support import no_threads
 
 from relay_sync import RelayClient
 from relay_sync.contrib import gunicorn, hosting
@@ -138,27 +137,10 @@ def test_the_gevent_worker_does_wherever_it_is_named(
     assert not told(capsys)
 
 
-@contextmanager
-def no_threads(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
-    """As where the system gives none."""
-    start = threading.Thread.start
-
-    def refuse(thread: threading.Thread) -> None:
-        if thread.name == name:
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        yield
-
-
-def test_a_start_without_a_thread_does_not_spoil_the_next(
-    sim: Simulator, client: MakeClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_without_a_thread_does_not_spoil_the_next(sim: Simulator, client: MakeClient) -> None:
     one = client()
     hosted = hosting.Hosted(lambda: one)
-    with no_threads(monkeypatch, "relay-start"), pytest.raises(RuntimeError, match="new thread"):
+    with no_threads("relay-start"), pytest.raises(RuntimeError, match="new thread"):
         hosted.start()
     hosted.start()
     sim.wait_for_client()
@@ -171,6 +153,6 @@ def test_all_clients_end_where_there_is_no_thread_for_each(
 ) -> None:
     another = Application()
     monkeypatch.setattr(hosting, "_hosted", {application, another})
-    with no_threads(monkeypatch, "relay-stop"):
+    with no_threads("relay-stop"):
         hosting.stop_all(60)
     assert [59 < each.drains[0] <= 60 for each in (application, another)] == [True, True]

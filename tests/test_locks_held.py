@@ -15,7 +15,7 @@ import websocket
 from attrs import define, frozen
 from guarded import takes_locks, touches
 from offline import calls, state
-from support import FROM, PATIENCE, TO, line
+from support import FROM, PATIENCE, TO, line, no_threads
 from test_audio_server import Carrier
 from test_simulator_peers import Hooks
 from test_simulator_remote import Control
@@ -77,9 +77,7 @@ def recent(tools: Tools) -> None:
 
 def lanes(tools: Tools) -> None:
     made, go_on = Lanes(2, patience=PATIENCE, most=1), threading.Event()
-    monkeypatch: pytest.MonkeyPatch = tools("monkeypatch")
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", _no_thread)
+    with no_threads():
         made.submit("lane", go_on.wait, PATIENCE)
     assert [made.offer("lane", str), made.offer("lane", str), made.offer("other", str)] == [0, 1, 0]
     assert made.offer("third", str) in (0, 1)
@@ -89,10 +87,6 @@ def lanes(tools: Tools) -> None:
     assert made.wait_until_idle(PATIENCE)
     assert made.close(PATIENCE)
     made.reopen()
-
-
-def _no_thread(thread: threading.Thread) -> None:
-    raise RuntimeError("can't start new thread")
 
 
 def seldom(tools: Tools) -> None:
@@ -211,7 +205,6 @@ def hosted(tools: Tools) -> None:
 
 
 def handlers(tools: Tools) -> None:
-    monkeypatch: pytest.MonkeyPatch = tools("monkeypatch")
     done = threading.Event()
     with AudioServer(on_stream=lambda stream: done.set()) as audio:
         carrier = Carrier(audio.url).start()
@@ -221,8 +214,7 @@ def handlers(tools: Tools) -> None:
         for thread in audio._handlers._others():
             thread.join(PATIENCE)
         stream: Any = _Stream()
-        with monkeypatch.context() as patch:
-            patch.setattr(threading.Thread, "start", _no_thread)
+        with no_threads():
             audio._handlers.handle(stream)
         assert stream.closed
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, PATIENCE, TO, Background, Line, in_child, interrupt, line, where_signals_are_seen
+from support import FROM, PATIENCE, TO, Background, Line, in_child, interrupt, line, no_threads, where_signals_are_seen
 
 import relay_sync
 from relay_sync import AuthenticationError, Call, RelayClient, logs
@@ -352,12 +352,8 @@ def test_ctrl_c_anywhere_leaves_a_log_that_writes() -> None:
         assert step > 20
 
 
-def test_without_a_thread_lines_wait_for_the_next_flush(monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with handling() as handler, monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", none)
+def test_without_a_thread_lines_wait_for_the_next_flush() -> None:
+    with handling() as handler, no_threads():
         says("first", "second")
         assert handler.records == []
         assert handler.texts == ["first", "second"]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from support import no_threads
 
 from relay_sync import logs
 from relay_sync.server import Loop, LoopStopped
@@ -352,14 +353,10 @@ def test_a_start_without_a_descriptor_left_takes_none(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
-def test_a_start_without_a_thread_left_takes_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_more(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
+def test_a_start_without_a_thread_left_takes_no_descriptor() -> None:
     kept = [Loop("relay-test") for _ in range(5)]
     before = len(os.listdir("/proc/self/fd"))
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", no_more)
+    with no_threads():
         for loop in kept:
             with pytest.raises(RuntimeError, match="can't start"):
                 loop.start()

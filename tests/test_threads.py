@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, line
+from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, line, no_threads
 
 from relay_sync import Call, RelayClient, RelayEvent, StreamAction, WrongThread
 from relay_sync.runtime import process
@@ -642,21 +642,13 @@ def test_threads_have_names_and_owners(on_call: Line) -> None:
     assert names <= {"relay-io", "relay-call", "relay-lane", "relay-sim", "relay-dial"}
 
 
-def test_no_thread_for_a_handler_passes_the_call_on(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = threading.Thread.start
-
-    def refuse(self: threading.Thread) -> None:
-        if self.name.startswith("relay-call"):
-            raise RuntimeError("can't start new thread")
-        start(self)
-
+def test_no_thread_for_a_handler_passes_the_call_on(sim: Simulator) -> None:
     with make(sim) as client, make(sim) as other:
         desk, second = Desk(client), Desk(other)
         sim.wait_for_client(2)
-        monkeypatch.setattr(threading.Thread, "start", refuse)
-        sim.call(to=TO, from_=FROM)
-        sim.journal.wait_for(lambda entry: entry.method == "calling.pass", PATIENCE)
-        monkeypatch.undo()
+        with no_threads("relay-call"):
+            sim.call(to=TO, from_=FROM)
+            sim.journal.wait_for(lambda entry: entry.method == "calling.pass", PATIENCE)
         assert client.execute("signalwire.ping", {}) is not None
         desk.closing.set()
         second.closing.set()
