@@ -545,7 +545,11 @@ class Call(
         if self._over is not None:
             return
         try:
-            self._remember(event)
+            history = self._history
+            history.append(markup.Moment.of(time.time(), event.event_type, event.params))
+            if len(history) > REMEMBERED_EVENTS:
+                # The beginning stays: a timeline without it would not say when anything happened.
+                del history[1 : REMEMBERED_EVENTS // 2]
         finally:
             self._apply(event)
 
@@ -577,21 +581,16 @@ class Call(
                 self._end_actions(over)
         final = over is not None or (action is not None and action.is_done)
         for handler in self._listeners.get(event.event_type, ()):
-            with net:
+            try:  # as "with net" does, for many events
                 self._callback("listener", handler, event, final=final)
+            except BaseException as error:
+                net.append(error)
         for mailbox in self._mailboxes() if self._readers else ():
             mailbox.put(event)
             if over is not None:
                 mailbox.close(over)
         if net:
             net.release()
-
-    def _remember(self, event: RelayEvent) -> None:
-        history = self._history
-        history.append(markup.Moment.of(time.time(), event.event_type, event.params))
-        if len(history) > REMEMBERED_EVENTS:
-            # The beginning stays: a timeline without it would not say when anything happened.
-            del history[1 : REMEMBERED_EVENTS // 2]
 
     def _move(self, event: CallStateEvent) -> None:
         """Take what a state event says of the call. Where it comes late, what is known stays, and it fills in what is not."""

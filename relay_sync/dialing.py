@@ -268,10 +268,11 @@ class Dials:
 
     def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: Exchange) -> None:
         """A leg moved. One that says it has won has won, even if the dial's own event is lost."""
+        if event.call_state != CALL_STATE_ANSWERED:
+            return
         dial = self._open.get(event.tag or leg.tag)
         if (
             dial is not None
-            and event.call_state == CALL_STATE_ANSWERED
             and (event.dial_winner or (dial.answered and event.dial_winner is None))
             and leg.call_id in dial.legs
         ):

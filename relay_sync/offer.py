@@ -12,6 +12,8 @@ __all__ = ["PARTIES", "Offer"]
 #: What tells who speaks with whom, whatever the kind of device.
 PARTIES: Final = ("from_number", "from", "to_number", "to")
 
+_write: Final = json.JSONEncoder(sort_keys=True).encode
+
 
 class Offer(NamedTuple):
     """How a call was offered.
@@ -28,7 +30,7 @@ class Offer(NamedTuple):
         """What an event offers."""
         params = event.device.get("params")
         named = params if isinstance(params, dict) else {}
-        return cls(_content(event), tuple(str(named.get(name) or "") for name in PARTIES))
+        return cls(_content(event), tuple([str(named.get(name) or "") for name in PARTIES]))
 
     def is_of_others(self, before: Offer) -> bool:
         """Whether a party that both offers name is another one."""
@@ -40,6 +42,6 @@ def _content(event: CallReceiveEvent) -> int:
     """What tells one offer from another. The state is left out: it may move between repetitions."""
     told = {name: value for name, value in event.params.items() if name != "call_state"}
     try:
-        return hash(json.dumps(told, sort_keys=True))
+        return hash(_write(told))
     except RecursionError:  # it could be read, but is nested too deeply to be written
         return hash(event.call_id)
