@@ -288,10 +288,10 @@ class Receiver:
         if self._reorder is None:
             self._take(sound, media)
             return
-        with Net() as net:
+        try:
             self._take_all(sound, self._reorder.push(media, self._last_heard))
-        self._await_missing(self._reorder)
-        net.release()
+        finally:
+            self._await_missing(self._reorder)
 
     def _await_missing(self, reorder: Reorder) -> None:
         due = reorder.next_due
@@ -301,10 +301,10 @@ class Receiver:
     def _give_up_missing(self) -> None:
         self._order_timer = None
         if self._reorder is not None and self._sound is not None and not self._finished:
-            with Net() as net:
+            try:
                 self._take_all(self._sound, self._reorder.due(self._loop.time()))
-            self._await_missing(self._reorder)
-            net.release()
+            finally:
+                self._await_missing(self._reorder)
 
     def _take_all(self, sound: _Sound, frames: Iterable[Media]) -> None:
         """Those that were held back: one that fails costs none of the others."""
