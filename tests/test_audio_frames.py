@@ -282,3 +282,10 @@ def test_time_out_is_kept(made: tuple[FrameBuffer, Loop]) -> None:
     with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):
         made[0].take(None, 0.05)
     assert time.monotonic() - began >= 0.05
+
+
+def test_who_reads_is_told_the_timeout_that_was_given(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer = made[0]
+    _put(buffer, [1])
+    with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):
+        buffer.read("inbound", 1000, 0.05)

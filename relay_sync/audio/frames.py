@@ -265,7 +265,7 @@ class FrameBuffer:
                 if self._awake and (frame is None or not waited):
                     self._is_done()
                 return frame
-            self._wait(track, 1, left, timeout)
+            self._wait(track, 1, left)
             waited = True
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
@@ -276,7 +276,7 @@ class FrameBuffer:
         :raises Forked: the stream belongs to the parent process.
         """
         taken: list[_Waiting] = []
-        self._take_many(track, wanted, timeout, taken)
+        self._take_many(track, wanted, TimeLeft(timeout), taken)
         return [data for _, data, _, _, _ in taken]
 
     def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
@@ -293,7 +293,7 @@ class FrameBuffer:
         size = 0
         try:
             while size < wanted:
-                self._take_many(track, wanted - size, left(), taken)
+                self._take_many(track, wanted - size, left, taken)
                 before, size = size, sum([len(each[1]) for each in taken])
                 if size == before:
                     break
@@ -317,11 +317,10 @@ class FrameBuffer:
             self._tracks[track].returned.extendleft(reversed(frames))
             self._rouse(methodcaller("release"))  # another reader, from a thread that is not the alarm's
 
-    def _take_many(self, track: str, wanted: int, timeout: float | None, taken: list[_Waiting]) -> None:
+    def _take_many(self, track: str, wanted: int, left: TimeLeft, taken: list[_Waiting]) -> None:
         """Add frames to *taken*, as :meth:`take_bytes` says."""
         self._check_process()
         wanted = max(1, min(wanted, self._max_bytes // 2))
-        left = TimeLeft(timeout)
         waited, before = False, len(taken)
         while True:  # another reader may be quicker
             ended = self._ended
@@ -333,7 +332,7 @@ class FrameBuffer:
                 if self._awake and (not done or not waited):
                     self._is_done()
                 return
-            self._wait(track, wanted, left, timeout)
+            self._wait(track, wanted, left)
             waited = True
 
     def _pop(self, track: str | None) -> AudioFrame | None:
@@ -382,11 +381,11 @@ class FrameBuffer:
             return False
         return queue.held >= wanted or 2 * len(queue.frames) >= self._max_frames
 
-    def _wait(self, track: str | None, wanted: int, left: TimeLeft, timeout: float | None) -> None:
+    def _wait(self, track: str | None, wanted: int, left: TimeLeft) -> None:
         """Sleep until there is enough, or for a while: the caller looks again."""
         seconds = left()
         if seconds is not None and seconds <= 0:
-            raise WaitTimeout(f"no audio within {timeout:g} s; the stream goes on")
+            raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream goes on")
         ear = threading.Lock()
         ear.acquire()
         sleeper = _Sleeper(track, wanted, ear)

@@ -11,12 +11,14 @@ class TimeLeft:
     """What is left of a timeout: by the clock, or by what has been waited in vain, whichever is less.
 
     The clock alone is not enough: it stands still in tests that freeze time, while locks and selectors go on waiting.
+
+    :ivar timeout: as it was given.
     """
 
-    __slots__ = ("_end", "_rest")
+    __slots__ = ("_end", "_rest", "timeout")
 
     def __init__(self, timeout: float | None) -> None:
-        self._rest = timeout
+        self.timeout = self._rest = timeout
         self._end = None if timeout is None else time.monotonic() + timeout
 
     def __call__(self) -> float | None:
