@@ -464,3 +464,15 @@ def test_a_program_that_raises_shows_its_own_traceback(
     told = capsys.readouterr().err
     assert "LookupError: my own mistake" in told
     assert told.splitlines()[-1] == "relay-sync run: broken:client could not be loaded: see above"
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [("", 0, ""), ("5", 5, ""), ("'no database is configured'", 1, "no database is configured\n")],
+)
+def test_a_program_that_ends_by_itself_ends_as_it_says(
+    sim: Simulator, folder: Path, ends: str, code: int, said: str
+) -> None:
+    (folder / "app.py").write_text(f"import sys\nsys.exit({ends})\n", encoding="utf-8")
+    with running(sim, folder, "app:client") as process:
+        assert finish(process) == (code, "", said)

@@ -57,11 +57,11 @@ def entry() -> NoReturn:
     """Run the command as this process: a signal that comes later does not change its exit code."""
     early = Early().to_the_end()
     try:
-        code = _run(None, early)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    early.code = code
-    sys.exit(code)
+        early.code = _run(None, early)
+    except SystemExit as end:  # the program's own, perhaps: Python prints what it says
+        early.code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+    sys.exit(early.code)
 
 
 def _run(argv: Sequence[str] | None, early: Early) -> int:
