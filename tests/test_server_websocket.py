@@ -427,8 +427,18 @@ def _standing(loop: Loop) -> Iterator[None]:
     loop.call_soon(stands.set)
     loop.call_soon(go.wait, PATIENCE)
     assert stands.wait(PATIENCE)
-    yield
-    go.set()
+    try:
+        yield
+    finally:
+        go.set()
+
+
+def _pauses_at_every_message(end: End, connection: Connection) -> None:
+    def pause(message: str | bytes) -> None:
+        end.messages.put(message)
+        connection.pause_reading()
+
+    connection.on_message = pause
 
 
 _BOTH_KINDS = [message for number in range(20) for message in (f"text {number}", b"\xff binary %d" % number)]
@@ -446,12 +456,7 @@ def test_a_reader_that_pauses_at_every_message_gets_one_at_a_time(
     peer = _raw(serve(), peers, UPGRADE)
     connection = end.connection()
     _read_head(peer)
-
-    def pause(message: str | bytes) -> None:
-        end.messages.put(message)
-        connection.pause_reading()
-
-    connection.on_message = pause
+    _pauses_at_every_message(end, connection)
     if takes_texts:
         connection.on_text = lambda text: False
     with _standing(loop):
@@ -549,12 +554,7 @@ def test_closing_works_for_a_reader_that_pauses_at_every_message(
     peer = _raw(serve(), peers, UPGRADE)
     connection = end.connection()
     _read_head(peer)
-
-    def pause(message: str | bytes) -> None:
-        end.messages.put(message)
-        connection.pause_reading()
-
-    connection.on_message = pause
+    _pauses_at_every_message(end, connection)
     with _standing(loop):
         peer.sendall(_frames(_BOTH_KINDS))
     assert end.message() == "text 0"
@@ -984,12 +984,10 @@ def test_who_asks_for_no_websocket_is_no_trouble_to_tell(serve: MakeServer, peer
 
 @pytest.mark.parametrize("first", [b"", b"\x16\x03\x01"])
 def test_who_only_looks_whether_a_tls_port_is_open_is_no_trouble_to_tell(
-    serve: MakeServer, peers: list[Any], first: bytes
+    serve: MakeServer, peers: list[Any], server_context: ssl.SSLContext, first: bytes
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
     told: list[tuple[str, ...]] = []
-    peer = _raw(serve(ssl_context=context, on_refused=lambda *trouble: told.append(trouble)), peers, first)
+    peer = _raw(serve(ssl_context=server_context, on_refused=lambda *trouble: told.append(trouble)), peers, first)
     peer.shutdown(socket.SHUT_WR)
     _read_all(peer)  # an alert of TLS at most
     assert told == []
@@ -1010,11 +1008,9 @@ def test_who_is_refused_is_not_answered_again(serve: MakeServer, loop: Loop, pee
     assert len(asked) == 1
 
 
-def test_a_certificate_that_the_peer_does_not_accept_is_told(serve: MakeServer, peers: list[Any]) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+def test_a_certificate_that_the_peer_does_not_accept_is_told(serve: MakeServer, server_context: ssl.SSLContext) -> None:
     told: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
-    server = serve(ssl_context=context, on_refused=lambda *trouble: told.put(trouble))
+    server = serve(ssl_context=server_context, on_refused=lambda *trouble: told.put(trouble))
     with pytest.raises(ssl.SSLError), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as peer:
         ssl.create_default_context().wrap_socket(peer, server_hostname="localhost")
     _, kind, why = told.get(timeout=PATIENCE)
@@ -1699,13 +1695,7 @@ def test_a_reader_over_tls_that_was_paused_gets_what_had_come_by_then(
     peer.write(UPGRADE)
     peer.flush()
     peer.read_head()
-    connection = end.connection()
-
-    def pause(message: str | bytes) -> None:
-        end.messages.put(message)
-        connection.pause_reading()
-
-    connection.on_message = pause
+    _pauses_at_every_message(end, connection := end.connection())
     with _standing(loop):
         for message in _BOTH_KINDS:
             peer.write(_frames([message]))  # a record of its own
