@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import websocket
 from attrs import define, field
+from clocks import stopped
 from support import Background, line
 
 from relay_sync import (
@@ -395,12 +396,9 @@ class _Silent:
         self.stopped = True
 
 
-def test_where_the_clock_stands_still_the_wait_for_a_stream_ends(
-    audio: AudioServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call, now = _Silent(), time.monotonic()
-    with monkeypatch.context() as patch:
-        patch.setattr(time, "monotonic", lambda: now)
+def test_where_the_clock_stands_still_the_wait_for_a_stream_ends(audio: AudioServer) -> None:
+    call = _Silent()
+    with stopped():
         with pytest.raises(StreamFailed, match=r"no socket came within 0\.03 s"):
             Background(lambda: audio.listen(call, timeout=0.03)).result(PATIENCE / 2)
     assert call.stopped
