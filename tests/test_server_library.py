@@ -19,6 +19,19 @@ def _run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", _WITHOUT + code], capture_output=True, text=True, timeout=60)
 
 
+def _run_in(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    """A program whose own modules, those of the folder, are found first."""
+    path = os.pathsep.join([str(folder), str(Path(relay_sync.__file__).parent.parent)])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -37,14 +50,7 @@ def test_the_error_names_the_distribution(code: str) -> None:
 
 def test_the_error_tells_where_a_module_of_that_name_is(tmp_path: Path) -> None:
     (tmp_path / "websockets.py").touch()
-    run = subprocess.run(
-        [sys.executable, "-c", "import relay_sync.server"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(relay_sync.__file__).parent.parent}"},
-    )
+    run = _run_in(tmp_path, "import relay_sync.server")
     assert run.returncode == 1
     assert f"; what was found is {tmp_path / 'websockets.py'}: an older version" in run.stderr
 
@@ -73,14 +79,7 @@ def test_codecs_and_files_work_without() -> None:
 def test_an_error_beneath_it_is_not_taken_for_its_absence(tmp_path: Path) -> None:
     """A program's own module that has the name of a standard one which the package imports."""
     (tmp_path / "secrets.py").write_text("raise ImportError('mine', name='something')\n")
-    run = subprocess.run(
-        [sys.executable, "-c", "import relay_sync.server.loop"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(relay_sync.__file__).parent.parent}"},
-    )
+    run = _run_in(tmp_path, "import relay_sync.server.loop")
     assert run.returncode == 1
     assert run.stderr.endswith("ImportError: mine\n")
     assert "need the websockets package" not in run.stderr
