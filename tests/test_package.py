@@ -223,10 +223,15 @@ def test_the_check_of_imports_sees() -> None:
 # -- size ----------------------------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=1)  # of one module: the trees of all of them would make each collection of garbage slow
+def parsed(text: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(text)))
+
+
 def counted(text: str) -> list[int]:
     """The numbers of the lines that count: neither blank nor part of a docstring."""
     documented: set[int] = set()
-    for each in ast.walk(ast.parse(text)):
+    for each in parsed(text):
         if isinstance(each, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(each) is not None:
             documented.update(range(each.body[0].lineno, (each.body[0].end_lineno or 0) + 1))
     return [number for number, line in enumerate(text.splitlines(), 1) if line.strip() and number not in documented]
@@ -236,7 +241,7 @@ def bodies(text: str) -> Iterator[tuple[str, int]]:
     """The functions, and how many lines they have. Without the signature: the formatter gives each parameter a line, and
     a verb may have twenty."""
     lines = counted(text)
-    for node in ast.walk(ast.parse(text)):
+    for node in parsed(text):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first, last = node.body[0].lineno, node.end_lineno or 0
             yield node.name, bisect.bisect_right(lines, last) - bisect.bisect_left(lines, first)
@@ -246,8 +251,8 @@ def test_parts_stay_small() -> None:
     found = []
     for path in MODULES:
         text = path.read_text(encoding="utf-8")
-        if len(counted(text)) > 500:
-            found.append(f"{path}: {len(counted(text))} lines")
+        if (lines_in_all := len(counted(text))) > 500:
+            found.append(f"{path}: {lines_in_all} lines")
         found += [f"{path}: {name} has {lines} lines" for name, lines in bodies(text) if lines > 60]
     assert not found
 
