@@ -15,7 +15,7 @@ from support import FROM, PATIENCE, TO, Background
 
 from relay_sync import Call, RelayClient
 
-__all__ = ["OFFER", "Json", "Scene", "event", "refusal", "result", "scene", "send"]
+__all__ = ["OFFER", "Json", "Scene", "event", "refusal", "result", "scene", "send", "silent"]
 
 Json = dict[str, Any]
 OFFER: Final[Json] = {
@@ -34,6 +34,11 @@ def result(request: Json, **members: Any) -> Json:
 
 def refusal(request: Json, code: str) -> Json:
     return {"jsonrpc": "2.0", "id": request["id"], "result": {"code": code, "message": "no"}}
+
+
+def silent(request: Json) -> list[Json]:
+    """No answer."""
+    return []
 
 
 def event(name: str, event_type: str, params: Json) -> Json:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from faults.script import Peer, ScriptedServer
-from scene import OFFER, Json, Scene, event, refusal, result, scene, send
+from scene import OFFER, Json, Scene, event, refusal, result, scene, send, silent
 from support import FROM, PATIENCE, TO, Background, by_instructions
 from test_protocol_session import Talk, only, phases, sent
 
@@ -43,10 +43,6 @@ def by_run(one: Scene) -> None:
         assert running.running
     one.client.stop()
     running.result()
-
-
-def silent(request: Json) -> list[Json]:
-    return []
 
 
 @contextmanager
@@ -209,7 +205,7 @@ def expecting() -> Talk:
 
 
 def test_a_session_that_expects_legs_hears_of_nothing_else_and_leaves_in_time() -> None:
-    talk, begun = expecting(), 0.0
+    talk = expecting()
     begun = talk.now
     offered = event("offer", "calling.call.receive", {"call_id": "c9"})
     assert talk.receive(offered) == []  # nor is it acknowledged: others may take it

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 
 import pytest
 from faults.script import Peer
-from scene import OFFER, Json, Scene, event, refusal, result, scene, send
+from scene import OFFER, Json, Scene, event, refusal, result, scene, send, silent
 from support import FROM, PATIENCE, TO, Background
 
 from relay_sync import Call, CallEnded, CommandRefused, ConnectionLost, RequestTimeout
@@ -274,10 +274,6 @@ def test_a_call_stays_in_its_conference_where_others_leave_or_it_is_not_let_go()
 
 
 # -- actions whose start was not answered --------------------------------------------------------------------------------
-
-
-def silent(request: Json) -> list[Json]:
-    return []
 
 
 def gives_up(one: Scene, call: Call, start: Callable[[], object], cut: Callable[[], object]) -> None:
