@@ -23,11 +23,11 @@ from .actions import Action
 from .actions.base import Question
 from .call import Call
 from .errors import RelayError
-from .inquiry import AT_ONCE, Inquiry
+from .inquiry import Inquiry
 from .message import MessageDesk
 from .protocol.results import says_gone
 
-__all__ = ["AT_ONCE", "PAUSES", "Aftermath"]
+__all__ = ["PAUSES", "Aftermath"]
 
 _log = logs.get("relay_sync").later
 

@@ -33,7 +33,7 @@ from attrs import define, field
 from . import logs
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING
 from .errors import RelayError
-from .inquiry import AT_ONCE, Inquiry
+from .inquiry import Inquiry
 from .protocol.results import says_gone
 from .runtime.ids import new_id
 from .runtime.net import Net
@@ -41,7 +41,7 @@ from .runtime.net import Net
 if TYPE_CHECKING:
     from .call import Call
 
-__all__ = ["AT_ONCE", "PAUSES", "RollCall"]
+__all__ = ["PAUSES", "RollCall"]
 
 _log = logs.get("relay_sync").later
 
