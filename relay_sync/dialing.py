@@ -47,8 +47,6 @@ _log = logs.get("relay_sync").later
 DIAL_PATIENCE: Final = 120.0
 #: Seconds for which the platform lets a device ring, where nothing else is said.
 RING_PATIENCE: Final = 30.0
-#: Seconds, decades of them: what clocks and locks can take.
-_LONGEST: Final = 1e9
 #: Seconds for which a dial that was given up is remembered, to hang up who answers late.
 REMEMBERED_FOR: Final = 600.0
 #: Dials that are decided and whose legs would still be known for late.
@@ -602,7 +600,7 @@ def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None
 
 def _told(value: object) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        return float(min(value, _LONGEST))  # of any size: the platform sets its own limits
+        return checks.timeout(value)  # of any size: the platform sets its own limits
     return None
 
 
