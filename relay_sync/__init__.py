@@ -369,14 +369,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in __all__:
         _import_names()
-        if name in globals():
-            return globals()[name]
-    # Most classes of events are made when they are asked for.
-    if name.endswith("Event") and name in __all__:
-        from . import events
-
-        found = globals()[name] = getattr(events, name)
-        return found
+        if name not in globals():  # most classes of events are made when they are asked for
+            globals()[name] = getattr(importlib.import_module(f"{__name__}.events"), name)
+        return globals()[name]
     home = next((home for home, names in _ELSEWHERE.items() if name in names), None)
     if home is None and name not in _MEANT:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
