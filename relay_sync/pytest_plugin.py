@@ -96,6 +96,7 @@ def relay_client(
 ) -> Iterator[RelayClient]:
     """A client that is connected to :func:`relay_simulator`; its calls are hung up at the end."""
     from .client import RelayClient
+    from .testing import wait_for_handlers
 
     contexts = _options(request).get("contexts", ["default"])
     client = RelayClient(**relay_simulator.credentials, contexts=contexts)
@@ -103,7 +104,7 @@ def relay_client(
     yield client
     _relay_raised.stop_expecting_calls()
     client.disconnect(hangup_calls=True)
-    _relay_raised.late()  # handlers may still use the simulator and its variables; those that go on are told of below
+    wait_for_handlers()  # they may still use the simulator and its variables; those that go on are told of below
 
 
 @pytest.fixture
