@@ -509,12 +509,8 @@ def destination(name: str, value: Any) -> str | dict[str, Any]:
     return read
 
 
-def _given_texts(name: str, value: Any) -> list[str] | None:
-    return checks.texts(name, value, optional=False)
-
-
 _LIVE: Final[dict[str, Check]] = {
-    "direction": _given_texts,
+    "direction": _required(checks.texts),
     "live_events": checks.flag,
     "ai_summary": checks.flag,
 }
