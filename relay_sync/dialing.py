@@ -134,17 +134,11 @@ class Dials:
         self._awaited_legs: list[PendingDial] = []
         self._troubles = Troubles(_log)
 
-    def open(self, tag: str, devices: int = 0) -> PendingDial:
-        """Register a tag before anything is sent with it.
-
-        :raises InvalidParameter: another dial uses it, or was given up so recently that its legs may still turn up.
-        """
-        mine = PendingDial(tag, devices)
-        self.enter(mine)
-        return mine
-
     def enter(self, dial: PendingDial) -> None:
-        """The same, for a dial that the caller has in hand already: an interrupt on the way is no reason to lose it."""
+        """Register its tag before anything is sent with it. The caller holds it already: no interrupt on the way loses it.
+
+        :raises InvalidParameter: another dial uses its tag, or was given up so recently that its legs may still turn up.
+        """
         self.expire(time.monotonic())
         if not self._open.put_if_new(dial.tag, dial):
             raise InvalidParameter("tag", dial.tag, _TAG_ACCEPTED)

@@ -12,6 +12,7 @@ from support import PATIENCE, Line, line
 from test_verbs_table import mute
 
 from relay_sync import Call, CallEnded, RelayClient
+from relay_sync.dialing import PendingDial
 from relay_sync.events import parse_event
 from relay_sync.message import Message
 from relay_sync.simulator import Simulator
@@ -103,7 +104,8 @@ def test_a_leg_that_is_over_does_not_come_back(offline: RelayClient, end: str, l
 def test_a_leg_of_an_earlier_dial_is_none_of_a_new_one_with_its_tag(offline: RelayClient, late: str) -> None:
     board = offline._board
     for number in range(2):
-        dial = board.dials.open("tag", 1)
+        dial = PendingDial("tag", 1)
+        board.dials.enter(dial)
         board.on_event(state(f"leg-{number}", "ringing", tag="tag"))
         if not number:
             board.on_event(state("leg-0", "ended", tag="tag"))

@@ -28,7 +28,7 @@ from relay_sync import (
     WaitTimeout,
     devices,
 )
-from relay_sync.dialing import REMEMBERED_FOR
+from relay_sync.dialing import REMEMBERED_FOR, PendingDial
 from relay_sync.runtime.table import Recent
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
@@ -321,7 +321,8 @@ def test_of_calls_that_were_handed_over_the_last_ones_are_kept(offline: RelayCli
 
 def test_dials_that_were_given_up_long_ago_are_forgotten(offline: RelayClient) -> None:
     board = offline._board
-    dial = board.dials.open("tag", 1)
+    dial = PendingDial("tag", 1)
+    board.dials.enter(dial)
     board.on_event(state("leg", "ringing", tag="tag"))
     leg = weakref.ref(offline.calls["leg"])
     board.dials.give_up(dial, board)
@@ -410,7 +411,8 @@ def test_a_leg_that_was_handed_over_is_not_hung_up_with_its_dial(
 
 def test_of_a_dial_that_was_given_up_no_leg_stays_in_memory(offline: RelayClient) -> None:
     board = offline._board
-    dial = board.dials.open("tag", 3)
+    dial = PendingDial("tag", 3)
+    board.dials.enter(dial)
     board.on_event(state("leg-1", "ringing", tag="tag"))
     first = weakref.ref(offline.calls["leg-1"])
     assert board.dials.give_up(dial, board) is None
@@ -428,4 +430,4 @@ def test_of_a_dial_that_was_given_up_no_leg_stays_in_memory(offline: RelayClient
         "call": {"call_id": "leg-1", "node_id": "n", "call_state": "answered"},
     }
     board.on_event({"event_type": "calling.call.dial", "params": told})
-    assert board.dials.open("tag", 1) is not dial
+    board.dials.enter(PendingDial("tag", 1))  # the tag is free again
