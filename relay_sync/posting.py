@@ -34,16 +34,35 @@ def may_repeat(method: str) -> bool:
 
 
 def new_command(
-    method: str, params: Mapping[str, Any], settle: Callable[[Any], object], limit: float, **options: Any
+    method: str,
+    params: Mapping[str, Any],
+    settle: Callable[[Any], object],
+    limit: float,
+    *,
+    patience: float = 0.0,
+    idempotent: bool = False,
+    only_in: int | None = None,
+    promised: bool = False,
+    late: Callable[[Any], object] | None = None,
 ) -> Command:
-    """A command, with its frame written.
+    """A command, with its frame written. What is not told here is told at :class:`Command`.
 
-    :param limit: seconds in which it may be sent. :param options: further members of :class:`Command`.
+    :param limit: seconds in which it may be sent.
     :raises InvalidParameter: something in it cannot be written.
     """
     frame_id, deadline = new_id(), Deadline.after(time.monotonic(), limit)
-    text = build_request(frame_id, method, params)
-    return Command(id=frame_id, method=method, text=text, deadline=deadline, settle=settle, **options)
+    return Command(
+        id=frame_id,
+        method=method,
+        text=build_request(frame_id, method, params),
+        deadline=deadline,
+        settle=settle,
+        patience=patience,
+        idempotent=idempotent,
+        only_in=only_in,
+        promised=promised,
+        late=late,
+    )
 
 
 class Posting:
