@@ -40,7 +40,7 @@ class Pipe:
         self.room = room
         self.got = b""
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         taken = data[: self.room]
         self.room -= len(taken)
         self.got += taken
@@ -249,3 +249,22 @@ def test_a_command_that_takes_longer_to_send_than_its_answer_may_take_is_answere
             one.execute("signalwire.ping")
         assert time.monotonic() - begun < PATIENCE / 2
         one.disconnect()
+
+
+def test_what_does_not_go_at_once_is_kept_and_comes_first() -> None:
+    outbox, pipe, one, two = Outbox(), Pipe(room=3), command(), command()
+    frames = [b"AAAA"]
+    outbox.expect(one, frames)
+    assert outbox.flush(frames, pipe.write, 5.0)
+    assert (frames, len(outbox), outbox.behind, one.moved_at) == ([], 1, True, 5.0)
+    frames += [b"BB", b"ack"]
+    outbox.expect(two, frames[:1])
+    assert not outbox.flush(frames, pipe.write, 6.0)
+    assert (frames, len(outbox), one.moved_at) == ([], 6, 5.0)
+    pipe.room = 100
+    assert outbox.flush(frames, pipe.write, 7.0)
+    assert (len(outbox), outbox.behind, one.moved_at, two.moved_at, pipe.got) == (0, False, 7.0, 7.0, b"AAAABBack")
+    frames += [b"ack", b"CC"]
+    outbox.expect(one, frames)
+    assert outbox.flush(frames, pipe.write, 8.0)
+    assert (frames, len(outbox), outbox.behind, one.moved_at, pipe.got) == ([], 0, False, 8.0, b"AAAABBackackCC")

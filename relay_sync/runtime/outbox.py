@@ -9,6 +9,7 @@ from ..protocol.command import Command
 
 __all__ = ["Outbox"]
 
+Write = Callable[[bytes | bytearray], int]
 _Leaving = tuple[int, int, Command]
 
 
@@ -54,7 +55,7 @@ class Outbox:
         self._put += len(self._unsent) - before
         frames.clear()
 
-    def flush(self, frames: list[bytes], write: Callable[[bytearray], int], now: float) -> bool:
+    def flush(self, frames: list[bytes], write: Write, now: float) -> bool:
         """Write what is kept, and behind it the frames that have been made since, as far as that goes.
 
         :return: whether anything was written.
@@ -67,26 +68,27 @@ class Outbox:
         self.behind = len(self._unsent) > 0
         return moved
 
-    def _write_through(self, frames: list[bytes], write: Callable[[bytearray], int], now: float) -> bool:
+    def _write_through(self, frames: list[bytes], write: Write, now: float) -> bool:
         """Where nothing is kept, nearly always all of the frames go at once; what does not is taken."""
-        data = bytearray().join(frames)
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
         sent = write(data)
         if sent < len(data):
             self.take(frames)
-            del self._unsent[:sent]
-            return self.write(write, now) or sent > 0
+            return self.write(write, now, sent)
         self._put += sent
         while self._fresh:
             self._fresh.popleft()[1].moved_at = now
         frames.clear()
         return True
 
-    def write(self, write: Callable[[bytearray], int], now: float) -> bool:
+    def write(self, write: Write, now: float, gone: int = 0) -> bool:
         """Write as much as goes, and tell the commands that have left.
 
+        :param gone: bytes that were written already.
         :return: whether anything was written.
         """
         unsent, before = self._unsent, len(self._unsent)
+        del unsent[:gone]
         try:
             while unsent and (sent := write(unsent)):
                 del unsent[:sent]

@@ -125,7 +125,7 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
         except _NOT_NOW:
             return None
 
-    def write(self, data: bytearray) -> int:
+    def write(self, data: bytes | bytearray) -> int:
         """Hand bytes to the socket; how many it took, 0 when it takes none now.
 
         :raises OSError: the connection broke.
