@@ -20,7 +20,7 @@ from relay_sync.protocol.backoff import retry_delay
 from relay_sync.rest import download
 from relay_sync.runtime.flag import Bell
 from relay_sync.simulator import Simulator
-from relay_sync.testing import wait_for_handlers
+from relay_sync.testing import variables_of, wait_for_handlers
 
 #: Seconds that threads and sockets of a test may take to go once it is over.
 PATIENCE = 10.0
@@ -112,6 +112,14 @@ def client(sim: Simulator) -> Iterator[MakeClient]:
     yield make
     for each in made:
         each.disconnect()
+
+
+@pytest.fixture
+def account(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """The environment leads whoever looks there to :func:`sim`."""
+    for name, value in variables_of(sim).items():
+        monkeypatch.setenv(name, value)
+    return sim
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from support import FROM, TO
 from relay_sync import RelayClient
 from relay_sync.cli import checkup, main
 from relay_sync.simulator import Simulator
-from relay_sync.testing import variables_of
 
 TLS = Path(__file__).parent / "data" / "tls"
 Doctor = Callable[..., tuple[int, str]]
@@ -21,16 +20,14 @@ Doctor = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def doctor(
-    sim: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    account: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Doctor:
     monkeypatch.chdir(tmp_path)
-    for name, value in variables_of(sim).items():
-        monkeypatch.setenv(name, value)
 
     def run(*arguments: str) -> tuple[int, str]:
         code = main(["doctor", *arguments])
         told = capsys.readouterr()
-        assert sim.settings.token not in told.out + told.err
+        assert account.settings.token not in told.out + told.err
         return code, told.out + told.err
 
     return run

@@ -20,7 +20,6 @@ from relay_sync.cli import ending
 from relay_sync.cli.early import ENDING, Interrupted
 from relay_sync.cli.ending import interruptible, until_told
 from relay_sync.simulator import Simulator
-from relay_sync.testing import variables_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
 
@@ -46,13 +45,6 @@ def started(*arguments: str, cwd: Path | None = None, code: str = "") -> Iterato
 def read_until(process: subprocess.Popen[str], text: str) -> None:
     assert process.stdout is not None
     assert any(text in line for line in process.stdout), process.communicate()
-
-
-@pytest.fixture
-def account(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    for name, value in variables_of(sim).items():
-        monkeypatch.setenv(name, value)
-    return sim
 
 
 @pytest.mark.parametrize(

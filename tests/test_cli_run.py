@@ -17,7 +17,6 @@ from support import FROM, TO
 
 from relay_sync.cli import main, supervisor
 from relay_sync.simulator import Simulator
-from relay_sync.testing import variables_of
 
 PATIENCE = 30.0
 APP = """
@@ -438,7 +437,7 @@ def test_refused_credentials_are_one_line(sim: Simulator, folder: Path) -> None:
     ],
 )
 def test_mistakes_are_told_in_a_line(
-    sim: Simulator,
+    account: Simulator,
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -447,8 +446,6 @@ def test_mistakes_are_told_in_a_line(
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    for name, value in variables_of(sim).items():
-        monkeypatch.setenv(name, value)
     try:
         assert main(["run", *arguments]) == 2
     finally:

@@ -25,7 +25,6 @@ from support import FROM, TO, Background, line
 from relay_sync.audio import AudioServer, read_wav, write_wav
 from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.phone import Phone
-from relay_sync.testing import variables_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -299,10 +298,8 @@ def running(program: str, scope: dict[str, Any], sim: Simulator) -> Iterator[Pho
         background.result(PATIENCE)
 
 
-def test_audio_is_heard(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audio_is_heard(account: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in variables_of(sim).items():
-        monkeypatch.setenv(name, value)
     program = blocks(page("audio"))[0]
     heard: dict[str, bytearray] = {}
     printed = threading.Event()
@@ -313,7 +310,7 @@ def test_audio_is_heard(sim: Simulator, tmp_path: Path, monkeypatch: pytest.Monk
 
     scope: dict[str, Any] = {"print": show}
     try:
-        with running(program, scope, sim) as phone:
+        with running(program, scope, account) as phone:
             phone.wait_until("ended", PATIENCE)
             assert printed.wait(PATIENCE)
     finally:
@@ -337,9 +334,7 @@ def test_a_two_way_stream(sim: Simulator, tmp_path: Path, monkeypatch: pytest.Mo
         assert scope["key"].digit == "5"
 
 
-def test_a_plain_stream_goes_to_a_handler(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in variables_of(sim).items():
-        monkeypatch.setenv(name, value)
+def test_a_plain_stream_goes_to_a_handler(account: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDIA_TOKEN", "a-token-of-both")
     program = blocks(page("audio"))[2]
     heard: dict[str, int] = {}
@@ -349,7 +344,7 @@ def test_a_plain_stream_goes_to_a_handler(sim: Simulator, monkeypatch: pytest.Mo
 
     scope: dict[str, Any] = {"print": show}
     try:
-        with running(program, scope, sim) as phone:
+        with running(program, scope, account) as phone:
             phone.wait_until("ended", PATIENCE)
     finally:
         scope["audio"].close(PATIENCE)  # and wait for the handler

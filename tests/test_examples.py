@@ -13,6 +13,7 @@ from support import FROM, TO
 
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator, speech
+from relay_sync.testing import variables_of
 
 PROGRAM = Path(__file__).parent.parent / "examples" / "stream_call.py"
 PATIENCE = 30.0
@@ -44,14 +45,8 @@ def test_by_one_command_without_an_account(tmp_path: Path) -> None:
 
 def test_on_a_space_the_environment_says_where(sim: Simulator) -> None:
     """The program as with an account: it is only told a host, credentials and an address. Another process than ours."""
-    account = sim.credentials
     with AudioServer() as audio:
-        given = environment(
-            SIGNALWIRE_PROJECT_ID=account["project"],
-            SIGNALWIRE_API_TOKEN=account["token"],
-            SIGNALWIRE_SPACE=account["host"],
-            STREAM_URL=audio.url,
-        )
+        given = environment(**variables_of(sim), STREAM_URL=audio.url)
         with subprocess.Popen(
             [sys.executable, str(PROGRAM)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=given
         ) as process:
