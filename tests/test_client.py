@@ -39,6 +39,7 @@ from relay_sync import (
     StreamAction,
 )
 from relay_sync.simulator import Simulator
+from relay_sync.testing import wait_for_handlers
 
 TLS = Path(__file__).parent / "data" / "tls"
 
@@ -752,9 +753,7 @@ def test_a_handler_that_raises_may_leave_its_call(sim: Simulator) -> None:
     with client:
         phone = sim.call(to=TO, from_=FROM)
         call = errors.get(timeout=PATIENCE)
-        for thread in threading.enumerate():
-            if thread.name.startswith("relay-call"):
-                thread.join(PATIENCE)
+        assert wait_for_handlers(PATIENCE)
         client.execute("signalwire.ping", {})  # whatever the handler's end had caused would be there by now
         assert not sim.journal.requests("calling.end")
         assert phone.state == "answered"

@@ -6,7 +6,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import threading
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from support import FROM, PATIENCE, TO, Background
 from relay_sync import RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator, speech
+from relay_sync.testing import wait_for_handlers
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -63,9 +63,7 @@ def test_the_listening_program_runs(sim: Simulator, tmp_path: pathlib.Path, monk
     sim.call(to=TO, from_=FROM, says=speech.caller(), hangs_up_after_speaking=True).wait_until("ended", 20)
     client.stop()
     running.result()
-    for thread in threading.enumerate():  # run() does not wait for handlers, and this one still saves
-        if thread.name.startswith("relay-call"):
-            thread.join(PATIENCE)
+    assert wait_for_handlers(PATIENCE)  # run() does not, and this one still saves
     assert (tmp_path / "call.wav").stat().st_size > 44
 
 
