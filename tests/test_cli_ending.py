@@ -201,9 +201,9 @@ entry()
 """
 
 
-def script(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(program: str, *arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments],
+        [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -227,7 +227,7 @@ def test_a_signal_while_modules_are_imported_ends_the_command(
     tmp_path: Path, command: str, at: str, name: str, code: int
 ) -> None:
     arguments = ["app:client"] if command == "run" else []
-    done = script(command, *arguments, cwd=tmp_path, AT=at, SIGNAL=name)
+    done = run(SCRIPT, command, *arguments, cwd=tmp_path, AT=at, SIGNAL=name)
     said = f"relay-sync {command}: interrupted" if code > 0 else ""
     assert (done.returncode, done.stdout, done.stderr.strip()) == (code, "", said)
     assert list(tmp_path.iterdir()) == []
@@ -252,15 +252,7 @@ entry()
 
 @pytest.mark.parametrize("when", ["told", "over"])
 def test_a_signal_when_the_command_is_over_changes_nothing(tmp_path: Path, when: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LATE, "demo", "--out", "nowhere/y.wav", when],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        cwd=tmp_path,
-        env=environment(),
-        check=False,
-    )
+    done = run(LATE, "demo", "--out", "nowhere/y.wav", when, cwd=tmp_path)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 2), done.stderr
 
 
@@ -270,9 +262,7 @@ def test_the_interpreter_cannot_be_ended_by_a_signal_when_it_is_nearly_gone(tmp_
     code += (
         "ignore = Early._ignore\nEarly._ignore = lambda self: (ignore(self), print(signal.getsignal(2).name))\nentry()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, env=environment(), check=False
-    )
+    done = run(code, "--version", cwd=tmp_path)
     assert (done.returncode, done.stdout.splitlines()[1:], done.stderr) == (0, ["SIG_IGN", "SIG_IGN"], "")
 
 
