@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,24 @@ def test_a_leap_of_the_clock_is_no_silence() -> None:
         with leapt():
             assert it.stream.play(tone(80), timeout=PATIENCE).complete
             assert not it.stream.ended
+
+
+@pytest.mark.slow  # the clock is believed for a second
+def test_a_leap_of_the_clock_in_the_middle_of_a_turn_is_no_silence() -> None:
+    """Right before it looks what is due: where much goes on, a machine that falls asleep does so at such a moment."""
+    with talk(codec="L16") as it, ExitStack() as after_it:
+        speaker = it.stream._speaker
+        assert speaker is not None
+        playback = it.stream.play(tone(1600), wait=False)
+        has_leapt = threading.Event()
+
+        def leap() -> None:
+            after_it.enter_context(leapt())
+            has_leapt.set()
+
+        speaker._hand_over(leap)
+        assert has_leapt.wait(PATIENCE)
+        assert playback.wait(5.0).complete
 
 
 def test_files_and_wavs(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ come later would wait for.
 from __future__ import annotations
 
 import itertools
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -214,7 +213,7 @@ class Speaker:
         for _ in range(_TURN):
             if not self._queue:
                 return
-            wait = self._step(self._queue[0], time.monotonic() - self._loop.ahead)
+            wait = self._step(self._queue[0], self._loop.time())
             if wait is None:
                 return
             if wait:
@@ -293,7 +292,7 @@ class Speaker:
         self._send_mark(SentMark(name, piece=item, position=item.sent, last=last))
 
     def _send_mark(self, mark: SentMark) -> None:
-        mark.due = max(time.monotonic() - self._loop.ahead, self._ends_at)
+        mark.due = max(self._loop.time(), self._ends_at)
         self._pending.append(mark)
         self._connection.send(mark_line(self._stream_id, mark.name))
         if self._overdue_timer is None:
