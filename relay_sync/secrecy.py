@@ -219,15 +219,15 @@ def _texts(params: Any, names: Set[str], left_out: Set[str] = frozenset()) -> It
     todo: list[tuple[Any, bool]] = [(params, False)]
     while todo:
         value, below = todo.pop()
-        if isinstance(value, Mapping):
+        if isinstance(value, str):  # first, for most are, and an abstract class takes a while to say no
+            yield value, below
+        elif isinstance(value, Mapping):
             for name, inner in value.items():
                 low = name.lower() if isinstance(name, str) else ""
                 if low not in left_out:
                     todo.append((inner, below or low in names))
         elif isinstance(value, (list, tuple)):
             todo += [(inner, below) for inner in value]
-        elif isinstance(value, str):
-            yield value, below
 
 
 def _secrets_in(params: Any) -> Iterator[str]:
