@@ -8,23 +8,20 @@ import json
 import os
 import secrets
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
+from ..runtime import filelock
 from ..runtime.waiter import wait_for_event
 from ..simulator import Simulator
 from ..simulator.remote import ControlServer
 from .ending import until_told
 from .mistakes import Mistake, Unsuccessful
-
-if sys.platform != "win32":
-    import fcntl
 
 __all__ = ["run"]
 
@@ -133,7 +130,7 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
             _say(f"{path} {_IN_USE}; it leads to this one now")
         _write_privately(file, json.dumps(told, indent=2) + "\n")
         ours = file.open("rb")  # as long as it is open, no other file is taken for it
-        _take(ours)
+        filelock.lock(ours)
     except OSError as error:
         raise Unsuccessful(f"{path} cannot be written: {error.strerror or error}") from error
     try:
@@ -197,22 +194,9 @@ def _is_in_use(file: Path) -> bool:
         return False
     try:
         with file.open("rb") as there:
-            return not _take(there)
+            return not filelock.lock(there)
     except OSError:
         return False
-
-
-def _take(file: BinaryIO) -> bool:
-    """Lock a file until it is closed. :return: whether nobody else had."""
-    if sys.platform == "win32":
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        pass
-    return True
 
 
 def _user() -> int:

@@ -22,11 +22,8 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from ..runtime import process
+from ..runtime import filelock, process
 from ..runtime.growing import Growing
-
-if sys.platform != "win32":
-    import fcntl
 
 __all__ = ["Part", "kept"]
 
@@ -148,39 +145,28 @@ class Part:
         :return: whether the file still has its name. Else the download that had it has moved or removed it, and it is closed.
         :raises OSError: another download writes it; this one has closed it.
         """
-        try:
-            mine = weakref.ref(self)
-            first = _claims.setdefault(self._key, mine)
-            if first is not mine and first() is not None:
-                raise BlockingIOError
-            _claims[self._key] = mine  # also after one that Ctrl-C kept from letting go
-            self._lock()
-        except BlockingIOError:
+        if not self._is_first() or not filelock.lock(self._file):
             self._let_go()
             reason = f"another download to it is under way ({self.path.name}); resume=False keeps them apart"
-            raise OSError(errno.EBUSY, reason) from None
+            raise OSError(errno.EBUSY, reason)
         if _is_at(self.path, self._key):
             return True
         self._let_go()
         return False
 
-    def _lock(self) -> None:
-        """:raises BlockingIOError: it is locked."""
-        if sys.platform != "win32":
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except PermissionError as error:  # what some systems say
-                raise BlockingIOError from error
-            except BlockingIOError:
-                raise
-            except OSError:  # a file system without locks
-                pass
+    def _is_first(self) -> bool:
+        """Claim it among the downloads of this process. :return: whether none of them writes it."""
+        mine = weakref.ref(self)
+        first = _claims.setdefault(self._key, mine)
+        if first is not mine and first() is not None:
+            return False
+        _claims[self._key] = mine  # also after one that Ctrl-C kept from letting go
+        return True
 
     def _let_go(self) -> None:
         try:
-            if sys.platform != "win32" and not self._file.closed:
-                with suppress(OSError):  # a child that is between its fork and its exec has the file open, too
-                    fcntl.flock(self._file, fcntl.LOCK_UN)
+            if not self._file.closed:
+                filelock.unlock(self._file)
             self._file.close()
         finally:
             self._unclaim()

@@ -22,6 +22,8 @@
     user callbacks, in order within a lane, never on the IO thread.
 ``descriptors``
     what it looks like when no file descriptor is left.
+``filelock``
+    locks on files, where there are any.
 ``signals``
     handlers of signals that are ours for a time.
 ``process``
