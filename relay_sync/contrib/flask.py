@@ -48,7 +48,7 @@ from ..errors import WebhookRefused
 from ..living import Living
 from ..verbs import parameters
 from ..webhooks import Callback, Webhooks
-from .hosting import Hosted, Unheard, health, make_webhooks, merge, origins
+from .hosting import Hooks, Hosted, Unheard, health, make_webhooks, merge, origins
 from .targets import of_wsgi
 
 __all__ = ["Relay"]
@@ -204,7 +204,7 @@ class _Served:
         self.relay = relay
         self.app = app
         self.hosted = Hosted(self._make)
-        self._made: dict[str, Webhooks] = {}
+        self._hooks = Hooks(lambda: make_webhooks(self.settings, where=f"app.config[{SETTING!r}]"))
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -216,12 +216,7 @@ class _Served:
 
     @property
     def webhooks(self) -> Webhooks:
-        found = self._made.get("webhooks")
-        if found is None:
-            made = make_webhooks(self.settings, where=f"app.config[{SETTING!r}]")
-            # Of two requests that are the first, both get the same one: it knows what was handled.
-            found = self._made.setdefault("webhooks", made)
-        return found
+        return self._hooks.get()
 
     def _make(self) -> RelayClient:
         options = merge(self.settings, self.relay._options, where=f"app.config[{SETTING!r}]", others=OTHERS)

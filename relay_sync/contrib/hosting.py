@@ -21,7 +21,18 @@ from ..runtime.flag import Flag
 from ..webhooks import Webhooks
 from ..wording import counted, listed
 
-__all__ = ["OPTIONS", "Hosted", "Unheard", "health", "make_webhooks", "merge", "origins", "start_all", "stop_all"]
+__all__ = [
+    "OPTIONS",
+    "Hooks",
+    "Hosted",
+    "Unheard",
+    "health",
+    "make_webhooks",
+    "merge",
+    "origins",
+    "start_all",
+    "stop_all",
+]
 
 _log = logs.get("relay_sync").later
 
@@ -83,6 +94,25 @@ def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
             known = ", ".join(sorted(_HOOKS))
             raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {known}")
     return Webhooks(**given)
+
+
+class Hooks:
+    """What reads the callbacks of one application, made when the first one comes.
+
+    :param make: makes it. Of two threads that need it first, both get the same one: it knows what was handled.
+    """
+
+    def __init__(self, make: Callable[[], Webhooks]) -> None:
+        self._make = make
+        self._made: dict[str, Webhooks] = {}
+
+    def get(self) -> Webhooks:
+        """:raises InvalidParameter: the settings cannot be right."""
+        return self._made.get("webhooks") or self._made.setdefault("webhooks", self._make())
+
+    def forget(self) -> None:
+        """The settings have changed."""
+        self._made.clear()
 
 
 class Hosted:

@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
 from ...errors import WebhookRefused
-from ...webhooks import Webhooks
+from ..hosting import Hooks
 from ..hosting import health as health_of
 from ..targets import of_asgi, of_wsgi
 from .handlers import hosted, send, unheard
@@ -20,18 +20,12 @@ from .signals import of_kind, status_received
 
 __all__ = ["health", "status"]
 
-
-_made: Final[dict[str, Webhooks]] = {}
-
-
-def _webhooks() -> Webhooks:
-    # Of two requests that are the first, both get the same one: it knows what was handled.
-    return _made.get("webhooks") or _made.setdefault("webhooks", webhooks())
+_hooks: Final = Hooks(webhooks)
 
 
 def _forget(*, setting: str, **kwargs: object) -> None:
     if setting == "RELAY_SYNC":
-        _made.clear()
+        _hooks.forget()
 
 
 setting_changed.connect(_forget, dispatch_uid="relay_sync.webhooks")
@@ -47,7 +41,7 @@ def _written(request: HttpRequest) -> list[str]:
 @csrf_exempt
 def status(request: HttpRequest) -> HttpResponse:
     """Take a status callback, and send the signal of its kind and ``status_received``."""
-    hooks = _webhooks()
+    hooks = _hooks.get()
     url, *others = _written(request)
     try:
         callback = hooks.parse(
