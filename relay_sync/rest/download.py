@@ -125,9 +125,8 @@ def fetch(exchange: Exchange, order: Order, deadline: Deadline) -> Download:
             with kept(target, order.url, resume=order.resume) as part:
                 return _Fetching(exchange, order, deadline, target, part, reports).run()
         except OSError as error:
-            if error is reports.error or isinstance(
-                error, (ConnectionError, TimeoutError)
-            ):  # the user's, or the SDK's own
+            # What the user's code raised, or the SDK's own.
+            if error is reports.error or isinstance(error, (ConnectionError, TimeoutError)):
                 raise
             raise DownloadFailed(
                 f"{target.name} cannot be written: {error.strerror or error}", url=_shown(order.url)

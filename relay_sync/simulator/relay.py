@@ -5,7 +5,6 @@ thread.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
@@ -123,9 +122,8 @@ class Relay:
 
     def settle(self) -> None:
         """Return once the loop's thread is between two steps, or is no more; from any thread."""
-        if self.loop.busy and not self.loop.on_loop_thread:
-            with suppress(LoopStopped, TimeoutError):
-                self.loop.call(lambda: None, timeout=SETTLED)
+        if self.loop.busy:
+            self.look(lambda: None)
 
     def look(self, fn: Callable[[], _T]) -> _T:
         """What a function finds between two steps of the loop's thread: nothing that is just on its way from one place to

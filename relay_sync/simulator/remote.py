@@ -130,9 +130,8 @@ class _Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         try:
-            TCPServer.server_bind(
-                self
-            )  # HTTPServer would also ask the resolver for the host's full name, which may take long
+            # Not HTTPServer's, which would also ask the resolver for the host's full name: that may take long.
+            TCPServer.server_bind(self)
         except OSError as error:
             raise explained(error, shown_address(self.server_address)) from error
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
