@@ -126,7 +126,7 @@ class HandlerErrors(Sequence[RaisedError]):
         if wait_for_handlers(HANDLER_PATIENCE):
             return ""
         handlers = [each for each in _handlers() if each not in self._earlier]
-        callbacks = [each for lanes in list(known_lanes) if not self._knew(lanes) for each in lanes.serving]
+        callbacks = [each for lanes in known_lanes if not self._knew(lanes) for each in lanes.serving]
         found = [
             f"{counted(len(late), what)} still running {HANDLER_PATIENCE:g} s after the test's end"
             f" ({', '.join(thread.name for thread in late)})"
@@ -182,7 +182,7 @@ def handler_errors() -> Iterator[HandlerErrors]:
 @contextmanager
 def collected() -> Iterator[HandlerErrors]:
     """Collect what is raised inside the block, and say nothing of handlers that it leaves running."""
-    found = HandlerErrors(frozenset(_handlers()), {each: each.rests for each in list(known_lanes) if each.serving})
+    found = HandlerErrors(frozenset(_handlers()), {each: each.rests for each in known_lanes if each.serving})
     raised.listeners.append(found.take)
     try:
         yield found
@@ -208,7 +208,7 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
     for thread in handlers:
         if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
             thread.join(max(0.0, end - time.monotonic()))
-    idle = [lanes.wait_until_idle(end - time.monotonic()) for lanes in list(known_lanes)]
+    idle = [lanes.wait_until_idle(end - time.monotonic()) for lanes in known_lanes]
     return all(idle) and not any(thread.is_alive() for thread in handlers)
 
 

@@ -225,7 +225,7 @@ def health(client: RelayClient | None) -> tuple[dict[str, Any], int]:
 
 def cut_calls() -> str:
     """What the end of this process does to live calls, in words; ``""`` where there are none."""
-    clients = [hosted.existing for hosted in list(_hosted)]
+    clients = [hosted.existing for hosted in _hosted]
     calls = [call_id for client in clients if client is not None for call_id in client.calls]
     if not calls:
         return ""
@@ -264,7 +264,7 @@ class Unheard:
 
 def start_all() -> None:
     """Start the clients of all applications in this process: for the hook of a server that runs in each of its workers."""
-    for hosted in list(_hosted):
+    for hosted in _hosted:
         hosted.start()
 
 
@@ -272,7 +272,7 @@ def stop_all(drain: float) -> None:
     """End them. :param drain: seconds for live calls, of all clients together."""
     end = time.monotonic() + drain
     stopping, others = [], []
-    for hosted in list(_hosted):
+    for hosted in _hosted:
         thread = threading.Thread(target=hosted.stop, args=(drain,), name="relay-stop", daemon=True)
         try:
             threads.uninterrupted(thread.start)
