@@ -61,13 +61,8 @@ def merge(
     :param where: the settings' name in errors. :param others: keys of the framework's own that are left out of the result.
     :raises InvalidParameter: settings that are no mapping, or a key that means nothing.
     """
-    if not isinstance(settings, Mapping):
-        raise InvalidParameter(where, settings, "a mapping of RelayClient's parameters", secret=True)
-    for name in settings:
-        if name not in OPTIONS | others:
-            known = ", ".join(sorted(OPTIONS | others))
-            raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {known}")
-    wanted = {name: value for name, value in settings.items() if name in OPTIONS and value is not None}
+    checked = _checked(settings, OPTIONS | others, where=where, accepted="a mapping of RelayClient's parameters")
+    wanted = {name: value for name, value in checked.items() if name in OPTIONS and value is not None}
     return {**wanted, **{name: value for name, value in given.items() if value is not None}}
 
 
@@ -86,14 +81,18 @@ def make_webhooks(settings: Mapping[str, Any], *, where: str) -> Webhooks:
     :raises InvalidParameter: they cannot be right, or one of them means nothing.
     """
     given = settings.get("webhooks") or {}
-    where = f"{where}['webhooks']"
-    if not isinstance(given, Mapping):
-        raise InvalidParameter(where, given, "a mapping", secret=True)
-    for name in given:
-        if name not in _HOOKS:
-            known = ", ".join(sorted(_HOOKS))
-            raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {known}")
-    return Webhooks(**given)
+    return Webhooks(**_checked(given, _HOOKS, where=f"{where}['webhooks']", accepted="a mapping"))
+
+
+def _checked(settings: object, known: frozenset[str], *, where: str, accepted: str) -> Mapping[str, Any]:
+    """:raises InvalidParameter: settings that are no mapping, or a key that means nothing."""
+    if not isinstance(settings, Mapping):
+        raise InvalidParameter(where, settings, accepted, secret=True)
+    for name in settings:
+        if name not in known:
+            names = ", ".join(sorted(known))
+            raise InvalidParameter(f"{where}[{name!r}]", "...", f"left out: the known names are {names}")
+    return settings
 
 
 class Hooks:
