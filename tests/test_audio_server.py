@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import websocket
+from clocks import stopped
 
 import relay_sync
 from relay_sync import InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
@@ -1024,6 +1025,22 @@ def test_several_handlers_that_go_on_after_the_end(dial: Dial, caplog: pytest.Lo
     handler.free.set()
     for thread in threads:
         thread.join(PATIENCE)
+
+
+def test_the_end_waits_once_for_all_handlers_where_the_clock_stands_still(dial: Dial) -> None:
+    handler = Blocking()
+    audio = AudioServer(on_stream=handler).start()
+    for number in range(12):
+        dial(audio).start(call_id=f"c{number}")
+    threads = [handler.threads.get(timeout=PATIENCE) for _ in range(12)]
+    began = time.perf_counter()
+    with stopped():
+        audio.close(0.1)
+    took = time.perf_counter() - began
+    handler.free.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert took < 0.9  # 0.1 s for each of them would be more
 
 
 @pytest.mark.parametrize("two_way", [False, True])

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from .. import logs
 from ..protocol.deadline import Deadline
 from ..runtime import raised
+from ..runtime.timeleft import TimeLeft
 from .stream import AudioStream
 from .troubles import Troubles
 
@@ -70,9 +71,13 @@ class Handlers:
         """Wait for those that run, but for the one that asks, and name those that run on, each once: the end of the process
         waits again.
         """
+        patience = TimeLeft(deadline.remaining(time.monotonic()))
         for thread in self._others():
             if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
-                thread.join(max(0.0, deadline.remaining(time.monotonic()) or 0.0))
+                longest = max(0.0, patience() or 0.0)
+                thread.join(longest)
+                if thread.is_alive():
+                    patience.waited(longest)
         left = {thread: stream for thread, stream in self._others().items() if thread not in self._told}
         if not left:
             return
