@@ -40,10 +40,11 @@ class _Holder:
 
 
 class _Mine(threading.local):
-    """What one thread has: holders without a request."""
+    """What one thread has: holders without a request, and those with one, by the number of their session."""
 
     def __init__(self) -> None:
         self.free: list[_Holder] = []
+        self.busy: dict[int, _Holder] = {}
 
 
 class Sessions:
@@ -65,19 +66,30 @@ class Sessions:
 
         :raises ClientClosed: after :meth:`close`.
         """
+        session = self.get()
+        try:
+            yield session
+        finally:
+            self._give_back(session)
+
+    def get(self) -> requests.Session:
+        """One that the calling thread has no request on; each step is whole, for a signal handler may come in between."""
         if self.closed.is_set():
             raise ClientClosed("this RestClient was closed; make a new one")
-        free = self._mine.free
-        try:  # in one step, for a signal handler may come in between
-            holder = free.pop()
+        mine = self._mine
+        try:
+            holder = mine.free.pop()
         except IndexError:
             holder = self._new()
         if holder.pid != os.getpid():  # of the parent, before the fork
             holder = self._new()
-        try:
-            yield holder.session
-        finally:
-            free.append(holder)
+        mine.busy[id(holder.session)] = holder
+        return holder.session
+
+    def _give_back(self, session: requests.Session) -> None:
+        holder = self._mine.busy.pop(id(session), None)
+        if holder is not None:
+            self._mine.free.append(holder)
 
     def _new(self) -> _Holder:
         holder = _Holder(self._make())
