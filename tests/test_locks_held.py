@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import socket
 import threading
@@ -465,7 +466,10 @@ LOCKS = [
     Lock(Journal, journal, ("_entries", "_gone", "dropped="), free=("Journal.__len__",)),
 ]
 
-TAKEN = takes_locks(Path(relay_sync.__file__).parent)
+
+@functools.cache
+def taken() -> dict[tuple[str, str], set[str]]:
+    return takes_locks(Path(relay_sync.__file__).parent)
 
 
 @pytest.mark.parametrize("one", LOCKS, ids=lambda one: f"{one.kind.__name__}.{one.lock}-{one.act.__name__}")
@@ -473,10 +477,10 @@ def test_what_a_lock_guards_is_touched_under_it(one: Lock, request: pytest.Fixtu
     with touches(one.kind, one.lock, one.names) as found:
         one.act(request.getfixturevalue)
     assert found.free == set(one.free)
-    takers = TAKEN[(one.takers or one.kind).__name__, one.lock]
+    takers = taken()[(one.takers or one.kind).__name__, one.lock]
     assert takers - found.under == set(), "what they do under the lock was not looked at"
 
 
 def test_every_lock_is_looked_at() -> None:
     looked_at = {((one.takers or one.kind).__name__, one.lock) for one in LOCKS}
-    assert looked_at == set(TAKEN)
+    assert looked_at == set(taken())
