@@ -16,8 +16,6 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
-from attrs import define
-
 from . import logs
 from .actions import Action
 from .actions.base import Question
@@ -35,11 +33,11 @@ _log = logs.get("relay_sync").later
 PAUSES: Final = (15.0, 30.0, 60.0)
 
 
-@define(eq=False)
 class _Doubt:
-    action: Action[Any]
-    #: How often it was asked about.
-    times: int = 0
+    def __init__(self, action: Action[Any]) -> None:
+        self.action = action
+        #: How often it was asked about.
+        self.times = 0
 
 
 class Aftermath:

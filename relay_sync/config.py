@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import field, frozen
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "Config", "seconds"]
 
-# Written so that there is one way only to match a text: a host that cannot be right is refused without delay.
-_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST_AND_PORT: Final = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::([0-9]{{1,5}}))?")
+# There is one way only to match a text: a host that cannot be right is refused without delay.
+_HOST_AND_PORT: Final = r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
 _HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
 _SCHEME_VARIABLE: Final = "SIGNALWIRE_RELAY_SCHEME"
 _SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
@@ -48,8 +47,7 @@ def seconds(parameter: str, value: Any, *, optional: bool = False) -> float | No
     raise InvalidParameter(parameter, value, accepted)
 
 
-@frozen
-class Address:
+class Address(NamedTuple):
     """A RELAY endpoint. There is never a path: the service answers at the root (PROTOCOL, "Transport")."""
 
     host: str
@@ -86,7 +84,7 @@ class Address:
         scheme = _SAME_SCHEME.get(scheme, scheme)
         if scheme not in ("ws", "wss"):
             raise InvalidParameter("host", shown, "given with scheme wss, or ws for loopback")
-        found = _HOST_AND_PORT.fullmatch(rest.removesuffix("/"))
+        found = re.fullmatch(_HOST_AND_PORT, rest.removesuffix("/"))
         if found is None or len(found[1]) > 254 or not _is_literal_or_name(found[1]):
             raise InvalidParameter("host", shown, _HOST_FORMS)
         port = int(found[2]) if found[2] else (443 if scheme == "wss" else 80)
@@ -122,7 +120,8 @@ def _without_userinfo(text: str) -> str:
 
 def _is_literal_or_name(host: str) -> bool:
     if not host.startswith("["):
-        return True
+        labels = host.removesuffix(".").split(".")
+        return all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
     try:
         return ipaddress.ip_address(host.strip("[]")).version == 6
     except ValueError:

@@ -14,10 +14,8 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import quote, unquote, urlsplit
-
-from attrs import field, frozen
 
 from .threads import in_time
 
@@ -124,9 +122,8 @@ def _bare(host: str) -> str:
 # -- proxies -----------------------------------------------------------------------------------------------------------
 
 
-@frozen(kw_only=True)
-class Proxy:
-    """An HTTP proxy. Its ``str`` may be shown to anybody: it leaves the credentials out.
+class Proxy(NamedTuple):
+    """An HTTP proxy. Its ``str`` and ``repr`` may be shown to anybody: they leave the credentials out.
 
     :ivar source: the variable or parameter that names it.
     """
@@ -134,8 +131,11 @@ class Proxy:
     host: str
     port: int
     source: str
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
+    user: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"Proxy(host={self.host!r}, port={self.port!r}, source={self.source!r})"
 
     def __str__(self) -> str:
         return f"the proxy {self.address} ({self.source})"

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define
-
 from . import checks, logs
 from .constants import METHOD_UNRECEIVE
 from .errors import ClientClosed, DialFailed, RelayError
@@ -254,13 +252,12 @@ class Running:
             )
 
 
-@define
 class _Signals:
     """What has come while :meth:`Running.run` runs: the first signal stops the client, the second ends it at once."""
 
-    first: int = 0
-    hurried: bool = False
-    handled: bool = False
+    first = 0
+    hurried = False
+    handled = False
 
     @property
     def hint(self) -> str:

@@ -10,9 +10,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from ..protocol.results import is_server_trouble
 
@@ -21,7 +19,7 @@ __all__ = ["Head", "NoUpgrade", "NotPlain", "accept_value", "check", "read_head"
 #: Bytes that a head may have, interim answers included.
 MAX_HEAD: Final = 256 * 1024
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_STATUS: Final = re.compile(r"HTTP/[0-9]\.[0-9] +([1-9][0-9]{2})(?: (.*))?")
+_STATUS: Final = r"HTTP/[0-9]\.[0-9] +([1-9][0-9]{2})(?: (.*))?"
 _END: Final = (b"\n\r\n", b"\n\n")
 #: How a TLS record of a server begins that was spoken to in plain text: an alert, or a handshake.
 _TLS: Final = (b"\x15\x03", b"\x16\x03")
@@ -42,8 +40,7 @@ class NotPlain(NoUpgrade):
     """The answer is TLS where plain text was expected."""
 
 
-@frozen
-class Head:
+class Head(NamedTuple):
     """The head of an answer.
 
     :ivar reason: the words of the status line. :ivar fields: names in lower case; repeated ones joined with commas.
@@ -108,7 +105,7 @@ def _cut_off(raw: bytes) -> str:
 
 def _parsed(text: str) -> Head:
     first, *lines = text.replace("\r\n", "\n").split("\n")
-    found = _STATUS.fullmatch(first)
+    found = re.fullmatch(_STATUS, first)
     if found is None:
         raise NoUpgrade("did not answer as a WebSocket (this is no HTTP)")
     fields: dict[str, str] = {}
