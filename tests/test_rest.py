@@ -367,6 +367,7 @@ class Scripted:
                 self.requests.put(_read_request(peer))
                 with contextlib.suppress(OSError):
                     act(peer)
+                    peer.shutdown(socket.SHUT_WR)  # a child of a fork may have a copy, which would keep it open
 
     @property
     def served(self) -> int:
