@@ -6,10 +6,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar, overload
 
 from . import checks, logs, markup
-from .actions import Action, OnCompleted, reason_of
+from .actions import Action, OnCompleted, reason_of, stop_late
 from .constants import (
     CALL_STATE_ANSWERED,
     CALL_STATE_CREATED,
@@ -25,9 +26,9 @@ from .events import CallEvent, CallStateEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
 from .parties import completed
-from .protocol.command import loosely
+from .protocol.command import Meaning, mean
 from .protocol.deadline import Deadline
-from .protocol.results import Outcome, call_goes_on, is_gone
+from .protocol.results import Outcome, call_ended, call_goes_on, is_gone
 from .readers import EventReader, Expectation
 from .runtime import process
 from .runtime.ids import new_id
@@ -369,7 +370,7 @@ class Call(
             self._say_over(method)
             return {}
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
-        deadline, gives_away = self._deadline(), method in GIVES_AWAY
+        began, gives_away = time.monotonic(), method in GIVES_AWAY
         try:
             if gives_away:  # before it is sent: the call may come back, as a new one, sooner than the reply
                 self._giving_away = True
@@ -384,7 +385,7 @@ class Call(
         except CommandRefused as error:
             if not is_gone(error):
                 raise
-            refusal = self._refusal(error, deadline)
+            refusal = self._refusal(error, began)
             # An action that is not there any more has its own way of ending.
             if refusal is not None and "control_id" in addressed:
                 raise
@@ -404,7 +405,7 @@ class Call(
         """
         meaning = _MEANINGS.get(method)
         if meaning is not None:
-            return loosely(lambda call, outcome, session: meaning(call, outcome, params), self)
+            return partial(mean, weakref.ref(self), meaning, params)
         control_id = params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         return None if action is None else action._meaning(method, params)
@@ -415,12 +416,10 @@ class Call(
             self._said_over = True
             _log.info("call %s is over: %s is not sent, nor is any command after it", self.call_id, method)
 
-    def _deadline(self) -> Deadline:
-        return Deadline.after(time.monotonic(), self._client._request_timeout())
-
-    def _refusal(self, error: CommandRefused, deadline: Deadline) -> CommandRefused | None:
+    def _refusal(self, error: CommandRefused, began: float) -> CommandRefused | None:
         """What a 404 or 410 means: ``None`` if the call has ended, unheard; else it is about something that the command names.
 
+        :param began: when the command did, which has its timeout for this as well.
         When this returns, :attr:`state` is as new as the answer.
         """
         known = False
@@ -428,7 +427,7 @@ class Call(
             if error.method in OF_THE_CALL:
                 self._client._call_gone(self)
             else:
-                known = self._client._ask_about(self, deadline)
+                known = self._client._ask_about(self, Deadline.after(began, self._client._request_timeout()))
         self._check_usable()
         if self._over is not None:
             return None
@@ -459,7 +458,8 @@ class Call(
             raise process.forked_error()
 
     def _check_usable(self) -> None:
-        self._check_process()
+        if self._generation != process.generation():
+            raise process.forked_error()
         over = self._over
         if isinstance(over, ConnectionLost):
             raise NotConnected(over.message)  # whatever was lost then, this was never sent
@@ -483,33 +483,25 @@ class Call(
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
 
         # The session remembers this until the answer comes, if ever: it must not keep a forgotten client alive.
-        owner, command, session = weakref.ref(self._client), action._stop_command(), self._session
-
-        def stop_late(outcome: object) -> None:
-            # It started after all, or may have, and nobody has the handle.
-            client = owner()
-            started = isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent)
-            if client is not None and command is not None and started:
-                client._promise(command[0], {**address, **command[1]}, session=session)
-
-        deadline = self._deadline()
+        late = partial(stop_late, weakref.ref(self._client), action._stop_command(), address, self._session)
+        began = time.monotonic()
         try:
             action.reply = self._client._command(
-                kind.method, {**address, **params}, call_id=self.call_id, only_in=self._session, late=stop_late
+                kind.method, {**address, **params}, call_id=self.call_id, only_in=self._session, late=late
             )
         except CommandRefused as error:
             self._action_ended(action)
             if not is_gone(error):
                 raise
-            self._end_refused(action, error, deadline)
+            self._end_refused(action, error, began)
         except BaseException:
             self._action_ended(action)
             raise
         return action._hand_out()
 
-    def _end_refused(self, action: Action[Any], error: CommandRefused, deadline: Deadline) -> None:
+    def _end_refused(self, action: Action[Any], error: CommandRefused, began: float) -> None:
         """End an action that was answered 404 or 410: with its call, or by an error where the call is live."""
-        refusal = self._refusal(error, deadline)
+        refusal = self._refusal(error, began)
         if refusal is None:
             action._end_early("call_gone")
             return
@@ -558,12 +550,16 @@ class Call(
         if not self.node_id and isinstance(event, CallEvent):
             self.node_id = event.node_id
         if isinstance(event, CallStateEvent) and event.call_state:
-            with net:
+            try:  # here and below as "with net" does, for many events
                 self._move(event)
+            except BaseException as error:
+                net.append(error)
             if event.call_state == CALL_STATE_ENDED:
-                over = self._call_ended()
-                with net:
+                over = call_ended(self.end_reason)
+                try:
                     self._client._call_over(self)
+                except BaseException as error:
+                    net.append(error)
             # Last: who begins to wait for the state now finds it here, and the rest done.
             self._reached.setdefault(event.call_state, event)
         elif event.event_type == EVENT_CALL_DENOISE:
@@ -573,15 +569,17 @@ class Call(
         control_id = event.params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         if action is not None:
-            with net:
+            try:
                 action._on_event(event)
+            except BaseException as error:
+                net.append(error)
         if over is not None:
             self._over = over
             with net:
                 self._end_actions(over)
         final = over is not None or (action is not None and action.is_done)
         for handler in self._listeners.get(event.event_type, ()):
-            try:  # as "with net" does, for many events
+            try:
                 self._callback("listener", handler, event, final=final)
             except BaseException as error:
                 net.append(error)
@@ -612,13 +610,6 @@ class Call(
             params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ANSWERED}
             self._on_event(CallStateEvent.from_params(params, synthetic=True, reason="answer_taken"))
 
-    def _call_ended(self) -> CallEnded:
-        why = f" ({self.end_reason})" if self.end_reason else ""
-        return CallEnded(
-            f"the call ended{why} before what was waited for happened: nothing more comes of it",
-            end_reason=self.end_reason,
-        )
-
     def _end(self, error: RelayError) -> None:
         """The call is over for us: finish everything that waits for something of it."""
         if self._over is not None:
@@ -639,15 +630,16 @@ class Call(
         carried = None if isinstance(error, CallEnded) else error
         with self._lock:
             actions = list(self._actions.values())
-        net = Net()
-        for action in actions:
-            with net:
-                action._end_early(reason_of(error), carried)
-        net.release()
+        if actions:
+            net = Net()
+            for action in actions:
+                with net:
+                    action._end_early(reason_of(error), carried)
+            net.release()
 
 
 #: What replies mean for their call, by the methods that were replied to. They are given the params of the command, too.
-_MEANINGS: Final[dict[str, Callable[[Call, Outcome, Mapping[str, Any]], object]]] = {
+_MEANINGS: Final[dict[str, Meaning]] = {
     "calling.answer": Call._answered,
     "calling.denoise": Call._denoise_begun,
     "calling.denoise.stop": Call._denoise_ended,

@@ -81,7 +81,7 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
         return None
     if not isinstance(value, str) or not value:
         raise InvalidParameter(name, value, "non-empty text" + (" or None" if optional else ""))
-    if not is_text(value):
+    if not value.isascii() and not is_text(value):
         raise InvalidParameter(name, value, WHOLE_TEXT)
     return value
 
@@ -157,7 +157,9 @@ def track(value: Any) -> str | None:
 
 def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codecnames.USUAL) -> None:
     """Refuse a word that names a container, a file format or another program's codec, and suggest the right name."""
-    meant = codecnames.advice(value, accepted) if isinstance(value, str) else ""
+    if value in codecnames.USUAL or not isinstance(value, str):
+        return
+    meant = codecnames.advice(value, accepted)
     if meant:
         raise InvalidParameter(name, value, meant)
 

@@ -10,10 +10,12 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from . import checks, logs, markup
+from .asked import Asked
 from .call import Call
 from .config import Config
 from .constants import MAX_FRAME
@@ -31,7 +33,7 @@ from .message import Messaging
 from .posting import Posting, may_repeat, new_command
 from .protocol.command import Command, Phase
 from .protocol.deadline import Deadline
-from .protocol.results import Outcome, client_closed, read_reply
+from .protocol.results import Outcome, client_closed
 from .running import CLOSE_ADVICE, Running
 from .runtime import process
 from .runtime.descriptors import descriptors_for
@@ -461,10 +463,10 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         """
         parameters.text("method", method, optional=False)
         given = parameters.mapping("params", params) or {}
-        limit = checks.timeout(timeout)
+        limit = None if timeout is None else checks.timeout(timeout)
         named = given.get("call_id")
         call_id = named if isinstance(named, str) else ""
-        call = self._board.calls.get(call_id)
+        call = self._board.calls.get(call_id) if call_id else None
         return self._command(
             method,
             given,
@@ -518,37 +520,18 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         limit = self._request_timeout() if timeout is None else timeout
         if limit <= 0:
             raise RequestTimeout(f"{method}: no time was left for it, and nothing was sent")
-        waiter: Waiter[dict[str, Any]] = Waiter()
-
-        def settle(outcome: Any) -> None:
-            if isinstance(outcome, BaseException):  # there is no reply, and there will be none
-                if not waiter.settle(outcome) and late is not None:
-                    late(outcome)
-                return
-            try:
-                outcome = read_reply(outcome, method=method, call_id=call_id, sent=params)
-                sent = of()
-                if on_reply is not None and sent is not None and sent.session is not None:
-                    on_reply(outcome, sent.session)
-            except Exception as error:
-                if waiter.settle(error):  # whoever waits is told
-                    return
-                raise
-            # The reply may come at the very moment at which its caller gives up.
-            if not waiter.settle(outcome) and late is not None:
-                late(outcome)
-
+        asked = Asked(method, params, call_id, on_reply, late)
         command = new_command(
             method,
             params,
-            settle,
+            asked.take,
             limit,
             patience=limit,
             idempotent=idempotent,
             only_in=only_in,
-            late=settle if on_reply is not None or late is not None else None,
+            late=asked.take if asked.acts_late else None,
         )
-        of = weakref.ref(command)  # a command that held itself would wait for the garbage collector
+        asked.by(command)
         if may_hold(command.text):
             self._secrets.learn_from(params)
         loop = self._connected_loop(command.deadline)
@@ -559,14 +542,12 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             left = command.deadline.remaining(time.monotonic())
             moved = None
             # It has more time while it is being written. Where it moved no more, the clock may have stood still meanwhile.
-            while not waiter.settled_within(left) and moved != command.moved_at:
+            while not asked.settled_within(left) and moved != command.moved_at:
                 moved, left = command.moved_at, command.time_left(time.monotonic())
-            return waiter.wait(0.0, lambda: _unanswered(method, limit, loop))
+            return asked.wait(0.0, partial(_unanswered, method, limit, loop))
         except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
-            if waiter.settle({}):
+            if asked.give_up():
                 loop.withdraw(command)
-            elif late is not None:
-                late(waiter.peek())
             raise
 
     def _connected_loop(self, deadline: Deadline) -> Loop:

@@ -90,6 +90,21 @@ END_REASON_ABANDONED: Final = "abandoned"
 END_REASON_MAX_DURATION: Final = "maxDuration"
 END_REASON_NOT_FOUND: Final = "notFound"
 
+#: All of these.
+END_REASONS: Final = frozenset(
+    {
+        END_REASON_HANGUP,
+        END_REASON_CANCEL,
+        END_REASON_BUSY,
+        END_REASON_NO_ANSWER,
+        END_REASON_DECLINE,
+        END_REASON_ERROR,
+        END_REASON_ABANDONED,
+        END_REASON_MAX_DURATION,
+        END_REASON_NOT_FOUND,
+    }
+)
+
 PLAY_STATE_PLAYING: Final = "playing"
 PLAY_STATE_PAUSED: Final = "paused"
 PLAY_STATE_FINISHED: Final = "finished"

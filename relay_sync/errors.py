@@ -69,7 +69,7 @@ def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
     error.__dict__.update(state)
     if "__notes__" in state:
         error.__notes__ = list(state["__notes__"])  # a copy's notes are its own
-    error.args = (error.code, error.message)
+    Exception.__setattr__(error, "args", (error.code, error.message))
     return error
 
 

@@ -31,7 +31,7 @@ class Handlers:
 
     def __init__(self, changed: Bell) -> None:
         self._changed = changed
-        self._names: Table[threading.Thread, str] = Table()
+        self._began: Table[threading.Thread, tuple[InContext, Call]] = Table()
         #: Threads that wait in :meth:`finish` themselves: nobody waits for them.
         self._waiting: Table[threading.Thread, bool] = Table()
         #: Those that were waited for in vain, and named.
@@ -39,18 +39,20 @@ class Handlers:
 
     def begin(self, thread: threading.Thread, call: Call, handler: InContext) -> None:
         """A handler is about to run."""
-        self._names.put(thread, f"{name_of(handler)} of call {call.call_id}")
+        self._began.put(thread, (handler, call))
 
     def end(self, thread: threading.Thread) -> None:
         """A handler has returned, or does not run after all."""
-        self._names.take(thread)
+        self._began.take(thread)
         self._changed.ring()
 
     def running(self) -> dict[threading.Thread, str]:
         """What runs besides the thread that asks, and the names."""
         here = threading.current_thread()
         return {
-            thread: name for thread, name in self._names.items() if thread is not here and thread not in self._waiting
+            thread: f"{name_of(handler)} of call {call.call_id}"
+            for thread, (handler, call) in self._began.items()
+            if thread is not here and thread not in self._waiting
         }
 
     def told(self) -> str:

@@ -16,7 +16,7 @@ __all__ = ["HUGE", "IN_RANGE", "has_huge", "id_of", "read_leniently", "read_stri
 IN_RANGE: Final = "of numbers below 1.8e308: readers of JSON cannot hold more"
 #: How many digits the smallest whole number has that no float holds.
 HUGE: Final = 309
-_MANY_DIGITS: Final = re.compile(rf"\d{{{HUGE}}}")
+_MANY_DIGITS: Final = rf"\d{{{HUGE}}}"
 
 
 def _refuse(name: str) -> NoReturn:
@@ -37,7 +37,7 @@ def _integer(digits: str) -> int:
 
 def has_huge(json_text: str) -> bool:
     """Whether a JSON text, as Python writes it, has a whole number beyond the range of a float."""
-    if len(json_text) < HUGE or _MANY_DIGITS.search(json_text) is None:
+    if len(json_text) < HUGE or re.search(_MANY_DIGITS, json_text) is None:
         return False
     try:
         read_strictly(json_text)
@@ -67,11 +67,21 @@ read_strictly: Final[Callable[[str], Any]] = json.JSONDecoder(
     parse_constant=_refuse, parse_float=_float, parse_int=_integer
 ).decode
 
-#: The value of a JSON text; ``None`` stands for ``NaN`` and the infinities, however they are written. A peer that sends them
-#: means "no value". Raises ``ValueError`` for what is no JSON; ``RecursionError`` where it is nested too deeply.
-read_leniently: Final[Callable[[str], Any]] = json.JSONDecoder(
-    parse_constant=lambda name: None, parse_float=_float_or_none
-).decode
+_lenient: Final = json.JSONDecoder(parse_constant=lambda name: None, parse_float=_float_or_none)
+
+
+def read_leniently(json_text: str) -> Any:
+    """The value of a JSON text; ``None`` stands for ``NaN`` and the infinities, however they are written. A peer that sends them
+    means "no value".
+
+    :raises ValueError: what is no JSON. :raises RecursionError: it is nested too deeply.
+    """
+    try:
+        value, end = _lenient.raw_decode(json_text)  # what decode() does besides takes as long, and is rarely needed
+    except ValueError:
+        end = -1
+    return value if end == len(json_text) else _lenient.decode(json_text)
+
 
 #: The value without the numbers that are not short and whole: ids are.
 _read_skeleton: Final[Callable[[str], Any]] = json.JSONDecoder(

@@ -198,8 +198,10 @@ class Log:
         """Whether a line of this level is written. Takes no lock, which the logger's own method does now and then: who sets up
         logging holds it, and may use the client meanwhile.
         """
-        logger = self._logger
-        return level >= logger.getEffectiveLevel() and level > logger.manager.disable and not logger.disabled
+        own = logger = self._logger
+        while not logger.level and logger.parent is not None:  # as getEffectiveLevel(): this is asked of every frame
+            logger = logger.parent
+        return level >= logger.level and level > own.manager.disable and not own.disabled
 
     def debug(self, message: str, *args: object, **more: Any) -> None:
         self._say(logging.DEBUG, message, args, **more)

@@ -49,7 +49,8 @@ class Moment(NamedTuple):
         """The moment of an event."""
         state = params.get("state") or params.get("call_state") or params.get("connect_state")
         control_id = params.get("control_id")
-        return cls(at, what, state if isinstance(state, str) else "", control_id if isinstance(control_id, str) else "")
+        told = (state if isinstance(state, str) else "", control_id if isinstance(control_id, str) else "")
+        return tuple.__new__(cls, (at, what, *told))  # half of what the class itself takes, for every event
 
     @property
     def name(self) -> str:

@@ -50,7 +50,7 @@ def new_command(
     :param limit: seconds in which it may be sent.
     :raises InvalidParameter: something in it cannot be written.
     """
-    frame_id, deadline = new_id(), Deadline.after(time.monotonic(), limit)
+    frame_id, deadline = new_id(), Deadline(time.monotonic() + limit)
     return Command(
         id=frame_id,
         method=method,

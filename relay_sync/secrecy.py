@@ -53,8 +53,6 @@ SECRET_NAMES: Final = frozenset(
 )
 #: Those whose values may be ordinary words or ids: they are hidden by their names alone.
 _BY_NAME_ONLY: Final = frozenset({"custom_parameters", "project"})
-#: What a frame's text has in it if anything in it may be worth learning.
-_SIGNS: Final = ("token", "password", "authentication", "authorization")
 #: Secrets that came after the first ones, such as bearer tokens; the oldest go first.
 MOST_LEARNED: Final = 256
 #: A secret of at least so many characters is hidden wherever it stands; so is one that is almost as long and no plain word.
@@ -63,7 +61,7 @@ ALMOST_LONG: Final = 6
 #: Shorter ones stand in every text by chance.
 SHORTEST: Final = 3
 _USERINFO: Final = re.compile(r"://([^/?#\s]+)@")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_BASE64: Final = r"[A-Za-z0-9+/_-]*={0,2}"
 _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LOGGERS: Final = ("", ".audio", ".callbacks", ".server", ".simulator")
 
@@ -135,8 +133,9 @@ def _spellings(letter: str) -> str:
         return re.escape(letter)
     code = ord(letter)
     percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in letter.encode("utf-8", "surrogatepass"))
-    units = letter.encode("utf-16-be", "surrogatepass").hex()
-    escaped = "".join(rf"\\+u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
+    # UTF-16, by hand: to load its codec takes as long as two modules of ours.
+    units = [code] if code < 0x10000 else [0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)]
+    escaped = "".join(rf"\\+u(?i:{unit:04x})" for unit in units)
     names = [f"#{code}", f"#[xX](?i:0*{code:x})", *([_NAMED[letter]] if letter in _NAMED else [])]
     ways = [percent, escaped, f"&(?:{'|'.join(names)});", rf"\\*{re.escape(letter)}"]
     return f"(?:{'|'.join(ways + ([r'[+]'] if letter == ' ' else []))})"
@@ -153,7 +152,7 @@ def _without_run(text: str, start: int, size: int) -> str:
     """Replace all of the base64 around a place: the rest of it would tell the first and the last letter."""
     while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "+/_-"):
         start, size = start - 1, size + 1
-    found = _BASE64.match(text, start + size)
+    found = re.compile(_BASE64).match(text, start + size)
     end = found.end() if found is not None else start + size
     return f"{text[:start]}{HIDDEN}{text[end:]}"
 
@@ -259,10 +258,9 @@ def passwords(url: str) -> list[str]:
 def may_hold(text: str) -> bool:
     """Whether there may be anything to learn in a frame; cheap, for it is asked of every command."""
     low = text.lower()
-    for sign in _SIGNS:
-        if sign in low:
-            return True
-    return "@" in text and "://" in text
+    if "token" in low or "password" in low or "auth" in low:
+        return True
+    return "@" in text and _USERINFO.search(text) is not None
 
 
 # -- all of them ---------------------------------------------------------------------------------------------------------

@@ -131,10 +131,9 @@ class Switchboard:
         elif event.event_type == EVENT_CONFERENCE and not event.call_id:
             conference_id = cast("ConferenceEvent", event).conference_id
             net = Net()
-            for call in self.calls.snapshot():
-                if conference_id in call._conferences:
-                    with net:
-                        call._on_event(event)
+            for call in [one for one in self.calls.snapshot() if conference_id in one._conferences]:
+                with net:
+                    call._on_event(event)
             net.release()
         else:
             self._call_event(event, payload)
@@ -431,9 +430,11 @@ class Switchboard:
         if known is not None and known._offer is not None and offer.is_of_others(known._offer):
             self.let_go(known, CallEnded("another call came in under the id of this one, whose end was not told"))
             known = None
-        if client is None or not event.call_id or known is not None or self._ended.get(event.call_id) == offer.content:
+        ended = self._ended.take(event.call_id) if known is None else None
+        if ended == offer.content:
+            self._ended.put(event.call_id, ended)
+        if client is None or not event.call_id or known is not None or ended == offer.content:
             return  # a repeated offer changes nothing
-        self._ended.take(event.call_id)
         call = Call(
             client,
             event.call_id,

@@ -68,6 +68,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "handlers",
             "ownership",
             "posting",
+            "asked",
             "subscribing",
             "running",
             "rollcall",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, cast
@@ -14,6 +15,7 @@ from ..errors import (
     CallEnded,
     ClientClosed,
     CommandRefused,
+    ConnectionLost,
     InvalidParameter,
     RelayError,
     WaitTimeout,
@@ -28,7 +30,7 @@ from ..runtime.waiter import Waiter
 if TYPE_CHECKING:
     from ..call import Call
 
-__all__ = ["Action", "OnCompleted", "PausableAction", "StoppableAction", "VolumeAction", "reason_of"]
+__all__ = ["Action", "OnCompleted", "PausableAction", "StoppableAction", "VolumeAction", "reason_of", "stop_late"]
 
 _log = logs.get("relay_sync")
 
@@ -122,7 +124,7 @@ class Action(Generic[E]):
     @property
     def is_done(self) -> bool:
         """Whether it has ended, in whichever way."""
-        return self._ended.done or self._ended.foreign
+        return self._ended.over
 
     @property
     def result(self) -> E | None:
@@ -236,7 +238,7 @@ class Action(Generic[E]):
 
     def _on_event(self, event: RelayEvent) -> None:
         """An event with this action's ``control_id``."""
-        if event.event_type != self.event_type or self.is_done:
+        if event.event_type != self.event_type or self._ended.done:
             return
         self.latest = event
         self._heard = time.monotonic()
@@ -296,6 +298,24 @@ class Action(Generic[E]):
 
     def _settled(self) -> None:
         """It has ended: let go of whoever waits for less than the end."""
+
+
+def stop_late(
+    of: weakref.ref[Any],
+    command: tuple[str, dict[str, Any]] | None,
+    address: dict[str, Any],
+    session: int | None,
+    outcome: object,
+) -> None:
+    """An action has started after all, or may have, and nobody has the handle.
+
+    :param of: the client. :param command: what stops the action, if anything does.
+    :param outcome: of the command that started it.
+    """
+    client = of()
+    started = isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent)
+    if client is not None and command is not None and started:
+        client._promise(command[0], {**address, **command[1]}, session=session)
 
 
 class StoppableAction(Action[E]):

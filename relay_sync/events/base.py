@@ -156,11 +156,11 @@ def event(cls: _Cls) -> _Cls:
     """Make an attrs class that reads its members off the wire by their names, or by ``metadata={"wire": name}``."""
     # One repr for all: fifty generated ones would be a third of what importing this package costs.
     made = attrs.define(kw_only=True, slots=True, eq=False, repr=False)(cls)
-    made._MEMBERS = tuple(
-        (member.name, member.metadata.get("wire", member.name), *_READERS[str(member.type)])
+    made._MEMBERS = {
+        member.metadata.get("wire", member.name): (member.name, *_READERS[str(member.type)])
         for member in attrs.fields(made)
         if member.name not in _OWN or "wire" in member.metadata
-    )
+    }
     if made.TYPE:
         EVENT_CLASSES[made.TYPE] = made
     made.__module__ = "relay_sync"
@@ -184,7 +184,8 @@ class RelayEvent:
     """
 
     TYPE: ClassVar[str] = ""
-    _MEMBERS: ClassVar[tuple[tuple[str, str, type | None, Callable[[Any], Any]], ...]] = ()
+    #: By their names on the wire: the name here, the type that needs no further look, and what makes it of others.
+    _MEMBERS: ClassVar[dict[str, tuple[str, type | None, Callable[[Any], Any]]]] = {}
 
     event_type: str
     params: dict[str, Any] = field(factory=dict, repr=False)
@@ -202,11 +203,12 @@ class RelayEvent:
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
         """Pick the members this class knows out of an event's params; what is missing or ill-typed is left out."""
-        found = {}
-        for name, wire, exact, read in cls._MEMBERS:
-            value = params.get(wire)
-            if value is None:
+        found, known = {}, cls._MEMBERS
+        for wire, value in params.items():
+            member = known.get(wire)
+            if member is None or value is None:
                 continue
+            name, exact, read = member
             if type(value) is not exact:
                 value = read(value)
                 if value is None:
@@ -241,11 +243,11 @@ class RelayEvent:
     @classmethod
     def from_payload(cls: type[_E], payload: Mapping[str, Any]) -> _E:
         """Build the event from its envelope: ``{"event_type", "timestamp", "params": {...}}``."""
-        params = payload.get("params")
+        params, event_type, timestamp = payload.get("params"), payload.get("event_type"), payload.get("timestamp")
         return cls.from_params(
             params if isinstance(params, dict) else {},
-            event_type=_text(payload.get("event_type")) or "",
-            timestamp=_number(payload.get("timestamp")) or 0.0,
+            event_type=event_type if type(event_type) is str else _text(event_type) or "",
+            timestamp=timestamp if type(timestamp) is float and 0 < timestamp < 1e18 else _number(timestamp) or 0.0,
         )
 
 
@@ -276,8 +278,10 @@ def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
     Never raises for what can come out of JSON: ill-typed members take their defaults.
     """
     event_type = payload.get("event_type")
-    kind = event_class(event_type) if isinstance(event_type, str) else None
-    return (kind or RelayEvent).from_payload(payload)
+    if not isinstance(event_type, str):
+        return RelayEvent.from_payload(payload)
+    kind = EVENT_CLASSES.get(event_type) or event_class(event_type) or RelayEvent
+    return kind.from_payload(payload)
 
 
 def event_class(event_type: str) -> type[RelayEvent] | None:

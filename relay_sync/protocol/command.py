@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
-
-from attrs import define, field
 
 from .deadline import Deadline
 
-__all__ = ["Command", "Phase", "loosely"]
+__all__ = ["Command", "Meaning", "Phase", "loosely", "mean"]
 
 
 class Phase(enum.Enum):
@@ -26,7 +24,6 @@ class Phase(enum.Enum):
     FAILED = "failed"
 
 
-@define(eq=False, kw_only=True)
 class Command:
     """A request on its way to the server.
 
@@ -43,19 +40,54 @@ class Command:
     :ivar late: called with an outcome that nobody waits for any more.
     """
 
-    id: str
-    method: str
-    text: str = field(repr=False)
-    deadline: Deadline
-    settle: Callable[[Any], object] = field(repr=False)
-    late: Callable[[Any], object] | None = field(default=None, repr=False)
-    idempotent: bool = False
-    only_in: int | None = None
-    promised: bool = False
-    abandoned: bool = False
-    session: int | None = None
-    patience: float = 0.0
-    moved_at: float = 0.0
+    __slots__ = (
+        "__weakref__",
+        "abandoned",
+        "deadline",
+        "id",
+        "idempotent",
+        "late",
+        "method",
+        "moved_at",
+        "only_in",
+        "patience",
+        "promised",
+        "session",
+        "settle",
+        "text",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        method: str,
+        text: str,
+        deadline: Deadline,
+        settle: Callable[[Any], object],
+        late: Callable[[Any], object] | None = None,
+        idempotent: bool = False,
+        only_in: int | None = None,
+        promised: bool = False,
+        session: int | None = None,
+        patience: float = 0.0,
+    ) -> None:
+        self.id = id
+        self.method = method
+        self.text = text
+        self.deadline = deadline
+        self.settle = settle
+        self.late = late
+        self.idempotent = idempotent
+        self.only_in = only_in
+        self.promised = promised
+        self.session = session
+        self.patience = patience
+        self.abandoned = False
+        self.moved_at = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Command {self.method} {self.id}>"
 
     def time_left(self, now: float) -> float:
         """Seconds that its answer may still take, if it is under way. While it is being written they begin again and again."""
@@ -64,6 +96,17 @@ class Command:
     @property
     def sent(self) -> bool:
         return self.session is not None
+
+
+#: Applies the reply to a command to what the command was for; takes that, the reply and the params of the command.
+Meaning = Callable[[Any, Any, Mapping[str, Any]], object]
+
+
+def mean(of: weakref.ref[Any], meaning: Meaning, params: Mapping[str, Any], reply: Any, session: int) -> None:
+    """Apply a reply, if what the command was for is still there. For ``partial``: a closure is more for the garbage collector."""
+    subject = of()
+    if subject is not None:
+        meaning(subject, reply, params)
 
 
 def loosely(function: Callable[..., object], *held: object) -> Callable[[Any, int], object]:

@@ -1,10 +1,12 @@
-"""What the session wants done, and the commands it is given. The runtime performs effects and decides nothing."""
+"""What the session wants done, and the commands it is given. The runtime performs effects and decides nothing.
+
+None is an attrs class, for classes of those take as long to make as all of these. Those of every frame have slots, which are
+set fastest.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-from attrs import define, field, frozen
+from typing import Any, NamedTuple
 
 from ..errors import RelayError
 from .command import Command, Phase
@@ -25,67 +27,69 @@ __all__ = [
 ]
 
 
-@frozen
 class Dial:
     """Open a transport to the server."""
 
+    __slots__ = ()
 
-@frozen
-class Hangup:
+
+class Hangup(NamedTuple):
     """Close the transport: after what is still to be written, or at once."""
 
     at_once: bool = False
 
 
-@define(eq=True)
 class Send:
     """Write one frame. ``command``: the one that it is, to be told when it has left."""
 
-    text: str = field(repr=False)
-    command: Command | None = field(default=None, repr=False, eq=False)
+    __slots__ = ("command", "text")
+
+    def __init__(self, text: str, command: Command | None = None) -> None:
+        self.text = text
+        self.command = command
 
 
-@define(eq=False)
 class Settle:
     """A command has its outcome."""
 
-    command: Command
-    outcome: Any
+    __slots__ = ("command", "outcome")
+
+    def __init__(self, command: Command, outcome: Any) -> None:
+        self.command = command
+        self.outcome = outcome
 
 
-@define(eq=False)
-class Late:
+class Late(NamedTuple):
     """A command that nobody waits for any more has its outcome."""
 
     command: Command
     outcome: Any
 
 
-@define(eq=True)
 class Deliver:
     """An event's envelope, for the calls."""
 
-    payload: dict[str, Any]
+    __slots__ = ("payload",)
+
+    def __init__(self, payload: dict[str, Any]) -> None:
+        self.payload = payload
 
 
-@define(eq=False)
-class PhaseChanged:
+class PhaseChanged(NamedTuple):
     """The session moved. ``error`` says why, where it moved for a reason."""
 
     phase: Phase
     error: RelayError | None = None
 
 
-@define(eq=False)
-class SessionOver:
+class SessionOver(NamedTuple):
     """The server-side session is gone for good, and its calls with it. ``session``: its number."""
 
     error: RelayError
     session: int
 
 
-@define(eq=True)
-class Trouble:
+class Trouble(NamedTuple):
     """Something that deserves a line in the log. ``kind`` is one of a few fixed texts, to limit their rate by."""
 
     kind: str

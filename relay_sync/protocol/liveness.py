@@ -59,7 +59,8 @@ class Liveness:
         #: Nothing has come since we asked.
         self._silent = False
         self._unanswered = 0
-        self._commands = 0
+        #: Commands that were sent.
+        self.commands = 0
 
     def shift(self, by: float) -> None:
         """The clock went on by so much more than time has passed; by less, where that is negative.
@@ -96,16 +97,12 @@ class Liveness:
         self.begin(now)
         return ping
 
-    def commanded(self) -> None:
-        """A command was sent."""
-        self._commands += 1
-
     def asked(self, now: float, ping: str) -> None:
         """A ping of ours was sent, as :meth:`next_wake` wanted. :param ping: its id."""
         self._pings.append(ping)
         self._asked = now
         self._silent = True
-        if self._answers_pings or self._commands >= COMMANDS:
+        if self._answers_pings or self.commands >= COMMANDS:
             self._unanswered += 1
 
     def next_wake(self) -> float:

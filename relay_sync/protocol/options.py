@@ -13,7 +13,7 @@ from ..secrecy import Secrets
 __all__ = ["SessionOptions"]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class SessionOptions:
     """What a session says of itself and how patient it is."""
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..constants import GONE_CODES, METHOD_CONNECT
-from ..errors import AuthenticationError, ClientClosed, CommandRefused, ConnectError, ConnectionLost, RelayError
+from ..constants import END_REASONS, GONE_CODES, METHOD_CONNECT
+from ..errors import (
+    AuthenticationError,
+    CallEnded,
+    ClientClosed,
+    CommandRefused,
+    ConnectError,
+    ConnectionLost,
+    RelayError,
+)
 from ..secrecy import Secrets, custom_values, hide
 from .command import Command
 from .frames import Failure, Hide, mask, whole_code
@@ -14,6 +22,7 @@ __all__ = [
     "REFUSES_CONNECT",
     "REFUSES_CREDENTIALS",
     "Outcome",
+    "call_ended",
     "call_goes_on",
     "client_closed",
     "connect_refusal",
@@ -89,6 +98,8 @@ def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = 
 
     :param sent: as for :func:`result_or_error`.
     """
+    if type(reply) is dict and reply.get("code") == "200":  # nearly always
+        return reply
     if isinstance(reply, Failure):
         return failure_to_error(reply, method=method, call_id=call_id, sent=sent)
     return result_or_error(reply, method=method, call_id=call_id, sent=sent)
@@ -211,6 +222,25 @@ def _told(value: object, most: int, hidden: Hide) -> str:
         return str(mask(value, hidden))[:most]
     except RecursionError:
         return f"<{type(value).__name__}>"
+
+
+#: Of calls that ended for the usual reasons: what a server says is searched for secrets, and these words hold none.
+_ENDED: Final[dict[str, CallEnded]] = {}
+
+
+def call_ended(end_reason: str) -> CallEnded:
+    """What ends with a call. Many calls may share one: raise a :meth:`~RelayError.fresh` one.
+
+    :param end_reason: why it ended, as the server says, or ``""``.
+    """
+    known = _ENDED.get(end_reason)
+    if known is not None:
+        return known
+    why = f" ({end_reason})" if end_reason else ""
+    error = CallEnded(
+        f"the call ended{why} before what was waited for happened: nothing more comes of it", end_reason=end_reason
+    )
+    return _ENDED.setdefault(end_reason, error) if end_reason in END_REASONS else error
 
 
 def client_closed() -> ClientClosed:

@@ -281,11 +281,13 @@ class Session:
         except frames.Malformed as error:
             self._effects.append(Trouble(f"a frame that is {error.kind}"))
             return
-        if type(frame) is frames.Request:
-            if self.phase is Phase.READY or self.phase is Phase.AUTHENTICATING:
-                self._requested(now, frame, text)
-        elif isinstance(frame, (frames.Reply, frames.Failure)):
+        if not isinstance(frame, frames.Request):
             self._answered(now, frame)
+        elif self.phase is Phase.READY or self.phase is Phase.AUTHENTICATING:
+            if frame.method == METHOD_EVENT:
+                self._event(frame, text)
+            else:
+                self._requested(now, frame)
 
     def shift(self, by: float) -> None:
         """The clock went on by so many seconds more than time has passed; by less, where that is negative.
@@ -326,10 +328,8 @@ class Session:
 
     # -- requests of the server ----------------------------------------------------------------------------------
 
-    def _requested(self, now: float, request: frames.Request, text: str) -> None:
-        if request.method == METHOD_EVENT:
-            self._event(request, text)
-        elif request.method == METHOD_PING:
+    def _requested(self, now: float, request: frames.Request) -> None:
+        if request.method == METHOD_PING:
             self._answer(request.id, frames.build_result, frames.echo(request.params))
         elif request.method == METHOD_DISCONNECT:
             self._server_leaves(now, request)
@@ -345,7 +345,8 @@ class Session:
         # Acknowledged before anything else: the server must not wait for what we do with it.
         event_id = request.id
         if event_id is not None:
-            self._answer(event_id, frames.acknowledge)
+            if not self._said_goodbye:
+                self._effects.append(Send(frames.acknowledge(event_id)))
             if self._seen.again(event_id, text):
                 self._effects.append(Trouble("an event that was sent twice"))
                 return
@@ -395,14 +396,16 @@ class Session:
                 self._connect_refused(now, answer.code, answer.message)
             return
         command = self._pending.pop(answer.id, None)
-        users = command is not None and command.method == METHOD_PING
-        ping = self._liveness.answered(now, answer.id, ping=users)
+        ping = self._liveness.answered(now, answer.id, ping=command is not None and command.method == METHOD_PING)
         if command is None:
             if not ping:
                 self._effects.append(Trouble("an answer to nothing that was asked"))
             return
         outcome = answer.result if isinstance(answer, frames.Reply) else answer
-        self._settle(command, outcome)
+        if command.promised or command.abandoned:
+            self._settle(command, outcome)
+        else:
+            self._effects.append(Settle(command, outcome))
         if self.parting and not self.promises:
             self._part()
         elif self._leaving and not self._said_goodbye and not self._pending:
@@ -432,7 +435,10 @@ class Session:
         self._enter(Phase.READY, None)
         queued, self._queue = [*self.promises.unsent(self._pending), *self._queue], deque()
         for command in queued:
-            self._transmit(now, command)
+            if command.deadline.passed(now) and command.only_in in (None, self.number):
+                self._settle(command, too_late(command))
+            else:
+                self._transmit(now, command)
         if self.parting and not self.promises:
             self._part()  # what was promised belonged to a session that is over
 
@@ -551,18 +557,15 @@ class Session:
             self._transmit(now, command)
 
     def _transmit(self, now: float, command: Command) -> None:
-        if command.only_in not in (None, self.number):
+        if command.only_in is not None and command.only_in != self.number:
             self._settle(command, ConnectionLost(session_replaced().message, sent=command.sent))
-            return
-        if command.deadline.passed(now):
-            self._settle(command, too_late(command))
             return
         if len(self._pending) >= self._crowd:
             self._thin_out(now)
         command.session = self.number
         if command.promised:
             self.promises.sent(now, command)
-        self._liveness.commanded()
+        self._liveness.commands += 1
         self._pending[command.id] = command
         command.moved_at = now
         self._effects.append(Send(command.text, command))

@@ -48,6 +48,7 @@ from .outbox import Outbox
 from .sink import Sink
 from .troubles import Troubles
 from .waiter import Waiter
+from .waker import Waker
 
 if TYPE_CHECKING:
     from .socket import FedWebSocket
@@ -60,6 +61,8 @@ _numbers = itertools.count(1)
 
 #: A quarter of what the socket may hold: as fast, and what a burst has caused is done and gone before the rest is parsed.
 READ_PER_TURN: Final = 64 * 1024
+#: Bytes of a TLS record that is a single answer.
+SHORT_RECORD: Final = 256
 OUTBOX_LIMIT: Final = 1024 * 1024
 #: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
 OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
@@ -82,13 +85,11 @@ class Loop:
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._selector = selectors.DefaultSelector()
         try:
-            self._wake_in, self._wake_out = socket.socketpair()
+            self._waker = Waker()
         except BaseException:  # no more file descriptors
             self._selector.close()
             raise
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._selector.register(self._waker, selectors.EVENT_READ)
         self._awake = False
         self._closing = False
         self._parting = PARTING_PATIENCE
@@ -108,6 +109,8 @@ class Loop:
         self._sock: socket.socket | None = None
         self._interest = 0
         self._secure = False
+        #: Whether TLS may keep bytes to itself that came with the answer to the upgrade. Later, what is read takes whole records.
+        self._leftover = False
         self._outbox = Outbox()
         #: To look at only, like the session.
         self.dialling: Dialling | None = None
@@ -117,6 +120,7 @@ class Loop:
         self._watch_at = 0.0
         self._turned = time.monotonic()
         self._longest = LONGEST_SLEEP
+        self._debug = False
         self._thread = threading.Thread(target=self._run, name=f"relay-io-{self._number}", daemon=True)
 
     # -- for other threads ---------------------------------------------------------------------------------------
@@ -208,8 +212,7 @@ class Loop:
         self._inbox.clear()
         with suppress(Exception):  # half-made at the moment of the fork
             self._selector.close()
-        for end in (self._wake_in, self._wake_out):
-            dispose(end)
+        self._waker.close()
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
         self._inbox.append((function, args))
@@ -222,9 +225,7 @@ class Loop:
             return
         try:
             self._awake = True
-            self._wake_out.send(b"\0")
-        except OSError:  # full, which wakes as well; or closed, when nobody sleeps any more
-            pass
+            self._waker.ring()
         except BaseException:  # interrupted: perhaps nothing was sent
             self._awake = False
             raise
@@ -271,9 +272,10 @@ class Loop:
         else:
             self._amend(beyond(now - self._turned, patience, bool(ready)))
         self._turned = now
-        readable = self._secure and self._pending_tls()
+        self._debug = _frames.isEnabledFor(logging.DEBUG)
+        readable = self._leftover and self._pending_tls()
         for key, mask in ready:
-            if key.fileobj is self._wake_in:
+            if key.fileobj is self._waker:
                 self._slept()
             elif mask & selectors.EVENT_READ:
                 readable = True
@@ -331,7 +333,7 @@ class Loop:
         return not (self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED))
 
     def _patience(self) -> float | None:
-        if self._inbox or (self._closing and self._ends()) or self._poked or (self._secure and self._pending_tls()):
+        if self._inbox or (self._closing and self._ends()) or self._poked or (self._leftover and self._pending_tls()):
             return 0.0
         wake = self._watch_at if self._sock is not None else math.inf
         for other in (self._session.next_wake(), self.dialling and self.dialling.gives_up):
@@ -345,11 +347,7 @@ class Loop:
         return connection is not None and bool(self._interest & selectors.EVENT_READ) and connection.holds_bytes
 
     def _slept(self) -> None:
-        # Once: at most a few bytes are there, and any that is left wakes us again.
-        try:
-            self._wake_in.recv(4096)
-        except OSError:
-            pass
+        self._waker.clear()
         # After this, whoever appends to the inbox wakes us again; what is there by now is drained below.
         self._awake = False
 
@@ -385,9 +383,9 @@ class Loop:
             self._perform()
         self.end_waits(self._session.last_error or client_closed())
         self.stopped.set()
-        for resource in (self._selector, self._wake_in, self._wake_out):
-            with suppress(OSError):  # somebody else of this process has closed its descriptor
-                resource.close()
+        with suppress(OSError):  # somebody else of this process has closed its descriptor
+            self._selector.close()
+        self._waker.close()
 
     def _end_session(self) -> None:
         """The thread ends: because it was asked to, or else by a fault of ours, which is to be told as one."""
@@ -434,20 +432,21 @@ class Loop:
         while effects := self._session.effects():
             for effect in effects:
                 try:
-                    self._perform_one(effect)
+                    if type(effect) is Send:
+                        self._send(effect.text, effect.command)
+                    elif type(effect) is Settle:
+                        effect.command.settle(effect.outcome)
+                    elif type(effect) is Deliver:
+                        sink = self._listener()
+                        if sink is not None:
+                            sink.on_event(effect.payload)
+                    else:
+                        self._perform_rare(effect)
                 except Exception:
                     self._troubles.fault(f"internal error while performing {type(effect).__name__}")
 
-    def _perform_one(self, effect: Effect) -> None:
-        if type(effect) is Send:
-            self._send(effect.text, effect.command)
-        elif type(effect) is Settle:
-            effect.command.settle(effect.outcome)
-        elif type(effect) is Deliver:
-            sink = self._listener()
-            if sink is not None:
-                sink.on_event(effect.payload)
-        elif isinstance(effect, Late):
+    def _perform_rare(self, effect: Effect) -> None:
+        if isinstance(effect, Late):
             if effect.command.late is not None:
                 effect.command.late(effect.outcome)
         elif isinstance(effect, PhaseChanged):
@@ -495,7 +494,8 @@ class Loop:
         if isinstance(outcome, ConnectError):
             self._session.dial_failed(now, outcome, fatal=outcome.fatal)
             return
-        self._connection, self._secure = outcome, outcome.secure
+        self._connection = outcome
+        self._secure = self._leftover = outcome.secure
         self._sock = sock = outcome.socket
         self._interest = selectors.EVENT_READ
         self._selector.register(sock, selectors.EVENT_READ)
@@ -508,18 +508,17 @@ class Loop:
 
     def _send(self, text: str, command: Command | None) -> None:
         if self._connection is not None:
-            if _frames.isEnabledFor(logging.DEBUG):
+            if self._debug:
                 _frames.debug("-> %s", Masked(text))
             self._connection.text_frame(text)
             if command is not None:
-                self._outbox.expect(command, self._connection.outbox)
+                self._outbox.fresh.append((len(self._connection.outbox), command))
 
     def _read(self, now: float) -> None:
         connection, session = self._connection, self._session
         if connection is None:
             return
-        taken = 0
-        debug = _frames.isEnabledFor(logging.DEBUG)
+        taken, self._leftover = 0, False
         while taken < READ_PER_TURN:
             try:
                 data = connection.read(READ_PER_TURN)
@@ -533,16 +532,18 @@ class Loop:
                 return
             taken += len(data)
             messages, broken = connection.feed(data)
-            session.heard(now, within=connection.unfinished and not messages)
+            session.heard(now, within=not messages and connection.unfinished)
             for text in messages:
-                if debug:
+                if self._debug:
                     _frames.debug("<- %s", Masked(text))
                 session.received(now, text)
             if broken is not None:
                 self._lose(broken.reason, refused=broken.refused)
                 return
-            if not connection.secure:
-                return  # what is left in the kernel wakes the selector again
+            # What is left in the kernel wakes the selector again. TLS hands out one record at a time; behind a short one there is
+            # rarely another, and to look for it in vain takes longer than to be woken for it.
+            if not self._secure or len(data) < SHORT_RECORD:
+                return
 
     def _flush(self) -> None:
         connection = self._connection
@@ -563,9 +564,7 @@ class Loop:
             self._session.outbox(now, empty=not left, moved=behind and moved)
         self._session.congested = left > OUTBOX_LIMIT
         reading = 0 if left > OUTBOX_STOP and outbox.caused > OUTBOX_STOP else selectors.EVENT_READ
-        self._want(reading | (selectors.EVENT_WRITE if left else 0))
-
-    def _want(self, interest: int) -> None:
+        interest = reading | (selectors.EVENT_WRITE if left else 0)
         if interest != self._interest and self._sock is not None:
             self._selector.modify(self._sock, interest)
             self._interest = interest

@@ -26,8 +26,8 @@ class Outbox:
         self._leaving: deque[_Leaving] = deque()
         #: Bytes of those commands.
         self._commands = 0
-        #: Commands among the frames that :meth:`take` will be given, by how many frames there were with theirs.
-        self._fresh: deque[tuple[int, Command]] = deque()
+        #: Commands among the frames that :meth:`flush` will be given, by how many frames there were with theirs.
+        self.fresh: deque[tuple[int, Command]] = deque()
 
     def __len__(self) -> int:
         return len(self._unsent)
@@ -37,13 +37,9 @@ class Outbox:
         """Bytes that are no commands of ours: acknowledgements of what the peer has sent."""
         return len(self._unsent) - self._commands
 
-    def expect(self, command: Command, frames: list[bytes]) -> None:
-        """The last one of these frames is a command."""
-        self._fresh.append((len(frames), command))
-
     def take(self, frames: list[bytes]) -> None:
         """Take the frames that have been made since, and empty their list."""
-        end, fresh = self._put, self._fresh
+        end, fresh = self._put, self.fresh
         if fresh:
             for number, frame in enumerate(frames, 1):
                 end += len(frame)
@@ -63,21 +59,19 @@ class Outbox:
         if self.behind:
             self.take(frames)
             moved = self.write(write, now)
-        else:
-            moved = self._write_through(frames, write, now)
-        self.behind = len(self._unsent) > 0
-        return moved
-
-    def _write_through(self, frames: list[bytes], write: Write, now: float) -> bool:
-        """Where nothing is kept, nearly always all of the frames go at once; what does not is taken."""
+            self.behind = len(self._unsent) > 0
+            return moved
+        # Where nothing is kept, nearly always all of the frames go at once; what does not is taken.
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         sent = write(data)
         if sent < len(data):
             self.take(frames)
-            return self.write(write, now, sent)
+            moved = self.write(write, now, sent)
+            self.behind = len(self._unsent) > 0
+            return moved
         self._put += sent
-        while self._fresh:
-            self._fresh.popleft()[1].moved_at = now
+        while self.fresh:
+            self.fresh.popleft()[1].moved_at = now
         frames.clear()
         return True
 

@@ -14,10 +14,9 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import websocket
-from attrs import frozen
 
 from ..config import Config
 from ..errors import ConnectError, ConnectTimeout
@@ -38,8 +37,7 @@ _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 
 
-@frozen
-class Broken:
+class Broken(NamedTuple):
     """Why nothing more will come from a connection.
 
     :ivar refused: whether the server closed it with a code that says no, instead of one of a restart or a fault.

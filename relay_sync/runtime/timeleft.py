@@ -12,14 +12,15 @@ class TimeLeft:
 
     The clock alone is not enough: it stands still in tests that freeze time, while locks and selectors go on waiting.
 
+    :param since: when it began on the monotonic clock; by default now.
     :ivar timeout: as it was given.
     """
 
     __slots__ = ("_end", "_rest", "timeout")
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None, since: float | None = None) -> None:
         self.timeout = self._rest = timeout
-        self._end = None if timeout is None else time.monotonic() + timeout
+        self._end = None if timeout is None else (time.monotonic() if since is None else since) + timeout
 
     def __call__(self) -> float | None:
         """Seconds, or ``None`` without a limit; 0 or less when it is over."""

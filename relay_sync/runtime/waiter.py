@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -47,7 +48,13 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
 
     :param timeout: seconds. :return: whether it is so.
     """
-    left = TimeLeft(timeout)
+    began, longest = time.monotonic(), at_once(timeout)
+    rang = bell.sleep(ready, longest)
+    if rang and ready():  # nearly always
+        return True
+    left = TimeLeft(timeout, began)
+    if not rang:
+        left.waited(longest)
     while not ready():
         rest = left()
         if rest is not None and rest <= 0:
@@ -103,6 +110,11 @@ class Waiter(Generic[T]):
         """Whether this is a child process's copy, in which no outcome will come any more."""
         return self._outcome is _UNSET and self._generation != generation()
 
+    @property
+    def over(self) -> bool:
+        """Whether there is an outcome, or none will ever come."""
+        return self._outcome is not _UNSET or self._generation != generation()
+
     def _settled(self) -> bool:
         return self._outcome is not _UNSET
 
@@ -113,7 +125,8 @@ class Waiter(Generic[T]):
     def settled_within(self, timeout: float | None) -> bool:
         """Whether there is an outcome, after waiting for one. :param timeout: seconds. :raises Forked: as :meth:`wait`."""
         if self._outcome is _UNSET:
-            self.check_process()
+            if self._generation != generation():
+                raise forked_error()
             check_thread()
             wait_until(self._settled, self._bell, timeout)
         return self._outcome is not _UNSET
@@ -132,4 +145,5 @@ class Waiter(Generic[T]):
             raise outcome.fresh()
         if isinstance(outcome, BaseException):
             raise outcome
-        return cast("T", outcome)
+        value: T = outcome
+        return value
