@@ -9,6 +9,7 @@ Whoever has several numbers is called on all of them at once; the phones that ar
 from __future__ import annotations
 
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from _network import SIMULATE, required, scene
@@ -21,6 +22,8 @@ REMINDER = "This is a reminder of your appointment tomorrow at ten."
 FROM = "+15550100" if SIMULATE else required("FROM", "a number of yours, from which people are called")
 #: Seconds until a dial is given up, whatever the network says of it.
 GIVE_UP = 4.0 if SIMULATE else 60.0
+#: Seconds between two people who are called: services limit how many calls may begin in a second.
+APART = 0.05 if SIMULATE else 1.0
 
 SIMULATED = [
     "Ann=+15550101,+15550111",
@@ -81,8 +84,11 @@ def talk(call: Call) -> str:
 
 def call_all(client: RelayClient, pool: ThreadPoolExecutor) -> None:
     client.connect()
-    jobs = {name: pool.submit(contact, client, numbers) for name, numbers in PEOPLE.items()}
     print(f"{'who':6} {'answered':12} outcome")
+    jobs = {}
+    for name, numbers in PEOPLE.items():
+        jobs[name] = pool.submit(contact, client, numbers)
+        time.sleep(APART)
     for name, job in jobs.items():
         try:
             number, outcome = job.result()

@@ -157,7 +157,7 @@ def track(value: Any) -> str | None:
 
 def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codecnames.USUAL) -> None:
     """Refuse a word that names a container, a file format or another program's codec, and suggest the right name."""
-    if value in codecnames.USUAL or not isinstance(value, str):
+    if not isinstance(value, str) or value in codecnames.USUAL:
         return
     meant = codecnames.advice(value, accepted)
     if meant:

@@ -14,7 +14,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from .threads import in_time
@@ -122,17 +122,28 @@ def _bare(host: str) -> str:
 # -- proxies -----------------------------------------------------------------------------------------------------------
 
 
-class Proxy(NamedTuple):
+class Proxy:
     """An HTTP proxy. Its ``str`` and ``repr`` may be shown to anybody: they leave the credentials out.
+
+    No tuple, whose items are shown by whatever walks one, such as a reporter of errors.
 
     :ivar source: the variable or parameter that names it.
     """
 
-    host: str
-    port: int
-    source: str
-    user: str = ""
-    password: str = ""
+    __slots__ = ("host", "password", "port", "source", "user")
+
+    def __init__(self, *, host: str, port: int, source: str, user: str = "", password: str = "") -> None:
+        self.host = host
+        self.port = port
+        self.source = source
+        self.user = user
+        self.password = password
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Proxy) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.host, self.port, self.user))
 
     def __repr__(self) -> str:
         return f"Proxy(host={self.host!r}, port={self.port!r}, source={self.source!r})"

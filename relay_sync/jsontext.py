@@ -8,15 +8,31 @@ import json
 import math
 import re
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NoReturn
 
-__all__ = ["HUGE", "IN_RANGE", "has_huge", "id_of", "read_leniently", "read_strictly"]
+__all__ = ["HUGE", "IN_RANGE", "has_huge", "id_of", "read_leniently", "read_strictly", "writer"]
 
 #: What is allowed, in words, where a number that readers cannot hold is refused.
 IN_RANGE: Final = "of numbers below 1.8e308: readers of JSON cannot hold more"
 #: How many digits the smallest whole number has that no float holds.
 HUGE: Final = 309
 _MANY_DIGITS: Final = rf"\d{{{HUGE}}}"
+
+
+def writer(*, sort_keys: bool = False) -> Callable[[Any], str]:
+    """What writes values as JSON, as short as can be, in half the time of the standard library's ``encode``, which makes its
+    encoder anew for each value. It is made once here, where there is one written in C.
+
+    :return: a function that raises ``TypeError`` and ``ValueError`` for what JSON cannot express, and ``RecursionError`` for what
+        is nested too deeply or holds itself.
+    """
+    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False, sort_keys=sort_keys)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    pieces = make(None, encoder.default, encode_basestring_ascii, None, ":", ",", sort_keys, False, False)
+    return lambda value: "".join(pieces(value, 0))
 
 
 def _refuse(name: str) -> NoReturn:

@@ -28,8 +28,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define, field
-
 from . import logs
 from .constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING
 from .errors import RelayError
@@ -55,15 +53,15 @@ IF_ANSWERED: Final = "calling.answer"
 IF_NOT: Final = "calling.denoise.stop"
 
 
-@define(eq=False)
 class _Question:
-    call: Call
-    #: Whoever waits for the answer.
-    then: Callable[[bool], object] | None = field(default=None, repr=False)
-    #: How often it has been asked.
-    times: int = 0
-    #: Whether it is known by now, in whichever way.
-    decided: bool = False
+    def __init__(self, call: Call, then: Callable[[bool], object] | None) -> None:
+        self.call = call
+        #: Whoever waits for the answer.
+        self.then = then
+        #: How often it has been asked.
+        self.times = 0
+        #: Whether it is known by now, in whichever way.
+        self.decided = False
 
     @property
     def address(self) -> dict[str, str]:

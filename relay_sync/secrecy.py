@@ -260,7 +260,15 @@ def may_hold(text: str) -> bool:
     low = text.lower()
     if "token" in low or "password" in low or "auth" in low:
         return True
-    return "@" in text and _USERINFO.search(text) is not None
+    if "@" not in text or "://" not in text:
+        return False
+    at = text.find("@")
+    while at >= 0:  # the addresses of nodes have one, too: a password stands behind a colon, in the same JSON text
+        quote = text.rfind('"', 0, at)
+        if ":" in text[quote + 1 : at] or text[quote - 1] == "\\":
+            return True
+        at = text.find("@", at + 1)
+    return False
 
 
 # -- all of them ---------------------------------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class Subscribing:
         self._secrets.learn(jwt_token)
 
         def renew(session: Session) -> None:
-            session.options = attrs.evolve(session.options, authentication={"jwt_token": jwt_token})
+            session.options.authentication = {"jwt_token": jwt_token}
 
         with self._lock:
             self._config = attrs.evolve(self._config, jwt_token=jwt_token)

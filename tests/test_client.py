@@ -1150,6 +1150,31 @@ def test_a_repeated_offer_of_a_call_that_is_over_calls_nobody(sim: Simulator) ->
         assert one.client.calls == {}
 
 
+def _turned(value: Any) -> Any:
+    """The same members in another order."""
+    return {name: _turned(value[name]) for name in reversed(value)} if isinstance(value, dict) else value
+
+
+def test_the_order_of_members_makes_no_other_offer(sim: Simulator) -> None:
+    with line(sim) as one:
+        [offer] = sim.journal.events("calling.call.receive")
+        one.phone.hang_up()
+        one.call.wait_for_ended(PATIENCE)
+        sim.send_event("calling.call.receive", _turned(offer))
+        one.client.execute("signalwire.ping", {})
+        assert one.desk.calls.empty()
+
+
+def test_what_a_program_writes_into_a_device_makes_no_other_offer(sim: Simulator) -> None:
+    with line(sim) as one:
+        [offer] = sim.journal.events("calling.call.receive")
+        one.call.device["params"]["from_number"] = "Alice"
+        sim.send_event("calling.call.receive", offer)
+        one.client.execute("signalwire.ping", {})
+        assert one.desk.calls.empty()
+        assert one.client.calls == {one.call.call_id: one.call}
+
+
 def test_a_new_call_under_the_id_of_one_that_is_over_is_taken(sim: Simulator) -> None:
     with line(sim) as one:
         [offer] = sim.journal.events("calling.call.receive")

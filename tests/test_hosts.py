@@ -202,6 +202,15 @@ def test_loopback_never_goes_through_a_proxy(host: str) -> None:
     assert find_proxy(host, 443, secure=True, given=P) is None
 
 
+def test_a_proxy_shows_its_password_to_nobody_who_walks_it() -> None:
+    proxy = find_proxy(FAR, PORT, secure=True, given="http://user:hunter2@p.example:3128", environ={})
+    assert proxy is not None
+    assert proxy.password == "hunter2"
+    assert "hunter2" not in f"{proxy} {proxy!r}"
+    with pytest.raises(TypeError, match="not iterable"):
+        list(proxy)  # type: ignore[call-overload]
+
+
 def test_an_argument_decides_alone() -> None:
     env = {"https_proxy": Q, "no_proxy": "*"}
     found = find_proxy(FAR, PORT, secure=True, given=P, environ=env)

@@ -394,7 +394,7 @@ class Lock:
 
 LOCKS = [
     Lock(Waiter, waiter, ("_outcome",), free=("Waiter.peek",)),
-    Lock(Table, table, ("_entries",), free=("Table.__len__", "Table.__contains__")),
+    Lock(Table, table, ("_entries",), free=("Table.__len__", "Table.__contains__", "Table.get")),
     Lock(Recent, recent, ("_entries",)),
     Lock(
         Lanes,

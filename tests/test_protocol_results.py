@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay_sync.errors import CommandRefused
+from relay_sync.protocol import results
 from relay_sync.protocol.frames import Failure
-from relay_sync.protocol.results import failure_to_error, is_gone, read_code, result_or_error
+from relay_sync.protocol.results import call_ended, failure_to_error, is_gone, read_code, result_or_error
+from relay_sync.secrecy import Secrets, keep
 
 steady = settings(derandomize=True, deadline=None)
 JSON_VALUES = st.recursive(
@@ -180,3 +182,16 @@ def test_a_call_that_is_not_answered_is_to_be_answered_first() -> None:
     told = str(refused({"code": "409", "message": "Call is not answered"}))
     assert "call.answer() first" in told
     assert "already under way" not in told
+
+
+def test_calls_that_ended_for_a_usual_reason_share_what_ends_with_them() -> None:
+    assert call_ended("hangup") is call_ended("hangup")
+    assert call_ended("no such reason") is not call_ended("no such reason")
+
+
+def test_a_word_that_is_a_secret_while_a_call_ends_is_shown_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_ENDED", {})
+    secret = keep(Secrets("maxDuration"))
+    assert call_ended("maxDuration").end_reason == "***"
+    del secret
+    assert call_ended("maxDuration").end_reason == "maxDuration"

@@ -159,7 +159,7 @@ def test_each_operation_is_one_step_under_the_lock(most: int, name: str) -> None
 
 
 def test_every_operation_is_looked_at() -> None:
-    public = {name for name in vars(Table) if not name.startswith("_")} | {"get", "len", "in"}
+    public = {name for name in vars(Table) if not name.startswith("_")} | {"len", "in"}
     assert public == set(OPERATIONS)
 
 

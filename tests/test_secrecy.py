@@ -171,7 +171,16 @@ def test_what_is_learned_of_a_command() -> None:
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [('{"method":"calling.play"}', False), ('{"Token":1}', True), ('{"url":"https://u:p@h"}', True), ('"a@b"', False)],
+    [
+        ('{"method":"calling.play"}', False),
+        ('{"Token":1}', True),
+        ('{"url":"https://u:p@h"}', True),
+        ('"a@b"', False),
+        ('{"node_id":"n@region","url":"https://h/"}', False),
+        ('{"node_id":"n@region","url":"https://h/","to":"bob:pw@pbx"}', True),
+        ('{"url":"https://h/","to":":pw@pbx"}', True),
+        ('{"url":"https://h/","to":"bob:p\\"w@pbx"}', True),
+    ],
 )
 def test_most_commands_are_not_looked_into(text: str, wanted: bool) -> None:
     assert may_hold(text) is wanted

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from ..checks import check_json
 from ..errors import InvalidParameter
-from ..jsontext import HUGE, IN_RANGE, has_huge, read_leniently
+from ..jsontext import HUGE, IN_RANGE, has_huge, read_leniently, writer
 from ..secrecy import HIDDEN, SECRET_NAMES, hide
 from ..surrogates import WHOLE_TEXT, has_half, mend_json
 
@@ -149,7 +149,7 @@ def whole_code(code: object) -> int | None:
     return None
 
 
-_dump: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_dump: Final = writer()
 
 
 def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from ..errors import (
     ConnectError,
     ConnectionLost,
     RelayError,
+    RequestTimeout,
 )
 from ..secrecy import Secrets, custom_values, hide
 from .command import Command
@@ -30,6 +31,7 @@ __all__ = [
     "is_gone",
     "is_server_trouble",
     "is_welcome",
+    "never_sent",
     "read_code",
     "read_reply",
     "refuses_credentials",
@@ -237,10 +239,10 @@ def call_ended(end_reason: str) -> CallEnded:
     if known is not None:
         return known
     why = f" ({end_reason})" if end_reason else ""
-    error = CallEnded(
-        f"the call ended{why} before what was waited for happened: nothing more comes of it", end_reason=end_reason
-    )
-    return _ENDED.setdefault(end_reason, error) if end_reason in END_REASONS else error
+    text = f"the call ended{why} before what was waited for happened: nothing more comes of it"
+    error = CallEnded(text, end_reason=end_reason)
+    whole = (error.message, error.end_reason) == (text, end_reason)  # unless a word of it is a secret of somebody's
+    return _ENDED.setdefault(end_reason, error) if whole and end_reason in END_REASONS else error
 
 
 def client_closed() -> ClientClosed:
@@ -254,6 +256,11 @@ def session_replaced() -> ConnectionLost:
         "the server gave a new session instead of resuming the old one: its calls are out of reach; new ones come in as before",
         sent=True,
     )
+
+
+def never_sent(command: Command) -> RequestTimeout:
+    """What ends a command whose time is over when it is its turn to be sent."""
+    return RequestTimeout(f"{command.method} was not sent: its time was over before its turn came; try again")
 
 
 def too_late(command: Command) -> ConnectionLost:

@@ -56,6 +56,7 @@ from .results import (
     client_closed,
     connect_refusal,
     is_welcome,
+    never_sent,
     read_code,
     refuses_resume,
     session_replaced,
@@ -160,17 +161,15 @@ class Session:
 
     def submit(self, now: float, command: Command) -> None:
         """Send a command now, or with the next session if there is none yet."""
-        if self.phase in (Phase.CLOSED, Phase.FAILED) or (self.parting and not command.promised):
+        open_now = self.phase is Phase.READY and not (self._leaving or self.congested or self.parting)
+        if open_now and not command.promised and not command.deadline.passed(now):
+            self._transmit(now, command)  # nearly always
+        elif self.phase in (Phase.CLOSED, Phase.FAILED) or (self.parting and not command.promised):
             self._settle(command, self.last_error or client_closed())
         elif command.deadline.passed(now):
-            self._settle(
-                command,
-                RequestTimeout(f"{command.method} was not sent: its time was over before its turn came; try again"),
-            )
+            self._settle(command, never_sent(command))
         elif command.promised:
             self._promise(now, command)
-        elif self.phase is Phase.READY and not self._leaving and not self.congested:
-            self._transmit(now, command)
         elif self.congested or self._queue_full(now):
             self._settle(command, QueueFull("too much is waiting to be sent: slow down, or try again later"))
         else:

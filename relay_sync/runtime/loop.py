@@ -44,11 +44,10 @@ from ..protocol.session import Session
 from . import process
 from .dialling import Dialling, dispose
 from .flag import Flag
-from .outbox import Outbox
+from .outbox import OUTBOX_LIMIT, OUTBOX_STOP, Outbox
 from .sink import Sink
 from .troubles import Troubles
 from .waiter import Waiter
-from .waker import Waker
 
 if TYPE_CHECKING:
     from .socket import FedWebSocket
@@ -63,9 +62,6 @@ _numbers = itertools.count(1)
 READ_PER_TURN: Final = 64 * 1024
 #: Bytes of a TLS record that is a single answer.
 SHORT_RECORD: Final = 256
-OUTBOX_LIMIT: Final = 1024 * 1024
-#: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
-OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
 WATCH_EVERY: Final = 1.0
 #: Seconds in which a connection that ends keeps what was promised, where nobody says how long that may take.
 PARTING_PATIENCE: Final = 1.5
@@ -85,11 +81,13 @@ class Loop:
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._selector = selectors.DefaultSelector()
         try:
-            self._waker = Waker()
+            self._wake_in, self._wake_out = socket.socketpair()
         except BaseException:  # no more file descriptors
             self._selector.close()
             raise
-        self._selector.register(self._waker, selectors.EVENT_READ)
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
         self._awake = False
         self._closing = False
         self._parting = PARTING_PATIENCE
@@ -108,9 +106,9 @@ class Loop:
         self._connection: FedWebSocket | None = None
         self._sock: socket.socket | None = None
         self._interest = 0
-        self._secure = False
         #: Whether TLS may keep bytes to itself that came with the answer to the upgrade. Later, what is read takes whole records.
         self._leftover = False
+        self._secure = self._debug = False
         self._outbox = Outbox()
         #: To look at only, like the session.
         self.dialling: Dialling | None = None
@@ -120,7 +118,6 @@ class Loop:
         self._watch_at = 0.0
         self._turned = time.monotonic()
         self._longest = LONGEST_SLEEP
-        self._debug = False
         self._thread = threading.Thread(target=self._run, name=f"relay-io-{self._number}", daemon=True)
 
     # -- for other threads ---------------------------------------------------------------------------------------
@@ -212,7 +209,8 @@ class Loop:
         self._inbox.clear()
         with suppress(Exception):  # half-made at the moment of the fork
             self._selector.close()
-        self._waker.close()
+        for end in (self._wake_in, self._wake_out):
+            dispose(end)
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
         self._inbox.append((function, args))
@@ -225,7 +223,9 @@ class Loop:
             return
         try:
             self._awake = True
-            self._waker.ring()
+            self._wake_out.send(b"\0")
+        except OSError:  # full, which wakes as well; or closed, when nobody sleeps any more
+            pass
         except BaseException:  # interrupted: perhaps nothing was sent
             self._awake = False
             raise
@@ -275,7 +275,7 @@ class Loop:
         self._debug = _frames.isEnabledFor(logging.DEBUG)
         readable = self._leftover and self._pending_tls()
         for key, mask in ready:
-            if key.fileobj is self._waker:
+            if key.fileobj is self._wake_in:
                 self._slept()
             elif mask & selectors.EVENT_READ:
                 readable = True
@@ -347,7 +347,10 @@ class Loop:
         return connection is not None and bool(self._interest & selectors.EVENT_READ) and connection.holds_bytes
 
     def _slept(self) -> None:
-        self._waker.clear()
+        try:
+            self._wake_in.recv(64)  # any byte that is left wakes us again
+        except OSError:
+            pass
         # After this, whoever appends to the inbox wakes us again; what is there by now is drained below.
         self._awake = False
 
@@ -383,9 +386,9 @@ class Loop:
             self._perform()
         self.end_waits(self._session.last_error or client_closed())
         self.stopped.set()
-        with suppress(OSError):  # somebody else of this process has closed its descriptor
-            self._selector.close()
-        self._waker.close()
+        for resource in (self._selector, self._wake_in, self._wake_out):
+            with suppress(OSError):  # somebody else of this process has closed its descriptor
+                resource.close()
 
     def _end_session(self) -> None:
         """The thread ends: because it was asked to, or else by a fault of ours, which is to be told as one."""
@@ -446,9 +449,8 @@ class Loop:
                     self._troubles.fault(f"internal error while performing {type(effect).__name__}")
 
     def _perform_rare(self, effect: Effect) -> None:
-        if isinstance(effect, Late):
-            if effect.command.late is not None:
-                effect.command.late(effect.outcome)
+        if isinstance(effect, Late) and effect.command.late is not None:
+            effect.command.late(effect.outcome)
         elif isinstance(effect, PhaseChanged):
             self._phase_changed(effect)
         elif isinstance(effect, SessionOver):
@@ -540,8 +542,7 @@ class Loop:
             if broken is not None:
                 self._lose(broken.reason, refused=broken.refused)
                 return
-            # What is left in the kernel wakes the selector again. TLS hands out one record at a time; behind a short one there is
-            # rarely another, and to look for it in vain takes longer than to be woken for it.
+            # What is left in the kernel wakes the selector again. Behind a short record of TLS there is rarely another.
             if not self._secure or len(data) < SHORT_RECORD:
                 return
 
@@ -552,9 +553,8 @@ class Loop:
         outbox, frames, behind = self._outbox, connection.outbox, self._outbox.behind
         if not frames and not behind:
             return  # as it was left the last time
-        now = time.monotonic()
         try:
-            moved = outbox.flush(frames, connection.write, now)
+            moved = outbox.flush(frames, connection.write, now := time.monotonic())
         except OSError as error:
             self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
             self._perform()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from ..protocol.command import Command
 
-__all__ = ["Outbox"]
+__all__ = ["OUTBOX_LIMIT", "OUTBOX_STOP", "Outbox"]
+
+#: Bytes that may wait; with more of them, nothing new is taken.
+OUTBOX_LIMIT: Final = 1024 * 1024
+#: Beyond this the peer is not read either: it must take our acknowledgements before it may cause more of them.
+OUTBOX_STOP: Final = 4 * OUTBOX_LIMIT
 
 Write = Callable[[bytes | bytearray], int]
 _Leaving = tuple[int, int, Command]

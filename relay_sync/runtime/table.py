@@ -7,7 +7,6 @@ thread changes raises. Here each operation is one step under a lock, and what is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["Recent", "Table"]
@@ -23,19 +22,19 @@ class Table(Generic[K, V]):
     on top of an operation. What is one operation of a dictionary already, and changes nothing, needs no lock.
     """
 
-    #: The value under a key, or ``None``. The dictionary's own: it is asked for every event.
-    get: Callable[[K], V | None]
-
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._entries: dict[K, V] = {}
-        self.get = self._entries.get
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
+
+    def get(self, key: K) -> V | None:
+        """The value under a key, or ``None``."""
+        return self._entries.get(key)
 
     def put(self, key: K, value: V) -> V | None:
         """Set the value under a key.
@@ -101,7 +100,6 @@ class Recent(Table[K, V]):
     def __init__(self, most: int) -> None:
         super().__init__()
         self._most = most
-        self.get = self._get
 
     def __len__(self) -> int:
         with self._lock:  # put() takes an entry out before it sets it again
@@ -111,9 +109,10 @@ class Recent(Table[K, V]):
         with self._lock:
             return super().__contains__(key)
 
-    def _get(self, key: K) -> V | None:
+    def get(self, key: K) -> V | None:
+        """The value under a key, or ``None``."""
         with self._lock:
-            return self._entries.get(key)
+            return super().get(key)
 
     def put(self, key: K, value: V) -> V | None:
         """Set the value under a key, as the newest.
