@@ -17,7 +17,7 @@ class Asked(Waiter[dict[str, Any]]):
     """The reply to a command, to be waited for. What each argument means is told at ``RelayClient._command``."""
 
     # An object for each command, and no closure: that would be ten for the garbage collector to look at.
-    __slots__ = ("_call_id", "_command", "_late", "_method", "_on_reply", "_params")
+    __slots__ = ("_call_id", "_late", "_method", "_on_reply", "_params", "command")
 
     def __init__(
         self,
@@ -33,17 +33,8 @@ class Asked(Waiter[dict[str, Any]]):
         self._call_id = call_id
         self._on_reply = on_reply
         self._late = late
-        self._command: weakref.ref[Command] | None = None
-
-    def by(self, command: Command) -> None:
-        """The command has been made."""
-        if self._on_reply is not None:
-            self._command = weakref.ref(command)  # the two would wait for the garbage collector if they held each other
-
-    @property
-    def acts_late(self) -> bool:
-        """Whether a reply means something where nobody waits for it any more."""
-        return self._on_reply is not None or self._late is not None
+        #: What was sent; only where the reply is applied.
+        self.command: weakref.ref[Command] | None = None
 
     def take(self, outcome: Any) -> None:
         """A reply has come, or an exception that stands for none; the first one counts. On the IO thread."""
@@ -54,7 +45,7 @@ class Asked(Waiter[dict[str, Any]]):
         try:
             outcome = read_reply(outcome, method=self._method, call_id=self._call_id, sent=self._params)
             if self._on_reply is not None:
-                command = None if self._command is None else self._command()
+                command = None if self.command is None else self.command()
                 if command is not None and command.session is not None:
                     self._on_reply(outcome, command.session)
         except Exception as error:

@@ -172,8 +172,9 @@ def codec_choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None
 
 def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
     """A list of such codecs."""
-    words = texts(name, value)
-    return None if words is None else [codec_choice(name, word, accepted) or word for word in words]
+    if value is None:
+        return None
+    return [codec_choice(name, word, accepted) or word for word in texts(name, value) or ()]
 
 
 def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None:
@@ -451,6 +452,8 @@ def check_json(name: str, value: Any) -> None:
 
 def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
     """A mapping with string keys whose values JSON can express."""
+    if value is None and optional:
+        return None
     copy = mapping(name, value, optional=optional)
     check_json(name, copy)
     return copy

@@ -529,9 +529,10 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             patience=limit,
             idempotent=idempotent,
             only_in=only_in,
-            late=asked.take if asked.acts_late else None,
+            late=None if on_reply is None and late is None else asked.take,
         )
-        asked.by(command)
+        if on_reply is not None:
+            asked.command = weakref.ref(command)  # the two would wait for the garbage collector if they held each other
         if may_hold(command.text):
             self._secrets.learn_from(params)
         loop = self._connected_loop(command.deadline)

@@ -23,25 +23,24 @@ class Offer(NamedTuple):
     """
 
     content: int
-    parties: tuple[str, ...]
+    parties: tuple[object, ...]
 
     @classmethod
     def of(cls, event: CallReceiveEvent) -> Offer:
         """What an event offers."""
         params = event.device.get("params")
         named = params if isinstance(params, dict) else {}
-        return cls(_content(event), tuple([str(named.get(name) or "") for name in PARTIES]))
+        return cls(_content(event), tuple(map(named.get, PARTIES)))
 
     def is_of_others(self, before: Offer) -> bool:
         """Whether a party that both offers name is another one."""
         pairs = zip(self.parties, before.parties, strict=True)
-        return any(one and other and one != other for one, other in pairs)
+        return any(one and other and str(one) != str(other) for one, other in pairs)
 
 
 def _content(event: CallReceiveEvent) -> int:
     """What tells one offer from another. The state is left out: it may move between repetitions."""
-    told = {name: value for name, value in event.params.items() if name != "call_state"}
     try:
-        return hash(_write(told))
+        return hash(_write({**event.params, "call_state": None}))
     except RecursionError:  # it could be read, but is nested too deeply to be written
         return hash(event.call_id)
