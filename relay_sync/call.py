@@ -26,7 +26,7 @@ from .events import CallEvent, CallStateEvent, RelayEvent
 from .events.names import event_name
 from .offer import PARTIES, Offer
 from .parties import completed
-from .protocol.command import Meaning, mean
+from .protocol.command import loosely
 from .protocol.deadline import Deadline
 from .protocol.results import Outcome, call_ended, call_goes_on, is_gone
 from .readers import EventReader, Expectation
@@ -405,7 +405,7 @@ class Call(
         """
         meaning = _MEANINGS.get(method)
         if meaning is not None:
-            return partial(mean, weakref.ref(self), meaning, params)
+            return loosely(lambda call, outcome, session: meaning(call, outcome, params), self)
         control_id = params.get("control_id")
         action = self._actions.get(control_id) if isinstance(control_id, str) else None
         return None if action is None else action._meaning(method, params)
@@ -458,8 +458,7 @@ class Call(
             raise process.forked_error()
 
     def _check_usable(self) -> None:
-        if self._generation != process.generation():
-            raise process.forked_error()
+        self._check_process()
         over = self._over
         if isinstance(over, ConnectionLost):
             raise NotConnected(over.message)  # whatever was lost then, this was never sent
@@ -639,7 +638,7 @@ class Call(
 
 
 #: What replies mean for their call, by the methods that were replied to. They are given the params of the command, too.
-_MEANINGS: Final[dict[str, Meaning]] = {
+_MEANINGS: Final[dict[str, Callable[[Call, Outcome, Mapping[str, Any]], object]]] = {
     "calling.answer": Call._answered,
     "calling.denoise": Call._denoise_begun,
     "calling.denoise.stop": Call._denoise_ended,

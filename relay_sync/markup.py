@@ -49,8 +49,10 @@ class Moment(NamedTuple):
         """The moment of an event."""
         state = params.get("state") or params.get("call_state") or params.get("connect_state")
         control_id = params.get("control_id")
-        told = (state if isinstance(state, str) else "", control_id if isinstance(control_id, str) else "")
-        return tuple.__new__(cls, (at, what, *told))  # half of what the class itself takes, for every event
+        if not isinstance(state, str):
+            state = ""
+        # Half of what the class itself takes, for every event.
+        return tuple.__new__(cls, (at, what, state, control_id if isinstance(control_id, str) else ""))
 
     @property
     def name(self) -> str:

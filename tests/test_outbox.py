@@ -50,9 +50,9 @@ class Pipe:
 def test_a_command_has_left_when_its_last_byte_was_written() -> None:
     outbox, pipe, one, two = Outbox(), Pipe(room=10), command(), command()
     frames = [b"ack", b"A" * 8]
-    outbox.fresh.append((len(frames), one))
+    outbox.expect(one, frames)
     frames.append(b"B" * 4)
-    outbox.fresh.append((len(frames), two))
+    outbox.expect(two, frames)
     frames.append(b"ack")
     outbox.take(frames)
     assert frames == []
@@ -72,7 +72,7 @@ def test_a_command_has_left_when_its_last_byte_was_written() -> None:
 def test_only_what_the_peer_has_caused_counts_against_reading_it() -> None:
     outbox, pipe = Outbox(), Pipe(room=0)
     frames = [b"ack", b"A" * 1000]
-    outbox.fresh.append((len(frames), command()))
+    outbox.expect(command(), frames)
     outbox.take(frames)
     outbox.write(pipe.write, 1.0)
     assert (len(outbox), outbox.caused) == (1003, 3)
@@ -254,17 +254,17 @@ def test_a_command_that_takes_longer_to_send_than_its_answer_may_take_is_answere
 def test_what_does_not_go_at_once_is_kept_and_comes_first() -> None:
     outbox, pipe, one, two = Outbox(), Pipe(room=3), command(), command()
     frames = [b"AAAA"]
-    outbox.fresh.append((len(frames), one))
+    outbox.expect(one, frames)
     assert outbox.flush(frames, pipe.write, 5.0)
     assert (frames, len(outbox), outbox.behind, one.moved_at) == ([], 1, True, 5.0)
     frames += [b"BB", b"ack"]
-    outbox.fresh.append((len(frames[:1]), two))
+    outbox.expect(two, frames[:1])
     assert not outbox.flush(frames, pipe.write, 6.0)
     assert (frames, len(outbox), one.moved_at) == ([], 6, 5.0)
     pipe.room = 100
     assert outbox.flush(frames, pipe.write, 7.0)
     assert (len(outbox), outbox.behind, one.moved_at, two.moved_at, pipe.got) == (0, False, 7.0, 7.0, b"AAAABBack")
     frames += [b"ack", b"CC"]
-    outbox.fresh.append((len(frames), one))
+    outbox.expect(one, frames)
     assert outbox.flush(frames, pipe.write, 8.0)
     assert (frames, len(outbox), outbox.behind, one.moved_at, pipe.got) == ([], 0, False, 8.0, b"AAAABBackackCC")

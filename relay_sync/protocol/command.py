@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from .deadline import Deadline
 
-__all__ = ["Command", "Meaning", "Phase", "loosely", "mean"]
+__all__ = ["Command", "Phase", "loosely"]
 
 
 class Phase(enum.Enum):
@@ -98,28 +99,16 @@ class Command:
         return self.session is not None
 
 
-#: Applies the reply to a command to what the command was for; takes that, the reply and the params of the command.
-Meaning = Callable[[Any, Any, Mapping[str, Any]], object]
-
-
-def mean(of: weakref.ref[Any], meaning: Meaning, params: Mapping[str, Any], reply: Any, session: int) -> None:
-    """Apply a reply, if what the command was for is still there. For ``partial``: a closure is more for the garbage collector."""
-    subject = of()
-    if subject is not None:
-        meaning(subject, reply, params)
-
-
 def loosely(function: Callable[..., object], *held: object) -> Callable[[Any, int], object]:
     """What a command may do with a reply that comes late, or never: until then the session remembers it.
 
     :param held: what the function takes before its own two arguments. It is not kept alive by this; where it is gone, the reply
         means nothing any more.
     """
-    found = [weakref.ref(each) for each in held]
+    return partial(_if_held, function, tuple(map(weakref.ref, held)))
 
-    def on_reply(outcome: Any, session: int) -> None:
-        alive = [each() for each in found]
-        if None not in alive:
-            function(*alive, outcome, session)
 
-    return on_reply
+def _if_held(function: Callable[..., object], held: tuple[weakref.ref[Any], ...], outcome: Any, session: int) -> None:
+    alive = [each() for each in held]
+    if None not in alive:
+        function(*alive, outcome, session)

@@ -1,7 +1,7 @@
 """What the session wants done, and the commands it is given. The runtime performs effects and decides nothing.
 
-None is an attrs class, for classes of those take as long to make as all of these. Those of every frame have slots, which are
-set fastest.
+They are no attrs classes, each of which takes 0.2 ms to make, in every program. Those that every frame needs have slots, which
+are set fastest.
 """
 
 from __future__ import annotations

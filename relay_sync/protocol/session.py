@@ -401,10 +401,7 @@ class Session:
                 self._effects.append(Trouble("an answer to nothing that was asked"))
             return
         outcome = answer.result if isinstance(answer, frames.Reply) else answer
-        if command.promised or command.abandoned:
-            self._settle(command, outcome)
-        else:
-            self._effects.append(Settle(command, outcome))
+        self._settle(command, outcome)
         if self.parting and not self.promises:
             self._part()
         elif self._leaving and not self._said_goodbye and not self._pending:

@@ -514,7 +514,7 @@ class Loop:
                 _frames.debug("-> %s", Masked(text))
             self._connection.text_frame(text)
             if command is not None:
-                self._outbox.fresh.append((len(self._connection.outbox), command))
+                self._outbox.expect(command, self._connection.outbox)
 
     def _read(self, now: float) -> None:
         connection, session = self._connection, self._session

@@ -33,7 +33,7 @@ class Outbox:
         #: Bytes of those commands.
         self._commands = 0
         #: Commands among the frames that :meth:`flush` will be given, by how many frames there were with theirs.
-        self.fresh: deque[tuple[int, Command]] = deque()
+        self._fresh: deque[tuple[int, Command]] = deque()
 
     def __len__(self) -> int:
         return len(self._unsent)
@@ -43,9 +43,13 @@ class Outbox:
         """Bytes that are no commands of ours: acknowledgements of what the peer has sent."""
         return len(self._unsent) - self._commands
 
+    def expect(self, command: Command, frames: list[bytes]) -> None:
+        """The last one of these frames is a command."""
+        self._fresh.append((len(frames), command))
+
     def take(self, frames: list[bytes]) -> None:
         """Take the frames that have been made since, and empty their list."""
-        end, fresh = self._put, self.fresh
+        end, fresh = self._put, self._fresh
         if fresh:
             for number, frame in enumerate(frames, 1):
                 end += len(frame)
@@ -62,24 +66,21 @@ class Outbox:
 
         :return: whether anything was written.
         """
-        if self.behind:
-            self.take(frames)
-            moved = self.write(write, now)
-            self.behind = len(self._unsent) > 0
-            return moved
-        # Where nothing is kept, nearly always all of the frames go at once; what does not is taken.
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
-        sent = write(data)
-        if sent < len(data):
-            self.take(frames)
-            moved = self.write(write, now, sent)
-            self.behind = len(self._unsent) > 0
-            return moved
-        self._put += sent
-        while self.fresh:
-            self.fresh.popleft()[1].moved_at = now
-        frames.clear()
-        return True
+        gone = 0
+        if not self.behind:
+            # Where nothing is kept, nearly always all of the frames go at once; what does not is taken.
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
+            gone = write(data)
+            if gone == len(data):
+                self._put += gone
+                while self._fresh:
+                    self._fresh.popleft()[1].moved_at = now
+                frames.clear()
+                return True
+        self.take(frames)
+        moved = self.write(write, now, gone)
+        self.behind = len(self._unsent) > 0
+        return moved
 
     def write(self, write: Write, now: float, gone: int = 0) -> bool:
         """Write as much as goes, and tell the commands that have left.

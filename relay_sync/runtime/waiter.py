@@ -125,8 +125,7 @@ class Waiter(Generic[T]):
     def settled_within(self, timeout: float | None) -> bool:
         """Whether there is an outcome, after waiting for one. :param timeout: seconds. :raises Forked: as :meth:`wait`."""
         if self._outcome is _UNSET:
-            if self._generation != generation():
-                raise forked_error()
+            self.check_process()
             check_thread()
             wait_until(self._settled, self._bell, timeout)
         return self._outcome is not _UNSET
