@@ -81,7 +81,7 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
         return None
     if not isinstance(value, str) or not value:
         raise InvalidParameter(name, value, "non-empty text" + (" or None" if optional else ""))
-    if not value.isascii() and not is_text(value):
+    if not is_text(value):
         raise InvalidParameter(name, value, WHOLE_TEXT)
     return value
 
@@ -172,9 +172,8 @@ def codec_choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None
 
 def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
     """A list of such codecs."""
-    if value is None:
-        return None
-    return [codec_choice(name, word, accepted) or word for word in texts(name, value) or ()]
+    words = texts(name, value)
+    return None if words is None else [codec_choice(name, word, accepted) or word for word in words]
 
 
 def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None:

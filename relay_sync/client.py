@@ -463,10 +463,10 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         """
         parameters.text("method", method, optional=False)
         given = parameters.mapping("params", params) or {}
-        limit = None if timeout is None else checks.timeout(timeout)
+        limit = checks.timeout(timeout)
         named = given.get("call_id")
         call_id = named if isinstance(named, str) else ""
-        call = self._board.calls.get(call_id) if call_id else None
+        call = self._board.calls.get(call_id)
         return self._command(
             method,
             given,
