@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     :raises Unsuccessful: the port cannot be had, or a recording is not complete.
     """
     display = make_display()
-    listening = _Listening(display, saves=arguments.save is not None)
+    listening = _Listening(display)
     audio = _server(arguments, listening)
     with _logged_through(display), until_told(second_raises=True) as told:
         try:
@@ -63,9 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
 class _Listening:
     """The streams, each heard by a thread of the receiver."""
 
-    def __init__(self, display: Display, *, saves: bool = False) -> None:
+    def __init__(self, display: Display) -> None:
         self._display = display
-        self._saves = saves
         self._lock = threading.RLock()
         self._meters: list[Meter] = []
         self.count = self.cut_short = 0
@@ -91,18 +90,17 @@ class _Listening:
         finally:
             with self._lock:
                 self._meters.remove(meter)
-                self.cut_short += self._saves and stream.recording_error is not None
-        self._display.say(f"{meter.name}: {stream.end_reason} after {meter.numbers()}{self._saved(stream)}")
+                self.cut_short += stream.recording_error is not None
+        self._display.say(f"{meter.name}: {stream.end_reason} after {meter.numbers()}{_saved(stream)}")
 
-    def _saved(self, stream: AudioStream) -> str:
-        """What became of the recording, in words."""
-        if not self._saves:
-            return ""
-        error, file = stream.recording_error, stream.recorded_to
-        if error is None:
-            return f"; saved in {file}" if file else ""
-        why = error.strerror or error
-        return f"; cut short, {file} holds only its beginning: {why}" if file else f"; not saved: {why}"
+
+def _saved(stream: AudioStream) -> str:
+    """What became of the recording, in words; ``""`` where there is none."""
+    error, file = stream.recording_error, stream.recorded_to
+    if error is None:
+        return f"; saved in {file}" if file else ""
+    why = error.strerror or error
+    return f"; cut short, {file} holds only its beginning: {why}" if file else f"; not saved: {why}"
 
 
 def _server(arguments: argparse.Namespace, listening: _Listening) -> AudioServer:
