@@ -204,6 +204,12 @@ def test_a_port_that_is_taken() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("host", "others"), [("*", True), ("0.0.0.0", True), ("127.0.0.1", False)])
+def test_a_host_that_is_all_addresses_is_said_to_be_that(host: str, others: bool) -> None:
+    with _listening("--host", host) as (_, greeting):
+        assert (" and all other addresses of this machine; no token: whoever reaches" in greeting) is others
+
+
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
 def test_on_a_terminal_there_is_a_table_that_is_drawn_again_and_again(tmp_path: Path) -> None:
     master, slave = os.openpty()

@@ -1200,6 +1200,7 @@ def test_a_host_whose_addresses_are_not_found_in_time(serve: MakeServer, monkeyp
 )
 def test_a_host_in_a_url_for_this_machine(host: str, shown: str) -> None:
     assert places.url_host(host) == shown
+    assert places.is_everywhere(host) == (host not in ("127.0.0.1", "::1", "app.test"))
 
 
 def test_a_server_for_a_loop_that_is_over_leaves_its_port() -> None:

@@ -15,6 +15,7 @@ from .. import logs
 from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
 from ..runtime.waiter import wait_for_event
+from ..server.listening import is_everywhere
 from ..wording import counted
 from .ending import until_told
 from .meters import Display, Meter, make_display
@@ -165,7 +166,7 @@ def _greeting(arguments: argparse.Namespace, audio: AudioServer) -> str:
     needed = arguments.token_file is not None or os.environ.get(TOKEN_VARIABLE)
     who = "a bearer token is needed" if needed else "no token: whoever reaches this port may send audio"
     kept = f", saving in {arguments.save}" if arguments.save is not None else ""
-    others = " and all other addresses of this machine" if arguments.host in ("", "0.0.0.0", "::") else ""
+    others = " and all other addresses of this machine" if is_everywhere(arguments.host) else ""
     return f"listening on {audio.url}{others}{kept}; {who}; Ctrl-C ends it"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..hosts import look_up
 
-__all__ = ["explained", "listen", "shown_address", "url_host"]
+__all__ = ["explained", "is_everywhere", "listen", "shown_address", "url_host"]
 
 _BACKLOG = 1024
 _LOOK_UP = 10.0  # seconds for the system to find the addresses of a name
@@ -49,14 +49,17 @@ def shown_address(address: tuple[Any, ...]) -> str:
 
 def url_host(host: str) -> str:
     """What stands for *host* in the URL of a server on this machine."""
-    host = _bare(host) or "0.0.0.0"
+    if is_everywhere(host):
+        return "[::1]" if ":" in host else "127.0.0.1"
+    return _bracketed(_bare(host))
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether *host* is all addresses of this machine, of one family at least."""
     try:
-        literal = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if literal.is_unspecified:
-        host = "127.0.0.1" if literal.version == 4 else "::1"
-    return _bracketed(host)
+        return ipaddress.ip_address(_bare(host) or "0.0.0.0").is_unspecified
+    except ValueError:  # a name
+        return False
 
 
 def _bracketed(host: str) -> str:
