@@ -7,7 +7,7 @@ is empty or the file is stale.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -177,22 +177,23 @@ def _written(outcome: Outcome | None, reasons: list[str]) -> str:
     return "ok" if outcome == V else f"`{outcome}`"
 
 
+def _table(corner: str, titles: list[str], rows: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """The lines of a table; each row has a name."""
+    head = [f"| {corner} | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    return head + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
+
+
 def page() -> str:
     """The text of the file."""
     reasons: list[str] = []
     out = [LEGEND + "\n".join(f"| {name} | {kind.told} |" for name, kind in FAULTS.items())]
     for chapter, moments in CHAPTERS.items():
-        titles = [MOMENTS[moment][0] for moment in moments]
-        out += ["", f"## {chapter}", "", f"| fault | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-        for fault in FAULTS:
-            told = [_written(OUTCOMES[fault][moment], reasons) for moment in moments]
-            out.append(f"| {fault} | {' | '.join(told)} |")
-    titles = [title for title, _ in WORKS.values()]
-    out += ["", ABOUT_PROCESSES + "\n".join(f"| {name} | {trouble.told} |" for name, trouble in TROUBLES.items())]
-    out += ["", f"| trouble | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    for name, outcomes in OF_THE_PROCESS.items():
-        out.append(f"| {name} | {' | '.join(_written(outcome, reasons) for outcome in outcomes)} |")
+        rows = ((fault, [_written(OUTCOMES[fault][moment], reasons) for moment in moments]) for fault in FAULTS)
+        out += ["", f"## {chapter}", "", *_table("fault", [MOMENTS[moment][0] for moment in moments], rows)]
     out += ["", *(f"({number}) {reason}" + "  " for number, reason in enumerate(reasons, 1))]
+    out += ["", ABOUT_PROCESSES + "\n".join(f"| {name} | {trouble.told} |" for name, trouble in TROUBLES.items())]
+    rows = ((name, [_written(outcome, reasons) for outcome in outcomes]) for name, outcomes in OF_THE_PROCESS.items())
+    out += ["", *_table("trouble", [title for title, _ in WORKS.values()], rows)]
     return "\n".join(out) + "\n"
 
 

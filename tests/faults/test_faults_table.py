@@ -87,6 +87,14 @@ def test_the_file_is_what_the_table_says() -> None:
     assert table.FILE.read_text(encoding="utf-8") == table.page(), "run python tests/faults/table.py"
 
 
+def test_footnotes_stand_where_they_are_referred_to() -> None:
+    """Below the tables that have them, and above the next chapter."""
+    before, notes, after = re.split(r"^(\(1\) .*?)^## ", table.page(), flags=re.MULTILINE | re.DOTALL)
+    numbers = set(re.findall(r"^\((\d+)\) ", notes, re.MULTILINE))
+    assert set(re.findall(r"– \((\d+)\)", before)) == numbers != set()
+    assert "– (" not in after
+
+
 def test_the_file_names_every_fault_and_outcome() -> None:
     text = Path(table.FILE).read_text(encoding="utf-8")
     for kind in FAULTS.values():
