@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import wave
+from typing import IO
 
 import pytest
 
@@ -69,18 +70,29 @@ PRINTED = {
 }
 
 
+def run(
+    name: str, folder: pathlib.Path, *options: str, timeout: float, stdout: int | IO[str] = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
+    """An example with the simulator, in a process of its own.
+
+    :param options: of Python. :param timeout: seconds, after which it is killed, and the test fails.
+    """
+    return subprocess.run(
+        [sys.executable, *options, str(EXAMPLES / f"{name}.py"), "--simulate"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRINTED)
 def test_the_example_runs_and_ends(name: str, tmp_path: pathlib.Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / f"{name}.py"), "--simulate"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    done = run(name, tmp_path, timeout=50)
     assert (done.returncode, done.stdout.splitlines()) == (0, PRINTED[name]), done.stderr
     assert "Traceback" not in done.stderr
     if name == "stream_to_wav":
@@ -114,15 +126,7 @@ AT_ONCE = 15
 @pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")
 @pytest.mark.parametrize("name", [*PRINTED, "stream_call"])
 def test_one_ctrl_c_ends_the_example(name: str, tmp_path: pathlib.Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(EXAMPLES / f"{name}.py"), "--simulate"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
-        capture_output=True,
-        text=True,
-        timeout=AT_ONCE,
-        check=False,
-    )
+    done = run(name, tmp_path, "-c", INTERRUPTED, timeout=AT_ONCE)
     # stream_call ends as client.run() does, and with 1 if its call had not come yet.
     assert done.returncode in ((0, 1) if name == "stream_call" else (130,)), done.stderr
     assert "Traceback" not in done.stderr
@@ -133,15 +137,6 @@ def test_one_ctrl_c_ends_the_example(name: str, tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("name", [*PRINTED, "stream_call"])
 def test_the_example_ends_where_nothing_can_be_printed(name: str, tmp_path: pathlib.Path) -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-u", str(EXAMPLES / f"{name}.py"), "--simulate"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=AT_ONCE,
-            check=False,
-        )
+        done = run(name, tmp_path, "-u", timeout=AT_ONCE, stdout=full)
     assert "No space left on device" in done.stderr
     assert "WaitTimeout" not in done.stderr
