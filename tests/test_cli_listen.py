@@ -54,6 +54,17 @@ def _url(greeting: str) -> str:
     return greeting.split()[2].rstrip(",;")
 
 
+def _until(process: subprocess.Popen[str], *words: str) -> str:
+    """What the command prints until it has said all of these, in any order."""
+    assert process.stdout is not None
+    told = ""
+    while not all(each in told for each in words):
+        more = process.stdout.readline()
+        assert more, f"it has ended: {told}"
+        told += more
+    return told
+
+
 def _rest(process: subprocess.Popen[str]) -> str:
     out, _ = process.communicate(timeout=PATIENCE)
     return out
@@ -103,13 +114,11 @@ def test_on_a_full_disk_nothing_is_said_to_be_saved(tmp_path: Path, room: int) -
             one.phone.streams[0].wait_for_speech(PATIENCE)
             action.stop()
             action.wait(PATIENCE)
-            call_id, shown, lines = one.call.call_id, "", list[str]()
-            assert process.stdout is not None
-            while " stopped after " not in shown or not any("warning" in each for each in lines):
-                lines.append(process.stdout.readline())  # the warning comes from another thread, before or after
-                shown = lines[-1] if " stopped after " in lines[-1] else shown
+            call_id = one.call.call_id
+            told = _until(process, " stopped after ", "warning")  # that comes from another thread, before or after
         process.send_signal(signal.SIGTERM)
-        rest = "".join(lines) + _rest(process)
+        rest = told + _rest(process)
+    (shown,) = [each for each in told.splitlines() if " stopped after " in each]
     assert process.returncode == 1, rest
     assert "saved in" not in shown + rest
     assert "1 recording is not complete" in rest
@@ -137,12 +146,9 @@ def test_several_streams_plain_lines_without_rich_and_a_wrong_token(tmp_path: Pa
                 with line(sim, says=TONE) as one:
                     action = one.call.stream(_url(greeting), authorization_bearer_token="tell-nobody")
                     one.phone.streams[0].wait_for_speech(PATIENCE)
-                    assert process.stdout is not None
-                    while "frames" not in process.stdout.readline():
-                        pass
+                    _until(process, "frames")
                     action.stop()
-                    while "stopped after 2.0 s, 100 frames, 0 gaps" not in process.stdout.readline():
-                        pass
+                    _until(process, "stopped after 2.0 s, 100 frames, 0 gaps")
         process.send_signal(signal.SIGTERM)
         rest = _rest(process)
     assert process.returncode == 0
