@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from . import checks, logs
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .runtime.loop import Loop
     from .switchboard import Switchboard
 
-__all__ = ["Running"]
+__all__ = ["Running", "loading"]
 
 _log = logs.get("relay_sync").later
 
@@ -40,6 +41,8 @@ RETURN_PATIENCE: Final = 0.5
 SIGINT: Final = 2
 #: How calls that live at the end would be hung up.
 RUN_ADVICE: Final = "run(drain=30) waits for calls to end, run(hangup_calls=True) hangs them up"
+#: What :meth:`Running.run` raises in a program that is imported by what will run its client; ``None`` in any other.
+loading: Final[ContextVar[Callable[[], Exception] | None]] = ContextVar("loading", default=None)
 CLOSE_ADVICE: Final = "drain() waits for calls to end, disconnect(hangup_calls=True) hangs them up"
 
 
@@ -76,7 +79,8 @@ class Running:
         client; a second one ends the wait for calls at once, with ``KeyboardInterrupt``, or ``SystemExit(143)`` for SIGTERM.
 
         Calls that live at the end go on without this client, and a warning says how many; ``relay-sync run`` hangs them up.
-        Handlers have 2 s to return when their waits have ended, as with :meth:`disconnect`.
+        Handlers have 2 s to return when their waits have ended, as with :meth:`disconnect`. A program whose client ``relay-sync``
+        runs calls this below ``if __name__ == "__main__":`` only.
 
         :param hangup_calls: hang up the calls that live or are being dialled at the end, instead of leaving them alone.
         :param drain: seconds that the calls which live at the end have for ending by themselves; see :meth:`drain`.
@@ -84,6 +88,9 @@ class Running:
         :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.
         """
         process.check_thread()
+        refusal = loading.get()
+        if refusal is not None:
+            raise refusal()
         if on_ready is not None:
             checks.handler("on_ready", on_ready, ())
         patience = checks.timeout(drain, name="drain")

@@ -49,6 +49,15 @@ def test_a_good_configuration(doctor: Doctor, sim: Simulator) -> None:
     sim.wait_until_gone()
 
 
+def test_a_program_that_runs_its_client_by_itself_does_not_hold_it_up(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "undoctored.py").write_text(
+        "from relay_sync import RelayClient\nclient = RelayClient()\nclient.run()\n", encoding="utf-8"
+    )
+    code, told = doctor("undoctored:client")
+    assert code == 2
+    assert "put client.run() below if __name__ ==" in told
+
+
 def test_a_program_s_client_is_examined(doctor: Doctor, sim: Simulator, tmp_path: Path) -> None:
     (tmp_path / "doctored.py").write_text(
         "from relay_sync import RelayClient\nclient = RelayClient(contexts=['sales', 'help'])\n", encoding="utf-8"

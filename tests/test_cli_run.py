@@ -404,6 +404,22 @@ def test_a_program_of_several_processes_that_raises_is_told_once_and_ends_them(
     assert errors.count(last) == 1
 
 
+@pytest.mark.parametrize("target", ["running:client", "running:make"])
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_a_program_that_runs_its_client_by_itself_is_told_what_to_do(
+    sim: Simulator, folder: Path, target: str, processes: str
+) -> None:
+    unguarded = "client.run()" if target == "running:client" else "make = client.run"
+    (folder / "running.py").write_text(f"{APP}\n{unguarded}\n", encoding="utf-8")
+    with running(sim, folder, target, "--processes", processes, "--log-level", "error") as process:
+        code, out, errors = finish(process)
+    assert (code, out) == (2, "")
+    assert (
+        f"{target}: the program runs its client while it is imported; put client.run() below if __name__ ==" in errors
+    )
+    assert "Traceback" not in errors
+
+
 def test_processes_that_cannot_start_are_not_started_for_ever(folder: Path) -> None:
     process = supervise(folder, "sys.exit(7)")
     output, _ = process.communicate(timeout=PATIENCE)

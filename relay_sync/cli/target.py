@@ -6,11 +6,14 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from ..client import RelayClient
 from ..errors import InvalidParameter
+from ..running import loading
 from .mistakes import BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 
 __all__ = ["load_client"]
@@ -33,6 +36,25 @@ def load_client(target: str, *, quiet: bool = False) -> RelayClient:
     path = path.removesuffix("()")
     if not path or not all(part.isidentifier() for part in (*name.split("."), *path.split("."))):
         raise Mistake("TARGET", f"{target!r} is not of the form {_FORMS}")
+    with _refusing_run(target):
+        return _found(target, name, path, called, quiet)
+
+
+@contextmanager
+def _refusing_run(target: str) -> Iterator[None]:
+    """A program that runs its client while it is imported would run it before the command does, and without what it was told."""
+    why = (
+        f"{target}: the program runs its client while it is imported; put client.run() below "
+        'if __name__ == "__main__": since the command runs the client itself'
+    )
+    token = loading.set(lambda: WrongConfiguration(why))
+    try:
+        yield
+    finally:
+        loading.reset(token)
+
+
+def _found(target: str, name: str, path: str, called: bool, quiet: bool) -> RelayClient:
     found: Any = _module(name, target, quiet)
     for part in path.split("."):
         try:
@@ -56,6 +78,8 @@ def _module(name: str, target: str, quiet: bool) -> ModuleType:
         if missing.name is not None and (name == missing.name or name.startswith(f"{missing.name}.")):
             raise Mistake("TARGET", f"there is no module {missing.name!r} here or on the import path") from None
         raise _broken(target, missing, quiet=quiet) from missing
+    except WrongConfiguration:
+        raise
     except Exception as error:
         raise _broken(target, error, quiet=quiet) from error
 
@@ -63,6 +87,8 @@ def _module(name: str, target: str, quiet: bool) -> ModuleType:
 def _call(factory: Any, target: str, quiet: bool) -> object:
     try:
         return factory()
+    except WrongConfiguration:
+        raise
     except Exception as error:
         raise _broken(target, error, quiet=quiet) from error
 
