@@ -21,7 +21,7 @@ from typing import Any
 from relay_sync import CallEnded, RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator, TwoWayStream, speech
-from relay_sync.simulator.phone import Phone
+from relay_sync.simulator.people.phone import Phone
 
 SIMULATE = "--simulate" in sys.argv[1:]
 

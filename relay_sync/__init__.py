@@ -14,7 +14,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import devices
-    from .actions import (
+    from .call.actions import (
         Action,
         AIAction,
         CollectAction,
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
         TranscribeAction,
         VolumeAction,
     )
-    from .call import Call
-    from .client import RelayClient
+    from .call.call import Call
+    from .call.readers import EventReader, Expectation
+    from .client.client import RelayClient
+    from .client.messaging import Message
     from .constants import (
         CALL_STATE_ANSWERED,
         CALL_STATE_CREATED,
@@ -156,8 +158,6 @@ if TYPE_CHECKING:
         UserEvent,
         parse_event,
     )
-    from .message import Message
-    from .readers import EventReader, Expectation
 
 __all__ = [
     "CALL_STATE_ANSWERED",
@@ -304,7 +304,17 @@ __all__ = [
 
 #: Where the names above are. They are imported when the first of them is asked for: the pytest plugin, which every pytest of an
 #: environment loads, is a module of this package.
-_HOMES: Final = ("actions", "call", "client", "constants", "devices", "errors", "events", "message", "readers")
+_HOMES: Final = (
+    "call.actions",
+    "call.call",
+    "call.readers",
+    "client.client",
+    "client.messaging",
+    "constants",
+    "devices",
+    "errors",
+    "events",
+)
 
 #: What is not imported with this package, by its module.
 _ELSEWHERE: Final = {

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import field, frozen
 
-from .checks import may_hold_secrets
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
 from .hosts import Unusable, is_loopback, read_proxy
-from .secrecy import passwords
-from .surrogates import WHOLE_TEXT, is_text
+from .params.values import may_hold_secrets
+from .text.secrecy import passwords
+from .text.surrogates import WHOLE_TEXT, is_text
 
 if TYPE_CHECKING:
     import ssl

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from . import checks, shapes
 from .errors import InvalidParameter
+from .params import nested as shapes
+from .params import values as checks
 
 __all__ = ["Device", "call", "fabric", "phone", "queue", "sip", "stream"]
 

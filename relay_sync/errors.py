@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from .secrecy import hide
+from .text.secrecy import hide
 
 __all__ = [
     "ActionFailed",

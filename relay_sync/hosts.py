@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from .threads import in_time
+from .threads.starting import in_time
 
 if TYPE_CHECKING:
     import socket

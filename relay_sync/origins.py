@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import checks
 from .errors import InvalidParameter
 from .hosts import is_loopback, split_port
+from .params import values as checks
 
 __all__ = ["check_hosts", "check_origins", "refusal"]
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .client import RelayClient
+    from .client.client import RelayClient
     from .simulator import Simulator
     from .testing import HandlerErrors
 
@@ -95,7 +95,7 @@ def relay_client(
     request: pytest.FixtureRequest, relay_simulator: Simulator, _relay_raised: HandlerErrors
 ) -> Iterator[RelayClient]:
     """A client that is connected to :func:`relay_simulator`; its calls are hung up at the end."""
-    from .client import RelayClient
+    from .client.client import RelayClient
     from .testing import wait_for_handlers
 
     contexts = _options(request).get("contexts", ["default"])

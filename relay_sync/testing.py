@@ -26,14 +26,15 @@ from typing import Any, Final, overload
 
 from attrs import define, field, frozen
 
-from . import checks
-from .client import RelayClient
+from .client.client import RelayClient
 from .errors import CallEnded, ClientClosed, RelayError, WaitTimeout
-from .runtime import pace, raised
-from .runtime.lanes import Lanes, known_lanes
+from .params import values as checks
 from .simulator import Simulator
-from .simulator import pace as simulated_pace
-from .wording import counted
+from .simulator.core import pace as simulated_pace
+from .text.wording import counted
+from .threads import raised
+from .threads import time_scale as pace
+from .threads.lanes import Lanes, known_lanes
 
 __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"]
 

@@ -14,13 +14,14 @@ from typing import Any
 import hypothesis
 import pytest
 
-from relay_sync import RelayClient, logs
+from relay_sync import RelayClient
 from relay_sync.protocol import session
 from relay_sync.protocol.backoff import retry_delay
 from relay_sync.rest import download
-from relay_sync.runtime.flag import Bell
 from relay_sync.simulator import Simulator
 from relay_sync.testing import variables_of, wait_for_handlers
+from relay_sync.threads import logs
+from relay_sync.threads.flag import Bell
 
 #: Seconds that threads and sockets of a test may take to go once it is over.
 PATIENCE = 10.0

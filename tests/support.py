@@ -20,7 +20,7 @@ from attrs import define, field
 
 from relay_sync import Call, ClientClosed, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.phone import Phone
+from relay_sync.simulator.people.phone import Phone
 
 T = TypeVar("T")
 

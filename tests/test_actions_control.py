@@ -30,8 +30,8 @@ from relay_sync import (
     WaitTimeout,
 )
 from relay_sync.errors import WrongThread
-from relay_sync.runtime import process
 from relay_sync.simulator import Simulator
+from relay_sync.threads import process
 
 TTS = {"type": "tts", "params": {"text": "hello"}}
 COLLECT = {"digits": {"max": 1}}

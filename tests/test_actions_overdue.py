@@ -10,7 +10,7 @@ from support import Background, line
 from test_verbs_table import mute
 
 from relay_sync import Action, Call, WaitTimeout
-from relay_sync.actions import base
+from relay_sync.call.actions import base
 from relay_sync.simulator import Simulator
 
 SILENCE = {"type": "silence", "params": {"duration": 0.05}}

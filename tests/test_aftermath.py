@@ -15,12 +15,12 @@ from test_rollcall import Clock
 from test_verbs_table import QUESTIONS, mute
 
 from relay_sync import Action, Call, CommandRefused, ConnectionLost, Message, RecordAction, RequestTimeout, WaitTimeout
-from relay_sync.actions.base import OVERDUE
-from relay_sync.aftermath import PAUSES
+from relay_sync.call.actions.base import OVERDUE
+from relay_sync.client.aftermath import PAUSES
+from relay_sync.client.inquiry import AT_ONCE
+from relay_sync.client.messaging import NEWS_PATIENCE
 from relay_sync.devices import phone
 from relay_sync.events import RelayEvent
-from relay_sync.inquiry import AT_ONCE
-from relay_sync.message import NEWS_PATIENCE
 from relay_sync.simulator import Simulator
 
 TTS = {"type": "tts", "params": {"text": "hello"}}

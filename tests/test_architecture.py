@@ -10,20 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import relay_sync
+from modules import MODULES, PACKAGE, name_of, tree
 
-PACKAGE = Path(relay_sync.__file__).parent
 ROOT = Path(__file__).parent.parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).as_posix()
-
-
-@functools.cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 @functools.cache
@@ -100,8 +89,8 @@ def test_settings_of_the_process_are_the_user_s() -> None:
         f"{name}:{node.lineno}: {called}"
         for name, called, node in calls()
         if called in theirs
-        or (called == "signal.signal" and name not in ("runtime/signals.py", "cli/early.py"))
-        or (called in ("atexit.register", "os.register_at_fork") and name not in ("runtime/process.py", "cli/early.py"))
+        or (called == "signal.signal" and name not in ("threads/signals.py", "cli/early.py"))
+        or (called in ("atexit.register", "os.register_at_fork") and name not in ("threads/process.py", "cli/early.py"))
     ]
     assert not found
 

@@ -21,7 +21,7 @@ from relay_sync import InvalidParameter, UnsupportedCodec
 from relay_sync.audio import AudioServer, AudioStream, Resampler, WavAudio, codec_for, encoder_for, read_wav, resample
 from relay_sync.audio.decoding import Decoding
 from relay_sync.simulator import Simulator, speech
-from relay_sync.simulator.voice import Voice
+from relay_sync.simulator.media.voice import Voice
 
 CALLER, GREETING = read_wav(speech.caller()), read_wav(speech.greeting())
 

@@ -15,10 +15,11 @@ from support import Background, interrupt, where_signals_are_seen
 from test_audio_speaking import Carrier, tone
 
 from relay_sync import RelayError, WaitTimeout
-from relay_sync.audio import AudioServer, AudioStream, Heard, inbox, keeping, read_wav, recorder, speaker
-from relay_sync.audio.inbox import Inbox
+from relay_sync.audio import AudioServer, AudioStream, Heard, keeping, read_wav, recorder, speaker
 from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
+from relay_sync.threads import item_log as inbox
+from relay_sync.threads.item_log import Inbox
 
 PATIENCE = 10.0
 

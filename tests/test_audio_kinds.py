@@ -25,8 +25,9 @@ from relay_sync.audio import read_wav, write_wav
 from relay_sync.audio.files import read_file, read_open
 from relay_sync.audio.kinds import kind_of, no_samples, undecided
 from relay_sync.audio.sources import chunks_of
-from relay_sync.simulator import Simulator, orders
-from relay_sync.simulator.voice import load_voice
+from relay_sync.simulator import Simulator
+from relay_sync.simulator.http.control import requests as orders
+from relay_sync.simulator.media.voice import load_voice
 
 
 def wav(samples: int = 800, rate: int = 8000, channels: int = 1, value: bytes = b"\1\0") -> bytes:

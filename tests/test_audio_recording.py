@@ -20,15 +20,16 @@ from clocks import stopped
 from support import Background, in_child
 from test_audio_server import Carrier
 
-from relay_sync import InvalidParameter, logs
+from relay_sync import InvalidParameter
 from relay_sync.audio import AudioServer, AudioStream, naming, read_wav, recorder, snapshot, write_wav
 from relay_sync.audio.disk import Disk
 from relay_sync.audio.recorder import Recorder, spool_file
 from relay_sync.audio.wav import interleave
 from relay_sync.rest import RestClient
-from relay_sync.runtime.flag import Bell
-from relay_sync.runtime.waiter import wait_until
 from relay_sync.simulator import Simulator
+from relay_sync.threads import logs
+from relay_sync.threads.flag import Bell
+from relay_sync.threads.outcome import wait_until
 
 PATIENCE = 10.0
 BELL = Bell()  # that nobody rings: wait_until() then looks again at the end of its time only

@@ -39,7 +39,7 @@ from relay_sync import (
 )
 from relay_sync.audio import AudioFrame, AudioServer, AudioStream, Heard, WavAudio, codec_for, read_wav, write_wav
 from relay_sync.simulator import Simulator, TwoWayStream
-from relay_sync.simulator.voice import Voice
+from relay_sync.simulator.media.voice import Voice
 
 PATIENCE = 20.0
 PCMU = codec_for("PCMU")

@@ -21,7 +21,7 @@ from relay_sync import (
     RelayError,
     WaitTimeout,
 )
-from relay_sync.call import READER_LIMIT
+from relay_sync.call.call import READER_LIMIT
 from relay_sync.simulator import Simulator
 
 STATE = "calling.call.state"
@@ -346,7 +346,7 @@ def test_a_reader_that_falls_too_far_behind_gets_what_was_kept_and_then_an_error
     on_call: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("relay_sync.call.READER_LIMIT", 3)
+        patched.setattr("relay_sync.call.call.READER_LIMIT", 3)
         reader = on_call.call.events()
     address = {"call_id": on_call.call.call_id, "node_id": on_call.call.node_id}
     with on_call.call.expect("calling.call.play", lambda e: e.params["n"] == 4, PATIENCE):

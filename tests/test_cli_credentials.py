@@ -15,7 +15,7 @@ import pytest
 from relay_sync.cli import main, simulate
 from relay_sync.cli.mistakes import Unsuccessful
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.remote import ControlServer
+from relay_sync.simulator.http.control.server import ControlServer
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are other kinds of files there")
 

@@ -17,7 +17,7 @@ from relay_sync.cli.mistakes import Unsuccessful
 from relay_sync.cli.progress import PlainProgress, level
 from relay_sync.cli.timeline import Timeline
 from relay_sync.simulator import speech
-from relay_sync.simulator.voice import Voice
+from relay_sync.simulator.media.voice import Voice
 
 
 def samples(pcm: bytes) -> array[int]:

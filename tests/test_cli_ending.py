@@ -219,8 +219,8 @@ def run(program: str, *arguments: str, cwd: Path, **variables: str) -> subproces
         ("demo", "argparse", "SIGINT", 130),
         ("listen", "relay_sync.cli.listen", "SIGTERM", 143),
         ("simulate", "relay_sync.simulator.server", "SIGHUP", 129),
-        ("run", "relay_sync.client", "SIGINT", 130),
-        ("run", "relay_sync.client", "SIGTERM", -signal.SIGTERM),
+        ("run", "relay_sync.client.client", "SIGINT", 130),
+        ("run", "relay_sync.client.client", "SIGTERM", -signal.SIGTERM),
     ],
 )
 def test_a_signal_while_modules_are_imported_ends_the_command(

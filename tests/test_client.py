@@ -974,7 +974,7 @@ def test_disconnect_from_a_handler_does_not_deadlock(sim: Simulator) -> None:
 
 
 def test_disconnect_from_a_listener_does_not_wait_for_itself(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
+    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
     with line(sim) as one:
         done = threading.Event()
 
@@ -1015,7 +1015,7 @@ def test_disconnect_gives_callbacks_two_seconds(sim: Simulator) -> None:
 
 
 def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
+    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
     gate = threading.Event()
     with line(sim) as one:
         one.call._callback("test", gate.wait, 60)

@@ -15,10 +15,11 @@ from faults.script import Peer, ScriptedServer
 from support import PATIENCE, Background, line
 
 from relay_sync import ConnectionLost, RelayClient, RequestTimeout
-from relay_sync.runtime import addresses, process
-from relay_sync.runtime.lanes import Lanes
+from relay_sync.connection import addresses
 from relay_sync.server import Loop, WebSocketServer
 from relay_sync.simulator import Simulator
+from relay_sync.threads import process
+from relay_sync.threads.lanes import Lanes
 
 pytestmark = pytest.mark.usefixtures("soon")
 

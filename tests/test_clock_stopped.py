@@ -10,12 +10,13 @@ import pytest
 from clocks import stopped
 from support import PATIENCE, Background, Line, line
 
-from relay_sync import WaitTimeout, logs
+from relay_sync import WaitTimeout
 from relay_sync.rest import RestClient
-from relay_sync.runtime.flag import Bell
-from relay_sync.runtime.mailbox import Mailbox
-from relay_sync.runtime.waiter import Waiter, wait_for_event, wait_until
 from relay_sync.simulator import Simulator
+from relay_sync.threads import logs
+from relay_sync.threads.flag import Bell
+from relay_sync.threads.mailbox import Mailbox
+from relay_sync.threads.outcome import Waiter, wait_for_event, wait_until
 
 SHORT = 0.03
 

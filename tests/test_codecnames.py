@@ -12,10 +12,10 @@ from support import line
 from relay_sync import InvalidParameter, devices
 from relay_sync.audio import AudioServer
 from relay_sync.cli import main
-from relay_sync.codecnames import USUAL, advice, right_names
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.formats import parse_codec
+from relay_sync.simulator.media.formats import parse_codec
+from relay_sync.text.codec_names import USUAL, advice, right_names
 
 MEANT = {
     "PCMU": "MULAW ULAW mulaw u-law mu-law µ-law μ-law PCM_MULAW pcm_mulaw G711U G.711U g711_ulaw audio/x-mulaw audio/basic"

@@ -18,16 +18,16 @@ import certifi
 import pytest
 
 from relay_sync import ClientClosed, ConnectError, RelayClient
+from relay_sync.connection import upgrade
+from relay_sync.connection.transport import dial
+from relay_sync.deadline import Deadline
 from relay_sync.errors import CommandRefused, ConnectTimeout
 from relay_sync.hosts import trusting
-from relay_sync.protocol.deadline import Deadline
 from relay_sync.rest import RestClient
-from relay_sync.runtime import upgrade
-from relay_sync.runtime.socket import dial
 from relay_sync.server import Loop
 from relay_sync.server import dial as dial_stream
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.webhook import Webhooks
+from relay_sync.simulator.http.webhooks import Webhooks
 
 TLS = Path(__file__).parent / "data" / "tls"
 SECRET = "hunter2"
@@ -309,8 +309,8 @@ for folder in sys.argv[1:]:
     for name in set(sys.modules) - known | {"ssl", "_ssl"} & set(sys.modules):
         del sys.modules[name]
     sys.modules.pop("websocket", None)
-    import relay_sync.runtime
-    vars(relay_sync.runtime).pop("socket", None)
+    import relay_sync.connection
+    vars(relay_sync.connection).pop("socket", None)
     begun = time.monotonic()
     client = RelayClient(project="p", token="t", host="ws://127.0.0.1:9", connect_timeout=60)
     try:

@@ -13,8 +13,8 @@ import pytest
 
 from relay_sync import CommandRefused, ConnectError, ConnectTimeout, RelayClient
 from relay_sync.rest import RestClient
-from relay_sync.runtime.descriptors import are_lacking, lack
 from relay_sync.simulator import Simulator
+from relay_sync.threads.descriptors import are_lacking, lack
 
 resource = pytest.importorskip("resource", reason="limits as POSIX has them")
 

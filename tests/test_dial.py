@@ -26,7 +26,7 @@ from relay_sync import (
     RequestTimeout,
     devices,
 )
-from relay_sync.dialing import patience_of
+from relay_sync.client.dial import patience_of
 from relay_sync.simulator import Simulator
 
 Json = dict[str, Any]

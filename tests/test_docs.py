@@ -24,7 +24,7 @@ from support import FROM, TO, Background, line
 
 from relay_sync.audio import AudioServer, read_wav, write_wav
 from relay_sync.simulator import Simulator, speech
-from relay_sync.simulator.phone import Phone
+from relay_sync.simulator.people.phone import Phone
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

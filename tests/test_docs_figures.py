@@ -13,23 +13,29 @@ import pytest
 from test_docs import ROOT, name_of
 from test_docs_install import PAGES
 
-from relay_sync import RelayClient, client, dialing, logs, message, posting, switchboard
-from relay_sync.actions import base, input
-from relay_sync.actions.base import REPORT_PATIENCE
+from relay_sync import RelayClient
 from relay_sync.audio import AudioServer
-from relay_sync.call import READER_LIMIT
+from relay_sync.call.actions import base, input
+from relay_sync.call.actions.base import REPORT_PATIENCE
+from relay_sync.call.call import READER_LIMIT
 from relay_sync.cli import arguments as cli
-from relay_sync.client import CONNECT_PATIENCE
+from relay_sync.client import client, posting
+from relay_sync.client import dial as dialing
+from relay_sync.client import messaging as message
+from relay_sync.client import router as switchboard
+from relay_sync.client.client import CONNECT_PATIENCE
+from relay_sync.client.dial import DIAL_PATIENCE
+from relay_sync.client.messaging import FOLLOWED
 from relay_sync.config import Config
 from relay_sync.constants import MAX_FRAME
-from relay_sync.dialing import DIAL_PATIENCE
-from relay_sync.message import FOLLOWED
 from relay_sync.protocol import backoff, liveness, promises, session
 from relay_sync.rest import RestClient, download, exchange
 from relay_sync.rest.client import DOWNLOAD_LIMIT
-from relay_sync.runtime import process
-from relay_sync.runtime.lanes import MOST_WAITING
-from relay_sync.simulator import pace, remote, voice
+from relay_sync.simulator.core import pace
+from relay_sync.simulator.http.control import server as remote
+from relay_sync.simulator.media import voice
+from relay_sync.threads import logs, process
+from relay_sync.threads.lanes import MOST_WAITING
 from relay_sync.webhooks import Webhooks, body, reader
 
 #: Pages that programs write from what they found: their own tests compare them with it.

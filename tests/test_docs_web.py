@@ -21,7 +21,7 @@ from relay_sync import Call, RelayClient
 from relay_sync.audio import read_wav
 from relay_sync.rest import RemoteCall, RestClient
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.orders import CONNECTIONS, FAULTS
+from relay_sync.simulator.http.control.requests import CONNECTIONS, FAULTS
 from relay_sync.testing import variables_of
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -144,7 +144,7 @@ def test_a_program_is_checked_from_outside(tmp_path: pathlib.Path) -> None:
 
 
 def test_every_path_and_fault_is_on_the_page(sim: Simulator) -> None:
-    from relay_sync.simulator.remote import _Desk
+    from relay_sync.simulator.http.control.server import _Desk
 
     text = page("simulate.md")
     for method, pattern, _ in _Desk(sim)._table:

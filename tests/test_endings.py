@@ -170,13 +170,13 @@ def test_a_fault_while_the_state_is_told_leaves_the_state_right(
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that closes waits for so long that a test would notice."""
-    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 60.0)
-    monkeypatch.setattr("relay_sync.running.HANGUP_PATIENCE", 0.05)
+    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 60.0)
+    monkeypatch.setattr("relay_sync.client.run.HANGUP_PATIENCE", 0.05)
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay_sync.client.DRAIN_PATIENCE", 0.05)
+    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 0.05)
 
 
 def tidies_up(client: RelayClient, done: list[str], *, begun: threading.Event, gate: threading.Event) -> None:

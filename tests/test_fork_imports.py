@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks as POSIX 
 PROGRAM = """
 import importlib.machinery, os, sys, threading
 from relay_sync import RelayClient
-from relay_sync.runtime import process
+from relay_sync.threads import process
 from relay_sync.simulator import Simulator
 
 name, patience = sys.argv[1], float(sys.argv[2])
@@ -35,7 +35,7 @@ class Gate:
         return found
 
 # What the simulator has imported as well; the client has not been used yet.
-for module in [each for each in sys.modules if (each + ".").startswith((name + ".", "relay_sync.runtime.socket."))]:
+for module in [each for each in sys.modules if (each + ".").startswith((name + ".", "relay_sync.connection.transport."))]:
     del sys.modules[module]
     parent, _, last = module.rpartition(".")
     if hasattr(sys.modules.get(parent), last):
@@ -77,7 +77,7 @@ with Simulator() as sim:
     ("name", "patience"),
     [
         pytest.param("websocket", 20, id="in a thread of ours"),
-        pytest.param("relay_sync.runtime.loop", 20, id="in the user's thread"),
+        pytest.param("relay_sync.connection.io_loop", 20, id="in the user's thread"),
         pytest.param("websocket", 0.01, id="one that does not come to an end"),
     ],
 )

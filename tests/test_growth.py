@@ -19,8 +19,8 @@ from support import FROM, NOWHERE, PATIENCE, TO, Background
 from relay_sync import Call, QueueFull, RelayClient, RelayError
 from relay_sync.audio import AudioServer, AudioStream
 from relay_sync.protocol.session import REMEMBERED_EVENTS
-from relay_sync.runtime.waiter import wait_until
 from relay_sync.simulator import Simulator
+from relay_sync.threads.outcome import wait_until
 
 
 def descriptors() -> int:

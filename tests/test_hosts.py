@@ -11,7 +11,7 @@ import struct
 
 import pytest
 import requests
-from test_architecture import MODULES, name_of, tree
+from modules import MODULES, name_of, tree
 
 from relay_sync.hosts import Proxy, Unusable, begin_tls, find_proxy, is_loopback, read_proxy, split_port
 

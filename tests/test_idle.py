@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import line
 
-from relay_sync.runtime.loop import Loop
+from relay_sync.connection.io_loop import Loop
 from relay_sync.simulator import Simulator
 
 

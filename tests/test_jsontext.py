@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from support import HUGE, NO_NUMBERS
 
 from relay_sync.audio.messages import Media, parse_message
-from relay_sync.jsontext import read_leniently, read_strictly, writer
 from relay_sync.rest.replies import _json
+from relay_sync.text.json_text import read_leniently, read_strictly, writer
 from relay_sync.webhooks.body import parse_json
 
 TEXTS = ['{"a": [1, -2.5, 1e3, true, null, "NaN"]}', "7", str(10**300), '"1e999"', "1e-999"]

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from relay_sync import RelayError, secrecy
-from relay_sync.living import Living, alive
-from relay_sync.runtime import process, receivers
-from relay_sync.runtime.lanes import Lanes, known_lanes
+from relay_sync import RelayError, receivers
+from relay_sync.text import secrecy
+from relay_sync.threads import process
+from relay_sync.threads.lanes import Lanes, known_lanes
+from relay_sync.threads.living import Living, alive
 
 
 class Receiver:

@@ -18,12 +18,12 @@ import relay_sync
 from relay_sync import CommandRefused, ConnectError, RelayClient
 from relay_sync.audio.gate import Gate
 from relay_sync.audio.troubles import Troubles
+from relay_sync.client.messaging import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
-from relay_sync.message import Message, MessageDesk
 from relay_sync.rest import RestClient
-from relay_sync.runtime.lanes import Lanes
-from relay_sync.runtime.waiter import Waiter
 from relay_sync.simulator import Simulator
+from relay_sync.threads.lanes import Lanes
+from relay_sync.threads.outcome import Waiter
 from relay_sync.webhooks import Webhooks
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
@@ -33,10 +33,10 @@ PACKAGE = Path(relay_sync.__file__).parent
 PLAIN = {
     "audio/frames.py": "what one sleeper waits for: nobody else takes it",
     "audio/waking.py": "what the loop waits for: nobody else takes it",
-    "logs.py": "a flag that nobody waits for, and what the thread that writes sleeps on",
-    "runtime/flag.py": "what one sleeper waits for: nobody else takes it",
+    "threads/logs.py": "a flag that nobody waits for, and what the thread that writes sleeps on",
+    "threads/flag.py": "what one sleeper waits for: nobody else takes it",
     "server/loop.py": "of one caller who waits for the loop: nobody else takes it",
-    "threads.py": "what one caller waits for: nobody else takes it",
+    "threads/starting.py": "what one caller waits for: nobody else takes it",
 }
 PLAIN_KINDS = ("threading.Lock", "_thread.allocate_lock", "threading.Semaphore", "threading.BoundedSemaphore")
 #: These make a plain lock, unless they are given another.

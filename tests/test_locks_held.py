@@ -23,7 +23,6 @@ from test_simulator_remote import Control
 
 import relay_sync
 from relay_sync import ClientClosed, ConnectTimeout, InvalidParameter, RelayClient, StreamFailed, events
-from relay_sync.actions.base import Action, StoppableAction
 from relay_sync.audio import AudioServer, snapshot
 from relay_sync.audio.disk import Disk
 from relay_sync.audio.frames import FrameBuffer
@@ -32,26 +31,27 @@ from relay_sync.audio.handling import Handlers
 from relay_sync.audio.recorder import Recorder, spool_file
 from relay_sync.audio.snapshot import Snapshot
 from relay_sync.audio.troubles import Troubles
-from relay_sync.call import Call
+from relay_sync.call.actions.base import Action, StoppableAction
+from relay_sync.call.call import Call
 from relay_sync.cli.listen import _Listening
 from relay_sync.cli.meters import PlainDisplay
+from relay_sync.client.contexts import Subscribing
+from relay_sync.client.messaging import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
-from relay_sync.message import Message, MessageDesk
-from relay_sync.runtime.lanes import Lanes
-from relay_sync.runtime.table import Recent, Table
-from relay_sync.runtime.waiter import Waiter
-from relay_sync.seldom import Seldom
 from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
 from relay_sync.server.http import Headers
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.directory import Directory
-from relay_sync.simulator.faults import EventFault, Faults, MediaFault, RequestFault
-from relay_sync.simulator.journal import Journal
-from relay_sync.simulator.party import Behaviour
-from relay_sync.simulator.post import Post
-from relay_sync.simulator.remote import ControlServer, _Server
-from relay_sync.simulator.webhook import Webhooks
-from relay_sync.subscribing import Subscribing
+from relay_sync.simulator.core.faults import EventFault, Faults, MediaFault, RequestFault
+from relay_sync.simulator.core.journal import Journal
+from relay_sync.simulator.http.control.server import ControlServer, _Server
+from relay_sync.simulator.http.webhooks import Webhooks
+from relay_sync.simulator.people.directory import Directory
+from relay_sync.simulator.people.party import Behaviour
+from relay_sync.simulator.people.post import Post
+from relay_sync.threads.lanes import Lanes
+from relay_sync.threads.outcome import Waiter
+from relay_sync.threads.seldom import Seldom
+from relay_sync.threads.table import Recent, Table
 
 Tools = Callable[[str], Any]
 

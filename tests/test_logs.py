@@ -20,10 +20,11 @@ import pytest
 from support import FROM, PATIENCE, TO, Background, Line, in_child, interrupt, line, no_threads, where_signals_are_seen
 
 import relay_sync
-from relay_sync import AuthenticationError, Call, RelayClient, logs
+from relay_sync import AuthenticationError, Call, RelayClient
 from relay_sync.audio import AudioServer
-from relay_sync.secrecy import HIDDEN, Secrets, keep
 from relay_sync.simulator import Simulator
+from relay_sync.text.secrecy import HIDDEN, Secrets, keep
+from relay_sync.threads import logs
 
 PACKAGE = Path(relay_sync.__file__).parent
 LOGGER = logging.getLogger("relay_sync")
@@ -363,10 +364,10 @@ def test_without_a_thread_lines_wait_for_the_next_flush() -> None:
 SETS_UP = {
     "cli/listen.py": "shows what is said in its display",
     "cli/run.py": "shows it on stderr",
-    "logs.py": "says everything",
-    "runtime/socket.py": "keeps websocket-client's secrets out of the log",
-    "secrecy.py": "hides secrets",
+    "connection/transport.py": "keeps websocket-client's secrets out of the log",
     "server/library.py": "quietens websockets",
+    "text/secrecy.py": "hides secrets",
+    "threads/logs.py": "says everything",
 }
 
 

@@ -7,8 +7,9 @@ import logging
 import pytest
 from support import FROM, TO
 
-from relay_sync import RelayClient, logs
+from relay_sync import RelayClient
 from relay_sync.simulator import Simulator
+from relay_sync.threads import logs
 
 
 def test_a_call_that_is_passed_back(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,8 +12,8 @@ from support import FROM, PATIENCE, TO, line
 from relay_sync import Call
 from relay_sync.audio.picture import html_picture
 from relay_sync.audio.stream import StreamStats
-from relay_sync.call import REMEMBERED_EVENTS
-from relay_sync.markup import BARS, LINES, MOST_ROWS, Moment, axis, panel, table, timeline
+from relay_sync.call.call import REMEMBERED_EVENTS
+from relay_sync.notebook_html import BARS, LINES, MOST_ROWS, Moment, axis, panel, table, timeline
 from relay_sync.simulator import Simulator
 
 SVG = "{http://www.w3.org/2000/svg}"

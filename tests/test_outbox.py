@@ -17,10 +17,10 @@ from support import PATIENCE, Background
 from test_protocol_session import Talk, only, phases, sent
 
 from relay_sync import QueueFull, RelayClient, RelayError, RequestTimeout
+from relay_sync.connection.outbox import Outbox
+from relay_sync.deadline import Deadline
 from relay_sync.protocol.command import Command
-from relay_sync.protocol.deadline import Deadline
 from relay_sync.protocol.effects import Hangup, Phase
-from relay_sync.runtime.outbox import Outbox
 from relay_sync.simulator import Simulator
 
 MakeClient = Callable[..., RelayClient]

@@ -17,110 +17,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from modules import MODULES, PACKAGE, imported, imports, room
 
 import relay_sync
 
-PACKAGE = Path(relay_sync.__file__).parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
-
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset(
-        {
-            "codecnames",
-            "hosts",
-            "jsontext",
-            "living",
-            "logs",
-            "parties",
-            "passing",
-            "secrecy",
-            "seldom",
-            "surrogates",
-            "threads",
-            "wording",
-        }
-    ),
-    frozenset(
-        {
-            "_version",
-            "constants",
-            "errors",
-            "config",
-            "checks",
-            "shapes",
-            "events",
-            "devices",
-            "markup",
-            "offer",
-            "origins",
-            "standing",
-        }
-    ),
-    frozenset({"protocol", "server"}),
-    frozenset({"runtime", "rest", "webhooks"}),
-    frozenset({"actions", "call", "readers", "verbs", "message", "audio"}),
-    frozenset(
-        {
-            "client",
-            "switchboard",
-            "dialing",
-            "handlers",
-            "ownership",
-            "posting",
-            "asked",
-            "subscribing",
-            "running",
-            "rollcall",
-            "inquiry",
-            "aftermath",
-            "simulator",
-            "unattended",
-        }
-    ),
-    frozenset({"cli", "contrib", "pytest_plugin", "testing", "__main__"}),
+    frozenset({"text", "errors", "constants", "deadline", "_version", "notebook_html"}),
+    frozenset({"threads"}),
+    frozenset({"hosts", "origins", "params", "receivers", "server"}),
+    frozenset({"protocol", "events", "config", "devices"}),
+    frozenset({"call", "connection", "audio", "rest", "webhooks"}),
+    frozenset({"client", "simulator"}),
+    frozenset({"__init__", "cli", "testing"}),
+    frozenset({"contrib", "pytest_plugin", "__main__"}),
 )
 #: What rooms must not know although no floor forbids it.
 STRANGERS = {
-    "audio": {"actions", "call", "verbs", "message"},
-    "simulator": {"client", "switchboard", "call", "verbs", "actions", "message", "runtime"},
+    "audio": {"call"},
+    "simulator": {"client", "call", "connection"},
     "client": {"simulator"},
-    "switchboard": {"simulator"},
     "call": {"audio"},
-    "verbs": {"audio"},
-    "actions": {"audio"},
     "server": {"protocol"},
 }
 #: What is pure: no socket, no thread, no clock.
-PURE = {
-    "codecnames",
-    "jsontext",
-    "secrecy",
-    "parties",
-    "surrogates",
-    "offer",
-    "origins",
-    "protocol",
-    "markup",
-    "checks",
-    "shapes",
-    "standing",
-    "events",
-    "devices",
-    "errors",
-    "constants",
-}
+PURE = {"text", "origins", "protocol", "notebook_html", "params", "events", "devices", "errors", "constants"}
 IMPURE = {"socket", "select", "selectors", "threading", "time", "queue", "subprocess", "ssl", "asyncio", "websocket"}
 #: Packages beyond the core: imported where they are used, by whoever uses them.
 EXTRAS = {
     "websockets": {"server/library.py"},
     "rich": {"cli/meters.py", "cli/progress.py", "rest/progress.py"},
-    "websocket": {"runtime/socket.py"},
+    "websocket": {"connection/transport.py"},
 }
-
-
-def room(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def floor(name: str) -> int:
@@ -130,42 +58,9 @@ def floor(name: str) -> int:
     raise AssertionError(f"{name} is on no floor: say in tests/test_package.py where it belongs")
 
 
-def is_for_types_only(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-
-
-def nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Everything that runs: what is imported for type checkers only is no dependency."""
-    for child in ast.iter_child_nodes(tree):
-        if is_for_types_only(child):
-            continue
-        yield child
-        yield from nodes(child)
-
-
-@functools.cache
-def imported(path: Path) -> list[str]:
-    """The full names of all modules that a file imports, wherever in it."""
-    return list(imports(path, path.read_text(encoding="utf-8")))
-
-
-def imports(path: Path, text: str) -> Iterator[str]:
-    """The full names of all modules that a text imports if it is in that file."""
-    here = ("relay_sync", *path.relative_to(PACKAGE).with_suffix("").parts)
-    package = here[:-1]
-    for node in nodes(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join([*start, *([node.module] if node.module else [])])
-            # "from .. import constants" imports a module, "from ..errors import RelayError" a name of one
-            yield from (f"{base}.{alias.name}" for alias in node.names) if base == "relay_sync" else (base,)
-
-
 def test_the_package_is_there() -> None:
     assert len(MODULES) > 50
-    assert {room(path) for path in MODULES} >= {"protocol", "runtime", "server", "audio", "simulator", "cli"}
+    assert {room(path) for path in MODULES} >= {"protocol", "connection", "server", "audio", "simulator", "cli"}
 
 
 def why_not(mine: str, name: str) -> str:
@@ -204,19 +99,19 @@ def test_pure_rooms_have_no_sockets_threads_or_clocks_and_extras_one_door() -> N
 
 def test_the_check_of_imports_sees() -> None:
     """The tests above are only as good as their eyes."""
-    module = PACKAGE / "verbs" / "imagined.py"
+    module = PACKAGE / "call" / "verbs" / "imagined.py"
     text = (
-        "import os, json.decoder\nfrom .. import client\nfrom ..audio.wav import read_wav\nfrom . import base\n"
-        "from .base import Verbs\nif TYPE_CHECKING:\n    from ..simulator import Simulator\n"
+        "import os, json.decoder\nfrom ... import client\nfrom ...audio.wav import read_wav\nfrom . import base\n"
+        "from .base import Verbs\nif TYPE_CHECKING:\n    from ...simulator import Simulator\n"
         "def f():\n    from relay_sync.cli import main\n"
     )
-    assert list(imports(module, text)) == [
+    assert list(imports(module, ast.parse(text))) == [
         "os",
         "json.decoder",
         "relay_sync.client",
         "relay_sync.audio.wav",
-        "relay_sync.verbs",
-        "relay_sync.verbs.base",
+        "relay_sync.call.verbs.base",
+        "relay_sync.call.verbs.base",
         "relay_sync.cli",
     ]
 
@@ -278,7 +173,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_dialling_imports_no_http_client_where_no_proxy_is_set() -> None:
-    loaded = loaded_by("import relay_sync.runtime.socket")
+    loaded = loaded_by("import relay_sync.connection.transport")
     assert "websocket" in loaded
     assert not loaded & {"email", "tempfile", "requests"}
 
@@ -305,7 +200,7 @@ def test_importing_loads_no_room_that_was_not_asked_for() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
     loaded = set(done.stdout.split())
-    assert "relay_sync.client" in loaded
+    assert "relay_sync.client.client" in loaded
     for name in LEFT_TO_USERS:
         assert not loaded & {name, f"relay_sync.{name}"}
 
@@ -379,7 +274,9 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path: Path) -> None:
     assert "test_tidy" not in done.stdout
 
 
-@pytest.mark.parametrize("first", ["dialing", "client", "switchboard", "simulator", "events", "devices"])
+@pytest.mark.parametrize(
+    "first", ["client.dial", "client", "client.router", "call.actions", "simulator", "events", "devices"]
+)
 def test_any_module_may_be_the_first_one(first: str) -> None:
     code = f"import relay_sync.{first}; import relay_sync; relay_sync.errors.RelayError; from relay_sync import *; RelayClient"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)

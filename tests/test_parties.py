@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from support import FROM, PATIENCE, TO, Line, line
 
-from relay_sync import CommandRefused, InvalidParameter, RelayClient, devices, parties
+from relay_sync import CommandRefused, InvalidParameter, RelayClient, devices
+from relay_sync.params import parties
 from relay_sync.simulator import Simulator
 
 NUMBER = "+15550101"

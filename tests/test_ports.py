@@ -12,7 +12,7 @@ import pytest
 from relay_sync.audio import AudioServer
 from relay_sync.cli import main
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.remote import ControlServer
+from relay_sync.simulator.http.control.server import ControlServer
 
 ADVICE = "another process, or another server of this one, listens there. Give each process a port of its own, or port=0"
 

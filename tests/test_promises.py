@@ -11,11 +11,12 @@ import pytest
 from support import FROM, PATIENCE, TO, Background, Desk, drop, line, run
 from test_protocol_session import Talk, event, leaving, only, phases, sent
 
-from relay_sync import Call, ClientClosed, ConnectionLost, DialFailed, RelayClient, logs
+from relay_sync import Call, ClientClosed, ConnectionLost, DialFailed, RelayClient
 from relay_sync.protocol.effects import Hangup, Phase, SessionOver
 from relay_sync.protocol.promises import ANSWER_PATIENCE, MOST_PROMISES, Promises
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.phone import Phone
+from relay_sync.simulator.people.phone import Phone
+from relay_sync.threads import logs
 
 MakeClient = Callable[..., RelayClient]
 
@@ -182,7 +183,7 @@ def test_what_still_rings_is_hung_up_though_the_client_is_closed_at_once(sim: Si
 def test_a_drain_names_no_handlers_where_it_is_a_call_that_does_not_end(
     sim: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("relay_sync.running.HANGUP_PATIENCE", 0.1)
+    monkeypatch.setattr("relay_sync.client.run.HANGUP_PATIENCE", 0.1)
     with RelayClient(**sim.credentials) as one:
         one.dial(to=TO, from_=FROM)
         sim.drop_event("calling.call.state", times=None)

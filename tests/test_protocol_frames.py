@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import NO_NUMBERS
 
-from relay_sync import checks
 from relay_sync.errors import InvalidParameter
+from relay_sync.params import values as checks
 from relay_sync.protocol import frames
 from relay_sync.protocol.depth import is_deeper
 from relay_sync.protocol.frames import Failure, Malformed, Masked, Reply, Request

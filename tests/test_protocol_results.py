@@ -12,7 +12,7 @@ from relay_sync.errors import CommandRefused
 from relay_sync.protocol import results
 from relay_sync.protocol.frames import Failure
 from relay_sync.protocol.results import call_ended, failure_to_error, is_gone, read_code, result_or_error
-from relay_sync.secrecy import Secrets, keep
+from relay_sync.text.secrecy import Secrets, keep
 
 steady = settings(derandomize=True, deadline=None)
 JSON_VALUES = st.recursive(

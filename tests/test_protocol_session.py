@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from relay_sync.constants import AGENT
+from relay_sync.deadline import Deadline
 from relay_sync.errors import (
     AuthenticationError,
     ClientClosed,
@@ -19,7 +20,6 @@ from relay_sync.errors import (
     RelayError,
     RequestTimeout,
 )
-from relay_sync.protocol.deadline import Deadline
 from relay_sync.protocol.effects import (
     Command,
     Deliver,

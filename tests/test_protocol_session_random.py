@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from relay_sync.deadline import Deadline
 from relay_sync.errors import ConnectError, ConnectionLost
-from relay_sync.protocol.deadline import Deadline
 from relay_sync.protocol.effects import (
     Command,
     Deliver,

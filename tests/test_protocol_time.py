@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay_sync.deadline import Deadline
 from relay_sync.protocol.backoff import FIRST_JITTER, LONGEST, failures_after, retry_delay
-from relay_sync.protocol.deadline import Deadline
 
 steady = settings(derandomize=True, deadline=None)
 UNIT = st.floats(0, 1, exclude_max=True)

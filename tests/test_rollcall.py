@@ -16,10 +16,10 @@ from support import PATIENCE, Background, Line, line
 from test_verbs_table import QUESTIONS, mute
 
 from relay_sync import CallEnded, CommandRefused, RelayClient, RelayEvent, RequestTimeout
-from relay_sync.inquiry import AT_ONCE
+from relay_sync.client.inquiry import AT_ONCE
+from relay_sync.client.resume_check import IF_NOT, PAUSES
 from relay_sync.protocol.command import Phase
 from relay_sync.protocol.session import Session
-from relay_sync.rollcall import IF_NOT, PAUSES
 from relay_sync.simulator import Simulator
 
 FIRST, SECOND = QUESTIONS

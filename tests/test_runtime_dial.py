@@ -20,12 +20,12 @@ import pytest
 from support import Background
 
 from relay_sync.config import Address, Config
+from relay_sync.connection import transport as module
+from relay_sync.connection.addresses import _alternating
+from relay_sync.connection.dial_thread import Dialling
+from relay_sync.connection.transport import FedWebSocket, as_error, dial
+from relay_sync.deadline import Deadline
 from relay_sync.errors import ConnectError, ConnectTimeout
-from relay_sync.protocol.deadline import Deadline
-from relay_sync.runtime import socket as module
-from relay_sync.runtime.addresses import _alternating
-from relay_sync.runtime.dialling import Dialling
-from relay_sync.runtime.socket import FedWebSocket, as_error, dial
 
 PATIENCE = 10.0
 TLS = Path(__file__).parent / "data" / "tls"

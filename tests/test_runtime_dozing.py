@@ -9,7 +9,7 @@ import threading
 import pytest
 from support import Background
 
-from relay_sync.runtime.dozing import get_up, lie_down
+from relay_sync.threads.batch_sleep import get_up, lie_down
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is done elsewhere")
 

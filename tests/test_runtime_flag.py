@@ -11,9 +11,9 @@ import pytest
 from support import Background, everywhere, interrupt, where_signals_are_seen
 
 from relay_sync.errors import WaitTimeout
-from relay_sync.runtime.flag import Bell, Flag
-from relay_sync.runtime.mailbox import Mailbox
-from relay_sync.runtime.waiter import Waiter, wait_for_event
+from relay_sync.threads.flag import Bell, Flag
+from relay_sync.threads.mailbox import Mailbox
+from relay_sync.threads.outcome import Waiter, wait_for_event
 
 pytestmark = pytest.mark.usefixtures("collected")
 

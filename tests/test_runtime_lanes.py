@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from support import Background
 
-from relay_sync.runtime.lanes import InContext, Lanes
+from relay_sync.threads.lanes import InContext, Lanes
 
 PATIENCE = 10.0
 

@@ -12,8 +12,8 @@ import pytest
 from support import Background
 
 from relay_sync.errors import CallEnded, QueueFull, WaitTimeout, WrongThread
-from relay_sync.runtime import process
-from relay_sync.runtime.mailbox import Mailbox, MailboxClosed
+from relay_sync.threads import process
+from relay_sync.threads.mailbox import Mailbox, MailboxClosed
 
 PATIENCE = 10.0
 

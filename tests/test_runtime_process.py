@@ -15,10 +15,10 @@ import pytest
 from support import in_child
 
 from relay_sync.errors import Forked, WaitTimeout
-from relay_sync.runtime import process
-from relay_sync.runtime.lanes import Lanes
-from relay_sync.runtime.mailbox import Mailbox, MailboxClosed
-from relay_sync.runtime.waiter import Waiter
+from relay_sync.threads import process
+from relay_sync.threads.lanes import Lanes
+from relay_sync.threads.mailbox import Mailbox, MailboxClosed
+from relay_sync.threads.outcome import Waiter
 
 PATIENCE = 10.0
 
@@ -168,7 +168,7 @@ def test_a_subject_is_held_weakly() -> None:
 
 def test_every_subject_hears_of_the_end_though_one_of_them_is_broken() -> None:
     script = """
-        from relay_sync.runtime import process
+        from relay_sync.threads import process
 
         class Subject:
             def __init__(self, name): self.name = name

@@ -16,8 +16,8 @@ from attrs import frozen
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from relay_sync.runtime import socket as module
-from relay_sync.runtime.socket import Broken, FedWebSocket
+from relay_sync.connection import transport as module
+from relay_sync.connection.transport import Broken, FedWebSocket
 
 steady = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from relay_sync.runtime.net import Net
-from relay_sync.runtime.table import Recent, Table
+from relay_sync.threads.net import Net
+from relay_sync.threads.table import Recent, Table
 
 TABLES: list[Callable[[], Table[str, Any]]] = [Table, lambda: Recent(10)]
 

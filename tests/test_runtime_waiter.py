@@ -13,10 +13,10 @@ import pytest
 from support import Background
 
 from relay_sync.errors import ConnectionLost, RequestTimeout, WaitTimeout, WrongThread
-from relay_sync.runtime import process
-from relay_sync.runtime import waiter as waiter_module
-from relay_sync.runtime.flag import Bell
-from relay_sync.runtime.waiter import Waiter, wait_for_event
+from relay_sync.threads import outcome as waiter_module
+from relay_sync.threads import process
+from relay_sync.threads.flag import Bell
+from relay_sync.threads.outcome import Waiter, wait_for_event
 
 PATIENCE = 10.0
 

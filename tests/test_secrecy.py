@@ -29,7 +29,6 @@ from relay_sync import (
     InvalidParameter,
     RelayClient,
     RelayError,
-    secrecy,
 )
 from relay_sync.audio import AudioServer
 from relay_sync.events import parse_event
@@ -37,8 +36,9 @@ from relay_sync.protocol.frames import Failure, Masked, mask
 from relay_sync.protocol.results import failure_to_error, result_or_error
 from relay_sync.rest import RestClient
 from relay_sync.rest.replies import refusal
-from relay_sync.secrecy import MOST_LEARNED, Secrets, hide, keep, may_hold, passwords
 from relay_sync.simulator import Simulator
+from relay_sync.text import secrecy
+from relay_sync.text.secrecy import MOST_LEARNED, Secrets, hide, keep, may_hold, passwords
 
 TOKEN = "PT-planted-token-5001"
 ODD = 'pl"ant&ed/t+ok\\en=\u00e9 5002'

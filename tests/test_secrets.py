@@ -36,12 +36,12 @@ from relay_sync import (
     RelayError,
     WebhookRefused,
     devices,
-    logs,
 )
 from relay_sync.audio import AudioServer
 from relay_sync.cli import main
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
+from relay_sync.threads import logs
 from relay_sync.webhooks import Webhooks
 
 TOKEN = "planted-api-token-4711"

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import pytest
 from support import no_threads
 
-from relay_sync import logs
 from relay_sync.server import Loop, LoopStopped
+from relay_sync.threads import logs
 
 PATIENCE = 10.0
 

@@ -16,8 +16,8 @@ from support import PATIENCE, Background, exit_code, in_child
 
 from relay_sync import RelayClient
 from relay_sync.cli.supervisor import Supervisor
-from relay_sync.runtime.signals import Handled
 from relay_sync.simulator import Simulator
+from relay_sync.threads.signals import Handled
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks as POSIX has them")
 

@@ -12,7 +12,7 @@ from support import FROM, PATIENCE, TO, Desk, Line, line
 from relay_sync import Call, RelayClient, devices
 from relay_sync.server import Loop
 from relay_sync.simulator import Phone, Simulator
-from relay_sync.simulator.clock import Clock
+from relay_sync.simulator.core.clock import Clock
 from relay_sync.testing import faster
 
 ONE = "+15550101"

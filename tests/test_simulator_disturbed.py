@@ -13,7 +13,7 @@ from test_simulator_peers import Hooks, Receiver, address, connected
 from relay_sync import InvalidParameter, StreamFailed
 from relay_sync.audio import AudioServer, AudioStream
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.disturbing import ERRORS
+from relay_sync.simulator.media.disturbance import ERRORS
 from relay_sync.webhooks import StreamStatus, Webhooks
 
 SAYS = bytes(range(256)) * 2 * 25  # forty frames of PCM

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from test_simulator_peers import NUMBER, RING, Json, Peer, Receiver, address, connected
 
 from relay_sync.simulator import Phone, Simulator
-from relay_sync.simulator.names import ACTIVITIES
+from relay_sync.simulator.core.names import ACTIVITIES
 
 AGES: Json = {"type": "silence", "params": {"duration": 1000}}
 LISTEN: Json = {"direction": ["remote-caller"], "lang": "en", "from_lang": "en", "to_lang": "es"}

@@ -14,7 +14,7 @@ from support import PATIENCE, Desk, Line, line
 from relay_sync import CallEnded, CommandRefused, RelayClient, WaitTimeout, devices
 from relay_sync.audio.wav import read_wav
 from relay_sync.simulator import Simulator, speech
-from relay_sync.simulator.recording import _size
+from relay_sync.simulator.methods.recording import _size
 
 TTS = {"type": "tts", "params": {"text": "Welcome to the bank, please listen"}}
 LONG = {"type": "silence", "params": {"duration": 1000}}

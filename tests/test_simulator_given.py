@@ -15,7 +15,7 @@ from support import FROM, PATIENCE, TO
 
 from relay_sync import InvalidParameter
 from relay_sync.simulator import Phone, Simulator
-from relay_sync.simulator.remote import ControlServer
+from relay_sync.simulator.http.control.server import ControlServer
 
 HUGE = 10**400
 WILD: list[Any] = [

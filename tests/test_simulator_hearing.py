@@ -10,7 +10,7 @@ from support import PATIENCE, Background, Line, line
 
 from relay_sync import CallEnded, devices
 from relay_sync.simulator import Played, Simulator
-from relay_sync.simulator.party import MOST_HEARD, Memory, part_of
+from relay_sync.simulator.people.party import MOST_HEARD, Memory, part_of
 
 TEXT = "Please write this down. " * 20 + "Your code is 4 7 1 1."
 LONG = {"type": "tts", "params": {"text": TEXT}}

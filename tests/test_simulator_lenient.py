@@ -12,8 +12,9 @@ from test_simulator_peers import Peer, address, connected
 from test_simulator_rest import command
 
 from relay_sync.errors import InvalidParameter
-from relay_sync.simulator import Simulator, orders
-from relay_sync.simulator.frames import whole_numbers
+from relay_sync.simulator import Simulator
+from relay_sync.simulator.core.frames import whole_numbers
+from relay_sync.simulator.http.control import requests as orders
 
 SILENCE = {"type": "silence", "params": {"duration": 60}}
 PHONE = {"type": "phone", "params": {"to_number": "+15550111", "from_number": FROM, "timeout": 30}}

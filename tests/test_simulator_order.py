@@ -14,7 +14,7 @@ from support import FROM, NOWHERE, PATIENCE, TO, Background, Line, line
 
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Entry, Simulator
-from relay_sync.simulator.party import Memory
+from relay_sync.simulator.people.party import Memory
 
 TTS = {"type": "tts", "params": {"text": "Good morning"}}
 #: A wait that returned too early did so in one of three rounds.

@@ -16,9 +16,9 @@ from test_testing import run_pytest
 from relay_sync import RelayClient
 from relay_sync.errors import InvalidParameter, RelayError
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.disturbing import Disturbance
-from relay_sync.simulator.faults import MediaFault
-from relay_sync.simulator.names import BREAKABLE
+from relay_sync.simulator.core.faults import MediaFault
+from relay_sync.simulator.core.names import BREAKABLE
+from relay_sync.simulator.media.disturbance import Disturbance
 from relay_sync.testing import simulated
 
 REFUSED: list[tuple[Callable[[Simulator], object], str, str]] = [

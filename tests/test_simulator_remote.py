@@ -29,8 +29,9 @@ from relay_sync import CommandRefused, RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.cli import main
 from relay_sync.rest import RestClient
-from relay_sync.simulator import Simulator, remote, speech
-from relay_sync.simulator.remote import ControlServer
+from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator.http.control import server as remote
+from relay_sync.simulator.http.control.server import ControlServer
 
 PACKAGE_HOME = Path(relay_sync.__file__).parent.parent
 START = 30.0

@@ -17,8 +17,8 @@ from test_simulator_peers import Peer, address, connected
 
 from relay_sync.errors import CallEnded, InvalidParameter
 from relay_sync.simulator import Phone, Simulator
-from relay_sync.simulator.frames import MalformedFrame, check, parse
-from relay_sync.simulator.methods import METHODS, parse_table
+from relay_sync.simulator.core.frames import MalformedFrame, check, parse
+from relay_sync.simulator.core.method_table import METHODS, parse_table
 from relay_sync.simulator.server import HANDLERS
 
 # One correct request per theme, by hand, with the reply's text as the vendor's description has it.

@@ -13,7 +13,7 @@ from test_simulator_peers import Receiver, address, connected
 
 from relay_sync.server.http import Headers, Request
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.settings import Settings
+from relay_sync.simulator.core.settings import Settings
 
 CALLS = "/api/calling/calls"
 
@@ -157,7 +157,7 @@ def test_recordings_whole_and_in_part(sim: Simulator) -> None:
 
 
 def test_the_oldest_recordings_make_room(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay_sync.simulator.recordings.MOST_BYTES", 100)
+    monkeypatch.setattr("relay_sync.simulator.http.recordings.MOST_BYTES", 100)
     urls = [sim.add_recording(bytes(40)) for _ in range(3)]
     found = [ask(sim, "GET", url[url.index("/recordings") :])[0] for url in urls]
     assert found == [404, 200, 200]

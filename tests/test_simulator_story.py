@@ -14,9 +14,10 @@ import pytest
 from attrs import field, frozen
 from support import FROM, NOWHERE, PATIENCE, TO, Desk, line
 
-from relay_sync import Action, ActionFailed, Call, RelayClient, actions
+from relay_sync import Action, ActionFailed, Call, RelayClient
+from relay_sync.call import actions
 from relay_sync.simulator import Phone, Simulator
-from relay_sync.simulator.pace import Pace
+from relay_sync.simulator.core.pace import Pace
 from relay_sync.testing import faster
 
 MakeClient = Callable[..., RelayClient]

@@ -19,7 +19,7 @@ from relay_sync.audio.coders import decoder_for
 from relay_sync.audio.wav import read_wav
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator, Stream, speech
-from relay_sync.simulator.voice import Voice
+from relay_sync.simulator.media.voice import Voice
 
 
 def _tone(samples: int, step: int = 37) -> bytes:

@@ -12,12 +12,12 @@ import requests
 from support import FROM, PATIENCE, TO, Line, line
 
 from relay_sync import Call, devices
-from relay_sync.actions import PlayAction
 from relay_sync.audio import AudioServer
 from relay_sync.audio.wav import read_wav
+from relay_sync.call.actions import PlayAction
 from relay_sync.simulator import Phone, Simulator, Stream
-from relay_sync.simulator.hearing import Tape
-from relay_sync.simulator.voice import Voice
+from relay_sync.simulator.media.hearing import Tape
+from relay_sync.simulator.media.voice import Voice
 
 ONE = "+15550101"
 URL = "https://media.test/hello.wav"

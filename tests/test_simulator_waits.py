@@ -11,8 +11,8 @@ from support import PATIENCE, Background, Line, line
 from relay_sync import WaitTimeout
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Journal, Simulator
-from relay_sync.simulator.journal import Reader
-from relay_sync.simulator.remote import ControlServer
+from relay_sync.simulator.core.journal import Reader
+from relay_sync.simulator.http.control.server import ControlServer
 
 TTS = {"type": "tts", "params": {"text": "Good morning"}}
 

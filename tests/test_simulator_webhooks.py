@@ -12,7 +12,7 @@ from test_simulator_peers import Hooks, Receiver, address, connected
 
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.webhook import Webhooks, place
+from relay_sync.simulator.http.webhooks import Webhooks, place
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", None])

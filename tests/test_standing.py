@@ -12,11 +12,11 @@ from support import PATIENCE, Line, line
 from test_verbs_table import mute
 
 from relay_sync import Call, CallEnded, RelayClient
-from relay_sync.dialing import PendingDial
+from relay_sync.client.dial import PendingDial
+from relay_sync.client.messaging import Message
 from relay_sync.events import parse_event
-from relay_sync.message import Message
+from relay_sync.protocol.standing import OF_CALLS, OF_MESSAGES, Standing
 from relay_sync.simulator import Simulator
-from relay_sync.standing import OF_CALLS, OF_MESSAGES, Standing
 
 STATES = ["created", "ringing", "answered", "ending"]
 

@@ -17,7 +17,7 @@ from relay_sync.audio.messages import Start, parse_message
 from relay_sync.protocol import frames
 from relay_sync.rest.replies import read_call, refusal
 from relay_sync.simulator import Simulator
-from relay_sync.surrogates import has_half, is_text, mend_json
+from relay_sync.text.surrogates import has_half, is_text, mend_json
 from relay_sync.webhooks.body import parse_json
 
 HIGH, LOW = "\ud83d", "\ude00"

@@ -28,10 +28,10 @@ from relay_sync import (
     WaitTimeout,
     devices,
 )
-from relay_sync.dialing import REMEMBERED_FOR, PendingDial
-from relay_sync.runtime.table import Recent
+from relay_sync.client.dial import REMEMBERED_FOR, PendingDial
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
+from relay_sync.threads.table import Recent
 
 GONE = CallEnded("it is gone")
 LOST = ConnectionLost("the session is lost")

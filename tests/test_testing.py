@@ -14,9 +14,9 @@ import pytest
 from support import FROM, TO, Background
 
 from relay_sync import Call, InvalidParameter, RelayClient, WaitTimeout
-from relay_sync.runtime import pace
 from relay_sync.simulator import Simulator
 from relay_sync.testing import faster, simulated
+from relay_sync.threads import time_scale as pace
 
 PATIENCE = 10.0
 

@@ -17,12 +17,12 @@ from test_testing import run_pytest
 
 from relay_sync import Call, DialFailed, InvalidParameter, WaitTimeout, testing
 from relay_sync.audio import AudioServer, AudioStream
-from relay_sync.runtime import raised
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.methods import METHODS
-from relay_sync.simulator.names import ACTIVITIES
-from relay_sync.simulator.remote import ControlServer
+from relay_sync.simulator.core.method_table import METHODS
+from relay_sync.simulator.core.names import ACTIVITIES
+from relay_sync.simulator.http.control.server import ControlServer
 from relay_sync.testing import faster, handler_errors, simulated
+from relay_sync.threads import raised
 
 # -- handlers that raise -------------------------------------------------------------------------------------------------
 
@@ -158,8 +158,8 @@ def test_ringing_is_over_sooner() -> None:
 
 
 FASTER = """
-from relay_sync.runtime import pace
-from relay_sync.simulator import pace as simulated
+from relay_sync.threads import time_scale as pace
+from relay_sync.simulator.core import pace as simulated
 
 def test_block(relay_time):
     with relay_time(100):

@@ -18,9 +18,9 @@ import pytest
 from support import FROM, NOWHERE, PATIENCE, TO, Background, Desk, Line, line, no_threads
 
 from relay_sync import Call, RelayClient, RelayEvent, StreamAction, WrongThread
-from relay_sync.runtime import process
-from relay_sync.runtime.lanes import MOST_WAITING
 from relay_sync.simulator import Simulator
+from relay_sync.threads import process
+from relay_sync.threads.lanes import MOST_WAITING
 
 STATE = "calling.call.state"
 
@@ -402,7 +402,7 @@ with Simulator(media="fast") as sim, line(sim) as one:
 def test_rule_6_ctrl_c_ends_any_blocking_wait(sliced: bool) -> None:
     program = INTERRUPTED.format(tests=str(Path(__file__).parent))
     if sliced:  # as on Windows before 3.14
-        program = "import relay_sync.runtime.waiter as w; w.SLICE = 0.05\n" + program
+        program = "import relay_sync.threads.outcome as w; w.SLICE = 0.05\n" + program
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[:-1] == [

@@ -27,7 +27,7 @@ from relay_sync import (
 from relay_sync.audio import AudioServer, AudioStream, Playback
 from relay_sync.rest import RestClient
 from relay_sync.simulator import ExpectedPhone, Heard, Journal, Phone, Simulator, Stream
-from relay_sync.simulator.remote import ControlServer
+from relay_sync.simulator.http.control.server import ControlServer
 
 NONE_LEFT = [0, 0.0, -1, -0.001, -math.inf, -(10**400)]
 NO_TIME = [math.nan, "5", True, Fraction(1, 2), object(), [1]]
@@ -62,7 +62,7 @@ PLATFORMS: dict[str, Wait] = {
         to="+15550100022", timeout=time, dial_timeout=0
     ),
 }
-VERBS = ("relay_sync.verbs", "relay_sync.rest.commands", "relay_sync.rest.media")
+VERBS = ("relay_sync.call.verbs", "relay_sync.rest.commands", "relay_sync.rest.media")
 
 
 @pytest.fixture(scope="module")

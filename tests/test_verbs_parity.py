@@ -22,7 +22,7 @@ from test_verbs_table import ROWS, mute
 import relay_sync
 from relay_sync import Call, CallingErrorEvent, Message, PayEvent, RelayClient, RelayError, constants, parse_event
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.methods import METHODS
+from relay_sync.simulator.core.method_table import METHODS
 
 ROOT = Path(__file__).parent.parent
 ALL = [row for rows in parity.lines().values() for row in rows]

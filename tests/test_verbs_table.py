@@ -20,7 +20,7 @@ from test_verbs_rows_services import AI, FAX_PAY
 from test_verbs_rows_sound import CONTROL, LISTENING, MEDIA, STREAM
 
 from relay_sync import Call, CommandRefused, RelayEvent
-from relay_sync.actions import Action
+from relay_sync.call.actions import Action
 from relay_sync.events import event_class
 from relay_sync.simulator import Simulator
 

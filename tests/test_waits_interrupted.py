@@ -18,10 +18,10 @@ from support import Background, interrupt, where_signals_are_seen
 from relay_sync.audio import AudioServer
 from relay_sync.audio.frames import FrameBuffer
 from relay_sync.audio.waking import Waking
-from relay_sync.runtime.lanes import Lanes
 from relay_sync.server import Loop, WebSocketServer
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.waiting import Noticeboard
+from relay_sync.simulator.core.noticeboard import Noticeboard
+from relay_sync.threads.lanes import Lanes
 
 pytestmark = pytest.mark.usefixtures("collected")
 

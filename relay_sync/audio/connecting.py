@@ -6,9 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from .. import checks, devices, logs
+from .. import devices
 from ..config import seconds
 from ..errors import CallEnded, InvalidParameter, StreamFailed
+from ..params import values as checks
+from ..threads import logs
 from .coders import check_available
 from .gate import Expected, Gate
 from .stream import AudioStream, StreamingAction

@@ -8,9 +8,9 @@ from collections import deque
 from contextlib import suppress
 from typing import BinaryIO
 
-from .. import logs
-from ..runtime.flag import Bell
-from ..runtime.waiter import wait_until
+from ..threads import logs
+from ..threads.flag import Bell
+from ..threads.outcome import wait_until
 from .recorder import Recorder
 
 __all__ = ["Disk"]

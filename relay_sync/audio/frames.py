@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from attrs import define, field, frozen
 
 from ..errors import UnsupportedCodec, WaitTimeout
-from ..runtime.dozing import get_up, lie_down
-from ..runtime.process import forked_error, generation
-from ..runtime.timeleft import TimeLeft
-from ..runtime.waiter import at_once
+from ..threads.batch_sleep import get_up, lie_down
+from ..threads.outcome import at_once
+from ..threads.process import forked_error, generation
+from ..threads.time_left import TimeLeft
 from .codecs import why_raw
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Alarm(Protocol):
 
     @property
     def patient(self) -> bool:
-        """Whether a thread should let the one that wakes it finish first, see :mod:`relay_sync.runtime.dozing`."""
+        """Whether a thread should let the one that wakes it finish first, see :mod:`relay_sync.threads.batch_sleep`."""
 
     def add(self, ear: Any) -> None:
         """Wake who sleeps on this one, at once or soon."""

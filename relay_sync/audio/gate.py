@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from attrs import define, field
 
 from ..origins import refusal
-from ..runtime.flag import Flag
 from ..server import Headers, Request, Response
+from ..threads.flag import Flag
 from .stream import AudioStream
 from .troubles import Troubles
 

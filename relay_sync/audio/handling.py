@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from .. import logs
-from ..protocol.deadline import Deadline
-from ..runtime import raised
-from ..runtime.timeleft import TimeLeft
+from ..deadline import Deadline
+from ..threads import logs, raised
+from ..threads.time_left import TimeLeft
 from .stream import AudioStream
 from .troubles import Troubles
 

@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
-from ..jsontext import read_leniently
-from ..surrogates import mend_json
+from ..text.json_text import read_leniently
+from ..text.surrogates import mend_json
 from .codecs import decode_base64
 
 __all__ = [

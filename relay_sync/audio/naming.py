@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from .. import checks
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
+from ..params import values as checks
 from .messages import Start
 
 __all__ = [

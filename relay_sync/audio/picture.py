@@ -8,7 +8,7 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 
-from ..markup import LINES, TEXT, axis
+from ..notebook_html import LINES, TEXT, axis
 from .wav import wav_header
 
 __all__ = ["PLAYED", "html_picture", "peaks_of", "svg_waveform"]

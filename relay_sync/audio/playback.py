@@ -10,12 +10,12 @@ from typing import Literal
 
 from attrs import define, field, frozen
 
-from .. import checks
+from ..deadline import Deadline
 from ..errors import RelayError, WaitTimeout
-from ..protocol.deadline import Deadline
-from ..runtime.flag import Bell, Flag
-from ..runtime.process import check_thread, forked_error, generation
-from ..runtime.waiter import wait_for_event, wait_until
+from ..params import values as checks
+from ..threads.flag import Bell, Flag
+from ..threads.outcome import wait_for_event, wait_until
+from ..threads.process import check_thread, forked_error, generation
 
 __all__ = ["EndedBy", "Heard", "Piece", "Playback", "SentMark"]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from attrs import define, frozen
 
-from .. import checks
 from ..errors import InvalidParameter
-from ..runtime.net import Net
+from ..params import values as checks
 from ..server import CloseInfo, Connection, Loop, Timer
 from ..server.websocket import NO_ROOM
+from ..threads.net import Net
 from .codecs import BadPacket
 from .decoding import Decoding
 from .diagnosis import Diagnosis

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from .. import logs
-from ..runtime.flag import Bell
-from ..runtime.growing import Growing
-from ..runtime.waiter import wait_until
+from ..threads import logs
+from ..threads.flag import Bell
+from ..threads.growing import Growing
+from ..threads.outcome import wait_until
 from .files import part_beside, replaced
 from .messages import Start
 from .naming import create_recording, open_recording

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from .. import checks, logs
+from .. import receivers
+from ..deadline import Deadline
 from ..errors import (
     CallEnded,
     CommandRefused,
@@ -26,15 +27,15 @@ from ..errors import (
 )
 from ..hosts import is_loopback
 from ..origins import check_hosts, check_origins
-from ..protocol.deadline import Deadline
-from ..runtime import receivers
-from ..runtime.flag import Bell
-from ..runtime.process import generation, watch
-from ..runtime.timeleft import TimeLeft
-from ..runtime.waiter import at_once, wait_until
-from ..secrecy import Secrets, keep
+from ..params import values as checks
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..server.listening import url_host
+from ..text.secrecy import Secrets, keep
+from ..threads import logs
+from ..threads.flag import Bell
+from ..threads.outcome import at_once, wait_until
+from ..threads.process import generation, watch
+from ..threads.time_left import TimeLeft
 from .coders import check_available
 from .connecting import Connecting, check_call, check_options, check_wanted_rate
 from .disk import Disk

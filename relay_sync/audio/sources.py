@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
-from .. import checks
 from ..errors import InvalidParameter
+from ..params import values as checks
 from .codecs import ByteOrder, codec_for
 from .coders import encoder_for
 from .files import read_open

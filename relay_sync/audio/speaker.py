@@ -19,9 +19,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .. import logs
 from ..errors import QueueFull, StreamFailed
-from ..runtime.waiter import wait_for_event
+from ..threads import logs
+from ..threads.outcome import wait_for_event
 from .outgoing import clear_line, dtmf_line, mark_line, media_line
 from .playback import EndedBy, Piece, SentMark
 from .sources import PTIME, Encode

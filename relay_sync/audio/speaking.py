@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator
 from typing import Literal, overload
 
-from .. import checks, logs, threads
+from ..deadline import Deadline
 from ..errors import InvalidParameter, StreamIsOneWay, WaitTimeout
-from ..protocol.deadline import Deadline
-from ..runtime.process import check_thread, forked_error, generation
-from ..runtime.waiter import wait_for_event
+from ..params import values as checks
+from ..threads import logs
+from ..threads import starting as threads
+from ..threads.outcome import wait_for_event
+from ..threads.process import check_thread, forked_error, generation
 from .messages import LONGEST_MARK
 from .playback import Heard, Piece, Playback
 from .sources import Encode, Playable, chunks_of

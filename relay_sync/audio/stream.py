@@ -9,15 +9,17 @@ from typing import Any, Literal, Protocol
 
 from attrs import define, evolve, field, frozen
 
-from .. import checks, logs, markup
+from .. import notebook_html as markup
+from ..deadline import Deadline
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
-from ..protocol.deadline import Deadline
-from ..runtime.flag import Flag
-from ..runtime.process import forked_error, generation
-from ..runtime.waiter import wait_for_event
+from ..params import values as checks
+from ..threads import logs
+from ..threads.flag import Flag
+from ..threads.item_log import Inbox
+from ..threads.outcome import wait_for_event
+from ..threads.process import forked_error, generation
 from .codecs import why_raw
 from .frames import AudioFrame, FrameBuffer
-from .inbox import Inbox
 from .messages import Dtmf, MediaFormat, Start
 from .naming import check_target
 from .picture import html_picture

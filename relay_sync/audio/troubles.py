@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .. import logs
-from ..seldom import Seldom
+from ..threads import logs
+from ..threads.seldom import Seldom
 
 __all__ = ["Troubles"]
 

@@ -10,13 +10,13 @@ from typing import Any, Final, Literal
 
 from attrs import fields, frozen
 
-from ..client import RelayClient
+from ..client.client import RelayClient
 from ..config import Config
+from ..connection.library import check_library, unusable
+from ..deadline import Deadline
 from ..errors import AuthenticationError, ConnectError, RelayError
 from ..hosts import Proxy, Unusable, find_proxy, look_up
-from ..protocol.deadline import Deadline
-from ..runtime.library import check_library, unusable
-from ..threads import in_time
+from ..threads.starting import in_time
 
 __all__ = ["EXTRAS", "Finding", "connection", "extras", "library", "name", "session", "values"]
 
@@ -111,7 +111,7 @@ def library() -> Iterator[Finding]:
     """What connecting needs can be imported; nothing is said where it can."""
     try:
         check_library()
-        from ..runtime import socket  # noqa: F401
+        from ..connection import transport as socket  # noqa: F401
     except (Exception, SystemExit) as error:  # another module of that name may do anything
         yield Finding("bad", "websocket-client", unusable(error).message)
 
@@ -132,7 +132,7 @@ def name(config: Config, timeout: float) -> Finding:
 
 def connection(config: Config, timeout: float) -> Finding:
     """There is a server that speaks WebSocket, and its certificate is trusted."""
-    from ..runtime import socket as transport
+    from ..connection import transport
 
     started = time.monotonic()
     what = "TLS and upgrade" if config.address.secure else "upgrade"

@@ -10,13 +10,13 @@ from typing import Final
 from attrs import define, field, frozen
 
 from ..audio import AudioServer, AudioStream, StreamStats
-from ..call import Call
-from ..client import RelayClient
+from ..call.call import Call
+from ..client.client import RelayClient
 from ..errors import RelayError
-from ..runtime.flag import Flag
-from ..runtime.waiter import wait_for_event
 from ..simulator import Simulator
-from ..simulator.voice import Voice
+from ..simulator.media.voice import Voice
+from ..threads.flag import Flag
+from ..threads.outcome import wait_for_event
 from .mistakes import Unsuccessful
 from .progress import Progress, level
 from .timeline import Timeline

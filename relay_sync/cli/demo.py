@@ -13,8 +13,8 @@ from ..audio import WavAudio, draw_waveform, read_wav
 from ..audio.coders import check_available
 from ..errors import InvalidParameter, UnsupportedCodec
 from ..simulator import speech
-from ..simulator.formats import Format, parse_codec
-from ..simulator.voice import Voice, load_voice
+from ..simulator.media.formats import Format, parse_codec
+from ..simulator.media.voice import Voice, load_voice
 from .check import differences
 from .conversation import Outcome, Scene, converse
 from .mistakes import Mistake, Unsuccessful

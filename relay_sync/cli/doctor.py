@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from .._version import __version__
-from ..client import RelayClient
+from ..client.client import RelayClient
 from ..config import Config
 from ..errors import InvalidParameter
 from . import checkup

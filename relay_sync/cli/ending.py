@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from ..runtime.flag import Flag
-from ..runtime.signals import Handled
+from ..threads.flag import Flag
+from ..threads.signals import Handled
 from .early import ENDING, Interrupted
 
 __all__ = ["interruptible", "until_told"]

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from .. import logs
 from ..audio import AudioServer, AudioStream
 from ..errors import InvalidParameter
-from ..runtime.waiter import wait_for_event
 from ..server.listening import is_everywhere
-from ..wording import counted
+from ..text.wording import counted
+from ..threads import logs
+from ..threads.outcome import wait_for_event
 from .ending import until_told
 from .meters import Display, Meter, make_display
 from .mistakes import Mistake, Unsuccessful

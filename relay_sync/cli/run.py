@@ -10,10 +10,10 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 
-from .. import logs
-from ..client import RelayClient
+from ..client.client import RelayClient
 from ..errors import AuthenticationError, InvalidParameter, RelayError
-from ..runtime.signals import Handled
+from ..threads import logs
+from ..threads.signals import Handled
 from .mistakes import INTERRUPTED, BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reporter
 from .streams import standard_streams

@@ -16,10 +16,10 @@ from typing import Final
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
-from ..runtime import filelock
-from ..runtime.waiter import wait_for_event
 from ..simulator import Simulator
-from ..simulator.remote import ControlServer
+from ..simulator.http.control.server import ControlServer
+from ..threads import file_lock as filelock
+from ..threads.outcome import wait_for_event
 from .ending import until_told
 from .mistakes import Mistake, Unsuccessful
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from .. import logs
-from ..runtime.signals import Handled
-from ..wording import counted
+from ..text.wording import counted
+from ..threads import logs
+from ..threads.signals import Handled
 from .early import ENDING
 from .mistakes import BrokenProgram, Unsuccessful, WrongConfiguration
 from .reports import VARIABLE, Reports

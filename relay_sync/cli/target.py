@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from ..client import RelayClient
+from ..client.client import RelayClient
+from ..client.run import loading
 from ..errors import InvalidParameter
-from ..running import loading
 from .mistakes import BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
 
 __all__ = ["load_client"]

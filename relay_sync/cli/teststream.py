@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..audio import AudioServer
-from ..client import RelayClient
+from ..client.client import RelayClient
 from ..errors import RelayError
 from .checkup import Finding
 

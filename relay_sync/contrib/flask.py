@@ -42,11 +42,11 @@ except ImportError as missing:
         raise  # it is there, but what it needs is not
     raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from missing
 
-from .. import logs
-from ..client import RelayClient
+from ..call.verbs import parameters
+from ..client.client import RelayClient
 from ..errors import WebhookRefused
-from ..living import Living
-from ..verbs import parameters
+from ..threads import logs
+from ..threads.living import Living
 from ..webhooks import Callback, Webhooks
 from .hosting import Hooks, Hosted, Unheard, health, make_webhooks, merge, origins
 from .targets import of_wsgi

@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from .. import logs, threads
-from ..client import RelayClient
+from ..client.client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
-from ..living import Living
-from ..runtime import process
-from ..runtime.flag import Flag
+from ..text.wording import counted, listed
+from ..threads import logs, process
+from ..threads import starting as threads
+from ..threads.flag import Flag
+from ..threads.living import Living
 from ..webhooks import Webhooks
-from ..wording import counted, listed
 
 __all__ = [
     "OPTIONS",

@@ -37,7 +37,7 @@ from ..constants import (
     EVENT_TASKS,
     EVENT_USER,
 )
-from ..secrecy import hide
+from ..text.secrecy import hide
 
 __all__ = ["CallEvent", "RelayEvent", "event", "event_class", "parse_event"]
 

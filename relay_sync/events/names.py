@@ -6,9 +6,9 @@ import re
 from importlib import import_module
 from typing import Final
 
-from .. import logs
 from ..constants import CALL_STATES, EVENT_CALL_DIAL, EVENT_CALL_RECEIVE, EVENT_CALL_STATE
 from ..errors import InvalidParameter
+from ..threads import logs
 from .base import EVENT_CLASSES, LATER, RelayEvent, event_class
 
 __all__ = ["event_name"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .deadline import Deadline
+from ..deadline import Deadline
 
 __all__ = ["Command", "Phase", "loosely"]
 

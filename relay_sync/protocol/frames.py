@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
-from ..checks import check_json
 from ..errors import InvalidParameter
-from ..jsontext import HUGE, IN_RANGE, has_huge, read_leniently, writer
-from ..secrecy import HIDDEN, SECRET_NAMES, hide
-from ..surrogates import WHOLE_TEXT, has_half, mend_json
+from ..params.values import check_json
+from ..text.json_text import HUGE, IN_RANGE, has_huge, read_leniently, writer
+from ..text.secrecy import HIDDEN, SECRET_NAMES, hide
+from ..text.surrogates import WHOLE_TEXT, has_half, mend_json
 
 __all__ = [
     "Failure",
@@ -34,7 +34,7 @@ _IDS: Final = (str, int, float, type(None))
 
 
 class Hide(Protocol):
-    """A text without secrets; see :func:`relay_sync.secrecy.hide`."""
+    """A text without secrets; see :func:`relay_sync.text.secrecy.hide`."""
 
     def __call__(self, text: str, *, theirs: bool = ...) -> str: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..constants import AGENT, PROTOCOL_VERSION
-from ..secrecy import Secrets
+from ..text.secrecy import Secrets
 
 __all__ = ["SessionOptions"]
 

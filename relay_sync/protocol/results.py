@@ -15,7 +15,7 @@ from ..errors import (
     RelayError,
     RequestTimeout,
 )
-from ..secrecy import Secrets, custom_values, hide
+from ..text.secrecy import Secrets, custom_values, hide
 from .command import Command
 from .frames import Failure, Hide, mask, whole_code
 

@@ -29,7 +29,7 @@ from ..errors import (
     RelayError,
     RequestTimeout,
 )
-from ..secrecy import Secrets, drop_causes
+from ..text.secrecy import Secrets, drop_causes
 from . import frames
 from .backoff import failures_after, retry_delay
 from .effects import (

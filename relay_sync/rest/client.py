@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Literal
 
-from .. import checks, shapes
 from ..config import Config, seconds
 from ..constants import MAX_FRAME
+from ..deadline import Deadline
 from ..errors import CommandRefused, InvalidParameter
-from ..protocol.deadline import Deadline
-from ..secrecy import Secrets, keep
+from ..params import nested as shapes
+from ..params import values as checks
+from ..text.secrecy import Secrets, keep
 from .commands import RemoteCall
 from .download import Download, Order, fetch
 from .exchange import Exchange

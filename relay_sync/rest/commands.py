@@ -12,8 +12,9 @@ from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
-from .. import checks, shapes
 from ..errors import InvalidParameter
+from ..params import nested as shapes
+from ..params import values as checks
 from .media import ControlIds, MediaCommands, RemoteAction
 from .replies import CallInfo
 

@@ -14,12 +14,12 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import requests
 from attrs import define, evolve, field, frozen
 
+from ..deadline import Deadline
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, DownloadFailed, InvalidParameter, RequestTimeout
 from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
-from ..protocol.deadline import Deadline
-from ..runtime.growing import Growing
-from ..runtime.timeleft import TimeLeft
+from ..threads.growing import Growing
+from ..threads.time_left import TimeLeft
 from .exchange import LONGEST_PAUSE, Exchange, reading, retry_after
 from .pages import is_page, page_in
 from .parts import Part, kept

@@ -28,12 +28,12 @@ from urllib3 import exceptions as inner
 
 from ..config import Address, Config
 from ..constants import AGENT
+from ..deadline import Deadline
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout, RelayError, RequestTimeout
 from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.backoff import retry_delay
-from ..protocol.deadline import Deadline
-from ..runtime.descriptors import apart, are_lacking, chain, lack, without_descriptors
-from ..runtime.waiter import wait_for_event
+from ..threads.descriptors import apart, are_lacking, chain, lack, without_descriptors
+from ..threads.outcome import wait_for_event
 from .sessions import Sessions
 from .sockets import Admit, TimedAdapter, has_sent, until
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from .. import checks, shapes
 from ..errors import CommandRefused, InvalidParameter
+from ..params import nested as shapes
+from ..params import values as checks
+from ..params.nested import DetectOptions, DigitsOptions, Media, RecordAudio, SpeechOptions
 from ..protocol.results import is_gone
-from ..shapes import DetectOptions, DigitsOptions, Media, RecordAudio, SpeechOptions
 from .replies import CallInfo
 
 __all__ = ["ControlIds", "MediaCommands", "RemoteAction"]

@@ -22,8 +22,9 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from ..runtime import filelock, process
-from ..runtime.growing import Growing
+from ..threads import file_lock as filelock
+from ..threads import process
+from ..threads.growing import Growing
 
 __all__ = ["Part", "kept"]
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from ..errors import AuthenticationError, CommandRefused
-from ..jsontext import read_leniently
 from ..protocol.depth import is_deeper
 from ..protocol.frames import mask
 from ..protocol.results import result_or_error
-from ..surrogates import mend_json
+from ..text.json_text import read_leniently
+from ..text.surrogates import mend_json
 
 __all__ = ["CallInfo", "read_call", "refusal"]
 

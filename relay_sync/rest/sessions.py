@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import requests
 
 from ..errors import ClientClosed
-from ..runtime.flag import Flag
+from ..threads.flag import Flag
 
 __all__ = ["Sessions"]
 

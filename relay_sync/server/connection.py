@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from .. import logs
+from ..threads import logs
 from .channel import Channel
 from .http import Headers
 from .library import Frame, InvalidState, Opcode, Protocol, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from .. import logs
+from ..threads import logs
 
 try:
     from websockets.client import ClientProtocol

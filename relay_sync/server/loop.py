@@ -23,9 +23,10 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
-from .. import logs, threads
-from ..passing import LATE, LONGEST_SLEEP, SLICE, beyond
-from ..seldom import Seldom, more
+from ..threads import logs
+from ..threads import starting as threads
+from ..threads.passing import LATE, LONGEST_SLEEP, SLICE, beyond
+from ..threads.seldom import Seldom, more
 
 __all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
-from .. import logs
 from ..hosts import is_loopback
+from ..threads import logs
 from .channel import Channel, tune
 from .connection import CloseInfo, Connection
 from .http import (

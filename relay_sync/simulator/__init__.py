@@ -16,12 +16,22 @@
         sim.expect_phone("+15550101", busy=True)
         agent = sim.expect_phone("+15550102", answers_after=5, hangs_up_after="Goodbye")
 
-It plays by the documented protocol; where the sources are silent, the module concerned says what it chose: ``network``
-(calls), ``party``, ``directory`` and ``pace`` (people, and how fast time passes for them), ``dialing`` and ``hunting``,
-``bridging`` with ``streampeer`` and ``twoway`` (two-way streams), ``streaming`` and ``stream`` (streams), ``webhook``
-(status URLs), ``handshake`` (sessions), ``relay`` (refusals), ``post`` (messages), and ``operation`` for all that goes on on
-a call: ``playing``, ``recording``, ``collecting``, ``detecting``, ``keys``, ``features``, ``listening``, ``transcripts``,
-``rooms``, ``queueing``, ``documents``, ``paying``, ``agents``. It knows nothing of the client.
+It plays by the documented protocol; where the sources are silent, the module concerned says what it chose.
+
+``server``, ``relay``, ``scenario``, ``fault_controls``
+    what programs use (:class:`Simulator`), and what holds the rest together.
+``core``
+    sessions, requests and their schemas, the journal, faults, clocks.
+``methods``
+    what follows a command, by theme: ``methods.playing`` answers ``calling.play``.
+``people``
+    the telephone network, and who is at its ends.
+``media``
+    sound, and streams to WebSockets.
+``http``
+    the REST API, recordings, webhooks, and the control API.
+
+It knows nothing of the client.
 
 Needs the extra ``simulator``.
 """
@@ -29,14 +39,14 @@ Needs the extra ``simulator``.
 from __future__ import annotations
 
 from . import speech
-from .directory import ExpectedPhone
-from .journal import Entry, Journal, Notice
-from .party import Played
-from .phone import Phone
-from .playback import Heard
+from .core.journal import Entry, Journal, Notice
+from .media.playback import Heard
+from .media.stream import Stream
+from .media.two_way import TwoWayStream
+from .people.directory import ExpectedPhone
+from .people.party import Played
+from .people.phone import Phone
 from .server import Simulator
-from .stream import Stream
-from .twoway import TwoWayStream
 
 __all__ = [
     "Entry",

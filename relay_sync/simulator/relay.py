@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import define, field
 
 from ..errors import WaitTimeout
-from ..logs import get as log_of
 from ..server.loop import Loop, LoopStopped, Timer
 from ..server.websocket import Connection
-from . import frames
-from .clock import Clock
-from .directory import Directory
-from .faults import Faults, RequestFault
-from .frames import MalformedFrame
-from .journal import Journal
-from .methods import METHODS, Method
-from .network import Network
-from .pace import Pace
-from .post import Post
-from .recordings import Recordings
-from .request import Handlers, Request
-from .session import Session, Sessions
-from .settings import Settings
-from .sounds import Sounds
-from .waiting import Noticeboard, seconds_to_wait
-from .webhook import Webhooks
+from ..threads.logs import get as log_of
+from .core import frames
+from .core.clock import Clock
+from .core.faults import Faults, RequestFault
+from .core.frames import MalformedFrame
+from .core.journal import Journal
+from .core.method_table import METHODS, Method
+from .core.noticeboard import Noticeboard, seconds_to_wait
+from .core.pace import Pace
+from .core.request import Handlers, Request
+from .core.session import Session, Sessions
+from .core.settings import Settings
+from .http.recordings import Recordings
+from .http.webhooks import Webhooks
+from .media.sounds import Sounds
+from .people.directory import Directory
+from .people.network import Network
+from .people.post import Post
 
 if TYPE_CHECKING:
-    from .queueing import Queue
-    from .rooms import Conference
+    from .methods.conferences import Conference
+    from .methods.queues import Queue
 
 __all__ = ["Client", "Relay"]
 

@@ -14,38 +14,38 @@ from ..server.http import Request, Response
 from ..server.listening import url_host
 from ..server.loop import Loop
 from ..server.websocket import WebSocketServer
-from . import (
+from .core.faults import Faults
+from .core.journal import Journal
+from .core.noticeboard import seconds_to_wait
+from .core.request import Handlers
+from .core.settings import Settings
+from .fault_controls import Controls
+from .http.rest import MOST_BODY, Rest, RestEntry
+from .http.webhooks import Webhooks
+from .methods import (
     agents,
     bridging,
     calling,
     collecting,
     detecting,
-    dialing,
-    documents,
     features,
     handshake,
     keys,
-    listening,
     messaging,
     paying,
     playing,
-    queueing,
     recording,
-    rooms,
     streaming,
-    streampeer,
     transcripts,
 )
-from .control import Controls
-from .faults import Faults
-from .journal import Journal
+from .methods import conferences as rooms
+from .methods import dial as dialing
+from .methods import fax as documents
+from .methods import queues as queueing
+from .methods import stream_device as streampeer
+from .methods import tap as listening
 from .relay import Relay
-from .request import Handlers
-from .rest import MOST_BODY, Rest, RestEntry
-from .settings import Settings
-from .story import Story
-from .waiting import seconds_to_wait
-from .webhook import Webhooks
+from .scenario import Story
 
 __all__ = ["Simulator"]
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from ..errors import WebhookRefused
-from ..jsontext import read_leniently
 from ..protocol.depth import is_deeper
-from ..surrogates import mend_json
+from ..text.json_text import read_leniently
+from ..text.surrogates import mend_json
 
 __all__ = ["Fields", "parse_form", "parse_json"]
 

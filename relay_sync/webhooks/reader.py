@@ -10,10 +10,10 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from attrs import evolve
 
-from .. import checks
 from ..errors import InvalidParameter, WebhookRefused
 from ..origins import refusal
-from ..runtime.table import Recent
+from ..params import values as checks
+from ..threads.table import Recent
 from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
 from .callbacks import Callback, Dialect, is_cxml, read

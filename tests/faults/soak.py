@@ -23,7 +23,7 @@ from faults.fault import STORM, Corrupt
 from faults.proxy import FaultProxy
 from relay_sync import Call, CallStateEvent, RelayClient, RelayError, RelayEvent, WaitTimeout
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.phone import Phone
+from relay_sync.simulator.people.phone import Phone
 
 __all__ = ["Balance", "Sample", "soak"]
 

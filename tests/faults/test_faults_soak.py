@@ -8,7 +8,7 @@ import pytest
 
 from faults import soak as soaking
 from faults.soak import soak
-from relay_sync.runtime.lanes import Lanes
+from relay_sync.threads.lanes import Lanes
 
 
 @pytest.mark.slow

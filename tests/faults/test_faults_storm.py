@@ -16,7 +16,7 @@ from faults.proxy import FaultProxy
 from relay_sync import Call, CallStateEvent, RelayClient, RelayError, RelayEvent
 from relay_sync.protocol.backoff import LONGEST
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.phone import Phone
+from relay_sync.simulator.people.phone import Phone
 
 #: Seconds of bad weather.
 STORM_LASTS = 8.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from ...client import RelayClient
+from ...client.client import RelayClient
 from ...errors import InvalidParameter
 from .settings import client_options, in_runserver, webhooks
 

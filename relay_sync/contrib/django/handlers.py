@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 from django.db import close_old_connections, connections
 from django.dispatch import Signal
 
-from ...call import Call
-from ...client import RelayClient
+from ...call.call import Call
+from ...call.verbs import parameters
+from ...client.client import RelayClient
 from ...constants import CALL_STATE_ENDED
 from ...errors import RelayError
-from ...verbs import parameters
 from ..hosting import Hosted, Unheard
 from .settings import client_options
 from .signals import call_ended, call_received

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from django.dispatch import Signal
 
-from ... import logs
+from ...threads import logs
 from ...webhooks.callbacks import Kind
 
 __all__ = [

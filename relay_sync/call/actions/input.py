@@ -1,0 +1,300 @@
+"""Actions on what the far end does: keys, speech, answering machines.
+
+Their events carry no state to go by. A collector ends by the type of its result, a detector by its event ``finished``
+(PROTOCOL, "Actions"); what comes before is kept, and can be waited for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ... import events
+from ...constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
+from ...events import RelayEvent
+from ...threads.outcome import Waiter
+from .base import OVERDUE, Action, OnCompleted, Question, StoppableAction, VolumeAction
+from .replies import ReadableAsReply
+
+if TYPE_CHECKING:
+    from ...events import CollectEvent, DetectEvent
+    from ..call import Call
+
+__all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
+
+#: Seconds that the platform waits for another key, and for the end of what is said, where it was told nothing else.
+DIGIT_PATIENCE: Final = 5.0
+SPEECH_PATIENCE: Final = 60.0
+#: Seconds that the platform waits for input, where it was told nothing else.
+INITIAL_PATIENCE: Final = 4.0
+#: Seconds that a detector listens where it was told nothing else: 30 by the platform's porting guide, and as many to be sure.
+DETECT_PATIENCE: Final = 60.0
+#: Seconds that one key, or a pause between two, takes at the most.
+TONE_PATIENCE: Final = 1.0
+#: Intermediate results kept; a session of continuous dictation has hundreds. The oldest go first.
+KEPT: Final = 10_000
+
+
+class _Collecting(StoppableAction["CollectEvent"]):
+    """What both collectors share: how their events mean progress or end."""
+
+    event_type = EVENT_CALL_COLLECT
+
+    def __init__(
+        self,
+        call: Call,
+        control_id: str,
+        on_completed: OnCompleted | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(call, control_id, on_completed, params)
+        # "continue" is the schema's old name for it.
+        self._continuous = True in (self._params.get("continuous"), self._params.get("continue"))
+        self._partials: deque[CollectEvent] = deque(maxlen=KEPT)
+        self._results: deque[CollectEvent] = deque(maxlen=KEPT)
+        self._started = False
+        #: Whether the clock of ``initial_timeout`` is known to run.
+        self._clock_runs = self._params.get("start_input_timers") is True
+
+    def _progress(self, event: CollectEvent) -> None:
+        kind = event.type
+        self.state = event.state or kind or self.state
+        if kind == "start_of_input":
+            self._started = True
+        elif kind == "error" or event.state == "error":
+            self._end(event, self._failure("error"))
+        elif kind == "finished":
+            self._end(event, None)
+        elif event.final is False or (event.final is None and event.state == "collecting"):
+            self._partials.append(event)
+        elif kind:
+            self._results.append(event)
+            if event.state == "finished" or not self._continuous:
+                self._end(event, None)
+
+    def start_input_timers(self) -> dict[str, Any]:
+        """Start the clock of ``initial_timeout`` now, where it does not run from the beginning.
+
+        :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
+        """
+        reply = self._control("calling.collect.start_input_timers") or {}
+        if not self._clock_runs:
+            self._clock_runs, self._heard = True, time.monotonic()
+        return reply
+
+    @property
+    def partials(self) -> list[CollectEvent]:
+        """Results that could still change (``partial_results``), oldest first; the last 10,000 are kept."""
+        return list(self._partials)
+
+    @property
+    def results(self) -> list[CollectEvent]:
+        """Final results, oldest first: at most one, or with ``continuous`` any number, of which 10,000 are kept."""
+        return list(self._results)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether input has begun, as far as the server reports that (``send_start_of_input``)."""
+        return self._started or bool(self._partials or self._results)
+
+    @property
+    def _answer(self) -> CollectEvent | None:
+        try:
+            return self._results[-1]
+        except IndexError:
+            return None
+
+    @property
+    def type(self) -> str:
+        """What came: ``digit``, ``speech``, ``no_input``, ``no_match``; ``""`` so far."""
+        return self._answer.type if self._answer else ""
+
+    @property
+    def digits(self) -> str:
+        """The keys pressed, without the terminator; ``""`` if none."""
+        return self._answer.digits if self._answer else ""
+
+    @property
+    def terminator(self) -> str:
+        """The key that ended the input, or ``""``."""
+        return self._answer.terminator if self._answer else ""
+
+    @property
+    def text(self) -> str:
+        """What was said; ``""`` if nothing."""
+        return self._answer.text if self._answer else ""
+
+    @property
+    def confidence(self) -> float:
+        """How sure the recogniser is of :attr:`text`, 0 to 100."""
+        return self._answer.confidence if self._answer else 0.0
+
+
+class StandaloneCollectAction(_Collecting):
+    """Input without a prompt (``calling.collect``).
+
+    Ends with its first final result; with ``continuous`` it goes on until it is stopped, and collects :attr:`results`.
+    """
+
+    method = "calling.collect"
+
+    def _longest(self) -> float | None:
+        """What its timeouts come to, one after the other; those that were left out take no longer than these."""
+        given = self._params
+        if self._continuous or not given.get("initial_timeout") or given.get("start_input_timers") is False:
+            return None
+        digits, speech = given.get("digits") or {}, given.get("speech") or {}
+        keys = digits.get("max", 0) * (digits.get("digit_timeout") or DIGIT_PATIENCE)
+        words = (
+            (speech.get("speech_timeout") or SPEECH_PATIENCE) + (speech.get("end_silence_timeout") or 0)
+            if speech
+            else 0
+        )
+        return float(given["initial_timeout"] + keys + words)
+
+    def _question(self) -> Question | None:
+        # Nothing is started by this once there was input, or that clock is over.
+        if not (self.has_started or self._clock_runs):
+            return None
+        after = 0.0 if self.has_started else (self._params.get("initial_timeout") or INITIAL_PATIENCE) + OVERDUE
+        return Question("calling.collect.start_input_timers", {}, after=after)
+
+
+class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
+    """A prompt and the input after it (``calling.play_and_collect``).
+
+    That the prompt has been played is no end; that it cannot be played is one, with an error, and then :attr:`result` is
+    the event of the playback. The wire has no way to pause it.
+    """
+
+    method = "calling.play_and_collect"
+
+    def _on_event(self, event: RelayEvent) -> None:
+        if event.event_type == EVENT_CALL_PLAY and not self.is_done:
+            self.latest = event
+            self._heard = time.monotonic()
+            state = getattr(event, "state", "")
+            if state:
+                # The prompt is over, not the action: now the input is waited for.
+                self.state = "collecting" if state == "finished" else state
+            if state == "error":
+                self._end(event, self._failure(state))
+            return
+        super()._on_event(event)
+
+
+class DetectAction(StoppableAction["DetectEvent"]):
+    """A detector (``calling.detect``). :meth:`wait` waits for its end, :meth:`wait_for_result` for what it finds first."""
+
+    method = "calling.detect"
+    event_type = EVENT_CALL_DETECT
+
+    def __init__(
+        self,
+        call: Call,
+        control_id: str,
+        on_completed: OnCompleted | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(call, control_id, on_completed, params)
+        self._found: Waiter[DetectEvent] = Waiter()
+        self._results: deque[DetectEvent] = deque(maxlen=KEPT)
+
+    def _progress(self, event: DetectEvent) -> None:
+        word = event.event
+        if not word:
+            return
+        self.state = word
+        if word == "error":
+            self._end(event, self._failure(word))
+        elif word == "finished":
+            self._end(event, None)
+        else:
+            self._results.append(event)
+            self._found.settle(event)
+
+    def _settled(self) -> None:
+        self._found.settle(self.error or cast("DetectEvent", self.result))
+
+    def wait_for_result(self, timeout: float | None = None) -> DetectEvent:
+        """Block until the detector finds something.
+
+        :param timeout: seconds; ``None``: its end, or that of its call, is the end.
+        :return: the first result, or the terminal event where nothing was found.
+        :raises WaitTimeout: nothing was found so far. :raises RelayError: what ended it.
+        """
+        return self._wait_for(self._found, timeout)
+
+    def _longest(self) -> float | None:
+        return self._params.get("timeout") or None
+
+    def _longest_for_certain(self) -> float | None:
+        return self._params.get("timeout", DETECT_PATIENCE) or None
+
+    @property
+    def first(self) -> DetectEvent | None:
+        """The first result; ``None`` if there is none so far."""
+        outcome = self._found.peek()
+        return outcome if isinstance(outcome, events.DetectEvent) and self._results else None
+
+    @property
+    def results(self) -> list[DetectEvent]:
+        """Everything found so far, oldest first; the last 10,000 are kept."""
+        return list(self._results)
+
+    def _any(self, *words: str) -> bool:
+        return any(one.event in words for one in self.results)
+
+    @property
+    def is_human(self) -> bool:
+        """Whether a person answered."""
+        return self._first_word("HUMAN")
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether a machine answered."""
+        return self._first_word("MACHINE")
+
+    def _first_word(self, word: str) -> bool:
+        return self.first is not None and self.first.event == word
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the machine has finished its greeting: one may speak."""
+        return self._any("READY")
+
+    @property
+    def beep(self) -> bool:
+        """Whether a beep was heard."""
+        return any(one.beep for one in self.results)
+
+    @property
+    def is_fax(self) -> bool:
+        """Whether a fax tone was heard."""
+        return self._any("CED", "CNG")
+
+    @property
+    def tone(self) -> str:
+        """The fax tone heard: ``CED``, ``CNG``, or ``""``."""
+        return next((one.event for one in self.results if one.event in ("CED", "CNG")), "")
+
+    @property
+    def digits(self) -> str:
+        """The digits detected, in order."""
+        return "".join(one.event for one in self.results if one.type == "digit")
+
+
+class SendDigitsAction(ReadableAsReply, Action["events.SendDigitsEvent"]):
+    """Digits on their way (``calling.send_digits``): ends ``finished``, or with an error. It cannot be stopped."""
+
+    method = "calling.send_digits"
+    event_type = EVENT_CALL_SEND_DIGITS
+
+    def _longest_for_certain(self) -> float | None:
+        return TONE_PATIENCE * len(str(self._params.get("digits", "")))
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "relay_sync"

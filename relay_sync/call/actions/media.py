@@ -1,0 +1,263 @@
+"""Actions on sound and documents: they end by the state in their events, or by the type of a fax event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import urlsplit
+
+from attrs import evolve
+
+from ...constants import (
+    EVENT_CALL_FAX,
+    EVENT_CALL_PLAY,
+    EVENT_CALL_RECORD,
+    EVENT_CALL_STREAM,
+    EVENT_CALL_TAP,
+    EVENT_CALL_TRANSCRIBE,
+)
+from ...errors import RelayError, StreamFailed
+from ...receivers import asleep_at
+from ...threads import logs
+from .base import E, PausableAction, Question, StoppableAction, VolumeAction
+
+if TYPE_CHECKING:
+    from ... import events
+    from ...events import FaxEvent
+
+_log = logs.get("relay_sync")
+
+__all__ = [
+    "FaxAction",
+    "PlayAction",
+    "ReceiveFaxAction",
+    "RecordAction",
+    "SendFaxAction",
+    "StreamAction",
+    "TapAction",
+    "TranscribeAction",
+]
+
+
+class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
+    """Playback (``calling.play``): ends ``finished``, or with an error."""
+
+    method = "calling.play"
+    event_type = EVENT_CALL_PLAY
+
+    def _longest(self) -> float | None:
+        items, loop = self._params.get("play") or [], self._params.get("loop", 1)
+        times = [
+            item.get("params", {}).get("duration") for item in items if item.get("type") in ("silence", "ringtone")
+        ]
+        if self._was_paused or not loop or len(times) < len(items) or not times or None in times:
+            return None  # nobody but the platform knows how long sound and speech last
+        return float(sum(times) * loop)
+
+
+class _Recording(StoppableAction[E]):
+    """What makes a file and tells of it, now and then in part: an event may lack what an earlier one has told."""
+
+    _url = ""
+    _duration = 0.0
+    _size = 0
+
+    def _progress(self, event: Any) -> None:
+        self._url = event.url or self._url
+        self._duration = event.duration or self._duration
+        self._size = event.size or self._size
+        super()._progress(event)
+
+
+class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.RecordEvent"]):
+    """A recording (``calling.record``): ends ``finished`` or ``no_input``."""
+
+    method = "calling.record"
+    event_type = EVENT_CALL_RECORD
+    end_states = frozenset({"finished", "no_input"})
+    behaviors = ("skip", "silence")
+
+    def _longest(self) -> float | None:
+        if self._was_paused:
+            return None
+        return (self._params.get("record") or {}).get("audio", {}).get("max_length") or None
+
+    def _question(self) -> Question | None:
+        if self._is_paused is None:
+            return super()._question()
+        return (
+            Question("calling.record.pause", self._paused_with)
+            if self._is_paused
+            else Question("calling.record.resume", {})
+        )
+
+    @property
+    def url(self) -> str:
+        """Where the recording is, or will be; ``""`` before the server has said so."""
+        told = self.reply.get("url")
+        return self._url or (told if isinstance(told, str) else "")
+
+    @property
+    def duration(self) -> float:
+        """Seconds recorded; 0 before the end."""
+        return self._duration
+
+    @property
+    def size(self) -> int:
+        """Bytes recorded; 0 before the end."""
+        return self._size
+
+
+class StreamAction(StoppableAction["events.StreamEvent"]):
+    """A call's audio on its way to a WebSocket (``calling.stream``).
+
+    A stream that the platform could not open ends as any other, with ``finished``. Its result then has the reason
+    ``never_streamed``: no event told of ``streaming`` before. A warning names the host of the URL.
+    """
+
+    method = "calling.stream"
+    event_type = EVENT_CALL_STREAM
+    # Only "finished" is documented; the others are taken for an end with an error as a precaution.
+    error_states = frozenset({"error", "failed", "stopped", "disconnected"})
+    _streamed = False
+
+    def _progress(self, event: events.StreamEvent) -> None:
+        # A stream whose address cannot be reached has no state of its own: it is finished without ever having streamed.
+        if event.state == "streaming":
+            self._streamed = True
+        elif event.state in self.end_states and not self._streamed and not self._stop_sent:
+            event = cast("events.StreamEvent", evolve(cast(Any, event), reason="never_streamed"))
+            if self.call.state == "answered":
+                self._warn()
+        super()._progress(event)
+
+    def _warn(self) -> None:
+        url = self._params.get("url")
+        asleep = asleep_at(url) if isinstance(url, str) else ""
+        if asleep:
+            told = "stream %s of call %s finished without ever streaming: an AudioServer of this program has that address, but %s"
+            _log.warning(told, self.control_id, self.call.call_id, asleep)
+            return
+        _log.warning(
+            "stream %s of call %s finished without ever streaming, while the call goes on: could the platform open a"
+            " WebSocket to %s? Check address, firewall, proxy and certificate, the token, and whether the codec is one that"
+            " the call has",
+            self.control_id,
+            self.call.call_id,
+            (urlsplit(url).netloc.rpartition("@")[2] if isinstance(url, str) else "") or "its URL",
+        )
+
+    def _failure(self, state: str) -> RelayError:
+        return StreamFailed(f"the server reported the stream as {state!r}: start another one, if the call goes on")
+
+
+class TapAction(StoppableAction["events.TapEvent"]):
+    """A copy of a call's audio to an RTP address or a WebSocket (``calling.tap``)."""
+
+    method = "calling.tap"
+    event_type = EVENT_CALL_TAP
+
+    @property
+    def source_device(self) -> dict[str, Any]:
+        """Where the media will come from, as far as the server's reply says so."""
+        told = self.reply.get("source_device")
+        return told if isinstance(told, dict) else {}
+
+
+class TranscribeAction(_Recording["events.TranscribeEvent"]):
+    """A transcription in the background (``calling.transcribe``); one per call."""
+
+    method = "calling.transcribe"
+    event_type = EVENT_CALL_TRANSCRIBE
+
+    _recording_id = ""
+
+    def _progress(self, event: events.TranscribeEvent) -> None:
+        self._recording_id = event.recording_id or self._recording_id
+        super()._progress(event)
+
+    @property
+    def url(self) -> str:
+        """The recording that was transcribed; ``""`` before the end."""
+        return self._url
+
+    @property
+    def recording_id(self) -> str:
+        """Its id in the platform's records."""
+        return self._recording_id
+
+    @property
+    def duration(self) -> float:
+        """Seconds transcribed; 0 before the end."""
+        return self._duration
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 before the end."""
+        return self._size
+
+
+class FaxAction(StoppableAction["FaxEvent"]):
+    """A fax on its way, in or out: its events carry a type instead of a state; ``finished`` is the end.
+
+    That a fax is finished does not say that it went well: see :attr:`success`.
+    """
+
+    event_type = EVENT_CALL_FAX
+    _page = 0
+
+    def _progress(self, event: FaxEvent) -> None:
+        kind = event.type
+        if kind == "page":
+            number = event.details.get("number")
+            self._page = number if isinstance(number, int) and not isinstance(number, bool) else self._page + 1
+        if kind:
+            self.state = kind
+        if kind in self.error_states:
+            self._end(event, self._failure(kind))
+        elif kind in self.end_states:
+            self._end(event, None)
+
+    def _detail(self, name: str, kind: type[Any]) -> Any:
+        value = self.result.details.get(name) if self.result is not None else None
+        return value if type(value) is kind else kind()
+
+    @property
+    def pages(self) -> int:
+        """Pages that went through so far."""
+        return self._detail("pages", int) or self._page
+
+    @property
+    def success(self) -> bool:
+        """Whether it ended, and ended well."""
+        return bool(self._detail("success", bool))
+
+    @property
+    def document(self) -> str:
+        """URL of the document, known at the end."""
+        return str(self._detail("document", str))
+
+    @property
+    def remote_identity(self) -> str:
+        """How the other machine names itself, known at the end."""
+        return str(self._detail("remote_identity", str))
+
+    @property
+    def result_text(self) -> str:
+        """What became of it, in the platform's words."""
+        return str(self._detail("result_text", str))
+
+
+class SendFaxAction(FaxAction):
+    """A fax that is sent (``calling.send_fax``)."""
+
+    method: ClassVar[str] = "calling.send_fax"
+
+
+class ReceiveFaxAction(FaxAction):
+    """A fax that is received (``calling.receive_fax``)."""
+
+    method: ClassVar[str] = "calling.receive_fax"
+
+
+for _name in __all__:
+    globals()[_name].__module__ = "relay_sync"

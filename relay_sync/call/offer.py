@@ -1,0 +1,46 @@
+"""How a call is offered: what tells its offer from that of another call under the same id. Pure."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from ..events import CallReceiveEvent
+from ..text.json_text import writer
+
+__all__ = ["PARTIES", "Offer"]
+
+#: What tells who speaks with whom, whatever the kind of device.
+PARTIES: Final = ("from_number", "from", "to_number", "to")
+
+_write: Final = writer(sort_keys=True)
+
+
+class Offer(NamedTuple):
+    """How a call was offered.
+
+    :ivar content: tells it from offers of other calls. :ivar parties: who calls whom; one call has the same in every repetition
+        of its offer.
+    """
+
+    content: int
+    parties: tuple[object, ...]
+
+    @classmethod
+    def of(cls, event: CallReceiveEvent) -> Offer:
+        """What an event offers."""
+        params = event.device.get("params")
+        named = params if isinstance(params, dict) else {}
+        return cls(_content(event), tuple(map(named.get, PARTIES)))
+
+    def is_of_others(self, before: Offer) -> bool:
+        """Whether a party that both offers name is another one."""
+        pairs = zip(self.parties, before.parties, strict=True)
+        return any(one and other and str(one) != str(other) for one, other in pairs)
+
+
+def _content(event: CallReceiveEvent) -> int:
+    """What tells one offer from another. The state is left out: it may move between repetitions."""
+    try:
+        return hash(_write({**event.params, "call_state": None}))
+    except RecursionError:  # it could be read, but is nested too deeply to be written
+        return hash(event.call_id)

@@ -1,0 +1,15 @@
+"""The client: one connection's worth of calls and messages.
+
+``client``
+    :class:`relay_sync.RelayClient`, the face: credentials, connecting, handlers.
+``router``
+    delivers what happened to the call it happened to.
+``dial``, ``messaging``, ``contexts``, ``run``
+    what a client can do, by theme: place calls, send messages, subscribe, run until stopped.
+``handlers``, ``unattended``
+    the threads of calls.
+``resume_check``, ``inquiry``, ``aftermath``, ``posting``, ``asked``
+    what a client asks the server of its own accord, above all after a lost connection.
+``ownership``
+    whose call it is.
+"""

@@ -1,0 +1,95 @@
+"""Finds out what ended while there was no connection: actions, and messages.
+
+The server replays nothing (PROTOCOL, "Reconnect and resume"), and RELAY has no command that asks how an action stands. What comes
+nearest is one that changes nothing while it goes on, and is answered 404 when it is over: setting the volume of a playback to
+what it is, resuming a recording that is not paused. Each kind of action knows its own, and whether it is known at the moment
+what would change nothing. Others have none: what was given a time, such as a detector, is told to stop once that time is over
+for certain; digits, which nobody can stop, are over then. What has neither is not asked about.
+
+An event of the action says that it was live after the connection came back, so that its end will be told as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Final
+
+from ..call.actions import Action
+from ..call.actions.base import Question
+from ..call.call import Call
+from ..errors import RelayError
+from ..protocol.results import says_gone
+from ..threads import logs
+from .inquiry import Inquiry
+from .messaging import MessageDesk
+
+__all__ = ["PAUSES", "Aftermath"]
+
+_log = logs.get("relay_sync").later
+
+#: Seconds before a question without an answer is asked again, one time after the other.
+PAUSES: Final = (15.0, 30.0, 60.0)
+
+
+class _Doubt:
+    def __init__(self, action: Action[Any]) -> None:
+        self.action = action
+        #: How often it was asked about.
+        self.times = 0
+
+
+class Aftermath:
+    """What went on when the connection was lost, until something is known of each. All of it on the IO thread.
+
+    :param now: when the connection came back.
+    """
+
+    def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:
+        self._since = now
+        self._messages = messages
+        doubts = [_Doubt(action) for call in calls for action in list(call._actions.values())]
+        self._inquiry = Inquiry(self._see_to, doubts)
+        messages.resumed(now)
+
+    def on_watch(self, now: float) -> None:
+        """At the beginning, and once a second: what is due?"""
+        self._messages.on_watch(now)
+        for doubt in self._inquiry.unanswered(now):
+            self._inquiry.add(doubt)
+        self._inquiry.go_on(now)
+
+    def stop(self) -> None:
+        """Ask nothing more."""
+        self._inquiry.stop()
+
+    def _see_to(self, doubt: _Doubt, now: float) -> None:
+        action = doubt.action
+        if doubt.times > len(PAUSES) or action.is_done or action._heard > self._since:
+            return  # it was asked about often enough, or no answer is needed
+        question = action._question()
+        if question is None or now < action._heard + question.after:
+            self._inquiry.put_off(doubt)  # it may be known then
+        elif question.method:
+            self._ask(doubt, question, now)
+        else:
+            action._end_early("overdue")
+
+    def _ask(self, doubt: _Doubt, question: Question, now: float) -> None:
+        self._inquiry.asked(doubt, now + PAUSES[min(doubt.times, len(PAUSES) - 1)])
+        doubt.times += 1
+        action, call = doubt.action, doubt.action.call
+        address = {"node_id": call.node_id, "call_id": call.call_id, "control_id": action.control_id}
+        call._client._post(question.method, {**address, **question.params}, partial(self._answered, doubt))
+
+    def _answered(self, doubt: _Doubt, outcome: Any) -> None:
+        if isinstance(outcome, RelayError):
+            return  # it is asked again when its time is over
+        self._inquiry.answered(doubt)
+        doubt.times = len(PAUSES) + 1  # also where it comes late, and this is about to be asked again
+        if says_gone(outcome):
+            # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
+            _log.info("%r has ended: the server does not know it any more", doubt.action)
+            doubt.action._end_early("call_gone")
+        self._inquiry.go_on(time.monotonic())

@@ -1,0 +1,78 @@
+"""Inbound calls that ring on although their handlers have returned: whoever wrote the handler is told, once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from ..call.call import Call
+from ..constants import CALL_STATE_ANSWERED, CALL_STATE_CREATED, CALL_STATE_ENDED, CALL_STATE_ENDING, CALL_STATE_RINGING
+from ..errors import CallEnded
+from ..threads import logs
+from ..threads.table import Table
+
+__all__ = ["ATTENDED_WITHIN", "Unattended"]
+
+_log = logs.get("relay_sync").later
+
+#: Seconds that a call may ring on after its handler has returned: another thread may be about to answer it.
+ATTENDED_WITHIN: Final = 5.0
+
+
+class Unattended:
+    """The calls of one client whose handlers returned without having answered them, and when. For any number of threads."""
+
+    def __init__(self) -> None:
+        self._since: Table[Call, float] = Table()
+        self._warned = False
+
+    def handler_returned(self, call: Call) -> None:
+        """The handler of a call has returned."""
+        if _is_unattended(call):
+            self._since.put(call, time.monotonic())
+
+    def check(self, now: float) -> None:
+        """Say of which calls they have been ringing for too long."""
+        for call, since in self._since.items():
+            if not _is_unattended(call):
+                self._since.take(call)
+            elif now >= since + ATTENDED_WITHIN and self._since.take(call) is not None:
+                self.say_of(call)
+
+    def call_over(self, call: Call) -> None:
+        """A call has ended."""
+        if self._since.take(call) is not None and CALL_STATE_ANSWERED not in call._reached:
+            self.say_of(call)
+
+    def let_go(self, call: Call) -> None:
+        """A call is no business of this client any more."""
+        self._since.take(call)
+
+    def take_all(self) -> list[Call]:
+        """Forget all of them. :return: those that still ring."""
+        calls = [call for call, _ in self._since.items() if _is_unattended(call)]
+        self._since.take_all()
+        return calls
+
+    def say_of(self, call: Call) -> None:
+        """Say that a call rings on, or rang until it ended: as a warning once."""
+        if call._attended:
+            return
+        level = logging.DEBUG if self._warned else logging.WARNING
+        self._warned = True
+        what = (
+            "the on_call handler returned, and call %s still rings: it ends when the caller gives up, unless something answers it"
+            if call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING)
+            else "call %s ended without an answer: the handler never called answer()"
+        )
+        _log.log(level, f"{what}; call.answer(), call.hangup('busy') or call.pass_()", call.call_id)
+
+
+def _is_unattended(call: Call) -> bool:
+    """Whether nothing was done for a call that rings, or rang until it ended."""
+    if call._attended or CALL_STATE_ANSWERED in call._reached:
+        return False
+    if call._over is None:
+        return call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING, CALL_STATE_ENDING)
+    return call.state == CALL_STATE_ENDED and isinstance(call._over, CallEnded)

@@ -1,0 +1,172 @@
+"""From a name to a connected TCP socket: all addresses of a name are tried, a little apart, and the first to answer wins.
+
+One dead address (often IPv6) costs a quarter of a second, not the time for all (RFC 8305, "happy eyeballs").
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..deadline import Deadline
+from ..errors import ConnectError
+from ..hosts import is_loopback
+from ..threads.descriptors import are_lacking, without_descriptors
+from ..threads.time_left import TimeLeft
+
+__all__ = ["open_tcp", "time_left"]
+
+#: Bytes that the system may hold for a connection without having sent them.
+UNSENT: Final = 128 * 1024
+#: Seconds that an address has for itself before the next one is tried beside it (RFC 8305, section 5).
+HEAD_START: Final = 0.25
+_UNDER_WAY: Final = frozenset(
+    {errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", 0)}
+)
+
+AddressInfo = tuple[Any, Any, int, str, Any]
+
+
+def time_left(deadline: Deadline) -> float:
+    """Seconds for the next step. :raises TimeoutError: there are none."""
+    left = deadline.remaining(time.monotonic())
+    if left is not None and left <= 0:
+        raise TimeoutError("the time to connect is over")
+    return 30.0 if left is None else left
+
+
+def open_tcp(
+    host: str, port: int, deadline: Deadline, opened: Callable[[socket.socket], None], unknown: str
+) -> socket.socket:
+    """Resolve a name and connect; the socket does not block.
+
+    :param opened: told of each socket as soon as it exists, and of the last one again while nothing answers; what it
+        raises ends the attempt.
+    :param unknown: what to say where there is no such name.
+    :raises ConnectError: with ``fatal``: there is no such name. :raises OSError: no address answered.
+    """
+    host = host.strip("[]")
+    if is_loopback(host):
+        host = host.removesuffix(".")  # not every resolver knows "localhost."
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if are_lacking():  # the resolver reads files, and says whatever it likes where it cannot
+            raise without_descriptors("the connection", error) from error
+        if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
+            raise ConnectError(unknown, fatal=True) from error
+        raise
+    if not found:
+        raise ConnectionRefusedError(f"no address for {host}")
+    with _Race(opened) as race:
+        return race.run(_alternating(found), deadline)
+
+
+def _alternating(found: list[AddressInfo]) -> list[AddressInfo]:
+    """The system's order, but families take turns: where one of them is dead, the other comes second."""
+    families: dict[Any, list[AddressInfo]] = {}
+    for info in found:
+        families.setdefault(info[0], []).append(info)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*families.values()))
+    return [info for info in turns if info is not None]
+
+
+class _Race:
+    """Sockets that are connecting, side by side. Leaving it closes all but the winner."""
+
+    def __init__(self, opened: Callable[[socket.socket], None]) -> None:
+        self._opened = opened
+        self._selector = selectors.DefaultSelector()
+        self._running: list[socket.socket] = []
+        self._failure: OSError = TimeoutError("no address answered in time")
+
+    def __enter__(self) -> _Race:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        for sock in self._running:
+            sock.close()
+
+    def run(self, addresses: list[AddressInfo], deadline: Deadline) -> socket.socket:
+        for info in addresses:
+            winner = self._begin(info) or self._wait(min(HEAD_START, time_left(deadline)))
+            if winner is not None:
+                return self._won(winner)
+        while self._running:
+            self._opened(self._running[-1])  # raises when nobody wants it any more
+            winner = self._wait(min(HEAD_START, time_left(deadline)))
+            if winner is not None:
+                return self._won(winner)
+        raise self._failure
+
+    def _begin(self, info: AddressInfo) -> socket.socket | None:
+        family, kind, number, _, target = info
+        try:
+            sock = socket.socket(family, kind, number)
+        except OSError as error:  # a family that this machine does not know
+            self._failure = error
+            return None
+        self._running.append(sock)
+        self._opened(sock)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _hold_little(sock)
+            result = sock.connect_ex(target)
+        except OSError as error:
+            self._lost(sock, error)
+            return None
+        if result == 0:
+            return sock
+        if result in _UNDER_WAY:
+            self._selector.register(sock, selectors.EVENT_WRITE)
+        else:
+            self._lost(sock, OSError(result, os.strerror(result)))
+        return None
+
+    def _wait(self, seconds: float) -> socket.socket | None:
+        """Wait until one is connected, none is left, or the time is over."""
+        left = TimeLeft(seconds)
+        while self._running:
+            longest = max(0.0, left() or 0.0)
+            found = self._selector.select(longest)
+            for key, _ in found:
+                sock = key.fileobj
+                assert isinstance(sock, socket.socket)
+                self._selector.unregister(sock)
+                result = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if result == 0:
+                    return sock
+                self._lost(sock, OSError(result, os.strerror(result)))
+            if not found:
+                left.waited(longest)
+            if left.over:
+                return None
+        return None
+
+    def _lost(self, sock: socket.socket, error: OSError) -> None:
+        self._failure = error
+        self._running.remove(sock)
+        sock.close()
+
+    def _won(self, sock: socket.socket) -> socket.socket:
+        self._running.remove(sock)
+        return sock
+
+
+def _hold_little(sock: socket.socket) -> None:
+    """Let what the system has taken be nearly sent: the time for an answer begins when it has taken the last byte."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Windows has none
+    try:
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+    except OSError:  # nor have some sandboxes
+        pass

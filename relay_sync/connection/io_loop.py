@@ -1,0 +1,596 @@
+"""THE IO THREAD: a selector, a wake-up pipe and timers. It performs the session's effects and decides nothing.
+
+It alone reads, writes and closes the socket. It completes waiters; user code never runs on it. It holds no strong reference
+to the client, so a client that was forgotten can go.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import selectors
+import socket
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ..config import Config
+from ..errors import ConnectError, ConnectTimeout, RelayError
+from ..protocol.effects import (
+    Command,
+    Deliver,
+    Dial,
+    Effect,
+    Hangup,
+    Late,
+    Phase,
+    PhaseChanged,
+    Send,
+    SessionOver,
+    Settle,
+    Trouble,
+)
+from ..protocol.frames import Masked
+from ..protocol.results import client_closed
+from ..protocol.session import Session
+from ..threads import logs, process
+from ..threads import starting as threads
+from ..threads.flag import Flag
+from ..threads.outcome import Waiter
+from ..threads.passing import LATE, LONGEST_SLEEP, SLICE, beyond
+from ..threads.rate_limited_log import Troubles
+from .dial_thread import Dialling, dispose
+from .outbox import OUTBOX_LIMIT, OUTBOX_STOP, Outbox
+from .sink import Sink
+
+if TYPE_CHECKING:
+    from .transport import FedWebSocket
+
+__all__ = ["Loop"]
+
+_log = logs.get("relay_sync").later
+_frames = logs.get("relay_sync.protocol").later
+_numbers = itertools.count(1)
+
+#: A quarter of what the socket may hold: as fast, and what a burst has caused is done and gone before the rest is parsed.
+READ_PER_TURN: Final = 64 * 1024
+#: Bytes of a TLS record that is a single answer.
+SHORT_RECORD: Final = 256
+WATCH_EVERY: Final = 1.0
+#: Seconds in which a connection that ends keeps what was promised, where nobody says how long that may take.
+PARTING_PATIENCE: Final = 1.5
+#: Internal errors in a row after which the connection ends instead of being made anew.
+MOST_FAULTS: Final = 10
+
+
+class Loop:
+    """One connection's IO thread, ``relay-io-N``. Start it once; when it has ended, make another."""
+
+    def __init__(self, session: Session, config: Config, sink: weakref.ref[Sink]) -> None:
+        self._session = session
+        self._config = config
+        self._sink = sink
+        self._number = next(_numbers)
+        self._generation = process.generation()
+        self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._selector = selectors.DefaultSelector()
+        try:
+            self._wake_in, self._wake_out = socket.socketpair()
+        except BaseException:  # no more file descriptors
+            self._selector.close()
+            raise
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._selector.register(self._wake_in, selectors.EVENT_READ)
+        self._awake = False
+        self._closing = False
+        self._parting = PARTING_PATIENCE
+        self._hang_up_calls = False
+        self._poked = False
+        self._faults = 0
+        #: The kind of the last internal error.
+        self._fault = ""
+        #: Set by the finaliser of a client that was garbage collected.
+        self.forgotten = False
+        self.finished = False
+        #: Set when ``run()`` is to return: the client is to stop, or this connection has ended for good.
+        self.stopped = Flag()
+        #: No new calls are taken on this connection.
+        self.draining = False
+        self._connection: FedWebSocket | None = None
+        self._sock: socket.socket | None = None
+        self._interest = 0
+        #: Whether TLS may keep bytes to itself that came with the answer to the upgrade. Later, what is read takes whole records.
+        self._leftover = False
+        self._secure = self._debug = False
+        self._outbox = Outbox()
+        #: To look at only, like the session.
+        self.dialling: Dialling | None = None
+        self._dials = 0
+        self._waiting_ready: list[Waiter[None]] = []
+        self._troubles = Troubles(_log)
+        self._watch_at = 0.0
+        self._turned = time.monotonic()
+        self._longest = LONGEST_SLEEP
+        self._thread = threading.Thread(target=self._run, name=f"relay-io-{self._number}", daemon=True)
+
+    # -- for other threads ---------------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """To look at only; the IO thread changes it."""
+        return self._session
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be used, here and now."""
+        over = self.finished or self._closing or self._session.phase in (Phase.CLOSED, Phase.FAILED)
+        return not over and self._generation == process.generation()
+
+    def start(self) -> None:
+        """Start the thread and connect.
+
+        :raises RuntimeError: if the system gives no thread.
+        """
+        process.watch(self)
+        self._post(self._open)
+        try:
+            threads.uninterrupted(self._thread.start)
+        except RuntimeError:
+            self._finish()
+            raise
+
+    def submit(self, command: Command) -> None:
+        """Hand over a command; its ``settle`` is called once, on whichever thread ends it."""
+        self._post(self._submit, command)
+
+    def withdraw(self, command: Command) -> None:
+        """Nobody waits for this command any more."""
+        self._post(self._session.withdraw, command)
+
+    def change(self, function: Callable[[Session], None]) -> None:
+        """Run something short on the session, on the IO thread."""
+        self._post(function, self._session)
+
+    def await_ready(self, waiter: Waiter[None]) -> None:
+        """Settle the waiter when the session is ready, or with the reason why it never will be."""
+        self._post(self._await_ready, waiter)
+
+    def forget_waiter(self, waiter: Waiter[None]) -> None:
+        """Undo :meth:`await_ready`."""
+        self._post(self._forget_waiter, waiter)
+
+    def request_stop(self, patience: float | None = None, *, hang_up_calls: bool = False) -> None:
+        """Ask for the end: no lock, no wait; safe in signal handlers and finalisers.
+
+        :param patience: seconds in which what was promised may still be kept; :data:`PARTING_PATIENCE` by default.
+        :param hang_up_calls: the calls that live then are hung up, and those that are being dialled.
+        """
+        if patience is not None:
+            self._parting = patience
+        if hang_up_calls:
+            self._hang_up_calls = True
+        self._closing = True
+        self._wake()
+
+    def poke(self) -> None:
+        """Have ``Sink.on_poke`` called on the IO thread: no lock, no wait; safe in signal handlers."""
+        self._poked = True
+        self._wake()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; at once on the IO thread itself."""
+        if threading.current_thread() is self._thread or not self._thread.ident:
+            return self.finished
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def at_exit(self, timeout: float) -> None:
+        self.request_stop()
+        self.join(timeout)
+
+    def after_fork(self) -> None:
+        """In a child: close our copies of the descriptors; the parent's connection does not notice.
+
+        The selector must not be told to unregister: its kernel object is shared with the parent.
+        """
+        self.finished = True
+        if self._sock is not None:
+            dispose(self._sock)
+        if self.dialling is not None:
+            self.dialling.dispose()
+        self._connection = self._sock = self.dialling = None
+        self._inbox.clear()
+        with suppress(Exception):  # half-made at the moment of the fork
+            self._selector.close()
+        for end in (self._wake_in, self._wake_out):
+            dispose(end)
+
+    def _post(self, function: Callable[..., None], *args: Any) -> None:
+        self._inbox.append((function, args))
+        self._wake()
+        if self.finished:
+            self._drain_inbox()
+
+    def _wake(self) -> None:
+        if self._awake:
+            return
+        try:
+            self._awake = True
+            self._wake_out.send(b"\0")
+        except OSError:  # full, which wakes as well; or closed, when nobody sleeps any more
+            pass
+        except BaseException:  # interrupted: perhaps nothing was sent
+            self._awake = False
+            raise
+
+    def _listener(self) -> Sink | None:
+        sink = self._sink()
+        return sink if sink is not None and sink.attached is self else None
+
+    # -- the thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with logs.shared():
+            process.io_threads.add(threading.get_ident())
+            try:
+                while self._faults < MOST_FAULTS and (self._sock is not None or not self._over()):
+                    try:
+                        self._turn()
+                        self._faults = 0
+                    except BaseException:  # a fault of ours must not leave callers waiting
+                        self._recover()
+            finally:
+                process.io_threads.discard(threading.get_ident())
+                self._finish()
+
+    def _recover(self) -> None:
+        """After an internal error: give the connection up and make it anew. After many in a row the thread ends."""
+        self._fault = type(sys.exc_info()[1]).__name__
+        self._troubles.fault("internal error; the connection is given up and made anew")
+        self._faults += 1
+        with self._troubles.caught("internal error while recovering from one"):
+            self._lose("an internal error")
+            if self._session.phase is Phase.DIALING and self.dialling is None:
+                self._session.dial_failed(time.monotonic(), ConnectError("an internal error"), fatal=False)
+
+    def _over(self) -> bool:
+        return self._session.phase in (Phase.CLOSED, Phase.FAILED) and self._sock is None
+
+    def _turn(self) -> None:
+        patience = self._patience()
+        ready = self._selector.select(patience)
+        now = time.monotonic()
+        if patience is None or (0.0 if ready else patience) < now - self._turned < patience + LATE:
+            self._longest = LONGEST_SLEEP
+        else:
+            self._amend(beyond(now - self._turned, patience, bool(ready)))
+        self._turned = now
+        self._debug = _frames.isEnabledFor(logging.DEBUG)
+        readable = self._leftover and self._pending_tls()
+        for key, mask in ready:
+            if key.fileobj is self._wake_in:
+                self._slept()
+            elif mask & selectors.EVENT_READ:
+                readable = True
+        if readable:
+            self._read(now)
+            # Waiters are woken before anything else is begun.
+            self._perform()
+        # Looked at before the inbox: what was asked for before the end comes before it.
+        closing, poked = self._closing, self._poked
+        if self._inbox:
+            self._drain_inbox()
+        if poked or closing:
+            self._obey(now)
+        if self._session.promises.expecting_since is not None:
+            sink = self._listener()
+            if sink is None or not sink.expects():
+                self._session.promises.expect_nothing()
+        if now >= self._watch_at or self.dialling is not None:
+            self._watch(now)
+        self._session.tick(now)
+        self._perform()
+        self._flush()
+
+    def _amend(self, by: float) -> None:
+        """The clock went on by so much more, or less, than time has passed: move what goes by time."""
+        self._longest = SLICE if by <= 0 else LONGEST_SLEEP
+        self._session.shift(by)
+        if self.dialling is not None:
+            self.dialling.gives_up += by
+        if by < 0:
+            self._watch_at += by
+
+    def _obey(self, now: float) -> None:
+        if self._poked:
+            self._poked = False
+            sink = self._listener()
+            if sink is not None:
+                sink.on_poke()
+        if self._closing and self._ends():
+            if self.forgotten:
+                _log.warning(
+                    "a RelayClient was forgotten while connected, and is closed: keep a reference, or disconnect()"
+                )
+            sink = self._listener()
+            if sink is not None:
+                with self._troubles.caught("internal error while calls were hung up at the end"):
+                    sink.on_closing(hang_up=self._hang_up_calls)
+                self._drain_inbox()  # what was promised just now comes before the end
+                if sink.expects():
+                    self._session.promises.expect(now)
+            self._session.close(now, self._parting)
+
+    def _ends(self) -> bool:
+        """Whether the session is still to be told of the end, which has been asked for."""
+        return not (self._session.parting or self._session.phase in (Phase.CLOSED, Phase.FAILED))
+
+    def _patience(self) -> float | None:
+        if self._inbox or (self._closing and self._ends()) or self._poked or (self._leftover and self._pending_tls()):
+            return 0.0
+        wake = self._watch_at if self._sock is not None else math.inf
+        for other in (self._session.next_wake(), self.dialling and self.dialling.gives_up):
+            if other and other < wake:
+                wake = other
+        # Waking early is harmless; selectors cannot wait for ever so long.
+        return None if wake == math.inf else min(self._longest, max(0.0, wake - time.monotonic()))
+
+    def _pending_tls(self) -> bool:
+        connection = self._connection
+        return connection is not None and bool(self._interest & selectors.EVENT_READ) and connection.holds_bytes
+
+    def _slept(self) -> None:
+        try:
+            self._wake_in.recv(64)  # any byte that is left wakes us again
+        except OSError:
+            pass
+        # After this, whoever appends to the inbox wakes us again; what is there by now is drained below.
+        self._awake = False
+
+    def _drain_inbox(self) -> None:
+        inbox = self._inbox
+        while inbox:
+            try:
+                function, args = inbox.popleft()
+            except IndexError:  # another thread drained it, after our end
+                return
+            function(*args)
+
+    def _watch(self, now: float) -> None:
+        if self.dialling is not None and now >= self.dialling.gives_up:
+            error = ConnectTimeout(f"{self.dialling.peer} did not answer in time")
+            self._abandon_dial()
+            self._session.dial_failed(now, error, fatal=False)
+        if now >= self._watch_at:
+            self._watch_at = now + WATCH_EVERY
+            sink = self._listener()
+            if sink is not None:
+                sink.on_watch(now)
+
+    def _finish(self) -> None:
+        for step in (self._abandon_dial, self._close_socket, self._end_session):
+            with self._troubles.caught("internal error at the end of the connection"):
+                step()
+        self.finished = True
+        while self._inbox:
+            with self._troubles.caught("internal error at the end of the connection"):
+                self._drain_inbox()
+        with self._troubles.caught("internal error at the end of the connection"):
+            self._perform()
+        self.end_waits(self._session.last_error or client_closed())
+        self.stopped.set()
+        for resource in (self._selector, self._wake_in, self._wake_out):
+            with suppress(OSError):  # somebody else of this process has closed its descriptor
+                resource.close()
+
+    def _end_session(self) -> None:
+        """The thread ends: because it was asked to, or else by a fault of ours, which is to be told as one."""
+        if self._closing:
+            self._session.close(time.monotonic())
+        else:
+            self._session.fail(
+                f"internal errors of relay_sync ended the connection for good (the last one: {self._fault}); the log has "
+                "them, and connect() starts anew"
+            )
+
+    # -- posted to the thread ------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._session.open(time.monotonic())
+
+    def _submit(self, command: Command) -> None:
+        if self.finished:
+            command.settle(self._session.last_error or client_closed())
+        else:
+            self._session.submit(time.monotonic(), command)
+
+    def _await_ready(self, waiter: Waiter[None]) -> None:
+        if self.finished:
+            waiter.settle(self._session.last_error or client_closed())
+        elif self._session.phase is Phase.READY:
+            waiter.settle(None)
+        else:
+            self._waiting_ready.append(waiter)
+
+    def end_waits(self, outcome: RelayError | None) -> None:
+        """End the waits of :meth:`await_ready`: well, or with an error. On the IO thread."""
+        waiters, self._waiting_ready = self._waiting_ready, []
+        for waiter in waiters:
+            waiter.settle(outcome)
+
+    def _forget_waiter(self, waiter: Waiter[None]) -> None:
+        with suppress(ValueError):  # it has been settled
+            self._waiting_ready.remove(waiter)
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def _perform(self) -> None:
+        while effects := self._session.effects():
+            for effect in effects:
+                try:
+                    if type(effect) is Send:
+                        self._send(effect.text, effect.command)
+                    elif type(effect) is Settle:
+                        effect.command.settle(effect.outcome)
+                    elif type(effect) is Deliver:
+                        sink = self._listener()
+                        if sink is not None:
+                            sink.on_event(effect.payload)
+                    else:
+                        self._perform_rare(effect)
+                except Exception:
+                    self._troubles.fault(f"internal error while performing {type(effect).__name__}")
+
+    def _perform_rare(self, effect: Effect) -> None:
+        if isinstance(effect, Late) and effect.command.late is not None:
+            effect.command.late(effect.outcome)
+        elif isinstance(effect, PhaseChanged):
+            self._phase_changed(effect)
+        elif isinstance(effect, SessionOver):
+            sink = self._listener()
+            if sink is not None:
+                sink.on_session_over(effect.error, effect.session)
+        elif isinstance(effect, Dial):
+            self._dials += 1
+            name = f"relay-dial-{self._number}.{self._dials}"
+            self.dialling = Dialling(self._config, name, self._dial_done)
+            self.dialling.start()
+        elif isinstance(effect, Hangup):
+            self._hang_up(effect.at_once)
+        elif isinstance(effect, Trouble):
+            self._troubles.peer(effect.kind, effect.detail)
+
+    def _phase_changed(self, change: PhaseChanged) -> None:
+        # State first, then waiters: whoever was told that it is connected sees a client that says so.
+        sink = self._listener()
+        try:
+            if sink is not None:
+                sink.on_phase(change.phase, change.error)
+        finally:
+            if change.phase in (Phase.READY, Phase.CLOSED, Phase.FAILED):
+                outcome = None if change.phase is Phase.READY else change.error or client_closed()
+                self.end_waits(outcome)
+                if outcome is not None:
+                    self.stopped.set()  # last: whoever wakes sees the state
+
+    # -- the socket ----------------------------------------------------------------------------------------------
+
+    def _dial_done(self, dialling: Dialling, outcome: FedWebSocket | ConnectError) -> None:
+        # On the dialling thread.
+        self._post(self._dialled, dialling, outcome)
+
+    def _dialled(self, dialling: Dialling, outcome: FedWebSocket | ConnectError) -> None:
+        if dialling is not self.dialling or self.finished:
+            if not isinstance(outcome, ConnectError):
+                outcome.discard()
+            return
+        self.dialling = None
+        now = time.monotonic()
+        if isinstance(outcome, ConnectError):
+            self._session.dial_failed(now, outcome, fatal=outcome.fatal)
+            return
+        self._connection = outcome
+        self._secure = self._leftover = outcome.secure
+        self._sock = sock = outcome.socket
+        self._interest = selectors.EVENT_READ
+        self._selector.register(sock, selectors.EVENT_READ)
+        self._session.connected(now)
+
+    def _abandon_dial(self) -> None:
+        if self.dialling is not None:
+            self.dialling.abandon()
+            self.dialling = None
+
+    def _send(self, text: str, command: Command | None) -> None:
+        if self._connection is not None:
+            if self._debug:
+                _frames.debug("-> %s", Masked(text))
+            self._connection.text_frame(text)
+            if command is not None:
+                self._outbox.expect(command, self._connection.outbox)
+
+    def _read(self, now: float) -> None:
+        connection, session = self._connection, self._session
+        if connection is None:
+            return
+        taken, self._leftover = 0, False
+        while taken < READ_PER_TURN:
+            try:
+                data = connection.read(READ_PER_TURN)
+            except OSError as error:
+                self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
+                return
+            if data is None:
+                return
+            if not data:
+                self._lose("the server closed the connection")
+                return
+            taken += len(data)
+            messages, broken = connection.feed(data)
+            session.heard(now, within=not messages and connection.unfinished)
+            for text in messages:
+                if self._debug:
+                    _frames.debug("<- %s", Masked(text))
+                session.received(now, text)
+            if broken is not None:
+                self._lose(broken.reason, refused=broken.refused)
+                return
+            # What is left in the kernel wakes the selector again. Behind a short record of TLS there is rarely another.
+            if not self._secure or len(data) < SHORT_RECORD:
+                return
+
+    def _flush(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        outbox, frames, behind = self._outbox, connection.outbox, self._outbox.behind
+        if not frames and not behind:
+            return  # as it was left the last time
+        try:
+            moved = outbox.flush(frames, connection.write, now := time.monotonic())
+        except OSError as error:
+            self._lose(f"the connection broke ({error.strerror or type(error).__name__})")
+            self._perform()
+            return
+        left = len(outbox) if outbox.behind else 0
+        if behind or left:
+            self._session.outbox(now, empty=not left, moved=behind and moved)
+        self._session.congested = left > OUTBOX_LIMIT
+        reading = 0 if left > OUTBOX_STOP and outbox.caused > OUTBOX_STOP else selectors.EVENT_READ
+        interest = reading | (selectors.EVENT_WRITE if left else 0)
+        if interest != self._interest and self._sock is not None:
+            self._selector.modify(self._sock, interest)
+            self._interest = interest
+
+    def _lose(self, reason: str, *, refused: bool = False) -> None:
+        """The transport is no good any more: tell the session, which decides what follows."""
+        self._close_socket()
+        self._session.lost(time.monotonic(), reason, refused=refused)
+
+    def _hang_up(self, at_once: bool) -> None:
+        self._abandon_dial()
+        if self._connection is not None and not at_once:
+            with suppress(Exception):  # a farewell is a courtesy
+                self._connection.send_close()
+                self._flush()
+        self._close_socket()
+
+    def _close_socket(self) -> None:
+        sock, self._sock, self._connection = self._sock, None, None
+        self._outbox = Outbox()
+        self._session.congested = False
+        self._session.outbox(time.monotonic(), empty=True, moved=False)
+        if sock is None:
+            return
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(sock)
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_WR)
+        sock.close()

@@ -1,0 +1,490 @@
+"""The only module that knows websocket-client: dialling, TLS, bytes in and bytes out.
+
+websocket-client writes frames and judges control frames and fragments. It is fed with whole frames whose
+boundaries and announced sizes were checked here, so it never waits for bytes and never buffers more than is allowed; plain
+text frames, nearly all there are, take a short way past it.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import websocket
+
+from ..config import Config
+from ..deadline import Deadline
+from ..errors import ConnectError, ConnectTimeout
+from ..hosts import Proxy, Unusable, begin_tls, find_proxy, trust_variables, trusting
+from ..threads.descriptors import are_lacking, lack, without_descriptors
+from . import upgrade
+from .addresses import open_tcp, time_left
+
+__all__ = ["Broken", "FedWebSocket", "as_error", "dial", "proxy_for"]
+
+_TEXT: Final = 0x81  # FIN and opcode 1
+_KEYS: Final = 4096  # bytes of mask keys that are fetched at once
+_MAX_FRAGMENTS: Final = 1000
+_WRITE_AT_ONCE: Final = 256 * 1024
+_NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+#: OpenSSL's names for what a peer sends that does not speak TLS.
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
+
+
+class Broken(NamedTuple):
+    """Why nothing more will come from a connection.
+
+    :ivar refused: whether the server closed it with a code that says no, instead of one of a restart or a fault.
+    """
+
+    reason: str
+    refused: bool = False
+
+
+class _Starved(Exception):
+    """The parser asked for more than the frames it was given."""
+
+
+class _Fragments(websocket.continuous_frame):  # type: ignore[misc,unused-ignore]
+    """Joins fragments in place: the library would copy the message once for each of them."""
+
+    def add(self, frame: websocket.ABNF) -> None:
+        if not frame.fin and not self.cont_data:
+            frame.data = bytearray(frame.data)  # type: ignore[assignment,arg-type,unused-ignore]
+        super().add(frame)
+
+
+class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
+    """A connected WebSocket that is fed with bytes and fills an outbox; it never touches its socket itself."""
+
+    def __init__(self, max_message: int, sock: socket.socket | None = None) -> None:
+        # decode() below is the strict check of UTF-8, at a thousandth of the cost of the library's own.
+        super().__init__(enable_multithread=False, skip_utf8_validation=True)
+        self.cont_frame = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
+        self.outbox: list[bytes] = []
+        if sock is not None:
+            self.sock, self.connected = sock, True
+        self._max_message = max_message
+        self._unread = bytearray()
+        self._serving = memoryview(b"")
+        self._fragments = 0
+        self._fragments_size = 0
+        self._broken: Broken | None = None
+        self._keys = b""
+        self._keys_used = 0
+
+    # The two seams of websocket-client, unchanged since 2014; a differential fuzz in the tests guards them.
+
+    def _send(self, data: str | bytes) -> int:
+        self.outbox.append(data if isinstance(data, bytes) else data.encode("latin-1"))
+        return len(data)
+
+    def _recv(self, bufsize: int) -> bytes:
+        if not self._serving:
+            raise _Starved
+        taken = bytes(self._serving[:bufsize])
+        self._serving = self._serving[bufsize:]
+        return taken
+
+    @property
+    def socket(self) -> socket.socket:
+        """The connected socket, non-blocking; whoever asks for it owns it."""
+        assert self.sock is not None
+        return self.sock
+
+    @property
+    def secure(self) -> bool:
+        """Whether it runs over TLS, which keeps bytes to itself that no selector knows of."""
+        return isinstance(self.sock, ssl.SSLSocket)
+
+    @property
+    def holds_bytes(self) -> bool:
+        """Whether TLS has bytes that were read from the kernel already."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message has begun to come that is not complete."""
+        return bool(self._unread) or self._fragments > 0
+
+    def read(self, limit: int) -> bytes | None:
+        """Bytes from the socket; ``b""`` at its end, ``None`` when there are none now.
+
+        :raises OSError: the connection broke.
+        """
+        try:
+            return self.socket.recv(limit)
+        except _NOT_NOW:
+            return None
+
+    def write(self, data: bytes | bytearray) -> int:
+        """Hand bytes to the socket; how many it took, 0 when it takes none now.
+
+        :raises OSError: the connection broke.
+        """
+        try:
+            with memoryview(data) as view:
+                return self.socket.send(view[:_WRITE_AT_ONCE])
+        except _NOT_NOW:
+            return 0
+
+    def discard(self) -> None:
+        """Close the socket of a connection that nobody wants any more."""
+        self.socket.close()
+
+    def text_frame(self, text: str) -> None:
+        """Put one text message into the outbox.
+
+        The short way for nearly all that is ever sent; the library's takes five times as long (RFC 6455, section 5).
+        """
+        data = text.encode()
+        size = len(data)
+        if size < 126:
+            head = bytes((_TEXT, 0x80 | size))
+        elif size < 65536:
+            head = b"\x81\xfe" + size.to_bytes(2, "big")
+        else:
+            head = b"\x81\xff" + size.to_bytes(8, "big")
+        key = self._mask_key()
+        mask = int.from_bytes((key * (size // 4 + 1))[:size], "little")
+        self.outbox.append(head + key + (int.from_bytes(data, "little") ^ mask).to_bytes(size, "little"))
+
+    def _mask_key(self) -> bytes:
+        # Asking the system for each frame anew would be a fifth of what an acknowledgement costs.
+        if self._keys_used >= len(self._keys):
+            self._keys = os.urandom(_KEYS)
+            self._keys_used = 0
+        used = self._keys_used
+        self._keys_used = used + 4
+        return self._keys[used : used + 4]
+
+    def feed(self, data: bytes) -> tuple[list[str], Broken | None]:
+        """Take bytes from the peer.
+
+        :return: the text messages that are complete now, and what ended the connection, if anything did. What was decoded
+            before the end is never lost. After the end there is nothing but the end.
+        """
+        messages: list[str] = []
+        if self._broken is None:
+            self._broken = self._parse(data, messages)
+        return messages, self._broken
+
+    def _parse(self, data: bytes, messages: list[str]) -> Broken | None:
+        unread = self._unread
+        unread += data
+        start = 0
+        size = len(unread)
+        try:
+            while size - start >= 2:
+                header, length = _frame_size(unread, start, size)
+                if header == 0:
+                    break
+                if length > self._max_message:
+                    return self._refuse(1009, f"a message of {length} bytes; at most {self._max_message} are allowed")
+                end = start + header + length
+                if end > size:
+                    break
+                if unread[start] == _TEXT and not unread[start + 1] & 0x80 and not self._fragments:
+                    messages.append(str(memoryview(unread)[start + header : end], "utf-8"))
+                else:
+                    broken = self._slow(bytes(memoryview(unread)[start:end]), length, messages)
+                    if broken is not None:
+                        return broken
+                start = end
+        except UnicodeDecodeError:
+            return self._refuse(1007, "a text message that is not UTF-8")
+        finally:
+            del unread[:start]
+        return None
+
+    def _slow(self, frame: bytes, length: int, messages: list[str]) -> Broken | None:
+        """Control frames, fragments, masked and broken frames: websocket-client judges them."""
+        opcode = frame[0] & 0x0F
+        if opcode < 8:
+            self._fragments += 1
+            self._fragments_size += length
+            if self._fragments > _MAX_FRAGMENTS or self._fragments_size > self._max_message:
+                return self._refuse(1009, "a message in too many fragments, or too large")
+        self._serving = memoryview(frame)
+        try:
+            kind, whole = self.recv_data_frame(control_frame=True)
+        except _Starved:
+            return None  # a fragment; the message goes on
+        except Exception as error:  # the library raises many kinds on hostile frames
+            return self._refuse(1002, f"a frame that breaks the protocol ({type(error).__name__})")
+        if kind == websocket.ABNF.OPCODE_CLOSE:
+            payload = bytes(whole.data)
+            return Broken(_close_reason(payload), refused=_says_no(payload))
+        if kind in (websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY):
+            self._fragments = self._fragments_size = 0
+        if kind == websocket.ABNF.OPCODE_TEXT:
+            # A UnicodeDecodeError is answered by feed().
+            messages.append(str(whole.data, "utf-8"))
+        return None
+
+    def _refuse(self, code: int, what: str) -> Broken:
+        try:
+            self.send_close(code)
+        except Exception:  # best effort: the connection is over either way
+            pass
+        return Broken(f"the server sent {what}")
+
+
+def _frame_size(data: bytearray, start: int, size: int) -> tuple[int, int]:
+    """Header size and payload length of the frame that starts there; (0, 0) while the header is incomplete."""
+    length = data[start + 1] & 0x7F
+    header = 2
+    if length == 126:
+        header = 4
+    elif length == 127:
+        header = 10
+    if size - start < header:
+        return 0, 0
+    if header > 2:
+        length = int.from_bytes(data[start + 2 : start + header], "big")
+    if data[start + 1] & 0x80:
+        header += 4
+    return header, length
+
+
+def _says_no(payload: bytes) -> bool:
+    """Whether a close frame speaks of policy (1008) or authorization (3000, 3003), or has a code of the service's own."""
+    code = int.from_bytes(payload[:2], "big")
+    return code in (1008, 3000, 3003) or 4000 <= code < 5000
+
+
+def _close_reason(payload: bytes) -> str:
+    if len(payload) < 2:
+        return "the server closed the connection"
+    reason = payload[2:125].decode("utf-8", "replace")
+    code = int.from_bytes(payload[:2], "big")
+    return f"the server closed the connection (code {code}{': ' + reason if reason.isprintable() and reason else ''})"
+
+
+# -- dialling --------------------------------------------------------------------------------------------------------
+
+
+def dial(
+    config: Config,
+    deadline: Deadline,
+    opened: Callable[[socket.socket], None],
+    towards: Callable[[str], None] = lambda peer: None,
+) -> FedWebSocket:
+    """Open a connection: DNS, TCP, proxy, TLS and the upgrade, blocking, within the deadline as far as the system allows.
+
+    :param opened: called with each socket as soon as it exists, and once more when it is connected, so that another thread can
+        shut it down: nothing else ends a peer that drips bytes. What it raises ends the attempt.
+    :param towards: called with the peer that has to answer next, in words for errors, where that is not the server itself.
+    :raises ConnectError: with ``fatal`` set where trying again would not help.
+    :raises OSError: for all else.
+    """
+    _quieten()
+    proxy = proxy_for(config)
+    if proxy is None:
+        return _dial(config, None, config.address.url, deadline, opened, towards)
+    towards(str(proxy))
+    with _told_of(str(proxy)):
+        return _dial(config, proxy, f"{config.address.url} through {proxy}", deadline, opened, towards)
+
+
+@contextmanager
+def _told_of(peer: str) -> Iterator[None]:
+    """Have errors of the network say who did not answer."""
+    try:
+        yield
+    except ConnectError:
+        raise
+    except OSError as error:
+        raise as_error(error, peer) from error
+
+
+def _dial(
+    config: Config,
+    proxy: Proxy | None,
+    peer: str,
+    deadline: Deadline,
+    opened: Callable[[socket.socket], None],
+    towards: Callable[[str], None],
+) -> FedWebSocket:
+    """:param peer: the server, in words for errors, with the way to it."""
+    sock = _open(config, proxy, deadline, opened)
+    try:
+        # Again, now that it is connected: a shutdown of before had no effect.
+        opened(sock)
+        if proxy is not None:
+            _tunnel(sock, config, proxy, deadline)
+            towards(peer)
+        with _told_of(peer):
+            if config.address.secure:
+                sock = _secure(sock, config, deadline)
+                opened(sock)
+                _shake_hands(sock, config, peer)
+            return _upgrade(sock, config, deadline, peer)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _open(
+    config: Config, proxy: Proxy | None, deadline: Deadline, opened: Callable[[socket.socket], None]
+) -> socket.socket:
+    if proxy is None:
+        host = config.address.host
+        unknown = f"there is no host named {host.strip('[]')!r}: check host (SIGNALWIRE_SPACE)"
+        return open_tcp(host, config.address.port, deadline, opened, unknown)
+    unknown = f"there is no host named {proxy.host!r}, which is that of {proxy}: check {proxy.source}"
+    return open_tcp(proxy.host, proxy.port, deadline, opened, unknown)
+
+
+def _fatal(message: str) -> ConnectError:
+    return ConnectError(message, fatal=True)
+
+
+def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLSocket:
+    context = config.ssl_context
+    if context is None:
+        try:
+            context = trusting(config.ca_file)
+        except Unusable as error:
+            raise _fatal(str(error)) from error
+    sock.settimeout(time_left(deadline))
+    # A certificate is for the name without the dot that ends a full one.
+    name = config.address.host.strip("[]").removesuffix(".")
+    # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
+    return begin_tls(context, sock, name)
+
+
+def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:
+    way = peer.removeprefix(config.address.url)
+    try:
+        sock.do_handshake()
+    except ssl.SSLCertVerificationError as error:
+        if are_lacking():  # the authorities are read from files
+            raise without_descriptors("the connection", error) from error
+        raise _fatal(
+            f"the certificate of {config.address.host}{way} is not trusted: {error.verify_message}{_which(sock)}; "
+            f"{_decided(config)}for a private authority give ca_file (SIGNALWIRE_RELAY_CA_FILE)"
+        ) from error
+    except ssl.SSLError as error:
+        if error.reason in _NO_TLS:
+            raise _fatal(f"{peer} does not speak TLS on this port: check host and port") from error
+        raise
+
+
+def _decided(config: Config) -> str:
+    """What set the authorities, where that was not the system."""
+    names = () if config.ssl_context is not None else trust_variables()
+    return f"the authorities are those of {' and '.join(names)}; " if names else ""
+
+
+def _which(sock: ssl.SSLSocket) -> str:
+    """Whom a certificate that was not trusted names, as far as this Python tells before a handshake is done."""
+    try:
+        info: dict[str, Any] = sock._sslobj.get_unverified_chain()[0].get_info()  # type: ignore[attr-defined]
+        subject, issuer = (_common_name(info[name]) for name in ("subject", "issuer"))
+        return f" (it is for {subject!r}, issued by {issuer!r}, valid from {info['notBefore']} to {info['notAfter']})"
+    except Exception:  # not public, and the peer's to fill in
+        return ""
+
+
+def _common_name(parts: Any) -> str:
+    names = {name: value for part in parts for name, value in part}
+    found = names.get("commonName") or names.get("organizationName") or "?"
+    return "".join(filter(str.isprintable, found))[:100]
+
+
+def _read_head(sock: socket.socket, deadline: Deadline) -> upgrade.Head:
+    def receive() -> bytes:
+        # Byte by byte: what follows the head belongs to TLS, or to the WebSocket.
+        sock.settimeout(time_left(deadline))
+        return sock.recv(1)
+
+    return upgrade.read_head(receive)
+
+
+def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str) -> FedWebSocket:
+    key = base64.b64encode(os.urandom(16)).decode()
+    sock.settimeout(time_left(deadline))
+    sock.sendall(upgrade.request(config.address.netloc, key))
+    try:
+        # No redirects: the credentials go to the host that was asked for, or nowhere.
+        upgrade.check(_read_head(sock, deadline), key)
+    except upgrade.NoUpgrade as error:
+        found = ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else ""))
+        found._refused = error.refused
+        raise found from error
+    sock.setblocking(False)
+    return FedWebSocket(config.max_frame, sock)
+
+
+def proxy_for(config: Config) -> Proxy | None:
+    """The proxy on the way to the server, if there is one.
+
+    :raises ConnectError: the setting that names it cannot be used.
+    """
+    address = config.address
+    try:
+        return find_proxy(address.host, address.port, secure=address.secure, given=config.proxy)
+    except Unusable as error:
+        raise _fatal(str(error)) from None
+
+
+def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadline) -> None:
+    target = f"{config.address.host}:{config.address.port}"
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.authorization:
+        lines.append(f"Proxy-Authorization: {proxy.authorization}")
+    sock.settimeout(time_left(deadline))
+    sock.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+    try:
+        head = _read_head(sock, deadline)
+    except upgrade.NotPlain:
+        raise _fatal(f"{proxy} answers with TLS: only proxies without it are supported, and only as http://") from None
+    except upgrade.NoUpgrade as error:
+        raise ConnectError(f"{proxy} did not answer as one") from error
+    if not 200 <= head.status < 300:
+        message, final = proxy.refusal(target, head.status, head.reason)
+        raise ConnectError(message, fatal=final)
+
+
+def _quieten() -> None:
+    # websocket-client logs whole frames and headers, secrets included, when its own tracing is on.
+    logger = logging.getLogger("websocket")
+    if not any(isinstance(one, _NoSecrets) for one in logger.filters):
+        logger.addFilter(_NoSecrets())
+
+
+class _NoSecrets(logging.Filter):
+    """Drops the lines in which websocket-client prints raw frames and headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message: Any = record.msg
+        return not (
+            isinstance(message, str) and message.startswith(("++Sent", "++Rcv", "---", "Sec-", "Authorization"))
+        )
+
+
+def as_error(error: BaseException, peer: str) -> ConnectError:
+    """What a failed dial means to the user.
+
+    :param peer: who did not answer, in words.
+    """
+    if lack(error) is not None:
+        return without_descriptors("the connection", error)
+    if isinstance(error, ConnectError):
+        return error
+    found: ConnectError
+    if isinstance(error, TimeoutError):
+        found = ConnectTimeout(f"{peer} did not answer in time")
+    elif isinstance(error, (OSError, ValueError)):
+        found = ConnectError(f"{peer} cannot be reached: {error}")
+    else:  # not the network's doing: a module that cannot be imported, a fault of ours
+        found = ConnectError(f"the connection to {peer} failed here: {type(error).__name__}: {error}", fatal=True)
+    found.__cause__ = error
+    return found

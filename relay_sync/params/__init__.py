@@ -1,0 +1,9 @@
+"""Checks of what callers pass: refused in one sentence, before anything is sent. Pure.
+
+``values``
+    single values: seconds, URLs, names, choices.
+``nested``
+    parameters that are dictionaries or lists of them: devices, media, SWML.
+``parties``
+    telephone numbers and addresses.
+"""

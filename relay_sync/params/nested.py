@@ -1,0 +1,553 @@
+"""Nested parameters: the objects inside media, recordings, collectors, detectors, devices.
+
+A shape checks the members it knows, each by one function of :mod:`.checks`, and lets the others pass: the platform
+may know more than this SDK. So does a type that it does not know, unless it reads like a misspelling of one that it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final, TypedDict
+
+from ..errors import InvalidParameter
+from . import values as checks
+from .parties import without_marks
+
+__all__ = [
+    "CALLED",
+    "CONNECTED",
+    "DEVICES",
+    "TRANSCRIPTION",
+    "TRANSLATION",
+    "CollectOptions",
+    "DetectOptions",
+    "DigitsOptions",
+    "Media",
+    "RecordAudio",
+    "SpeechOptions",
+    "collect",
+    "destination",
+    "detect",
+    "device_groups",
+    "digits",
+    "live_action",
+    "media",
+    "objects",
+    "own_event",
+    "pay_parameters",
+    "pay_prompts",
+    "record",
+    "refer_device",
+    "reset",
+    "speech",
+    "stream_device",
+    "tap",
+    "tap_device",
+]
+
+#: One item of ``play``: ``{"type": "tts", "params": {"text": "hello"}}``.
+Media = Mapping[str, Any]
+
+Check = Callable[[str, Any], Any]
+
+
+class RecordAudio(TypedDict, total=False):
+    """Options of a recording; what is left out takes the platform's default.
+
+    ``initial_timeout``, ``end_silence_timeout``, ``max_length``: seconds, 0 for no limit. ``input_sensitivity``: 0 to 100.
+    """
+
+    beep: bool
+    format: str
+    stereo: bool
+    direction: str
+    initial_timeout: float
+    end_silence_timeout: float
+    max_length: float
+    terminators: str
+    input_sensitivity: float
+
+
+class DigitsOptions(TypedDict, total=False):
+    """What keys to collect: at most ``max`` (required) and, where a prompt is played, at least ``min``; ``digit_timeout`` seconds
+    between two.
+    """
+
+    max: int
+    min: int
+    digit_timeout: float
+    terminators: str
+
+
+class SpeechOptions(TypedDict, total=False):
+    """How to recognise speech; ``end_silence_timeout`` and ``speech_timeout`` in seconds."""
+
+    end_silence_timeout: float
+    speech_timeout: float
+    language: str
+    hints: list[str]
+    model: str
+    engine: str
+
+
+class CollectOptions(TypedDict, total=False):
+    """What ``play_and_collect`` collects: digits, speech or both; ``initial_timeout`` in seconds."""
+
+    digits: DigitsOptions
+    speech: SpeechOptions
+    initial_timeout: float
+
+
+class DetectOptions(TypedDict, total=False):
+    """A detector: ``type`` is ``machine``, ``fax`` or ``digit``, ``params`` what it listens for."""
+
+    type: str
+    params: dict[str, Any]
+
+
+def _seconds(name: str, value: Any) -> Any:
+    return checks.number(name, value, above=0)
+
+
+def _limit(name: str, value: Any) -> Any:
+    return checks.number(name, value, low=0)
+
+
+def _required(check: Check) -> Check:
+    def checked(name: str, value: Any) -> Any:
+        if value is None:
+            raise InvalidParameter(name, value, "given")
+        return check(name, value)
+
+    return checked
+
+
+def _text(name: str, value: Any) -> str | None:
+    """Text that may be empty."""
+    return "" if value == "" else checks.text(name, value)
+
+
+def _each(check: Check) -> Check:
+    """A list of what passes a check."""
+
+    def checked(name: str, value: Any) -> list[Any] | None:
+        items = checks.json_list(name, value)
+        return None if items is None else [check(f"{name}[{index}]", item) for index, item in enumerate(items)]
+
+    return checked
+
+
+def _one_of(*words: str) -> Check:
+    return lambda name, value: checks.choice(name, value, words)
+
+
+def _tap_codec(name: str, value: Any) -> str | None:
+    return checks.codec_choice(name, value, ("OPUS", "PCMA", "PCMU"))
+
+
+def _whole(low: int) -> Check:
+    return lambda name, value: checks.whole(name, value, low=low)
+
+
+def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
+    """The type of an object, in any case. One that resembles none passes, for the platform may have new ones.
+
+    :param elsewhere: types that are known, too, but cannot be used here.
+    """
+
+    def checked(name: str, value: Any) -> str:
+        given = checks.text(name, value, optional=False) or ""
+        if given.lower() in known:
+            return given.lower()
+        from difflib import get_close_matches  # only mistakes and novelties need it
+
+        if get_close_matches(given.lower(), (*known, *elsewhere), 1):
+            raise InvalidParameter(name, value, f"one of {', '.join(map(repr, known))}")
+        return given
+
+    return checked
+
+
+def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
+    """A mapping whose known members pass their checks; members that are ``None`` are left out."""
+    given = checks.json_object(name, value, optional=optional)
+    if given is None:
+        return None
+    for member, check in members.items():
+        given[member] = check(f"{name}.{member}", given.get(member))
+    return {member: inner for member, inner in given.items() if inner is not None}
+
+
+# -- media ---------------------------------------------------------------------------------------------------------------
+
+_TONES: Final = (
+    "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg th uk us tw ve za"
+    " ca cy dz eg ko pk ro rs sa tr bong"
+)
+#: Countries whose ringback tones the platform knows, and ``bong`` (calling.play schema).
+RINGTONES: Final = tuple(_TONES.split(" "))
+
+_MEDIA: Final[dict[str, dict[str, Check]]] = {
+    "audio": {"url": _required(checks.http_url)},
+    "tts": {
+        "text": _required(checks.text),
+        "language": checks.text,
+        "gender": _one_of("male", "female"),
+        "voice": checks.text,
+    },
+    "silence": {"duration": _required(_seconds)},
+    "ringtone": {"name": _required(_one_of(*RINGTONES)), "duration": _seconds},
+}
+
+
+def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, Any]] | None:
+    """A list of things to play."""
+    if value is None and optional:
+        return None
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise checks.unseen(name, value, "a list of media, such as [{'type': 'tts', 'params': {'text': 'hello'}}]")
+    items = [_typed(f"{name}[{index}]", item, _MEDIA) for index, item in enumerate(value)]
+    if not items:
+        raise InvalidParameter(name, value, "a list of at least one item")
+    return items
+
+
+def _typed(
+    name: str, value: Any, kinds: Mapping[str, Mapping[str, Check]], elsewhere: Collection[str] = ()
+) -> dict[str, Any]:
+    """``{"type": ..., "params": {...}}``, where the type says what the params may be."""
+    found = _shape(name, value, {"type": _kind(*kinds, elsewhere=elsewhere)}) or {}
+    known = kinds.get(found["type"])
+    if known is not None:
+        found["params"] = _shape(f"{name}.params", found.get("params"), known)
+    return found
+
+
+# -- recording, tapping --------------------------------------------------------------------------------------------------
+
+_RECORD: Final[dict[str, Check]] = {
+    "beep": checks.flag,
+    "format": _one_of("mp3", "wav", "mp4"),
+    "stereo": checks.flag,
+    "direction": _one_of("listen", "speak", "both"),
+    "initial_timeout": _limit,
+    "end_silence_timeout": _limit,
+    "max_length": _limit,
+    "terminators": lambda name, value: value if value == "" else checks.dtmf(name, value),
+    "input_sensitivity": lambda name, value: checks.number(name, value, low=0, high=100),
+}
+
+
+def record(name: str, value: Any) -> dict[str, Any]:
+    """The options of a recording."""
+    return _shape(name, {} if value is None else value, _RECORD) or {}
+
+
+_TAPPED: Final[dict[str, dict[str, Check]]] = {
+    "audio": {"direction": _required(_one_of("listen", "speak", "both"))},
+}
+
+
+def tap(name: str, value: Any) -> dict[str, Any]:
+    """What is tapped: ``{"type": "audio", "params": {"direction": ...}}``."""
+    return _typed(name, value, _TAPPED)
+
+
+_TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
+    "rtp": {
+        "addr": _required(checks.text),
+        "port": _required(lambda name, value: checks.whole(name, value, low=1, high=65535)),
+        "codec": _tap_codec,
+        "ptime": _whole(1),
+    },
+    "ws": {
+        "uri": _required(lambda name, value: checks.stream_url(value, name)),
+        "codec": _tap_codec,
+    },
+}
+
+
+def tap_device(name: str, value: Any) -> dict[str, Any]:
+    """Where tapped audio goes: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
+    return _typed(name, value, _TAP_DEVICES)
+
+
+# -- input ---------------------------------------------------------------------------------------------------------------
+
+_DIGITS: Final[dict[str, Check]] = {
+    "max": _required(_whole(1)),
+    "min": _whole(0),
+    "digit_timeout": _seconds,
+    "terminators": checks.dtmf,
+}
+_SPEECH: Final[dict[str, Check]] = {
+    "end_silence_timeout": _seconds,
+    "speech_timeout": _seconds,
+    "language": checks.text,
+    "hints": checks.texts,
+    "model": checks.text,
+    "engine": checks.text,
+}
+
+
+def digits(name: str, value: Any) -> dict[str, Any] | None:
+    """What keys to collect."""
+    return _shape(name, value, _DIGITS, optional=True)
+
+
+def speech(name: str, value: Any) -> dict[str, Any] | None:
+    """How to recognise speech."""
+    return _shape(name, value, _SPEECH, optional=True)
+
+
+def collect(name: str, value: Any) -> dict[str, Any]:
+    """What ``play_and_collect`` collects: digits, speech or both."""
+    found = _shape(name, value, {"digits": digits, "speech": speech, "initial_timeout": _seconds}) or {}
+    if "digits" not in found and "speech" not in found:
+        raise InvalidParameter(name, value, "a mapping with 'digits', 'speech' or both")
+    return found
+
+
+_DETECT: Final[dict[str, dict[str, Check]]] = {
+    "machine": {
+        "initial_timeout": _seconds,
+        "end_silence_timeout": _seconds,
+        "machine_ready_timeout": _seconds,
+        "machine_voice_threshold": _seconds,
+        "machine_words_threshold": _whole(1),
+        "detect_interruptions": checks.flag,
+        "detect_message_end": checks.flag,
+    },
+    "fax": {"tone": _one_of("CED", "CNG")},
+    "digit": {"digits": checks.dtmf},
+}
+
+
+def detect(name: str, value: Any) -> dict[str, Any]:
+    """A detector: its type, and what it listens for."""
+    found = _shape(name, value, {"type": _one_of("machine", "fax", "digit")}) or {}
+    members = _DETECT[found.get("type", "machine")]
+    inner = _shape(f"{name}.params", found.get("params"), members, optional=True)
+    return found if inner is None else {**found, "params": inner}
+
+
+# -- devices -------------------------------------------------------------------------------------------------------------
+
+
+def _url_of_stream(name: str, value: Any) -> str:
+    return checks.stream_url(value, name)
+
+
+def _codec_of_stream(name: str, value: Any) -> str | None:
+    return checks.codec(value, name, others=False)
+
+
+def _confirm(name: str, value: Any) -> Any:
+    """What the one who picks up has to go through first: the URL of a document, or a list of steps."""
+    return value if isinstance(value, list) else checks.http_url(name, value)
+
+
+def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
+    """SIP headers: a mapping, or the wire's list of ``{"name", "value"}``. Not shown in errors: they may authenticate."""
+    if value is None:
+        return None
+    accepted = "a mapping of texts, or a list of {'name': ..., 'value': ...}"
+    if isinstance(value, Mapping):
+        pairs: list[Any] = [{"name": header, "value": text} for header, text in value.items()]
+    elif isinstance(value, (list, tuple)):
+        pairs = list(value)
+    else:
+        raise InvalidParameter(name, value, accepted, secret=True)
+    for pair in pairs:
+        good = isinstance(pair, Mapping) and all(isinstance(pair.get(part), str) for part in ("name", "value"))
+        if not good or any(mark in pair["name"] + pair["value"] for mark in "\r\n"):
+            raise InvalidParameter(name, value, accepted, secret=True)
+    return [dict(pair) for pair in pairs]
+
+
+#: What all devices that ring have in common.
+_RINGING: Final[dict[str, Check]] = {
+    "timeout": _whole(0),
+    "confirm": _confirm,
+    "confirm_timeout": _whole(0),
+    "call_state_url": checks.http_url,
+    "call_state_events": lambda name, value: checks.choices(name, value, ("created", "ringing", "answered", "ended")),
+}
+_SIP_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
+#: What each type of device has, by the wire's names; :mod:`relay_sync.devices` builds them by the same checks.
+DEVICES: Final[dict[str, dict[str, Check]]] = {
+    "phone": {
+        "to_number": _required(checks.phone_number),
+        "from_number": checks.phone_number,
+        **_RINGING,
+    },
+    "fabric": {"to": _required(checks.address), "from": checks.address, **_RINGING},
+    "sip": {
+        "to": _required(checks.sip_address),
+        "from": checks.party,
+        "from_name": checks.text,
+        "headers": _headers,
+        "codecs": lambda name, value: checks.codec_choices(name, value, _SIP_CODECS),
+        "encryption": _one_of("forbidden", "mandatory", "optional"),
+        "webrtc_media": checks.flag,
+        "username": checks.secret,
+        "password": checks.secret,
+        "session_timeout": _whole(0),
+        **_RINGING,
+    },
+    "call": {"call_id": _required(checks.text), "node_id": _required(checks.text)},
+    "queue": {
+        "queue_name": _required(checks.text),
+        "node_id": _required(checks.text),
+        "queue_id": checks.text,
+        "execute_after_queue": checks.text,
+    },
+    "stream": {
+        "url": _required(_url_of_stream),
+        "name": checks.text,
+        "codec": _codec_of_stream,
+        "realtime": checks.flag,
+        "status_url": checks.http_url,
+        "status_url_method": _one_of("GET", "POST"),
+        "authorization_bearer_token": lambda name, value: checks.bearer_token(value, name),
+        "custom_parameters": checks.json_object,
+    },
+}
+#: What can be dialled, and what a call can be connected to.
+CALLED: Final = ("phone", "fabric", "sip")
+CONNECTED: Final = tuple(DEVICES)
+
+
+def _one_device(name: str, value: Any, kinds: Collection[str]) -> dict[str, Any]:
+    """``{"type": ..., "params": {...}}``, as :mod:`relay_sync.devices` builds it. Not shown in errors: it may hold a password."""
+    good = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    if not good or not isinstance(value.get("type"), str) or not isinstance(value.get("params"), Mapping):
+        accepted = "a device: {'type': ..., 'params': {...}}; see relay_sync.devices"
+        raise InvalidParameter(name, value, accepted, secret=True)
+    return _typed(name, value, {kind: DEVICES[kind] for kind in kinds}, elsewhere=DEVICES.keys() - set(kinds))
+
+
+def refer_device(name: str, value: Any) -> dict[str, Any]:
+    """Where a SIP call is sent: a SIP device."""
+    return _one_device(name, value, ("sip",))
+
+
+def device_groups(name: str, value: Any, kinds: Collection[str]) -> list[list[dict[str, Any]]]:
+    """Lists of lists: the outer one is tried one after the other, what is in an inner one rings at the same time.
+
+    :param kinds: those of :data:`DEVICES` that can be used here.
+    """
+    accepted = "a list of lists of devices, none of them empty: [[first], [then, and at the same time]]"
+    if not _is_list(value) or not all(_is_list(group) and len(group) > 0 for group in value) or len(value) == 0:
+        raise InvalidParameter(name, value, accepted, secret=True)
+    return [
+        [_one_device(f"{name}[{at}][{index}]", device, kinds) for index, device in enumerate(group)]
+        for at, group in enumerate(value)
+    ]
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def stream_device(name: str, value: Any) -> dict[str, Any] | None:
+    """The params of a stream device; the whole device is taken as well."""
+    if isinstance(value, Mapping) and value.get("type") == "stream" and isinstance(value.get("params"), Mapping):
+        name, value = f"{name}.params", value["params"]
+    return _shape(name, value, DEVICES["stream"], optional=True)
+
+
+# -- payments and agents -------------------------------------------------------------------------------------------------
+
+_PROMPT: Final[dict[str, Check]] = {
+    "for": _required(checks.text),
+    "actions": _each(
+        lambda name, value: _shape(name, value, {"type": _required(checks.text), "phrase": _required(_text)})
+    ),
+    "play": lambda name, value: media(name, value, optional=True),
+    "attempt": checks.text,
+    "card_type": checks.text,
+    "error_type": checks.text,
+}
+_RESET: Final[dict[str, Check]] = {"full_reset": checks.flag, "system_prompt": _text, "user_prompt": _text}
+
+#: ``{"name", "value"}`` objects for whoever takes a payment.
+pay_parameters: Final[Check] = _each(
+    lambda name, value: _shape(name, value, {"name": _required(checks.text), "value": _required(_text)})
+)
+#: What is said during a payment.
+pay_prompts: Final[Check] = _each(lambda name, value: _shape(name, value, _PROMPT))
+#: Objects that this SDK does not look into.
+objects: Final[Check] = _each(lambda name, value: checks.json_object(name, value, optional=False))
+
+
+def reset(name: str, value: Any) -> dict[str, Any] | None:
+    """What an AI agent forgets."""
+    return _shape(name, value, _RESET, optional=True)
+
+
+# -- what is done with a call --------------------------------------------------------------------------------------------
+
+
+def destination(name: str, value: Any) -> str | dict[str, Any]:
+    """Where a call is transferred to: a URL, a SWML document as text or object, or ``context:<name>``."""
+    if isinstance(value, Mapping) and value:
+        return checks.json_object(name, value) or {}
+    accepted = "a URL, a SWML document or 'context:<name>'"
+    if not isinstance(value, str):
+        raise checks.unseen(name, value, accepted)
+    if not without_marks(value):
+        raise InvalidParameter(name, value, accepted)
+    read = without_marks(value)
+    if read.lower().startswith(("http://", "https://")):
+        return checks.http_url(name, read) or ""
+    if "{" in read or ("\n" in read and ":" in read):
+        return value  # SWML, as JSON or YAML
+    # One word names nothing: neither a document, nor a place to fetch one from.
+    if not read.isprintable() or " " in read or read == "context:" or not (":" in read or "/" in read):
+        raise InvalidParameter(name, value, accepted)
+    return read
+
+
+_LIVE: Final[dict[str, Check]] = {
+    "direction": _required(checks.texts),
+    "live_events": checks.flag,
+    "ai_summary": checks.flag,
+}
+#: What can be done with a live transcription and a live translation, and what that takes.
+TRANSCRIPTION: Final[dict[str, dict[str, Check]]] = {
+    "start": {"lang": _required(checks.text), **_LIVE},
+    "stop": {},
+    "summarize": {},
+}
+TRANSLATION: Final[dict[str, dict[str, Check]]] = {
+    "start": {"from_lang": _required(checks.text), "to_lang": _required(checks.text), **_LIVE},
+    "stop": {},
+    "summarize": {},
+    "inject": {
+        "message": _required(checks.text),
+        "direction": _required(_one_of("local-caller", "remote-caller")),
+    },
+}
+
+
+def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check]]) -> str | dict[str, Any]:
+    """``stop``, ``summarize``, or an object with an action in it: :data:`TRANSCRIPTION` or :data:`TRANSLATION`."""
+    if isinstance(value, str):
+        return checks.choice(name, value, ("stop", "summarize")) or ""
+    action = checks.json_object(name, value, optional=False) or {}
+    if not action:
+        raise InvalidParameter(name, value, f"'stop', 'summarize' or a mapping with one of {', '.join(accepted)}")
+    kind = _kind(*accepted)
+    found = {kind(name, word): options for word, options in action.items()}
+    return {
+        word: _shape(f"{name}.{word}", options, accepted[word]) if accepted.get(word) else options
+        for word, options in found.items()
+    }
+
+
+def own_event(name: str, value: Any) -> Any:
+    """What ``user_event`` tells: an object; sources disagree, so a text is taken too."""
+    if value is None:
+        raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or text")
+    return checks.text(name, value) if isinstance(value, str) else checks.json_object(name, value)

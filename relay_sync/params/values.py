@@ -1,0 +1,515 @@
+"""Checks of single values: each returns the wire's form or raises InvalidParameter, before anything is sent.
+
+``optional`` says whether ``None`` is let through, for what was left out.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import re
+import urllib.parse
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, overload
+
+from ..errors import InvalidParameter
+from ..hosts import is_loopback
+from ..text import codec_names as codecnames
+from ..text.json_text import IN_RANGE, has_huge
+from ..text.surrogates import WHOLE_TEXT, has_half, is_text
+from .parties import is_caller, is_party, is_phone_number, is_sender, is_sip_address, without_marks
+
+__all__ = [
+    "address",
+    "bearer_token",
+    "caller",
+    "check_json",
+    "choice",
+    "choices",
+    "codec",
+    "codec_choice",
+    "codec_choices",
+    "decimal",
+    "dtmf",
+    "flag",
+    "handler",
+    "http_url",
+    "json_list",
+    "json_object",
+    "json_value",
+    "mapping",
+    "may_hold_secrets",
+    "merge_extra",
+    "number",
+    "party",
+    "path",
+    "phone_number",
+    "refuse_misnamed_codec",
+    "secret",
+    "sender",
+    "sip_address",
+    "stream_url",
+    "text",
+    "texts",
+    "timeout",
+    "track",
+    "unseen",
+    "whole",
+]
+
+_TRACKS: Final = {
+    "inbound": "inbound_track",
+    "outbound": "outbound_track",
+    "both": "both_tracks",
+    "inbound_track": "inbound_track",
+    "outbound_track": "outbound_track",
+    "both_tracks": "both_tracks",
+}
+_PARTY: Final = "a telephone number such as '+15550100', or a SIP address such as 'sip:desk@example.com'"
+_CODEC_FORM: Final = re.compile(r"([A-Za-z0-9]+)((?:@\d{1,6}[hicHIC])*)")
+_CODEC_ACCEPTED: Final = (
+    "a codec such as 'PCMU', 'PCMA', 'OPUS', 'L16' or 'G722', with @<hz>h and @<ms>i behind it if needed"
+)
+
+
+def text(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """Any text that is not empty, or ``None`` where that is allowed."""
+    if value is None and optional:
+        return None
+    if not isinstance(value, str) or not value:
+        raise InvalidParameter(name, value, "non-empty text" + (" or None" if optional else ""))
+    if not is_text(value):
+        raise InvalidParameter(name, value, WHOLE_TEXT)
+    return value
+
+
+def phone_number(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """A telephone number; unseen marks of a copied one are left out."""
+    return _readable(name, value, is_phone_number, "a telephone number such as '+15550100'", optional)
+
+
+def sip_address(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """A SIP address; unseen marks of a copied one are left out."""
+    return _readable(name, value, is_sip_address, "a SIP address such as 'sip:desk@example.com'", optional)
+
+
+def party(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """A telephone number or a SIP address; unseen marks of a copied one are left out."""
+    return _readable(name, value, is_party, _PARTY, optional)
+
+
+def caller(name: str, value: Any) -> str | None:
+    """Who calls in: a party, or ``anonymous`` and the like; unseen marks of a copied number are left out."""
+    return _readable(name, value, is_caller, f"{_PARTY}, or 'anonymous'", optional=False)
+
+
+def sender(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """Who a message is from: a telephone number, or the name of a sender; unseen marks of a copied one are left out."""
+    accepted = "a telephone number such as '+15550100', or the name of a sender"
+    return _readable(name, value, is_sender, accepted, optional)
+
+
+def address(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """The address of a resource, such as ``/public/desk``; unseen marks of a copied one are left out."""
+    accepted = "an address such as '/public/desk', without blanks"
+    return _readable(name, value, lambda text: text.isprintable() and " " not in text, accepted, optional)
+
+
+def _readable(name: str, value: Any, good: Callable[[str], bool], accepted: str, optional: bool) -> str | None:
+    given = text(name, value, optional=optional)
+    if given is None:
+        return None
+    read = without_marks(given)
+    if not read or not good(read):
+        raise InvalidParameter(name, value, accepted)
+    return read
+
+
+def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
+    """One of a few words in any case; the word as it stands in ``accepted``."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        for word in accepted:
+            if word.lower() == value.lower():
+                return word
+    raise InvalidParameter(name, value, f"one of {', '.join(map(repr, accepted))}")
+
+
+def choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
+    """A list of such words."""
+    words = texts(name, value)
+    return None if words is None else [choice(name, word, accepted) or word for word in words]
+
+
+def track(value: Any) -> str | None:
+    """``inbound``, ``outbound``, ``both`` or the wire's ``*_track`` spellings; the schemas want the latter."""
+    if value is None:
+        return None
+    found = _TRACKS.get(value.lower()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidParameter("track", value, "'inbound', 'outbound' or 'both' (or the *_track spellings)")
+    return found
+
+
+def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codecnames.USUAL) -> None:
+    """Refuse a word that names a container, a file format or another program's codec, and suggest the right name."""
+    if not isinstance(value, str) or value in codecnames.USUAL:
+        return
+    meant = codecnames.advice(value, accepted)
+    if meant:
+        raise InvalidParameter(name, value, meant)
+
+
+def codec_choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
+    """One of a few codecs in any case; the codec as it stands in ``accepted``."""
+    refuse_misnamed_codec(name, value, accepted)
+    return choice(name, value, accepted)
+
+
+def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
+    """A list of such codecs."""
+    words = texts(name, value)
+    return None if words is None else [codec_choice(name, word, accepted) or word for word in words]
+
+
+def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None:
+    """A codec with its modifiers: the base in upper case, one channel.
+
+    :param others: whether one that is not usual passes, with a warning.
+    """
+    if value is None:
+        return None
+    refuse_misnamed_codec(name, value)
+    found = _CODEC_FORM.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidParameter(name, value, _CODEC_ACCEPTED)
+    base, modifiers = found[1].upper(), []
+    for modifier in found[2].lower().split("@")[1:]:
+        if int(modifier[:-1]) == 0:
+            raise InvalidParameter(name, value, _CODEC_ACCEPTED)
+        if modifier.endswith("c"):
+            if int(modifier[:-1]) != 1:
+                raise InvalidParameter(name, value, "of one channel: streams are mono")
+            continue  # one channel is what there is; the wire has no word for it
+        modifiers.append(f"@{modifier}")
+    if base not in codecnames.USUAL:
+        usual = ", ".join(codecnames.USUAL)
+        if not others:
+            raise InvalidParameter(name, value, f"one of {usual}, with @<hz>h and @<ms>i behind it if needed")
+        warnings.warn(
+            f"codec {base!r} is none of {usual}; it is sent as it is, and the server may refuse it", stacklevel=3
+        )
+    return base + "".join(modifiers)
+
+
+def may_hold_secrets(url: object) -> bool:
+    """Credentials in front of the host, or a token in the query; also where it is within something else, such as a list."""
+    if isinstance(url, str):
+        return "@" in url or "?" in url
+    return url is not None and not isinstance(url, (int, float))
+
+
+def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
+    secret = may_hold_secrets(value)
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
+        raise InvalidParameter(name, value, accepted, secret=secret)
+    try:
+        parts = urllib.parse.urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise InvalidParameter(name, value, accepted, secret=secret) from None
+    if not parts.hostname or port == 0 or "\\" in value:
+        raise InvalidParameter(name, value, accepted, secret=secret)
+    if parts.username is not None or parts.password is not None:
+        raise InvalidParameter(name, value, f"{accepted}, without credentials in it", secret=True)
+    return parts
+
+
+def stream_url(value: Any, name: str = "url") -> str:
+    """Where audio may go: ``wss://``, or ``ws://`` on this machine (STREAM: plain ``ws`` is refused by the platform)."""
+    accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
+    parts = _split(name, value, accepted)
+    if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname)):
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
+    if "#" in value:
+        raise InvalidParameter(name, value, f"{accepted}, without a fragment", secret=may_hold_secrets(value))
+    return str(value)
+
+
+def http_url(name: str, value: Any, *, optional: bool = True) -> str | None:
+    """An absolute http or https URL; the fragment is left alone, for the platform reads time limits from it."""
+    if value is None and optional:
+        return None
+    accepted = "an absolute http:// or https:// URL"
+    # Credentials are legal here: the platform uses them for basic authentication.
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
+    try:
+        parts = urllib.parse.urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
+    return value
+
+
+def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | None:
+    """The bare token: the platform puts ``Bearer`` in front of it (REST description)."""
+    if value is None:
+        return None
+    accepted = "a bearer token: printable ASCII without blanks"
+    if not isinstance(value, str):
+        raise InvalidParameter(name, value, accepted, secret=True)
+    bare = value[7:].strip() if value[:7].lower() == "bearer " else value
+    if not bare or not bare.isascii() or not bare.isprintable() or " " in bare:
+        raise InvalidParameter(name, value, accepted, secret=True)
+    return bare
+
+
+def secret(name: str, value: Any) -> str | None:
+    """Text that no error shows."""
+    if value is not None and (not isinstance(value, str) or not is_text(value) or not value):
+        raise InvalidParameter(name, value, "non-empty text or None", secret=True)
+    return value
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    optional: bool = True,
+) -> float | None:
+    """A finite number: at least ``low``, more than ``above``, at most ``high``."""
+    if value is None and optional:
+        return None
+    good = not isinstance(value, bool) and isinstance(value, (int, float)) and _finite(value)
+    if not good or not _within(value, low, high, above):
+        raise InvalidParameter(name, value, f"a number{_limits(low, high, above)}")
+    return value  # type: ignore[no-any-return]
+
+
+#: Seconds, decades of them: instead of infinity, which clocks and locks do not take.
+_LONGEST: Final = 1e9
+
+
+@overload
+def timeout(value: Any, *, name: str = ..., optional: Literal[False]) -> float: ...
+
+
+@overload
+def timeout(value: Any, *, name: str = ..., optional: Literal[True] = ...) -> float | None: ...
+
+
+def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
+    """Seconds to wait; 0 or less, what is left of a deadline say, looks without waiting, and ``None``, where it is allowed, waits
+    without a limit, as infinity does. Use what this returns: a number that clocks and locks can take."""
+    if value is None and optional:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # NaN alone is not itself
+        raise InvalidParameter(name, value, "a number of seconds" + (", or None" if optional else ""))
+    return float(max(-_LONGEST, min(value, _LONGEST)))
+
+
+def whole(
+    name: str, value: Any, *, low: int | None = None, high: int | None = None, optional: bool = True
+) -> int | None:
+    """A whole number within limits, and one that every reader of JSON holds exactly."""
+    if value is None and optional:
+        return None
+    if isinstance(value, int) and abs(value) > _MOST_WHOLE:
+        high = _MOST_WHOLE if high is None else high
+    if isinstance(value, bool) or not isinstance(value, int) or not _within(value, low, high, None):
+        raise InvalidParameter(name, value, f"a whole number{_limits(low, high, None)}")
+    return value
+
+
+#: Beyond these, readers that have floats alone (RFC 8259) round.
+_MOST_WHOLE: Final = 2**53 - 1
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
+def _within(value: float, low: float | None, high: float | None, above: float | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high) and (above is None or value > above)
+
+
+def _limits(low: float | None, high: float | None, above: float | None) -> str:
+    words = []
+    if above is not None:
+        words.append(f"more than {above}")
+    if low is not None:
+        words.append(f"at least {low}")
+    if high is not None:
+        words.append(f"at most {high}")
+    return f" of {', '.join(words)}" if words else ""
+
+
+def decimal(name: str, value: Any) -> str | None:
+    """A whole number that the wire wants as text: ``5`` or ``"5"``."""
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_WHOLE:
+        return str(value)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return value
+    raise InvalidParameter(name, value, "a whole number of at least 0, as number or text")
+
+
+def flag(name: str, value: Any) -> bool | None:
+    """``True`` or ``False``."""
+    if value is not None and not isinstance(value, bool):
+        raise InvalidParameter(name, value, "True, False or None")
+    return value
+
+
+def path(name: str, value: Any, accepted: str = "the path of a file") -> str:
+    """A path that the system can take; as text, for what is read into messages."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    try:
+        good = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
+    except ValueError:  # half a character
+        good = False
+    if not good:
+        raise InvalidParameter(name, value, accepted)
+    return str(text)
+
+
+def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) -> str | None:
+    """Keys of a telephone: ``0-9``, ``*``, ``#``, ``A-D``; with ``pauses`` also ``w`` (0.5 s) and ``W`` (1 s)."""
+    if value is None and optional:
+        return None
+    accepted = "made of 0-9, *, #, A-D" + (", w (0.5 s) and W (1 s)" if pauses else "")
+    if not isinstance(value, str) or not re.fullmatch("[0-9*#A-DwW]+" if pauses else "[0-9*#A-D]+", value):
+        raise InvalidParameter(name, value, accepted)
+    return value
+
+
+def unseen(name: str, value: Any, accepted: str) -> InvalidParameter:
+    """For a value of the wrong type that may hold secrets, by names or places that nobody here knows, or be huge."""
+    return InvalidParameter(name, type(value).__name__, accepted)
+
+
+def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
+    """A mapping with string keys, as a dictionary of its own."""
+    if value is None and optional:
+        return None
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                break
+        else:
+            return dict(value)
+    raise unseen(name, value, "a mapping with string keys and JSON values")
+
+
+def texts(name: str, value: Any, *, most: int | None = None, optional: bool = True) -> list[str] | None:
+    """A list of non-empty texts; a single text is none, for its letters would be taken."""
+    if value is None and optional:
+        return None
+    accepted = "a list of non-empty texts" + (f", at most {most}" if most else "")
+    if isinstance(value, (str, bytes, Mapping)):
+        raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
+    try:
+        found = list(value)
+    except TypeError:
+        raise InvalidParameter(name, value, accepted) from None
+    secret = any(isinstance(one, str) and may_hold_secrets(one) for one in found)
+    if not found or not all(isinstance(one, str) and one for one in found) or (most is not None and len(found) > most):
+        raise InvalidParameter(name, value, accepted, secret=secret)
+    if not all(map(is_text, found)):
+        raise InvalidParameter(name, value, f"a list of {WHOLE_TEXT}", secret=secret)
+    return found
+
+
+def check_json(name: str, value: Any) -> None:
+    """Refuse what JSON cannot express.
+
+    :raises InvalidParameter: naming the parameter.
+    """
+    try:
+        written = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise unseen(name, value, f"expressible in JSON ({error})") from None
+    if has_half(written):
+        raise unseen(name, value, WHOLE_TEXT)
+    if has_huge(written):
+        raise unseen(name, value, IN_RANGE)
+
+
+def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
+    """A mapping with string keys whose values JSON can express."""
+    if value is None and optional:
+        return None
+    copy = mapping(name, value, optional=optional)
+    check_json(name, copy)
+    return copy
+
+
+def json_value(name: str, value: Any) -> Any:
+    """Anything JSON can express."""
+    check_json(name, value)
+    return value
+
+
+def json_list(name: str, value: Any) -> list[Any] | None:
+    """A list of values that JSON can express."""
+    if value is None:
+        return None
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise unseen(name, value, "a list of JSON values")
+    copy = list(value)
+    check_json(name, copy)
+    return copy
+
+
+def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> dict[str, Any]:
+    """Drop what was left out, and add parameters that this SDK does not know yet."""
+    merged = {name: value for name, value in params.items() if value is not None}
+    if extra is None:
+        return merged
+    addition = json_object("extra", extra) or {}
+    for name in addition:
+        if name in params or name in known:
+            raise InvalidParameter("extra", name, f"without {name!r}: give that one by its own keyword")
+    return {**merged, **addition}
+
+
+#: Stands for the function where a decorator is written with parentheses: ``handler`` refuses it by name.
+MISSING: Final[Any] = None
+
+
+def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:
+    """A plain callable that can be called with what it will get: a coroutine function would never run."""
+    if not callable(value):
+        decorated = value is None and name == "handler"
+        raise InvalidParameter(
+            name, value, "a function: the decorator has no parentheses" if decorated else "a function"
+        )
+    called = inspect.unwrap(getattr(value, "func", value))
+    if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(type(called).__call__):
+        raise InvalidParameter(name, value, "a plain function: remove async, and block where you would have awaited")
+    # Not what it wraps: a decorator may well run a generator to its end.
+    if inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(getattr(value, "func", value)):
+        raise InvalidParameter(
+            name, value, "a plain function: one with yield in it is a generator, and would never run"
+        )
+    try:
+        inspect.signature(value).bind(*takes)
+    except TypeError:
+        raise InvalidParameter(name, value, f"a function that takes {' and '.join(takes)}") from None
+    except ValueError:  # some builtin functions do not tell what they take
+        pass
+    return value  # type: ignore[no-any-return]

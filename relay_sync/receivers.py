@@ -1,0 +1,46 @@
+"""The receivers of audio in this process, to say why a stream to one of them did not come about."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+from .hosts import is_loopback
+from .threads.living import Living
+
+__all__ = ["asleep_at", "register"]
+
+
+class Receiver(Protocol):
+    """What listens at an address, or will."""
+
+    def _asleep(self) -> str:
+        """Why it does not listen; ``""`` if it does."""
+
+    def _address(self) -> str: ...
+
+
+_receivers: Final[Living[Receiver]] = Living()
+
+
+def register(receiver: Receiver) -> None:
+    """Remember a receiver for as long as it lives."""
+    _receivers.add(receiver)
+
+
+def asleep_at(url: str) -> str:
+    """Why the receiver with this address does not listen; ``""`` where there is none, or one that does."""
+    place = _place(url)
+    if place is None:
+        return ""
+    found = [receiver._asleep() for receiver in _receivers if _place(receiver._address()) == place]
+    return found[0] if found and all(found) else ""
+
+
+def _place(url: str) -> tuple[str, int] | None:
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
+    except ValueError:
+        return None
+    return ("localhost" if is_loopback(host) else host), port or (443 if parts.scheme == "wss" else 80)

@@ -1,0 +1,1 @@
+"""What the simulator runs on: sessions, requests and their schemas, the journal, faults, clocks."""

@@ -1,0 +1,225 @@
+"""Faults on demand: what the simulator does wrong because a test asked for it. Each is a value in a list, used up as
+it applies.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+from attrs import define, field, frozen
+
+from ...errors import InvalidParameter
+from . import given
+from .names import check_breakable, check_event, check_method, check_state
+
+__all__ = ["EventFault", "Faults", "MediaFault", "RequestFault"]
+
+# Where the events carry their state, or what stands for it: that differs by event type.
+_STATES = (
+    ("call_state",),
+    ("state",),
+    ("dial_state",),
+    ("connect_state",),
+    ("message_state",),
+    ("status",),
+    ("join_status",),
+    ("result",),
+    ("result", "type"),
+    ("detect", "params", "event"),
+    ("fax", "type"),
+    ("sidecar_event", "type"),
+)
+
+
+#: The orders of ``Controls`` by the kinds of faults of requests.
+_ORDERS = {"refuse": "refuse", "fail": "fail", "drop": "drop_reply", "hold": "hold", "break": "break_action"}
+
+
+def _is_code(value: object) -> bool:
+    """Whether it is a whole number, or its digits, of a size that codes have."""
+    if isinstance(value, str):
+        return re.fullmatch("-?[0-9]{1,15}", value) is not None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < 1e15 and value == int(value)
+
+
+def _at(params: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        params = params.get(name) if isinstance(params, dict) else None
+    return params
+
+
+@frozen(kw_only=True)
+class RequestFault:
+    """How requests of a method go wrong.
+
+    :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no
+        reply), ``hold`` (carried out, the reply waits for a release) or ``break`` (acknowledged, then it goes wrong).
+    :raises InvalidParameter: the method is a misspelt one, or starts nothing that could go wrong; or the code does not refuse.
+    """
+
+    kind: str
+    method: str = field(converter=check_method)
+    code: int | str = 0
+    message: str = ""
+    data: Any = None
+
+    def __str__(self) -> str:
+        return f"{_ORDERS[self.kind]}({self.method!r})"
+
+    def __attrs_post_init__(self) -> None:
+        given.words("message", self.message)
+        if self.kind == "break":
+            check_breakable(self.method)
+        if self.kind in ("refuse", "fail"):
+            if not _is_code(self.code):
+                raise InvalidParameter("code", self.code, "a whole number, or its digits")
+            if self.kind == "refuse" and 200 <= int(self.code) < 300:
+                raise InvalidParameter("code", self.code, "one that refuses: 2xx is success")
+
+
+@frozen(kw_only=True)
+class EventFault:
+    """How events of a type go wrong.
+
+    :ivar kind: ``drop``, ``duplicate`` or ``delay``. :ivar state: only those that tell of this state; ``None`` for
+        all.
+    :ivar copies: how many more are sent. :ivar same_id: whether copies repeat the frame's id, or are events of their
+        own.
+    :raises InvalidParameter: the type or the state is a misspelt one, or a number or flag is none.
+    """
+
+    kind: str
+    event_type: str = field(converter=check_event)
+    state: str | None = None
+    seconds: float = 0.0
+    copies: int = 1
+    same_id: bool = True
+
+    def __str__(self) -> str:
+        state = "" if self.state is None else f", state={self.state!r}"
+        return f"{self.kind}_event({self.event_type!r}{state})"
+
+    def __attrs_post_init__(self) -> None:
+        check_state(self.state, self.event_type)
+        given.seconds("seconds", self.seconds)
+        given.number("copies", self.copies, 1)
+        given.yes("same_id", self.same_id)
+
+    def meets(self, event_type: str, params: dict[str, Any]) -> bool:
+        """Whether an event is one of those."""
+        if event_type != self.event_type:
+            return False
+        return self.state is None or any(_at(params, path) == self.state for path in _STATES)
+
+
+@frozen(kw_only=True)
+class MediaFault:
+    """How the audio of a stream goes wrong.
+
+    :ivar kind: see ``Controls.disturb_stream``. :ivar at: the first frame interval that it befalls, from 0.
+    :ivar count: how many. :ivar error: the value of ``StreamError`` of a stream that is refused.
+    """
+
+    kind: str
+    at: int = 0
+    count: int = 1
+    error: str = ""
+
+    def __str__(self) -> str:
+        return f"disturb_stream({self.kind!r}, at={self.at})"
+
+
+@define(eq=False)
+class _Rule:
+    fault: RequestFault | EventFault | MediaFault
+    left: int | None
+    used: int = 0
+
+    def unmet(self) -> str:
+        """What has not happened of it, in words; ``""`` if that is as it was ordered."""
+        if self.left is None:
+            return f"{self.fault} (always): never" if not self.used else ""
+        return f"{self.fault}: {self.used} of {self.left + self.used} times" if self.left else ""
+
+
+@define(eq=False)
+class Faults:
+    """The faults that are still to happen. Safe from any thread."""
+
+    _rules: list[_Rule] = field(factory=list, init=False)
+    _missed: list[str] = field(factory=list, init=False)
+    _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
+
+    def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
+        """Let a fault happen ``times`` times; ``None`` for always. The one added first happens first."""
+        times = given.times(times)
+        with self._lock:
+            self._rules.append(_Rule(fault, times))
+
+    def unused(self) -> list[str]:
+        """The faults that were ordered and have not happened, or not as often, in words: whoever ordered them has tested
+        nothing with them. Those that were taken back do not count.
+        """
+        with self._lock:
+            return [*filter(None, (rule.unmet() for rule in self._rules)), *self._missed]
+
+    def missed(self, fault: MediaFault) -> None:
+        """A stream has ended before a fault of its own could happen."""
+        with self._lock:
+            if not any(rule.fault is fault and rule.left is None for rule in self._rules):
+                self._missed.append(f"{fault}: the stream ended before")
+
+    def _use(self, rule: _Rule) -> None:
+        rule.used += 1
+        if rule.left is not None:
+            rule.left -= 1
+            if rule.left == 0:
+                self._rules.remove(rule)
+
+    def for_request(self, method: str) -> RequestFault | None:
+        """The fault that befalls a request now, used up once."""
+        with self._lock:
+            for rule in self._rules:
+                if isinstance(rule.fault, RequestFault) and rule.fault.method == method:
+                    self._use(rule)
+                    return rule.fault
+        return None
+
+    def for_event(self, event_type: str, params: dict[str, Any]) -> EventFault | None:
+        """The fault that befalls an event now, used up once."""
+        with self._lock:
+            for rule in self._rules:
+                if isinstance(rule.fault, EventFault) and rule.fault.meets(event_type, params):
+                    self._use(rule)
+                    return rule.fault
+        return None
+
+    def for_stream(self) -> list[MediaFault]:
+        """The faults that befall a stream that begins now, each used up once."""
+        with self._lock:
+            rules = [rule for rule in self._rules if isinstance(rule.fault, MediaFault)]
+            for rule in rules:
+                self._use(rule)
+            return [rule.fault for rule in rules if isinstance(rule.fault, MediaFault)]
+
+    def lift(self, kind: str, name: str | None = None) -> None:
+        """Take back the faults of a kind, all or those of one method or event type."""
+        with self._lock:
+            self._rules = [rule for rule in self._rules if rule.fault.kind != kind or name not in (None, _name(rule))]
+
+    def clear(self) -> None:
+        """Take all faults back."""
+        with self._lock:
+            self._rules.clear()
+            self._missed.clear()
+
+
+def _name(rule: _Rule) -> str:
+    fault = rule.fault
+    if isinstance(fault, MediaFault):
+        return "calling.stream"
+    return fault.method if isinstance(fault, RequestFault) else fault.event_type

@@ -1,0 +1,86 @@
+"""RELAY sessions: what a client has with the server beyond one socket."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+if TYPE_CHECKING:
+    from ..relay import Client
+
+__all__ = ["Session", "Sessions"]
+
+MOST_SESSIONS = 10_000
+MOST_REPLAYED = 1_000
+
+
+def _authorization_state() -> str:
+    # The documented shape: <base64>:<tag>, opaque to the client.
+    return f"{base64.b64encode(secrets.token_bytes(24)).decode()}:{secrets.token_urlsafe(8)}"
+
+
+@define(eq=False, kw_only=True)
+class Session:
+    """One authenticated session. Survives its sockets; events for it while it has none are lost, or kept for a resume.
+
+    :ivar protocol: its name on the wire, also its event channel. :ivar contexts: what it is subscribed to.
+    :ivar client: the socket it has now. :ivar offered_at: when it was last offered a call, as a count.
+    """
+
+    project: str
+    protocol: str
+    identity: str
+    major: int = 2
+    contexts: set[str] = field(factory=set)
+    authorization_state: str = field(factory=_authorization_state, repr=False)
+    client: Client | None = field(default=None, repr=False)
+    offered_at: int = 0
+    missed: deque[dict[str, Any]] = field(factory=lambda: deque(maxlen=MOST_REPLAYED), repr=False)
+
+    def renew(self) -> None:
+        """Take a new authorization state; the old one is worth nothing from now on."""
+        self.authorization_state = _authorization_state()
+
+
+@define(eq=False)
+class Sessions:
+    """All sessions that may still be resumed, by protocol."""
+
+    _known: OrderedDict[str, Session] = field(factory=OrderedDict, init=False, repr=False)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._known.values()))
+
+    def open(self, project: str, contexts: Iterable[str], major: int) -> Session:
+        """A new session. Its names have the documented shapes.
+
+        Beyond 10,000 sessions the oldest that has no socket is forgotten, so that a long run of short connections
+        does not grow.
+        """
+        session = Session(
+            project=project,
+            protocol=f"signalwire_{secrets.token_hex(8)}_{uuid.uuid4()}_{project}",
+            identity=f"{uuid.uuid4()}@{uuid.uuid4()}.local",
+            major=major,
+            contexts=set(contexts),
+        )
+        self._known[session.protocol] = session
+        if len(self._known) > MOST_SESSIONS:
+            idle = next((old for old in self._known.values() if old.client is None and old is not session), None)
+            if idle is not None:
+                self.forget(idle)
+        return session
+
+    def find(self, protocol: str) -> Session | None:
+        """The session of that name, if it is still known."""
+        return self._known.get(protocol)
+
+    def forget(self, session: Session) -> None:
+        """Make a session impossible to resume."""
+        self._known.pop(session.protocol, None)

@@ -1,0 +1,224 @@
+"""What the control interface may be told: JSON members checked, and turned into the parameters of the simulator. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from ....errors import InvalidParameter
+from ....params import values as checks
+from ... import speech
+from ...media.voice import voice_of
+
+__all__ = [
+    "CALL",
+    "CONNECTIONS",
+    "EVENT",
+    "FAULTS",
+    "HANG_UP",
+    "MESSAGE",
+    "PHONE",
+    "PRESS",
+    "SAY",
+    "SOUND",
+    "TASK",
+    "bind",
+]
+
+Check = Callable[[str, Any], Any]
+
+
+@frozen
+class Member:
+    """One member: how it is checked, what the simulator calls it if that is another name, whether it must be there, and whether
+    it may be ``null``, which the simulator is told as ``None``. Left out it is not told at all.
+    """
+
+    check: Check
+    name: str = ""
+    required: bool = False
+    nullable: bool = False
+
+
+def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
+    """The keyword arguments that a JSON object stands for.
+
+    :raises InvalidParameter: it is no object, or a member is unknown, missing or of a wrong kind.
+    """
+    if not isinstance(body, dict):
+        raise InvalidParameter("body", type(body).__name__, "a JSON object")
+    for name in body:
+        if name not in members:
+            raise InvalidParameter("body", name, f"made of {', '.join(sorted(members)) or 'nothing'}")
+    found = {}
+    for name, member in members.items():
+        if name not in body:
+            if member.required:
+                raise InvalidParameter(name, None, "given")
+            continue
+        value = body[name]
+        if value is None and not member.nullable:
+            raise InvalidParameter(name, None, f"given, not null{'' if member.required else ', or left out'}")
+        found[member.name or name] = None if value is None else member.check(name, value)
+    return found
+
+
+def _number(name: str, value: Any) -> Any:
+    return checks.number(name, value, low=0)
+
+
+def _above(name: str, value: Any) -> Any:
+    return checks.number(name, value, above=0)
+
+
+def _whole(name: str, value: Any, low: int | None = None) -> Any:
+    """``1.0`` is a whole number in JSON."""
+    return checks.whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, low=low)
+
+
+def _count(name: str, value: Any) -> Any:
+    return _whole(name, value, low=1)
+
+
+def _times(name: str, value: Any) -> Any:
+    return None if value == "always" else _count(name, value)
+
+
+def _words(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise InvalidParameter(name, value, "text")
+    return value
+
+
+def _texts(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) else checks.texts(name, value)
+
+
+def _cue(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) and value else checks.number(name, value, low=0)
+
+
+def _object(name: str, value: Any) -> Any:
+    return checks.mapping(name, value)
+
+
+def _code(name: str, value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip("-").isdigit():
+        return value
+    return _whole(name, value)
+
+
+_SPEECHES: Final = {"caller": speech.caller, "greeting": speech.greeting}
+
+
+def _sound(name: str, value: Any) -> Any:
+    """The path of a WAV on the simulator's machine, one in base64, or speech that comes along with the simulator."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, dict) and set(value) == {"speech"} and value["speech"] in list(_SPEECHES):
+        return str(_SPEECHES[value["speech"]]())
+    if not isinstance(value, dict) or set(value) != {"wav"} or not isinstance(value["wav"], str):
+        raise InvalidParameter(
+            name, value, "the path of a WAV, {'wav': '<base64>'}, or {'speech': 'caller' or 'greeting'}"
+        )
+    try:
+        data = base64.b64decode(value["wav"], validate=True)
+    except (binascii.Error, ValueError) as problem:
+        raise InvalidParameter(name, "...", f"a WAV in base64 ({problem})") from None
+    return voice_of(io.BytesIO(data), name, "...")
+
+
+def _speech(name: str, value: Any) -> Any:
+    """Sound, or a list of sentences."""
+    return checks.texts(name, value) if isinstance(value, list) else _sound(name, value)
+
+
+def _sound_or_seconds(name: str, value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _above(name, value)
+    return _sound(name, value)
+
+
+_TEXT: Final = Member(checks.text)
+_NEEDED: Final = Member(checks.text, required=True)
+_FLAG: Final = Member(checks.flag)
+
+_TIMES: Final = {"times": Member(_times, nullable=True)}
+_PARTY: Final = {
+    "says": Member(_speech, nullable=True),
+    "presses": Member(_texts),
+    "hangs_up_after": Member(_cue, nullable=True),
+    "answered_by": _TEXT,
+    "beep": _FLAG,
+    "silent": _FLAG,
+}
+CALL: Final[dict[str, Member]] = {
+    "to": _NEEDED,
+    "from": Member(checks.text, "from_", required=True),
+    "context": _TEXT,
+    "hears": Member(_sound, nullable=True),
+    "hangs_up_after_speaking": _FLAG,
+    "ring_timeout": Member(_above),
+    **_PARTY,
+}
+PHONE: Final[dict[str, Member]] = {
+    "number": _NEEDED,
+    "answers_after": Member(_number, nullable=True),
+    "busy": _FLAG,
+    "no_answer": _FLAG,
+    "declines": _FLAG,
+    "unreachable": _FLAG,
+    **_TIMES,
+    **_PARTY,
+}
+SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(_sound_or_seconds, nullable=True)}
+MESSAGE: Final[dict[str, Member]] = {
+    "to": _NEEDED,
+    "from": Member(checks.text, "from_", required=True),
+    "body": _TEXT,
+    "media": Member(checks.texts),
+    "tags": Member(checks.texts),
+    "context": _TEXT,
+}
+TASK: Final[dict[str, Member]] = {"message": Member(_object, required=True), "context": _TEXT}
+PRESS: Final[dict[str, Member]] = {"digits": _NEEDED}
+SAY: Final[dict[str, Member]] = {"text": Member(_words, required=True)}
+HANG_UP: Final[dict[str, Member]] = {"reason": _TEXT}
+EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_object, required=True)}
+
+_METHOD: Final = {"method": _NEEDED, **_TIMES}
+_EVENTS: Final = {"event_type": _NEEDED, "state": Member(checks.text, nullable=True), **_TIMES}
+_ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(checks.json_value, nullable=True)}
+#: By the name of the method of ``Simulator`` that it stands for.
+FAULTS: Final[dict[str, dict[str, Member]]] = {
+    "refuse": {**_METHOD, **_ANSWER},
+    "fail": {**_METHOD, **_ANSWER},
+    "drop_reply": _METHOD,
+    "hold": _METHOD,
+    "release": {"method": Member(checks.text, nullable=True)},
+    "break_action": {**_METHOD, "details": Member(_object, nullable=True)},
+    "drop_event": _EVENTS,
+    "duplicate_event": {**_EVENTS, "copies": Member(_count), "same_id": _FLAG},
+    "delay_event": {**_EVENTS, "seconds": Member(_number, required=True)},
+    "disturb_stream": {
+        "stream": Member(checks.text, "kind", required=True),
+        "at": Member(lambda name, value: _whole(name, value, low=0)),
+        "count": Member(_count),
+        "error": _TEXT,
+        **_TIMES,
+    },
+}
+CONNECTIONS: Final[dict[str, dict[str, Member]]] = {
+    "cut": {"reset": _FLAG},
+    "restart": {"restart": _FLAG},
+    "forget_sessions": {},
+    "renew_authorization": {},
+    "refuse_connections": {"refuse": _FLAG, "how": _TEXT},
+    "stop_reading": {"stop": _FLAG},
+    "ping": {},
+}

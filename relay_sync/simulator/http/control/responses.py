@@ -1,0 +1,79 @@
+"""What the control interface tells: the simulator's things as JSON. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.journal import Entry, masked
+from ...media.stream import Stream
+from ...people.phone import Phone
+from ..rest import RestEntry
+from ..webhooks import Delivery, place
+
+__all__ = ["call", "delivery", "entry", "rest_request", "stream"]
+
+
+def call(phone: Phone) -> dict[str, Any]:
+    """A call, as its far end sees it."""
+    return {
+        "id": phone.call_id,
+        "node_id": phone.node_id,
+        "number": phone.number,
+        "state": phone.state,
+        "end_reason": phone.end_reason,
+        "digits": phone.digits,
+        "activities": phone.activities,
+        "heard": [
+            {"type": item.type, "words": item.words, "duration": round(item.duration, 3)} for item in phone.heard
+        ],
+        "streams": [stream(each) for each in phone.streams],
+        "waits": phone.waits_because,
+    }
+
+
+def stream(one: Stream) -> dict[str, Any]:
+    """A stream. Of its URL only scheme, host and port are told, for the rest may be secret."""
+    return {
+        "control_id": one.control_id,
+        "name": one.name,
+        "to": place(one.url),
+        "tracks": list(one.tracks),
+        "state": one.state,
+        "end_reason": one.end_reason,
+        "frames_sent": dict(one.frames_sent),
+        "lost": one.lost,
+    }
+
+
+def entry(number: int, one: Entry) -> dict[str, Any]:
+    """A frame of the journal, secrets hidden. ``number`` counts all frames from 0, those that are gone included."""
+    return {
+        "number": number,
+        "direction": one.direction,
+        "connection": one.connection,
+        "method": one.method,
+        "event_type": one.event_type,
+        "frame": masked(one.frame),
+    }
+
+
+def delivery(one: Delivery) -> dict[str, Any]:
+    """A status webhook and what became of it."""
+    return {
+        "to": place(one.url),
+        "method": one.method,
+        "body": masked(one.body),
+        "status": one.status,
+        "error": one.error,
+    }
+
+
+def rest_request(one: RestEntry) -> dict[str, Any]:
+    """A request of the REST side."""
+    return {
+        "method": one.method,
+        "path": one.path,
+        "command": one.command,
+        "body": masked(one.body),
+        "status": one.status,
+    }

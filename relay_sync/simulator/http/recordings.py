@@ -1,0 +1,70 @@
+"""The recordings that the simulator serves: ``GET /recordings/<id>.wav``, whole or in part. Pure.
+
+Whoever records adds the finished file; its address can be told before, since it follows from the id. As on the platform
+an address that cannot be guessed is all that protects a recording: no credentials are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections import OrderedDict
+
+from attrs import define, field
+
+from ...server.http import Request, Response
+
+__all__ = ["Recordings"]
+
+PLACE = "/recordings/"
+MOST_BYTES = 256 * 2**20  # of all recordings together; beyond that the oldest are forgotten
+_RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
+
+
+@define(eq=False)
+class Recordings:
+    """The files by id. Written and read on the loop's thread; adding one is safe from any.
+
+    :ivar base: scheme, host and port that the addresses begin with, known once the simulator listens.
+    """
+
+    base: str = ""
+    _files: OrderedDict[str, bytes] = field(factory=OrderedDict, init=False, repr=False)
+    _size: int = field(default=0, init=False)
+
+    def new_id(self) -> str:
+        """An id for a recording that begins."""
+        return str(uuid.uuid4())
+
+    def url(self, recording_id: str) -> str:
+        """Where a recording is or will be."""
+        return f"{self.base}{PLACE}{recording_id}.wav"
+
+    def add(self, recording_id: str, wav: bytes) -> str:
+        """Serve a finished recording; returns its address."""
+        self._size += len(wav) - len(self._files.pop(recording_id, b""))
+        self._files[recording_id] = wav
+        while self._size > MOST_BYTES and len(self._files) > 1:
+            self._size -= len(self._files.popitem(last=False)[1])
+        return self.url(recording_id)
+
+    def answer(self, request: Request) -> Response | None:
+        """What to answer; ``None`` where no recording is asked for."""
+        if not request.path.startswith(PLACE):
+            return None
+        if request.method not in ("GET", "HEAD"):
+            return Response(405, {"Allow": "GET, HEAD"}, b"recordings can only be read\n")
+        wav = self._files.get(request.path.removeprefix(PLACE).removesuffix(".wav"))
+        if wav is None:
+            return Response(404, {}, b"no such recording\n")
+        tag = f'"{hashlib.sha256(wav).hexdigest()[:32]}"'
+        headers = {"Content-Type": "audio/wav", "ETag": tag, "Accept-Ranges": "bytes"}
+        wanted = _RANGE.fullmatch(request.headers.get("range", ""))
+        if wanted is None or request.headers.get("if-range", tag) != tag:
+            return Response(200, headers, wav)
+        first = int(wanted[1])
+        last = min(int(wanted[2]) if wanted[2] else len(wav) - 1, len(wav) - 1)
+        if first > last:
+            return Response(416, {**headers, "Content-Range": f"bytes */{len(wav)}"})
+        return Response(206, {**headers, "Content-Range": f"bytes {first}-{last}/{len(wav)}"}, wav[first : last + 1])

@@ -1,0 +1,298 @@
+"""The call commands over HTTP: ``POST /api/calling/calls`` with ``{"id", "command", "params"}``, Basic authentication.
+
+The commands are those of the REST description, carried out by the same handlers as RELAY's. What is documented: 200 with
+a call object, else 400, 401, 404, 422 or 500 with ``errors``. The simulator's choices where the sources are silent:
+
+* A call that is not there, or is over, and an action that is not running: 404. A refusal that RELAY words with another
+  code (409, say): 422, with that code in the error.
+* ``dial`` rings the phone at that number (``Simulator.expect_phone``); no client is told of the call, and the document
+  that ``url`` or ``swml`` names is not run. ``update`` with a ``status`` ends the call, with a document changes nothing.
+* Faults on a method befall its REST command too; one whose reply is lost or held back is answered 504.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import define, field, frozen
+
+from ...protocol.depth import is_deeper
+from ...server import http
+from ...text.json_text import read_strictly
+from ..core.frames import whole_numbers
+from ..core.journal import masked
+from ..core.method_table import METHODS, Method, parse_table
+from ..core.not_carried_out import NOT_CARRIED_OUT, not_carried_out
+from ..core.request import Request
+from ..core.session import Session
+from ..methods.hunt import Hunt, Leg
+from ..people.network import Call, device
+from .recordings import PLACE as RECORDINGS
+
+if TYPE_CHECKING:
+    from ..relay import Client, Relay
+
+__all__ = ["Rest", "RestEntry"]
+
+PLACE = "/api/calling/calls"
+MOST_BODY = 2**20
+DEEPEST = 64
+
+# The two commands that RELAY has under other names, or not at all.
+_OWN = parse_table("""
+dial | | | from!:s to!:s caller_id:s url:s swml:s|o fallback_url:s status_url:s status_events:as url_method:s codecs:s|as
+update | | | id!:s url:s swml:s|o fallback_url:s status:s{canceled,completed}
+""")
+_WORDS = """
+calling.end calling.transfer calling.disconnect calling.join_conference calling.play calling.play.pause
+calling.play.resume calling.play.stop calling.play.volume calling.record calling.record.pause calling.record.resume
+calling.record.stop calling.collect calling.collect.stop calling.collect.start_input_timers calling.detect
+calling.detect.stop calling.tap calling.tap.stop calling.transcribe calling.transcribe.stop calling.stream
+calling.stream.stop calling.denoise calling.denoise.stop calling.ai_hold calling.ai_unhold calling.ai_message
+calling.ai.stop calling.live_transcribe calling.live_translate calling.send_fax.stop calling.receive_fax.stop
+calling.refer calling.user_event
+"""
+_ON_CALLS = frozenset(_WORDS.split())
+
+
+class Refusal(Exception):
+    """A command that is answered with an error."""
+
+    def __init__(self, status: int, message: str, *, code: str = "", attribute: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.errors = [{"type": "validation_error", "code": code or str(status), "message": message}]
+        if attribute:
+            self.errors[0]["attribute"] = attribute
+
+
+@frozen(kw_only=True)
+class RestEntry:
+    """One HTTP request, as it came and was answered.
+
+    :ivar authorized: whether it carried an ``Authorization`` header. :ivar body: the JSON in it, secrets included;
+        ``None`` if there was none.
+    """
+
+    method: str
+    path: str
+    authorized: bool
+    body: Any = field(repr=masked)
+    status: int
+
+    @property
+    def command(self) -> str:
+        """The command, or ``""``."""
+        value = self.body.get("command") if isinstance(self.body, dict) else None
+        return value if isinstance(value, str) else ""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Its parameters, or ``{}``."""
+        value = self.body.get("params") if isinstance(self.body, dict) else None
+        return value if isinstance(value, dict) else {}
+
+
+@define(eq=False, kw_only=True)
+class _Command(Request):
+    """A command whose reply is kept, to be told by HTTP."""
+
+    outcome: dict[str, Any] | None = field(default=None, init=False)
+
+    @property
+    def session(self) -> Session:
+        """The client that has the call; where none has, one that nobody ever was."""
+        settings = self.relay.settings
+        return self.call.owner or Session(project=settings.project, protocol="rest", identity="rest")
+
+    def reply(self, result: dict[str, Any]) -> None:
+        self.outcome = result
+
+    def fail(self, code: int, message: str, data: Any = None) -> None:
+        found = data.get("errors") if isinstance(data, dict) else None
+        self.outcome = {"code": "422", "message": "; ".join(found) if isinstance(found, list) else message}
+
+
+@define(eq=False)
+class Rest:
+    """Answers REST requests. Runs on the loop's thread.
+
+    :ivar entries: the last requests, oldest first.
+    """
+
+    _relay: Relay = field(repr=False)
+    entries: deque[RestEntry] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
+
+    def answer(self, request: http.Request) -> http.Response | None:
+        """What to answer; ``None`` where the path is none of ours."""
+        response = self._of_a_page(request) or self._relay.recordings.answer(request)
+        body = None
+        if response is None:
+            if request.path != PLACE:
+                return None
+            body, response = self._command(request)
+        self.entries.append(
+            RestEntry(
+                method=request.method,
+                path=request.path,
+                authorized="authorization" in request.headers,
+                body=body,
+                status=response.status,
+            )
+        )
+        self._relay.board.changed()
+        return response
+
+    def _of_a_page(self, request: http.Request) -> http.Response | None:
+        """The refusal of a web page that has come here by itself: it knows no credentials, and its browser says whose it is."""
+        if not request.path.startswith((PLACE, RECORDINGS)) or request.is_upgrade or self._knows_credentials(request):
+            return None
+        page = self._relay.settings.page_refusal(request)
+        if page is None:
+            return None
+        return http.Response(403, {}, f"{page.partition(';')[0]}\n".encode())
+
+    def _command(self, request: http.Request) -> tuple[Any, http.Response]:
+        body = None
+        try:
+            if request.method != "POST":
+                return None, http.Response(405, {"Allow": "POST"}, b"commands are posted\n")
+            self._check_credentials(request)
+            body = _read(request.body)
+            return body, _json(200, self._work(body))
+        except Refusal as refusal:
+            more = {"WWW-Authenticate": 'Basic realm="simulator"'} if refusal.status == 401 else {}
+            return body, _json(refusal.status, {"errors": refusal.errors}, more)
+
+    def _check_credentials(self, request: http.Request) -> None:
+        if not self._knows_credentials(request):
+            raise Refusal(401, "Unauthorized", code="unauthorized")
+
+    def _knows_credentials(self, request: http.Request) -> bool:
+        settings = self._relay.settings
+        wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
+        kind, _, given = request.headers.get("authorization", "").partition(" ")
+        return kind.lower() == "basic" and hmac.compare_digest(given.strip().encode(), wanted.encode())
+
+    def _work(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        command, params = body.get("command"), body.get("params", {})
+        if not isinstance(params, dict):
+            raise Refusal(422, "params must be an object", attribute="params")
+        if command == "dial":
+            return _described(self._dial(params))
+        if command == "update":
+            return _described(self._update(params))
+        if not isinstance(command, str) or command not in _ON_CALLS:
+            raise Refusal(422, "command is not supported", code="unsupported_command", attribute="command")
+        call = self._find(body.get("id"))
+        self._carry_out(METHODS[command], call, params)
+        return _described(call)
+
+    def _find(self, call_id: Any) -> Call:
+        call = self._relay.network.calls.get(call_id) if isinstance(call_id, str) else None
+        if call is None or call.over:
+            raise Refusal(404, "Call not found", code="not_found", attribute="id")
+        return call
+
+    def _carry_out(self, spec: Method, call: Call, params: dict[str, Any]) -> None:
+        relay = self._relay
+        fault = relay.faults.for_request(spec.name)
+        if fault is not None and fault.kind in ("refuse", "fail"):
+            code = int(fault.code)
+            raise Refusal(code if 400 <= code < 600 else 422, fault.message, code=str(code))
+        addressed = {**params, "node_id": call.node_id, "call_id": call.call_id}
+        _check(spec, addressed, strict=relay.settings.strict)
+        command = _Command(
+            relay=relay, client=cast("Client", None), request_id="", spec=spec, params=addressed, fault=fault, call=call
+        )
+        relay.handlers.get(spec.name, Request.accept)(command)
+        outcome = command.outcome or {"code": "500", "message": "the simulator did not answer"}
+        told = str(outcome.get("code", "200"))
+        if not told.startswith("2"):
+            status = int(told) if told in ("400", "404", "500") else 422
+            raise Refusal(status, str(outcome.get("message", "")), code=told)
+        if fault is not None and fault.kind in ("drop", "hold"):
+            raise Refusal(504, "the reply was lost")
+
+    def _dial(self, params: dict[str, Any]) -> Call:
+        _check(_OWN["dial"], params, strict=self._relay.settings.strict)
+        _check_document(params)
+        leg = Leg(relay=self._relay, device=device(params["to"], params["from"]), owner=None)
+        Hunt([[leg]], lambda _: None, lambda _: None).begin()
+        self._tell("dial", leg.call, params)
+        return leg.call
+
+    def _tell(self, command: str, call: Call, params: Mapping[str, Any]) -> None:
+        """Tell what nothing comes of."""
+        for text in not_carried_out(command, params):
+            self._relay.journal.notice(call.call_id, "", NOT_CARRIED_OUT, text)
+
+    def _update(self, params: dict[str, Any]) -> Call:
+        _check(_OWN["update"], params, strict=self._relay.settings.strict)
+        call = self._find(params["id"])
+        status = params.get("status")
+        if status is None:
+            _check_document(params)
+            self._tell("update", call, params)
+        elif status == "canceled" and call.state == "answered":
+            raise Refusal(422, "the call is connected: it can only be completed", attribute="status")
+        else:
+            self._relay.network.end(call, "cancel" if status == "canceled" else "hangup", "outbound")
+        return call
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        found = whole_numbers(read_strictly(body.decode())) if not is_deeper(body, DEEPEST) else None
+    except ValueError:
+        raise Refusal(400, "the body is not JSON", code="bad_request") from None
+    if not isinstance(found, dict):
+        raise Refusal(400, "the body is not a JSON object", code="bad_request")
+    return found
+
+
+def _check(spec: Method, params: dict[str, Any], *, strict: bool) -> None:
+    for problem in spec.malformed(params, strict=strict):
+        attribute, _, why = problem.partition(" ")
+        code = "missing_required_parameter" if why == "is required" else "invalid_parameter"
+        raise Refusal(422, problem, code=code, attribute=attribute)
+    for attribute, problem in spec.impossible(params).items():
+        raise Refusal(422, problem, code="invalid_parameter", attribute=attribute)
+
+
+def _check_document(params: Mapping[str, Any]) -> None:
+    if ("url" in params) == ("swml" in params):
+        raise Refusal(422, "either url or swml must be given", code="missing_required_parameter", attribute="url")
+
+
+def _described(call: Call) -> dict[str, Any]:
+    """The call object of the REST description. What it costs, the simulator does not know."""
+    numbers = call.device["params"]
+    return {
+        "id": call.call_id,
+        "from": numbers.get("from_number", numbers.get("from")),
+        "to": numbers.get("to_number", numbers.get("to")),
+        "direction": "outbound-api" if call.direction == "outbound" else "inbound",
+        "status": call.state,
+        "source": "realtime_api",
+        "type": "relay_sip_call" if call.device["type"] == "sip" else "relay_pstn_call",
+        "url": None,
+        "charge": 0,
+        "charge_details": [],
+        "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(call.start_time / 1000)),
+        "duration": None,
+        "duration_ms": None,
+        "billing_ms": None,
+        "parent_id": None,
+    }
+
+
+def _json(status: int, body: dict[str, Any], more: Mapping[str, str] | None = None) -> http.Response:
+    headers = {"Content-Type": "application/json", **(more or {})}
+    return http.Response(status, headers, json.dumps(body).encode())

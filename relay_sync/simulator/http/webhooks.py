@@ -1,0 +1,228 @@
+"""Status webhooks: the events of a stream, sent by HTTP as well.
+
+``POST`` carries the event's envelope without the JSON-RPC wrapper as JSON (documented). How ``GET`` carries it is not
+documented; the simulator's choice is flat query parameters: the members of the envelope, then those of its
+``params``, values that are no text as JSON.
+
+Requests go straight to their host, never through a proxy, and to loopback only unless remote hosts were allowed. What
+one stream has to say is sent in order; different streams do not wait for one another.
+
+With a signing key each carries ``X-SignalWire-Signature``: hex of HMAC-SHA1 over URL and body, for ``GET`` over the URL
+with its query. Forms (cXML) are signed by their fields instead: base64 of HMAC-SHA1 over the URL and, sorted by name, each
+name and value. Which status callbacks the platform signs is not documented.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from attrs import define, evolve, field, frozen
+
+from ...audio.troubles import Troubles
+from ...hosts import is_loopback
+from ..core.noticeboard import Noticeboard
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["Delivery", "Webhooks", "place"]
+
+TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
+MOST_WAITING = 10_000
+
+
+def place(url: str) -> str:
+    """Scheme, host and port of a URL: what may be logged of it, since paths and queries may hold secrets."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname}{port}"
+    except ValueError:
+        return "<no URL>"
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """One webhook and what became of it.
+
+    :ivar body: the event's envelope, or the fields of a form. :ivar form: which of the two.
+    :ivar status: the HTTP status it was answered with, or ``None``. :ivar error: why there was no answer.
+    """
+
+    url: str = field(repr=place)
+    method: str
+    body: dict[str, Any] = field(repr=False)
+    form: bool = False
+    status: int | None = None
+    error: str = ""
+
+
+def _flat(body: dict[str, Any]) -> dict[str, str]:
+    members = {name: value for name, value in body.items() if name != "params"} | body.get("params", {})
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in members.items()}
+
+
+def _written(item: Delivery, key: str) -> requests.Request:
+    import requests
+
+    if item.method == "GET":
+        url = requests.Request("GET", item.url, params=_flat(item.body)).prepare().url or item.url
+        body, headers = b"", {}
+    elif item.form:
+        url, body = item.url, urlencode(item.body).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    else:
+        url = item.url
+        body, headers = json.dumps(item.body).encode(), {"Content-Type": "application/json"}
+    if key:
+        signed = re.sub("//[^/@]*@", "//", url, count=1)  # credentials are not part of what is signed
+        headers["X-SignalWire-Signature"] = _signature(key, signed, body, item)
+    return requests.Request(item.method, url, headers, data=body)
+
+
+def _signature(key: str, url: str, body: bytes, item: Delivery) -> str:
+    if item.form and item.method == "POST":
+        whole = url + "".join(f"{name}{item.body[name]}" for name in sorted(item.body))
+        return base64.b64encode(hmac.new(key.encode(), whole.encode(), hashlib.sha1).digest()).decode()
+    return hmac.new(key.encode(), url.encode() + body, hashlib.sha1).hexdigest()
+
+
+def _session() -> requests.Session:
+    import requests
+
+    session = requests.Session()
+    session.trust_env = False
+    return session
+
+
+def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delivery:
+    """Send one webhook. Nothing that the far side does gets out of here."""
+    try:
+        written = session.prepare_request(_written(item, key))
+        with session.send(written, timeout=TIMEOUTS, allow_redirects=False, stream=True) as answer:
+            return evolve(item, status=answer.status_code)
+    except Exception as error:
+        return evolve(item, error=type(error).__name__)
+
+
+@define(eq=False)
+class Webhooks:
+    """Sends webhooks on threads that appear when there is something to send and end when there is not.
+
+    At most ``most_threads`` run at once. They are daemons; :meth:`close` waits for them.
+    """
+
+    allow_remote: bool = False
+    most_threads: int = 8
+    signing_key: str = field(default="", repr=False)
+    deliveries: deque[Delivery] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
+    _lanes: dict[str, deque[Delivery]] = field(factory=dict, init=False, repr=False)
+    _ready: deque[str] = field(factory=deque, init=False, repr=False)
+    _threads: set[threading.Thread] = field(factory=set, init=False, repr=False)
+    _started: int = field(default=0, init=False)
+    _waiting: int = field(default=0, init=False)
+    _closed: bool = field(default=False, init=False)
+    _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
+    _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+    _troubles: Troubles = field(factory=lambda: Troubles("relay_sync.simulator"), init=False, repr=False)
+
+    def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
+        """Have an event sent after those sent before in the same lane. Returns at once.
+
+        :param form: as fields of a form rather than as JSON.
+        """
+        item = Delivery(url=url, method=method, body=body, form=form)
+        if not self.allow_remote and not is_loopback(urlsplit(url).hostname):
+            self._done(evolve(item, error="not on loopback"))
+            return
+        with self._lock:
+            if self._closed or self._waiting >= MOST_WAITING:
+                return
+            self._waiting += 1
+            if lane in self._lanes:
+                self._lanes[lane].append(item)
+                return
+            self._lanes[lane] = deque([item])
+            self._ready.append(lane)
+            if len(self._threads) < self.most_threads:
+                self._start_thread()
+
+    def _start_thread(self) -> None:
+        self._started += 1
+        thread = threading.Thread(target=self._work, name=f"relay-sim-webhook-{self._started}", daemon=True)
+        self._threads.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads: the others, or the next webhook, will see to it
+            self._threads.discard(thread)
+            self._troubles.tell("threads", "no thread could be started for the status webhooks")
+
+    def _work(self) -> None:
+        try:
+            with _session() as session:
+                self._serve(lambda item: _deliver(session, item, self.signing_key))
+        except BaseException as error:  # requests cannot be imported: those who wait for a webhook must hear of it
+            why = f"requests cannot be used: {type(error).__name__}: {error}"
+            self._serve(lambda item: evolve(item, error=why))
+        self._board.changed()
+
+    def _serve(self, deliver: Callable[[Delivery], Delivery]) -> None:
+        while (lane := self._next()) is not None:
+            self._done(deliver(self._lanes[lane][0]))
+            self._step(lane)
+
+    def _next(self) -> str | None:
+        """A lane to serve; ``None`` takes the thread off the list, in the same breath in which it saw that there is
+        no work.
+        """
+        with self._lock:
+            if self._ready:
+                return self._ready.popleft()
+            self._threads.discard(threading.current_thread())
+            return None
+
+    def _step(self, lane: str) -> None:
+        with self._lock:
+            items = self._lanes[lane]
+            items.popleft()
+            self._waiting -= 1
+            if items:
+                self._ready.append(lane)
+            else:
+                del self._lanes[lane]
+
+    def _done(self, delivery: Delivery) -> None:
+        if delivery.error:
+            where = place(delivery.url)
+            kind = f"{delivery.error} at {urlsplit(where).netloc}"  # a place that is dead is so for every event
+            self._troubles.tell(kind, "no status webhook to %s: %s", where, delivery.error)
+        self.deliveries.append(delivery)
+        self._board.changed()
+
+    def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
+        """The webhooks so far, once there are at least ``count``.
+
+        :raises WaitTimeout: there were fewer after ``timeout`` seconds.
+        """
+        return self._board.wait_for(
+            lambda: list(self.deliveries) if len(self.deliveries) >= count else None, timeout, f"{count} webhooks"
+        )
+
+    def close(self, timeout: float) -> None:
+        """Take no more, and wait at most ``timeout`` seconds for those under way."""
+        with self._lock:
+            self._closed = True
+            threads = list(self._threads)
+        deadline = time.monotonic() + timeout
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))

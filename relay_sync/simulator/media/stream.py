@@ -1,0 +1,518 @@
+"""One stream of a call's audio, from its dialling to its end. Runs on the loop's thread; what a test may use is safe
+from any.
+
+The simulator's choices where the sources are silent:
+
+* ``streaming`` is told when the socket is open, ``finished`` when it is over for whatever reason. A socket that
+  cannot be opened gives ``finished`` without ``streaming``. There is no error state.
+* The caller begins to speak when the first stream of his call begins to flow, so that no word is lost. A second
+  stream joins the speech where it is by then. After the speech there is silence, for as long as the stream lasts.
+* With ``media="fast"`` there is no clock: each stream tells the whole speech as fast as it is read, and then nothing
+  until it is stopped.
+* A receiver that does not keep up in real time loses frames, as with other carriers; their numbers are skipped.
+* A codec that it has no audio in gives ``finished`` without ``streaming`` as well, with the vendor's name of the error
+  (``codec_error``, cXML stream page) in front of ``end_reason``. G.722 and Opus need the extra ``codecs``.
+* Certificates of receivers on loopback are not checked, unless an SSL context was given; elsewhere they are.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import define, field
+
+from ...audio.coders import check_available
+from ...errors import UnsupportedCodec, WaitTimeout
+from ...hosts import is_loopback
+from ...server.connection import CloseInfo, Connection
+from ...server.dialer import dial
+from ...server.loop import LoopStopped
+from ...threads.logs import get as log_of
+from ..core import frames
+from ..core.noticeboard import Noticeboard
+from ..http.webhooks import place
+from .carrier import Carrier
+from .disturbance import Disturbance
+from .formats import Format, parse_codec
+from .hearing import Ear, Tape, listen_in, stop_listening
+from .voice import Voice
+
+if TYPE_CHECKING:
+    from ...server.loop import Timer
+    from ..people.network import Call
+    from ..relay import Relay
+
+__all__ = ["Stream", "error_value", "open_stream"]
+
+_log = log_of("relay_sync.simulator").later
+_S = TypeVar("_S", bound="Stream")
+
+BATCH = 32  # frame intervals sent in one turn of the loop without a clock
+MOST_UNREAD = (
+    256 * 1024
+)  # bytes a receiver may leave unread before frames are lost in real time: about 15 s of PCMU on one track
+MOST_RECEIVED = 1_000
+STATES = ("starting", "streaming", "finished")
+
+
+@define(eq=False, kw_only=True)
+class Stream:
+    """A stream as the network side sees it.
+
+    :ivar control_id: as the client chose it. :ivar url: where the audio goes. :ivar tracks: ``inbound``, ``outbound``
+        or both.
+    :ivar state: ``starting``, ``streaming`` or ``finished``. :ivar end_reason: why it finished, in words; ``""``
+        before.
+    :ivar frames_sent: how many frames were sent, per track. :ivar lost: how many frame intervals were not sent since
+        the receiver did not read.
+    :ivar error: what went wrong where it never flowed, as the ``StreamError`` of status callbacks has it; ``""`` else.
+    :ivar received: what the receiver sent back, at most 1000 messages; on a one-way stream that should be nothing.
+    :ivar notices: what the receiver did wrong that the platform would not tell of, in words, by kind: ``one-way``,
+        ``binary``, ``malformed``, ``streamSid``, ``header``, ``odd``, ``undecodable``, ``burst``.
+    """
+
+    _relay: Relay = field(repr=False)
+    _call: Call = field(repr=False)
+    control_id: str
+    url: str = field(repr=place)
+    tracks: tuple[str, ...]
+    format: Format
+    name: str | None = None
+    custom_parameters: Any = field(default=None, repr=False)
+    _token: str | None = field(default=None, repr=False)
+    status_url: str = field(default="", repr=lambda url: place(url) if url else "")
+    status_url_method: str = "POST"
+    state: str = field(default="starting", init=False)
+    end_reason: str = field(default="", init=False)
+    frames_sent: dict[str, int] = field(factory=dict, init=False)
+    lost: int = field(default=0, init=False)
+    error: str = field(default="", init=False)
+    notices: dict[str, str] = field(factory=dict, init=False)
+    received: deque[str | bytes] = field(factory=lambda: deque(maxlen=MOST_RECEIVED), init=False, repr=False)
+    _sent: dict[str, bytearray] = field(factory=dict, init=False, repr=False)
+    _carrier: Carrier = field(init=False, repr=False)
+    _ear: Ear = field(init=False, repr=False)
+    _connection: Connection | None = field(default=None, init=False, repr=False)
+    _timer: Timer | None = field(default=None, init=False, repr=False)
+    _finished: bool = field(default=False, init=False, repr=False)  # before it can be seen
+    _told: bool = field(default=False, init=False, repr=False)
+    _began: float = field(default=0.0, init=False, repr=False)
+    _disturbance: Disturbance = field(factory=Disturbance, init=False, repr=False)
+    _board: Noticeboard = field(init=False, repr=False)
+
+    @_board.default
+    def _settling(self) -> Noticeboard:
+        return Noticeboard(self._relay.settle)
+
+    # -- for tests, from any thread ------------------------------------------------------------------------------------
+
+    @property
+    def over(self) -> bool:
+        """Whether it has finished."""
+        return self.state == "finished"
+
+    @property
+    def sent(self) -> dict[str, bytes]:
+        """What was sent so far, per track: 16-bit PCM at the stream's rate after the codec's rounding, so what a
+        receiver that loses nothing must have, sample for sample. The first ``record_seconds`` of it (600 unless set).
+        """
+        return {track: bytes(pcm) for track, pcm in list(self._sent.items())}
+
+    def wait_until(self, state: str, timeout: float = 10.0) -> None:
+        """Return once the stream is in a state or beyond it.
+
+        :raises WaitTimeout: it is not within ``timeout`` seconds, or never was ``streaming`` and is finished.
+        """
+        wanted = STATES.index(state)
+
+        def reached(stream: Stream) -> bool:
+            if state == "streaming" and stream.over and stream._connection is None:
+                raise WaitTimeout(f"the stream never flowed: {stream.end_reason}")
+            return STATES.index(stream.state) >= wanted
+
+        self.wait_for(reached, timeout, lambda: f"the stream to be {state}; it is {self.state}")
+
+    def wait_for(
+        self: _S,
+        predicate: Callable[[_S], object],
+        timeout: float = 10.0,
+        what: str | Callable[[], str] = "the stream to get there",
+    ) -> None:
+        """Return once ``predicate(stream)`` is true. It is asked again after all that changes the stream,
+        frames included.
+
+        :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message, as a function when the
+            time is up.
+        """
+        self._board.wait_for(lambda: bool(predicate(self)), timeout, what)
+
+    def wait_for_speech(self, timeout: float = 30.0) -> None:
+        """Return once everything that there is to say has been sent, or the stream is over.
+
+        :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        """
+        self.wait_for(lambda stream: stream.over or stream._told, timeout, "the end of the speech")
+
+    def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
+        """Drop the media socket without ``stop`` and without a closing handshake. The stream is then finished.
+
+        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        """
+        self._relay.do(self._cut, reset, timeout=timeout)
+
+    def _cut(self, reset: bool) -> None:
+        connection = self._connection
+        if connection is not None and not self._finished:
+            self._end("cut")
+            connection.abort(reset)
+            self._tell("finished")
+
+    # -- from dialling to flowing --------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Open the socket to the receiver."""
+        relay, host = self._relay, urlsplit(self.url).hostname
+        self._sent = {track: bytearray() for track in self.tracks}
+        self.frames_sent = dict.fromkeys(self.tracks, 0)
+        self._disturbance = Disturbance(relay.faults.for_stream())
+        unplayable, refused = self._unplayable(), self._disturbance.refused_with
+        if unplayable or refused:
+            error = refused or "codec_error"
+            self._give_up(f"{error}: {unplayable or 'a fault on demand'}", error)
+            return
+        if not relay.settings.allow_remote and not is_loopback(host):
+            self._give_up(
+                "it is not on loopback: give call.stream() the url of an AudioServer() on this machine, or allow other hosts "
+                "(relay-sync simulate --allow-remote, Simulator(allow_remote=True))"
+            )
+            return
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            dial(
+                relay.loop,
+                self.url,
+                headers=headers,
+                ssl_context=self._tls(is_loopback(host)),
+                timeout=relay.settings.dial_timeout,
+                on_open=self._opened,
+                on_failed=lambda error: self._give_up(f"its socket could not be opened: {error}", error_value(error)),
+            )
+        except LoopStopped:
+            self._give_up("the simulator is being closed")
+
+    def _unplayable(self) -> str:
+        """Why the simulator cannot send this codec; ``""`` if it can."""
+        if not self.format.playable:
+            return f"the simulator has no audio in {self.format.base}"
+        try:
+            check_available(self.format.base)
+        except UnsupportedCodec as error:
+            return f"the simulator has no audio in {self.format.base} here: {error}"
+        return ""
+
+    def _tls(self, loopback: bool) -> ssl.SSLContext | None:
+        given = self._relay.settings.media_ssl_context
+        if given is not None or not loopback or not self.url.startswith("wss"):
+            return given
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _give_up(self, why: str, error: str = "general_error") -> None:
+        if not self._finished:
+            self.error = error
+            _log.warning("no stream to %s: %s", place(self.url), why)
+            self.finish(why)
+
+    def _opened(self, connection: Connection) -> None:
+        if self._finished:
+            connection.close(1000)
+            return
+        self._connection = connection
+        connection.on_message = self._on_message
+        connection.on_close = self._closed
+        call, settings = self._call, self._relay.settings
+        self._began = self._relay.clock.now
+        if call.speaking_since is None:
+            call.speaking_since = self._began
+        self._ear = Ear(
+            tape=Tape(call.hears),
+            now=self._second,
+            hurried=settings.media == "fast",
+            grown=self._say_more,
+            waited_for=True,
+        )
+        voices: dict[str, Voice | Tape] = {"inbound": call.says, "outbound": self._ear.tape}
+        self._carrier = Carrier(
+            format=self.format,
+            voices={track: voices[track] for track in self.tracks},
+            account=settings.project,
+            call_id=call.call_id,
+            custom_parameters=self.custom_parameters,
+            offset=0 if settings.media == "fast" else self._joined(self._began - call.speaking_since),
+        )
+        if self._disturbance.mislabelled:
+            self._carrier.mislabel()
+        self._begun()
+        self._tell("streaming")
+        for message in self._carrier.opening():
+            connection.send(message)
+        if "outbound" in self.tracks:
+            listen_in(call, self._ear)
+        self._look_around()
+        if settings.media == "fast":
+            connection.on_drain = self._hurry
+            self._hurry()
+        else:
+            self._keep_time()
+
+    def _second(self) -> float:
+        """Where on the tape of what the party hears that is put which begins now: with the next frame that was not sent."""
+        since, told = self._call.speaking_since, self._carrier.told
+        if self._relay.settings.media == "fast" or since is None:
+            return told
+        frame = self.format.samples / self.format.rate
+        late = (self._relay.clock.now - since) * self._relay.settings.speed - told
+        return told + max(0, math.ceil(late / frame - 1e-6)) * frame
+
+    def _say_more(self) -> None:
+        """There is more on the tape."""
+        self._ear.tape.forget(self._carrier.told)
+        if self._relay.settings.media == "fast" and self._timer is None:
+            self._timer = self._relay.loop.call_later(0, self._hurry)
+
+    def _joined(self, late: float) -> int:
+        """Where in the speech a stream comes in that began ``late`` seconds after it, in samples: a whole frame."""
+        passed = late * self._relay.settings.speed * 1000 / self.format.ptime
+        return round(passed) * self.format.samples
+
+    # -- flowing -------------------------------------------------------------------------------------------------------
+
+    def _hurry(self) -> None:
+        """Send until the receiver is behind; what it has not taken calls us back when it has (``on_drain``)."""
+        connection = self._connection
+        if self._timer is not None:
+            self._timer.cancel()  # on_drain may have come first: one of us is enough
+            self._timer = None
+        if connection is None or self._finished or connection.buffered > connection.low_water:
+            return
+        for _ in range(BATCH):
+            if not (self._carrier.speaking or self._disturbance.ahead(self._carrier.position)) or self._finished:
+                return
+            self._send_frames(connection)
+            self._look_around()
+        self._timer = self._relay.loop.call_later(0, self._hurry)
+
+    def _keep_time(self) -> None:
+        """Send what is due. The n-th frame is due n intervals after the first, however late the one before was."""
+        connection = self._connection
+        if connection is None:
+            return
+        interval = self.format.ptime / 1000 / self._relay.settings.speed
+        now = self._relay.clock.now  # frames that are due later wait for what happens before them
+        while not self._finished and self._began + self._carrier.position * interval <= now:
+            self._interval()
+            if connection.buffered > MOST_UNREAD:
+                self._carrier.skip()
+                self.lost += 1
+            else:
+                self._send_frames(connection)
+            self._look_around()
+        if not self._finished:
+            self._timer = self._relay.clock.at(self._began + self._carrier.position * interval, self._keep_time)
+
+    def _send_frames(self, connection: Connection) -> None:
+        settings, disturbance, position = self._relay.settings, self._disturbance, self._carrier.position
+        end = disturbance.ends(position)
+        if end:
+            self._cut(end == "reset")
+            return
+        if disturbance.skips(position):
+            self._carrier.skip()
+            return
+        limit = int(settings.record_seconds * self.format.rate) * 2
+        told = self._carrier.tick()
+        for text in disturbance.around(position, [message for message, _ in told.values()]):
+            connection.send(text)
+        for track, (_, pcm) in told.items():
+            self.frames_sent[track] += 1
+            kept = self._sent[track]
+            if len(kept) < limit:
+                kept += pcm[: limit - len(kept)]
+
+    def _look_around(self) -> None:
+        """Has everything been said? Has the caller?"""
+        if not self._told and not self._carrier.speaking:
+            self._told = True
+        self._board.changed()
+        call = self._call
+        if call.hangs_up_after_speaking and self._carrier.has_told(call.says):
+            self._relay.network.end(call, "hangup", call.far_side)
+
+    def dtmf(self, digit: str) -> None:
+        """Tell the receiver of a key, if the stream flows."""
+        if self.state == "streaming" and self._connection is not None:
+            self._connection.send(self._carrier.dtmf(digit))
+
+    # -- from the receiver ---------------------------------------------------------------------------------------------
+
+    def _on_message(self, text: str | bytes) -> None:
+        self.received.append(text)
+        self.note("one-way", "something sent on a one-way stream: connect the call to a stream device to be heard")
+
+    def note(self, kind: str, text: str) -> None:
+        """The receiver did what the platform would spoil without a word: say so, once a kind."""
+        if kind in self.notices:
+            return
+        self.notices[kind] = text
+        self._relay.journal.notice(self._call.call_id, self.control_id, kind, text)
+        self._board.changed()
+        _log.warning("the receiver at %s sent %s", place(self.url), text)
+        if self._relay.settings.strict and self._connection is not None and not self._finished:
+            self._end(f"strict: the receiver sent {text}")
+            self._connection.close(1008, text)
+            self._tell("finished")
+
+    # What a two-way stream does besides.
+
+    def _begun(self) -> None:
+        """The carrier's side is ready, and nothing has been sent yet."""
+
+    def _interval(self) -> None:
+        """A frame is due: one interval has passed."""
+
+    def _emit(self, params: dict[str, Any]) -> None:
+        self._relay.emit(self._call.owner, "calling.call.stream", params)
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _closed(self, info: CloseInfo) -> None:
+        if not self._finished:
+            code = "without a close frame" if info.code is None else f"with code {info.code}"
+            self.finish(f"the receiver closed the socket {code}")
+
+    def finish(self, reason: str, *, announce: bool = True) -> None:
+        """End the stream: ``stop`` as the last message, the socket closed, ``finished`` told if ``announce``.
+        Idempotent.
+        """
+        if self._finished:
+            return
+        connection = self._connection
+        self._end(reason)
+        if connection is not None:
+            for message in (*self._disturbance.rest(), self._carrier.stop()):
+                connection.send(message)
+            connection.close(1000)
+        if announce:
+            self._tell("finished")
+        else:
+            self._show("finished")
+
+    def _end(self, reason: str) -> None:
+        """Let nothing more come; whoever calls this tells of it, or lets it be seen."""
+        self.end_reason, self._finished = reason, True
+        for fault in self._disturbance.ahead(self._carrier.position if self._connection is not None else 0):
+            self._relay.faults.missed(fault)
+        if self._connection is not None:
+            stop_listening(self._call, self._ear)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _show(self, state: str) -> None:
+        """Let a state be seen, once its event is in the journal."""
+        if STATES.index(state) > STATES.index(self.state):  # telling of one may have brought about the next
+            self.state = state
+        self._board.changed()
+
+    def _tell(self, state: str) -> None:
+        """Tell the call's owner, and the status webhook, of a state, and let it be seen."""
+        call, relay = self._call, self._relay
+        params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
+        if self.name is not None:
+            params["name"] = self.name
+        self._emit(params)
+        if self.status_url:
+            form = relay.settings.status_dialect == "cxml"
+            body = self._form(state) if form else self._envelope(params)
+            lane = f"{call.call_id} {self.control_id}"
+            relay.webhooks.send(lane, self.status_url, self.status_url_method, body, form=form)
+        self._show(state)
+
+    def _envelope(self, params: dict[str, Any]) -> dict[str, Any]:
+        settings = self._relay.settings
+        return frames.envelope(
+            "calling.call.stream",
+            params,
+            event_channel=f"swml:{settings.space}",
+            project_id=settings.project,
+            space_id=settings.space,
+        )
+
+    def _form(self, state: str) -> dict[str, Any]:
+        """The fields of a cXML status callback, which alone can tell of an error."""
+        call = self._call
+        sid = self.control_id if self._connection is None else self._carrier.stream_sid
+        tracks = "both_tracks" if len(self.tracks) > 1 else f"{self.tracks[0]}_track"
+        event = "started" if state == "streaming" else "error" if self.error else "stopped"
+        fields = {
+            "AccountSid": self._relay.settings.project,
+            "CallSid": call.call_id,
+            "StreamSid": sid,
+            "StreamName": self.name or sid,
+            "StreamTrack": tracks,
+            "StreamEvent": f"stream-{event}",
+            "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "Unique-ID": call.call_id,
+        }
+        return {**fields, "StreamError": self.error} if self.error else fields
+
+
+def error_value(error: Exception) -> str:
+    """The ``StreamError`` for a socket that could not be opened. Which belongs to which is the simulator's guess."""
+    step = getattr(error, "step", "")
+    if step in ("tls", "timeout"):
+        return "connection_refused_timeout_or_ssl_error"
+    return {"connect": "connection_refused", "upgrade": "connection_refused", "url": "invalid_url"}.get(
+        step, "general_error"
+    )
+
+
+def open_stream(
+    kind: type[_S],
+    relay: Relay,
+    call: Call,
+    params: Mapping[str, Any],
+    *,
+    control_id: str,
+    tracks: tuple[str, ...],
+    **more: Any,
+) -> _S:
+    """Open the stream that the parameters of a command, or of a stream device, describe.
+
+    :param more: fields that only this kind of stream has.
+    """
+    stream = kind(
+        relay=relay,
+        call=call,
+        control_id=control_id,
+        url=params["url"],
+        tracks=tracks,
+        format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
+        name=params.get("name"),
+        custom_parameters=params.get("custom_parameters"),
+        token=params.get("authorization_bearer_token"),
+        status_url=params.get("status_url", "").partition("#")[0],
+        status_url_method=params.get("status_url_method", "POST"),
+        **more,
+    )
+    call.streams.append(stream)
+    call.board.changed()
+    stream.begin()
+    return stream

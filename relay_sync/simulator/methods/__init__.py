@@ -1,0 +1,1 @@
+"""What the simulator does for each method of RELAY: one module a theme."""

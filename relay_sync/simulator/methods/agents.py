@@ -1,0 +1,220 @@
+"""AI agents on a call: ``calling.ai`` and its controls, ``calling.amazon_bedrock``, and the observer ``calling.ai_sidecar``.
+
+There is no model behind them. Where the sources are silent: an agent answers what the party says, and what a message of the
+role ``user`` says, with ``You said: ...``, which the party hears; with the role ``assistant`` it says the text itself, with
+``system`` nothing. While it is on hold it listens to nobody, at most for ``timeout`` seconds. At its end it tells
+``calling.ai.stop``, a ``post_prompt`` if one was asked for, and then, unless it is Bedrock's, ``calling.call.ai``. Messages
+for an agent that is not there get 404.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from ..media.sounds import estimate
+from ..people.party import REACTION, Played
+from .operation import Operation, control, running, start, stop
+from .transcripts import call_info, channel_data
+
+__all__ = ["HANDLERS", "Agent", "BedrockAgent", "Sidecar"]
+
+
+def _milliseconds() -> int:
+    return int(time.time() * 1000)
+
+
+@define(eq=False, kw_only=True)
+class Agent(Operation):
+    """Somebody artificial."""
+
+    event_type = "calling.call.ai"
+    on_hold: bool = field(default=False, init=False)
+    _began: int = field(factory=_milliseconds, init=False)
+
+    def report(self, name: str, **told: Any) -> None:
+        """One of the events that have no ``control_id``."""
+        self.relay.emit(self.call.owner, f"calling.ai.{name}", {**self.call.address(), **told})
+
+    def begin(self) -> None:
+        self.report("start")
+        self.ask_party(keys=False, words=True)
+
+    def on_words(self, text: str) -> None:
+        if self.on_hold:
+            return
+        self.report("user_speaking")
+        words = text.split()
+        if len(words) > 1:
+            self.report("partial_result", text=" ".join(words[: len(words) // 2]), barged=False)
+        if words:
+            self.report("speech_detect", text=text)
+            self.after("answer", estimate(text) + REACTION, self.say, f"You said: {text}")
+
+    def say(self, text: str) -> None:
+        """Speak."""
+        self.report("response", response=text)
+        self.report("begin_speaking")
+        self.report("response_utterance", utterance=text)
+        said = Played(type="tts", text=text, duration=estimate(text))
+        self.let_hear("spoken", said, partial(self._spoken, text))
+
+    def _spoken(self, text: str) -> None:
+        self.report("completion", text=text, type="normal")
+        self.ask_party(keys=False, words=True)
+
+    def _stopped(self) -> None:
+        self.report("stop", start_time=self._began, end_time=_milliseconds(), wallet_paused_sec=0)
+        if self.params.get("post_prompt"):
+            self.report("post_prompt", summary="The simulator has no summary.")
+
+    def finish(self, **told: Any) -> None:
+        self._stopped()
+        super().finish(**told)
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        told = {"error": "model unavailable", "fatal": True, **details}
+        self.relay.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
+        self.close(state="error")
+
+    def hold(self, request: Request) -> None:
+        """Listen to nobody."""
+        request.accept()
+        self.on_hold = True
+        self.cancel("answer")
+        timeout = request.params.get("timeout", "")
+        if request.params.get("prompt"):
+            self.say(request.params["prompt"])
+        if timeout.isascii() and timeout.isdigit() and int(timeout):
+            self.await_others("hold", int(timeout), self._released)
+
+    def unhold(self, request: Request) -> None:
+        """Listen again."""
+        request.accept()
+        self._released()
+        if request.params.get("prompt"):
+            self.say(request.params["prompt"])
+
+    def _released(self) -> None:
+        self.cancel("hold")
+        self.on_hold = False
+
+    def message(self, request: Request) -> None:
+        """Somebody has put in a word."""
+        request.accept()
+        text, role = request.params.get("message_text", ""), request.params.get("role", "system")
+        if text and role == "user":
+            self.on_words(text)
+        elif text and role == "assistant":
+            self.say(text)
+
+
+@define(eq=False, kw_only=True)
+class BedrockAgent(Agent):
+    """An agent of Amazon's: it has no ``control_id``, and its end is told by ``calling.ai.stop`` alone."""
+
+    def close(self, **told: Any) -> None:
+        self.drop()
+
+
+@define(eq=False, kw_only=True)
+class Sidecar(Operation):
+    """An observer beside the call."""
+
+    event_type = "calling.ai.sidecar"
+    _ticks: int = field(default=0, init=False)
+
+    def report(self, kind: str, /, **told: Any) -> None:
+        """One of its events."""
+        self._ticks += 1
+        event = {
+            "type": kind,
+            "tick_id": self._ticks,
+            "ts": _milliseconds(),
+            "channel_data": channel_data(self.relay, self.call),
+            **told,
+        }
+        address = self.call.address()
+        params = {**address, "call_info": call_info(self.relay, self.call), "sidecar_event": event}
+        self.relay.emit(self.call.owner, self.event_type, params)
+
+    def begin(self) -> None:
+        self.report("start")
+
+    def on_words(self, text: str) -> None:
+        if text:
+            self.report("turn", text=text)
+            self.report("insight", text=f"The caller said: {text}")
+
+    def ask(self, request: Request) -> None:
+        """Somebody asks the observer."""
+        ask_id = str(uuid.uuid4())
+        request.accept()
+        text = request.params["text"]
+        self.report("ask_request", ask_id=ask_id, text=text)
+        self.after(ask_id, REACTION, self._answer, ask_id, text)
+
+    def _answer(self, ask_id: str, text: str) -> None:
+        self.report("ask_answer", ask_id=ask_id, response=f"You asked: {text}")
+
+    def poke(self, request: Request) -> None:
+        """Somebody gives it a hint."""
+        request.accept()
+        self.report("insight", text=request.params["text"], triggered_by="poke")
+
+    def status(self, request: Request) -> None:
+        """Somebody wants to know whether it is there."""
+        request.accept()
+
+    def finish(self, **told: Any) -> None:
+        if not self.over:
+            self.hush()
+            self.report("stop", reason="stopped")
+            self.report("final", summary="The simulator has no summary.")
+            self.drop()
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.report("error", **{"error_reason": "model unavailable", **details})
+        self.drop()
+
+
+def _to_agent(act: Any) -> Handler:
+    def handler(request: Request) -> None:
+        agent = running(request.call, Agent)
+        if agent is None:
+            request.refuse(404, "Agent not found")
+        else:
+            act(agent, request)
+
+    return handler
+
+
+def _message(request: Request) -> None:
+    findings, reset = request.findings(), request.params.get("reset")
+    if isinstance(reset, dict):
+        findings.look("ai.reset", reset, "reset")
+    if not request.objects(findings):
+        _to_agent(Agent.message)(request)
+
+
+_ONE_AGENT = "An agent is on the call already"
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.ai": start(Agent, only_one=_ONE_AGENT),
+    "calling.ai.stop": control(Agent, stop),
+    "calling.ai_hold": _to_agent(Agent.hold),
+    "calling.ai_unhold": _to_agent(Agent.unhold),
+    "calling.ai_message": _message,
+    "calling.amazon_bedrock": start(BedrockAgent, only_one=_ONE_AGENT),
+    "calling.ai_sidecar": start(Sidecar, only_one="A sidecar is beside the call already"),
+    "calling.ai_sidecar.ask": control(Sidecar, Sidecar.ask),
+    "calling.ai_sidecar.poke": control(Sidecar, Sidecar.poke),
+    "calling.ai_sidecar.status": control(Sidecar, Sidecar.status),
+    "calling.ai_sidecar.stop": control(Sidecar, stop),
+}

@@ -1,0 +1,320 @@
+"""``calling.connect`` and ``calling.disconnect``: a call is joined with another device.
+
+``connecting`` is told at once, then ``connected`` with the peer, or ``failed`` with the reason; at last, if it was
+connected, ``disconnected``. Peers are calls of their own, whose states carry the ``tag`` that was given and their
+``parent``. Where the sources are silent: a call that is being connected, or is on either side of a bridge, refuses
+another one with 409, and so does a command whose devices are all such calls; a device that has become one when its turn
+comes is ``busy``. A call that is joined leaves the queue or conference that it is in. When either side ends, the bridge is
+over and a peer that was dialled for it ends too, while the call itself lives on; ``calling.disconnect`` parts them from
+either side.
+
+How a device is tried depends on its type: see :data:`CONNECTORS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import define, field, frozen
+
+from ..core.request import Handler, Request
+from ..core.schemas import Findings
+from ..media.hearing import meet, part
+from ..people.party import Played
+from .conferences import Participant
+from .hunt import ADDRESSES, Attempt, Hunt, Leg
+from .operation import Operation, engaged, running, start
+from .queues import Waiting
+
+if TYPE_CHECKING:
+    from ..people.network import Call
+
+__all__ = ["CONNECTORS", "HANDLERS", "Bridge", "Kind", "Peer"]
+
+
+@define(eq=False, kw_only=True)
+class Peer(Attempt):
+    """What a call can be joined with. Kinds differ in how they are tried.
+
+    ``begin`` tries, and says ``answered()`` or ``failed(reason)``; ``abandon`` gives up what was not answered yet;
+    ``release`` lets go of what was joined, when the bridge ends. One that ends by itself calls
+    ``bridge.disconnected()``.
+    """
+
+    bridge: Bridge = field(repr=False)
+    device: Mapping[str, Any]
+
+    @property
+    def other(self) -> Call | None:
+        """The call on the other side, where it is one."""
+        return None
+
+    def describe(self) -> dict[str, Any]:
+        """The ``peer`` of the events; may be empty."""
+        raise NotImplementedError
+
+    def release(self, *, hang_up: bool) -> None:
+        """The bridge is over. With ``hang_up`` the peer is to end as well, if it was there for the bridge only."""
+        raise NotImplementedError
+
+
+def _peer(call: Call) -> dict[str, Any]:
+    about = {"call_id": call.call_id, "node_id": call.node_id, "device": call.device}
+    return {**about, "tag": call.tag} if call.tag else about
+
+
+@define(eq=False, kw_only=True)
+class DialledPeer(Peer):
+    """A phone, rung for the bridge."""
+
+    leg: Leg = field(init=False)
+
+    def begin(self) -> None:
+        bridge, params = self.bridge, self.bridge.params
+        call = bridge.call
+        self.leg = Leg(
+            relay=self.relay,
+            device=self.device,
+            owner=call.owner,
+            tag=params.get("tag", ""),
+            context=call.context,
+            from_=call.number,
+            parent={"call_id": call.call_id, "node_id": call.node_id, "device_type": call.device["type"]},
+            timeout=params.get("timeout"),
+        )
+        Hunt([[self.leg]], lambda _: self._answered(), self.failed).begin()
+
+    @property
+    def other(self) -> Call | None:
+        return self.leg.call
+
+    def _answered(self) -> None:
+        call = self.leg.call
+        call.party.digits += self.bridge.params.get("send_digits", "")
+        call.watchers.append(self._moved)
+        self.answered()
+
+    def _moved(self, call: Call) -> None:
+        if call.state == "ended":
+            self.bridge.disconnected()
+
+    def abandon(self) -> None:
+        self.leg.abandon()
+
+    def describe(self) -> dict[str, Any]:
+        return _peer(self.leg.call)
+
+    def release(self, *, hang_up: bool) -> None:
+        if hang_up:
+            call = self.leg.call
+            self.relay.network.end(call, "hangup", call.near_side)
+
+
+@define(eq=False, kw_only=True)
+class LivePeer(Peer):
+    """A call that is there already."""
+
+    call: Call | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        params = self.device["params"]
+        call = self.relay.network.calls.get(params["call_id"])
+        if call is None or call is self.bridge.call or call.state != "answered":
+            self.failed("notFound")
+        elif _taken(call):
+            self.failed("busy")
+        else:
+            self.join(call)
+
+    @property
+    def other(self) -> Call | None:
+        return self.call
+
+    def join(self, call: Call) -> None:
+        """Take a call."""
+        self.call = call
+        call.watchers.append(self._moved)
+        self.answered()
+
+    def _moved(self, call: Call) -> None:
+        if call.state == "ended":
+            self.bridge.disconnected()
+
+    def abandon(self) -> None:
+        pass
+
+    def describe(self) -> dict[str, Any]:
+        return _peer(self.call) if self.call is not None else {}
+
+    def release(self, *, hang_up: bool) -> None:
+        if self.call is not None and self._moved in self.call.watchers:
+            self.call.watchers.remove(self._moved)
+
+
+@define(eq=False, kw_only=True)
+class QueuedPeer(LivePeer):
+    """Whoever has waited longest in a queue."""
+
+    def begin(self) -> None:
+        queue = self.relay.queues.get(self.device["params"]["queue_name"])
+        call = queue.take(self._may_join) if queue is not None else None
+        if call is None:
+            self.failed("notFound")
+        else:
+            self.join(call)
+
+    def _may_join(self, call: Call) -> bool:
+        return call is not self.bridge.call and not _taken(call)
+
+
+@frozen(kw_only=True)
+class Kind:
+    """A type of device.
+
+    :ivar make: makes the :class:`Peer` out of ``relay``, ``bridge`` and ``device``.
+    :ivar check: what is wrong with its parameters beyond their shape (``shapes``), by name.
+    """
+
+    make: Callable[..., Peer]
+    check: Callable[[Mapping[str, Any]], dict[str, str]] | None = None
+
+
+CONNECTORS: dict[str, Kind] = {
+    **dict.fromkeys(ADDRESSES, Kind(make=DialledPeer)),
+    "call": Kind(make=LivePeer),
+    "queue": Kind(make=QueuedPeer),
+}
+"""How a device is tried, by its type. Another type is added by its own module (``streampeer``)."""
+
+
+@define(eq=False, kw_only=True)
+class Bridge(Operation):
+    """A call on its way to be joined, and joined."""
+
+    event_type = "calling.call.connect"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"connect_state": "failed", "failed_reason": "error"}
+    hunt: Hunt = field(init=False)
+    peer: Peer | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        groups = [
+            [CONNECTORS[str(device["type"])].make(relay=self.relay, bridge=self, device=device) for device in group]
+            for group in self.params["devices"]
+        ]
+        self.hunt = Hunt(groups, self._won, self._lost)
+        self.tell(connect_state="connecting")
+        items = [self.relay.sounds.item(media) for media in self.params.get("ringback", ())]
+        self._ring_back([item for item in items if item is not None])
+        self.hunt.begin()
+
+    def _ring_back(self, items: list[Played]) -> None:
+        """Let the party hear what it is to hear meanwhile, one after the other."""
+        if items:
+            self.let_hear("ringback", items[0], partial(self._ring_back, items[1:]))
+
+    def stop(self) -> None:
+        if self.peer is not None:
+            self.disconnected(hang_up=False)
+        else:
+            self.hunt.abandon()
+            self._lost("cancel")
+
+    def _won(self, attempt: Attempt) -> None:
+        assert isinstance(attempt, Peer)
+        self.peer, self.engages = attempt, "Call is in a bridge already"
+        self.cancel("ringback")
+        for call in filter(None, (self.call, attempt.other)):
+            _take_out(call)
+        if attempt.other is not None:
+            attempt.other.bridge = self
+            meet(self.call, attempt.other)
+        self.tell(connect_state="connected", peer=attempt.describe())
+        if self.params.get("max_duration"):
+            self.await_others("max_duration", self.params["max_duration"], self.disconnected)
+
+    def _lost(self, reason: str) -> None:
+        self.close(connect_state="failed", failed_reason=reason)
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.tell(connect_state="connecting")
+        super().break_down(details)
+
+    def drop(self) -> None:
+        other = self.peer.other if self.peer is not None else None
+        if other is not None and other.bridge is self:
+            other.bridge = None
+            part(self.call, other)
+        super().drop()
+
+    def disconnected(self, *, hang_up: bool = True) -> None:
+        """The bridge is over."""
+        peer = self.peer
+        if peer is None or self.over:
+            return
+        self.close(connect_state="disconnected", peer=peer.describe())
+        peer.release(hang_up=hang_up)
+
+    def call_ended(self) -> None:
+        self.hunt.abandon()
+        peer = self.peer
+        if self.relay.settings.finish_streams and peer is None:
+            self._lost("cancel")
+        elif self.relay.settings.finish_streams:
+            self.disconnected()
+        elif peer is not None:
+            self.hush()  # what becomes of the peer tells nothing either
+            peer.release(hang_up=True)
+        self.drop()
+
+
+def _take_out(call: Call) -> None:
+    """Have a call leave where it waits or meets others."""
+    for each in list(call.operations):
+        if isinstance(each, Waiting):
+            each.depart("dequeue")
+        elif isinstance(each, Participant):
+            each.drop()
+
+
+def _taken(call: Call) -> bool:
+    """Whether a call cannot be joined: it is somewhere else, or on its way there."""
+    return bool(engaged(call) or running(call, Bridge))
+
+
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_devices(params["devices"], CONNECTORS.keys())
+    findings.look_at_media(params.get("ringback", ()), "ringback")
+    for device in [device for group in params["devices"] for device in group] if not findings else ():
+        check = CONNECTORS[device["type"]].check
+        if check is not None:
+            findings.impossible.update(check(device["params"]))
+
+
+def _connect(request: Request) -> None:
+    calls, devices = request.relay.network.calls, [each for group in request.params["devices"] for each in group]
+    live = [calls.get(str(each["params"]["call_id"])) for each in devices if _names_a_call(each)]
+    if live and len(live) == len(devices) and all(call is not None and _taken(call) for call in live):
+        request.refuse(409, "Bridging busy: the other call is in a bridge already")
+    else:
+        start(Bridge, check=_check, only_one="Call is being connected already", if_free=True)(request)
+
+
+def _names_a_call(device: Mapping[str, Any]) -> bool:
+    params = device.get("params")
+    return device.get("type") == "call" and isinstance(params, Mapping) and "call_id" in params
+
+
+def _disconnect(request: Request) -> None:
+    call = request.call
+    bridge = running(call, Bridge) or call.bridge
+    request.accept()  # also where there is no bridge: what the platform says then is not documented
+    if bridge is not None:
+        bridge.stop()
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.connect": _connect,
+    "calling.disconnect": _disconnect,
+}

@@ -1,0 +1,48 @@
+"""The life of a call: ``calling.answer``, ``calling.end``, ``calling.pass``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.request import Handler, Request
+
+__all__ = ["HANDLERS"]
+
+
+def _answer(request: Request) -> None:
+    call = request.call
+    # No source tells what these get; 409 is what other methods give for "already in that state".
+    if call.state == "answered":
+        request.refuse(409, "Call is answered already")
+        return
+    if call.direction == "outbound":
+        request.refuse(409, "Call is outbound: the one who is called answers it")
+        return
+    request.accept()
+    request.relay.network.answer(call, request.params.get("max_duration"))
+
+
+def _end(request: Request) -> None:
+    request.accept()
+    call = request.call
+    request.relay.network.end(call, request.params.get("reason", "hangup"), call.near_side)
+
+
+def _pass(request: Request) -> None:
+    call = request.call
+    # Only an offered call can be given back; what the platform says otherwise is not documented.
+    if call.state not in ("created", "ringing"):
+        request.refuse(409, "Call is answered already")
+        return
+    if call.direction == "outbound":
+        request.refuse(409, "Call is outbound: nobody was offered it")
+        return
+    request.accept()
+    request.relay.network.pass_on(call, request.session)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.answer": _answer,
+    "calling.end": _end,
+    "calling.pass": _pass,
+}

@@ -1,0 +1,258 @@
+"""``calling.collect`` and ``calling.play_and_collect``: keys and words of the party, and when they are complete.
+
+One-shot collectors tell exactly one event, without ``state`` and ``final``; those with partial results or ``continuous``
+tell both. Prompts are one-shot always: they have ``digits``, ``speech`` and ``initial_timeout``, and nothing else that collectors
+have. Where the sources are silent:
+
+* ``initial_timeout`` of ``calling.collect`` runs from the beginning with ``start_input_timers``, else once it is asked
+  for; that of ``play_and_collect`` from the end of the prompt.
+* Input during a prompt ends it: its ``finished`` is told, then the input is taken.
+* Stopping tells a result of type ``finished``, after the prompt's own ``finished`` where one is playing. A prompt that
+  cannot be played ends it with the prompt's ``error`` and nothing else.
+* Fewer keys than ``min``, which prompts have alone, and words nobody can make out, are ``no_match``. Keys are ignored
+  where only speech is wanted, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from ..core.schemas import Findings
+from ..media.sounds import estimate
+from .operation import Operation, control, start, stop
+from .playing import Playback
+
+__all__ = ["HANDLERS", "Collector", "PromptedCollector"]
+
+INITIAL_TIMEOUT = 4.0
+DIGIT_TIMEOUT = 5.0
+END_SILENCE = 1.0
+SURE, HALF_SURE = 92.3, 71.5  # confidence of a result and of a partial one, on the scale from 0 to 100
+
+
+@define(eq=False, kw_only=True)
+class Collector(Operation):
+    """What waits for input."""
+
+    event_type = "calling.call.collect"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"result": {"type": "error"}}
+    _typed: str = field(default="", init=False)
+    _begun: bool = field(default=False, init=False)
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What is to be collected."""
+        return self.params
+
+    @property
+    def _digits(self) -> dict[str, Any] | None:
+        return self.wanted.get("digits")
+
+    @property
+    def _least(self) -> int:
+        """Of how many keys an input has at least."""
+        return 0
+
+    @property
+    def _speech(self) -> dict[str, Any] | None:
+        return self.wanted.get("speech")
+
+    @property
+    def _continuous(self) -> bool:
+        return bool(self.wanted.get("continuous") or self.wanted.get("continue"))
+
+    @property
+    def _partial(self) -> bool:
+        return bool(self.wanted.get("partial_results"))
+
+    def begin(self) -> None:
+        if self.wanted.get("start_input_timers"):
+            self.start_timer()
+        self.listen()
+
+    def listen(self) -> None:
+        """From now on input is awaited."""
+        self.ask_party(keys=self._digits is not None, words=self._speech is not None)
+
+    def start_timer(self) -> None:
+        """Start the clock of ``initial_timeout``, unless there was input already."""
+        if not self._begun:
+            seconds = self.wanted.get("initial_timeout") or INITIAL_TIMEOUT
+            self.await_party("initial", seconds, self.complete, {"type": "no_input"})
+
+    # -- input ----------------------------------------------------------------------------------------------------------
+
+    def _input(self) -> None:
+        """There is input."""
+        self.cancel("initial")
+        if not self._begun:
+            self._begun = True
+            if self.wanted.get("send_start_of_input"):
+                self._result({"type": "start_of_input"}, final=None)
+
+    def on_key(self, digit: str) -> None:
+        wanted = self._digits
+        if wanted is None:
+            return
+        self._input()
+        self.cancel("digit")
+        if digit in (wanted.get("terminators") or ""):
+            self._typed_all(digit)
+            return
+        self._typed += digit
+        if len(self._typed) >= wanted["max"]:
+            self._typed_all("")
+            return
+        if self._partial:
+            self._result({"type": "digit", "params": {"digits": self._typed, "terminator": ""}}, final=False)
+        self.await_party("digit", wanted.get("digit_timeout") or DIGIT_TIMEOUT, self._typed_all, "")
+
+    def _typed_all(self, terminator: str) -> None:
+        typed = self._typed
+        if len(typed) < self._least:
+            self.complete({"type": "no_match"})
+        else:
+            self.complete({"type": "digit", "params": {"digits": typed, "terminator": terminator}})
+
+    def on_words(self, text: str) -> None:
+        wanted = self._speech
+        if wanted is None or self.waits_for("speech"):
+            return
+        self._input()
+        words = text.split()
+        if self._partial and len(words) > 1:
+            half = " ".join(words[: len(words) // 2])
+            self._result({"type": "speech", "params": {"text": half, "confidence": HALF_SURE}}, final=False)
+        silence = wanted.get("end_silence_timeout") or END_SILENCE
+        result = {"type": "speech", "params": {"text": text, "confidence": SURE}} if words else {"type": "no_match"}
+        self.after("speech", estimate(text) + silence, self.complete, result)
+
+    def on_silence(self) -> None:
+        if self.cancel("initial"):
+            self.complete({"type": "no_input"})
+        elif self.cancel("digit"):
+            self._typed_all("")
+
+    # -- results --------------------------------------------------------------------------------------------------------
+
+    def _result(self, result: dict[str, Any], *, final: bool | None) -> None:
+        if final is None or not (self._partial or self._continuous):
+            self.tell(result=result)
+        else:
+            over = final and not self._continuous
+            self.tell(result=result, final=final, state="finished" if over else "collecting")
+
+    def complete(self, result: dict[str, Any]) -> None:
+        """One input is complete: be over, or with ``continuous`` wait for the next."""
+        for name in ("initial", "digit", "speech", "reaction"):
+            self.cancel(name)
+        self._typed, self._begun = "", False
+        if self._continuous:
+            self._result(result, final=True)
+            self.begin()
+        else:
+            self.hush()
+            self._result(result, final=True)
+            self.drop()
+
+    def finish(self, **told: Any) -> None:
+        state = {"state": "finished"} if self._partial or self._continuous else {}
+        super().finish(**{"result": {"type": "finished"}, **state, **told})
+
+    def start_input_timers(self, request: Request) -> None:
+        """The client wants the clock to run from now on."""
+        request.accept()
+        self.start_timer()
+
+
+@define(eq=False, kw_only=True)
+class _Prompt(Playback):
+    """The prompt of a collector: a playback under the same ``control_id``."""
+
+    collector: PromptedCollector
+
+    def played(self) -> None:
+        super().played()
+        self.collector.prompted()
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.collector.drop()
+        super().break_down(details)
+
+    def call_ended(self) -> None:
+        self.drop()  # its collector sees to it
+
+
+@define(eq=False, kw_only=True)
+class PromptedCollector(Collector):
+    """A prompt, and the input during and after it."""
+
+    _prompt: _Prompt = field(init=False)
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        given = self.params["collect"]
+        return {name: given[name] for name in ("digits", "speech", "initial_timeout") if name in given}
+
+    @property
+    def _least(self) -> int:
+        return int((self._digits or {}).get("min") or 0)
+
+    def begin(self) -> None:
+        params: dict[str, Any] = {
+            name: self.params[name] for name in ("control_id", "play", "volume") if name in self.params
+        }
+        self._prompt = _Prompt(relay=self.relay, call=self.call, method="calling.play", params=params, collector=self)
+        self.call.operations.append(self._prompt)
+        self._prompt.begin()
+
+    def prompted(self) -> None:
+        """The prompt was played: now it is the party's turn."""
+        if not self.over:
+            self.start_timer()
+            self.listen()
+
+    def _input(self) -> None:
+        self._prompt.finish()
+        super()._input()
+
+    def finish(self, **told: Any) -> None:
+        self._prompt.finish()
+        super().finish(**told)
+
+    def volume(self, request: Request) -> None:
+        """Play the prompt louder or softer."""
+        request.accept()
+        self._prompt.params["volume"] = request.params["volume"]
+
+
+def _look(findings: Findings, wanted: Mapping[str, Any], digits: str, dot: str = "") -> None:
+    if wanted.get("digits") is None and wanted.get("speech") is None:
+        findings.impossible[f"{dot}digits"] = f"{dot}digits or {dot}speech is required"
+    for name, shape in (("digits", digits), ("speech", "collect.speech")):
+        if wanted.get(name) is not None:
+            findings.look(shape, wanted[name], f"{dot}{name}")
+
+
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    _look(findings, params, "collect.digits")
+
+
+def _check_prompted(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_media(params["play"])
+    if findings.look("prompt", params["collect"], "collect"):
+        _look(findings, params["collect"], "prompt.digits", "collect.")
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.collect": start(Collector, check=_check),
+    "calling.collect.start_input_timers": control(Collector, Collector.start_input_timers),
+    "calling.collect.stop": control(Collector, stop),
+    "calling.play_and_collect": start(PromptedCollector, check=_check_prompted),
+    "calling.play_and_collect.stop": control(PromptedCollector, stop),
+    "calling.play_and_collect.volume": control(PromptedCollector, PromptedCollector.volume),
+}

@@ -1,0 +1,240 @@
+"""Where several calls meet: ``calling.join_conference``, ``calling.join_room`` and their ends.
+
+As documented, events of a conference flow to a client only if ``status_callback_event_type`` is ``relay``, and those that
+``status_callback_event`` names. Where the sources are silent: left out, it names all; words are parted by blanks or commas,
+and go by the names of AsyncAPI's states or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``,
+``mute``, ``hold``, ``modify``, ``speaker``, ``announcement`` and ``record``. A conference has its place in ``region``
+(``us``); it begins with its first call, and ends when the last one has left or one that joined with ``end_on_exit``. A full
+one refuses with 409. ``record`` records from its first call on. A ``stream`` is a two-way stream of the call that joins, from
+then until it leaves; only its ``status_url`` tells of it, and where it cannot be opened, ``Journal.notices``. Rooms tell
+``joined``, and ``leave``.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from ..core.schemas import Findings
+from ..media.hearing import hear, part
+from ..media.two_way import TwoWayStream, open_two_way
+from .operation import Operation, control, running, start, stop
+from .recording import FILES
+from .streaming import stream_problems
+
+__all__ = ["HANDLERS", "Conference", "Participant", "RoomStay"]
+
+MOST = 250
+# What may be written in status_callback_event, and the states that it stands for.
+_GROUPS = {
+    "start": "conference-start",
+    "end": "conference-end",
+    "join": "participant-join",
+    "leave": "participant-leave",
+    "mute": "participant-mute participant-unmute",
+    "hold": "participant-hold participant-unhold",
+    "modify": "participant-modify",
+    "speaker": "participant-speech-start participant-speech-stop",
+    "announcement": "announcement-end announcement-fail",
+    "record": "record-start record-pause record-resume record-stop",
+}
+
+
+def _wanted(text: str) -> set[str]:
+    """The states that ``status_callback_event`` names."""
+    return {state for word in re.split(r"[\s,]+", text) for state in _GROUPS.get(word, word).split()}
+
+
+@define(eq=False, kw_only=True)
+class Conference:
+    """A meeting."""
+
+    name: str
+    region: str
+    conference_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
+    people: list[Participant] = field(factory=list, init=False)
+    recording: float | None = field(default=None, init=False)
+    over: bool = field(default=False, init=False)
+
+    def tell(
+        self, status: str, about: Participant | None = None, *, others: Sequence[Participant] = (), **more: Any
+    ) -> None:
+        """Tell everybody who wants to know: those that are here, the one it is about, and ``others``."""
+        told = {
+            "conference_id": self.conference_id,
+            "name": self.name,
+            "region": self.region,
+            "size": len(self.people),
+            **more,
+        }
+        for each in dict.fromkeys([*self.people, *([about] if about is not None else []), *others]):
+            each.hear(status, told, about)
+
+    def join(self, one: Participant) -> None:
+        """Somebody comes."""
+        first = not self.people
+        for other in self.people:
+            for listener, speaker in ((one, other), (other, one)):
+                if not speaker.params.get("muted"):
+                    hear(listener.call, speaker.call)
+        self.people.append(one)
+        if first:
+            self.tell("conference-start")
+        self.tell("participant-join", one)
+        if first and one.params.get("record") == "record-from-start":
+            self.recording = one.relay.clock.now
+            self.tell("record-start")
+
+    def leave(self, one: Participant) -> None:
+        """Somebody goes."""
+        self._part(one)
+        self.tell("participant-leave", one)
+        ends = bool(one.params.get("end_on_exit"))
+        if (ends or not self.people) and not self.over:
+            self.end(one, "participant-with-end-conference-on-exit-left" if ends else "last-participant-left")
+
+    def _part(self, one: Participant) -> None:
+        self.people.remove(one)
+        for other in self.people:
+            part(one.call, other.call)
+
+    def end(self, last: Participant, reason: str) -> None:
+        """It is over: all that are still there leave, and then are told."""
+        self.over = True
+        rest = list(self.people)
+        if self.recording is not None:
+            seconds = (last.relay.clock.now - self.recording) / last.call.clock.second
+            told: dict[str, Any] = {
+                "recording_url": f"{FILES}/{self.conference_id}.mp3",
+                "recording_duration": round(seconds),
+                "recording_file_size": int(seconds * 4_000),
+            }
+            self.tell("record-stop", last, **told)
+        for each in rest:
+            each.hush()
+            self._part(each)
+            self.tell("participant-leave", each)
+        self.tell("conference-end", last, others=rest, reason_ended=reason, call_id_ending_conf=last.call.call_id)
+        last.relay.conferences.pop(self.name, None)
+        for each in rest:
+            each.drop()
+
+
+def _check_join(findings: Findings, params: Mapping[str, Any]) -> None:
+    stream = params.get("stream")
+    if stream is not None and findings.look("stream", stream, "stream"):
+        findings.impossible.update({f"stream.{name}": why for name, why in stream_problems(stream).items()})
+
+
+@define(eq=False, kw_only=True)
+class Participant(Operation):
+    """A call in a conference."""
+
+    event_type = "calling.conference"
+    engages: str = field(default="Call is in a conference already", init=False)
+    conference: Conference = field(init=False)
+    _stream: TwoWayStream | None = field(default=None, init=False)
+
+    def begin(self) -> None:
+        name = self.params["name"]
+        known = self.relay.conferences
+        if name not in known:
+            known[name] = Conference(name=name, region=self.params.get("region") or "us")
+        self.conference = known[name]
+        self.conference.join(self)
+        if self.params.get("stream") is not None:
+            self._stream = open_two_way(self.relay, self.call, self.params["stream"], self._streamed)
+
+    def _streamed(self, stream: TwoWayStream, state: str) -> None:
+        if state == "finished" and stream.error:
+            text = f"the stream of conference {self.params['name']!r} was not opened: {stream.end_reason}"
+            self.relay.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
+
+    def hear(self, status: str, told: Mapping[str, Any], about: Participant | None) -> None:
+        """Tell this call's owner something of the conference."""
+        given = self.params
+        if given.get("status_callback_event_type") != "relay":
+            return
+        if "status_callback_event" in given and status not in _wanted(given["status_callback_event"]):
+            return
+        params = {**told, "status": status, **(about.describe() if about is not None else {})}
+        self.relay.emit(self.call.owner, self.event_type, params)
+
+    def describe(self) -> dict[str, Any]:
+        """What events tell of a participant."""
+        given = self.params
+        return {
+            "call_id": self.call.call_id,
+            "node_id": self.call.node_id,
+            "muted": bool(given.get("muted")),
+            "hold": "on hold" in self.call.features,
+            "coaching": bool(given.get("coach")),
+            "start_on_join": given.get("start_on_enter") is not False,
+            "end_on_leave": bool(given.get("end_on_exit")),
+            **({"call_id_to_coach": given["coach"]} if given.get("coach") else {}),
+        }
+
+    def drop(self) -> None:
+        here = not self.over and self in self.conference.people
+        self.hush()
+        if self._stream is not None:
+            self._stream.finish("the call left the conference")
+        if here:
+            self.conference.leave(self)
+        super().drop()
+
+    def finish(self, **told: Any) -> None:
+        self.drop()
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.over = True
+        self.call.operations.remove(self)
+
+
+def _join(request: Request) -> None:
+    params = request.params
+    conference = request.relay.conferences.get(params["name"])
+    most = (conference.people[0].params.get("max_participants") if conference is not None else None) or MOST
+    if conference is not None and len(conference.people) >= most:
+        request.refuse(409, "Conference is full")
+    else:
+        start(Participant, check=_check_join, if_free=True)(request)
+
+
+def _leave(request: Request) -> None:
+    one = running(request.call, Participant)
+    if one is None or one.conference.conference_id != request.params["conference_id"]:
+        request.refuse(404, "Call is not in this conference")
+        return
+    request.accept()
+    one.drop()
+
+
+@define(eq=False, kw_only=True)
+class RoomStay(Operation):
+    """A call in a video room."""
+
+    event_type = "calling.call.room"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"join_status": "failed"}
+
+    def in_events(self) -> dict[str, Any]:
+        return {"room_name": self.params["name"]}
+
+    def begin(self) -> None:
+        self.tell(join_status="joined")
+
+    def finish(self, **told: Any) -> None:
+        self.close(**{"join_status": "leave", **told})
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.join_conference": _join,
+    "calling.leave_conference": _leave,
+    "calling.join_room": start(RoomStay, only_one="Call is in a room already"),
+    "calling.leave_room": control(RoomStay, stop),
+}

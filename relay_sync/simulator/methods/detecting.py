@@ -1,0 +1,126 @@
+"""``calling.detect``: who or what is on the line.
+
+A detector tells what it finds, each in an event of its own, and at last ``finished``. Where the sources are silent:
+
+* A person is found after a second, and that is all. A machine is found after a second; once its greeting is over it is
+  ``READY`` (with ``beep`` if it has one), unless ``detect_message_end`` is off. Nobody knows what says nothing until
+  ``initial_timeout`` (4.5 s): ``UNKNOWN``.
+* A fax machine that is called gives ``CED``, one that calls ``CNG``; a detector of the other tone finds nothing. A digit
+  detector tells each wanted key and goes on until ``timeout`` (30 s) or its stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define
+
+from ..core.request import Handler
+from ..core.schemas import Findings
+from ..people.party import REACTION
+from .collecting import Collector
+from .operation import Operation, control, start, stop
+from .paying import Payment
+
+__all__ = ["HANDLERS", "Detector"]
+
+FIRST_LOOK = 1.0
+GREETING = 4.0
+INITIAL_TIMEOUT = 4.5
+TIMEOUT = 30.0
+
+
+@define(eq=False, kw_only=True)
+class Detector(Operation):
+    """Something that listens to find out."""
+
+    event_type = "calling.call.detect"
+
+    @property
+    def _kind(self) -> str:
+        return str(self.params["detect"].get("type", "machine"))
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.params["detect"].get("params") or {}
+        return found
+
+    def _found(self, event: str, **more: Any) -> None:
+        self.tell(detect={"type": self._kind, "params": {"event": event, **more}})
+
+    def begin(self) -> None:
+        wait = self.await_party if self._kind == "digit" else self.after
+        given = self.params.get("timeout")
+        wait("timeout", TIMEOUT if given is None else given, self.finish)
+        kind, who = self._kind, self.call.party.behaviour.answered_by
+        if kind == "digit":
+            self._borrow()
+        elif kind == "fax" and who == "fax":
+            tone = "CED" if self.call.direction == "outbound" else "CNG"
+            if (self._options.get("tone") or tone) == tone:
+                self.after("look", FIRST_LOOK, self._last_word, tone)
+        elif kind == "machine" and who == "human":
+            self.after("look", FIRST_LOOK, self._last_word, "HUMAN")
+        elif kind == "machine" and who == "machine":
+            self.after("look", FIRST_LOOK, self._machine)
+        elif kind == "machine":
+            self.after("look", self._options.get("initial_timeout") or INITIAL_TIMEOUT, self._last_word, "UNKNOWN")
+
+    def _borrow(self) -> None:
+        """Have the party press what it is set up to, but leave that for a question which is asked while the detector runs."""
+        party = self.call.party
+        if party.presses and not party.lent:
+            party.lent = party.presses.popleft()
+            self.after("reaction", REACTION, self._overhear)
+
+    def _overhear(self) -> None:
+        party, call = self.call.party, self.call
+        asked = any(isinstance(each, (Collector, Payment)) for each in call.operations)
+        if party.lent and not asked:
+            self.relay.network.press(call, party.lent)
+
+    def drop(self) -> None:
+        if self._kind == "digit":
+            self.call.party.lent = ""
+        super().drop()
+
+    def _last_word(self, word: str, **more: Any) -> None:
+        self._found(word, **more)
+        self.finish()
+
+    def _machine(self) -> None:
+        self._found("MACHINE")
+        if self._options.get("detect_message_end") is not False:
+            self.after("look", GREETING, self._ready)
+        else:
+            self.finish()
+
+    def _ready(self) -> None:
+        self._last_word("READY", **({"beep": True} if self.call.party.behaviour.beep else {}))
+
+    def on_key(self, digit: str) -> None:
+        if self._kind == "digit" and digit in (self._options.get("digits") or "0123456789*#"):
+            self._found(digit)
+
+    def on_silence(self) -> None:
+        if self._kind == "digit":
+            self.finish()
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.close(**(details or {"detect": {"type": self._kind, "params": {"event": "error"}}}))
+
+    def finish(self, **told: Any) -> None:
+        super().finish(**{"detect": {"type": self._kind, "params": {"event": "finished"}}, **told})
+
+
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    detect = params["detect"]
+    if findings.look("detect", detect, "detect") and detect.get("params") is not None:
+        findings.look("detect.params", detect["params"], "detect.params")
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.detect": start(Detector, check=_check),
+    "calling.detect.stop": control(Detector, stop),
+}

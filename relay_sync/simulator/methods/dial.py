@@ -1,0 +1,123 @@
+"""``calling.dial`` and its obsolete forerunner ``calling.begin``: our side calls somebody.
+
+As documented: the acknowledgement has no ``call_id``; ``dialing`` is told first, then the states of the legs, each with
+the tag and an id of its own; the winner's ``answered`` comes before the dial's, and then the losers end. Each leg that
+answers says so with ``dial_winner``: the text ``"true"``, as AsyncAPI has it, or the boolean of the porting guide with
+``Simulator(dial_winner="boolean")``. A dial that fails tells the ``reason`` and, as ``source``, ``outbound``.
+
+The simulator's choice: two dials that run at the same time under one tag get 409 for the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from .hunt import ADDRESSES, Attempt, Hunt, Leg
+
+if TYPE_CHECKING:
+    from ..core.session import Session
+    from ..relay import Relay
+
+__all__ = ["HANDLERS", "Dial"]
+
+
+@define(eq=False, kw_only=True)
+class Dial:
+    """One dial from its acknowledgement to its decision."""
+
+    relay: Relay = field(repr=False)
+    session: Session = field(repr=False)
+    params: dict[str, Any] = field(repr=False)
+    hunt: Hunt = field(init=False)
+
+    @property
+    def tag(self) -> str:
+        """What the client calls it."""
+        return str(self.params["tag"])
+
+    def begin(self) -> None:
+        """Ring the first group."""
+        params = self.params
+        legs = [
+            [
+                Leg(
+                    relay=self.relay,
+                    device=device,
+                    owner=self.session,
+                    tag=self.tag,
+                    context=self.session.protocol,
+                    timeout=params.get("timeout"),
+                    max_duration=params.get("max_duration"),
+                )
+                for device in group
+            ]
+            for group in params["devices"]
+        ]
+        self.hunt = Hunt(legs, self._won, self._lost)
+        self.relay.network.dials[self.tag] = self
+        self.tell("dialing")
+        self.hunt.begin()
+
+    def tell(self, state: str, /, **more: Any) -> None:
+        """Tell the client where the dial is."""
+        told = {"node_id": self.relay.settings.node, "tag": self.tag, "dial_state": state, **more}
+        self.relay.emit(self.session, "calling.call.dial", told)
+
+    def _won(self, attempt: Attempt) -> None:
+        assert isinstance(attempt, Leg)
+        self.relay.network.dials.pop(self.tag, None)
+        call = attempt.call
+        call.party.digits += self.params.get("send_digits", "")
+        self.tell("answered", call=call.body())
+
+    def _lost(self, reason: str) -> None:
+        self.relay.network.dials.pop(self.tag, None)
+        self.tell("failed", reason=reason, source="outbound")
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        """Fail, because a test wants that."""
+        self.tell("dialing")
+        self.tell("failed", **{"reason": "error", "source": "none", **details})
+
+
+def _dial(request: Request) -> None:
+    params = request.params
+    findings = request.findings()
+    findings.look_at_devices(params["devices"], ADDRESSES.keys())
+    if request.objects(findings):
+        return
+    if params["tag"] in request.relay.network.dials:
+        request.refuse(409, "A dial with this tag is active already")
+    else:
+        request.accept()
+        dial = Dial(relay=request.relay, session=request.session, params=params)
+        fault = request.fault
+        if fault is not None and fault.kind == "break":
+            dial.break_down(fault.data or {})
+        else:
+            dial.begin()
+
+
+def _begin(request: Request) -> None:
+    params = request.params
+    findings = request.findings()
+    findings.look_at_one_of(ADDRESSES.keys(), params["device"], "device")
+    if request.objects(findings):
+        return
+    leg = Leg(
+        relay=request.relay,
+        device=params["device"],
+        owner=request.session,
+        tag=params.get("tag", ""),
+        context=request.session.protocol,
+        max_duration=params.get("max_duration"),
+    )
+    request.accept(call_id=leg.call.call_id, node_id=leg.call.node_id)
+    Hunt([[leg]], lambda _: None, lambda _: None).begin()
+
+
+HANDLERS: Mapping[str, Handler] = {"calling.dial": _dial, "calling.begin": _begin}

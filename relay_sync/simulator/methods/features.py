@@ -1,0 +1,143 @@
+"""What a call has or has not: hold, denoiser, echo; events of the user's own; and where else it may go: REFER, transfer.
+
+Where the sources are silent: switching to what is switched already gets 409 (documented for the denoiser). ``calling.echo``
+goes on for 30 s if no ``timeout`` is given. The target of a REFER is called by the party, as it would be dialled
+(``expect_phone`` by its address; the call reaches that phone, and no client is told of it); once it has answered, the party
+leaves the call. A call that was transferred is no longer ours: it answers 404 and tells nothing, until its party hangs up; one
+that was transferred to ``context:NAME`` is offered to another client there. One that is in a bridge or a conference has to
+leave it before: 409.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from ..core.schemas import Findings
+from ..media.hearing import hear, hear_no_more
+from .conferences import Participant
+from .hunt import Hunt, Leg
+from .operation import Operation, engaged, running, start
+
+__all__ = ["HANDLERS", "Echo", "Refer"]
+
+ECHO = 30.0
+REFER_SET_UP = 0.5
+# What SIP answers for what becomes of the call to the target, and the event's word for each.
+_OUTCOMES = {
+    "success": ("success", "200"),
+    "busy": ("busy", "486"),
+    "noAnswer": ("noAnswer", "480"),
+    "decline": ("cancel", "603"),
+    "notFound": ("error", "404"),
+}
+
+
+def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) -> Handler:
+    """The handler of a method that switches something of a call on or off."""
+
+    def handler(request: Request) -> None:
+        call = request.call
+        if call.state != "answered":
+            request.refuse(409, "Call is not answered")
+        elif (feature in call.features) is on:
+            request.refuse(409, f"Call is {feature} already" if on else f"Call is not {feature}")
+        else:
+            request.accept()
+            request.relay.emit(call.owner, event_type, {**call.address(), **told})
+            (call.features.add if on else call.features.discard)(feature)
+            call.board.changed()
+            place = running(call, Participant) if feature == "on hold" else None
+            if place is not None:
+                place.conference.tell(f"participant-{told['state']}", place)
+
+    return handler
+
+
+@define(eq=False, kw_only=True)
+class Echo(Operation):
+    """The party hears itself."""
+
+    event_type = "calling.call.echo"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+
+    def begin(self) -> None:
+        self.tell(state="echoing")
+        hear(self.call, self.call)
+        self.await_party("timeout", self.params.get("timeout") or ECHO, self.finish)
+
+    def on_silence(self) -> None:
+        self.finish()
+
+    def drop(self) -> None:
+        hear_no_more(self.call, self.call)
+        super().drop()
+
+
+@define(eq=False, kw_only=True)
+class Refer(Operation):
+    """The party is asked to call somebody else instead."""
+
+    event_type = "calling.call.refer"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error", "sip_refer_response_code": "500"}
+    hunt: Hunt = field(init=False)
+
+    @property
+    def _target(self) -> str:
+        return str(self.params["device"]["params"]["to"])
+
+    def in_events(self) -> dict[str, Any]:
+        return {"sip_refer_to": self._target}
+
+    def begin(self) -> None:
+        self.tell(state="inProgress", sip_refer_response_code="202")
+        device = {"type": "sip", "params": {"to": self._target, "from": self.call.number}}
+        leg = Leg(relay=self.relay, device=device, owner=None, context=self.call.context)
+        self.hunt = Hunt([[leg]], lambda _: self._decided("success"), self._decided)
+        self.after("set up", REFER_SET_UP, self.hunt.begin)
+
+    def _decided(self, outcome: str) -> None:
+        state, code = _OUTCOMES.get(outcome, ("error", "500"))
+        self.close(state=state, sip_refer_response_code="202", sip_notify_response_code=code)
+        if state == "success":
+            self.relay.network.end(self.call, "hangup", self.call.far_side)
+
+    def call_ended(self) -> None:
+        self.hunt.abandon()
+        if self.relay.settings.finish_streams:
+            self.close(state="cancel")
+        self.drop()
+
+
+def _check_refer(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_one_of({"sip": "refer"}, params["device"], "device")
+
+
+def _user_event(request: Request) -> None:
+    request.accept()
+    call, event = request.call, request.params["event"]
+    told = event if isinstance(event, dict) else {"event": event}
+    request.relay.emit(call.owner, "calling.user_event", {**told, **call.address()})
+
+
+def _transfer(request: Request) -> None:
+    if engaged(request.call):
+        request.refuse(409, engaged(request.call))
+        return
+    request.accept()
+    request.relay.network.transfer(request.call, request.session, request.params["dest"])
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.hold": _switch("on hold", True, "calling.call.hold", {"state": "hold"}),
+    "calling.unhold": _switch("on hold", False, "calling.call.hold", {"state": "unhold"}),
+    "calling.denoise": _switch("denoised", True, "calling.call.denoise", {"denoised": True}),
+    "calling.denoise.stop": _switch("denoised", False, "calling.call.denoise", {"denoised": False}),
+    "calling.echo": start(Echo, only_one="Call is echoing already"),
+    "calling.refer": start(Refer, check=_check_refer, only_one="A REFER is in progress already"),
+    "calling.transfer": _transfer,
+    "calling.user_event": _user_event,
+}

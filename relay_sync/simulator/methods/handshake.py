@@ -1,0 +1,172 @@
+"""The ``signalwire.*`` methods: connecting, resuming, contexts, pings."""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.request import Handler, Request
+from ..core.session import Session
+
+__all__ = ["HANDLERS"]
+
+NEWEST_MAJOR = 4  # AsyncAPI: major up to 4, minor exactly 0
+UNAUTHORIZED = "authentication failed: 401 Unauthorized"
+
+
+def _same(given: Any, wanted: str | None) -> bool:
+    return (
+        isinstance(given, str)
+        and wanted is not None
+        and hmac.compare_digest(given.encode("utf-8", "surrogatepass"), wanted.encode("utf-8", "surrogatepass"))
+    )
+
+
+def _welcome(request: Request, authentication: Mapping[str, Any]) -> bool:
+    """Whether the credentials are those of the project. A JWT is compared as a whole; the project inside it is not
+    looked at.
+    """
+    settings = request.relay.settings
+    if "jwt_token" in authentication:
+        project = authentication.get("project", settings.project)
+        return _same(authentication["jwt_token"], settings.jwt_token) and project == settings.project
+    right_project = _same(authentication.get("project"), settings.project)
+    return _same(authentication.get("token"), settings.token) and right_project
+
+
+def _unauthorized(request: Request) -> None:
+    """Refuse in the form chosen: JSON-RPC error -32002 (what servers do) or a failing result (what AsyncAPI's prose
+    says).
+    """
+    if request.relay.settings.refuse_with == "result":
+        request.refuse(401, "Unauthorized")
+    else:
+        request.fail(-32002, UNAUTHORIZED, {"signalwire_error_code": "AUTH_REQUIRED"})
+
+
+def _version_problem(version: Mapping[str, Any]) -> str | None:
+    numbers = [version.get(name) for name in ("major", "minor", "revision")]
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+        return "Unsupported version: major, minor and revision must be integers"
+    if not 0 <= version["major"] <= NEWEST_MAJOR or version["minor"] != 0:
+        return f"Unsupported version: {version['major']}.{version['minor']} (up to {NEWEST_MAJOR}.0)"
+    return None
+
+
+def _connect(request: Request) -> None:
+    params = request.params
+    findings = request.findings()
+    findings.look("connect.version", params["version"], "version")
+    findings.look("connect.authentication", params["authentication"], "authentication")
+    if request.objects(findings):
+        return
+    if request.client.session is not None:
+        # Undocumented; a second handshake on one socket makes no sense, and so it is a bad request.
+        request.fail(-32600, "Invalid Request: this socket is connected already")
+        return
+    problem = _version_problem(params["version"])
+    if problem is not None:
+        request.fail(-32001, problem)
+    elif "authorization_state" in params and "protocol" not in params:
+        request.fail(-32602, "Invalid ConnectParams", {"signalwire_error_code": "INVALID_PARAMS"})
+    elif not _welcome(request, params["authentication"]):
+        _unauthorized(request)
+    else:
+        _admit(request)
+
+
+def _admit(request: Request) -> None:
+    relay, params = request.relay, request.params
+    wanted = [*params.get("contexts", ()), *params.get("topics", ())]  # topics are the newer name of contexts
+    session = _resumed(request)
+    restored = session is not None
+    if session is None:
+        if "protocol" in params and relay.settings.on_bad_resume == "refuse":
+            _unauthorized(request)
+            return
+        session = relay.sessions.open(relay.settings.project, wanted, params["version"]["major"])
+    elif "contexts" in params or "topics" in params:
+        session.contexts = set(wanted)
+    relay.attach(request.client, session)
+    request.reply(
+        {
+            "protocol": session.protocol,
+            "identity": session.identity,
+            "authorization": {"project": session.project, "expires_at": None},
+            "ice_servers": [],
+            "sessionid": str(uuid.uuid5(uuid.NAMESPACE_OID, session.protocol)),
+            "session_restored": restored,
+        }
+    )
+    if not restored or "authorization_state" not in params:
+        relay.announce(session)
+    relay.ready(session)
+
+
+def _resumed(request: Request) -> Session | None:
+    """The session that the client asks to go on with, if it is known and the state given for it is its own.
+
+    A known protocol without a state is taken too, as the vendor's own test server does.
+    """
+    params = request.params
+    session = request.relay.sessions.find(params.get("protocol", ""))
+    if session is None or not _same(
+        params.get("authorization_state", session.authorization_state), session.authorization_state
+    ):
+        return None
+    return session
+
+
+def _ping(request: Request) -> None:
+    request.reply({name: request.params[name] for name in ("timestamp", "payload") if name in request.params})
+
+
+def _contexts(params: Mapping[str, Any]) -> set[str]:
+    single = {params["context"]} if "context" in params else set()
+    return single | set(params.get("contexts", ()))
+
+
+def _receive(request: Request) -> None:
+    session = request.session
+    if session.major >= NEWEST_MAJOR:
+        request.fail(-32001, "contexts cannot be changed at run time on protocol 4.0")
+        return
+    contexts = _contexts(request.params)
+    if not contexts:
+        request.refuse(400, "contexts must not be empty", {"contexts": "contexts must not be empty"})
+        return
+    session.contexts |= contexts
+    request.accept()
+    request.relay.ready(session)
+
+
+def _unreceive(request: Request) -> None:
+    if request.session.major >= NEWEST_MAJOR:
+        request.fail(-32001, "contexts cannot be changed at run time on protocol 4.0")
+        return
+    request.session.contexts -= _contexts(request.params)
+    request.accept()
+
+
+def _reauthenticate(request: Request) -> None:
+    """A live JWT session shows a new token. The result's shape is that of the canonical schema."""
+    findings = request.findings()
+    if not findings.look("connect.authentication", request.params["authentication"], "authentication"):
+        request.objects(findings)
+        return
+    if "jwt_token" not in request.params["authentication"] or not _welcome(request, request.params["authentication"]):
+        _unauthorized(request)
+        return
+    request.reply({"authorization": {"project": request.session.project, "expires_at": None}, "ice_servers": []})
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "signalwire.connect": _connect,
+    "signalwire.ping": _ping,
+    "signalwire.receive": _receive,
+    "signalwire.unreceive": _unreceive,
+    "calling.receive": _receive,
+    "signalwire.reauthenticate": _reauthenticate,
+}

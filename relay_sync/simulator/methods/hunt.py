@@ -1,0 +1,203 @@
+"""Trying devices until one answers: groups one after the other, what is in a group at the same time. All of it runs on
+the loop's thread.
+
+The simulator's choices where the sources are silent: a leg rings a tenth of a second after it was made; a busy one says
+so after half a second, and never rings; one that cannot be reached fails at once (``notFound``). The others ring for the
+device's ``timeout`` (30 s). Legs that lose are ended with ``cancel``. A group has failed when all in it have; what the
+last one failed with is the reason for the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from ..people.network import Call
+from ..people.party import Behaviour, Party
+
+if TYPE_CHECKING:
+    from ...server.loop import Timer
+    from ..core.session import Session
+    from ..relay import Relay
+
+__all__ = ["Attempt", "Hunt", "Leg"]
+
+RING_TIMEOUT = 30.0
+SET_UP = 0.1
+BUSY_AFTER = 0.5
+
+# By type of device: the parameter that says where, and the one that says from whom.
+ADDRESSES = {"phone": ("to_number", "from_number"), "sip": ("to", "from"), "fabric": ("to", "from")}
+
+
+@define(eq=False, kw_only=True)
+class Attempt:
+    """One device that is tried. Its hunt tells it to begin; it says :meth:`answered` or :meth:`failed` once."""
+
+    relay: Relay = field(repr=False)
+    hunt: Hunt = field(init=False, repr=False)
+
+    def begin(self) -> None:
+        """Try."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """Another one was faster, or nobody wants it any more."""
+        raise NotImplementedError
+
+    def answered(self) -> None:
+        """It has answered."""
+        self.hunt.answered(self)
+
+    def failed(self, reason: str) -> None:
+        """It did not, and will not."""
+        self.hunt.failed(self, reason)
+
+
+@define(eq=False, kw_only=True)
+class Leg(Attempt):
+    """A phone that is rung: a call of its own."""
+
+    device: Mapping[str, Any]
+    owner: Session | None = field(repr=False)
+    tag: str = ""
+    context: str = ""
+    from_: str = ""
+    parent: dict[str, Any] | None = None
+    timeout: float | None = None
+    max_duration: int | None = None
+    call: Call = field(init=False)
+    _over: bool = field(default=False, init=False)
+    _timers: list[Timer] = field(factory=list, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        params = self.device["params"]
+        where, whence = ADDRESSES[self.device["type"]]
+        shown = {whence: params.get(whence) or self.from_, where: params[where]}
+        if params.get("headers"):
+            shown["headers"] = params["headers"]
+        self.call = Call(
+            node_id=self.relay.settings.node,
+            device={"type": self.device["type"], "params": shown},
+            context=self.context,
+            direction="outbound",
+            tag=self.tag,
+            owner=self.owner,
+            parent=self.parent,
+        )
+
+    def begin(self) -> None:
+        relay, call, params = self.relay, self.call, self.device["params"]
+        phone = relay.directory.take(str(params[ADDRESSES[self.device["type"]][0]]))
+        plan = phone.behaviour if phone is not None else Behaviour()
+        call.party, call.says = Party(plan), plan.voice
+        call.watchers.append(self._moved)
+        relay.directory.rings(phone, call, relay)
+        relay.network.place(call)
+        if self._over:
+            return
+        if plan.refuses in ("busy", "notFound"):
+            self._later(BUSY_AFTER if plan.refuses == "busy" else 0.0, self._end, plan.refuses)
+            return
+        self._later(SET_UP, relay.network.ringing, call)
+        patience = params.get("timeout") or self.timeout or RING_TIMEOUT
+        if plan.answers_after is None:
+            self._timers.append(relay.clock.after(relay.pace.timeout(patience), self._end, "noAnswer"))
+        else:
+            self._later(SET_UP + patience, self._end, "noAnswer")
+            if plan.refuses == "decline":
+                self._later(SET_UP + plan.answers_after, self._end, "decline")
+            elif not plan.refuses:
+                self._later(SET_UP + plan.answers_after, self.pick_up)
+
+    def _later(self, seconds: float, then: Callable[..., object], *args: Any) -> None:
+        self._timers.append(self.relay.clock.after(self.relay.pace.media(seconds), then, *args))
+
+    def pick_up(self) -> None:
+        """The phone answers."""
+        self.relay.network.pick_up(self.call, self.max_duration)
+
+    def _end(self, reason: str) -> None:
+        self.relay.network.end(self.call, reason, self.call.far_side)
+
+    def _moved(self, call: Call) -> None:
+        """The call is in a new state."""
+        if self._over or call.state not in ("answered", "ended"):
+            return
+        self._finish()
+        if call.state == "answered":
+            self.answered()
+        else:
+            self.failed(call.end_reason)
+
+    def _finish(self) -> None:
+        self._over = True
+        for timer in self._timers:
+            timer.cancel()
+
+    def abandon(self) -> None:
+        self._finish()
+        self.relay.network.end(self.call, "cancel", self.call.near_side)
+
+
+@define(eq=False)
+class Hunt:
+    """Tries groups of devices until one answers.
+
+    :ivar won: gets the one that answered. :ivar lost: gets the reason if none did.
+    """
+
+    groups: Sequence[Sequence[Attempt]]
+    won: Callable[[Attempt], None] = field(repr=False)
+    lost: Callable[[str], None] = field(repr=False)
+    over: bool = field(default=False, init=False)
+    _trying: list[Attempt] = field(factory=list, init=False)
+    _waiting: list[Attempt] = field(factory=list, init=False)  # those of the group that have not begun yet
+    _next: int = field(default=0, init=False)
+
+    def begin(self) -> None:
+        """Try the next group."""
+        self._try("notFound")
+
+    def _try(self, reason: str) -> None:
+        while self._next < len(self.groups):
+            self._trying, self._waiting = [], list(self.groups[self._next])
+            self._next += 1
+            if not self._waiting:
+                continue
+            for attempt in self._waiting:
+                attempt.hunt = self
+            while self._waiting and not self.over:  # one may answer at once: those behind it are not tried
+                self._trying.append(self._waiting.pop(0))
+                self._trying[-1].begin()
+            return
+        self.over = True
+        self.lost(reason)
+
+    def answered(self, attempt: Attempt) -> None:
+        """One has answered: the hunt is over."""
+        if self.over:
+            attempt.abandon()
+            return
+        self.over = True
+        others = [each for each in self._trying if each is not attempt]
+        self.won(attempt)
+        for each in others:
+            each.abandon()
+
+    def failed(self, attempt: Attempt, reason: str) -> None:
+        """One has failed: the last of its group makes room for the next."""
+        if self.over or attempt not in self._trying:
+            return
+        self._trying.remove(attempt)
+        if not self._trying and not self._waiting:
+            self._try(reason)
+
+    def abandon(self) -> None:
+        """Nobody wants it any more."""
+        if not self.over:
+            self.over = True
+            for each in list(self._trying):
+                each.abandon()

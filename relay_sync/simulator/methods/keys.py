@@ -1,0 +1,140 @@
+"""Keys: those that our side sends (``calling.send_digits``), and those of the party that are bound to a method
+(``calling.bind_digit``, ``calling.clear_digit_bindings``).
+
+The simulator's choices where the sources are silent: a key takes 0.2 s (``w`` and ``W`` are documented: half a second and a
+whole one); a binding fires when the last keys pressed are its digits; which methods are allowed to be bound is not
+documented: those that are addressed to a call and start or stop something on it. What a bound method answers is heard by
+nobody, its events come as always.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any, cast
+
+from attrs import define, field
+
+from ...threads.logs import get as log_of
+from ..core.method_table import METHODS
+from ..core.request import Handler, Request
+from .operation import Operation, start
+
+__all__ = ["HANDLERS", "Binding", "SendDigits"]
+
+_log = log_of("relay_sync.simulator").later
+
+KEY = 0.2
+_PAUSES = {"w": 0.5, "W": 1.0}
+_DIGITS = re.compile(r"[0-9*#A-DwW]+")
+_NOT_BOUND = frozenset({"calling.answer", "calling.pass", "calling.bind_digit", "calling.clear_digit_bindings"})
+
+
+@define(eq=False, kw_only=True)
+class SendDigits(Operation):
+    """Keys on their way to the party."""
+
+    event_type = "calling.call.send_digits"
+
+    def begin(self) -> None:
+        digits = self.params["digits"]
+        self.after("sent", sum(_PAUSES.get(digit, KEY) for digit in digits), self._sent)
+
+    def _sent(self) -> None:
+        self.finish()
+        self.call.party.digits += re.sub("[wW]", "", self.params["digits"])
+        self.call.board.changed()
+
+
+@define(eq=False, kw_only=True)
+class _Bound(Request):
+    """A request that a key has made: nobody hears the answer."""
+
+    def reply(self, result: dict[str, Any]) -> None:
+        if not str(result.get("code", "200")).startswith("2"):
+            _log.warning("a bound %s was refused: %s", self.spec.name, result.get("message"))
+
+    def fail(self, code: int, message: str, data: Any = None) -> None:
+        _log.warning("a bound %s failed: %s", self.spec.name, message)
+
+    @property
+    def session(self) -> Any:
+        return self.call.owner
+
+
+@define(eq=False, kw_only=True)
+class Binding(Operation):
+    """A sequence of keys that runs a method. It has no events, and ends with the call or when it was cleared."""
+
+    goes_on = False
+    _last: str = field(default="", init=False)
+    _fired: int = field(default=0, init=False)
+
+    def begin(self) -> None:
+        pass
+
+    def call_ended(self) -> None:
+        self.drop()
+
+    def on_key(self, digit: str) -> None:
+        digits = self.params["digits"]
+        self._last = (self._last + digit)[-len(digits) :]
+        if self._last == digits:
+            self._last = ""
+            self._fired += 1
+            if self._fired == self.params.get("max_triggers"):
+                self.drop()
+            self._fire()
+
+    def _fire(self) -> None:
+        relay, call, spec = self.relay, self.call, METHODS[self.params["bind_method"]]
+        given = self.params.get("params")
+        params = {**(given if isinstance(given, dict) else {}), "node_id": call.node_id, "call_id": call.call_id}
+        if "control_id" in spec.parameters:
+            params.setdefault("control_id", str(uuid.uuid4()))
+        request = _Bound(relay=relay, client=cast("Any", None), request_id="", spec=spec, params=params, call=call)
+        problems = spec.malformed(params, strict=relay.settings.strict) or list(spec.impossible(params).values())
+        if problems:
+            request.fail(-32602, "; ".join(problems))
+        else:
+            relay.handlers.get(spec.name, Request.accept)(request)
+
+
+def _bind(request: Request) -> None:
+    params, call = request.params, request.call
+    spec = METHODS.get(params["bind_method"])
+    problems = {}
+    if spec is None or not spec.on_call or spec.name in _NOT_BOUND:
+        problems["bind_method"] = "bind_method cannot be bound"
+    if not re.fullmatch(r"[0-9*#A-D]+", params["digits"]):
+        problems["digits"] = "digits must be made of 0-9, *, #, A-D"
+    if problems:
+        request.refuse(400, "; ".join(problems.values()), problems)
+        return
+    request.accept()
+    call.operations.append(Binding(relay=request.relay, call=call, method=request.spec.name, params=params))
+    call.board.changed()
+
+
+def _clear(request: Request) -> None:
+    request.accept()
+    realm = request.params.get("realm")
+    for each in list(request.call.operations):
+        if isinstance(each, Binding) and realm in (None, each.params.get("realm", "default")):
+            each.drop()
+
+
+def _send(request: Request) -> None:
+    if not _DIGITS.fullmatch(request.params["digits"]):
+        problem = {"digits": "digits must be made of 0-9, *, #, A-D, w, W"}
+        request.refuse(400, problem["digits"], problem)
+    else:
+        start(SendDigits)(request)
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.send_digits": _send,
+    "calling.bind_digit": _bind,
+    "calling.clear_digit_bindings": _clear,
+}

@@ -1,0 +1,396 @@
+"""What goes on on a call under a ``control_id``: playback, recordings, collectors, and all the others. All of it runs
+on the loop's thread.
+
+The simulator's choices where the sources are silent: an operation needs an answered call (else 409); a ``control_id``
+is unique among the operations of its kind while it runs (else 409); a command to one that is unknown or over gets 404;
+when the call ends, what still runs is told to be over before the call is, unless ``finish_streams`` is off. A call is in
+one bridge or conference at a time: another one is refused with 409 ("bridging busy" is a documented reason).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from attrs import define, field
+
+from ..core import frames
+from ..core.request import Handler, Request
+from ..core.schemas import Findings
+from ..people.party import REACTION, Played, part_of
+from .streaming import url_problem
+
+if TYPE_CHECKING:
+    from ...server.loop import Timer
+    from ..media.voice import Voice
+    from ..people.network import Call
+    from ..relay import Relay
+
+__all__ = ["Operation", "control", "engaged", "launch", "running", "start", "stop"]
+
+
+@define(eq=False)
+class _Step:
+    """Something that is still to be done.
+
+    :ivar length: seconds of the clock for one of the story.
+    :ivar timer: ``None`` while it is paused. :ivar left: seconds of the clock that are left of it then.
+    """
+
+    then: Callable[[], object]
+    carries: bool
+    length: float
+    timer: Timer | None = None
+    left: float = 0.0
+
+
+@define(eq=False, kw_only=True)
+class Operation:
+    """One operation from its acknowledgement to its end.
+
+    :cvar event_type: the event that tells of it. :cvar goes_wrong: what its event says when it goes wrong.
+    :cvar goes_on: whether it counts among what goes on on the call, or only waits for its occasion.
+    :ivar over: whether it has ended: nothing more is told.
+    :ivar engages: what a refusal says while this one leads the call's audio elsewhere; ``""`` while it does not.
+    """
+
+    event_type: ClassVar[str] = ""
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error"}
+    goes_on: ClassVar[bool] = True
+
+    relay: Relay = field(repr=False)
+    call: Call = field(repr=False)
+    method: str = ""
+    params: dict[str, Any] = field(repr=False)
+    over: bool = field(default=False, init=False)
+    engages: str = field(default="", init=False)
+    _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
+    # What the party is hearing, by its step, and whether it has heard that before.
+    _played: dict[str, tuple[Played, bool]] = field(factory=dict, init=False, repr=False)
+
+    @property
+    def control_id(self) -> str:
+        """As the client chose it; ``""`` where the method has none."""
+        return str(self.params.get("control_id", ""))
+
+    # -- what each kind does in its own way -----------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """It was acknowledged: let it happen."""
+        raise NotImplementedError
+
+    def in_reply(self) -> dict[str, Any]:
+        """What the acknowledgement says beside the usual."""
+        return {}
+
+    def in_events(self) -> dict[str, Any]:
+        """What each of its events says beside the usual, unless it is told otherwise."""
+        return {}
+
+    def stop(self) -> None:
+        """The client wants it to end."""
+        self.finish()
+
+    def finish(self, /, **told: Any) -> None:
+        """End it, and say so: ``finished`` unless told otherwise."""
+        self.close(**(told or {"state": "finished"}))
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        """End it badly, because a test wants that."""
+        self.close(**{**self.goes_wrong, **details})
+
+    def call_ended(self) -> None:
+        """The call is ending."""
+        if self.relay.settings.finish_streams:
+            self.finish()
+        self.drop()
+
+    def on_key(self, digit: str) -> None:
+        """The party pressed a key."""
+
+    def on_words(self, text: str) -> None:
+        """The party said something; ``""`` is a noise that nobody can make out."""
+
+    def on_silence(self) -> None:
+        """The party lets all the time pass that one has for an answer."""
+
+    # -- what they share ------------------------------------------------------------------------------------------------
+
+    def tell(self, /, **told: Any) -> None:
+        """Send its event to the call's owner, and to the status webhook if the client wanted one."""
+        address = {"control_id": self.control_id} if self.control_id else {}
+        params = {**self.call.address(), **address, **self.in_events(), **told}
+        self.relay.emit(self.call.owner, self.event_type, params)
+        url = self.params.get("status_url")
+        if isinstance(url, str) and url:
+            settings = self.relay.settings
+            body = frames.envelope(
+                self.event_type,
+                params,
+                event_channel=f"swml:{settings.space}",
+                project_id=settings.project,
+                space_id=settings.space,
+            )
+            self.relay.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
+
+    def close(self, /, **told: Any) -> None:
+        """Tell its last event. Idempotent."""
+        if not self.over:
+            self.hush()
+            self.tell(**told)
+            self.drop()
+
+    def hush(self) -> None:
+        """Let nothing more come. That it is over is not seen before :meth:`drop`, so that its last words come first."""
+        self.over = True
+        for name in list(self._timers):
+            self.cancel(name)
+
+    def drop(self) -> None:
+        """Be over without a word."""
+        self.hush()
+        if self in self.call.operations:
+            self.call.operations.remove(self)
+        self.call.board.changed()
+
+    def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any, carries: bool = True) -> None:
+        """Do something when as many seconds of the story have passed as it takes by itself.
+
+        :param carries: whether the call's time passes with it; see :class:`~relay_sync.simulator.core.clock.CallClock`.
+        """
+        self._set(name, seconds, self.relay.pace.media(1.0), carries, partial(then, *args))
+
+    def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
+        """Do something when the party has had that many seconds of the story, and did nothing."""
+        if self.call.party.silent:
+            self.after(name, seconds, then, *args)
+        else:
+            self.await_others(name, seconds, then, *args)
+
+    def await_others(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
+        """Do something when somebody had that many seconds of the story, and did nothing. Whether the party is set up to be
+        silent does not matter, for it is not the party that is waited for.
+        """
+        self._set(name, seconds, self.relay.pace.timeout(1.0), False, partial(then, *args))
+
+    def let_hear(
+        self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
+    ) -> None:
+        """Play something to the party, and then go on. What got through is booked when it has: all of it at its end, or a part
+        where it is cut off before.
+
+        :param again: whether it was played before by the same operation, and is only counted.
+        """
+
+        def heard() -> None:
+            del self._played[name]
+            self._sounded(item, item.duration)
+            (self.call.party.heard.again if again else self.call.party.heard.add)(item)
+            self.call.board.changed()
+            then()
+            self.relay.network.listened(self.call, item)
+
+        self.after(name, item.duration, heard, carries=carries)
+        self._played[name] = item, again
+        self._sound(name)
+
+    def hearing(self) -> list[Played]:
+        """What the party is hearing, as far as that has got; from any thread."""
+        playing = [(item, self.left(name)) for name, (item, again) in list(self._played.items()) if not again]
+        return [part for item, left in playing if (part := part_of(item, item.duration - left)) is not None]
+
+    def sounds(self) -> list[tuple[tuple[int, str], Voice, float]]:
+        """What sounds on the call because of this, by keys, and how many seconds of it have passed."""
+        voices = [(name, item, self.relay.sounds.voice(item)) for name, (item, _) in self._played.items()]
+        return [
+            ((id(self), name), voice, item.duration - self.left(name))
+            for name, item, voice in voices
+            if voice.pcm and self._timers[name].timer is not None
+        ]
+
+    def _sound(self, only: str = "") -> None:
+        for key, voice, passed in self.sounds():
+            for ear in self.call.ears if only in ("", key[1]) else ():
+                ear.begin(key, voice, passed)
+
+    def _sounded(self, item: Played, seconds: float) -> None:
+        voice = self.relay.sounds.voice(item)
+        for ear in self.call.ears if voice.pcm else ():
+            ear.heard(voice, seconds)
+
+    def _cut_off(self, name: str) -> None:
+        if name in self._played:
+            item, again = self._played[name]
+            passed = item.duration - self.left(name)
+            del self._played[name]
+            for ear in self.call.ears:
+                ear.end((id(self), name))
+            self._sounded(item, passed)
+            part = part_of(item, passed)
+            if part is not None and not again:
+                self.call.party.heard.add(part)
+                self.call.board.changed()
+
+    def _set(self, name: str, seconds: float, length: float, carries: bool, then: Callable[[], object]) -> None:
+        self.cancel(name)
+        self._timers[name] = _Step(then, carries, length)
+        self._start(name, seconds * length)
+
+    def _start(self, name: str, delay: float) -> None:
+        step = self._timers[name]
+
+        def due() -> None:
+            step.timer = None
+            del self._timers[name]
+            try:
+                step.then()
+            finally:
+                self._carry(step, -1)  # after what follows was set, so that the call's time goes on at the same pace
+
+        step.timer = self.relay.clock.after(delay, due)
+        self._carry(step, 1)
+
+    def _carry(self, step: _Step, more: int) -> None:
+        if step.carries:
+            self.call.clock.busy(more)
+
+    def pause_timers(self) -> None:
+        """Let no time pass for what is still to be done."""
+        for name, step in self._timers.items():
+            if step.timer is not None:
+                for ear in self.call.ears:
+                    ear.end((id(self), name))
+                step.left = step.timer.when - self.relay.clock.now
+                step.timer.cancel()
+                step.timer = None
+                self._carry(step, -1)
+
+    def resume_timers(self) -> None:
+        """Let time pass again."""
+        for name, step in self._timers.items():
+            if step.timer is None:
+                self._start(name, step.left)
+        self._sound()
+
+    def cancel(self, name: str) -> bool:
+        """Do not do it. Whether it was still to be done."""
+        self._cut_off(name)
+        step = self._timers.pop(name, None)
+        if step is None:
+            return False
+        if step.timer is not None:
+            step.timer.cancel()
+            self._carry(step, -1)
+        return True
+
+    def left(self, name: str) -> float:
+        """How many seconds of the story are left until something is done; 0 where nothing of the name is to be done."""
+        step = self._timers.get(name)
+        if step is None:
+            return 0.0
+        timer = step.timer
+        return (step.left if timer is None else timer.when - self.relay.clock.now) / step.length
+
+    def waits_for(self, name: str) -> bool:
+        """Whether something of that name is still to be done."""
+        return name in self._timers
+
+    def ask_party(self, *, keys: bool, words: bool) -> None:
+        """It waits for keys or words now: a party that is set up to answer does so."""
+        party = self.call.party
+        if keys and (party.lent or party.presses):
+            digits, party.lent = party.lent or party.presses.popleft(), ""
+            self.after("reaction", REACTION, self.relay.network.press, self.call, digits)
+        elif words and party.sentences:
+            self.after("reaction", REACTION, self.relay.network.say, self.call, party.sentences.popleft())
+
+
+_O = TypeVar("_O", bound=Operation)
+
+
+def running(call: Call, kind: type[_O], control_id: str | None = None) -> _O | None:
+    """The operation of a kind on a call that is not over, by its id or the only one."""
+    for each in call.operations:
+        if isinstance(each, kind) and not each.over and control_id in (None, each.control_id):
+            return each
+    return None
+
+
+def engaged(call: Call) -> str:
+    """Why a call cannot be bridged, in words; ``""`` if it can."""
+    found = next((each.engages for each in call.operations if each.engages), "")
+    return found or ("Call is in a bridge already" if call.bridge is not None else "")
+
+
+def launch(request: Request, operation: Operation) -> None:
+    """Acknowledge and begin."""
+    request.accept(**operation.in_reply())
+    operation.call.operations.append(operation)
+    operation.call.board.changed()
+    fault = request.fault
+    if fault is not None and fault.kind == "break":
+        operation.break_down(fault.data or {})
+    else:
+        operation.begin()
+
+
+def start(
+    kind: type[Operation],
+    *,
+    check: Callable[[Findings, Mapping[str, Any]], object] | None = None,
+    only_one: str = "",
+    if_free: bool = False,
+) -> Handler:
+    """The handler of a method that starts an operation.
+
+    :param check: finds what is wrong with the objects inside the parameters.
+    :param only_one: what to say where a call cannot have two of the kind at a time.
+    :param if_free: whether it needs a call that is in no bridge and no conference.
+    """
+
+    def handler(request: Request) -> None:
+        call, params = request.call, request.params
+        findings = request.findings()
+        if check is not None:
+            check(findings, params)
+        if "status_url" in params:
+            problem = url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
+            if problem is not None:
+                findings.impossible["status_url"] = problem
+        if request.objects(findings):
+            return
+        if call.state != "answered":
+            request.refuse(409, "Call is not answered")
+        elif only_one and running(call, kind) is not None:
+            request.refuse(409, only_one)
+        elif if_free and engaged(call):
+            request.refuse(409, engaged(call))
+        elif running(call, kind, str(params.get("control_id", ""))) is not None:
+            request.refuse(409, "An operation with this control_id is active already")
+        else:
+            launch(request, kind(relay=request.relay, call=call, method=request.spec.name, params=params))
+
+    return handler
+
+
+def control(kind: type[_O], act: Callable[[_O, Request], object]) -> Handler:
+    """The handler of a method that controls a running operation: ``act`` answers the request, and does it.
+
+    A part of something else is no operation of its own: ``calling.play.stop`` does not find the playback in a prompt.
+    """
+
+    def handler(request: Request) -> None:
+        operation = running(request.call, kind, request.params.get("control_id"))
+        if operation is None or type(operation) is not kind:
+            request.refuse(404, f"{kind.__name__} not found")
+            return
+        act(operation, request)
+
+    return handler
+
+
+def stop(operation: Operation, request: Request) -> None:
+    """For :func:`control`: acknowledge, and end it."""
+    request.accept()
+    operation.stop()

@@ -1,0 +1,96 @@
+"""``calling.play`` and its controls.
+
+``playing`` is told at the start and after a pause, ``paused``, and at last ``finished``; ``error`` where an item turns
+out to be no sound. Pausing what is paused, and resuming what plays, is acknowledged and changes nothing. Where the sources
+are silent: what is played with the ``direction`` ``speak`` is not heard by the party.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from ..core.schemas import Findings
+from .operation import Operation, control, start, stop
+
+__all__ = ["HANDLERS", "Playback"]
+
+
+@define(eq=False, kw_only=True)
+class Playback(Operation):
+    """A list of media that is played to a party, once or several times."""
+
+    event_type = "calling.call.play"
+    paused: bool = field(default=False, init=False)
+    _position: int = field(default=0, init=False)
+
+    def begin(self) -> None:
+        self.tell(state="playing")
+        self._next()
+
+    @property
+    def _rounds(self) -> int:
+        return int(self.params.get("loop", 1))
+
+    def _next(self) -> None:
+        """Play the next item, or be done."""
+        items = self.params["play"]
+        if self._rounds and self._position >= self._rounds * len(items):
+            self.played()
+            return
+        item = self.relay.sounds.item(items[self._position % len(items)])
+        if item is None:
+            self.break_down({})
+            return
+        self._position += 1
+        # What is played for ever waits for somebody to stop it: the call's time does not pass with it.
+        endless = not self._rounds
+        if self.params.get("direction", "listen") == "speak":
+            self.after("item", item.duration, self._next, carries=not endless)
+        else:
+            again = endless and self._position > len(items)
+            self.let_hear("item", item, self._next, carries=not endless, again=again)
+
+    def played(self) -> None:
+        """Everything was played."""
+        self.finish()
+
+    def pause(self, request: Request) -> None:
+        """Hold on."""
+        request.accept()
+        if self.paused:
+            return
+        self.paused = True
+        self.pause_timers()
+        self.tell(state="paused")
+
+    def resume(self, request: Request) -> None:
+        """Go on where it was paused."""
+        request.accept()
+        if not self.paused:
+            return
+        self.paused = False
+        self.tell(state="playing")
+        self.resume_timers()
+
+
+def _volume(playback: Playback, request: Request) -> None:
+    request.accept()
+    playback.params["volume"] = request.params["volume"]
+    playback.call.board.changed()
+
+
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    findings.look_at_media(params["play"])
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.play": start(Playback, check=_check),
+    "calling.play.pause": control(Playback, Playback.pause),
+    "calling.play.resume": control(Playback, Playback.resume),
+    "calling.play.volume": control(Playback, _volume),
+    "calling.play.stop": control(Playback, stop),
+}

@@ -1,0 +1,131 @@
+"""``calling.queue.enter`` and ``calling.queue.leave``: calls that wait for somebody.
+
+A call is told ``enqueue`` when it comes in, ``stats`` when its place changes, ``dequeue`` when somebody takes it out (by
+``calling.connect`` with a queue device), and ``leave`` when it goes. Where the sources are silent: it goes by itself after
+``wait_time``; ``avg_time`` is that of the calls that have left the queue so far.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from .operation import Operation, start
+
+if TYPE_CHECKING:
+    from ..people.network import Call
+
+__all__ = ["HANDLERS", "Queue", "Waiting"]
+
+
+def _now() -> int:
+    """Epoch microseconds, as these events tell times."""
+    return int(time.time() * 1_000_000)
+
+
+@define(eq=False)
+class Queue:
+    """A waiting queue."""
+
+    name: str
+    queue_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
+    waiting: list[Waiting] = field(factory=list, init=False)
+    waits: list[float] = field(factory=list, init=False)
+
+    def take(self, fits: Callable[[Call], bool]) -> Call | None:
+        """Take out who has waited longest of those that fit."""
+        first = next((place for place in self.waiting if fits(place.call)), None)
+        if first is None:
+            return None
+        first.depart("dequeue")
+        return first.call
+
+    def left(self, place: Waiting) -> None:
+        """Somebody has gone; those behind move up."""
+        index = self.waiting.index(place)
+        self.waiting.remove(place)
+        self.waits.append((_now() - place.since) / 1_000_000)
+        for each in self.waiting[index:]:
+            each.report("stats")
+
+
+@define(eq=False, kw_only=True)
+class Waiting(Operation):
+    """A call's place in a queue."""
+
+    event_type = "calling.call.queue"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"status": "leave"}
+    since: int = field(factory=_now, init=False)
+    queue: Queue = field(init=False)
+
+    def begin(self) -> None:
+        name = self.params["queue_name"]
+        self.queue = self.relay.queues.setdefault(name, Queue(name))
+        self.queue.waiting.append(self)
+        self.report("enqueue")
+        if self.params.get("wait_time"):
+            self.await_others("wait_time", self.params["wait_time"], self.depart, "leave")
+
+    def _body(self, status: str, **times: int) -> dict[str, Any]:
+        queue = self.queue
+        inside = self in queue.waiting
+        return {
+            "status": status,
+            "id": queue.queue_id,
+            "name": queue.name,
+            "position": queue.waiting.index(self) + 1 if inside else 0,
+            "size": len(queue.waiting),
+            "avg_time": round(sum(queue.waits) / len(queue.waits)) if queue.waits else 0,
+            "enqueue_ts": self.since,
+            "dequeue_ts": 0,
+            "leave_ts": 0,
+            "status_url": self.params.get("status_url", ""),
+            **times,
+        }
+
+    def report(self, status: str) -> None:
+        """Tell the call where it is."""
+        self.tell(**self._body(status))
+
+    def depart(self, status: str, /, **told: Any) -> None:
+        """Out of the queue; ``told`` in place of what is usual."""
+        if self.over:
+            return
+        self.queue.left(self)
+        times = {"dequeue_ts" if status == "dequeue" else "leave_ts": _now()}
+        self.close(**{**self._body(status, **times), **told})
+
+    def finish(self, **told: Any) -> None:
+        self.depart("leave")
+
+    def drop(self) -> None:
+        if not self.over and self in self.queue.waiting:
+            self.queue.left(self)
+        super().drop()
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        self.begin()
+        self.depart("leave", **details)
+
+
+def _leave(request: Request) -> None:
+    params, wanted = request.params, request.params["queue_name"]
+    places = [each for each in request.call.operations if isinstance(each, Waiting) and each.queue.name == wanted]
+    # Not by the control_id: the reference client makes a new one for leaving, and a call has one place only.
+    place = next((each for each in places if params.get("queue_id", each.queue.queue_id) == each.queue.queue_id), None)
+    if place is None:
+        request.refuse(404, "Call is not in this queue")
+        return
+    request.accept()
+    place.depart("leave")
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.queue.enter": start(Waiting, only_one="Call is in a queue already"),
+    "calling.queue.leave": _leave,
+}

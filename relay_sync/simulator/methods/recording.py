@@ -1,0 +1,271 @@
+"""``calling.record`` and its controls, and ``calling.transcribe``, which records too.
+
+Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. Where the sources are
+silent: a WAV is 16-bit at 8 kHz, and is served by the simulator when it is finished: the voices from the beginning of
+the recording on, as they were set up (``says``, ``hears``), and what else the party hears (see ``hearing``). Of MP3
+and MP4 there is no file, only an address, and a size of 4000 bytes a second. A recording with an ``initial_timeout``
+that hears nothing ends with ``no_input``; one that hears somebody ends when he has been quiet for
+``end_silence_timeout``.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from attrs import define, field
+
+from ...audio.wav import interleave, wav_header
+from ..core.request import Handler, Request
+from ..core.schemas import Findings
+from ..media.hearing import Ear, Tape, listen_in, stop_listening
+from ..media.sounds import estimate
+from ..media.voice import TELEPHONE, mix
+from ..people.party import Played
+from .operation import Operation, control, start, stop
+
+__all__ = ["FILES", "HANDLERS", "Recording", "Transcription"]
+
+FILES = "https://files.simulator.example"
+_DEFAULTS: dict[str, Any] = {
+    "beep": False,
+    "direction": "speak",
+    "format": "mp3",
+    "stereo": False,
+    "terminators": "#",
+    "initial_timeout": 0,
+    "end_silence_timeout": 0,
+    "max_length": 0,
+}
+
+
+def _samples(seconds: float) -> int:
+    """Of each channel. Rounded: a duration in hundredths is seldom one as a float."""
+    return round(seconds * TELEPHONE)
+
+
+def _size(seconds: float, audio: Mapping[str, Any]) -> int:
+    if audio.get("format") == "wav":
+        return 44 + 2 * _samples(seconds) * (2 if audio.get("stereo") else 1)
+    return int(seconds * 4_000)
+
+
+@define(eq=False, kw_only=True)
+class _Taped(Operation):
+    """What records: its clock, its file."""
+
+    recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
+    paused: bool = field(default=False, init=False)
+    _began: float = field(default=0.0, init=False)
+    _since: float = field(default=0.0, init=False)  # by the call's clock
+    _taken: float = field(
+        default=0.0, init=False
+    )  # seconds of the story that are in the file, without those since then
+
+    @property
+    def format(self) -> dict[str, Any]:
+        """How the file is made."""
+        return {"format": "mp3"}
+
+    @property
+    def url(self) -> str:
+        """Where the file is, or would be."""
+        if self.format["format"] == "wav":
+            return self.relay.recordings.url(self.recording_id)
+        return f"{FILES}/{self.recording_id}.{self.format['format']}"
+
+    @property
+    def _runs(self) -> bool:
+        """Whether time goes on in the file."""
+        return not self.paused
+
+    def start_clock(self) -> None:
+        """The tape runs."""
+        self._since = self.call.clock.elapsed
+        if not self._began:
+            self._began = time.time()
+
+    def stop_clock(self) -> None:
+        """The tape stands still."""
+        self._taken += self.call.clock.elapsed - self._since
+
+    @property
+    def duration(self) -> float:
+        """Seconds of the story that were recorded."""
+        return round(self._seconds, 2)
+
+    @property
+    def _seconds(self) -> float:
+        return self._taken + (self.call.clock.elapsed - self._since if self._runs else 0.0)
+
+    def outcome(self) -> dict[str, Any]:
+        """What the last event tells of the file."""
+        seconds = self.duration
+        return {
+            "url": self.url,
+            "recording_id": self.recording_id,
+            "duration": seconds,
+            "size": _size(seconds, self.format),
+            "start_time": round(self._began, 3),
+            "end_time": round(self._began + seconds, 3),
+        }
+
+
+@define(eq=False, kw_only=True)
+class Recording(_Taped):
+    """A recording of a call."""
+
+    event_type = "calling.call.record"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
+    _skips: bool = field(default=False, init=False)  # whether a pause stops the time
+    _ear: Ear = field(init=False, repr=False)
+
+    @_ear.default
+    def _listening(self) -> Ear:
+        return Ear(tape=Tape(self.call.hears), now=lambda: self._seconds)
+
+    @property
+    def format(self) -> dict[str, Any]:
+        audio = self._audio
+        return {name: audio[name] for name in ("format", "direction", "stereo")}
+
+    @property
+    def _runs(self) -> bool:
+        return not (self.paused and self._skips)
+
+    @property
+    def _audio(self) -> dict[str, Any]:
+        given = {name: value for name, value in self.params["record"]["audio"].items() if value is not None}
+        return {**_DEFAULTS, **given}
+
+    def in_events(self) -> dict[str, Any]:
+        return {"record": {"audio": self.format}}
+
+    def begin(self) -> None:
+        audio = self._audio
+        self.start_clock()
+        self._listen()
+        self.tell(state="recording", url=self.url, recording_id=self.recording_id)
+        party = self.call.party
+        if audio["beep"]:
+            self.let_hear("beep", Played(type="beep", name="beep", duration=0.5), lambda: None)
+        if audio["max_length"]:
+            self.after("max_length", audio["max_length"], self.finish)
+        if party.behaviour.voice.pcm:
+            self.after("voice", party.behaviour.voice.duration, self._quiet, self.after)
+        elif audio["initial_timeout"]:
+            self.await_party("initial", audio["initial_timeout"], self._nobody)
+        if audio["initial_timeout"] or audio["end_silence_timeout"]:  # it waits for words; others only listen
+            self.ask_party(keys=False, words=True)
+
+    def _listen(self) -> None:
+        if self.format["format"] == "wav":
+            listen_in(self.call, self._ear)
+
+    def drop(self) -> None:
+        stop_listening(self.call, self._ear)
+        super().drop()
+
+    def _nobody(self) -> None:
+        self.close(state="no_input")
+
+    def _quiet(self, wait: Callable[..., None]) -> None:
+        """The party stopped talking: after what it was set up to say nothing comes, after what it said by hand it may."""
+        silence = self._audio["end_silence_timeout"]
+        if silence:
+            wait("silence", silence, self.finish)
+
+    def on_words(self, text: str) -> None:
+        if not self.paused:
+            self.cancel("initial")
+            self.after("voice", estimate(text), self._quiet, self.await_party)
+
+    def on_key(self, digit: str) -> None:
+        if digit in self._audio["terminators"]:
+            self.finish()
+
+    def on_silence(self) -> None:
+        if self.paused:
+            return
+        silence = self._audio["end_silence_timeout"]
+        if self.cancel("initial"):
+            self._nobody()
+        elif silence and (self.waits_for("silence") or self.waits_for("voice")):
+            # The party had the whole of it, though nobody waited for that.
+            self._taken += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
+            self.finish()
+
+    def finish(self, **told: Any) -> None:
+        outcome = self.outcome()
+        if self.format["format"] == "wav":
+            self.relay.recordings.add(self.recording_id, self._wav(outcome["duration"]))
+        self.close(**{"state": "finished", **outcome, **told})
+
+    def _wav(self, seconds: float) -> bytes:
+        """The file: what was said, and silence."""
+        count = _samples(min(seconds, self.relay.settings.record_seconds))
+        says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self._ear.tape))
+        if self.format["stereo"]:
+            pcm, channels = interleave([says, hears]), 2
+        else:
+            pcm, channels = {"speak": says, "listen": hears}.get(self.format["direction"]) or mix(says, hears), 1
+        return wav_header(TELEPHONE, channels, len(pcm)) + pcm
+
+    def pause(self, request: Request) -> None:
+        """Hold on; with ``silence`` time goes on in the file, with ``skip`` it does not. A second one changes nothing."""
+        request.accept()
+        if self.paused:
+            return
+        behavior = request.params.get("behavior", "skip")
+        stop_listening(self.call, self._ear)
+        self._skips = behavior == "skip"
+        if self._skips:
+            self.stop_clock()
+            self.pause_timers()
+        self.paused = True
+        told = {"url": self.url, "recording_id": self.recording_id, "pause_behavior": behavior}
+        self.tell(state="paused", **told)
+
+    def resume(self, request: Request) -> None:
+        """Go on. While it records, this is acknowledged and changes nothing."""
+        request.accept()
+        if not self.paused:
+            return
+        self.paused = False
+        if self._skips:
+            self.start_clock()
+            self.resume_timers()
+        self._listen()
+        self.tell(state="recording", url=self.url, recording_id=self.recording_id)
+
+
+@define(eq=False, kw_only=True)
+class Transcription(_Taped):
+    """The call is recorded to be transcribed."""
+
+    event_type = "calling.call.transcribe"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+
+    def begin(self) -> None:
+        self.start_clock()
+        self.tell(state="transcribing", recording_id=self.recording_id)
+
+    def finish(self, **told: Any) -> None:
+        self.close(**{"state": "finished", **self.outcome(), **told})
+
+
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    if findings.look("record", params["record"], "record"):
+        findings.look("record.audio", params["record"]["audio"], "record.audio")
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.record": start(Recording, check=_check),
+    "calling.record.pause": control(Recording, Recording.pause),
+    "calling.record.resume": control(Recording, Recording.resume),
+    "calling.record.stop": control(Recording, stop),
+    "calling.transcribe": start(Transcription, only_one="Transcription is running already"),
+    "calling.transcribe.stop": control(Transcription, stop),
+}

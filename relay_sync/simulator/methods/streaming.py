@@ -1,0 +1,92 @@
+"""``calling.stream`` and ``calling.stream.stop``: what is accepted, and what follows.
+
+The checks are the simulator's choice wherever it says 400 or 409, since the sources only say that such codes exist.
+``wss://`` is demanded as the platform does; plain ``ws://`` is allowed towards loopback, the simulator's one liberty.
+Codecs nobody has heard of are accepted, because the field is freeform, but the simulator cannot send audio in them: such
+a stream is ``finished`` at once, and so is one in G.722 or Opus where the extra ``codecs`` is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...hosts import is_loopback
+from ..core.request import Handler, Request
+from ..media.formats import parse_codec
+from ..media.stream import Stream, open_stream
+
+__all__ = ["HANDLERS", "stream_problems", "url_problem"]
+
+# The parameter names tracks with a suffix that the media messages do not have.
+_TRACKS = {
+    "inbound_track": ("inbound",),
+    "outbound_track": ("outbound",),
+    "both_tracks": ("inbound", "outbound"),
+}
+
+
+def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
+    """What is wrong with a URL, or ``None``. ``name`` is the parameter that it was given for."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return f"{name} has characters that no URL has"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"{name} is no URL"
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
+        return f"{name} must be an absolute {' or '.join(schemes)} URL"
+    # A webhook may be called with credentials (basic authentication); a WebSocket gets a token instead.
+    if "#" in url or (parts.scheme in ("ws", "wss") and (parts.username is not None or parts.password is not None)):
+        return f"{name} must not contain credentials or a fragment"
+    if parts.scheme == "ws" and not is_loopback(parts.hostname):
+        return f"{name} must be a wss URL"
+    return None
+
+
+def stream_problems(params: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the parameters of a stream, or of a stream device."""
+    found: dict[str, str | None] = {"url": url_problem("url", params["url"], ("wss", "ws"))}
+    if "status_url" in params:
+        found["status_url"] = url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
+    token = params.get("authorization_bearer_token", "")
+    if not token.isascii() or not token.isprintable():
+        found["authorization_bearer_token"] = "authorization_bearer_token has characters that no header can carry"
+    try:
+        parse_codec(params.get("codec"), 20)
+    except ValueError as problem:
+        found["codec"] = str(problem)
+    return {name: problem for name, problem in found.items() if problem}
+
+
+def _stream(request: Request) -> None:
+    call, params = request.call, request.params
+    problems = stream_problems(params)
+    if problems:
+        request.refuse(400, "; ".join(problems.values()), problems)
+        return
+    if call.state != "answered":
+        # Undocumented; a stream that would carry nothing is refused rather than silent.
+        request.refuse(409, "Call is not answered")
+        return
+    if call.flowing(params["control_id"]) is not None:
+        request.refuse(409, "A stream with this control_id is active already")
+        return
+    request.accept()
+    tracks = _TRACKS[params.get("track", "inbound_track")]
+    open_stream(Stream, request.relay, call, params, control_id=params["control_id"], tracks=tracks)
+
+
+def _stop(request: Request) -> None:
+    stream = request.call.flowing(request.params["control_id"])
+    if stream is None:
+        # Undocumented for an unknown stream, or one that has finished: 404, as for an unknown call.
+        request.refuse(404, "Stream not found")
+        return
+    request.accept()
+    stream.finish("stopped")
+
+
+HANDLERS: Mapping[str, Handler] = {"calling.stream": _stream, "calling.stream.stop": _stop}

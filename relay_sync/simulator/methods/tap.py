@@ -1,0 +1,52 @@
+"""``calling.tap``: a copy of the call's audio for somebody else.
+
+The simulator sends nothing: it tells that it taps, until it is stopped or the call ends. The reply's ``source_device`` names
+where the media would come from, which for RTP is a port of this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from attrs import define
+
+from ..core.request import Handler
+from ..core.schemas import Findings
+from .operation import Operation, control, start, stop
+
+__all__ = ["HANDLERS", "Tap"]
+
+SOURCE_PORT = 30_000
+
+
+@define(eq=False, kw_only=True)
+class Tap(Operation):
+    """Audio that is copied."""
+
+    event_type = "calling.call.tap"
+    goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
+
+    def in_reply(self) -> dict[str, Any]:
+        device = self.params["device"]
+        if device["type"] != "rtp":
+            return {"source_device": device}
+        wanted = device["params"]
+        source = {"addr": "127.0.0.1", "port": SOURCE_PORT, "codec": "PCMU", "ptime": 20}
+        source.update({name: wanted[name] for name in ("codec", "ptime") if name in wanted})
+        return {"source_device": {"type": "rtp", "params": source}}
+
+    def in_events(self) -> dict[str, Any]:
+        return {"tap": self.params["tap"], "device": self.params["device"]}
+
+    def begin(self) -> None:
+        self.tell(state="tapping")
+
+
+def _check(findings: Findings, params: Mapping[str, Any]) -> None:
+    if findings.look("tap", params["tap"], "tap"):
+        findings.look("tap.params", params["tap"]["params"], "tap.params")
+    findings.look_at_one_of({"rtp": "tap.rtp", "ws": "tap.ws"}, params["device"], "device")
+
+
+HANDLERS: Mapping[str, Handler] = {"calling.tap": start(Tap, check=_check), "calling.tap.stop": control(Tap, stop)}

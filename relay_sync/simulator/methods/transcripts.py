@@ -1,0 +1,235 @@
+"""What is said on a call, written down while it is said: ``calling.live_transcribe`` and ``calling.live_translate``.
+
+The ``action`` says what to do: ``start``, ``stop``, ``summarize``, and for translations ``inject``; the last three also as
+plain words where AsyncAPI has them. Where the sources are silent: utterances are told only with ``live_events``, which is
+off unless it is asked for; what is put on the record is what the party says (:meth:`Phone.say`); there is no translator, so
+that a translation is the text in square brackets with the language in front; the log is told at the end, with a summary if
+``ai_summary`` was asked for; starting what has started gets 409, stopping or summarising what has not 404.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from ..core.request import Handler, Request
+from ..media.sounds import estimate
+from ..people.party import Played
+from .operation import Operation, launch
+
+if TYPE_CHECKING:
+    from ..people.network import Call
+    from ..relay import Relay
+
+__all__ = ["HANDLERS", "LiveTranscription", "LiveTranslation", "call_info", "channel_data"]
+
+SURE = 0.94
+SUMMARY = "The simulator has no summary."
+PARTY = "remote-caller"
+
+
+def call_info(relay: Relay, call: Call) -> dict[str, Any]:
+    """The member ``call_info`` of AI events."""
+    return {
+        "call_id": call.call_id,
+        "content_type": "text/swaig",
+        "content_disposition": "conversation",
+        "conversation_type": "voice",
+        "project_id": relay.settings.project,
+        "space_id": relay.settings.space,
+    }
+
+
+def channel_data(relay: Relay, call: Call) -> dict[str, Any]:
+    """The member ``channel_data`` of AI events."""
+    return {
+        "SWMLCall": {},
+        "SWMLVars": {},
+        "call_id": call.call_id,
+        "call_start_date": str(call.start_time),
+        "call_answer_date": str(call.answer_time),
+        "caller_id_name": "",
+        "caller_id_number": call.number,
+        "content_type": "text/swaig",
+        "content_disposition": "channel data",
+        "project_id": relay.settings.project,
+        "space_id": relay.settings.space,
+    }
+
+
+@define(eq=False, kw_only=True)
+class LiveTranscription(Operation):
+    """Words that are written down."""
+
+    options: dict[str, Any] = field(factory=dict)
+    _log: list[dict[str, Any]] = field(factory=list, init=False)
+
+    def report(self, name: str, **told: Any) -> None:
+        """One of its events."""
+        about = {"call_info": call_info(self.relay, self.call), "channel_data": channel_data(self.relay, self.call)}
+        params = {**self.call.address(), **about, **told}
+        self.relay.emit(self.call.owner, f"calling.ai.{name}", params)
+
+    @property
+    def language(self) -> str:
+        """What the party speaks."""
+        return str(self.options["lang"])
+
+    def begin(self) -> None:
+        """Listen to what is said. It waits for nobody, and so leaves what the party is set up to say to whoever asks."""
+
+    def on_words(self, text: str) -> None:
+        if not text or PARTY not in self.options["direction"]:
+            return
+        self._log.append({"role": PARTY, "content": text, "language": self.language, "confidence": SURE})
+        if self.options.get("live_events"):
+            self.utter(text)
+
+    def utter(self, text: str) -> None:
+        """Tell of something that was said."""
+        utterance = {
+            "utterance_id": f"u-{len(self._log)}",
+            "role": PARTY,
+            "content": text,
+            "lang": self.language,
+            "timestamp": int(time.time() * 1000),
+            "confidence": SURE,
+            "char_count": len(text),
+            "word_count": len(text.split()),
+        }
+        self.report("transcribe.utterance", confidence=SURE, utterance=utterance)
+
+    def summarize(self) -> None:
+        """Tell what was said so far, in short."""
+        self.report("transcribe.live_summarize", conversation_log=self._log, conversation_summary=SUMMARY)
+
+    def log(self) -> None:
+        """Tell all that was said."""
+        words = sum(len(entry["content"].split()) for entry in self._log)
+        metrics = {
+            "total_utterances": len(self._log),
+            "remote_caller_turns": len(self._log),
+            "remote_caller_words": words,
+            "local_caller_turns": 0,
+            "local_caller_words": 0,
+        }
+        summary = {"conversation_summary": SUMMARY} if self.options.get("ai_summary") else {}
+        self.report("transcribe.conversation_log", conversation_log=self._log, metrics=metrics, **summary)
+
+    def finish(self, **told: Any) -> None:
+        if not self.over:
+            self.hush()
+            self.log()
+            self.drop()
+
+    def break_down(self, details: Mapping[str, Any]) -> None:
+        told = {"error": "transcriber unavailable", "fatal": True, **details}
+        self.relay.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
+        self.drop()
+
+
+@define(eq=False, kw_only=True)
+class LiveTranslation(LiveTranscription):
+    """Words that are translated."""
+
+    _injected: int = field(default=0, init=False)
+
+    @property
+    def language(self) -> str:
+        return str(self.options["from_lang"])
+
+    def _translated(self, text: str) -> str:
+        return f"[{self.options['to_lang']}: {text}]"
+
+    def utter(self, text: str) -> None:
+        heard = {"delta": text, "language": self.language}
+        told = {"delta": self._translated(text), "language": self.options["to_lang"]}
+        self.report("translate.transcript_delta", input_utterance=heard, output_utterance=told)
+
+    def _logs(self) -> dict[str, Any]:
+        there = [
+            {**entry, "content": self._translated(entry["content"]), "language": self.options["to_lang"]}
+            for entry in self._log
+        ]
+        return {"primary_conversation_log": self._log, "secondary_conversation_log": there}
+
+    def summarize(self) -> None:
+        self.report("translate.live_summary", **self._logs(), primary_conversation_summary=SUMMARY)
+
+    def log(self) -> None:
+        data = {
+            "role": PARTY,
+            "position": "primary",
+            "from_language": self.language,
+            "to_language": self.options["to_lang"],
+        }
+        summary = {"primary_conversation_summary": SUMMARY} if self.options.get("ai_summary") else {}
+        self.report("translate.conversation_log", **self._logs(), translate_data={PARTY: data}, **summary)
+
+    def inject(self, wanted: Mapping[str, Any]) -> None:
+        """Say something to one of the two, in his language."""
+        if wanted["direction"] == PARTY:
+            text = wanted["message"]
+            said = Played(type="tts", text=text, duration=estimate(text))
+            self._injected += 1
+            self.let_hear(f"injected {self._injected}", said, lambda: None)
+
+
+def _active(call: Call, kind: type[LiveTranscription]) -> LiveTranscription | None:
+    """The one of that very kind: a translation is a transcription too."""
+    return next((each for each in call.operations if type(each) is kind), None)
+
+
+def _parsed(action: Any, words: tuple[str, ...]) -> tuple[str, Any]:
+    """What to do, and its options."""
+    if isinstance(action, str) and action in words and action != "start":
+        return action, {}
+    if isinstance(action, dict) and len(action) == 1:
+        [(name, options)] = action.items()
+        if name in words:
+            return name, options
+    return "", None
+
+
+def _handler(kind: type[LiveTranscription], shape: str, words: tuple[str, ...]) -> Handler:
+    def handler(request: Request) -> None:
+        name, options = _parsed(request.params["action"], words)
+        findings, active = request.findings(), _active(request.call, kind)
+        if not name:
+            findings.malformed.append(f"action must be one of {', '.join(words)}")
+        elif name in ("start", "inject"):
+            findings.look(f"{shape}.{name}", options, f"action.{name}")
+        if request.objects(findings):
+            return
+        if request.call.state != "answered":
+            request.refuse(409, "Call is not answered")
+        elif name == "start":
+            if active is not None:
+                request.refuse(409, "It is running already")
+                return
+            params = {"status_url": request.params["status_url"]} if "status_url" in request.params else {}
+            operation = kind(
+                relay=request.relay, call=request.call, method=request.spec.name, params=params, options=options
+            )
+            launch(request, operation)
+        elif active is None:
+            request.refuse(404, f"{kind.__name__} not found")
+        else:
+            request.accept()
+            if name == "stop":
+                active.stop()
+            elif name == "summarize":
+                active.summarize()
+            elif isinstance(active, LiveTranslation):
+                active.inject(options)
+
+    return handler
+
+
+HANDLERS: Mapping[str, Handler] = {
+    "calling.live_transcribe": _handler(LiveTranscription, "transcribe", ("start", "stop", "summarize")),
+    "calling.live_translate": _handler(LiveTranslation, "translate", ("start", "stop", "summarize", "inject")),
+}

@@ -1,0 +1,174 @@
+"""Messages and tasks on their way. All of it runs on the loop's thread, but for what is set up.
+
+As documented, their envelopes have a ``context`` and no ``event_channel``; those of tasks are flat. The ``context`` of a
+message decides who hears of it: the client whose protocol it names, else one that is subscribed to it, the sender first.
+Where the sources are silent: a message passes through its states a tenth of a second apart; what comes in while nobody is
+subscribed waits for somebody; a text of more than 160 characters has a segment for each 153.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from ..core import frames
+
+if TYPE_CHECKING:
+    from ..core.session import Session
+    from ..relay import Relay
+
+__all__ = ["MessagePlan", "Post"]
+
+STEP = 0.1
+CONTEXT = "default"  # of a message whose sender names none
+MOST_WAITING = 10_000
+# The states that a message passes through before it gets to its last one.
+WAYS = {
+    "delivered": ("queued", "initiated", "sent"),
+    "undelivered": ("queued", "initiated", "sent"),
+    "failed": ("queued", "initiated"),
+    "queued": (),
+    "initiated": ("queued",),
+    "sent": ("queued", "initiated"),
+}
+
+
+def _segments(body: str) -> int:
+    return 1 if len(body) <= 160 else -(-len(body) // 153)
+
+
+@frozen(kw_only=True)
+class MessagePlan:
+    """What becomes of messages to a number. See :meth:`Simulator.expect_message`."""
+
+    ends: str = "delivered"
+    reason: str = ""
+    before_reply: bool = False
+    details: Mapping[str, Any] = field(factory=dict)
+
+
+@define(eq=False)
+class _Rule:
+    number: str
+    plan: MessagePlan
+    left: int | None
+
+
+@define(eq=False)
+class Post:
+    """What carries messages and tasks."""
+
+    _relay: Relay = field(repr=False)
+    _rules: list[_Rule] = field(factory=list, init=False)
+    _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
+    _waiting: deque[tuple[str, str, dict[str, Any]]] = field(factory=lambda: deque(maxlen=MOST_WAITING), init=False)
+
+    def expect(self, number: str, plan: MessagePlan, times: int | None) -> None:
+        """Say what becomes of messages to a number; from any thread."""
+        with self._lock:
+            if times is None:
+                self._rules = [rule for rule in self._rules if rule.number != number or rule.left is not None]
+            self._rules.append(_Rule(number, plan, times))
+
+    def plan_for(self, number: str) -> MessagePlan:
+        """What becomes of the next message to a number: it is delivered, unless something else was said."""
+        with self._lock:
+            found = [rule for rule in self._rules if rule.number == number and rule.left != 0]
+            found.sort(key=lambda rule: rule.left is None)
+            if not found:
+                return MessagePlan()
+            if found[0].left is not None:
+                found[0].left -= 1
+            return found[0].plan
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    def send(self, sender: Session, params: dict[str, Any], message_id: str, plan: MessagePlan) -> None:
+        """Take a message through its states, the first one at once."""
+        about = {
+            "message_id": message_id,
+            "context": params.get("context", CONTEXT),
+            "direction": "outbound",
+            "from_number": params["from_number"],
+            "to_number": params["to_number"],
+            "body": params.get("body", ""),
+            "media": params.get("media", []),
+            "segments": _segments(params.get("body", "")),
+            "tags": params.get("tags", []),
+        }
+        if "tag" in params:
+            about["tag"] = params["tag"]
+        ways = [*WAYS.get(plan.ends, WAYS["failed"]), plan.ends]
+        for number, state in enumerate(ways):
+            told = {**about, "message_state": state}
+            if state == plan.ends and plan.reason:
+                told["reason"] = plan.reason
+            if state == plan.ends:
+                told |= plan.details
+            if number == 0:
+                self._state(sender, told)
+            else:
+                self._relay.clock.after(self._relay.pace.media(number * STEP), self._state, sender, told)
+
+    def _state(self, sender: Session, told: dict[str, Any]) -> None:
+        context = told["context"]
+        named = self._relay.sessions.find(context)
+        others = self._relay.subscribers(context)
+        owner = named or (sender if context in sender.contexts else next(iter(others), None))
+        self._relay.emit(owner, "messaging.state", told, context=context, event_channel=None)
+
+    # -- in ------------------------------------------------------------------------------------------------------------
+
+    def receive(self, context: str, **about: Any) -> str:
+        """A message comes in. Returns its id."""
+        message_id = str(uuid.uuid4())
+        params = {
+            "message_id": message_id,
+            "message_state": "received",
+            "direction": "inbound",
+            "context": context,
+            "segments": _segments(about["body"]),
+            **about,
+        }
+        self._offer("messaging.receive", context, params)
+        return message_id
+
+    def task(self, context: str, message: dict[str, Any]) -> None:
+        """Somebody has given a task."""
+        self._offer("queuing.relay.tasks", context, {"message": message})
+
+    def _offer(self, kind: str, context: str, params: dict[str, Any]) -> None:
+        session = self._relay.network.next_one(self._relay.subscribers(context))
+        if session is None:
+            self._waiting.append((kind, context, params))
+            message = kind == "messaging.receive"
+            what = f"the message from {params['from_number']} to {params['to_number']}" if message else "the task"
+            self._relay.network.tell_waiting(what, kind, context)
+        elif kind == "queuing.relay.tasks":
+            settings = self._relay.settings
+            body = {
+                "event_type": kind,
+                "context": context,
+                "project_id": session.project,
+                "space_id": settings.space,
+                "timestamp": int(time.time()),
+                **params,
+            }
+            self._relay.send(session, kind, params, frames.event(body))
+        else:
+            self._relay.emit(session, kind, params, context=context, event_channel=None)
+
+    def welcome(self, session: Session) -> None:
+        """Somebody has come, or has subscribed to more: what waits for him is his."""
+        waiting, self._waiting = self._waiting, deque(maxlen=MOST_WAITING)
+        for kind, context, params in waiting:
+            if context in session.contexts:
+                self._offer(kind, context, params)
+            else:
+                self._waiting.append((kind, context, params))

@@ -1,0 +1,13 @@
+"""Text: JSON, what no UTF-8 can carry, secrets that no text may show, and the words that several errors share. Pure.
+
+``json_text``
+    JSON as RELAY has it: what can be said in it, how large it becomes, and texts of it that are read.
+``surrogates``
+    halves of characters, which Python's strings may hold and no encoding can write.
+``secrecy``
+    finds and masks secrets in frames, texts and exceptions.
+``codec_names``
+    the names of codecs as the platform writes them.
+``wording``
+    lists of names for errors: "a, b or c".
+"""

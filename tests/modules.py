@@ -1,0 +1,68 @@
+"""The modules of the package as texts and trees, and what each imports: for tests of its structure."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import relay_sync
+
+PACKAGE: Final = Path(relay_sync.__file__).parent
+MODULES: Final = sorted(PACKAGE.rglob("*.py"))
+#: The same by their full names.
+NAMED: Final = {
+    ".".join(("relay_sync", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in MODULES
+}
+
+
+def name_of(path: Path) -> str:
+    """``audio/server.py``"""
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room(path: Path) -> str:
+    """The folder or the module at the root that a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """A module, parsed."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def nodes(of: ast.AST, *, types: bool = False) -> Iterator[ast.AST]:
+    """Everything in a tree; without ``types`` what runs, and not what is for type checkers only."""
+    for child in ast.iter_child_nodes(of):
+        if is_for_types_only(child) and not types:
+            continue
+        yield child
+        yield from nodes(child, types=types)
+
+
+@functools.cache
+def imported(path: Path, *, types: bool = False) -> list[str]:
+    """The full names of all modules that a file imports, wherever in it."""
+    return list(imports(path, tree(path), types=types))
+
+
+def imports(path: Path, of: ast.AST, *, types: bool = False) -> Iterator[str]:
+    """The full names of all modules that a tree imports if it is in that file."""
+    package = ("relay_sync", *path.relative_to(PACKAGE).parts[:-1])
+    for node in nodes(of, types=types):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            # "from . import transport" imports a module, "from ..errors import RelayError" a name of one
+            for alias in node.names:
+                yield f"{base}.{alias.name}" if base == "relay_sync" or f"{base}.{alias.name}" in NAMED else base
