@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO, Protocol
 
 from ..threads import logs
 from ..threads.flag import Bell
@@ -25,10 +25,7 @@ from .naming import create_recording, open_recording
 from .snapshot import Snapshot, read_whole
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
-if TYPE_CHECKING:
-    from .disk import Disk
-
-__all__ = ["Recorder", "files_for", "spool_file"]
+__all__ = ["Recorder", "RecorderThread", "files_for", "spool_file"]
 
 _log = logs.get("relay_sync.audio").later
 EAGER = 2**18  # bytes of one recorder in memory that are written at once
@@ -68,6 +65,20 @@ def files_for(
     return make if spool or record_to is not None else None
 
 
+class RecorderThread(Protocol):
+    """The thread that writes recorders, as far as one of them needs it: a ``Disk``."""
+
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether the caller runs on it."""
+
+    def hurry(self, recorder: Recorder) -> bool:
+        """Write this one now. :return: whether it still is to be written."""
+
+    def close_file(self, file: BinaryIO) -> None:
+        """Close it on that thread; takes no lock."""
+
+
 class Recorder:
     """The audio of one stream on disk.
 
@@ -94,7 +105,7 @@ class Recorder:
         self._untold: OSError | None = None
         self.owner = owner
         self.path: str | None = None  # where it is recorded to, once that is known; None for a file without a name
-        self.disk: Disk | None = None  # the thread that writes it; without one, whoever flushes does
+        self.disk: RecorderThread | None = None  # the thread that writes it; without one, whoever flushes does
         self._on_room = on_room
         self._tell = tell
         self._width = 2 * channels
@@ -479,7 +490,7 @@ def _discard(file: BinaryIO) -> None:
         pass
 
 
-def _let_go(file: BinaryIO, growing: Growing, disk: Disk | None) -> None:
+def _let_go(file: BinaryIO, growing: Growing, disk: RecorderThread | None) -> None:
     growing.end()
     if disk is None:
         file.close()
