@@ -19,7 +19,7 @@ from relay_sync.audio import AudioServer, AudioStream, Heard, keeping, read_wav,
 from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
 from relay_sync.threads import item_log as inbox
-from relay_sync.threads.item_log import Inbox
+from relay_sync.threads.item_log import ItemLog
 
 PATIENCE = 10.0
 
@@ -166,7 +166,7 @@ def test_marks_of_our_own_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_after_thousands_the_next_one_is_still_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    box = Inbox[int]("mark")
+    box = ItemLog[int]("mark")
     for number in range(10_000):
         box.put(number)
     assert box.all == tuple(range(10_000 - inbox._KEPT, 10_000))
@@ -296,7 +296,7 @@ def test_wherever_ctrl_c_hits_who_speaks_what_is_said_next_is_heard(
 
 def test_wherever_ctrl_c_hits_who_sends_what_others_send_is_sent() -> None:
     with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
-        found = peer.stream._speaker
+        found = peer.stream._core.speaker
         assert found is not None
         connection, step = found._connection, 1
         while interrupt(step, lambda: connection.send("of who was interrupted"), where_signals_are_seen):

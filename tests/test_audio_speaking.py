@@ -187,7 +187,7 @@ def test_a_leap_of_the_clock_is_no_silence() -> None:
 def test_a_leap_of_the_clock_in_the_middle_of_a_turn_is_no_silence() -> None:
     """Right before it looks what is due: where much goes on, a machine that falls asleep does so at such a moment."""
     with talk(codec="L16") as it, ExitStack() as after_it:
-        speaker = it.stream._speaker
+        speaker = it.stream._core.speaker
         assert speaker is not None
         playback = it.stream.play(tone(1600), wait=False)
         has_leapt = threading.Event()
@@ -548,7 +548,7 @@ def test_a_far_side_that_does_not_read_is_an_error_and_no_memory() -> None:
     with talk("fast", server={"send_timeout": 0.3}, codec="L16@24000h") as it:
         it.far.pause_reading()
         it.line.sim._loop.call(int, timeout=PATIENCE)  # the loop has come to it
-        speaker = it.stream._speaker
+        speaker = it.stream._core.speaker
         assert speaker is not None
         pcm = bytes(24_000_000)
         mark = it.stream.mark()

@@ -216,19 +216,19 @@ def handlers(tools: Tools) -> None:
             thread.join(PATIENCE)
         stream: Any = _Stream()
         with no_threads():
-            audio._handlers.handle(stream)
+            audio._handlers.handle(stream, stream)
         assert stream.closed
 
 
 @define(eq=False)
 class _Stream:
-    """One that no handler can be started for."""
+    """One that no handler can be started for, with its core."""
 
     stream_id: str = "s"
     call_id: str = "c"
     closed: bool = False
 
-    def _hang_up(self, clean: bool) -> None:
+    def hang_up(self, abort: bool) -> None:
         self.closed = True
 
 

@@ -11,7 +11,7 @@ from support import FROM, PATIENCE, TO, line
 
 from relay_sync import Call
 from relay_sync.audio.picture import html_picture
-from relay_sync.audio.stream import StreamStats
+from relay_sync.audio.stats import StreamStats
 from relay_sync.call.call import REMEMBERED_EVENTS
 from relay_sync.notebook_html import BARS, LINES, MOST_ROWS, Moment, axis, panel, table, timeline
 from relay_sync.simulator import Simulator

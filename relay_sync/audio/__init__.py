@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from .messages import MediaFormat
     from .playback import Heard, Playback
     from .server import AudioServer
-    from .stream import AudioStream, DtmfEvent, StreamStats
+    from .stats import StreamStats
+    from .stream import AudioStream
+    from .stream_core import DtmfEvent
     from .wav import WavAudio, read_wav, write_wav
     from .waveform import draw_waveform
 
@@ -88,13 +90,13 @@ _HOMES = {
     "BadPacket": "codecs",
     "Codec": "codecs",
     "Decoder": "coders",
-    "DtmfEvent": "stream",
+    "DtmfEvent": "stream_core",
     "Encoder": "coders",
     "Heard": "playback",
     "MediaFormat": "messages",
     "Playback": "playback",
     "Resampler": "dsp",
-    "StreamStats": "stream",
+    "StreamStats": "stats",
     "WavAudio": "wav",
     "codec_for": "codecs",
     "decoder_for": "coders",

@@ -122,7 +122,7 @@ class Connecting:
         further = checks.mapping("connect_options", connect_options) or {}
         check_wanted_rate(sample_rate)
         url = self._way_here(device_options)
-        with self._gate.expecting(two_way=True, sample_rate=sample_rate) as (token, expected):
+        with self._gate.expecting(two_way=True, realtime=bool(realtime), sample_rate=sample_rate) as (token, expected):
             device = devices.stream(
                 url,
                 codec=codec,
@@ -134,12 +134,10 @@ class Connecting:
             bridge = _Bridge(call)
             bridge.open(device, further)
             try:
-                stream = self._expect(expected, bridge, timeout, codec)
+                return self._expect(expected, bridge, timeout, codec)
             except BaseException:
                 _take_back(bridge)
                 raise
-        stream._realtime = bool(realtime)
-        return stream
 
     def device(
         self,

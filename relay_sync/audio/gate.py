@@ -18,6 +18,7 @@ from ..origins import refusal
 from ..server import Headers, Request, Response
 from ..threads.flag import Flag
 from .stream import AudioStream
+from .stream_core import StreamCore
 from .troubles import Troubles
 
 __all__ = ["Expected", "Gate"]
@@ -35,7 +36,8 @@ def _digest(token: str) -> bytes:
 class Expected:
     """A stream that somebody waits for.
 
-    :ivar two_way: whether the carrier plays what is sent back. :ivar sample_rate: wanted for its frames, if any.
+    :ivar two_way: whether the carrier plays what is sent back. :ivar realtime: whether with as little delay as possible.
+    :ivar sample_rate: wanted for its frames, if any.
     :ivar awaited: whether somebody waits for the stream itself, so that it is not handed out like others.
     :ivar refusals: how many peers had been refused before, by kind.
     :ivar expires: when its token does; never, while somebody waits for it.
@@ -45,27 +47,29 @@ class Expected:
     digest: bytes = field(repr=False)
     expires: float
     two_way: bool = False
+    realtime: bool = False
     awaited: bool = True
     sample_rate: int | None = None
     refusals: Mapping[str, int] = field(factory=dict)
     changed: threading.Event = field(factory=Flag)
     arrived: bool = False
     stream: AudioStream | None = None
+    core: StreamCore | None = field(default=None, repr=False)
     over: bool = False
     given_up: bool = False
 
-    def began(self, stream: AudioStream) -> None:
+    def began(self, stream: AudioStream, core: StreamCore) -> None:
         """The stream is there; for nobody, perhaps."""
-        self.stream = stream
+        self.core, self.stream = core, stream
         if self.given_up:  # in this order it is either seen here, or by whoever gives up
-            stream._hang_up(False)
+            core.hang_up(False)
         self.changed.set()
 
     def give_up(self) -> None:
         """Nobody waits any more: the stream is closed, now or as soon as it begins."""
         self.given_up = True
-        if self.stream is not None:
-            self.stream._hang_up(False)
+        if self.core is not None:
+            self.core.hang_up(False)
 
 
 #: What a refusal says to who waits for a stream: one, several, and the question that leads to the cause.
@@ -132,6 +136,7 @@ class Gate:
         seconds: float = math.inf,
         *,
         two_way: bool = False,
+        realtime: bool = False,
         awaited: bool = True,
         sample_rate: int | None = None,
     ) -> tuple[str, Expected]:
@@ -141,7 +146,15 @@ class Gate:
         that had to wait for its session.
         """
         token, now = secrets.token_urlsafe(32), time.monotonic()
-        expected = Expected(_digest(token), now + seconds, two_way, awaited, sample_rate, dict(self._refusals))
+        expected = Expected(
+            _digest(token),
+            now + seconds,
+            two_way=two_way,
+            realtime=realtime,
+            awaited=awaited,
+            sample_rate=sample_rate,
+            refusals=dict(self._refusals),
+        )
         with self._lock:
             for old in [each for each in self._expected.values() if each.expires < now and not each.awaited]:
                 self._expected.pop(old.digest, None)
@@ -149,11 +162,13 @@ class Gate:
         return token, expected
 
     @contextmanager
-    def expecting(self, *, two_way: bool = False, sample_rate: int | None = None) -> Iterator[tuple[str, Expected]]:
+    def expecting(
+        self, *, two_way: bool = False, realtime: bool = False, sample_rate: int | None = None
+    ) -> Iterator[tuple[str, Expected]]:
         """As :meth:`expect`, for whoever waits for the stream itself: the token is good until this is left, and an exception
         that leaves it closes the stream, now or as soon as it begins.
         """
-        token, expected = self.expect(two_way=two_way, sample_rate=sample_rate)
+        token, expected = self.expect(two_way=two_way, realtime=realtime, sample_rate=sample_rate)
         try:
             yield token, expected
         except BaseException:

@@ -11,6 +11,7 @@ from ..deadline import Deadline
 from ..threads import logs, raised
 from ..threads.time_left import TimeLeft
 from .stream import AudioStream
+from .stream_core import StreamCore
 from .troubles import Troubles
 
 __all__ = ["Handlers"]
@@ -36,7 +37,7 @@ class Handlers:
         self._running: dict[threading.Thread, AudioStream] = {}
         self._told: set[threading.Thread] = set()  # those that join() has complained of
 
-    def handle(self, stream: AudioStream) -> None:
+    def handle(self, stream: AudioStream, core: StreamCore) -> None:
         """Begin with a stream; never blocks, and never raises."""
 
         def run() -> None:
@@ -64,7 +65,7 @@ class Handlers:
             with self._lock:
                 self._running.pop(thread, None)
             self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
-            stream._hang_up(False)
+            core.hang_up(False)
 
     def join(self, deadline: Deadline) -> None:
         """Wait for those that run, but for the one that asks, and name those that run on, each once: the end of the process

@@ -23,7 +23,9 @@ from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, documented_med
 from .reorder import Reorder
 from .sources import encoding_for
 from .speaker import Speaker
-from .stream import AudioStream, Counts, EndReason
+from .stats import Counts
+from .stream import AudioStream
+from .stream_core import EndReason, StreamCore
 from .timeline import MAX_TRACKS, Timeline
 from .troubles import Troubles
 from .waking import Waking
@@ -83,9 +85,10 @@ class Receiver:
     """The receiving end of one socket.
 
     :param waking: wakes those who read.
-    :param on_stream: called once with the stream, when ``start`` has come.
-    :param on_end: called once, when the socket is done with; the argument is ``None`` if there never was a stream.
+    :param on_stream: called once with the stream and its core, when ``start`` has come.
+    :param on_end: called once, when the socket is done with.
     :param two_way: whether the carrier plays what is sent back; no message of it tells.
+    :param realtime: whether it was asked to play with as little delay as possible.
     :param sample_rate: wanted for the frames; ``None`` for the codec's own.
     """
 
@@ -96,12 +99,14 @@ class Receiver:
         settings: ReceiverSettings,
         waking: Waking,
         *,
-        on_stream: Callable[[AudioStream], object],
-        on_end: Callable[[AudioStream | None], object],
+        on_stream: Callable[[AudioStream, StreamCore], object],
+        on_end: Callable[[], object],
         two_way: bool = False,
+        realtime: bool = False,
         sample_rate: int | None = None,
     ) -> None:
         self._two_way = two_way
+        self._realtime = realtime
         self._sample_rate = sample_rate
         self._resamplers: Resamplers | None = None
         self._loop = loop
@@ -112,7 +117,7 @@ class Receiver:
         self._on_stream = on_stream
         self._on_end = on_end
         self._started: Start | None = None
-        self._stream: AudioStream | None = None
+        self._core: StreamCore | None = None
         self._buffer: FrameBuffer | None = None
         self._sound: _Sound | None = None
         self._diagnosis: Diagnosis | None = None
@@ -171,11 +176,11 @@ class Receiver:
             self._start(message)
         elif isinstance(message, Stop):
             self._stop()
-        elif self._stream is not None:
+        elif self._core is not None:
             if isinstance(message, Dtmf):
-                self._stream._key(message)
+                self._core.on_key(message)
             elif isinstance(message, Mark):
-                self._stream._mark(message.name)
+                self._core.on_mark(message.name)
 
     def _binary(self, data: bytes, channels: int) -> None:
         """L16 outside of JSON, as jambonz sends it; where it has two channels, the caller is the first."""
@@ -187,7 +192,7 @@ class Receiver:
                 self._media(Media(track, samples[index::2].tobytes()))
 
     def _start(self, start: Start) -> None:
-        if self._stream is not None:
+        if self._core is not None:
             self._counts.bad_frames += 1
             self._tell("second start", "a second start is ignored: one socket carries one stream")
             return
@@ -207,22 +212,25 @@ class Receiver:
                 tell=self._tell,
                 two_way=self._two_way,
             )
-        self._stream = stream = AudioStream(
+        self._core = core = StreamCore(
+            self._buffer,
+            self._counts,
+            self._hang_up,
+            self._make_speaker(start, decoding) if self._two_way else None,
+            self._realtime,
+        )
+        stream = AudioStream(
             start,
+            core,
             sample_rate=rate,
             decodable=decoding.decodable,
-            buffer=self._buffer,
             recorder=None if self._keeping is None else self._keeping.recorder,
-            counts=self._counts,
-            hang_up=self._hang_up,
         )
-        if self._two_way:
-            stream._speaker = self._make_speaker(start, decoding)
         self._timer.cancel()  # not before: where the start fails half-way, the socket is closed when the time for it is over
         if self._settings.idle_timeout is not None:
             self._timer = self._loop.call_later(self._settings.idle_timeout, self._check_idle)
         self._flow_timer = self._loop.call_later(_FLOW, self._check_flow)
-        self._on_stream(stream)
+        self._on_stream(stream, core)
 
     def _delivered_rate(self, decoding: Decoding) -> int:
         """The sample rate of the frames that are handed out."""
@@ -365,7 +373,7 @@ class Receiver:
             self._bad("empty media", "a media message without audio")
             return False
         if media.track not in SIDES:
-            if self._stream is not None and self._stream.announced_tracks:
+            if self._started is not None and self._started.tracks:
                 self._bad("foreign track", "audio of a track that no call has is left out: %.40r", media.track)
                 return False
             if not timeline.has_room_for(media.track):
@@ -445,9 +453,9 @@ class Receiver:
             self._connection.close(1000, "closed here")
 
     def _on_close(self, info: CloseInfo) -> None:
-        if self._stream is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
+        if self._core is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
             self._tell("protocol", "it broke the rules of WebSocket and was closed: %s", info.reason)
-        if self._stream is None and not self._finished and info.code != NO_ROOM:  # the server has told
+        if self._core is None and not self._finished and info.code != NO_ROOM:  # the server has told
             self._tell("no start", "it was closed before any start came: is the peer a media stream at all?")
         # A peer that closes with a close frame ends the stream properly, even if it does not wait for ours.
         self._finish("dropped" if info.code is None else "closed")
@@ -469,12 +477,11 @@ class Receiver:
         if self._keeping is not None:
             with net:
                 self._keeping.end()
-        stream = self._stream
-        if stream is not None:
+        if self._core is not None:
             with net:
-                stream._end(reason)
+                self._core.end(reason)
         with net:
-            self._on_end(stream)
+            self._on_end()
         self._on_stream = self._on_end = _forget  # no circle from here back to the server's handlers
         net.release()
 
@@ -499,5 +506,5 @@ def _teller(troubles: Troubles, remote: str) -> Callable[..., None]:
     return tell
 
 
-def _forget(_stream: AudioStream | None) -> None:
+def _forget(*_: object) -> None:
     pass

@@ -45,6 +45,7 @@ from .naming import check_path, check_pattern, check_public_url, check_token
 from .receiver import Receiver, ReceiverSettings
 from .recorder import files_for
 from .stream import AudioStream, StreamingAction
+from .stream_core import StreamCore
 from .troubles import Troubles
 from .waking import Waking
 from .wav import PathLike
@@ -208,7 +209,7 @@ class AudioServer(Connecting):
         self._lock = threading.RLock()
         receivers.register(self)
         self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
-        self._waiting: deque[AudioStream] = deque()
+        self._waiting: deque[tuple[AudioStream, StreamCore]] = deque()
         self._sockets = 0
         on_stream = self._on_stream
         self._handlers = None if on_stream is None else Handlers(on_stream, self._name, self._troubles)
@@ -384,7 +385,7 @@ class AudioServer(Connecting):
             left = deadline.remaining(time.monotonic())
             ready = wait_until(lambda: bool(self._waiting) or self._closed, self._changed, left)
             try:
-                return self._waiting.popleft()
+                return self._waiting.popleft()[0]
             except IndexError:
                 if self._closed:
                     raise StreamFailed("the AudioServer was closed") from None
@@ -519,13 +520,13 @@ class AudioServer(Connecting):
         with self._lock:
             self._sockets += 1
 
-        def on_stream(stream: AudioStream) -> None:
+        def on_stream(stream: AudioStream, core: StreamCore) -> None:
             if expected is None or not expected.awaited:
-                self._arrived(stream)
+                self._arrived(stream, core)
             else:
-                expected.began(stream)
+                expected.began(stream, core)
 
-        def on_end(_stream: AudioStream | None) -> None:
+        def on_end() -> None:
             with self._lock:
                 self._sockets -= 1
             self._changed.ring()
@@ -546,19 +547,20 @@ class AudioServer(Connecting):
             on_stream=on_stream,
             on_end=on_end,
             two_way=two_way,
+            realtime=expected is not None and expected.realtime,
             sample_rate=self._sample_rate if wanted is None else wanted,
         )
 
-    def _arrived(self, stream: AudioStream) -> None:
+    def _arrived(self, stream: AudioStream, core: StreamCore) -> None:
         if self._handlers is not None:
-            self._handlers.handle(stream)
+            self._handlers.handle(stream, core)
             return
         with self._lock:
             oldest = self._waiting.popleft() if len(self._waiting) >= _BACKLOG else None
-            self._waiting.append(stream)
+            self._waiting.append((stream, core))
         self._changed.ring()
         if oldest is not None:  # nobody would read it, and all that it brings would be kept
-            oldest._hang_up(False)
+            oldest[1].hang_up(False)
             self._troubles.tell("accept", "nobody accepts the streams that come: the oldest are closed")
 
 

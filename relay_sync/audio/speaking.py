@@ -20,6 +20,7 @@ from .messages import LONGEST_MARK
 from .playback import Heard, Piece, Playback
 from .sources import Encode, Playable, chunks_of
 from .speaker import Speaker
+from .stream_core import StreamCore
 
 __all__ = ["Speaking"]
 
@@ -38,15 +39,14 @@ class Speaking:
     """
 
     _generation: int
-    _speaker: Speaker | None = None
-    _realtime = False  # whether it is known to be so
+    _core: StreamCore
     sample_rate: int
     action: object  # what had the stream come, where that is known
 
     @property
     def two_way(self) -> bool:
         """Whether the party can be spoken to."""
-        return self._speaker is not None
+        return self._core.speaker is not None
 
     @overload
     def play(
@@ -100,8 +100,8 @@ class Speaking:
         """
         timeout = checks.timeout(timeout)
         speaker = self._speaker_for("play")
-        if self._realtime and not paced:
-            self._realtime = False  # once is enough
+        if self._core.realtime and not paced:
+            self._core.realtime = False  # once is enough
             _log.warning("play(paced=False) on a stream with realtime=True: most of what comes at once is not heard")
         deadline = Deadline.after(time.monotonic(), timeout)
         source = chunks_of(audio, speaker.sample_rate, self.sample_rate if sample_rate is None else sample_rate)
@@ -200,9 +200,10 @@ class Speaking:
     def _speaker_for(self, what: str) -> Speaker:
         if self._generation != generation():
             raise forked_error()
-        if self._speaker is None:
+        speaker = self._core.speaker
+        if speaker is None:
             raise StreamIsOneWay(f"{what}: this stream only carries audio out of the call. {self._how_to_speak()}")
-        return self._speaker
+        return speaker
 
 
 def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode) -> None:

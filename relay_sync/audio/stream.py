@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
 from .. import notebook_html as markup
 from ..deadline import Deadline
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
 from ..params import values as checks
 from ..threads import logs
-from ..threads.flag import Flag
-from ..threads.item_log import Inbox
 from ..threads.outcome import wait_for_event
 from ..threads.process import forked_error, generation
 from .codecs import why_raw
-from .frames import AudioFrame, FrameBuffer
-from .messages import Dtmf, MediaFormat, Start
+from .frames import AudioFrame
+from .messages import MediaFormat, Start
 from .naming import check_target
 from .picture import html_picture
 from .recorder import Recorder
 from .snapshot import Snapshot
 from .speaking import Speaking
+from .stats import StreamStats
+from .stream_core import DtmfEvent, EndReason, StreamCore
 from .wav import PathLike
 
-__all__ = ["AudioStream", "DtmfEvent", "EndReason", "StreamStats"]
+__all__ = ["AudioStream", "StreamingAction"]
 
 _log = logs.get("relay_sync.audio").later
-EndReason = Literal["stopped", "closed", "dropped", "never started", "timed out"]
 _MAKING = 5.0  # seconds that the disk gets to make a file, for who asks where it is
 _ABORTING = 0.5  # seconds of the time for closing that are kept for a socket that does not close properly
 GRACE = 1.0  # seconds for the carrier's last messages after its action was stopped
@@ -47,84 +46,6 @@ class StreamingAction(Protocol):
     def error(self) -> BaseException | None: ...
 
     def stop(self) -> object: ...
-
-
-@frozen(kw_only=True)
-class StreamStats:
-    """What came, so far.
-
-    ``print(stats)`` shows a table.
-
-    :ivar frames: good media messages. :ivar bytes: of their payloads.
-    :ivar gaps: holes in a track, those that a late frame filled left out. :ivar missing: seconds of audio in them, all
-        tracks together.
-    :ivar late: frames that came after later ones. :ivar duplicates: frames that came again and were left out.
-    :ivar bad_frames: messages that could not be used.
-    :ivar dropped: frames that nobody read in time, lost to readers but not to the recording; those of a track that nobody
-        reads at all are among them.
-    :ivar seconds: length of the longest track.
-    :ivar delay: seconds by which the newest frame came later than the carrier's clock says, against the quickest one.
-    """
-
-    frames: int = 0
-    bytes: int = 0
-    gaps: int = 0
-    missing: float = 0.0
-    late: int = 0
-    duplicates: int = 0
-    bad_frames: int = 0
-    dropped: int = 0
-    seconds: float = 0.0
-    delay: float = field(default=0.0, eq=False)
-
-    @property
-    def rows(self) -> list[tuple[str, str]]:
-        """Names and values, for a table."""
-        return [
-            ("length", f"{self.seconds:.2f} s"),
-            ("frames", f"{self.frames:,}"),
-            ("bytes", f"{self.bytes:,}"),
-            ("gaps", f"{self.gaps:,}" + (f" ({self.missing:.2f} s missing)" if self.gaps else "")),
-            ("late", f"{self.late:,}"),
-            ("duplicates", f"{self.duplicates:,}"),
-            ("bad frames", f"{self.bad_frames:,}"),
-            ("dropped", f"{self.dropped:,}"),
-            ("delay", f"{self.delay * 1000:.0f} ms"),
-        ]
-
-    def __str__(self) -> str:
-        return "\n".join(f"{name:<10}  {value}" for name, value in self.rows)
-
-    def _repr_html_(self) -> str:
-        return markup.table(self.rows)
-
-
-@frozen
-class DtmfEvent:
-    """A key the caller pressed.
-
-    :ivar digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. :ivar at: seconds of audio received before it.
-    :ivar duration: the carrier's number, documented as ms; do not build on it.
-    """
-
-    digit: str
-    at: float
-    duration: int | None = None
-
-
-@define(eq=False)
-class Counts:
-    """The running numbers behind :class:`StreamStats`; only the receiving thread writes them."""
-
-    frames: int = 0
-    bytes: int = 0
-    gaps: int = 0
-    missing: float = 0.0
-    late: int = 0
-    duplicates: int = 0
-    bad_frames: int = 0
-    seconds: float = 0.0
-    delay: float = 0.0
 
 
 class AudioStream(Speaking):
@@ -150,13 +71,11 @@ class AudioStream(Speaking):
     def __init__(
         self,
         start: Start,
+        core: StreamCore,
         *,
         sample_rate: int,
         decodable: bool,
-        buffer: FrameBuffer,
         recorder: Recorder | None,
-        counts: Counts,
-        hang_up: Callable[[bool], object],
     ) -> None:
         self.stream_id = start.stream_id
         self.call_id = start.call_id
@@ -168,53 +87,36 @@ class AudioStream(Speaking):
         self.action: StreamingAction | None = None
         self.error: BaseException | None = None
         self._decodable = decodable
-        self._buffer = buffer
+        self._core = core
+        self._buffer = core.buffer
         self._recorder = recorder
-        self._counts = counts
-        self._hang_up = hang_up
-        self._dtmf: Inbox[DtmfEvent] = Inbox("key")
-        self._marks: Inbox[str] = Inbox("mark")
         self._generation = generation()
-        self._ended = Flag()
-        self._end_reason: EndReason | None = None
 
     def __repr__(self) -> str:
-        state = self._end_reason or "streaming"
-        return f"<AudioStream {self.stream_id} of call {self.call_id}, {self._counts.seconds:.1f} s, {state}>"
+        state = self._core.end_reason or "streaming"
+        return f"<AudioStream {self.stream_id} of call {self.call_id}, {self._core.counts.seconds:.1f} s, {state}>"
 
     # -- what it is and how it goes ------------------------------------------------------------------------------------
 
     @property
     def dtmf(self) -> tuple[DtmfEvent, ...]:
         """The keys pressed so far; of very many the newest 4096."""
-        return self._dtmf.all
+        return self._core.dtmf.all
 
     @property
     def marks(self) -> tuple[str, ...]:
         """The names of the marks echoed so far; of very many the newest 4096."""
-        return self._marks.all
+        return self._core.marks.all
 
     @property
     def stats(self) -> StreamStats:
         """The numbers so far."""
-        counts = self._counts
-        return StreamStats(
-            frames=counts.frames,
-            bytes=counts.bytes,
-            gaps=counts.gaps,
-            missing=counts.missing,
-            late=counts.late,
-            duplicates=counts.duplicates,
-            bad_frames=counts.bad_frames,
-            dropped=self._buffer.dropped,
-            seconds=counts.seconds,
-            delay=counts.delay,
-        )
+        return self._core.counts.summary(self._buffer.dropped)
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will come."""
-        return self._ended.is_set()
+        return self._core.ended.is_set()
 
     @property
     def end_reason(self) -> EndReason | None:
@@ -223,7 +125,7 @@ class AudioStream(Speaking):
         ``stopped``: the carrier said so. ``closed``: the socket was closed properly, by the carrier (a normal end of call,
         too) or here. ``dropped``: the socket ended without a word. ``timed out``: the server's ``idle_timeout``.
         """
-        return self._end_reason
+        return self._core.end_reason
 
     @property
     def recorded_to(self) -> str | None:
@@ -256,7 +158,7 @@ class AudioStream(Speaking):
         if self._generation != generation():
             raise forked_error()
         deadline = Deadline.after(time.monotonic(), timeout)
-        ended = wait_for_event(self._ended, timeout)
+        ended = wait_for_event(self._core.ended, timeout)
         if ended and self._recorder is not None:
             self._recorder.settle(deadline.remaining(time.monotonic()))
         return ended
@@ -354,12 +256,12 @@ class AudioStream(Speaking):
         :raises InvalidParameter: a timeout that cannot be right.
         """
         timeout = checks.timeout(timeout)
-        return self._dtmf.take(timeout)
+        return self._core.dtmf.take(timeout)
 
     def read_mark(self, timeout: float | None = None) -> str | None:
         """The name of the next mark that is echoed; as :meth:`read_dtmf`."""
         timeout = checks.timeout(timeout)
-        return self._marks.take(timeout)
+        return self._core.marks.take(timeout)
 
     # -- keeping -------------------------------------------------------------------------------------------------------
 
@@ -435,10 +337,10 @@ class AudioStream(Speaking):
         if stopped:
             self.wait(min(GRACE, timeout / 2))
         if not self.ended:
-            self._hang_up(False)
+            self._core.hang_up(False)
             last = min(_ABORTING, timeout / 4)
             if not self.wait(max(0.0, end - last - time.monotonic())):
-                self._hang_up(True)
+                self._core.hang_up(True)
                 self.wait(max(0.0, end - time.monotonic()))
 
     def __enter__(self) -> AudioStream:
@@ -449,35 +351,5 @@ class AudioStream(Speaking):
     ) -> None:
         self.close()
 
-    # -- for the receiver, on the loop thread --------------------------------------------------------------------------
 
-    def _key(self, dtmf: Dtmf) -> None:
-        self._dtmf.put(DtmfEvent(dtmf.digit, self._counts.seconds, dtmf.duration))
-
-    def _mark(self, name: str) -> None:
-        speaker = self._speaker
-        if speaker is None or not speaker.made_up(name):
-            self._marks.put(name)  # first: whoever waits for it finds it there
-        if speaker is not None:
-            speaker.echoed(name)
-
-    def _end(self, reason: EndReason) -> bool:
-        if self._ended.is_set():
-            return False
-        self._end_reason = reason
-        self._hang_up = _nothing
-        self._ended.set()
-        self._buffer.end()
-        if self._speaker is not None:
-            self._speaker.end()
-        self._dtmf.end()
-        self._marks.end()
-        return True
-
-
-def _nothing(_abort: bool) -> None:
-    pass
-
-
-for _public in (AudioStream, DtmfEvent, StreamStats):
-    _public.__module__ = "relay_sync.audio"
+AudioStream.__module__ = "relay_sync.audio"

@@ -13,14 +13,14 @@ from .flag import Bell
 from .outcome import wait_until
 from .process import check_thread, forked_error, generation
 
-__all__ = ["Inbox"]
+__all__ = ["ItemLog"]
 
 T = TypeVar("T")
 _KEPT = 4096  # the newest, to be looked at
 _UNREAD = 65_536  # that nobody has taken; then the oldest are forgotten, for most programs never take any
 
 
-class Inbox(Generic[T]):
+class ItemLog(Generic[T]):
     """One thread puts, any number take.
 
     :param what: it holds, for messages to people.
