@@ -23,5 +23,5 @@ def offer(call_id: str, **more: Any) -> Json:
 def calls(client: RelayClient, *call_ids: str) -> list[Call]:
     """Calls that came in."""
     for call_id in call_ids:
-        client._board.on_event(offer(call_id))
+        client._router.on_event(offer(call_id))
     return [client.calls[call_id] for call_id in call_ids]

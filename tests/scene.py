@@ -124,7 +124,7 @@ class Scene:
 
     def wait_for_queued(self, *running: Background[Any]) -> None:
         """Return when each of these has a command that waits for a connection."""
-        loop = self.client._loop
+        loop = self.client._link.loop
         assert loop is not None
         while loop.session.unanswered < len(running):
             assert all(one.running for one in running)

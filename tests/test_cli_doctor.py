@@ -184,12 +184,12 @@ def test_it_says_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGNALWIRE_JWT_TOKEN", "a.b.c")
     monkeypatch.setenv("SIGNALWIRE_RELAY_SCHEME", "wss")
     given = RelayClient(project="p", token="t", host="x.example", request_timeout=3)
-    rows = {name: (value, origin) for name, value, origin in checkup.values(given._config)}
+    rows = {name: (value, origin) for name, value, origin in checkup.values(given._link.config)}
     assert rows["jwt_token"] == ("set, not used: project or token is an argument", "$SIGNALWIRE_JWT_TOKEN")
     assert rows["token"] == ("set, 1 characters", "argument")
     assert rows["request_timeout"] == ("3.0", "argument")
     assert rows["connect_timeout"] == ("30.0", "default")
     assert rows["scheme"] == ("wss", "$SIGNALWIRE_RELAY_SCHEME")
-    rows = {name: (value, origin) for name, value, origin in checkup.values(RelayClient(host="x.example")._config)}
+    rows = {name: (value, origin) for name, value, origin in checkup.values(RelayClient(host="x.example")._link.config)}
     assert rows["jwt_token"] == ("set, 5 characters", "$SIGNALWIRE_JWT_TOKEN")
     assert rows["token"] == ("set, 6 characters, not used: jwt_token is", "$SIGNALWIRE_API_TOKEN")

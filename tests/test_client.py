@@ -974,7 +974,7 @@ def test_disconnect_from_a_handler_does_not_deadlock(sim: Simulator) -> None:
 
 
 def test_disconnect_from_a_listener_does_not_wait_for_itself(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
+    monkeypatch.setattr("relay_sync.client.link.DRAIN_PATIENCE", 60.0)  # far from the bound below
     with line(sim) as one:
         done = threading.Event()
 
@@ -1015,7 +1015,7 @@ def test_disconnect_gives_callbacks_two_seconds(sim: Simulator) -> None:
 
 
 def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 60.0)  # far from the bound below
+    monkeypatch.setattr("relay_sync.client.link.DRAIN_PATIENCE", 60.0)  # far from the bound below
     gate = threading.Event()
     with line(sim) as one:
         one.call._callback("test", gate.wait, 60)
@@ -1027,8 +1027,9 @@ def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator, mon
 
 def test_a_client_shows_no_secret(sim: Simulator) -> None:
     with make(sim) as client:
-        shown = f"{client!r} {client._config!r} {vars(client._config) if hasattr(client._config, '__dict__') else ''}"
-        assert sim.settings.token not in repr(client) + repr(client._config)
+        config = client._link.config
+        shown = f"{client!r} {config!r} {vars(config) if hasattr(config, '__dict__') else ''}"
+        assert sim.settings.token not in repr(client) + repr(config)
         assert "connected" in shown
 
 
@@ -1085,10 +1086,10 @@ def test_connect_while_disconnect_is_under_way_ends_the_old_calls(sim: Simulator
     for _ in range(10):
         with line(sim) as one:
             waiting = Background(one.call.wait_for_ended)
-            first = one.client._loop
+            first = one.client._link.loop
 
             def again(client: RelayClient = one.client, before: Any = first) -> None:
-                while client._loop is before:
+                while client._link.loop is before:
                     pass
                 while True:
                     try:
@@ -1291,7 +1292,7 @@ def test_drain_waits_for_handlers_that_still_work_after_their_call(sim: Simulato
     with client:
         sim.call(to=TO, from_=FROM).wait_until("ended")
         draining = Background(client.drain, PATIENCE)
-        while not client._board.draining:
+        while not client._router.draining:
             pass
         assert draining.running
         go.set()

@@ -278,7 +278,7 @@ def test_a_call_that_came_before_the_answer_that_makes_the_session_is_not_left_a
         client.on_call(taken.put)
         running = Background(lambda: client.run(hangup_calls=True))
         call = taken.get(timeout=PATIENCE)
-        loop = client._loop
+        loop = client._link.loop
         assert loop is not None
         while loop.session.phase is Phase.AUTHENTICATING:
             assert running.running
@@ -292,7 +292,7 @@ def test_a_call_that_came_before_the_answer_that_makes_the_session_is_not_left_a
 
 def test_ctrl_c_while_a_dial_is_begun_leaves_nothing_of_it() -> None:
     with scene(dial=lambda request: [refusal(request, "409")]) as one:
-        dials, step, more = one.client._board.dials, 0, True
+        dials, step, more = one.client._router.dials, 0, True
         while more:
             step, count = step + 1, 0
 

@@ -159,7 +159,7 @@ def test_nothing_that_does_not_decide_ends_a_connection(
 
 
 def config_of(host: str, **options: Any) -> Any:
-    return RelayClient(project="p", token=SECRET, host=host, **options)._config
+    return RelayClient(project="p", token=SECRET, host=host, **options)._link.config
 
 
 @pytest.mark.parametrize(

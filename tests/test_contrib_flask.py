@@ -189,7 +189,7 @@ def test_calls_have_their_time_while_the_connection_is_being_repaired(sim: Simul
     while client.state != "reconnecting":
         time.sleep(0.01)
     stopping = Background(lambda: relay.stop(app, drain=PATIENCE))
-    while not client._board.draining:
+    while not client._router.draining:
         assert stopping.running
         time.sleep(0.01)
     sim.refuse_connections(False)
@@ -197,7 +197,7 @@ def test_calls_have_their_time_while_the_connection_is_being_repaired(sim: Simul
     phone.hang_up()
     stopping.result(PATIENCE)
     assert phone.end_reason == "hangup"
-    assert not client._board.calls
+    assert not client._router.calls
 
 
 def test_refused_credentials_are_said_and_not_tried_for_ever(

@@ -19,11 +19,10 @@ from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.call import READER_LIMIT
 from relay_sync.cli import arguments as cli
-from relay_sync.client import client, posting
 from relay_sync.client import dial as dialing
+from relay_sync.client import link
 from relay_sync.client import messaging as message
 from relay_sync.client import router as switchboard
-from relay_sync.client.client import CONNECT_PATIENCE
 from relay_sync.client.dial import DIAL_PATIENCE
 from relay_sync.client.messaging import FOLLOWED
 from relay_sync.config import Config
@@ -81,7 +80,7 @@ FIGURES: dict[str, list[str]] = {
     "docs/audio.md": [f"the newest {plain(default(AudioServer, 'buffer_seconds'))} s (`buffer_seconds`)"],
     "docs/faults.md": [
         f"within `ping_interval + ping_timeout` ({plain(PING + PONG)} s by default)",
-        f"within {plain(CONNECT_PATIENCE)} s of it during authentication",
+        f"within {plain(link.CONNECT_PATIENCE)} s of it during authentication",
         f"`{liveness.MOST_UNANSWERED} * ping_interval + ping_timeout`",
         f"({plain(liveness.MOST_UNANSWERED * PING + PONG)} s by default)",
         f"ends with `ConnectionLost` {plain(message.NEWS_PATIENCE)} s after the connection came back",
@@ -110,10 +109,10 @@ FIGURES: dict[str, list[str]] = {
     ],
     "docs/threads.md": [
         f"most {grouped(MOST_WAITING)} of a call wait",
-        f"have {plain(client.DRAIN_PATIENCE)} s to return",
+        f"have {plain(link.DRAIN_PATIENCE)} s to return",
         f"A fork waits up to {plain(process.IMPORT_PATIENCE)} s for an import",
         f"{plain(message.NEWS_PATIENCE)} s without news after a resume",
-        f"for {plain(posting.PROMISE_PATIENCE)} s, as long as the session is resumed",
+        f"for {plain(link.PROMISE_PATIENCE)} s, as long as the session is resumed",
         f"gives the server {plain(promises.ANSWER_PATIENCE)} s to answer",
         f"they had input or {plain(base.OVERDUE)} s after `initial_timeout` is over",
         f"told to stop {plain(base.OVERDUE)} s after their `timeout` is over, or",

@@ -24,7 +24,7 @@ MakeClient = Callable[..., RelayClient]
 
 def late_last_word(client: RelayClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first connection says that it is closed a tenth of a second after it was found to be the one that is heard."""
-    tell, held = client._board.on_phase, threading.Event()
+    tell, held = client._router.on_phase, threading.Event()
 
     def tell_late(phase: Phase, *args: Any) -> None:
         if phase is Phase.CLOSED and not held.is_set():
@@ -32,7 +32,7 @@ def late_last_word(client: RelayClient, monkeypatch: pytest.MonkeyPatch) -> None
             threading.Event().wait(0.1)  # the subject is time
         tell(phase, *args)
 
-    monkeypatch.setattr(client._board, "on_phase", tell_late)
+    monkeypatch.setattr(client._router, "on_phase", tell_late)
 
 
 def test_the_last_word_of_the_connection_before_does_not_end_the_next_one(
@@ -41,11 +41,11 @@ def test_the_last_word_of_the_connection_before_does_not_end_the_next_one(
     one = client()
     late_last_word(one, monkeypatch)
     one.connect()
-    one._drop_loop(one._loop)  # type: ignore[arg-type]  # as connect() does when its time is over
+    one._link.drop(one._link.loop)  # type: ignore[arg-type]  # as connect() does when its time is over
     running = run(one)
     assert (one.state, running.running) == ("connected", True)
-    assert one._loop is not None
-    assert not one._loop.stopped.wait(0.15)
+    assert one._link.loop is not None
+    assert not one._link.loop.stopped.wait(0.15)
     assert (one.state, running.running) == ("connected", True)
     one.stop()
     running.result()
@@ -55,11 +55,11 @@ def test_connect_right_after_stop_is_connected_and_stays_so(sim: Simulator, clie
     one = client()
     one.connect()
     for _ in range(5):
-        before = one._loop
+        before = one._link.loop
         one.stop()
         one.connect()
         assert before is not None
-        assert before is not one._loop
+        assert before is not one._link.loop
         assert before.join(PATIENCE)
         assert one.state == "connected"
         assert one.execute("signalwire.ping") is not None
@@ -78,7 +78,7 @@ def test_stop_ends_a_client_at_once_for_whoever_comes_behind_it(client: MakeClie
 
 def break_selector(client: RelayClient, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     """The system refuses to wait for the connection from now on."""
-    loop = client._loop
+    loop = client._link.loop
     assert loop is not None
 
     def fails(timeout: float | None = None) -> Any:
@@ -122,7 +122,7 @@ def test_waits_and_commands_end_with_the_error_and_the_client_can_be_used_again(
 def test_a_session_that_raises_at_every_turn_fails_too(client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
     one = client()
     one.connect()
-    loop = one._loop
+    loop = one._link.loop
     assert loop is not None
 
     def fails(now: float) -> None:
@@ -157,7 +157,7 @@ def test_a_fault_while_the_state_is_told_leaves_the_state_right(
     def fails(phase: Phase) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(one._board, "_call_the_roll", fails)
+    monkeypatch.setattr(one._router, "_call_the_roll", fails)
     one.connect()
     assert one.state == "connected"
     one.disconnect()
@@ -170,13 +170,13 @@ def test_a_fault_while_the_state_is_told_leaves_the_state_right(
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that closes waits for so long that a test would notice."""
-    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 60.0)
+    monkeypatch.setattr("relay_sync.client.link.DRAIN_PATIENCE", 60.0)
     monkeypatch.setattr("relay_sync.client.run.HANGUP_PATIENCE", 0.05)
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay_sync.client.client.DRAIN_PATIENCE", 0.05)
+    monkeypatch.setattr("relay_sync.client.link.DRAIN_PATIENCE", 0.05)
 
 
 def tidies_up(client: RelayClient, done: list[str], *, begun: threading.Event, gate: threading.Event) -> None:

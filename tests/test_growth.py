@@ -119,7 +119,7 @@ def test_a_thousand_calls_at_once_each_with_a_stream() -> None:
             assert client.execute("signalwire.ping", timeout=patience) is not None
             for phone in phones:
                 phone.wait_until("ended", patience)
-            assert client._board.is_quiet() or wait_until(client._board.is_quiet, client._board.changed, patience)
+            assert client._router.is_quiet() or wait_until(client._router.is_quiet, client._router.changed, patience)
             assert client.calls == {}
     assert {phone.end_reason for phone in phones} == {"hangup"}
     assert len(ends) == count
@@ -144,7 +144,7 @@ def test_a_server_that_does_not_read_fills_no_memory_and_hangs_nobody(sim: Simul
             each.result(30.0)
         assert set(outcomes) == {"RequestTimeout", "QueueFull"}
         assert outcomes["QueueFull"] > 20
-        loop = client._loop
+        loop = client._link.loop
         assert loop is not None
         sim.stop_reading(False)
         client.wait_until_ready(30.0)
@@ -177,7 +177,7 @@ def test_what_is_over_waits_for_no_collector(caplog: pytest.LogCaptureFixture) -
                 sim.expect_phone(TO)
                 client.dial(to=TO, from_=FROM).hangup()
                 client.send_message(to_number=TO, from_number=FROM, body="hello").wait(PATIENCE)
-            client._promise("calling.end", {"node_id": "", "call_id": "of-nobody", "reason": "hangup"})
+            client._link.promise("calling.end", {"node_id": "", "call_id": "of-nobody", "reason": "hangup"})
             client.execute("signalwire.ping")
 
         some(2)
@@ -185,7 +185,7 @@ def test_what_is_over_waits_for_no_collector(caplog: pytest.LogCaptureFixture) -
         gc.disable()
         try:
             some(5)
-            assert wait_until(client._board.is_quiet, client._board.changed, PATIENCE)
+            assert wait_until(client._router.is_quiet, client._router.changed, PATIENCE)
             gc.set_debug(gc.DEBUG_SAVEALL)
             gc.collect()
             kept = [each for each in gc.garbage if is_of_the_client(each)]

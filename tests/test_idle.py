@@ -23,7 +23,7 @@ def test_the_thread_of_an_idle_client_sleeps(sim: Simulator, monkeypatch: pytest
 
     monkeypatch.setattr(Loop, "_turn", counted)
     with line(sim) as one:
-        loop: Any = one.client._loop
+        loop: Any = one.client._link.loop
         loop._watch_at = 0.0  # the next look is due, as it is every second
         if poked:  # as stop() does, and the calls go on while run() drains
             loop.poke()

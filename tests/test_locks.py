@@ -102,7 +102,7 @@ def test_a_signal_handler_uses_a_call_under_the_call_s_lock(sim: Simulator) -> N
         assert action in under(call._lock, lambda: call._running(type(action)))
         under(call._lock, action.stop)
         under(call._lock, lambda: one.client._callback(call, "test", list))
-        assert under(one.client._lock, one.client.connect) is None
+        assert under(one.client._link._lock, one.client.connect) is None
         under(call._lock, reader.close)
         assert call._readers == ()
 

@@ -35,7 +35,7 @@ from relay_sync.call.actions.base import Action, StoppableAction
 from relay_sync.call.call import Call
 from relay_sync.cli.listen import _Listening
 from relay_sync.cli.meters import PlainDisplay
-from relay_sync.client.contexts import Subscribing
+from relay_sync.client.link import Link
 from relay_sync.client.messaging import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
@@ -158,7 +158,7 @@ def call(tools: Tools) -> None:
     one._register(second)
     one.on("calling.call.play", print)
     one.events().close()
-    tools("offline")._board.on_event(state("c", "ended"))
+    tools("offline")._router.on_event(state("c", "ended"))
     assert second.is_done
 
 
@@ -192,8 +192,13 @@ def subscribing(tools: Tools) -> None:
         made.receive(["more"])
         made.unreceive(["more"])
     made = RelayClient(project="p", jwt_token="eyJ.a.b", host="example.com")
-    made._use_jwt("eyJ.c.d")
+    made._link.use_jwt("eyJ.c.d")
     assert made.jwt_token == "eyJ.c.d"
+
+
+def link(tools: Tools) -> None:
+    subscribing(tools)
+    client(tools)  # the last: the simulator refuses connections from then on
 
 
 def hosted(tools: Tools) -> None:
@@ -381,7 +386,6 @@ class Lock:
     :ivar act: has the functions that take it called.
     :ivar names: see :func:`guarded.touches`.
     :ivar free: functions that may touch it without the lock: each looks at one thing, or is called where the others are not.
-    :ivar takers: whose functions take it, if not those of its own class.
     """
 
     kind: type
@@ -389,7 +393,6 @@ class Lock:
     names: tuple[str, ...]
     lock: str = "_lock"
     free: tuple[str, ...] = ()
-    takers: type | None = None
 
 
 LOCKS = [
@@ -423,12 +426,11 @@ LOCKS = [
     Lock(Action, action, ("_on_completed",), lock="call._lock"),
     Lock(StoppableAction, stopping, ("_stopped", "_stop_sent"), lock="_stopping"),
     Lock(
-        RelayClient,
-        client,
-        ("_connecting=", "_loop=", "_ending=", "_forgotten=", "_closed="),
-        free=("RelayClient.connect",),
+        Link,
+        link,
+        ("_connecting=", "loop=", "_ending=", "_forgotten=", "closed=", "contexts=", "config="),
+        free=("Link.reopen",),
     ),
-    Lock(RelayClient, subscribing, ("_contexts=", "_config="), takers=Subscribing),
     Lock(Hosted, hosted, ("_client", "_stopping", "_starter"), free=("Hosted.stop",)),
     Lock(Handlers, handlers, ("_running",)),
     Lock(Gate, gate, ("_expected",)),
@@ -477,10 +479,10 @@ def test_what_a_lock_guards_is_touched_under_it(one: Lock, request: pytest.Fixtu
     with touches(one.kind, one.lock, one.names) as found:
         one.act(request.getfixturevalue)
     assert found.free == set(one.free)
-    takers = taken()[(one.takers or one.kind).__name__, one.lock]
+    takers = taken()[one.kind.__name__, one.lock]
     assert takers - found.under == set(), "what they do under the lock was not looked at"
 
 
 def test_every_lock_is_looked_at() -> None:
-    looked_at = {((one.takers or one.kind).__name__, one.lock) for one in LOCKS}
+    looked_at = {(one.kind.__name__, one.lock) for one in LOCKS}
     assert looked_at == set(taken())

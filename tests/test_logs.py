@@ -81,8 +81,8 @@ def says(*words: str) -> None:
 
 
 def make_the_connection_s_thread_say(one: Line, what: str = "something") -> None:
-    assert one.client._loop is not None
-    one.client._loop.change(lambda session: LOG.warning(what))
+    assert one.client._link.loop is not None
+    one.client._link.loop.change(lambda session: LOG.warning(what))
 
 
 def test_a_handler_may_use_the_client(sim: Simulator) -> None:

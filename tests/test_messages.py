@@ -105,7 +105,7 @@ def test_whoever_waited_for_its_end_finds_on_completed_queued(quiet: Simulator, 
     message = one.send_message(to_number=TO, from_number=FROM, body="hi", on_completed=done.append)
     state(quiet, "m1", "delivered")
     event = message.wait(PATIENCE)
-    one._board.run_shared(message._lane, "test", done.append, "after")
+    one._router.run_shared(message._lane, "test", done.append, "after")
     one.disconnect()
     assert done == [event, "after"]
 
@@ -289,7 +289,7 @@ def test_states_of_strangers_are_not_kept(quiet: Simulator, client: MakeClient) 
     message = one.send_message(to_number=TO, from_number=FROM, body="hi")
     assert message.message_id == "m1"
     assert not message.is_done
-    desk = one._board.messages
+    desk = one._router.messages
     assert not desk._early
 
 
@@ -619,8 +619,8 @@ def test_a_newer_jwt_counts_when_its_reply_comes_though_its_caller_gave_up() -> 
         sim.release()
         one.execute("signalwire.ping", {"payload": "a fence"})
         assert one.jwt_token == "new.jwt.word"
-        assert one._loop is not None
-        assert one._loop.session.options.authentication == {"jwt_token": "new.jwt.word"}
+        assert one._link.loop is not None
+        assert one._link.loop.session.options.authentication == {"jwt_token": "new.jwt.word"}
 
 
 def test_reauthenticate_is_for_clients_with_a_jwt(client: MakeClient) -> None:

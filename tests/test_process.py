@@ -44,7 +44,7 @@ def test_rule_8_the_parent_s_connection_does_not_notice(on_call: Line) -> None:
 
 
 def test_rule_8_the_child_does_not_hold_the_parent_s_socket(on_call: Line) -> None:
-    loop = on_call.client._loop
+    loop = on_call.client._link.loop
     assert loop is not None
     assert loop._sock is not None
     number = loop._sock.fileno()
@@ -148,12 +148,12 @@ def test_rule_8_the_parent_s_open_questions_about_its_calls_are_not_the_child_s(
     on_call.wait_for_request(question)
 
     def child() -> None:
-        assert on_call.client._board._roll_call is None
+        assert on_call.client._router._roll_call is None
         on_call.client.execute("signalwire.ping", {})
         on_call.client.disconnect()
 
     in_child(child)
-    assert on_call.client._board._roll_call is not None
+    assert on_call.client._router._roll_call is not None
 
 
 def test_rule_8_the_child_s_client_starts_anew_when_used(on_call: Line) -> None:

@@ -269,7 +269,7 @@ def test_a_handler_that_raises_while_the_connection_is_away_still_hangs_up(sim: 
         def handler(call: Any) -> None:
             raise ZeroDivisionError
 
-        one.client._board._handle(one.call, handler)  # type: ignore[arg-type]
+        one.client._router._handle(one.call, handler)  # type: ignore[arg-type]
         assert hung_up(sim) == []
         sim.refuse_connections(False)
         ended(one.phone)

@@ -212,7 +212,7 @@ def test_a_restart_costs_the_calls_and_nothing_else(sim: Simulator) -> None:
         sim.wait_for_held("calling.denoise", PATIENCE)
         sim.restart(True)
         queued = Background(one.client.execute, "signalwire.ping", {"payload": "kept"})
-        while one.client._loop is not None and one.client._loop.session.unanswered < 2:
+        while one.client._link.loop is not None and one.client._link.loop.session.unanswered < 2:
             assert queued.running
         sim.release()
         under_way.result()

@@ -54,7 +54,7 @@ def test_a_refusal_leaves_the_call_here_before_a_repeated_offer_is_looked_at(met
             call.pass_() if method == "pass" else call.transfer("context:other")
         one.settle()
         assert one.client.calls == {"call-1": call}
-        assert one.client._board.ours == [call]
+        assert one.client._router.ours == [call]
         assert one.calls.empty()
 
 
@@ -64,10 +64,10 @@ def test_a_reply_that_comes_when_its_caller_gave_up_means_the_same(method: str) 
         peer, call = one.take_call()
         with one.client.timeout(0.02), pytest.raises(RequestTimeout):
             call.pass_() if method == "pass" else call.transfer("context:other")
-        assert one.client._board.ours == [call]  # as far as is known
+        assert one.client._router.ours == [call]  # as far as is known
         send(peer, result(one.request(f"calling.{method}")))
         one.settle()
-        assert one.client._board.ours == []
+        assert one.client._router.ours == []
         assert one.client.calls == ({} if method == "pass" else {"call-1": call})
         send(peer, again())
         assert one.offered() is not call
@@ -80,7 +80,7 @@ def test_a_late_refusal_means_nothing() -> None:
             call.transfer("context:other")
         send(peer, refusal(one.request("calling.transfer"), "400"))
         one.settle()
-        assert one.client._board.ours == [call]
+        assert one.client._router.ours == [call]
 
 
 def test_an_event_of_a_conference_right_behind_the_reply_reaches_the_call() -> None:
@@ -159,7 +159,7 @@ def test_a_meaning_that_fails_hurts_its_own_command_only() -> None:
 
     with scene() as one:
         with pytest.raises(LookupError, match="ours"):
-            one.client._command("calling.x", {}, on_reply=fails)
+            one.client._link.command("calling.x", {}, on_reply=fails)
         state = one.client.state
         one.settle()
         assert (state, one.client.state) == ("connected", "connected")
@@ -182,7 +182,8 @@ def test_many_commands_are_answered_in_their_order() -> None:
     with scene(x=lambda request: [result(request, said=request["params"]["n"])]) as one:
         asked = [
             Background(
-                lambda n: one.client._command("calling.x", {"n": n}, on_reply=lambda outcome, _: meant.append(n)), n
+                lambda n: one.client._link.command("calling.x", {"n": n}, on_reply=lambda outcome, _: meant.append(n)),
+                n,
             )
             for n in map(str, range(20))
         ]
@@ -197,7 +198,7 @@ def test_a_transfer_by_execute_means_the_same() -> None:
     with scene() as one:
         _, call = one.take_call()
         one.client.execute("calling.transfer", {"node_id": "n", "call_id": "call-1", "dest": "context:other"})
-        assert one.client._board.ours == []
+        assert one.client._router.ours == []
         assert one.client.calls == {"call-1": call}
 
 
@@ -358,7 +359,7 @@ def test_a_subscription_whose_caller_gave_up_counts_when_its_reply_comes(
         send(peer, result(one.request(f"signalwire.{verb}")))
         one.settle()
         assert one.client.contexts == wanted
-        loop = one.client._loop
+        loop = one.client._link.loop
         assert loop is not None
         assert list(loop.session.contexts) == wanted
 

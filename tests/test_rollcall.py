@@ -35,11 +35,11 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.ahead += seconds
-        self.on_io_thread(lambda: self.one.client._board.on_watch(time.monotonic() + self.ahead))
+        self.on_io_thread(lambda: self.one.client._router.on_watch(time.monotonic() + self.ahead))
 
     def on_io_thread(self, *functions: Callable[[], object]) -> None:
         """Run functions on the IO thread, one after the other, each after what the ones before it have posted."""
-        loop, done = self.one.client._loop, threading.Event()
+        loop, done = self.one.client._link.loop, threading.Event()
         assert loop is not None
 
         def run(session: Session, left: tuple[Callable[[], object], ...]) -> None:
@@ -172,7 +172,7 @@ def test_a_question_that_could_not_be_queued_is_asked_again(sim: Simulator) -> N
         waiting = Background(one.call.wait_for_ended)
         sim.drop_event("calling.call.state", times=None)
         one.phone.hang_up()
-        loop, board = one.client._loop, one.client._board
+        loop, board = one.client._link.loop, one.client._router
         assert loop is not None
 
         def resume() -> None:
@@ -197,7 +197,7 @@ def test_nobody_is_asked_about_after_the_end(sim: Simulator) -> None:
         one.drop()
         one.wait_for_request(FIRST)
         one.call._end(CallEnded("it was handed over"))
-        one.client._board.let_go(one.call, CallEnded("it was handed over"))
+        one.client._router.let_go(one.call, CallEnded("it was handed over"))
         for _ in range(5):
             clock.advance(1000.0)
         assert clock.asked() == 1
@@ -380,7 +380,7 @@ def test_a_transfer_that_is_refused_with_404_leaves_the_call_with_us(sim: Simula
         gone(one, "calling.transfer")
         with pytest.raises(CommandRefused, match="the call itself is live"):
             one.call.transfer("context:nowhere")
-        assert one.client._board.ours == [one.call]
+        assert one.client._router.ours == [one.call]
         one.client.disconnect(hangup_calls=True)
         assert one.call.state == "ended"
 
@@ -402,9 +402,9 @@ def test_a_connection_that_is_lost_while_a_verb_asks_leaves_what_the_server_said
 @pytest.mark.parametrize("phase", [Phase.CLOSED, Phase.FAILED])
 def test_after_the_end_of_a_session_nobody_waits_for_an_answer(offline: RelayClient, phase: Phase) -> None:
     (call,) = calls(offline, "one")
-    offline._board.on_phase(phase, None)
+    offline._router.on_phase(phase, None)
     told: list[bool] = []
-    offline._board.ask_about(call, told.append)  # what came too late for its thread's last turn
+    offline._router.ask_about(call, told.append)  # what came too late for its thread's last turn
     assert told == [False]
 
 
@@ -419,10 +419,10 @@ def test_a_question_whose_answer_cannot_be_told_keeps_nobody_waiting(sim: Simula
 
         def ask_and_stop() -> None:
             for call, then in ((one.call, fail), (one.call, told.append), (second, told.append)):
-                one.client._board.ask_about(call, then)
-            assert one.client._board._roll_call is not None
+                one.client._router.ask_about(call, then)
+            assert one.client._router._roll_call is not None
             with pytest.raises(LookupError):
-                one.client._board._roll_call.stop()
+                one.client._router._roll_call.stop()
 
         Clock(one).on_io_thread(ask_and_stop)
         assert told == [False, False]

@@ -184,11 +184,11 @@ def much_later(client: RelayClient) -> None:
 
     def look(session: object) -> None:
         for seconds in (0, 60):
-            client._board.on_watch(time.monotonic() + seconds)
+            client._router.on_watch(time.monotonic() + seconds)
         done.set()
 
-    assert client._loop is not None
-    client._loop.change(look)
+    assert client._link.loop is not None
+    client._link.loop.change(look)
     assert done.wait(PATIENCE)
 
 
@@ -351,7 +351,7 @@ def test_a_program_that_forgets_to_run(tmp_path: Any, rest: str, lines: int) -> 
 def test_one_cause_of_no_connection_is_said_once_and_then_with_a_number(
     client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    board = client()._board
+    board = client()._router
     for now, why in ((0, "refused"), (1, "refused"), (59, "refused"), (61, "refused"), (62, "refused"), (63, "reset")):
         board._say_no_connection(why, 1000.0 + now)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [

@@ -389,10 +389,10 @@ def test_nothing_is_looked_at_where_nothing_is_written(
     caplog.set_level(logging.ERROR, "relay_sync")
     one = client()
     one.connect()
-    one._secrets._forms = None
+    one._link.secrets._forms = None
     logging.getLogger("relay_sync").debug("%s", Unprintable())
     assert one.execute("signalwire.ping") == {}
-    assert one._secrets._forms is None, "no form of a secret has been made"
+    assert one._link.secrets._forms is None, "no form of a secret has been made"
 
 
 # -- a whole client --------------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def a_session(sim: Simulator, shown: Shown, stack: ExitStack) -> None:
     audio = stack.enter_context(AudioServer(token=BEARER))
     one = stack.enter_context(line(sim, says=bytes(16000)))
     call, client = one.call, one.client
-    shown.look(client, client._config, call, sim, sim.settings, audio)
+    shown.look(client, client._link.config, call, sim, sim.settings, audio)
     custom = {"pin": ONE_TIME, "deep": {"any": [ONE_TIME]}}
     there = hooks.url.replace("://", f"://user:{PASSWORD}@") if "@" not in hooks.url else hooks.url
     action = call.stream(
@@ -171,7 +171,7 @@ def the_rest(sim: Simulator, shown: Shown, folder: Path) -> None:
     shown.fails(InvalidParameter, RelayClient, project="p", token=WRONG, proxy=f"socks5://user:{PASSWORD}@h:1")
     shown.fails(InvalidParameter, RelayClient, jwt_token=f"{JWT} ")
     with RelayClient(jwt_token=JWT, host=sim.url) as by_jwt:
-        shown.look(by_jwt, by_jwt._config)
+        shown.look(by_jwt, by_jwt._link.config)
     hooks = Webhooks(signing_key=KEY, strict=True)
     shown.look(hooks)
     shown.fails(WebhookRefused, hooks.parse, "POST", "https://h/s", {"X-SignalWire-Signature": "0" * 40}, b"{}")

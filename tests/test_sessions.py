@@ -151,7 +151,7 @@ def test_a_message_to_this_client_carries_the_name_of_the_session_that_it_is_sen
         one.let_in.clear()
         leaving = {"jsonrpc": "2.0", "id": "bye", "method": "signalwire.disconnect", "params": {"restart": True}}
         send(peer, leaving)
-        loop = one.client._loop
+        loop = one.client._link.loop
         assert loop is not None
         while not loop.session._leaving:
             assert holding.running
@@ -186,7 +186,7 @@ def test_what_was_sent_in_the_session_before_ends_with_it() -> None:
         with pytest.raises(ConnectionLost):
             dialled.result()
         assert queued.result().call_id == "leg-new"
-        assert one.client._board.dials.awaited is False
+        assert one.client._router.dials.awaited is False
 
 
 def test_a_dial_that_was_heard_of_before_its_reply_was_lost_ends_with_its_session() -> None:

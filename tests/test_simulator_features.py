@@ -291,7 +291,7 @@ def test_what_was_handed_over_is_not_hung_up_and_may_come_back(one: Line) -> Non
     one.sim.refuse("calling.transfer", 400, "no such place")
     with pytest.raises(CommandRefused):
         back.transfer("context:nowhere")
-    assert one.client._board.ours == [back]
+    assert one.client._router.ours == [back]
     one.sim._relay.handlers = {**one.sim._relay.handlers, "calling.transfer": lambda request: request.accept()}
     back.transfer("context:somewhere")
     assert one.client.drain(PATIENCE) is True

@@ -42,11 +42,11 @@ def test_a_call_stands_where_it_has_come_to(offline: RelayClient, told: tuple[st
     (call,) = calls(offline, "one")
     reader, so_far = call.events(), ["created"]
     for each in told:
-        offline._board.on_event(state("one", each))
+        offline._router.on_event(state("one", each))
         so_far.append(each)
         assert call.state == max(so_far, key=STATES.index)
         assert each in call._reached
-    offline._board.on_event(state("one", "ended"))
+    offline._router.on_event(state("one", "ended"))
     assert [event.params["call_state"] for event in reader] == [*told, "ended"]
 
 
@@ -55,8 +55,8 @@ def test_what_a_late_event_says_of_a_call_fills_in_what_is_not_known(offline: Re
         return {"device": {"type": "phone", "params": params}}
 
     (call,) = calls(offline, "one")
-    offline._board.on_event(state("one", "ending", end_reason="busy", **device(to_number="+15550100")))
-    offline._board.on_event(
+    offline._router.on_event(state("one", "ending", end_reason="busy", **device(to_number="+15550100")))
+    offline._router.on_event(
         state("one", "ringing", end_reason="hangup", **device(to_number="+1", from_number="+15550199"))
     )
     assert (call.state, call.end_reason) == ("ending", "busy")
@@ -83,9 +83,9 @@ def leg(call_id: str, call_state: str, parent: str, **more: Any) -> Json:
 
 
 LATE: dict[str, Callable[[RelayClient], object]] = {
-    "its end was told": lambda client: client._board.on_event(leg("leg", "ended", "one")),
-    "it was dropped": lambda client: client._board.cut_off(client.calls["leg"], CallEnded("it was dropped")),
-    "the server does not know it": lambda client: client._board.call_gone(client.calls["leg"]),
+    "its end was told": lambda client: client._router.on_event(leg("leg", "ended", "one")),
+    "it was dropped": lambda client: client._router.cut_off(client.calls["leg"], CallEnded("it was dropped")),
+    "the server does not know it": lambda client: client._router.call_gone(client.calls["leg"]),
 }
 
 
@@ -93,16 +93,16 @@ LATE: dict[str, Callable[[RelayClient], object]] = {
 @pytest.mark.parametrize("end", LATE)
 def test_a_leg_that_is_over_does_not_come_back(offline: RelayClient, end: str, late: str) -> None:
     calls(offline, "one")
-    offline._board.on_event(leg("leg", "answered", "one"))
+    offline._router.on_event(leg("leg", "answered", "one"))
     LATE[end](offline)
     assert list(offline.calls) == ["one"]
-    offline._board.on_event(leg("leg", late, "one"))
+    offline._router.on_event(leg("leg", late, "one"))
     assert list(offline.calls) == ["one"]
 
 
 @pytest.mark.parametrize("late", ["ringing", "answered"])
 def test_a_leg_of_an_earlier_dial_is_none_of_a_new_one_with_its_tag(offline: RelayClient, late: str) -> None:
-    board = offline._board
+    board = offline._router
     for number in range(2):
         dial = PendingDial("tag", 1)
         board.dials.enter(dial)
@@ -122,10 +122,10 @@ def test_a_leg_of_an_earlier_dial_is_none_of_a_new_one_with_its_tag(offline: Rel
 
 def test_a_call_may_be_offered_anew_under_an_id_that_was_a_leg_s(offline: RelayClient) -> None:
     calls(offline, "one")
-    offline._board.on_event(leg("leg", "ended", "one"))
-    offline._board.on_event(offer("leg"))
+    offline._router.on_event(leg("leg", "ended", "one"))
+    offline._router.on_event(offer("leg"))
     assert isinstance(offline.calls["leg"], Call)
-    offline._board.on_event(state("leg", "answered"))
+    offline._router.on_event(state("leg", "answered"))
     assert offline.calls["leg"].state == "answered"
 
 

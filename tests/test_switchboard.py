@@ -51,9 +51,9 @@ def fails_to_end(call: Call) -> None:
 
 
 ENDS: dict[str, Callable[[RelayClient, Call], object]] = {
-    "its end is told": lambda client, call: client._board.on_event(state(call.call_id, "ended")),
-    "the session is lost": lambda client, call: client._board.on_session_over(LOST, 1),
-    "another thread does the same": lambda client, call: client._board.let_go(call, GONE),
+    "its end is told": lambda client, call: client._router.on_event(state(call.call_id, "ended")),
+    "the session is lost": lambda client, call: client._router.on_session_over(LOST, 1),
+    "another thread does the same": lambda client, call: client._router.let_go(call, GONE),
 }
 
 
@@ -66,7 +66,7 @@ def test_a_call_is_let_go_of_by_one_thread_while_it_ends_on_another(offline: Rel
         one, other = calls(offline, f"one-{step}", f"other-{step}")
 
         def let_go(call: Call = one) -> None:
-            offline._board.let_go(call, GONE)
+            offline._router.let_go(call, GONE)
 
         def act(call: Call = one) -> None:
             ENDS[end](offline, call)
@@ -78,7 +78,7 @@ def test_a_call_is_let_go_of_by_one_thread_while_it_ends_on_another(offline: Rel
             assert (offline.calls, other._over) == ({}, LOST)
         else:
             assert offline.calls.pop(other.call_id) is other
-        offline._board.let_go(other, GONE)
+        offline._router.let_go(other, GONE)
     assert step > 20
 
 
@@ -90,9 +90,9 @@ def test_a_session_ends_while_a_thread_lets_go_of_a_call(offline: RelayClient, n
         found = calls(offline, *(f"{step}-{number}" for number in range(3)))
 
         def let_go(call: Call = found[1]) -> None:
-            offline._board.let_go(call, GONE)
+            offline._router.let_go(call, GONE)
 
-        more = at_step(step, name, lambda: offline._board.on_session_over(LOST, 1), let_go)
+        more = at_step(step, name, lambda: offline._router.on_session_over(LOST, 1), let_go)
         assert offline.calls == {}
         assert (found[0]._over, found[2]._over) == (LOST, LOST)
         assert found[1]._over in (LOST, GONE)
@@ -107,14 +107,14 @@ def test_calls_that_end_are_looked_at_as_they_were(offline: RelayClient) -> None
         seen: list[list[Call]] = []
 
         def look(into: list[list[Call]] = seen) -> None:
-            into.append(offline._board.ours)
+            into.append(offline._router.ours)
 
         def end(call: Call = found[1]) -> None:
-            offline._board.on_event(state(call.call_id, "ended"))
+            offline._router.on_event(state(call.call_id, "ended"))
 
         more = at_step(step, "Switchboard.ours", look, end)
         assert set(seen[0]) >= {found[0], found[2]}
-        offline._board.on_session_over(LOST, 1)
+        offline._router.on_session_over(LOST, 1)
     assert step > 5
 
 
@@ -131,7 +131,7 @@ def test_whoever_waits_for_an_end_while_it_is_taken_in_gets_its_event(offline: R
                 found.append(call.wait_for_ended(0.001))
 
         def end(call: Call = call) -> None:
-            offline._board.on_event(state(call.call_id, "ended", end_reason="busy"))
+            offline._router.on_event(state(call.call_id, "ended", end_reason="busy"))
 
         more = at_step(step, name, end, wait)
         found.append(call.wait_for_ended(PATIENCE))
@@ -201,8 +201,8 @@ def test_an_event_of_a_conference_reaches_every_call_in_it(offline: RelayClient)
     readers = [call.events() for call in (second, third)]
     params = {"conference_id": "conference-1", "name": "all", "status": "conference-start"}
     with pytest.raises(AttributeError):  # for the log
-        offline._board.on_event({"event_type": CONFERENCE, "params": params})
-    offline._board.on_session_over(CallEnded("the end"), 1)
+        offline._router.on_event({"event_type": CONFERENCE, "params": params})
+    offline._router.on_session_over(CallEnded("the end"), 1)
     assert [[event.event_type for event in reader] for reader in readers] == [[CONFERENCE], []]
 
 
@@ -212,7 +212,7 @@ def test_an_end_that_cannot_be_taken_in_as_a_whole_is_one(offline: RelayClient, 
     vars(call)[member] = None
     waiting = Background(call.wait_for_ended)
     with pytest.raises((AttributeError, TypeError)):  # for the log
-        offline._board.on_event(state("one", "ended", device={"type": "phone", "params": {"to_number": "+15550100"}}))
+        offline._router.on_event(state("one", "ended", device={"type": "phone", "params": {"to_number": "+15550100"}}))
     assert waiting.result().params["call_state"] == "ended"
     assert offline.calls == {}
 
@@ -285,7 +285,7 @@ def test_a_call_that_was_handed_over_is_forgotten_with_its_end(
     one.connect()
     sim.call(to=TO, from_=FROM)
     call_id, call = handed_over.get(timeout=PATIENCE)
-    assert one._board.ours == []
+    assert one._router.ours == []
     WAYS_OUT[way](one, sim, call_id)
     assert is_forgotten(call)
 
@@ -297,30 +297,30 @@ def test_an_end_that_overtakes_the_reply_to_a_transfer(offline: RelayClient) -> 
         (call,) = calls(offline, f"call-{step}")
 
         def handed_over(call: Call = call) -> None:
-            offline._board.handed_over(call)
+            offline._router.handed_over(call)
 
         def end(call: Call = call) -> None:
-            offline._board.on_event(state(call.call_id, "ended"))
+            offline._router.on_event(state(call.call_id, "ended"))
 
         more = at_step(step, "Switchboard.handed_over", handed_over, end)
         if not more:
             end()
-        assert len(offline._board._elsewhere) == 0
+        assert len(offline._router._elsewhere) == 0
     assert step > 10
 
 
 def test_of_calls_that_were_handed_over_the_last_ones_are_kept(offline: RelayClient) -> None:
-    offline._board._elsewhere = Recent(2)
+    offline._router._elsewhere = Recent(2)
     found = calls(offline, "one", "two", "three")
     for call in found:
-        offline._board.handed_over(call)
+        offline._router.handed_over(call)
     assert list(offline.calls.values()) == found[1:]
     with pytest.raises(CallEnded, match="nothing was heard of it"):
         found[0].wait_for_ended(PATIENCE)
 
 
 def test_dials_that_were_given_up_long_ago_are_forgotten(offline: RelayClient) -> None:
-    board = offline._board
+    board = offline._router
     dial = PendingDial("tag", 1)
     board.dials.enter(dial)
     board.on_event(state("leg", "ringing", tag="tag"))
@@ -410,7 +410,7 @@ def test_a_leg_that_was_handed_over_is_not_hung_up_with_its_dial(
 
 
 def test_of_a_dial_that_was_given_up_no_leg_stays_in_memory(offline: RelayClient) -> None:
-    board = offline._board
+    board = offline._router
     dial = PendingDial("tag", 3)
     board.dials.enter(dial)
     board.on_event(state("leg-1", "ringing", tag="tag"))

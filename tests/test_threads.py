@@ -83,7 +83,7 @@ def test_rule_1_whoever_waited_for_the_end_of_the_session_finds_its_state(sim: S
     client = make(sim, on_state=states.append)
     client.connect()
     client.stop()
-    assert client._board.stopped.wait(PATIENCE)
+    assert client._router.stopped.wait(PATIENCE)
     assert client.state == "closed"
     client.disconnect()
     assert states[-1] == "closed"
@@ -301,13 +301,13 @@ def test_a_flood_of_events_fills_no_memory_and_hides_no_end(on_call: Line, caplo
     for number in range(12_000):
         send(on_call, "calling.x.y", number=number)
     on_call.sim.wait_for_acks(60)
-    assert len(on_call.client._board.lanes._lanes[call.call_id]) <= MOST_WAITING + 1
+    assert len(on_call.client._router.lanes._lanes[call.call_id]) <= MOST_WAITING + 1
     on_call.phone.hang_up()
     call.wait_for_ended(PATIENCE)
     on_call.client.execute("signalwire.ping")  # nobody else is harmed
     assert Background(on_call.client.disconnect, 1.0).result() is None
     gate.set()
-    assert on_call.client._board.lanes.close(60)
+    assert on_call.client._router.lanes.close(60)
     assert [event.params["number"] for event in seen] == list(range(MOST_WAITING + 1))
     assert [(event.event_type, event.synthetic) for event in ends] == [
         ("calling.call.stream", True),
@@ -358,8 +358,8 @@ def test_rule_5_a_blocking_verb_on_the_io_thread_raises(on_call: Line) -> None:
             except BaseException as error:
                 outcome.put(error)
 
-    assert on_call.client._loop is not None
-    on_call.client._loop.change(on_io_thread)
+    assert on_call.client._link.loop is not None
+    on_call.client._link.loop.change(on_io_thread)
     for _ in verbs:
         assert isinstance(outcome.get(timeout=PATIENCE), WrongThread)
     action.wait(PATIENCE)
@@ -551,7 +551,7 @@ with Simulator() as sim:
     def handle(call):
         calls.append(call)
         got.set()
-        call.client._board.stopped.wait(30)
+        call.client._router.stopped.wait(30)
     client.connect()
     sim.call(to="+15550100", from_="+15550199")
     got.wait(30)

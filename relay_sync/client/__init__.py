@@ -2,13 +2,15 @@
 
 ``client``
     :class:`relay_sync.RelayClient`, the face: credentials, connecting, handlers.
+``link``, ``commands``, ``asked``
+    its connection, and what is said over it.
 ``router``
     delivers what happened to the call it happened to.
 ``dial``, ``messaging``, ``contexts``, ``run``
     what a client can do, by theme: place calls, send messages, subscribe, run until stopped.
 ``handlers``, ``unattended``
     the threads of calls.
-``resume_check``, ``inquiry``, ``aftermath``, ``posting``, ``asked``
+``resume_check``, ``inquiry``, ``aftermath``
     what a client asks the server of its own accord, above all after a lost connection.
 ``ownership``
     whose call it is.

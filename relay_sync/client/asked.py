@@ -14,7 +14,7 @@ __all__ = ["Asked"]
 
 
 class Asked(Waiter[dict[str, Any]]):
-    """The reply to a command, to be waited for. What each argument means is told at ``RelayClient._command``."""
+    """The reply to a command, to be waited for. What each argument means is told at ``Link.command``."""
 
     # An object for each command, and no closure: that would be ten for the garbage collector to look at.
     __slots__ = ("_call_id", "_late", "_method", "_on_reply", "_params", "command")

@@ -5,52 +5,32 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from .. import notebook_html as markup
+from .. import notebook_html
 from ..call.call import Call
 from ..call.verbs import parameters
 from ..config import Config
 from ..constants import MAX_FRAME
 from ..deadline import Deadline
-from ..errors import (
-    CallEnded,
-    ClientClosed,
-    ConnectError,
-    ConnectTimeout,
-    InvalidParameter,
-    RequestTimeout,
-    WaitTimeout,
-)
-from ..params import values as checks
-from ..protocol.command import Command, Phase
-from ..protocol.ids import new_id
-from ..protocol.results import Outcome, client_closed
-from ..text.secrecy import Secrets, keep, may_hold
-from ..text.wording import counted
+from ..errors import CallEnded, InvalidParameter
+from ..params import values
 from ..threads import logs, process
-from ..threads.descriptors import descriptors_for
 from ..threads.lanes import InContext, warn_replaced
-from ..threads.outcome import Waiter
-from .asked import Asked
+from .commands import may_repeat
 from .contexts import Subscribing
 from .dial import Dialing
+from .link import Link
 from .messaging import Messaging
-from .posting import Posting, may_repeat, new_command
 from .router import Switchboard
 from .run import CLOSE_ADVICE, Running
 
 if TYPE_CHECKING:
     import ssl
-
-    from ..connection.io_loop import Loop
 
 __all__ = ["RelayClient"]
 
@@ -58,21 +38,11 @@ _log = logs.get("relay_sync")
 
 H = TypeVar("H", bound=Callable[[Call], object])
 
-#: Seconds for the answer to ``signalwire.connect``.
-CONNECT_PATIENCE: Final = 10.0
-#: Seconds that closing gives handlers and queued callbacks, once the connection has ended.
-DRAIN_PATIENCE: Final = 2.0
-#: Seconds of the time for closing that are not for promises, but for the end itself.
-PARTING_RESERVE: Final = 0.5
-#: Seconds that the connection before has for ending before the next one is made.
-LAST_WORD: Final = 2.0
-#: Seconds that the IO thread has for ending a call that is gone.
-GONE_PATIENCE: Final = 5.0
 #: Seconds that a connected client may have a handler of calls, but no contexts, before it says so.
 CONTEXTS_PATIENCE: Final = 2.0
 
 
-class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
+class RelayClient(Dialing, Messaging, Running, Subscribing):
     """A connection to SignalWire RELAY for programs that block.
 
     ::
@@ -140,7 +110,7 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         on_handler_error: Literal["hangup", "leave"] = "hangup",
         allow_insecure: bool = False,
     ) -> None:
-        self._config = Config.gather(
+        config = Config.gather(
             project=project,
             token=token,
             jwt_token=jwt_token,
@@ -164,77 +134,69 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
             parameters.handler("on_state", on_state, ("state",))
         if on_error is not None:
             parameters.handler("on_error", on_error, ("error", "call"))
-        self._board = Switchboard(
+        self._router = Switchboard(
             self,
-            max_active_calls=self._config.max_active_calls,
+            max_active_calls=config.max_active_calls,
             on_state=on_state,
             on_error=on_error,
             hangup_on_error=on_handler_error == "hangup",
         )
-        self._secrets = keep(Secrets(*self._config.secrets))
-        # Replaced, never changed: other clients read it without the lock.
-        self._contexts = dict.fromkeys(self._config.contexts)
-        # Reentrant: a signal handler may close the client while this thread is opening it.
-        self._lock = threading.RLock()
-        self._connecting = 0
-        self._ending: Loop | None = None
-        self._limits = threading.local()
-        self._loop: Loop | None = None
-        self._forgotten: weakref.finalize[..., Any] | None = None
-        self._closed = False
+        self._link = Link(config, self._router)
         self._warned_contexts = False
-        #: Whether it was ever told to connect.
-        self._used = False
         #: Since when it has been connected with a handler of calls, but without contexts.
         self._without_contexts: float | None = None
         self._running = False
         self._stop_wanted = False
+        # What its calls need of the connection.
+        self._command, self._post, self._promise = self._link.command, self._link.post, self._link.promise
+        self._request_timeout = self._link.request_timeout
+        self._call_gone, self._ask_about = self._link.call_gone, self._link.ask_about
         process.watch(self)
 
     def __repr__(self) -> str:
-        return f"<RelayClient {self._config.address.url} {self.state}, {len(self._board.calls)} calls>"
+        return f"<RelayClient {self._link.config.address.url} {self.state}, {len(self._router.calls)} calls>"
 
     def _repr_html_(self) -> str:
         """For notebooks: the connection, and the calls that live."""
         about = [
             ("state", self.state),
-            ("server", self._config.address.url),
+            ("server", self._link.config.address.url),
             ("contexts", ", ".join(self.contexts) or "none"),
         ]
         calls = [("call", f"{call_id} {call.direction}, {call.state}") for call_id, call in self.calls.items()]
-        return markup.panel("RelayClient", markup.table([*about, *calls]))
+        return notebook_html.panel("RelayClient", notebook_html.table([*about, *calls]))
 
     # -- looking -------------------------------------------------------------------------------------------------
 
     @property
     def project(self) -> str:
         """The project, as given."""
-        return self._config.project
+        return self._link.config.project
 
     @property
     def host(self) -> str:
         """The host, without scheme and port."""
-        return self._config.address.host
+        return self._link.config.address.host
 
     @property
     def contexts(self) -> list[str]:
         """The contexts subscribed to."""
-        return list(self._contexts)
+        return list(self._link.contexts)
 
     @property
     def state(self) -> str:
         """``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
-        return self._board.state
+        return self._router.state
 
     @property
     def calls(self) -> dict[str, Call]:
         """The live calls by their ids: a snapshot."""
-        return dict(self._board.calls.items())
+        return dict(self._router.calls.items())
 
     @property
     def relay_protocol(self) -> str:
         """The server's name for the session; ``""`` before there is one."""
-        loop = self._loop
+        loop = self._link.loop
         return loop.session.protocol if loop is not None and loop.alive else ""
 
     # -- handlers ------------------------------------------------------------------------------------------------
@@ -249,8 +211,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
         checked = InContext(parameters.handler("handler", handler, ("call",)))
-        warn_replaced("on_call", self._board.on_call, checked)
-        self._board.on_call = checked
+        warn_replaced("on_call", self._router.on_call, checked)
+        self._router.on_call = checked
         return handler
 
     def _check_contexts(self, now: float) -> None:
@@ -258,8 +220,8 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
 
         Not at once: ``receive()`` may be the program's next line.
         """
-        board = self._board
-        if board.on_call is None or self._contexts or board.draining or board.state != "connected":
+        router = self._router
+        if router.on_call is None or self._link.contexts or router.draining or router.state != "connected":
             self._without_contexts = None
             return
         since = self._without_contexts = self._without_contexts or now
@@ -281,121 +243,16 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         :raises ConnectError: the name is unknown, the certificate is not trusted, or the server refused the session three times.
         :raises ConnectTimeout: no session in time; ``__cause__`` is the last failure.
         """
-        limit = checks.timeout(self._config.connect_timeout if timeout is None else timeout, optional=False)
-        self._closed = False
+        limit = values.timeout(self._link.config.connect_timeout if timeout is None else timeout, optional=False)
+        self._link.reopen()
         if not self._running:
             self._stop_wanted = False
-        self._connect(Deadline.after(time.monotonic(), limit))
+        self._link.connect(Deadline.after(time.monotonic(), limit))
         logs.flush()
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
         """The same as :meth:`connect`, by the name of what it waits for."""
         self.connect(timeout)
-
-    def _connect(self, deadline: Deadline) -> Loop:
-        process.check_thread()
-        with self._lock:
-            self._connecting += 1
-        try:
-            loop = self._ensure_loop()
-            if self._board.state == "connected" and loop.session.phase is Phase.READY:
-                return loop
-            waiter: Waiter[None] = Waiter()
-            loop.await_ready(waiter)
-            try:
-                waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
-            except BaseException:
-                loop.forget_waiter(waiter)
-                # Others may have more patience than this caller.
-                needed = loop.session.ever_ready or loop.session.unanswered or self._board.ours
-                if self._connecting == 1 and not needed:
-                    self._drop_loop(loop)
-                raise
-            return loop
-        finally:
-            with self._lock:
-                self._connecting -= 1
-
-    def _no_session(self, loop: Loop) -> ConnectTimeout:
-        cause, dialling, url = loop.session.last_error, loop.dialling, self._config.address.url
-        why = ""
-        if cause is not None:
-            why = f": {cause.message}"
-        elif dialling is not None and dialling.peer != url:
-            why = f": {dialling.peer} did not answer in time"
-        error = ConnectTimeout(
-            f"no session with {url} in time{why}; check host and network, or give it a longer timeout"
-        )
-        # Without what it came from: its text is in this one's already.
-        error.__cause__ = cause and cause.fresh()
-        if error.__cause__ is not None:
-            error.__cause__.__cause__ = None
-        return error
-
-    def _ensure_loop(self) -> Loop:
-        with self._lock:
-            if self._closed:
-                raise client_closed()
-            loop = self._loop
-            if loop is None or not loop.alive:
-                with descriptors_for("the connection"):
-                    loop = self._new_loop()
-                if self._stop_wanted and self._running:
-                    loop.poke()  # stop() came while there was nothing to poke
-            return loop
-
-    def _new_loop(self) -> Loop:
-        # A fifth of what importing this package would cost, for the first connection only.
-        import random
-
-        from ..connection.io_loop import Loop
-        from ..protocol.session import Session, SessionOptions
-        from . import aftermath  # noqa: F401 - asked for on the IO thread, which is not to import anything
-
-        self._used = True
-        options = SessionOptions(
-            authentication=self._config.authentication,
-            secrets=self._secrets,
-            contexts=tuple(self._contexts),
-            connect_patience=min(CONNECT_PATIENCE, self._config.connect_timeout),
-            ping_interval=self._config.ping_interval,
-            ping_timeout=self._config.ping_timeout,
-            max_queue=self._config.max_queue,
-        )
-        session = Session(options, new_id=new_id, random=random.random)
-        if (before := self._board.attached) is not None:
-            before.join(LAST_WORD)  # what it still has to say is not to be taken for a word of the new one
-        # It is not heard any more, if it still has not ended: its calls end here.
-        over = ClientClosed("the client was closed: the calls it had then are out of reach")
-        self._board.on_session_over(over, session.number - 1)
-        self._board.reopen_lanes()
-        if self._forgotten is not None:
-            self._forgotten.detach()
-        # Known before it runs: an interrupt in between must not leave a connection that nobody can close.
-        self._note_others()
-        loop = self._loop = self._board.attached = Loop(session, self._config, weakref.ref(self._board))
-        self._forgotten = weakref.finalize(self, _forgotten, loop)
-        self._forgotten.atexit = False
-        try:
-            loop.start()
-        except BaseException as error:
-            self._drop_loop(loop)
-            if isinstance(error, RuntimeError):
-                raise ConnectError(
-                    f"no thread for the connection: {error}; end some threads of this process"
-                ) from error
-            raise
-        return loop
-
-    def _drop_loop(self, loop: Loop) -> None:
-        """Give up a connection that never came about, so that the next attempt starts anew."""
-        with self._lock:
-            if self._loop is loop:
-                self._loop = None
-                self._ending = loop
-                if self._forgotten is not None:
-                    self._forgotten.detach()
-        loop.request_stop()
 
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
         """Close the connection and end every wait with :class:`ClientClosed`. Idempotent, and bounded by ``timeout`` (5 s).
@@ -413,32 +270,11 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
     def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None:
         """:param advice: what would have been the end of calls that live."""
         process.check_thread()
-        limit = max(0.0, checks.timeout(5.0 if timeout is None else timeout, optional=False))
+        limit = max(0.0, values.timeout(5.0 if timeout is None else timeout, optional=False))
         end = time.monotonic() + limit
         if hangup_calls:
             self._hang_up_calls(end - limit / 2)  # the other half is for the end itself
-        with self._lock:
-            self._closed = True
-            loop, self._loop = self._loop, None
-            if self._forgotten is not None:
-                self._forgotten.detach()
-                self._forgotten = None
-            if loop is not None:
-                self._ending = loop
-            ending = self._ending
-        if loop is None:
-            # It never came about; or somebody else is closing it, or was interrupted while doing so.
-            if ending is not None:
-                ending.join(max(0.0, end - time.monotonic()))
-                self._board.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
-            return
-        live = len(self._board.ours) if loop.alive and not hangup_calls else 0
-        loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE), hang_up_calls=hangup_calls)
-        if live:
-            told = counted(live, "live call goes", "live calls go")
-            _log.later.warning("closing: %s on without this client; %s", told, advice)
-        loop.join(max(0.0, end - time.monotonic()))
-        self._board.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
+        self._link.close(end, hang_up_calls=hangup_calls, advice=advice)
 
     close = disconnect
 
@@ -464,15 +300,15 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
         """
         parameters.text("method", method, optional=False)
         given = parameters.mapping("params", params) or {}
-        limit = checks.timeout(timeout)
+        limit = values.timeout(timeout)
         named = given.get("call_id")
         call_id = named if isinstance(named, str) else ""
-        call = self._board.calls.get(call_id)
-        return self._command(
+        call = self._router.calls.get(call_id)
+        return self._link.command(
             method,
             given,
             call_id=call_id,
-            only_in=None if not call_id else call._session if call is not None else self._board.session,
+            only_in=None if not call_id else call._session if call is not None else self._router.session,
             idempotent=may_repeat(method),
             on_reply=None if call is None else call._meaning(method, given),
             timeout=limit,
@@ -484,145 +320,45 @@ class RelayClient(Dialing, Messaging, Posting, Running, Subscribing):
 
         With 0 or less, what is left of a deadline say, they raise :class:`RequestTimeout`, and nothing is sent.
         """
-        checked = checks.timeout(limit, name="limit", optional=False)
-        before = self._request_timeout()
-        self._limits.request = checked
+        checked = values.timeout(limit, name="limit", optional=False)
+        before = self._link.request_timeout()
+        self._link.set_request_timeout(checked)
         try:
             yield
         finally:
-            self._limits.request = before
-
-    def _request_timeout(self) -> float:
-        return float(getattr(self._limits, "request", self._config.request_timeout))
-
-    def _command(
-        self,
-        method: str,
-        params: Mapping[str, Any],
-        *,
-        call_id: str = "",
-        only_in: int | None = None,
-        idempotent: bool = False,
-        on_reply: Callable[[Outcome, int], object] | None = None,
-        late: Callable[[object], object] | None = None,
-        made: Callable[[Command], object] | None = None,
-        timeout: float | None = None,
-    ) -> dict[str, Any]:
-        """Send a command and wait for its reply.
-
-        :param only_in: the number of the session without which it makes no sense, such as that of the call it is for.
-        :param on_reply: applies what the reply means: it is given that, and the number of the session, on the IO thread, before
-            anything that came behind the reply is looked at, and before this returns; also where nobody waits any more.
-        :param late: is given the outcome where this raises: a reply that came too late, or the exception that stands for none.
-            On the IO thread or on the one that gave up.
-        :param made: is given the command before it is sent.
-        """
-        process.check_thread()
-        limit = self._request_timeout() if timeout is None else timeout
-        if limit <= 0:
-            raise RequestTimeout(f"{method}: no time was left for it, and nothing was sent")
-        asked = Asked(method, params, call_id, on_reply, late)
-        command = new_command(
-            method,
-            params,
-            asked.take,
-            limit,
-            patience=limit,
-            idempotent=idempotent,
-            only_in=only_in,
-            late=None if on_reply is None and late is None else asked.take,
-        )
-        if on_reply is not None:
-            asked.command = weakref.ref(command)  # the two would wait for the garbage collector if they held each other
-        if may_hold(command.text):
-            self._secrets.learn_from(params)
-        loop = self._connected_loop(command.deadline)
-        if made is not None:
-            made(command)
-        try:
-            loop.submit(command)
-            left = command.deadline.remaining(time.monotonic())
-            moved = None
-            # It has more time while it is being written. Where it moved no more, the clock may have stood still meanwhile.
-            while not asked.settled_within(left) and moved != command.moved_at:
-                moved, left = command.moved_at, command.time_left(time.monotonic())
-            return asked.wait(0.0, partial(_unanswered, method, limit, loop))
-        except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
-            if asked.give_up():
-                loop.withdraw(command)
-            raise
-
-    def _connected_loop(self, deadline: Deadline) -> Loop:
-        loop = self._loop
-        if loop is not None and loop.alive and not self._closed:
-            return loop  # connected, or connecting again: the command waits for that within its own deadline
-        return self._connect(deadline)
-
-    def _call_gone(self, call: Call) -> None:
-        """The server does not know this call any more. When this returns, it has ended for us."""
-        self._on_io_thread(
-            lambda done: self._board.call_gone(call, done), Deadline.after(time.monotonic(), GONE_PATIENCE)
-        )
-
-    def _ask_about(self, call: Call, deadline: Deadline) -> bool:
-        """Ask the server whether a call is live. When this returns, it has ended for us if it is not.
-
-        :return: whether that could be found out.
-        """
-        return self._on_io_thread(lambda then: self._board.ask_about(call, then), deadline)
-
-    def _on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
-        """Have something done where calls change their states, and wait for what it tells: it is given whom to tell."""
-        loop, told = self._loop, Waiter[bool]()
-        if loop is None or not loop.alive:
-            return False  # its calls ended with it
-        loop.change(lambda session: function(told.settle))
-        try:
-            return told.wait(deadline.remaining(time.monotonic()), lambda: WaitTimeout("no answer"))
-        except WaitTimeout:
-            return False
+            self._link.set_request_timeout(before)
 
     def _call_over(self, call: Call) -> None:
-        self._board.call_over(call)
+        self._router.call_over(call)
 
     def _let_go(self, call: Call, error: CallEnded) -> None:
-        self._board.let_go(call, error)
+        self._router.let_go(call, error)
 
     def _handed_over(self, call: Call) -> None:
-        self._board.handed_over(call)
+        self._router.handed_over(call)
 
     def _callback(
         self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None:
-        self._board.callback(call, what, function, *args, final=final)
+        self._router.callback(call, what, function, *args, final=final)
 
     # -- the process ---------------------------------------------------------------------------------------------
 
     def after_fork(self) -> None:
         """In a child: start anew when used."""
-        self._lock = threading.RLock()
-        self._connecting = 0
-        self._ending = None
-        self._loop = None
-        if self._forgotten is not None:
-            self._forgotten.detach()
-            self._forgotten = None
+        self._link.after_fork()
         self._running = False
         self._stop_wanted = False
-        self._board.after_fork()
+        self._router.after_fork()
 
     def at_exit(self, timeout: float) -> None:
         """Let handlers return. Say so where a program was to take calls and never did.
 
         A script alone is meant: who imports it, or types it in, may have had something else in mind.
         """
-        loop = self._loop
-        if loop is not None:  # nobody has closed it
-            end = time.monotonic() + timeout
-            loop.at_exit(timeout)  # their waits end with it
-            self._board.finish(max(0.0, end - time.monotonic()))
-        handler = self._board.on_call
-        if self._used or self._closed or handler is None or not _is_in_the_script(handler.function):
+        self._link.at_exit(timeout)
+        handler = self._router.on_call
+        if self._link.used or self._link.closed or handler is None or not _is_in_the_script(handler.function):
             return
         if getattr(sys, "last_value", None) is None:  # else a traceback says why
             _log.warning(
@@ -638,26 +374,6 @@ def _is_in_the_script(function: Callable[..., Any]) -> bool:
         return False
     unnamed = {"-c": "<string>", "-": "<stdin>"}.get(started)
     return bool(code.co_filename == unnamed or os.path.abspath(code.co_filename) == os.path.abspath(started))
-
-
-def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
-    if loop.session.phase is Phase.READY:
-        return RequestTimeout(
-            f"the server did not answer {method} within {limit} s; it may still be carried out: look before you repeat it, "
-            "or give it longer with client.timeout()"
-        )
-    cause = loop.session.last_error
-    why = f" ({cause.message})" if cause is not None else ""
-    return RequestTimeout(
-        f"{method} was not answered within {limit} s: there is no connection{why}; it comes back by itself: try later"
-    )
-
-
-def _forgotten(loop: Loop) -> None:
-    """The client was garbage collected while connected. Runs in a finaliser: no lock, no wait."""
-    if loop.alive:
-        loop.forgotten = True
-        loop.request_stop()
 
 
 RelayClient.__module__ = "relay_sync"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol, overload
 
@@ -37,7 +37,7 @@ from ..threads.rate_limited_log import Troubles
 from ..threads.table import Recent, Table
 
 if TYPE_CHECKING:
-    from ..connection.io_loop import Loop
+    from .link import Link
     from .router import Switchboard
 
 __all__ = ["Dialing", "Dials", "PendingDial"]
@@ -405,21 +405,8 @@ class Dialing:
     """The part of :class:`RelayClient` that calls others."""
 
     if TYPE_CHECKING:
-        _board: Switchboard
-
-        def _command(
-            self,
-            method: str,
-            params: Mapping[str, Any],
-            *,
-            on_reply: Callable[[Outcome, int], object] | None = None,
-            made: Callable[[Command], object] | None = None,
-            timeout: float | None = None,
-        ) -> dict[str, Any]: ...
-
-        def _request_timeout(self) -> float: ...
-
-        def _connected_loop(self, deadline: Deadline) -> Loop: ...
+        _link: Link
+        _router: Switchboard
 
     @overload
     def dial(
@@ -504,7 +491,7 @@ class Dialing:
         tries = parameters.number("timeout", timeout, above=0)
         if limit is None:
             ringing = patience_of(groups, tries)
-            limit = DIAL_PATIENCE if ringing is None else ringing + self._request_timeout()
+            limit = DIAL_PATIENCE if ringing is None else ringing + self._link.request_timeout()
             why = why if ringing is None else "the time that the devices may ring, and request_timeout"
         params = {
             "tag": name,
@@ -517,25 +504,25 @@ class Dialing:
             "timeout": tries,
         }
         params = parameters.merge_extra(params, extra, ())
-        if min(limit, self._request_timeout()) <= 0:
+        if min(limit, self._link.request_timeout()) <= 0:
             raise DialFailed("no time was left for the dial, and nothing was sent", reason="timeout")
         return self._dial(name, params, limit, why)
 
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:
         end = time.monotonic() + limit
-        board = self._board
+        router = self._router
         # First: where there is no connection to be had, the tag was never used.
-        self._connected_loop(Deadline.after(time.monotonic(), min(limit, self._request_timeout())))
+        self._link.usable_loop(Deadline.after(time.monotonic(), min(limit, self._link.request_timeout())))
         dial = PendingDial(tag, sum(map(len, params["devices"])))
         try:
-            board.dials.enter(dial)
+            router.dials.enter(dial)
             try:
-                self._command(
+                self._link.command(
                     "calling.dial",
                     params,
-                    on_reply=loosely(Dials.taken, board.dials, dial),
+                    on_reply=loosely(Dials.taken, router.dials, dial),
                     made=lambda command: setattr(dial, "command", command),
-                    timeout=min(limit, self._request_timeout()),
+                    timeout=min(limit, self._link.request_timeout()),
                 )
             except RequestTimeout:
                 if dial.session is None:
@@ -543,32 +530,32 @@ class Dialing:
             return dial.wait(end - time.monotonic(), limit, why)
         except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):
             if dial.given_up is None:  # else it was called off, and its legs are hung up as they turn up
-                board.dials.close(dial)
+                router.dials.close(dial)
             raise
         except ConnectionLost as error:
             if error.sent:
-                board.dials.give_up(dial, board)
+                router.dials.give_up(dial, router)
             else:
-                board.dials.close(dial)
+                router.dials.close(dial)
             raise
         except (DialFailed, RequestTimeout):
             if dial.given_up is not None:
                 raise  # it was called off
             # Somebody may have answered at the very last moment.
-            winner = board.dials.give_up(dial, board)
+            winner = router.dials.give_up(dial, router)
             if winner is not None:
                 return winner
             raise
         except BaseException:
             if dial.command is None:  # nothing was sent, nor will be
-                board.dials.close(dial)
+                router.dials.close(dial)
                 raise
-            winner = board.dials.give_up(dial, board)
+            winner = router.dials.give_up(dial, router)
             if winner is not None:
-                _drop(winner, board)
+                _drop(winner, router)
             raise
         finally:
-            board.changed.ring()
+            router.changed.ring()
 
 
 def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | None) -> float | None:

@@ -36,8 +36,8 @@ from ..threads.table import Table
 from ..threads.time_scale import paced
 
 if TYPE_CHECKING:
-    from ..connection.io_loop import Loop
     from ..events import MessageEvent, MessageReceiveEvent, MessageStateEvent
+    from .link import Link
     from .router import Switchboard
 
 __all__ = ["MESSAGE_TYPES", "Message", "MessageDesk", "Messaging"]
@@ -408,20 +408,8 @@ class Messaging:
     """The part of :class:`RelayClient` that sends and receives messages."""
 
     if TYPE_CHECKING:
-        _board: Switchboard
-
-        def _command(
-            self,
-            method: str,
-            params: Mapping[str, Any],
-            *,
-            only_in: int | None = None,
-            on_reply: Callable[[Outcome, int], object] | None = None,
-        ) -> dict[str, Any]: ...
-
-        def _connect(self, deadline: Deadline) -> Loop: ...
-
-        def _request_timeout(self) -> float: ...
+        _link: Link
+        _router: Switchboard
 
     def on_message(self, handler: H = parameters.MISSING) -> H:
         """Register the handler of inbound messages; a second one replaces the first. Usable as a decorator.
@@ -431,8 +419,8 @@ class Messaging:
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
         checked = InContext(parameters.handler("handler", handler, ("message",)))
-        warn_replaced("on_message", self._board.messages.on_message, checked)
-        self._board.messages.on_message = checked
+        warn_replaced("on_message", self._router.messages.on_message, checked)
+        self._router.messages.on_message = checked
         return handler
 
     def on_task(self, handler: H = parameters.MISSING) -> H:
@@ -443,8 +431,8 @@ class Messaging:
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
         checked = InContext(parameters.handler("handler", handler))
-        warn_replaced("on_task", self._board.messages.on_task, checked)
-        self._board.messages.on_task = checked
+        warn_replaced("on_task", self._router.messages.on_task, checked)
+        self._router.messages.on_task = checked
         return handler
 
     def send_message(
@@ -495,9 +483,9 @@ class Messaging:
 
     def _send_to_us(self, params: dict[str, Any], on_completed: InContext | None) -> Message:
         """Send a message whose states are told to this client alone: in the session whose name it carries."""
-        deadline = Deadline.after(time.monotonic(), self._request_timeout())
+        deadline = Deadline.after(time.monotonic(), self._link.request_timeout())
         while True:
-            session = self._connect(deadline).session
+            session = self._link.connect(deadline).session
             # The number first: if another session came in between, nothing is sent.
             number, named = session.number, {**params, "context": session.protocol}
             if not named["context"]:  # a session without a name: the platform's default is all there is
@@ -511,7 +499,7 @@ class Messaging:
     def _send_message(
         self, params: dict[str, Any], on_completed: InContext | None, *, only_in: int | None = None
     ) -> Message:
-        desk = self._board.messages
+        desk = self._router.messages
         message = Message(
             context=params.get("context", ""),
             direction="outbound",
@@ -521,12 +509,12 @@ class Messaging:
             media=params.get("media"),
             tags=params.get("tags"),
         )
-        message._run = self._board.run_in
+        message._run = self._router.run_in
         message._on_completed = on_completed
 
         try:
             with desk.sending():
-                self._command(
+                self._link.command(
                     "messaging.send", params, only_in=only_in, on_reply=loosely(MessageDesk.taken, desk, message)
                 )
         except BaseException:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ..constants import METHOD_UNRECEIVE
 from ..deadline import Deadline
 from ..errors import ClientClosed, DialFailed, RelayError
-from ..params import values as checks
+from ..params import values
 from ..protocol.command import Phase
 from ..protocol.results import client_closed
 from ..text.wording import counted
@@ -24,9 +24,9 @@ from ..threads.time_scale import unhurried
 
 if TYPE_CHECKING:
     from ..call.call import Call
-    from ..config import Config
     from ..connection.io_loop import Loop
     from ..protocol.session import Session
+    from .link import Link
     from .router import Switchboard
 
 __all__ = ["Running", "loading"]
@@ -50,20 +50,14 @@ class Running:
     """The part of :class:`RelayClient` that begins and ends a program's work."""
 
     if TYPE_CHECKING:
-        _board: Switchboard
-        _closed: bool
-        _config: Config
-        _contexts: dict[str, None]
-        _loop: Loop | None
+        _link: Link
+        _router: Switchboard
         _running: bool
         _stop_wanted: bool
-        _used: bool
 
         @property
         def calls(self) -> dict[str, Call]: ...
 
-        def _connect(self, deadline: Deadline) -> Loop: ...
-        def _promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None: ...
         def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None: ...
 
     def run(
@@ -92,10 +86,10 @@ class Running:
         if refusal is not None:
             raise refusal()
         if on_ready is not None:
-            checks.handler("on_ready", on_ready, ())
-        patience = checks.timeout(drain, name="drain")
-        self._running = self._used = True
-        self._closed = False
+            values.handler("on_ready", on_ready, ())
+        patience = values.timeout(drain, name="drain")
+        self._running = True
+        self._link.reopen()
         with _stop_on_signals(self) as signals:
             failure = self._run(on_ready, patience, hangup_calls, signals)
         if failure is not None:
@@ -111,11 +105,11 @@ class Running:
             except ClientClosed:
                 if not self._stop_wanted:
                     raise
-            if patience is not None and self._loop is not None:
+            if patience is not None and self._link.loop is not None:
                 self._drain(patience, logging.WARNING, signals.hint)
         except (KeyboardInterrupt, SystemExit):
-            if signals.hurried and hangup_calls and self._board.ours:
-                what = counted(len(self._board.ours), "live call is", "live calls are")
+            if signals.hurried and hangup_calls and self._router.ours:
+                what = counted(len(self._router.ours), "live call is", "live calls are")
                 _log.warning("interrupted: %s hung up", what)
             raise
         finally:
@@ -131,7 +125,7 @@ class Running:
         if self._stop_wanted:
             _log.info("run() returns at once: stop() was called before it")
             return None
-        loop = self._connect(Deadline.after(time.monotonic(), self._config.connect_timeout))
+        loop = self._link.connect(Deadline.after(time.monotonic(), self._link.config.connect_timeout))
         logs.flush()
         if on_ready is not None:
             on_ready()
@@ -153,11 +147,11 @@ class Running:
         :return: whether they did, and their handlers had returned by then.
         """
         process.check_thread()
-        return self._drain(checks.timeout(timeout, optional=False), logging.INFO)
+        return self._drain(values.timeout(timeout, optional=False), logging.INFO)
 
     def _drain(self, timeout: float, level: int, hint: str = "") -> bool:
         """:param level: of the line that says what is waited for. :param hint: what it adds."""
-        board, loop = self._board, self._loop
+        router, loop = self._router, self._link.loop
         if loop is None or not loop.alive:
             return True
         begun = Flag()
@@ -170,8 +164,8 @@ class Running:
 
         loop.change(begin)
         wait_for_event(begun, HANGUP_PATIENCE)
-        if self._contexts:
-            self._promise(METHOD_UNRECEIVE, {"contexts": list(self._contexts)})
+        if self._link.contexts:
+            self._link.promise(METHOD_UNRECEIVE, {"contexts": list(self._link.contexts)})
         if self._wait_until_quiet(timeout, level, hint):
             return True
         end = time.monotonic() + HANGUP_PATIENCE
@@ -181,34 +175,34 @@ class Running:
             error = DialFailed(
                 "nobody answered while the client had time for it: it is being drained", reason="timeout"
             )
-            for command in board.dials.call_off(error):
+            for command in router.dials.call_off(error):
                 session.withdraw(command)
             called_off.set()
 
         loop.change(call_off)
         wait_for_event(called_off, HANGUP_PATIENCE)
-        if board.ours:
-            what = counted(len(board.ours), "call is", "calls are")
+        if router.ours:
+            what = counted(len(router.ours), "call is", "calls are")
             _log.warning("%s hung up: still live after %g s", what, timeout)
             self._hang_up_calls(end)
         # What handlers do after the end of their call, such as closing a file.
-        if not wait_until(board.is_quiet, board.changed, end - time.monotonic()) and board.handlers_running():
-            _log.warning("still running: %s", board.handlers.told())
+        if not wait_until(router.is_quiet, router.changed, end - time.monotonic()) and router.handlers_running():
+            _log.warning("still running: %s", router.handlers.told())
         return False
 
     def _wait_until_quiet(self, timeout: float, level: int, hint: str) -> bool:
         """Wait for calls, then for handlers, and say so: without a word it looks like a hang."""
-        board, end = self._board, time.monotonic() + timeout
-        if board.ours:
-            what = counted(len(board.ours), "live call")
+        router, end = self._router, time.monotonic() + timeout
+        if router.ours:
+            what = counted(len(router.ours), "live call")
             _log.log(level, "waiting up to %g s for %s to end%s", timeout, what, hint)
-            wait_until(lambda: not board.ours, board.changed, timeout)
+            wait_until(lambda: not router.ours, router.changed, timeout)
         left = end - time.monotonic()
-        if wait_until(board.is_quiet, board.changed, min(RETURN_PATIENCE, left)):
+        if wait_until(router.is_quiet, router.changed, min(RETURN_PATIENCE, left)):
             return True
-        if left > RETURN_PATIENCE and not board.ours and board.handlers_running():
-            _log.log(level, "waiting up to %.0f s for %s to return%s", left, board.handlers.told(), hint)
-        return wait_until(board.is_quiet, board.changed, end - time.monotonic())
+        if left > RETURN_PATIENCE and not router.ours and router.handlers_running():
+            _log.log(level, "waiting up to %.0f s for %s to return%s", left, router.handlers.told(), hint)
+        return wait_until(router.is_quiet, router.changed, end - time.monotonic())
 
     def stop(self) -> None:
         """Make :meth:`run` return, or close a client that is not running. For any thread and for signal handlers:
@@ -217,24 +211,20 @@ class Running:
         One that comes before :meth:`run`, as in a thread that is just about to call it, is not lost: that returns at once.
         :meth:`connect` forgets it.
         """
-        if self._closed and not self._running:
+        if self._link.closed and not self._running:
             return
         self._stop_wanted = True
-        loop = self._loop
         if self._running:
-            if loop is not None:
-                loop.poke()
-            return
-        self._closed = True
-        if loop is not None:
-            loop.request_stop()
+            self._link.poke()
+        else:
+            self._link.request_stop()
 
     def _stop_asked(self) -> None:
         # On the IO thread.
-        loop = self._loop
+        loop = self._link.loop
         if not self._stop_wanted or loop is None:
             return
-        if loop.session.ever_ready or self._board.ours:  # a call may come before the answer that makes the session
+        if loop.session.ever_ready or self._router.ours:  # a call may come before the answer that makes the session
             # run() says goodbye, and may drain and hang up calls first: while the connection is being remade they live, too.
             loop.stopped.set()
             loop.end_waits(client_closed())
@@ -242,10 +232,10 @@ class Running:
             loop.request_stop()
 
     def _hang_up_calls(self, end: float) -> None:
-        loop = self._loop
+        loop = self._link.loop
         if loop is None or not loop.alive:
             return
-        calls = [call for call in self._board.ours if self._board.end_call(call, "hangup")]
+        calls = [call for call in self._router.ours if self._router.end_call(call, "hangup")]
         for call in calls:
             try:
                 call.wait_for_ended(unhurried(max(0.0, min(HANGUP_PATIENCE, end - time.monotonic()))))
@@ -253,9 +243,9 @@ class Running:
                 _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
         if calls:
             # What they do after the end of their call, such as closing a file.
-            board = self._board
+            router = self._router
             wait_until(
-                lambda: not board.handlers_running(), board.changed, min(HANGUP_PATIENCE, end - time.monotonic())
+                lambda: not router.handlers_running(), router.changed, min(HANGUP_PATIENCE, end - time.monotonic())
             )
 
 

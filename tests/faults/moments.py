@@ -217,7 +217,7 @@ def unsent(stage: Stage) -> str:
     stage.proxy.cut("reset")
     stage.wait_for_state("reconnecting", since)
     waiting = Background(stage.command, call, stage.patience)
-    loop = stage.client._loop
+    loop = stage.client._link.loop
     while loop is not None and loop.session.unanswered == 0:
         assert waiting.running
     stage.strike_upgrade()
@@ -391,11 +391,11 @@ def for_a_message(stage: Stage) -> str:
 def a_messages_end_in_the_gap(stage: Stage) -> str:
     _, waiting = a_message(stage)
     lost = stage.strike_while(lambda: None)
-    loop = stage.client._loop
+    loop = stage.client._link.loop
     if stage.kind.back and loop is not None:
         stage.wait_for_state("connected", lost)
         later = time.monotonic() + NEWS_PATIENCE + 1.0
-        loop.change(lambda session: stage.client._board.on_watch(later))
+        loop.change(lambda session: stage.client._router.on_watch(later))
     return outcome(waiting)
 
 

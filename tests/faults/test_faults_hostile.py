@@ -174,7 +174,7 @@ def test_one_line_in_the_log_for_each_kind_of_fault(caplog: pytest.LogCaptureFix
 def test_a_fault_of_ours_fills_no_log(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     with line(sim) as one:
         mute(sim)
-        board = one.client._board
+        board = one.client._router
 
         def broken(event: RelayEvent, payload: Json) -> None:
             raise ZeroDivisionError("a fault of ours")

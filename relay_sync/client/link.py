@@ -1,0 +1,471 @@
+"""The connection of one client: made when it is first needed, repaired by its IO thread, closed once; and commands over it."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sized
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+
+from ..config import Config
+from ..connection.sink import Sink
+from ..deadline import Deadline
+from ..errors import ClientClosed, ConnectError, ConnectTimeout, RequestTimeout, WaitTimeout
+from ..protocol.command import Command, Phase
+from ..protocol.ids import new_id
+from ..protocol.results import Outcome, client_closed
+from ..text.secrecy import Secrets, keep, may_hold
+from ..text.wording import counted
+from ..threads import logs, process
+from ..threads.descriptors import descriptors_for
+from ..threads.living import Living
+from ..threads.outcome import Waiter
+from .asked import Asked
+from .commands import Promise, may_repeat, new_command
+
+if TYPE_CHECKING:
+    from ..call.call import Call
+    from ..connection.io_loop import Loop
+    from ..protocol.session import Session
+
+__all__ = ["Link", "Recipient"]
+
+_log = logs.get("relay_sync").later
+
+#: Seconds for the answer to ``signalwire.connect``.
+CONNECT_PATIENCE: Final = 10.0
+#: Seconds that closing gives handlers and queued callbacks, once the connection has ended.
+DRAIN_PATIENCE: Final = 2.0
+#: Seconds of the time for closing that are not for promises, but for the end itself.
+PARTING_RESERVE: Final = 0.5
+#: Seconds that the connection before has for ending before the next one is made.
+LAST_WORD: Final = 2.0
+#: Seconds that the IO thread has for ending a call that is gone.
+GONE_PATIENCE: Final = 5.0
+#: Seconds for which a promise is kept while there is no connection, or no answer.
+PROMISE_PATIENCE: Final = 120.0
+
+#: Those of this process, as long as somebody holds them.
+_links: Final[Living[Link]] = Living()
+
+
+class Recipient(Sink, Protocol):
+    """What a link needs of whoever takes what the connection brings, besides what its IO thread needs."""
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def ours(self) -> Sized:
+        """The live calls that this client controls."""
+
+    def call_gone(self, call: Call, then: Callable[[bool], object]) -> None: ...
+    def ask_about(self, call: Call, then: Callable[[bool], object]) -> None: ...
+    def reopen_lanes(self) -> None: ...
+    def finish(self, timeout: float) -> None: ...
+
+
+class Link:
+    """The connection of one client, for any number of threads.
+
+    It ends when nobody holds the link any more: the IO thread holds neither it nor the router.
+
+    :param router: takes what comes in, and answers for the calls.
+    """
+
+    def __init__(self, config: Config, router: Recipient) -> None:
+        #: Replaced, never changed, like the contexts: other clients read both without the lock.
+        self.config = config
+        self.contexts = dict.fromkeys(config.contexts)
+        self.secrets = keep(Secrets(*config.secrets))
+        #: The present connection; ``None`` before the first command and after the end.
+        self.loop: Loop | None = None
+        #: Whether commands are refused instead of connecting for them.
+        self.closed = False
+        #: Whether it was ever told to connect.
+        self.used = False
+        self._router = router
+        # Reentrant: a signal handler may close the client while this thread is opening it.
+        self._lock = threading.RLock()
+        self._connecting = 0
+        self._ending: Loop | None = None
+        self._limits = threading.local()
+        self._forgotten: weakref.finalize[..., Any] | None = None
+
+    # -- connecting ----------------------------------------------------------------------------------------------
+
+    def reopen(self) -> None:
+        """Connect again when that is needed, even if it was closed."""
+        self.closed = False
+        self.used = True
+
+    def connect(self, deadline: Deadline) -> Loop:
+        """Connect, and return when commands can be sent.
+
+        :raises ClientClosed: it was closed.
+        :raises RelayError: what is fatal for the session. :raises ConnectTimeout: there is none in time.
+        """
+        process.check_thread()
+        with self._lock:
+            self._connecting += 1
+        try:
+            loop = self._ensure_loop()
+            if self._router.state == "connected" and loop.session.phase is Phase.READY:
+                return loop
+            waiter: Waiter[None] = Waiter()
+            loop.await_ready(waiter)
+            try:
+                waiter.wait(deadline.remaining(time.monotonic()), lambda: self._no_session(loop))
+            except BaseException:
+                loop.forget_waiter(waiter)
+                # Others may have more patience than this caller.
+                needed = loop.session.ever_ready or loop.session.unanswered or self._router.ours
+                if self._connecting == 1 and not needed:
+                    self.drop(loop)
+                raise
+            return loop
+        finally:
+            with self._lock:
+                self._connecting -= 1
+
+    def usable_loop(self, deadline: Deadline) -> Loop:
+        """A loop that takes commands. It is connected, or connecting again: a command waits for that within its own deadline.
+
+        :param deadline: for the first connection. :raises RelayError: as :meth:`connect` does.
+        """
+        loop = self.loop
+        if loop is not None and loop.alive and not self.closed:
+            return loop
+        return self.connect(deadline)
+
+    def _no_session(self, loop: Loop) -> ConnectTimeout:
+        cause, dialing, url = loop.session.last_error, loop.dialling, self.config.address.url
+        why = ""
+        if cause is not None:
+            why = f": {cause.message}"
+        elif dialing is not None and dialing.peer != url:
+            why = f": {dialing.peer} did not answer in time"
+        error = ConnectTimeout(
+            f"no session with {url} in time{why}; check host and network, or give it a longer timeout"
+        )
+        # Without what it came from: its text is in this one's already.
+        error.__cause__ = cause and cause.fresh()
+        if error.__cause__ is not None:
+            error.__cause__.__cause__ = None
+        return error
+
+    def _ensure_loop(self) -> Loop:
+        with self._lock:
+            if self.closed:
+                raise client_closed()
+            loop = self.loop
+            if loop is None or not loop.alive:
+                with descriptors_for("the connection"):
+                    loop = self._new_loop()
+                loop.poke()  # stop() may have come while there was nothing to poke
+            return loop
+
+    def _new_loop(self) -> Loop:
+        # A fifth of what importing this package would cost, for the first connection only.
+        import random
+
+        from ..connection.io_loop import Loop
+        from ..protocol.session import Session, SessionOptions
+        from . import aftermath  # noqa: F401 - asked for on the IO thread, which is not to import anything
+
+        self.used = True
+        options = SessionOptions(
+            authentication=self.config.authentication,
+            secrets=self.secrets,
+            contexts=tuple(self.contexts),
+            connect_patience=min(CONNECT_PATIENCE, self.config.connect_timeout),
+            ping_interval=self.config.ping_interval,
+            ping_timeout=self.config.ping_timeout,
+            max_queue=self.config.max_queue,
+        )
+        session = Session(options, new_id=new_id, random=random.random)
+        if (before := self._router.attached) is not None:
+            before.join(LAST_WORD)  # what it still has to say is not to be taken for a word of the new one
+        # It is not heard any more, if it still has not ended: its calls end here.
+        over = ClientClosed("the client was closed: the calls it had then are out of reach")
+        self._router.on_session_over(over, session.number - 1)
+        self._router.reopen_lanes()
+        self._drop_finalizer()
+        # Known before it runs: an interrupt in between must not leave a connection that nobody can close.
+        self._note_others()
+        loop = self.loop = self._router.attached = Loop(session, self.config, weakref.ref(self._router))
+        self._forgotten = weakref.finalize(self, _forgotten, loop)
+        self._forgotten.atexit = False
+        try:
+            loop.start()
+        except BaseException as error:
+            self.drop(loop)
+            if isinstance(error, RuntimeError):
+                raise ConnectError(
+                    f"no thread for the connection: {error}; end some threads of this process"
+                ) from error
+            raise
+        return loop
+
+    def _note_others(self) -> None:
+        """Say so when another client of this process takes the same calls: perhaps a notebook's cell left it behind."""
+        _links.add(self)
+        for other in _links:
+            if other is self:
+                continue
+            shared = self.contexts.keys() & other.contexts.keys()
+            if shared and other.loop is not None and other.loop.alive and self.config.same_account(other.config):
+                _log.warning(
+                    "another RelayClient of this process is connected for the contexts %s: each call comes to one of the two; "
+                    "disconnect() the one that is not wanted (an earlier run of a notebook's cell?)",
+                    ", ".join(sorted(shared)),
+                )
+                return
+
+    # -- closing -------------------------------------------------------------------------------------------------
+
+    def drop(self, loop: Loop) -> None:
+        """Give up a connection that never came about, so that the next attempt starts anew."""
+        with self._lock:
+            if self.loop is loop:
+                self.loop = None
+                self._ending = loop
+                self._drop_finalizer()
+        loop.request_stop()
+
+    def poke(self) -> None:
+        """Have the router's ``on_poke`` called on the IO thread. For signal handlers too: it takes no lock."""
+        loop = self.loop
+        if loop is not None:
+            loop.poke()
+
+    def request_stop(self) -> None:
+        """Close without waiting for the end. For signal handlers too: it takes no lock."""
+        self.closed = True
+        loop = self.loop
+        if loop is not None:
+            loop.request_stop()
+
+    def close(self, end: float, *, hang_up_calls: bool, advice: str) -> None:
+        """Close the connection and end every wait; then let handlers and callbacks return.
+
+        :param end: by when, in the time of ``time.monotonic``. :param hang_up_calls: those that live, and what is being dialed.
+        :param advice: what would have been the end of calls that live.
+        """
+        with self._lock:
+            self.closed = True
+            loop, self.loop = self.loop, None
+            self._drop_finalizer()
+            if loop is not None:
+                self._ending = loop
+            ending = self._ending
+        if loop is None:
+            # It never came about; or somebody else is closing it, or was interrupted while doing so.
+            if ending is not None:
+                ending.join(max(0.0, end - time.monotonic()))
+                self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
+            return
+        live = len(self._router.ours) if loop.alive and not hang_up_calls else 0
+        loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE), hang_up_calls=hang_up_calls)
+        if live:
+            told = counted(live, "live call goes", "live calls go")
+            _log.warning("closing: %s on without this client; %s", told, advice)
+        loop.join(max(0.0, end - time.monotonic()))
+        self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
+
+    def _drop_finalizer(self) -> None:
+        """The connection before the next one does not end with the link any more."""
+        if self._forgotten is not None:
+            self._forgotten.detach()
+            self._forgotten = None
+
+    def after_fork(self) -> None:
+        """In a child: the parent's connection is not ours."""
+        self._lock = threading.RLock()
+        self._connecting = 0
+        self._ending = None
+        self.loop = None
+        self._drop_finalizer()
+
+    def at_exit(self, timeout: float) -> None:
+        """The process ends: close what nobody has closed, and let handlers return, within so many seconds."""
+        loop = self.loop
+        if loop is not None:
+            end = time.monotonic() + timeout
+            loop.at_exit(timeout)  # their waits end with it
+            self._router.finish(max(0.0, end - time.monotonic()))
+
+    # -- whom it is for ------------------------------------------------------------------------------------------
+
+    def subscribe(self, change: Callable[[dict[str, None]], None]) -> None:
+        """Change the contexts of this session and of those to come.
+
+        On the IO thread, as the replies come: they stand in the order in which the server has carried out what was asked.
+        """
+        with self._lock:  # held for long only where the connection before is over, and has no replies
+            known = dict(self.contexts)
+            change(known)
+            self.contexts = known
+            loop = self.loop
+        if loop is not None:
+            loop.change(lambda session: change(session.contexts))
+
+    def use_jwt(self, jwt_token: str) -> None:
+        """For the connections to come. On any thread: what the server has agreed to is noted as its reply comes."""
+        if jwt_token == self.config.jwt_token:
+            return
+        self.secrets.learn(jwt_token)
+
+        def renew(session: Session) -> None:
+            session.options.authentication = {"jwt_token": jwt_token}
+
+        with self._lock:
+            self.config = attrs.evolve(self.config, jwt_token=jwt_token)
+            loop = self.loop
+        if loop is not None:
+            loop.change(renew)
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def request_timeout(self) -> float:
+        """Seconds for the answers to commands that this thread sends."""
+        return float(getattr(self._limits, "request", self.config.request_timeout))
+
+    def set_request_timeout(self, limit: float) -> None:
+        """Give the commands that this thread sends so many seconds."""
+        self._limits.request = limit
+
+    def command(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        call_id: str = "",
+        only_in: int | None = None,
+        idempotent: bool = False,
+        on_reply: Callable[[Outcome, int], object] | None = None,
+        late: Callable[[object], object] | None = None,
+        made: Callable[[Command], object] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Any]:
+        """Send a command and wait for its reply.
+
+        :param only_in: the number of the session without which it makes no sense, such as that of the call it is for.
+        :param on_reply: applies what the reply means: it is given that, and the number of the session, on the IO thread, before
+            anything that came behind the reply is looked at, and before this returns; also where nobody waits any more.
+        :param late: is given the outcome where this raises: a reply that came too late, or the exception that stands for none.
+            On the IO thread or on the one that gave up.
+        :param made: is given the command before it is sent.
+        :param timeout: seconds for the reply; the default is :meth:`request_timeout`.
+        """
+        process.check_thread()
+        limit = self.request_timeout() if timeout is None else timeout
+        if limit <= 0:
+            raise RequestTimeout(f"{method}: no time was left for it, and nothing was sent")
+        asked = Asked(method, params, call_id, on_reply, late)
+        command = new_command(
+            method,
+            params,
+            asked.take,
+            limit,
+            patience=limit,
+            idempotent=idempotent,
+            only_in=only_in,
+            late=None if on_reply is None and late is None else asked.take,
+            settler=None if on_reply is None else asked,
+        )
+        if may_hold(command.text):
+            self.secrets.learn_from(params)
+        loop = self.usable_loop(command.deadline)
+        if made is not None:
+            made(command)
+        try:
+            loop.submit(command)
+            left = command.deadline.remaining(time.monotonic())
+            moved = None
+            # It has more time while it is being written. Where it moved no more, the clock may have stood still meanwhile.
+            while not asked.settled_within(left) and moved != command.moved_at:
+                moved, left = command.moved_at, command.time_left(time.monotonic())
+            return asked.wait(0.0, partial(_unanswered, method, limit, loop))
+        except BaseException:  # the outcome, a time limit, Ctrl-C, or whatever a signal handler raised
+            if asked.give_up():
+                loop.withdraw(command)
+            raise
+
+    def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
+        """Send a command whose answer nobody waits for; on any thread.
+
+        :param then: is given the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
+        """
+        loop = self.loop
+        if loop is None or not loop.alive:
+            return
+        settle = then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__))
+        loop.submit(new_command(method, params, settle, self.config.request_timeout, idempotent=may_repeat(method)))
+
+    def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
+        """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.
+
+        It is sent again where a connection was lost before the answer.
+
+        :param session: the number of that; by default of the present one.
+        """
+        loop = self.loop or self._ending  # one that ends still keeps promises
+        if loop is None:
+            return
+        promise = Promise(method, str(params.get("call_id", "")))
+        only_in = loop.session.number if session is None else session
+        loop.submit(
+            new_command(
+                method, params, promise.settle, PROMISE_PATIENCE, only_in=only_in, promised=True, settler=promise
+            )
+        )
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def call_gone(self, call: Call) -> None:
+        """The server does not know this call any more. When this returns, it has ended for us."""
+        deadline = Deadline.after(time.monotonic(), GONE_PATIENCE)
+        self.on_io_thread(lambda done: self._router.call_gone(call, done), deadline)
+
+    def ask_about(self, call: Call, deadline: Deadline) -> bool:
+        """Ask the server whether a call is live. When this returns, it has ended for us if it is not.
+
+        :return: whether that could be found out.
+        """
+        return self.on_io_thread(lambda then: self._router.ask_about(call, then), deadline)
+
+    def on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
+        """Have something done where calls change their states, and wait for what it tells: it is given whom to tell."""
+        loop, told = self.loop, Waiter[bool]()
+        if loop is None or not loop.alive:
+            return False  # its calls ended with it
+        loop.change(lambda session: function(told.settle))
+        try:
+            return told.wait(deadline.remaining(time.monotonic()), lambda: WaitTimeout("no answer"))
+        except WaitTimeout:
+            return False
+
+
+def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
+    if loop.session.phase is Phase.READY:
+        return RequestTimeout(
+            f"the server did not answer {method} within {limit} s; it may still be carried out: look before you repeat it, "
+            "or give it longer with client.timeout()"
+        )
+    cause = loop.session.last_error
+    why = f" ({cause.message})" if cause is not None else ""
+    return RequestTimeout(
+        f"{method} was not answered within {limit} s: there is no connection{why}; it comes back by itself: try later"
+    )
+
+
+def _forgotten(loop: Loop) -> None:
+    """The client was garbage collected while connected. Runs in a finaliser: no lock, no wait."""
+    if loop.alive:
+        loop.forgotten = True
+        loop.request_stop()
