@@ -14,10 +14,12 @@ __all__ = ["asleep_at", "register"]
 class Receiver(Protocol):
     """What listens at an address, or will."""
 
-    def _asleep(self) -> str:
-        """Why it does not listen; ``""`` if it does."""
+    @property
+    def url(self) -> str: ...
 
-    def _address(self) -> str: ...
+    @property
+    def why_silent(self) -> str:
+        """Why nothing listens there; ``""`` if something does."""
 
 
 _receivers: Final[Living[Receiver]] = Living()
@@ -33,7 +35,7 @@ def asleep_at(url: str) -> str:
     place = _place(url)
     if place is None:
         return ""
-    found = [receiver._asleep() for receiver in _receivers if _place(receiver._address()) == place]
+    found = [receiver.why_silent for receiver in _receivers if _place(receiver.url) == place]
     return found[0] if found and all(found) else ""
 
 

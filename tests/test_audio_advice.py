@@ -18,7 +18,8 @@ from test_audio_server import Carrier
 
 from relay_sync import InvalidParameter, StreamAction, StreamFailed, StreamIsOneWay
 from relay_sync.audio import AudioServer, AudioStream, codec_for, read_wav
-from relay_sync.audio.recorder import Recorder, spool_file
+from relay_sync.audio.recorder import Recorder
+from relay_sync.audio.recording_files import spool_file
 from relay_sync.simulator import Simulator
 
 PATIENCE = 10.0

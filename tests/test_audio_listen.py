@@ -437,7 +437,7 @@ def test_parameters_that_listen_sets_itself(audio: AudioServer) -> None:
 
 def test_an_address_that_only_this_network_knows() -> None:
     with AudioServer() as audio:
-        audio._host = "192.0.2.1"
+        audio._address.host = "192.0.2.1"
         with pytest.raises(InvalidParameter) as caught:
             audio.listen(_ReachesNobody())
         assert caught.value.parameter == "public_url"

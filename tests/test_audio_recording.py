@@ -21,9 +21,10 @@ from support import Background, in_child
 from test_audio_server import Carrier
 
 from relay_sync import InvalidParameter
-from relay_sync.audio import AudioServer, AudioStream, naming, read_wav, recorder, snapshot, write_wav
+from relay_sync.audio import AudioServer, AudioStream, read_wav, recorder, recording_files, snapshot, write_wav
 from relay_sync.audio.disk import Disk
-from relay_sync.audio.recorder import Recorder, spool_file
+from relay_sync.audio.recorder import Recorder
+from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.wav import interleave
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
@@ -162,7 +163,7 @@ def test_a_slow_disk_holds_up_no_stream_and_no_closing(
     audio = AudioServer(record_to=record_to).start()
     if what == "the file":
         slow = Slow(open)
-        monkeypatch.setattr(naming, "open", slow, raising=False)
+        monkeypatch.setattr(recording_files, "open", slow, raising=False)
     elif what == "its folder":
         slow = Slow(Path.mkdir)
         monkeypatch.setattr(Path, "mkdir", lambda *args, **options: slow(*args, **options))
@@ -730,7 +731,7 @@ def test_whatever_a_recording_raises_at_its_start_costs_no_stream(
     def fail(*_: object) -> BinaryIO:
         raise error("on purpose")
 
-    monkeypatch.setattr("relay_sync.audio.recorder.open_recording", fail)
+    monkeypatch.setattr("relay_sync.audio.recording_files.open_recording", fail)
     with AudioServer(record_to=tmp_path / "{call_id}.wav", spool=spool) as audio:
         carrier, stream = _recorded(dial, audio, "a")
         assert stream.recorded_to is None

@@ -25,7 +25,8 @@ from relay_sync.audio import WavAudio, draw_waveform, read_wav, write_wav
 from relay_sync.audio.codecs import codec_for
 from relay_sync.audio.disk import Disk
 from relay_sync.audio.picture import peaks_of, svg_waveform
-from relay_sync.audio.recorder import Recorder, spool_file
+from relay_sync.audio.recorder import Recorder
+from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.wav import interleave, wav_header
 
 PATIENCE = 10.0

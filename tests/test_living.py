@@ -20,11 +20,8 @@ from relay_sync.threads.living import Living, alive
 
 
 class Receiver:
-    def _asleep(self) -> str:
-        return "it sleeps"
-
-    def _address(self) -> str:
-        return "wss://receiver.test"
+    why_silent = "it sleeps"
+    url = "wss://receiver.test"
 
 
 class Subject:

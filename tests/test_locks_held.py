@@ -28,7 +28,8 @@ from relay_sync.audio.disk import Disk
 from relay_sync.audio.frames import FrameBuffer
 from relay_sync.audio.gate import Gate
 from relay_sync.audio.handling import Handlers
-from relay_sync.audio.recorder import Recorder, spool_file
+from relay_sync.audio.recorder import Recorder
+from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.snapshot import Snapshot
 from relay_sync.audio.troubles import Troubles
 from relay_sync.call.actions.base import Action, StoppableAction

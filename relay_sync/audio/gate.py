@@ -11,9 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from attrs import define, field
 
+from ..errors import InvalidParameter
 from ..origins import refusal
 from ..server import Headers, Request, Response
 from ..threads.flag import Flag
@@ -21,10 +23,22 @@ from .stream import AudioStream
 from .stream_core import StreamCore
 from .troubles import Troubles
 
-__all__ = ["Expected", "Gate"]
+__all__ = ["Expected", "Gate", "check_token"]
 
 HEALTH_PATH = "/healthz"
 _UNAUTHORIZED = Response(401, {"WWW-Authenticate": "Bearer"}, b"a bearer token is needed\n")
+
+
+def check_token(token: Any) -> str | None:
+    """Give a bearer token back if a header can carry it.
+
+    :raises InvalidParameter: it cannot.
+    """
+    if token is not None and (
+        not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token
+    ):
+        raise InvalidParameter("token", token, "printable ASCII without blanks", secret=True)
+    return token
 
 
 def _digest(token: str) -> bytes:

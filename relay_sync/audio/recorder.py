@@ -8,7 +8,6 @@ but skipped: file systems keep it as a hole. Whoever saves reads through a handl
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -20,12 +19,11 @@ from ..threads.flag import Bell
 from ..threads.growing import Growing
 from ..threads.outcome import wait_until
 from .files import part_beside, replaced
-from .messages import Start
-from .naming import create_recording, open_recording
+from .recording_files import create_recording, spool_file
 from .snapshot import Snapshot, read_whole
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
-__all__ = ["Recorder", "RecorderThread", "files_for", "spool_file"]
+__all__ = ["Recorder", "RecorderThread"]
 
 _log = logs.get("relay_sync.audio").later
 EAGER = 2**18  # bytes of one recorder in memory that are written at once
@@ -33,36 +31,6 @@ FULL = 2**22  # bytes at which the sender has to wait for the disk
 _COPY = 2**20
 _pwrite: Callable[[int, memoryview, int], int] | None = getattr(os, "pwrite", None)
 _RENAMES_OPEN_FILES = os.name != "nt"
-
-
-def spool_file() -> BinaryIO:
-    """One that has no name and vanishes when it is closed.
-
-    :raises OSError: there is no room for one.
-    """
-    # On Windows tempfile wraps the file in an object of its own that behaves like it.
-    return tempfile.TemporaryFile(prefix="relay-audio-", buffering=0)
-
-
-def files_for(
-    record_to: str | None, spool: bool, tell: Callable[[str, str, object], object]
-) -> Callable[[Start], BinaryIO] | None:
-    """What makes the file for what is kept of a stream, on the disk thread; ``None`` where nothing is kept.
-
-    :param record_to: a pattern for its name. :param spool: keep it in a file without a name where there is no other.
-    """
-
-    def make(start: Start) -> BinaryIO:
-        if record_to is not None:
-            try:
-                return open_recording(record_to, start)
-            except Exception as error:
-                if not spool:
-                    raise
-                tell("recording", "a recording cannot be made under its name, and is kept for save() only: %s", error)
-        return spool_file()
-
-    return make if spool or record_to is not None else None
 
 
 class RecorderThread(Protocol):

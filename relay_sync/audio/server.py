@@ -29,7 +29,6 @@ from ..hosts import is_loopback
 from ..origins import check_hosts, check_origins
 from ..params import values as checks
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
-from ..server.listening import url_host
 from ..text.secrecy import Secrets, keep
 from ..threads import logs
 from ..threads.flag import Bell
@@ -39,11 +38,11 @@ from ..threads.time_left import TimeLeft
 from .coders import check_available
 from .connecting import Connecting, check_call, check_options, check_wanted_rate
 from .disk import Disk
-from .gate import Expected, Gate
+from .gate import Expected, Gate, check_token
 from .handling import Handlers
-from .naming import check_path, check_pattern, check_public_url, check_token
 from .receiver import Receiver, ReceiverSettings
-from .recorder import files_for
+from .recording_files import check_pattern, files_for
+from .server_address import ServerAddress, check_path, check_public_url
 from .stream import AudioStream, StreamingAction
 from .stream_core import StreamCore
 from .troubles import Troubles
@@ -149,10 +148,10 @@ class AudioServer(Connecting):
         checks.whole("max_message", max_message, low=1, optional=False)
         if on_stream is not None:
             checks.handler("on_stream", on_stream, ("stream",))
-        self._host = host
-        self._wanted_port = port
-        self._public_url = None if public_url is None else check_public_url(public_url)
-        self._path = check_path(path, public_url)
+        public_url = None if public_url is None else check_public_url(public_url)
+        path = check_path(path, public_url)
+        self._address = ServerAddress(host, port, path, public_url, tls=ssl_context is not None)
+        receivers.register(self._address)
         self._ssl_context = ssl_context
         self._record_to = None if record_to is None else check_pattern(record_to)
         self._on_stream = on_stream
@@ -189,16 +188,15 @@ class AudioServer(Connecting):
         self._disk = Disk(f"{self._name}-disk")
         self._troubles = Troubles()
         self._gate = Gate(
-            self._path,
+            self._address.path,
             self._token,
             self._troubles,
-            public_url=self._public_url,
+            public_url=self._address.public_url,
             origins=self._origins,
             hosts=self._hosts,
         )
-        public = None if self._public_url is None else urlsplit(self._public_url).hostname
-        near = is_loopback(self._host) and (public is None or is_loopback(public))
-        self._gate.strangers = near or self._on_stream is not None or bool(self._origins or self._allowed_hosts)
+        asked_for = self._on_stream is not None or bool(self._origins or self._allowed_hosts)
+        self._gate.strangers = self._address.near or asked_for
         self._settings = self._make_settings(
             make_file=files_for(self._record_to, self._spool, self._troubles.tell),
             disk=self._disk,
@@ -207,7 +205,6 @@ class AudioServer(Connecting):
         self._starting = threading.RLock()  # held while it starts; close() does not wait for that
         # Guards what follows; never held while waiting. A signal handler may close what its own thread is busy with.
         self._lock = threading.RLock()
-        receivers.register(self)
         self._changed = Bell()  # rings when a stream waits, when a socket has gone, and at the end
         self._waiting: deque[tuple[AudioStream, StreamCore]] = deque()
         self._sockets = 0
@@ -215,11 +212,12 @@ class AudioServer(Connecting):
         self._handlers = None if on_stream is None else Handlers(on_stream, self._name, self._troubles)
 
     def __repr__(self) -> str:
+        address = self._address
         if self._closed:
             return "<AudioServer closed>"
         if self._server is not None:
             return f"<AudioServer listening on {', '.join(self._server.addresses)}>"
-        return f"<AudioServer for {self._host or 'all addresses'}, port {self._wanted_port or 'any'}, not started>"
+        return f"<AudioServer for {address.host or 'all addresses'}, port {address.wanted_port or 'any'}, not started>"
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -257,7 +255,7 @@ class AudioServer(Connecting):
     def _begun(self, server: WebSocketServer) -> None:
         with self._lock:
             self._check_open()  # close() may not have seen it
-            self._server = server
+            self._server, self._address.port = server, server.port
         _log.info("%s listens on %s", self._name, ", ".join(server.addresses))
 
     def _check_open(self) -> None:
@@ -267,8 +265,8 @@ class AudioServer(Connecting):
     def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
         return WebSocketServer(
             loop,
-            host=self._host,
-            port=self._wanted_port,
+            host=self._address.host,
+            port=self._address.wanted_port,
             ssl_context=self._ssl_context,
             on_request=self._gate.check,
             on_open=lambda connection: self._opened(loop, waking, connection),
@@ -292,7 +290,7 @@ class AudioServer(Connecting):
             return
         deadline = Deadline.after(time.monotonic(), timeout)
         with self._lock:
-            self._closed = True
+            self._closed = self._address.closed = True
             server = self._server
         self._changed.ring()
         if server is not None:
@@ -332,14 +330,15 @@ class AudioServer(Connecting):
     @property
     def port(self) -> int:
         """The port it listens on."""
-        server = self.start()._server
-        return self._wanted_port if server is None else server.port
+        self.start()
+        address = self._address
+        return address.wanted_port if address.port is None else address.port
 
     @property
     def url(self) -> str:
         """The address to give to ``call.stream``: ``public_url``, or this machine's own. Asking for it starts the server."""
         self.start()
-        return self._address()
+        return self._address.url
 
     def __getattr__(self, name: str) -> Any:
         if name == "public_url":
@@ -347,19 +346,6 @@ class AudioServer(Connecting):
                 "an AudioServer has no public_url to read: its url is the address to give to call.stream()"
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def _asleep(self) -> str:
-        """Why it does not listen, in words; ``""`` if it does."""
-        if self._closed:
-            return "is closed"
-        return "" if self._server is not None else "is not started: use its url, or call start()"
-
-    def _address(self) -> str:
-        """The address, for texts as well: it starts nothing and never fails."""
-        if self._public_url is not None:
-            return self._public_url
-        port = self._wanted_port if self._server is None else self._server.port
-        return f"{'wss' if self._ssl_context is not None else 'ws'}://{url_host(self._host)}:{port}{self._path}"
 
     # -- taking streams ------------------------------------------------------------------------------------------------
 
@@ -469,13 +455,6 @@ class AudioServer(Connecting):
             raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
         return url
 
-    def _hint(self) -> str:
-        """What to look at where no socket comes, as far as it is known here."""
-        address = self._address()
-        if is_loopback(urlsplit(address).hostname):
-            return " (from this machine, as the simulator does; a real account needs public_url=)"
-        return " (DNS, firewall, proxy, certificate)"
-
     def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
         left = TimeLeft(timeout)
         while expected.stream is None:
@@ -491,8 +470,8 @@ class AudioServer(Connecting):
                     why = f" ({over.end_reason})" if over.end_reason else ""
                     raise StreamFailed(f"the call is over{why}: it ended before any socket came") from over
                 raise StreamFailed(
-                    f"the stream ended before any socket came: the carrier could not open {self._address()}"
-                    f"{self._hint()}, or another process answers there{_codec_hint(codec)}"
+                    f"the stream ended before any socket came: the carrier could not open {self._address.url}"
+                    f"{self._address.hint}, or another process answers there{_codec_hint(codec)}"
                     f"{self._gate.refused_since(expected)}"
                 ) from action.error
             if left.over:
@@ -502,8 +481,8 @@ class AudioServer(Connecting):
                         end_reason="never started",
                     )
                 raise StreamFailed(
-                    f"no socket came within {timeout:g} s: the carrier must be able to reach {self._address()}"
-                    f"{self._hint()}{self._gate.refused_since(expected)}"
+                    f"no socket came within {timeout:g} s: the carrier must be able to reach {self._address.url}"
+                    f"{self._address.hint}{self._gate.refused_since(expected)}"
                 )
             longest = min(_LOOK, at_once(left()))
             if not expected.changed.wait(longest):

@@ -19,9 +19,9 @@ from ..threads.process import forked_error, generation
 from .codecs import why_raw
 from .frames import AudioFrame
 from .messages import MediaFormat, Start
-from .naming import check_target
 from .picture import html_picture
 from .recorder import Recorder
+from .recording_files import check_target
 from .snapshot import Snapshot
 from .speaking import Speaking
 from .stats import StreamStats

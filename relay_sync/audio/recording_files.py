@@ -1,29 +1,20 @@
-"""Names: of recordings on disk, and of the address the carrier is given."""
+"""The files of recordings: their names, and how they are made."""
 
 from __future__ import annotations
 
 import os
 import re
 import string
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 from ..errors import InvalidParameter
-from ..hosts import is_loopback
 from ..params import values as checks
 from .messages import Start
 
-__all__ = [
-    "check_path",
-    "check_pattern",
-    "check_public_url",
-    "check_target",
-    "check_token",
-    "create_recording",
-    "open_recording",
-]
+__all__ = ["check_pattern", "check_target", "create_recording", "files_for", "open_recording", "spool_file"]
 
 _FIELDS = ("call_id", "stream_id", "account_id")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -31,56 +22,6 @@ _ATTEMPTS = 1000
 _SAMPLE = "5b1e3f4a-7c0d-4e58-9a26-d3f1c8b09e72"
 _LONGEST = 255  # bytes of a name on nearly all file systems
 _ODD_FORMAT = re.compile(r"\{|[0-9]{4}")  # with another field in it, or a width that no name has
-
-
-def check_public_url(url: Any) -> str:
-    """Give *url* back if a carrier can be sent there.
-
-    :raises InvalidParameter: it cannot.
-    """
-    accepted = "wss://host[:port]/path without query, credentials or fragment (ws:// for this machine only)"
-    try:
-        parts = urlsplit(url if isinstance(url, str) else "")
-        fine = parts.port != 0 and bool(parts.hostname)
-    except ValueError:
-        raise InvalidParameter("public_url", url, accepted, secret=checks.may_hold_secrets(url)) from None
-    fine = (
-        fine
-        and parts.username is None
-        and parts.password is None
-        and not parts.query
-        and not parts.fragment
-        and re.fullmatch(r"[\x21-\x7e]+", url) is not None
-    )
-    secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname))
-    if not fine or not secure:
-        raise InvalidParameter("public_url", url, accepted, secret=checks.may_hold_secrets(url))
-    return str(url)
-
-
-def check_path(path: Any, public_url: str | None) -> str:
-    """The path where streams are taken: as given, or that of the public address.
-
-    :raises InvalidParameter: it is none.
-    """
-    if path is not None and not isinstance(path, str):
-        raise InvalidParameter("path", path, "a path that begins with /")
-    found = path or (urlsplit(public_url).path if public_url else "") or ("/" if public_url else "/audio")
-    if not found.startswith("/"):
-        raise InvalidParameter("path", path, "a path that begins with /")
-    return found
-
-
-def check_token(token: Any) -> str | None:
-    """Give a bearer token back if a header can carry it.
-
-    :raises InvalidParameter: it cannot.
-    """
-    if token is not None and (
-        not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token
-    ):
-        raise InvalidParameter("token", token, "printable ASCII without blanks", secret=True)
-    return token
 
 
 def check_pattern(pattern: Any) -> str:
@@ -148,3 +89,33 @@ def create_recording(path: str | Path) -> BinaryIO:
         except FileExistsError:
             continue
     raise FileExistsError(f"{path} and {_ATTEMPTS - 2} numbered variants of it exist already")
+
+
+def spool_file() -> BinaryIO:
+    """One that has no name and vanishes when it is closed.
+
+    :raises OSError: there is no room for one.
+    """
+    # On Windows tempfile wraps the file in an object of its own that behaves like it.
+    return tempfile.TemporaryFile(prefix="relay-audio-", buffering=0)
+
+
+def files_for(
+    record_to: str | None, spool: bool, tell: Callable[[str, str, object], object]
+) -> Callable[[Start], BinaryIO] | None:
+    """What makes the file for what is kept of a stream, on the disk thread; ``None`` where nothing is kept.
+
+    :param record_to: a pattern for its name. :param spool: keep it in a file without a name where there is no other.
+    """
+
+    def make(start: Start) -> BinaryIO:
+        if record_to is not None:
+            try:
+                return open_recording(record_to, start)
+            except Exception as error:
+                if not spool:
+                    raise
+                tell("recording", "a recording cannot be made under its name, and is kept for save() only: %s", error)
+        return spool_file()
+
+    return make if spool or record_to is not None else None
