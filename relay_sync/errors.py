@@ -185,9 +185,6 @@ class ConnectError(_Explained, ConnectionError):
     :ivar fatal: whether trying again cannot help before something is changed (an unknown name, an untrusted certificate).
     """
 
-    #: Whether the server, or whoever is there in its place, has answered and said no.
-    _refused = False
-
     def __init__(self, message: str, *, fatal: bool = False) -> None:
         super().__init__(message)
         self.fatal = fatal

@@ -46,6 +46,13 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("patient")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what a test found that is worth a look and no failure."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            terminalreporter.write_line(f"{name}: {text}")
+
+
 def _open_sockets() -> set[str]:
     """The kernel's names of this process's sockets; empty where the system does not tell (only Linux does)."""
     found: set[str] = set()

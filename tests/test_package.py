@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import bisect
+import collections
 import functools
 import importlib
 import importlib.metadata
@@ -13,11 +14,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from modules import MODULES, PACKAGE, imported, imports, room
+from modules import MODULES, NAMED, PACKAGE, imported, imports, name_of, room
 
 import relay_sync
 
@@ -32,6 +33,10 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "cli", "testing"}),
     frozenset({"contrib", "pytest_plugin", "__main__"}),
 )
+#: The one import that closes a circle on purpose, for types only: an action names the call that it belongs to.
+EXCEPTION = ("relay_sync.call.actions.base", "relay_sync.call.call")
+#: Modules that are still in circles, by room: the numbers only ever become smaller, and what has none left is taken out.
+IN_CIRCLES: dict[str, int] = {"call": 17, "client": 6, "simulator": 20, "audio": 2}
 #: What rooms must not know although no floor forbids it.
 STRANGERS = {
     "audio": {"call"},
@@ -80,10 +85,55 @@ def test_no_import_points_upwards() -> None:
         f"{path}: {wrong}"
         for path in MODULES
         if room(path) != "__init__"  # the shop window
-        for name in imported(path)
+        for name in imported(path, types=True)
         if (wrong := why_not(room(path), name))
     ]
     assert not found
+
+
+def test_there_are_few_floors_and_few_modules_at_the_root() -> None:
+    assert len(FLOORS) <= 8
+    assert len({name for names in FLOORS for name in names}) == sum(map(len, FLOORS))
+    assert len(list(PACKAGE.glob("*.py"))) <= 14
+
+
+def circles(edges: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Groups of modules, each of which imports all others of its group, directly or not."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        ahead = [start]
+        while ahead:
+            new = set(edges.get(ahead.pop(), ())) - found
+            found |= new
+            ahead.extend(new)
+        return found
+
+    beyond = {name: reached(name) for name in edges}
+    groups = {frozenset(other for other in beyond[name] if name in beyond.get(other, ())) for name in edges}
+    return sorted(sorted(group) for group in groups if group)
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Imports for types only count as well: who reads one module of a circle has to read them all."""
+    edges = {
+        name: {
+            other
+            for other in imported(path, types=True)
+            if other in NAMED and name != other and (name, other) != EXCEPTION
+        }
+        for name, path in NAMED.items()
+        if name != "relay_sync"  # the shop window
+    }
+    assert EXCEPTION[1] in imported(NAMED[EXCEPTION[0]], types=True)
+    found = circles(edges)
+    left = collections.Counter(name.split(".")[1] for group in found for name in group)
+    assert not {room: found for room, number in left.items() if number > IN_CIRCLES.get(room, 0)}
+    assert not set(IN_CIRCLES) - set(left), "all circles of this room are open: take it out of IN_CIRCLES"
+
+
+def test_circles_are_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e", "a"}}) == [["b", "c"], ["e"]]
 
 
 def test_pure_rooms_have_no_sockets_threads_or_clocks_and_extras_one_door() -> None:
@@ -143,14 +193,16 @@ def bodies(text: str) -> Iterator[tuple[str, int]]:
             yield node.name, bisect.bisect_right(lines, last) - bisect.bisect_left(lines, first)
 
 
-def test_parts_stay_small() -> None:
+def test_parts_that_have_grown_large_are_named(record_property: Callable[[str, object], None]) -> None:
+    """A warning: the summary names them. A clear function of 70 lines is better than two that nobody can tell apart."""
     found = []
     for path in MODULES:
         text = path.read_text(encoding="utf-8")
         if (lines_in_all := len(counted(text))) > 500:
-            found.append(f"{path}: {lines_in_all} lines")
-        found += [f"{path}: {name} has {lines} lines" for name, lines in bodies(text) if lines > 60]
-    assert not found
+            found.append(f"{name_of(path)}: {lines_in_all} lines")
+        found += [f"{name_of(path)}: {name} has {lines} lines" for name, lines in bodies(text) if lines > 60]
+    for each in found:
+        record_property("large", each)
 
 
 def test_lines_are_counted() -> None:

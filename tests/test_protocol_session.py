@@ -474,8 +474,7 @@ def test_a_server_that_says_no_without_an_answer_is_asked_three_times(talk: Talk
             talk.connected()
             return talk.do(lambda: talk.session.lost(talk.now, f"closed (1008: {TOKEN})", refused=True))
         error = ConnectError("answered HTTP 403")
-        error._refused = True
-        return talk.do(lambda: talk.session.dial_failed(talk.now, error, fatal=False))
+        return talk.do(lambda: talk.session.dial_failed(talk.now, error, fatal=False, refused=True))
 
     talk.submit("queued")
     talk.open()

@@ -45,6 +45,7 @@ from ..threads.flag import Flag
 from ..threads.outcome import Waiter
 from ..threads.passing import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.rate_limited_log import Troubles
+from . import upgrade
 from .dial_thread import Dialling, dispose
 from .outbox import OUTBOX_LIMIT, OUTBOX_STOP, Outbox
 from .sink import Sink
@@ -494,7 +495,7 @@ class Loop:
         self.dialling = None
         now = time.monotonic()
         if isinstance(outcome, ConnectError):
-            self._session.dial_failed(now, outcome, fatal=outcome.fatal)
+            self._session.dial_failed(now, outcome, fatal=outcome.fatal, refused=upgrade.was_refused(outcome))
             return
         self._connection = outcome
         self._secure = self._leftover = outcome.secure

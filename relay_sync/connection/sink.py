@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ..errors import RelayError
 from ..protocol.command import Phase
-
-if TYPE_CHECKING:
-    from .io_loop import Loop
 
 __all__ = ["Sink"]
 
@@ -24,5 +21,6 @@ class Sink(Protocol):
     def on_closing(self, *, hang_up: bool) -> None: ...
     def expects(self) -> bool: ...
 
-    #: The loop it listens to; an older one that is still ending is not heard any more.
-    attached: Loop | None
+    @property
+    def attached(self) -> object:
+        """The loop it listens to; an older one that is still closing is not heard any more."""

@@ -416,9 +416,7 @@ def _upgrade(sock: socket.socket, config: Config, deadline: Deadline, peer: str)
         # No redirects: the credentials go to the host that was asked for, or nowhere.
         upgrade.check(_read_head(sock, deadline), key)
     except upgrade.NoUpgrade as error:
-        found = ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else ""))
-        found._refused = error.refused
-        raise found from error
+        raise ConnectError(f"{peer} {error}" + ("; check host and port" if error.refused else "")) from error
     sock.setblocking(False)
     return FedWebSocket(config.max_frame, sock)
 
@@ -447,6 +445,7 @@ def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadlin
     except upgrade.NotPlain:
         raise _fatal(f"{proxy} answers with TLS: only proxies without it are supported, and only as http://") from None
     except upgrade.NoUpgrade as error:
+        error.refused = False  # that was the proxy: the server was not asked
         raise ConnectError(f"{proxy} did not answer as one") from error
     if not 200 <= head.status < 300:
         message, final = proxy.refusal(target, head.status, head.reason)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from ..protocol.results import is_server_trouble
 
-__all__ = ["Head", "NoUpgrade", "NotPlain", "accept_value", "check", "read_head", "request"]
+__all__ = ["Head", "NoUpgrade", "NotPlain", "accept_value", "check", "read_head", "request", "was_refused"]
 
 #: Bytes that a head may have, interim answers included.
 MAX_HEAD: Final = 256 * 1024
@@ -38,6 +38,12 @@ class NoUpgrade(ValueError):
 
 class NotPlain(NoUpgrade):
     """The answer is TLS where plain text was expected."""
+
+
+def was_refused(error: BaseException) -> bool:
+    """Whether a dial failed because the server, or whoever is there in its place, answered and said no."""
+    cause = error.__cause__
+    return isinstance(cause, NoUpgrade) and cause.refused
 
 
 class Head(NamedTuple):

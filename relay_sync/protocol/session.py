@@ -242,11 +242,15 @@ class Session:
         params = self.options.introduction(self.contexts, self._resuming, self._authorization_state)
         self._effects.append(Send(frames.build_request(self._connect_id, METHOD_CONNECT, params)))
 
-    def dial_failed(self, now: float, error: RelayError, *, fatal: bool) -> None:
-        """No transport. ``fatal``: trying again at once would not help (an unknown name, an untrusted certificate)."""
+    def dial_failed(self, now: float, error: RelayError, *, fatal: bool, refused: bool = False) -> None:
+        """No transport.
+
+        :param fatal: trying again at once would not help (an unknown name, an untrusted certificate).
+        :param refused: whether the server, or whoever is there in its place, answered and said no.
+        """
         if self.phase is Phase.DIALING:
             drop_causes(error)
-            fatal = fatal or (isinstance(error, ConnectError) and error._refused and self._refused_enough())
+            fatal = fatal or (refused and self._refused_enough())
             if fatal and not self.ever_ready:
                 self._fail(error)
             else:
