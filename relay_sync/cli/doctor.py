@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from .._version import __version__
-from ..client.client import RelayClient
+from ..client.client import RelayClient, config_of
 from ..config import Config
 from ..errors import InvalidParameter
 from . import checkup
@@ -103,7 +103,7 @@ def examine(
     receiver: AudioServer | None = None,
 ) -> int:
     """Examine this client, and disconnect it. :return: 0 if nothing is bad, else 1."""
-    _table(client._link.config, origins)
+    _table(config_of(client), origins)
     bad: list[str] = []
     try:
         for finding in _findings(client, arguments, receiver):
@@ -129,7 +129,7 @@ def _tell(bad: str) -> None:
 
 def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer | None) -> Iterator[Finding]:
     """One step after the other; where one is bad, the later ones could only say the same again."""
-    config, timeout = client._link.config, arguments.timeout
+    config, timeout = config_of(client), arguments.timeout
     steps: list[Callable[[], Iterable[Finding]]] = [
         checkup.library,
         lambda: [checkup.name(config, timeout)],

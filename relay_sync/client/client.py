@@ -32,7 +32,7 @@ from .run import CLOSE_ADVICE, Running
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["RelayClient"]
+__all__ = ["RelayClient", "config_of"]
 
 _log = logs.get("relay_sync")
 
@@ -364,6 +364,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             _log.warning(
                 "on_call is registered, but the program ended without connecting: call client.run() at its end"
             )
+
+
+def config_of(client: RelayClient) -> Config:
+    """What a client was given, and what it found in the environment: for other parts of the package that show or compare it."""
+    return client._link.config
 
 
 def _is_in_the_script(function: Callable[..., Any]) -> bool:

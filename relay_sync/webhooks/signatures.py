@@ -56,7 +56,7 @@ def spellings(url: str) -> list[str]:
         places.append(f"{place.rstrip(':')}:{usual}")
     places += [each.lower() for each in places if each != each.lower()]
     found = [f"{credentials}{at}{each}" for each in places] + (places if at else [])
-    return [urlunsplit(parts._replace(netloc=each)) for each in found]
+    return [urlunsplit((parts.scheme, each, *parts[2:])) for each in found]
 
 
 def is_genuine(

@@ -100,7 +100,7 @@ def _receiver_came() -> None:
         hosted.existing.on_call(_received)
 
 
-call_received.when_connected = _receiver_came
+call_received.call_when_connected(_receiver_came)
 
 
 @with_database

@@ -45,17 +45,20 @@ _log = logs.get("relay_sync").later
 
 
 class _Signal(Signal):
-    """One whose failing receivers are logged with all else of this package, and not by Django as well.
+    """One whose failing receivers are logged with all else of this package, and not by Django as well."""
 
-    :ivar when_connected: called after each receiver that is connected.
-    """
+    def __init__(self) -> None:
+        super().__init__()
+        self._when_connected: Callable[[], object] | None = None
 
-    when_connected: Callable[[], object] | None = None
+    def call_when_connected(self, function: Callable[[], object]) -> None:
+        """Have a function called after each receiver that is connected from now on."""
+        self._when_connected = function
 
     def connect(self, *args: Any, **options: Any) -> None:
         super().connect(*args, **options)
-        if self.when_connected is not None:
-            self.when_connected()
+        if self._when_connected is not None:
+            self._when_connected()
 
     def _log_robust_failure(self, receiver: Callable[..., object], error: Exception) -> None:
         name = getattr(receiver, "__qualname__", repr(receiver))
