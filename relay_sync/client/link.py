@@ -56,6 +56,9 @@ _links: Final[Living[Link]] = Living()
 class Recipient(Sink, Protocol):
     """What a link needs of whoever takes what the connection brings, besides what its IO thread needs."""
 
+    #: The loop it listens to.
+    attached: Loop | None
+
     @property
     def state(self) -> str: ...
 
