@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .call.call import Call
     from .call.readers import EventReader, Expectation
     from .client.client import RelayClient
-    from .client.messaging import Message
+    from .client.messages import Message
     from .constants import (
         CALL_STATE_ANSWERED,
         CALL_STATE_CREATED,
@@ -309,7 +309,7 @@ _HOMES: Final = (
     "call.call",
     "call.readers",
     "client.client",
-    "client.messaging",
+    "client.messages",
     "constants",
     "devices",
     "errors",

@@ -18,7 +18,7 @@ from relay_sync import Action, Call, CommandRefused, ConnectionLost, Message, Re
 from relay_sync.call.actions.base import OVERDUE
 from relay_sync.client.aftermath import PAUSES
 from relay_sync.client.inquiry import AT_ONCE
-from relay_sync.client.messaging import NEWS_PATIENCE
+from relay_sync.client.messages import NEWS_PATIENCE
 from relay_sync.devices import phone
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator

@@ -19,12 +19,10 @@ from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.call import READER_LIMIT
 from relay_sync.cli import arguments as cli
-from relay_sync.client import dial as dialing
-from relay_sync.client import link
-from relay_sync.client import messaging as message
+from relay_sync.client import link, messages, pending_dials
 from relay_sync.client import router as switchboard
 from relay_sync.client.dial import DIAL_PATIENCE
-from relay_sync.client.messaging import FOLLOWED
+from relay_sync.client.messages import FOLLOWED
 from relay_sync.config import Config
 from relay_sync.constants import MAX_FRAME
 from relay_sync.protocol import backoff, liveness, promises, session
@@ -83,7 +81,7 @@ FIGURES: dict[str, list[str]] = {
         f"within {plain(link.CONNECT_PATIENCE)} s of it during authentication",
         f"`{liveness.MOST_UNANSWERED} * ping_interval + ping_timeout`",
         f"({plain(liveness.MOST_UNANSWERED * PING + PONG)} s by default)",
-        f"ends with `ConnectionLost` {plain(message.NEWS_PATIENCE)} s after the connection came back",
+        f"ends with `ConnectionLost` {plain(messages.NEWS_PATIENCE)} s after the connection came back",
     ],
     "docs/logging.md": [
         f"or {plain(logs.FLUSH_PATIENCE)} s later where a handler takes longer",
@@ -111,13 +109,13 @@ FIGURES: dict[str, list[str]] = {
         f"most {grouped(MOST_WAITING)} of a call wait",
         f"have {plain(link.DRAIN_PATIENCE)} s to return",
         f"A fork waits up to {plain(process.IMPORT_PATIENCE)} s for an import",
-        f"{plain(message.NEWS_PATIENCE)} s without news after a resume",
+        f"{plain(messages.NEWS_PATIENCE)} s without news after a resume",
         f"for {plain(link.PROMISE_PATIENCE)} s, as long as the session is resumed",
         f"gives the server {plain(promises.ANSWER_PATIENCE)} s to answer",
         f"they had input or {plain(base.OVERDUE)} s after `initial_timeout` is over",
         f"told to stop {plain(base.OVERDUE)} s after their `timeout` is over, or",
         f"after {'a minute' if input.DETECT_PATIENCE == 60 else input.DETECT_PATIENCE} without one",
-        f"nothing is told within {plain(message.NEWS_PATIENCE)} s",
+        f"nothing is told within {plain(messages.NEWS_PATIENCE)} s",
         f"`request_timeout` ({plain(default(RelayClient, 'request_timeout'))} s",
         f"`ConnectTimeout` after {plain(default(RelayClient, 'connect_timeout'))} s",
         f"or {plain(DIAL_PATIENCE)} s, when what still rings",
@@ -126,9 +124,9 @@ FIGURES: dict[str, list[str]] = {
         f"pauses up to {plain(backoff.LONGEST)} seconds",
         f"its content | the last {grouped(session.REMEMBERED_EVENTS)} |",
         f"the last {grouped(switchboard.REMEMBERED_CALLS)} calls |",
-        f"the last {grouped(message.REMEMBERED)} |",
-        f"the last {grouped(dialing.REMEMBERED_DIALS)} dials |",
-        f"| {plain(dialing.REMEMBERED_FOR)} s |",
+        f"the last {grouped(messages.REMEMBERED)} |",
+        f"the last {grouped(pending_dials.REMEMBERED_DIALS)} dials |",
+        f"| {plain(pending_dials.REMEMBERED_FOR)} s |",
         f"falls {grouped(READER_LIMIT)} events behind",
         f"up to {plain(sys.getswitchinterval() * 1000)} ms for each switch",
     ],

@@ -18,7 +18,7 @@ import relay_sync
 from relay_sync import CommandRefused, ConnectError, RelayClient
 from relay_sync.audio.gate import Gate
 from relay_sync.audio.troubles import Troubles
-from relay_sync.client.messaging import Message, MessageDesk
+from relay_sync.client.messages import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator

@@ -37,7 +37,7 @@ from relay_sync.call.call import Call
 from relay_sync.cli.listen import _Listening
 from relay_sync.cli.meters import PlainDisplay
 from relay_sync.client.link import Link
-from relay_sync.client.messaging import Message, MessageDesk
+from relay_sync.client.messages import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
 from relay_sync.server.http import Headers

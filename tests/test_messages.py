@@ -29,7 +29,7 @@ from relay_sync import (
     TaskEvent,
     WaitTimeout,
 )
-from relay_sync.client.messaging import NEWS_PATIENCE, MessageDesk
+from relay_sync.client.messages import NEWS_PATIENCE, MessageDesk
 from relay_sync.simulator import Simulator
 from relay_sync.threads.lanes import InContext
 
@@ -255,7 +255,7 @@ def test_states_may_come_before_the_reply(quiet: Simulator, client: MakeClient) 
 def test_a_program_that_always_sends_hears_of_every_message(
     quiet: Simulator, client: MakeClient, monkeypatch: pytest.MonkeyPatch, strangers: bool
 ) -> None:
-    monkeypatch.setattr("relay_sync.client.messaging.EARLY_LIMIT", 3)
+    monkeypatch.setattr("relay_sync.client.messages.EARLY_LIMIT", 3)
     one = client()
     one.connect()
 

@@ -12,8 +12,8 @@ from support import PATIENCE, Line, line
 from test_verbs_table import mute
 
 from relay_sync import Call, CallEnded, RelayClient
-from relay_sync.client.dial import PendingDial
-from relay_sync.client.messaging import Message
+from relay_sync.client.messages import Message
+from relay_sync.client.pending_dials import PendingDial
 from relay_sync.events import parse_event
 from relay_sync.protocol.standing import OF_CALLS, OF_MESSAGES, Standing
 from relay_sync.simulator import Simulator

@@ -28,7 +28,7 @@ from relay_sync import (
     WaitTimeout,
     devices,
 )
-from relay_sync.client.dial import REMEMBERED_FOR, PendingDial
+from relay_sync.client.pending_dials import REMEMBERED_FOR, PendingDial
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
 from relay_sync.threads.table import Recent

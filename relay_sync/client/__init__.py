@@ -8,6 +8,8 @@
     delivers what happened to the call it happened to.
 ``dial``, ``messaging``, ``contexts``, ``run``
     what a client can do, by theme: place calls, send messages, subscribe, run until stopped.
+``pending_dials``, ``messages``
+    the dials and messages under way, and what the router tells them.
 ``handlers``, ``unattended``
     the threads of calls.
 ``resume_check``, ``inquiry``, ``aftermath``

@@ -23,7 +23,7 @@ from ..errors import RelayError
 from ..protocol.results import says_gone
 from ..threads import logs
 from .inquiry import Inquiry
-from .messaging import MessageDesk
+from .messages import MessageDesk
 
 __all__ = ["PAUSES", "Aftermath"]
 

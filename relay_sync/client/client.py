@@ -261,7 +261,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         calls and queued callbacks get at most 2 s to return; the log names those that do not. A callback or handler that calls
         it is not waited for.
 
-        :param hangup_calls: hang up the calls that live, and those that are being dialled: phones of which nothing was told yet
+        :param hangup_calls: hang up the calls that live, and those that are being dialed: phones of which nothing was told yet
             are waited for, for up to 1 s. Otherwise calls go on without us; what rings for a dial that was given up right before
             is hung up in any case.
         """

@@ -1,404 +1,40 @@
-"""Outbound calls: devices are dialled under a tag, legs come and go, one wins (PROTOCOL, "Dial")."""
+"""Outbound calls: what is to be dialed, and waiting for whoever answers first."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final, Protocol, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from .. import devices as device_kinds
 from ..call.call import Call
 from ..call.verbs import parameters
-from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
 from ..deadline import Deadline
 from ..errors import (
-    CallEnded,
     ClientClosed,
     CommandRefused,
     ConnectionLost,
     DialFailed,
     InvalidParameter,
     QueueFull,
-    RelayError,
     RequestTimeout,
 )
-from ..events import CallStateEvent, DialEvent
-from ..params import nested as shapes
-from ..params import values as checks
-from ..protocol.command import Command, loosely
+from ..params import nested, values
+from ..protocol.command import loosely
 from ..protocol.ids import new_id
-from ..protocol.promises import ANSWER_PATIENCE
-from ..protocol.results import Outcome
-from ..threads import logs, process
-from ..threads.net import Net
-from ..threads.outcome import Waiter
-from ..threads.rate_limited_log import Troubles
-from ..threads.table import Recent, Table
+from ..threads import process
+from .pending_dials import Dials, PendingDial, drop
 
 if TYPE_CHECKING:
     from .link import Link
     from .router import Switchboard
 
-__all__ = ["Dialing", "Dials", "PendingDial"]
-
-_log = logs.get("relay_sync").later
+__all__ = ["Dialing", "patience_of"]
 
 #: Seconds that a dial may take in all, where nothing else is said.
 DIAL_PATIENCE: Final = 120.0
 #: Seconds for which the platform lets a device ring, where nothing else is said.
 RING_PATIENCE: Final = 30.0
-#: Seconds for which a dial that was given up is remembered, to hang up who answers late.
-REMEMBERED_FOR: Final = 600.0
-#: Dials that are decided and whose legs would still be known for late.
-REMEMBERED_DIALS: Final = 1024
-_TAG_ACCEPTED: Final = "a tag that no other dial uses"
-
-
-class Exchange(Protocol):
-    """What a dial needs of the switchboard: the live calls, and a way to end one."""
-
-    calls: Table[str, Call]
-
-    @property
-    def session(self) -> int | None: ...
-
-    def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None: ...
-
-    def cut_off(self, call: Call, error: CallEnded) -> None: ...
-
-
-class PendingDial:
-    """One dial until it is decided: its legs, and the call that won or the reason why none did."""
-
-    def __init__(self, tag: str, devices: int = 0) -> None:
-        self.tag = tag
-        #: How many are dialed in all, and so how many legs there can be; 0 if that is not known.
-        self.devices = devices
-        self.legs: Table[str, Call] = Table()
-        #: The ids of those that were dropped: nobody needs the calls for as long as a dial that was given up is remembered.
-        self.dropped: set[str] = set()
-        #: The number of the session in which the server was first heard of this dial: then it was taken on, whatever became
-        #: of the reply. ``None`` before: what becomes of it then lies with its command alone.
-        self.session: int | None = None
-        #: What asks the server for it, once that was made.
-        self.command: Command | None = None
-        #: The server said that it was answered, but not by which leg.
-        self.answered = False
-        #: When its caller gave it up; ``None`` while somebody waits.
-        self.given_up: float | None = None
-        self.outcome: Waiter[Call] = Waiter()
-
-    @property
-    def sent(self) -> bool:
-        """Whether the server may have it."""
-        return self.session is not None or (self.command is not None and self.command.sent)
-
-    @property
-    def lacks_legs(self) -> bool:
-        """Whether more legs may turn up."""
-        return not self.devices or len(self.leg_ids) < self.devices
-
-    @property
-    def leg_ids(self) -> frozenset[str]:
-        """The ids of all legs that turned up."""
-        # In this order: a leg that is being dropped is in the one, or in the other by then.
-        return frozenset([leg.call_id for leg in self.legs.snapshot()]) | self.dropped
-
-    def only_candidate(self) -> Call | None:
-        """The leg that was answered; else the only one that still can be."""
-        legs = self.legs.snapshot()
-        answered = next((leg for leg in legs if leg.state == CALL_STATE_ANSWERED), None)
-        alive = [leg for leg in legs if leg.state not in (CALL_STATE_ENDING, CALL_STATE_ENDED)]
-        return answered or (alive[0] if len(alive) == 1 else None)
-
-    def wait(self, timeout: float, limit: float, why: str) -> Call:
-        """Block until it is decided.
-
-        :param why: where the limit comes from.
-        :raises DialFailed: nobody answered, by the word of the server or by the clock.
-        """
-        failure = DialFailed(
-            f"nobody answered within {limit:g} s ({why}); what still rings is hung up", reason="timeout"
-        )
-        return self.outcome.wait(max(0.0, timeout), lambda: failure)
-
-
-class Dials:
-    """The dials under way, by tag. Opened and given up on the caller's thread; everything else is the IO thread's."""
-
-    def __init__(self) -> None:
-        self._open: Table[str, PendingDial] = Table()
-        #: The tags of dials that are decided, the last ones, with the ids of the legs that were known then.
-        self._decided: Recent[str, frozenset[str]] = Recent(REMEMBERED_DIALS)
-        #: Those that were given up and whose legs a client that closes waits for.
-        self._awaited_legs: list[PendingDial] = []
-        self._troubles = Troubles(_log)
-
-    def enter(self, dial: PendingDial) -> None:
-        """Register its tag before anything is sent with it. The caller holds it already: no interrupt on the way loses it.
-
-        :raises InvalidParameter: another dial uses its tag, or was given up so recently that its legs may still turn up.
-        """
-        self.expire(time.monotonic())
-        if not self._open.put_if_new(dial.tag, dial):
-            raise InvalidParameter("tag", dial.tag, _TAG_ACCEPTED)
-        self._decided.take(dial.tag)
-
-    def expire(self, now: float) -> None:
-        """Forget the dials that were given up long ago."""
-        for dial in self._open.snapshot():
-            if dial.given_up is not None and now - dial.given_up > REMEMBERED_FOR:
-                self.close(dial)
-
-    def close(self, dial: PendingDial) -> None:
-        """Forget a dial: its tag is free."""
-        self._open.take_if(dial.tag, dial)
-
-    @property
-    def awaited(self) -> bool:
-        """Whether anybody waits for one of them."""
-        return any(dial.given_up is None for dial in self._open.snapshot())
-
-    def give_up(self, dial: PendingDial, exchange: Exchange) -> Call | None:
-        """Nobody waits for it any more. The winner, if there was one at the last moment; else its legs are hung up,
-        now and as they turn up.
-        """
-        if not dial.outcome.settle(DialFailed("the dial was given up", reason="given_up")):
-            outcome = dial.outcome.peek()
-            if isinstance(outcome, Call):
-                return outcome
-        # First the mark, then the look: a leg that turns up meanwhile sees the one or is seen by the other.
-        dial.given_up = time.monotonic()
-        with self._caught():
-            _drop_all(dial, exchange).release()
-        return None
-
-    def call_off(self, error: RelayError) -> list[Command]:
-        """Nobody is to be called any more: whoever waits for a dial gets this error, and the legs that turn up are hung up. Those
-        that are known are left to the caller. On the IO thread.
-
-        :return: what was not sent yet, and must not be any more.
-        """
-        unsent = []
-        for dial in self._open.snapshot():
-            if dial.given_up is not None:
-                continue
-            if dial.sent:
-                dial.given_up = time.monotonic()  # first: whoever wakes finds it
-                dial.outcome.settle(error)
-            elif dial.command is not None:
-                self.close(dial)
-                dial.command.settle(error)
-                unsent.append(dial.command)
-        return unsent
-
-    def await_legs(self, now: float) -> None:
-        """The client is about to close: from now on :attr:`lacks_legs` is about the dials that were given up just before."""
-        self._awaited_legs = [
-            dial
-            for dial in self._open.snapshot()
-            if dial.given_up is not None and dial.sent and now < dial.given_up + ANSWER_PATIENCE
-        ]
-
-    @property
-    def lacks_legs(self) -> bool:
-        """Whether legs of those may still turn up."""
-        return any(dial.lacks_legs and self._open.get(dial.tag) is dial for dial in self._awaited_legs)
-
-    def end(self, error: RelayError, session: int, *, parting: bool = False) -> None:
-        """The session of this number is over, and the dials that it carried. What was not sent in it may be in the next one.
-
-        :param parting: the client was closed, and legs of dials that were given up are still hung up.
-        """
-        self._decided.take_all()
-        closed = isinstance(error, ClientClosed)
-        for dial in self._open.snapshot():
-            if parting and closed and dial.given_up is not None:
-                continue
-            unsent = dial.session is None and not (closed and dial.given_up is not None)
-            if not unsent and (dial.session or 0) <= session:
-                self.close(dial)
-                dial.outcome.settle(error)
-
-    # -- told by the switchboard, on the IO thread -------------------------------------------------------------------
-
-    def leg_of(self, event: CallStateEvent) -> PendingDial | None:
-        """The dial whose new leg this is; ``None`` also for a leg that was known and is done with."""
-        dial = self._open.get(event.tag) if event.tag else None
-        if dial is None:
-            return self._too_late(event.tag, event.call_id, event.call_state)
-        return dial if event.call_id and event.call_id not in dial.leg_ids else None
-
-    def _too_late(self, tag: str, call_id: str, state: str) -> PendingDial | None:
-        """A leg that turns up after its dial was decided belongs to nobody: to a dial that was given up."""
-        known = self._decided.get(tag)
-        if known is None or not call_id or call_id in known or state in (CALL_STATE_ENDING, CALL_STATE_ENDED):
-            return None
-        self._decided.put(tag, known | {call_id})
-        _log.info("call %s came after its dial was decided: it is hung up", call_id)
-        dial = PendingDial(tag)
-        dial.given_up = time.monotonic()
-        return dial
-
-    def _decide(self, dial: PendingDial) -> None:
-        self.close(dial)
-        self._decided.put(dial.tag, dial.leg_ids)
-
-    def taken(self, dial: PendingDial, outcome: Outcome, session: int) -> None:
-        """The reply to the command came."""
-        if isinstance(outcome, dict):
-            dial.session = dial.session or session
-        else:
-            self.close(dial)
-
-    def add_leg(self, dial: PendingDial, leg: Call, exchange: Exchange) -> None:
-        """A leg turned up."""
-        dial.session = dial.session or exchange.session
-        dial.legs.put(leg.call_id, leg)
-        if dial.given_up is not None:
-            _drop_all(dial, exchange).release()
-
-    def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: Exchange) -> None:
-        """A leg moved. One that says it has won has won, even if the dial's own event is lost."""
-        if event.call_state != CALL_STATE_ANSWERED:
-            return
-        dial = self._open.get(event.tag or leg.tag)
-        if (
-            dial is not None
-            and (event.dial_winner or (dial.answered and event.dial_winner is None))
-            and leg.call_id in dial.legs
-        ):
-            self._won(dial, leg, exchange)
-
-    def take_stock(self, exchange: Exchange) -> None:
-        """Fail the dials whose legs have all ended: their own event came while there was no connection, and is not repeated."""
-        net = Net()
-        for dial in self._open.snapshot():
-            legs = dial.legs.snapshot()
-            if dial.devices > 0 and not dial.lacks_legs and all(leg._over is not None for leg in legs):
-                with net:
-                    self._failed(dial, _reason_of(dial), exchange)
-        net.release()
-
-    def on_leg_live(self, leg: Call, exchange: Exchange) -> None:
-        """The server knows a leg: one that was answered before the connection was lost is the winner."""
-        for dial in self._open.snapshot():
-            if leg.state == CALL_STATE_ANSWERED and dial.legs.get(leg.call_id) is leg:
-                self._won(dial, leg, exchange)
-
-    def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange) -> None:
-        """A dial moved."""
-        told = _leg_told(event)
-        known = exchange.calls.get(told.call_id)
-        tag = event.tag or told.tag or (known.tag if known is not None else "")
-        dial = self._open.get(tag)
-        answered = _says_answered(event, told)
-        if dial is None and answered:
-            dial = self._too_late(tag, told.call_id, told.call_state)
-            leg = exchange.new_leg(told.call_id, told, payload) if dial is not None else None
-            if dial is not None and leg is not None:
-                self.add_leg(dial, leg, exchange)
-            return
-        if dial is None:
-            _log.debug("dial event %r for a tag that is not ours", event.dial_state)
-            return
-        dial.session = dial.session or exchange.session
-        if event.dial_state == "failed":
-            self._failed(dial, event.reason or _reason_of(dial), exchange)
-        elif answered and told.call_id in dial.dropped:
-            self._decide(dial)
-        elif answered:
-            winner = self._winner(dial, told, payload, exchange)
-            if winner is not None:
-                self._won(dial, winner, exchange)
-
-    def _winner(
-        self, dial: PendingDial, told: CallStateEvent, payload: Mapping[str, Any], exchange: Exchange
-    ) -> Call | None:
-        if told.dial_winner is False:
-            return None
-        leg = dial.legs.get(told.call_id) or exchange.calls.get(told.call_id)
-        if not told.call_id:
-            leg = dial.only_candidate()
-            if leg is None:
-                dial.answered = True  # which leg it is shows when one of them is answered
-                return None
-        if leg is None:
-            leg = exchange.new_leg(told.call_id, told, payload)
-            if leg is None:
-                return None
-            dial.legs.put(leg.call_id, leg)
-        if leg.state not in (CALL_STATE_ANSWERED, CALL_STATE_ENDING, CALL_STATE_ENDED):
-            # Its own state event was lost: this one says the same.
-            leg._on_event(told)
-        return leg
-
-    def _won(self, dial: PendingDial, winner: Call, exchange: Exchange) -> None:
-        self._decide(dial)
-        # State first, then waiters: whoever gets the winner sees no loser any more.
-        net = _drop_all(dial, exchange, winner)
-        if not dial.outcome.settle(winner):
-            with net:
-                _drop(winner, exchange)
-            _log.info("call %s was answered after its dial was given up: it is hung up", winner.call_id)
-        with self._caught():
-            net.release()
-
-    def _failed(self, dial: PendingDial, reason: str, exchange: Exchange) -> None:
-        self._decide(dial)
-        net = _drop_all(dial, exchange)
-        dial.outcome.settle(
-            DialFailed(f"nobody answered{f' ({reason})' if reason else ''}: dial again or elsewhere", reason=reason)
-        )
-        with self._caught():
-            net.release()
-
-    def _caught(self) -> AbstractContextManager[None]:
-        return self._troubles.caught("internal error while legs of a dial were hung up")
-
-
-def _says_answered(event: DialEvent, told: CallStateEvent) -> bool:
-    """Whether a dial was answered: by its state, or where that is missing, by naming a winner."""
-    return event.dial_state == CALL_STATE_ANSWERED or (not event.dial_state and bool(told.dial_winner))
-
-
-def _leg_told(event: DialEvent) -> CallStateEvent:
-    """What a dial's own event says of its leg: that of an answered dial is answered, whether its ``call`` repeats that or not."""
-    body = dict(event.call)
-    told = CallStateEvent.from_params(body, event_type=CallStateEvent.TYPE, timestamp=event.timestamp)
-    if _says_answered(event, told) and told.call_state not in (CALL_STATE_ENDING, CALL_STATE_ENDED):
-        told.call_state = body["call_state"] = CALL_STATE_ANSWERED
-    told.node_id = told.node_id or event.node_id
-    told.tag = told.tag or event.tag
-    return told
-
-
-def _reason_of(dial: PendingDial) -> str:
-    """What the last leg that said so ended with."""
-    ends = [leg.end_reason for leg in dial.legs.snapshot() if leg.end_reason]
-    return ends[-1] if ends else ""
-
-
-def _drop(leg: Call, exchange: Exchange) -> None:
-    """A leg that nobody wants: hang it up if it still lives, and be done with it."""
-    if leg._over is None:
-        exchange.cut_off(leg, CallEnded("the leg was dropped: another one answered, or the dial was given up"))
-
-
-def _drop_all(dial: PendingDial, exchange: Exchange, winner: Call | None = None) -> Net:
-    """Drop all legs of a dial but the winner.
-
-    :return: what was raised by that.
-    """
-    net = Net()
-    for leg in dial.legs.snapshot():
-        if leg is not winner:
-            with net:
-                _drop(leg, exchange)
-            dial.dropped.add(leg.call_id)
-            dial.legs.take(leg.call_id)
-    return net
 
 
 class Dialing:
@@ -472,7 +108,7 @@ class Dialing:
             seconds to let it ring; the platform's default is 30.
         :param tag: a label of your own for this dial, on its calls; no other dial may use it meanwhile.
         :param max_duration: of the call; passes as it is: the official SDK says minutes, the vendor's draft description
-            seconds. :param max_price_per_minute: dearer legs are not dialled.
+            seconds. :param max_price_per_minute: dearer legs are not dialed.
         :param send_digits: keys pressed when it is answered. :param dest_swml: what the call then goes on with.
         :param region: where the call leaves the platform. :param timeout: seconds that the platform tries.
         :param dial_timeout: seconds for all of this. Left out, it follows from the time that the devices may ring (their
@@ -487,7 +123,7 @@ class Dialing:
         process.check_thread()
         groups = _groups(devices, to, from_, ring_timeout)
         name = parameters.text("tag", tag) or new_id()
-        limit, why = checks.timeout(dial_timeout, name="dial_timeout"), "dial_timeout"
+        limit, why = values.timeout(dial_timeout, name="dial_timeout"), "dial_timeout"
         tries = parameters.number("timeout", timeout, above=0)
         if limit is None:
             ringing = patience_of(groups, tries)
@@ -552,7 +188,7 @@ class Dialing:
                 raise
             winner = router.dials.give_up(dial, router)
             if winner is not None:
-                _drop(winner, router)
+                drop(winner, router)
             raise
         finally:
             router.changed.ring()
@@ -582,7 +218,7 @@ def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None
 
 def _told(value: object) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        return checks.timeout(value)  # of any size: the platform sets its own limits
+        return values.timeout(value)  # of any size: the platform sets its own limits
     return None
 
 
@@ -591,10 +227,10 @@ def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[d
         for name, value in (("from_", from_), ("ring_timeout", ring_timeout)):
             if value is not None:
                 raise InvalidParameter(name, value, "given together with to=; otherwise it belongs into the devices")
-        return shapes.device_groups("devices", devices, shapes.CALLED)
+        return nested.device_groups("devices", devices, nested.CALLED)
     if devices is not None:
         raise InvalidParameter("to", to, "left out where devices are given")
-    number = checks.party("to", to, optional=False) or ""
+    number = values.party("to", to, optional=False) or ""
     kind = device_kinds.sip if number.lower().startswith(("sip:", "sips:")) else device_kinds.phone
     return [[kind(number, from_, timeout=ring_timeout)]]
 

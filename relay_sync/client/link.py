@@ -146,12 +146,12 @@ class Link:
         return self.connect(deadline)
 
     def _no_session(self, loop: Loop) -> ConnectTimeout:
-        cause, dialing, url = loop.session.last_error, loop.dialling, self.config.address.url
+        cause, attempt, url = loop.session.last_error, loop.dialling, self.config.address.url
         why = ""
         if cause is not None:
             why = f": {cause.message}"
-        elif dialing is not None and dialing.peer != url:
-            why = f": {dialing.peer} did not answer in time"
+        elif attempt is not None and attempt.peer != url:
+            why = f": {attempt.peer} did not answer in time"
         error = ConnectTimeout(
             f"no session with {url} in time{why}; check host and network, or give it a longer timeout"
         )

@@ -25,10 +25,10 @@ from ..threads.lanes import MOST_WAITING, InContext, Lanes, name_of
 from ..threads.net import Net
 from ..threads.rate_limited_log import Troubles
 from ..threads.table import Recent, Table
-from .dial import Dials
 from .handlers import Handlers, Stalled
-from .messaging import MESSAGE_TYPES, MessageDesk
+from .messages import MESSAGE_TYPES, MessageDesk
 from .ownership import is_ours, what_becomes
+from .pending_dials import Dials
 from .unattended import Unattended
 
 if TYPE_CHECKING:

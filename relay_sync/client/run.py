@@ -76,7 +76,7 @@ class Running:
         Handlers have 2 s to return when their waits have ended, as with :meth:`disconnect`. A program whose client ``relay-sync``
         runs calls this below ``if __name__ == "__main__":`` only.
 
-        :param hangup_calls: hang up the calls that live or are being dialled at the end, instead of leaving them alone.
+        :param hangup_calls: hang up the calls that live or are being dialed at the end, instead of leaving them alone.
         :param drain: seconds that the calls which live at the end have for ending by themselves; see :meth:`drain`.
         :param on_ready: called in this thread once the client is connected.
         :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.
@@ -140,7 +140,7 @@ class Running:
         """Take no more calls, and wait until those that live have ended and their handlers have returned.
 
         The contexts are unsubscribed and what is offered all the same is passed back to the platform, for other clients to
-        take. Calls that live or are being dialled when the time is over are hung up. Commands still work; :meth:`connect` after
+        take. Calls that live or are being dialed when the time is over are hung up. Commands still work; :meth:`connect` after
         :meth:`disconnect` takes calls again.
 
         :param timeout: seconds for the calls to end by themselves.

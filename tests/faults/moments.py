@@ -23,7 +23,7 @@ from test_verbs_table import QUESTIONS, mute
 from faults.fault import AfterBytes, Corrupt, Cut, Fault, Refuse, Shape, Stall, Step
 from faults.proxy import FaultProxy
 from relay_sync import Call, ConnectionLost, Message, RelayClient, RelayError
-from relay_sync.client.messaging import NEWS_PATIENCE
+from relay_sync.client.messages import NEWS_PATIENCE
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
