@@ -23,6 +23,8 @@ from relay_sync.testing import variables_of, wait_for_handlers
 from relay_sync.threads import logs
 from relay_sync.threads.flag import Bell
 
+pytest.register_assert_rewrite("tests.support")
+
 #: Seconds that threads and sockets of a test may take to go once it is over.
 PATIENCE = 10.0
 _DESCRIPTORS = "/proc/self/fd"
@@ -132,7 +134,7 @@ def account(sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 
 @pytest.fixture
 def offline() -> Iterator[RelayClient]:
-    """A client that is not connected: the test says what its IO thread would, see :mod:`offline`."""
+    """A client that is not connected: the test says what its IO thread would, see :mod:`tests.support.offline`."""
     client = RelayClient(project="p", token="t", host="example.com")
     client.on_call(lambda call: None)
     yield client

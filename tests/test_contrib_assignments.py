@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 
 import pytest
-from modules import MODULES, name_of, nodes, room, tree
+
+from tests.support.modules import MODULES, name_of, nodes, room, tree
 
 #: What is no object of the package's other parts, by file, each with its reason.
 OTHERS = {

@@ -7,7 +7,8 @@ import collections
 from collections.abc import Iterator
 
 import pytest
-from modules import MODULES, name_of, nodes, tree
+
+from tests.support.modules import MODULES, name_of, nodes, tree
 
 #: Names with an underscore that are used elsewhere all the same, each with its reason.
 EXCEPTIONS = {

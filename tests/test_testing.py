@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, TO, Background
 
 from relay_sync import Call, InvalidParameter, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.testing import faster, simulated
 from relay_sync.threads import time_scale as pace
+from tests.support.background import Background
+from tests.support.lines import FROM, TO
 
 PATIENCE = 10.0
 

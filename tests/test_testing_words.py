@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, PATIENCE, TO
-from test_audio_server import Carrier
-from test_simulator_peers import connected
-from test_testing import run_pytest
 
 from relay_sync import Call, DialFailed, InvalidParameter, WaitTimeout, testing
 from relay_sync.audio import AudioServer, AudioStream
@@ -23,6 +19,11 @@ from relay_sync.simulator.core.names import ACTIVITIES
 from relay_sync.simulator.http.control.server import ControlServer
 from relay_sync.testing import faster, handler_errors, simulated
 from relay_sync.threads import raised
+from tests.audio.test_server import Carrier
+from tests.simulator.test_peers import connected
+from tests.support import PATIENCE
+from tests.support.lines import FROM, TO
+from tests.test_testing import run_pytest
 
 # -- handlers that raise -------------------------------------------------------------------------------------------------
 

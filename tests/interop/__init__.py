@@ -1,1 +1,0 @@
-"""The official SDK and this one against the same simulator."""

@@ -9,9 +9,8 @@ import pytest
 
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator
-
-from .journals import asked
-from .running import PATIENCE, ROOT, Program, end_message, program, secure_simulator
+from tests.support.interop.journals import asked
+from tests.support.interop.running import PATIENCE, ROOT, Program, end_message, program, secure_simulator
 
 PROGRAMS = ROOT / "examples" / "migration"
 DESK, CALLER, BOSS = "+15550100", "+15550199", "+15550101"

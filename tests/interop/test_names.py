@@ -7,8 +7,9 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-import parity
 import pytest
+
+from tests.support import parity
 
 pytestmark = pytest.mark.slow
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support import FROM, TO
-from test_verbs_row import Row
-from test_verbs_table import ROWS, mute
 
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import speech
+from tests.call.verbs.test_verbs import ROWS, mute
+from tests.support import ROOT
+from tests.support.interop.running import PATIENCE, end_message, program, secure_simulator
+from tests.support.lines import FROM, TO
+from tests.support.verbs.row import Row
 
-from .running import PATIENCE, end_message, program, secure_simulator
-
-OFFICIAL = Path(__file__).parent / "official.py"
+OFFICIAL = ROOT / "tests" / "support" / "interop" / "official.py"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 

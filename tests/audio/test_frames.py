@@ -1,0 +1,291 @@
+"""Frames between the receiving thread and those who read: bounded, each handed out once, nobody left asleep."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay_sync import WaitTimeout
+from relay_sync.audio.frames import AudioFrame, FrameBuffer
+from relay_sync.audio.waking import Waking
+from relay_sync.server import Loop
+from tests.support.background import Background
+
+PATIENCE = 20.0
+TRACKS = ("inbound", "outbound")
+
+
+@st.composite
+def _steps(draw: st.DrawFn) -> list[tuple[str, str, int]]:
+    kind = st.sampled_from(["put", "put", "put", "take", "bytes", "any"])
+    return draw(st.lists(st.tuples(kind, st.sampled_from(TRACKS), st.integers(1, 40)), max_size=60))
+
+
+@given(_steps(), st.integers(1, 120), st.integers(2, 8))
+def test_whatever_is_done_it_behaves_like_a_list_with_a_limit(
+    steps: list[tuple[str, str, int]], room: int, most: int
+) -> None:
+    buffer = FrameBuffer(room, sample_rate=8000, max_frames=most)
+    model: list[tuple[str, bytes]] = []
+    dropped = 0
+
+    def of(track: str) -> list[tuple[str, bytes]]:
+        return [entry for entry in model if entry[0] == track]
+
+    for number, (kind, track, size) in enumerate(steps):
+        if kind == "put":
+            data = bytes([number % 256]) * size
+            buffer.put(track, data, number / 50, number)
+            model.append((track, data))
+            while len(of(track)) > 1 and (sum(len(each) for _, each in of(track)) > room or len(of(track)) > most):
+                model.remove(of(track)[0])
+                dropped += 1
+        elif kind == "bytes":
+            wanted, held = max(1, min(size, room // 2)), of(track)
+            if held and (sum(len(each) for _, each in held) >= wanted or 2 * len(held) >= most):
+                expected = []
+                while wanted > 0 and held:
+                    entry = held.pop(0)
+                    model.remove(entry)
+                    expected.append(entry[1])
+                    wanted -= len(entry[1])
+                assert buffer.take_bytes(track, size, 0) == expected
+            else:
+                with pytest.raises(WaitTimeout):
+                    buffer.take_bytes(track, size, 0)
+        else:
+            held = model if kind == "any" else of(track)
+            if held:
+                entry = held[0]
+                model.remove(entry)
+                frame = buffer.take(None if kind == "any" else track, 0)
+                assert frame is not None
+                assert (frame.track, frame.data) == entry
+            else:
+                with pytest.raises(WaitTimeout):
+                    buffer.take(None if kind == "any" else track, 0)
+        assert buffer.dropped == dropped
+    buffer.end()
+    rest = []
+    while (frame := buffer.take(None, None)) is not None:
+        rest.append((frame.track, frame.data))
+    assert rest == model
+
+
+@given(_steps())
+def test_whatever_way_it_is_read_each_byte_comes_once_and_in_its_order(steps: list[tuple[str, str, int]]) -> None:
+    """Exact numbers of bytes, too: what is left of a frame is the next one, and a wait that failed has taken nothing."""
+    buffer = FrameBuffer(10_000, sample_rate=8000)
+    put: dict[str, bytes] = dict.fromkeys(TRACKS, b"")
+    got: dict[str, bytes] = dict.fromkeys(TRACKS, b"")
+    for number, (kind, track, size) in enumerate(steps):
+        if kind == "put":
+            data = bytes([number]) * (2 * size)
+            buffer.put(track, data, len(put[track]) / 16000, number)
+            put[track] += data
+        elif kind == "bytes" and number % 2:
+            waiting = len(put[track]) - len(got[track])
+            if waiting >= 2 * size:
+                got[track] += buffer.read(track, 2 * size, 0)
+            else:
+                with pytest.raises(WaitTimeout):
+                    buffer.read(track, 2 * size, 0)
+        elif kind == "bytes":
+            try:
+                got[track] += b"".join(buffer.take_bytes(track, size, 0))
+            except WaitTimeout:
+                assert len(put[track]) - len(got[track]) < size
+        else:
+            try:
+                frame = buffer.take(None if kind == "any" else track, 0)
+            except WaitTimeout:
+                assert put[track] == got[track]
+                continue
+            assert frame is not None
+            assert round(frame.timestamp * 16000) == len(got[frame.track])
+            got[frame.track] += frame.data
+        assert all(put[each].startswith(got[each]) for each in TRACKS)
+    buffer.end()
+    for each in TRACKS:
+        got[each] += buffer.read(each, 10_000, 0)
+        assert buffer.read(each, 10_000, None) == b""
+    assert got == put
+
+
+def test_what_a_reader_gave_back_is_never_dropped_and_wakes_others() -> None:
+    buffer = FrameBuffer(80, sample_rate=8000)
+    for number in range(8):
+        buffer.put("inbound", bytes([number]) * 10, number / 1600, number)
+    with pytest.raises(WaitTimeout):
+        buffer.read("inbound", 1000, 0.01)  # more than it can hold, so all that is there was in hand
+    other = Background(buffer.read, "inbound", 100, PATIENCE)
+    buffer.put("inbound", b"x" * 80, 1.0, 9)
+    assert other.result() == b"".join(bytes([number]) * 10 for number in range(8)) + b"x" * 20
+    rest = buffer.take("inbound", PATIENCE)
+    assert rest is not None
+    assert (rest.data, rest.sequence, buffer.dropped) == (b"x" * 60, 9, 0)
+    first, second = (Background(buffer.read, "inbound", 10, PATIENCE) for _ in range(2))
+    buffer.put("inbound", b"y" * 20, 2.0, 10)  # enough for both, in one frame
+    assert first.result() + second.result() == b"y" * 20
+
+
+@pytest.fixture(params=["at once", "in turn"])
+def made(request: pytest.FixtureRequest) -> Iterator[tuple[FrameBuffer, Loop]]:
+    """A buffer, and the loop whose thread puts."""
+    loop = Loop("test-frames", gather=0.002)
+    loop.start()
+    waking = None if request.param == "at once" else Waking(loop)
+    yield FrameBuffer(10**6, sample_rate=8000, alarm=waking), loop
+    loop.stop()
+
+
+def test_each_frame_is_handed_out_once_and_whoever_waits_hears_of_the_end(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer, loop = made
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+
+        def read() -> list[int]:
+            return [frame.sequence or 0 for frame in iter(lambda: buffer.take(None, None), None)]
+
+        readers = [Background(read) for _ in range(6)]
+        for first in range(0, 3000, 3):
+            loop.call_soon(_put, buffer, range(first + 1, first + 4))
+        loop.call(buffer.end, timeout=PATIENCE)
+        taken = [reader.result(PATIENCE) for reader in readers]
+    finally:
+        sys.setswitchinterval(before)
+    assert sorted(number for each in taken for number in each) == list(range(1, 3001))
+    assert all(each == sorted(each) for each in taken)
+
+
+def test_whoever_wants_much_is_woken_for_much(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer, loop = made
+    reader = Background(buffer.take_bytes, "inbound", 6, None)
+    for number in range(1, 4):
+        loop.call(_put, buffer, [number], timeout=PATIENCE)
+    assert reader.result(PATIENCE) == [b"\1\1", b"\2\2", b"\3\3"]
+
+
+def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer, loop = made
+    for number in range(1, 30):
+        with pytest.raises(WaitTimeout):
+            Background(buffer.take, None, 0.001).result()
+        loop.call(_put, buffer, [number], timeout=PATIENCE)
+        frame = Background(buffer.take, None, PATIENCE).result()
+        assert frame is not None
+        assert frame.sequence == number
+
+
+def test_one_reader_that_works_for_long_keeps_no_other_waiting() -> None:
+    loop = Loop("test-frames", gather=0.002)
+    loop.start()
+    waking = Waking(loop)
+    buffers = [FrameBuffer(10**6, sample_rate=8000, alarm=waking) for _ in range(12)]
+    go = threading.Event()
+    heard = [threading.Semaphore(0) for _ in buffers]
+
+    def read(number: int) -> int:
+        count = 0
+        while buffers[number].take(None, None) is not None:
+            count += 1
+            heard[number].release()
+            if number == 3:
+                go.wait(PATIENCE)
+        return count
+
+    readers = [Background(read, number) for number in range(12)]
+    for round_ in range(20):
+        loop.call(_put_all, buffers, timeout=PATIENCE)
+        for number, semaphore in enumerate(heard):
+            if number != 3 or not round_:
+                assert semaphore.acquire(timeout=PATIENCE), f"reader {number} was left asleep in round {round_}"
+    go.set()
+    loop.call(_end_all, buffers, timeout=PATIENCE)
+    assert [reader.result(PATIENCE) for reader in readers] == [20] * 12
+    loop.stop()
+
+
+class _Raced(deque[Any]):
+    """Frames of which another reader takes the first just before this one does."""
+
+    def popleft(self) -> Any:
+        super().popleft()
+        return super().popleft()
+
+
+def test_whoever_is_too_slow_for_one_track_gets_what_another_has() -> None:
+    buffer = FrameBuffer(100, sample_rate=8000)
+    buffer.put("inbound", b"\1\1", 0.0, 1)
+    buffer.put("outbound", b"\2\2", 0.0, 2)
+    buffer.end()
+    buffer._tracks["inbound"].frames = _Raced(buffer._tracks["inbound"].frames)
+    frame = buffer.take(None, None)
+    assert frame is not None
+    assert frame.sequence == 2
+    assert buffer.take(None, None) is None
+
+
+def test_what_one_reader_takes_at_once_follows_one_another() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(60):
+            buffer = FrameBuffer(10**6, sample_rate=8000)
+            for number in range(400):
+                buffer.put("inbound", number.to_bytes(2, "big"), 0.0, number)
+            buffer.end()
+
+            def read(buffer: FrameBuffer = buffer) -> list[list[bytes]]:
+                return list(iter(lambda: buffer.take_bytes("inbound", 80, None), []))
+
+            readers = [Background(read) for _ in range(3)]
+            for taken in [piece for reader in readers for piece in reader.result(PATIENCE)]:
+                numbers = [int.from_bytes(each, "big") for each in taken]
+                assert numbers == list(range(numbers[0], numbers[0] + 40))
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _put(buffer: FrameBuffer, numbers: range | list[int]) -> None:
+    for number in numbers:
+        buffer.put("inbound", bytes([number % 256]) * 2, number / 50, number)
+
+
+def _put_all(buffers: list[FrameBuffer]) -> None:
+    for buffer in buffers:
+        _put(buffer, [1])
+
+
+def _end_all(buffers: list[FrameBuffer]) -> None:
+    for buffer in buffers:
+        buffer.end()
+
+
+def test_a_frame_knows_what_it_is() -> None:
+    buffer = FrameBuffer(100, sample_rate=16000)
+    buffer.put("outbound", bytes(4), 1.5, None)
+    assert buffer.take("outbound", 0) == AudioFrame(data=bytes(4), track="outbound", timestamp=1.5, sample_rate=16000)
+
+
+def test_time_out_is_kept(made: tuple[FrameBuffer, Loop]) -> None:
+    began = time.monotonic()
+    with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):
+        made[0].take(None, 0.05)
+    assert time.monotonic() - began >= 0.05
+
+
+def test_who_reads_is_told_the_timeout_that_was_given(made: tuple[FrameBuffer, Loop]) -> None:
+    buffer = made[0]
+    _put(buffer, [1])
+    with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):
+        buffer.read("inbound", 1000, 0.05)

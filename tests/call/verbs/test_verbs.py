@@ -1,0 +1,227 @@
+"""Every verb of a call, one row each or more: the frame it sends, and what becomes of it.
+
+The frames are written by hand from the descriptions of the protocol, not from the code that builds them. A verb that is added
+adds a row, and has with it: its exact frame, its action's normal end, an error result, a call that is gone, and the call
+ending meanwhile.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from relay_sync import Call, CommandRefused, RelayEvent
+from relay_sync.call.actions import Action
+from relay_sync.events import event_class
+from relay_sync.simulator import Simulator
+from tests.support import PATIENCE
+from tests.support.background import Background
+from tests.support.lines import Line, line
+from tests.support.verbs.input import INPUT
+from tests.support.verbs.places import CONFERENCE, ROUTING
+from tests.support.verbs.row import Json, Row
+from tests.support.verbs.services import AI, FAX_PAY
+from tests.support.verbs.sound import CONTROL, LISTENING, MEDIA, STREAM
+
+F = TypeVar("F", bound=Callable[..., None])
+
+ROWS = [*CONTROL, *STREAM, *MEDIA, *INPUT, *ROUTING, *LISTENING, *CONFERENCE, *FAX_PAY, *AI]
+ACTIONS = [row for row in ROWS if row.kind]
+COMMANDS = [row for row in ROWS if not row.kind]
+#: What the simulator goes on carrying out; for anything else it checks the frame, acknowledges it, and does no more.
+CARRIED_OUT = {"calling.end"}
+
+
+#: By what the client finds out whether a call is live.
+QUESTIONS = ("calling.clear_digit_bindings", "calling.answer")
+#: What ends something: that it does not exist is no mistake.
+HARMLESS = {
+    "calling.ai_sidecar.stop",
+    "calling.clear_digit_bindings",
+    "calling.denoise.stop",
+    "calling.disconnect",
+    "calling.leave_conference",
+    "calling.leave_room",
+    "calling.queue.leave",
+}
+
+
+def mute(sim: Simulator) -> None:
+    """Take the simulator's own doings away, so that a test alone says which events come."""
+    handlers = sim._relay.handlers
+    sim._relay.handlers = {
+        name: handler for name, handler in handlers.items() if name.startswith("signalwire.") or name in CARRIED_OUT
+    }
+
+
+@pytest.fixture
+def on_call(sim: Simulator) -> Iterator[Line]:
+    with line(sim) as one:
+        mute(sim)
+        yield one
+
+
+def run(call: Call, row: Row) -> Any:
+    return getattr(call, row.verb)(*row.args, **row.kwargs)
+
+
+def tell(one: Line, action: Action[Any], event_type: str, params: Json) -> None:
+    """Have the server send an event of an action."""
+    address = {"node_id": one.call.node_id, "call_id": one.call.call_id, "control_id": action.control_id}
+    one.sim.send_event(event_type, {**address, **params})
+
+
+def ids(rows: list[Row]) -> Callable[[F], F]:
+    return pytest.mark.parametrize("row", rows, ids=[row.name for row in rows])
+
+
+@ids(ROWS)
+def test_frame(on_call: Line, row: Row) -> None:
+    before = len(on_call.sim.journal.requests(row.method))
+    returned = run(on_call.call, row)
+    sent = on_call.wait_for_request(row.method, before + 1)
+    wanted = {"node_id": on_call.phone.node_id, "call_id": on_call.phone.call_id, **row.params}
+    if row.kind:
+        assert isinstance(returned, Action)
+        assert type(returned).__name__ == row.kind
+        wanted.setdefault("control_id", returned.control_id)
+        assert returned.control_id == wanted["control_id"]
+        assert returned.reply["code"] == "200"
+    else:
+        assert returned["code"] == "200"
+    assert sent == wanted
+
+
+@ids(ACTIONS)
+def test_normal_end(on_call: Line, row: Row) -> None:
+    done: list[RelayEvent] = []
+    kwargs = {**row.kwargs, "on_completed": done.append}
+    action = getattr(on_call.call, row.verb)(*row.args, **kwargs)
+    waiting: Background[RelayEvent] = Background(action.wait, PATIENCE)
+    for event_type, params in row.events[:-1]:
+        tell(on_call, action, event_type, params)
+    on_call.sim.wait_for_acks()
+    assert not action.is_done
+    assert action.result is None
+    tell(on_call, action, *row.events[-1])
+    event = waiting.result()
+    assert action.wait(0) is event
+    assert action.is_done
+    assert action.result == event
+    assert action.error is None
+    assert event.event_type == row.events[-1][0]
+    assert not event.synthetic
+    assert type(event) is event_class(action.event_type)
+    assert {name: getattr(action, name) for name in row.shows} == dict(row.shows)
+    # A terminal event that comes again changes nothing.
+    tell(on_call, action, *row.events[-1])
+    on_call.client.disconnect()
+    assert done == [event]
+
+
+@ids(ROWS)
+def test_refused(on_call: Line, row: Row) -> None:
+    on_call.sim.refuse(row.method, 400, "no such thing")
+    with pytest.raises(CommandRefused, match="no such thing") as caught:
+        run(on_call.call, row)
+    assert caught.value.code == 400
+    assert caught.value.method == row.method
+    assert not on_call.call._running(Action)
+    on_call.sim.fail(row.method, -32602, "Invalid Params")
+    with pytest.raises(CommandRefused, match="Invalid Params") as failed:
+        run(on_call.call, row)
+    assert failed.value.code == -32602
+    assert not on_call.call._running(Action)
+
+
+@ids(ROWS)
+def test_call_that_is_gone(on_call: Line, row: Row) -> None:
+    for method in {row.method, *QUESTIONS}:
+        on_call.sim.refuse(method, 404, "Call not found", times=None)
+    returned = run(on_call.call, row)
+    assert on_call.call.state == "ended"
+    assert on_call.client.calls == {}
+    if row.kind:
+        event = returned.wait(0)
+        assert event.synthetic
+        assert event.reason == "call_gone"
+        assert returned.error is None
+    else:
+        assert returned == {}
+
+
+@pytest.mark.parametrize("code", [404, 410])
+@ids([row for row in ROWS if row.method not in ("calling.answer", "calling.end", "calling.pass")])
+def test_a_404_about_something_else_leaves_the_call_alone(on_call: Line, row: Row, code: int) -> None:
+    on_call.sim.refuse(row.method, code, "no such thing")
+    if row.kind:
+        action = run(on_call.call, row)
+        assert action.is_done
+        assert action.result.reason == "refused"
+        with pytest.raises(CommandRefused, match="no such thing; the call itself is live") as refused:
+            action.wait(0)
+        assert (refused.value.code, refused.value.method) == (code, row.method)
+    elif row.method in HARMLESS:
+        assert run(on_call.call, row) == {}
+    else:
+        with pytest.raises(CommandRefused, match="no such thing; the call itself is live"):
+            run(on_call.call, row)
+    assert on_call.call.state == "answered"
+    assert not on_call.call._handed_over
+    on_call.call.hangup()
+    on_call.wait_for_request("calling.end")
+
+
+@ids(ACTIONS)
+def test_call_ends_meanwhile(on_call: Line, row: Row) -> None:
+    done: list[RelayEvent] = []
+    action = getattr(on_call.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
+    waiting: Background[RelayEvent] = Background(action.wait, PATIENCE)
+    on_call.phone.hang_up()
+    event = waiting.result()
+    assert event.synthetic
+    assert event.reason == "call_ended"
+    assert type(event) is event_class(action.event_type)
+    assert action.error is None
+    after: Action[Any] = getattr(on_call.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
+    ended = after.wait(0)
+    assert ended.reason == "call_ended"
+    assert len(on_call.sim.journal.requests(row.method)) == 1
+    on_call.client.disconnect()
+    assert done == [event, ended]
+
+
+@ids([row for row in COMMANDS if row.verb != "hangup"])
+def test_call_ends_while_a_command_is_under_way(on_call: Line, row: Row) -> None:
+    on_call.sim.hold(row.method)
+    command = Background(run, on_call.call, row)
+    on_call.sim.wait_for_held(row.method)
+    on_call.phone.hang_up()
+    on_call.call.wait_for_ended(PATIENCE)
+    on_call.sim.release(row.method)
+    command.result()
+    sent = len(on_call.sim.journal.requests(row.method))
+    assert run(on_call.call, row) == {}
+    assert len(on_call.sim.journal.requests(row.method)) == sent
+
+
+def test_every_verb_has_a_row() -> None:
+    plain = {"on", "events", "wait_for", "expect", "client"} | {
+        name for name in dir(Call) if name.startswith(("_", "wait_"))
+    }
+    verbs = {name for name, _ in inspect.getmembers(Call, callable)} - plain
+    assert verbs == {row.verb for row in ROWS}
+
+
+@pytest.mark.parametrize("verb", sorted({row.verb for row in ROWS}))
+def test_every_keyword_of_a_verb_is_in_a_row(verb: str) -> None:
+    given: set[str] = set()
+    names = list(inspect.signature(getattr(Call, verb)).parameters)[1:]
+    for row in ROWS:
+        if row.verb == verb:
+            given.update(row.kwargs)
+            given.update(names[: len(row.args)])
+    assert given == set(names)

@@ -1,0 +1,395 @@
+"""The documentation is true: its blocks compile, its links lead somewhere, and each page's program runs against the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay_sync.audio import AudioServer, read_wav, write_wav
+from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator.people.phone import Phone
+from tests.support import ROOT
+from tests.support.background import Background
+from tests.support.hosting import PATIENCE, Started, call_in, launched, started
+from tests.support.lines import FROM, TO, line
+
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+#: Pages whose programs are run in tests of their own.
+WORLDS = ("script", "flask", "django", "jupyter", "pytest", "audio", "logging")
+
+slow = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str = "python") -> list[str]:
+    return re.findall(rf"^```{language}\n(.+?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def write_files(name: str, folder: Path) -> list[str]:
+    """Write the blocks of a page that begin with the name of a file. :return: their names."""
+    names = []
+    for block in blocks(page(name)):
+        found = re.match(r"# ([\w/]+\.py)\n", block)
+        if found is not None:
+            path = folder / found[1]
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block, encoding="utf-8")
+            names.append(found[1])
+    return names
+
+
+every_page = pytest.mark.parametrize("path", [ROOT / "README.md", *PAGES], ids=name_of)
+
+
+# -- what is written ---------------------------------------------------------------------------------------------------
+
+
+@every_page
+def test_every_block_compiles(path: Path) -> None:
+    for block in blocks(path.read_text(encoding="utf-8")):
+        compile(block, str(path), "exec", dont_inherit=True)
+
+
+def test_there_are_blocks() -> None:
+    for name in WORLDS:
+        assert blocks(page(name)), name
+
+
+def slug(heading: str) -> str:
+    """The anchor that the builder gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+@every_page
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = path.parent / file if file else path
+        assert found.is_file(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in map(slug, headings), target
+
+
+@every_page
+def test_files_that_are_named_are_there(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"(?<![\w/])((?:examples|benchmarks|docs|relay_sync|tests)/[\w./-]*\w)", text):
+        # Such as relay_sync/simulator/speech/caller.wav; the built documentation is not there.
+        assert name.startswith("docs/_build") or (ROOT / name).exists(), name
+    for name in re.findall(r"`(\w+\.py)`", text) if path.name == "README.md" else ():
+        assert (ROOT / "examples" / name).exists(), name
+
+
+@every_page
+def test_what_pages_refer_to_exists(path: Path) -> None:
+    for target in re.findall(r"\{py:\w+\}`~?([\w.]+)`", path.read_text(encoding="utf-8")):
+        module, _, name = target.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), target
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = set(re.findall(r"^([\w/]+)$", page("index"), re.MULTILINE))
+    assert listed == {path.relative_to(DOCS).with_suffix("").as_posix() for path in PAGES} - {"index"}
+
+
+# -- what is run -------------------------------------------------------------------------------------------------------
+
+
+def wait_for_output(process: Started, text: str) -> str:
+    """What follows the text in the line that has it."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = re.search(rf"^.*{text}(.*)\n", process.output, re.MULTILINE)
+        if found is not None:
+            return found[1].strip()
+        assert process.process.poll() is None, process.output
+        assert time.monotonic() < end, process.output
+        time.sleep(0.02)
+
+
+def take_a_call(sim: Simulator, process: Started, folder: Path) -> None:
+    """A caller speaks for a second and hangs up; the program has saved what was said."""
+    sim.wait_for_client(timeout=PATIENCE)
+    call_in(sim)
+    saved = read_wav(folder / wait_for_output(process, "saved"))
+    assert saved.channels == 2
+    assert 0.9 < saved.duration < 3
+
+
+@pytest.mark.slow
+def test_script_answers_calls(sim: Simulator, tmp_path: Path) -> None:
+    assert write_files("script", tmp_path) == ["answer.py", "dial.py"]
+    with started(sim, tmp_path, "answer.py") as process:
+        take_a_call(sim, process, tmp_path)
+        process.terminate()
+
+
+def simulator_commands(name: str) -> list[str]:
+    """What a page has its reader type to start the simulator, and to call in."""
+    return [block for block in blocks(page(name), "sh") if "--show-tokens" in block or "curl" in block]
+
+
+def test_pages_have_the_same_commands_for_the_simulator() -> None:
+    assert len(simulator_commands("script")) == 2
+    assert simulator_commands("flask") == simulator_commands("django") == simulator_commands("script")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_script_without_an_account(tmp_path: Path) -> None:
+    """As a reader types it, in three terminals."""
+    write_files("script", tmp_path)
+    start, call = simulator_commands("script")
+    assert start == ".venv/bin/relay-sync simulate --show-tokens\n"
+    with subprocess.Popen(
+        [sys.executable, "-m", "relay_sync", *start.split()[1:]], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as simulator:
+        try:
+            assert simulator.stdout is not None
+            settings = dict(simulator.stdout.readline().rstrip("\n").split("=", 1) for _ in range(5))
+            assert simulator.stdout.readline().startswith("ready")
+            environment = {**os.environ, **settings}
+            connected = urllib.request.Request(f"{settings['RELAY_SIMULATOR_CONTROL']}/clients?count=1&timeout=30")
+            connected.add_header("Authorization", f"Bearer {settings['RELAY_SIMULATOR_CONTROL_TOKEN']}")
+            with launched(tmp_path, environment, "answer.py") as process:
+                urllib.request.urlopen(connected, timeout=PATIENCE).close()
+                subprocess.run(["bash", "-euc", call], cwd=tmp_path, env=environment, check=True, timeout=PATIENCE)
+                saved = read_wav(tmp_path / wait_for_output(process, "saved"))
+                assert 7 < saved.duration < 12
+                process.terminate()
+            simulator.terminate()
+            assert simulator.wait(PATIENCE) == 0
+        finally:
+            simulator.kill()
+
+
+@pytest.mark.slow
+def test_script_runs_as_a_service(sim: Simulator, tmp_path: Path) -> None:
+    """With the change that the page names."""
+    write_files("script", tmp_path)
+    program = (tmp_path / "answer.py").read_text()
+    assert program.endswith("\nclient.run()                                    # until Ctrl-C\n"), program
+    head, _, _ = program.rpartition("client.run()")
+    (tmp_path / "answer.py").write_text(f'{head}if __name__ == "__main__":\n    client.run()\n')
+    with started(sim, tmp_path, "-m", "relay_sync", "run", "answer:client") as process:
+        take_a_call(sim, process, tmp_path)
+        process.terminate()
+
+
+@pytest.mark.slow
+def test_script_dials(sim: Simulator, tmp_path: Path) -> None:
+    write_files("script", tmp_path)
+    expected = sim.expect_phone(TO, answers_after=0.01)
+    with started(sim, tmp_path, "dial.py", TO, FROM) as process:
+        assert expected.wait_for_call(timeout=PATIENCE).heard("Goodbye", within=PATIENCE)
+        assert process.process.wait(PATIENCE) == 0, process.output
+        assert process.output == "done\n"
+    sim.expect_phone(TO, busy=True)
+    with started(sim, tmp_path, "dial.py", TO, FROM) as process:
+        assert process.process.wait(PATIENCE) == 1
+        assert process.output == "nobody there: busy\n"
+
+
+@pytest.mark.slow
+def test_flask(sim: Simulator, tmp_path: Path) -> None:
+    assert write_files("flask", tmp_path) == ["app.py"]
+    with started(sim, tmp_path, "-m", "flask", "--app", "app", "relay", "run") as process:
+        take_a_call(sim, process, tmp_path)
+        process.terminate()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_django(sim: Simulator, tmp_path: Path) -> None:
+    for command in blocks(page("django"), "sh"):
+        if "startproject" in command:
+            command = re.sub(
+                r"\S*/(?:python|(django-admin))", lambda m: f"{sys.executable}{(m[1] and ' -m django') or ''}", command
+            )
+            subprocess.run(["bash", "-euc", command], cwd=tmp_path, check=True, timeout=PATIENCE)
+    settings = (tmp_path / "project" / "settings.py").read_text()
+    assert write_files("django", tmp_path) == ["project/settings.py", "shop/calls.py", "project/urls.py"]
+    # The page shows what to add to the list of applications.
+    added = (tmp_path / "project" / "settings.py").read_text().replace("INSTALLED_APPS = [", "INSTALLED_APPS += [")
+    (tmp_path / "project" / "settings.py").write_text(settings + added)
+    with started(sim, tmp_path, "manage.py", "check") as process:
+        assert process.process.wait(PATIENCE) == 0, process.output
+    with started(sim, tmp_path, "manage.py", "relay") as process:
+        take_a_call(sim, process, tmp_path)
+        process.terminate()
+
+
+@pytest.mark.slow
+def test_pytest(tmp_path: Path) -> None:
+    assert write_files("pytest", tmp_path) == ["test_shop.py", "test_recording.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "3 passed" in done.stdout, done.stdout
+    (without,) = [block for block in blocks(page("pytest")) if "simulated()" in block]
+    exec(compile(without, "pytest.md", "exec", dont_inherit=True), {})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_jupyter(tmp_path: Path) -> None:
+    nbclient = pytest.importorskip("nbclient", reason="notebooks need the extra slow")
+    nbformat = pytest.importorskip("nbformat", reason="notebooks need the extra slow")
+    cells = blocks(page("jupyter"))
+    end = re.search(r"At the end: `(.+?)`", page("jupyter"))
+    assert end is not None
+    shown = ["client", "calls[0]", "calls[0].audio"]
+    for expression in shown:
+        assert f"`{expression}`" in page("jupyter")
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in (*cells, *shown, end[1])]
+    )
+    runner = nbclient.NotebookClient(
+        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    asyncio.run(runner.async_execute())
+    for cell in notebook.cells[len(cells) : -1]:
+        assert [sorted(output["data"]) for output in cell.outputs] == [["text/html", "text/plain"]], cell.source
+    assert read_wav(tmp_path / "call.wav").duration > 5
+
+
+# -- audio -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(program: str, scope: dict[str, Any], sim: Simulator) -> Iterator[Phone]:
+    """A program of the page, with a call that speaks; its client is stopped at the end."""
+    background = Background(exec, compile(program, "audio.md", "exec", dont_inherit=True), scope)
+    try:
+        sim.wait_for_client(timeout=PATIENCE)
+        yield sim.call(to=TO, from_=FROM, says=speech.caller(), hangs_up_after_speaking=True)
+    finally:
+        scope["client"].stop()
+        background.result(PATIENCE)
+
+
+def test_audio_is_heard(account: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = blocks(page("audio"))[0]
+    heard: dict[str, bytearray] = {}
+    printed = threading.Event()
+
+    def show(stats: object, flush: bool) -> None:
+        heard.update(inspect.stack()[1].frame.f_locals["heard"])
+        printed.set()
+
+    scope: dict[str, Any] = {"print": show}
+    try:
+        with running(program, scope, account) as phone:
+            phone.wait_until("ended", PATIENCE)
+            assert printed.wait(PATIENCE)
+    finally:
+        scope["audio"].close()
+    saved = read_wav(tmp_path / "call.wav")
+    assert (saved.channels, saved.sample_rate) == (2, 8000)
+    assert len(heard["inbound"]) == pytest.approx(2 * 2 * saved.samples, abs=2 * 16000)  # at twice the rate
+
+
+def test_a_two_way_stream(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_wav(tmp_path / "welcome.wav", read_wav(speech.greeting()).pcm[:16000], sample_rate=8000)
+    program = blocks(page("audio"))[1]
+    with AudioServer() as audio, line(sim) as it:
+        scope: dict[str, Any] = {"call": it.call, "audio": audio}
+        talking = Background(exec, program, scope)
+        it.phone.wait_for_two_way_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
+        it.phone.press("5")
+        talking.result(PATIENCE)
+        assert scope["heard"].complete
+        assert scope["key"].digit == "5"
+
+
+def test_a_plain_stream_goes_to_a_handler(account: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDIA_TOKEN", "a-token-of-both")
+    program = blocks(page("audio"))[2]
+    heard: dict[str, int] = {}
+
+    def show(call_id: str, size: int, unit: str, flush: bool) -> None:
+        heard[call_id] = heard.get(call_id, 0) + size
+
+    scope: dict[str, Any] = {"print": show}
+    try:
+        with running(program, scope, account) as phone:
+            phone.wait_until("ended", PATIENCE)
+    finally:
+        scope["audio"].close(PATIENCE)  # and wait for the handler
+    assert list(heard) == [phone.call_id]
+    assert heard[phone.call_id] >= 0.9 * len(read_wav(speech.caller()).pcm)
+
+
+def test_a_plain_stream_is_accepted(sim: Simulator) -> None:
+    program = blocks(page("audio"))[3]
+    with AudioServer(token="a-token-of-both") as audio, line(sim, says=speech.caller()) as it:
+        scope: dict[str, Any] = {"call": it.call, "audio": audio, "MEDIA_TOKEN": "a-token-of-both"}
+        exec(compile(program, "audio.md", "exec", dont_inherit=True), scope)
+        assert len(scope["pcm"]) == 16000
+        assert scope["stream"].call_id == it.call.call_id
+        assert scope["action"].wait(PATIENCE).state == "finished"
+
+
+# -- logging -----------------------------------------------------------------------------------------------------------
+
+RAISING = """
+from relay_sync.testing import simulated
+
+with simulated() as (sim, client):
+    def handle(call):
+        print(call.call_id, flush=True)
+        call.answer()
+        raise LookupError("no such customer")
+
+    client.on_call(handle)
+    sim.call(to="+15550100", from_="+15550199").wait_until("answered")
+    client.drain(1)
+"""
+
+
+@pytest.mark.slow
+def test_logging_shows_the_call_s_id(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(blocks(page("logging"))[0] + RAISING)
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    call_id = done.stdout.strip()
+    assert call_id
+    errors = (tmp_path / "callbacks.log").read_text()
+    for told in (errors, done.stderr):
+        assert re.search(rf"ERROR +relay_sync\.callbacks relay-call-1 \[{call_id}\] ", told), told
+        assert "LookupError: no such customer" in told
+    assert re.search(r"INFO +relay_sync \S+ \[-\] ", done.stderr), done.stderr

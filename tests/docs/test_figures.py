@@ -1,0 +1,203 @@
+"""Each number in README and docs is taken from the constant that it tells of, or is listed as the number of something else."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay_sync import RelayClient
+from relay_sync.audio import AudioServer
+from relay_sync.call.actions import base, input
+from relay_sync.call.actions.base import REPORT_PATIENCE
+from relay_sync.call.call import READER_LIMIT
+from relay_sync.cli import arguments as cli
+from relay_sync.client import link, messages, pending_dials
+from relay_sync.client import router as switchboard
+from relay_sync.client.dial import DIAL_PATIENCE
+from relay_sync.client.messages import FOLLOWED
+from relay_sync.config import Config
+from relay_sync.constants import MAX_FRAME
+from relay_sync.protocol import backoff, liveness, promises, session
+from relay_sync.rest import RestClient, download, exchange
+from relay_sync.rest.client import DOWNLOAD_LIMIT
+from relay_sync.simulator.core import pace
+from relay_sync.simulator.http.control import server as remote
+from relay_sync.simulator.media import voice
+from relay_sync.threads import logs, process
+from relay_sync.threads.lanes import MOST_WAITING
+from relay_sync.webhooks import Webhooks, body, reader
+from tests.docs.test_docs import name_of
+from tests.docs.test_install import PAGES
+from tests.support import ROOT
+
+#: Pages that programs write from what they found: their own tests compare them with it.
+GENERATED = {"docs/parity.md", "docs/tour.md"}
+
+
+def default(function: Callable[..., Any], name: str) -> Any:
+    return inspect.signature(function).parameters[name].default
+
+
+def option(command: str, name: str) -> Any:
+    """The default of an option of the command line."""
+    return getattr(cli.build_parser().parse_args(command.split()), name)
+
+
+def mib(size: float) -> str:
+    return f"{size / 2**20:g} MiB"
+
+
+def plain(number: float) -> str:
+    return f"{number:g}"
+
+
+def grouped(number: float) -> str:
+    return f"{number:,.0f}"
+
+
+PING = default(RelayClient, "ping_interval")
+PONG = default(RelayClient, "ping_timeout")
+#: What the pages say of figures, by page; every one is made from the constant.
+FIGURES: dict[str, list[str]] = {
+    "README.md": [
+        f"`RELAY_MAX_ACTIVE_CALLS` | calls over this number are passed back; {Config.__attrs_attrs__.max_active_calls.default} |",
+        f"up to {plain(sys.getswitchinterval() * 1000)} ms per switch",
+        f"connections ({grouped(default(AudioServer, 'max_connections'))})",
+        f"messages ({mib(default(AudioServer, 'max_message'))})",
+        f"the silence before `start` ({plain(default(AudioServer, 'start_timeout'))} s)",
+        f"a slow reader ({plain(default(AudioServer, 'buffer_seconds'))} s of audio",
+        f"Frames ({mib(MAX_FRAME)})",
+        f"unsent commands ({default(RelayClient, 'max_queue')})",
+        f"unread events and waiting callbacks ({grouped(READER_LIMIT)} a call)",
+    ],
+    "docs/audio.md": [f"the newest {plain(default(AudioServer, 'buffer_seconds'))} s (`buffer_seconds`)"],
+    "docs/faults.md": [
+        f"within `ping_interval + ping_timeout` ({plain(PING + PONG)} s by default)",
+        f"within {plain(link.CONNECT_PATIENCE)} s of it during authentication",
+        f"`{liveness.MOST_UNANSWERED} * ping_interval + ping_timeout`",
+        f"({plain(liveness.MOST_UNANSWERED * PING + PONG)} s by default)",
+        f"ends with `ConnectionLost` {plain(messages.NEWS_PATIENCE)} s after the connection came back",
+    ],
+    "docs/logging.md": [
+        f"or {plain(logs.FLUSH_PATIENCE)} s later where a handler takes longer",
+        f"Up to {grouped(logs.MOST_WAITING)} lines wait for a slow handler",
+    ],
+    "docs/rest.md": [
+        f"at most `retries` times ({default(RestClient, 'retries')})",
+        f"within `request_timeout` ({plain(default(RestClient, 'request_timeout'))} s)",
+        f"`Retry-After` is kept to if it is at most {plain(exchange.LONGEST_PAUSE)} s",
+        f"`max_bytes` is {DOWNLOAD_LIMIT // 2**30} GiB",
+        f"`timeout` ({plain(default(RestClient.download, 'timeout'))} s)",
+        f"in trouble ({', '.join(map(str, sorted(exchange._TROUBLED)))})",
+        f"answers {', '.join(map(str, sorted(download._ABSENT)[:-1]))} or {max(download._ABSENT)}",
+    ],
+    "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
+    "docs/simulate.md": [
+        f"makes a {'thousandth' if pace.FAST == 1000 else pace.FAST} of other",
+        f"for `timeout` seconds ({plain(remote.PATIENCE)}; at most {plain(remote.LONGEST_WAIT)})",
+        f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
+        f"a regular file of at most {mib(voice.MOST_FILE)})",
+        f"at most {grouped(remote.MOST_TOLD)} entries",
+        f"as long as {'a thousand' if remote.MOST_TOLD == 1000 else remote.MOST_TOLD} others",
+    ],
+    "docs/threads.md": [
+        f"most {grouped(MOST_WAITING)} of a call wait",
+        f"have {plain(link.DRAIN_PATIENCE)} s to return",
+        f"A fork waits up to {plain(process.IMPORT_PATIENCE)} s for an import",
+        f"{plain(messages.NEWS_PATIENCE)} s without news after a resume",
+        f"for {plain(link.PROMISE_PATIENCE)} s, as long as the session is resumed",
+        f"gives the server {plain(promises.ANSWER_PATIENCE)} s to answer",
+        f"they had input or {plain(base.OVERDUE)} s after `initial_timeout` is over",
+        f"told to stop {plain(base.OVERDUE)} s after their `timeout` is over, or",
+        f"after {'a minute' if input.DETECT_PATIENCE == 60 else input.DETECT_PATIENCE} without one",
+        f"nothing is told within {plain(messages.NEWS_PATIENCE)} s",
+        f"`request_timeout` ({plain(default(RelayClient, 'request_timeout'))} s",
+        f"`ConnectTimeout` after {plain(default(RelayClient, 'connect_timeout'))} s",
+        f"or {plain(DIAL_PATIENCE)} s, when what still rings",
+        f"{plain(REPORT_PATIENCE)} s after the time it was given",
+        f"{grouped(FOLLOWED)} later messages",
+        f"pauses up to {plain(backoff.LONGEST)} seconds",
+        f"its content | the last {grouped(session.REMEMBERED_EVENTS)} |",
+        f"the last {grouped(switchboard.REMEMBERED_CALLS)} calls |",
+        f"the last {grouped(messages.REMEMBERED)} |",
+        f"the last {grouped(pending_dials.REMEMBERED_DIALS)} dials |",
+        f"| {plain(pending_dials.REMEMBERED_FOR)} s |",
+        f"falls {grouped(READER_LIMIT)} events behind",
+        f"up to {plain(sys.getswitchinterval() * 1000)} ms for each switch",
+    ],
+    "docs/webhooks.md": [
+        f"the last {grouped(reader.REMEMBERED)}",
+        f"`max_body` ({mib(default(Webhooks, 'max_body'))})",
+        f"more than {'a thousand' if body.MOST_FIELDS == 1000 else body.MOST_FIELDS} fields",
+        f"deeper than {body.DEEPEST} levels",
+    ],
+}
+#: Numbers that are no limit and no default of ours.
+OTHERS = re.compile(
+    r"""
+      https?://\S+ | \b127\.0\.0\.1 | \b0\.0\.0\.0 | \b10\.0\.0\.\d(?:/\d+)? | 2001:db8:[\w:/]*
+    | (?<=\]):443 | (?<=example\.com):8443 | base64 | answers\ 200\ or\ 503
+    | Python\ 3\.\d+(?:,\ 3\.\d+)*(?:\ and\ 3\.\d+)? | \b16-bit\b | float32 | MP3 | L16 | G\.?722 | PCM16 | RFC\ \d+ | urllib3
+    | (?<![\d.,])(?:20[1-4]|40[0-9]|41[0-9]|42[0-9]|50[0-4])(?![\d.,]*\d)  # statuses of HTTP
+    | "\+1555\d+" | "1\#" | calls\[0\] | exit\ code\ \d\b | \ 0\ bytes
+    | ^\d\.\ (?=\S) # of a list
+    # arguments that the page chooses, with what follows from them
+    | --processes\ \d | --speed\ 8 | relay_time\(100\) | \b100\ times\ sooner | 30\ seconds\? | \?count=\d | `times`\ is\ 1
+    | wait=30\)`\ asks\ again\ for\ 30\ seconds
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+NUMBER = re.compile(r"\d[\d,.]*|\bthousand|\bhundred|\bmillion")
+
+
+def prose(path: Path) -> str:
+    """A page in one line a paragraph, without blocks of code and without tables that are generated."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    if path.name == "faults.md":
+        text = text.partition("\n## ")[0]
+    return re.sub(r"\n[ ]*(?=[^\s|#*\-\d:])", " ", text)
+
+
+def without_source(name: str, text: str) -> Iterator[str]:
+    """Numbers in a text for which nothing is listed, with what stands around them."""
+    for said in FIGURES.get(name, ()):
+        text = text.replace(said, re.sub(r"[\w]", "_", said))
+    text = OTHERS.sub(lambda match: "_" * len(match[0]), text)
+    for match in NUMBER.finditer(text):
+        yield text[max(0, match.start() - 40) : match.end() + 40]
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_pages_say_what_the_constants_are(name: str) -> None:
+    text = prose(ROOT / name)
+    for said in FIGURES[name]:
+        assert said in text
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if name_of(path) not in GENERATED], ids=name_of)
+def test_every_number_has_a_source(path: Path) -> None:
+    found = list(without_source(name_of(path), prose(path)))
+    assert not found, "add the constant to FIGURES, or to OTHERS what is no limit"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Frames (4 MiB)", "waits 31 s", "at most 10,001 of them", "more than a thousand", "1.5 times", "404,000 bytes"],
+)
+def test_a_number_without_a_source_is_seen(said: str) -> None:
+    assert len(list(without_source("README.md", f"It has limits: {said}, as ever."))) == 1
+
+
+def test_what_the_pages_call_one_limit_is_one() -> None:
+    assert READER_LIMIT == MOST_WAITING  # "unread events and waiting callbacks"
+    assert default(RelayClient, "max_frame") == MAX_FRAME
+    assert session.MOST_REFUSALS == 3  # docs/faults.md: "three times in a row"
+    assert liveness.COMMANDS == 3  # docs/faults.md: "leaves three commands unanswered"
+    assert "three times in a row" in prose(ROOT / "docs" / "faults.md")
+    assert "leaves three commands unanswered" in prose(ROOT / "docs" / "faults.md")

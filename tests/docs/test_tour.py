@@ -1,0 +1,44 @@
+"""``docs/tour.md`` shows what the commands print, up to times, ids and what is installed; and its pictures are there."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.support.tour import PAGE, SCENES, pieces, plain
+
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def test_every_scene_is_on_the_page_and_nothing_else() -> None:
+    assert list(pieces(TEXT)) == list(SCENES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("typed", SCENES)
+def test_the_page_shows_what_is_printed(typed: str, tmp_path: Path) -> None:
+    shown, printed = plain(pieces(TEXT)[typed]), plain(SCENES[typed](tmp_path))
+    assert shown == printed, "run python -m tests.support.tour, which writes the page anew"
+
+
+def test_what_varies_is_left_out_and_nothing_else() -> None:
+    assert plain("  0.012  MainThread    connected\n") == ["<seconds> MainThread connected"]
+    assert plain("inbound [###...]  -12.5 dB") == ["inbound <bar> <n> dB"]
+    assert plain("b\na\n\nb") == ["a", "b"]
+    for one, other in (("Checked: 129,280 samples", "Checked: 129,281 samples"), ("ok  name: x", "BAD name: x")):
+        assert plain(one) != plain(other)
+
+
+def test_pictures_are_there_and_small() -> None:
+    names = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", TEXT)
+    assert len(names) == 2
+    for name in names:
+        data = (PAGE.parent / name).read_bytes()
+        assert data.startswith(b"\x89PNG\r\n\x1a\n")
+        width, height = struct.unpack(">II", data[16:24])
+        assert 600 <= width <= 800
+        assert 300 <= height <= 800
+        assert len(data) < 60_000

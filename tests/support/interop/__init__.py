@@ -1,0 +1,1 @@
+"""The official SDK and this one against the same simulator."""

@@ -1,0 +1,51 @@
+"""A thread that dozes lets the one that wakes it finish; awake it is as it was."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from relay_sync.threads.batch_sleep import get_up, lie_down
+from tests.support.background import Background
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nothing is done elsewhere")
+
+
+def test_it_is_patient_only_while_it_dozes() -> None:
+    def doze() -> list[int]:
+        seen = [os.sched_getscheduler(0)]
+        assert lie_down()
+        seen.append(os.sched_getscheduler(0))
+        get_up()
+        return [*seen, os.sched_getscheduler(0)]
+
+    assert Background(doze).result() == [os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_OTHER]
+
+
+def test_niceness_stays() -> None:
+    def doze() -> list[int]:
+        who = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, who, 3)
+        assert lie_down()
+        asleep = os.getpriority(os.PRIO_PROCESS, who)
+        get_up()
+        return [asleep, os.getpriority(os.PRIO_PROCESS, who)]
+
+    assert Background(doze).result() == [3, 3]
+
+
+def test_the_main_thread_stays_as_it_is() -> None:
+    assert threading.current_thread() is threading.main_thread()
+    assert not lie_down()
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_a_policy_of_the_users_own_stays() -> None:
+    def doze() -> tuple[bool, int]:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        return lie_down(), os.sched_getscheduler(0)
+
+    assert Background(doze).result() == (False, os.SCHED_IDLE)
