@@ -16,11 +16,14 @@
       WrongThread                    a blocking call on the thread that would have to answer it
       WaitTimeout                    (TimeoutError) what was waited for has not happened yet; wait again if you like
         RequestTimeout               the server did not answer a command in time
+      EventPending                   an event was asked for inside the block that waits for it: ask behind the block
       CallEnded                      the call was over first; .end_reason
       DialFailed                     nobody answered; .reason
       ActionFailed                   the server reported an action as failed; .state
+      MessageNotFollowed             nothing more is told of a message, which may still arrive; .message_id
       UnsupportedCodec               audio that cannot be decoded here
       StreamIsOneWay                 the stream carries no audio towards the call
+      StreamsTaken                   every stream goes to on_stream, none to accept(): use one of the two
       StreamFailed                   a stream could not be set up or ended with an error
       WebhookRefused                 a request that is no status callback, or not a genuine one; .status
       DownloadFailed                 a recording could not be fetched or kept; .url without its secrets
@@ -46,14 +49,17 @@ __all__ = [
     "ConnectionLost",
     "DialFailed",
     "DownloadFailed",
+    "EventPending",
     "Forked",
     "InvalidParameter",
+    "MessageNotFollowed",
     "NotConnected",
     "QueueFull",
     "RelayError",
     "RequestTimeout",
     "StreamFailed",
     "StreamIsOneWay",
+    "StreamsTaken",
     "UnsupportedCodec",
     "WaitTimeout",
     "WebhookRefused",
@@ -236,6 +242,10 @@ class RequestTimeout(WaitTimeout):
     """The server did not answer a command in time."""
 
 
+class EventPending(_Explained):
+    """An event was asked for inside the ``with`` block that waits for it: it is known once the block has been left."""
+
+
 class CallEnded(_Explained):
     """The call was over before what was waited for happened.
 
@@ -269,12 +279,27 @@ class ActionFailed(_Explained):
         self.state = state
 
 
+class MessageNotFollowed(_Explained):
+    """Nothing more is told of a message. The server took it, and it may still arrive: sending it again may send it twice.
+
+    :ivar message_id: the name that the server gave it, to look for in status callbacks and records; ``""`` if it gave none.
+    """
+
+    def __init__(self, message: str, *, message_id: str = "") -> None:
+        super().__init__(message)
+        self.message_id = message_id
+
+
 class UnsupportedCodec(_Explained):
     """Audio in a codec that cannot be decoded or encoded here."""
 
 
 class StreamIsOneWay(_Explained):
     """The stream carries no audio towards the call."""
+
+
+class StreamsTaken(_Explained):
+    """Every stream of an AudioServer goes to its ``on_stream``, so that ``accept()`` would wait in vain: use one of the two."""
 
 
 class StreamFailed(_Explained):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
 import re
@@ -22,10 +23,12 @@ from relay_sync.errors import (
     DialFailed,
     DownloadFailed,
     InvalidParameter,
+    MessageNotFollowed,
     RelayError,
     WaitTimeout,
     WebhookRefused,
 )
+from tests.support.modules import MODULES, name_of, nodes, tree
 
 LINE = re.compile(r"^( *)([A-Z]\w+) {2,}(?:\((\w+)\) )?")
 BUILTIN: dict[str, type[Exception]] = {
@@ -43,6 +46,7 @@ SPECIAL: dict[str, RelayError] = {
     "ConnectionLost": ConnectionLost("gone", sent=True),
     "CallEnded": CallEnded("over", end_reason="busy"),
     "DialFailed": DialFailed("nobody", reason="busy"),
+    "MessageNotFollowed": MessageNotFollowed("too many", message_id="m"),
     "WebhookRefused": WebhookRefused("no signature", status=403),
     "DownloadFailed": DownloadFailed("too big", url="https://files.example.com/a.wav"),
 }
@@ -72,6 +76,16 @@ def example(name: str) -> RelayError:
 
 
 NAMES = sorted(errors.__all__)
+
+
+def test_nothing_raises_the_root_of_the_tree() -> None:
+    """It says of nothing what to do about it. It is there to be caught, and for the tests of users."""
+    assert not [
+        f"{name_of(path)}:{node.lineno}"
+        for path in MODULES
+        for node in nodes(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "RelayError"
+    ]
 
 
 def test_the_drawing_names_every_class() -> None:

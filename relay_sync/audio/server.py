@@ -20,8 +20,8 @@ from ..errors import (
     CommandRefused,
     Forked,
     InvalidParameter,
-    RelayError,
     StreamFailed,
+    StreamsTaken,
     UnsupportedCodec,
     WaitTimeout,
 )
@@ -355,14 +355,14 @@ class AudioServer(Connecting):
         Of streams that wait to be accepted 256 are kept, and then the oldest are closed.
 
         :param timeout: seconds; ``None`` waits until one comes or the server is closed.
-        :raises RelayError: the server has an *on_stream*, which gets them all.
+        :raises StreamsTaken: the server has an *on_stream*, which gets them all.
         :raises WaitTimeout: none came in time.
         :raises StreamFailed: the server was closed. :raises InvalidParameter: a timeout that cannot be right.
         """
         timeout = checks.timeout(timeout)
         if self._on_stream is not None:
-            raise RelayError(
-                None, "accept() gets no stream beside on_stream, which is called with each of them: use one of the two"
+            raise StreamsTaken(
+                "accept() gets no stream beside on_stream, which is called with each of them: use one of the two"
             )
         self._gate.strangers = True
         self.start()

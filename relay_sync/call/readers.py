@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CallEnded, RelayError, WaitTimeout
+from ..errors import CallEnded, EventPending, RelayError, WaitTimeout
 from ..events import CallStateEvent, RelayEvent
 from ..threads.mailbox import Mailbox, MailboxClosed
 from ..threads.time_scale import paced
@@ -62,10 +62,10 @@ class Expectation:
     def value(self) -> Any:
         """The event.
 
-        :raises RelayError: before there is one.
+        :raises EventPending: before there is one.
         """
         if self._found is None:
-            raise RelayError(None, "the event is known when the with block has been left: ask for it behind the block")
+            raise EventPending("the event is known when the with block has been left: ask for it behind the block")
         return self._found
 
     def consider(self, events: list[CallStateEvent]) -> None:

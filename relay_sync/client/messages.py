@@ -19,7 +19,7 @@ from ..constants import (
     MESSAGE_STATE_QUEUED,
     MESSAGE_STATE_RECEIVED,
 )
-from ..errors import ConnectionLost, RelayError, WaitTimeout
+from ..errors import ConnectionLost, MessageNotFollowed, RelayError, WaitTimeout
 from ..events import RelayEvent
 from ..params import values
 from ..protocol.repeats import Seen
@@ -254,7 +254,7 @@ class MessageDesk:
             self.claim(message, session)
         else:
             message._end_early(
-                RelayError(None, "the server took the message but did not name it: it cannot be followed")
+                MessageNotFollowed("the server took the message but did not name it: it cannot be followed")
             )
 
     def claim(self, message: Message, session: int) -> None:
@@ -288,10 +288,10 @@ class MessageDesk:
                 "the fate of over %d messages has not been told: the oldest are not followed any more", FOLLOWED
             )
         message._end_early(
-            RelayError(
-                None,
+            MessageNotFollowed(
                 f"message {message.message_id} is not followed any more: {FOLLOWED} later ones are on their way, "
                 "and nothing final was told of this one",
+                message_id=message.message_id,
             )
         )
 

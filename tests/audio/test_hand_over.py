@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from relay_sync import RelayError, WaitTimeout
+from relay_sync import StreamsTaken, WaitTimeout
 from relay_sync.audio import AudioServer, AudioStream, Heard, keeping, read_wav, recorder, speaker
 from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
@@ -199,11 +199,11 @@ def test_accept_beside_on_stream_is_refused(take: Callable[[AudioServer], object
         came.set()
 
     with AudioServer(on_stream=on_stream) as audio:
-        with pytest.raises(RelayError, match=r"accept\(\) gets no stream beside on_stream"):
+        with pytest.raises(StreamsTaken, match=r"accept\(\) gets no stream beside on_stream"):
             take(audio)
         peer = Carrier(audio, accept=False)
         assert came.wait(PATIENCE)
-        with pytest.raises(RelayError, match="use one of the two"):
+        with pytest.raises(StreamsTaken, match="use one of the two"):
             take(audio)
         peer.ws.close()
 

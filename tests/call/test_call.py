@@ -14,10 +14,10 @@ from relay_sync import (
     CallEnded,
     CallStateEvent,
     CommandRefused,
+    EventPending,
     InvalidParameter,
     QueueFull,
     RelayClient,
-    RelayError,
     WaitTimeout,
 )
 from relay_sync.call.call import READER_LIMIT
@@ -258,7 +258,7 @@ def test_expect_lets_the_body_s_exception_through_at_once(on_call: Line) -> None
 
 def test_expect_has_no_value_before_its_block_is_left(on_call: Line) -> None:
     with on_call.call.expect(STATE, timeout=PATIENCE) as seen:
-        with pytest.raises(RelayError):
+        with pytest.raises(EventPending, match="ask for it behind the block"):
             _ = seen.value
         on_call.phone.hang_up()
     assert seen.value.call_state == "ending"

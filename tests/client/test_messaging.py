@@ -19,9 +19,9 @@ from relay_sync import (
     ConnectionLost,
     InvalidParameter,
     Message,
+    MessageNotFollowed,
     MessageStateEvent,
     RelayClient,
-    RelayError,
     RelayEvent,
     RequestTimeout,
     TaskEvent,
@@ -301,7 +301,7 @@ def test_a_message_without_a_name_cannot_be_followed(quiet: Simulator, client: M
     done: list[RelayEvent] = []
     message = one.send_message(to_number=TO, from_number=FROM, body="hi", on_completed=done.append)
     assert message.is_done
-    with pytest.raises(RelayError, match="did not name it"):
+    with pytest.raises(MessageNotFollowed, match="did not name it"):
         message.wait()
     one.disconnect()
     assert done == [message.result]
@@ -664,8 +664,11 @@ def test_messages_whose_fate_is_never_told_do_not_pile_up(caplog: pytest.LogCapt
         waiting = Background(made[0].wait)
         for message in made[10_000:]:
             desk.claim(message, 1)
-    with pytest.raises(RelayError, match="m0 is not followed any more: 10000 later ones are on their way"):
+    with pytest.raises(
+        MessageNotFollowed, match="m0 is not followed any more: 10000 later ones are on their way"
+    ) as raised:
         waiting.result()
+    assert raised.value.message_id == "m0"
     (event,) = completed
     assert isinstance(event, MessageStateEvent)
     assert (event.synthetic, event.message_state) == (True, "sent")
