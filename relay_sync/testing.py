@@ -32,8 +32,7 @@ from .params import values as checks
 from .simulator import Simulator
 from .simulator.core import pace as simulated_pace
 from .text.wording import counted
-from .threads import raised
-from .threads import time_scale as pace
+from .threads import callback_errors, timeouts
 from .threads.lanes import Lanes, known_lanes
 
 __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"]
@@ -184,11 +183,11 @@ def handler_errors() -> Iterator[HandlerErrors]:
 def collected() -> Iterator[HandlerErrors]:
     """Collect what is raised inside the block, and say nothing of handlers that it leaves running."""
     found = HandlerErrors(frozenset(_handlers()), {each: each.rests for each in known_lanes if each.serving})
-    raised.listeners.append(found.take)
+    callback_errors.listeners.append(found.take)
     try:
         yield found
     finally:
-        raised.listeners.remove(found.take)
+        callback_errors.listeners.remove(found.take)
 
 
 def _handlers() -> list[threading.Thread]:
@@ -259,9 +258,9 @@ def faster(factor: float) -> Iterator[None]:
     :param factor: at least 1.
     """
     number = checks.number("factor", factor, low=1, optional=False)
-    before = pace.factor, simulated_pace.hurry
-    pace.factor = simulated_pace.hurry = float(number or 1)
+    before = timeouts.factor, simulated_pace.hurry
+    timeouts.factor = simulated_pace.hurry = float(number or 1)
     try:
         yield
     finally:
-        pace.factor, simulated_pace.hurry = before
+        timeouts.factor, simulated_pace.hurry = before

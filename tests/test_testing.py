@@ -15,7 +15,7 @@ import pytest
 from relay_sync import Call, InvalidParameter, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.testing import faster, simulated
-from relay_sync.threads import time_scale as pace
+from relay_sync.threads import timeouts
 from tests.support.background import Background
 from tests.support.lines import FROM, TO
 
@@ -148,7 +148,7 @@ def test_waits_give_up_sooner_and_commands_do_not() -> None:
         assert answering.running
         sim.release()
         answering.result()
-    assert pace.factor == 1.0
+    assert timeouts.factor == 1.0
 
 
 @pytest.mark.parametrize("factor", [0, 0.5, -1, float("nan"), "2", True])

@@ -18,7 +18,7 @@ from relay_sync.simulator.core.method_table import METHODS
 from relay_sync.simulator.core.names import ACTIVITIES
 from relay_sync.simulator.http.control.server import ControlServer
 from relay_sync.testing import faster, handler_errors, simulated
-from relay_sync.threads import raised
+from relay_sync.threads import callback_errors
 from tests.audio.test_server import Carrier
 from tests.simulator.test_peers import connected
 from tests.support import PATIENCE
@@ -159,23 +159,23 @@ def test_ringing_is_over_sooner() -> None:
 
 
 FASTER = """
-from relay_sync.threads import time_scale as pace
+from relay_sync.threads import timeouts
 from relay_sync.simulator.core import pace as simulated
 
 def test_block(relay_time):
     with relay_time(100):
-        assert (pace.factor, simulated.hurry) == (100, 100)
+        assert (timeouts.factor, simulated.hurry) == (100, 100)
         with relay_time(1000):
-            assert pace.factor == 1000
-        assert pace.factor == 100
-    assert (pace.factor, simulated.hurry) == (1, 1)
+            assert timeouts.factor == 1000
+        assert timeouts.factor == 100
+    assert (timeouts.factor, simulated.hurry) == (1, 1)
     relay_time(50)
     with relay_time(7):
-        assert pace.factor == 7
-    assert pace.factor == 50
+        assert timeouts.factor == 7
+    assert timeouts.factor == 50
 
 def test_after():
-    assert (pace.factor, simulated.hurry) == (1, 1)
+    assert (timeouts.factor, simulated.hurry) == (1, 1)
 """
 
 
@@ -360,7 +360,7 @@ def test_what_an_earlier_handler_raises_is_no_mistake_of_a_later_test(monkeypatc
     def late() -> None:
         entered.set()
         go.wait(PATIENCE)
-        raised.tell("the on_call handler of a call", ValueError("late"))
+        callback_errors.tell("the on_call handler of a call", ValueError("late"))
 
     thread = threading.Thread(target=late, name="relay-call-0")
 
@@ -377,7 +377,7 @@ def test_what_an_earlier_handler_raises_is_no_mistake_of_a_later_test(monkeypatc
         with testing.handler_errors() as second:
             go.set()
             thread.join(PATIENCE)
-            raised.tell("the on_call handler of another call", ValueError("now"))
+            callback_errors.tell("the on_call handler of another call", ValueError("now"))
     finally:
         go.set()
     assert list(first) == []

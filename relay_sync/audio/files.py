@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, Final
 
-from ..threads.growing import Growing
+from ..threads.growing_files import Growing
 from .kinds import kind_of
 
 __all__ = ["MAX_FILE", "part_beside", "read_file", "read_open", "replaced"]

@@ -15,7 +15,7 @@ from ..errors import UnsupportedCodec, WaitTimeout
 from ..threads.batch_sleep import get_up, lie_down
 from ..threads.outcome import at_once
 from ..threads.process import forked_error, generation
-from ..threads.time_left import TimeLeft
+from ..threads.timeouts import TimeLeft
 from .codecs import why_raw
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from ..errors import InvalidParameter
 from ..origins import refusal
 from ..server import Headers, Request, Response
 from ..threads.flag import Flag
+from ..threads.rate_limited_log import RateLimitedLog
 from .stream import AudioStream
 from .stream_core import StreamCore
-from .troubles import Troubles
 
 __all__ = ["Expected", "Gate", "check_token"]
 
@@ -126,7 +126,7 @@ class Gate:
         self,
         path: str,
         token: str | None,
-        troubles: Troubles,
+        troubles: RateLimitedLog,
         *,
         public_url: str | None = None,
         origins: Collection[str] = (),
@@ -283,7 +283,7 @@ class Gate:
 
     def _refuse(self, kind: str, message: str, *args: object) -> None:
         self._refusals[kind] += 1
-        self._troubles.tell(kind, message, *args)
+        self._troubles.warning(kind, message, *args)
 
     def refused_since(self, expected: Expected) -> str:
         """Whom this server has refused since somebody began to wait for a stream, as a sentence with a blank before it.

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from ..deadline import Deadline
-from ..threads import logs, raised
-from ..threads.time_left import TimeLeft
+from ..threads import callback_errors, logs
+from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.timeouts import TimeLeft
 from .stream import AudioStream
 from .stream_core import StreamCore
-from .troubles import Troubles
 
 __all__ = ["Handlers"]
 
@@ -28,7 +28,7 @@ class Handlers:
     :param name: what the names of the threads begin with.
     """
 
-    def __init__(self, on_stream: Callable[[AudioStream], object], name: str, troubles: Troubles) -> None:
+    def __init__(self, on_stream: Callable[[AudioStream], object], name: str, troubles: RateLimitedLog) -> None:
         self._on_stream = on_stream
         self._name = name
         self._troubles = troubles
@@ -51,7 +51,7 @@ class Handlers:
                     stream.call_id,
                     extra={"call_id": stream.call_id},
                 )
-                raised.tell(f"the on_stream handler of call {stream.call_id}", error)
+                callback_errors.tell(f"the on_stream handler of call {stream.call_id}", error)
             finally:
                 with self._lock:
                     self._running.pop(threading.current_thread(), None)
@@ -64,7 +64,7 @@ class Handlers:
         except RuntimeError as error:
             with self._lock:
                 self._running.pop(thread, None)
-            self._troubles.tell("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
+            self._troubles.warning("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
             core.hang_up(False)
 
     def join(self, deadline: Deadline) -> None:

@@ -19,7 +19,7 @@ class Keeping:
     """The recording of one stream, as its receiver feeds it on the loop thread.
 
     :param make_file: makes the file, on the disk thread. :param tracks: those that were announced.
-    :param connection: is not read from while the disk is behind. :param tell: as ``Troubles.tell``.
+    :param connection: is not read from while the disk is behind. :param tell: as ``RateLimitedLog.warning``.
     :param owner: of whom it is, for the log.
     :ivar recorder: has what is kept.
     """

@@ -12,7 +12,8 @@ from ..errors import InvalidParameter
 from ..params import values as checks
 from ..server import CloseInfo, Connection, Loop, Timer
 from ..server.websocket import NO_ROOM
-from ..threads.net import Net
+from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.safety_net import Net
 from .codecs import BadPacket
 from .decoding import Decoding
 from .diagnosis import Diagnosis
@@ -27,7 +28,6 @@ from .stats import Counts
 from .stream import AudioStream
 from .stream_core import EndReason, StreamCore
 from .timeline import MAX_TRACKS, Timeline
-from .troubles import Troubles
 from .waking import Waking
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ReceiverSettings:
     l16_byteorder: Literal["little", "big", "auto"]
     make_file: Callable[[Start], BinaryIO] | None
     disk: Disk
-    troubles: Troubles
+    troubles: RateLimitedLog
 
     def __attrs_post_init__(self) -> None:
         for name in ("start_timeout", "send_timeout", "buffer_seconds"):
@@ -497,11 +497,11 @@ class Receiver:
             )
 
 
-def _teller(troubles: Troubles, remote: str) -> Callable[..., None]:
+def _teller(troubles: RateLimitedLog, remote: str) -> Callable[..., None]:
     """What tells of trouble, without holding on to the receiver: those who tell are held by it."""
 
     def tell(kind: str, message: str, *args: object) -> None:
-        troubles.tell(kind, "media socket from %s: " + message, remote, *args)
+        troubles.warning(kind, "media socket from %s: " + message, remote, *args)
 
     return tell
 

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol
 
 from ..threads import logs
 from ..threads.flag import Bell
-from ..threads.growing import Growing
+from ..threads.growing_files import Growing
 from ..threads.outcome import wait_until
 from .files import part_beside, replaced
 from .recording_files import create_recording, spool_file
@@ -54,7 +54,8 @@ class Recorder:
         it is called by the first :meth:`flush`, and what it raises costs the recording only.
     :param channels: 1 or 2.
     :param on_room: called on the disk thread after a write, when :meth:`add` had answered that it is full.
-    :param tell: told why there is no file, as ``Troubles.tell``; without it the log is. :param owner: of whom it is, for the log.
+    :param tell: told why there is no file, as ``RateLimitedLog.warning``; without it the log is.
+    :param owner: of whom it is, for the log.
     """
 
     def __init__(

@@ -34,7 +34,8 @@ from ..threads import logs
 from ..threads.flag import Bell
 from ..threads.outcome import at_once, wait_until
 from ..threads.process import generation, watch
-from ..threads.time_left import TimeLeft
+from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.timeouts import TimeLeft
 from .coders import check_available
 from .connecting import Connecting, check_call, check_options, check_wanted_rate
 from .disk import Disk
@@ -45,7 +46,6 @@ from .recording_files import check_pattern, files_for
 from .server_address import ServerAddress, check_path, check_public_url
 from .stream import AudioStream, StreamingAction
 from .stream_core import StreamCore
-from .troubles import Troubles
 from .waking import Waking
 from .wav import PathLike
 
@@ -186,7 +186,7 @@ class AudioServer(Connecting):
         self._loop: Loop | None = None  # there from the moment start() begins; a fork then finds it
         self._server: WebSocketServer | None = None
         self._disk = Disk(f"{self._name}-disk")
-        self._troubles = Troubles()
+        self._troubles = RateLimitedLog(_log)
         self._gate = Gate(
             self._address.path,
             self._token,
@@ -198,7 +198,7 @@ class AudioServer(Connecting):
         asked_for = self._on_stream is not None or bool(self._origins or self._allowed_hosts)
         self._gate.strangers = self._address.near or asked_for
         self._settings = self._make_settings(
-            make_file=files_for(self._record_to, self._spool, self._troubles.tell),
+            make_file=files_for(self._record_to, self._spool, self._troubles.warning),
             disk=self._disk,
             troubles=self._troubles,
         )
@@ -540,7 +540,7 @@ class AudioServer(Connecting):
         self._changed.ring()
         if oldest is not None:  # nobody would read it, and all that it brings would be kept
             oldest[1].hang_up(False)
-            self._troubles.tell("accept", "nobody accepts the streams that come: the oldest are closed")
+            self._troubles.warning("accept", "nobody accepts the streams that come: the oldest are closed")
 
 
 def _left(deadline: Deadline, least: float) -> float:

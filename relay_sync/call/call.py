@@ -33,7 +33,7 @@ from ..protocol.standing import OF_CALLS, Standing, reaches
 from ..threads import logs, process
 from ..threads.lanes import InContext
 from ..threads.mailbox import Mailbox
-from ..threads.net import Net
+from ..threads.safety_net import Net
 from .actions import Action, OnCompleted, reason_of, stop_late
 from .offer import PARTIES, Offer
 from .readers import EventReader, Expectation

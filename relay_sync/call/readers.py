@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CallEnded, EventPending, RelayError, WaitTimeout
 from ..events import CallStateEvent, RelayEvent
 from ..threads.mailbox import Mailbox, MailboxClosed
-from ..threads.time_scale import paced
+from ..threads.timeouts import paced
 
 if TYPE_CHECKING:
     from .call import Call

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
-from ..threads.net import Net
+from ..threads.safety_net import Net
 
 __all__ = ["AT_ONCE", "Inquiry"]
 

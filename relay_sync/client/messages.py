@@ -27,10 +27,10 @@ from ..protocol.results import Outcome
 from ..protocol.standing import OF_MESSAGES, Standing
 from ..threads import logs
 from ..threads.lanes import InContext
-from ..threads.net import Net
 from ..threads.outcome import Waiter
+from ..threads.safety_net import Net
 from ..threads.table import Table
-from ..threads.time_scale import paced
+from ..threads.timeouts import paced
 
 if TYPE_CHECKING:
     from ..events import MessageEvent, MessageReceiveEvent, MessageStateEvent

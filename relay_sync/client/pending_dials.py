@@ -15,9 +15,9 @@ from ..protocol.command import Command
 from ..protocol.promises import ANSWER_PATIENCE
 from ..protocol.results import Outcome
 from ..threads import logs
-from ..threads.net import Net
 from ..threads.outcome import Waiter
-from ..threads.rate_limited_log import Troubles
+from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.safety_net import Net
 from ..threads.table import Recent, Table
 
 __all__ = ["Dials", "Exchange", "PendingDial", "drop"]
@@ -109,7 +109,7 @@ class Dials:
         self._decided: Recent[str, frozenset[str]] = Recent(REMEMBERED_DIALS)
         #: Those that were given up and whose legs a client that closes waits for.
         self._awaited_legs: list[PendingDial] = []
-        self._troubles = Troubles(_log)
+        self._troubles = RateLimitedLog(_log)
 
     def enter(self, dial: PendingDial) -> None:
         """Register its tag before anything is sent with it. The caller holds it already: no interrupt on the way loses it.

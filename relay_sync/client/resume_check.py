@@ -33,7 +33,7 @@ from ..errors import RelayError
 from ..protocol.ids import new_id
 from ..protocol.results import says_gone
 from ..threads import logs
-from ..threads.net import Net
+from ..threads.safety_net import Net
 from .inquiry import Inquiry
 
 if TYPE_CHECKING:

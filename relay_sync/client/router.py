@@ -19,11 +19,11 @@ from ..errors import CallEnded, ClientClosed, CommandRefused, RelayError
 from ..events import CallReceiveEvent, CallStateEvent, DialEvent, RelayEvent, parse_event
 from ..protocol.command import Phase
 from ..protocol.results import client_closed
-from ..threads import logs, raised
+from ..threads import callback_errors, logs
 from ..threads.flag import Bell, Flag
 from ..threads.lanes import MOST_WAITING, InContext, Lanes, name_of
-from ..threads.net import Net
-from ..threads.rate_limited_log import Troubles
+from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.safety_net import Net
 from ..threads.table import Recent, Table
 from .handlers import Handlers, Stalled
 from .messages import MESSAGE_TYPES, MessageDesk
@@ -103,7 +103,7 @@ class Switchboard:
         #: Rings when a call or a handler of one has ended.
         self.changed = Bell()
         self.handlers = Handlers(self.changed)
-        self._troubles = Troubles(_log)
+        self._troubles = RateLimitedLog(_log)
 
     # -- told by the loop, on the IO thread -----------------------------------------------------------------------
 
@@ -568,7 +568,7 @@ class Switchboard:
             _callbacks.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
         else:
             _callbacks.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
-            raised.tell(f"the {what}{whose}", error)
+            callback_errors.tell(f"the {what}{whose}", error)
         if self._on_error is not None:
             try:
                 self._on_error(error, call)
@@ -582,7 +582,7 @@ class Switchboard:
         self._elsewhere = Recent(REMEMBERED_CALLS)
         self._ended = Recent(REMEMBERED_CALLS)
         self._unattended = Unattended()
-        self._troubles = Troubles(_log)
+        self._troubles = RateLimitedLog(_log)
         self._aftermath = None
         self._roll_call = None  # its questions are those of the parent's threads
         self.changed = Bell()

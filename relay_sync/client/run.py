@@ -20,7 +20,7 @@ from ..threads import logs, process
 from ..threads.descriptors import descriptors_for
 from ..threads.flag import Flag
 from ..threads.outcome import wait_for_event, wait_until
-from ..threads.time_scale import unhurried
+from ..threads.timeouts import unhurried
 
 if TYPE_CHECKING:
     from ..call.call import Call

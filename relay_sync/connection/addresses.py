@@ -18,7 +18,7 @@ from ..deadline import Deadline
 from ..errors import ConnectError
 from ..hosts import is_loopback
 from ..threads.descriptors import are_lacking, without_descriptors
-from ..threads.time_left import TimeLeft
+from ..threads.timeouts import TimeLeft
 
 __all__ = ["open_tcp", "time_left"]
 

@@ -42,9 +42,9 @@ from ..protocol.session import Session
 from ..threads import logs, process
 from ..threads import starting as threads
 from ..threads.flag import Flag
+from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.outcome import Waiter
-from ..threads.passing import LATE, LONGEST_SLEEP, SLICE, beyond
-from ..threads.rate_limited_log import Troubles
+from ..threads.rate_limited_log import RateLimitedLog
 from . import upgrade
 from .dial_thread import Dialling, dispose
 from .outbox import OUTBOX_LIMIT, OUTBOX_STOP, Outbox
@@ -115,7 +115,7 @@ class Loop:
         self.dialling: Dialling | None = None
         self._dials = 0
         self._waiting_ready: list[Waiter[None]] = []
-        self._troubles = Troubles(_log)
+        self._troubles = RateLimitedLog(_log)
         self._watch_at = 0.0
         self._turned = time.monotonic()
         self._longest = LONGEST_SLEEP
@@ -466,7 +466,8 @@ class Loop:
         elif isinstance(effect, Hangup):
             self._hang_up(effect.at_once)
         elif isinstance(effect, Trouble):
-            self._troubles.peer(effect.kind, effect.detail)
+            shown = f" ({effect.detail!r})" if effect.detail else ""
+            self._troubles.warning(effect.kind, "the server sent %s%s: ignored", effect.kind, shown)
 
     def _phase_changed(self, change: PhaseChanged) -> None:
         # State first, then waiters: whoever was told that it is connected sees a client that says so.

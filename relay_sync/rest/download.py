@@ -18,8 +18,8 @@ from ..deadline import Deadline
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, DownloadFailed, InvalidParameter, RequestTimeout
 from ..hosts import is_loopback
 from ..protocol.backoff import retry_delay
-from ..threads.growing import Growing
-from ..threads.time_left import TimeLeft
+from ..threads.growing_files import Growing
+from ..threads.timeouts import TimeLeft
 from .exchange import LONGEST_PAUSE, Exchange, reading, retry_after
 from .pages import is_page, page_in
 from .parts import Part, kept

@@ -32,7 +32,8 @@ from ..deadline import Deadline
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout, RelayError, RequestTimeout
 from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
 from ..protocol.backoff import retry_delay
-from ..threads.descriptors import apart, are_lacking, chain, lack, without_descriptors
+from ..text.causes import apart, chain
+from ..threads.descriptors import are_lacking, lack, without_descriptors
 from ..threads.outcome import wait_for_event
 from .sessions import Sessions
 from .sockets import Admit, TimedAdapter, has_sent, until

@@ -24,7 +24,7 @@ from attrs import define, field
 
 from ..threads import file_lock as filelock
 from ..threads import process
-from ..threads.growing import Growing
+from ..threads.growing_files import Growing
 
 __all__ = ["Part", "kept"]
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import math
 import selectors
 import socket
-import sys
 import threading
 import time
 from collections import deque
@@ -25,8 +23,8 @@ from attrs import define, field
 
 from ..threads import logs
 from ..threads import starting as threads
-from ..threads.passing import LATE, LONGEST_SLEEP, SLICE, beyond
-from ..threads.seldom import Seldom, more
+from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
+from ..threads.rate_limited_log import RateLimitedLog
 
 __all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
 
@@ -165,7 +163,7 @@ class Loop:
         self._wake_out: socket.socket | None = None
         #: What passes the time between two turns: called with seconds, 0 where turns need no more gathering.
         self.rest: Callable[[float], object] = time.sleep
-        self._seldom = Seldom()
+        self._troubles = RateLimitedLog(_log)
         self.buffer = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
 
     def __repr__(self) -> str:
@@ -328,14 +326,11 @@ class Loop:
 
     def fault(self, what: str) -> None:
         """Log the exception that is being handled: once a kind and a while, for a peer may bring it about again and again."""
-        self.warn(f"{what} ({type(sys.exc_info()[1]).__name__})", "%s", what, failed=True)
+        self._troubles.fault(what)
 
-    def warn(self, kind: str, message: str, *args: object, failed: bool = False) -> None:
-        """Log a warning, or with *failed* the exception that is being handled: once a *kind* and a while."""
-        unsaid = self._seldom.due(kind)
-        if unsaid is not None:
-            level = logging.ERROR if failed else logging.WARNING
-            _log.log(level, message + "%s", *args, more(unsaid), exc_info=failed)
+    def warn(self, kind: str, message: str, *args: object) -> None:
+        """Log a warning: once a *kind* and a while."""
+        self._troubles.warning(kind, message, *args)
 
     def at_turn_end(self, fn: Callable[[], object]) -> None:
         """Run *fn* once, after all that this turn of the loop has to do."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
-from ..audio.troubles import Troubles
 from ..errors import InvalidParameter
 from ..server.http import Request, Response
 from ..server.listening import url_host
 from ..server.loop import Loop
 from ..server.websocket import WebSocketServer
+from ..threads.logs import get as log_of
+from ..threads.rate_limited_log import RateLimitedLog
 from .core.faults import Faults
 from .core.journal import Journal
 from .core.noticeboard import seconds_to_wait
@@ -49,6 +50,7 @@ from .scenario import Story
 
 __all__ = ["Simulator"]
 
+_log = log_of("relay_sync.simulator").later
 _T = TypeVar("_T")
 _numbers = itertools.count(1)
 
@@ -213,7 +215,7 @@ class Simulator(Controls, Story):
         self._server: WebSocketServer | None = None
         self._closed = False
         self._port = port
-        self._troubles = Troubles("relay_sync.simulator")
+        self._troubles = RateLimitedLog(_log)
 
     def __repr__(self) -> str:
         if self._closed:
@@ -256,7 +258,7 @@ class Simulator(Controls, Story):
             max_message=settings.max_frame,
             max_connections=settings.max_connections,
             max_body=MOST_BODY,
-            on_refused=lambda remote, kind, why: self._troubles.tell(kind, "refused %s: %s", remote, why),
+            on_refused=lambda remote, kind, why: self._troubles.warning(kind, "refused %s: %s", remote, why),
         )
 
     def close(self, timeout: float = 5.0) -> None:
@@ -290,7 +292,7 @@ class Simulator(Controls, Story):
         why = self.settings.page_refusal(request)
         if why is None:
             return None
-        self._troubles.tell("page", "refused %s: %s of Simulator", request.remote, why)
+        self._troubles.warning("page", "refused %s: %s of Simulator", request.remote, why)
         return Response(403, {}, b"web pages of other sites may not talk to this server\n")
 
     # -- for clients ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@
     halves of characters, which Python's strings may hold and no encoding can write.
 ``secrecy``
     finds and masks secrets in frames, texts and exceptions.
+``causes``
+    what an exception came from.
 ``codec_names``
     the names of codecs as the platform writes them.
 ``wording``

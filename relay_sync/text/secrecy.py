@@ -19,6 +19,8 @@ import weakref
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, Final
 
+from .causes import chain
+
 __all__ = [
     "HIDDEN",
     "SECRET_NAMES",
@@ -393,15 +395,11 @@ def conceal(record: logging.LogRecord) -> None:
 
 def drop_causes(error: BaseException) -> None:
     """Cut off what an exception was raised from, where that holds a secret: it is not ours to rewrite."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
+    for link in chain(error):
         for name in ("__cause__", "__context__"):
             other = getattr(link, name)
             if other is not None and _is_telling(other):
                 setattr(link, name, None)
-        link = link.__cause__ or link.__context__
 
 
 def _is_telling(error: BaseException) -> bool:

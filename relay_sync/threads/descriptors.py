@@ -13,32 +13,11 @@ from contextlib import contextmanager
 from typing import Final
 
 from ..errors import ConnectError
+from ..text.causes import apart, chain
 
-__all__ = ["apart", "are_lacking", "chain", "descriptors_for", "lack", "without_descriptors"]
+__all__ = ["are_lacking", "descriptors_for", "lack", "without_descriptors"]
 
 _LACK: Final = frozenset({errno.EMFILE, errno.ENFILE})
-
-
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what it came from, down to the system's own."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        yield error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-
-
-def apart(error: BaseException, handled: BaseException | None) -> None:
-    """Take what the caller was handling already out of what an exception came from.
-
-    A program may call us where it handles an error of its own, to say it on the telephone perhaps; Python links the two.
-
-    :param handled: what ``sys.exception()`` was before anything was done.
-    """
-    if handled is not None:
-        for each in chain(error):
-            if each.__context__ is handled:
-                each.__context__ = None
 
 
 def lack(error: BaseException | None) -> OSError | None:

@@ -22,7 +22,7 @@ from .flag import Bell
 from .living import Living
 from .outcome import wait_until
 from .process import generation
-from .time_left import TimeLeft
+from .timeouts import TimeLeft
 
 __all__ = ["MOST_WAITING", "InContext", "Lanes", "known_lanes", "name_of"]
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from ..errors import RelayError
 from .flag import Bell
 from .process import check_thread, forked_error, generation
-from .time_left import TimeLeft
+from .timeouts import TimeLeft
 
 __all__ = ["Waiter", "at_once", "wait_for_event", "wait_until"]
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from ..errors import Forked, WrongThread
 from . import logs
 from .living import Living
-from .time_left import TimeLeft
+from .timeouts import TimeLeft
 
 __all__ = ["check_thread", "forked_error", "generation", "io_threads", "tell_first_at_exit", "watch"]
 

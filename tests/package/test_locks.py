@@ -16,13 +16,14 @@ import pytest
 import relay_sync
 from relay_sync import CommandRefused, ConnectError, RelayClient
 from relay_sync.audio.gate import Gate
-from relay_sync.audio.troubles import Troubles
 from relay_sync.client.messages import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
+from relay_sync.threads import logs
 from relay_sync.threads.lanes import Lanes
 from relay_sync.threads.outcome import Waiter
+from relay_sync.threads.rate_limited_log import RateLimitedLog
 from relay_sync.webhooks import Webhooks
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -160,7 +161,7 @@ def test_a_signal_handler_uses_hosts_webhooks_and_gates(sim: Simulator) -> None:
     request = ("GET", "/status?CallSid=c&CallStatus=ringing", headers)
     under(memory._lock, lambda: hooks.remember(hooks.parse(*request, remember=False)))
     assert under(memory._lock, lambda: hooks.parse(*request)).repeated is True
-    gate = Gate("/", None, Troubles())
+    gate = Gate("/", None, RateLimitedLog(logs.get("relay_sync.audio")))
     token, expected = under(gate._lock, lambda: gate.expect(PATIENCE))
     assert gate._allows(token)
     under(gate._lock, lambda: gate.forget(expected))

@@ -25,7 +25,6 @@ from relay_sync.audio.handling import Handlers
 from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.snapshot import Snapshot
-from relay_sync.audio.troubles import Troubles
 from relay_sync.call.actions.base import Action, StoppableAction
 from relay_sync.call.call import Call
 from relay_sync.cli.listen import _Listening
@@ -43,9 +42,10 @@ from relay_sync.simulator.http.webhooks import Webhooks
 from relay_sync.simulator.people.directory import Directory
 from relay_sync.simulator.people.party import Behaviour
 from relay_sync.simulator.people.post import Post
+from relay_sync.threads import logs
 from relay_sync.threads.lanes import Lanes
 from relay_sync.threads.outcome import Waiter
-from relay_sync.threads.seldom import Seldom
+from relay_sync.threads.rate_limited_log import RateLimitedLog
 from relay_sync.threads.table import Recent, Table
 from tests.audio.test_server import Carrier
 from tests.simulator.http.test_control import Control
@@ -93,9 +93,11 @@ def lanes(tools: Tools) -> None:
     made.reopen()
 
 
-def seldom(tools: Tools) -> None:
-    made = Seldom()
+def rate_limited(tools: Tools) -> None:
+    made = RateLimitedLog(logs.get("relay_sync"))
     assert [made.due("kind"), made.due("kind"), made.due("other")] == [0, None, 0]
+    assert made.count("kind") == 2
+    made.forget()
 
 
 def loop(tools: Tools) -> None:
@@ -241,7 +243,7 @@ class _Stream:
 
 
 def gate(tools: Tools) -> None:
-    made = Gate("/", None, Troubles())
+    made = Gate("/", None, RateLimitedLog(logs.get("relay_sync.audio")))
     (token, _), (_, second) = made.expect(PATIENCE), made.expect(PATIENCE)
     assert made._allows(token)
     assert made.claim(Headers([("authorization", f"Bearer {token}")])) is not None
@@ -420,7 +422,7 @@ LOCKS = [
         ),
         free=("Lanes._reset", "Lanes.close.<locals>.<lambda>", "Lanes.wait_until_idle.<locals>.<lambda>"),
     ),
-    Lock(Seldom, seldom, ("_kinds",)),
+    Lock(RateLimitedLog, rate_limited, ("_kinds",)),
     Lock(Loop, loop, ("_calls", "_thread", "_stopping=")),
     Lock(Connection, inbox, ("_inbox", "_inbox_bytes")),
     Lock(Message, message, ("_handlers",)),

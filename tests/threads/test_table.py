@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from relay_sync.threads.net import Net
+from relay_sync.threads.safety_net import Net
 from relay_sync.threads.table import Recent, Table
 
 TABLES: list[Callable[[], Table[str, Any]]] = [Table, lambda: Recent(10)]

@@ -27,7 +27,7 @@ from ...protocol.results import Outcome, is_gone
 from ...threads import logs
 from ...threads.outcome import Waiter
 from ...threads.process import check_thread, forked_error
-from ...threads.time_scale import paced
+from ...threads.timeouts import paced
 
 if TYPE_CHECKING:
     from ..call import Call

@@ -28,8 +28,9 @@ from urllib.parse import urlencode, urlsplit
 
 from attrs import define, evolve, field, frozen
 
-from ...audio.troubles import Troubles
 from ...hosts import is_loopback
+from ...threads.logs import get as log_of
+from ...threads.rate_limited_log import RateLimitedLog
 from ..core.noticeboard import Noticeboard
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "Webhooks", "place"]
 
+_log = log_of("relay_sync.simulator").later
 TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
 MOST_WAITING = 10_000
 
@@ -134,7 +136,7 @@ class Webhooks:
     _closed: bool = field(default=False, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
-    _troubles: Troubles = field(factory=lambda: Troubles("relay_sync.simulator"), init=False, repr=False)
+    _troubles: RateLimitedLog = field(factory=lambda: RateLimitedLog(_log), init=False, repr=False)
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
         """Have an event sent after those sent before in the same lane. Returns at once.
@@ -165,7 +167,7 @@ class Webhooks:
             thread.start()
         except RuntimeError:  # no more threads: the others, or the next webhook, will see to it
             self._threads.discard(thread)
-            self._troubles.tell("threads", "no thread could be started for the status webhooks")
+            self._troubles.warning("threads", "no thread could be started for the status webhooks")
 
     def _work(self) -> None:
         try:
@@ -205,7 +207,7 @@ class Webhooks:
         if delivery.error:
             where = place(delivery.url)
             kind = f"{delivery.error} at {urlsplit(where).netloc}"  # a place that is dead is so for every event
-            self._troubles.tell(kind, "no status webhook to %s: %s", where, delivery.error)
+            self._troubles.warning(kind, "no status webhook to %s: %s", where, delivery.error)
         self.deliveries.append(delivery)
         self._board.changed()
 

@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ....audio.troubles import Troubles
 from ....errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from ....hosts import is_loopback
 from ....origins import refusal
@@ -32,6 +31,7 @@ from ....server.listening import explained, shown_address
 from ....server.loop import LoopStopped
 from ....text.json_text import read_strictly
 from ....threads.logs import get as log_of
+from ....threads.rate_limited_log import RateLimitedLog
 from ...core.noticeboard import seconds_to_wait
 from ...people.phone import Phone
 from ...server import Simulator
@@ -126,7 +126,7 @@ class _Server(ThreadingHTTPServer):
             socket.socket, None
         ] = {}  # those without a whole request and a token so far, the oldest first
         self._lock = threading.Lock()  # guards _strangers
-        self._troubles = Troubles("relay_sync.simulator")
+        self._troubles = RateLimitedLog(_log)
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -158,7 +158,7 @@ class _Server(ThreadingHTTPServer):
         """Drop the oldest connection without a whole, authorized request; those with one are left to finish."""
         if not self.drop_oldest_stranger():
             return
-        self._troubles.tell(
+        self._troubles.warning(
             "room",
             "%d connections to the control interface are open: the oldest without a complete, authorized request is dropped",
             MOST_AT_ONCE,

@@ -1,0 +1,29 @@
+"""What an exception came from: the causes that Python prints with it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+__all__ = ["apart", "chain"]
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what it came from, down to the system's own."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+
+
+def apart(error: BaseException, handled: BaseException | None) -> None:
+    """Take what the caller was handling already out of what an exception came from.
+
+    A program may call us where it handles an error of its own, to say it on the telephone perhaps; Python links the two.
+
+    :param handled: what ``sys.exception()`` was before anything was done.
+    """
+    if handled is not None:
+        for each in chain(error):
+            if each.__context__ is handled:
+                each.__context__ = None
