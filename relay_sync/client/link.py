@@ -146,7 +146,7 @@ class Link:
         return self.connect(deadline)
 
     def _no_session(self, loop: Loop) -> ConnectTimeout:
-        cause, attempt, url = loop.session.last_error, loop.dialling, self.config.address.url
+        cause, attempt, url = loop.session.last_error, loop.attempt, self.config.address.url
         why = ""
         if cause is not None:
             why = f": {cause.message}"

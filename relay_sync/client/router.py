@@ -333,7 +333,7 @@ class Switchboard:
         return leg
 
     def new_leg(self, call_id: str, event: CallStateEvent, payload: Mapping[str, Any]) -> Call | None:
-        """A call of ours that was dialled; ``None`` if it is over already, and this event of it comes late."""
+        """A call of ours that was dialed; ``None`` if it is over already, and this event of it comes late."""
         client = self._client()
         if client is None or not call_id or call_id in self._ended:
             return None
@@ -484,7 +484,7 @@ class Switchboard:
             self.handlers.end(threading.current_thread())
 
     def is_quiet(self) -> bool:
-        """Whether no call lives or is being dialled and no handler of one runs, but for the thread that asks."""
+        """Whether no call lives or is being dialed and no handler of one runs, but for the thread that asks."""
         # A leg is among the calls before its dial is decided.
         return not (self.dials.awaited or self.ours or self.handlers_running())
 

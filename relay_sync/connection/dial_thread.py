@@ -18,7 +18,7 @@ from .library import check_library, unusable
 if TYPE_CHECKING:
     from .transport import FedWebSocket
 
-__all__ = ["Dialling", "dispose"]
+__all__ = ["ConnectAttempt", "dispose"]
 
 
 def dispose(sock: socket.socket) -> None:
@@ -31,11 +31,11 @@ def dispose(sock: socket.socket) -> None:
         os.close(descriptor)
 
 
-class Dialling:
+class ConnectAttempt:
     """One attempt to open a connection, in a thread of its own: nothing else can be interrupted in a DNS look-up."""
 
     def __init__(
-        self, config: Config, name: str, done: Callable[[Dialling, FedWebSocket | ConnectError], None]
+        self, config: Config, name: str, done: Callable[[ConnectAttempt, FedWebSocket | ConnectError], None]
     ) -> None:
         deadline = Deadline.after(time.monotonic(), config.connect_timeout)
         self.gives_up = deadline.at or 0.0
@@ -87,7 +87,7 @@ class Dialling:
         self._abandoned = True
         for sock in list(self._socks):
             try:
-                # The plain method, also for TLS: only the system call, nothing of the dialling thread's objects.
+                # The plain method, also for TLS: only the system call, nothing of the dial thread's objects.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
             except OSError:
                 pass

@@ -46,7 +46,7 @@ from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.outcome import Waiter
 from ..threads.rate_limited_log import RateLimitedLog
 from . import upgrade
-from .dial_thread import Dialling, dispose
+from .dial_thread import ConnectAttempt, dispose
 from .outbox import OUTBOX_LIMIT, OUTBOX_STOP, Outbox
 from .sink import Sink
 
@@ -112,7 +112,7 @@ class Loop:
         self._secure = self._debug = False
         self._outbox = Outbox()
         #: To look at only, like the session.
-        self.dialling: Dialling | None = None
+        self.attempt: ConnectAttempt | None = None
         self._dials = 0
         self._waiting_ready: list[Waiter[None]] = []
         self._troubles = RateLimitedLog(_log)
@@ -171,7 +171,7 @@ class Loop:
         """Ask for the end: no lock, no wait; safe in signal handlers and finalisers.
 
         :param patience: seconds in which what was promised may still be kept; :data:`PARTING_PATIENCE` by default.
-        :param hang_up_calls: the calls that live then are hung up, and those that are being dialled.
+        :param hang_up_calls: the calls that live then are hung up, and those that are being dialed.
         """
         if patience is not None:
             self._parting = patience
@@ -204,9 +204,9 @@ class Loop:
         self.finished = True
         if self._sock is not None:
             dispose(self._sock)
-        if self.dialling is not None:
-            self.dialling.dispose()
-        self._connection = self._sock = self.dialling = None
+        if self.attempt is not None:
+            self.attempt.dispose()
+        self._connection = self._sock = self.attempt = None
         self._inbox.clear()
         with suppress(Exception):  # half-made at the moment of the fork
             self._selector.close()
@@ -258,7 +258,7 @@ class Loop:
         self._faults += 1
         with self._troubles.caught("internal error while recovering from one"):
             self._lose("an internal error")
-            if self._session.phase is Phase.DIALING and self.dialling is None:
+            if self._session.phase is Phase.DIALING and self.attempt is None:
                 self._session.dial_failed(time.monotonic(), ConnectError("an internal error"), fatal=False)
 
     def _over(self) -> bool:
@@ -294,7 +294,7 @@ class Loop:
             sink = self._listener()
             if sink is None or not sink.expects():
                 self._session.promises.expect_nothing()
-        if now >= self._watch_at or self.dialling is not None:
+        if now >= self._watch_at or self.attempt is not None:
             self._watch(now)
         self._session.tick(now)
         self._perform()
@@ -304,8 +304,8 @@ class Loop:
         """The clock went on by so much more, or less, than time has passed: move what goes by time."""
         self._longest = SLICE if by <= 0 else LONGEST_SLEEP
         self._session.shift(by)
-        if self.dialling is not None:
-            self.dialling.gives_up += by
+        if self.attempt is not None:
+            self.attempt.gives_up += by
         if by < 0:
             self._watch_at += by
 
@@ -337,7 +337,7 @@ class Loop:
         if self._inbox or (self._closing and self._ends()) or self._poked or (self._leftover and self._pending_tls()):
             return 0.0
         wake = self._watch_at if self._sock is not None else math.inf
-        for other in (self._session.next_wake(), self.dialling and self.dialling.gives_up):
+        for other in (self._session.next_wake(), self.attempt and self.attempt.gives_up):
             if other and other < wake:
                 wake = other
         # Waking early is harmless; selectors cannot wait for ever so long.
@@ -365,8 +365,8 @@ class Loop:
             function(*args)
 
     def _watch(self, now: float) -> None:
-        if self.dialling is not None and now >= self.dialling.gives_up:
-            error = ConnectTimeout(f"{self.dialling.peer} did not answer in time")
+        if self.attempt is not None and now >= self.attempt.gives_up:
+            error = ConnectTimeout(f"{self.attempt.peer} did not answer in time")
             self._abandon_dial()
             self._session.dial_failed(now, error, fatal=False)
         if now >= self._watch_at:
@@ -461,8 +461,8 @@ class Loop:
         elif isinstance(effect, Dial):
             self._dials += 1
             name = f"relay-dial-{self._number}.{self._dials}"
-            self.dialling = Dialling(self._config, name, self._dial_done)
-            self.dialling.start()
+            self.attempt = ConnectAttempt(self._config, name, self._dial_done)
+            self.attempt.start()
         elif isinstance(effect, Hangup):
             self._hang_up(effect.at_once)
         elif isinstance(effect, Trouble):
@@ -484,16 +484,16 @@ class Loop:
 
     # -- the socket ----------------------------------------------------------------------------------------------
 
-    def _dial_done(self, dialling: Dialling, outcome: FedWebSocket | ConnectError) -> None:
-        # On the dialling thread.
-        self._post(self._dialled, dialling, outcome)
+    def _dial_done(self, attempt: ConnectAttempt, outcome: FedWebSocket | ConnectError) -> None:
+        # On the dial thread.
+        self._post(self._attempt_done, attempt, outcome)
 
-    def _dialled(self, dialling: Dialling, outcome: FedWebSocket | ConnectError) -> None:
-        if dialling is not self.dialling or self.finished:
+    def _attempt_done(self, attempt: ConnectAttempt, outcome: FedWebSocket | ConnectError) -> None:
+        if attempt is not self.attempt or self.finished:
             if not isinstance(outcome, ConnectError):
                 outcome.discard()
             return
-        self.dialling = None
+        self.attempt = None
         now = time.monotonic()
         if isinstance(outcome, ConnectError):
             self._session.dial_failed(now, outcome, fatal=outcome.fatal, refused=upgrade.was_refused(outcome))
@@ -506,9 +506,9 @@ class Loop:
         self._session.connected(now)
 
     def _abandon_dial(self) -> None:
-        if self.dialling is not None:
-            self.dialling.abandon()
-            self.dialling = None
+        if self.attempt is not None:
+            self.attempt.abandon()
+            self.attempt = None
 
     def _send(self, text: str, command: Command | None) -> None:
         if self._connection is not None:

@@ -1,4 +1,4 @@
-"""The only module that knows websocket-client: dialling, TLS, bytes in and bytes out.
+"""The only module that knows websocket-client: dialing, TLS, bytes in and bytes out.
 
 websocket-client writes frames and judges control frames and fragments. It is fed with whole frames whose
 boundaries and announced sizes were checked here, so it never waits for bytes and never buffers more than is allowed; plain
@@ -267,7 +267,7 @@ def _close_reason(payload: bytes) -> str:
     return f"the server closed the connection (code {code}{': ' + reason if reason.isprintable() and reason else ''})"
 
 
-# -- dialling --------------------------------------------------------------------------------------------------------
+# -- dialing ---------------------------------------------------------------------------------------------------------
 
 
 def dial(

@@ -380,7 +380,7 @@ def test_a_leg_that_is_answered_after_the_resume_has_not_won_before_its_dial_say
     with line(sim) as made:
         mute(sim)
         sim.hold(QUESTIONS[0])
-        dialling = Background(
+        dialing = Background(
             lambda: made.client.dial([[phone(TO, FROM), phone("+15550101", FROM)]], tag="t", dial_timeout=PATIENCE)
         )
         made.wait_for_request("calling.dial")
@@ -396,10 +396,10 @@ def test_a_leg_that_is_answered_after_the_resume_has_not_won_before_its_dial_say
         sim.wait_for_held(QUESTIONS[0], PATIENCE)
         tell("one", "answered")
         sim.wait_for_acks(PATIENCE)
-        assert dialling.running
+        assert dialing.running
         won = {**leg, "call_id": "two", "call_state": "answered", "dial_winner": "true"}
         sim.send_event("calling.call.dial", {"tag": "t", "dial_state": "answered", "call": won})
-        assert dialling.result().call_id == "two"
+        assert dialing.result().call_id == "two"
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------

@@ -1389,7 +1389,7 @@ def test_drain_waits_for_a_dial_of_which_nothing_was_heard_yet(sim: Simulator) -
     # The phone may be about to ring: whoever called must not be gone when somebody answers.
     sim._relay.handlers = {**sim._relay.handlers, "calling.dial": lambda request: request.accept()}
     with make(sim) as client:
-        dialling = Background(lambda: client.dial(to=TO, from_=FROM, tag="t"))
+        dialing = Background(lambda: client.dial(to=TO, from_=FROM, tag="t"))
         sim.journal.wait_for(lambda entry: bool(sim.journal.requests("calling.dial")), PATIENCE)
         draining = Background(client.drain, PATIENCE)
         sim.journal.wait_for(lambda entry: bool(sim.journal.requests("signalwire.unreceive")), PATIENCE)
@@ -1397,7 +1397,7 @@ def test_drain_waits_for_a_dial_of_which_nothing_was_heard_yet(sim: Simulator) -
         assert draining.running
         sim.send_event("calling.call.dial", {"tag": "t", "node_id": "n", "dial_state": "failed"})
         with pytest.raises(DialFailed):
-            dialling.result()
+            dialing.result()
         assert draining.result() is True
 
 

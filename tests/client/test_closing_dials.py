@@ -49,7 +49,7 @@ def by_run(one: Scene) -> None:
 
 
 @contextmanager
-def dialling(
+def dialing(
     reply: Callable[[Json], list[Json]] | None = None, groups: int = 1, size: int = 1
 ) -> Iterator[tuple[Scene, Peer, Background[Call]]]:
     """A dial that the server has, and of which nothing was told."""
@@ -72,7 +72,7 @@ def closed(dial: Background[Call]) -> None:
 @pytest.mark.parametrize("reply", [None, silent], ids=["answered", "not answered"])
 @pytest.mark.parametrize("end", [by_disconnect, by_run])
 def test_a_phone_that_rings_just_after_the_end_is_hung_up(end: Ending, reply: Any) -> None:
-    with dialling(reply) as (one, peer, dial):
+    with dialing(reply) as (one, peer, dial):
         ending = Background(end, one)
         closed(dial)
         send(peer, leg("c1"))
@@ -82,7 +82,7 @@ def test_a_phone_that_rings_just_after_the_end_is_hung_up(end: Ending, reply: An
 
 
 def test_each_of_the_phones_is_hung_up_whether_they_ring_at_once_or_in_turn() -> None:
-    with dialling(groups=2, size=2) as (one, peer, dial):
+    with dialing(groups=2, size=2) as (one, peer, dial):
         send(peer, leg("c1"))
         ending = Background(by_disconnect, one)
         assert hung_up(one) == "c1"
@@ -95,7 +95,7 @@ def test_each_of_the_phones_is_hung_up_whether_they_ring_at_once_or_in_turn() ->
 
 
 def test_who_answers_just_after_the_end_is_hung_up() -> None:
-    with dialling() as (one, peer, dial):
+    with dialing() as (one, peer, dial):
         ending = Background(by_disconnect, one)
         closed(dial)
         send(peer, moved("answered", call={"call_id": "c1", "node_id": "n", "tag": "t", "dial_winner": "true"}))
@@ -118,7 +118,7 @@ def test_the_end_waits_for_no_phones_of_a_dial_that_was_refused_or_has_failed(pa
             kept.append(request)
             return []
 
-        with dialling(keep) as (one, peer, dial):
+        with dialing(keep) as (one, peer, dial):
             ending = Background(by_disconnect, one)
             closed(dial)
             send(peer, told(requests[0], "409"))
@@ -126,7 +126,7 @@ def test_the_end_waits_for_no_phones_of_a_dial_that_was_refused_or_has_failed(pa
 
 
 def test_the_end_waits_for_no_phones_where_calls_are_to_go_on_or_nothing_was_sent(patient: None) -> None:
-    with dialling() as (one, _, dial):
+    with dialing() as (one, _, dial):
         Background(one.client.disconnect, PATIENCE).result(PATIENCE / 2)
         closed(dial)
     with scene() as one:
@@ -150,7 +150,7 @@ def test_a_phone_that_rings_after_its_dial_was_given_up_and_the_client_closed_is
 
 
 def test_a_phone_that_rings_is_hung_up_once_and_no_other_is_waited_for(patient: None) -> None:
-    with dialling() as (one, peer, dial):
+    with dialing() as (one, peer, dial):
         send(peer, leg("c1"))
         one.settle()
         ending = Background(by_disconnect, one)
@@ -162,7 +162,7 @@ def test_a_phone_that_rings_is_hung_up_once_and_no_other_is_waited_for(patient: 
 
 
 def test_a_client_that_is_used_again_may_use_the_tag_again() -> None:
-    with dialling() as (one, _, dial):
+    with dialing() as (one, _, dial):
         one.client.disconnect(0.6, hangup_calls=True)
         closed(dial)
         one.client.connect(PATIENCE)
@@ -174,7 +174,7 @@ def test_a_client_that_is_used_again_may_use_the_tag_again() -> None:
 
 
 def test_drain_hangs_up_what_is_dialled_when_its_time_is_over() -> None:
-    with dialling(groups=2) as (one, peer, dial):
+    with dialing(groups=2) as (one, peer, dial):
         assert one.client.drain(0.05) is False
         with pytest.raises(DialFailed) as caught:
             dial.result()

@@ -1,4 +1,4 @@
-"""Dialling: by tag, with legs that come and go, one that wins, and what becomes of the others."""
+"""Dialing: by tag, with legs that come and go, one that wins, and what becomes of the others."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Exchange:
     def dial(self, *args: Any, **options: Any) -> Background[Call]:
         """Dial in a thread; returns once the server has the request."""
         before = len(self.sim.journal.requests("calling.dial"))
-        dialling = Background(lambda: self.client.dial(*args, **options))
+        dialing = Background(lambda: self.client.dial(*args, **options))
         self.sim.journal.wait_for(lambda _: len(self.sim.journal.requests("calling.dial")) > before, PATIENCE)
-        return dialling
+        return dialing
 
     @property
     def request(self) -> Json:
@@ -157,24 +157,24 @@ FRAMES: list[tuple[tuple[Any, ...], Json, Json]] = [
 
 @pytest.mark.parametrize(("args", "options", "wanted"), FRAMES, ids=["phone", "sip", "all"])
 def test_frame(exchange: Exchange, args: tuple[Any, ...], options: Json, wanted: Json) -> None:
-    dialling = exchange.dial(*args, **options)
+    dialing = exchange.dial(*args, **options)
     tag = exchange.request["tag"]
     assert isinstance(tag, str)
     assert tag
     assert exchange.request == {"tag": tag, **wanted}
     exchange.answered(tag, "c1")
-    assert dialling.result().call_id == "c1"
+    assert dialing.result().call_id == "c1"
 
 
 def test_the_usual_story(exchange: Exchange) -> None:
-    dialling = exchange.dial([[PHONE]], tag="t")
+    dialing = exchange.dial([[PHONE]], tag="t")
     exchange.moved("t", "dialing")
     exchange.leg("t", "c1", "created")
     exchange.leg("t", "c1", "ringing")
     exchange.leg("t", "c1", "answered", dial_winner=None)
-    assert dialling.running
+    assert dialing.running
     exchange.answered("t", "c1")
-    call = dialling.result()
+    call = dialing.result()
     assert (call.call_id, call.node_id, call.tag, call.state) == ("c1", NODE, "t", "answered")
     assert (call.direction, call.device, call.segment_id) == ("outbound", PHONE, "segment-1")
     assert call.project_id == exchange.sim.settings.project
@@ -189,9 +189,9 @@ def test_the_usual_story(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("winner", ["true", True, None])
 def test_the_dial_s_own_event_is_enough(exchange: Exchange, winner: Any) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.answered("t", "c1", winner)
-    call = dialling.result()
+    call = dialing.result()
     assert (call.state, call.device, call.node_id) == ("answered", PHONE, NODE)
     assert exchange.client.calls == {"c1": call}
     assert call.wait_for_answered(PATIENCE).call_id == "c1"
@@ -199,9 +199,9 @@ def test_the_dial_s_own_event_is_enough(exchange: Exchange, winner: Any) -> None
 
 @pytest.mark.parametrize("winner", ["true", True])
 def test_a_leg_that_says_it_won_is_enough(exchange: Exchange, winner: Any) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.leg("t", "c1", "answered", dial_winner=winner)
-    assert dialling.result().call_id == "c1"
+    assert dialing.result().call_id == "c1"
     exchange.answered("t", "c1")  # the dial's own event comes later, and changes nothing
     exchange.sim.wait_for_acks()
     assert set(exchange.client.calls) == {"c1"}
@@ -209,19 +209,19 @@ def test_a_leg_that_says_it_won_is_enough(exchange: Exchange, winner: Any) -> No
 
 @pytest.mark.parametrize("call", [{}, {"call_id": 0}, "c1"])
 def test_an_answer_that_names_nobody_means_the_leg_that_answered(exchange: Exchange, call: Any) -> None:
-    dialling = exchange.dial(TWO, tag="t")
+    dialing = exchange.dial(TWO, tag="t")
     exchange.leg("t", "c1", "ringing")
     exchange.leg("t", "c2", "answered")
     exchange.moved("t", "answered", call={} if call == {"call_id": 0} else call)
-    assert dialling.result().call_id == "c2"
+    assert dialing.result().call_id == "c2"
 
 
 @pytest.mark.parametrize("winner", ["false", False])
 def test_a_loser_s_answer_decides_nothing(exchange: Exchange, winner: Any) -> None:
-    dialling = exchange.dial(TWO, tag="t")
+    dialing = exchange.dial(TWO, tag="t")
     exchange.answered("t", "c1", winner)
     exchange.answered("t", "c2")
-    assert dialling.result().call_id == "c2"
+    assert dialing.result().call_id == "c2"
 
 
 @pytest.mark.parametrize("states", [(), ("created",), ("created", "ringing"), ("created", "ringing", "answered")])
@@ -237,11 +237,11 @@ def test_a_loser_s_answer_decides_nothing(exchange: Exchange, winner: Any) -> No
     ],
 )
 def test_the_leg_of_an_answered_dial_is_answered(exchange: Exchange, states: tuple[str, ...], winner: Json) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     for state in states:
         exchange.leg("t", "c1", state)
     exchange.moved("t", "answered", call={"call_id": "c1", "node_id": NODE, **winner})
-    call = dialling.result()
+    call = dialing.result()
     assert (call.call_id, call.state, call.tag, call.node_id) == ("c1", "answered", "t", NODE)
     assert call.wait_for_answered(PATIENCE).params["call_state"] == "answered"
 
@@ -258,35 +258,35 @@ def test_the_leg_of_an_answered_dial_is_answered(exchange: Exchange, states: tup
     ids=["tag in the call", "no tag", "no dial state", "no call", "call null"],
 )
 def test_a_dial_event_may_leave_members_out(exchange: Exchange, told: Json) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.leg("t", "c1", "ringing")
     exchange.sim.send_event("calling.call.dial", told)
-    call = dialling.result()
+    call = dialing.result()
     assert (call.call_id, call.state) == ("c1", "answered")
     assert exchange.ends() == {}
 
 
 def test_an_answer_that_names_nobody_waits_for_the_leg_that_answers(exchange: Exchange) -> None:
-    dialling = exchange.dial(TWO, tag="t")
+    dialing = exchange.dial(TWO, tag="t")
     exchange.leg("t", "c1", "ringing")
     exchange.leg("t", "c2", "ringing")
     exchange.moved("t", "answered")
     exchange.sim.wait_for_acks()
-    assert dialling.running
+    assert dialing.running
     exchange.leg("t", "c2", "answered")
-    assert dialling.result().call_id == "c2"
+    assert dialing.result().call_id == "c2"
     exchange.wait_for_end("c1")
 
 
 def test_a_leg_that_won_need_not_repeat_its_tag(exchange: Exchange) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.leg("t", "c1", "ringing")
     exchange.leg("", "c1", "answered", dial_winner=True)
-    assert dialling.result().tag == "t"
+    assert dialing.result().tag == "t"
 
 
 def test_losing_legs_are_hung_up_and_forgotten(exchange: Exchange) -> None:
-    dialling = exchange.dial(TWO, tag="t")
+    dialing = exchange.dial(TWO, tag="t")
     for call_id in ("c1", "c2", "c3", "c4"):
         exchange.leg("t", call_id, "ringing")
     exchange.leg("t", "c3", "ended", end_reason="busy")
@@ -294,7 +294,7 @@ def test_losing_legs_are_hung_up_and_forgotten(exchange: Exchange) -> None:
     exchange.sim.wait_for_acks()
     loser = exchange.client.calls["c1"]
     exchange.answered("t", "c2")
-    assert dialling.result().call_id == "c2"
+    assert dialing.result().call_id == "c2"
     assert set(exchange.client.calls) == {"c2"}
     exchange.wait_for_end("c1")
     assert exchange.ends() == {"c1": "cancel"}
@@ -307,55 +307,55 @@ def test_losing_legs_are_hung_up_and_forgotten(exchange: Exchange) -> None:
 
 
 def test_a_failed_dial_says_why(exchange: Exchange) -> None:
-    dialling = exchange.dial(TWO, tag="t")
+    dialing = exchange.dial(TWO, tag="t")
     exchange.leg("t", "c1", "ringing")
     exchange.moved("t", "failed", reason="noAnswer", source="outbound")
     with pytest.raises(DialFailed, match="noAnswer") as caught:
-        dialling.result()
+        dialing.result()
     assert caught.value.reason == "noAnswer"
     exchange.wait_for_end("c1")
     assert exchange.client.calls == {}
 
 
 def test_a_failed_dial_without_a_reason_takes_that_of_its_last_leg(exchange: Exchange) -> None:
-    dialling = exchange.dial(TWO, tag="t")
+    dialing = exchange.dial(TWO, tag="t")
     exchange.leg("t", "c1", "ended", end_reason="noAnswer")
     exchange.leg("t", "c2", "ended", end_reason="busy")
-    assert dialling.running
+    assert dialing.running
     exchange.moved("t", "failed")
     with pytest.raises(DialFailed) as caught:
-        dialling.result()
+        dialing.result()
     assert caught.value.reason == "busy"
     assert exchange.ends() == {}
 
 
 def test_a_tag_is_free_again_after_its_dial(exchange: Exchange) -> None:
     for number, answered in enumerate((True, False, True)):
-        dialling = exchange.dial(to="+15550100022", tag="t")
+        dialing = exchange.dial(to="+15550100022", tag="t")
         if answered:
             exchange.answered("t", f"c{number}")
-            assert dialling.result().call_id == f"c{number}"
+            assert dialing.result().call_id == f"c{number}"
         else:
             exchange.moved("t", "failed", reason="busy")
             with pytest.raises(DialFailed):
-                dialling.result()
+                dialing.result()
 
 
 def test_a_tag_in_use_is_refused(exchange: Exchange) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     with pytest.raises(InvalidParameter, match="tag"):
         exchange.client.dial(to="+15550100033", tag="t")
     exchange.answered("t", "c1")
-    assert dialling.result().call_id == "c1"
+    assert dialing.result().call_id == "c1"
     assert len(exchange.sim.journal.requests("calling.dial")) == 1
 
 
 def test_dials_side_by_side(exchange: Exchange) -> None:
-    diallings = {tag: exchange.dial(to="+15550100022", tag=tag) for tag in ("a", "b", "c")}
+    dials = {tag: exchange.dial(to="+15550100022", tag=tag) for tag in ("a", "b", "c")}
     for tag in ("c", "a", "b"):
         exchange.leg(tag, f"leg-{tag}", "answered")
         exchange.answered(tag, f"leg-{tag}")
-    assert {tag: dialling.result().call_id for tag, dialling in diallings.items()} == {
+    assert {tag: dialing.result().call_id for tag, dialing in dials.items()} == {
         "a": "leg-a",
         "b": "leg-b",
         "c": "leg-c",
@@ -364,10 +364,10 @@ def test_dials_side_by_side(exchange: Exchange) -> None:
 
 
 def test_when_time_is_up_what_rings_is_hung_up_and_so_is_who_comes_late(exchange: Exchange) -> None:
-    dialling = exchange.dial(TWO, tag="t", dial_timeout=0.2)
+    dialing = exchange.dial(TWO, tag="t", dial_timeout=0.2)
     exchange.leg("t", "c1", "ringing")
     with pytest.raises(DialFailed, match=r"0\.2 s") as caught:
-        dialling.result()
+        dialing.result()
     assert caught.value.reason == "timeout"
     exchange.wait_for_end("c1")
     assert exchange.client.calls == {}
@@ -415,14 +415,14 @@ def test_legs_prove_that_a_dial_was_taken_on_though_the_reply_is_lost(exchange: 
         with exchange.client.timeout(0.2):
             return exchange.client.dial(to="+15550100022", tag="t")
 
-    dialling = Background(dial)
+    dialing = Background(dial)
     exchange.sim.journal.wait_for(lambda entry: entry.method == "calling.dial", PATIENCE)
     exchange.leg("t", "c1", "ringing")
     exchange.sim.wait_for_acks()
     threading.Event().wait(0.3)  # past the request timeout
-    assert dialling.running
+    assert dialing.running
     exchange.answered("t", "c1")
-    assert dialling.result().call_id == "c1"
+    assert dialing.result().call_id == "c1"
 
 
 def test_a_dial_that_nobody_hears_of_ends_with_the_request_and_its_legs_are_hung_up(exchange: Exchange) -> None:
@@ -435,42 +435,42 @@ def test_a_dial_that_nobody_hears_of_ends_with_the_request_and_its_legs_are_hung
 
 def test_the_winner_may_come_before_the_reply(exchange: Exchange) -> None:
     exchange.sim.hold("calling.dial")
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.leg("t", "c1", "answered")
     exchange.answered("t", "c1")
     exchange.sim.release("calling.dial")
-    assert dialling.result().call_id == "c1"
+    assert dialing.result().call_id == "c1"
 
 
 def test_a_lost_session_ends_a_dial(exchange: Exchange) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.leg("t", "c1", "ringing")
     exchange.sim.wait_for_acks()
     exchange.sim.forget_sessions()
     exchange.sim.cut()
     with pytest.raises(ConnectionLost):
-        dialling.result()
+        dialing.result()
     exchange.client.connect()
     again = exchange.dial(to="+15550100022", tag="t")
     exchange.answered("t", "c2")
     assert again.result().call_id == "c2"
 
 
-def test_a_resumed_session_goes_on_dialling(exchange: Exchange) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+def test_a_resumed_session_goes_on_dialing(exchange: Exchange) -> None:
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.sim.wait_for_acks()
     exchange.sim.cut()
     exchange.sim.wait_for_client()
     exchange.answered("t", "c1")
-    assert dialling.result().call_id == "c1"
+    assert dialing.result().call_id == "c1"
 
 
 def test_closing_the_client_ends_a_dial(exchange: Exchange) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     exchange.sim.wait_for_acks()
     exchange.client.disconnect()
     with pytest.raises(ClientClosed):
-        dialling.result()
+        dialing.result()
 
 
 def test_an_interrupted_dial_leaves_nothing_ringing(exchange: Exchange) -> None:
@@ -490,7 +490,7 @@ def test_an_interrupted_dial_leaves_nothing_ringing(exchange: Exchange) -> None:
 
 
 def test_odd_events_do_no_harm(exchange: Exchange) -> None:
-    dialling = exchange.dial(to="+15550100022", tag="t")
+    dialing = exchange.dial(to="+15550100022", tag="t")
     for params in (
         {},
         {"tag": ["t"], "dial_state": "failed"},
@@ -504,10 +504,10 @@ def test_odd_events_do_no_harm(exchange: Exchange) -> None:
     exchange.sim.send_event("calling.call.state", {"tag": "t", "call_state": "ringing"})
     exchange.sim.send_event("calling.call.state", {"tag": "other", "call_id": "x", "call_state": "ringing"})
     exchange.sim.wait_for_acks()
-    assert dialling.running
+    assert dialing.running
     assert exchange.client.calls == {}
     exchange.answered("t", "c1")
-    assert dialling.result().call_id == "c1"
+    assert dialing.result().call_id == "c1"
 
 
 BAD: list[tuple[tuple[Any, ...], Json, str]] = [
@@ -535,7 +535,7 @@ BAD: list[tuple[tuple[Any, ...], Json, str]] = [
 
 
 @pytest.mark.parametrize("number", range(len(BAD)))
-def test_what_cannot_be_dialled(exchange: Exchange, number: int) -> None:
+def test_what_cannot_be_dialed(exchange: Exchange, number: int) -> None:
     args, options, parameter = BAD[number]
     with pytest.raises(InvalidParameter) as caught:
         exchange.client.dial(*args, **options)

@@ -175,7 +175,7 @@ def test_what_was_sent_in_the_session_before_ends_with_it() -> None:
     with scene(send=lambda request: [result(request, message_id="m")]) as one:
         peer = one.peer()
         sent = send_message(one.client, context="office")
-        dialled = dial(one, "old")
+        dialed = dial(one, "old")
         one.request("calling.dial")
         one.settle()
         one.cut(peer)
@@ -186,7 +186,7 @@ def test_what_was_sent_in_the_session_before_ends_with_it() -> None:
         with pytest.raises(ConnectionLost):
             sent.wait(PATIENCE)
         with pytest.raises(ConnectionLost):
-            dialled.result()
+            dialed.result()
         assert queued.result().call_id == "leg-new"
         assert one.client._router.dials.awaited is False
 

@@ -1,4 +1,4 @@
-"""Dialling: names, certificates, proxies, upgrades, and peers that are not what they should be."""
+"""Dialing: names, certificates, proxies, upgrades, and peers that are not what they should be."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import pytest
 from relay_sync.config import Address, Config
 from relay_sync.connection import transport as module
 from relay_sync.connection.addresses import _alternating
-from relay_sync.connection.dial_thread import Dialling
+from relay_sync.connection.dial_thread import ConnectAttempt
 from relay_sync.connection.transport import FedWebSocket, as_error, dial
 from relay_sync.deadline import Deadline
 from relay_sync.errors import ConnectError, ConnectTimeout
@@ -387,11 +387,11 @@ def test_an_address_that_was_passed_over_still_counts(
     """The first has its say while the others are tried, and after they have failed."""
     name_with(monkeypatch, silent.address, ("127.0.0.1", closed_port))
     attempt = Attempt(config(silent.address[1]), patience=60.0)
-    dialling = Background(attempt)
+    dialing = Background(attempt)
     attempt.wait_until_told(3)  # twice of a new one, and again of the first, which is the last one left
     silent.close()  # what waits is reset: an answer, if not a good one
     with pytest.raises((OSError, ConnectError)):
-        dialling.result()
+        dialing.result()
 
 
 def test_families_take_turns() -> None:
@@ -411,13 +411,13 @@ def test_a_family_that_this_machine_does_not_know_is_passed_over(
 def test_a_race_that_is_given_up_ends_with_all_its_sockets(monkeypatch: pytest.MonkeyPatch, silent: Silent) -> None:
     name_with(monkeypatch, silent.address, silent.address)
     outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    dialling = Dialling(config(silent.address[1]), "relay-dial-test", lambda _, outcome: outcomes.put(outcome))
-    dialling.start()
-    while len(dialling._socks) < 2:
+    dialing = ConnectAttempt(config(silent.address[1]), "relay-dial-test", lambda _, outcome: outcomes.put(outcome))
+    dialing.start()
+    while len(dialing._socks) < 2:
         assert outcomes.empty()
-    dialling.abandon()
+    dialing.abandon()
     assert isinstance(outcomes.get(timeout=PATIENCE), ConnectError)
-    assert [sock.fileno() for sock in dialling._socks] == [-1, -1]
+    assert [sock.fileno() for sock in dialing._socks] == [-1, -1]
 
 
 def test_a_dial_that_is_given_up_does_not_wait_for_the_answer(peer: Callable[..., Peer]) -> None:
@@ -430,10 +430,10 @@ def test_a_dial_that_is_given_up_does_not_wait_for_the_answer(peer: Callable[...
 
     outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
     given = config(peer(silent).port, connect_timeout=3 * PATIENCE)
-    dialling = Dialling(given, "relay-dial-test", lambda _, outcome: outcomes.put(outcome))
-    dialling.start()
+    dialing = ConnectAttempt(given, "relay-dial-test", lambda _, outcome: outcomes.put(outcome))
+    dialing.start()
     assert asked.wait(PATIENCE)
-    dialling.abandon()
+    dialing.abandon()
     try:
         assert isinstance(outcomes.get(timeout=PATIENCE), ConnectError)
     finally:
@@ -529,23 +529,23 @@ def drip(conn: socket.socket) -> None:
 
 def test_a_server_that_drips_is_ended_by_a_shutdown_from_outside(peer: Callable[..., Peer]) -> None:
     attempt = Attempt(config(peer(drip).port))
-    dialling = Background(attempt)
+    dialing = Background(attempt)
     sock = attempt.wait_until_told(2)  # before and after it was connected
-    assert dialling.running
+    assert dialing.running
     sock.shutdown(socket.SHUT_RDWR)
     with pytest.raises((OSError, ConnectError)):
-        dialling.result()
+        dialing.result()
     assert sock.fileno() == -1
 
 
 def test_a_tls_handshake_is_ended_by_a_shutdown_from_outside(peer: Callable[..., Peer]) -> None:
     attempt = Attempt(config(peer(until_closed).port, secure=True))
-    dialling = Background(attempt)
+    dialing = Background(attempt)
     sock = attempt.wait_until_told(3)
     assert isinstance(sock, ssl.SSLSocket)
     socket.socket.shutdown(sock, socket.SHUT_RDWR)
     with pytest.raises((OSError, ConnectError)):
-        dialling.result()
+        dialing.result()
 
 
 @pytest.mark.parametrize("moment", [1, 2, 3])
