@@ -161,6 +161,7 @@ if TYPE_CHECKING:
         UserEvent,
         parse_event,
     )
+    from .observing import CallRecord, Observer
 
 __all__ = [
     "CALL_STATE_ANSWERED",
@@ -232,6 +233,7 @@ __all__ = [
     "CallEnded",
     "CallEvent",
     "CallReceiveEvent",
+    "CallRecord",
     "CallStateEvent",
     "CallingErrorEvent",
     "ClientClosed",
@@ -264,6 +266,7 @@ __all__ = [
     "MessageReceiveEvent",
     "MessageStateEvent",
     "NotConnected",
+    "Observer",
     "PausableAction",
     "PayAction",
     "PayEvent",
@@ -321,6 +324,10 @@ _HOMES: Final = (
     "errors",
     "events",
 )
+
+#: Where names are that most programs do not ask for: a module is imported when one of its names is. Most classes of events are
+#: even made then.
+_LATER: Final = {"CallRecord": "observing", "Observer": "observing"}
 
 #: What is not imported with this package, by its module.
 _ELSEWHERE: Final = {
@@ -384,9 +391,11 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:  # alone: modules of this package ask for one while others are being imported
         return importlib.import_module(f"{__name__}.{name}")
     if name in __all__:
-        _import_names()
-        if name not in globals():  # most classes of events are made when they are asked for
-            globals()[name] = getattr(importlib.import_module(f"{__name__}.events"), name)
+        if name not in _LATER:
+            _import_names()
+        if name not in globals():
+            where = importlib.import_module(f"{__name__}.{_LATER.get(name, 'events')}")
+            globals()[name] = getattr(where, name)
         return globals()[name]
     home = next((home for home, names in _ELSEWHERE.items() if name in names), None)
     if home is None and name not in _MEANT:

@@ -26,10 +26,18 @@ class Handlers:
     """Calls *on_stream* with each stream, in a thread of its own, and closes the stream when it returns.
 
     :param name: what the names of the threads begin with.
+    :param raised: is told which exception was raised, and for which call.
     """
 
-    def __init__(self, on_stream: Callable[[AudioStream], object], name: str, troubles: RateLimitedLog) -> None:
+    def __init__(
+        self,
+        on_stream: Callable[[AudioStream], object],
+        name: str,
+        troubles: RateLimitedLog,
+        raised: Callable[[str, BaseException], object],
+    ) -> None:
         self._on_stream = on_stream
+        self._raised = raised
         self._name = name
         self._troubles = troubles
         # Guards what follows; never held while waiting. A signal handler may wait for what its own thread is busy with.
@@ -52,6 +60,7 @@ class Handlers:
                     extra={"call_id": stream.call_id},
                 )
                 callback_errors.tell(f"the on_stream handler of call {stream.call_id}", error)
+                self._raised(stream.call_id, error)
             finally:
                 with self._lock:
                     self._running.pop(threading.current_thread(), None)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from .. import receivers
@@ -49,6 +49,10 @@ from .stream_core import StreamCore
 from .waking import Waking
 from .wav import PathLike
 
+if TYPE_CHECKING:
+    from ..observing.observer import Observer
+    from ..observing.observers import Observers
+
 __all__ = ["AudioServer", "StreamableCall"]
 
 _log = logs.get("relay_sync.audio").later
@@ -56,6 +60,7 @@ _numbers = itertools.count(1)
 _BACKLOG = 256  # streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # which those insist on
 _GATHER = 0.004  # seconds; a fifth of a frame, and it halves the CPU of many streams
+_LAST_WORD = 2.0  # seconds that closing gives observers at most
 _LOOK = 0.05  # seconds between looks at an action that says only when asked that it has ended
 
 
@@ -177,6 +182,7 @@ class AudioServer(Connecting):
             l16_byteorder=l16_byteorder,
         )
         self._closed = False
+        self._observers: Observers | None = None
         self._renew()
         watch(self)
 
@@ -209,7 +215,7 @@ class AudioServer(Connecting):
         self._waiting: deque[tuple[AudioStream, StreamCore]] = deque()
         self._sockets = 0
         on_stream = self._on_stream
-        self._handlers = None if on_stream is None else Handlers(on_stream, self._name, self._troubles)
+        self._handlers = None if on_stream is None else Handlers(on_stream, self._name, self._troubles, self._raised)
 
     def __repr__(self) -> str:
         address = self._address
@@ -306,6 +312,8 @@ class AudioServer(Connecting):
             self._handlers.join(deadline)
         if not self._disk.join(_left(deadline, 0.1)):
             _log.warning("%s: the disk is slow, and recordings are not complete yet after close()", self._name)
+        if self._observers is not None:
+            self._observers.close(min(_LAST_WORD, _left(deadline, 0.1)))
         logs.flush()
 
     def at_exit(self, timeout: float) -> None:
@@ -314,6 +322,8 @@ class AudioServer(Connecting):
 
     def after_fork(self) -> None:
         """In a child process: close the copies of the parent's sockets. A server that never started can start here."""
+        if self._observers is not None:
+            self._observers.after_fork()
         if self._loop is not None:
             self._loop.after_fork()
         else:
@@ -346,6 +356,19 @@ class AudioServer(Connecting):
                 "an AudioServer has no public_url to read: its url is the address to give to call.stream()"
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Notify an :class:`~relay_sync.Observer` of the streams that come and go here, and of what *on_stream* raises.
+
+        :return: takes it off again; harmless a second time.
+        :raises InvalidParameter: it is no observer, or a method of it is a coroutine function.
+        """
+        with self._lock:
+            if self._observers is None:
+                from ..observing.observers import Observers
+
+                self._observers = Observers()
+            return self._observers.add(observer)
 
     # -- taking streams ------------------------------------------------------------------------------------------------
 
@@ -499,13 +522,20 @@ class AudioServer(Connecting):
         with self._lock:
             self._sockets += 1
 
+        begun: list[AudioStream] = []
+
         def on_stream(stream: AudioStream, core: StreamCore) -> None:
+            begun.append(stream)
+            if self._observers is not None:
+                self._observers.stream_started(stream)
             if expected is None or not expected.awaited:
                 self._arrived(stream, core)
             else:
                 expected.began(stream, core)
 
         def on_end() -> None:
+            if self._observers is not None and begun:
+                self._observers.stream_ended(begun[0])
             with self._lock:
                 self._sockets -= 1
             self._changed.ring()
@@ -529,6 +559,11 @@ class AudioServer(Connecting):
             realtime=expected is not None and expected.realtime,
             sample_rate=self._sample_rate if wanted is None else wanted,
         )
+
+    def _raised(self, call_id: str, error: BaseException) -> None:
+        """The handler of a stream did so, in its thread."""
+        if self._observers is not None:
+            self._observers.callback_raised("on_stream handler", call_id, error)
 
     def _arrived(self, stream: AudioStream, core: StreamCore) -> None:
         if self._handlers is not None:

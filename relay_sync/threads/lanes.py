@@ -94,10 +94,14 @@ class Lanes:
 
     :param limit: how many workers may exist; further work waits, and a warning says so.
     :param patience: seconds that an idle worker stays. :param most: see :meth:`offer`.
+    :param name: of the threads, where ``relay-lane-N`` would not say whose they are.
     """
 
-    def __init__(self, limit: int = 64, *, patience: float = IDLE_PATIENCE, most: int = MOST_WAITING) -> None:
+    def __init__(
+        self, limit: int = 64, *, patience: float = IDLE_PATIENCE, most: int = MOST_WAITING, name: str = ""
+    ) -> None:
         self._limit = limit
+        self._name = name
         self._patience = patience
         self._most = most
         self._reset()
@@ -166,7 +170,7 @@ class Lanes:
         return True
 
     def _start_worker(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"relay-lane-{next(_numbers)}", daemon=True)
+        thread = threading.Thread(target=self._work, name=self._name or f"relay-lane-{next(_numbers)}", daemon=True)
         with self._lock:
             self._workers.add(thread)
         try:

@@ -26,7 +26,7 @@ from tests.support.modules import MODULES, NAMED, PACKAGE, imported, imports, na
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"text", "errors", "constants", "deadline", "_version", "notebook_html"}),
     frozenset({"threads"}),
-    frozenset({"hosts", "origins", "params", "receivers", "server"}),
+    frozenset({"hosts", "observing", "origins", "params", "receivers", "server"}),
     frozenset({"protocol", "events", "config", "devices"}),
     frozenset({"call", "connection", "audio", "rest", "webhooks"}),
     frozenset({"client", "simulator"}),

@@ -1,0 +1,267 @@
+"""Collects what is in the record of a call while the call lives.
+
+By commands and events alone, whoever sent the commands: nothing of this reaches into calls and actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from attrs import define, field
+
+from ..constants import (
+    CALL_STATE_ANSWERED,
+    EVENT_CALL_RECORD,
+    EVENT_CALL_STATE,
+    EVENT_CALL_STREAM,
+    EVENT_CALLING_ERROR,
+)
+from ..errors import InvalidParameter
+from ..text.secrecy import HIDDEN, SECRET_NAMES, hide
+from .records import CallRecord, RecordingRecord, StreamRecord
+
+__all__ = ["Keep", "ObservedCall", "ObservedEvent", "Recorder", "check_keep"]
+
+K = TypeVar("K")
+
+#: Of streams, recordings and errors each: a program may start one after the other for hours.
+MOST: Final = 100
+_URLS: Final = "urls"
+_PARAMETERS: Final = "custom_parameters"
+_STREAM: Final = "calling.stream"
+_RECORD: Final = "calling.record"
+
+#: What ``keep`` named.
+Keep = frozenset[str]
+
+
+class ObservedCall(Protocol):
+    """What is read of a call."""
+
+    @property
+    def call_id(self) -> str: ...
+    @property
+    def context(self) -> str: ...
+    @property
+    def tag(self) -> str: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def from_number(self) -> str: ...
+    @property
+    def to_number(self) -> str: ...
+
+
+class ObservedEvent(Protocol):
+    """What is read of an event."""
+
+    @property
+    def event_type(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+
+
+def check_keep(keep: Iterable[Any]) -> Keep:
+    """What a record is to hold beyond the usual.
+
+    :raises InvalidParameter: a name that means nothing.
+    """
+    names = (keep,) if isinstance(keep, str) else tuple(keep)
+    for name in names:
+        if name not in (_URLS, _PARAMETERS) and not (isinstance(name, str) and name.startswith(f"{_PARAMETERS}.")):
+            raise InvalidParameter("keep", name, "'custom_parameters', 'custom_parameters.NAME' or 'urls'")
+    return frozenset(names)
+
+
+@define(eq=False)
+class _Stream:
+    name: str = ""
+    state: str = ""
+    track: str = ""
+    codec: str = ""
+    url: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    custom_parameters: Mapping[str, Any] = field(factory=dict)
+
+
+@define(eq=False)
+class _Recording:
+    state: str = ""
+    url: str = ""
+    duration: float = 0.0
+    size: int = 0
+
+
+class Recorder:
+    """Of one call. Not for several threads at once.
+
+    :param offered_at: when the client heard of the call; ``None`` if that is not known.
+    """
+
+    def __init__(self, offered_at: datetime | None = None) -> None:
+        self._offered_at = offered_at
+        self._answered_at: datetime | None = None
+        self._streams: dict[str, _Stream] = {}
+        self._recordings: dict[str, _Recording] = {}
+        self._commands = 0
+        self._errors: list[str] = []
+
+    def command(self, method: str, params: Mapping[str, Any]) -> None:
+        """A command is about to be sent."""
+        self._commands += 1
+        if method == _STREAM:
+            stream = _entry(self._streams, params, _Stream)
+            if stream is not None:
+                stream.name, stream.url = _text(params.get("name")), _text(params.get("url"))
+                stream.track, stream.codec = _text(params.get("track")), _text(params.get("codec"))
+                custom = params.get(_PARAMETERS)
+                stream.custom_parameters = custom if isinstance(custom, Mapping) else {}
+        elif method == _RECORD:
+            _entry(self._recordings, params, _Recording)
+
+    def failed(self, what: str, error: BaseException) -> None:
+        """Something of the call raised."""
+        code = getattr(error, "code", None)
+        self._error(f"{what}: {type(error).__name__}" + (f" {code}" if type(code) is int else ""))
+
+    def _error(self, text: str) -> None:
+        if len(self._errors) < MOST:
+            self._errors.append(text)
+
+    def event(self, event: ObservedEvent) -> None:
+        """An event came."""
+        take = _TAKES.get(event.event_type)
+        if take is not None:
+            take(self, event)
+
+    def _state_event(self, event: ObservedEvent) -> None:
+        if event.params.get("call_state") == CALL_STATE_ANSWERED and self._answered_at is None:
+            self._answered_at = now()
+
+    def _stream_event(self, event: ObservedEvent) -> None:
+        stream = _entry(self._streams, event.params, _Stream)
+        if stream is None:
+            return
+        stream.state = _text(event.params.get("state")) or stream.state
+        stream.url = stream.url or _text(event.params.get("url"))
+        stream.name = stream.name or _text(event.params.get("name"))
+        if stream.state == "streaming":
+            stream.started_at = stream.started_at or now()
+        elif stream.state == "finished":
+            stream.ended_at = stream.ended_at or now()
+
+    def _record_event(self, event: ObservedEvent) -> None:
+        recording = _entry(self._recordings, event.params, _Recording)
+        if recording is None:
+            return
+        recording.state = _text(event.params.get("state")) or recording.state
+        # The event's class finds them wherever they stand in it.
+        recording.url = _text(getattr(event, "url", "")) or recording.url
+        recording.duration = getattr(event, "duration", 0.0) or recording.duration
+        recording.size = getattr(event, "size", 0) or recording.size
+
+    def _error_event(self, event: ObservedEvent) -> None:
+        self._error(EVENT_CALLING_ERROR)
+
+    def record(self, call: ObservedCall, end_reason: str, keep: Keep) -> CallRecord:
+        """The call is over."""
+        return CallRecord(
+            call_id=call.call_id,
+            direction=call.direction,
+            from_=call.from_number,
+            to=call.to_number,
+            context=call.context,
+            tag=call.tag,
+            offered_at=self._offered_at,
+            answered_at=self._answered_at,
+            ended_at=now(),
+            end_reason=end_reason,
+            streams=tuple(_kept_stream(*each, keep) for each in self._streams.items()),
+            recordings=tuple(
+                RecordingRecord(
+                    control_id=control_id,
+                    state=each.state,
+                    url=_shown(each.url, keep),
+                    duration=each.duration,
+                    size=each.size,
+                )
+                for control_id, each in self._recordings.items()
+            ),
+            commands=self._commands,
+            errors=tuple(self._errors),
+        )
+
+
+_TAKES: Final[dict[str, Callable[[Recorder, ObservedEvent], None]]] = {
+    EVENT_CALL_STATE: Recorder._state_event,
+    EVENT_CALL_STREAM: Recorder._stream_event,
+    EVENT_CALL_RECORD: Recorder._record_event,
+    EVENT_CALLING_ERROR: Recorder._error_event,
+}
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _entry(table: dict[str, K], params: Mapping[str, Any], make: Callable[[], K]) -> K | None:
+    """What is known of the action that a command or an event is about; ``None`` where it names none, or one too many."""
+    control_id = _text(params.get("control_id"))
+    if not control_id or (control_id not in table and len(table) >= MOST):
+        return None
+    found = table.get(control_id)
+    if found is None:
+        found = table[control_id] = make()
+    return found
+
+
+def _kept_stream(control_id: str, stream: _Stream, keep: Keep) -> StreamRecord:
+    custom = {
+        name: _without_secrets(name, value)
+        for name, value in stream.custom_parameters.items()
+        if _PARAMETERS in keep or f"{_PARAMETERS}.{name}" in keep
+    }
+    return StreamRecord(
+        control_id=control_id,
+        name=stream.name,
+        state=stream.state,
+        track=stream.track,
+        codec=stream.codec,
+        url=_shown(stream.url, keep),
+        started_at=stream.started_at,
+        ended_at=stream.ended_at,
+        custom_parameters=custom,
+    )
+
+
+def _shown(url: str, keep: Keep) -> str:
+    """A URL without what may let somebody in; with its query and fragment where those are kept."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    query, fragment = (parts.query, parts.fragment) if _URLS in keep else ("", "")
+    host = parts.netloc.rpartition("@")[2]
+    return hide(urlunsplit((parts.scheme, host, parts.path, query, fragment)))
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    """Named or not: no token, no password, and nothing that this process knows as a secret."""
+    if name.lower() in SECRET_NAMES:
+        return HIDDEN
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, Mapping):
+        return {each: _without_secrets(each, inner) for each, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_secrets("", inner) for inner in value]
+    return value
