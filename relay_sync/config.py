@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import re
 import warnings
@@ -16,35 +15,20 @@ from attrs import field, frozen
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
 from .hosts import Unusable, is_loopback, read_proxy
-from .params.values import may_hold_secrets
+from .params.values import may_hold_secrets, seconds
 from .text.secrecy import passwords
 from .text.surrogates import WHOLE_TEXT, is_text
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Address", "Config", "seconds"]
+__all__ = ["Address", "Config"]
 
 # There is one way only to match a text: a host that cannot be right is refused without delay.
 _HOST_AND_PORT: Final = r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
 _HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
 _SCHEME_VARIABLE: Final = "SIGNALWIRE_RELAY_SCHEME"
 _SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
-
-
-def seconds(parameter: str, value: Any, *, optional: bool = False) -> float | None:
-    """Check a time limit: a finite number of seconds above zero, or ``None`` where that is allowed."""
-    if value is None and optional:
-        return None
-    if not isinstance(value, bool) and isinstance(value, (int, float)):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number) and number > 0:
-            return number
-    accepted = "a finite number of seconds above 0" + (", or None" if optional else "")
-    raise InvalidParameter(parameter, value, accepted)
 
 
 class Address(NamedTuple):

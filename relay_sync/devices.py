@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from .errors import InvalidParameter
-from .params import nested as shapes
-from .params import values as checks
+from .params import nested, values
 
 __all__ = ["Device", "call", "fabric", "phone", "queue", "sip", "stream"]
 
@@ -33,8 +32,8 @@ _ARGUMENTS: Final = {"to_number": "to", "from_number": "from_", "from": "from_"}
 
 def _device(kind: str, params: Mapping[str, Any], extra: Mapping[str, Any] | None) -> Device:
     """:param params: by the wire's names."""
-    found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in shapes.DEVICES[kind].items()}
-    for name, value in (checks.json_object("extra", extra) or {}).items():
+    found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in nested.DEVICES[kind].items()}
+    for name, value in (values.json_object("extra", extra) or {}).items():
         if name in params:
             raise InvalidParameter("extra", name, f"without {name!r}: give that one by its own keyword")
         found[name] = value

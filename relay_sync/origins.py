@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from .errors import InvalidParameter
 from .hosts import is_loopback, split_port
-from .params import values as checks
+from .params import values
 
 __all__ = ["check_hosts", "check_origins", "refusal"]
 
@@ -92,7 +92,7 @@ def check_hosts(value: Iterable[str], name: str = "hosts") -> frozenset[str]:
 
 def _texts(name: str, value: Any) -> list[str]:
     empty = isinstance(value, Collection) and not isinstance(value, (str, bytes)) and not value
-    return [] if empty else checks.texts(name, value, optional=False) or []
+    return [] if empty else values.texts(name, value, optional=False) or []
 
 
 def _is_ours(host: str, public_url: str | None, hosts: Collection[str]) -> bool:

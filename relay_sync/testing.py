@@ -28,7 +28,7 @@ from attrs import define, field, frozen
 
 from .client.client import RelayClient
 from .errors import CallEnded, ClientClosed, RelayError, WaitTimeout
-from .params import values as checks
+from .params import values
 from .simulator import Simulator
 from .simulator.core import pace as simulated_pace
 from .text.wording import counted
@@ -109,7 +109,7 @@ class HandlerErrors(Sequence[RaisedError]):
 
         :raises WaitTimeout: nothing was raised within ``timeout`` seconds.
         """
-        timeout = checks.timeout(timeout, optional=False)
+        timeout = values.timeout(timeout, optional=False)
         with self._changed:
             if not self._changed.wait_for(lambda: self._found, timeout):
                 raise WaitTimeout(f"no handler or callback raised anything within {timeout:g} s")
@@ -203,7 +203,7 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
 
     :return: whether none does.
     """
-    end = time.monotonic() + checks.timeout(timeout, optional=False)
+    end = time.monotonic() + values.timeout(timeout, optional=False)
     handlers = _handlers()
     for thread in handlers:
         if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
@@ -257,7 +257,7 @@ def faster(factor: float) -> Iterator[None]:
 
     :param factor: at least 1.
     """
-    number = checks.number("factor", factor, low=1, optional=False)
+    number = values.number("factor", factor, low=1, optional=False)
     before = timeouts.factor, simulated_pace.hurry
     timeouts.factor = simulated_pace.hurry = float(number or 1)
     try:

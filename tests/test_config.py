@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from relay_sync.config import Address, Config, seconds
+from relay_sync.config import Address, Config
 from relay_sync.errors import InvalidParameter
 from relay_sync.hosts import is_loopback
 
@@ -346,13 +346,6 @@ def test_limits_become_floats() -> None:
     config = gather(connect_timeout=3, ping_timeout=0.5)
     assert (config.connect_timeout, config.ping_timeout) == (3.0, 0.5)
     assert isinstance(config.connect_timeout, float)
-
-
-def test_an_optional_limit_may_be_left_out() -> None:
-    assert seconds("timeout", None, optional=True) is None
-    assert seconds("timeout", 5, optional=True) == 5.0
-    with pytest.raises(InvalidParameter, match="or None"):
-        seconds("timeout", 0, optional=True)
 
 
 @pytest.mark.parametrize(("given_", "kept"), [(None, ()), ([], ()), (["a", "b", "a"], ("a", "b")), (("x",), ("x",))])

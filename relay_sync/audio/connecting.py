@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .. import devices
-from ..config import seconds
 from ..errors import CallEnded, InvalidParameter, StreamFailed
-from ..params import values as checks
+from ..params import values
 from ..threads import logs
 from .coders import check_available
 from .gate import Expected, Gate
@@ -116,10 +115,10 @@ class Connecting:
         :raises RelayError: whatever ``call.connect`` raises, the command being refused for instance.
         """
         _check_spoken(codec)
-        timeout = checks.timeout(timeout, optional=False)
+        timeout = values.timeout(timeout, optional=False)
         check_call(call, "connect")
         check_options("AudioServer.connect", devices.stream, device_options)
-        further = checks.mapping("connect_options", connect_options) or {}
+        further = values.mapping("connect_options", connect_options) or {}
         check_wanted_rate(sample_rate)
         url = self._way_here(device_options)
         with self._gate.expecting(two_way=True, realtime=bool(realtime), sample_rate=sample_rate) as (token, expected):
@@ -160,7 +159,7 @@ class Connecting:
         :raises Forked: the server was started in the parent process.
         """
         _check_spoken(codec)
-        seconds("expires", expires)
+        values.seconds("expires", expires)
         check_options("AudioServer.device", devices.stream, device_options)
         check_wanted_rate(sample_rate)
         url = self._way_here(device_options)
@@ -221,7 +220,7 @@ def _check_spoken(codec: object) -> None:
     :raises UnsupportedCodec: it cannot. :raises InvalidParameter: it is no codec.
     """
     if isinstance(codec, str):  # else it is complained of where the device is made
-        checks.refuse_misnamed_codec("codec", codec)
+        values.refuse_misnamed_codec("codec", codec)
         check_available(codec)
 
 

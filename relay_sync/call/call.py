@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar, overload
 
-from .. import notebook_html as markup
+from .. import notebook_html
 from ..constants import (
     CALL_STATE_ANSWERED,
     CALL_STATE_CREATED,
@@ -24,7 +24,7 @@ from ..deadline import Deadline
 from ..errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, NotConnected, RelayError
 from ..events import CallEvent, CallStateEvent, RelayEvent
 from ..events.names import event_name
-from ..params import values as checks
+from ..params import values
 from ..params.parties import completed
 from ..protocol.command import loosely
 from ..protocol.ids import new_id
@@ -37,7 +37,6 @@ from ..threads.safety_net import Net
 from .actions import Action, OnCompleted, reason_of, stop_late
 from .offer import PARTIES, Offer
 from .readers import EventReader, Expectation
-from .verbs import parameters
 from .verbs.ai import AIVerbs
 from .verbs.conference import ConferenceVerbs
 from .verbs.control import ControlVerbs
@@ -169,7 +168,7 @@ class Call(
         # Replaced, never changed, so that the IO thread can read them without a lock.
         self._listeners: dict[str, tuple[Handler, ...]] = {}
         self._readers: tuple[weakref.ref[Mailbox[RelayEvent]], ...] = ()
-        self._history = [markup.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []
+        self._history = [notebook_html.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []
 
     def __repr__(self) -> str:
         return f"<Call {self.call_id} {self.direction} {self.state}>"
@@ -185,8 +184,8 @@ class Call(
             ("context", self.context),
         ]
         moments = list(self._history)
-        picture = markup.timeline(moments, now=time.time(), over=self._over is not None)
-        return markup.panel(f"Call {self.call_id}", markup.table(row for row in about if row[1]), picture)
+        picture = notebook_html.timeline(moments, now=time.time(), over=self._over is not None)
+        return notebook_html.panel(f"Call {self.call_id}", notebook_html.table(row for row in about if row[1]), picture)
 
     @property
     def from_number(self) -> str:
@@ -233,7 +232,7 @@ class Call(
         name = event_name(event_type)
 
         def register(function: Handler) -> Handler:
-            checked = InContext(parameters.handler("handler", function))
+            checked = InContext(values.handler("handler", function))
             self._check_process()
             with self._lock:
                 added = False
@@ -268,11 +267,11 @@ class Call(
         :raises WaitTimeout: nothing came. :raises CallEnded: the call ended first.
         """
         if predicate is not None:
-            parameters.handler("predicate", predicate)
+            values.handler("predicate", predicate)
         return self._wait_for(event_name(event_type), predicate, timeout)
 
     def _wait_for(self, event_type: str, predicate: Predicate | None, timeout: float | None) -> RelayEvent:
-        with Expectation(self, event_type, predicate, checks.timeout(timeout)) as seen:
+        with Expectation(self, event_type, predicate, values.timeout(timeout)) as seen:
             if event_type == EVENT_CALL_STATE and predicate is not None:
                 seen.consider(list(self._reached.values()))
         event: RelayEvent = seen.value
@@ -293,8 +292,8 @@ class Call(
         :raises WaitTimeout: on leaving the block. :raises CallEnded: the call ended first.
         """
         if predicate is not None:
-            parameters.handler("predicate", predicate)
-        return Expectation(self, event_name(event_type), predicate, checks.timeout(timeout))
+            values.handler("predicate", predicate)
+        return Expectation(self, event_name(event_type), predicate, values.timeout(timeout))
 
     def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
         """Block until the call rings, or has gone past that.
@@ -470,8 +469,8 @@ class Call(
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:
         if on_completed is not None:
-            on_completed = InContext(parameters.handler("on_completed", on_completed))
-        name = parameters.text("control_id", control_id) or new_id()
+            on_completed = InContext(values.handler("on_completed", on_completed))
+        name = values.text("control_id", control_id) or new_id()
         self._check_usable()
         self._attended = self._attended or kind.method in ATTENDS
         action = kind(self, name, on_completed, params)
@@ -538,7 +537,7 @@ class Call(
             return
         try:
             history = self._history
-            history.append(markup.Moment.of(time.time(), event.event_type, event.params))
+            history.append(notebook_html.Moment.of(time.time(), event.event_type, event.params))
             if len(history) > REMEMBERED_EVENTS:
                 # The beginning stays: a timeline without it would not say when anything happened.
                 del history[1 : REMEMBERED_EVENTS // 2]

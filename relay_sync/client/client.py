@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from .. import notebook_html
 from ..call.call import Call
-from ..call.verbs import parameters
 from ..config import Config
 from ..constants import MAX_FRAME
 from ..deadline import Deadline
@@ -131,9 +130,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         if on_handler_error not in ("hangup", "leave"):
             raise InvalidParameter("on_handler_error", on_handler_error, "'hangup' or 'leave'")
         if on_state is not None:
-            parameters.handler("on_state", on_state, ("state",))
+            values.handler("on_state", on_state, ("state",))
         if on_error is not None:
-            parameters.handler("on_error", on_error, ("error", "call"))
+            values.handler("on_error", on_error, ("error", "call"))
         self._router = Switchboard(
             self,
             max_active_calls=config.max_active_calls,
@@ -201,7 +200,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
-    def on_call(self, handler: H = parameters.MISSING) -> H:
+    def on_call(self, handler: H = values.MISSING) -> H:
         """Register the handler of inbound calls; a second one replaces the first, with a warning. Usable as a decorator.
 
         Each call's handler runs in a thread of its own and may block for as long as the call lasts. When it raises, that
@@ -210,7 +209,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        checked = InContext(parameters.handler("handler", handler, ("call",)))
+        checked = InContext(values.handler("handler", handler, ("call",)))
         warn_replaced("on_call", self._router.on_call, checked)
         self._router.on_call = checked
         return handler
@@ -298,8 +297,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         :raises CommandRefused: a JSON-RPC error, or a result code other than 2xx. :raises RequestTimeout: no answer.
         :raises ConnectionLost: the connection went; ``.sent`` says whether the command may have arrived.
         """
-        parameters.text("method", method, optional=False)
-        given = parameters.mapping("params", params) or {}
+        values.text("method", method, optional=False)
+        given = values.mapping("params", params) or {}
         limit = values.timeout(timeout)
         named = given.get("call_id")
         call_id = named if isinstance(named, str) else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..call.verbs import parameters
 from ..constants import METHOD_REAUTHENTICATE, METHOD_RECEIVE, METHOD_UNRECEIVE
 from ..errors import AuthenticationError, CommandRefused, InvalidParameter
+from ..params import values
 from ..protocol.command import Phase, loosely
 from ..protocol.results import Outcome, refuses_credentials
 
@@ -38,7 +38,7 @@ class Subscribing:
 
         :param contexts: names. :raises CommandRefused: the server said no (402: not paid for); nothing has changed.
         """
-        names = parameters.texts("contexts", contexts, optional=False) or []
+        names = values.texts("contexts", contexts, optional=False) or []
         self._change_contexts(METHOD_RECEIVE, names, lambda known: known.update(dict.fromkeys(names)))
 
     def unreceive(self, contexts: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class Subscribing:
 
         :param contexts: names. :raises CommandRefused: the server said no; nothing has changed.
         """
-        names = parameters.texts("contexts", contexts, optional=False) or []
+        names = values.texts("contexts", contexts, optional=False) or []
 
         def forget(known: dict[str, None]) -> None:
             for name in names:

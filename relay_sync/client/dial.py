@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, overload
 
 from .. import devices as device_kinds
 from ..call.call import Call
-from ..call.verbs import parameters
 from ..deadline import Deadline
 from ..errors import (
     ClientClosed,
@@ -122,9 +121,9 @@ class Dialing:
         """
         process.check_thread()
         groups = _groups(devices, to, from_, ring_timeout)
-        name = parameters.text("tag", tag) or new_id()
+        name = values.text("tag", tag) or new_id()
         limit, why = values.timeout(dial_timeout, name="dial_timeout"), "dial_timeout"
-        tries = parameters.number("timeout", timeout, above=0)
+        tries = values.number("timeout", timeout, above=0)
         if limit is None:
             ringing = patience_of(groups, tries)
             limit = DIAL_PATIENCE if ringing is None else ringing + self._link.request_timeout()
@@ -132,14 +131,14 @@ class Dialing:
         params = {
             "tag": name,
             "devices": groups,
-            "max_duration": parameters.whole("max_duration", max_duration, low=0),
-            "max_price_per_minute": parameters.number("max_price_per_minute", max_price_per_minute, low=0),
-            "send_digits": parameters.dtmf("send_digits", send_digits, pauses=True),
+            "max_duration": values.whole("max_duration", max_duration, low=0),
+            "max_price_per_minute": values.number("max_price_per_minute", max_price_per_minute, low=0),
+            "send_digits": values.dtmf("send_digits", send_digits, pauses=True),
             "dest_swml": _swml(dest_swml),
-            "region": parameters.text("region", region),
+            "region": values.text("region", region),
             "timeout": tries,
         }
-        params = parameters.merge_extra(params, extra, ())
+        params = values.merge_extra(params, extra, ())
         if min(limit, self._link.request_timeout()) <= 0:
             raise DialFailed("no time was left for the dial, and nothing was sent", reason="timeout")
         return self._dial(name, params, limit, why)
@@ -237,4 +236,4 @@ def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[d
 
 def _swml(value: Any) -> Any:
     plain = value is None or isinstance(value, str)
-    return parameters.text("dest_swml", value) if plain else parameters.json_object("dest_swml", value)
+    return values.text("dest_swml", value) if plain else values.json_object("dest_swml", value)

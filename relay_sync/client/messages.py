@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from .. import events
 from ..call.actions import reason_of
-from ..call.verbs import parameters
 from ..constants import (
     EVENT_MESSAGING_RECEIVE,
     EVENT_MESSAGING_STATE,
@@ -133,7 +132,7 @@ class Message:
 
         :raises Forked: it belongs to the parent process.
         """
-        checked = InContext(parameters.handler("handler", handler))
+        checked = InContext(values.handler("handler", handler))
         self._ended.check_process()
         with self._lock:
             self._handlers = (*self._handlers, checked)

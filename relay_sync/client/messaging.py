@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..call.actions import OnCompleted
-from ..call.verbs import parameters
 from ..deadline import Deadline
 from ..errors import ConnectionLost, InvalidParameter
+from ..params import values
 from ..protocol.command import loosely
 from ..threads.lanes import InContext, warn_replaced
 from .messages import Message, MessageDesk
@@ -30,26 +30,26 @@ class Messaging:
         _link: Link
         _router: Switchboard
 
-    def on_message(self, handler: H = parameters.MISSING) -> H:
+    def on_message(self, handler: H = values.MISSING) -> H:
         """Register the handler of inbound messages; a second one replaces the first. Usable as a decorator.
 
         It takes a :class:`Message`, and may block: up to 16 run at the same time, in no fixed order.
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        checked = InContext(parameters.handler("handler", handler, ("message",)))
+        checked = InContext(values.handler("handler", handler, ("message",)))
         warn_replaced("on_message", self._router.messages.on_message, checked)
         self._router.messages.on_message = checked
         return handler
 
-    def on_task(self, handler: H = parameters.MISSING) -> H:
+    def on_task(self, handler: H = values.MISSING) -> H:
         """Register the handler of tasks; a second one replaces the first. Usable as a decorator.
 
         It takes a :class:`TaskEvent` with ``context`` and ``message``, and runs on the same threads as ``on_message``.
 
         :raises InvalidParameter: for a coroutine function: remove its ``async``.
         """
-        checked = InContext(parameters.handler("handler", handler))
+        checked = InContext(values.handler("handler", handler))
         warn_replaced("on_task", self._router.messages.on_task, checked)
         self._router.messages.on_task = checked
         return handler
@@ -83,21 +83,21 @@ class Messaging:
         """
         if body is None and media is None and not extra:
             raise InvalidParameter("body", body, "given, or media, or both")
-        callback = None if on_completed is None else InContext(parameters.handler("on_completed", on_completed))
-        urls = parameters.texts("media", media, most=8)
+        callback = None if on_completed is None else InContext(values.handler("on_completed", on_completed))
+        urls = values.texts("media", media, most=8)
         params = {
-            "context": parameters.text("context", context) or "",
-            "to_number": parameters.phone_number("to_number", to_number, optional=False),
-            "from_number": parameters.sender("from_number", from_number, optional=False),
-            "body": parameters.text("body", body),
-            "media": None if urls is None else [parameters.http_url("media", url) for url in urls],
-            "tags": parameters.texts("tags", tags),
-            "region": parameters.text("region", region),
-            "tag": parameters.text("tag", tag),
-            "send_as_mms": parameters.flag("send_as_mms", send_as_mms),
-            "status_callback": parameters.http_url("status_callback", status_callback),
+            "context": values.text("context", context) or "",
+            "to_number": values.phone_number("to_number", to_number, optional=False),
+            "from_number": values.sender("from_number", from_number, optional=False),
+            "body": values.text("body", body),
+            "media": None if urls is None else [values.http_url("media", url) for url in urls],
+            "tags": values.texts("tags", tags),
+            "region": values.text("region", region),
+            "tag": values.text("tag", tag),
+            "send_as_mms": values.flag("send_as_mms", send_as_mms),
+            "status_callback": values.http_url("status_callback", status_callback),
         }
-        merged = parameters.merge_extra(params, extra, ())
+        merged = values.merge_extra(params, extra, ())
         return self._send_message(merged, callback) if merged["context"] else self._send_to_us(merged, callback)
 
     def _send_to_us(self, params: dict[str, Any], on_completed: InContext | None) -> Message:

@@ -42,9 +42,9 @@ except ImportError as missing:
         raise  # it is there, but what it needs is not
     raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from missing
 
-from ..call.verbs import parameters
 from ..client.client import RelayClient
 from ..errors import WebhookRefused
+from ..params import values
 from ..threads import logs
 from ..threads.living import Living
 from ..webhooks import Callback, Webhooks
@@ -103,20 +103,20 @@ class Relay:
 
     # -- handlers ----------------------------------------------------------------------------------------------------
 
-    def on_call(self, handler: H = parameters.MISSING) -> H:
+    def on_call(self, handler: H = values.MISSING) -> H:
         """Register the handler of inbound calls: :meth:`relay_sync.RelayClient.on_call`, inside the app context."""
         return self._register("on_call", handler)
 
-    def on_message(self, handler: H = parameters.MISSING) -> H:
+    def on_message(self, handler: H = values.MISSING) -> H:
         """Register the handler of inbound messages: :meth:`relay_sync.RelayClient.on_message`, inside the app context."""
         return self._register("on_message", handler)
 
-    def on_task(self, handler: H = parameters.MISSING) -> H:
+    def on_task(self, handler: H = values.MISSING) -> H:
         """Register the handler of tasks: :meth:`relay_sync.RelayClient.on_task`, inside the app context."""
         return self._register("on_task", handler)
 
     def _register(self, what: str, handler: H) -> H:
-        parameters.handler("handler", handler, (_TAKES[what],))
+        values.handler("handler", handler, (_TAKES[what],))
         self._handlers[what] = handler
         for served in self._served:
             client = served.hosted.existing
@@ -124,14 +124,14 @@ class Relay:
                 served.attach(client, what, handler)
         return handler
 
-    def on_status(self, handler: H = parameters.MISSING) -> H:
+    def on_status(self, handler: H = values.MISSING) -> H:
         """Call a function with every status callback that the blueprint takes, in the request that brings it.
 
         It is given a :class:`relay_sync.webhooks.StreamStatus`, a ``RecordingStatus`` or an ``OtherStatus``; ``kind``, ``state``,
         ``call_id`` and all other members of :class:`relay_sync.webhooks.Callback` are there in each of them. What it raises is
         answered with 500, and the platform may try again; that one is not ``repeated``.
         """
-        self._on_status.append(parameters.handler("handler", handler, ("callback",)))
+        self._on_status.append(values.handler("handler", handler, ("callback",)))
         return handler
 
     # -- in this process -----------------------------------------------------------------------------------------------

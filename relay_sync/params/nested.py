@@ -1,6 +1,6 @@
-"""Nested parameters: the objects inside media, recordings, collectors, detectors, devices.
+"""Checks of nested parameters: the objects and lists that describe media, recordings, taps, input, detectors, devices, payments.
 
-A shape checks the members it knows, each by one function of :mod:`.checks`, and lets the others pass: the platform
+A shape checks the members it knows, each by one function of :mod:`.values`, and lets the others pass: the platform
 may know more than this SDK. So does a type that it does not know, unless it reads like a misspelling of one that it knows.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypedDict
 
 from ..errors import InvalidParameter
-from . import values as checks
+from . import values
 from .parties import without_marks
 
 __all__ = [
@@ -106,11 +106,11 @@ class DetectOptions(TypedDict, total=False):
 
 
 def _seconds(name: str, value: Any) -> Any:
-    return checks.number(name, value, above=0)
+    return values.number(name, value, above=0)
 
 
 def _limit(name: str, value: Any) -> Any:
-    return checks.number(name, value, low=0)
+    return values.number(name, value, low=0)
 
 
 def _required(check: Check) -> Check:
@@ -124,29 +124,29 @@ def _required(check: Check) -> Check:
 
 def _text(name: str, value: Any) -> str | None:
     """Text that may be empty."""
-    return "" if value == "" else checks.text(name, value)
+    return "" if value == "" else values.text(name, value)
 
 
 def _each(check: Check) -> Check:
     """A list of what passes a check."""
 
     def checked(name: str, value: Any) -> list[Any] | None:
-        items = checks.json_list(name, value)
+        items = values.json_list(name, value)
         return None if items is None else [check(f"{name}[{index}]", item) for index, item in enumerate(items)]
 
     return checked
 
 
 def _one_of(*words: str) -> Check:
-    return lambda name, value: checks.choice(name, value, words)
+    return lambda name, value: values.choice(name, value, words)
 
 
 def _tap_codec(name: str, value: Any) -> str | None:
-    return checks.codec_choice(name, value, ("OPUS", "PCMA", "PCMU"))
+    return values.codec_choice(name, value, ("OPUS", "PCMA", "PCMU"))
 
 
 def _whole(low: int) -> Check:
-    return lambda name, value: checks.whole(name, value, low=low)
+    return lambda name, value: values.whole(name, value, low=low)
 
 
 def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
@@ -156,7 +156,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
     """
 
     def checked(name: str, value: Any) -> str:
-        given = checks.text(name, value, optional=False) or ""
+        given = values.text(name, value, optional=False) or ""
         if given.lower() in known:
             return given.lower()
         from difflib import get_close_matches  # only mistakes and novelties need it
@@ -170,7 +170,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
 
 def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
     """A mapping whose known members pass their checks; members that are ``None`` are left out."""
-    given = checks.json_object(name, value, optional=optional)
+    given = values.json_object(name, value, optional=optional)
     if given is None:
         return None
     for member, check in members.items():
@@ -188,12 +188,12 @@ _TONES: Final = (
 RINGTONES: Final = tuple(_TONES.split(" "))
 
 _MEDIA: Final[dict[str, dict[str, Check]]] = {
-    "audio": {"url": _required(checks.http_url)},
+    "audio": {"url": _required(values.http_url)},
     "tts": {
-        "text": _required(checks.text),
-        "language": checks.text,
+        "text": _required(values.text),
+        "language": values.text,
         "gender": _one_of("male", "female"),
-        "voice": checks.text,
+        "voice": values.text,
     },
     "silence": {"duration": _required(_seconds)},
     "ringtone": {"name": _required(_one_of(*RINGTONES)), "duration": _seconds},
@@ -205,7 +205,7 @@ def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, An
     if value is None and optional:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise checks.unseen(name, value, "a list of media, such as [{'type': 'tts', 'params': {'text': 'hello'}}]")
+        raise values.unseen(name, value, "a list of media, such as [{'type': 'tts', 'params': {'text': 'hello'}}]")
     items = [_typed(f"{name}[{index}]", item, _MEDIA) for index, item in enumerate(value)]
     if not items:
         raise InvalidParameter(name, value, "a list of at least one item")
@@ -226,15 +226,15 @@ def _typed(
 # -- recording, tapping --------------------------------------------------------------------------------------------------
 
 _RECORD: Final[dict[str, Check]] = {
-    "beep": checks.flag,
+    "beep": values.flag,
     "format": _one_of("mp3", "wav", "mp4"),
-    "stereo": checks.flag,
+    "stereo": values.flag,
     "direction": _one_of("listen", "speak", "both"),
     "initial_timeout": _limit,
     "end_silence_timeout": _limit,
     "max_length": _limit,
-    "terminators": lambda name, value: value if value == "" else checks.dtmf(name, value),
-    "input_sensitivity": lambda name, value: checks.number(name, value, low=0, high=100),
+    "terminators": lambda name, value: value if value == "" else values.dtmf(name, value),
+    "input_sensitivity": lambda name, value: values.number(name, value, low=0, high=100),
 }
 
 
@@ -255,13 +255,13 @@ def tap(name: str, value: Any) -> dict[str, Any]:
 
 _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
     "rtp": {
-        "addr": _required(checks.text),
-        "port": _required(lambda name, value: checks.whole(name, value, low=1, high=65535)),
+        "addr": _required(values.text),
+        "port": _required(lambda name, value: values.whole(name, value, low=1, high=65535)),
         "codec": _tap_codec,
         "ptime": _whole(1),
     },
     "ws": {
-        "uri": _required(lambda name, value: checks.stream_url(value, name)),
+        "uri": _required(lambda name, value: values.stream_url(value, name)),
         "codec": _tap_codec,
     },
 }
@@ -278,15 +278,15 @@ _DIGITS: Final[dict[str, Check]] = {
     "max": _required(_whole(1)),
     "min": _whole(0),
     "digit_timeout": _seconds,
-    "terminators": checks.dtmf,
+    "terminators": values.dtmf,
 }
 _SPEECH: Final[dict[str, Check]] = {
     "end_silence_timeout": _seconds,
     "speech_timeout": _seconds,
-    "language": checks.text,
-    "hints": checks.texts,
-    "model": checks.text,
-    "engine": checks.text,
+    "language": values.text,
+    "hints": values.texts,
+    "model": values.text,
+    "engine": values.text,
 }
 
 
@@ -315,11 +315,11 @@ _DETECT: Final[dict[str, dict[str, Check]]] = {
         "machine_ready_timeout": _seconds,
         "machine_voice_threshold": _seconds,
         "machine_words_threshold": _whole(1),
-        "detect_interruptions": checks.flag,
-        "detect_message_end": checks.flag,
+        "detect_interruptions": values.flag,
+        "detect_message_end": values.flag,
     },
     "fax": {"tone": _one_of("CED", "CNG")},
-    "digit": {"digits": checks.dtmf},
+    "digit": {"digits": values.dtmf},
 }
 
 
@@ -335,16 +335,16 @@ def detect(name: str, value: Any) -> dict[str, Any]:
 
 
 def _url_of_stream(name: str, value: Any) -> str:
-    return checks.stream_url(value, name)
+    return values.stream_url(value, name)
 
 
 def _codec_of_stream(name: str, value: Any) -> str | None:
-    return checks.codec(value, name, others=False)
+    return values.codec(value, name, others=False)
 
 
 def _confirm(name: str, value: Any) -> Any:
     """What the one who picks up has to go through first: the URL of a document, or a list of steps."""
-    return value if isinstance(value, list) else checks.http_url(name, value)
+    return value if isinstance(value, list) else values.http_url(name, value)
 
 
 def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
@@ -370,47 +370,47 @@ _RINGING: Final[dict[str, Check]] = {
     "timeout": _whole(0),
     "confirm": _confirm,
     "confirm_timeout": _whole(0),
-    "call_state_url": checks.http_url,
-    "call_state_events": lambda name, value: checks.choices(name, value, ("created", "ringing", "answered", "ended")),
+    "call_state_url": values.http_url,
+    "call_state_events": lambda name, value: values.choices(name, value, ("created", "ringing", "answered", "ended")),
 }
 _SIP_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
 #: What each type of device has, by the wire's names; :mod:`relay_sync.devices` builds them by the same checks.
 DEVICES: Final[dict[str, dict[str, Check]]] = {
     "phone": {
-        "to_number": _required(checks.phone_number),
-        "from_number": checks.phone_number,
+        "to_number": _required(values.phone_number),
+        "from_number": values.phone_number,
         **_RINGING,
     },
-    "fabric": {"to": _required(checks.address), "from": checks.address, **_RINGING},
+    "fabric": {"to": _required(values.address), "from": values.address, **_RINGING},
     "sip": {
-        "to": _required(checks.sip_address),
-        "from": checks.party,
-        "from_name": checks.text,
+        "to": _required(values.sip_address),
+        "from": values.party,
+        "from_name": values.text,
         "headers": _headers,
-        "codecs": lambda name, value: checks.codec_choices(name, value, _SIP_CODECS),
+        "codecs": lambda name, value: values.codec_choices(name, value, _SIP_CODECS),
         "encryption": _one_of("forbidden", "mandatory", "optional"),
-        "webrtc_media": checks.flag,
-        "username": checks.secret,
-        "password": checks.secret,
+        "webrtc_media": values.flag,
+        "username": values.secret,
+        "password": values.secret,
         "session_timeout": _whole(0),
         **_RINGING,
     },
-    "call": {"call_id": _required(checks.text), "node_id": _required(checks.text)},
+    "call": {"call_id": _required(values.text), "node_id": _required(values.text)},
     "queue": {
-        "queue_name": _required(checks.text),
-        "node_id": _required(checks.text),
-        "queue_id": checks.text,
-        "execute_after_queue": checks.text,
+        "queue_name": _required(values.text),
+        "node_id": _required(values.text),
+        "queue_id": values.text,
+        "execute_after_queue": values.text,
     },
     "stream": {
         "url": _required(_url_of_stream),
-        "name": checks.text,
+        "name": values.text,
         "codec": _codec_of_stream,
-        "realtime": checks.flag,
-        "status_url": checks.http_url,
+        "realtime": values.flag,
+        "status_url": values.http_url,
         "status_url_method": _one_of("GET", "POST"),
-        "authorization_bearer_token": lambda name, value: checks.bearer_token(value, name),
-        "custom_parameters": checks.json_object,
+        "authorization_bearer_token": lambda name, value: values.bearer_token(value, name),
+        "custom_parameters": values.json_object,
     },
 }
 #: What can be dialled, and what a call can be connected to.
@@ -460,25 +460,25 @@ def stream_device(name: str, value: Any) -> dict[str, Any] | None:
 # -- payments and agents -------------------------------------------------------------------------------------------------
 
 _PROMPT: Final[dict[str, Check]] = {
-    "for": _required(checks.text),
+    "for": _required(values.text),
     "actions": _each(
-        lambda name, value: _shape(name, value, {"type": _required(checks.text), "phrase": _required(_text)})
+        lambda name, value: _shape(name, value, {"type": _required(values.text), "phrase": _required(_text)})
     ),
     "play": lambda name, value: media(name, value, optional=True),
-    "attempt": checks.text,
-    "card_type": checks.text,
-    "error_type": checks.text,
+    "attempt": values.text,
+    "card_type": values.text,
+    "error_type": values.text,
 }
-_RESET: Final[dict[str, Check]] = {"full_reset": checks.flag, "system_prompt": _text, "user_prompt": _text}
+_RESET: Final[dict[str, Check]] = {"full_reset": values.flag, "system_prompt": _text, "user_prompt": _text}
 
 #: ``{"name", "value"}`` objects for whoever takes a payment.
 pay_parameters: Final[Check] = _each(
-    lambda name, value: _shape(name, value, {"name": _required(checks.text), "value": _required(_text)})
+    lambda name, value: _shape(name, value, {"name": _required(values.text), "value": _required(_text)})
 )
 #: What is said during a payment.
 pay_prompts: Final[Check] = _each(lambda name, value: _shape(name, value, _PROMPT))
 #: Objects that this SDK does not look into.
-objects: Final[Check] = _each(lambda name, value: checks.json_object(name, value, optional=False))
+objects: Final[Check] = _each(lambda name, value: values.json_object(name, value, optional=False))
 
 
 def reset(name: str, value: Any) -> dict[str, Any] | None:
@@ -492,15 +492,15 @@ def reset(name: str, value: Any) -> dict[str, Any] | None:
 def destination(name: str, value: Any) -> str | dict[str, Any]:
     """Where a call is transferred to: a URL, a SWML document as text or object, or ``context:<name>``."""
     if isinstance(value, Mapping) and value:
-        return checks.json_object(name, value) or {}
+        return values.json_object(name, value) or {}
     accepted = "a URL, a SWML document or 'context:<name>'"
     if not isinstance(value, str):
-        raise checks.unseen(name, value, accepted)
+        raise values.unseen(name, value, accepted)
     if not without_marks(value):
         raise InvalidParameter(name, value, accepted)
     read = without_marks(value)
     if read.lower().startswith(("http://", "https://")):
-        return checks.http_url(name, read) or ""
+        return values.http_url(name, read) or ""
     if "{" in read or ("\n" in read and ":" in read):
         return value  # SWML, as JSON or YAML
     # One word names nothing: neither a document, nor a place to fetch one from.
@@ -510,22 +510,22 @@ def destination(name: str, value: Any) -> str | dict[str, Any]:
 
 
 _LIVE: Final[dict[str, Check]] = {
-    "direction": _required(checks.texts),
-    "live_events": checks.flag,
-    "ai_summary": checks.flag,
+    "direction": _required(values.texts),
+    "live_events": values.flag,
+    "ai_summary": values.flag,
 }
 #: What can be done with a live transcription and a live translation, and what that takes.
 TRANSCRIPTION: Final[dict[str, dict[str, Check]]] = {
-    "start": {"lang": _required(checks.text), **_LIVE},
+    "start": {"lang": _required(values.text), **_LIVE},
     "stop": {},
     "summarize": {},
 }
 TRANSLATION: Final[dict[str, dict[str, Check]]] = {
-    "start": {"from_lang": _required(checks.text), "to_lang": _required(checks.text), **_LIVE},
+    "start": {"from_lang": _required(values.text), "to_lang": _required(values.text), **_LIVE},
     "stop": {},
     "summarize": {},
     "inject": {
-        "message": _required(checks.text),
+        "message": _required(values.text),
         "direction": _required(_one_of("local-caller", "remote-caller")),
     },
 }
@@ -534,8 +534,8 @@ TRANSLATION: Final[dict[str, dict[str, Check]]] = {
 def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check]]) -> str | dict[str, Any]:
     """``stop``, ``summarize``, or an object with an action in it: :data:`TRANSCRIPTION` or :data:`TRANSLATION`."""
     if isinstance(value, str):
-        return checks.choice(name, value, ("stop", "summarize")) or ""
-    action = checks.json_object(name, value, optional=False) or {}
+        return values.choice(name, value, ("stop", "summarize")) or ""
+    action = values.json_object(name, value, optional=False) or {}
     if not action:
         raise InvalidParameter(name, value, f"'stop', 'summarize' or a mapping with one of {', '.join(accepted)}")
     kind = _kind(*accepted)
@@ -550,4 +550,4 @@ def own_event(name: str, value: Any) -> Any:
     """What ``user_event`` tells: an object; sources disagree, so a text is taken too."""
     if value is None:
         raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or text")
-    return checks.text(name, value) if isinstance(value, str) else checks.json_object(name, value)
+    return values.text(name, value) if isinstance(value, str) else values.json_object(name, value)

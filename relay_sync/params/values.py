@@ -1,5 +1,6 @@
-"""Checks of single values: each returns the wire's form or raises InvalidParameter, before anything is sent.
+"""Checks of single values, such as texts, numbers, choices, times, phone numbers, URLs, codecs, JSON and handlers.
 
+Each returns the value in the wire's form, or raises InvalidParameter by the name of the parameter, before anything is sent.
 ``optional`` says whether ``None`` is let through, for what was left out.
 """
 
@@ -17,7 +18,7 @@ from typing import Any, Final, Literal, overload
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
-from ..text import codec_names as codecnames
+from ..text import codec_names
 from ..text.json_text import IN_RANGE, has_huge
 from ..text.surrogates import WHOLE_TEXT, has_half, is_text
 from .parties import is_caller, is_party, is_phone_number, is_sender, is_sip_address, without_marks
@@ -48,6 +49,7 @@ __all__ = [
     "path",
     "phone_number",
     "refuse_misnamed_codec",
+    "seconds",
     "secret",
     "sender",
     "sip_address",
@@ -155,11 +157,11 @@ def track(value: Any) -> str | None:
     return found
 
 
-def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codecnames.USUAL) -> None:
+def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codec_names.USUAL) -> None:
     """Refuse a word that names a container, a file format or another program's codec, and suggest the right name."""
-    if not isinstance(value, str) or value in codecnames.USUAL:
+    if not isinstance(value, str) or value in codec_names.USUAL:
         return
-    meant = codecnames.advice(value, accepted)
+    meant = codec_names.advice(value, accepted)
     if meant:
         raise InvalidParameter(name, value, meant)
 
@@ -196,8 +198,8 @@ def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None
                 raise InvalidParameter(name, value, "of one channel: streams are mono")
             continue  # one channel is what there is; the wire has no word for it
         modifiers.append(f"@{modifier}")
-    if base not in codecnames.USUAL:
-        usual = ", ".join(codecnames.USUAL)
+    if base not in codec_names.USUAL:
+        usual = ", ".join(codec_names.USUAL)
         if not others:
             raise InvalidParameter(name, value, f"one of {usual}, with @<hz>h and @<ms>i behind it if needed")
         warnings.warn(
@@ -316,6 +318,21 @@ def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> floa
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # NaN alone is not itself
         raise InvalidParameter(name, value, "a number of seconds" + (", or None" if optional else ""))
     return float(max(-_LONGEST, min(value, _LONGEST)))
+
+
+def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
+    """A time limit: a finite number of seconds above zero. Unlike what :func:`timeout` takes, it is never over at once."""
+    if value is None and optional:
+        return None
+    if not isinstance(value, bool) and isinstance(value, (int, float)):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+        if math.isfinite(number) and number > 0:
+            return number
+    accepted = "a finite number of seconds above 0" + (", or None" if optional else "")
+    raise InvalidParameter(name, value, accepted)
 
 
 def whole(

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Literal
 
-from ..config import Config, seconds
+from ..config import Config
 from ..constants import MAX_FRAME
 from ..deadline import Deadline
 from ..errors import CommandRefused, InvalidParameter
-from ..params import nested as shapes
-from ..params import values as checks
+from ..params import nested, values
 from ..text.secrecy import Secrets, keep
 from .commands import RemoteCall
 from .download import Download, Order, fetch
@@ -90,8 +89,8 @@ class RestClient:
         self._allow_insecure = allow_insecure
         self._exchange = Exchange(
             self._config,
-            read_timeout=seconds("read_timeout", read_timeout) or read_timeout,
-            retries=checks.whole("retries", retries, low=0, high=10) or 0,
+            read_timeout=values.seconds("read_timeout", read_timeout) or read_timeout,
+            retries=values.whole("retries", retries, low=0, high=10) or 0,
         )
 
     def __repr__(self) -> str:
@@ -113,7 +112,7 @@ class RestClient:
 
     def call(self, call_id: str) -> RemoteCall:
         """The call of that id, to send commands to. Nothing is asked: whether there is one shows with the first command."""
-        name = checks.text("call_id", call_id, optional=False) or ""
+        name = values.text("call_id", call_id, optional=False) or ""
         return RemoteCall(name, self._send)
 
     def dial(
@@ -143,20 +142,20 @@ class RestClient:
         :return: the call; its ``info`` is what the platform says about it.
         """
         if (url is None) == (swml is None):
-            raise InvalidParameter("url", url, "given, or swml, but not both", secret=checks.may_hold_secrets(url))
+            raise InvalidParameter("url", url, "given, or swml, but not both", secret=values.may_hold_secrets(url))
         params = {
-            "to": checks.text("to", to, optional=False),
-            "from": checks.text("from_", from_, optional=False),
-            "url": checks.http_url("url", url),
-            "swml": None if swml is None else shapes.destination("swml", swml),
-            "caller_id": checks.text("caller_id", caller_id),
-            "fallback_url": checks.http_url("fallback_url", fallback_url),
-            "status_url": checks.http_url("status_url", status_url),
-            "status_events": checks.choices("status_events", status_events, _EVENTS),
-            "url_method": checks.choice("url_method", url_method, ("GET", "POST")),
+            "to": values.text("to", to, optional=False),
+            "from": values.text("from_", from_, optional=False),
+            "url": values.http_url("url", url),
+            "swml": None if swml is None else nested.destination("swml", swml),
+            "caller_id": values.text("caller_id", caller_id),
+            "fallback_url": values.http_url("fallback_url", fallback_url),
+            "status_url": values.http_url("status_url", status_url),
+            "status_events": values.choices("status_events", status_events, _EVENTS),
+            "url_method": values.choice("url_method", url_method, ("GET", "POST")),
             "codecs": _codecs(codecs),
         }
-        info = self._send("dial", checks.merge_extra(params, extra, ()), call_id="", repeatable=False)
+        info = self._send("dial", values.merge_extra(params, extra, ()), call_id="", repeatable=False)
         return RemoteCall(info.call_id, self._send, info)
 
     def command(
@@ -174,11 +173,11 @@ class RestClient:
             it is for. :param repeatable: whether it may be sent again when its answer was lost.
         :param timeout: seconds, instead of the client's ``request_timeout``.
         """
-        name = checks.text("command", command, optional=False) or ""
+        name = values.text("command", command, optional=False) or ""
         if call_id != "":
-            checks.text("call_id", call_id, optional=False)
-        limit = checks.timeout(timeout)
-        sent = checks.json_object("params", {} if params is None else params) or {}
+            values.text("call_id", call_id, optional=False)
+        limit = values.timeout(timeout)
+        sent = values.json_object("params", {} if params is None else params) or {}
         return self._send(name, sent, call_id=call_id, repeatable=repeatable, timeout=limit)
 
     def _send(
@@ -252,21 +251,21 @@ class RestClient:
         :raises RequestTimeout: time is up.
         """
         order = Order(
-            url=checks.http_url("url", url, optional=False) or "",
-            path=checks.path("path", path, "a file's path in a directory that exists"),
-            on_progress=None if on_progress is None else checks.handler("on_progress", on_progress, ("there", "total")),
-            show=bool(checks.flag("progress", progress)),
-            max_bytes=checks.whole("max_bytes", max_bytes, low=1) or DOWNLOAD_LIMIT,
-            resume=bool(checks.flag("resume", resume)),
-            wait=checks.timeout(wait, name="wait"),
+            url=values.http_url("url", url, optional=False) or "",
+            path=values.path("path", path, "a file's path in a directory that exists"),
+            on_progress=None if on_progress is None else values.handler("on_progress", on_progress, ("there", "total")),
+            show=bool(values.flag("progress", progress)),
+            max_bytes=values.whole("max_bytes", max_bytes, low=1) or DOWNLOAD_LIMIT,
+            resume=bool(values.flag("resume", resume)),
+            wait=values.timeout(wait, name="wait"),
             allow_insecure=self._allow_insecure,
             retries=self._exchange.retries,
         )
-        return fetch(self._exchange, order, Deadline.after(time.monotonic(), checks.timeout(timeout, optional=False)))
+        return fetch(self._exchange, order, Deadline.after(time.monotonic(), values.timeout(timeout, optional=False)))
 
 
 def _codecs(value: Any) -> str | list[str] | None:
-    found = checks.text("codecs", value) if isinstance(value, str) else checks.texts("codecs", value)
+    found = values.text("codecs", value) if isinstance(value, str) else values.texts("codecs", value)
     for word in found.split(",") if isinstance(found, str) else found or ():
-        checks.refuse_misnamed_codec("codecs", word)
+        values.refuse_misnamed_codec("codecs", word)
     return found

@@ -13,8 +13,7 @@ from typing import Any, Final, Literal
 from attrs import field, frozen
 
 from ..errors import InvalidParameter
-from ..params import nested as shapes
-from ..params import values as checks
+from ..params import nested, values
 from .media import ControlIds, MediaCommands, RemoteAction
 from .replies import CallInfo
 
@@ -54,25 +53,25 @@ class RemoteCall(MediaCommands, ControlIds):
         *,
         repeatable: bool = False,
     ) -> CallInfo:
-        merged = checks.merge_extra(dict(params or {}), extra, _ADDRESS)
+        merged = values.merge_extra(dict(params or {}), extra, _ADDRESS)
         return self._send(command, merged, call_id=self.call_id, repeatable=repeatable)
 
     # -- the call as a whole -------------------------------------------------------------------------------------------
 
     def hangup(self, reason: EndReason | str = "hangup") -> CallInfo:
         """End the call (``calling.end``)."""
-        return self._command("calling.end", {"reason": checks.choice("reason", reason, _REASONS) or "hangup"})
+        return self._command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
 
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Hand the call over to another application (``calling.transfer``).
 
         :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
         """
-        return self._command("calling.transfer", {"dest": shapes.destination("dest", dest)}, extra)
+        return self._command("calling.transfer", {"dest": nested.destination("dest", dest)}, extra)
 
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Break a bridge; both legs live on (``calling.disconnect``)."""
-        return self._command("calling.disconnect", {"reason": checks.text("reason", reason)}, extra)
+        return self._command("calling.disconnect", {"reason": values.text("reason", reason)}, extra)
 
     def refer(
         self, device: Mapping[str, Any], *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
@@ -82,8 +81,8 @@ class RemoteCall(MediaCommands, ControlIds):
         :param device: a SIP device, as ``devices.sip`` builds it. :param status_url: http(s) URL that is told of the states.
         """
         params = {
-            "device": shapes.refer_device("device", device),
-            "status_url": checks.http_url("status_url", status_url),
+            "device": nested.refer_device("device", device),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._command("calling.refer", params, extra)
 
@@ -105,22 +104,22 @@ class RemoteCall(MediaCommands, ControlIds):
         given = sum(value is not None for value in (url, swml))
         if given > 1 or (given == 0 and status is None):
             accepted = "given, or swml, but not both (or status)"
-            raise InvalidParameter("url", url, accepted, secret=checks.may_hold_secrets(url))
+            raise InvalidParameter("url", url, accepted, secret=values.may_hold_secrets(url))
         params = {
             "id": self.call_id,
-            "url": checks.http_url("url", url),
-            "swml": None if swml is None else shapes.destination("swml", swml),
-            "fallback_url": checks.http_url("fallback_url", fallback_url),
-            "status": checks.choice("status", status, ("canceled", "completed")),
+            "url": values.http_url("url", url),
+            "swml": None if swml is None else nested.destination("swml", swml),
+            "fallback_url": values.http_url("fallback_url", fallback_url),
+            "status": values.choice("status", status, ("canceled", "completed")),
         }
-        merged = checks.merge_extra(params, extra, _ADDRESS)
+        merged = values.merge_extra(params, extra, _ADDRESS)
         return self._send("update", merged, call_id=self.call_id, repeatable=False)
 
     def user_event(
         self, *, event: Mapping[str, Any] | str | None = None, extra: Mapping[str, Any] | None = None
     ) -> CallInfo:
         """Tell everybody who listens to this call something of one's own (``calling.user_event``)."""
-        return self._command("calling.user_event", {"event": shapes.own_event("event", event)}, extra)
+        return self._command("calling.user_event", {"event": nested.own_event("event", event)}, extra)
 
     def join_conference(
         self,
@@ -151,20 +150,20 @@ class RemoteCall(MediaCommands, ControlIds):
     ) -> CallInfo:
         """Put the call into an audio conference (``calling.join_conference``). Parameters as for ``Call.join_conference``."""
         params = {
-            "name": checks.text("name", name, optional=False),
-            "muted": checks.flag("muted", muted),
-            "beep": checks.choice("beep", beep, ("true", "false", "onEnter", "onExit")),
-            "start_on_enter": checks.flag("start_on_enter", start_on_enter),
-            "end_on_exit": checks.flag("end_on_exit", end_on_exit),
-            "wait_url": checks.http_url("wait_url", wait_url),
-            "max_participants": checks.whole("max_participants", max_participants, low=1, high=250),
-            "record": checks.choice("record", record, ("do-not-record", "record-from-start")),
-            "region": checks.choice("region", region, ("global", "us", "eu", "ch")),
-            "trim": checks.choice("trim", trim, ("trim-silence", "do-not-trim")),
-            "coach": checks.text("coach", coach),
-            "acl": checks.choice("acl", acl, ("private", "public-read")),
-            "emit_call_quality": checks.flag("emit_call_quality", emit_call_quality),
-            "stream": shapes.stream_device("stream_obj", stream_obj),
+            "name": values.text("name", name, optional=False),
+            "muted": values.flag("muted", muted),
+            "beep": values.choice("beep", beep, ("true", "false", "onEnter", "onExit")),
+            "start_on_enter": values.flag("start_on_enter", start_on_enter),
+            "end_on_exit": values.flag("end_on_exit", end_on_exit),
+            "wait_url": values.http_url("wait_url", wait_url),
+            "max_participants": values.whole("max_participants", max_participants, low=1, high=250),
+            "record": values.choice("record", record, ("do-not-record", "record-from-start")),
+            "region": values.choice("region", region, ("global", "us", "eu", "ch")),
+            "trim": values.choice("trim", trim, ("trim-silence", "do-not-trim")),
+            "coach": values.text("coach", coach),
+            "acl": values.choice("acl", acl, ("private", "public-read")),
+            "emit_call_quality": values.flag("emit_call_quality", emit_call_quality),
+            "stream": nested.stream_device("stream_obj", stream_obj),
         }
         callbacks = (
             (
@@ -183,10 +182,10 @@ class RemoteCall(MediaCommands, ControlIds):
             ),
         )
         for prefix, url, event, event_type, method in callbacks:
-            params[prefix] = checks.http_url(prefix, url)
-            params[f"{prefix}_event"] = checks.text(f"{prefix}_event", event)
-            params[f"{prefix}_event_type"] = checks.choice(f"{prefix}_event_type", event_type, _EVENT_TYPES)
-            params[f"{prefix}_method"] = checks.choice(f"{prefix}_method", method, _METHODS)
+            params[prefix] = values.http_url(prefix, url)
+            params[f"{prefix}_event"] = values.text(f"{prefix}_event", event)
+            params[f"{prefix}_event_type"] = values.choice(f"{prefix}_event_type", event_type, _EVENT_TYPES)
+            params[f"{prefix}_method"] = values.choice(f"{prefix}_method", method, _METHODS)
         return self._command("calling.join_conference", params, extra)
 
     # -- AI ------------------------------------------------------------------------------------------------------------
@@ -202,10 +201,10 @@ class RemoteCall(MediaCommands, ControlIds):
     ) -> CallInfo:
         """Say something to the AI agent on the call (``calling.ai_message``). Parameters as for ``Call.ai_message``."""
         params = {
-            "message_text": checks.text("message_text", message_text),
-            "role": checks.choice("role", role, ("system", "user", "assistant")),
-            "reset": shapes.reset("reset", reset),
-            "global_data": checks.json_object("global_data", global_data),
+            "message_text": values.text("message_text", message_text),
+            "role": values.choice("role", role, ("system", "user", "assistant")),
+            "reset": nested.reset("reset", reset),
+            "global_data": values.json_object("global_data", global_data),
         }
         return self._command("calling.ai_message", params, extra)
 
@@ -216,7 +215,7 @@ class RemoteCall(MediaCommands, ControlIds):
 
         :param timeout: whole seconds until it goes on by itself. :param prompt: what it says before.
         """
-        params = {"timeout": checks.decimal("timeout", timeout), "prompt": checks.text("prompt", prompt)}
+        params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
         return self._command("calling.ai_hold", params, extra)
 
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> CallInfo:
@@ -224,4 +223,4 @@ class RemoteCall(MediaCommands, ControlIds):
 
         :param prompt: what it says first.
         """
-        return self._command("calling.ai_unhold", {"prompt": checks.text("prompt", prompt)}, extra)
+        return self._command("calling.ai_unhold", {"prompt": values.text("prompt", prompt)}, extra)

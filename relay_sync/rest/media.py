@@ -9,8 +9,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from ..errors import CommandRefused, InvalidParameter
-from ..params import nested as shapes
-from ..params import values as checks
+from ..params import nested, values
 from ..params.nested import DetectOptions, DigitsOptions, Media, RecordAudio, SpeechOptions
 from ..protocol.results import is_gone
 from .replies import CallInfo
@@ -44,7 +43,7 @@ class ControlIds(Commands):
     """
 
     def _control(self, command: str, control_id: str, *, repeatable: bool = False, **more: Any) -> CallInfo:
-        params = {"control_id": checks.text("control_id", control_id, optional=False), **more}
+        params = {"control_id": values.text("control_id", control_id, optional=False), **more}
         return self._command(command, params, repeatable=repeatable)
 
     def stream_stop(self, control_id: str) -> CallInfo:
@@ -68,7 +67,7 @@ class ControlIds(Commands):
 
         :param volume: decibels, -40 to 40.
         """
-        loudness = checks.number("volume", volume, low=-40, high=40, optional=False)
+        loudness = values.number("volume", volume, low=-40, high=40, optional=False)
         return self._control("calling.play.volume", control_id, volume=loudness)
 
     def record_stop(self, control_id: str) -> CallInfo:
@@ -80,7 +79,7 @@ class ControlIds(Commands):
 
         :param behavior: ``skip`` leaves the pause out (the platform's default), ``silence`` records silence.
         """
-        chosen = checks.choice("behavior", behavior, ("skip", "silence"))
+        chosen = values.choice("behavior", behavior, ("skip", "silence"))
         return self._control("calling.record.pause", control_id, behavior=chosen)
 
     def record_resume(self, control_id: str) -> CallInfo:
@@ -149,8 +148,8 @@ class MediaCommands(Commands):
     def _start(
         self, command: str, params: Mapping[str, Any], extra: Mapping[str, Any] | None, control_id: str | None
     ) -> RemoteAction:
-        name = checks.text("control_id", control_id) or str(uuid.uuid4())
-        merged = checks.merge_extra(dict(params), extra, ("node_id", "call_id", "control_id"))
+        name = values.text("control_id", control_id) or str(uuid.uuid4())
+        merged = values.merge_extra(dict(params), extra, ("node_id", "call_id", "control_id"))
         info = self._command(command, {**merged, "control_id": name})
         return RemoteAction(call=self, control_id=name, command=command, info=info)
 
@@ -183,14 +182,14 @@ class MediaCommands(Commands):
             this SDK does not know yet.
         """
         params = {
-            "url": checks.stream_url(url),
-            "name": checks.text("name", name),
-            "codec": checks.codec(codec),
-            "track": checks.track(track),
-            "status_url": checks.http_url("status_url", status_url),
-            "status_url_method": checks.choice("status_url_method", status_url_method, ("GET", "POST")),
-            "authorization_bearer_token": checks.bearer_token(authorization_bearer_token),
-            "custom_parameters": checks.json_object("custom_parameters", custom_parameters),
+            "url": values.stream_url(url),
+            "name": values.text("name", name),
+            "codec": values.codec(codec),
+            "track": values.track(track),
+            "status_url": values.http_url("status_url", status_url),
+            "status_url_method": values.choice("status_url_method", status_url_method, ("GET", "POST")),
+            "authorization_bearer_token": values.bearer_token(authorization_bearer_token),
+            "custom_parameters": values.json_object("custom_parameters", custom_parameters),
         }
         return self._start("calling.stream", params, extra, control_id)
 
@@ -210,14 +209,14 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Play a list of things into the call (``calling.play``). Parameters as for ``Call.play``."""
         params = {
-            "play": shapes.media("media", media),
-            "volume": checks.number("volume", volume, low=-40, high=40),
-            "direction": checks.choice("direction", direction, _DIRECTIONS),
-            "loop": checks.whole("loop", loop, low=0),
-            "language": checks.text("language", language),
-            "gender": checks.choice("gender", gender, ("male", "female")),
-            "voice": checks.text("voice", voice),
-            "status_url": checks.http_url("status_url", status_url),
+            "play": nested.media("media", media),
+            "volume": values.number("volume", volume, low=-40, high=40),
+            "direction": values.choice("direction", direction, _DIRECTIONS),
+            "loop": values.whole("loop", loop, low=0),
+            "language": values.text("language", language),
+            "gender": values.choice("gender", gender, ("male", "female")),
+            "voice": values.text("voice", voice),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start("calling.play", params, extra, control_id)
 
@@ -231,8 +230,8 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Record the call (``calling.record``). Parameters as for ``Call.record``; ``status_url`` is told where it is."""
         params = {
-            "record": {"audio": shapes.record("audio", audio)},
-            "status_url": checks.http_url("status_url", status_url),
+            "record": {"audio": nested.record("audio", audio)},
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start("calling.record", params, extra, control_id)
 
@@ -254,14 +253,14 @@ class MediaCommands(Commands):
         if digits is None and speech is None:
             raise InvalidParameter("digits", digits, "given, or speech, or both")
         params = {
-            "digits": shapes.digits("digits", digits),
-            "speech": shapes.speech("speech", speech),
-            "initial_timeout": checks.number("initial_timeout", initial_timeout, above=0),
-            "partial_results": checks.flag("partial_results", partial_results),
-            "continuous": checks.flag("continuous", continuous),
-            "send_start_of_input": checks.flag("send_start_of_input", send_start_of_input),
-            "start_input_timers": checks.flag("start_input_timers", start_input_timers),
-            "status_url": checks.http_url("status_url", status_url),
+            "digits": nested.digits("digits", digits),
+            "speech": nested.speech("speech", speech),
+            "initial_timeout": values.number("initial_timeout", initial_timeout, above=0),
+            "partial_results": values.flag("partial_results", partial_results),
+            "continuous": values.flag("continuous", continuous),
+            "send_start_of_input": values.flag("send_start_of_input", send_start_of_input),
+            "start_input_timers": values.flag("start_input_timers", start_input_timers),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start("calling.collect", params, extra, control_id)
 
@@ -276,9 +275,9 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Start a detector (``calling.detect``). Parameters as for ``Call.detect``."""
         params = {
-            "detect": shapes.detect("detect", detect),
-            "timeout": checks.number("timeout", timeout, low=0),
-            "status_url": checks.http_url("status_url", status_url),
+            "detect": nested.detect("detect", detect),
+            "timeout": values.number("timeout", timeout, low=0),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start("calling.detect", params, extra, control_id)
 
@@ -293,9 +292,9 @@ class MediaCommands(Commands):
     ) -> RemoteAction:
         """Copy the call's audio to an RTP address or a WebSocket (``calling.tap``). Parameters as for ``Call.tap``."""
         params = {
-            "tap": shapes.tap("tap", tap),
-            "device": shapes.tap_device("device", device),
-            "status_url": checks.http_url("status_url", status_url),
+            "tap": nested.tap("tap", tap),
+            "device": nested.tap_device("device", device),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start("calling.tap", params, extra, control_id)
 
@@ -307,12 +306,12 @@ class MediaCommands(Commands):
         extra: Mapping[str, Any] | None = None,
     ) -> RemoteAction:
         """Transcribe the call in the background (``calling.transcribe``); ``status_url`` is told the text."""
-        params = {"status_url": checks.http_url("status_url", status_url)}
+        params = {"status_url": values.http_url("status_url", status_url)}
         return self._start("calling.transcribe", params, extra, control_id)
 
     def live_transcribe(self, action: Mapping[str, Any] | str, *, extra: Mapping[str, Any] | None = None) -> CallInfo:
         """Start, stop or sum up a live transcription (``calling.live_transcribe``). As ``Call.live_transcribe``."""
-        params = {"action": shapes.live_action("action", action, shapes.TRANSCRIPTION)}
+        params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
         return self._command("calling.live_transcribe", params, extra)
 
     def live_translate(
@@ -324,8 +323,8 @@ class MediaCommands(Commands):
     ) -> CallInfo:
         """Start, stop, sum up or add to a live translation (``calling.live_translate``). As ``Call.live_translate``."""
         params = {
-            "action": shapes.live_action("action", action, shapes.TRANSLATION),
-            "status_url": checks.http_url("status_url", status_url),
+            "action": nested.live_action("action", action, nested.TRANSLATION),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._command("calling.live_translate", params, extra)
 

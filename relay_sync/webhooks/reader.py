@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ..errors import InvalidParameter, WebhookRefused
 from ..origins import refusal
-from ..params import values as checks
+from ..params import values
 from ..threads.table import Recent
 from . import forwarded, signatures
 from .body import Fields, parse_form, parse_json
@@ -68,7 +68,7 @@ class Webhooks:
         self.strict = strict
         self.trust_forwarded = trust_forwarded
         self._proxies = networks(trusted_proxies)
-        self.max_body = checks.whole("max_body", max_body, low=1) or MAX_BODY
+        self.max_body = values.whole("max_body", max_body, low=1) or MAX_BODY
         # Apart, so that what anybody can send makes nothing forget what is verified.
         self._seen: dict[bool | None, Recent[str, str]] = {True: Recent(REMEMBERED), None: Recent(REMEMBERED)}
 
@@ -243,7 +243,7 @@ def _keys(given: Any) -> tuple[str, ...]:
 
 
 def _public(given: Any) -> tuple[str, str, str] | None:
-    url = checks.http_url("public_url", given)
+    url = values.http_url("public_url", given)
     if url is None:
         return None
     if "?" in url or "#" in url:

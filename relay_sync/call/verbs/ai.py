@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from ...params import nested as shapes
+from ...params import nested, values
 from ..actions import AIAction, OnCompleted
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["AIVerbs"]
@@ -46,21 +45,21 @@ class AIVerbs(Verbs):
         :return: an action that ends ``finished``, or with an error.
         """
         params = {
-            "agent": parameters.text("agent", agent),
-            "prompt": parameters.json_object("prompt", prompt),
-            "post_prompt": parameters.json_object("post_prompt", post_prompt),
-            "post_prompt_url": parameters.http_url("post_prompt_url", post_prompt_url),
-            "post_prompt_auth_user": parameters.secret("post_prompt_auth_user", post_prompt_auth_user),
-            "post_prompt_auth_password": parameters.secret("post_prompt_auth_password", post_prompt_auth_password),
-            "global_data": parameters.json_object("global_data", global_data),
-            "pronounce": shapes.objects("pronounce", pronounce),
-            "hints": parameters.json_list("hints", hints),
-            "languages": shapes.objects("languages", languages),
-            "SWAIG": parameters.json_object("SWAIG", SWAIG),
-            "params": parameters.json_object("ai_params", ai_params),
+            "agent": values.text("agent", agent),
+            "prompt": values.json_object("prompt", prompt),
+            "post_prompt": values.json_object("post_prompt", post_prompt),
+            "post_prompt_url": values.http_url("post_prompt_url", post_prompt_url),
+            "post_prompt_auth_user": values.secret("post_prompt_auth_user", post_prompt_auth_user),
+            "post_prompt_auth_password": values.secret("post_prompt_auth_password", post_prompt_auth_password),
+            "global_data": values.json_object("global_data", global_data),
+            "pronounce": nested.objects("pronounce", pronounce),
+            "hints": values.json_list("hints", hints),
+            "languages": nested.objects("languages", languages),
+            "SWAIG": values.json_object("SWAIG", SWAIG),
+            "params": values.json_object("ai_params", ai_params),
         }
         return self._start(
-            AIAction, parameters.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
+            AIAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
         )
 
     def amazon_bedrock(
@@ -79,14 +78,14 @@ class AIVerbs(Verbs):
         It has no ``control_id`` on the wire, so there is no action: :class:`AIStopEvent` is its end.
         """
         params = {
-            "prompt": parameters.json_value("prompt", prompt),
-            "SWAIG": parameters.json_object("SWAIG", SWAIG),
-            "params": parameters.json_object("ai_params", ai_params),
-            "global_data": parameters.json_object("global_data", global_data),
-            "post_prompt": parameters.json_object("post_prompt", post_prompt),
-            "post_prompt_url": parameters.http_url("post_prompt_url", post_prompt_url),
+            "prompt": values.json_value("prompt", prompt),
+            "SWAIG": values.json_object("SWAIG", SWAIG),
+            "params": values.json_object("ai_params", ai_params),
+            "global_data": values.json_object("global_data", global_data),
+            "post_prompt": values.json_object("post_prompt", post_prompt),
+            "post_prompt_url": values.http_url("post_prompt_url", post_prompt_url),
         }
-        return self._command("calling.amazon_bedrock", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.amazon_bedrock", values.merge_extra(params, extra, ADDRESS))
 
     def ai_message(
         self,
@@ -104,12 +103,12 @@ class AIVerbs(Verbs):
         :param global_data: data to add to the session's.
         """
         params = {
-            "message_text": parameters.text("message_text", message_text),
-            "role": parameters.choice("role", role, ("system", "user", "assistant")),
-            "reset": shapes.reset("reset", reset),
-            "global_data": parameters.json_object("global_data", global_data),
+            "message_text": values.text("message_text", message_text),
+            "role": values.choice("role", role, ("system", "user", "assistant")),
+            "reset": nested.reset("reset", reset),
+            "global_data": values.json_object("global_data", global_data),
         }
-        return self._command("calling.ai_message", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.ai_message", values.merge_extra(params, extra, ADDRESS))
 
     def ai_hold(
         self, *, timeout: str | int | None = None, prompt: str | None = None, extra: Mapping[str, Any] | None = None
@@ -118,16 +117,16 @@ class AIVerbs(Verbs):
 
         :param timeout: whole seconds until it goes on by itself; text on the wire. :param prompt: what it says before.
         """
-        params = {"timeout": parameters.decimal("timeout", timeout), "prompt": parameters.text("prompt", prompt)}
-        return self._command("calling.ai_hold", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
+        return self._command("calling.ai_hold", values.merge_extra(params, extra, ADDRESS))
 
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Let the agent go on (``calling.ai_unhold``).
 
         :param prompt: what it says first.
         """
-        params = {"prompt": parameters.text("prompt", prompt)}
-        return self._command("calling.ai_unhold", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"prompt": values.text("prompt", prompt)}
+        return self._command("calling.ai_unhold", values.merge_extra(params, extra, ADDRESS))
 
     def ai_sidecar(
         self,
@@ -153,28 +152,28 @@ class AIVerbs(Verbs):
         """
         sides = ("remote-caller", "local-caller")
         params = {
-            "lang": parameters.text("lang", lang, optional=False),
-            "prompt": parameters.json_object("prompt", prompt),
-            "model": parameters.text("model", model),
-            "direction": parameters.choices("direction", direction, sides),
-            "customer_role": parameters.choice("customer_role", customer_role, sides),
-            "hints": parameters.json_list("hints", hints),
-            "global_data": parameters.json_object("global_data", global_data),
-            "permissions": parameters.json_object("permissions", permissions),
-            "action": parameters.json_object("action", action),
-            "SWAIG": parameters.json_object("SWAIG", SWAIG),
-            "params": parameters.json_object("ai_params", ai_params),
-            "url": parameters.http_url("url", url),
+            "lang": values.text("lang", lang, optional=False),
+            "prompt": values.json_object("prompt", prompt),
+            "model": values.text("model", model),
+            "direction": values.choices("direction", direction, sides),
+            "customer_role": values.choice("customer_role", customer_role, sides),
+            "hints": values.json_list("hints", hints),
+            "global_data": values.json_object("global_data", global_data),
+            "permissions": values.json_object("permissions", permissions),
+            "action": values.json_object("action", action),
+            "SWAIG": values.json_object("SWAIG", SWAIG),
+            "params": values.json_object("ai_params", ai_params),
+            "url": values.http_url("url", url),
         }
-        return self._command("calling.ai_sidecar", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.ai_sidecar", values.merge_extra(params, extra, ADDRESS))
 
     def ai_sidecar_ask(self, text: str) -> dict[str, Any]:
         """Ask the observer something (``calling.ai_sidecar.ask``); the reply's ``ask_id`` is that of the answering event."""
-        return self._command("calling.ai_sidecar.ask", {"text": parameters.text("text", text, optional=False)})
+        return self._command("calling.ai_sidecar.ask", {"text": values.text("text", text, optional=False)})
 
     def ai_sidecar_poke(self, text: str) -> dict[str, Any]:
         """Tell the observer something (``calling.ai_sidecar.poke``)."""
-        return self._command("calling.ai_sidecar.poke", {"text": parameters.text("text", text, optional=False)})
+        return self._command("calling.ai_sidecar.poke", {"text": values.text("text", text, optional=False)})
 
     def ai_sidecar_status(self) -> dict[str, Any]:
         """How the observer is doing (``calling.ai_sidecar.status``): the server's reply says."""
@@ -191,5 +190,5 @@ class AIVerbs(Verbs):
 
         :param event: an object; sources disagree, so a text is taken too.
         """
-        params = {"event": shapes.own_event("event", event)}
-        return self._command("calling.user_event", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"event": nested.own_event("event", event)}
+        return self._command("calling.user_event", values.merge_extra(params, extra, ADDRESS))

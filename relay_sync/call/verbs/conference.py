@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from ...errors import CommandRefused
-from ...params import nested as shapes
+from ...params import nested, values
 from ...protocol.ids import new_id
 from ...protocol.results import Outcome, is_gone
 from ..actions import OnCompleted, QueueAction
-from . import parameters
 from .base import ADDRESS, Verbs
 
 if TYPE_CHECKING:
@@ -75,19 +74,19 @@ class ConferenceVerbs(Verbs):
         :return: the server's reply, with the ``conference_id`` that :meth:`leave_conference` wants.
         """
         params = {
-            "name": parameters.text("name", name, optional=False),
-            "muted": parameters.flag("muted", muted),
-            "beep": parameters.choice("beep", beep, ("true", "false", "onEnter", "onExit")),
-            "start_on_enter": parameters.flag("start_on_enter", start_on_enter),
-            "end_on_exit": parameters.flag("end_on_exit", end_on_exit),
-            "wait_url": parameters.http_url("wait_url", wait_url),
-            "max_participants": parameters.whole("max_participants", max_participants, low=1, high=250),
-            "record": parameters.choice("record", record, ("do-not-record", "record-from-start")),
-            "region": parameters.choice("region", region, ("global", "us", "eu", "ch")),
-            "trim": parameters.choice("trim", trim, ("trim-silence", "do-not-trim")),
-            "coach": parameters.text("coach", coach),
-            "acl": parameters.choice("acl", acl, ("private", "public-read")),
-            "emit_call_quality": parameters.flag("emit_call_quality", emit_call_quality),
+            "name": values.text("name", name, optional=False),
+            "muted": values.flag("muted", muted),
+            "beep": values.choice("beep", beep, ("true", "false", "onEnter", "onExit")),
+            "start_on_enter": values.flag("start_on_enter", start_on_enter),
+            "end_on_exit": values.flag("end_on_exit", end_on_exit),
+            "wait_url": values.http_url("wait_url", wait_url),
+            "max_participants": values.whole("max_participants", max_participants, low=1, high=250),
+            "record": values.choice("record", record, ("do-not-record", "record-from-start")),
+            "region": values.choice("region", region, ("global", "us", "eu", "ch")),
+            "trim": values.choice("trim", trim, ("trim-silence", "do-not-trim")),
+            "coach": values.text("coach", coach),
+            "acl": values.choice("acl", acl, ("private", "public-read")),
+            "emit_call_quality": values.flag("emit_call_quality", emit_call_quality),
             **_callbacks(
                 "status_callback",
                 status_callback,
@@ -102,9 +101,9 @@ class ConferenceVerbs(Verbs):
                 recording_status_callback_event_type,
                 recording_status_callback_method,
             ),
-            "stream": shapes.stream_device("stream_obj", stream_obj),
+            "stream": nested.stream_device("stream_obj", stream_obj),
         }
-        return self._command("calling.join_conference", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.join_conference", values.merge_extra(params, extra, ADDRESS))
 
     def _joined(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         joined = outcome.get("conference_id") if isinstance(outcome, dict) else None
@@ -130,8 +129,8 @@ class ConferenceVerbs(Verbs):
 
         :param conference_id: from the reply of :meth:`join_conference` or from a :class:`ConferenceEvent`.
         """
-        params = {"conference_id": parameters.text("conference_id", conference_id, optional=False)}
-        return self._command("calling.leave_conference", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"conference_id": values.text("conference_id", conference_id, optional=False)}
+        return self._command("calling.leave_conference", values.merge_extra(params, extra, ADDRESS))
 
     def join_room(
         self, name: str, *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
@@ -141,14 +140,14 @@ class ConferenceVerbs(Verbs):
         :param status_url: http(s) URL that is told of it.
         """
         params = {
-            "name": parameters.text("name", name, optional=False),
-            "status_url": parameters.http_url("status_url", status_url),
+            "name": values.text("name", name, optional=False),
+            "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.join_room", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.join_room", values.merge_extra(params, extra, ADDRESS))
 
     def leave_room(self, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Leave the video room (``calling.leave_room``)."""
-        return self._command("calling.leave_room", parameters.merge_extra({}, extra, ADDRESS))
+        return self._command("calling.leave_room", values.merge_extra({}, extra, ADDRESS))
 
     def queue_enter(
         self,
@@ -173,16 +172,16 @@ class ConferenceVerbs(Verbs):
             the server's reply, which is what the official SDK returns here.
         """
         params = {
-            "queue_name": parameters.text("queue_name", queue_name, optional=False),
-            "wait_url": parameters.http_url("wait_url", wait_url),
-            "wait_time": parameters.whole("wait_time", wait_time, low=1),
-            "whisper_url": parameters.http_url("whisper_url", whisper_url),
-            "execute_after_queue": parameters.text("execute_after_queue", execute_after_queue),
-            "status_url": parameters.http_url("status_url", status_url),
+            "queue_name": values.text("queue_name", queue_name, optional=False),
+            "wait_url": values.http_url("wait_url", wait_url),
+            "wait_time": values.whole("wait_time", wait_time, low=1),
+            "whisper_url": values.http_url("whisper_url", whisper_url),
+            "execute_after_queue": values.text("execute_after_queue", execute_after_queue),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
             QueueAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -202,15 +201,15 @@ class ConferenceVerbs(Verbs):
         :param queue_id: the queue's id, where it is known. :param status_url: http(s) URL that is told of it.
         :return: the server's reply; empty where the call is not in that queue any more.
         """
-        name = parameters.text("queue_name", queue_name, optional=False) or ""
+        name = values.text("queue_name", queue_name, optional=False) or ""
         params = {
-            "control_id": parameters.text("control_id", control_id) or self._queued_as(name) or new_id(),
+            "control_id": values.text("control_id", control_id) or self._queued_as(name) or new_id(),
             "queue_name": name,
-            "queue_id": parameters.text("queue_id", queue_id),
-            "status_url": parameters.http_url("status_url", status_url),
+            "queue_id": values.text("queue_id", queue_id),
+            "status_url": values.http_url("status_url", status_url),
         }
         try:
-            return self._command("calling.queue.leave", parameters.merge_extra(params, extra, ADDRESS))
+            return self._command("calling.queue.leave", values.merge_extra(params, extra, ADDRESS))
         except CommandRefused as error:
             if not is_gone(error):
                 raise
@@ -225,8 +224,8 @@ class ConferenceVerbs(Verbs):
 
 def _callbacks(prefix: str, url: Any, event: Any, event_type: Any, method: Any) -> dict[str, Any]:
     return {
-        prefix: parameters.http_url(prefix, url),
-        f"{prefix}_event": parameters.text(f"{prefix}_event", event),
-        f"{prefix}_event_type": parameters.choice(f"{prefix}_event_type", event_type, _EVENT_TYPES),
-        f"{prefix}_method": parameters.choice(f"{prefix}_method", method, _METHODS),
+        prefix: values.http_url(prefix, url),
+        f"{prefix}_event": values.text(f"{prefix}_event", event),
+        f"{prefix}_event_type": values.choice(f"{prefix}_event_type", event_type, _EVENT_TYPES),
+        f"{prefix}_method": values.choice(f"{prefix}_method", method, _METHODS),
     }

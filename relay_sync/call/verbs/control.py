@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
+from ...params import values
 from ...protocol.results import Outcome
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["ControlVerbs", "EndReason"]
@@ -42,10 +42,10 @@ class ControlVerbs(Verbs):
         :raises CommandRefused: any refusal but "not there any more". :raises RequestTimeout: no answer of the server.
         """
         params = {
-            "codecs": parameters.codec_choices("codecs", codecs, _CODECS),
-            "max_duration": parameters.whole("max_duration", max_duration, low=0),
+            "codecs": values.codec_choices("codecs", codecs, _CODECS),
+            "max_duration": values.whole("max_duration", max_duration, low=0),
         }
-        return self._command("calling.answer", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.answer", values.merge_extra(params, extra, ADDRESS))
 
     def _answered(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
         self._answer_taken = self._answer_taken or isinstance(outcome, dict)
@@ -55,7 +55,7 @@ class ControlVerbs(Verbs):
 
         :param reason: ``hangup``, or ``busy`` or ``decline`` to reject; any reason of PROTOCOL, "Inbound call".
         """
-        return self._command("calling.end", {"reason": parameters.choice("reason", reason, _REASONS) or "hangup"})
+        return self._command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
 
     def pass_(self) -> dict[str, Any]:
         """Decline to handle an inbound call, so that it is offered to another client (``calling.pass``).

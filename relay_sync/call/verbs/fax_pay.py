@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from ...params import nested as shapes
+from ...params import nested, values
 from ..actions import FaxAction, OnCompleted, PayAction, ReceiveFaxAction, SendFaxAction
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["FaxPayVerbs"]
 
+_ACCOUNTS: Final = ("consumer-checking", "consumer-savings", "commercial-checking")
+
 
 def _yes_no(name: str, value: Any) -> str | None:
     """``True``, ``False`` or a text: the wire wants text."""
-    return str(value).lower() if isinstance(value, bool) else parameters.text(name, value)
+    return str(value).lower() if isinstance(value, bool) else values.text(name, value)
 
 
 class FaxPayVerbs(Verbs):
@@ -41,14 +42,14 @@ class FaxPayVerbs(Verbs):
         :return: an action; when it has ended, ``success`` says whether the fax went through.
         """
         params = {
-            "document": parameters.http_url("document", document, optional=False),
-            "identity": parameters.text("identity", identity),
-            "header_info": parameters.text("header_info", header_info),
-            "status_url": parameters.http_url("status_url", status_url),
+            "document": values.http_url("document", document, optional=False),
+            "identity": values.text("identity", identity),
+            "header_info": values.text("header_info", header_info),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
             SendFaxAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -65,10 +66,10 @@ class FaxPayVerbs(Verbs):
 
         :return: an action; when it has ended, ``document`` is the URL of what was received.
         """
-        params = {"status_url": parameters.http_url("status_url", status_url)}
+        params = {"status_url": values.http_url("status_url", status_url)}
         return self._start(
             ReceiveFaxAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -116,31 +117,27 @@ class FaxPayVerbs(Verbs):
         :return: an action that ends with the event that has a result; ``success`` says whether it is a good one.
         """
         params = {
-            "payment_connector_url": _url("payment_connector_url", payment_connector_url, optional=False),
-            "input": _choice("input_method", input_method, ("dtmf", "voice")),
-            "status_url": _url("status_url", status_url),
-            "payment_method": _text("payment_method", payment_method),
-            "timeout": _decimal("timeout", timeout),
-            "max_attempts": _decimal("max_attempts", max_attempts),
+            "payment_connector_url": values.http_url("payment_connector_url", payment_connector_url, optional=False),
+            "input": values.choice("input_method", input_method, ("dtmf", "voice")),
+            "status_url": values.http_url("status_url", status_url),
+            "payment_method": values.text("payment_method", payment_method),
+            "timeout": values.decimal("timeout", timeout),
+            "max_attempts": values.decimal("max_attempts", max_attempts),
             "security_code": _yes_no("security_code", security_code),
             "postal_code": _yes_no("postal_code", postal_code),
-            "min_postal_code_length": _decimal("min_postal_code_length", min_postal_code_length),
-            "token_type": _choice("token_type", token_type, ("one-time", "reusable")),
-            "charge_amount": _text("charge_amount", charge_amount),
-            "currency": _text("currency", currency),
-            "language": _text("language", language),
-            "voice": _text("voice", voice),
-            "say_voice": _text("say_voice", say_voice),
-            "description": _text("description", description),
-            "valid_card_types": _text("valid_card_types", valid_card_types),
-            "bank_account_type": _choice("bank_account_type", bank_account_type, _ACCOUNTS),
-            "parameters": shapes.pay_parameters("parameters", parameters),
-            "prompts": shapes.pay_prompts("prompts", prompts),
+            "min_postal_code_length": values.decimal("min_postal_code_length", min_postal_code_length),
+            "token_type": values.choice("token_type", token_type, ("one-time", "reusable")),
+            "charge_amount": values.text("charge_amount", charge_amount),
+            "currency": values.text("currency", currency),
+            "language": values.text("language", language),
+            "voice": values.text("voice", voice),
+            "say_voice": values.text("say_voice", say_voice),
+            "description": values.text("description", description),
+            "valid_card_types": values.text("valid_card_types", valid_card_types),
+            "bank_account_type": values.choice("bank_account_type", bank_account_type, _ACCOUNTS),
+            "parameters": nested.pay_parameters("parameters", parameters),
+            "prompts": nested.pay_prompts("prompts", prompts),
         }
-        return self._start(PayAction, _merge(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed)
-
-
-# One of pay's own parameters is called "parameters", so its checks go by names of their own.
-_ACCOUNTS = ("consumer-checking", "consumer-savings", "commercial-checking")
-_choice, _text, _url, _decimal = parameters.choice, parameters.text, parameters.http_url, parameters.decimal
-_merge = parameters.merge_extra
+        return self._start(
+            PayAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
+        )

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from ...errors import InvalidParameter
-from ...params import nested as shapes
+from ...params import nested, values
 from ...params.nested import CollectOptions, DetectOptions, DigitsOptions, Media, SpeechOptions
 from ..actions import CollectAction, DetectAction, OnCompleted, SendDigitsAction, StandaloneCollectAction
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["InputVerbs"]
@@ -42,14 +41,14 @@ class InputVerbs(Verbs):
         :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server said no.
         """
         params = {
-            "play": shapes.media("media", media),
-            "collect": shapes.collect("collect", collect),
-            "volume": parameters.number("volume", volume, low=-40, high=40),
-            "status_url": parameters.http_url("status_url", status_url),
+            "play": nested.media("media", media),
+            "collect": nested.collect("collect", collect),
+            "volume": values.number("volume", volume, low=-40, high=40),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
             CollectAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -110,18 +109,18 @@ class InputVerbs(Verbs):
         if digits is None and speech is None:
             raise InvalidParameter("digits", digits, "given, or speech, or both")
         params = {
-            "digits": shapes.digits("digits", digits),
-            "speech": shapes.speech("speech", speech),
-            "initial_timeout": parameters.number("initial_timeout", initial_timeout, above=0),
-            "partial_results": parameters.flag("partial_results", partial_results),
-            "continuous": parameters.flag("continuous", continuous),
-            "send_start_of_input": parameters.flag("send_start_of_input", send_start_of_input),
-            "start_input_timers": parameters.flag("start_input_timers", start_input_timers),
-            "status_url": parameters.http_url("status_url", status_url),
+            "digits": nested.digits("digits", digits),
+            "speech": nested.speech("speech", speech),
+            "initial_timeout": values.number("initial_timeout", initial_timeout, above=0),
+            "partial_results": values.flag("partial_results", partial_results),
+            "continuous": values.flag("continuous", continuous),
+            "send_start_of_input": values.flag("send_start_of_input", send_start_of_input),
+            "start_input_timers": values.flag("start_input_timers", start_input_timers),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
             StandaloneCollectAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -146,13 +145,13 @@ class InputVerbs(Verbs):
         :return: an action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
         """
         params = {
-            "detect": shapes.detect("detect", detect),
-            "timeout": parameters.number("timeout", timeout, low=0),
-            "status_url": parameters.http_url("status_url", status_url),
+            "detect": nested.detect("detect", detect),
+            "timeout": values.number("timeout", timeout, low=0),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
             DetectAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -223,10 +222,10 @@ class InputVerbs(Verbs):
         :return: an action that ends when they are sent. It can also be read like the server's reply, which is what the
             official SDK returns here.
         """
-        params = {"digits": parameters.dtmf("digits", digits, pauses=True, optional=False)}
+        params = {"digits": values.dtmf("digits", digits, pauses=True, optional=False)}
         return self._start(
             SendDigitsAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -247,13 +246,13 @@ class InputVerbs(Verbs):
             params. :param realm: a name by which bindings can be cleared together. :param max_triggers: how often, at least 1.
         """
         params = {
-            "digits": parameters.dtmf("digits", digits, optional=False),
-            "bind_method": parameters.text("bind_method", bind_method, optional=False),
-            "params": parameters.json_object("bind_params", bind_params),
-            "realm": parameters.text("realm", realm),
-            "max_triggers": parameters.whole("max_triggers", max_triggers, low=1),
+            "digits": values.dtmf("digits", digits, optional=False),
+            "bind_method": values.text("bind_method", bind_method, optional=False),
+            "params": values.json_object("bind_params", bind_params),
+            "realm": values.text("realm", realm),
+            "max_triggers": values.whole("max_triggers", max_triggers, low=1),
         }
-        return self._command("calling.bind_digit", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.bind_digit", values.merge_extra(params, extra, ADDRESS))
 
     def clear_digit_bindings(
         self, *, realm: str | None = None, extra: Mapping[str, Any] | None = None
@@ -262,5 +261,5 @@ class InputVerbs(Verbs):
 
         :param realm: only those of this realm; all if left out.
         """
-        params = {"realm": parameters.text("realm", realm)}
-        return self._command("calling.clear_digit_bindings", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"realm": values.text("realm", realm)}
+        return self._command("calling.clear_digit_bindings", values.merge_extra(params, extra, ADDRESS))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...params import nested as shapes
+from ...params import nested, values
 from ...protocol.results import Outcome
 from ..actions import OnCompleted, TapAction, TranscribeAction
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["ListeningVerbs"]
@@ -41,12 +40,12 @@ class ListeningVerbs(Verbs):
         :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server said no.
         """
         params = {
-            "tap": shapes.tap("tap", tap),
-            "device": shapes.tap_device("device", device),
-            "status_url": parameters.http_url("status_url", status_url),
+            "tap": nested.tap("tap", tap),
+            "device": nested.tap_device("device", device),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
-            TapAction, parameters.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
+            TapAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
         )
 
     def transcribe(
@@ -61,10 +60,10 @@ class ListeningVerbs(Verbs):
 
         :param status_url: http(s) URL that is told of the states and of the text. The others as for :meth:`tap`.
         """
-        params = {"status_url": parameters.http_url("status_url", status_url)}
+        params = {"status_url": values.http_url("status_url", status_url)}
         return self._start(
             TranscribeAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )
@@ -78,8 +77,8 @@ class ListeningVerbs(Verbs):
         :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"``, or
             ``{"summarize": {...}}``.
         """
-        params = {"action": shapes.live_action("action", action, shapes.TRANSCRIPTION)}
-        return self._command("calling.live_transcribe", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
+        return self._command("calling.live_transcribe", values.merge_extra(params, extra, ADDRESS))
 
     def live_translate(
         self,
@@ -96,10 +95,10 @@ class ListeningVerbs(Verbs):
         :param status_url: http(s) URL that is told of it.
         """
         params = {
-            "action": shapes.live_action("action", action, shapes.TRANSLATION),
-            "status_url": parameters.http_url("status_url", status_url),
+            "action": nested.live_action("action", action, nested.TRANSLATION),
+            "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.live_translate", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.live_translate", values.merge_extra(params, extra, ADDRESS))
 
     def echo(
         self,
@@ -113,10 +112,10 @@ class ListeningVerbs(Verbs):
         :param timeout: seconds it lasts, 5 to 120. :param status_url: http(s) URL that is told of the states.
         """
         params = {
-            "timeout": parameters.number("timeout", timeout, low=5, high=120),
-            "status_url": parameters.http_url("status_url", status_url),
+            "timeout": values.number("timeout", timeout, low=5, high=120),
+            "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.echo", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.echo", values.merge_extra(params, extra, ADDRESS))
 
     def denoise(self) -> dict[str, Any]:
         """Suppress noise (``calling.denoise``); 409 where that is on already."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from ...params import nested as shapes
+from ...params import nested, values
 from ...params.nested import Media, RecordAudio
 from ..actions import OnCompleted, PlayAction, RecordAction
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["Direction", "Gender", "MediaVerbs"]
@@ -51,17 +50,17 @@ class MediaVerbs(Verbs):
         :raises CommandRefused: the server said no; there is no action then.
         """
         params = {
-            "play": shapes.media("media", media),
-            "volume": parameters.number("volume", volume, low=-40, high=40),
-            "direction": parameters.choice("direction", direction, _DIRECTIONS),
-            "loop": parameters.whole("loop", loop, low=0),
-            "language": parameters.text("language", language),
-            "gender": parameters.choice("gender", gender, ("male", "female")),
-            "voice": parameters.text("voice", voice),
-            "status_url": parameters.http_url("status_url", status_url),
+            "play": nested.media("media", media),
+            "volume": values.number("volume", volume, low=-40, high=40),
+            "direction": values.choice("direction", direction, _DIRECTIONS),
+            "loop": values.whole("loop", loop, low=0),
+            "language": values.text("language", language),
+            "gender": values.choice("gender", gender, ("male", "female")),
+            "voice": values.text("voice", voice),
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
-            PlayAction, parameters.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
+            PlayAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
         )
 
     def play_tts(
@@ -133,12 +132,12 @@ class MediaVerbs(Verbs):
         :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server said no.
         """
         params = {
-            "record": {"audio": shapes.record("audio", audio)},
-            "status_url": parameters.http_url("status_url", status_url),
+            "record": {"audio": nested.record("audio", audio)},
+            "status_url": values.http_url("status_url", status_url),
         }
         return self._start(
             RecordAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )

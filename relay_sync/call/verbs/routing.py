@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...params import nested as shapes
+from ...params import nested, values
 from ...params.nested import Media
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["RoutingVerbs"]
@@ -43,24 +42,24 @@ class RoutingVerbs(Verbs):
             call that is being connected already.
         """
         params = {
-            "devices": shapes.device_groups("devices", devices, shapes.CONNECTED),
-            "ringback": shapes.media("ringback", ringback, optional=True),
-            "tag": parameters.text("tag", tag),
-            "max_duration": parameters.whole("max_duration", max_duration, low=0),
-            "max_price_per_minute": parameters.number("max_price_per_minute", max_price_per_minute, low=0),
-            "send_digits": parameters.dtmf("send_digits", send_digits, pauses=True),
-            "timeout": parameters.number("timeout", timeout, above=0),
-            "status_url": parameters.http_url("status_url", status_url),
+            "devices": nested.device_groups("devices", devices, nested.CONNECTED),
+            "ringback": nested.media("ringback", ringback, optional=True),
+            "tag": values.text("tag", tag),
+            "max_duration": values.whole("max_duration", max_duration, low=0),
+            "max_price_per_minute": values.number("max_price_per_minute", max_price_per_minute, low=0),
+            "send_digits": values.dtmf("send_digits", send_digits, pauses=True),
+            "timeout": values.number("timeout", timeout, above=0),
+            "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.connect", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.connect", values.merge_extra(params, extra, ADDRESS))
 
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Break the bridge that :meth:`connect` made; both legs live on (``calling.disconnect``).
 
         :param reason: in words.
         """
-        params = {"reason": parameters.text("reason", reason)}
-        return self._command("calling.disconnect", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"reason": values.text("reason", reason)}
+        return self._command("calling.disconnect", values.merge_extra(params, extra, ADDRESS))
 
     def refer(
         self, device: Mapping[str, Any], *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
@@ -70,10 +69,10 @@ class RoutingVerbs(Verbs):
         :param device: a SIP device, as ``devices.sip`` builds it. :param status_url: http(s) URL that is told of the states.
         """
         params = {
-            "device": shapes.refer_device("device", device),
-            "status_url": parameters.http_url("status_url", status_url),
+            "device": nested.refer_device("device", device),
+            "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.refer", parameters.merge_extra(params, extra, ADDRESS))
+        return self._command("calling.refer", values.merge_extra(params, extra, ADDRESS))
 
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Hand the call over to another application (``calling.transfer``).
@@ -83,8 +82,8 @@ class RoutingVerbs(Verbs):
 
         :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
         """
-        params = {"dest": shapes.destination("dest", dest)}
-        return self._command("calling.transfer", parameters.merge_extra(params, extra, ADDRESS))
+        params = {"dest": nested.destination("dest", dest)}
+        return self._command("calling.transfer", values.merge_extra(params, extra, ADDRESS))
 
     def hold(self) -> dict[str, Any]:
         """Put the call on hold (``calling.hold``). In the official SDKs; the vendor's newest description lacks it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from ...params import values
 from ..actions import OnCompleted, StreamAction
-from . import parameters
 from .base import ADDRESS, Verbs
 
 __all__ = ["Codec", "StreamVerbs", "Track"]
@@ -61,18 +61,18 @@ class StreamVerbs(Verbs):
         Wire: ``calling.stream`` (STREAM, "Request").
         """
         params = {
-            "url": parameters.stream_url(url),
-            "name": parameters.text("name", name),
-            "codec": parameters.codec(codec),
-            "track": parameters.track(track),
-            "status_url": parameters.http_url("status_url", status_url),
-            "status_url_method": parameters.choice("status_url_method", status_url_method, ("GET", "POST")),
-            "authorization_bearer_token": parameters.bearer_token(authorization_bearer_token),
-            "custom_parameters": parameters.json_object("custom_parameters", custom_parameters),
+            "url": values.stream_url(url),
+            "name": values.text("name", name),
+            "codec": values.codec(codec),
+            "track": values.track(track),
+            "status_url": values.http_url("status_url", status_url),
+            "status_url_method": values.choice("status_url_method", status_url_method, ("GET", "POST")),
+            "authorization_bearer_token": values.bearer_token(authorization_bearer_token),
+            "custom_parameters": values.json_object("custom_parameters", custom_parameters),
         }
         return self._start(
             StreamAction,
-            parameters.merge_extra(params, extra, ADDRESS),
+            values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
             on_completed=on_completed,
         )

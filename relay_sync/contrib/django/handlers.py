@@ -11,10 +11,10 @@ from django.db import close_old_connections, connections
 from django.dispatch import Signal
 
 from ...call.call import Call
-from ...call.verbs import parameters
 from ...client.client import RelayClient
 from ...constants import CALL_STATE_ENDED
 from ...errors import RelayError
+from ...params import values
 from ..hosting import Hosted, Unheard
 from .settings import client_options
 from .signals import call_ended, call_received
@@ -57,14 +57,14 @@ def send(signal: Signal, sender: type, **about: Any) -> bool:
 
 
 def _register(what: str, handler: F) -> F:
-    parameters.handler("handler", handler, (_TAKES[what],))
+    values.handler("handler", handler, (_TAKES[what],))
     _handlers[what] = handler
     if hosted.existing is not None:
         _attach(hosted.existing)
     return handler
 
 
-def on_call(handler: F = parameters.MISSING) -> F:
+def on_call(handler: F = values.MISSING) -> F:
     """Register the project's handler of inbound calls: :meth:`relay_sync.RelayClient.on_call`.
 
     Its database connections are closed when it returns.
@@ -72,12 +72,12 @@ def on_call(handler: F = parameters.MISSING) -> F:
     return _register("on_call", handler)
 
 
-def on_message(handler: F = parameters.MISSING) -> F:
+def on_message(handler: F = values.MISSING) -> F:
     """Register the project's handler of inbound messages: :meth:`relay_sync.RelayClient.on_message`."""
     return _register("on_message", handler)
 
 
-def on_task(handler: F = parameters.MISSING) -> F:
+def on_task(handler: F = values.MISSING) -> F:
     """Register the project's handler of tasks: :meth:`relay_sync.RelayClient.on_task`."""
     return _register("on_task", handler)
 

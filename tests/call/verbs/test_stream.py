@@ -586,7 +586,7 @@ def test_a_stream_that_started_when_its_caller_was_just_interrupted_is_stopped(
             raise KeyboardInterrupt  # the answer is there, and nobody has seen it
 
     with monkeypatch.context() as patched:
-        patched.setattr("relay_sync.client.client.Asked", Interrupted)
+        patched.setattr("relay_sync.client.link.Asked", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             on_call.call.stream(receiver.url, control_id="late")
     assert on_call.wait_for_request("calling.stream.stop")["control_id"] == "late"
@@ -610,7 +610,7 @@ def test_a_stream_that_starts_just_when_its_caller_gives_up_is_stopped(
 
     on_call.sim.hold("calling.stream")
     with monkeypatch.context() as patched:
-        patched.setattr("relay_sync.client.client.Asked", Impatient)
+        patched.setattr("relay_sync.client.link.Asked", Impatient)
         with pytest.raises(RequestTimeout):
             on_call.call.stream(receiver.url, control_id="late")
     assert [frame["params"]["control_id"] for frame in on_call.sim.journal.requests("calling.stream.stop")] == ["late"]
