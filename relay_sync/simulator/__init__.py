@@ -18,18 +18,24 @@
 
 It plays by the documented protocol; where the sources are silent, the module concerned says what it chose.
 
-``server``, ``relay``, ``scenario``, ``fault_controls``
-    what programs use (:class:`Simulator`), and what holds the rest together.
+Its parts, from the bottom to the top; each imports from those above it in this list only, types included:
+
 ``core``
-    sessions, requests and their schemas, the journal, faults, clocks.
-``methods``
-    what follows a command, by theme: ``methods.playing`` answers ``calling.play``.
-``people``
-    the telephone network, and who is at its ends.
+    the world that all share: settings, sessions, the journal, faults, clocks, schemas.
 ``media``
     sound, and streams to WebSockets.
-``http``
-    the REST API, recordings, webhooks, and the control API.
+``people``
+    the telephone network, and who is at its ends.
+``methods``
+    what follows a command, by theme: ``methods.playing`` answers ``calling.play``. What asks for it is a ``methods.request``.
+``relay``, ``http``
+    the two ways in: RELAY's sockets, and the HTTP of the same port: REST, recordings. ``http.webhooks`` is a way out.
+``scenario``, ``fault_controls``
+    what programs can let happen, and let go wrong.
+``server``
+    :class:`Simulator`, which puts all of it together.
+``http.control``
+    a simulator that is told by HTTP what to let happen, from any language.
 
 It knows nothing of the client.
 
@@ -40,18 +46,18 @@ from __future__ import annotations
 
 from . import speech
 from .core.journal import Entry, Journal, Notice
-from .media.playback import Heard
+from .media.playback import HeardSound
+from .media.played import Played
 from .media.stream import Stream
 from .media.two_way import TwoWayStream
 from .people.directory import ExpectedPhone
-from .people.party import Played
 from .people.phone import Phone
 from .server import Simulator
 
 __all__ = [
     "Entry",
     "ExpectedPhone",
-    "Heard",
+    "HeardSound",
     "Journal",
     "Notice",
     "Phone",

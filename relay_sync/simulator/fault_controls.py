@@ -15,9 +15,11 @@ from .core.faults import EventFault, Faults, MediaFault, RequestFault
 from .core.journal import Journal
 from .core.names import check_method
 from .core.noticeboard import seconds_to_wait
-from .core.session import Session
+from .core.session import Client, Session
+from .core.world import World
+from .http.server import Door
 from .media.disturbance import ERRORS, KINDS, MOST_FRAMES
-from .relay import Client, Relay
+from .methods.request import Exchange
 
 __all__ = ["Controls"]
 
@@ -47,9 +49,10 @@ class Controls:
 
     journal: Journal
     faults: Faults
-    _relay: Relay
+    _world: World
+    _exchange: Exchange
+    _door: Door
     _server: WebSocketServer | None
-    _refusing = False
 
     def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
         raise NotImplementedError
@@ -65,7 +68,7 @@ class Controls:
         return len(self._connected())
 
     def _connected(self) -> list[Client]:
-        return [client for client in list(self._relay.clients.values()) if client.session is not None]
+        return [client for client in list(self._world.clients.values()) if client.session is not None]
 
     def wait_for_client(self, count: int = 1, timeout: float = 5.0) -> None:
         """Return once at least ``count`` clients are connected and authenticated.
@@ -73,21 +76,21 @@ class Controls:
         :raises WaitTimeout: they are not within ``timeout`` seconds.
         """
         given.number("count", count)
-        self._relay.board.wait_for(lambda: self.clients >= count, timeout, f"{count} connected clients")
+        self._world.board.wait_for(lambda: self.clients >= count, timeout, f"{count} connected clients")
 
     def wait_until_gone(self, timeout: float = 5.0) -> None:
         """Return once no client has a socket open.
 
         :raises WaitTimeout: one still has after ``timeout`` seconds.
         """
-        self._relay.board.wait_for(lambda: not self._relay.clients, timeout, "the clients to go")
+        self._world.board.wait_for(lambda: not self._world.clients, timeout, "the clients to go")
 
     def wait_for_acks(self, timeout: float = 5.0) -> None:
         """Return once every event and request sent so far to a client that is still there has been answered.
 
         :raises WaitTimeout: one has not within ``timeout`` seconds.
         """
-        self._relay.board.wait_for(
+        self._world.board.wait_for(
             lambda: not any(each.pending for each in self._connected()), timeout, "the acknowledgement of events"
         )
 
@@ -126,7 +129,7 @@ class Controls:
         if method is not None:
             check_method(method)
         self.faults.lift("hold", method)
-        return self._do(self._relay.release, method, timeout=timeout)
+        return self._do(self._world.release, method, timeout=timeout)
 
     def wait_for_held(self, method: str | None = None, timeout: float = 5.0) -> None:
         """Return once at least one answer is held back.
@@ -135,7 +138,7 @@ class Controls:
         """
         if method is not None:
             check_method(method)
-        self._relay.board.wait_for(lambda: self._relay.held(method) > 0, timeout, "an answer to hold back")
+        self._world.board.wait_for(lambda: self._world.held(method) > 0, timeout, "an answer to hold back")
 
     def break_action(self, method: str, details: Mapping[str, Any] | None = None, times: int | None = 1) -> None:
         """Acknowledge a method, and let what it starts go wrong: its event says so, in the way of its kind (a playback
@@ -210,7 +213,7 @@ class Controls:
             raise InvalidParameter("text", text, "text without half a character, which cannot be sent")
 
         def send() -> None:
-            for client in self._relay.clients.values():
+            for client in self._world.clients.values():
                 client.connection.send(text)
 
         self._do(send, timeout=timeout)
@@ -228,10 +231,10 @@ class Controls:
         _check_json("members", members)
 
         def send() -> None:
-            call = self._relay.network.calls.get(str(params.get("call_id")))
+            call = self._exchange.network.calls.get(str(params.get("call_id")))
             sessions: list[Session | None] = [client.session for client in self._connected()]
             for session in sessions if call is None else [call.owner]:
-                self._relay.emit(session, event_type, params, **members)
+                self._world.emit(session, event_type, params, **members)
 
         self._do(send, timeout=timeout)
 
@@ -246,10 +249,10 @@ class Controls:
             for client in self._connected():
                 frame = frames.ping()
                 waiting.add(frame["id"])
-                self._relay.request(client, frame, lambda reply: waiting.discard(reply["id"]))
+                self._world.request(client, frame, lambda reply: waiting.discard(reply["id"]))
 
         self._do(send, timeout=timeout)
-        self._relay.board.wait_for(lambda: not waiting, timeout, "the answers to pings")
+        self._world.board.wait_for(lambda: not waiting, timeout, "the answers to pings")
 
     # -- sockets and sessions that go wrong ----------------------------------------------------------------------------
 
@@ -261,12 +264,12 @@ class Controls:
         given.yes("reset", reset)
 
         def drop() -> set[int]:
-            for client in self._relay.clients.values():
+            for client in self._world.clients.values():
                 client.connection.abort(reset)
-            return set(self._relay.clients)
+            return set(self._world.clients)
 
         cut = self._do(drop, timeout=timeout)
-        self._relay.board.wait_for(lambda: not cut & self._relay.clients.keys(), timeout, "the sockets to go")
+        self._world.board.wait_for(lambda: not cut & self._world.clients.keys(), timeout, "the sockets to go")
 
     def restart(self, restart: bool = True, *, patience: float = 2.0, timeout: float = 5.0) -> None:
         """Announce to every client that it has to leave (``signalwire.disconnect``), and close its socket when it has
@@ -286,27 +289,27 @@ class Controls:
         self._do(announce, timeout=timeout)
 
     def _send_away(self, client: Client, restart: bool, patience: float) -> None:
-        relay, session = self._relay, client.session
+        world, session = self._world, client.session
         client.leaving = True
         if restart and session is not None:
-            relay.sessions.forget(session)
-            relay.network.abandon(session)
-        overdue = relay.loop.call_later(patience, client.connection.close, 1001, "restarting")
+            world.sessions.forget(session)
+            self._exchange.network.abandon(session)
+        overdue = world.loop.call_later(patience, client.connection.close, 1001, "restarting")
 
         def answered(_: dict[str, Any]) -> None:
             overdue.cancel()
             client.connection.close(1001, "restarting")
 
-        relay.request(client, frames.request("signalwire.disconnect", {"restart": restart}), answered)
+        world.request(client, frames.request("signalwire.disconnect", {"restart": restart}), answered)
 
     def forget_sessions(self, timeout: float = 5.0) -> None:
         """Make every session impossible to resume, as if too much time had passed. Those that have a socket keep it."""
 
         def forget() -> None:
-            for session in self._relay.sessions:
-                self._relay.sessions.forget(session)
+            for session in self._world.sessions:
+                self._world.sessions.forget(session)
                 if session.client is None:
-                    self._relay.network.abandon(session)
+                    self._exchange.network.abandon(session)
 
         self._do(forget, timeout=timeout)
 
@@ -317,7 +320,7 @@ class Controls:
             for client in self._connected():
                 if client.session is not None:
                     client.session.renew()
-                    self._relay.announce(client.session)
+                    self._world.announce(client.session)
 
         self._do(renew, timeout=timeout)
 
@@ -330,7 +333,7 @@ class Controls:
         given.yes("refuse", refuse)
         if how not in ("http", "tcp"):
             raise InvalidParameter("how", how, "'http' or 'tcp'")
-        self._refusing = refuse and how == "http"
+        self._door.refusing = refuse and how == "http"
         if refuse and how == "tcp" and self._server is not None:
             self._server.stop_listening()
             self._server = None
@@ -342,7 +345,7 @@ class Controls:
         given.yes("stop", stop)
 
         def switch() -> None:
-            for client in self._relay.clients.values():
+            for client in self._world.clients.values():
                 if stop:
                     client.connection.pause_reading()
                 else:

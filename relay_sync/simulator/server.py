@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
 from ..errors import InvalidParameter
-from ..server.http import Request, Response
 from ..server.listening import url_host
 from ..server.loop import Loop
 from ..server.websocket import WebSocketServer
@@ -18,33 +17,36 @@ from ..threads.rate_limited_log import RateLimitedLog
 from .core.faults import Faults
 from .core.journal import Journal
 from .core.noticeboard import seconds_to_wait
-from .core.request import Handlers
 from .core.settings import Settings
+from .core.world import World
 from .fault_controls import Controls
-from .http.rest import MOST_BODY, Rest, RestEntry
+from .http.recordings import Recordings
+from .http.rest import MOST_BODY, Rest
+from .http.server import Door, RestEntry
 from .http.webhooks import Webhooks
 from .methods import (
     agents,
     bridging,
     calling,
     collecting,
+    conferences,
     detecting,
+    dial,
+    fax,
     features,
     handshake,
     keys,
     messaging,
     paying,
     playing,
+    queues,
     recording,
+    stream_device,
     streaming,
+    tap,
     transcripts,
 )
-from .methods import conferences as rooms
-from .methods import dial as dialing
-from .methods import fax as documents
-from .methods import queues as queueing
-from .methods import stream_device as streampeer
-from .methods import tap as listening
+from .methods.request import Exchange, Handlers
 from .relay import Relay
 from .scenario import Story
 
@@ -57,7 +59,7 @@ _numbers = itertools.count(1)
 _THEMES = (
     handshake,
     calling,
-    dialing,
+    dial,
     bridging,
     features,
     streaming,
@@ -66,11 +68,11 @@ _THEMES = (
     collecting,
     detecting,
     keys,
-    listening,
+    tap,
     transcripts,
-    rooms,
-    queueing,
-    documents,
+    conferences,
+    queues,
+    fax,
     paying,
     agents,
     messaging,
@@ -79,7 +81,7 @@ _THEMES = (
 # What the simulator carries out. Every other method of the table is checked and acknowledged, and nothing comes of it.
 HANDLERS: Handlers = {name: handler for theme in _THEMES for name, handler in theme.HANDLERS.items()}
 
-bridging.CONNECTORS["stream"] = streampeer.KIND
+bridging.CONNECTORS["stream"] = stream_device.KIND
 
 
 class Credentials(TypedDict):
@@ -210,12 +212,17 @@ class Simulator(Controls, Story):
         self.faults = Faults()
         self.webhooks = Webhooks(allow_remote=allow_remote, signing_key=signing_key or "")
         self._loop = Loop(f"relay-sim-{next(_numbers)}")
-        self._relay = Relay(self.settings, self._loop, self.journal, self.faults, self.webhooks, HANDLERS)
-        self._rest = Rest(self._relay)
+        self._world = World(self.settings, self._loop, self.journal, self.faults, self.webhooks)
+        self._recordings = Recordings()
+        self._exchange = Exchange(world=self._world, handlers=HANDLERS, recordings=self._recordings)
+        self._relay = Relay(self._exchange)
+        self._troubles = RateLimitedLog(_log)
+        self._door = Door(
+            world=self._world, rest=Rest(self._exchange), recordings=self._recordings, troubles=self._troubles
+        )
         self._server: WebSocketServer | None = None
         self._closed = False
         self._port = port
-        self._troubles = RateLimitedLog(_log)
 
     def __repr__(self) -> str:
         if self._closed:
@@ -240,7 +247,7 @@ class Simulator(Controls, Story):
                 self._loop.start()
                 self._server = self._listen()
                 self._port = self._server.port
-                self._relay.recordings.base = "http" + self.url.removeprefix("ws")
+                self._recordings.base = "http" + self.url.removeprefix("ws")
             except BaseException:
                 self.close()
                 raise
@@ -253,7 +260,7 @@ class Simulator(Controls, Story):
             host=settings.host,
             port=self._port,
             ssl_context=settings.ssl_context,
-            on_request=self._on_request,
+            on_request=self._door.answer,
             on_open=self._relay.opened,
             max_message=settings.max_frame,
             max_connections=settings.max_connections,
@@ -280,21 +287,6 @@ class Simulator(Controls, Story):
     ) -> None:
         self.close()
 
-    def _on_request(self, request: Request) -> Response | None:
-        if self._refusing:
-            return Response(503, {"Retry-After": "1"}, b"refused on request\n")
-        return self._judge(request) or self._rest.answer(request)
-
-    def _judge(self, request: Request) -> Response | None:
-        """Keep web pages out, which can reach this port on a developer's machine; who shows credentials is none."""
-        if "authorization" in request.headers and not request.is_upgrade:
-            return None
-        why = self.settings.page_refusal(request)
-        if why is None:
-            return None
-        self._troubles.warning("page", "refused %s: %s of Simulator", request.remote, why)
-        return Response(403, {}, b"web pages of other sites may not talk to this server\n")
-
     # -- for clients ---------------------------------------------------------------------------------------------------
 
     @property
@@ -317,17 +309,16 @@ class Simulator(Controls, Story):
     @property
     def rest_requests(self) -> list[RestEntry]:
         """The last HTTP requests on the port that were no WebSockets: call commands and downloads, oldest first."""
-        return list(self._rest.entries)
+        return list(self._door.entries)
 
     def add_recording(self, wav: bytes) -> str:
         """Serve a file as a recording, and return its address (``GET /recordings/<id>.wav``)."""
         if not isinstance(wav, bytes | bytearray | memoryview):
             raise InvalidParameter("wav", wav, "bytes")
-        recordings = self._relay.recordings
-        return recordings.add(recordings.new_id(), bytes(wav))
+        return self._recordings.add(self._recordings.new_id(), bytes(wav))
 
     # -- for the controls ----------------------------------------------------------------------------------------------
 
     def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
         """Run something on the loop's thread and wait for it."""
-        return self._relay.do(fn, *args, timeout=timeout)
+        return self._world.do(fn, *args, timeout=timeout)

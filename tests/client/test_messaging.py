@@ -44,12 +44,12 @@ TO, FROM = "+15550100033", "+15550100011"
 def quiet(sim: Simulator) -> Simulator:
     """A simulator that names messages but tells nothing of them by itself."""
     mute(sim)
-    sim._relay.handlers = {**sim._relay.handlers, "messaging.send": _name}
+    sim._exchange.handlers = {**sim._exchange.handlers, "messaging.send": _name}
     return sim
 
 
 def _name(request: Any) -> None:
-    request.accept(message_id=f"m{len(request.relay.journal.requests('messaging.send'))}")
+    request.accept(message_id=f"m{len(request.world.journal.requests('messaging.send'))}")
 
 
 def state(sim: Simulator, message_id: str, word: str, **more: Any) -> None:
@@ -113,7 +113,7 @@ def test_whoever_waited_for_its_end_finds_on_completed_queued(quiet: Simulator, 
 
 
 def reply_with(sim: Simulator, result: Json) -> None:
-    sim._relay.handlers = {**sim._relay.handlers, "messaging.send": lambda request: request.reply(result)}
+    sim._exchange.handlers = {**sim._exchange.handlers, "messaging.send": lambda request: request.reply(result)}
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_states_of_strangers_are_not_kept(quiet: Simulator, client: MakeClient) 
 
 
 def test_a_message_without_a_name_cannot_be_followed(quiet: Simulator, client: MakeClient) -> None:
-    quiet._relay.handlers = {**quiet._relay.handlers, "messaging.send": lambda request: request.accept()}
+    quiet._exchange.handlers = {**quiet._exchange.handlers, "messaging.send": lambda request: request.accept()}
     one = client()
     done: list[RelayEvent] = []
     message = one.send_message(to_number=TO, from_number=FROM, body="hi", on_completed=done.append)
@@ -555,7 +555,7 @@ def test_what_are_no_contexts(client: MakeClient, contexts: Any) -> None:
 def test_a_newer_jwt_is_shown_and_used_from_then_on(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
-        sim._relay.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        sim._world.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
         one.reauthenticate("new.jwt.word")
         (shown,) = sim.journal.requests("signalwire.reauthenticate")
         assert shown["params"] == {"authentication": {"jwt_token": "new.jwt.word"}}
@@ -578,7 +578,7 @@ def test_a_jwt_that_expired_while_there_was_no_connection_can_be_replaced(given_
     with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
         if not given_up:
             sim.refuse_connections()
-        sim._relay.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        sim._world.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
         sim.forget_sessions()
         sim.cut()
         wanted = "failed" if given_up else "reconnecting"
@@ -613,7 +613,7 @@ def test_a_newer_token_is_refused_with_any_code_but_those_of_a_server_in_trouble
 
 def test_a_newer_jwt_counts_when_its_reply_comes_though_its_caller_gave_up() -> None:
     with Simulator(jwt_token="old.jwt.word") as sim, RelayClient(jwt_token="old.jwt.word", host=sim.url) as one:
-        sim._relay.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
+        sim._world.settings = attrs.evolve(sim.settings, jwt_token="new.jwt.word")
         sim.hold("signalwire.reauthenticate", times=1)
         with pytest.raises(RequestTimeout), one.timeout(0.02):
             one.reauthenticate("new.jwt.word")

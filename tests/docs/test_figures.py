@@ -27,7 +27,7 @@ from relay_sync.protocol import backoff, liveness, promises, session
 from relay_sync.rest import RestClient, download, exchange
 from relay_sync.rest.client import DOWNLOAD_LIMIT
 from relay_sync.simulator.core import pace
-from relay_sync.simulator.http.control import server as remote
+from relay_sync.simulator.http.control import routes
 from relay_sync.simulator.media import voice
 from relay_sync.threads import logs, process
 from relay_sync.threads.lanes import MOST_WAITING
@@ -100,11 +100,11 @@ FIGURES: dict[str, list[str]] = {
     "docs/script.md": [f"`--drain {plain(option('run app:client', 'drain'))}`"],
     "docs/simulate.md": [
         f"makes a {'thousandth' if pace.FAST == 1000 else pace.FAST} of other",
-        f"for `timeout` seconds ({plain(remote.PATIENCE)}; at most {plain(remote.LONGEST_WAIT)})",
+        f"for `timeout` seconds ({plain(routes.PATIENCE)}; at most {plain(routes.LONGEST_WAIT)})",
         f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
         f"a regular file of at most {mib(voice.MOST_FILE)})",
-        f"at most {grouped(remote.MOST_TOLD)} entries",
-        f"as long as {'a thousand' if remote.MOST_TOLD == 1000 else remote.MOST_TOLD} others",
+        f"at most {grouped(routes.MOST_TOLD)} entries",
+        f"as long as {'a thousand' if routes.MOST_TOLD == 1000 else routes.MOST_TOLD} others",
     ],
     "docs/threads.md": [
         f"most {grouped(MOST_WAITING)} of a call wait",

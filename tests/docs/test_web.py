@@ -144,10 +144,10 @@ def test_a_program_is_checked_from_outside(tmp_path: pathlib.Path) -> None:
 
 
 def test_every_path_and_fault_is_on_the_page(sim: Simulator) -> None:
-    from relay_sync.simulator.http.control.server import _Desk
+    from relay_sync.simulator.http.control.routes import Desk
 
     text = page("simulate.md")
-    for method, pattern, _ in _Desk(sim)._table:
+    for method, pattern, _ in Desk(sim)._table:
         path = pattern.pattern.replace("([^/]+)", "<id>")
         for action in ("press", "say", "hang_up", "answer", "keep_silent") if "(" in path else ("",):
             shown = re.sub(r"\(.*\)", action, path)

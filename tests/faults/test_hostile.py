@@ -239,12 +239,12 @@ _frame_ids = itertools.count(1)
 
 def send_all(sim: Simulator, payloads: list[Any]) -> None:
     """Send events in one go, and return when each was acknowledged."""
-    relay = sim._relay
+    world = sim._world
 
     def send() -> None:
-        [client] = relay.clients.values()
+        [client] = world.clients.values()
         for payload in payloads:
-            relay.request(
+            world.request(
                 client,
                 {"jsonrpc": "2.0", "id": f"w{next(_frame_ids)}", "method": "signalwire.event", "params": payload},
             )

@@ -193,10 +193,10 @@ def test_hazard_07_on_completed_runs_on_a_call_that_has_ended(on_call: Line) -> 
 
 def test_hazard_07_an_empty_result_is_a_success_and_a_refusal_is_raised_once(on_call: Line) -> None:
     def empty(request: Any) -> None:
-        request.relay.answer(request, {"jsonrpc": "2.0", "id": request.request_id, "result": {}})
+        request.reply({})
 
-    relay = on_call.sim._relay
-    relay.handlers = {**relay.handlers, "calling.play": empty}
+    exchange = on_call.sim._exchange
+    exchange.handlers = {**exchange.handlers, "calling.play": empty}
     action = on_call.call.play_silence(1)
     assert not action.is_done
     tell(on_call, action, "calling.call.play", {"state": "finished"})
@@ -337,21 +337,21 @@ def test_hazard_14_a_message_listener_may_send_and_early_states_are_kept(sim: Si
         message_state(sim, "early", "delivered")
         request.accept(message_id="early")
 
-    relay = sim._relay
-    relay.handlers = {**relay.handlers, "messaging.send": lambda request: request.accept(message_id="slow")}
+    exchange = sim._exchange
+    exchange.handlers = {**exchange.handlers, "messaging.send": lambda request: request.accept(message_id="slow")}
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     message = one.send_message(to_number=TO, from_number=FROM, body="x")
     message.on(lambda event: answers.put(one.execute("signalwire.ping")))
     message_state(sim, "slow", "sent")
     assert answers.get(timeout=PATIENCE) is not None
-    relay.handlers = {**relay.handlers, "messaging.send": name_late}
+    exchange.handlers = {**exchange.handlers, "messaging.send": name_late}
     early = one.send_message(to_number=TO, from_number=FROM, body="x")
     assert early.wait(PATIENCE).params["message_state"] == "delivered"
 
 
 def test_hazard_15_a_message_without_an_id_does_not_pretend(sim: Simulator, client: MakeClient) -> None:
     mute(sim)
-    sim._relay.handlers = {**sim._relay.handlers, "messaging.send": lambda request: request.accept(message_id="")}
+    sim._exchange.handlers = {**sim._exchange.handlers, "messaging.send": lambda request: request.accept(message_id="")}
     completed: queue.SimpleQueue[Any] = queue.SimpleQueue()
     message = client().send_message(to_number=TO, from_number=FROM, body="x", on_completed=completed.put)
     assert message.is_done

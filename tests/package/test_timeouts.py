@@ -25,8 +25,9 @@ from relay_sync import (
 )
 from relay_sync.audio import AudioServer, AudioStream, Playback
 from relay_sync.rest import RestClient
-from relay_sync.simulator import ExpectedPhone, Heard, Journal, Phone, Simulator, Stream
+from relay_sync.simulator import ExpectedPhone, Journal, Phone, Simulator, Stream
 from relay_sync.simulator.http.control.server import ControlServer
+from relay_sync.simulator.people.heard import PlayedSoFar
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import Line, line
@@ -44,7 +45,7 @@ WHO_WAITS = [
     ControlServer,
     DetectAction,
     ExpectedPhone,
-    Heard,
+    PlayedSoFar,
     Journal,
     Message,
     Phone,
@@ -111,7 +112,7 @@ OTHERWISE: dict[str, tuple[Wait, type[Exception] | bool | None]] = {
     "Call.wait_for_answered": (lambda on, left: on.call.wait_for_answered(left).synthetic, False),
     "Call.wait_for_ringing": (lambda on, left: on.call.wait_for_ringing(left).synthetic, False),
     "Phone.sent": (lambda on, left: bool(on.phone.sent("calling.hold", within=left)), False),
-    "Heard.__call__": (lambda on, left: on.phone.heard("nothing", within=left), False),
+    "PlayedSoFar.__call__": (lambda on, left: on.phone.heard("nothing", within=left), False),
     "Phone.wait_until, there": (lambda on, left: on.phone.wait_until("answered", left), None),
     "wait_for_handlers": (lambda on, left: testing.wait_for_handlers(left), False),
     "Simulator.close": (lambda on, left: Simulator().close(left), None),

@@ -443,7 +443,7 @@ def test_an_action_goes_wrong(sim: Simulator, ring: Ring, mishap: Mishap) -> Non
 def test_the_call_ends_under_an_action(scene: Scene, told: bool) -> None:
     """What still runs when the party hangs up comes to an end, whether the platform tells so or not."""
     with Simulator(media="fast", finish_streams=told) as sim, line(sim) as one:
-        one.sim._relay.pace = Pace(fast=False, speed=0.001)  # nothing comes to its end by itself
+        one.sim._world.pace = Pace(fast=False, speed=0.001)  # nothing comes to its end by itself
         action = scene.start(one.call)
         one.phone.hang_up()
         event = action.wait(PATIENCE)

@@ -404,7 +404,7 @@ def test_a_server_that_repeats_everything(log: io.StringIO, sim: Simulator, clie
     with line(sim) as one:
         token, call = one.client.token, one.call
         assert len(token) >= 8
-        state = next(iter(sim._relay.sessions)).authorization_state
+        state = next(iter(sim._world.sessions)).authorization_state
         call.on("calling.odd", lambda event: 1 / len(event.params["nothing"]))
         call.stream("wss://example.com/a", authorization_bearer_token=BEARER)
         everything = f"{token} {state} {BEARER} {urllib.parse.quote(state, safe='')}"
@@ -447,7 +447,7 @@ def test_a_refused_connect_shows_no_secret(log: io.StringIO, sim: Simulator, sha
 def test_old_tokens_stay_secret(log: io.StringIO) -> None:
     old, new = "eyJ0.planted-jwt-5021.sig", "eyJ0.planted-jwt-5022.sig"
     with Simulator(jwt_token=old) as sim, RelayClient(jwt_token=old, host=sim.url) as one:
-        sim._relay.settings = attrs.evolve(sim._relay.settings, jwt_token=new)
+        sim._world.settings = attrs.evolve(sim._world.settings, jwt_token=new)
         one.reauthenticate(new)
         sim.refuse("calling.x", 400, f"{old} {new}")
         with pytest.raises(CommandRefused) as caught:

@@ -1,1 +1,1 @@
-"""What the simulator runs on: sessions, requests and their schemas, the journal, faults, clocks."""
+"""The world of the simulator, on which the rest stands: settings, sessions, the journal, faults, clocks, schemas."""

@@ -9,14 +9,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
 from . import given
-from .noticeboard import Noticeboard
+from .noticeboard import SLICE, Noticeboard
 
-__all__ = ["Entry", "Journal", "Notice", "Reader", "masked"]
+__all__ = ["Entry", "Journal", "Notice", "Reader", "masked", "settle_with"]
+
+_T = TypeVar("_T")
 
 HIDDEN = "<hidden>"
 DEEPEST = 40
@@ -130,6 +132,21 @@ class Reader:
         found, self._seen = self._journal._since(self._seen)
         return found
 
+    def wait_for(self, look: Callable[[], _T | None], timeout: float, what: str, *, every: float = SLICE) -> _T:
+        """As :meth:`Noticeboard.wait_for`: ``look``, which reads on, is asked now, and whenever an entry comes."""
+        return self._journal._board.wait_for(look, timeout, what, every=every)
+
+    def wait_for_entry(self, fits: Callable[[int, Entry], bool], timeout: float) -> Entry:
+        """The next entry that fits; ``fits`` gets its number as well.
+
+        :raises WaitTimeout: none came within ``timeout`` seconds.
+        """
+
+        def look() -> Entry | None:
+            return next((entry for number, entry in self.fresh() if fits(number, entry)), None)
+
+        return self.wait_for(look, timeout, "a frame in the journal")
+
 
 @define(eq=False)
 class Journal:
@@ -201,16 +218,7 @@ class Journal:
         :raises WaitTimeout: none came within ``timeout`` seconds.
         """
         given.function("predicate", predicate)
-        return self._wait_for(lambda _, entry: predicate(entry), timeout)
-
-    def _wait_for(self, predicate: Callable[[int, Entry], bool], timeout: float) -> Entry:
-        """As :meth:`wait_for`, for a predicate that gets the number of the entry as well."""
-        reader = Reader(self)
-
-        def look() -> Entry | None:
-            return next((entry for number, entry in reader.fresh() if predicate(number, entry)), None)
-
-        return self._board.wait_for(look, timeout, "a frame in the journal")
+        return Reader(self).wait_for_entry(lambda _, entry: predicate(entry), timeout)
 
     def numbered(self) -> list[tuple[int, Entry]]:
         """The entries, each with its number: how many came before it, those that are gone included."""
@@ -248,3 +256,8 @@ class Journal:
             what = json.dumps(shown.frame) if not shown.text else f"{len(shown.text)} characters that are not JSON"
             lines.append(f"{shown.time:.6f} {shown.direction:<4} #{shown.connection} {what}")
         return "\n".join(lines)
+
+
+def settle_with(journal: Journal, settle: Callable[[], object]) -> None:
+    """Have those who wait for an entry go on when ``settle`` returns; see :class:`Noticeboard`."""
+    journal._board.settle = settle

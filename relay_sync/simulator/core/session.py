@@ -1,4 +1,4 @@
-"""RELAY sessions: what a client has with the server beyond one socket."""
+"""The clients of RELAY: their sockets, and their sessions, which outlive a socket."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import base64
 import secrets
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from attrs import define, field
 
-if TYPE_CHECKING:
-    from ..relay import Client
+from ...server.loop import Timer
+from ...server.websocket import Connection
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Client", "Session", "Sessions"]
 
 MOST_SESSIONS = 10_000
 MOST_REPLAYED = 1_000
@@ -23,6 +23,23 @@ MOST_REPLAYED = 1_000
 def _authorization_state() -> str:
     # The documented shape: <base64>:<tag>, opaque to the client.
     return f"{base64.b64encode(secrets.token_bytes(24)).decode()}:{secrets.token_urlsafe(8)}"
+
+
+@define(eq=False)
+class Client:
+    """One socket of a client.
+
+    :ivar number: counts the sockets from 1, as the journal names them.
+    :ivar leaving: whether it was told to leave; it gets no more calls.
+    :ivar pending: our requests that it has not answered yet: what happens when it does.
+    """
+
+    number: int
+    connection: Connection = field(repr=False)
+    session: Session | None = None
+    leaving: bool = field(default=False, init=False)
+    pending: dict[str, Callable[[dict[str, Any]], None]] = field(factory=dict, init=False, repr=False)
+    timer: Timer | None = field(default=None, init=False, repr=False)
 
 
 @define(eq=False, kw_only=True)

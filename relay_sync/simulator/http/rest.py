@@ -16,29 +16,24 @@ import base64
 import hmac
 import json
 import time
-from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ...protocol.depth import is_deeper
 from ...server import http
 from ...text.json_text import read_strictly
 from ..core.frames import whole_numbers
-from ..core.journal import masked
 from ..core.method_table import METHODS, Method, parse_table
 from ..core.not_carried_out import NOT_CARRIED_OUT, not_carried_out
-from ..core.request import Request
-from ..core.session import Session
+from ..core.session import Client, Session
+from ..core.world import World
 from ..methods.hunt import Hunt, Leg
+from ..methods.request import Exchange, Request
 from ..people.network import Call, device
-from .recordings import PLACE as RECORDINGS
 
-if TYPE_CHECKING:
-    from ..relay import Client, Relay
-
-__all__ = ["Rest", "RestEntry"]
+__all__ = ["Rest"]
 
 PLACE = "/api/calling/calls"
 MOST_BODY = 2**20
@@ -72,33 +67,6 @@ class Refusal(Exception):
             self.errors[0]["attribute"] = attribute
 
 
-@frozen(kw_only=True)
-class RestEntry:
-    """One HTTP request, as it came and was answered.
-
-    :ivar authorized: whether it carried an ``Authorization`` header. :ivar body: the JSON in it, secrets included;
-        ``None`` if there was none.
-    """
-
-    method: str
-    path: str
-    authorized: bool
-    body: Any = field(repr=masked)
-    status: int
-
-    @property
-    def command(self) -> str:
-        """The command, or ``""``."""
-        value = self.body.get("command") if isinstance(self.body, dict) else None
-        return value if isinstance(value, str) else ""
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """Its parameters, or ``{}``."""
-        value = self.body.get("params") if isinstance(self.body, dict) else None
-        return value if isinstance(value, dict) else {}
-
-
 @define(eq=False, kw_only=True)
 class _Command(Request):
     """A command whose reply is kept, to be told by HTTP."""
@@ -108,7 +76,7 @@ class _Command(Request):
     @property
     def session(self) -> Session:
         """The client that has the call; where none has, one that nobody ever was."""
-        settings = self.relay.settings
+        settings = self.world.settings
         return self.call.owner or Session(project=settings.project, protocol="rest", identity="rest")
 
     def reply(self, result: dict[str, Any]) -> None:
@@ -121,44 +89,16 @@ class _Command(Request):
 
 @define(eq=False)
 class Rest:
-    """Answers REST requests. Runs on the loop's thread.
+    """Answers call commands. Runs on the loop's thread."""
 
-    :ivar entries: the last requests, oldest first.
-    """
+    _exchange: Exchange = field(repr=False)
 
-    _relay: Relay = field(repr=False)
-    entries: deque[RestEntry] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
+    @property
+    def _world(self) -> World:
+        return self._exchange.world
 
-    def answer(self, request: http.Request) -> http.Response | None:
-        """What to answer; ``None`` where the path is none of ours."""
-        response = self._of_a_page(request) or self._relay.recordings.answer(request)
-        body = None
-        if response is None:
-            if request.path != PLACE:
-                return None
-            body, response = self._command(request)
-        self.entries.append(
-            RestEntry(
-                method=request.method,
-                path=request.path,
-                authorized="authorization" in request.headers,
-                body=body,
-                status=response.status,
-            )
-        )
-        self._relay.board.changed()
-        return response
-
-    def _of_a_page(self, request: http.Request) -> http.Response | None:
-        """The refusal of a web page that has come here by itself: it knows no credentials, and its browser says whose it is."""
-        if not request.path.startswith((PLACE, RECORDINGS)) or request.is_upgrade or self._knows_credentials(request):
-            return None
-        page = self._relay.settings.page_refusal(request)
-        if page is None:
-            return None
-        return http.Response(403, {}, f"{page.partition(';')[0]}\n".encode())
-
-    def _command(self, request: http.Request) -> tuple[Any, http.Response]:
+    def answer(self, request: http.Request) -> tuple[Any, http.Response]:
+        """What was asked, as far as it was read, and what to answer."""
         body = None
         try:
             if request.method != "POST":
@@ -171,11 +111,12 @@ class Rest:
             return body, _json(refusal.status, {"errors": refusal.errors}, more)
 
     def _check_credentials(self, request: http.Request) -> None:
-        if not self._knows_credentials(request):
+        if not self.knows_credentials(request):
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
-    def _knows_credentials(self, request: http.Request) -> bool:
-        settings = self._relay.settings
+    def knows_credentials(self, request: http.Request) -> bool:
+        """Whether a request shows the project and its token."""
+        settings = self._world.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
         kind, _, given = request.headers.get("authorization", "").partition(" ")
         return kind.lower() == "basic" and hmac.compare_digest(given.strip().encode(), wanted.encode())
@@ -195,23 +136,28 @@ class Rest:
         return _described(call)
 
     def _find(self, call_id: Any) -> Call:
-        call = self._relay.network.calls.get(call_id) if isinstance(call_id, str) else None
+        call = self._exchange.network.calls.get(call_id) if isinstance(call_id, str) else None
         if call is None or call.over:
             raise Refusal(404, "Call not found", code="not_found", attribute="id")
         return call
 
     def _carry_out(self, spec: Method, call: Call, params: dict[str, Any]) -> None:
-        relay = self._relay
-        fault = relay.faults.for_request(spec.name)
+        fault = self._world.faults.for_request(spec.name)
         if fault is not None and fault.kind in ("refuse", "fail"):
             code = int(fault.code)
             raise Refusal(code if 400 <= code < 600 else 422, fault.message, code=str(code))
         addressed = {**params, "node_id": call.node_id, "call_id": call.call_id}
-        _check(spec, addressed, strict=relay.settings.strict)
+        _check(spec, addressed, strict=self._world.settings.strict)
         command = _Command(
-            relay=relay, client=cast("Client", None), request_id="", spec=spec, params=addressed, fault=fault, call=call
+            exchange=self._exchange,
+            client=cast(Client, None),
+            request_id="",
+            spec=spec,
+            params=addressed,
+            fault=fault,
+            addressed=call,
         )
-        relay.handlers.get(spec.name, Request.accept)(command)
+        self._exchange.handlers.get(spec.name, Request.accept)(command)
         outcome = command.outcome or {"code": "500", "message": "the simulator did not answer"}
         told = str(outcome.get("code", "200"))
         if not told.startswith("2"):
@@ -221,9 +167,9 @@ class Rest:
             raise Refusal(504, "the reply was lost")
 
     def _dial(self, params: dict[str, Any]) -> Call:
-        _check(_OWN["dial"], params, strict=self._relay.settings.strict)
+        _check(_OWN["dial"], params, strict=self._world.settings.strict)
         _check_document(params)
-        leg = Leg(relay=self._relay, device=device(params["to"], params["from"]), owner=None)
+        leg = Leg(exchange=self._exchange, device=device(params["to"], params["from"]), owner=None)
         Hunt([[leg]], lambda _: None, lambda _: None).begin()
         self._tell("dial", leg.call, params)
         return leg.call
@@ -231,10 +177,10 @@ class Rest:
     def _tell(self, command: str, call: Call, params: Mapping[str, Any]) -> None:
         """Tell what nothing comes of."""
         for text in not_carried_out(command, params):
-            self._relay.journal.notice(call.call_id, "", NOT_CARRIED_OUT, text)
+            self._world.journal.notice(call.call_id, "", NOT_CARRIED_OUT, text)
 
     def _update(self, params: dict[str, Any]) -> Call:
-        _check(_OWN["update"], params, strict=self._relay.settings.strict)
+        _check(_OWN["update"], params, strict=self._world.settings.strict)
         call = self._find(params["id"])
         status = params.get("status")
         if status is None:
@@ -243,7 +189,7 @@ class Rest:
         elif status == "canceled" and call.state == "answered":
             raise Refusal(422, "the call is connected: it can only be completed", attribute="status")
         else:
-            self._relay.network.end(call, "cancel" if status == "canceled" else "hangup", "outbound")
+            self._exchange.network.end(call, "cancel" if status == "canceled" else "hangup", "outbound")
         return call
 
 

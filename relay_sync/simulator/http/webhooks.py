@@ -32,25 +32,16 @@ from ...hosts import is_loopback
 from ...threads.logs import get as log_of
 from ...threads.rate_limited_log import RateLimitedLog
 from ..core.noticeboard import Noticeboard
+from ..core.urls import place
 
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Delivery", "Webhooks", "place"]
+__all__ = ["Delivery", "Webhooks"]
 
 _log = log_of("relay_sync.simulator").later
 TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
 MOST_WAITING = 10_000
-
-
-def place(url: str) -> str:
-    """Scheme, host and port of a URL: what may be logged of it, since paths and queries may hold secrets."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-        return f"{parts.scheme}://{parts.hostname}{port}"
-    except ValueError:
-        return "<no URL>"
 
 
 @frozen(kw_only=True)

@@ -7,17 +7,14 @@ voice that could read them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, Protocol
 
 from attrs import define, field
 
 from .voice import SILENCE, Voice, mix
 
-if TYPE_CHECKING:
-    from ..people.network import Call
-
-__all__ = ["Ear", "Tape", "hear", "hear_no_more", "listen_in", "meet", "part", "stop_listening"]
+__all__ = ["Ear", "Line", "Sounding", "Tape", "hear", "hear_no_more", "listen_in", "meet", "part", "stop_listening"]
 
 #: Seconds that something is put on a tape too late at most, since it begins with a frame.
 NEAR: Final = 0.25
@@ -85,6 +82,34 @@ class Tape:
         return heard
 
 
+class Sounding(Protocol):
+    """Something that goes on on a call, and may sound."""
+
+    def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
+        """What sounds because of it, by keys, and how many seconds of it have passed."""
+
+
+class Line(Protocol):
+    """A call, as far as it can be heard.
+
+    :ivar says: what its party says, :ivar speaking_since: and since when; ``None`` before.
+    :ivar others: the calls whose parties this one's hears, :ivar ears: and what takes down what it hears.
+    """
+
+    call_id: str
+    says: Voice
+    speaking_since: float | None
+    others: list[Line]
+    ears: list[Ear]
+
+    @property
+    def operations(self) -> Sequence[Sounding]:
+        """What goes on on it."""
+
+    def speak(self) -> float:
+        """The party speaks, from now on if it has not begun. Seconds of the story since then."""
+
+
 @define(eq=False, kw_only=True)
 class Ear:
     """Puts on a tape what is heard on a call.
@@ -123,7 +148,7 @@ class Ear:
             piece.cut(piece.at + seconds)
             self.grown()
 
-    def speak(self, key: Hashable, other: Call) -> None:
+    def speak(self, key: Hashable, other: Line) -> None:
         """Somebody else can be heard: he begins to speak, or is in the middle of it."""
         if other.says.pcm:
             if self.hurried:
@@ -138,7 +163,7 @@ class Ear:
             self.end(key)
 
 
-def listen_in(call: Call, ear: Ear) -> None:
+def listen_in(call: Line, ear: Ear) -> None:
     """Have an ear hear what goes on on a call, and what comes."""
     call.ears.append(ear)
     for operation in list(call.operations):
@@ -148,25 +173,25 @@ def listen_in(call: Call, ear: Ear) -> None:
         ear.speak(_across(other), other)
 
 
-def stop_listening(call: Call, ear: Ear) -> None:
+def stop_listening(call: Line, ear: Ear) -> None:
     """Have it hear nothing more."""
     if ear in call.ears:
         call.ears.remove(ear)
         ear.stop()
 
 
-def _across(other: Call) -> Hashable:
+def _across(other: Line) -> Hashable:
     return ("across", other.call_id)
 
 
-def hear(call: Call, other: Call) -> None:
+def hear(call: Line, other: Line) -> None:
     """The party of a call hears that of another one."""
     call.others.append(other)
     for ear in call.ears:
         ear.speak(_across(other), other)
 
 
-def hear_no_more(call: Call, other: Call) -> None:
+def hear_no_more(call: Line, other: Line) -> None:
     """It does not hear it any more, if it did."""
     if other in call.others:
         call.others.remove(other)
@@ -174,13 +199,13 @@ def hear_no_more(call: Call, other: Call) -> None:
             ear.end(_across(other))
 
 
-def meet(one: Call, other: Call) -> None:
+def meet(one: Line, other: Line) -> None:
     """Two parties hear each other."""
     hear(one, other)
     hear(other, one)
 
 
-def part(one: Call, other: Call) -> None:
+def part(one: Line, other: Line) -> None:
     """They hear each other no more."""
     hear_no_more(one, other)
     hear_no_more(other, one)

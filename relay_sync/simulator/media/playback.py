@@ -10,11 +10,11 @@ from collections import deque
 
 from attrs import define, field, frozen
 
-__all__ = ["Heard", "Playback"]
+__all__ = ["HeardSound", "Playback"]
 
 
 @frozen
-class Heard:
+class HeardSound:
     """An uninterrupted piece of what the party heard.
 
     :ivar position: samples from the beginning of the stream to the beginning of the piece.
@@ -45,9 +45,9 @@ class Playback:
     _heard: list[tuple[int, bytearray]] = field(factory=list, init=False, repr=False)
 
     @property
-    def heard(self) -> tuple[Heard, ...]:
+    def heard(self) -> tuple[HeardSound, ...]:
         """What was heard, the silence between left out."""
-        return tuple(Heard(position, bytes(pcm)) for position, pcm in list(self._heard))
+        return tuple(HeardSound(position, bytes(pcm)) for position, pcm in list(self._heard))
 
     def add(self, pcm: bytes) -> int:
         """Queue audio. Returns how many samples were dropped because more waited than may."""

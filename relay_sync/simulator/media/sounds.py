@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..people.party import Played
+from .played import Played
 from .voice import SILENCE, Voice
 
 __all__ = ["Sounds", "estimate"]

@@ -22,7 +22,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import define, field
@@ -32,23 +32,20 @@ from ...errors import UnsupportedCodec, WaitTimeout
 from ...hosts import is_loopback
 from ...server.connection import CloseInfo, Connection
 from ...server.dialer import dial
-from ...server.loop import LoopStopped
+from ...server.loop import LoopStopped, Timer
 from ...threads.logs import get as log_of
 from ..core import frames
 from ..core.noticeboard import Noticeboard
-from ..http.webhooks import place
+from ..core.session import Session
+from ..core.urls import place
+from ..core.world import World
 from .carrier import Carrier
 from .disturbance import Disturbance
 from .formats import Format, parse_codec
-from .hearing import Ear, Tape, listen_in, stop_listening
+from .hearing import Ear, Line, Tape, listen_in, stop_listening
 from .voice import Voice
 
-if TYPE_CHECKING:
-    from ...server.loop import Timer
-    from ..people.network import Call
-    from ..relay import Relay
-
-__all__ = ["Stream", "error_value", "open_stream"]
+__all__ = ["Stream", "StreamedCall", "error_value", "open_stream"]
 
 _log = log_of("relay_sync.simulator").later
 _S = TypeVar("_S", bound="Stream")
@@ -59,6 +56,24 @@ MOST_UNREAD = (
 )  # bytes a receiver may leave unread before frames are lost in real time: about 15 s of PCMU on one track
 MOST_RECEIVED = 1_000
 STATES = ("starting", "streaming", "finished")
+
+
+class StreamedCall(Line, Protocol):
+    """The call that a stream belongs to.
+
+    :ivar owner: the session that is told of it, if any. :ivar hears: what the party hears from the beginning.
+    :ivar streams: all its streams in order. :ivar hang_up: has the party hang up.
+    """
+
+    owner: Session | None
+    hears: Voice
+    hangs_up_after_speaking: bool
+    streams: list[Stream]
+    board: Noticeboard
+    hang_up: Callable[[], object]
+
+    def address(self) -> dict[str, Any]:
+        """The members that every event about the call carries."""
 
 
 @define(eq=False, kw_only=True)
@@ -77,8 +92,8 @@ class Stream:
         ``binary``, ``malformed``, ``streamSid``, ``header``, ``odd``, ``undecodable``, ``burst``.
     """
 
-    _relay: Relay = field(repr=False)
-    _call: Call = field(repr=False)
+    _world: World = field(repr=False)
+    _call: StreamedCall = field(repr=False)
     control_id: str
     url: str = field(repr=place)
     tracks: tuple[str, ...]
@@ -108,7 +123,7 @@ class Stream:
 
     @_board.default
     def _settling(self) -> Noticeboard:
-        return Noticeboard(self._relay.settle)
+        return Noticeboard(self._world.settle)
 
     # -- for tests, from any thread ------------------------------------------------------------------------------------
 
@@ -164,7 +179,7 @@ class Stream:
 
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        self._relay.do(self._cut, reset, timeout=timeout)
+        self._world.do(self._cut, reset, timeout=timeout)
 
     def _cut(self, reset: bool) -> None:
         connection = self._connection
@@ -177,16 +192,16 @@ class Stream:
 
     def begin(self) -> None:
         """Open the socket to the receiver."""
-        relay, host = self._relay, urlsplit(self.url).hostname
+        world, host = self._world, urlsplit(self.url).hostname
         self._sent = {track: bytearray() for track in self.tracks}
         self.frames_sent = dict.fromkeys(self.tracks, 0)
-        self._disturbance = Disturbance(relay.faults.for_stream())
+        self._disturbance = Disturbance(world.faults.for_stream())
         unplayable, refused = self._unplayable(), self._disturbance.refused_with
         if unplayable or refused:
             error = refused or "codec_error"
             self._give_up(f"{error}: {unplayable or 'a fault on demand'}", error)
             return
-        if not relay.settings.allow_remote and not is_loopback(host):
+        if not world.settings.allow_remote and not is_loopback(host):
             self._give_up(
                 "it is not on loopback: give call.stream() the url of an AudioServer() on this machine, or allow other hosts "
                 "(relay-sync simulate --allow-remote, Simulator(allow_remote=True))"
@@ -195,11 +210,11 @@ class Stream:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:
             dial(
-                relay.loop,
+                world.loop,
                 self.url,
                 headers=headers,
                 ssl_context=self._tls(is_loopback(host)),
-                timeout=relay.settings.dial_timeout,
+                timeout=world.settings.dial_timeout,
                 on_open=self._opened,
                 on_failed=lambda error: self._give_up(f"its socket could not be opened: {error}", error_value(error)),
             )
@@ -217,7 +232,7 @@ class Stream:
         return ""
 
     def _tls(self, loopback: bool) -> ssl.SSLContext | None:
-        given = self._relay.settings.media_ssl_context
+        given = self._world.settings.media_ssl_context
         if given is not None or not loopback or not self.url.startswith("wss"):
             return given
         context = ssl.create_default_context()
@@ -238,8 +253,8 @@ class Stream:
         self._connection = connection
         connection.on_message = self._on_message
         connection.on_close = self._closed
-        call, settings = self._call, self._relay.settings
-        self._began = self._relay.clock.now
+        call, settings = self._call, self._world.settings
+        self._began = self._world.clock.now
         if call.speaking_since is None:
             call.speaking_since = self._began
         self._ear = Ear(
@@ -276,21 +291,21 @@ class Stream:
     def _second(self) -> float:
         """Where on the tape of what the party hears that is put which begins now: with the next frame that was not sent."""
         since, told = self._call.speaking_since, self._carrier.told
-        if self._relay.settings.media == "fast" or since is None:
+        if self._world.settings.media == "fast" or since is None:
             return told
         frame = self.format.samples / self.format.rate
-        late = (self._relay.clock.now - since) * self._relay.settings.speed - told
+        late = (self._world.clock.now - since) * self._world.settings.speed - told
         return told + max(0, math.ceil(late / frame - 1e-6)) * frame
 
     def _say_more(self) -> None:
         """There is more on the tape."""
         self._ear.tape.forget(self._carrier.told)
-        if self._relay.settings.media == "fast" and self._timer is None:
-            self._timer = self._relay.loop.call_later(0, self._hurry)
+        if self._world.settings.media == "fast" and self._timer is None:
+            self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _joined(self, late: float) -> int:
         """Where in the speech a stream comes in that began ``late`` seconds after it, in samples: a whole frame."""
-        passed = late * self._relay.settings.speed * 1000 / self.format.ptime
+        passed = late * self._world.settings.speed * 1000 / self.format.ptime
         return round(passed) * self.format.samples
 
     # -- flowing -------------------------------------------------------------------------------------------------------
@@ -308,15 +323,15 @@ class Stream:
                 return
             self._send_frames(connection)
             self._look_around()
-        self._timer = self._relay.loop.call_later(0, self._hurry)
+        self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _keep_time(self) -> None:
         """Send what is due. The n-th frame is due n intervals after the first, however late the one before was."""
         connection = self._connection
         if connection is None:
             return
-        interval = self.format.ptime / 1000 / self._relay.settings.speed
-        now = self._relay.clock.now  # frames that are due later wait for what happens before them
+        interval = self.format.ptime / 1000 / self._world.settings.speed
+        now = self._world.clock.now  # frames that are due later wait for what happens before them
         while not self._finished and self._began + self._carrier.position * interval <= now:
             self._interval()
             if connection.buffered > MOST_UNREAD:
@@ -326,10 +341,10 @@ class Stream:
                 self._send_frames(connection)
             self._look_around()
         if not self._finished:
-            self._timer = self._relay.clock.at(self._began + self._carrier.position * interval, self._keep_time)
+            self._timer = self._world.clock.at(self._began + self._carrier.position * interval, self._keep_time)
 
     def _send_frames(self, connection: Connection) -> None:
-        settings, disturbance, position = self._relay.settings, self._disturbance, self._carrier.position
+        settings, disturbance, position = self._world.settings, self._disturbance, self._carrier.position
         end = disturbance.ends(position)
         if end:
             self._cut(end == "reset")
@@ -354,7 +369,7 @@ class Stream:
         self._board.changed()
         call = self._call
         if call.hangs_up_after_speaking and self._carrier.has_told(call.says):
-            self._relay.network.end(call, "hangup", call.far_side)
+            call.hang_up()
 
     def dtmf(self, digit: str) -> None:
         """Tell the receiver of a key, if the stream flows."""
@@ -372,10 +387,10 @@ class Stream:
         if kind in self.notices:
             return
         self.notices[kind] = text
-        self._relay.journal.notice(self._call.call_id, self.control_id, kind, text)
+        self._world.journal.notice(self._call.call_id, self.control_id, kind, text)
         self._board.changed()
         _log.warning("the receiver at %s sent %s", place(self.url), text)
-        if self._relay.settings.strict and self._connection is not None and not self._finished:
+        if self._world.settings.strict and self._connection is not None and not self._finished:
             self._end(f"strict: the receiver sent {text}")
             self._connection.close(1008, text)
             self._tell("finished")
@@ -389,7 +404,7 @@ class Stream:
         """A frame is due: one interval has passed."""
 
     def _emit(self, params: dict[str, Any]) -> None:
-        self._relay.emit(self._call.owner, "calling.call.stream", params)
+        self._world.emit(self._call.owner, "calling.call.stream", params)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -419,7 +434,7 @@ class Stream:
         """Let nothing more come; whoever calls this tells of it, or lets it be seen."""
         self.end_reason, self._finished = reason, True
         for fault in self._disturbance.ahead(self._carrier.position if self._connection is not None else 0):
-            self._relay.faults.missed(fault)
+            self._world.faults.missed(fault)
         if self._connection is not None:
             stop_listening(self._call, self._ear)
         if self._timer is not None:
@@ -433,20 +448,20 @@ class Stream:
 
     def _tell(self, state: str) -> None:
         """Tell the call's owner, and the status webhook, of a state, and let it be seen."""
-        call, relay = self._call, self._relay
+        call, world = self._call, self._world
         params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
         if self.name is not None:
             params["name"] = self.name
         self._emit(params)
         if self.status_url:
-            form = relay.settings.status_dialect == "cxml"
+            form = world.settings.status_dialect == "cxml"
             body = self._form(state) if form else self._envelope(params)
             lane = f"{call.call_id} {self.control_id}"
-            relay.webhooks.send(lane, self.status_url, self.status_url_method, body, form=form)
+            world.webhooks.send(lane, self.status_url, self.status_url_method, body, form=form)
         self._show(state)
 
     def _envelope(self, params: dict[str, Any]) -> dict[str, Any]:
-        settings = self._relay.settings
+        settings = self._world.settings
         return frames.envelope(
             "calling.call.stream",
             params,
@@ -462,7 +477,7 @@ class Stream:
         tracks = "both_tracks" if len(self.tracks) > 1 else f"{self.tracks[0]}_track"
         event = "started" if state == "streaming" else "error" if self.error else "stopped"
         fields = {
-            "AccountSid": self._relay.settings.project,
+            "AccountSid": self._world.settings.project,
             "CallSid": call.call_id,
             "StreamSid": sid,
             "StreamName": self.name or sid,
@@ -486,8 +501,8 @@ def error_value(error: Exception) -> str:
 
 def open_stream(
     kind: type[_S],
-    relay: Relay,
-    call: Call,
+    world: World,
+    call: StreamedCall,
     params: Mapping[str, Any],
     *,
     control_id: str,
@@ -499,12 +514,12 @@ def open_stream(
     :param more: fields that only this kind of stream has.
     """
     stream = kind(
-        relay=relay,
+        world=world,
         call=call,
         control_id=control_id,
         url=params["url"],
         tracks=tracks,
-        format=parse_codec(params.get("codec"), round(relay.settings.ptime * 1000)),
+        format=parse_codec(params.get("codec"), round(world.settings.ptime * 1000)),
         name=params.get("name"),
         custom_parameters=params.get("custom_parameters"),
         token=params.get("authorization_bearer_token"),

@@ -16,7 +16,7 @@ import binascii
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, field
 
@@ -24,12 +24,9 @@ from ...audio import messages
 from ...audio.codecs import BadPacket
 from ...audio.coders import Decoder, decoder_for
 from ...text.json_text import read_strictly
-from .playback import Heard, Playback
-from .stream import Stream, open_stream
-
-if TYPE_CHECKING:
-    from ..people.network import Call
-    from ..relay import Relay
+from ..core.world import World
+from .playback import HeardSound, Playback
+from .stream import Stream, StreamedCall, open_stream
 
 __all__ = ["TwoWayStream", "open_two_way"]
 
@@ -63,13 +60,13 @@ class TwoWayStream(Stream):
         rate = self.format.rate
         self._playback = Playback(
             longest=round(LONGEST * rate) if self.realtime else None,
-            keep=round(self._relay.settings.record_seconds * rate),
+            keep=round(self._world.settings.record_seconds * rate),
         )
 
     # -- for tests, from any thread ------------------------------------------------------------------------------------
 
     @property
-    def heard(self) -> tuple[Heard, ...]:
+    def heard(self) -> tuple[HeardSound, ...]:
         """What the party heard, and when: 16-bit PCM at the stream's rate after the codec's rounding, the silence
         between left out. The first ``record_seconds`` of it.
         """
@@ -173,7 +170,7 @@ class TwoWayStream(Stream):
 
     @property
     def _fast(self) -> bool:
-        return self._relay.settings.media == "fast"
+        return self._world.settings.media == "fast"
 
     def _interval(self) -> None:
         if not self._fast:
@@ -188,7 +185,7 @@ class TwoWayStream(Stream):
 
 
 def open_two_way(
-    relay: Relay, call: Call, params: Mapping[str, Any], on_state: Callable[[TwoWayStream, str], object]
+    world: World, call: StreamedCall, params: Mapping[str, Any], on_state: Callable[[TwoWayStream, str], object]
 ) -> TwoWayStream:
     """Open the stream that the parameters of a stream device describe.
 
@@ -196,7 +193,7 @@ def open_two_way(
     """
     return open_stream(
         TwoWayStream,
-        relay,
+        world,
         call,
         params,
         control_id=str(uuid.uuid4()),

@@ -17,10 +17,11 @@ from typing import Any
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
+from ..media.played import Played
 from ..media.sounds import estimate
-from ..people.party import REACTION, Played
+from ..people.party import REACTION
 from .operation import Operation, control, running, start, stop
+from .request import Handler, Request
 from .transcripts import call_info, channel_data
 
 __all__ = ["HANDLERS", "Agent", "BedrockAgent", "Sidecar"]
@@ -40,7 +41,7 @@ class Agent(Operation):
 
     def report(self, name: str, **told: Any) -> None:
         """One of the events that have no ``control_id``."""
-        self.relay.emit(self.call.owner, f"calling.ai.{name}", {**self.call.address(), **told})
+        self.world.emit(self.call.owner, f"calling.ai.{name}", {**self.call.address(), **told})
 
     def begin(self) -> None:
         self.report("start")
@@ -80,7 +81,7 @@ class Agent(Operation):
 
     def break_down(self, details: Mapping[str, Any]) -> None:
         told = {"error": "model unavailable", "fatal": True, **details}
-        self.relay.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
+        self.world.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
         self.close(state="error")
 
     def hold(self, request: Request) -> None:
@@ -137,12 +138,12 @@ class Sidecar(Operation):
             "type": kind,
             "tick_id": self._ticks,
             "ts": _milliseconds(),
-            "channel_data": channel_data(self.relay, self.call),
+            "channel_data": channel_data(self.world, self.call),
             **told,
         }
         address = self.call.address()
-        params = {**address, "call_info": call_info(self.relay, self.call), "sidecar_event": event}
-        self.relay.emit(self.call.owner, self.event_type, params)
+        params = {**address, "call_info": call_info(self.world, self.call), "sidecar_event": event}
+        self.world.emit(self.call.owner, self.event_type, params)
 
     def begin(self) -> None:
         self.report("start")

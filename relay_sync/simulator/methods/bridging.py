@@ -15,21 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from attrs import define, field, frozen
 
-from ..core.request import Handler, Request
 from ..core.schemas import Findings
 from ..media.hearing import meet, part
-from ..people.party import Played
+from ..media.played import Played
+from ..people.network import Call
 from .conferences import Participant
 from .hunt import ADDRESSES, Attempt, Hunt, Leg
 from .operation import Operation, engaged, running, start
-from .queues import Waiting
-
-if TYPE_CHECKING:
-    from ..people.network import Call
+from .queues import Queues, Waiting
+from .request import Handler, Request
 
 __all__ = ["CONNECTORS", "HANDLERS", "Bridge", "Kind", "Peer"]
 
@@ -75,7 +73,7 @@ class DialledPeer(Peer):
         bridge, params = self.bridge, self.bridge.params
         call = bridge.call
         self.leg = Leg(
-            relay=self.relay,
+            exchange=self.exchange,
             device=self.device,
             owner=call.owner,
             tag=params.get("tag", ""),
@@ -109,7 +107,7 @@ class DialledPeer(Peer):
     def release(self, *, hang_up: bool) -> None:
         if hang_up:
             call = self.leg.call
-            self.relay.network.end(call, "hangup", call.near_side)
+            self.exchange.network.end(call, "hangup", call.near_side)
 
 
 @define(eq=False, kw_only=True)
@@ -120,7 +118,7 @@ class LivePeer(Peer):
 
     def begin(self) -> None:
         params = self.device["params"]
-        call = self.relay.network.calls.get(params["call_id"])
+        call = self.exchange.network.calls.get(params["call_id"])
         if call is None or call is self.bridge.call or call.state != "answered":
             self.failed("notFound")
         elif _taken(call):
@@ -158,7 +156,7 @@ class QueuedPeer(LivePeer):
     """Whoever has waited longest in a queue."""
 
     def begin(self) -> None:
-        queue = self.relay.queues.get(self.device["params"]["queue_name"])
+        queue = self.exchange.shared(Queues).get(self.device["params"]["queue_name"])
         call = queue.take(self._may_join) if queue is not None else None
         if call is None:
             self.failed("notFound")
@@ -173,7 +171,7 @@ class QueuedPeer(LivePeer):
 class Kind:
     """A type of device.
 
-    :ivar make: makes the :class:`Peer` out of ``relay``, ``bridge`` and ``device``.
+    :ivar make: makes the :class:`Peer` out of ``exchange``, ``bridge`` and ``device``.
     :ivar check: what is wrong with its parameters beyond their shape (``shapes``), by name.
     """
 
@@ -200,12 +198,15 @@ class Bridge(Operation):
 
     def begin(self) -> None:
         groups = [
-            [CONNECTORS[str(device["type"])].make(relay=self.relay, bridge=self, device=device) for device in group]
+            [
+                CONNECTORS[str(device["type"])].make(exchange=self.exchange, bridge=self, device=device)
+                for device in group
+            ]
             for group in self.params["devices"]
         ]
         self.hunt = Hunt(groups, self._won, self._lost)
         self.tell(connect_state="connecting")
-        items = [self.relay.sounds.item(media) for media in self.params.get("ringback", ())]
+        items = [self.exchange.sounds.item(media) for media in self.params.get("ringback", ())]
         self._ring_back([item for item in items if item is not None])
         self.hunt.begin()
 
@@ -259,9 +260,9 @@ class Bridge(Operation):
     def call_ended(self) -> None:
         self.hunt.abandon()
         peer = self.peer
-        if self.relay.settings.finish_streams and peer is None:
+        if self.world.settings.finish_streams and peer is None:
             self._lost("cancel")
-        elif self.relay.settings.finish_streams:
+        elif self.world.settings.finish_streams:
             self.disconnected()
         elif peer is not None:
             self.hush()  # what becomes of the peer tells nothing either
@@ -293,7 +294,7 @@ def _check(findings: Findings, params: Mapping[str, Any]) -> None:
 
 
 def _connect(request: Request) -> None:
-    calls, devices = request.relay.network.calls, [each for group in request.params["devices"] for each in group]
+    calls, devices = request.exchange.network.calls, [each for group in request.params["devices"] for each in group]
     live = [calls.get(str(each["params"]["call_id"])) for each in devices if _names_a_call(each)]
     if live and len(live) == len(devices) and all(call is not None and _taken(call) for call in live):
         request.refuse(409, "Bridging busy: the other call is in a bridge already")

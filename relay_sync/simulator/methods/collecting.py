@@ -20,11 +20,11 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
 from ..core.schemas import Findings
 from ..media.sounds import estimate
 from .operation import Operation, control, start, stop
 from .playing import Playback
+from .request import Handler, Request
 
 __all__ = ["HANDLERS", "Collector", "PromptedCollector"]
 
@@ -206,7 +206,9 @@ class PromptedCollector(Collector):
         params: dict[str, Any] = {
             name: self.params[name] for name in ("control_id", "play", "volume") if name in self.params
         }
-        self._prompt = _Prompt(relay=self.relay, call=self.call, method="calling.play", params=params, collector=self)
+        self._prompt = _Prompt(
+            exchange=self.exchange, call=self.call, method="calling.play", params=params, collector=self
+        )
         self.call.operations.append(self._prompt)
         self._prompt.begin()
 

@@ -19,15 +19,15 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
 from ..core.schemas import Findings
 from ..media.hearing import hear, part
 from ..media.two_way import TwoWayStream, open_two_way
 from .operation import Operation, control, running, start, stop
 from .recording import FILES
+from .request import Handler, Request
 from .streaming import stream_problems
 
-__all__ = ["HANDLERS", "Conference", "Participant", "RoomStay"]
+__all__ = ["HANDLERS", "Conference", "Conferences", "Participant", "RoomStay"]
 
 MOST = 250
 # What may be written in status_callback_event, and the states that it stands for.
@@ -87,7 +87,7 @@ class Conference:
             self.tell("conference-start")
         self.tell("participant-join", one)
         if first and one.params.get("record") == "record-from-start":
-            self.recording = one.relay.clock.now
+            self.recording = one.world.clock.now
             self.tell("record-start")
 
     def leave(self, one: Participant) -> None:
@@ -108,7 +108,7 @@ class Conference:
         self.over = True
         rest = list(self.people)
         if self.recording is not None:
-            seconds = (last.relay.clock.now - self.recording) / last.call.clock.second
+            seconds = (last.world.clock.now - self.recording) / last.call.clock.second
             told: dict[str, Any] = {
                 "recording_url": f"{FILES}/{self.conference_id}.mp3",
                 "recording_duration": round(seconds),
@@ -120,9 +120,13 @@ class Conference:
             self._part(each)
             self.tell("participant-leave", each)
         self.tell("conference-end", last, others=rest, reason_ended=reason, call_id_ending_conf=last.call.call_id)
-        last.relay.conferences.pop(self.name, None)
+        last.exchange.shared(Conferences).pop(self.name, None)
         for each in rest:
             each.drop()
+
+
+class Conferences(dict[str, Conference]):
+    """Those that are under way, by their names."""
 
 
 def _check_join(findings: Findings, params: Mapping[str, Any]) -> None:
@@ -142,18 +146,18 @@ class Participant(Operation):
 
     def begin(self) -> None:
         name = self.params["name"]
-        known = self.relay.conferences
+        known = self.exchange.shared(Conferences)
         if name not in known:
             known[name] = Conference(name=name, region=self.params.get("region") or "us")
         self.conference = known[name]
         self.conference.join(self)
         if self.params.get("stream") is not None:
-            self._stream = open_two_way(self.relay, self.call, self.params["stream"], self._streamed)
+            self._stream = open_two_way(self.world, self.call, self.params["stream"], self._streamed)
 
     def _streamed(self, stream: TwoWayStream, state: str) -> None:
         if state == "finished" and stream.error:
             text = f"the stream of conference {self.params['name']!r} was not opened: {stream.end_reason}"
-            self.relay.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
+            self.world.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
 
     def hear(self, status: str, told: Mapping[str, Any], about: Participant | None) -> None:
         """Tell this call's owner something of the conference."""
@@ -163,7 +167,7 @@ class Participant(Operation):
         if "status_callback_event" in given and status not in _wanted(given["status_callback_event"]):
             return
         params = {**told, "status": status, **(about.describe() if about is not None else {})}
-        self.relay.emit(self.call.owner, self.event_type, params)
+        self.world.emit(self.call.owner, self.event_type, params)
 
     def describe(self) -> dict[str, Any]:
         """What events tell of a participant."""
@@ -198,7 +202,7 @@ class Participant(Operation):
 
 def _join(request: Request) -> None:
     params = request.params
-    conference = request.relay.conferences.get(params["name"])
+    conference = request.exchange.shared(Conferences).get(params["name"])
     most = (conference.people[0].params.get("max_participants") if conference is not None else None) or MOST
     if conference is not None and len(conference.people) >= most:
         request.refuse(409, "Conference is full")

@@ -16,12 +16,12 @@ from typing import Any
 
 from attrs import define
 
-from ..core.request import Handler
 from ..core.schemas import Findings
 from ..people.party import REACTION
 from .collecting import Collector
 from .operation import Operation, control, start, stop
 from .paying import Payment
+from .request import Handler
 
 __all__ = ["HANDLERS", "Detector"]
 
@@ -78,7 +78,7 @@ class Detector(Operation):
         party, call = self.call.party, self.call
         asked = any(isinstance(each, (Collector, Payment)) for each in call.operations)
         if party.lent and not asked:
-            self.relay.network.press(call, party.lent)
+            self.exchange.network.press(call, party.lent)
 
     def drop(self) -> None:
         if self._kind == "digit":

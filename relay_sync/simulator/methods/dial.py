@@ -11,16 +11,14 @@ The simulator's choice: two dials that run at the same time under one tag get 40
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
+from ..core.session import Session
+from ..core.world import World
 from .hunt import ADDRESSES, Attempt, Hunt, Leg
-
-if TYPE_CHECKING:
-    from ..core.session import Session
-    from ..relay import Relay
+from .request import Exchange, Handler, Request
 
 __all__ = ["HANDLERS", "Dial"]
 
@@ -29,10 +27,15 @@ __all__ = ["HANDLERS", "Dial"]
 class Dial:
     """One dial from its acknowledgement to its decision."""
 
-    relay: Relay = field(repr=False)
+    exchange: Exchange = field(repr=False)
     session: Session = field(repr=False)
     params: dict[str, Any] = field(repr=False)
     hunt: Hunt = field(init=False)
+
+    @property
+    def world(self) -> World:
+        """The exchange's."""
+        return self.exchange.world
 
     @property
     def tag(self) -> str:
@@ -45,7 +48,7 @@ class Dial:
         legs = [
             [
                 Leg(
-                    relay=self.relay,
+                    exchange=self.exchange,
                     device=device,
                     owner=self.session,
                     tag=self.tag,
@@ -58,24 +61,24 @@ class Dial:
             for group in params["devices"]
         ]
         self.hunt = Hunt(legs, self._won, self._lost)
-        self.relay.network.dials[self.tag] = self
+        self.exchange.network.dials.add(self.tag)
         self.tell("dialing")
         self.hunt.begin()
 
     def tell(self, state: str, /, **more: Any) -> None:
         """Tell the client where the dial is."""
-        told = {"node_id": self.relay.settings.node, "tag": self.tag, "dial_state": state, **more}
-        self.relay.emit(self.session, "calling.call.dial", told)
+        told = {"node_id": self.world.settings.node, "tag": self.tag, "dial_state": state, **more}
+        self.world.emit(self.session, "calling.call.dial", told)
 
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Leg)
-        self.relay.network.dials.pop(self.tag, None)
+        self.exchange.network.dials.discard(self.tag)
         call = attempt.call
         call.party.digits += self.params.get("send_digits", "")
         self.tell("answered", call=call.body())
 
     def _lost(self, reason: str) -> None:
-        self.relay.network.dials.pop(self.tag, None)
+        self.exchange.network.dials.discard(self.tag)
         self.tell("failed", reason=reason, source="outbound")
 
     def break_down(self, details: Mapping[str, Any]) -> None:
@@ -90,11 +93,11 @@ def _dial(request: Request) -> None:
     findings.look_at_devices(params["devices"], ADDRESSES.keys())
     if request.objects(findings):
         return
-    if params["tag"] in request.relay.network.dials:
+    if params["tag"] in request.exchange.network.dials:
         request.refuse(409, "A dial with this tag is active already")
     else:
         request.accept()
-        dial = Dial(relay=request.relay, session=request.session, params=params)
+        dial = Dial(exchange=request.exchange, session=request.session, params=params)
         fault = request.fault
         if fault is not None and fault.kind == "break":
             dial.break_down(fault.data or {})
@@ -109,7 +112,7 @@ def _begin(request: Request) -> None:
     if request.objects(findings):
         return
     leg = Leg(
-        relay=request.relay,
+        exchange=request.exchange,
         device=params["device"],
         owner=request.session,
         tag=params.get("tag", ""),

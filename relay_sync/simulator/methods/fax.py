@@ -12,9 +12,9 @@ from typing import Any
 
 from attrs import define, field
 
-from ..core.request import Handler
 from .operation import Operation, control, start, stop
 from .recording import FILES
+from .request import Handler
 
 __all__ = ["HANDLERS", "ReceiveFax", "SendFax"]
 

@@ -15,12 +15,12 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
 from ..core.schemas import Findings
 from ..media.hearing import hear, hear_no_more
 from .conferences import Participant
 from .hunt import Hunt, Leg
 from .operation import Operation, engaged, running, start
+from .request import Handler, Request
 
 __all__ = ["HANDLERS", "Echo", "Refer"]
 
@@ -47,7 +47,7 @@ def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) ->
             request.refuse(409, f"Call is {feature} already" if on else f"Call is not {feature}")
         else:
             request.accept()
-            request.relay.emit(call.owner, event_type, {**call.address(), **told})
+            request.world.emit(call.owner, event_type, {**call.address(), **told})
             (call.features.add if on else call.features.discard)(feature)
             call.board.changed()
             place = running(call, Participant) if feature == "on hold" else None
@@ -95,7 +95,7 @@ class Refer(Operation):
     def begin(self) -> None:
         self.tell(state="inProgress", sip_refer_response_code="202")
         device = {"type": "sip", "params": {"to": self._target, "from": self.call.number}}
-        leg = Leg(relay=self.relay, device=device, owner=None, context=self.call.context)
+        leg = Leg(exchange=self.exchange, device=device, owner=None, context=self.call.context)
         self.hunt = Hunt([[leg]], lambda _: self._decided("success"), self._decided)
         self.after("set up", REFER_SET_UP, self.hunt.begin)
 
@@ -103,11 +103,11 @@ class Refer(Operation):
         state, code = _OUTCOMES.get(outcome, ("error", "500"))
         self.close(state=state, sip_refer_response_code="202", sip_notify_response_code=code)
         if state == "success":
-            self.relay.network.end(self.call, "hangup", self.call.far_side)
+            self.exchange.network.end(self.call, "hangup", self.call.far_side)
 
     def call_ended(self) -> None:
         self.hunt.abandon()
-        if self.relay.settings.finish_streams:
+        if self.world.settings.finish_streams:
             self.close(state="cancel")
         self.drop()
 
@@ -120,7 +120,7 @@ def _user_event(request: Request) -> None:
     request.accept()
     call, event = request.call, request.params["event"]
     told = event if isinstance(event, dict) else {"event": event}
-    request.relay.emit(call.owner, "calling.user_event", {**told, **call.address()})
+    request.world.emit(call.owner, "calling.user_event", {**told, **call.address()})
 
 
 def _transfer(request: Request) -> None:
@@ -128,7 +128,7 @@ def _transfer(request: Request) -> None:
         request.refuse(409, engaged(request.call))
         return
     request.accept()
-    request.relay.network.transfer(request.call, request.session, request.params["dest"])
+    request.exchange.network.transfer(request.call, request.session, request.params["dest"])
 
 
 HANDLERS: Mapping[str, Handler] = {

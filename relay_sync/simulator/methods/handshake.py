@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.request import Handler, Request
 from ..core.session import Session
+from .request import Handler, Request
 
 __all__ = ["HANDLERS"]
 
@@ -28,7 +28,7 @@ def _welcome(request: Request, authentication: Mapping[str, Any]) -> bool:
     """Whether the credentials are those of the project. A JWT is compared as a whole; the project inside it is not
     looked at.
     """
-    settings = request.relay.settings
+    settings = request.world.settings
     if "jwt_token" in authentication:
         project = authentication.get("project", settings.project)
         return _same(authentication["jwt_token"], settings.jwt_token) and project == settings.project
@@ -40,7 +40,7 @@ def _unauthorized(request: Request) -> None:
     """Refuse in the form chosen: JSON-RPC error -32002 (what servers do) or a failing result (what AsyncAPI's prose
     says).
     """
-    if request.relay.settings.refuse_with == "result":
+    if request.world.settings.refuse_with == "result":
         request.refuse(401, "Unauthorized")
     else:
         request.fail(-32002, UNAUTHORIZED, {"signalwire_error_code": "AUTH_REQUIRED"})
@@ -78,18 +78,18 @@ def _connect(request: Request) -> None:
 
 
 def _admit(request: Request) -> None:
-    relay, params = request.relay, request.params
+    world, params = request.world, request.params
     wanted = [*params.get("contexts", ()), *params.get("topics", ())]  # topics are the newer name of contexts
     session = _resumed(request)
     restored = session is not None
     if session is None:
-        if "protocol" in params and relay.settings.on_bad_resume == "refuse":
+        if "protocol" in params and world.settings.on_bad_resume == "refuse":
             _unauthorized(request)
             return
-        session = relay.sessions.open(relay.settings.project, wanted, params["version"]["major"])
+        session = world.sessions.open(world.settings.project, wanted, params["version"]["major"])
     elif "contexts" in params or "topics" in params:
         session.contexts = set(wanted)
-    relay.attach(request.client, session)
+    world.attach(request.client, session)
     request.reply(
         {
             "protocol": session.protocol,
@@ -101,8 +101,8 @@ def _admit(request: Request) -> None:
         }
     )
     if not restored or "authorization_state" not in params:
-        relay.announce(session)
-    relay.ready(session)
+        world.announce(session)
+    request.exchange.ready(session)
 
 
 def _resumed(request: Request) -> Session | None:
@@ -111,7 +111,7 @@ def _resumed(request: Request) -> Session | None:
     A known protocol without a state is taken too, as the vendor's own test server does.
     """
     params = request.params
-    session = request.relay.sessions.find(params.get("protocol", ""))
+    session = request.world.sessions.find(params.get("protocol", ""))
     if session is None or not _same(
         params.get("authorization_state", session.authorization_state), session.authorization_state
     ):
@@ -139,7 +139,7 @@ def _receive(request: Request) -> None:
         return
     session.contexts |= contexts
     request.accept()
-    request.relay.ready(session)
+    request.exchange.ready(session)
 
 
 def _unreceive(request: Request) -> None:

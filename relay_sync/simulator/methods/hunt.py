@@ -10,17 +10,17 @@ last one failed with is the reason for the whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, field
 
+from ...server.loop import Timer
+from ..core.session import Session
+from ..core.world import World
 from ..people.network import Call
 from ..people.party import Behaviour, Party
-
-if TYPE_CHECKING:
-    from ...server.loop import Timer
-    from ..core.session import Session
-    from ..relay import Relay
+from ..people.phone import Phone
+from .request import Exchange
 
 __all__ = ["Attempt", "Hunt", "Leg"]
 
@@ -36,8 +36,13 @@ ADDRESSES = {"phone": ("to_number", "from_number"), "sip": ("to", "from"), "fabr
 class Attempt:
     """One device that is tried. Its hunt tells it to begin; it says :meth:`answered` or :meth:`failed` once."""
 
-    relay: Relay = field(repr=False)
+    exchange: Exchange = field(repr=False)
     hunt: Hunt = field(init=False, repr=False)
+
+    @property
+    def world(self) -> World:
+        """The exchange's."""
+        return self.exchange.world
 
     def begin(self) -> None:
         """Try."""
@@ -79,7 +84,7 @@ class Leg(Attempt):
         if params.get("headers"):
             shown["headers"] = params["headers"]
         self.call = Call(
-            node_id=self.relay.settings.node,
+            node_id=self.world.settings.node,
             device={"type": self.device["type"], "params": shown},
             context=self.context,
             direction="outbound",
@@ -89,22 +94,23 @@ class Leg(Attempt):
         )
 
     def begin(self) -> None:
-        relay, call, params = self.relay, self.call, self.device["params"]
-        phone = relay.directory.take(str(params[ADDRESSES[self.device["type"]][0]]))
-        plan = phone.behaviour if phone is not None else Behaviour()
+        world, network, directory = self.world, self.exchange.network, self.exchange.directory
+        call, params = self.call, self.device["params"]
+        expected = directory.take(str(params[ADDRESSES[self.device["type"]][0]]))
+        plan = expected.behaviour if expected is not None else Behaviour()
         call.party, call.says = Party(plan), plan.voice
         call.watchers.append(self._moved)
-        relay.directory.rings(phone, call, relay)
-        relay.network.place(call)
+        directory.rings(expected, Phone(world, network, call))
+        network.place(call)
         if self._over:
             return
         if plan.refuses in ("busy", "notFound"):
             self._later(BUSY_AFTER if plan.refuses == "busy" else 0.0, self._end, plan.refuses)
             return
-        self._later(SET_UP, relay.network.ringing, call)
+        self._later(SET_UP, network.ringing, call)
         patience = params.get("timeout") or self.timeout or RING_TIMEOUT
         if plan.answers_after is None:
-            self._timers.append(relay.clock.after(relay.pace.timeout(patience), self._end, "noAnswer"))
+            self._timers.append(world.clock.after(world.pace.timeout(patience), self._end, "noAnswer"))
         else:
             self._later(SET_UP + patience, self._end, "noAnswer")
             if plan.refuses == "decline":
@@ -113,14 +119,14 @@ class Leg(Attempt):
                 self._later(SET_UP + plan.answers_after, self.pick_up)
 
     def _later(self, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        self._timers.append(self.relay.clock.after(self.relay.pace.media(seconds), then, *args))
+        self._timers.append(self.world.clock.after(self.world.pace.media(seconds), then, *args))
 
     def pick_up(self) -> None:
         """The phone answers."""
-        self.relay.network.pick_up(self.call, self.max_duration)
+        self.exchange.network.pick_up(self.call, self.max_duration)
 
     def _end(self, reason: str) -> None:
-        self.relay.network.end(self.call, reason, self.call.far_side)
+        self.exchange.network.end(self.call, reason, self.call.far_side)
 
     def _moved(self, call: Call) -> None:
         """The call is in a new state."""
@@ -139,7 +145,7 @@ class Leg(Attempt):
 
     def abandon(self) -> None:
         self._finish()
-        self.relay.network.end(self.call, "cancel", self.call.near_side)
+        self.exchange.network.end(self.call, "cancel", self.call.near_side)
 
 
 @define(eq=False)

@@ -18,8 +18,8 @@ from attrs import define, field
 
 from ...threads.logs import get as log_of
 from ..core.method_table import METHODS
-from ..core.request import Handler, Request
 from .operation import Operation, start
+from .request import Handler, Request
 
 __all__ = ["HANDLERS", "Binding", "SendDigits"]
 
@@ -88,17 +88,19 @@ class Binding(Operation):
             self._fire()
 
     def _fire(self) -> None:
-        relay, call, spec = self.relay, self.call, METHODS[self.params["bind_method"]]
+        exchange, call, spec = self.exchange, self.call, METHODS[self.params["bind_method"]]
         given = self.params.get("params")
         params = {**(given if isinstance(given, dict) else {}), "node_id": call.node_id, "call_id": call.call_id}
         if "control_id" in spec.parameters:
             params.setdefault("control_id", str(uuid.uuid4()))
-        request = _Bound(relay=relay, client=cast("Any", None), request_id="", spec=spec, params=params, call=call)
-        problems = spec.malformed(params, strict=relay.settings.strict) or list(spec.impossible(params).values())
+        request = _Bound(
+            exchange=exchange, client=cast("Any", None), request_id="", spec=spec, params=params, addressed=call
+        )
+        problems = spec.malformed(params, strict=self.world.settings.strict) or list(spec.impossible(params).values())
         if problems:
             request.fail(-32602, "; ".join(problems))
         else:
-            relay.handlers.get(spec.name, Request.accept)(request)
+            exchange.handlers.get(spec.name, Request.accept)(request)
 
 
 def _bind(request: Request) -> None:
@@ -113,7 +115,7 @@ def _bind(request: Request) -> None:
         request.refuse(400, "; ".join(problems.values()), problems)
         return
     request.accept()
-    call.operations.append(Binding(relay=request.relay, call=call, method=request.spec.name, params=params))
+    call.operations.append(Binding(exchange=request.exchange, call=call, method=request.spec.name, params=params))
     call.board.changed()
 
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...params.parties import is_phone_number, is_sender
-from ..core.request import Handler, Request
 from ..people.post import MessagePlan
+from .request import Handler, Request
 
 __all__ = ["HANDLERS"]
 
 
 def _send(request: Request) -> None:
     """The reply names the message. One without a body and without media is refused, as documented."""
-    relay, params = request.relay, request.params
+    post, params = request.exchange.post, request.params
     if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})
         return
@@ -24,17 +24,17 @@ def _send(request: Request) -> None:
             request.refuse(400, f"{name} is no telephone number", {name: f"{name} is no telephone number"})
             return
     message_id = str(uuid.uuid4())
-    plan = relay.post.plan_for(params["to_number"])
+    plan = post.plan_for(params["to_number"])
     if request.fault is not None and request.fault.kind == "break":
         details = {"message_state": "failed", "reason": "error", **(request.fault.data or {})}
         plan = MessagePlan(ends=details.pop("message_state"), reason=details.pop("reason"), details=details)
     told: Any = (request.session, params, message_id, plan)
     if plan.before_reply:
-        relay.post.send(*told)
+        post.send(*told)
         request.accept(message_id=message_id)
     else:
         request.accept(message_id=message_id)
-        relay.post.send(*told)
+        post.send(*told)
 
 
 HANDLERS: Mapping[str, Handler] = {"messaging.send": _send}

@@ -11,21 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from attrs import define, field
 
+from ...server.loop import Timer
 from ..core import frames
-from ..core.request import Handler, Request
 from ..core.schemas import Findings
-from ..people.party import REACTION, Played, part_of
+from ..core.world import World
+from ..media.played import Played, part_of
+from ..media.voice import Voice
+from ..people.network import Call
+from ..people.party import REACTION
+from .request import Exchange, Handler, Request
 from .streaming import url_problem
-
-if TYPE_CHECKING:
-    from ...server.loop import Timer
-    from ..media.voice import Voice
-    from ..people.network import Call
-    from ..relay import Relay
 
 __all__ = ["Operation", "control", "engaged", "launch", "running", "start", "stop"]
 
@@ -59,7 +58,7 @@ class Operation:
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error"}
     goes_on: ClassVar[bool] = True
 
-    relay: Relay = field(repr=False)
+    exchange: Exchange = field(repr=False)
     call: Call = field(repr=False)
     method: str = ""
     params: dict[str, Any] = field(repr=False)
@@ -68,6 +67,11 @@ class Operation:
     _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
     # What the party is hearing, by its step, and whether it has heard that before.
     _played: dict[str, tuple[Played, bool]] = field(factory=dict, init=False, repr=False)
+
+    @property
+    def world(self) -> World:
+        """The exchange's."""
+        return self.exchange.world
 
     @property
     def control_id(self) -> str:
@@ -102,7 +106,7 @@ class Operation:
 
     def call_ended(self) -> None:
         """The call is ending."""
-        if self.relay.settings.finish_streams:
+        if self.world.settings.finish_streams:
             self.finish()
         self.drop()
 
@@ -121,10 +125,10 @@ class Operation:
         """Send its event to the call's owner, and to the status webhook if the client wanted one."""
         address = {"control_id": self.control_id} if self.control_id else {}
         params = {**self.call.address(), **address, **self.in_events(), **told}
-        self.relay.emit(self.call.owner, self.event_type, params)
+        self.world.emit(self.call.owner, self.event_type, params)
         url = self.params.get("status_url")
         if isinstance(url, str) and url:
-            settings = self.relay.settings
+            settings = self.world.settings
             body = frames.envelope(
                 self.event_type,
                 params,
@@ -132,7 +136,7 @@ class Operation:
                 project_id=settings.project,
                 space_id=settings.space,
             )
-            self.relay.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
+            self.world.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
 
     def close(self, /, **told: Any) -> None:
         """Tell its last event. Idempotent."""
@@ -159,7 +163,7 @@ class Operation:
 
         :param carries: whether the call's time passes with it; see :class:`~relay_sync.simulator.core.clock.CallClock`.
         """
-        self._set(name, seconds, self.relay.pace.media(1.0), carries, partial(then, *args))
+        self._set(name, seconds, self.world.pace.media(1.0), carries, partial(then, *args))
 
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
         """Do something when the party has had that many seconds of the story, and did nothing."""
@@ -172,7 +176,7 @@ class Operation:
         """Do something when somebody had that many seconds of the story, and did nothing. Whether the party is set up to be
         silent does not matter, for it is not the party that is waited for.
         """
-        self._set(name, seconds, self.relay.pace.timeout(1.0), False, partial(then, *args))
+        self._set(name, seconds, self.world.pace.timeout(1.0), False, partial(then, *args))
 
     def let_hear(
         self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
@@ -189,7 +193,7 @@ class Operation:
             (self.call.party.heard.again if again else self.call.party.heard.add)(item)
             self.call.board.changed()
             then()
-            self.relay.network.listened(self.call, item)
+            self.exchange.network.listened(self.call, item)
 
         self.after(name, item.duration, heard, carries=carries)
         self._played[name] = item, again
@@ -202,7 +206,7 @@ class Operation:
 
     def sounds(self) -> list[tuple[tuple[int, str], Voice, float]]:
         """What sounds on the call because of this, by keys, and how many seconds of it have passed."""
-        voices = [(name, item, self.relay.sounds.voice(item)) for name, (item, _) in self._played.items()]
+        voices = [(name, item, self.exchange.sounds.voice(item)) for name, (item, _) in self._played.items()]
         return [
             ((id(self), name), voice, item.duration - self.left(name))
             for name, item, voice in voices
@@ -215,7 +219,7 @@ class Operation:
                 ear.begin(key, voice, passed)
 
     def _sounded(self, item: Played, seconds: float) -> None:
-        voice = self.relay.sounds.voice(item)
+        voice = self.exchange.sounds.voice(item)
         for ear in self.call.ears if voice.pcm else ():
             ear.heard(voice, seconds)
 
@@ -248,7 +252,7 @@ class Operation:
             finally:
                 self._carry(step, -1)  # after what follows was set, so that the call's time goes on at the same pace
 
-        step.timer = self.relay.clock.after(delay, due)
+        step.timer = self.world.clock.after(delay, due)
         self._carry(step, 1)
 
     def _carry(self, step: _Step, more: int) -> None:
@@ -261,7 +265,7 @@ class Operation:
             if step.timer is not None:
                 for ear in self.call.ears:
                     ear.end((id(self), name))
-                step.left = step.timer.when - self.relay.clock.now
+                step.left = step.timer.when - self.world.clock.now
                 step.timer.cancel()
                 step.timer = None
                 self._carry(step, -1)
@@ -290,7 +294,7 @@ class Operation:
         if step is None:
             return 0.0
         timer = step.timer
-        return (step.left if timer is None else timer.when - self.relay.clock.now) / step.length
+        return (step.left if timer is None else timer.when - self.world.clock.now) / step.length
 
     def waits_for(self, name: str) -> bool:
         """Whether something of that name is still to be done."""
@@ -301,9 +305,9 @@ class Operation:
         party = self.call.party
         if keys and (party.lent or party.presses):
             digits, party.lent = party.lent or party.presses.popleft(), ""
-            self.after("reaction", REACTION, self.relay.network.press, self.call, digits)
+            self.after("reaction", REACTION, self.exchange.network.press, self.call, digits)
         elif words and party.sentences:
-            self.after("reaction", REACTION, self.relay.network.say, self.call, party.sentences.popleft())
+            self.after("reaction", REACTION, self.exchange.network.say, self.call, party.sentences.popleft())
 
 
 _O = TypeVar("_O", bound=Operation)
@@ -369,7 +373,7 @@ def start(
         elif running(call, kind, str(params.get("control_id", ""))) is not None:
             request.refuse(409, "An operation with this control_id is active already")
         else:
-            launch(request, kind(relay=request.relay, call=call, method=request.spec.name, params=params))
+            launch(request, kind(exchange=request.exchange, call=call, method=request.spec.name, params=params))
 
     return handler
 

@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
-from ..core.request import Handler
 from ..core.schemas import Findings
 from .operation import Operation, control, start, stop
+from .request import Handler
 
 __all__ = ["HANDLERS", "Payment"]
 
@@ -139,7 +139,7 @@ class Payment(Operation):
         self.close(**{"result": "relay-pay-stop", **told})
 
     def call_ended(self) -> None:
-        if self.relay.settings.finish_streams:
+        if self.world.settings.finish_streams:
             self.close(result="caller-hung-up")
         self.drop()
 

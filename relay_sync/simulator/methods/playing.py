@@ -12,9 +12,9 @@ from typing import Any
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
 from ..core.schemas import Findings
 from .operation import Operation, control, start, stop
+from .request import Handler, Request
 
 __all__ = ["HANDLERS", "Playback"]
 
@@ -41,7 +41,7 @@ class Playback(Operation):
         if self._rounds and self._position >= self._rounds * len(items):
             self.played()
             return
-        item = self.relay.sounds.item(items[self._position % len(items)])
+        item = self.exchange.sounds.item(items[self._position % len(items)])
         if item is None:
             self.break_down({})
             return

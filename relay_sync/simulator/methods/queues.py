@@ -10,17 +10,15 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
+from ..people.network import Call
 from .operation import Operation, start
+from .request import Handler, Request
 
-if TYPE_CHECKING:
-    from ..people.network import Call
-
-__all__ = ["HANDLERS", "Queue", "Waiting"]
+__all__ = ["HANDLERS", "Queue", "Queues", "Waiting"]
 
 
 def _now() -> int:
@@ -54,6 +52,10 @@ class Queue:
             each.report("stats")
 
 
+class Queues(dict[str, Queue]):
+    """The waiting queues by their names."""
+
+
 @define(eq=False, kw_only=True)
 class Waiting(Operation):
     """A call's place in a queue."""
@@ -65,7 +67,7 @@ class Waiting(Operation):
 
     def begin(self) -> None:
         name = self.params["queue_name"]
-        self.queue = self.relay.queues.setdefault(name, Queue(name))
+        self.queue = self.exchange.shared(Queues).setdefault(name, Queue(name))
         self.queue.waiting.append(self)
         self.report("enqueue")
         if self.params.get("wait_time"):

@@ -18,13 +18,13 @@ from typing import Any, ClassVar
 from attrs import define, field
 
 from ...audio.wav import interleave, wav_header
-from ..core.request import Handler, Request
 from ..core.schemas import Findings
 from ..media.hearing import Ear, Tape, listen_in, stop_listening
+from ..media.played import Played
 from ..media.sounds import estimate
 from ..media.voice import TELEPHONE, mix
-from ..people.party import Played
 from .operation import Operation, control, start, stop
+from .request import Handler, Request
 
 __all__ = ["FILES", "HANDLERS", "Recording", "Transcription"]
 
@@ -73,7 +73,7 @@ class _Taped(Operation):
     def url(self) -> str:
         """Where the file is, or would be."""
         if self.format["format"] == "wav":
-            return self.relay.recordings.url(self.recording_id)
+            return self.exchange.recordings.url(self.recording_id)
         return f"{FILES}/{self.recording_id}.{self.format['format']}"
 
     @property
@@ -200,12 +200,12 @@ class Recording(_Taped):
     def finish(self, **told: Any) -> None:
         outcome = self.outcome()
         if self.format["format"] == "wav":
-            self.relay.recordings.add(self.recording_id, self._wav(outcome["duration"]))
+            self.exchange.recordings.add(self.recording_id, self._wav(outcome["duration"]))
         self.close(**{"state": "finished", **outcome, **told})
 
     def _wav(self, seconds: float) -> bytes:
         """The file: what was said, and silence."""
-        count = _samples(min(seconds, self.relay.settings.record_seconds))
+        count = _samples(min(seconds, self.world.settings.record_seconds))
         says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self._ear.tape))
         if self.format["stereo"]:
             pcm, channels = interleave([says, hears]), 2

@@ -28,7 +28,7 @@ class StreamPeer(Peer):
     _connected: bool = field(default=False, init=False)
 
     def begin(self) -> None:
-        self.stream = open_two_way(self.relay, self.bridge.call, self.device["params"], self._moved)
+        self.stream = open_two_way(self.world, self.bridge.call, self.device["params"], self._moved)
 
     def _moved(self, stream: TwoWayStream, state: str) -> None:
         if state == "streaming":

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...hosts import is_loopback
-from ..core.request import Handler, Request
 from ..media.formats import parse_codec
 from ..media.stream import Stream, open_stream
+from .request import Handler, Request
 
 __all__ = ["HANDLERS", "stream_problems", "url_problem"]
 
@@ -76,7 +76,7 @@ def _stream(request: Request) -> None:
         return
     request.accept()
     tracks = _TRACKS[params.get("track", "inbound_track")]
-    open_stream(Stream, request.relay, call, params, control_id=params["control_id"], tracks=tracks)
+    open_stream(Stream, request.world, call, params, control_id=params["control_id"], tracks=tracks)
 
 
 def _stop(request: Request) -> None:

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from attrs import define
 
-from ..core.request import Handler
 from ..core.schemas import Findings
 from .operation import Operation, control, start, stop
+from .request import Handler
 
 __all__ = ["HANDLERS", "Tap"]
 

@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, field
 
-from ..core.request import Handler, Request
+from ..core.world import World
+from ..media.played import Played
 from ..media.sounds import estimate
-from ..people.party import Played
+from ..people.network import Call
 from .operation import Operation, launch
-
-if TYPE_CHECKING:
-    from ..people.network import Call
-    from ..relay import Relay
+from .request import Handler, Request
 
 __all__ = ["HANDLERS", "LiveTranscription", "LiveTranslation", "call_info", "channel_data"]
 
@@ -31,19 +29,19 @@ SUMMARY = "The simulator has no summary."
 PARTY = "remote-caller"
 
 
-def call_info(relay: Relay, call: Call) -> dict[str, Any]:
+def call_info(world: World, call: Call) -> dict[str, Any]:
     """The member ``call_info`` of AI events."""
     return {
         "call_id": call.call_id,
         "content_type": "text/swaig",
         "content_disposition": "conversation",
         "conversation_type": "voice",
-        "project_id": relay.settings.project,
-        "space_id": relay.settings.space,
+        "project_id": world.settings.project,
+        "space_id": world.settings.space,
     }
 
 
-def channel_data(relay: Relay, call: Call) -> dict[str, Any]:
+def channel_data(world: World, call: Call) -> dict[str, Any]:
     """The member ``channel_data`` of AI events."""
     return {
         "SWMLCall": {},
@@ -55,8 +53,8 @@ def channel_data(relay: Relay, call: Call) -> dict[str, Any]:
         "caller_id_number": call.number,
         "content_type": "text/swaig",
         "content_disposition": "channel data",
-        "project_id": relay.settings.project,
-        "space_id": relay.settings.space,
+        "project_id": world.settings.project,
+        "space_id": world.settings.space,
     }
 
 
@@ -69,9 +67,9 @@ class LiveTranscription(Operation):
 
     def report(self, name: str, **told: Any) -> None:
         """One of its events."""
-        about = {"call_info": call_info(self.relay, self.call), "channel_data": channel_data(self.relay, self.call)}
+        about = {"call_info": call_info(self.world, self.call), "channel_data": channel_data(self.world, self.call)}
         params = {**self.call.address(), **about, **told}
-        self.relay.emit(self.call.owner, f"calling.ai.{name}", params)
+        self.world.emit(self.call.owner, f"calling.ai.{name}", params)
 
     @property
     def language(self) -> str:
@@ -127,7 +125,7 @@ class LiveTranscription(Operation):
 
     def break_down(self, details: Mapping[str, Any]) -> None:
         told = {"error": "transcriber unavailable", "fatal": True, **details}
-        self.relay.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
+        self.world.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
         self.drop()
 
 
@@ -212,7 +210,7 @@ def _handler(kind: type[LiveTranscription], shape: str, words: tuple[str, ...]) 
                 return
             params = {"status_url": request.params["status_url"]} if "status_url" in request.params else {}
             operation = kind(
-                relay=request.relay, call=request.call, method=request.spec.name, params=params, options=options
+                exchange=request.exchange, call=request.call, method=request.spec.name, params=params, options=options
             )
             launch(request, operation)
         elif active is None:

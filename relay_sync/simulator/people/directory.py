@@ -6,7 +6,7 @@ The simulator's choice: a number nobody was set up for rings for a second, and i
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from attrs import define, field
 
@@ -15,10 +15,6 @@ from ..core import given
 from ..core.noticeboard import Noticeboard, seconds_to_wait
 from .party import Behaviour
 from .phone import Phone
-
-if TYPE_CHECKING:
-    from ..relay import Relay
-    from .network import Call
 
 __all__ = ["Directory", "ExpectedPhone"]
 
@@ -60,8 +56,9 @@ class ExpectedPhone:
 
 @define(eq=False)
 class Directory:
-    """The phones that were set up."""
+    """The phones that were set up. Who waits for a call goes on when ``settle`` returns, see :class:`Noticeboard`."""
 
+    _settle: Callable[[], object] = field(default=lambda: None, repr=False)
     _phones: list[ExpectedPhone] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
@@ -70,6 +67,7 @@ class Directory:
         the newest counts.
         """
         phone = ExpectedPhone(number, behaviour, times)
+        phone._board.settle = self._settle
         with self._lock:
             if times is None:
                 self._phones = [each for each in self._phones if each.number != number or each._left is not None]
@@ -85,9 +83,8 @@ class Directory:
                 found[0]._left -= 1
             return found[0] if found else None
 
-    def rings(self, phone: ExpectedPhone | None, call: Call, relay: Relay) -> None:
-        """A call is on its way to a phone."""
-        if phone is not None:
-            phone._board.settle = relay.settle
-            phone._calls.append(Phone(relay, call))
-            phone._board.changed()
+    def rings(self, expected: ExpectedPhone | None, phone: Phone) -> None:
+        """A call is on its way to a phone that was set up, or to any other."""
+        if expected is not None:
+            expected._calls.append(phone)
+            expected._board.changed()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, overload
 
 from ...errors import CallEnded, WaitTimeout
 from ..core.noticeboard import seconds_to_wait
-from .party import Played
+from ..media.played import Played
 
-if TYPE_CHECKING:
-    from .phone import Phone
-
-__all__ = ["Heard"]
+__all__ = ["PlayedSoFar"]
 
 
-class Heard(Sequence[Played]):
-    """What was played to somebody so far, in order; it grows. Called with words, it tells whether they were among it."""
+class PlayedSoFar(Sequence[Played]):
+    """What was played to somebody so far, in order; it grows. Called with words, it tells whether they were among it.
 
-    def __init__(self, phone: Phone) -> None:
-        self._phone = phone
+    :param look: finds what was played until now. :param wait: waits, for so many seconds, until something was played that
+        contains a text.
+    """
+
+    def __init__(self, look: Callable[[], list[Played]], wait: Callable[[str, float], object]) -> None:
+        self._look = look
+        self._wait = wait
 
     def __call__(self, words: str, *, within: float = 5.0) -> bool:
         """Whether something was played whose text, URL or ringtone contains ``words``.
@@ -28,21 +30,16 @@ class Heard(Sequence[Played]):
         """
         within = seconds_to_wait(within, name="within")
         try:
-            self._phone.wait_until_heard(words, within)
+            self._wait(words, within)
         except (CallEnded, WaitTimeout):
             return False
         return True
 
-    @property
-    def _now(self) -> list[Played]:
-        phone = self._phone
-        return phone._relay.look(phone._call.heard)
-
     def __iter__(self) -> Iterator[Played]:
-        return iter(self._now)
+        return iter(self._look())
 
     def __len__(self) -> int:
-        return len(self._now)
+        return len(self._look())
 
     @overload
     def __getitem__(self, index: int) -> Played: ...
@@ -51,12 +48,12 @@ class Heard(Sequence[Played]):
     def __getitem__(self, index: slice) -> list[Played]: ...
 
     def __getitem__(self, index: int | slice) -> Played | list[Played]:
-        return self._now[index]
+        return self._look()[index]
 
     def __eq__(self, other: object) -> bool:
-        return self._now == (other._now if isinstance(other, Heard) else other)
+        return self._look() == (other._look() if isinstance(other, PlayedSoFar) else other)
 
     __hash__: Any = None
 
     def __repr__(self) -> str:
-        return f"<heard {[item.words or item.type for item in self._now]}>"
+        return f"<heard {[item.words or item.type for item in self._look()]}>"

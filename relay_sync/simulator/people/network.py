@@ -21,8 +21,9 @@ from __future__ import annotations
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 from attrs import define, field
 
@@ -30,17 +31,14 @@ from ...threads.logs import get as log_of
 from ..core.clock import CallClock
 from ..core.noticeboard import Noticeboard
 from ..core.session import Session
+from ..core.world import World
+from ..media.hearing import Ear, Line
+from ..media.played import Played
+from ..media.stream import Stream
 from ..media.voice import SILENCE, Voice
-from .party import Party, Played
+from .party import Party
 
-if TYPE_CHECKING:
-    from ..media.hearing import Ear
-    from ..media.stream import Stream
-    from ..methods.dial import Dial
-    from ..methods.operation import Operation
-    from ..relay import Relay
-
-__all__ = ["Call", "Network", "device"]
+__all__ = ["Activity", "Call", "Network", "device"]
 
 _log = log_of("relay_sync.simulator").later
 MOST_TOLD = 1_000
@@ -60,6 +58,51 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
+class Activity(Protocol):
+    """What goes on on a call because of a command; see :mod:`relay_sync.simulator.methods.operation`."""
+
+    @property
+    def method(self) -> str:
+        """The command that started it."""
+
+    @property
+    def control_id(self) -> str:
+        """As the client chose it; ``""`` where the method has none."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it counts among what goes on on the call, or only waits for its occasion."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+
+    @property
+    def engages(self) -> str:
+        """What a refusal says while it leads the call's audio elsewhere; ``""`` while it does not."""
+
+    def hearing(self) -> list[Played]:
+        """What the party is hearing because of it."""
+
+    def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
+        """What sounds because of it; see :class:`~relay_sync.simulator.media.hearing.Sounding`."""
+
+    def on_key(self, digit: str) -> None:
+        """The party pressed a key."""
+
+    def on_words(self, text: str) -> None:
+        """The party said something."""
+
+    def on_silence(self) -> None:
+        """The party lets all the time pass that one has for an answer."""
+
+    def stop(self) -> None:
+        """The client wants it to end."""
+
+    def call_ended(self) -> None:
+        """The call is ending."""
+
+
 @define(eq=False, kw_only=True)
 class Call:
     """One leg.
@@ -68,11 +111,11 @@ class Call:
     :ivar owner: the session that is told of it, if any. ``passed`` has the protocols of those that gave it back.
     :ivar says: what the party on this leg says (the inbound track). :ivar hears: what it hears (the outbound track).
     :ivar streams: all its streams in order, ended ones too.
-    :ivar party: who is on the far end. :ivar operations: what goes on on it, see ``operation``.
+    :ivar party: who is on the far end. :ivar operations: what goes on on it.
     :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
     :ivar bridge: the bridge that another call has joined it by.
     :ivar others: the calls whose parties this one's hears, :ivar ears: and what takes down what it hears, see ``hearing``.
-    :ivar clock: its own time, there once the network knows it.
+    :ivar clock: its own time, :ivar hang_up: and what has the party hang up; there once the network knows it.
     :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
         way to another context.
     :ivar winner: whether it is the leg of a dial that was answered.
@@ -96,10 +139,10 @@ class Call:
     passed: set[str] = field(factory=set)
     streams: list[Stream] = field(factory=list, repr=False)
     party: Party = field(factory=Party, repr=False)
-    operations: list[Operation] = field(factory=list, init=False, repr=False)
+    operations: list[Activity] = field(factory=list, init=False, repr=False)
     parent: dict[str, Any] | None = field(default=None, repr=False)
-    bridge: Operation | None = field(default=None, init=False, repr=False)
-    others: list[Call] = field(factory=list, init=False, repr=False)
+    bridge: Activity | None = field(default=None, init=False, repr=False)
+    others: list[Line] = field(factory=list, init=False, repr=False)
     ears: list[Ear] = field(factory=list, init=False, repr=False)
     transferred: bool = field(default=False, init=False)
     features: set[str] = field(factory=set, init=False)
@@ -112,6 +155,7 @@ class Call:
     end_reason: str = ""
     end_source: str = ""
     clock: CallClock = field(init=False, repr=False)
+    hang_up: Callable[[], object] = field(init=False, repr=False)
     board: Noticeboard = field(factory=Noticeboard, repr=False)
 
     @property
@@ -208,11 +252,14 @@ class Call:
 
 @define(eq=False)
 class Network:
-    """The live calls."""
+    """The live calls.
 
-    _relay: Relay = field(repr=False)
+    :ivar dials: the tags of the dials that are under way.
+    """
+
+    _world: World = field(repr=False)
     calls: dict[str, Call] = field(factory=dict, init=False)
-    dials: dict[str, Dial] = field(factory=dict, init=False, repr=False)
+    dials: set[str] = field(factory=set, init=False, repr=False)
     #: Kinds of what waits, with their contexts, for which that was said.
     _told: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
@@ -225,8 +272,9 @@ class Network:
         return call
 
     def _add(self, call: Call) -> None:
-        call.board.settle = self._relay.settle
-        call.clock = CallClock(self._relay.clock, lambda: self._relay.pace)
+        call.board.settle = self._world.settle
+        call.clock = CallClock(self._world.clock, lambda: self._world.pace)
+        call.hang_up = partial(self.end, call, "hangup", call.far_side)
         self.calls[call.call_id] = call
 
     # -- offering ------------------------------------------------------------------------------------------------------
@@ -239,7 +287,7 @@ class Network:
 
     def _offer(self, call: Call) -> None:
         candidates = [
-            session for session in self._relay.subscribers(call.context) if session.protocol not in call.passed
+            session for session in self._world.subscribers(call.context) if session.protocol not in call.passed
         ]
         if not candidates:
             call.owner = None
@@ -248,7 +296,7 @@ class Network:
             return
         session = call.owner = self.next_one(candidates)
         call.transferred = False
-        self._relay.emit(session, "calling.call.receive", call.offer(), context=call.context)
+        self._world.emit(session, "calling.call.receive", call.offer(), context=call.context)
         if call.state == "created":
             self.move(call, "ringing")
 
@@ -260,7 +308,7 @@ class Network:
 
     def unheard_context(self, context: str) -> str:
         """That no client listens to a context, in words; ``""`` where one does. From any thread."""
-        sessions = [client.session for client in list(self._relay.clients.values()) if not client.leaving]
+        sessions = [client.session for client in list(self._world.clients.values()) if not client.leaving]
         contexts = {each for session in sessions if session is not None for each in list(session.contexts)}
         if context in contexts:
             return ""
@@ -271,7 +319,7 @@ class Network:
     def tell_waiting(self, what: str, kind: str, context: str) -> None:
         """Say once a context that its calls, messages or tasks wait, where somebody is connected who might have been meant."""
         reason = self.unheard_context(context)
-        connected = any(each.session for each in self._relay.clients.values())
+        connected = any(each.session for each in self._world.clients.values())
         if reason and connected and (kind, context) not in self._told:
             if len(self._told) < MOST_TOLD:
                 self._told.add((kind, context))
@@ -300,7 +348,7 @@ class Network:
     def transfer(self, call: Call, session: Session, dest: Any) -> None:
         """The session hands the call over: to a context, or to something that the simulator knows nothing of."""
         for stream in call.streams:
-            stream.finish("the call was transferred", announce=self._relay.settings.finish_streams)
+            stream.finish("the call was transferred", announce=self._world.settings.finish_streams)
         for operation in list(call.operations):
             operation.call_ended()
         call.passed.add(session.protocol)
@@ -336,14 +384,14 @@ class Network:
         """The party answers, unless it is too late."""
         if call.state in ("created", "ringing"):
             dialled = call.parent is None
-            call.winner = ("true" if self._relay.settings.dial_winner == "string" else True) if dialled else None
+            call.winner = ("true" if self._world.settings.dial_winner == "string" else True) if dialled else None
             self.answer(call, max_duration)
 
     # -- states --------------------------------------------------------------------------------------------------------
 
     def move(self, call: Call, state: str) -> None:
         """Bring a call into a state and tell its owner."""
-        self._relay.emit(call.owner, "calling.call.state", call.body(state))
+        self._world.emit(call.owner, "calling.call.state", call.body(state))
         call.state = state  # only now: whoever sees it finds its event in the journal
         call.reached.add(state)
         call.board.changed()
@@ -355,7 +403,7 @@ class Network:
         call.clock.cancel("patience")
         call.answer_time = _now()
         if max_duration:
-            slow = self._relay.pace.timeout(1.0)
+            slow = self._world.pace.timeout(1.0)
             call.clock.set("max_duration", max_duration, slow, self.end, call, "maxDuration", "none")
         cue = call.party.behaviour.hangs_up_after
         if isinstance(cue, int | float):
@@ -370,7 +418,7 @@ class Network:
         call.end_reason, call.end_source = reason, source
         self.move(call, "ending")
         for stream in call.streams:
-            stream.finish("the call ended", announce=self._relay.settings.finish_streams)
+            stream.finish("the call ended", announce=self._world.settings.finish_streams)
         for operation in list(call.operations):
             operation.call_ended()
         call.end_time = _now()

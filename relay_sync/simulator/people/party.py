@@ -18,13 +18,13 @@ from attrs import define, evolve, field, frozen
 
 from ...errors import InvalidParameter
 from ..core import given
+from ..media.played import Played
 from ..media.voice import SILENCE, Voice, load_voice
 
-__all__ = ["ANSWERERS", "DIGITS", "Audio", "Behaviour", "Memory", "Party", "Played", "Speech", "behaviour", "part_of"]
+__all__ = ["ANSWERERS", "DIGITS", "Audio", "Behaviour", "Memory", "Party", "Speech", "behaviour"]
 
 REACTION = 0.5
 MOST_HEARD = 1_000
-SHORTEST = 0.2  # seconds of a sound that somebody notices
 DIGITS = re.compile(r"[0-9*#A-D]+")
 ANSWERERS = ("human", "machine", "fax", "nobody")
 _ENDS = {"busy": "busy", "no_answer": "noAnswer", "declines": "decline", "unreachable": "notFound"}
@@ -34,41 +34,6 @@ Audio = str | os.PathLike[str] | bytes | Voice | None
 
 Speech = Audio | Sequence[str]
 """Audio for streams, or a list of sentences for what listens to words."""
-
-
-@frozen(kw_only=True)
-class Played:
-    """Something that was played to a party: as much of it as got through.
-
-    :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone``, or ``beep``. :ivar text: what was said. :ivar url: what was played.
-    :ivar name: the ringtone, or ``beep``. :ivar duration: seconds, as far as the simulator knows them.
-    :ivar times: how often, where it was played without an end: what comes again is counted.
-    """
-
-    type: str
-    text: str = ""
-    url: str = ""
-    name: str = ""
-    duration: float = 0.0
-    times: int = field(default=1, eq=False)
-
-    @property
-    def words(self) -> str:
-        """What identifies it: the text, the URL, or the ringtone."""
-        return self.text or self.url or self.name
-
-
-def part_of(item: Played, seconds: float) -> Played | None:
-    """What gets through of something that is cut off after that time: of a text whole words only. ``None`` if that is nothing
-    that anybody could make out.
-    """
-    if seconds >= item.duration:
-        return item
-    if seconds < SHORTEST:
-        return None
-    said = int(len(item.text) * seconds / item.duration)
-    text = item.text[:said] if item.text[said : said + 1].isspace() else item.text[:said].rpartition(" ")[0]
-    return evolve(item, text=text, duration=seconds) if text or not item.text else None
 
 
 @define(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from attrs import define, field
 
@@ -12,15 +12,14 @@ from ..core import given
 from ..core.journal import Entry, Reader
 from ..core.names import check_activity, check_method
 from ..core.noticeboard import seconds_to_wait
+from ..core.world import World
+from ..media.played import Played
+from ..media.stream import Stream
 from ..media.two_way import TwoWayStream
-from .heard import Heard
-from .network import Call
-from .party import DIGITS, Played
+from .heard import PlayedSoFar
+from .network import Call, Network
+from .party import DIGITS
 from .sent import Sent
-
-if TYPE_CHECKING:
-    from ..media.stream import Stream
-    from ..relay import Relay
 
 __all__ = ["Phone"]
 
@@ -38,7 +37,8 @@ class Phone:
     :ivar call_id: the call's id on the wire. :ivar node_id: its node.
     """
 
-    _relay: Relay = field(repr=False)
+    _world: World = field(repr=False)
+    _network: Network = field(repr=False)
     _call: Call = field(repr=False)
     call_id: str = field(init=False)
     node_id: str = field(init=False, repr=False)
@@ -131,8 +131,7 @@ class Phone:
         """
         if reason not in REASONS:
             raise InvalidParameter("reason", reason, f"one of {', '.join(REASONS)}")
-        relay = self._relay
-        relay.do(relay.network.end, self._call, reason, self._call.far_side, timeout=timeout)
+        self._world.do(self._network.end, self._call, reason, self._call.far_side, timeout=timeout)
 
     def _act(self, act: Callable[..., object], *args: Any, states: tuple[str, ...], timeout: float) -> None:
         """Do something to the call if it is in one of these states. The state is looked at on the loop's thread, so that it
@@ -147,7 +146,7 @@ class Phone:
                 raise self._refusal(f"the call is {call.state}: this is for one that is {' or '.join(states)}")
             act(call, *args)
 
-        self._relay.do(do, timeout=timeout)
+        self._world.do(do, timeout=timeout)
 
     def _refusal(self, why: str) -> CommandRefused:
         return CommandRefused(409, why, call_id=self.call_id)
@@ -162,7 +161,7 @@ class Phone:
         """
         if not DIGITS.fullmatch(given.words("digits", digits)):
             raise InvalidParameter("digits", digits, "made of 0-9, *, #, A-D")
-        self._act(self._relay.network.press, digits, states=("answered",), timeout=timeout)
+        self._act(self._network.press, digits, states=("answered",), timeout=timeout)
 
     def say(self, text: str, timeout: float = 5.0) -> None:
         """Say something. Whatever listens to words at this moment takes them; nothing is kept for later.
@@ -171,7 +170,7 @@ class Phone:
         :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
-        self._act(self._relay.network.say, given.words("text", text), states=("answered",), timeout=timeout)
+        self._act(self._network.say, given.words("text", text), states=("answered",), timeout=timeout)
 
     def keep_silent(self, timeout: float = 5.0) -> None:
         """Do nothing, and go on doing nothing: what waits for this party has waited long enough at once.
@@ -180,7 +179,7 @@ class Phone:
         :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
         """
         states = ("created", "ringing", "answered")
-        self._act(self._relay.network.keep_silent, states=states, timeout=timeout)
+        self._act(self._network.keep_silent, states=states, timeout=timeout)
 
     def answer(self, timeout: float = 5.0) -> None:
         """Pick up, where our side calls. Returns when the call is answered.
@@ -191,7 +190,7 @@ class Phone:
         """
         if self._call.direction == "inbound":
             raise self._refusal("this is the caller: our side answers the call, with calling.answer")
-        self._act(self._relay.network.pick_up, states=("created", "ringing"), timeout=timeout)
+        self._act(self._network.pick_up, states=("created", "ringing"), timeout=timeout)
 
     # -- what it has noticed -------------------------------------------------------------------------------------------
 
@@ -201,19 +200,19 @@ class Phone:
         return self._call.number
 
     @property
-    def heard(self) -> Heard:
+    def heard(self) -> PlayedSoFar:
         """What was played to it, in order, as much of it as got through: of a text that is cut off the words until then. The
         last 1000 things, and before them what was not played again; of music without an end one round. For assertions:
         ``assert phone.heard("Welcome")``.
         """
-        return Heard(self)
+        return PlayedSoFar(lambda: self._world.look(self._call.heard), self.wait_until_heard)
 
     @property
     def waits_because(self) -> str:
         """Why no client is offered the call: nobody listens to its context, and which contexts clients listen to; ``""`` where
         there is no such reason.
         """
-        return self._relay.network.unheard(self._call)
+        return self._network.unheard(self._call)
 
     @property
     def _why(self) -> str:
@@ -230,7 +229,8 @@ class Phone:
         """
         check_method(method)
         within = seconds_to_wait(within, name="within")
-        return Sent(self._wait_for_sent(method, within, params), self, method, params)
+        found = self._wait_for_sent(method, within, params)
+        return Sent(found, method, params, commands=lambda: self.commands, why=lambda: self._why)
 
     def _is_about(self, given: Mapping[str, Any]) -> bool:
         """Whether the parameters of a command name this call."""
@@ -238,8 +238,7 @@ class Phone:
         return bool(given.get("call_id") == call.call_id or (call.tag and given.get("tag") == call.tag))
 
     def _wait_for_sent(self, method: str, within: float, params: Mapping[str, Any]) -> bool:
-        journal = self._relay.journal
-        reader = Reader(journal)
+        reader = Reader(self._world.journal)
 
         def wanted(entry: Entry) -> bool:
             given = entry.params
@@ -257,14 +256,14 @@ class Phone:
             return "ended" if ended else None
 
         try:
-            return journal._board.wait_for(look, within, method, every=GLANCE) == "sent"
+            return reader.wait_for(look, within, method, every=GLANCE) == "sent"
         except WaitTimeout:
             return False
 
     @property
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
         """The commands about this call that our side has sent, with their parameters, as far as the journal goes back."""
-        sent = [entry for entry in self._relay.journal if entry.direction == "in" and entry.method]
+        sent = [entry for entry in self._world.journal if entry.direction == "in" and entry.method]
         return [(entry.method, entry.params) for entry in sent if self._is_about(entry.params)]
 
     @property

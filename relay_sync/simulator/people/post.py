@@ -13,15 +13,14 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import define, field, frozen
 
 from ..core import frames
-
-if TYPE_CHECKING:
-    from ..core.session import Session
-    from ..relay import Relay
+from ..core.session import Session
+from ..core.world import World
+from .network import Network
 
 __all__ = ["MessagePlan", "Post"]
 
@@ -64,7 +63,8 @@ class _Rule:
 class Post:
     """What carries messages and tasks."""
 
-    _relay: Relay = field(repr=False)
+    _world: World = field(repr=False)
+    _network: Network = field(repr=False)
     _rules: list[_Rule] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _waiting: deque[tuple[str, str, dict[str, Any]]] = field(factory=lambda: deque(maxlen=MOST_WAITING), init=False)
@@ -114,14 +114,14 @@ class Post:
             if number == 0:
                 self._state(sender, told)
             else:
-                self._relay.clock.after(self._relay.pace.media(number * STEP), self._state, sender, told)
+                self._world.clock.after(self._world.pace.media(number * STEP), self._state, sender, told)
 
     def _state(self, sender: Session, told: dict[str, Any]) -> None:
         context = told["context"]
-        named = self._relay.sessions.find(context)
-        others = self._relay.subscribers(context)
+        named = self._world.sessions.find(context)
+        others = self._world.subscribers(context)
         owner = named or (sender if context in sender.contexts else next(iter(others), None))
-        self._relay.emit(owner, "messaging.state", told, context=context, event_channel=None)
+        self._world.emit(owner, "messaging.state", told, context=context, event_channel=None)
 
     # -- in ------------------------------------------------------------------------------------------------------------
 
@@ -144,14 +144,14 @@ class Post:
         self._offer("queuing.relay.tasks", context, {"message": message})
 
     def _offer(self, kind: str, context: str, params: dict[str, Any]) -> None:
-        session = self._relay.network.next_one(self._relay.subscribers(context))
+        session = self._network.next_one(self._world.subscribers(context))
         if session is None:
             self._waiting.append((kind, context, params))
             message = kind == "messaging.receive"
             what = f"the message from {params['from_number']} to {params['to_number']}" if message else "the task"
-            self._relay.network.tell_waiting(what, kind, context)
+            self._network.tell_waiting(what, kind, context)
         elif kind == "queuing.relay.tasks":
-            settings = self._relay.settings
+            settings = self._world.settings
             body = {
                 "event_type": kind,
                 "context": context,
@@ -160,9 +160,9 @@ class Post:
                 "timestamp": int(time.time()),
                 **params,
             }
-            self._relay.send(session, kind, params, frames.event(body))
+            self._world.send(session, kind, params, frames.event(body))
         else:
-            self._relay.emit(session, kind, params, context=context, event_channel=None)
+            self._world.emit(session, kind, params, context=context, event_channel=None)
 
     def welcome(self, session: Session) -> None:
         """Somebody has come, or has subscribed to more: what waits for him is his."""

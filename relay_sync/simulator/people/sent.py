@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from ..core.journal import masked
-
-if TYPE_CHECKING:
-    from .phone import Phone
 
 __all__ = ["Sent"]
 
@@ -16,12 +13,24 @@ MOST_SHOWN = 20
 
 
 class Sent:
-    """Whether a command was sent, which is also what it equals. Shown, it tells what was sent instead, secrets hidden."""
+    """Whether a command was sent, which is also what it equals. Shown, it tells what was sent instead, secrets hidden.
 
-    def __init__(self, found: bool, phone: Phone, method: str, params: Mapping[str, Any]) -> None:
+    :param commands: what was sent until it is shown. :param why: what else there is to say then.
+    """
+
+    def __init__(
+        self,
+        found: bool,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        commands: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]],
+        why: Callable[[], str],
+    ) -> None:
         self._found = found
-        self._phone = phone
         self._wanted = _shown(method, masked(params))
+        self._commands = commands
+        self._why = why
 
     def __bool__(self) -> bool:
         return self._found
@@ -35,10 +44,10 @@ class Sent:
     def __repr__(self) -> str:
         if self._found:
             return f"<sent {self._wanted}>"
-        sent = [_shown(method, masked(params)) for method, params in self._phone.commands]
+        sent = [_shown(method, masked(params)) for method, params in self._commands()]
         more = [f"and {len(sent) - MOST_SHOWN} before"] if len(sent) > MOST_SHOWN else []
         told = "; ".join([*more, *sent[-MOST_SHOWN:]]) or "nothing"
-        return f"<not sent: {self._wanted}; sent: {told}{self._phone._why}>"
+        return f"<not sent: {self._wanted}; sent: {told}{self._why()}>"
 
 
 def _shown(method: str, params: Mapping[str, Any]) -> str:

@@ -51,8 +51,8 @@ HARMLESS = {
 
 def mute(sim: Simulator) -> None:
     """Take the simulator's own doings away, so that a test alone says which events come."""
-    handlers = sim._relay.handlers
-    sim._relay.handlers = {
+    handlers = sim._exchange.handlers
+    sim._exchange.handlers = {
         name: handler for name, handler in handlers.items() if name.startswith("signalwire.") or name in CARRIED_OUT
     }
 

@@ -12,6 +12,7 @@ from relay_sync import Call, RelayClient, devices
 from relay_sync.server import Loop
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.core.clock import Clock
+from relay_sync.simulator.methods.operation import Operation
 from relay_sync.testing import faster
 from tests.support import PATIENCE
 from tests.support.lines import FROM, TO, Desk, Line, line
@@ -47,7 +48,7 @@ def ring(sim: Simulator) -> Iterator[Ring]:
 @pytest.fixture
 def late(sim: Simulator) -> Simulator:
     """A simulator whose thread gets round to things 20 ms late at most, which are 20 seconds of the story."""
-    sim._relay.loop._gather = 0.02
+    sim._world.loop._gather = 0.02
     return sim
 
 
@@ -213,6 +214,7 @@ def test_what_waits_for_somebody_else_takes_its_time(sim: Simulator, wanted: dic
     for phone, name in zip(sim.phones, ("wait_time", "max_duration", "", "hold"), strict=True):
         if name:
             (operation,) = phone._call.operations
+            assert isinstance(operation, Operation)
             timer = operation._timers[name].timer
             assert timer is not None
             assert timer.when - now > 100

@@ -11,7 +11,8 @@ import pytest
 
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.http.webhooks import Webhooks, place
+from relay_sync.simulator.core.urls import place
+from relay_sync.simulator.http.webhooks import Webhooks
 from tests.simulator.test_peers import Hooks, Receiver, address, connected
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from relay_sync import CallEnded, devices
 from relay_sync.simulator import Played, Simulator
-from relay_sync.simulator.people.party import MOST_HEARD, Memory, part_of
+from relay_sync.simulator.media.played import part_of
+from relay_sync.simulator.people.party import MOST_HEARD, Memory
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import Line, line

@@ -224,7 +224,15 @@ def test_the_bearer_token_goes_with_the_upgrade_and_nowhere_else(caplog: pytest.
         media = receiver.finished()
         assert media.headers["Authorization"] == "Bearer s3cr3t"
         assert media.headers.get("Sec-WebSocket-Extensions") is None
-        for text in (sim.journal.dump(), repr(list(sim.journal)), repr(stream), repr(phone), repr(sim._relay)):
+        for text in (
+            sim.journal.dump(),
+            repr(list(sim.journal)),
+            repr(stream),
+            repr(phone),
+            repr(sim._world),
+            repr(sim._exchange),
+            repr(sim._relay),
+        ):
             assert "s3cr3t" not in text
             assert "0nce" not in text
             assert sim.settings.token not in text

@@ -129,7 +129,7 @@ def test_a_call_that_was_handed_over_and_taken_is_offered_no_more(fast: Simulato
         assert one.result("calling.transfer", dest="context:billing", **address(phone))["code"] == "200"
         assert two.event("calling.call.receive")["call_id"] == phone.call_id
         two.ws.shutdown()  # type: ignore[no-untyped-call]
-        fast._relay.board.wait_for(lambda: fast.clients == 1, 5, "the socket to go")
+        fast._world.board.wait_for(lambda: fast.clients == 1, 5, "the socket to go")
         with connected(fast, contexts=["billing"]) as three:
             three.result("signalwire.ping", payload="whatever was offered has come")
             assert [each["event_type"] for each in three.events] == ["signalwire.authorization.state"]

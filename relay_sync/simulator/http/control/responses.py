@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.journal import Entry, masked
+from ...core.urls import place
 from ...media.stream import Stream
 from ...people.phone import Phone
-from ..rest import RestEntry
-from ..webhooks import Delivery, place
+from ..server import RestEntry
+from ..webhooks import Delivery
 
 __all__ = ["call", "delivery", "entry", "rest_request", "stream"]
 

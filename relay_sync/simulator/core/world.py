@@ -1,0 +1,199 @@
+"""What every part of the simulator needs of the whole: its settings, its clock, the sockets of its clients, and the ways to
+send something to them. But for what says otherwise, all of it runs on the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from attrs import define, field
+
+from ...errors import WaitTimeout
+from ...server.loop import Loop, LoopStopped
+from . import frames
+from .clock import Clock
+from .faults import Faults, RequestFault
+from .journal import Journal, settle_with
+from .noticeboard import Noticeboard, seconds_to_wait
+from .pace import Pace
+from .session import Client, Session, Sessions
+from .settings import Settings
+
+__all__ = ["StatusWebhooks", "World"]
+
+_T = TypeVar("_T")
+
+MOST_PENDING = 10_000
+SETTLED = 1.0  # seconds that a step of the loop may take; longer ones are not waited for
+
+
+class StatusWebhooks(Protocol):
+    """What sends events by HTTP as well; see :mod:`relay_sync.simulator.http.webhooks`."""
+
+    def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
+        """Have an event sent after those sent before in the same lane. Returns at once."""
+
+
+def _nothing(_: dict[str, Any]) -> None:
+    """What happens after an event was acknowledged."""
+
+
+@define(eq=False)
+class World:
+    """A simulator's settings, time, sessions and sockets.
+
+    :ivar pace: how fast time passes. :ivar clock: when things happen.
+    :ivar board: announces what changes for no call and no stream in particular: sockets, sessions, acknowledgements.
+    :ivar clients: the open sockets by their numbers.
+    """
+
+    settings: Settings
+    loop: Loop
+    journal: Journal
+    faults: Faults
+    webhooks: StatusWebhooks = field(repr=False)
+    board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
+    sessions: Sessions = field(factory=Sessions, init=False)
+    clients: dict[int, Client] = field(factory=dict, init=False, repr=False)
+    pace: Pace = field(init=False)
+    clock: Clock = field(init=False, repr=False)
+    _held: list[tuple[str, Client, dict[str, Any]]] = field(factory=list, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.clock = Clock(self.loop)
+        self.pace = Pace(self.settings.media == "fast", self.settings.speed)
+        self.board.settle = self.settle
+        settle_with(self.journal, self.settle)
+
+    # -- for tests, from any thread ------------------------------------------------------------------------------------
+
+    def do(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
+        """Run something on the loop's thread, and wait for it.
+
+        :raises WaitTimeout: it was not done within so many seconds. :raises InvalidParameter: a timeout that cannot be right.
+        """
+        left = seconds_to_wait(timeout)
+        try:
+            return self.loop.call(fn, *args, timeout=left)
+        except TimeoutError as error:
+            raise WaitTimeout(str(error)) from None
+
+    def settle(self) -> None:
+        """Return once the loop's thread is between two steps, or is no more."""
+        if self.loop.busy:
+            self.look(lambda: None)
+
+    def look(self, fn: Callable[[], _T]) -> _T:
+        """What a function finds between two steps of the loop's thread: nothing that is just on its way from one place to
+        another is missed, and what is seen is in the journal.
+        """
+        try:
+            return self.loop.call(fn, timeout=SETTLED)
+        except (LoopStopped, TimeoutError):
+            return fn()
+
+    # -- sessions ------------------------------------------------------------------------------------------------------
+
+    def attach(self, client: Client, session: Session) -> None:
+        """Give a session this socket, in place of any it had."""
+        client.connection.prove()
+        old = session.client
+        client.session, session.client = session, client
+        if old is not None and old is not client:
+            old.session = None
+            old.connection.close(1000, "replaced by a newer connection")
+
+    def catch_up(self, session: Session) -> None:
+        """Send a session the events that it missed while it had no socket, as far as they were kept."""
+        while session.missed and session.client is not None:
+            self.request(session.client, session.missed.popleft())
+
+    def subscribers(self, context: str) -> list[Session]:
+        """The sessions that have a socket and want calls of a context."""
+        staying = [client.session for client in self.clients.values() if not client.leaving]
+        return [session for session in staying if session is not None and context in session.contexts]
+
+    # -- frames out ----------------------------------------------------------------------------------------------------
+
+    def write(self, client: Client, frame: dict[str, Any]) -> None:
+        """Send a frame over a socket."""
+        if client.number not in self.clients:
+            self.journal.add("lost", client.number, frame)
+            return
+        self.journal.add("out", client.number, frame)
+        client.connection.send(frames.dump(frame))
+
+    def answer(self, client: Client, method: str, reply: dict[str, Any], fault: RequestFault | None) -> None:
+        """Send the reply to a request, unless the fault that befell it keeps it back."""
+        kind = fault.kind if fault is not None else ""
+        if kind == "drop":
+            self.journal.add("lost", client.number, reply)
+        elif kind == "hold":
+            self._held.append((method, client, reply))
+            self.board.changed()
+        else:
+            self.write(client, reply)
+
+    def release(self, method: str | None) -> int:
+        """Send the replies that are held back; how many there were."""
+        due = [held for held in self._held if method in (None, held[0])]
+        self._held = [held for held in self._held if method not in (None, held[0])]
+        for _, client, reply in due:
+            self.write(client, reply)
+        return len(due)
+
+    def held(self, method: str | None) -> int:
+        """How many replies are held back."""
+        return sum(1 for held in self._held if method in (None, held[0]))
+
+    def request(self, client: Client, frame: dict[str, Any], then: Callable[[dict[str, Any]], None] = _nothing) -> None:
+        """Send a request of ours; ``then`` gets the client's reply."""
+        if len(client.pending) >= MOST_PENDING:
+            client.pending.pop(next(iter(client.pending)))
+        client.pending[frame["id"]] = then
+        self.write(client, frame)
+
+    def replied(self, client: Client, frame: dict[str, Any]) -> None:
+        """A client has answered one of our requests."""
+        client.pending.pop(str(frame.get("id")), _nothing)(frame)
+        self.board.changed()
+
+    def emit(self, session: Session | None, event_type: str, params: dict[str, Any], **members: Any) -> None:
+        """Tell a session of an event, as the faults in force allow. Without a session nobody is told.
+
+        :param members: of the envelope, beside the usual ones or in their place; ``None`` leaves one out.
+        """
+        if session is None:
+            return
+        settings = self.settings
+        places = {"event_channel": session.protocol, "project_id": session.project, "space_id": settings.space}
+        given = {name: value for name, value in {**places, **members}.items() if value is not None}
+        self.send(session, event_type, params, frames.event(frames.envelope(event_type, params, **given)))
+
+    def send(self, session: Session, event_type: str, params: dict[str, Any], frame: dict[str, Any]) -> None:
+        """Send the frame of an event, as the faults in force allow."""
+        fault = self.faults.for_event(event_type, params)
+        kind = fault.kind if fault is not None else ""
+        if kind == "drop":
+            self.journal.add("lost", session.client.number if session.client else 0, frame)
+            return
+        if fault is not None and kind == "delay":
+            self.loop.call_later(fault.seconds, self._deliver, session, frame)
+            return
+        self._deliver(session, frame)
+        if fault is not None and kind == "duplicate":
+            for _ in range(fault.copies):
+                self._deliver(session, frame if fault.same_id else frames.event(frame["params"]))
+
+    def _deliver(self, session: Session, frame: dict[str, Any]) -> None:
+        if session.client is not None:
+            self.request(session.client, frame)
+        elif self.settings.replay_events:
+            session.missed.append(frame)
+        else:
+            self.journal.add("lost", 0, frame)
+
+    def announce(self, session: Session) -> None:
+        """Tell a session its authorization state: after a fresh connect, and whenever it changes."""
+        self.emit(session, "signalwire.authorization.state", {"authorization_state": session.authorization_state})
