@@ -340,6 +340,7 @@ _ELSEWHERE: Final = {
         "Decoder",
         "DtmfEvent",
         "Encoder",
+        "Heard",
         "MediaFormat",
         "Playback",
         "Resampler",
@@ -356,7 +357,7 @@ _ELSEWHERE: Final = {
     "simulator": (
         "Entry",
         "ExpectedPhone",
-        "Heard",
+        "HeardSound",
         "Journal",
         "Notice",
         "Phone",
