@@ -30,11 +30,6 @@ STILL_OPEN: dict[str, int] = {
     "client/resume_check.py": 7,
     "client/router.py": 26,
     "client/unattended.py": 6,
-    "simulator/http/control/server.py": 1,
-    "simulator/people/heard.py": 2,
-    "simulator/people/phone.py": 1,
-    "simulator/people/sent.py": 1,
-    "simulator/relay.py": 2,
 }
 
 
