@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -16,10 +14,10 @@ from relay_sync import Call, InvalidParameter, RelayClient, WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.testing import faster, simulated
 from relay_sync.threads import timeouts
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import FROM, TO
-
-PATIENCE = 10.0
+from tests.support.users_tests import run_pytest
 
 
 def menu(call: Call) -> None:
@@ -196,18 +194,6 @@ def test_that_fails(relay_simulator, relay_client):
     phone = relay_simulator.call(to="+15550100", from_="+15550199")
     assert phone.heard("Welcome")
 """
-
-
-def run_pytest(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.stdout + done.stderr
 
 
 def test_the_fixtures_are_there_wherever_the_package_is(tmp_path: Path) -> None:

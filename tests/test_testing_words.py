@@ -19,11 +19,11 @@ from relay_sync.simulator.core.names import ACTIVITIES
 from relay_sync.simulator.http.control.server import ControlServer
 from relay_sync.testing import faster, handler_errors, simulated
 from relay_sync.threads import callback_errors
-from tests.audio.test_server import Carrier
-from tests.simulator.test_peers import connected
 from tests.support import PATIENCE
+from tests.support.carrier import Carrier
 from tests.support.lines import FROM, TO
-from tests.test_testing import run_pytest
+from tests.support.peers import connected
+from tests.support.users_tests import run_pytest
 
 # -- handlers that raise -------------------------------------------------------------------------------------------------
 

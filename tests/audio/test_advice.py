@@ -19,10 +19,10 @@ from relay_sync.audio import AudioServer, AudioStream, codec_for, read_wav
 from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.simulator import Simulator
-from tests.audio.test_server import Carrier
+from tests.support import PATIENCE
+from tests.support.carrier import Carrier
 from tests.support.lines import line
 
-PATIENCE = 10.0
 PCMU = codec_for("PCMU")
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import websocket
 from attrs import frozen
@@ -19,12 +18,11 @@ from attrs import frozen
 from relay_sync import InvalidParameter, UnsupportedCodec
 from relay_sync.audio import AudioServer, AudioStream, Resampler, WavAudio, codec_for, encoder_for, read_wav, resample
 from relay_sync.audio.decoding import Decoding
-from relay_sync.simulator import Simulator, speech
+from relay_sync.simulator import Simulator
 from relay_sync.simulator.media.voice import Voice
 from tests.support import PATIENCE
 from tests.support.lines import line
-
-CALLER, GREETING = read_wav(speech.caller()), read_wav(speech.greeting())
+from tests.support.voices import snr, voices
 
 
 @pytest.fixture
@@ -42,12 +40,6 @@ class Saved:
     stream: AudioStream
 
 
-def voices(rate: int) -> tuple[bytes, bytes]:
-    """What both sides say, at a rate."""
-    caller, greeting = (resample(each.pcm, each.sample_rate, rate) for each in (CALLER, GREETING))
-    return caller[: 4 * rate], greeting[: 4 * rate]  # two seconds
-
-
 def saved(
     sim: Simulator, audio: AudioServer, path: Path, codec: str, rate: int, pcm: tuple[bytes, bytes], **options: Any
 ) -> Saved:
@@ -61,17 +53,6 @@ def saved(
     assert stream.stats.bad_frames == stream.stats.gaps == stream.stats.duplicates == 0
     stream.save(path / "call.wav")
     return Saved(read_wav(path / "call.wav"), sending.sent, stream)
-
-
-def snr(said: bytes, got: bytes, most_delay: int) -> tuple[float, int]:
-    """Signal to noise in dB, and by how many samples the codec delays: where the two fit best."""
-    wanted, heard = (np.frombuffer(each, "<i2").astype(float) for each in (said, got))
-    size = len(wanted) + len(heard)
-    fits = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)
-    delay = int(np.argmax(fits[: most_delay + 1]))
-    heard = np.pad(heard, (0, len(wanted)))
-    rest = wanted - heard[delay : delay + len(wanted)]
-    return float(10 * np.log10((wanted @ wanted) / (rest @ rest))), delay
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,9 @@ from relay_sync import Forked, InvalidParameter, StreamFailed
 from relay_sync.audio import AudioServer
 from relay_sync.audio.messages import MediaFormat, start_message
 from relay_sync.testing import simulated
-from tests.audio.test_process import in_child
+from tests.support import PATIENCE
+from tests.support.forks import holds_in_child
 from tests.support.hosting import free_port
-
-PATIENCE = 10.0
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 quiet_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -179,8 +178,8 @@ def test_one_that_was_made_before_a_fork_starts_in_the_child(use: str) -> None:
         audio.close()
         return fine
 
-    in_child(child)
-    in_child(child)  # the next worker, say
+    holds_in_child(child)
+    holds_in_child(child)  # the next worker, say
     assert not is_open(port)
     USES[use](audio)
     assert _hears(audio)
@@ -200,10 +199,10 @@ def test_one_that_was_made_before_two_forks_starts_in_the_grandchild_and_none_th
 
     def child() -> bool:
         with used:
-            in_child(grandchild)
+            holds_in_child(grandchild)
             return _hears(used)
 
-    in_child(child)
+    holds_in_child(child)
     with used, idle:
         assert _hears(used)
         assert _hears(idle)
@@ -220,7 +219,7 @@ def test_one_that_was_started_before_a_fork_says_so_in_the_child(use: str) -> No
                 audio.accept(0) if use == "accept" else USES[use](audio)
             return True
 
-        in_child(child)
+        holds_in_child(child)
 
 
 # -- close() while it starts -------------------------------------------------------------------------------------------
@@ -292,7 +291,7 @@ def test_a_signal_handler_may_close_what_its_thread_just_starts(within: str, mon
 def test_a_lock_that_was_held_at_the_fork_is_free_in_the_child() -> None:
     audio = AudioServer()
     with audio._starting, audio._lock:  # another thread is just about to look at it
-        in_child(lambda: audio.start() is audio)
+        holds_in_child(lambda: audio.start() is audio)
     audio.close()
 
 
@@ -303,4 +302,4 @@ def test_one_whose_start_has_failed_starts_in_the_child() -> None:
         audio = AudioServer(port=taken.getsockname()[1])
         with pytest.raises(OSError, match="in use"):
             audio.start()
-    in_child(lambda: _hears(audio))
+    holds_in_child(lambda: _hears(audio))

@@ -19,8 +19,8 @@ from relay_sync.audio.messages import MediaFormat, start_message
 from relay_sync.server import listening
 from relay_sync.simulator import Simulator
 from relay_sync.testing import simulated
+from tests.support import PATIENCE
 
-PATIENCE = 10.0
 KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 EVIL = "https://evil.example"
 

@@ -18,17 +18,16 @@ from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
 from relay_sync.threads import item_log as inbox
 from relay_sync.threads.item_log import ItemLog
-from tests.audio.test_speaking import Carrier, tone
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.interrupts import interrupt, where_signals_are_seen
-
-PATIENCE = 10.0
+from tests.support.two_way_carrier import TwoWayCarrier, tone
 
 
 @contextmanager
 def returning() -> Iterator[AudioStream]:
     """A two-way stream whose far side plays everything at once, and returns each mark."""
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
 
         def run() -> None:
             try:
@@ -61,7 +60,7 @@ def test_a_pause_of_the_source_is_not_heard(paced: bool) -> None:
         for _ in range(20):
             yield tone(800)
 
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         began = time.monotonic()
         playback = peer.stream.play(speech(), wait=False, paced=paced)
         said = 0
@@ -79,7 +78,7 @@ def test_a_pause_of_the_source_is_not_heard(paced: bool) -> None:
 
 
 def test_unpaced_audio_that_is_only_being_made_has_marks_of_its_own() -> None:
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         came = threading.Event()
 
         def speech() -> Iterator[bytes]:
@@ -99,7 +98,7 @@ def test_marks_that_do_not_come_back_are_told_of_once_and_the_clock_ends_the_wai
 ) -> None:
     monkeypatch.setattr(speaker, "OVERDUE", 0.05)
     monkeypatch.setattr(speaker, "OVERDUE_AGAIN", 0.02)
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         reckoned = Heard(samples=800, sample_rate=8000, ended_by="played", estimated=True)
         began = time.monotonic()
         assert peer.stream.play(tone(800), timeout=PATIENCE) == reckoned
@@ -125,7 +124,7 @@ def test_marks_that_do_not_come_back_are_told_of_once_and_the_clock_ends_the_wai
 def test_marks_that_were_cleared_hold_up_no_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """They were due long after that; where they do not come back, what is played then is not waited for as long."""
     monkeypatch.setattr(speaker, "OVERDUE", 0.05)
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         playback = peer.stream.play(tone(80_000), wait=False, paced=False)
         while (message := peer.next())["event"] != "mark":
             pass
@@ -141,7 +140,7 @@ def test_marks_that_were_cleared_hold_up_no_later_ones(monkeypatch: pytest.Monke
 
 def test_marks_that_come_back_late_one_after_the_other_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speaker, "OVERDUE", 0.2)
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         playing = Background(lambda: peer.stream.play(tone(16), timeout=PATIENCE))
         began = time.monotonic()
         while time.monotonic() < began + 0.3:
@@ -156,7 +155,7 @@ def test_marks_that_come_back_late_one_after_the_other_are_waited_for(monkeypatc
 
 def test_marks_of_our_own_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speaker, "MOST_MARKS", 4)
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         peer.stream.play(tone(44_000), paced=False, wait=False)
         events = [peer.next()["event"] for _ in range(11 + 4 + 1)]
         assert events.count("media") == 11  # half a second each
@@ -201,7 +200,7 @@ def test_accept_beside_on_stream_is_refused(take: Callable[[AudioServer], object
     with AudioServer(on_stream=on_stream) as audio:
         with pytest.raises(StreamsTaken, match=r"accept\(\) gets no stream beside on_stream"):
             take(audio)
-        peer = Carrier(audio, accept=False)
+        peer = TwoWayCarrier(audio, accept=False)
         assert came.wait(PATIENCE)
         with pytest.raises(StreamsTaken, match="use one of the two"):
             take(audio)
@@ -237,7 +236,7 @@ def test_a_socket_is_not_paused_for_a_disk_that_has_caught_up(monkeypatch: pytes
     monkeypatch.setattr(Recorder, "flush", flush_and_tell)
     monkeypatch.setattr(Connection, "pause_reading", pause_late)
     with AudioServer(record_to=tmp_path / "{call_id}.wav", l16_byteorder="little") as audio:
-        peer = Carrier(audio, encoding="audio/x-L16")
+        peer = TwoWayCarrier(audio, encoding="audio/x-L16")
         payload = base64.b64encode(tone(2400)).decode()
         for number in range(40):
             media = {"track": "inbound", "chunk": str(number + 1), "timestamp": str(300 * number), "payload": payload}
@@ -253,7 +252,7 @@ def test_audio_that_is_faster_than_any_call_is_not_kept_without_end(
 ) -> None:
     monkeypatch.setattr(keeping, "_AHEAD", 20.0)
     with AudioServer() as audio:
-        peer = Carrier(audio, encoding="audio/x-L16")
+        peer = TwoWayCarrier(audio, encoding="audio/x-L16")
         payload = base64.b64encode(bytes(160_000)).decode()  # ten seconds
         for number in range(6):
             media = {"track": "inbound", "chunk": str(number + 1), "timestamp": f"{number}0000", "payload": payload}
@@ -296,7 +295,7 @@ def test_wherever_ctrl_c_hits_who_speaks_what_is_said_next_is_heard(
 
 
 def test_wherever_ctrl_c_hits_who_sends_what_others_send_is_sent() -> None:
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         found = peer.stream._core.speaker
         assert found is not None
         connection, step = found._connection, 1

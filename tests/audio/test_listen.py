@@ -30,11 +30,11 @@ from relay_sync import (
 from relay_sync.audio import AudioServer, AudioStream, codec_for, read_wav, write_wav
 from relay_sync.audio.messages import MediaFormat, media_message, start_message, stop_message
 from relay_sync.simulator import Simulator
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.clocks import stopped
 from tests.support.lines import line
 
-PATIENCE = 10.0
 PCMU = codec_for("PCMU")
 PAYLOAD = bytes(range(160))
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import websocket
 
-from relay_sync import Forked
 from relay_sync.audio import AudioServer, read_wav
 from relay_sync.audio.messages import MediaFormat, media_message, start_message, stop_message
-from tests.support import forks as support
-
-PATIENCE = 10.0
+from tests.support import PATIENCE
+from tests.support.forks import holds_in_child, raises_forked
 
 _FORGETFUL = """
 import sys
@@ -59,25 +55,6 @@ def test_leaving_without_a_goodbye_loses_no_audio(tmp_path: Path) -> None:
     assert read_wav(tmp_path / "x.wav").samples == 1600
 
 
-def in_child(check: Callable[[], Any]) -> None:
-    """Run *check* in a forked child; it must come back with a true value, soon."""
-
-    def run() -> None:
-        assert check()
-
-    support.in_child(run)
-
-
-def _raises_forked(*uses: Callable[[], object]) -> bool:
-    for use in uses:
-        try:
-            use()
-        except Forked:
-            continue
-        return False
-    return True
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_leaves_the_parents_streams_alone() -> None:
@@ -88,14 +65,14 @@ def test_a_forked_child_leaves_the_parents_streams_alone() -> None:
         port = audio.port
 
         def child() -> bool:
-            fine = _raises_forked(audio.accept, audio.start, stream.wait, stream.read_frame, lambda: stream.read(1))
-            fine = fine and _raises_forked(lambda: stream.save(os.devnull))
+            fine = raises_forked(audio.accept, audio.start, stream.wait, stream.read_frame, lambda: stream.read(1))
+            fine = fine and raises_forked(lambda: stream.save(os.devnull))
             stream.close()
             audio.close()
             with AudioServer() as own:  # a child's own server is no trouble
                 return fine and own.port != port and stream.end_reason is None
 
-        in_child(child)
+        holds_in_child(child)
         peer.send(_media(0))
         assert stream.read_frame(PATIENCE) is not None
         peer.send(stop_message(sequence=3))

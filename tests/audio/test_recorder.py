@@ -28,12 +28,12 @@ from relay_sync.simulator import Simulator
 from relay_sync.threads import logs
 from relay_sync.threads.flag import Bell
 from relay_sync.threads.outcome import wait_until
-from tests.audio.test_server import Carrier
+from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.carrier import Carrier
 from tests.support.clocks import stopped
 from tests.support.forks import in_child
 
-PATIENCE = 10.0
 BELL = Bell()  # that nobody rings: wait_until() then looks again at the end of its time only
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import websocket
 from attrs import define
 
 from relay_sync import (
@@ -37,18 +36,13 @@ from relay_sync import (
 from relay_sync.audio import AudioFrame, AudioServer, AudioStream, Heard, WavAudio, codec_for, read_wav, write_wav
 from relay_sync.simulator import Simulator, TwoWayStream
 from relay_sync.simulator.media.voice import Voice
-from tests.audio.test_process import _raises_forked, in_child
 from tests.support.background import Background
 from tests.support.clocks import leapt, stopped
+from tests.support.forks import holds_in_child, raises_forked
 from tests.support.lines import NOWHERE, Line, line
+from tests.support.two_way_carrier import PATIENCE, TwoWayCarrier, tone
 
-PATIENCE = 20.0
 PCMU = codec_for("PCMU")
-
-
-def tone(samples: int, step: int = 37) -> bytes:
-    """A sawtooth: no two frames of it are alike."""
-    return b"".join(((index * step) % 20000 - 10000).to_bytes(2, "little", signed=True) for index in range(samples))
 
 
 @define
@@ -124,7 +118,7 @@ def test_what_both_sides_say_is_saved_and_heard(tmp_path: Path, codec: str, rate
     """Two seconds of speech each way. To the bit where the codec allows; else by signal to noise in dB, as one-way."""
     pytest.importorskip("numpy")
     pytest.importorskip("av")
-    from tests.audio.test_every_codec import snr, voices
+    from tests.support.voices import snr, voices
 
     says, tells = voices(rate)
     with talk(says=Voice(says, rate), codec=codec) as it:
@@ -664,8 +658,8 @@ def test_a_child_process_does_not_speak_on_its_parent_s_stream() -> None:
     with talk("realtime") as it:
         playback = it.stream.play(tone(1600), wait=False)
         name = it.stream.mark()
-        in_child(
-            lambda: _raises_forked(
+        holds_in_child(
+            lambda: raises_forked(
                 lambda: it.stream.play(tone(100)),
                 lambda: it.stream.wait_for_mark(name),
                 it.stream.clear,
@@ -731,7 +725,7 @@ def test_the_end_of_what_the_call_was_connected_to_before_is_no_end_of_this() ->
             self.handler(ConnectEvent.from_params({"call_id": "C", "connect_state": "disconnected"}))
             ((device,),) = groups
             header = {"Authorization": f"Bearer {device['params']['authorization_bearer_token']}"}
-            self.peer = Background(lambda: Carrier(audio, header=header, accept=False))
+            self.peer = Background(lambda: TwoWayCarrier(audio, header=header, accept=False))
             return {"code": "200"}
 
         def disconnect(self) -> None: ...
@@ -774,48 +768,8 @@ def test_a_device_for_a_connect_of_one_s_own() -> None:
 # -- the wire ------------------------------------------------------------------------------------------------------------
 
 
-class Carrier:
-    """A plain peer: it sends what a carrier would and shows what it gets."""
-
-    stream: AudioStream
-
-    def __init__(
-        self,
-        audio: AudioServer,
-        encoding: str = "audio/x-mulaw",
-        rate: int = 8000,
-        *,
-        header: dict[str, str] | None = None,
-        accept: bool = True,
-    ) -> None:
-        self.ws = websocket.create_connection(audio.url, timeout=PATIENCE, header=header or {})
-        form = {"encoding": encoding, "sampleRate": rate, "channels": 1}
-        self.send({"event": "connected", "protocol": "Call", "version": "0.2.0"})
-        start = {"streamSid": 'S"1', "accountSid": "A", "callSid": "C", "tracks": ["inbound"], "mediaFormat": form}
-        self.send({"event": "start", "sequenceNumber": "1", "start": start})
-        if accept:
-            self.stream = audio.accept(PATIENCE)
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.ws.send(json.dumps(message))
-
-    def next(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self.ws.recv())
-        return message
-
-    def echo(self, name: str) -> None:
-        self.send({"event": "mark", "streamSid": 'S"1', "mark": {"name": name}})
-
-    def __enter__(self) -> Carrier:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ws.close()
-        self.stream.close()
-
-
 def test_the_messages_as_they_are_documented() -> None:
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         playing = Background(lambda: peer.stream.play(tone(200)))
         first, second = PCMU.encode(tone(200)[:320]), PCMU.encode(tone(200)[320:])
         for payload in (first, second):
@@ -836,7 +790,7 @@ def test_the_messages_as_they_are_documented() -> None:
 
 
 def test_half_a_second_of_unpaced_audio_to_a_message_and_a_mark_behind_each() -> None:
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         playback = peer.stream.play(tone(10_000), paced=False, wait=False)
         kinds = [peer.next() for _ in range(6)]
         assert [each["event"] for each in kinds] == ["media", "mark", "media", "mark", "media", "mark"]
@@ -851,7 +805,7 @@ def test_half_a_second_of_unpaced_audio_to_a_message_and_a_mark_behind_each() ->
 
 
 def test_marks_cleared_by_us_tell_of_no_sound() -> None:
-    with AudioServer(two_way=True) as audio, Carrier(audio) as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
         playback = peer.stream.play(tone(40_000), paced=False, wait=False)
         names: list[str] = []
         while len(names) < 10:
@@ -876,7 +830,7 @@ def test_marks_cleared_by_us_tell_of_no_sound() -> None:
 
 
 def test_what_cannot_be_encoded() -> None:
-    with AudioServer(two_way=True) as audio, Carrier(audio, encoding="audio/AMR-WB") as peer:
+    with AudioServer(two_way=True) as audio, TwoWayCarrier(audio, encoding="audio/AMR-WB") as peer:
         with pytest.raises(UnsupportedCodec, match="AMR-WB"):
             peer.stream.play(tone(100))
         name = peer.stream.mark()
@@ -884,6 +838,6 @@ def test_what_cannot_be_encoded() -> None:
 
 
 def test_big_endian_where_the_server_was_told_so() -> None:
-    with AudioServer(two_way=True, l16_byteorder="big") as audio, Carrier(audio, encoding="audio/x-L16") as peer:
+    with AudioServer(two_way=True, l16_byteorder="big") as audio, TwoWayCarrier(audio, encoding="audio/x-L16") as peer:
         peer.stream.play(b"\1\2\3\4", wait=False)
         assert base64.b64decode(peer.next()["media"]["payload"]) == b"\2\1\4\3"

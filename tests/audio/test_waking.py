@@ -11,9 +11,8 @@ import pytest
 
 from relay_sync.audio.waking import Waking
 from relay_sync.server import Loop
+from tests.support import PATIENCE
 from tests.support.background import Background
-
-PATIENCE = 10.0
 
 
 @pytest.fixture

@@ -28,8 +28,7 @@ from relay_sync.audio.picture import peaks_of, svg_waveform
 from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.wav import interleave, wav_header
-
-PATIENCE = 10.0
+from tests.support import PATIENCE
 
 
 def _pcm(*samples: int) -> bytes:

@@ -16,29 +16,7 @@ import relay_sync
 from relay_sync.audio import read_wav, write_wav
 from relay_sync.cli import main
 from relay_sync.cli.progress import PlainProgress
-
-PACKAGE_HOME = Path(relay_sync.__file__).parent.parent
-PATIENCE = 30.0
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(PACKAGE_HOME), **more}
-
-
-def run(*arguments: str, code: str = "", cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, after some code."""
-    start = f"{code}\nimport sys; from relay_sync.cli import main; sys.exit(main({list(arguments)!r}))"
-    return subprocess.run(
-        [sys.executable, "-c", start],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=PATIENCE,
-        cwd=cwd,
-        env=environment(**more),
-        check=False,
-    )
-
+from tests.support.commands import PATIENCE, environment, from_terminal, run
 
 # -- help ----------------------------------------------------------------------------------------------------------------
 
@@ -224,18 +202,6 @@ def test_plain_progress_on_a_terminal_is_one_line_drawn_again() -> None:
     assert drawn.endswith("listening [################################]   8.0 of 8.0 s\n")
     assert f"[{'#' * 16}{' ' * 16}]   4.0 of 8.0 s" in drawn
     assert drawn.count("\r") == 3
-
-
-def from_terminal(ours: int) -> bytes:
-    """All that is drawn on a pseudo-terminal until its other end is closed."""
-    drawn = b""
-    try:
-        while part := os.read(ours, 65536):
-            drawn += part
-    except OSError:  # Linux: the other end was closed
-        pass
-    os.close(ours)
-    return drawn
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")

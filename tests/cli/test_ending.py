@@ -18,8 +18,8 @@ from relay_sync.cli import ending
 from relay_sync.cli.early import ENDING, Interrupted
 from relay_sync.cli.ending import interruptible, until_told
 from relay_sync.simulator import Simulator
-from tests.cli.test_command import PACKAGE_HOME, environment
 from tests.support import PATIENCE
+from tests.support.commands import PACKAGE_HOME, environment
 from tests.support.lines import FROM, TO
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals cannot be sent to one process there")

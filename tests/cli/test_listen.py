@@ -18,7 +18,7 @@ from relay_sync.audio import read_wav
 from relay_sync.cli import main
 from relay_sync.cli.meters import PlainDisplay, bar, decibels
 from relay_sync.simulator import Simulator
-from tests.cli.test_command import environment, run
+from tests.support.commands import environment, run
 from tests.support.lines import line
 
 PATIENCE = 30.0

@@ -18,7 +18,7 @@ from relay_sync.cli.streams import Output, can_draw_over, can_show, standard_str
 from relay_sync.rest.progress import shown
 from relay_sync.simulator import Simulator, speech
 from relay_sync.testing import variables_of
-from tests.cli.test_command import PATIENCE, environment, from_terminal
+from tests.support.commands import PATIENCE, environment, from_terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="shells redirect differently there")
 

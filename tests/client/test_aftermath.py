@@ -1,6 +1,6 @@
 """What ended while there was no connection is told after a resume, and what goes on is left as it is.
 
-The clock is moved on by hand, as in ``client/test_resume_check.py``.
+The clock is moved on by hand, as in ``tests/client/test_resume_check.py``.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from relay_sync.client.messages import NEWS_PATIENCE
 from relay_sync.devices import phone
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import QUESTIONS, mute
-from tests.client.test_resume_check import Clock
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import QUESTIONS, mute
 from tests.support.lines import FROM, NOWHERE, TO, Line, line
+from tests.support.watch_clock import Clock
 
 TTS = {"type": "tts", "params": {"text": "hello"}}
 DIGITS = {"max": 2, "digit_timeout": 1.0}

@@ -15,13 +15,13 @@ from relay_sync import Call, ClientClosed, CommandRefused, DialFailed, RelayClie
 from relay_sync.protocol import promises
 from relay_sync.protocol.effects import Deliver, Hangup, Phase
 from relay_sync.protocol.promises import ANSWER_PATIENCE
-from tests.protocol.test_session import Talk, only, phases, sent
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.script import Peer, ScriptedServer
 from tests.support.interrupts import by_instructions
 from tests.support.lines import FROM, TO
 from tests.support.scene import OFFER, Json, Scene, event, refusal, result, scene, send, silent
+from tests.support.talk import Talk, only, phases, sent
 
 PHONE = {"type": "phone", "params": {"to_number": TO, "from_number": FROM}}
 Ending = Callable[[Scene], object]

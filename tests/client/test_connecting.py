@@ -28,10 +28,9 @@ from relay_sync.server import Loop
 from relay_sync.server import dial as dial_stream
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.webhooks import Webhooks
-from tests.support import ROOT, TLS
+from tests.support import PATIENCE, ROOT, TLS
 
 SECRET = "hunter2"
-PATIENCE = 10.0
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 Answer = Callable[[str], bytes]
 

@@ -35,7 +35,7 @@ USUAL: dict[str, Any] = {
     "method": "calling.end",
     "command": "calling.end",
 }
-#: What begins or ends a client, or waits for it: with times alone, see package/test_timeouts.py.
+#: What begins or ends a client, or waits for it: with times alone, see tests/package/test_timeouts.py.
 LIFE = ("at_exit", "after_fork", "connect", "disconnect", "run", "start", "stop", "wait_until_ready")
 
 

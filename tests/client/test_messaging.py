@@ -30,9 +30,9 @@ from relay_sync import (
 from relay_sync.client.messages import NEWS_PATIENCE, MessageDesk
 from relay_sync.simulator import Simulator
 from relay_sync.threads.lanes import InContext
-from tests.call.verbs.test_verbs import mute
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import mute
 from tests.support.lines import drop
 
 Json = dict[str, Any]

@@ -5,62 +5,21 @@ The clock of the roll-call is moved on by hand: it only knows the time that it i
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-
 import pytest
-from attrs import define
 
 from relay_sync import CallEnded, CommandRefused, RelayClient, RelayEvent, RequestTimeout
 from relay_sync.client.inquiry import AT_ONCE
 from relay_sync.client.resume_check import IF_NOT, PAUSES
 from relay_sync.protocol.command import Phase
-from relay_sync.protocol.session import Session
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import QUESTIONS, mute
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import mute
 from tests.support.lines import Line, line
 from tests.support.offline import calls
+from tests.support.watch_clock import FIRST, SECOND, Clock
 
-FIRST, SECOND = QUESTIONS
 NOTE = "calling.call.refer"
-
-
-@define(eq=False)
-class Clock:
-    """Tells a client's switchboard of times to come."""
-
-    one: Line
-    ahead: float = 0.0
-
-    def advance(self, seconds: float) -> None:
-        self.ahead += seconds
-        self.on_io_thread(lambda: self.one.client._router.on_watch(time.monotonic() + self.ahead))
-
-    def on_io_thread(self, *functions: Callable[[], object]) -> None:
-        """Run functions on the IO thread, one after the other, each after what the ones before it have posted."""
-        loop, done = self.one.client._link.loop, threading.Event()
-        assert loop is not None
-
-        def run(session: Session, left: tuple[Callable[[], object], ...]) -> None:
-            if left:
-                left[0]()
-                loop.change(lambda session: run(session, left[1:]))
-            else:
-                done.set()
-
-        loop.change(lambda session: run(session, functions))
-        assert done.wait(PATIENCE)
-        self.settle()
-
-    def settle(self) -> None:
-        """What was sent has arrived, and what was answered, when this is answered."""
-        assert self.one.client.execute("signalwire.ping", timeout=PATIENCE) is not None
-
-    def asked(self, method: str = FIRST) -> int:
-        return len(self.one.sim.journal.requests(method))
 
 
 def lose_the_end(one: Line) -> None:

@@ -29,9 +29,9 @@ from relay_sync.client.pending_dials import REMEMBERED_FOR, PendingDial
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
 from relay_sync.threads.table import Recent
-from tests.call.verbs.test_verbs import mute
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import mute
 from tests.support.interrupts import at_step
 from tests.support.lines import FROM, TO, Line, drop, line
 from tests.support.offline import NODE, calls, state

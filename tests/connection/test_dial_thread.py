@@ -25,10 +25,9 @@ from relay_sync.connection.dial_thread import ConnectAttempt
 from relay_sync.connection.transport import FedWebSocket, as_error, dial
 from relay_sync.deadline import Deadline
 from relay_sync.errors import ConnectError, ConnectTimeout
-from tests.support import TLS
+from tests.support import PATIENCE, TLS
 from tests.support.background import Background
 
-PATIENCE = 10.0
 SECRET = "hunter2"
 Handler = Callable[[socket.socket], None]
 

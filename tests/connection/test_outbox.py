@@ -17,12 +17,12 @@ from relay_sync.deadline import Deadline
 from relay_sync.protocol.command import Command
 from relay_sync.protocol.effects import Hangup, Phase
 from relay_sync.simulator import Simulator
-from tests.protocol.test_session import Talk, only, phases, sent
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.proxy import FaultProxy
 from tests.support.faults.script import Peer, ScriptedServer, frame
 from tests.support.scene import event
+from tests.support.talk import Talk, only, phases, sent
 
 MakeClient = Callable[..., RelayClient]
 

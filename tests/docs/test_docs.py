@@ -27,6 +27,7 @@ from tests.support import ROOT
 from tests.support.background import Background
 from tests.support.hosting import PATIENCE, Started, call_in, launched, started
 from tests.support.lines import FROM, TO, line
+from tests.support.pages import blocks, name_of
 
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -36,16 +37,8 @@ WORLDS = ("script", "flask", "django", "jupyter", "pytest", "audio", "logging")
 slow = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
 def page(name: str) -> str:
     return (DOCS / f"{name}.md").read_text(encoding="utf-8")
-
-
-def blocks(text: str, language: str = "python") -> list[str]:
-    return re.findall(rf"^```{language}\n(.+?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def write_files(name: str, folder: Path) -> list[str]:

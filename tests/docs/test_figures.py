@@ -32,9 +32,8 @@ from relay_sync.simulator.media import voice
 from relay_sync.threads import logs, process
 from relay_sync.threads.lanes import MOST_WAITING
 from relay_sync.webhooks import Webhooks, body, reader
-from tests.docs.test_docs import name_of
-from tests.docs.test_install import PAGES
 from tests.support import ROOT
+from tests.support.pages import PAGES, name_of
 
 #: Pages that programs write from what they found: their own tests compare them with it.
 GENERATED = {"docs/parity.md", "docs/tour.md"}

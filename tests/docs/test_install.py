@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from relay_sync.cli.checkup import _LEAST, EXTRAS
-from tests.docs.test_docs import blocks
 from tests.support import ROOT
+from tests.support.pages import PAGES, blocks
 
 PACKAGE = ROOT / "relay_sync"
-PAGES = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.is_file()]
 #: Pages whose programs are pieces, or are shown and not run.
 WITHOUT_PROGRAMS = {"README.md", "migrating.md", "threads.md", "tour.md"}
 #: What modules need beyond the core.

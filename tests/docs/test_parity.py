@@ -17,11 +17,12 @@ import relay_sync
 from relay_sync import Call, CallingErrorEvent, Message, PayEvent, RelayClient, RelayError, constants, parse_event
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.method_table import METHODS
-from tests.call.verbs.test_verbs import ROWS, mute
 from tests.support import ROOT, parity
+from tests.support.far_end import mute
 from tests.support.lines import Line as PhoneLine
 from tests.support.lines import line
 from tests.support.verbs.row import Row
+from tests.support.verbs.rows import ROWS
 
 ALL = [row for rows in parity.lines().values() for row in rows]
 

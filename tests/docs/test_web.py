@@ -20,10 +20,10 @@ from relay_sync.rest import RemoteCall, RestClient
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.control.requests import CONNECTIONS, FAULTS
 from relay_sync.testing import variables_of
-from tests.simulator.http.test_control import simulate
-from tests.simulator.test_peers import Receiver
 from tests.support import PATIENCE, ROOT
+from tests.support.control import simulate
 from tests.support.lines import line
+from tests.support.peers import Receiver
 
 KEY = "PSKinventedSigningKey0123456789"
 START = 30.0

@@ -28,9 +28,9 @@ from relay_sync import (
 )
 from relay_sync.events.base import event_class
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute
 from tests.support import DATA, PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import mute
 from tests.support.lines import Line, line
 
 #: For each type its members with their types, and envelopes as examples; from the vendor's descriptions.

@@ -15,8 +15,8 @@ import pytest
 
 from relay_sync import Action, Call, RelayClient, RelayEvent
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute
 from tests.support import DATA, PATIENCE
+from tests.support.far_end import mute
 from tests.support.faults.script import Peer, ScriptedServer, frame
 from tests.support.lines import NOWHERE, Desk, Line, line
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from relay_sync.simulator import Simulator
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.fault import (
     STORM,
@@ -28,8 +29,6 @@ from tests.support.faults.fault import (
 from tests.support.faults.pipe import Pipe, apply_corruption
 from tests.support.faults.proxy import FaultProxy
 from tests.support.lines import line
-
-PATIENCE = 10.0
 
 
 class Far:

@@ -10,11 +10,12 @@ import pytest
 
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import speech
-from tests.call.verbs.test_verbs import ROWS, mute
 from tests.support import ROOT
+from tests.support.far_end import mute
 from tests.support.interop.running import PATIENCE, end_message, program, secure_simulator
 from tests.support.lines import FROM, TO
 from tests.support.verbs.row import Row
+from tests.support.verbs.rows import ROWS
 
 OFFICIAL = ROOT / "tests" / "support" / "interop" / "official.py"
 

@@ -33,10 +33,10 @@ from relay_sync import (
     parse_event,
 )
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute, tell
-from tests.client.test_dial import Exchange
 from tests.support import PATIENCE, ROOT
 from tests.support.background import Background
+from tests.support.exchange import Exchange
+from tests.support.far_end import mute, tell
 from tests.support.lines import FROM, TO, Desk, Line, drop, line
 
 HAZARDS = range(1, 19)

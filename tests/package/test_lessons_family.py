@@ -23,13 +23,13 @@ import relay_sync
 from relay_sync import Call, ConnectTimeout, RelayClient, RelayEvent
 from relay_sync.protocol import frames
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute
-from tests.package.test_package import counted
 from tests.support import DATA, PATIENCE, ROOT
 from tests.support.background import Background
+from tests.support.far_end import mute
 from tests.support.faults.proxy import FaultProxy
 from tests.support.faults.script import Peer, ScriptedServer, frame
 from tests.support.lines import Line, line
+from tests.support.modules import counted
 
 CERTIFICATE = DATA / "tls" / "cert.pem"
 
@@ -321,7 +321,7 @@ def test_audio_nothing_needs_what_python_313_took_away() -> None:
 
 
 def test_lesson_16_nobody_is_left_ringing_and_no_late_winner_hears_silence(sim: Simulator) -> None:
-    from tests.client.test_dial import Exchange
+    from tests.support.exchange import Exchange
 
     mute(sim)
     with RelayClient(**sim.credentials) as client:

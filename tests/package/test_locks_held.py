@@ -47,14 +47,14 @@ from relay_sync.threads.lanes import Lanes
 from relay_sync.threads.outcome import Waiter
 from relay_sync.threads.rate_limited_log import RateLimitedLog
 from relay_sync.threads.table import Recent, Table
-from tests.audio.test_server import Carrier
-from tests.simulator.http.test_control import Control
-from tests.simulator.test_peers import Hooks
 from tests.support import PATIENCE
 from tests.support.background import no_threads
+from tests.support.carrier import Carrier
+from tests.support.control import Control
 from tests.support.guarded import takes_locks, touches
 from tests.support.lines import FROM, TO, line
 from tests.support.offline import calls, state
+from tests.support.peers import Hooks
 
 Tools = Callable[[str], Any]
 

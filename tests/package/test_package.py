@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import bisect
 import collections
-import functools
 import importlib
 import importlib.metadata
 import pkgutil
@@ -20,7 +19,7 @@ import pytest
 
 import relay_sync
 from tests.support import ROOT
-from tests.support.modules import MODULES, NAMED, PACKAGE, imported, imports, name_of, room
+from tests.support.modules import MODULES, NAMED, PACKAGE, counted, imported, imports, name_of, parsed, room
 
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
@@ -167,20 +166,6 @@ def test_the_check_of_imports_sees() -> None:
 
 
 # -- size ----------------------------------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=1)  # of one module: the trees of all of them would make each collection of garbage slow
-def parsed(text: str) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(text)))
-
-
-def counted(text: str) -> list[int]:
-    """The numbers of the lines that count: neither blank nor part of a docstring."""
-    documented: set[int] = set()
-    for each in parsed(text):
-        if isinstance(each, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(each) is not None:
-            documented.update(range(each.body[0].lineno, (each.body[0].end_lineno or 0) + 1))
-    return [number for number, line in enumerate(text.splitlines(), 1) if line.strip() and number not in documented]
 
 
 def bodies(text: str) -> Iterator[tuple[str, int]]:

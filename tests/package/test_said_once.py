@@ -32,8 +32,8 @@ from relay_sync import (
 from relay_sync.events import names
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
-from tests.call.verbs.test_verbs import mute
 from tests.support import PATIENCE
+from tests.support.far_end import mute
 from tests.support.lines import FROM, TO, Desk, drop, line
 
 NOBODY: Any = None

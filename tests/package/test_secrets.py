@@ -40,10 +40,10 @@ from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
 from relay_sync.threads import logs
 from relay_sync.webhooks import Webhooks
-from tests.simulator.test_peers import Hooks
 from tests.support import PATIENCE
 from tests.support.hosting import environment
 from tests.support.lines import line
+from tests.support.peers import Hooks
 
 TOKEN = "planted-api-token-4711"
 WRONG = "planted-wrong-token-4712"

@@ -209,7 +209,7 @@ def test_what_is_no_time_of_the_platform_is_refused_by_name(scene: Line, name: s
     assert not scene.sim.journal.requests("calling.dial")
 
 
-#: Looked at in tests of their own: below, and with streams (audio/test_server.py, simulator/methods/test_streaming.py).
+#: Looked at in tests of their own: below, and with streams (``tests/audio``, ``tests/simulator/methods``).
 ON_THEIR_OWN = {
     *("ControlServer.close", "Phone.answer"),
     *(f"AudioStream.{name}" for name in ("close", "read", "read_dtmf", "read_frame", "read_mark", "wait")),

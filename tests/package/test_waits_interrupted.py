@@ -1,6 +1,6 @@
 """Wherever Ctrl-C hits a wait for audio or for the simulator, the threads that bring things about go on.
 
-``threads/test_flag.py`` shows the same of the pieces that these are built of.
+``tests/threads/test_flag.py`` shows the same of the pieces that these are built of.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from relay_sync.server import Loop, WebSocketServer
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.noticeboard import Noticeboard
 from relay_sync.threads.lanes import Lanes
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.interrupts import interrupt, where_signals_are_seen
 
 pytestmark = pytest.mark.usefixtures("collected")
 
-PATIENCE = 10.0
 Two = tuple[Callable[[], object], Callable[[], object]]
 
 

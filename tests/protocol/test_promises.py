@@ -15,10 +15,10 @@ from relay_sync.protocol.promises import ANSWER_PATIENCE, MOST_PROMISES, Promise
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
 from relay_sync.threads import logs
-from tests.protocol.test_session import Talk, event, leaving, only, phases, sent
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import FROM, TO, Desk, drop, line, run
+from tests.support.talk import Talk, event, leaving, only, phases, sent
 
 MakeClient = Callable[..., RelayClient]
 

@@ -14,8 +14,8 @@ from relay_sync.client.pending_dials import PendingDial
 from relay_sync.events import parse_event
 from relay_sync.protocol.standing import OF_CALLS, OF_MESSAGES, Standing
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute
 from tests.support import PATIENCE
+from tests.support.far_end import mute
 from tests.support.lines import Line, line
 from tests.support.offline import NODE, Json, calls, offer, state
 

@@ -23,37 +23,15 @@ from relay_sync.protocol.backoff import FIRST_JITTER
 from relay_sync.rest import Download, RestClient
 from relay_sync.rest.progress import shown
 from relay_sync.simulator import Simulator
-from tests.rest.test_commands import Act, Scripted, answer, drip, hang_up, scripted_client
 from tests.support import PATIENCE
-
-WHOLE = bytes(range(256)) * 1000
-TAG = '"one"'
+from tests.support.downloads import TAG, WHOLE, header, part, url_of
+from tests.support.scripted_http import Act, Scripted, answer, drip, hang_up, scripted_client
 
 
 @pytest.fixture
 def rest(sim: Simulator) -> Iterator[RestClient]:
     with RestClient(**sim.credentials) as made:
         yield made
-
-
-def url_of(server: Scripted, path: str = "/recordings/r.wav?token=tell-nobody") -> str:
-    return "http" + server.host.removeprefix("ws") + path
-
-
-def part(size: int, *, start: int = 0, whole: bytes = WHOLE, tag: str = TAG) -> Act:
-    """Announce what is left from ``start`` on, and send ``size`` bytes of it."""
-    lines = [f"HTTP/1.1 {206 if start else 200} Said", f"Content-Length: {len(whole) - start}", f"ETag: {tag}"]
-    if start:
-        lines.append(f"Content-Range: bytes {start}-{len(whole) - 1}/{len(whole)}")
-    head = "\r\n".join([*lines, "Content-Type: audio/wav", "", ""]).encode()
-    return lambda peer: peer.sendall(head + whole[start : start + size])
-
-
-def header(request: bytes, name: str) -> str:
-    for each in request.split(b"\r\n"):
-        if each.lower().startswith(f"{name.lower()}:".encode()):
-            return each.partition(b":")[2].strip().decode()
-    return ""
 
 
 def test_a_recording_of_the_simulator(sim: Simulator, rest: RestClient, tmp_path: Path) -> None:

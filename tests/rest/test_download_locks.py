@@ -14,10 +14,10 @@ import pytest
 
 from relay_sync import ConnectionLost, DownloadFailed, InvalidParameter
 from relay_sync.rest import Download, RestClient
-from tests.rest.test_commands import Scripted, answer, scripted_client
-from tests.rest.test_download import WHOLE, part, url_of
 from tests.support.background import Background
+from tests.support.downloads import WHOLE, part, url_of
 from tests.support.forks import exit_code, in_child
+from tests.support.scripted_http import Scripted, answer, scripted_client
 
 SIZE = len(WHOLE)
 pytestmark = [

@@ -12,11 +12,10 @@ import pytest
 
 from relay_sync import ConnectTimeout
 from relay_sync.rest import RestClient
-from tests.rest.test_commands import OK, Scripted, answer
-from tests.rest.test_download import WHOLE, part
-from tests.rest.test_redirects import port_of
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.downloads import WHOLE, part, port_of
+from tests.support.scripted_http import OK, Scripted, answer
 
 SPACE, FILES, PROXY = "space.example.com", "files.example.com", "proxy.example.com"
 

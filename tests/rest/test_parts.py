@@ -14,12 +14,12 @@ import pytest
 from relay_sync import ConnectionLost, DownloadFailed, InvalidParameter
 from relay_sync.rest.pages import is_page, page_in
 from relay_sync.rest.ranges import Stretch, read_stretch, versions_differ
-from tests.rest.test_commands import Act, Scripted, answer, scripted_client
-from tests.rest.test_download import TAG, WHOLE, header, part, url_of
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.clocks import stopped
+from tests.support.downloads import TAG, WHOLE, header, part, url_of
 from tests.support.forks import in_child
+from tests.support.scripted_http import Act, Scripted, answer, scripted_client
 
 pytestmark = pytest.mark.usefixtures("soon")
 SIZE = len(WHOLE)

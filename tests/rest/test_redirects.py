@@ -14,9 +14,9 @@ import pytest
 from relay_sync import DownloadFailed
 from relay_sync.rest import RestClient
 from relay_sync.rest.reach import Origin, Zone, zone
-from tests.rest.test_commands import Scripted, answer, scripted_client
-from tests.rest.test_download import WHOLE, header, part, url_of
 from tests.support import PATIENCE, TLS
+from tests.support.downloads import WHOLE, header, part, port_of, url_of
+from tests.support.scripted_http import Scripted, answer, scripted_client
 
 PUBLIC, PRIVATE = "93.184.216.34", "10.1.2.3"
 CERTIFICATE = TLS / "cert.pem"
@@ -31,10 +31,6 @@ class Secure(Scripted):
         self._listener = context.wrap_socket(self._listener, server_side=True)
         with contextlib.suppress(ssl.SSLError):
             super()._serve()
-
-
-def port_of(server: Scripted) -> str:
-    return server.host.rpartition(":")[2]
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ import pytest
 
 from relay_sync.server import Loop, LoopStopped
 from relay_sync.threads import logs
+from tests.support import PATIENCE
 from tests.support.background import no_threads
-
-PATIENCE = 10.0
 
 
 @pytest.fixture

@@ -32,9 +32,8 @@ from relay_sync.server import (
 )
 from relay_sync.server import listening as places
 from relay_sync.server import websocket as listening
-from tests.support import TLS
+from tests.support import PATIENCE, TLS
 
-PATIENCE = 10.0
 UPGRADE = (
     b"GET /x?q=1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"

@@ -18,8 +18,8 @@ from relay_sync.simulator.core.faults import MediaFault
 from relay_sync.simulator.core.names import BREAKABLE
 from relay_sync.simulator.media.disturbance import Disturbance
 from relay_sync.testing import simulated
-from tests.simulator.test_peers import RING, Json, Receiver, address, connected
-from tests.test_testing import run_pytest
+from tests.support.peers import RING, Json, Receiver, address, connected
+from tests.support.users_tests import run_pytest
 
 REFUSED: list[tuple[Callable[[Simulator], object], str, str]] = [
     (lambda sim: sim.break_action("calling.answer"), "method", "calling.play"),

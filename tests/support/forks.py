@@ -7,7 +7,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any
 
+from relay_sync import Forked
 from tests.support.background import Background
 
 
@@ -39,3 +41,22 @@ def exit_code(child: int) -> int:
         waiting.result()
         raise
     return os.waitstatus_to_exitcode(status)
+
+
+def holds_in_child(check: Callable[[], Any]) -> None:
+    """Run *check* in a forked child; it must come back with a true value, soon."""
+
+    def check_holds() -> None:
+        assert check()
+
+    in_child(check_holds)
+
+
+def raises_forked(*uses: Callable[[], object]) -> bool:
+    for use in uses:
+        try:
+            use()
+        except Forked:
+            continue
+        return False
+    return True

@@ -66,3 +66,17 @@ def imports(path: Path, of: ast.AST, *, types: bool = False) -> Iterator[str]:
             # "from . import transport" imports a module, "from ..errors import RelayError" a name of one
             for alias in node.names:
                 yield f"{base}.{alias.name}" if base == "relay_sync" or f"{base}.{alias.name}" in NAMED else base
+
+
+@functools.lru_cache(maxsize=1)  # of one module: the trees of all of them would make each collection of garbage slow
+def parsed(text: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(text)))
+
+
+def counted(text: str) -> list[int]:
+    """The numbers of the lines that count: neither blank nor part of a docstring."""
+    documented: set[int] = set()
+    for each in parsed(text):
+        if isinstance(each, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(each) is not None:
+            documented.update(range(each.body[0].lineno, (each.body[0].end_lineno or 0) + 1))
+    return [number for number, line in enumerate(text.splitlines(), 1) if line.strip() and number not in documented]

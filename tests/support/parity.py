@@ -16,9 +16,9 @@ from attrs import frozen
 
 import relay_sync
 from relay_sync import Call, constants
-from tests.call.verbs.test_verbs import ROWS
 from tests.support import DATA, ROOT
 from tests.support.verbs.row import Row
+from tests.support.verbs.rows import ROWS
 
 __all__ = ["FILE", "Line", "lines", "page"]
 

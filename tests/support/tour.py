@@ -1,6 +1,6 @@
 """The page that shows what the commands print: ``python -m tests.support.tour`` runs them and writes what they printed into it.
 
-Not a test. What is in the page is compared with what the commands print by ``docs/test_tour.py``.
+Not a test. What is in the page is compared with what the commands print by ``tests/docs/test_tour.py``.
 """
 
 from __future__ import annotations

@@ -13,12 +13,11 @@ from relay_sync.errors import WaitTimeout
 from relay_sync.threads.flag import Bell, Flag
 from relay_sync.threads.mailbox import Mailbox
 from relay_sync.threads.outcome import Waiter, wait_for_event
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.interrupts import everywhere, interrupt, where_signals_are_seen
 
 pytestmark = pytest.mark.usefixtures("collected")
-
-PATIENCE = 10.0
 
 
 def wait_on_flag() -> tuple[Callable[[], object], Callable[[], object]]:

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from relay_sync.threads.lanes import InContext, Lanes
+from tests.support import PATIENCE
 from tests.support.background import Background
-
-PATIENCE = 10.0
 
 
 class Gate:

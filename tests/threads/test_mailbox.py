@@ -13,9 +13,8 @@ import pytest
 from relay_sync.errors import CallEnded, QueueFull, WaitTimeout, WrongThread
 from relay_sync.threads import process
 from relay_sync.threads.mailbox import Mailbox, MailboxClosed
+from tests.support import PATIENCE
 from tests.support.background import Background
-
-PATIENCE = 10.0
 
 
 def nothing_came() -> WaitTimeout:

@@ -16,9 +16,8 @@ from relay_sync.threads import outcome as waiter_module
 from relay_sync.threads import process
 from relay_sync.threads.flag import Bell
 from relay_sync.threads.outcome import Waiter, wait_for_event
+from tests.support import PATIENCE
 from tests.support.background import Background
-
-PATIENCE = 10.0
 
 
 def too_late() -> WaitTimeout:

@@ -18,9 +18,8 @@ from relay_sync.threads import process
 from relay_sync.threads.lanes import Lanes
 from relay_sync.threads.mailbox import Mailbox, MailboxClosed
 from relay_sync.threads.outcome import Waiter
+from tests.support import PATIENCE
 from tests.support.forks import in_child
-
-PATIENCE = 10.0
 
 forks = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),

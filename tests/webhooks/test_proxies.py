@@ -13,7 +13,7 @@ from relay_sync import InvalidParameter, WebhookRefused
 from relay_sync.webhooks import Webhooks, reader
 from relay_sync.webhooks.forwarded import places
 from relay_sync.webhooks.signatures import sign_form, sign_json
-from tests.webhooks.test_webhooks import AS_FORM, AS_JSON, FORM, JSON_BODY, KEY, form
+from tests.support.callbacks import AS_FORM, AS_JSON, FORM, JSON_BODY, KEY, form
 
 PROXY = "10.1.2.3"
 

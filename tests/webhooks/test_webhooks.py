@@ -18,22 +18,14 @@ from relay_sync import InvalidParameter, WebhookRefused
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import OtherStatus, RecordingStatus, StreamStatus, Webhooks
 from relay_sync.webhooks.signatures import is_genuine, sign_form, sign_json, sign_json_sha256, spellings
-from tests.simulator.test_peers import Hooks, Receiver
 from tests.support import PATIENCE
+from tests.support.callbacks import AS_FORM, AS_JSON, FORM, JSON_BODY, KEY, form
 from tests.support.interrupts import at_step
 from tests.support.lines import line
+from tests.support.peers import Hooks, Receiver
 
-KEY = "PSKinventedSigningKey0123456789"
 URL = "https://hooks.example.com/stream-status"
-FORM = [
-    ("AccountSid", "4d0c0ffe-1111-4222-8333-444455556666"),
-    ("CallSid", "c1"),
-    ("StreamEvent", "stream-started"),
-    ("StreamSid", "s1"),
-    ("Timestamp", "2026-01-02T03:04:05Z"),
-]
 FORM_SIGNATURE = "qQwPuxXhM5hW27I2WlrwV+PQsNU="
-JSON_BODY = b'{"event_type":"calling.call.stream"}'
 JSON_SIGNATURE = "40a524683c8a530ef9b127b02617f9bd259ddada"
 JSON_SHA256 = "ce0a0cf0ac6186c363ce1740456ea86e167c7a9472be3c95649eab5d64af4e3e"
 ENVELOPE = {
@@ -53,13 +45,7 @@ ENVELOPE = {
         "name": "my-stream",
     },
 }
-AS_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-AS_JSON = {"Content-Type": "application/json; charset=utf-8"}
 SENT = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
-
-
-def form(fields: Any = FORM) -> bytes:
-    return urlencode(fields).encode()
 
 
 def test_the_vector_of_forms() -> None:

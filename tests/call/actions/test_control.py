@@ -30,10 +30,11 @@ from relay_sync import (
 from relay_sync.errors import WrongThread
 from relay_sync.simulator import Simulator
 from relay_sync.threads import process
-from tests.call.verbs.test_verbs import ROWS, mute, tell
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import mute, tell
 from tests.support.lines import Line, line
+from tests.support.verbs.rows import ROWS
 
 TTS = {"type": "tts", "params": {"text": "hello"}}
 COLLECT = {"digits": {"max": 1}}

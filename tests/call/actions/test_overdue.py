@@ -10,8 +10,8 @@ import pytest
 from relay_sync import Action, Call, WaitTimeout
 from relay_sync.call.actions import base
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute
 from tests.support.background import Background
+from tests.support.far_end import mute
 from tests.support.lines import line
 
 SILENCE = {"type": "silence", "params": {"duration": 0.05}}

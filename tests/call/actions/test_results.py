@@ -9,9 +9,9 @@ import pytest
 
 from relay_sync import ActionFailed, DetectEvent, PayEvent, StandaloneCollectAction, WaitTimeout
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute, tell
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import mute, tell
 from tests.support.lines import Line, line
 
 TTS = {"type": "tts", "params": {"text": "hello"}}

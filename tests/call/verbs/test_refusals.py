@@ -11,7 +11,7 @@ from relay_sync import Call, InvalidParameter, RelayClient, devices
 from relay_sync.audio import AudioServer
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import mute
+from tests.support.far_end import mute
 from tests.support.lines import Line, line
 
 TTS = {"type": "tts", "params": {"text": "hello"}}

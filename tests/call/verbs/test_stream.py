@@ -30,9 +30,9 @@ from relay_sync import (
 from relay_sync.audio import AudioServer
 from relay_sync.client.asked import Asked
 from relay_sync.simulator import Simulator
-from tests.call.verbs.test_verbs import QUESTIONS
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import QUESTIONS
 from tests.support.lines import NOWHERE, Line, line
 
 STREAM = "calling.call.stream"

@@ -19,24 +19,17 @@ from relay_sync.events import event_class
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.far_end import QUESTIONS, mute, tell
 from tests.support.lines import Line, line
-from tests.support.verbs.input import INPUT
-from tests.support.verbs.places import CONFERENCE, ROUTING
-from tests.support.verbs.row import Json, Row
-from tests.support.verbs.services import AI, FAX_PAY
-from tests.support.verbs.sound import CONTROL, LISTENING, MEDIA, STREAM
+from tests.support.verbs.row import Row
+from tests.support.verbs.rows import ROWS
 
 F = TypeVar("F", bound=Callable[..., None])
 
-ROWS = [*CONTROL, *STREAM, *MEDIA, *INPUT, *ROUTING, *LISTENING, *CONFERENCE, *FAX_PAY, *AI]
 ACTIONS = [row for row in ROWS if row.kind]
 COMMANDS = [row for row in ROWS if not row.kind]
-#: What the simulator goes on carrying out; for anything else it checks the frame, acknowledges it, and does no more.
-CARRIED_OUT = {"calling.end"}
 
 
-#: By what the client finds out whether a call is live.
-QUESTIONS = ("calling.clear_digit_bindings", "calling.answer")
 #: What ends something: that it does not exist is no mistake.
 HARMLESS = {
     "calling.ai_sidecar.stop",
@@ -49,14 +42,6 @@ HARMLESS = {
 }
 
 
-def mute(sim: Simulator) -> None:
-    """Take the simulator's own doings away, so that a test alone says which events come."""
-    handlers = sim._exchange.handlers
-    sim._exchange.handlers = {
-        name: handler for name, handler in handlers.items() if name.startswith("signalwire.") or name in CARRIED_OUT
-    }
-
-
 @pytest.fixture
 def on_call(sim: Simulator) -> Iterator[Line]:
     with line(sim) as one:
@@ -66,12 +51,6 @@ def on_call(sim: Simulator) -> Iterator[Line]:
 
 def run(call: Call, row: Row) -> Any:
     return getattr(call, row.verb)(*row.args, **row.kwargs)
-
-
-def tell(one: Line, action: Action[Any], event_type: str, params: Json) -> None:
-    """Have the server send an event of an action."""
-    address = {"node_id": one.call.node_id, "call_id": one.call.call_id, "control_id": action.control_id}
-    one.sim.send_event(event_type, {**address, **params})
 
 
 def ids(rows: list[Row]) -> Callable[[F], F]:

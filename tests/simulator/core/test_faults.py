@@ -10,7 +10,7 @@ import websocket
 
 from relay_sync.errors import InvalidParameter, WaitTimeout
 from relay_sync.simulator import Simulator
-from tests.simulator.test_peers import Peer, address, connected
+from tests.support.peers import Peer, address, connected
 
 
 @pytest.fixture

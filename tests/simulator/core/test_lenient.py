@@ -12,10 +12,10 @@ from relay_sync.errors import InvalidParameter
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.frames import whole_numbers
 from relay_sync.simulator.http.control import requests as orders
-from tests.simulator.http.test_rest import command
-from tests.simulator.test_peers import Peer, address, connected
 from tests.support import PATIENCE
 from tests.support.lines import FROM, NOWHERE, TO
+from tests.support.peers import Peer, address, connected
+from tests.support.rest_requests import command
 
 SILENCE = {"type": "silence", "params": {"duration": 60}}
 PHONE = {"type": "phone", "params": {"to_number": "+15550111", "from_number": FROM, "timeout": 30}}

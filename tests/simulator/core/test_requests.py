@@ -18,8 +18,8 @@ from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.core.frames import MalformedFrame, check, parse
 from relay_sync.simulator.core.method_table import METHODS, parse_table
 from relay_sync.simulator.server import HANDLERS
-from tests.simulator.test_peers import Peer, address, connected
 from tests.support.numbers import HUGE, NO_NUMBERS
+from tests.support.peers import Peer, address, connected
 
 # One correct request per theme, by hand, with the reply's text as the vendor's description has it.
 CORRECT: list[tuple[str, dict[str, Any], str, bool]] = [

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from relay_sync.simulator import Simulator
-from tests.simulator.test_peers import Json, Peer, address, connected
+from tests.support.peers import Json, Peer, address, connected
 
 TTS: Json = {"type": "tts", "params": {"text": "hi"}}
 PHONE: Json = {"type": "phone", "params": {"to_number": "+15550123"}}

@@ -13,7 +13,7 @@ from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.urls import place
 from relay_sync.simulator.http.webhooks import Webhooks
-from tests.simulator.test_peers import Hooks, Receiver, address, connected
+from tests.support.peers import Hooks, Receiver, address, connected
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", None])

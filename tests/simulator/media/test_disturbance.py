@@ -13,9 +13,9 @@ from relay_sync.audio import AudioServer, AudioStream
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.media.disturbance import ERRORS
 from relay_sync.webhooks import StreamStatus, Webhooks
-from tests.simulator.test_peers import Hooks, Receiver, address, connected
 from tests.support import PATIENCE
 from tests.support.lines import Line, line
+from tests.support.peers import Hooks, Receiver, address, connected
 
 SAYS = bytes(range(256)) * 2 * 25  # forty frames of PCM
 

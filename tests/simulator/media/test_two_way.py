@@ -17,7 +17,7 @@ from relay_sync.audio.coders import decoder_for, encoder_for
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.media.playback import Playback
-from tests.simulator.test_peers import Hooks, Json, Media, Peer, Receiver, address, connected
+from tests.support.peers import Hooks, Json, Media, Peer, Receiver, address, connected
 
 PCMU = codec_for("PCMU")
 NOWHERE = "ws://127.0.0.1:9/audio"

@@ -9,7 +9,7 @@ import pytest
 
 from relay_sync.errors import CallEnded, InvalidParameter, WaitTimeout
 from relay_sync.simulator import Simulator
-from tests.simulator.test_peers import Peer, address, connected
+from tests.support.peers import Peer, address, connected
 
 
 def _states(peer: Peer, call_id: str) -> list[str]:

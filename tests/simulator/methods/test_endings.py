@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.core.names import ACTIVITIES
-from tests.simulator.test_peers import NUMBER, RING, Json, Peer, Receiver, address, connected
+from tests.support.peers import NUMBER, RING, Json, Peer, Receiver, address, connected
 
 AGES: Json = {"type": "silence", "params": {"duration": 1000}}
 LISTEN: Json = {"direction": ["remote-caller"], "lang": "en", "from_lang": "en", "to_lang": "es"}

@@ -9,7 +9,7 @@ import pytest
 
 from relay_sync.errors import InvalidParameter, WaitTimeout
 from relay_sync.simulator import Simulator
-from tests.simulator.test_peers import Peer, connected, server_tls, tls_files
+from tests.support.peers import Peer, connected, server_tls, tls_files
 
 
 def test_connect_gives_a_session_and_then_its_authorization_state() -> None:

@@ -19,7 +19,7 @@ from relay_sync.audio.wav import read_wav
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator, Stream, speech
 from relay_sync.simulator.media.voice import Voice
-from tests.simulator.test_peers import Media, Peer, Receiver, address, connected, server_tls
+from tests.support.peers import Media, Peer, Receiver, address, connected, server_tls
 
 
 def _tone(samples: int, step: int = 37) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from relay_sync.errors import CallEnded, CommandRefused
 from relay_sync.simulator import Phone, Simulator
-from tests.simulator.test_peers import NUMBER, RING, Json, Peer, address, connected
+from tests.support.peers import NUMBER, RING, Json, Peer, address, connected
 
 
 @pytest.fixture

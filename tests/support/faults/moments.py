@@ -22,9 +22,9 @@ from relay_sync.client.messages import NEWS_PATIENCE
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
-from tests.call.verbs.test_verbs import QUESTIONS, mute
 from tests.support import TLS
 from tests.support.background import Background
+from tests.support.far_end import QUESTIONS, mute
 from tests.support.faults.fault import AfterBytes, Corrupt, Cut, Fault, Refuse, Shape, Stall, Step
 from tests.support.faults.proxy import FaultProxy
 from tests.support.lines import FROM, TO, Desk

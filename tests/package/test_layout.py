@@ -1,0 +1,121 @@
+"""Where tests and their helpers are: tests mirror the rooms of the package, and what they share is in ``tests/support``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.modules import PACKAGE
+
+TESTS = ROOT / "tests"
+#: Folders of tests that mirror no room, and what they test instead.
+NO_ROOMS = {
+    "package": "the package as a whole",
+    "docs": "the pages, and what they promise",
+    "examples": "the programs in examples/",
+    "benchmarks": "the programs in benchmarks/",
+    "faults": "clients over networks and servers that misbehave",
+    "interop": "the official SDK beside this one",
+}
+#: What is neither a test nor a helper of tests.
+BESIDE = ("support", "data")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The full names of what a file imports, and of the modules that hold it."""
+    here = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = here[: len(here) - node.level + 1] if node.level else ()
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def is_imported_test(name: str) -> bool:
+    """Whether it is a module of tests, by its full name; a helper may have functions that begin so."""
+    home, _, last = name.rpartition(".")
+    return last.startswith("test_") and (TESTS.parent / Path(*home.split("."), f"{last}.py")).is_file()
+
+
+def misplaced(file: Path, rooms: Path) -> str:
+    """What is wrong with the place of a file, given by its path below ``tests``; empty if nothing is.
+
+    :param rooms: the package whose folders are the rooms.
+    """
+    folder, name = file.parent, file.name
+    if folder.parts[:1] in [(each,) for each in BESIDE] or name in ("conftest.py", "__init__.py"):
+        return ""
+    if not name.startswith("test_"):
+        return "a helper: it belongs into tests/support"
+    if folder.parts[:1] in [(each,) for each in NO_ROOMS]:
+        return ""
+    if folder.parts:
+        return "" if (rooms / folder).is_dir() else "the package has no such folder"
+    modules = [path.stem for path in rooms.glob("*.py")]
+    about = file.stem.removeprefix("test_")
+    return "" if any(f"{about}_".startswith(f"{each}_") for each in modules) else "no module at the root is called so"
+
+
+FILES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("*.py"))
+
+
+def test_no_file_imports_a_file_of_tests() -> None:
+    found = {
+        str(file): name
+        for file in FILES
+        if file.parts[0] != "data"
+        for name in imported(TESTS / file)
+        if is_imported_test(name)
+    }
+    assert not found, "what is shared belongs into tests/support"
+
+
+def test_the_search_for_imported_tests_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    monkeypatch.setitem(globals(), "TESTS", tmp_path / "tests")
+    folder = tmp_path / "tests" / "call"
+    folder.mkdir(parents=True)
+    (folder / "test_call.py").touch()
+    file = folder / "test_other.py"
+    for text in (
+        "import tests.call.test_call",
+        "from tests.call import test_call as other",
+        "from tests.call.test_call import one, two",
+        "def f():\n    from .test_call import one",
+        "from . import test_call",
+    ):
+        file.write_text(text)
+        assert any(map(is_imported_test, imported(file))), text
+    file.write_text("from tests.support.pages import test_of, blocks\nfrom .call import test_")
+    assert not any(map(is_imported_test, imported(file)))
+
+
+def test_every_file_is_where_one_looks_for_it() -> None:
+    found = {str(file): wrong for file in FILES if (wrong := misplaced(file, PACKAGE))}
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["helpers.py", "call/helpers.py", "package/helpers.py", "calls/test_call.py", "test_somewhere.py", "test_conf.py"],
+)
+def test_a_file_in_the_wrong_place_is_seen(place: str) -> None:
+    assert misplaced(Path(place), PACKAGE)
+
+
+def test_every_room_has_its_tests() -> None:
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert rooms == {file.parts[0] for file in FILES if len(file.parts) > 1} - set(NO_ROOMS) - set(BESIDE)
+
+
+def test_every_folder_is_a_package() -> None:
+    """Files of the same name in two folders that are none would be one module."""
+    folders = {file.parent for file in FILES if file.parts[0] != "data"}
+    assert not [str(folder) for folder in folders if not (TESTS / folder / "__init__.py").is_file()]
