@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from relay_sync import Call
+from relay_sync import Call, RelayClient
 from relay_sync.audio.picture import html_picture
 from relay_sync.audio.stats import StreamStats
-from relay_sync.call.call import REMEMBERED_EVENTS
+from relay_sync.call.call import core_of
+from relay_sync.call.core import REMEMBERED_EVENTS
 from relay_sync.notebook_html import BARS, LINES, MOST_ROWS, Moment, axis, panel, table, timeline
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
@@ -113,18 +114,17 @@ def test_short_lives(moments: list[Moment], over: bool) -> None:
     assert read(f"<div>{timeline(moments, now=5.0, over=over)}</div>") is not None
 
 
-def test_a_call_keeps_its_beginning_and_its_latest_events() -> None:
-    client: Any = None
-    call = Call(client, "c", "n", state="created")
+def test_a_call_keeps_its_beginning_and_its_latest_events(client: Callable[..., RelayClient]) -> None:
+    call = Call(client(), "c", "n", state="created")
     from relay_sync.events import parse_event
 
     for number in range(3 * REMEMBERED_EVENTS):
-        call._on_event(
+        core_of(call).on_event(
             parse_event({"event_type": "calling.call.play", "params": {"call_id": "c", "control_id": str(number)}})
         )
-    assert call._history[0].state == "created"
-    assert call._history[-1].control_id == str(3 * REMEMBERED_EVENTS - 1)
-    assert len(call._history) <= REMEMBERED_EVENTS
+    assert core_of(call).history[0].state == "created"
+    assert core_of(call).history[-1].control_id == str(3 * REMEMBERED_EVENTS - 1)
+    assert len(core_of(call).history) <= REMEMBERED_EVENTS
 
 
 # -- on any page -------------------------------------------------------------------------------------------------------

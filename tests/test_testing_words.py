@@ -396,7 +396,7 @@ def test_what_an_earlier_callback_raises_is_no_mistake_of_a_later_test(monkeypat
 
         def begin() -> None:
             for _ in range(2):  # one runs, one waits
-                client._callback(None, "test callback", late, ValueError("late"))
+                client._router.callback(None, "test callback", late, ValueError("late"))
             assert entered.wait(PATIENCE)
 
         with (
@@ -407,7 +407,7 @@ def test_what_an_earlier_callback_raises_is_no_mistake_of_a_later_test(monkeypat
         with testing.handler_errors() as second:
             go.set()
             assert testing.wait_for_handlers(PATIENCE)
-            client._callback(None, "test callback", late, ValueError("now"))
+            client._router.callback(None, "test callback", late, ValueError("now"))
             assert str(second.wait(PATIENCE).error) == "now"
     assert list(first) == []
     assert len(second) == 1
@@ -460,7 +460,7 @@ def test_a_client_that_lives_longer_costs_no_time_where_nothing_runs() -> None:
         for _ in range(3):
             with handler_errors() as errors:
                 ran.clear()
-                client._callback(None, "test", ran.set)
+                client._router.callback(None, "test", ran.set)
                 assert ran.wait(PATIENCE)
             assert not errors
         assert time.monotonic() - begun < testing.HANDLER_PATIENCE
@@ -475,7 +475,7 @@ def test_what_a_callback_raises_late_is_collected() -> None:
             gate.wait(0.05)
             raise ZeroDivisionError
 
-        client._callback(None, "test callback", late)
+        client._router.callback(None, "test callback", late)
         assert begun.wait(PATIENCE)
     assert len(errors) == 1
 

@@ -5,27 +5,37 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..errors import CallEnded, EventPending, RelayError, WaitTimeout
 from ..events import CallStateEvent, RelayEvent
 from ..threads.mailbox import Mailbox, MailboxClosed
 from ..threads.timeouts import paced
 
-if TYPE_CHECKING:
-    from .call import Call
-
 __all__ = ["EventReader", "Expectation"]
 
 Predicate = Callable[[Any], object]
 
 
+class Source(Protocol):
+    """The call, as those who read its events need it."""
+
+    @property
+    def state(self) -> str: ...
+
+    def open_reader(self) -> Mailbox[RelayEvent]:
+        """A mailbox for all events from now on, for as long as it is held."""
+
+    def close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
+        """Put nothing more into a mailbox."""
+
+
 class EventReader(Iterator[RelayEvent]):
     """What :meth:`Call.events` returns. Leaving it to be forgotten is enough; :meth:`close` ends it at once."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Source) -> None:
         self._call = call
-        self._mailbox = call._open_reader()
+        self._mailbox = call.open_reader()
 
     def __iter__(self) -> EventReader:
         return self
@@ -40,7 +50,7 @@ class EventReader(Iterator[RelayEvent]):
 
     def close(self) -> None:
         """Take no further events; what was kept can still be read."""
-        self._call._close_reader(self._mailbox)
+        self._call.close_reader(self._mailbox)
         self._mailbox.close()
 
 
@@ -49,7 +59,7 @@ class Expectation:
 
     __slots__ = ("_call", "_end", "_event_type", "_found", "_mailbox", "_predicate", "_timeout")
 
-    def __init__(self, call: Call, event_type: str, predicate: Predicate | None, timeout: float | None) -> None:
+    def __init__(self, call: Source, event_type: str, predicate: Predicate | None, timeout: float | None) -> None:
         self._call = call
         self._event_type = event_type
         self._predicate = predicate
@@ -80,7 +90,7 @@ class Expectation:
     def __enter__(self) -> Expectation:
         patience = paced(self._timeout)
         self._end = None if patience is None else time.monotonic() + patience
-        self._mailbox = self._call._open_reader()
+        self._mailbox = self._call.open_reader()
         return self
 
     def __exit__(
@@ -92,7 +102,7 @@ class Expectation:
             if error is None:
                 self._wait(mailbox)
         finally:
-            self._call._close_reader(mailbox)
+            self._call.close_reader(mailbox)
 
     def _wait(self, mailbox: Mailbox[RelayEvent]) -> None:
         while self._found is None:

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
-from ..call.actions import Action
-from ..call.actions.base import Question
-from ..call.call import Call
+from ..call.actions.base import Operation, Question
+from ..call.call import Call, core_of
+from ..call.core import CallCore
 from ..errors import RelayError
 from ..protocol.results import says_gone
 from ..threads import logs
@@ -34,8 +34,9 @@ PAUSES: Final = (15.0, 30.0, 60.0)
 
 
 class _Doubt:
-    def __init__(self, action: Action[Any]) -> None:
-        self.action = action
+    def __init__(self, core: CallCore[Call], operation: Operation) -> None:
+        self.core = core
+        self.operation = operation
         #: How often it was asked about.
         self.times = 0
 
@@ -49,7 +50,7 @@ class Aftermath:
     def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:
         self._since = now
         self._messages = messages
-        doubts = [_Doubt(action) for call in calls for action in list(call._actions.values())]
+        doubts = [_Doubt(core, one) for core in map(core_of, calls) for one in list(core.operations.values())]
         self._inquiry = Inquiry(self._see_to, doubts)
         messages.resumed(now)
 
@@ -65,23 +66,23 @@ class Aftermath:
         self._inquiry.stop()
 
     def _see_to(self, doubt: _Doubt, now: float) -> None:
-        action = doubt.action
-        if doubt.times > len(PAUSES) or action.is_done or action._heard > self._since:
+        operation = doubt.operation
+        if doubt.times > len(PAUSES) or operation.action.is_done or operation.heard > self._since:
             return  # it was asked about often enough, or no answer is needed
-        question = action._question()
-        if question is None or now < action._heard + question.after:
+        question = operation.question()
+        if question is None or now < operation.heard + question.after:
             self._inquiry.put_off(doubt)  # it may be known then
         elif question.method:
             self._ask(doubt, question, now)
         else:
-            action._end_early("overdue")
+            operation.end_early("overdue")
 
     def _ask(self, doubt: _Doubt, question: Question, now: float) -> None:
         self._inquiry.asked(doubt, now + PAUSES[min(doubt.times, len(PAUSES) - 1)])
         doubt.times += 1
-        action, call = doubt.action, doubt.action.call
-        address = {"node_id": call.node_id, "call_id": call.call_id, "control_id": action.control_id}
-        call._client._post(question.method, {**address, **question.params}, partial(self._answered, doubt))
+        core = doubt.core
+        address = {"node_id": core.node_id, "call_id": core.call_id, "control_id": doubt.operation.action.control_id}
+        core.line.post(question.method, {**address, **question.params}, partial(self._answered, doubt))
 
     def _answered(self, doubt: _Doubt, outcome: Any) -> None:
         if isinstance(outcome, RelayError):
@@ -90,6 +91,6 @@ class Aftermath:
         doubt.times = len(PAUSES) + 1  # also where it comes late, and this is about to be asked again
         if says_gone(outcome):
             # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
-            _log.info("%r has ended: the server does not know it any more", doubt.action)
-            doubt.action._end_early("call_gone")
+            _log.info("%r has ended: the server does not know it any more", doubt.operation.action)
+            doubt.operation.end_early("call_gone")
         self._inquiry.go_on(time.monotonic())

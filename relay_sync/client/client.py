@@ -6,17 +6,18 @@ import inspect
 import os
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from .. import notebook_html
-from ..call.call import Call
+from ..call.call import Call, core_of
 from ..config import Config
 from ..constants import MAX_FRAME
 from ..deadline import Deadline
-from ..errors import CallEnded, InvalidParameter
+from ..errors import InvalidParameter
 from ..params import values
 from ..threads import logs, process
 from ..threads.lanes import InContext, warn_replaced
@@ -25,7 +26,7 @@ from .contexts import Subscribing
 from .dial import Dialing
 from .link import Link
 from .messaging import Messaging
-from .router import Switchboard
+from .router import Router
 from .run import CLOSE_ADVICE, Running
 
 if TYPE_CHECKING:
@@ -133,12 +134,14 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             values.handler("on_state", on_state, ("state",))
         if on_error is not None:
             values.handler("on_error", on_error, ("error", "call"))
-        self._router = Switchboard(
+        self._router = Router(
             self,
             max_active_calls=config.max_active_calls,
             on_state=on_state,
             on_error=on_error,
-            hangup_on_error=on_handler_error == "hangup",
+            hang_up_on_error=on_handler_error == "hangup",
+            on_watch=self._check_contexts,
+            on_poke=self._stop_asked,
         )
         self._link = Link(config, self._router)
         self._warned_contexts = False
@@ -146,11 +149,8 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         self._without_contexts: float | None = None
         self._running = False
         self._stop_wanted = False
-        # What its calls need of the connection.
-        self._command, self._post, self._promise = self._link.command, self._link.post, self._link.promise
-        self._request_timeout = self._link.request_timeout
-        self._call_gone, self._ask_about = self._link.call_gone, self._link.ask_about
-        process.watch(self)
+        self._life = _Life(self)
+        process.watch(self._life)
 
     def __repr__(self) -> str:
         return f"<RelayClient {self._link.config.address.url} {self.state}, {len(self._router.calls)} calls>"
@@ -303,13 +303,14 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         named = given.get("call_id")
         call_id = named if isinstance(named, str) else ""
         call = self._router.calls.get(call_id)
+        core = None if call is None else core_of(call)
         return self._link.command(
             method,
             given,
             call_id=call_id,
-            only_in=None if not call_id else call._session if call is not None else self._router.session,
+            only_in=None if not call_id else self._router.session if core is None else core.session,
             idempotent=may_repeat(method),
-            on_reply=None if call is None else call._meaning(method, given),
+            on_reply=None if core is None else core.meaning(method, given),
             timeout=limit,
         )
 
@@ -327,37 +328,33 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         finally:
             self._link.set_request_timeout(before)
 
-    def _call_over(self, call: Call) -> None:
-        self._router.call_over(call)
 
-    def _let_go(self, call: Call, error: CallEnded) -> None:
-        self._router.let_go(call, error)
+class _Life:
+    """A client, as the process it lives in needs it. The client holds this, and this holds it weakly."""
 
-    def _handed_over(self, call: Call) -> None:
-        self._router.handed_over(call)
-
-    def _callback(
-        self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
-    ) -> None:
-        self._router.callback(call, what, function, *args, final=final)
-
-    # -- the process ---------------------------------------------------------------------------------------------
+    def __init__(self, client: RelayClient) -> None:
+        self._client = weakref.ref(client)
 
     def after_fork(self) -> None:
         """In a child: start anew when used."""
-        self._link.after_fork()
-        self._running = False
-        self._stop_wanted = False
-        self._router.after_fork()
+        client = self._client()
+        if client is not None:
+            client._link.after_fork()
+            client._running = False
+            client._stop_wanted = False
+            client._router.after_fork()
 
     def at_exit(self, timeout: float) -> None:
         """Let handlers return. Say so where a program was to take calls and never did.
 
         A script alone is meant: who imports it, or types it in, may have had something else in mind.
         """
-        self._link.at_exit(timeout)
-        handler = self._router.on_call
-        if self._link.used or self._link.closed or handler is None or not _is_in_the_script(handler.function):
+        client = self._client()
+        if client is None:
+            return
+        client._link.at_exit(timeout)
+        handler = client._router.on_call
+        if client._link.used or client._link.closed or handler is None or not _is_in_the_script(handler.function):
             return
         if getattr(sys, "last_value", None) is None:  # else a traceback says why
             _log.warning(

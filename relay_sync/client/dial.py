@@ -26,7 +26,7 @@ from .pending_dials import Dials, PendingDial, drop
 
 if TYPE_CHECKING:
     from .link import Link
-    from .router import Switchboard
+    from .router import Router
 
 __all__ = ["Dialing", "patience_of"]
 
@@ -41,7 +41,7 @@ class Dialing:
 
     if TYPE_CHECKING:
         _link: Link
-        _router: Switchboard
+        _router: Router
 
     @overload
     def dial(

@@ -1,47 +1,96 @@
-"""The handlers of calls that run, and how a client that closes waits for them and for callbacks."""
+"""The threads in which handlers of calls run, and how a client that closes waits for them and for callbacks."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import Final
 
+from ..call.call import Call, core_of
+from ..errors import ClientClosed, CommandRefused, RelayError
 from ..text.wording import counted, listed
 from ..threads import logs
 from ..threads.flag import Bell
-from ..threads.lanes import Lanes, name_of
+from ..threads.lanes import InContext, Lanes, name_of
 from ..threads.outcome import wait_until
 from ..threads.table import Table
+from .callbacks import Callbacks
+from .unattended import Unattended
 
-if TYPE_CHECKING:
-    from ..call.call import Call
-    from ..threads.lanes import InContext
+__all__ = ["Handlers"]
 
-__all__ = ["Handlers", "Stalled"]
-
-_log = logs.get("relay_sync.callbacks").later
+_log = logs.get("relay_sync").later
+_callbacks = logs.get("relay_sync.callbacks").later
+_numbers: Final = itertools.count(1)
 
 
 class Handlers:
     """Those of one client, each in a thread of its own. For any number of threads.
 
-    :param changed: rings when one has returned.
+    :param changed: rings when one has returned. :param callbacks: where what they raise is reported.
+    :param unattended: the calls that handlers leave ringing.
+    :param hang_up_on_error: hang up a call whose handler raised.
     """
 
-    def __init__(self, changed: Bell) -> None:
+    def __init__(
+        self,
+        changed: Bell,
+        callbacks: Callbacks,
+        unattended: Unattended,
+        *,
+        hang_up_on_error: bool,
+    ) -> None:
         self._changed = changed
+        self._callbacks = callbacks
+        self._unattended = unattended
+        self._hang_up_on_error = hang_up_on_error
         self._began: Table[threading.Thread, tuple[InContext, Call]] = Table()
         #: Threads that wait in :meth:`finish` themselves: nobody waits for them.
         self._waiting: Table[threading.Thread, bool] = Table()
         #: Those that were waited for in vain, and named.
         self._left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
-    def begin(self, thread: threading.Thread, call: Call, handler: InContext) -> None:
-        """A handler is about to run."""
-        self._began.put(thread, (handler, call))
+    def start(self, call: Call, handler: InContext) -> None:
+        """Run the handler of a call in a thread.
 
-    def end(self, thread: threading.Thread) -> None:
+        :raises RuntimeError: no thread can be started.
+        """
+        thread = threading.Thread(
+            target=self._run, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
+        )
+        self._began.put(thread, (handler, call))
+        try:
+            thread.start()
+        except RuntimeError:
+            self._end(thread)
+            raise
+
+    def _run(self, call: Call, handler: InContext) -> None:
+        try:
+            handler(call)
+            self._unattended.handler_returned(call)
+        except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
+            hang_up = self._hang_up_on_error and not isinstance(error, ClientClosed)
+            self._callbacks.report(call, "on_call handler", error, _what_becomes(call, hang_up))
+            if hang_up and core_of(call).is_ours:
+                self._hang_up(call)
+        finally:
+            self._end(threading.current_thread())
+
+    def _hang_up(self, call: Call) -> None:
+        try:
+            call.hangup("error")
+        except ClientClosed:
+            _log.warning("call %s goes on without this client, which was closed before it could hang up", call.call_id)
+        except CommandRefused as error:
+            _log.warning("call %s could not be hung up: %s", call.call_id, error.message)
+        except RelayError as error:
+            _log.warning("call %s is hung up as soon as that is possible: %s", call.call_id, error.message)
+            core_of(call).promise_end("error")
+
+    def _end(self, thread: threading.Thread) -> None:
         """A handler has returned, or does not run after all."""
         self._began.take(thread)
         self._changed.ring()
@@ -88,33 +137,20 @@ class Handlers:
             left += [_described(*job) for job in each.unfinished()]
         if left:
             what = "is left alone" if len(left) == 1 else "are left alone"
-            _log.warning("closing: what has not come to its end %.2g s later %s: %s", timeout, what, listed(left))
-
-
-class Stalled:
-    """Names lanes in which user code is stuck, each once. On the IO thread.
-
-    :param of_client: the lane of callbacks that belong to no call.
-    """
-
-    def __init__(self, of_client: str) -> None:
-        self._of_client = of_client
-        self._said: set[object] = set()
-
-    def check(self, lanes: Lanes, now: float) -> None:
-        """Once a second."""
-        stalled = {key: (age, waiting) for key, age, waiting in lanes.stalled(now)}
-        for key, (age, waiting) in stalled.items():
-            if key not in self._said:
-                _log.warning(
-                    "a callback of %s has been running for %.0f s; %d more wait behind it",
-                    "the client" if key == self._of_client else f"call {key}", age, waiting,
-                    extra={"call_id": str(key)},
-                )  # fmt: skip
-        self._said = set(stalled)
+            _callbacks.warning("closing: what has not come to its end %.2g s later %s: %s", timeout, what, listed(left))
 
 
 def _described(call: Call | None, what: str, function: object, *rest: object) -> str:
-    """A callback in words, by what the switchboard has queued it with."""
+    """A callback in words, by what it was queued with."""
     whose = f" of call {call.call_id}" if call is not None else ""
     return f"{what} {name_of(function)}{whose}" if callable(function) else what
+
+
+def _what_becomes(call: Call, hang_up: bool) -> str:
+    """What becomes of a call whose handler raised, in words; nothing of one that is over."""
+    core = core_of(call)
+    if core.over is not None:
+        return ""
+    if core.handed_over:
+        return "; the call was handed over, and goes on"
+    return "; the call is hung up" if hang_up else "; the call is left as it is"

@@ -16,7 +16,7 @@ from .messages import Message, MessageDesk
 
 if TYPE_CHECKING:
     from .link import Link
-    from .router import Switchboard
+    from .router import Router
 
 __all__ = ["Messaging"]
 
@@ -28,7 +28,7 @@ class Messaging:
 
     if TYPE_CHECKING:
         _link: Link
-        _router: Switchboard
+        _router: Router
 
     def on_message(self, handler: H = values.MISSING) -> H:
         """Register the handler of inbound messages; a second one replaces the first. Usable as a decorator.
@@ -128,7 +128,7 @@ class Messaging:
             media=params.get("media"),
             tags=params.get("tags"),
         )
-        desk.prepare(message, self._router.run_in, on_completed)
+        desk.prepare(message, self._router.callbacks.in_lane, on_completed)
         try:
             with desk.sending():
                 self._link.command(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
-from ..call.call import Call
+from ..call.call import Call, core_of
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
 from ..errors import CallEnded, ClientClosed, DialFailed, InvalidParameter, RelayError
 from ..events import CallStateEvent, DialEvent
@@ -252,7 +252,7 @@ class Dials:
         net = Net()
         for dial in self._open.snapshot():
             legs = dial.legs.snapshot()
-            if dial.devices > 0 and not dial.lacks_legs and all(leg._over is not None for leg in legs):
+            if dial.devices > 0 and not dial.lacks_legs and all(core_of(leg).over is not None for leg in legs):
                 with net:
                     self._failed(dial, _reason_of(dial), exchange)
         net.release()
@@ -307,7 +307,7 @@ class Dials:
             dial.legs.put(leg.call_id, leg)
         if leg.state not in (CALL_STATE_ANSWERED, CALL_STATE_ENDING, CALL_STATE_ENDED):
             # Its own state event was lost: this one says the same.
-            leg._on_event(told)
+            core_of(leg).on_event(told)
         return leg
 
     def _won(self, dial: PendingDial, winner: Call, exchange: Exchange) -> None:
@@ -358,7 +358,7 @@ def _reason_of(dial: PendingDial) -> str:
 
 def drop(leg: Call, exchange: Exchange) -> None:
     """A leg that nobody wants: hang it up if it still lives, and be done with it."""
-    if leg._over is None:
+    if core_of(leg).over is None:
         exchange.cut_off(leg, CallEnded("the leg was dropped: another one answered, or the dial was given up"))
 
 

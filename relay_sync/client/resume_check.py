@@ -26,8 +26,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from ..call.call import Call, core_of
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING
 from ..errors import RelayError
 from ..protocol.ids import new_id
@@ -35,9 +36,6 @@ from ..protocol.results import says_gone
 from ..threads import logs
 from ..threads.safety_net import Net
 from .inquiry import Inquiry
-
-if TYPE_CHECKING:
-    from ..call.call import Call
 
 __all__ = ["PAUSES", "RollCall"]
 
@@ -56,6 +54,7 @@ IF_NOT: Final = "calling.denoise.stop"
 class _Question:
     def __init__(self, call: Call, then: Callable[[bool], object] | None) -> None:
         self.call = call
+        self.core = core_of(call)
         #: Whoever waits for the answer.
         self.then = then
         #: How often it has been asked.
@@ -107,7 +106,7 @@ class RollCall:
         if call.call_id in self._undecided:
             net = Net()
             with net:
-                call._catch_up()
+                core_of(call).catch_up()
             with net:
                 self._decide_all(call.call_id, known=True)
             net.release()
@@ -145,26 +144,26 @@ class RollCall:
             self._post(question, FIRST, self._heard, realm=self._realm)
 
     def _matters(self, question: _Question) -> bool:
-        if question.call._over is not None:
+        if question.core.over is not None:
             self._decide(question, known=True)
         return not question.decided
 
     def _post(self, question: _Question, method: str, then: Callable[[_Question, Any], None], **params: str) -> None:
         self._inquiry.asked(question, time.monotonic() + PATIENCE)
-        question.call._client._post(method, {**question.address, **params}, partial(then, question))
+        question.core.line.post(method, {**question.address, **params}, partial(then, question))
 
     def _heard(self, question: _Question, outcome: Any) -> None:
         if self._is_answer(question, outcome):
-            call = question.call
+            core = question.core
             if not says_gone(outcome):
                 self._answered(question, lives=True)
-            elif call.state == CALL_STATE_ENDING:
+            elif core.state == CALL_STATE_ENDING:
                 self._answered(question, lives=False)
-            elif call.state == CALL_STATE_ANSWERED or call._answer_taken:
+            elif core.state == CALL_STATE_ANSWERED or core.answer_taken:
                 self._post(question, IF_ANSWERED, self._heard_again)
-            elif call._given_away:
+            elif core.given_away:
                 self._answered(question, lives=False)
-            elif not call._denoised:
+            elif not core.denoised:
                 self._post(question, IF_NOT, self._heard_again)
             else:
                 self._put_off(question, time.monotonic())
@@ -179,7 +178,7 @@ class RollCall:
         net = Net()
         with net:
             if lives:
-                question.call._catch_up()
+                question.core.catch_up()
                 self._lives(question.call)
             else:
                 self._gone(question.call)

@@ -1,84 +1,76 @@
-"""Routes what happened to the calls it happened to, and calls from there into user code, on threads meant for it.
+"""Delivers what happened to the call, the dial or the message that it happened to.
 
-The IO thread knows a client only by its switchboard, and that weakly: a client that was forgotten can go.
+The IO thread knows a client only by its router, and that weakly: a client that nobody holds can go.
 """
 
 from __future__ import annotations
 
-import itertools
-import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from ..call.call import Call
+from ..call.call import Call, core_of
 from ..call.offer import Offer
+from ..call.owner import Client
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE
-from ..errors import CallEnded, ClientClosed, CommandRefused, RelayError
+from ..errors import CallEnded, ClientClosed, RelayError
 from ..events import CallReceiveEvent, CallStateEvent, DialEvent, RelayEvent, parse_event
 from ..protocol.command import Phase
 from ..protocol.results import client_closed
-from ..threads import callback_errors, logs
+from ..threads import logs
 from ..threads.flag import Bell, Flag
-from ..threads.lanes import MOST_WAITING, InContext, Lanes, name_of
+from ..threads.lanes import InContext
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.safety_net import Net
 from ..threads.table import Recent, Table
-from .handlers import Handlers, Stalled
+from .callbacks import Callbacks
+from .handlers import Handlers
 from .messages import MESSAGE_TYPES, MessageDesk
-from .ownership import is_ours, what_becomes
 from .pending_dials import Dials
+from .states import States
 from .unattended import Unattended
 
 if TYPE_CHECKING:
     from ..connection.io_loop import Loop
     from ..events import ConferenceEvent
     from .aftermath import Aftermath
-    from .client import RelayClient
     from .resume_check import RollCall
 
-__all__ = ["Switchboard"]
+__all__ = ["Router"]
 
 _log = logs.get("relay_sync").later
-_callbacks = logs.get("relay_sync.callbacks").later
-_numbers = itertools.count(1)
 
 REMEMBERED_CALLS: Final = 4096
-#: Seconds after which one reason for having no connection is said again.
-REPEATED_AFTER: Final = 60.0
-#: The lane of callbacks that belong to no call.
-CLIENT_LANE: Final = "client"
-SHARED_THREADS: Final = 16
-_PUBLIC: Final = {
-    Phase.IDLE: "idle",
-    Phase.READY: "connected",
-    Phase.CLOSED: "closed",
-    Phase.FAILED: "failed",
-}
-_LAST: Final = (_PUBLIC[Phase.CLOSED], _PUBLIC[Phase.FAILED])
 
 
-class Switchboard:
-    """The calls of one client, and the way from the IO thread to them."""
+class Router:
+    """The calls of one client, and the way from the IO thread to them.
+
+    :param client: whose they are; held weakly. :param on_watch: a method of it that is called once a second, with the time.
+    :param on_poke: a method of it that is called when ``stop()`` was.
+    """
 
     def __init__(
         self,
-        client: RelayClient,
+        client: Client[Call],
         *,
         max_active_calls: int,
         on_state: Callable[[str], object] | None,
         on_error: Callable[[BaseException, Call | None], object] | None,
-        hangup_on_error: bool,
+        hang_up_on_error: bool,
+        on_watch: Callable[[float], object],
+        on_poke: Callable[[], object],
     ) -> None:
         self._client = weakref.ref(client)
+        self._client_watch = weakref.WeakMethod(on_watch)
+        self._client_poke = weakref.WeakMethod(on_poke)
         self._max_active_calls = max_active_calls
-        self._on_state = None if on_state is None else InContext(on_state)
-        self._on_error = None if on_error is None else InContext(on_error)
-        self._hangup_on_error = hangup_on_error
-        self.lanes = Lanes()
-        #: ``on_message`` and ``on_task`` handlers share these.
-        self.shared = Lanes(SHARED_THREADS)
+        self._hang_up_on_error = hang_up_on_error
+        self.callbacks = Callbacks(on_error)
+        #: Runs user code in a call's lane; see :class:`.call.core.Home`.
+        self.callback = self.callbacks.of_call
+        self.states = States(self.callbacks, on_state)
         self.dials = Dials()
         self.messages = MessageDesk()
         self.calls: Table[str, Call] = Table()
@@ -89,21 +81,22 @@ class Switchboard:
         self._ended: Recent[str, int | None] = Recent(REMEMBERED_CALLS)
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
-        self.state = "idle"
-        self._was_ready = False
-        #: Why there was no connection last, when that was said, and how many attempts have failed for this reason.
-        self._no_connection = ""
-        self._said_no_connection = 0.0
-        self._attempts = 0
         self._warned_no_handler = False
         self._unattended = Unattended()
-        self._stalled = Stalled(CLIENT_LANE)
         self._roll_call: RollCall | None = None
         self._aftermath: Aftermath | None = None
         #: Rings when a call or a handler of one has ended.
         self.changed = Bell()
-        self.handlers = Handlers(self.changed)
+        self.handlers = self._new_handlers()
         self._troubles = RateLimitedLog(_log)
+
+    def _new_handlers(self) -> Handlers:
+        return Handlers(self.changed, self.callbacks, self._unattended, hang_up_on_error=self._hang_up_on_error)
+
+    @property
+    def state(self) -> str:
+        """How the connection stands: the state that the client shows."""
+        return self.states.now
 
     # -- told by the loop, on the IO thread -----------------------------------------------------------------------
 
@@ -115,13 +108,14 @@ class Switchboard:
         elif isinstance(event, DialEvent):
             self.dials.on_event(event, payload, self)
         elif event.event_type in MESSAGE_TYPES:
-            self.messages.on_event(event, self.run_shared)
+            self.messages.on_event(event, self.callbacks.in_shared)
         elif event.event_type == EVENT_CONFERENCE and not event.call_id:
             conference_id = cast("ConferenceEvent", event).conference_id
             net = Net()
-            for call in [one for one in self.calls.snapshot() if conference_id in one._conferences]:
-                with net:
-                    call._on_event(event)
+            for core in map(core_of, self.calls.snapshot()):
+                if conference_id in core.conferences:
+                    with net:
+                        core.on_event(event)
             net.release()
         else:
             self._call_event(event, payload)
@@ -135,7 +129,7 @@ class Switchboard:
             return
         # Each of them, whatever another raises.
         try:
-            call._on_event(event)
+            core_of(call).on_event(event)
         finally:
             try:
                 if self._roll_call is not None:
@@ -148,7 +142,8 @@ class Switchboard:
         """The server does not know a call any more."""
         net = Net()
         with net:
-            call._on_event(call._gone_event())
+            core = core_of(call)
+            core.on_event(core.gone_event())
         with net:
             self.dials.take_stock(self)
         if then is not None:
@@ -160,7 +155,7 @@ class Switchboard:
 
         :param then: takes whether that is known.
         """
-        if self.state in _LAST:
+        if self.states.over:
             then(False)  # no question is sent any more, and nobody would end one that waits
         else:
             self._questions().add(call, then)
@@ -175,7 +170,8 @@ class Switchboard:
 
     def call_over(self, call: Call) -> None:
         """A call has ended, and its state says so; nobody who waits for that has been woken."""
-        self._ended.put(call.call_id, None if call._offer is None else call._offer.content)
+        offer = core_of(call).offer
+        self._ended.put(call.call_id, None if offer is None else offer.content)
         self.calls.take_if(call.call_id, call)
         self._elsewhere.take(call)
         self.changed.ring()
@@ -183,40 +179,9 @@ class Switchboard:
 
     def on_phase(self, phase: Phase, error: RelayError | None) -> None:
         """The session moved."""
-        state = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
-        if phase is Phase.READY:
-            self._was_ready, self._no_connection = True, ""
-        before, self.state = self.state, state
+        before = self.states.enter(phase)
         self._call_the_roll(phase)
-        if phase is Phase.FAILED and error is not None and self._was_ready:
-            # connect() tells its caller; this one nobody may be waiting for.
-            _log.error("the session is lost for good: %s", error.message)
-        if phase is Phase.BACKING_OFF and error is not None:
-            self._say_no_connection(error.message, time.monotonic())
-        if state != before:
-            self._say_state(state)
-        if phase in (Phase.CLOSED, Phase.FAILED):
-            self._was_ready, self._no_connection = False, ""
-
-    def _say_no_connection(self, why: str, now: float) -> None:
-        """The same cause once, and then once a minute with the number of attempts."""
-        if why != self._no_connection:
-            self._no_connection, self._attempts, self._said_no_connection = why, 1, now
-            _log.warning("no connection: %s; trying again", why)
-            return
-        self._attempts += 1
-        if now >= self._said_no_connection + REPEATED_AFTER:
-            self._said_no_connection = now
-            _log.warning("no connection after %d attempts: %s; trying again", self._attempts, why)
-        else:
-            _log.debug("no connection (attempt %d): %s", self._attempts, why)
-
-    def _say_state(self, state: str) -> None:
-        _log.info("relay: %s", state)
-        if self._on_state is not None:
-            # These two are the last word; the others tell of a state that is over by the time a late handler hears of it.
-            final = state in _LAST
-            self._queue(self.lanes, CLIENT_LANE, None, "on_state handler", self._on_state, (state,), final)
+        self.states.say(before, phase, error)
 
     def _call_the_roll(self, phase: Phase) -> None:
         roll_call, self._roll_call = self._roll_call, None
@@ -254,7 +219,7 @@ class Switchboard:
         net = Net()
         for call in calls:
             with net:
-                call._end(error)
+                core_of(call).end(error)
         with net:
             self.dials.end(error, session, parting=self.attached is not None and self.attached.session.parting)
         with net:
@@ -281,19 +246,19 @@ class Switchboard:
         self.dials.expire(now)
         with net:
             self._unattended.check(now)
-        client = self._client()
-        if client is not None:
+        client_watch = self._client_watch()
+        if client_watch is not None:
             with net:
-                client._check_contexts(now)
+                client_watch(now)
         with self._troubles.caught("internal error in what is done once a second"):
             net.release()
-        self._stalled.check(self.lanes, now)
+        self.callbacks.check_stalled(now)
 
     def on_poke(self) -> None:
         """``stop()`` was called, perhaps in a signal handler, where nothing but a flag could be set."""
-        client = self._client()
-        if client is not None:
-            client._stop_asked()
+        client_poke = self._client_poke()
+        if client_poke is not None:
+            client_poke()
 
     def on_closing(self, *, hang_up: bool) -> None:
         """The session is about to be closed.
@@ -301,10 +266,10 @@ class Switchboard:
         :param hang_up: hang up the calls that live, and call off the dials.
         """
         net = Net()
-        for call in self.ours if hang_up else ():
-            if not call._told_to_end:
+        for core in map(core_of, self.ours if hang_up else ()):
+            if not core.told_to_end:
                 with net:
-                    self.end_call(call, "hangup")
+                    core.promise_end("hangup")
         if hang_up:
             self.dials.call_off(client_closed())
         self.dials.await_legs(time.monotonic())
@@ -347,7 +312,7 @@ class Switchboard:
             device=event.device,
             segment_id=event.segment_id,
         )
-        call._session = self.session
+        core_of(call).session = self.session
         self.calls.put(call_id, call)
         return call
 
@@ -355,28 +320,16 @@ class Switchboard:
         """A leg that nobody wants any more: hang it up, if it still lives, and take it off the table."""
         try:
             if call.state != CALL_STATE_ENDING:
-                self.end_call(call, "hangup" if call.state == CALL_STATE_ANSWERED else "cancel")
+                core_of(call).promise_end("hangup" if call.state == CALL_STATE_ANSWERED else "cancel")
         finally:
             self.let_go(call, error)
-
-    def end_call(self, call: Call, reason: str) -> bool:
-        """Have a call ended, if it is ours to end. Nobody waits for that. On any thread.
-
-        :return: whether it is.
-        """
-        ours = is_ours(call)
-        if ours:
-            call._told_to_end = True
-            address = {"node_id": call.node_id, "call_id": call.call_id}
-            call._client._promise("calling.end", {**address, "reason": reason}, session=call._session)
-        return ours
 
     def let_go(self, call: Call, error: CallEnded) -> None:
         """A call is no business of this client any more, wherever it goes. On any thread."""
         self._ended.put(call.call_id, None)
         self.calls.take_if(call.call_id, call)
         try:
-            call._end(error)
+            core_of(call).end(error)
         finally:
             # After the end: handed_over() looks for that once the call is in this table.
             self._elsewhere.take(call)
@@ -386,7 +339,7 @@ class Switchboard:
     def handed_over(self, call: Call) -> None:
         """Others control a call now: what comes of it still counts, but nobody waits for that for ever. On any thread."""
         oldest = self._elsewhere.put(call, call)
-        if call.state == CALL_STATE_ENDED or call._over is not None:
+        if call.state == CALL_STATE_ENDED or core_of(call).over is not None:
             self._elsewhere.take(call)  # it ended meanwhile, and was not in the table then
         if oldest is not None and oldest is not call:
             self.let_go(oldest, CallEnded("the call was handed over, and nothing was heard of it since"))
@@ -395,7 +348,7 @@ class Switchboard:
     @property
     def ours(self) -> list[Call]:
         """The live calls that this client controls."""
-        return [call for call in self.calls.snapshot() if is_ours(call)]
+        return [call for call in self.calls.snapshot() if core_of(call).is_ours]
 
     @property
     def stopped(self) -> Flag:
@@ -411,11 +364,12 @@ class Switchboard:
 
     def _receive(self, event: CallReceiveEvent, payload: dict[str, Any]) -> None:
         client, known = self._client(), self.calls.get(event.call_id)
-        if known is not None and known._handed_over:
+        if known is not None and core_of(known).handed_over:
             self.let_go(known, CallEnded("the call was handed over, and came back as another one"))
             known = None
         offer = Offer.of(event)
-        if known is not None and known._offer is not None and offer.is_of_others(known._offer):
+        before = None if known is None else core_of(known).offer
+        if known is not None and before is not None and offer.is_of_others(before):
             self.let_go(known, CallEnded("another call came in under the id of this one, whose end was not told"))
             known = None
         ended = self._ended.take(event.call_id) if known is None else None
@@ -435,8 +389,8 @@ class Switchboard:
             state=event.call_state or "created",
             segment_id=event.segment_id,
         )
-        call._session = self.session
-        call._offer = offer
+        core = core_of(call)
+        core.session, core.offer = self.session, offer
         if self.on_call is None:
             if not self._warned_no_handler:
                 self._warned_no_handler = True
@@ -456,32 +410,14 @@ class Switchboard:
 
     def _pass_back(self, call: Call) -> None:
         self.calls.take_if(call.call_id, call)
-        address = {"node_id": call.node_id, "call_id": call.call_id}
-        call._client._promise("calling.pass", address, session=call._session)
+        core_of(call).promise_pass()
 
     def _start_handler(self, call: Call, handler: InContext) -> None:
-        thread = threading.Thread(
-            target=self._handle, args=(call, handler), name=f"relay-call-{next(_numbers)}", daemon=True
-        )
-        self.handlers.begin(thread, call, handler)
         try:
-            thread.start()
+            self.handlers.start(call, handler)
         except RuntimeError as error:
-            self.handlers.end(thread)
             _log.error("call %s is passed back: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
-
-    def _handle(self, call: Call, handler: InContext) -> None:
-        try:
-            handler(call)
-            self._unattended.handler_returned(call)
-        except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
-            hang_up = self._hangup_on_error and not isinstance(error, ClientClosed)
-            self._report(call, "on_call handler", error, what_becomes(call, hang_up))
-            if hang_up and is_ours(call):
-                self._hang_up(call)
-        finally:
-            self.handlers.end(threading.current_thread())
 
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialed and no handler of one runs, but for the thread that asks."""
@@ -492,88 +428,13 @@ class Switchboard:
         """How many handlers of calls run, without one that asks."""
         return len(self.handlers.running())
 
-    def _hang_up(self, call: Call) -> None:
-        try:
-            call.hangup("error")
-        except ClientClosed:
-            _log.warning("call %s goes on without this client, which was closed before it could hang up", call.call_id)
-        except CommandRefused as error:
-            _log.warning("call %s could not be hung up: %s", call.call_id, error.message)
-        except RelayError as error:
-            _log.warning("call %s is hung up as soon as that is possible: %s", call.call_id, error.message)
-            self.end_call(call, "error")
-
-    # -- user code -----------------------------------------------------------------------------------------------
-
-    def callback(
-        self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
-    ) -> None:
-        """Run user code in the call's lane.
-
-        :param final: whether it must run, being told of an end. What need not is left out while 10,000 others wait.
-        """
-        self._queue(self.lanes, call.call_id if call else CLIENT_LANE, call, what, function, args, final)
-
-    def run_in(self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
-        """Run user code that belongs to no call, in a lane of its own."""
-        self._queue(self.lanes, lane, None, what, function, args, final)
-
-    def run_shared(
-        self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = False
-    ) -> None:
-        """Run a handler that may block for long, beside at most 15 others; left out while 10,000 wait."""
-        self._queue(self.shared, lane, None, what, function, args, final)
-
-    def _queue(
-        self,
-        lanes: Lanes,
-        lane: object,
-        call: Call | None,
-        what: str,
-        function: Callable[..., object],
-        args: tuple[Any, ...],
-        final: bool,
-    ) -> None:
-        if final:
-            lanes.submit(lane, self._guarded, call, what, function, args)
-        elif lanes.offer(lane, self._guarded, call, what, function, args) == 1:
-            call_id = call.call_id if call else ""
-            _callbacks.warning(
-                "a %s%s (%s) is not called: %d callbacks wait already, and more are left out until those have run; the ends of "
-                "calls and actions are told all the same",
-                what, f" of call {call_id}" if call_id else "", name_of(function), MOST_WAITING,
-                extra={"call_id": call_id},
-            )  # fmt: skip
-
     def finish(self, timeout: float) -> None:
         """Let queued callbacks run and handlers return, for at most so many seconds, and name what is left."""
-        self.handlers.finish(timeout, self.lanes, self.shared)
+        self.handlers.finish(timeout, self.callbacks.lanes, self.callbacks.shared)
 
     def reopen_lanes(self) -> None:
         """Take callbacks again."""
-        self.lanes.reopen()
-        self.shared.reopen()
-
-    def _guarded(self, call: Call | None, what: str, function: Callable[..., object], args: tuple[Any, ...]) -> None:
-        try:
-            function(*args)
-        except BaseException as error:
-            self._report(call, what, error)
-
-    def _report(self, call: Call | None, what: str, error: BaseException, then: str = "") -> None:
-        """:param then: what comes of it, for the log."""
-        call_id = call.call_id if call else ""
-        whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
-        if isinstance(error, ClientClosed):  # somebody ended the program while it waited: no mistake of its author
-            _callbacks.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
-        else:
-            _callbacks.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
-            callback_errors.tell(f"the {what}{whose}", error)
-        if self._on_error is not None:
-            try:
-                self._on_error(error, call)
-            except BaseException:  # nor may sys.exit() in there keep the call from being hung up
-                _callbacks.exception("on_error raised")
+        self.callbacks.reopen()
 
     def after_fork(self) -> None:
         """In a child: the parent's calls are not ours."""
@@ -586,14 +447,12 @@ class Switchboard:
         self._aftermath = None
         self._roll_call = None  # its questions are those of the parent's threads
         self.changed = Bell()
-        self.handlers = Handlers(self.changed)
+        self.handlers = self._new_handlers()
         self.attached = None
-        self.lanes.after_fork()
-        self.shared.after_fork()
+        self.callbacks.after_fork()
         self.dials = Dials()
         self.messages.after_fork()
-        self.state = "idle"
-        self._was_ready = False
+        self.states.after_fork()
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 
+from ..call.call import Call, core_of
 from ..constants import METHOD_UNRECEIVE
 from ..deadline import Deadline
 from ..errors import ClientClosed, DialFailed, RelayError
@@ -23,11 +24,10 @@ from ..threads.outcome import wait_for_event, wait_until
 from ..threads.timeouts import unhurried
 
 if TYPE_CHECKING:
-    from ..call.call import Call
     from ..connection.io_loop import Loop
     from ..protocol.session import Session
     from .link import Link
-    from .router import Switchboard
+    from .router import Router
 
 __all__ = ["Running", "loading"]
 
@@ -51,7 +51,7 @@ class Running:
 
     if TYPE_CHECKING:
         _link: Link
-        _router: Switchboard
+        _router: Router
         _running: bool
         _stop_wanted: bool
 
@@ -235,7 +235,7 @@ class Running:
         loop = self._link.loop
         if loop is None or not loop.alive:
             return
-        calls = [call for call in self._router.ours if self._router.end_call(call, "hangup")]
+        calls = [call for call in self._router.ours if core_of(call).promise_end("hangup")]
         for call in calls:
             try:
                 call.wait_for_ended(unhurried(max(0.0, min(HANGUP_PATIENCE, end - time.monotonic()))))

@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Final
 
-from ..call.call import Call
+from ..call.call import Call, core_of
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_CREATED, CALL_STATE_ENDED, CALL_STATE_ENDING, CALL_STATE_RINGING
 from ..errors import CallEnded
 from ..threads import logs
@@ -42,7 +42,7 @@ class Unattended:
 
     def call_over(self, call: Call) -> None:
         """A call has ended."""
-        if self._since.take(call) is not None and CALL_STATE_ANSWERED not in call._reached:
+        if self._since.take(call) is not None and CALL_STATE_ANSWERED not in core_of(call).reached:
             self.say_of(call)
 
     def let_go(self, call: Call) -> None:
@@ -57,7 +57,7 @@ class Unattended:
 
     def say_of(self, call: Call) -> None:
         """Say that a call rings on, or rang until it ended: as a warning once."""
-        if call._attended:
+        if core_of(call).attended:
             return
         level = logging.DEBUG if self._warned else logging.WARNING
         self._warned = True
@@ -71,8 +71,9 @@ class Unattended:
 
 def _is_unattended(call: Call) -> bool:
     """Whether nothing was done for a call that rings, or rang until it ended."""
-    if call._attended or CALL_STATE_ANSWERED in call._reached:
+    core = core_of(call)
+    if core.attended or CALL_STATE_ANSWERED in core.reached:
         return False
-    if call._over is None:
-        return call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING, CALL_STATE_ENDING)
-    return call.state == CALL_STATE_ENDED and isinstance(call._over, CallEnded)
+    if core.over is None:
+        return core.state in (CALL_STATE_CREATED, CALL_STATE_RINGING, CALL_STATE_ENDING)
+    return core.state == CALL_STATE_ENDED and isinstance(core.over, CallEnded)

@@ -20,7 +20,8 @@ from relay_sync import (
     RelayClient,
     WaitTimeout,
 )
-from relay_sync.call.call import READER_LIMIT
+from relay_sync.call.call import core_of
+from relay_sync.call.core import READER_LIMIT
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -328,7 +329,7 @@ def test_a_reader_may_fall_ten_thousand_events_behind() -> None:
 
 
 def readers(call: Call) -> int:
-    return len(call._readers)
+    return len(core_of(call).readers)
 
 
 def test_a_reader_that_is_closed_or_forgotten_is_dropped(on_call: Line) -> None:
@@ -348,7 +349,7 @@ def test_a_reader_that_falls_too_far_behind_gets_what_was_kept_and_then_an_error
     on_call: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("relay_sync.call.call.READER_LIMIT", 3)
+        patched.setattr("relay_sync.call.core.READER_LIMIT", 3)
         reader = on_call.call.events()
     address = {"call_id": on_call.call.call_id, "node_id": on_call.call.node_id}
     with on_call.call.expect("calling.call.play", lambda e: e.params["n"] == 4, PATIENCE):

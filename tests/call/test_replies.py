@@ -11,6 +11,7 @@ from contextlib import nullcontext
 import pytest
 
 from relay_sync import Call, CallEnded, CommandRefused, ConnectionLost, RequestTimeout
+from relay_sync.call.call import core_of
 from relay_sync.events import RelayEvent
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -45,7 +46,7 @@ def test_an_offer_may_overtake_the_reply(method: str) -> None:
         assert (call.pass_() if method == "pass" else call.transfer("context:other"))["code"] == "200"
         second = one.offered()
         assert one.client.calls == {"call-1": second}
-        assert not second._handed_over
+        assert not core_of(second).handed_over
 
 
 @pytest.mark.parametrize("method", ["pass", "transfer"])
@@ -104,15 +105,15 @@ def test_what_is_known_of_noise_suppression(code: str) -> None:
 
     with scene(denoise=answer, **{"denoise.stop": answer}) as one:
         peer, call = one.take_call()
-        assert call._denoised is None
+        assert core_of(call).denoised is None
         for verb, known in ((call.denoise, True), (call.denoise_stop, False)):
             with nullcontext() if code == "200" else pytest.raises(CommandRefused):
                 verb()
-            assert call._denoised is known
+            assert core_of(call).denoised is known
         told = {"call_id": "call-1", "node_id": "n", "denoised": True}
         send(peer, event("on", "calling.call.denoise", told))
         one.settle()
-        assert call._denoised is True
+        assert core_of(call).denoised is True
 
 
 def test_a_message_is_followed_from_its_reply_on() -> None:
@@ -175,7 +176,7 @@ def test_an_action_that_started_after_its_caller_gave_up_is_stopped() -> None:
         request = one.request("calling.play")
         send(peer, result(request))
         assert one.request("calling.play.stop")["params"]["control_id"] == request["params"]["control_id"]
-        assert not call._actions
+        assert not core_of(call).operations
 
 
 def test_many_commands_are_answered_in_their_order() -> None:
@@ -249,7 +250,7 @@ def test_a_conference_that_was_left_is_let_go(how: Callable[[Scene, Peer, Call],
         call.join_conference("weekly")
         how(one, peer, call)
         one.settle()
-        assert call._conferences == frozenset()
+        assert core_of(call).conferences == frozenset()
         heard: list[RelayEvent] = []
         call.on("calling.conference", heard.append)
         send(peer, of_conference("participant-mute"))
@@ -273,7 +274,7 @@ def test_a_call_stays_in_its_conference_where_others_leave_or_it_is_not_let_go()
             call.leave_conference("c")
         send(peer, of_conference("participant-leave"), of_conference("participant-leave", call_id="another"))
         one.settle()
-        assert call._conferences == {"c"}
+        assert core_of(call).conferences == {"c"}
 
 
 # -- actions whose start was not answered --------------------------------------------------------------------------------

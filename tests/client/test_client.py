@@ -34,6 +34,7 @@ from relay_sync import (
     RequestTimeout,
     StreamAction,
 )
+from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
 from tests.support import PATIENCE, TLS
@@ -462,7 +463,7 @@ IDEMPOTENT: dict[str, Callable[[Line], object]] = {
     "signalwire.ping": lambda one: one.client.execute("signalwire.ping"),
     "signalwire.receive": lambda one: one.client.receive(["more"]),
     "signalwire.unreceive": lambda one: one.client.unreceive(["more"]),
-    "calling.stream.stop": lambda one: one.call._running(StreamAction)[0].stop(),
+    "calling.stream.stop": lambda one: core_of(one.call).running(StreamAction)[0].stop(),
     "calling.denoise.stop": lambda one: one.call.denoise_stop(),
     "calling.ai_sidecar.stop": lambda one: one.call.ai_sidecar_stop(),
     "calling.whatever.stop": lambda one: one.client.execute("calling.whatever.stop", {"call_id": one.call.call_id}),
@@ -798,7 +799,7 @@ def test_disconnect_waits_for_the_ends_of_the_calls_that_it_hangs_up(caplog: pyt
         peer, call = one.take_call()
         call.answer()
         waiting = Background(call.wait_for_ended, PATIENCE)
-        while not call._readers:
+        while not core_of(call).readers:
             assert waiting.running
         closing = Background(lambda: one.client.disconnect(hangup_calls=True))
         one.request("calling.end")
@@ -990,9 +991,9 @@ def test_disconnect_drains_callbacks(sim: Simulator) -> None:
     with line(sim) as one:
         ran: list[int] = []
         gate = threading.Event()
-        one.call._callback("test", gate.wait, PATIENCE)
+        core_of(one.call).callback("test", gate.wait, PATIENCE)
         for number in range(100):
-            one.call._callback("test", ran.append, number)
+            core_of(one.call).callback("test", ran.append, number)
         closing = Background(one.client.disconnect, 60.0)
         sim.wait_until_gone()  # the connection is closed; what is queued is still owed
         assert closing.running
@@ -1006,7 +1007,7 @@ def test_disconnect_drains_callbacks(sim: Simulator) -> None:
 def test_disconnect_gives_callbacks_two_seconds(sim: Simulator) -> None:
     gate = threading.Event()
     with line(sim) as one:
-        one.call._callback("test", gate.wait, 60)
+        core_of(one.call).callback("test", gate.wait, 60)
         started = time.monotonic()
         one.client.disconnect(timeout=60)
         assert 1.9 < time.monotonic() - started < 20
@@ -1017,7 +1018,7 @@ def test_disconnect_is_bounded_when_a_callback_never_returns(sim: Simulator, mon
     monkeypatch.setattr("relay_sync.client.link.DRAIN_PATIENCE", 60.0)  # far from the bound below
     gate = threading.Event()
     with line(sim) as one:
-        one.call._callback("test", gate.wait, 60)
+        core_of(one.call).callback("test", gate.wait, 60)
         started = time.monotonic()
         one.client.disconnect(timeout=0.1)
         assert time.monotonic() - started < PATIENCE
@@ -1464,7 +1465,7 @@ def test_a_call_whose_end_was_waited_for_is_not_called_live(
 ) -> None:
     """The IO thread sets the state and then takes the call off the table; a wait may return in between."""
     with line(sim) as one:
-        monkeypatch.setattr(one.client, "_call_over", lambda call: None)
+        monkeypatch.setattr(one.client._router, "call_over", lambda call: None)
         one.phone.hang_up()
         one.call.wait_for_ended(PATIENCE)
         one.client.disconnect()

@@ -15,6 +15,7 @@ import pytest
 
 from relay_sync import Forked, Message, RelayClient, WaitTimeout
 from relay_sync.audio import AudioServer
+from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.server import Credentials
 from tests.support import PATIENCE, TLS
@@ -221,7 +222,7 @@ def test_rule_8_locks_that_were_held_at_the_fork_block_nobody_in_the_child(on_ca
                 use()
         reading.close()
 
-    with call._lock, message._lock:
+    with core_of(call).lock, message._lock:
         in_child(child)
     expecting.__exit__(ValueError, ValueError(), None)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from relay_sync import CallEnded, CommandRefused, RelayClient, RelayEvent, RequestTimeout
+from relay_sync.call.call import core_of
 from relay_sync.client.inquiry import AT_ONCE
 from relay_sync.client.resume_check import IF_NOT, PAUSES
 from relay_sync.protocol.command import Phase
@@ -157,7 +158,7 @@ def test_nobody_is_asked_about_after_the_end(sim: Simulator) -> None:
         sim.drop_reply(FIRST)
         one.drop()
         one.wait_for_request(FIRST)
-        one.call._end(CallEnded("it was handed over"))
+        core_of(one.call).end(CallEnded("it was handed over"))
         one.client._router.let_go(one.call, CallEnded("it was handed over"))
         for _ in range(5):
             clock.advance(1000.0)
@@ -247,7 +248,7 @@ def test_a_refused_denoise_leaves_what_was_known(sim: Simulator) -> None:
         sim.refuse("calling.denoise", 400, "no")
         with pytest.raises(CommandRefused):
             one.call.denoise()
-        assert one.call._denoised is None
+        assert core_of(one.call).denoised is None
 
 
 def test_a_call_that_is_ending_needs_no_second_question(sim: Simulator) -> None:

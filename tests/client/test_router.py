@@ -25,6 +25,7 @@ from relay_sync import (
     WaitTimeout,
     devices,
 )
+from relay_sync.call.call import core_of
 from relay_sync.client.pending_dials import REMEMBERED_FOR, PendingDial
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
@@ -49,7 +50,7 @@ def on_call(sim: Simulator) -> Iterator[Line]:
 
 def fails_to_end(call: Call) -> None:
     """Have the end of a call fail, before its second action has been ended."""
-    actions: dict[str, Any] = call._actions
+    actions: dict[str, Any] = core_of(call).operations
     actions["broken"] = None
 
 
@@ -74,18 +75,18 @@ def test_a_call_is_let_go_of_by_one_thread_while_it_ends_on_another(offline: Rel
         def act(call: Call = one) -> None:
             ENDS[end](offline, call)
 
-        more = at_step(step, "Switchboard.let_go", let_go, act)
+        more = at_step(step, "Router.let_go", let_go, act)
         assert one.call_id not in offline.calls
-        assert isinstance(one._over, (CallEnded, ConnectionLost))
+        assert isinstance(core_of(one).over, (CallEnded, ConnectionLost))
         if more and end == "the session is lost":
-            assert (offline.calls, other._over) == ({}, LOST)
+            assert (offline.calls, core_of(other).over) == ({}, LOST)
         else:
             assert offline.calls.pop(other.call_id) is other
         offline._router.let_go(other, GONE)
     assert step > 20
 
 
-@pytest.mark.parametrize("name", ["Switchboard.on_session_over", "Call._end"])
+@pytest.mark.parametrize("name", ["Router.on_session_over", "CallCore.end"])
 def test_a_session_ends_while_a_thread_lets_go_of_a_call(offline: RelayClient, name: str) -> None:
     step, more = 0, True
     while more:
@@ -97,8 +98,8 @@ def test_a_session_ends_while_a_thread_lets_go_of_a_call(offline: RelayClient, n
 
         more = at_step(step, name, lambda: offline._router.on_session_over(LOST, 1), let_go)
         assert offline.calls == {}
-        assert (found[0]._over, found[2]._over) == (LOST, LOST)
-        assert found[1]._over in (LOST, GONE)
+        assert (core_of(found[0]).over, core_of(found[2]).over) == (LOST, LOST)
+        assert core_of(found[1]).over in (LOST, GONE)
     assert step > 20
 
 
@@ -115,13 +116,13 @@ def test_calls_that_end_are_looked_at_as_they_were(offline: RelayClient) -> None
         def end(call: Call = found[1]) -> None:
             offline._router.on_event(state(call.call_id, "ended"))
 
-        more = at_step(step, "Switchboard.ours", look, end)
+        more = at_step(step, "Router.ours", look, end)
         assert set(seen[0]) >= {found[0], found[2]}
         offline._router.on_session_over(LOST, 1)
     assert step > 5
 
 
-@pytest.mark.parametrize("name", ["Call._apply", "Call._move", "Switchboard.call_over"])
+@pytest.mark.parametrize("name", ["CallCore._apply", "CallCore._move", "Router.call_over"])
 def test_whoever_waits_for_an_end_while_it_is_taken_in_gets_its_event(offline: RelayClient, name: str) -> None:
     step, more = 0, True
     while more:
@@ -198,9 +199,9 @@ def test_an_action_that_cannot_be_ended_costs_the_end_of_its_call_nothing_else(o
 def test_an_event_of_a_conference_reaches_every_call_in_it(offline: RelayClient) -> None:
     first, second, third = calls(offline, "first", "second", "third")
     for call in (first, second):
-        call._conferences = frozenset({"conference-1"})
+        core_of(call).conferences = frozenset({"conference-1"})
     history: Any = None
-    first._history = history  # what happened cannot be noted
+    core_of(first).history = history  # what happened cannot be noted
     readers = [call.events() for call in (second, third)]
     params = {"conference_id": "conference-1", "name": "all", "status": "conference-start"}
     with pytest.raises(AttributeError):  # for the log
@@ -209,10 +210,10 @@ def test_an_event_of_a_conference_reaches_every_call_in_it(offline: RelayClient)
     assert [[event.event_type for event in reader] for reader in readers] == [[CONFERENCE], []]
 
 
-@pytest.mark.parametrize("member", ["_history", "device"])
+@pytest.mark.parametrize("member", ["history", "device"])
 def test_an_end_that_cannot_be_taken_in_as_a_whole_is_one(offline: RelayClient, member: str) -> None:
     (call,) = calls(offline, "one")
-    vars(call)[member] = None
+    setattr(core_of(call), member, None)
     waiting = Background(call.wait_for_ended)
     with pytest.raises((AttributeError, TypeError)):  # for the log
         offline._router.on_event(state("one", "ended", device={"type": "phone", "params": {"to_number": "+15550100"}}))
@@ -305,7 +306,7 @@ def test_an_end_that_overtakes_the_reply_to_a_transfer(offline: RelayClient) -> 
         def end(call: Call = call) -> None:
             offline._router.on_event(state(call.call_id, "ended"))
 
-        more = at_step(step, "Switchboard.handed_over", handed_over, end)
+        more = at_step(step, "Router.handed_over", handed_over, end)
         if not more:
             end()
         assert len(offline._router._elsewhere) == 0

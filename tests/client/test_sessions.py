@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from relay_sync import CallEnded, ClientClosed, CommandRefused, ConnectionLost, Message, RelayClient
+from relay_sync.call.call import core_of
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
@@ -132,7 +133,7 @@ def test_what_waited_for_a_call_of_the_session_before_is_not_sent(verb: str) -> 
         assert not lost.value.sent
         methods = {"denoise": "denoise", "stop": "play.stop", "execute": "denoise"}
         assert one.came(f"calling.{methods.get(verb, verb)}") == []
-        assert [action for action in call._actions.values() if not action.is_done] == []
+        assert [running for running in core_of(call).operations.values() if not running.action.is_done] == []
 
 
 def test_what_the_server_has_not_named_a_call_for_goes_on() -> None:
@@ -221,7 +222,7 @@ def test_waits_of_a_call_end_with_its_session(last: str) -> None:
     with scene() as one:
         peer, call = one.take_call()
         waiting = Background(call.wait_for_ended)
-        while not call._readers:
+        while not core_of(call).readers:
             assert waiting.running
         if last == "closed":
             one.client.disconnect()

@@ -15,10 +15,10 @@ from relay_sync import RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
-from relay_sync.call.call import READER_LIMIT
+from relay_sync.call.core import READER_LIMIT
 from relay_sync.cli import arguments as cli
 from relay_sync.client import link, messages, pending_dials
-from relay_sync.client import router as switchboard
+from relay_sync.client import router
 from relay_sync.client.dial import DIAL_PATIENCE
 from relay_sync.client.messages import FOLLOWED
 from relay_sync.config import Config
@@ -123,7 +123,7 @@ FIGURES: dict[str, list[str]] = {
         f"{grouped(FOLLOWED)} later messages",
         f"pauses up to {plain(backoff.LONGEST)} seconds",
         f"its content | the last {grouped(session.REMEMBERED_EVENTS)} |",
-        f"the last {grouped(switchboard.REMEMBERED_CALLS)} calls |",
+        f"the last {grouped(router.REMEMBERED_CALLS)} calls |",
         f"the last {grouped(messages.REMEMBERED)} |",
         f"the last {grouped(pending_dials.REMEMBERED_DIALS)} dials |",
         f"| {plain(pending_dials.REMEMBERED_FOR)} s |",

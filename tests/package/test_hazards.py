@@ -32,6 +32,7 @@ from relay_sync import (
     devices,
     parse_event,
 )
+from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE, ROOT
 from tests.support.background import Background
@@ -379,7 +380,7 @@ def test_hazard_15_a_tag_is_one_dial_s_and_nobody_is_left_ringing(exchange: Exch
 def test_hazard_16_events_and_calls_say_what_the_wire_says(on_call: Line) -> None:
     assert on_call.call.context == "default"
     waiting = Background(on_call.call.wait_for, "calling.error")
-    while not on_call.call._readers:
+    while not core_of(on_call.call).readers:
         assert waiting.running
     told = {"call_id": on_call.call.call_id, "error": "no such model", "fatal": True}
     on_call.sim.send_event("calling.error", told, timestamp=1767225600.5)

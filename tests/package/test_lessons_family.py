@@ -29,7 +29,6 @@ from tests.support.far_end import mute
 from tests.support.faults.proxy import FaultProxy
 from tests.support.faults.script import Peer, ScriptedServer, frame
 from tests.support.lines import Line, line
-from tests.support.modules import counted
 
 CERTIFICATE = DATA / "tls" / "cert.pem"
 
@@ -257,13 +256,6 @@ def test_family_paho_an_exception_in_a_callback_ends_no_thread(on_call: Line) ->
     on_call.sim.wait_for_acks(PATIENCE)
     assert on_call.call.denoise()["code"] == "200"
     assert len(on_call.sim.journal.requests("signalwire.connect")) == 1
-
-
-def test_family_paho_no_module_grows_without_end() -> None:
-    files = Path(relay_sync.__file__).parent.rglob("*.py")
-    sizes = {path.name: len(counted(path.read_text(encoding="utf-8"))) for path in files}
-    assert len(sizes) > 50
-    assert {name: size for name, size in sizes.items() if size > 500} == {}
 
 
 # -- kazoo, and others ---------------------------------------------------------------------------------------------------

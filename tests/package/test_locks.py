@@ -16,6 +16,7 @@ import pytest
 import relay_sync
 from relay_sync import CommandRefused, ConnectError, RelayClient
 from relay_sync.audio.gate import Gate
+from relay_sync.call.call import core_of
 from relay_sync.client.messages import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.rest import RestClient
@@ -99,15 +100,15 @@ def under(lock: Any, function: Callable[[], object]) -> Any:
 def test_a_signal_handler_uses_a_call_under_the_call_s_lock(sim: Simulator) -> None:
     with line(sim) as one:
         call = one.call
-        reader = under(call._lock, call.events)
-        assert under(call._lock, lambda: call.on("calling.call.state", print)) is print
-        action = under(call._lock, lambda: call.play_silence(60))
-        assert action in under(call._lock, lambda: call._running(type(action)))
-        under(call._lock, action.stop)
-        under(call._lock, lambda: one.client._callback(call, "test", list))
+        reader = under(core_of(call).lock, call.events)
+        assert under(core_of(call).lock, lambda: call.on("calling.call.state", print)) is print
+        action = under(core_of(call).lock, lambda: call.play_silence(60))
+        assert action in under(core_of(call).lock, lambda: core_of(call).running(type(action)))
+        under(core_of(call).lock, action.stop)
+        under(core_of(call).lock, lambda: one.client._router.callback(call, "test", list))
         assert under(one.client._link._lock, one.client.connect) is None
-        under(call._lock, reader.close)
-        assert call._readers == ()
+        under(core_of(call).lock, reader.close)
+        assert core_of(call).readers == ()
 
 
 def test_a_send_holds_nothing_that_the_answer_to_another_needs() -> None:
@@ -177,19 +178,19 @@ def test_what_a_signal_handler_adds_between_two_steps_stays(sim: Simulator) -> N
 
         class Signalling(dict[str, Any]):
             def get(self, key: str, default: Any = None) -> Any:
-                if call._listeners is self:
+                if core_of(call).listeners is self:
                     signal.raise_signal(signal.SIGUSR1)
                 return super().get(key, default)
 
-        call._listeners = Signalling()
+        core_of(call).listeners = Signalling()
 
         def theirs() -> None:
-            call._listeners = dict(call._listeners)
+            core_of(call).listeners = dict(core_of(call).listeners)
             call.on("calling.call.state", lambda event: told.append("theirs"))
 
         with on_signal(theirs):
             call.on("calling.call.state", lambda event: told.append("mine"))
-        assert len(call._listeners["calling.call.state"]) == 2
+        assert len(core_of(call).listeners["calling.call.state"]) == 2
 
         readers: list[Any] = []
         once = [signal.SIGUSR1]
@@ -198,7 +199,7 @@ def test_what_a_signal_handler_adds_between_two_steps_stays(sim: Simulator) -> N
             if once:
                 signal.raise_signal(once.pop())
 
-        call._readers = (signals,)  # type: ignore[assignment]  # stands where a reader that is gone may be
+        core_of(call).readers = (signals,)  # type: ignore[assignment]  # stands where a reader that is gone may be
         with on_signal(lambda: readers.append(call.events())):
             readers.append(call.events())
         one.phone.hang_up()

@@ -25,8 +25,9 @@ from relay_sync.audio.handling import Handlers
 from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.snapshot import Snapshot
-from relay_sync.call.actions.base import Action, StoppableAction
-from relay_sync.call.call import Call
+from relay_sync.call.actions.base import Action, Operation, StoppableAction
+from relay_sync.call.call import core_of
+from relay_sync.call.core import CallCore
 from relay_sync.cli.listen import _Listening
 from relay_sync.cli.meters import PlainDisplay
 from relay_sync.client.link import Link
@@ -154,13 +155,14 @@ def _now(lane: object, what: str, function: Callable[..., object], *args: Any, f
 
 def call(tools: Tools) -> None:
     (one,) = calls(tools("offline"), "c")
-    first, second = (Action[Any](one, "x", None, {}) for _ in range(2))
-    one._register(first)
+    core = core_of(one)
+    first, second = (Action[Any](one, "x", None, {}, host=core) for _ in range(2))
+    core._register(Operation(first))
     with pytest.raises(InvalidParameter):
-        one._register(second)
-    assert one._running(Action) == [first]
-    one._action_ended(first)
-    one._register(second)
+        core._register(Operation(second))
+    assert core.running(Action) == [first]
+    core.action_ended("x", first)
+    core._register(Operation(second))
     one.on("calling.call.play", print)
     one.events().close()
     tools("offline")._router.on_event(state("c", "ended"))
@@ -169,7 +171,7 @@ def call(tools: Tools) -> None:
 
 def action(tools: Tools) -> None:
     (one,) = calls(tools("offline"), "c")
-    made = Action[Any](one, "x", None, {})
+    made = Action[Any](one, "x", None, {}, host=core_of(one))
     made._hand_out()
     made._end_early("call_gone")
     assert made.is_done
@@ -427,8 +429,8 @@ LOCKS = [
     Lock(Connection, inbox, ("_inbox", "_inbox_bytes")),
     Lock(Message, message, ("_handlers",)),
     Lock(MessageDesk, desk, ("_underway", "_early", "_kept", "_ended", "_over")),
-    Lock(Call, call, ("_actions", "_listeners", "_readers"), free=("Call._apply",)),
-    Lock(Action, action, ("_on_completed",), lock="call._lock"),
+    Lock(CallCore, call, ("operations", "listeners", "readers"), lock="lock", free=("CallCore._apply",)),
+    Lock(Action, action, ("_on_completed",), lock="_host.lock"),
     Lock(StoppableAction, stopping, ("_stopped", "_stop_sent"), lock="_stopping"),
     Lock(
         Link,

@@ -35,7 +35,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 #: The one import that closes a circle on purpose, for types only: an action names the call that it belongs to.
 EXCEPTION = ("relay_sync.call.actions.base", "relay_sync.call.call")
 #: Modules that are still in circles, by room: the numbers only ever become smaller, and what has none left is taken out.
-IN_CIRCLES: dict[str, int] = {"call": 17, "client": 8}
+IN_CIRCLES: dict[str, int] = {}
 #: What rooms must not know although no floor forbids it.
 STRANGERS = {
     "audio": {"call"},

@@ -29,6 +29,7 @@ from relay_sync import (
     RelayClient,
     RelayEvent,
 )
+from relay_sync.call.call import core_of
 from relay_sync.events import names
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
@@ -36,7 +37,6 @@ from tests.support import PATIENCE
 from tests.support.far_end import mute
 from tests.support.lines import FROM, TO, Desk, drop, line
 
-NOBODY: Any = None
 MakeClient = Callable[..., RelayClient]
 
 
@@ -352,9 +352,9 @@ def test_a_program_that_forgets_to_run(tmp_path: Any, rest: str, lines: int) -> 
 def test_one_cause_of_no_connection_is_said_once_and_then_with_a_number(
     client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    board = client()._router
+    states = client()._router.states
     for now, why in ((0, "refused"), (1, "refused"), (59, "refused"), (61, "refused"), (62, "refused"), (63, "reset")):
-        board._say_no_connection(why, 1000.0 + now)
+        states._say_no_connection(why, 1000.0 + now)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
         "no connection: refused; trying again",
         "no connection after 4 attempts: refused; trying again",
@@ -519,10 +519,10 @@ def test_who_calls_whom_is_not_always_told(client: MakeClient, device: dict[str,
     assert (call.from_number, call.to_number) == ("", "")
 
 
-def test_who_calls_whom_as_numbers_and_in_parts() -> None:
+def test_who_calls_whom_as_numbers_and_in_parts(client: MakeClient) -> None:
     """A later event may leave out what an earlier one told."""
     call = Call(
-        NOBODY, "c", "n", device={"type": "phone", "params": {"from_number": 15550100, "to_number": "+15550199"}}
+        client(), "c", "n", device={"type": "phone", "params": {"from_number": 15550100, "to_number": "+15550199"}}
     )
     for device in (
         {},
@@ -532,11 +532,11 @@ def test_who_calls_whom_as_numbers_and_in_parts() -> None:
         {"params": {"to_number": "+15550199", "timeout": 30}},
     ):
         params = {"call_id": "c", "node_id": "n", "call_state": "ringing", "device": device}
-        call._on_event(CallStateEvent.from_params(params))
+        core_of(call).on_event(CallStateEvent.from_params(params))
         assert (call.from_number, call.to_number) == ("15550100", "+15550199"), device
     assert call.device["params"]["timeout"] == 30
     sip = {"type": "sip", "params": {"from": "sip:a@example.test"}}
-    call._on_event(CallStateEvent.from_params({"call_state": "answered", "device": sip}))
+    core_of(call).on_event(CallStateEvent.from_params({"call_state": "answered", "device": sip}))
     assert (call.from_number, call.to_number) == ("sip:a@example.test", "")
 
 

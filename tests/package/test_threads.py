@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from relay_sync import Call, RelayClient, RelayEvent, StreamAction, WrongThread
+from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from relay_sync.threads import process
 from relay_sync.threads.lanes import MOST_WAITING
@@ -55,7 +56,7 @@ def test_rule_1_whoever_wakes_finds_the_control_id_free_and_the_callback_queued(
         action = on_call.call.detect({"type": "digit"}, control_id="D1", on_completed=told(done, f"completed {number}"))
         action.stop()
         assert action.wait(PATIENCE).event == "finished"
-        on_call.call._callback("test", done.append, f"queued {number}")
+        core_of(on_call.call).callback("test", done.append, f"queued {number}")
     on_call.client.disconnect()
     assert done == ["completed 1", "queued 1", "completed 2", "queued 2"]
 
@@ -302,13 +303,13 @@ def test_a_flood_of_events_fills_no_memory_and_hides_no_end(on_call: Line, caplo
     for number in range(12_000):
         send(on_call, "calling.x.y", number=number)
     on_call.sim.wait_for_acks(60)
-    assert len(on_call.client._router.lanes._lanes[call.call_id]) <= MOST_WAITING + 1
+    assert len(on_call.client._router.callbacks.lanes._lanes[call.call_id]) <= MOST_WAITING + 1
     on_call.phone.hang_up()
     call.wait_for_ended(PATIENCE)
     on_call.client.execute("signalwire.ping")  # nobody else is harmed
     assert Background(on_call.client.disconnect, 1.0).result() is None
     gate.set()
-    assert on_call.client._router.lanes.close(60)
+    assert on_call.client._router.callbacks.lanes.close(60)
     assert [event.params["number"] for event in seen] == list(range(MOST_WAITING + 1))
     assert [(event.event_type, event.synthetic) for event in ends] == [
         ("calling.call.stream", True),

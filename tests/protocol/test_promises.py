@@ -15,6 +15,7 @@ from relay_sync.protocol.promises import ANSWER_PATIENCE, MOST_PROMISES, Promise
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
 from relay_sync.threads import logs
+from relay_sync.threads.lanes import InContext
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import FROM, TO, Desk, drop, line, run
@@ -271,7 +272,7 @@ def test_a_handler_that_raises_while_the_connection_is_away_still_hangs_up(sim: 
         def handler(call: Any) -> None:
             raise ZeroDivisionError
 
-        one.client._router._handle(one.call, handler)  # type: ignore[arg-type]
+        one.client._router.handlers._run(one.call, InContext(handler))
         assert hung_up(sim) == []
         sim.refuse_connections(False)
         ended(one.phone)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from relay_sync import Call, CallEnded, RelayClient
+from relay_sync.call.call import core_of
 from relay_sync.client.messages import Message
 from relay_sync.client.pending_dials import PendingDial
 from relay_sync.events import parse_event
@@ -46,7 +47,7 @@ def test_a_call_stands_where_it_has_come_to(offline: RelayClient, told: tuple[st
         offline._router.on_event(state("one", each))
         so_far.append(each)
         assert call.state == max(so_far, key=STATES.index)
-        assert each in call._reached
+        assert each in core_of(call).reached
     offline._router.on_event(state("one", "ended"))
     assert [event.params["call_state"] for event in reader] == [*told, "ended"]
 

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from relay_sync import Call, ClientClosed, RelayClient
+from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
 from tests.support import PATIENCE
@@ -38,7 +39,7 @@ class Desk:
         end = time.monotonic() + 60
         # A client that closes waits for its handlers: like most of them, this one ends with what it could wait for.
         while time.monotonic() < end and not self.closing.wait(0.02):
-            if isinstance(call._over, ClientClosed) or self.client.state == "closed":
+            if isinstance(core_of(call).over, ClientClosed) or self.client.state == "closed":
                 break
 
     def take(self) -> Call:

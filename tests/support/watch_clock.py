@@ -18,7 +18,7 @@ FIRST, SECOND = QUESTIONS
 
 @define(eq=False)
 class Clock:
-    """Tells a client's switchboard of times to come."""
+    """Tells a client's router of times to come."""
 
     one: Line
     ahead: float = 0.0

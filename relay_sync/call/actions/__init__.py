@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import Action, OnCompleted, PausableAction, StoppableAction, VolumeAction, reason_of, stop_late
+from .base import Action, OnCompleted, PausableAction, StoppableAction, VolumeAction, reason_of
 from .input import CollectAction, DetectAction, SendDigitsAction, StandaloneCollectAction
 from .media import (
     FaxAction,
@@ -38,5 +38,4 @@ __all__ = [
     "TranscribeAction",
     "VolumeAction",
     "reason_of",
-    "stop_late",
 ]

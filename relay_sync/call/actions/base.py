@@ -7,9 +7,9 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypeVar, cast
 
-from ... import notebook_html as markup
+from ... import notebook_html
 from ...errors import (
     ActionFailed,
     CallEnded,
@@ -21,7 +21,7 @@ from ...errors import (
     WaitTimeout,
 )
 from ...events import RelayEvent, event_class
-from ...params import values as checks
+from ...params import values
 from ...protocol.command import loosely
 from ...protocol.results import Outcome, is_gone
 from ...threads import logs
@@ -32,7 +32,17 @@ from ...threads.timeouts import paced
 if TYPE_CHECKING:
     from ..call import Call
 
-__all__ = ["Action", "OnCompleted", "PausableAction", "StoppableAction", "VolumeAction", "reason_of", "stop_late"]
+__all__ = [
+    "Action",
+    "ActionHost",
+    "OnCompleted",
+    "Operation",
+    "PausableAction",
+    "StoppableAction",
+    "VolumeAction",
+    "reason_of",
+    "stop_late",
+]
 
 _log = logs.get("relay_sync")
 
@@ -68,6 +78,27 @@ class OnCompleted(Protocol):
     def __call__(self, event: Any, /) -> Any: ...
 
 
+class ActionHost(Protocol):
+    """The call, as an action needs it."""
+
+    #: Held while the end and the return of the verb decide which of them reports the end.
+    lock: threading.RLock
+
+    def check_process(self) -> None:
+        """:raises Forked: the call belongs to the parent process."""
+
+    def command(
+        self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
+    ) -> dict[str, Any]:
+        """Send a command for the call."""
+
+    def action_ended(self, control_id: str, action: Action[Any]) -> None:
+        """Free the control id."""
+
+    def callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
+        """Run user code in the call's lane."""
+
+
 class Action(Generic[E]):
     """Something that goes on in a call until it ends by itself, is stopped, or the call ends.
 
@@ -93,8 +124,11 @@ class Action(Generic[E]):
         control_id: str,
         on_completed: OnCompleted | None = None,
         params: Mapping[str, Any] | None = None,
+        *,
+        host: ActionHost,
     ) -> None:
         self.call = call
+        self._host = host
         self.control_id = control_id
         self.state = "starting"
         self.reply: dict[str, Any] = {}
@@ -107,6 +141,10 @@ class Action(Generic[E]):
         self._handed_out = False
         #: When it was started, or its last event came.
         self._heard = time.monotonic()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Set up what a kind of action keeps beside this; the last step of the constructor."""
 
     def __repr__(self) -> str:
         result = self.result
@@ -121,7 +159,7 @@ class Action(Generic[E]):
             about.append(("ended", f"synthetic, {result.reason}" if result.synthetic else "by its own event"))
         if self.error is not None:
             about.append(("error", self.error.message))
-        return markup.panel(f"{type(self).__name__} {self.control_id}", markup.table(about))
+        return notebook_html.panel(f"{type(self).__name__} {self.control_id}", notebook_html.table(about))
 
     @property
     def is_done(self) -> bool:
@@ -166,7 +204,7 @@ class Action(Generic[E]):
 
     def _wait_for(self, waiter: Waiter[W], timeout: float | None) -> W:
         """Wait for so many seconds; without a limit, for as long as it can take by what it was started with."""
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         if timeout is not None or waiter.done:
             return waiter.wait(paced(timeout), self._still_running(timeout))
         began = time.monotonic()
@@ -226,7 +264,7 @@ class Action(Generic[E]):
         if self._ended.done:
             return {}
         try:
-            return self.call._command(method, {"control_id": self.control_id, **(params or {})}, idempotent=idempotent)
+            return self._host.command(method, {"control_id": self.control_id, **(params or {})}, idempotent=idempotent)
         except CommandRefused as error:
             if not is_gone(error):
                 raise
@@ -276,34 +314,78 @@ class Action(Generic[E]):
 
     def _before_waking(self) -> None:
         """Whoever wakes finds the control_id free, and ``on_completed`` queued before anything it queues itself."""
-        self.call._action_ended(self)
+        self._host.action_ended(self.control_id, self)
         try:
             self._tell_completed()
         finally:
             self._settled()
 
-    def _hand_out(self) -> Self:
+    def _hand_out(self) -> None:
         """The verb that started it is about to return it: from now on its end is told."""
         self._handed_out = True
         self._tell_completed()
-        return self
 
     def _tell_completed(self) -> None:
         # Where the verb raises there is no action, and whoever started it is told by the exception alone.
         result = self.result
         if result is None or not self._handed_out:
             return
-        with self.call._lock:  # the end and the verb's return may come at once
+        with self._host.lock:  # the end and the verb's return may come at once
             function, self._on_completed = self._on_completed, None
         if function is not None:
-            self.call._callback("on_completed", function, result)
+            self._host.callback("on_completed", function, result)
 
     def _settled(self) -> None:
         """It has ended: let go of whoever waits for less than the end."""
 
 
+class Operation:
+    """An action, as the call that runs it needs it; users see none of this.
+
+    :ivar action: the action. :ivar on_event: takes an event with its control id.
+    """
+
+    __slots__ = ("action", "on_event")
+
+    def __init__(self, action: Action[Any]) -> None:
+        self.action = action
+        self.on_event = action._on_event
+
+    @property
+    def heard(self) -> float:
+        """When it was started, or its last event came, on the monotonic clock."""
+        return self.action._heard
+
+    def stop_command(self) -> tuple[str, dict[str, Any]] | None:
+        """The method and the params that end it, or ``None`` where the wire has no such method."""
+        return self.action._stop_command()
+
+    def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
+        """A command about it is about to be sent. :return: what applies the reply, on the IO thread, if that means anything."""
+        return self.action._meaning(method, params)
+
+    def question(self) -> Question | None:
+        """How the server can be asked whether it still goes on; ``None`` where it cannot, or not at the moment."""
+        return self.action._question()
+
+    def end_early(self, reason: str, error: RelayError | None = None) -> None:
+        """End it without an event of the server: the call ended or is gone, or the session is over."""
+        self.action._end_early(reason, error)
+
+    def hand_out(self) -> None:
+        """The verb that started it is about to return it: from now on its end is told."""
+        self.action._hand_out()
+
+
+class Promises(Protocol):
+    """The connection, as an action needs it that nobody has the handle of."""
+
+    def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
+        """Send a command without waiting, again if its reply is lost with the connection."""
+
+
 def stop_late(
-    of: weakref.ref[Any],
+    of: weakref.ref[Promises],
     command: tuple[str, dict[str, Any]] | None,
     address: dict[str, Any],
     session: int | None,
@@ -311,26 +393,20 @@ def stop_late(
 ) -> None:
     """An action has started after all, or may have, and nobody has the handle.
 
-    :param of: the client. :param command: what stops the action, if anything does.
+    :param of: the connection. :param command: what stops the action, if anything does.
     :param outcome: of the command that started it.
     """
-    client = of()
+    line = of()
     started = isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent)
-    if client is not None and command is not None and started:
-        client._promise(command[0], {**address, **command[1]}, session=session)
+    if line is not None and command is not None and started:
+        line.promise(command[0], {**address, **command[1]}, session=session)
 
 
 class StoppableAction(Action[E]):
     """An action that can be stopped. As a context manager it is stopped on the way out."""
 
-    def __init__(
-        self,
-        call: Call,
-        control_id: str,
-        on_completed: OnCompleted | None = None,
-        params: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(call, control_id, on_completed, params)
+    def _prepare(self) -> None:
+        super()._prepare()
         self._stopped = False
         self._stop_sent = False  # perhaps without an answer yet
         # Reentrant: a signal handler may stop what the code under it is stopping.
@@ -352,7 +428,7 @@ class StoppableAction(Action[E]):
         if command is None or self._ended.done:
             return {}
         check_thread()  # before any lock, as the next one
-        self.call._check_process()
+        self._host.check_process()
         with self._stopping:
             if self._stopped:
                 return {}
@@ -411,7 +487,7 @@ class PausableAction(StoppableAction[E]):
         """
         if behavior is not None and not self.behaviors:
             raise InvalidParameter("behavior", behavior, "left out: only recordings have one")
-        chosen = checks.choice("behavior", behavior, self.behaviors)
+        chosen = values.choice("behavior", behavior, self.behaviors)
         return self._control(f"{self.method}.pause", {"behavior": chosen} if chosen else {}) or {}
 
     def resume(self) -> dict[str, Any]:
@@ -449,7 +525,7 @@ class VolumeAction(StoppableAction[E]):
         :param volume: decibels, -40 to 40; 0 leaves the sound as it is.
         :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
         """
-        decibels = checks.number("volume", volume, low=-40, high=40, optional=False)
+        decibels = values.number("volume", volume, low=-40, high=40, optional=False)
         return self._control(f"{self.method}.volume", {"volume": decibels}) or {}
 
     def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ... import events
 from ...constants import EVENT_CALL_COLLECT, EVENT_CALL_DETECT, EVENT_CALL_PLAY, EVENT_CALL_SEND_DIGITS
 from ...events import RelayEvent
 from ...threads.outcome import Waiter
-from .base import OVERDUE, Action, OnCompleted, Question, StoppableAction, VolumeAction
+from .base import OVERDUE, Action, Question, StoppableAction, VolumeAction
 from .replies import ReadableAsReply
 
 if TYPE_CHECKING:
     from ...events import CollectEvent, DetectEvent
-    from ..call import Call
 
 __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
 
@@ -42,14 +40,8 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     event_type = EVENT_CALL_COLLECT
 
-    def __init__(
-        self,
-        call: Call,
-        control_id: str,
-        on_completed: OnCompleted | None = None,
-        params: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(call, control_id, on_completed, params)
+    def _prepare(self) -> None:
+        super()._prepare()
         # "continue" is the schema's old name for it.
         self._continuous = True in (self._params.get("continuous"), self._params.get("continue"))
         self._partials: deque[CollectEvent] = deque(maxlen=KEPT)
@@ -191,14 +183,8 @@ class DetectAction(StoppableAction["DetectEvent"]):
     method = "calling.detect"
     event_type = EVENT_CALL_DETECT
 
-    def __init__(
-        self,
-        call: Call,
-        control_id: str,
-        on_completed: OnCompleted | None = None,
-        params: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(call, control_id, on_completed, params)
+    def _prepare(self) -> None:
+        super()._prepare()
         self._found: Waiter[DetectEvent] = Waiter()
         self._results: deque[DetectEvent] = deque(maxlen=KEPT)
 

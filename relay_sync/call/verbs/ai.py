@@ -58,7 +58,7 @@ class AIVerbs(Verbs):
             "SWAIG": values.json_object("SWAIG", SWAIG),
             "params": values.json_object("ai_params", ai_params),
         }
-        return self._start(
+        return self._core.start(
             AIAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
         )
 
@@ -85,7 +85,7 @@ class AIVerbs(Verbs):
             "post_prompt": values.json_object("post_prompt", post_prompt),
             "post_prompt_url": values.http_url("post_prompt_url", post_prompt_url),
         }
-        return self._command("calling.amazon_bedrock", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.amazon_bedrock", values.merge_extra(params, extra, ADDRESS))
 
     def ai_message(
         self,
@@ -108,7 +108,7 @@ class AIVerbs(Verbs):
             "reset": nested.reset("reset", reset),
             "global_data": values.json_object("global_data", global_data),
         }
-        return self._command("calling.ai_message", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.ai_message", values.merge_extra(params, extra, ADDRESS))
 
     def ai_hold(
         self, *, timeout: str | int | None = None, prompt: str | None = None, extra: Mapping[str, Any] | None = None
@@ -118,7 +118,7 @@ class AIVerbs(Verbs):
         :param timeout: whole seconds until it goes on by itself; text on the wire. :param prompt: what it says before.
         """
         params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
-        return self._command("calling.ai_hold", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.ai_hold", values.merge_extra(params, extra, ADDRESS))
 
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Let the agent go on (``calling.ai_unhold``).
@@ -126,7 +126,7 @@ class AIVerbs(Verbs):
         :param prompt: what it says first.
         """
         params = {"prompt": values.text("prompt", prompt)}
-        return self._command("calling.ai_unhold", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.ai_unhold", values.merge_extra(params, extra, ADDRESS))
 
     def ai_sidecar(
         self,
@@ -165,23 +165,23 @@ class AIVerbs(Verbs):
             "params": values.json_object("ai_params", ai_params),
             "url": values.http_url("url", url),
         }
-        return self._command("calling.ai_sidecar", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.ai_sidecar", values.merge_extra(params, extra, ADDRESS))
 
     def ai_sidecar_ask(self, text: str) -> dict[str, Any]:
         """Ask the observer something (``calling.ai_sidecar.ask``); the reply's ``ask_id`` is that of the answering event."""
-        return self._command("calling.ai_sidecar.ask", {"text": values.text("text", text, optional=False)})
+        return self._core.command("calling.ai_sidecar.ask", {"text": values.text("text", text, optional=False)})
 
     def ai_sidecar_poke(self, text: str) -> dict[str, Any]:
         """Tell the observer something (``calling.ai_sidecar.poke``)."""
-        return self._command("calling.ai_sidecar.poke", {"text": values.text("text", text, optional=False)})
+        return self._core.command("calling.ai_sidecar.poke", {"text": values.text("text", text, optional=False)})
 
     def ai_sidecar_status(self) -> dict[str, Any]:
         """How the observer is doing (``calling.ai_sidecar.status``): the server's reply says."""
-        return self._command("calling.ai_sidecar.status")
+        return self._core.command("calling.ai_sidecar.status")
 
     def ai_sidecar_stop(self) -> dict[str, Any]:
         """Send the observer away (``calling.ai_sidecar.stop``)."""
-        return self._command("calling.ai_sidecar.stop", idempotent=True)
+        return self._core.command("calling.ai_sidecar.stop", idempotent=True)
 
     def user_event(
         self, *, event: Mapping[str, Any] | str | None = None, extra: Mapping[str, Any] | None = None
@@ -191,4 +191,4 @@ class AIVerbs(Verbs):
         :param event: an object; sources disagree, so a text is taken too.
         """
         params = {"event": nested.own_event("event", event)}
-        return self._command("calling.user_event", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.user_event", values.merge_extra(params, extra, ADDRESS))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ...errors import CommandRefused
 from ...params import nested, values
 from ...protocol.ids import new_id
-from ...protocol.results import Outcome, is_gone
+from ...protocol.results import is_gone
 from ..actions import OnCompleted, QueueAction
 from .base import ADDRESS, Verbs
 
 if TYPE_CHECKING:
-    from ...events import ConferenceEvent, RelayEvent
+    pass
 
 __all__ = ["ConferenceVerbs"]
 
@@ -25,10 +25,6 @@ _EVENT_TYPES: Final = ("relay", "cxml", "laml")
 
 class ConferenceVerbs(Verbs):
     """Conferences (``calling.join_conference``), video rooms and waiting queues."""
-
-    call_id: str
-    #: Those that it is in: events about them as a whole name no call. Replaced, never changed.
-    _conferences: frozenset[str] = frozenset()
 
     def join_conference(
         self,
@@ -103,24 +99,7 @@ class ConferenceVerbs(Verbs):
             ),
             "stream": nested.stream_device("stream_obj", stream_obj),
         }
-        return self._command("calling.join_conference", values.merge_extra(params, extra, ADDRESS))
-
-    def _joined(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        joined = outcome.get("conference_id") if isinstance(outcome, dict) else None
-        if isinstance(joined, str):
-            self._conferences |= {joined}
-
-    def _left(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        # 404: it was not in there any more.
-        if isinstance(outcome, dict) or is_gone(outcome):
-            self._conferences = frozenset(one for one in self._conferences if one != params.get("conference_id"))
-
-    def _conference_moved(self, event: RelayEvent) -> None:
-        """What was joined is let go at its end, and when this call has left it, by its own wish or not."""
-        moved = cast("ConferenceEvent", event)
-        left = moved.status == "participant-leave" and moved.params.get("call_id") == self.call_id
-        if left or moved.status == "conference-end":
-            self._conferences -= {moved.conference_id}
+        return self._core.command("calling.join_conference", values.merge_extra(params, extra, ADDRESS))
 
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Take the call out of a conference (``calling.leave_conference``).
@@ -130,7 +109,7 @@ class ConferenceVerbs(Verbs):
         :param conference_id: from the reply of :meth:`join_conference` or from a :class:`ConferenceEvent`.
         """
         params = {"conference_id": values.text("conference_id", conference_id, optional=False)}
-        return self._command("calling.leave_conference", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.leave_conference", values.merge_extra(params, extra, ADDRESS))
 
     def join_room(
         self, name: str, *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
@@ -143,11 +122,11 @@ class ConferenceVerbs(Verbs):
             "name": values.text("name", name, optional=False),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.join_room", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.join_room", values.merge_extra(params, extra, ADDRESS))
 
     def leave_room(self, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Leave the video room (``calling.leave_room``)."""
-        return self._command("calling.leave_room", values.merge_extra({}, extra, ADDRESS))
+        return self._core.command("calling.leave_room", values.merge_extra({}, extra, ADDRESS))
 
     def queue_enter(
         self,
@@ -179,7 +158,7 @@ class ConferenceVerbs(Verbs):
             "execute_after_queue": values.text("execute_after_queue", execute_after_queue),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             QueueAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -209,14 +188,14 @@ class ConferenceVerbs(Verbs):
             "status_url": values.http_url("status_url", status_url),
         }
         try:
-            return self._command("calling.queue.leave", values.merge_extra(params, extra, ADDRESS))
+            return self._core.command("calling.queue.leave", values.merge_extra(params, extra, ADDRESS))
         except CommandRefused as error:
             if not is_gone(error):
                 raise
             return {}  # the call, or its place in the queue
 
     def _queued_as(self, queue_name: str) -> str | None:
-        for action in self._running(QueueAction):
+        for action in self._core.running(QueueAction):
             if action.queue_name == queue_name:
                 return action.control_id
         return None

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 from ...params import values
-from ...protocol.results import Outcome
 from .base import ADDRESS, Verbs
 
 __all__ = ["ControlVerbs", "EndReason"]
@@ -21,9 +20,6 @@ _CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264
 
 class ControlVerbs(Verbs):
     """Verbs on the call as a whole. A call that is gone (404, 410) is routine: the verb does nothing and returns."""
-
-    #: Whether the server has said that it answers the call for us.
-    _answer_taken = False
 
     def answer(
         self,
@@ -45,21 +41,18 @@ class ControlVerbs(Verbs):
             "codecs": values.codec_choices("codecs", codecs, _CODECS),
             "max_duration": values.whole("max_duration", max_duration, low=0),
         }
-        return self._command("calling.answer", values.merge_extra(params, extra, ADDRESS))
-
-    def _answered(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        self._answer_taken = self._answer_taken or isinstance(outcome, dict)
+        return self._core.command("calling.answer", values.merge_extra(params, extra, ADDRESS))
 
     def hangup(self, reason: EndReason | str = "hangup") -> dict[str, Any]:
         """End the call, or reject one that was not answered (``calling.end``).
 
         :param reason: ``hangup``, or ``busy`` or ``decline`` to reject; any reason of PROTOCOL, "Inbound call".
         """
-        return self._command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
+        return self._core.command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
 
     def pass_(self) -> dict[str, Any]:
         """Decline to handle an inbound call, so that it is offered to another client (``calling.pass``).
 
         For this client it is over then: whatever waits for something of it ends as it does with a call that has ended.
         """
-        return self._command("calling.pass")
+        return self._core.command("calling.pass")

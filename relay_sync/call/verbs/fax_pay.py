@@ -47,7 +47,7 @@ class FaxPayVerbs(Verbs):
             "header_info": values.text("header_info", header_info),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             SendFaxAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -67,7 +67,7 @@ class FaxPayVerbs(Verbs):
         :return: an action; when it has ended, ``document`` is the URL of what was received.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
-        return self._start(
+        return self._core.start(
             ReceiveFaxAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -138,6 +138,6 @@ class FaxPayVerbs(Verbs):
             "parameters": nested.pay_parameters("parameters", parameters),
             "prompts": nested.pay_prompts("prompts", prompts),
         }
-        return self._start(
+        return self._core.start(
             PayAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
         )

@@ -46,7 +46,7 @@ class InputVerbs(Verbs):
             "volume": values.number("volume", volume, low=-40, high=40),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             CollectAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -118,7 +118,7 @@ class InputVerbs(Verbs):
             "start_input_timers": values.flag("start_input_timers", start_input_timers),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             StandaloneCollectAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -149,7 +149,7 @@ class InputVerbs(Verbs):
             "timeout": values.number("timeout", timeout, low=0),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             DetectAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -223,7 +223,7 @@ class InputVerbs(Verbs):
             official SDK returns here.
         """
         params = {"digits": values.dtmf("digits", digits, pauses=True, optional=False)}
-        return self._start(
+        return self._core.start(
             SendDigitsAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -252,7 +252,7 @@ class InputVerbs(Verbs):
             "realm": values.text("realm", realm),
             "max_triggers": values.whole("max_triggers", max_triggers, low=1),
         }
-        return self._command("calling.bind_digit", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.bind_digit", values.merge_extra(params, extra, ADDRESS))
 
     def clear_digit_bindings(
         self, *, realm: str | None = None, extra: Mapping[str, Any] | None = None
@@ -262,4 +262,4 @@ class InputVerbs(Verbs):
         :param realm: only those of this realm; all if left out.
         """
         params = {"realm": values.text("realm", realm)}
-        return self._command("calling.clear_digit_bindings", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.clear_digit_bindings", values.merge_extra(params, extra, ADDRESS))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...params import nested, values
-from ...protocol.results import Outcome
 from ..actions import OnCompleted, TapAction, TranscribeAction
 from .base import ADDRESS, Verbs
 
@@ -15,10 +14,6 @@ __all__ = ["ListeningVerbs"]
 
 class ListeningVerbs(Verbs):
     """Taps, transcriptions, echo, noise suppression."""
-
-    #: Whether noise is suppressed, or may be, by what was asked for and said last; ``None`` where nothing was.
-    _denoised: bool | None = None
-    _denoised_before: bool | None = None
 
     def tap(
         self,
@@ -44,7 +39,7 @@ class ListeningVerbs(Verbs):
             "device": nested.tap_device("device", device),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             TapAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
         )
 
@@ -61,7 +56,7 @@ class ListeningVerbs(Verbs):
         :param status_url: http(s) URL that is told of the states and of the text. The others as for :meth:`tap`.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
-        return self._start(
+        return self._core.start(
             TranscribeAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,
@@ -78,7 +73,7 @@ class ListeningVerbs(Verbs):
             ``{"summarize": {...}}``.
         """
         params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
-        return self._command("calling.live_transcribe", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.live_transcribe", values.merge_extra(params, extra, ADDRESS))
 
     def live_translate(
         self,
@@ -98,7 +93,7 @@ class ListeningVerbs(Verbs):
             "action": nested.live_action("action", action, nested.TRANSLATION),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.live_translate", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.live_translate", values.merge_extra(params, extra, ADDRESS))
 
     def echo(
         self,
@@ -115,26 +110,13 @@ class ListeningVerbs(Verbs):
             "timeout": values.number("timeout", timeout, low=5, high=120),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.echo", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.echo", values.merge_extra(params, extra, ADDRESS))
 
     def denoise(self) -> dict[str, Any]:
         """Suppress noise (``calling.denoise``); 409 where that is on already."""
-        # It may be on from now on, whatever becomes of the reply.
-        self._denoised_before, self._denoised = self._denoised, True
-        return self._command("calling.denoise")
+        self._core.denoise_asked()
+        return self._core.command("calling.denoise")
 
     def denoise_stop(self) -> dict[str, Any]:
         """Suppress noise no more (``calling.denoise.stop``); 409 where that is off already."""
-        return self._command("calling.denoise.stop", idempotent=True)
-
-    def _denoise_begun(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        self._denoised = True if _is_so(outcome) else self._denoised_before
-
-    def _denoise_ended(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        if _is_so(outcome):
-            self._denoised = self._denoised_before = False
-
-
-def _is_so(outcome: Outcome) -> bool:
-    # 409: it was so before.
-    return isinstance(outcome, dict) or outcome.code == 409
+        return self._core.command("calling.denoise.stop", idempotent=True)

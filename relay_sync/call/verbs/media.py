@@ -59,7 +59,7 @@ class MediaVerbs(Verbs):
             "voice": values.text("voice", voice),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             PlayAction, values.merge_extra(params, extra, ADDRESS), control_id=control_id, on_completed=on_completed
         )
 
@@ -135,7 +135,7 @@ class MediaVerbs(Verbs):
             "record": {"audio": nested.record("audio", audio)},
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._start(
+        return self._core.start(
             RecordAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,

@@ -51,7 +51,7 @@ class RoutingVerbs(Verbs):
             "timeout": values.number("timeout", timeout, above=0),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.connect", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.connect", values.merge_extra(params, extra, ADDRESS))
 
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Break the bridge that :meth:`connect` made; both legs live on (``calling.disconnect``).
@@ -59,7 +59,7 @@ class RoutingVerbs(Verbs):
         :param reason: in words.
         """
         params = {"reason": values.text("reason", reason)}
-        return self._command("calling.disconnect", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.disconnect", values.merge_extra(params, extra, ADDRESS))
 
     def refer(
         self, device: Mapping[str, Any], *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
@@ -72,7 +72,7 @@ class RoutingVerbs(Verbs):
             "device": nested.refer_device("device", device),
             "status_url": values.http_url("status_url", status_url),
         }
-        return self._command("calling.refer", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.refer", values.merge_extra(params, extra, ADDRESS))
 
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Hand the call over to another application (``calling.transfer``).
@@ -83,12 +83,12 @@ class RoutingVerbs(Verbs):
         :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
         """
         params = {"dest": nested.destination("dest", dest)}
-        return self._command("calling.transfer", values.merge_extra(params, extra, ADDRESS))
+        return self._core.command("calling.transfer", values.merge_extra(params, extra, ADDRESS))
 
     def hold(self) -> dict[str, Any]:
         """Put the call on hold (``calling.hold``). In the official SDKs; the vendor's newest description lacks it."""
-        return self._command("calling.hold")
+        return self._core.command("calling.hold")
 
     def unhold(self) -> dict[str, Any]:
         """Take the call off hold (``calling.unhold``)."""
-        return self._command("calling.unhold")
+        return self._core.command("calling.unhold")

@@ -70,7 +70,7 @@ class StreamVerbs(Verbs):
             "authorization_bearer_token": values.bearer_token(authorization_bearer_token),
             "custom_parameters": values.json_object("custom_parameters", custom_parameters),
         }
-        return self._start(
+        return self._core.start(
             StreamAction,
             values.merge_extra(params, extra, ADDRESS),
             control_id=control_id,

@@ -9,6 +9,7 @@ import pytest
 
 from relay_sync import Call, InvalidParameter, RelayClient, devices
 from relay_sync.audio import AudioServer
+from relay_sync.call.call import core_of
 from relay_sync.rest import RestClient
 from relay_sync.simulator import Simulator
 from tests.support.far_end import mute
@@ -225,7 +226,7 @@ def test_bad_values_are_named_and_nothing_is_sent(on_call: Line) -> None:
     sim.wait_for_acks()
     assert [entry.method for entry in sim.journal if entry.direction == "in"][before:] == []
     assert len([entry for entry in sim.journal if entry.method.startswith("calling.")]) == 1  # the answer
-    assert not call._actions
+    assert not core_of(call).operations
 
 
 def test_a_misspelt_keyword_is_a_type_error(on_call: Line) -> None:
@@ -286,11 +287,11 @@ SECRETS: list[Callable[[Call], object]] = [
     lambda call: call.stream([f"{STREAM}?token=hush"]),  # type: ignore[arg-type]
     lambda call: call.stream(STREAM, status_url=b"https://a:hush@b.example"),  # type: ignore[arg-type]
     lambda call: call.send_fax(["https://a:hush@b.example/fax.pdf"]),  # type: ignore[arg-type]
-    lambda call: call.client.execute("calling.stream", [("authorization_bearer_token", "hush")]),
-    lambda call: call.client.execute("calling.stream", "token=hush"),
-    lambda call: call.client.execute("calling.stream", {5: "hush"}),
-    lambda call: call.client.dial(to="+15550100", dest_swml=[("password", "hush")]),
-    lambda call: call.client.dial(to="+15550100", extra=[("password", "hush")]),
+    lambda call: call.client.execute("calling.stream", [("authorization_bearer_token", "hush")]),  # type: ignore[arg-type]
+    lambda call: call.client.execute("calling.stream", "token=hush"),  # type: ignore[arg-type]
+    lambda call: call.client.execute("calling.stream", {5: "hush"}),  # type: ignore[dict-item]
+    lambda call: call.client.dial(to="+15550100", dest_swml=[("password", "hush")]),  # type: ignore[call-overload]
+    lambda call: call.client.dial(to="+15550100", extra=[("password", "hush")]),  # type: ignore[call-overload]
     lambda call: call.play(media("audio", url="https://a:hush@b.example")[0]),  # type: ignore[arg-type]
     lambda call: call.connect([[devices.phone("+1")]], ringback=media("audio", url="https://b?hush")[0]),  # type: ignore[arg-type]
     lambda call: call.transfer([("password", "hush")]),  # type: ignore[arg-type]
@@ -298,7 +299,7 @@ SECRETS: list[Callable[[Call], object]] = [
     lambda call: call.ai(SWAIG=[("token", "hush")]),  # type: ignore[arg-type]
     lambda call: call.ai(hints="hush"),
     lambda call: call.ai(post_prompt_auth_user=["hush"]),  # type: ignore[arg-type]
-    lambda call: call.client.send_message(to_number="+1", from_number="+2", media=["https://a:hush@b.example", 5]),
+    lambda call: call.client.send_message(to_number="+1", from_number="+2", media=["https://a:hush@b.example", 5]),  # type: ignore[list-item]
     lambda call: call.client.send_message(to_number="+1", from_number="+2", media="https://a:hush@b.example"),
     lambda call: call.pay(PAY, parameters=["hush"]),  # type: ignore[list-item]
     lambda call: call.pay(PAY, parameters={"token": "hush"}),  # type: ignore[dict-item]

@@ -28,6 +28,7 @@ from relay_sync import (
     WaitTimeout,
 )
 from relay_sync.audio import AudioServer
+from relay_sync.call.call import core_of
 from relay_sync.client.asked import Asked
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
@@ -313,7 +314,7 @@ def test_a_wrong_value_is_refused_before_anything_is_sent(quiet_line: Line, name
         assert shown == value or name in ("custom_parameters", "extra")
     quiet_line.client.execute("signalwire.ping", {})  # whatever had been sent would be there by now
     assert len(quiet_line.sim.journal.requests("calling.stream")) == before
-    assert not quiet_line.call._running(StreamAction)
+    assert not core_of(quiet_line.call).running(StreamAction)
     if name == "authorization_bearer_token" and isinstance(value, str) and len(value) > 3:
         assert value.strip() not in str(caught.value)
 
@@ -358,7 +359,7 @@ class Completed:
         """The event, after everything in the call's lane that was queued behind it has run."""
         event = self.events.get(timeout=PATIENCE)
         passed = threading.Event()
-        one.call._callback("fence", lambda: passed.set())
+        core_of(one.call).callback("fence", lambda: passed.set())
         assert passed.wait(PATIENCE)
         assert self.events.empty(), "on_completed ran twice"
         return event

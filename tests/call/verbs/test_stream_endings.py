@@ -20,6 +20,7 @@ from relay_sync import (
     WaitTimeout,
 )
 from relay_sync.audio import AudioServer
+from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -178,7 +179,7 @@ def test_every_ending(receiver: AudioServer, name: str, stopped_before: bool) ->
         assert len(sim.journal.requests("calling.stream.stop")) == stops
         # Everything in the call's lane that came before this has run.
         passed = threading.Event()
-        one.call._callback("fence", passed.set)
+        core_of(one.call).callback("fence", passed.set)
         assert passed.wait(PATIENCE)
         assert completed == [event]
         assert completed[0] is event
@@ -201,7 +202,7 @@ def test_an_end_before_stream_has_returned_is_told_once(sim: Simulator, held: bo
         action._hand_out()  # as if the end and the return of the verb came at the same moment
         assert action.stop() == {}
         passed = threading.Event()
-        one.call._callback("fence", passed.set)
+        core_of(one.call).callback("fence", passed.set)
         assert passed.wait(PATIENCE)
         assert completed == [event]
 
@@ -225,6 +226,6 @@ def test_a_stream_whose_start_was_under_way_when_all_ended(receiver: AudioServer
                 starting.result()
             assert caught.value.sent
         passed = threading.Event()
-        one.call._callback("fence", passed.set)
+        core_of(one.call).callback("fence", passed.set)
         assert passed.wait(PATIENCE)
         assert completed == []

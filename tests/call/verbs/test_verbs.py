@@ -15,6 +15,7 @@ import pytest
 
 from relay_sync import Call, CommandRefused, RelayEvent
 from relay_sync.call.actions import Action
+from relay_sync.call.call import core_of
 from relay_sync.events import event_class
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
@@ -108,12 +109,12 @@ def test_refused(on_call: Line, row: Row) -> None:
         run(on_call.call, row)
     assert caught.value.code == 400
     assert caught.value.method == row.method
-    assert not on_call.call._running(Action)
+    assert not core_of(on_call.call).running(Action)
     on_call.sim.fail(row.method, -32602, "Invalid Params")
     with pytest.raises(CommandRefused, match="Invalid Params") as failed:
         run(on_call.call, row)
     assert failed.value.code == -32602
-    assert not on_call.call._running(Action)
+    assert not core_of(on_call.call).running(Action)
 
 
 @ids(ROWS)
@@ -149,7 +150,7 @@ def test_a_404_about_something_else_leaves_the_call_alone(on_call: Line, row: Ro
         with pytest.raises(CommandRefused, match="no such thing; the call itself is live"):
             run(on_call.call, row)
     assert on_call.call.state == "answered"
-    assert not on_call.call._handed_over
+    assert not core_of(on_call.call).handed_over
     on_call.call.hangup()
     on_call.wait_for_request("calling.end")
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 from relay_sync import Call, ConnectionLost, Message, RelayClient, RelayError
+from relay_sync.call.call import core_of
 from relay_sync.client.messages import NEWS_PATIENCE
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator
@@ -306,7 +307,7 @@ def waiting_for_an_event(wait: Callable[[Stage, Call], Any]) -> Callable[[Stage]
     def moment(stage: Stage) -> str:
         phone, call = stage.call()
         waiting = Background(wait, stage, call)
-        while not call._readers:
+        while not core_of(call).readers:
             assert waiting.running
         stage.strike_and_settle()
         if wait is by_events and stage.patience == IMPATIENCE:
@@ -335,7 +336,7 @@ def by_events(stage: Stage, call: Call) -> None:
 def for_the_end(stage: Stage) -> str:
     phone, call = stage.call()
     waiting = Background(call.wait_for_ended, stage.patience)
-    while not call._readers:
+    while not core_of(call).readers:
         assert waiting.running
     stage.strike_and_settle()
     phone.hang_up()
@@ -346,7 +347,7 @@ def an_end_in_the_gap(stage: Stage) -> str:
     """The call ends while there is no connection, and nobody tells of it afterwards."""
     phone, call = stage.call()
     waiting = Background(call.wait_for_ended, stage.patience)
-    while not call._readers:
+    while not core_of(call).readers:
         assert waiting.running
     stage.strike_while(phone.hang_up)
     return outcome(waiting)
@@ -367,7 +368,7 @@ def an_answer_in_the_gap(stage: Stage) -> str:
     stage.sim.drop_event("calling.call.state", state="answered", times=None)
     call.answer()
     waiting = Background(call.wait_for_answered, stage.patience)
-    while not call._readers:
+    while not core_of(call).readers:
         assert waiting.running
     stage.strike_while(lambda: None)
     return outcome(waiting)

@@ -1,0 +1,636 @@
+"""What a call is inside: its state, the operations that run on it, and who listens to it.
+
+:class:`relay_sync.Call` holds one, and shows users what they need of it. The client's router, the readers and the actions use
+this part, so that none of it is public.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from .. import notebook_html
+from ..constants import (
+    CALL_STATE_ANSWERED,
+    CALL_STATE_CREATED,
+    CALL_STATE_ENDED,
+    CALL_STATE_RINGING,
+    EVENT_CALL_DENOISE,
+    EVENT_CALL_STATE,
+    EVENT_CONFERENCE,
+)
+from ..deadline import Deadline
+from ..errors import CallEnded, CommandRefused, ConnectionLost, InvalidParameter, NotConnected, RelayError
+from ..events import CallEvent, CallStateEvent, RelayEvent
+from ..params import values
+from ..params.parties import completed
+from ..protocol.command import loosely
+from ..protocol.ids import new_id
+from ..protocol.results import Outcome, call_ended, call_goes_on, is_gone
+from ..protocol.standing import OF_CALLS, Standing
+from ..threads import logs, process
+from ..threads.lanes import InContext
+from ..threads.mailbox import Mailbox
+from ..threads.safety_net import Net
+from .actions.base import Action, OnCompleted, Operation, reason_of, stop_late
+from .methods import ATTENDS, GIVES_AWAY, OF_THE_CALL, ends_something
+from .offer import Offer
+
+__all__ = ["CallCore", "Home", "Line"]
+
+_log = logs.get("relay_sync")
+
+A = TypeVar("A", bound=Action[Any])
+C = TypeVar("C")
+C_contra = TypeVar("C_contra", contravariant=True)
+Handler = Callable[[Any], object]
+
+#: Events that a notebook's timeline of a call shows at the most.
+REMEMBERED_EVENTS: Final = 200
+#: Events a reader may fall behind.
+READER_LIMIT: Final = 10_000
+
+
+class Line(Protocol[C_contra]):
+    """The connection, as a call needs it."""
+
+    def command(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        call_id: str = "",
+        only_in: int | None = None,
+        idempotent: bool = False,
+        on_reply: Callable[[Outcome, int], object] | None = None,
+        late: Callable[[object], object] | None = None,
+    ) -> dict[str, Any]:
+        """Send a command and wait for its reply."""
+
+    def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
+        """Send a command without waiting for its reply."""
+
+    def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
+        """Send a command without waiting, again if its reply is lost with the connection."""
+
+    def request_timeout(self) -> float:
+        """Seconds that a command of this thread has for its reply."""
+
+    def call_gone(self, call: C_contra) -> None:
+        """The server does not know the call any more: when this returns, it has ended."""
+
+    def ask_about(self, call: C_contra, deadline: Deadline) -> bool:
+        """Find out whether the call is live: when this returns ``True``, its state says so."""
+
+
+class Home(Protocol[C_contra]):
+    """Where calls live, as a call needs it. On any thread."""
+
+    def call_over(self, call: C_contra) -> None:
+        """It has ended, and its state says so; no waiter was released yet."""
+
+    def let_go(self, call: C_contra, error: CallEnded) -> None:
+        """It is no business of this client any more."""
+
+    def handed_over(self, call: C_contra) -> None:
+        """Others control it now."""
+
+    def callback(
+        self, call: C_contra, what: str, function: Callable[..., object], *args: Any, final: bool = True
+    ) -> None:
+        """Run user code in the call's lane."""
+
+
+class CallCore(Generic[C]):
+    """The state of a call. What :class:`relay_sync.Call` shows of it is described there.
+
+    :ivar session: the number of the session it came in on, or was dialed in: commands for it make sense in no other.
+    :ivar over: why it is over for us: :class:`CallEnded`, or what ended its session.
+    :ivar given_away: others control it now.
+    :ivar giving_away: a command is under way by which they may come to.
+    :ivar told_to_end: it was promised that it will be hung up.
+    :ivar attended: whether its handler has answered, rejected or redirected it, as far as that lies with us.
+    :ivar answer_taken: whether the server has accepted to answer it.
+    :ivar offer: how it was offered; ``None`` if it was not.
+    :ivar denoised: whether noise is suppressed, or may be, by what was requested and reported last; ``None``: unknown.
+    :ivar conferences: the ids of those it is in: events about them as a whole name no call. Replaced, never changed.
+    :ivar reached: the first event of each state it has been in.
+    :ivar operations: the actions that run, by their control ids.
+    :ivar listeners: by the name of the event. Replaced, never changed, so that the IO thread reads them without a lock.
+    :ivar readers: the mailboxes of those who read its events. Replaced, never changed.
+    :ivar history: what a notebook's timeline shows.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_call",
+        "_denoised_before",
+        "_generation",
+        "_said_over",
+        "_standing",
+        "answer_taken",
+        "attended",
+        "call_id",
+        "conferences",
+        "context",
+        "denoised",
+        "device",
+        "direction",
+        "end_reason",
+        "first_state",
+        "given_away",
+        "giving_away",
+        "history",
+        "home",
+        "line",
+        "listeners",
+        "lock",
+        "node_id",
+        "offer",
+        "operations",
+        "over",
+        "project_id",
+        "reached",
+        "readers",
+        "segment_id",
+        "session",
+        "state",
+        "tag",
+        "told_to_end",
+    )
+
+    def __init__(
+        self,
+        call: C,
+        line: Line[C],
+        home: Home[C],
+        call_id: str,
+        node_id: str,
+        project_id: str,
+        context: str,
+        tag: str,
+        direction: str,
+        device: dict[str, Any],
+        state: str,
+        segment_id: str,
+    ) -> None:
+        # Weak, for the call holds this: a call that nobody needs any more is freed at once.
+        self._call = weakref.ref(call)
+        self.line = line
+        self.home = home
+        self.call_id = call_id
+        self.node_id = node_id
+        self.project_id = project_id
+        self.context = context
+        self.tag = tag
+        self.direction = direction
+        self.device = device
+        self.state = self.first_state = state
+        self.segment_id = segment_id
+        self.end_reason = ""
+        self.session: int | None = None
+        self.over: RelayError | None = None
+        self.given_away = self.giving_away = self.told_to_end = self.attended = self.answer_taken = False
+        self.offer: Offer | None = None
+        self.denoised: bool | None = None
+        self.conferences: frozenset[str] = frozenset()
+        self.lock = threading.RLock()
+        self.reached: dict[str, CallStateEvent] = {}
+        self.operations: dict[str, Operation] = {}
+        self.listeners: dict[str, tuple[Handler, ...]] = {}
+        self.readers: tuple[weakref.ref[Mailbox[RelayEvent]], ...] = ()
+        self.history = [notebook_html.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []
+        self._denoised_before: bool | None = None
+        self._generation = process.generation()
+        self._said_over = False
+        self._standing = Standing(OF_CALLS, state)
+
+    @property
+    def call(self) -> C:
+        """The call that users see. Whoever uses this part for a call holds that as well."""
+        call = self._call()
+        if call is None:
+            raise ReferenceError(f"call {self.call_id} is not held any more")
+        return call
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether others control it, or are about to."""
+        return self.given_away or self.giving_away
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it lives and this client controls it: only then may it be hung up without its user's word."""
+        # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
+        ended = self.state == CALL_STATE_ENDED or isinstance(self.over, CallEnded)
+        return not (ended or self.given_away or self.giving_away)
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def check_process(self) -> None:
+        """Refuse to work in a forked child.
+
+        :raises Forked: the call belongs to the parent process.
+        """
+        # Before any lock: at the fork another thread of the parent may have held it, and nobody here lets it go.
+        if self._generation != process.generation():
+            raise process.forked_error()
+
+    def _check_usable(self) -> None:
+        self.check_process()
+        over = self.over
+        if isinstance(over, ConnectionLost):
+            raise NotConnected(over.message)  # whatever was lost then, this was never sent
+        if over is not None and not isinstance(over, CallEnded):
+            raise over.fresh()
+
+    def command(
+        self,
+        method: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        idempotent: bool = False,
+    ) -> dict[str, Any]:
+        """Send a command for this call and return the server's result; empty where the call is over."""
+        self._check_usable()
+        self.attended = self.attended or method in ATTENDS
+        if isinstance(self.over, CallEnded):
+            self._say_over(method)
+            return {}
+        addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
+        began, gives_away = time.monotonic(), method in GIVES_AWAY
+        try:
+            if gives_away:  # before it is sent: the call may come back, as a new one, sooner than the reply
+                self.giving_away = True
+            return self.line.command(
+                method,
+                addressed,
+                call_id=self.call_id,
+                only_in=self.session,
+                idempotent=idempotent,
+                on_reply=self.meaning(method, addressed),
+            )
+        except CommandRefused as error:
+            if not is_gone(error):
+                raise
+            refusal = self._refusal(error, began)
+            # An action that is not there any more has its own way of ending.
+            if refusal is not None and "control_id" in addressed:
+                raise
+            if refusal is not None and not ends_something(method):
+                raise refusal from None
+            _log.info("%s changed nothing: %s", method, error.message)
+            return {}
+        finally:
+            if gives_away:
+                self.giving_away = False
+
+    def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
+        """What applies the meaning of a reply to this call, or to an action of it, on the IO thread, before any event behind it
+        is looked at. Asked right before the command is sent, by whichever way.
+
+        :param params: of the command.
+        """
+        meaning = _MEANINGS.get(method)
+        if meaning is not None:
+            return loosely(lambda core, outcome, session: meaning(core, outcome, params), self)
+        control_id = params.get("control_id")
+        operation = self.operations.get(control_id) if isinstance(control_id, str) else None
+        return None if operation is None else operation.meaning(method, params)
+
+    def _say_over(self, method: str) -> None:
+        """Once for each call: what is done to it from now on does nothing."""
+        if not self._said_over:
+            self._said_over = True
+            _log.info("call %s is over: %s is not sent, nor is any command after it", self.call_id, method)
+
+    def _refusal(self, error: CommandRefused, began: float) -> CommandRefused | None:
+        """What a 404 or 410 means: ``None`` if the call has ended, unheard; else it is about something that the command names.
+
+        :param began: when the command did, which has its timeout for this as well.
+        When this returns, ``state`` is as new as the answer.
+        """
+        known = False
+        if self.over is None:
+            if error.method in OF_THE_CALL:
+                self.line.call_gone(self.call)
+            else:
+                known = self.line.ask_about(self.call, Deadline.after(began, self.line.request_timeout()))
+        self._check_usable()
+        if self.over is not None:
+            return None
+        return call_goes_on(error) if known else error
+
+    def promise_end(self, reason: str) -> bool:
+        """Have the call ended without waiting for that, if it is ours to end.
+
+        :return: whether it is.
+        """
+        ours = self.is_ours
+        if ours:
+            self.told_to_end = True
+            address = {"node_id": self.node_id, "call_id": self.call_id}
+            self.line.promise("calling.end", {**address, "reason": reason}, session=self.session)
+        return ours
+
+    def promise_pass(self) -> None:
+        """Have an offered call passed back to the platform, without waiting for that."""
+        address = {"node_id": self.node_id, "call_id": self.call_id}
+        self.line.promise("calling.pass", address, session=self.session)
+
+    def gone_event(self) -> CallStateEvent:
+        """The end of a call that the server does not know any more: it ended, and no event said so."""
+        params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
+        return CallStateEvent.from_params(params, synthetic=True, reason="call_gone")
+
+    # -- what replies mean, on the IO thread -----------------------------------------------------------------------
+
+    def _answered(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        self.answer_taken = self.answer_taken or isinstance(outcome, dict)
+
+    def _passed(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        # Nothing more will be told of it, and nothing may be done to it, such as hanging it up.
+        self.giving_away = False
+        if isinstance(outcome, dict):
+            self.home.let_go(self.call, CallEnded("the call was passed back: it goes on without this client"))
+
+    def _transferred(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        # Its events may go on.
+        self.giving_away = False
+        if isinstance(outcome, dict):
+            self.given_away = True
+            if self.over is None:
+                self.home.handed_over(self.call)
+
+    def _joined(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        joined = outcome.get("conference_id") if isinstance(outcome, dict) else None
+        if isinstance(joined, str):
+            self.conferences |= {joined}
+
+    def _left(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        # 404: it was not in there any more.
+        if isinstance(outcome, dict) or is_gone(outcome):
+            self.conferences = frozenset(one for one in self.conferences if one != params.get("conference_id"))
+
+    def denoise_asked(self) -> None:
+        """It may be on from now on, whatever becomes of the reply."""
+        self._denoised_before, self.denoised = self.denoised, True
+
+    def _denoise_begun(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        self.denoised = True if _is_so(outcome) else self._denoised_before
+
+    def _denoise_ended(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
+        if _is_so(outcome):
+            self.denoised = self._denoised_before = False
+
+    # -- actions -------------------------------------------------------------------------------------------------
+
+    def start(
+        self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
+    ) -> A:
+        """Start an action: it is registered before the command is sent, for its first event may overtake the reply."""
+        if on_completed is not None:
+            on_completed = InContext(values.handler("on_completed", on_completed))
+        name = values.text("control_id", control_id) or new_id()
+        self._check_usable()
+        self.attended = self.attended or kind.method in ATTENDS
+        call: Any = self.call  # a Call, which this module does not know
+        action = kind(call, name, on_completed, params, host=self)
+        operation = Operation(action)
+        self._register(operation)
+        if self.over is not None:
+            self._say_over(kind.method)
+            operation.end_early(reason_of(self.over))
+            operation.hand_out()
+            return action
+        address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
+
+        # The session remembers this until the answer comes, if ever: it must not keep a forgotten client alive.
+        late = partial(stop_late, weakref.ref(self.line), operation.stop_command(), address, self.session)
+        began = time.monotonic()
+        try:
+            action.reply = self.line.command(
+                kind.method, {**address, **params}, call_id=self.call_id, only_in=self.session, late=late
+            )
+        except CommandRefused as error:
+            self.action_ended(name, action)
+            if not is_gone(error):
+                raise
+            self._end_refused(operation, error, began)
+        except BaseException:
+            self.action_ended(name, action)
+            raise
+        operation.hand_out()
+        return action
+
+    def _end_refused(self, operation: Operation, error: CommandRefused, began: float) -> None:
+        """End an action that was answered 404 or 410: with its call, or by an error where the call is live."""
+        refusal = self._refusal(error, began)
+        if refusal is None:
+            operation.end_early("call_gone")
+            return
+        _log.warning("call %s: %s", self.call_id, refusal.message)
+        operation.end_early("refused", refusal)
+
+    def running(self, kind: type[A]) -> list[A]:
+        """The actions of a kind that have not ended."""
+        self.check_process()
+        with self.lock:
+            return [one.action for one in self.operations.values() if isinstance(one.action, kind)]
+
+    def _register(self, operation: Operation) -> None:
+        name = operation.action.control_id
+        with self.lock:
+            known = self.operations.get(name)
+            if known is not None and not known.action.is_done:
+                raise InvalidParameter("control_id", name, "an id that is not in use on this call")
+            self.operations[name] = operation
+
+    def action_ended(self, control_id: str, action: Action[Any]) -> None:
+        """Free the control id of an action."""
+        with self.lock:
+            known = self.operations.get(control_id)
+            if known is not None and known.action is action:
+                self.operations.pop(control_id, None)  # a signal handler on top of this may have done so
+
+    def callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
+        """Run user code in the call's lane."""
+        self.home.callback(self.call, what, function, *args, final=final)
+
+    # -- listening -----------------------------------------------------------------------------------------------
+
+    def listen(self, event_type: str, handler: Handler) -> None:
+        """Register a function for every event of a type."""
+        self.check_process()
+        with self.lock:
+            added = False
+            while not added:
+                before = self.listeners
+                after: dict[str, tuple[Handler, ...]] = {
+                    **before,
+                    event_type: (*before.get(event_type, ()), handler),
+                }
+                if before is self.listeners:  # else a signal handler on top of this code has added one meanwhile
+                    self.listeners, added = after, True
+
+    def open_reader(self) -> Mailbox[RelayEvent]:
+        """A mailbox for all events from now on, for as long as it is held."""
+        self.check_process()
+        mailbox: Mailbox[RelayEvent] = Mailbox(READER_LIMIT)
+        self._change_readers(weakref.ref(mailbox))
+        if self.over is not None:
+            mailbox.close(self.over)
+        return mailbox
+
+    def close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
+        """Put nothing more into a mailbox."""
+        if self._generation != process.generation():
+            return
+        self._change_readers(without=mailbox)
+
+    def _change_readers(
+        self, *new: weakref.ref[Mailbox[RelayEvent]], without: Mailbox[RelayEvent] | None = None
+    ) -> None:
+        with self.lock:
+            changed = False
+            while not changed:
+                before = self.readers
+                after = (*(one for one in before if one() not in (None, without)), *new)
+                if before is self.readers:  # else a signal handler on top of this code has changed them meanwhile
+                    self.readers, changed = after, True
+
+    # -- events, on the IO thread ----------------------------------------------------------------------------------
+
+    def on_event(self, event: RelayEvent) -> None:
+        """State first, then callbacks, then readers: whoever wakes sees a call at least as new as the event, and its callbacks
+        are queued. A listener that is added then hears of later events only.
+        """
+        if self.over is not None:
+            return
+        try:
+            history = self.history
+            history.append(notebook_html.Moment.of(time.time(), event.event_type, event.params))
+            if len(history) > REMEMBERED_EVENTS:
+                # The beginning stays: a timeline without it would not say when anything happened.
+                del history[1 : REMEMBERED_EVENTS // 2]
+        finally:
+            self._apply(event)
+
+    def _apply(self, event: RelayEvent) -> None:
+        net, over = Net(), None
+        if not self.node_id and isinstance(event, CallEvent):
+            self.node_id = event.node_id
+        if isinstance(event, CallStateEvent) and event.call_state:
+            try:  # here and below as "with net" does, for many events
+                self._move(event)
+            except BaseException as error:
+                net.append(error)
+            if event.call_state == CALL_STATE_ENDED:
+                over = call_ended(self.end_reason)
+                try:
+                    self.home.call_over(self.call)
+                except BaseException as error:
+                    net.append(error)
+            # Last: who begins to wait for the state now finds it here, and the rest done.
+            self.reached.setdefault(event.call_state, event)
+        elif event.event_type == EVENT_CALL_DENOISE:
+            self.denoised = bool(getattr(event, "denoised", False))
+        elif event.event_type == EVENT_CONFERENCE:
+            self._conference_moved(event)
+        control_id = event.params.get("control_id")
+        operation = self.operations.get(control_id) if isinstance(control_id, str) else None
+        if operation is not None:
+            try:
+                operation.on_event(event)
+            except BaseException as error:
+                net.append(error)
+        if over is not None:
+            self.over = over
+            with net:
+                self._end_actions(over)
+        final = over is not None or (operation is not None and operation.action.is_done)
+        for handler in self.listeners.get(event.event_type, ()):
+            try:
+                self.home.callback(self.call, "listener", handler, event, final=final)
+            except BaseException as error:
+                net.append(error)
+        for mailbox in self._mailboxes() if self.readers else ():
+            mailbox.put(event)
+            if over is not None:
+                mailbox.close(over)
+        if net:
+            net.release()
+
+    def _move(self, event: CallStateEvent) -> None:
+        """Take what a state event says of the call. Where it comes late, what is known stays, and it fills in what is not."""
+        if self._standing.takes(event.call_state):
+            self.state = event.call_state
+            if event.device and event.device != self.device:
+                self.device = completed(event.device, self.device)
+            self.end_reason = event.end_reason or self.end_reason
+        else:
+            self.device = completed(self.device, event.device)
+            self.end_reason = self.end_reason or event.end_reason
+        self.direction = event.direction or self.direction
+        self.segment_id = self.segment_id or event.segment_id
+        self.tag = self.tag or event.tag
+
+    def _conference_moved(self, event: Any) -> None:
+        """What was joined is let go at its end, and when this call has left it, by its own wish or not."""
+        left = event.status == "participant-leave" and event.params.get("call_id") == self.call_id
+        if left or event.status == "conference-end":
+            self.conferences -= {event.conference_id}
+
+    def catch_up(self) -> None:
+        """It is live after the connection was lost: if our answer was taken before, it is answered, though no event said so."""
+        if self.answer_taken and self.state in (CALL_STATE_CREATED, CALL_STATE_RINGING) and self.over is None:
+            params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ANSWERED}
+            self.on_event(CallStateEvent.from_params(params, synthetic=True, reason="answer_taken"))
+
+    def end(self, error: RelayError) -> None:
+        """The call is over for us: finish everything that waits for something of it."""
+        if self.over is not None:
+            return
+        self.over = error
+        try:
+            self._end_actions(error)
+        finally:
+            for mailbox in self._mailboxes():
+                mailbox.close(error)
+
+    def _mailboxes(self) -> list[Mailbox[RelayEvent]]:
+        """Those of the readers that are still held."""
+        return [mailbox for reader in self.readers if (mailbox := reader()) is not None]
+
+    def _end_actions(self, error: RelayError) -> None:
+        # An ended call takes its actions with it, which is no error; a lost session is one.
+        carried = None if isinstance(error, CallEnded) else error
+        with self.lock:
+            operations = list(self.operations.values())
+        if operations:
+            net = Net()
+            for operation in operations:
+                with net:
+                    operation.end_early(reason_of(error), carried)
+            net.release()
+
+
+def _is_so(outcome: Outcome) -> bool:
+    # 409: it was so before.
+    return isinstance(outcome, dict) or outcome.code == 409
+
+
+#: What replies mean for their call, by the methods that were replied to. They are given the params of the command, too.
+_MEANINGS: Final[dict[str, Callable[[CallCore[Any], Outcome, Mapping[str, Any]], object]]] = {
+    "calling.answer": CallCore._answered,
+    "calling.denoise": CallCore._denoise_begun,
+    "calling.denoise.stop": CallCore._denoise_ended,
+    "calling.join_conference": CallCore._joined,
+    "calling.leave_conference": CallCore._left,
+    "calling.pass": CallCore._passed,
+    "calling.transfer": CallCore._transferred,
+}

@@ -1,0 +1,199 @@
+"""What the client of a call offers to whoever has the call: :attr:`relay_sync.Call.client`.
+
+It is :class:`relay_sync.RelayClient`, which calls know nothing of; there everything is described.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar, overload
+
+from ..errors import RelayError
+from ..events import RelayEvent
+from .actions import OnCompleted
+from .core import Home, Line
+
+__all__ = ["Client", "SentMessage"]
+
+C = TypeVar("C")
+H = TypeVar("H", bound=Callable[..., object])
+
+
+class SentMessage(Protocol):
+    """A text message on its way, as :class:`relay_sync.Message` describes it."""
+
+    message_id: str
+    context: str
+    direction: str
+    from_number: str
+    to_number: str
+    body: str
+    media: list[str]
+    segments: int
+    state: str
+    reason: str
+    tags: list[str]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more will be told of it."""
+
+    @property
+    def result(self) -> RelayEvent | None:
+        """The event that ended it, or ``None``."""
+
+    @property
+    def error(self) -> RelayError | None:
+        """The exception that ended it, or ``None``."""
+
+    def on(self, handler: H) -> H:
+        """Call a function with every event of this message from now on."""
+
+    def wait(self, timeout: float | None = None) -> RelayEvent:
+        """Block until its fate is known."""
+
+
+class Client(Protocol[C]):
+    """The client, with all that :class:`relay_sync.RelayClient` shows."""
+
+    # What a call made by hand takes of it; see Call's constructor.
+    @property
+    def _link(self) -> Line[C]: ...
+    @property
+    def _router(self) -> Home[C]: ...
+
+    @property
+    def project(self) -> str:
+        """The project, as given."""
+
+    @property
+    def token(self) -> str:
+        """The token, as given."""
+
+    @property
+    def jwt_token(self) -> str:
+        """The JWT, as given last."""
+
+    @property
+    def host(self) -> str:
+        """The host, without scheme and port."""
+
+    @property
+    def contexts(self) -> list[str]:
+        """The contexts subscribed to."""
+
+    @property
+    def state(self) -> str:
+        """``idle``, ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``."""
+
+    @property
+    def calls(self) -> dict[str, C]:
+        """The live calls by their ids: a snapshot."""
+
+    @property
+    def relay_protocol(self) -> str:
+        """The server's name for the session; ``""`` before there is one."""
+
+    def connect(self, timeout: float | None = None) -> None:
+        """Connect and authenticate."""
+
+    def wait_until_ready(self, timeout: float | None = None) -> None:
+        """The same as :meth:`connect`."""
+
+    def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
+        """Close the connection and end every wait."""
+
+    def close(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
+        """The same as :meth:`disconnect`."""
+
+    def run(
+        self, *, hangup_calls: bool = False, drain: float | None = None, on_ready: Callable[[], object] | None = None
+    ) -> None:
+        """Handle calls until Ctrl-C, SIGTERM or :meth:`stop`."""
+
+    def drain(self, timeout: float = 30.0) -> bool:
+        """Take no more calls, and wait until those that live have ended."""
+
+    def stop(self) -> None:
+        """Make :meth:`run` return, or close a client that is not running."""
+
+    def receive(self, contexts: Iterable[str]) -> None:
+        """Subscribe to contexts."""
+
+    def unreceive(self, contexts: Iterable[str]) -> None:
+        """Unsubscribe from contexts."""
+
+    def reauthenticate(self, jwt_token: str) -> None:
+        """Give the session a newer JWT."""
+
+    def execute(
+        self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> dict[str, Any]:
+        """Send any RELAY command and return its result."""
+
+    def timeout(self, limit: float) -> AbstractContextManager[None]:
+        """Set the request timeout of the commands that this thread sends inside the block, in seconds."""
+
+    def on_call(self, handler: H = ...) -> H:
+        """Register the handler of inbound calls."""
+
+    def on_message(self, handler: H = ...) -> H:
+        """Register the handler of inbound messages."""
+
+    def on_task(self, handler: H = ...) -> H:
+        """Register the handler of tasks."""
+
+    @overload
+    def dial(
+        self,
+        devices: Sequence[Sequence[Mapping[str, Any]]],
+        *,
+        tag: str | None = None,
+        max_duration: int | None = None,
+        dial_timeout: float | None = None,
+        max_price_per_minute: float | None = None,
+        send_digits: str | None = None,
+        dest_swml: str | Mapping[str, Any] | None = None,
+        region: str | None = None,
+        timeout: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> C:
+        """Call somebody, and return the call that was answered first."""
+
+    @overload
+    def dial(
+        self,
+        *,
+        to: str,
+        from_: str | None = None,
+        ring_timeout: int | None = None,
+        tag: str | None = None,
+        max_duration: int | None = None,
+        dial_timeout: float | None = None,
+        max_price_per_minute: float | None = None,
+        send_digits: str | None = None,
+        dest_swml: str | Mapping[str, Any] | None = None,
+        region: str | None = None,
+        timeout: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> C:
+        """Call somebody, and return the call that was answered first."""
+
+    def send_message(
+        self,
+        *,
+        to_number: str,
+        from_number: str,
+        context: str | None = None,
+        body: str | None = None,
+        media: Iterable[str] | None = None,
+        tags: Iterable[str] | None = None,
+        region: str | None = None,
+        tag: str | None = None,
+        send_as_mms: bool | None = None,
+        status_callback: str | None = None,
+        on_completed: OnCompleted | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> SentMessage:
+        """Send a text message, and return it to be followed."""

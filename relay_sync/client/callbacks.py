@@ -1,0 +1,134 @@
+"""The lanes in which callbacks run, on threads where they may block; never on the IO thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..call.call import Call
+from ..errors import ClientClosed
+from ..threads import callback_errors, logs
+from ..threads.lanes import MOST_WAITING, InContext, Lanes, name_of
+
+__all__ = ["CLIENT_LANE", "Callbacks", "Stalled"]
+
+_log = logs.get("relay_sync.callbacks").later
+
+#: The lane of callbacks that belong to no call.
+CLIENT_LANE: Final = "client"
+SHARED_THREADS: Final = 16
+
+
+class Callbacks:
+    """Those of one client. For any number of threads.
+
+    :param on_error: takes what a callback raised, and its call or ``None``.
+    """
+
+    def __init__(self, on_error: Callable[[BaseException, Call | None], object] | None) -> None:
+        self._on_error = None if on_error is None else InContext(on_error)
+        self.lanes = Lanes()
+        #: ``on_message`` and ``on_task`` handlers share these.
+        self.shared = Lanes(SHARED_THREADS)
+        self._stalled = Stalled(CLIENT_LANE)
+
+    def of_call(
+        self, call: Call | None, what: str, function: Callable[..., object], *args: Any, final: bool = True
+    ) -> None:
+        """Run user code in the call's lane; in the client's where there is no call.
+
+        :param final: whether it must run, since it reports an end. What need not is dropped while 10,000 others wait.
+        """
+        self._queue(self.lanes, call.call_id if call else CLIENT_LANE, call, what, function, args, final)
+
+    def in_lane(self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
+        """Run user code that belongs to no call, in a lane of its own."""
+        self._queue(self.lanes, lane, None, what, function, args, final)
+
+    def in_shared(
+        self, lane: object, what: str, function: Callable[..., object], *args: Any, final: bool = False
+    ) -> None:
+        """Run a handler that may block for long, beside at most 15 others; dropped while 10,000 wait."""
+        self._queue(self.shared, lane, None, what, function, args, final)
+
+    def _queue(
+        self,
+        lanes: Lanes,
+        lane: object,
+        call: Call | None,
+        what: str,
+        function: Callable[..., object],
+        args: tuple[Any, ...],
+        final: bool,
+    ) -> None:
+        if final:
+            lanes.submit(lane, self._guarded, call, what, function, args)
+        elif lanes.offer(lane, self._guarded, call, what, function, args) == 1:
+            call_id = call.call_id if call else ""
+            _log.warning(
+                "a %s%s (%s) is not called: %d callbacks wait already, and more are left out until those have run; the ends of "
+                "calls and actions are told all the same",
+                what, f" of call {call_id}" if call_id else "", name_of(function), MOST_WAITING,
+                extra={"call_id": call_id},
+            )  # fmt: skip
+
+    def _guarded(self, call: Call | None, what: str, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except BaseException as error:
+            self.report(call, what, error)
+
+    def report(self, call: Call | None, what: str, error: BaseException, then: str = "") -> None:
+        """Log what user code raised, and pass it to ``on_error``.
+
+        :param what: what raised it, in words. :param then: what comes of it, for the log.
+        """
+        call_id = call.call_id if call else ""
+        whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}
+        if isinstance(error, ClientClosed):  # somebody ended the program while it waited: no mistake of its author
+            _log.info("the %s%s ended: %s", what, whose, error.message, extra=extra)
+        else:
+            _log.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
+            callback_errors.tell(f"the {what}{whose}", error)
+        if self._on_error is not None:
+            try:
+                self._on_error(error, call)
+            except BaseException:  # nor may sys.exit() in there keep the call from being hung up
+                _log.exception("on_error raised")
+
+    def check_stalled(self, now: float) -> None:
+        """Once a second, on the IO thread: name lanes in which user code is stuck."""
+        self._stalled.check(self.lanes, now)
+
+    def reopen(self) -> None:
+        """Take callbacks again."""
+        self.lanes.reopen()
+        self.shared.reopen()
+
+    def after_fork(self) -> None:
+        """In a child: drop what the parent had queued."""
+        self.lanes.after_fork()
+        self.shared.after_fork()
+
+
+class Stalled:
+    """Names lanes in which user code is stuck, each once. On the IO thread.
+
+    :param of_client: the lane of callbacks that belong to no call.
+    """
+
+    def __init__(self, of_client: str) -> None:
+        self._of_client = of_client
+        self._said: set[object] = set()
+
+    def check(self, lanes: Lanes, now: float) -> None:
+        """Once a second."""
+        stalled = {key: (age, waiting) for key, age, waiting in lanes.stalled(now)}
+        for key, (age, waiting) in stalled.items():
+            if key not in self._said:
+                _log.warning(
+                    "a callback of %s has been running for %.0f s; %d more wait behind it",
+                    "the client" if key == self._of_client else f"call {key}", age, waiting,
+                    extra={"call_id": str(key)},
+                )  # fmt: skip
+        self._said = set(stalled)
