@@ -1,4 +1,8 @@
-"""The connection of one client: made when it is first needed, repaired by its IO thread, closed once; and commands over it."""
+"""The connection of one client, and the commands that are sent over it.
+
+It is made when it is first needed; its IO thread repairs it until it is closed. A link knows who takes what comes in as a
+:class:`Recipient` only.
+"""
 
 from __future__ import annotations
 
@@ -54,55 +58,67 @@ _links: Final[Living[Link]] = Living()
 
 
 class Recipient(Sink, Protocol):
-    """What a link needs of whoever takes what the connection brings, besides what its IO thread needs."""
+    """What a link needs of whoever takes what comes in, besides what the IO thread needs of it."""
 
-    #: The loop it listens to.
+    #: The loop whose news count; an older one that is still ending is not heard.
     attached: Loop | None
 
     @property
-    def state(self) -> str: ...
+    def state(self) -> str:
+        """As :attr:`RelayClient.state`."""
 
     @property
     def ours(self) -> Sized:
         """The live calls that this client controls."""
 
-    def call_gone(self, call: Call, then: Callable[[bool], object]) -> None: ...
-    def ask_about(self, call: Call, then: Callable[[bool], object]) -> None: ...
-    def reopen_lanes(self) -> None: ...
-    def finish(self, timeout: float) -> None: ...
+    def call_gone(self, call: Call, then: Callable[[bool], object]) -> None:
+        """On the IO thread: the server does not know a call any more. ``then`` is called once that has taken effect."""
+
+    def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
+        """On the IO thread: find out whether the server still knows a call. ``then`` takes whether that is known."""
+
+    def reopen_lanes(self) -> None:
+        """Take callbacks again, before the next connection brings some."""
+
+    def finish(self, timeout: float) -> None:
+        """After the end of a connection: let queued callbacks run and handlers return, for at most so many seconds."""
 
 
 class Link:
     """The connection of one client, for any number of threads.
 
-    It ends when nobody holds the link any more: the IO thread holds neither it nor the router.
+    The connection ends when the link is garbage collected: the IO thread does not hold it, and holds the router weakly.
 
+    :ivar config: and :ivar contexts: of the sessions to come. Replaced, never changed: the links of other clients read them
+        without the lock.
+    :ivar secrets: what must not reach a log. :ivar loop: the present connection, or ``None``.
+    :ivar closed: whether commands are refused, instead of connecting for them. :ivar used: whether it was ever told to connect.
     :param router: takes what comes in, and answers for the calls.
     """
 
     def __init__(self, config: Config, router: Recipient) -> None:
-        #: Replaced, never changed, like the contexts: other clients read both without the lock.
         self.config = config
         self.contexts = dict.fromkeys(config.contexts)
         self.secrets = keep(Secrets(*config.secrets))
-        #: The present connection; ``None`` before the first command and after the end.
         self.loop: Loop | None = None
-        #: Whether commands are refused instead of connecting for them.
         self.closed = False
-        #: Whether it was ever told to connect.
         self.used = False
         self._router = router
         # Reentrant: a signal handler may close the client while this thread is opening it.
         self._lock = threading.RLock()
+        #: How many threads wait in :meth:`connect`.
         self._connecting = 0
+        #: The last loop that was told to end.
         self._ending: Loop | None = None
+        #: ``request``, in a thread that has its own request timeout.
         self._limits = threading.local()
+        #: Ends the loop when the link is collected.
         self._forgotten: weakref.finalize[..., Any] | None = None
 
     # -- connecting ----------------------------------------------------------------------------------------------
 
     def reopen(self) -> None:
-        """Connect again when that is needed, even if it was closed."""
+        """After :meth:`close`: commands connect again."""
         self.closed = False
         self.used = True
 
@@ -232,7 +248,7 @@ class Link:
     # -- closing -------------------------------------------------------------------------------------------------
 
     def drop(self, loop: Loop) -> None:
-        """Give up a connection that never came about, so that the next attempt starts anew."""
+        """Give up a connection that never came about, so that the next command makes another one."""
         with self._lock:
             if self.loop is loop:
                 self.loop = None
@@ -254,10 +270,10 @@ class Link:
             loop.request_stop()
 
     def close(self, end: float, *, hang_up_calls: bool, advice: str) -> None:
-        """Close the connection and end every wait; then let handlers and callbacks return.
+        """Close the connection, which ends every wait; then let callbacks run and handlers return.
 
-        :param end: by when, in the time of ``time.monotonic``. :param hang_up_calls: those that live, and what is being dialed.
-        :param advice: what would have been the end of calls that live.
+        :param end: by when, as ``time.monotonic()`` counts. :param hang_up_calls: hang up what lives or is being dialed.
+        :param advice: for the warning that calls go on: what would have ended them.
         """
         with self._lock:
             self.closed = True
@@ -281,7 +297,7 @@ class Link:
         self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 
     def _drop_finalizer(self) -> None:
-        """The connection before the next one does not end with the link any more."""
+        """A loop that was told to end, or is the parent process's, is no business of the finalizer."""
         if self._forgotten is not None:
             self._forgotten.detach()
             self._forgotten = None
@@ -335,11 +351,11 @@ class Link:
     # -- commands ------------------------------------------------------------------------------------------------
 
     def request_timeout(self) -> float:
-        """Seconds for the answers to commands that this thread sends."""
+        """Seconds for the answer to a command that this thread sends."""
         return float(getattr(self._limits, "request", self.config.request_timeout))
 
     def set_request_timeout(self, limit: float) -> None:
-        """Give the commands that this thread sends so many seconds."""
+        """From now on the answers to commands that this thread sends have so many seconds."""
         self._limits.request = limit
 
     def command(
@@ -443,7 +459,10 @@ class Link:
         return self.on_io_thread(lambda then: self._router.ask_about(call, then), deadline)
 
     def on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
-        """Have something done where calls change their states, and wait for what it tells: it is given whom to tell."""
+        """Run a function where calls change their states, and wait for what it finds.
+
+        :param function: is given a function that takes the result. :return: the result; ``False`` where there was none in time.
+        """
         loop, told = self.loop, Waiter[bool]()
         if loop is None or not loop.alive:
             return False  # its calls ended with it
@@ -468,7 +487,7 @@ def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
 
 
 def _forgotten(loop: Loop) -> None:
-    """The client was garbage collected while connected. Runs in a finaliser: no lock, no wait."""
+    """The client was garbage collected while connected. Runs in a finalizer: no lock, no wait."""
     if loop.alive:
         loop.forgotten = True
         loop.request_stop()
