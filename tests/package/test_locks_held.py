@@ -16,7 +16,7 @@ import websocket
 from attrs import define, frozen
 
 import relay_sync
-from relay_sync import ClientClosed, ConnectTimeout, InvalidParameter, RelayClient, StreamFailed, events
+from relay_sync import ClientClosed, ConnectTimeout, InvalidParameter, Observer, RelayClient, StreamFailed, events
 from relay_sync.audio import AudioServer, snapshot
 from relay_sync.audio.disk import Disk
 from relay_sync.audio.frames import FrameBuffer
@@ -33,6 +33,10 @@ from relay_sync.cli.meters import PlainDisplay
 from relay_sync.client.link import Link
 from relay_sync.client.messages import Message, MessageDesk
 from relay_sync.contrib.hosting import Hosted
+from relay_sync.events import CallStateEvent
+from relay_sync.observing.lane import Lane
+from relay_sync.observing.observers import Observers
+from relay_sync.observing.records import CallRecord
 from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
 from relay_sync.server.http import Headers
 from relay_sync.simulator import Simulator
@@ -253,8 +257,39 @@ def gate(tools: Tools) -> None:
     assert made.claim(Headers([("authorization", f"Bearer {token}")])) is None
 
 
+class Recorded(Observer):
+    def __init__(self) -> None:
+        self.records: list[CallRecord] = []
+
+    def call_ended(self, record: CallRecord) -> None:
+        self.records.append(record)
+
+
+def observing(tools: Tools) -> None:
+    made, mine = Observers(), Recorded()
+    [call] = calls(tools("offline"), "c")
+    take_off = made.add(mine)
+    made.call_offered(call)
+    made.call_event(call, CallStateEvent.from_params({"call_id": "c", "call_state": "answered"}))
+    with made.command("calling.x", {}, "c", None):
+        pass
+    made.callback_raised("test", "c", ValueError("test"))
+    made.call_ended(call, "hangup")
+    made.close(PATIENCE)
+    take_off()
+    assert [record.end_reason for record in mine.records] == ["hangup"]
+
+
+def observers_lane(tools: Tools) -> None:
+    made, user, done = Lane(), Recorded(), threading.Event()
+    made.join(user)
+    assert made.put(done.set)
+    assert (made.leave(user, PATIENCE), done.is_set()) == (True, True)
+
+
 def audio(tools: Tools) -> None:
     made = AudioServer().start()
+    made.observe(Observer())()
     carrier = Carrier(made.url).start()
     stream = made.accept(PATIENCE)
     carrier.ws.shutdown()  # type: ignore[no-untyped-call]
@@ -439,13 +474,15 @@ LOCKS = [
         free=("Link.reopen",),
     ),
     Lock(Hosted, hosted, ("_client", "_stopping", "_starter"), free=("Hosted.stop",)),
+    Lock(Observers, observing, ("_entries=", "_by_method=", "_recorders"), free=("Observers.after_fork",)),
+    Lock(Lane, observers_lane, ("_users",), lock="lock", free=("Lane._reset",)),
     Lock(Handlers, handlers, ("_running",)),
     Lock(Gate, gate, ("_expected",)),
     Lock(AudioServer, audio, ("_loop=",), lock="_starting"),
     Lock(
         AudioServer,
         audio,
-        ("_server=", "_closed=", "_sockets=", "_waiting"),
+        ("_server=", "_closed=", "_sockets=", "_waiting", "_observers="),
         free=("AudioServer._renew", "AudioServer.accept", "AudioServer.accept.<locals>.<lambda>"),
     ),
     Lock(
