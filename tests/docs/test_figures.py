@@ -17,8 +17,7 @@ from relay_sync.call.actions import base, input
 from relay_sync.call.actions.base import REPORT_PATIENCE
 from relay_sync.call.core import READER_LIMIT
 from relay_sync.cli import arguments as cli
-from relay_sync.client import link, messages, pending_dials
-from relay_sync.client import router
+from relay_sync.client import link, messages, pending_dials, router
 from relay_sync.client.dial import DIAL_PATIENCE
 from relay_sync.client.messages import FOLLOWED
 from relay_sync.config import Config
