@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from _network import SIMULATE, network, receiver, required
 
 from relay_sync import Call
-from relay_sync.origins import refusal
+from relay_sync.hosts.origins import refusal
 
 told = threading.Semaphore(0)
 

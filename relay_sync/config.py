@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import warnings
@@ -14,7 +13,17 @@ from attrs import field, frozen
 
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
-from .hosts import Unusable, is_loopback, read_proxy
+from .hosts import (
+    USUAL_PORTS,
+    Proxy,
+    Unusable,
+    bracketed,
+    find_proxy,
+    is_loopback,
+    is_name,
+    read_proxy,
+    split_authority,
+)
 from .params.values import may_hold_secrets, seconds
 from .text.secrecy import passwords
 from .text.surrogates import WHOLE_TEXT, is_text
@@ -24,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "Config"]
 
-# There is one way only to match a text: a host that cannot be right is refused without delay.
-_HOST_AND_PORT: Final = r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}))?"
 _HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
 _SCHEME_VARIABLE: Final = "SIGNALWIRE_RELAY_SCHEME"
 _SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
@@ -49,7 +56,7 @@ class Address(NamedTuple):
 
     @property
     def _port(self) -> str:
-        return "" if self.port == (443 if self.secure else 80) else f":{self.port}"
+        return "" if self.port == USUAL_PORTS["wss" if self.secure else "ws"] else f":{self.port}"
 
     @classmethod
     def parse(cls, text: object, *, scheme: str | None = None, allow_insecure: bool = False) -> Address:
@@ -68,13 +75,15 @@ class Address(NamedTuple):
         scheme = _SAME_SCHEME.get(scheme, scheme)
         if scheme not in ("ws", "wss"):
             raise InvalidParameter("host", shown, "given with scheme wss, or ws for loopback")
-        found = re.fullmatch(_HOST_AND_PORT, rest.removesuffix("/"))
-        if found is None or len(found[1]) > 254 or not _is_literal_or_name(found[1]):
+        try:
+            name, given = split_authority(rest.removesuffix("/"))
+        except ValueError:
+            raise InvalidParameter("host", shown, _HOST_FORMS) from None
+        if "%" in name or not (":" in name or is_name(name)):  # a scope is of one machine alone
             raise InvalidParameter("host", shown, _HOST_FORMS)
-        port = int(found[2]) if found[2] else (443 if scheme == "wss" else 80)
-        if not 0 < port < 65536:
+        host, port = bracketed(name), USUAL_PORTS[scheme] if given is None else given
+        if port == 0:
             raise InvalidParameter("host", shown, "given with a port from 1 to 65535")
-        host = found[1].lower()
         if scheme == "ws" and not is_loopback(host):
             if not allow_insecure and "://" not in text:
                 accepted = "reached by 'wss': ws is for loopback (see allow_insecure)"
@@ -100,16 +109,6 @@ def _without_userinfo(text: str) -> str:
         before, present, _ = rest.partition(mark)
         rest = f"{before}{present}***" if present else before
     return scheme + rest
-
-
-def _is_literal_or_name(host: str) -> bool:
-    if not host.startswith("["):
-        labels = host.removesuffix(".").split(".")
-        return all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
-    try:
-        return ipaddress.ip_address(host.strip("[]")).version == 6
-    except ValueError:
-        return False
 
 
 def _number(parameter: str, value: object, least: int) -> int:
@@ -177,6 +176,14 @@ class Config:
             self.jwt_token,
             *(found for url in proxies for found in passwords(url)),
         )
+
+    def way(self) -> Proxy | None:
+        """The proxy on the way to the server, if there is one.
+
+        :raises Unusable: the setting that names it cannot be used.
+        """
+        address = self.address
+        return find_proxy(address.host, address.port, secure=address.secure, given=self.proxy)
 
     def same_account(self, other: Config) -> bool:
         """Whether the other one is for the same project on the same host."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
-from .hosts import is_loopback
+from .hosts import is_loopback, place_of
 from .threads.living import Living
 
 __all__ = ["asleep_at", "register"]
@@ -40,9 +39,7 @@ def asleep_at(url: str) -> str:
 
 
 def _place(url: str) -> tuple[str, int] | None:
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").removesuffix("."), parts.port
-    except ValueError:
+    place = place_of(url)
+    if place is None:
         return None
-    return ("localhost" if is_loopback(host) else host), port or (443 if parts.scheme == "wss" else 80)
+    return ("localhost" if is_loopback(place.host) else place.host), place.port

@@ -16,7 +16,7 @@ from typing import Any
 from attrs import define, field
 
 from ..errors import InvalidParameter
-from ..origins import refusal
+from ..hosts.origins import refusal
 from ..server import Headers, Request, Response
 from ..threads.flag import Flag
 from ..threads.rate_limited_log import RateLimitedLog

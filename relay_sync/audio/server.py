@@ -26,7 +26,7 @@ from ..errors import (
     WaitTimeout,
 )
 from ..hosts import is_loopback
-from ..origins import check_hosts, check_origins
+from ..hosts.origins import check_hosts, check_origins
 from ..params import values as checks
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep

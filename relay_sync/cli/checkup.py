@@ -15,7 +15,7 @@ from ..config import Config
 from ..connection.library import check_library, unusable
 from ..deadline import Deadline
 from ..errors import AuthenticationError, ConnectError, RelayError
-from ..hosts import Proxy, Unusable, find_proxy, look_up
+from ..hosts import Unusable, look_up, unbracketed
 from ..threads.starting import in_time
 
 __all__ = ["EXTRAS", "Finding", "connection", "extras", "library", "name", "session", "values"]
@@ -80,7 +80,7 @@ def values(config: Config) -> list[tuple[str, str, str]]:
         if shown[name] != getattr(fields(Config), name).default:
             origins[name] = "argument"
     try:
-        found = _proxy(config)
+        found = config.way()
     except Unusable:  # the step that connects says what is wrong with it
         shown["proxy"] = "cannot be used"
     else:
@@ -91,14 +91,9 @@ def values(config: Config) -> list[tuple[str, str, str]]:
     return [(name, str(value), origins.get(name, "default")) for name, value in shown.items()]
 
 
-def _proxy(config: Config) -> Proxy | None:
-    address = config.address
-    return find_proxy(address.host, address.port, secure=address.secure, given=config.proxy)
-
-
 def _proxied(config: Config) -> bool:
     try:
-        return _proxy(config) is not None
+        return config.way() is not None
     except Unusable:  # there is one, and the next step says what is wrong with it
         return True
 
@@ -118,7 +113,7 @@ def library() -> Iterator[Finding]:
 
 def name(config: Config, timeout: float) -> Finding:
     """The host's name means something."""
-    host = config.address.host.strip("[]")
+    host = unbracketed(config.address.host)
     if _proxied(config):
         return Finding("ok", "name", f"{host} is looked up by the proxy")
     try:

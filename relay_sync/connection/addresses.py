@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ..deadline import Deadline
 from ..errors import ConnectError
-from ..hosts import is_loopback
+from ..hosts import is_loopback, unbracketed
 from ..threads.descriptors import are_lacking, without_descriptors
 from ..threads.timeouts import TimeLeft
 
@@ -51,7 +51,7 @@ def open_tcp(
     :param unknown: what to say where there is no such name.
     :raises ConnectError: with ``fatal``: there is no such name. :raises OSError: no address answered.
     """
-    host = host.strip("[]")
+    host = unbracketed(host)
     if is_loopback(host):
         host = host.removesuffix(".")  # not every resolver knows "localhost."
     try:

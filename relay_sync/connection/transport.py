@@ -21,7 +21,7 @@ import websocket
 from ..config import Config
 from ..deadline import Deadline
 from ..errors import ConnectError, ConnectTimeout
-from ..hosts import Proxy, Unusable, begin_tls, find_proxy, trust_variables, trusting
+from ..hosts import Proxy, Unusable, bare, begin_tls, trust_variables, trusting, unbracketed
 from ..threads.descriptors import are_lacking, lack, without_descriptors
 from . import upgrade
 from .addresses import open_tcp, time_left
@@ -336,7 +336,7 @@ def _open(
 ) -> socket.socket:
     if proxy is None:
         host = config.address.host
-        unknown = f"there is no host named {host.strip('[]')!r}: check host (SIGNALWIRE_SPACE)"
+        unknown = f"there is no host named {unbracketed(host)!r}: check host (SIGNALWIRE_SPACE)"
         return open_tcp(host, config.address.port, deadline, opened, unknown)
     unknown = f"there is no host named {proxy.host!r}, which is that of {proxy}: check {proxy.source}"
     return open_tcp(proxy.host, proxy.port, deadline, opened, unknown)
@@ -355,7 +355,7 @@ def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLS
             raise _fatal(str(error)) from error
     sock.settimeout(time_left(deadline))
     # A certificate is for the name without the dot that ends a full one.
-    name = config.address.host.strip("[]").removesuffix(".")
+    name = bare(config.address.host)
     # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
     return begin_tls(context, sock, name)
 
@@ -426,9 +426,8 @@ def proxy_for(config: Config) -> Proxy | None:
 
     :raises ConnectError: the setting that names it cannot be used.
     """
-    address = config.address
     try:
-        return find_proxy(address.host, address.port, secure=address.secure, given=config.proxy)
+        return config.way()
     except Unusable as error:
         raise _fatal(str(error)) from None
 

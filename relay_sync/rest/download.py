@@ -9,14 +9,14 @@ from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from attrs import define, evolve, field, frozen
 
 from ..deadline import Deadline
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, DownloadFailed, InvalidParameter, RequestTimeout
-from ..hosts import is_loopback
+from ..hosts import is_loopback, place_of
 from ..protocol.backoff import retry_delay
 from ..threads.growing_files import Growing
 from ..threads.timeouts import TimeLeft
@@ -289,7 +289,7 @@ class _Fetching:
 
     def _is_own(self, url: str) -> bool:
         """Whether a URL is on the space's own host."""
-        return _origin(urlsplit(url)) == _origin(urlsplit(self._exchange.base))
+        return place_of(url) == place_of(self._exchange.base)
 
     def _led_inward(self, address: str) -> DownloadFailed:
         return self._failed(f"it is passed on to {address} ({zone(address)}), which is not followed from another host")
@@ -406,10 +406,6 @@ def _is_the_rest_alone(part: Part, stretch: Stretch, headers: Mapping[str, str])
 
 def _printable(text: str) -> str:
     return "".join(filter(str.isprintable, text))[:100]
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int]:
-    return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _host(url: str) -> str:

@@ -30,7 +30,7 @@ from ..config import Address, Config
 from ..constants import AGENT
 from ..deadline import Deadline
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout, RelayError, RequestTimeout
-from ..hosts import Proxy, Unusable, find_proxy, trust_variables, trusting
+from ..hosts import Proxy, Unusable, find_proxy, place_of, trust_variables, trusting
 from ..protocol.backoff import retry_delay
 from ..text.causes import apart, chain
 from ..threads.descriptors import are_lacking, lack, without_descriptors
@@ -195,11 +195,11 @@ class Exchange:
         return self._config.connect_timeout if left is None else min(self._config.connect_timeout, left)
 
     def _proxy_for(self, url: str, what: str) -> Proxy | None:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
+        place = place_of(url)
+        if place is None:
+            return None
         try:
-            return find_proxy(parts.hostname or "", port, secure=secure, given=self._config.proxy)
+            return find_proxy(place.host, place.port, secure=place.scheme == "https", given=self._config.proxy)
         except Unusable as error:
             raise ConnectError(f"{what}: {error}", fatal=True) from None
 

@@ -203,7 +203,7 @@ class _Timed:
     def _addresses(self, within: float) -> list[str]:
         host: str = self._dns_host
         try:
-            found = look_up(host.strip("[]"), self.port, within)
+            found = look_up(host, self.port, within)
         except TimeoutError as error:
             raise ConnectTimeoutError(self, "the name was not found in time") from error
         except socket.gaierror as error:

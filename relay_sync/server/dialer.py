@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import os
 import re
@@ -14,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from ..hosts import USUAL_PORTS, is_localhost, literal
 from .channel import Channel, tune
 from .connection import Connection
 from .http import BadRequest, Headers, head_end, parse_status
@@ -114,7 +114,7 @@ class _Dialling:
         except Exception as error:
             self._fail(OpenFailed("url", str(error)))
             return
-        host, port = self._target.hostname or "", self._target.port or (443 if self._target.scheme == "wss" else 80)
+        host, port = self._target.hostname or "", self._target.port or USUAL_PORTS[self._target.scheme]
         known = _addresses_without_lookup(host, port)
         if known is not None:
             self._resolved(known, None)
@@ -306,13 +306,12 @@ def _check(headers: Mapping[str, str]) -> None:
 
 
 def _addresses_without_lookup(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]] | None:
-    if host.lower() in ("localhost", "localhost."):
+    if is_localhost(host):
         return [(socket.AF_INET, ("127.0.0.1", port)), (socket.AF_INET6, ("::1", port))]
-    try:
-        literal = ipaddress.ip_address(host)
-    except ValueError:
+    address = literal(host)
+    if address is None:
         return None
-    return [(socket.AF_INET6 if literal.version == 6 else socket.AF_INET, (host, port))]
+    return [(socket.AF_INET6 if address.version == 6 else socket.AF_INET, (host, port))]
 
 
 def _words(number: int) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 from typing import Any
 
-from ..hosts import look_up
+from ..hosts import bracketed, is_localhost, literal, look_up, unbracketed
 
 __all__ = ["explained", "is_everywhere", "listen", "shown_address", "url_host"]
 
@@ -30,7 +29,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     :raises OSError: an address is in use, or none of them is one of this machine, or the name was not found in time. The text
         names it, and says what to do.
     """
-    host = _bare(host)
+    host = _inner(host)
     places = _places(host)
     for attempt in range(_ATTEMPTS):
         try:
@@ -44,40 +43,31 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 def shown_address(address: tuple[Any, ...]) -> str:
     """The address of a socket, as ``address:port``."""
-    return f"{_bracketed(str(address[0]))}:{address[1]}"
+    return f"{bracketed(str(address[0]))}:{address[1]}"
 
 
 def url_host(host: str) -> str:
     """What stands for *host* in the URL of a server on this machine."""
     if is_everywhere(host):
         return "[::1]" if ":" in host else "127.0.0.1"
-    return _bracketed(_bare(host))
+    return bracketed(_inner(host))
 
 
 def is_everywhere(host: str) -> bool:
     """Whether *host* is all addresses of this machine, of one family at least."""
-    try:
-        return ipaddress.ip_address(_bare(host) or "0.0.0.0").is_unspecified
-    except ValueError:  # a name
-        return False
+    address = literal(_inner(host) or "0.0.0.0")
+    return address is not None and address.is_unspecified  # a name is none
 
 
-def _bracketed(host: str) -> str:
-    """A host as it stands before a port: an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _bare(host: str) -> str:
-    """An IPv6 address without the brackets that it has in a URL; nothing for all addresses."""
-    if host == "*":
-        return ""
-    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+def _inner(host: str) -> str:
+    """A host without brackets; nothing for all addresses."""
+    return "" if host == "*" else unbracketed(host)
 
 
 def _places(host: str) -> tuple[_Place, ...]:
     if host in ("", "::"):
         return _EVERYWHERE
-    if host.lower().removesuffix(".") == "localhost":
+    if is_localhost(host):
         return _HERE
     try:
         found = look_up(host, 0, _LOOK_UP, flags=socket.AI_PASSIVE)

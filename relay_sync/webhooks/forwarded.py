@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from ..errors import InvalidParameter
+from ..hosts import split_authority, unbracketed, without_port
 
 __all__ = ["NAMES", "Networks", "Place", "contains", "networks", "places"]
 
@@ -27,7 +28,7 @@ _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # A value with a colon or brackets has to be quoted, which not every proxy does.
 _PAIR: Final = re.compile(rf'({_TOKEN})=("(?:[^"\\]|\\.)*"|[^\s,;"]+)')
 _BLANKS: Final = re.compile(r"[ \t]*")
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s\[\]/?#@\\:,\"<>]+)(?::([0-9]{1,5}))?")
+_NO_HOST: Final = re.compile(r"[\s/?#@\\,\"<>]")
 
 
 def places(headers: Mapping[str, str]) -> list[Place]:
@@ -57,16 +58,9 @@ def _at(values: list[str], index: int) -> str:
 def _with_port(host: str, port: str) -> list[str]:
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         return [host]
-    own = _port(host)
-    if not own:
-        return [f"{host}:{port}"]
+    name = without_port(host)
     # Some say the port twice, in different words: what stands beside the name is the likelier one.
-    return [host, f"{host[: -len(own)]}{port}"]
-
-
-def _port(host: str) -> str:
-    found = _HOST.fullmatch(host)
-    return "" if found is None else found[2] or ""
+    return [f"{host}:{port}"] if name == host else [host, f"{name}:{port}"]
 
 
 def _elements(text: str) -> list[dict[str, str]]:
@@ -105,7 +99,13 @@ def _scheme(text: str) -> str:
 
 def _host(text: str) -> str:
     """A host that can stand in a URL, or ``""``."""
-    return text if _HOST.fullmatch(text) and text.isprintable() else ""
+    if _NO_HOST.search(text) or not text.isprintable():
+        return ""
+    try:
+        split_authority(text)
+    except ValueError:
+        return ""
+    return text
 
 
 def networks(given: Any) -> Networks:
@@ -139,7 +139,7 @@ def _unmapped(
 def contains(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], peer: str) -> bool:
     """Whether an address is in one of the networks; one that is none is not."""
     try:
-        address = ipaddress.ip_address(peer.strip("[]").partition("%")[0])
+        address = ipaddress.ip_address(unbracketed(peer).partition("%")[0])
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:

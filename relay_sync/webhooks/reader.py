@@ -11,7 +11,8 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from attrs import evolve
 
 from ..errors import InvalidParameter, WebhookRefused
-from ..origins import refusal
+from ..hosts import without_port
+from ..hosts.origins import refusal
 from ..params import values
 from ..threads.table import Recent
 from . import forwarded, signatures
@@ -225,8 +226,7 @@ def _completed(said: str, host: str) -> str:
     """A host that a proxy has named. One that has named the port alone means the host of the request."""
     if not said.startswith(":"):
         return said or host
-    bare = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
-    return bare + said
+    return without_port(host) + said
 
 
 def _keys(given: Any) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from ..hosts import without_port
+
 __all__ = ["HEADERS", "SHA256_HEADER", "is_genuine", "sign_form", "sign_json", "sign_json_sha256", "spellings"]
 
 #: Where the signature is; the second is the name that Twilio's libraries know.
@@ -51,7 +53,7 @@ def spellings(url: str) -> list[str]:
     credentials, at, place = parts.netloc.rpartition("@")
     places = [place]
     if parts.port is not None:
-        places.append(place.rpartition(":")[0])
+        places.append(without_port(place))
     elif usual is not None:
         places.append(f"{place.rstrip(':')}:{usual}")
     places += [each.lower() for each in places if each != each.lower()]

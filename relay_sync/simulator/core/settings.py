@@ -10,7 +10,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ...errors import InvalidParameter
-from ...origins import check_hosts, check_origins, refusal
+from ...hosts.origins import check_hosts, check_origins, refusal
 from ...server.http import Request
 from . import given
 

@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ....errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
 from ....hosts import is_loopback
-from ....origins import refusal
+from ....hosts.origins import refusal
 from ....protocol.depth import is_deeper
 from ....server.listening import explained, shown_address
 from ....server.loop import LoopStopped

@@ -1,106 +1,14 @@
-"""Hosts: one answer, for every part of the package, to what this machine is and which way leads to another."""
+"""The proxy on the way to a host."""
 
 from __future__ import annotations
 
-import ast
-import gc
 import os
-import socket
-import ssl
-import struct
 import traceback
 
 import pytest
 import requests
 
-from relay_sync.hosts import Proxy, Unusable, begin_tls, find_proxy, is_loopback, read_proxy, split_port
-from tests.support.modules import MODULES, name_of, tree
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("localhost", True),
-        ("LocalHost", True),
-        ("localhost.", True),
-        ("LOCALHOST.", True),
-        ("127.0.0.1", True),
-        ("127.8.9.10", True),
-        ("127.255.255.254", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("0:0:0:0:0:0:0:1", True),
-        ("::ffff:127.0.0.1", True),
-        ("[::ffff:7f00:1]", True),
-        ("::ffff:10.0.0.1", False),
-        ("localhost..", False),
-        (".localhost", False),
-        ("app.localhost", False),
-        ("[localhost]", False),
-        ("[127.0.0.1]", False),
-        ("[::1", False),
-        ("::1]", False),
-        ("[[::1]]", False),
-        ("localhost:80", False),
-        ("127.0.0.1:80", False),
-        (" localhost", False),
-        ("localhost.example.com", False),
-        ("128.0.0.1", False),
-        ("10.0.0.1", False),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("127.1", False),
-        ("127.0.0.1.", False),
-        ("127.0.0.1.example.com", False),
-        ("0x7f000001", False),
-        ("2130706433", False),
-        ("example.com", False),
-        ("", False),
-        (None, False),
-    ],
-)
-def test_what_can_only_mean_this_machine(host: str | None, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
-
-
-def test_one_module_decides_what_this_machine_is() -> None:
-    found = {
-        name_of(path)
-        for path in MODULES
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.FunctionDef) and "loopback" in node.name
-    }
-    assert found == {"hosts.py"}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("example.com", ("example.com", None)),
-        ("Example.COM.:8080", ("example.com.", 8080)),
-        ("127.0.0.1:0", ("127.0.0.1", 0)),
-        ("[::1]", ("::1", None)),
-        ("[0:0::1]:443", ("::1", 443)),
-        ("::1", ("::1", None)),
-        ("FE80::1", ("fe80::1", None)),
-    ],
-)
-def test_a_host_and_its_port(text: str, expected: tuple[str, int | None]) -> None:
-    assert split_port(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", ":80", "a:", "a:b", "a:99999", "a:-1", "a:1:2", "[::1", "::1]", "[]", "[a]:1", "[::1]80", "a\n"]
-)
-def test_what_is_no_host_and_port(text: str) -> None:
-    try:
-        host, _ = split_port(text)
-    except ValueError:
-        return
-    assert not host.isprintable()
-
-
-# -- proxies -----------------------------------------------------------------------------------------------------------
+from relay_sync.hosts import Proxy, Unusable, find_proxy, read_proxy
 
 FAR, PORT = "relay.example.com", 443
 P, Q = "http://p.example:3128", "http://q.example:8080"
@@ -310,24 +218,3 @@ def test_what_a_proxy_refuses_for_good(status: int, final: bool) -> None:
     assert message.isprintable()
     assert len(message) < 300
     assert "hunter2" not in message
-
-
-# -- TLS ---------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["localhost", None], ids=["client", "server"])
-def test_a_connection_that_was_reset_before_its_tls_leaves_nothing_open(name: str | None) -> None:
-    """Any warning of an unclosed socket is an error in this suite; Python 3.11 left one behind."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        ours = socket.create_connection(listener.getsockname())
-        theirs, _ = listener.accept()
-        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        theirs.close()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if name is None else ssl.PROTOCOL_TLS_CLIENT)
-        descriptor = ours.fileno()
-        with pytest.raises(OSError):
-            begin_tls(context, ours, name)
-        assert ours.fileno() == -1
-        with pytest.raises(OSError):
-            os.fstat(descriptor)
-        gc.collect()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relay_sync import InvalidParameter
-from relay_sync.origins import check_hosts, check_origins, refusal
+from relay_sync.hosts.origins import check_hosts, check_origins, refusal
 
 PUBLIC = "wss://audio.example.com/in"
 

@@ -12,15 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
-from .errors import InvalidParameter
-from .hosts import is_loopback, split_port
-from .params import values
+from ..errors import InvalidParameter
+from ..params import values
+from .names import USUAL_PORTS, bare, is_loopback, place_of, split_port
 
 __all__ = ["check_hosts", "check_origins", "refusal"]
 
-_PORTS = {"http": 80, "https": 443}
+_SCHEMES = ("http", "https")
 _WEB = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 _SHOWN = 100  # characters of a header in a message
 _Origin = tuple[str, str, int]  # scheme, host, port
@@ -102,8 +101,8 @@ def _is_ours(host: str, public_url: str | None, hosts: Collection[str]) -> bool:
     name, port = split
     if is_loopback(name) or name in hosts or _with_port(name, port) in hosts:
         return True
-    public = None if public_url is None else _split(urlsplit(public_url).netloc)
-    return public is not None and name == public[0]
+    public = None if public_url is None else place_of(public_url)
+    return public is not None and name == public.host
 
 
 def _may_come(text: str, host: str | None, public_url: str | None, origins: Collection[str]) -> bool:
@@ -115,7 +114,7 @@ def _may_come(text: str, host: str | None, public_url: str | None, origins: Coll
     if _written(origin) in origins:
         return True
     asked = _split(host) if host else None
-    if asked is not None and (name, port) == (asked[0], asked[1] or _PORTS[scheme]):
+    if asked is not None and (name, port) == (asked[0], asked[1] or USUAL_PORTS[scheme]):
         return True
     return public_url is not None and origin == _origin_of(public_url)
 
@@ -124,18 +123,16 @@ def _origin(text: str) -> _Origin | None:
     """An origin as a browser writes it; ``None`` for ``null``, and for what is none."""
     scheme, separator, rest = text.lower().partition("://")
     split = _split(rest)
-    if not separator or scheme not in _PORTS or split is None:
+    if not separator or scheme not in _SCHEMES or split is None:
         return None
-    return scheme, split[0], split[1] or _PORTS[scheme]
+    return scheme, split[0], split[1] or USUAL_PORTS[scheme]
 
 
 def _origin_of(url: str) -> _Origin | None:
     """The origin of the pages under a ``wss://`` or ``https://`` address."""
-    parts = urlsplit(url)
-    scheme, split = _WEB.get(parts.scheme), _split(parts.netloc)
-    if scheme is None or split is None:
-        return None
-    return scheme, split[0], split[1] or _PORTS[scheme]
+    place = place_of(url)
+    scheme = None if place is None else _WEB.get(place.scheme)
+    return None if place is None or scheme is None else (scheme, place.host, place.port)
 
 
 def _split(text: str) -> tuple[str, int | None] | None:
@@ -146,12 +143,7 @@ def _split(text: str) -> tuple[str, int | None] | None:
         name, port = split_port(text)
     except ValueError:
         return None
-    return _bare(name), port
-
-
-def _bare(name: str) -> str:
-    """A host name without the dot of the root."""
-    return name.lower().removesuffix(".")
+    return bare(name), port
 
 
 def _with_port(name: str, port: int | None) -> str:

@@ -1,0 +1,105 @@
+"""Whose certificates are trusted: the system's authorities, or those that variables and arguments name. TLS begins here."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from .proxies import Unusable
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+_T = TypeVar("_T")
+
+__all__ = ["begin_tls", "trust_variables", "trusting"]
+
+_BUNDLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_OPENSSL: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """A TLS context that verifies certificates and names.
+
+    Trusted are the system's authorities. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` take the place of OpenSSL's own files, as
+    everywhere in Python. ``REQUESTS_CA_BUNDLE``, or else ``CURL_CA_BUNDLE``, takes the place of all authorities but those
+    that the other two name. Where the system has none at all, those of the package certifi are taken.
+
+    :param ca_file: an authority to trust in addition.
+    :raises Unusable: one of these files cannot be used.
+    """
+    import ssl
+
+    bundle = next((name for name in _BUNDLES if os.environ.get(name)), None)
+    if bundle is None:
+        context = ssl.create_default_context()
+        if not trust_variables() and not _knows_authorities(context):
+            _add_certifi(context)
+    else:
+        context = _loaded(bundle, os.environ[bundle], ssl.create_default_context)
+        for name in _OPENSSL:
+            for path in os.environ.get(name, "").split(os.pathsep):
+                if os.path.exists(path):  # OpenSSL passes over one that is missing
+                    _loaded(name, path, context.load_verify_locations)
+    if ca_file:
+        _loaded("ca_file", ca_file, context.load_verify_locations)
+    return context
+
+
+def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None) -> ssl.SSLSocket:
+    """Wrap a socket in TLS, without the handshake. Whatever happens, *sock* is used up.
+
+    A connection that its peer has reset meanwhile cannot be wrapped; Python 3.11 then leaves the descriptor to the garbage
+    collector, inside an object that only the traceback knows.
+
+    :param server_hostname: the name that the peer has to prove; ``None`` for the side of the server.
+    :raises OSError: the connection is gone.
+    """
+    import ssl
+
+    try:
+        return context.wrap_socket(
+            sock, server_side=server_hostname is None, do_handshake_on_connect=False, server_hostname=server_hostname
+        )
+    except BaseException as error:
+        sock.close()
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            lost = frame.f_locals.get("self")
+            if isinstance(lost, ssl.SSLSocket):
+                lost.close()
+        raise
+
+
+def trust_variables() -> tuple[str, ...]:
+    """The variables that decide which authorities are trusted, where there are any."""
+    return tuple(name for name in (*_OPENSSL, *_BUNDLES) if os.environ.get(name))
+
+
+def _loaded(name: str, path: str, load: Callable[..., _T]) -> _T:
+    try:
+        return load(capath=path) if os.path.isdir(path) else load(cafile=path)
+    except OSError as error:  # an SSLError is one
+        raise Unusable(f"{name}={path!r}: no certificates can be read from it ({error.strerror or error})") from error
+
+
+def _knows_authorities(context: ssl.SSLContext) -> bool:
+    import ssl
+
+    if context.cert_store_stats()["x509_ca"]:
+        return True
+    folder: str | None = ssl.get_default_verify_paths().capath  # read when a certificate is to be verified
+    try:
+        return folder is not None and bool(os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _add_certifi(context: ssl.SSLContext) -> None:
+    try:
+        import certifi
+    except ImportError:
+        return
+    context.load_verify_locations(certifi.where())
