@@ -1,24 +1,26 @@
 """What a test hands to the simulator, checked one value at a time: each returns it, or raises InvalidParameter. Pure.
 
-Not the checks of the client, which say what verbs may send: what comes over RELAY is the simulator's own to read.
+Checks that verbs make as well are those of :mod:`relay_sync.params.values`, without ``None``; the others are laxer here, or have
+other limits. What comes over RELAY is not checked by any of them: that is the simulator's own to read.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ...errors import InvalidParameter
+from ...params import values as checks
+from ...text.surrogates import is_text
 
 __all__ = [
     "function",
     "is_whole_text",
+    "keys",
     "lines",
     "members",
     "name_of",
     "number",
-    "path",
     "seconds",
     "times",
     "words",
@@ -39,10 +41,7 @@ def yes(name: str, value: Any) -> bool:
 
 def is_whole_text(value: Any) -> bool:
     """Whether it is a text without half a character, which UTF-8 has no form for."""
-    try:
-        return isinstance(value, str) and bool(value.encode() or True)
-    except UnicodeEncodeError:
-        return False
+    return isinstance(value, str) and is_text(value)
 
 
 def words(name: str, value: Any) -> str:
@@ -54,9 +53,14 @@ def words(name: str, value: Any) -> str:
 
 def name_of(name: str, value: Any) -> str:
     """A text that is not empty."""
-    if not isinstance(value, str) or not value:
+    if not words(name, value):
         raise InvalidParameter(name, value, "text that is not empty")
-    return value
+    return str(value)
+
+
+def keys(name: str, value: Any) -> str:
+    """Keys of a telephone, at least one."""
+    return checks.dtmf(name, value, optional=False) or ""
 
 
 def lines(name: str, value: Any) -> list[str]:
@@ -68,9 +72,7 @@ def lines(name: str, value: Any) -> list[str]:
 
 def members(name: str, value: Any) -> dict[str, Any]:
     """A mapping with names, as a dictionary of its own."""
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise InvalidParameter(name, value, "a mapping with string keys")
-    return dict(value)
+    return checks.mapping(name, value, optional=False) or {}
 
 
 def seconds(name: str, value: Any, *, above: bool = False) -> float:
@@ -83,9 +85,7 @@ def seconds(name: str, value: Any, *, above: bool = False) -> float:
 
 def number(name: str, value: Any, low: int = 0, high: int = _MOST) -> int:
     """A whole number."""
-    if type(value) is not int or not low <= value <= high:
-        raise InvalidParameter(name, value, f"a whole number from {low} to {high}")
-    return value
+    return checks.whole(name, value, low=low, high=high, optional=False) or 0
 
 
 def times(value: Any) -> int | None:
@@ -93,14 +93,6 @@ def times(value: Any) -> int | None:
     if value is not None and (type(value) is not int or not 1 <= value <= _MOST):
         raise InvalidParameter("times", value, "at least 1, or None for always")
     return value
-
-
-def path(name: str, value: Any, accepted: str) -> str | os.PathLike[str]:
-    """The path of a file that the system can take."""
-    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise InvalidParameter(name, value, accepted)
-    return value  # type: ignore[no-any-return]
 
 
 def function(name: str, value: Any) -> Callable[..., Any]:

@@ -9,7 +9,6 @@ with either does nothing else, so that timeouts that wait for him need no real t
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,11 +20,10 @@ from ..core import given
 from ..media.played import Played
 from ..media.voice import SILENCE, Voice, load_voice
 
-__all__ = ["ANSWERERS", "DIGITS", "Audio", "Behaviour", "Memory", "Party", "Speech", "behaviour"]
+__all__ = ["ANSWERERS", "Audio", "Behaviour", "Memory", "Party", "Speech", "behaviour"]
 
 REACTION = 0.5
 MOST_HEARD = 1_000
-DIGITS = re.compile(r"[0-9*#A-D]+")
 ANSWERERS = ("human", "machine", "fax", "nobody")
 _ENDS = {"busy": "busy", "no_answer": "noAnswer", "declines": "decline", "unreachable": "notFound"}
 
@@ -130,11 +128,8 @@ class Party:
 
 
 def _presses(value: Any) -> tuple[str, ...]:
-    found = (value,) if isinstance(value, str) else tuple(given.lines("presses", value))
-    for digits in found:
-        if not DIGITS.fullmatch(digits):
-            raise InvalidParameter("presses", digits, "made of 0-9, *, #, A-D")
-    return found
+    found = [value] if isinstance(value, str) else given.lines("presses", value)
+    return tuple(given.keys("presses", digits) for digits in found)
 
 
 def _cue(value: Any) -> float | str | None:

@@ -18,7 +18,6 @@ from ..media.stream import Stream
 from ..media.two_way import TwoWayStream
 from .heard import PlayedSoFar
 from .network import Call, Network
-from .party import DIGITS
 from .sent import Sent
 
 __all__ = ["Phone"]
@@ -127,7 +126,7 @@ class Phone:
     def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
         """End the call from this side; nothing happens if it is over. Returns when it has ended.
 
-        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
         """
         if reason not in REASONS:
             raise InvalidParameter("reason", reason, f"one of {', '.join(REASONS)}")
@@ -157,18 +156,16 @@ class Phone:
 
         :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
         :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
-        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
         """
-        if not DIGITS.fullmatch(given.words("digits", digits)):
-            raise InvalidParameter("digits", digits, "made of 0-9, *, #, A-D")
-        self._act(self._network.press, digits, states=("answered",), timeout=timeout)
+        self._act(self._network.press, given.keys("digits", digits), states=("answered",), timeout=timeout)
 
     def say(self, text: str, timeout: float = 5.0) -> None:
         """Say something. Whatever listens to words at this moment takes them; nothing is kept for later.
 
         :param text: ``""`` is a noise that nobody can make out.
         :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
-        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
         """
         self._act(self._network.say, given.words("text", text), states=("answered",), timeout=timeout)
 
@@ -176,7 +173,7 @@ class Phone:
         """Do nothing, and go on doing nothing: what waits for this party has waited long enough at once.
 
         :raises CallEnded: the call is over.
-        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
         """
         states = ("created", "ringing", "answered")
         self._act(self._network.keep_silent, states=states, timeout=timeout)
@@ -186,7 +183,7 @@ class Phone:
 
         :raises CallEnded: the call is over. :raises CommandRefused: it is answered already, or this is the caller, whose call
             is answered by our side (code 409).
-        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
         """
         if self._call.direction == "inbound":
             raise self._refusal("this is the caller: our side answers the call, with calling.answer")

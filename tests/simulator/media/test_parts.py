@@ -302,6 +302,10 @@ def test_the_simulator_starts_at_once_and_imports_no_requests() -> None:
     assert min(times) < 0.5
 
 
+#: What checks values that the simulator's users give it, from a program or over the control interface.
+USERS_OWN = ("requests.py", "scenario.py", "noticeboard.py", "given.py", "voice.py")
+
+
 def test_the_simulator_knows_nothing_of_the_client() -> None:
     """What verbs send and what the simulator takes come from two tables: with one, both would share one misreading."""
     allowed = {"audio", "errors", "hosts", "origins", "params", "protocol", "server", "simulator", "text", "threads"}
@@ -316,6 +320,6 @@ def test_the_simulator_knows_nothing_of_the_client() -> None:
             if name == "relay_sync.params.nested" or (parts[:2] == ["relay_sync", "protocol"] and parts[2] != "depth"):
                 found.append(f"{name_of(path)}: {name}")  # how deep a text is nested is of no protocol
             # What comes over RELAY is the simulator's to read.
-            if name == "relay_sync.params.values" and path.name not in ("requests.py", "scenario.py", "noticeboard.py"):
+            if name == "relay_sync.params.values" and path.name not in USERS_OWN:
                 found.append(f"{name_of(path)}: {name}")
     assert not found

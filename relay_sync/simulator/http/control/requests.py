@@ -13,6 +13,7 @@ from attrs import frozen
 from ....errors import InvalidParameter
 from ....params import values as checks
 from ... import speech
+from ...core import given
 from ...media.voice import voice_of
 
 __all__ = [
@@ -87,12 +88,6 @@ def _count(name: str, value: Any) -> Any:
 
 def _times(name: str, value: Any) -> Any:
     return None if value == "always" else _count(name, value)
-
-
-def _words(name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        raise InvalidParameter(name, value, "text")
-    return value
 
 
 def _texts(name: str, value: Any) -> Any:
@@ -187,7 +182,7 @@ MESSAGE: Final[dict[str, Member]] = {
 }
 TASK: Final[dict[str, Member]] = {"message": Member(_object, required=True), "context": _TEXT}
 PRESS: Final[dict[str, Member]] = {"digits": _NEEDED}
-SAY: Final[dict[str, Member]] = {"text": Member(_words, required=True)}
+SAY: Final[dict[str, Member]] = {"text": Member(given.words, required=True)}
 HANG_UP: Final[dict[str, Member]] = {"reason": _TEXT}
 EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_object, required=True)}
 
