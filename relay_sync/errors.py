@@ -25,6 +25,7 @@
       StreamIsOneWay                 the stream carries no audio towards the call
       StreamsTaken                   every stream goes to on_stream, none to accept(): use one of the two
       StreamFailed                   a stream could not be set up or ended with an error
+      SimulatorClosed                (RuntimeError) a simulator was closed, or has not been started
       WebhookRefused                 a request that is no status callback, or not a genuine one; .status
       DownloadFailed                 a recording could not be fetched or kept; .url without its secrets
 
@@ -57,6 +58,7 @@ __all__ = [
     "QueueFull",
     "RelayError",
     "RequestTimeout",
+    "SimulatorClosed",
     "StreamFailed",
     "StreamIsOneWay",
     "StreamsTaken",
@@ -311,6 +313,10 @@ class StreamFailed(_Explained):
     def __init__(self, message: str, *, end_reason: str = "") -> None:
         super().__init__(message)
         self.end_reason = end_reason
+
+
+class SimulatorClosed(_Explained, RuntimeError):
+    """Something was asked of a simulator, or of a phone or stream of it, that was closed, or has not been started."""
 
 
 class WebhookRefused(_Explained):

@@ -35,6 +35,7 @@ BUILTIN: dict[str, type[Exception]] = {
     "ValueError": ValueError,
     "ConnectionError": ConnectionError,
     "TimeoutError": TimeoutError,
+    "RuntimeError": RuntimeError,
 }
 SPECIAL: dict[str, RelayError] = {
     "RelayError": RelayError(404, "gone"),

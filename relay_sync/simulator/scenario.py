@@ -69,7 +69,7 @@ class Story:
         :param ring_timeout: seconds until the caller gives up if nobody answers.
         :param timeout: seconds for the simulator to take it up.
         :raises InvalidParameter: audio of another kind, or what is neither a number nor a ``sip:`` address; a caller may be
-            ``anonymous``. :raises TimeoutError: it was not taken up in time.
+            ``anonymous``. :raises WaitTimeout: it was not taken up in time.
         """
         ring_timeout = given.seconds("ring_timeout", ring_timeout, above=True)
         plan = behaviour(

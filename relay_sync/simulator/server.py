@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypedDict, TypeVar
 
-from ..errors import InvalidParameter
+from ..errors import InvalidParameter, SimulatorClosed
 from ..server.listening import url_host
-from ..server.loop import Loop
+from ..server.loop import Loop, LoopStopped
 from ..server.websocket import WebSocketServer
 from ..threads.logs import get as log_of
 from ..threads.rate_limited_log import RateLimitedLog
@@ -238,16 +238,18 @@ class Simulator(Controls, Story):
     def start(self) -> Simulator:
         """Listen. Harmless if it does already.
 
-        :raises OSError: the address cannot be had. :raises RuntimeError: it was closed.
+        :raises OSError: the address cannot be had. :raises SimulatorClosed: it was closed.
         """
         if self._closed:
-            raise RuntimeError("this simulator was closed; make a new one")
+            raise SimulatorClosed("this simulator was closed; make a new one")
         if self._server is None:
             try:
                 self._loop.start()
                 self._server = self._listen()
                 self._port = self._server.port
                 self._recordings.base = "http" + self.url.removeprefix("ws")
+            except LoopStopped:  # close() was quicker
+                raise SimulatorClosed("this simulator was closed; make a new one") from None
             except BaseException:
                 self.close()
                 raise
@@ -255,18 +257,21 @@ class Simulator(Controls, Story):
 
     def _listen(self) -> WebSocketServer:
         settings = self.settings
-        return WebSocketServer(
-            self._loop,
-            host=settings.host,
-            port=self._port,
-            ssl_context=settings.ssl_context,
-            on_request=self._door.answer,
-            on_open=self._relay.opened,
-            max_message=settings.max_frame,
-            max_connections=settings.max_connections,
-            max_body=MOST_BODY,
-            on_refused=lambda remote, kind, why: self._troubles.warning(kind, "refused %s: %s", remote, why),
-        )
+        try:
+            return WebSocketServer(
+                self._loop,
+                host=settings.host,
+                port=self._port,
+                ssl_context=settings.ssl_context,
+                on_request=self._door.answer,
+                on_open=self._relay.opened,
+                max_message=settings.max_frame,
+                max_connections=settings.max_connections,
+                max_body=MOST_BODY,
+                on_refused=lambda remote, kind, why: self._troubles.warning(kind, "refused %s: %s", remote, why),
+            )
+        except LoopStopped:
+            raise SimulatorClosed("the simulator does not run: it was closed, or has not been started") from None
 
     def close(self, timeout: float = 5.0) -> None:
         """End everything: calls without a word, sockets with 1001, threads. Idempotent; takes about ``timeout``

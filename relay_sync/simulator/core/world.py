@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
-from ...errors import WaitTimeout
+from ...errors import SimulatorClosed, WaitTimeout
 from ...server.loop import Loop, LoopStopped
 from . import frames
 from .clock import Clock
@@ -72,12 +72,15 @@ class World:
         """Run something on the loop's thread, and wait for it.
 
         :raises WaitTimeout: it was not done within so many seconds. :raises InvalidParameter: a timeout that cannot be right.
+        :raises SimulatorClosed: there is no such thread.
         """
         left = seconds_to_wait(timeout)
         try:
             return self.loop.call(fn, *args, timeout=left)
         except TimeoutError as error:
             raise WaitTimeout(str(error)) from None
+        except LoopStopped:
+            raise SimulatorClosed("the simulator does not run: it was closed, or has not been started") from None
 
     def settle(self) -> None:
         """Return once the loop's thread is between two steps, or is no more."""

@@ -31,6 +31,7 @@ from attrs import define, evolve, field, frozen
 from ...hosts import is_loopback
 from ...threads.logs import get as log_of
 from ...threads.rate_limited_log import RateLimitedLog
+from ..core import given
 from ..core.noticeboard import Noticeboard
 from ..core.urls import place
 
@@ -205,8 +206,10 @@ class Webhooks:
     def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
         """The webhooks so far, once there are at least ``count``.
 
+        :raises InvalidParameter: ``count`` is no whole number of at least 0.
         :raises WaitTimeout: there were fewer after ``timeout`` seconds.
         """
+        given.number("count", count)
         return self._board.wait_for(
             lambda: list(self.deliveries) if len(self.deliveries) >= count else None, timeout, f"{count} webhooks"
         )

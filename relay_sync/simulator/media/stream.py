@@ -28,13 +28,13 @@ from urllib.parse import urlsplit
 from attrs import define, field
 
 from ...audio.coders import check_available
-from ...errors import UnsupportedCodec, WaitTimeout
+from ...errors import InvalidParameter, UnsupportedCodec, WaitTimeout
 from ...hosts import is_loopback
 from ...server.connection import CloseInfo, Connection
 from ...server.dialer import dial
 from ...server.loop import LoopStopped, Timer
 from ...threads.logs import get as log_of
-from ..core import frames
+from ..core import frames, given
 from ..core.noticeboard import Noticeboard
 from ..core.session import Session
 from ..core.urls import place
@@ -143,7 +143,10 @@ class Stream:
         """Return once the stream is in a state or beyond it.
 
         :raises WaitTimeout: it is not within ``timeout`` seconds, or never was ``streaming`` and is finished.
+        :raises InvalidParameter: there is no such state.
         """
+        if state not in STATES:
+            raise InvalidParameter("state", state, f"one of {', '.join(STATES)}")
         wanted = STATES.index(state)
 
         def reached(stream: Stream) -> bool:
@@ -165,6 +168,7 @@ class Stream:
         :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message, as a function when the
             time is up.
         """
+        given.function("predicate", predicate)
         self._board.wait_for(lambda: bool(predicate(self)), timeout, what)
 
     def wait_for_speech(self, timeout: float = 30.0) -> None:
@@ -177,7 +181,7 @@ class Stream:
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
         """Drop the media socket without ``stop`` and without a closing handshake. The stream is then finished.
 
-        :raises TimeoutError: the simulator did not get round to it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
         """
         self._world.do(self._cut, reset, timeout=timeout)
 
@@ -232,9 +236,9 @@ class Stream:
         return ""
 
     def _tls(self, loopback: bool) -> ssl.SSLContext | None:
-        given = self._world.settings.media_ssl_context
-        if given is not None or not loopback or not self.url.startswith("wss"):
-            return given
+        chosen = self._world.settings.media_ssl_context
+        if chosen is not None or not loopback or not self.url.startswith("wss"):
+            return chosen
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -22,12 +22,11 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from ....errors import CallEnded, CommandRefused, InvalidParameter, WaitTimeout
+from ....errors import CallEnded, CommandRefused, InvalidParameter, SimulatorClosed, WaitTimeout
 from ....hosts import is_loopback
 from ....hosts.origins import refusal
 from ....protocol.depth import is_deeper
 from ....server.listening import explained, shown_address
-from ....server.loop import LoopStopped
 from ....text.json_text import read_strictly
 from ....threads.logs import get as log_of
 from ....threads.rate_limited_log import RateLimitedLog
@@ -216,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, body = 409, _error(conflict.message)
         except WaitTimeout as late:
             status, body = 504, _error(late.message)
-        except (LoopStopped, TimeoutError):
+        except (SimulatorClosed, TimeoutError):
             status, body = 503, _error("the simulator is being closed")
         except OSError as problem:  # a WAV that is not there
             status, body = 400, _error(f"{problem.filename or 'a file'}: {problem.strerror or problem}")
