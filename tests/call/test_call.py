@@ -167,7 +167,7 @@ def test_every_state_can_be_waited_for_before_and_after(ringing: Line) -> None:
     assert [event.params["call_state"] for event in after] == ["ringing", "answered", "ending", "ended"]
 
 
-def test_lesson_05_a_wait_that_timed_out_can_be_repeated(on_call: Line) -> None:
+def test_a_wait_that_timed_out_can_be_repeated(on_call: Line) -> None:
     for _ in range(3):
         with pytest.raises(WaitTimeout):
             on_call.call.wait_for_ended(0.01)
@@ -194,7 +194,7 @@ def test_a_skipped_state_does_not_hang(ringing: Line) -> None:
     assert event.params["call_state"] == "ended"
 
 
-def test_lesson_08_a_state_already_reached_returns_at_once(on_call: Line) -> None:
+def test_a_state_already_reached_returns_at_once(on_call: Line) -> None:
     event = on_call.call.wait_for(STATE, lambda e: e.call_state == "answered", timeout=0.001)
     assert event.params["call_state"] == "answered"
     assert on_call.call.wait_for_answered(0.001) is event

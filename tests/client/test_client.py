@@ -298,7 +298,7 @@ def test_a_command_on_a_closed_client_says_so(sim: Simulator) -> None:
     client.disconnect()
 
 
-def test_lesson_11_several_clients_in_one_process(sim: Simulator) -> None:
+def test_several_clients_in_one_process(sim: Simulator) -> None:
     with make(sim) as one, make(sim) as two:
         assert one.execute("signalwire.ping", {}) is not None
         assert two.execute("signalwire.ping", {}) is not None
@@ -323,7 +323,7 @@ def test_a_second_client_that_takes_the_same_calls_is_pointed_out(
         assert told() == 1
 
 
-def test_lesson_01_a_drop_is_repaired_without_run(sim: Simulator) -> None:
+def test_a_drop_is_repaired_without_run(sim: Simulator) -> None:
     states: queue.SimpleQueue[str] = queue.SimpleQueue()
     with make(sim, on_state=states.put) as client:
         protocol = client.relay_protocol
@@ -335,7 +335,7 @@ def test_lesson_01_a_drop_is_repaired_without_run(sim: Simulator) -> None:
         client.execute("signalwire.ping", {})
 
 
-def test_lesson_07_a_command_without_an_answer_fails_alone(sim: Simulator) -> None:
+def test_a_command_without_an_answer_fails_alone(sim: Simulator) -> None:
     with line(sim) as one:
         one.sim.drop_reply("calling.end")
         sim.drop_reply("calling.pass")
@@ -562,7 +562,7 @@ def test_no_handler_warns_once_and_passes_the_calls_back(sim: Simulator, caplog:
     assert sum("no on_call handler" in record.message for record in caplog.records) == 1
 
 
-def test_lesson_09_calls_over_max_active_calls_are_passed_back(sim: Simulator) -> None:
+def test_calls_over_max_active_calls_are_passed_back(sim: Simulator) -> None:
     with make(sim, max_active_calls=1) as client, make(sim) as other:
         one, two = Desk(client), Desk(other)
         sim.wait_for_client(2)
@@ -602,7 +602,7 @@ def test_another_call_under_the_id_of_one_whose_end_was_lost_is_taken(sim: Simul
         assert one.client.calls[new.call_id] is new
 
 
-def test_lesson_10_a_repeated_inbound_call_runs_one_handler(sim: Simulator) -> None:
+def test_a_repeated_inbound_call_runs_one_handler(sim: Simulator) -> None:
     sim.duplicate_event("calling.call.receive", same_id=True)
     sim.duplicate_event("calling.call.receive", same_id=False)
     with line(sim) as one:
@@ -825,7 +825,7 @@ def running(sim: Simulator) -> Iterator[tuple[RelayClient, Background[None]]]:
     background.result()
 
 
-def test_lesson_12_run_works_in_any_thread_and_stop_ends_it(running: tuple[RelayClient, Background[None]]) -> None:
+def test_run_works_in_any_thread_and_stop_ends_it(running: tuple[RelayClient, Background[None]]) -> None:
     client, background = running
     assert background.running
     client.stop()

@@ -156,7 +156,7 @@ def test_cells_run_inside_an_event_loop_and_may_await_threads(sim: Simulator) ->
     in_notebook(sim, story)
 
 
-def test_lesson_12_run_ends_with_the_interrupt_button_and_can_be_run_again(sim: Simulator) -> None:
+def test_run_ends_with_the_interrupt_button_and_can_be_run_again(sim: Simulator) -> None:
     async def story(notebook: Notebook) -> None:
         await notebook.cell(CONNECT)
         for _ in range(2):

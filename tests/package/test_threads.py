@@ -235,7 +235,7 @@ def test_rule_3_callbacks_of_a_call_run_one_at_a_time_in_order(on_call: Line) ->
     assert ran == list(range(500))
 
 
-def test_lesson_06_blocked_callbacks_delay_no_other_call(on_call: Line) -> None:
+def test_blocked_callbacks_delay_no_other_call(on_call: Line) -> None:
     gate = threading.Event()
     blocked: queue.SimpleQueue[str] = queue.SimpleQueue()
 
@@ -256,7 +256,7 @@ def test_lesson_06_blocked_callbacks_delay_no_other_call(on_call: Line) -> None:
     gate.set()
 
 
-def test_lesson_06_twenty_handlers_block_side_by_side(sim: Simulator) -> None:
+def test_twenty_handlers_block_side_by_side(sim: Simulator) -> None:
     barrier = threading.Barrier(20)
     client = make(sim)
 
@@ -686,7 +686,7 @@ asyncio.run(main())
 """
 
 
-def test_lesson_13_it_works_inside_a_running_event_loop() -> None:
+def test_it_works_inside_a_running_event_loop() -> None:
     done = subprocess.run([sys.executable, "-c", IN_A_LOOP], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "connected\nhangup\n", "")
 

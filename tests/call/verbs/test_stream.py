@@ -429,7 +429,7 @@ def test_ends_when_the_audio_socket_drops(on_call: Line, receiver: AudioServer) 
     check_ended(action, waiting, completed.only(on_call))
 
 
-def test_lesson_03_ends_when_the_call_ends_without_a_final_event(sim: Simulator, receiver: AudioServer) -> None:
+def test_ends_when_the_call_ends_without_a_final_event(sim: Simulator, receiver: AudioServer) -> None:
     with line(sim) as one:
         completed = Completed()
         action = streaming(one, receiver, on_completed=completed)
@@ -455,9 +455,7 @@ def test_wait_timeout_leaves_the_action_alive(on_call: Line, receiver: AudioServ
 
 
 @pytest.mark.parametrize("state", ["error", "failed", "stopped", "disconnected"])
-def test_lesson_04_an_undocumented_failure_ends_it_with_an_error(
-    on_call: Line, receiver: AudioServer, state: str
-) -> None:
+def test_an_undocumented_failure_ends_it_with_an_error(on_call: Line, receiver: AudioServer, state: str) -> None:
     completed = Completed()
     action = streaming(on_call, receiver, on_completed=completed)
     waiting = Background(action.wait)
@@ -527,7 +525,7 @@ def test_a_call_that_has_ended_gives_an_ended_action_and_sends_nothing(on_call: 
     assert len(on_call.sim.journal.requests("calling.stream")) == before
 
 
-def test_lesson_15_disconnect_raises_client_closed_in_every_waiter(on_call: Line, receiver: AudioServer) -> None:
+def test_disconnect_raises_client_closed_in_every_waiter(on_call: Line, receiver: AudioServer) -> None:
     completed = Completed()
     action = streaming(on_call, receiver, on_completed=completed)
     waiters: list[Background[Any]] = [Background(action.wait), Background(on_call.call.wait_for_ended)]

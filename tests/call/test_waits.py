@@ -1,0 +1,96 @@
+"""Waits of a call: repeated after a timeout, ended by the call, and never too late for what has come already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from relay_sync import (
+    Call,
+    CallEnded,
+    CallingErrorEvent,
+    RelayEvent,
+    StreamEvent,
+    WaitTimeout,
+    parse_event,
+)
+from relay_sync.call.call import core_of
+from relay_sync.simulator import Simulator
+from tests.support import PATIENCE
+from tests.support.background import Background
+from tests.support.far_end import mute
+from tests.support.lines import NOWHERE, Line, line
+
+
+@pytest.fixture
+def on_call(sim: Simulator) -> Iterator[Line]:
+    """A call that has been answered, on a simulator that tells nothing by itself."""
+    with line(sim) as one:
+        mute(sim)
+        yield one
+
+
+def settle(one: Line) -> None:
+    """Everything the server has sent so far was dealt with."""
+    one.sim.wait_for_acks(PATIENCE)
+    one.call.denoise()
+
+
+def test_a_wait_for_the_end_that_timed_out_can_be_repeated(on_call: Line) -> None:
+    other = Background(on_call.call.wait_for_ended)
+    for _ in range(2):
+        with pytest.raises(WaitTimeout):
+            on_call.call.wait_for_ended(0.01)
+    assert other.running
+    on_call.phone.hang_up()
+    assert other.result() is on_call.call.wait_for_ended(PATIENCE)
+
+
+def test_waits_end_with_the_call_and_an_unanswered_call_was_not_answered(sim: Simulator) -> None:
+    with line(sim, answered=False) as one:
+        waits = [
+            Background(one.call.wait_for, "calling.call.play"),
+            Background(one.call.wait_for_answered),
+        ]
+        one.phone.hang_up()
+        for wait in waits:
+            with pytest.raises(CallEnded):
+                wait.result()
+        with pytest.raises(CallEnded):
+            one.call.wait_for_answered(PATIENCE)
+        # A state that was skipped hangs nobody either.
+        assert one.call.wait_for_ending(PATIENCE).call_id == one.call.call_id
+
+
+def test_events_and_calls_say_what_the_wire_says(on_call: Line) -> None:
+    assert on_call.call.context == "default"
+    waiting = Background(on_call.call.wait_for, "calling.error")
+    while not core_of(on_call.call).readers:
+        assert waiting.running
+    told = {"call_id": on_call.call.call_id, "error": "no such model", "fatal": True}
+    on_call.sim.send_event("calling.error", told, timestamp=1767225600.5)
+    event = waiting.result()
+    assert isinstance(event, CallingErrorEvent)
+    assert (event.error, event.fatal, event.timestamp) == ("no such model", True, 1767225600.5)
+    for event_type in ("calling.call.ai", "calling.call.room", "calling.user_event"):
+        assert type(parse_event({"event_type": event_type, "params": {}})) is not RelayEvent
+    # Whom connect() reaches becomes a call.
+    peer = {"call_id": "peer", "node_id": "n", "call_state": "answered", "direction": "outbound"}
+    on_call.sim.send_event("calling.call.state", {**peer, "parent": {"call_id": on_call.call.call_id}})
+    settle(on_call)
+    assert isinstance(on_call.client.calls["peer"], Call)
+
+
+def test_an_event_that_came_before_its_waiter_is_not_waited_for_in_vain(sim: Simulator) -> None:
+    with line(sim) as one:
+        # What a verb causes comes before anybody could wait for it: expect() listens before the verb runs.
+        with one.call.expect("calling.call.stream", lambda event: event.state == "finished", PATIENCE) as seen:
+            one.call.stream(NOWHERE).wait(PATIENCE)
+            sim.wait_for_acks()
+        assert isinstance(seen.value, StreamEvent)
+        # And whoever waits for something that has passed is told when the call ends.
+        waiting = Background(one.call.wait_for, "calling.call.stream")
+        one.phone.hang_up()
+        with pytest.raises(Exception, match="the call ended"):
+            waiting.result()
