@@ -345,6 +345,7 @@ _ELSEWHERE: Final = {
         "Heard",
         "MediaFormat",
         "Playback",
+        "PlaybackResult",
         "Resampler",
         "StreamStats",
         "WavAudio",

@@ -34,6 +34,7 @@ from .simulator.core import pace as simulated_pace
 from .text.wording import counted
 from .threads import callback_errors, timeouts
 from .threads.lanes import Lanes, known_lanes
+from .threads.starting import join_all
 
 __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"]
 
@@ -205,9 +206,7 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
     """
     end = time.monotonic() + values.timeout(timeout, optional=False)
     handlers = _handlers()
-    for thread in handlers:
-        if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
-            thread.join(max(0.0, end - time.monotonic()))
+    join_all(handlers, end - time.monotonic())
     idle = [lanes.wait_until_idle(end - time.monotonic()) for lanes in known_lanes]
     return all(idle) and not any(thread.is_alive() for thread in handlers)
 

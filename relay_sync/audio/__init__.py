@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .dsp import Resampler, resample
     from .frames import AudioFrame
     from .messages import MediaFormat
-    from .playback import Heard, Playback
+    from .playback import Playback, PlaybackResult
     from .server import AudioServer
     from .stats import StreamStats
     from .stream import AudioStream
@@ -68,9 +68,9 @@ __all__ = [
     "Decoder",
     "DtmfEvent",
     "Encoder",
-    "Heard",
     "MediaFormat",
     "Playback",
+    "PlaybackResult",
     "Resampler",
     "StreamStats",
     "WavAudio",
@@ -92,7 +92,7 @@ _HOMES = {
     "Decoder": "coders",
     "DtmfEvent": "stream_core",
     "Encoder": "coders",
-    "Heard": "playback",
+    "PlaybackResult": "playback",
     "MediaFormat": "messages",
     "Playback": "playback",
     "Resampler": "dsp",

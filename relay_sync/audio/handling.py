@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ..deadline import Deadline
 from ..threads import callback_errors, logs
 from ..threads.rate_limited_log import RateLimitedLog
-from ..threads.timeouts import TimeLeft
+from ..threads.starting import join_all
 from .stream import AudioStream
 from .stream_core import StreamCore
 
@@ -80,13 +80,7 @@ class Handlers:
         """Wait for those that run, but for the one that asks, and name those that run on, each once: the end of the process
         waits again.
         """
-        patience = TimeLeft(deadline.remaining(time.monotonic()))
-        for thread in self._others():
-            if thread.is_alive():  # not: one that is just being started, which cannot be joined yet
-                longest = max(0.0, patience() or 0.0)
-                thread.join(longest)
-                if thread.is_alive():
-                    patience.waited(longest)
+        join_all(self._others(), deadline.remaining(time.monotonic()) or 0.0)
         left = {thread: stream for thread, stream in self._others().items() if thread not in self._told}
         if not left:
             return

@@ -17,14 +17,14 @@ from ..threads.flag import Bell, Flag
 from ..threads.outcome import wait_for_event, wait_until
 from ..threads.process import check_thread, forked_error, generation
 
-__all__ = ["EndedBy", "Heard", "Piece", "Playback", "SentMark"]
+__all__ = ["EndedBy", "Piece", "Playback", "PlaybackResult", "SentMark"]
 
 EndedBy = Literal["played", "cleared", "ended"]
 AHEAD = 1.0  # seconds of audio that is only being made are taken before they are needed
 
 
 @frozen(kw_only=True)
-class Heard:
+class PlaybackResult:
     """How much of a piece of audio the party heard.
 
     :ivar samples: of the piece. Exact where all of it was played; else what is known from the marks that came back and,
@@ -62,7 +62,7 @@ class Piece:
         self._generation = generation()
         self._done = Flag()
         self._room = Bell()
-        self._outcome: Heard | BaseException | None = None
+        self._outcome: PlaybackResult | BaseException | None = None
         self._length = 0  # samples given so far, without what an encoder adds
         # For the speaker, on the loop thread; `waiting` and `closed` are also set by whoever feeds.
         self.waiting: deque[tuple[bytes, int]] = deque()
@@ -85,11 +85,11 @@ class Piece:
         return self._done.is_set()
 
     @property
-    def heard(self) -> Heard | None:
+    def heard(self) -> PlaybackResult | None:
         """How much was heard; ``None`` while it goes on, or if it failed."""
-        return self._outcome if isinstance(self._outcome, Heard) else None
+        return self._outcome if isinstance(self._outcome, PlaybackResult) else None
 
-    def wait(self, timeout: float | None = None) -> Heard:
+    def wait(self, timeout: float | None = None) -> PlaybackResult:
         """See :meth:`Playback.wait`."""
         if not self._done.is_set():
             self._check_process()
@@ -97,7 +97,7 @@ class Piece:
             if not wait_for_event(self._done, timeout):
                 raise WaitTimeout(f"still being played after {timeout:g} s; clear() would stop it")
         outcome = self._outcome
-        if isinstance(outcome, Heard):
+        if isinstance(outcome, PlaybackResult):
             return outcome
         assert outcome is not None  # set before the flag
         raise outcome.fresh() if isinstance(outcome, RelayError) else outcome
@@ -160,13 +160,13 @@ class Piece:
     def finish(self, by: EndedBy, samples: int | None = None, *, estimated: bool = False) -> None:
         """It is over. *samples* were heard, or all."""
         heard = self._length if samples is None else samples
-        self._settle(Heard(samples=heard, sample_rate=self.sample_rate, ended_by=by, estimated=estimated))
+        self._settle(PlaybackResult(samples=heard, sample_rate=self.sample_rate, ended_by=by, estimated=estimated))
 
     def fail(self, error: BaseException) -> None:
         """It is over, and :meth:`wait` raises."""
         self._settle(error)
 
-    def _settle(self, outcome: Heard | BaseException) -> None:
+    def _settle(self, outcome: PlaybackResult | BaseException) -> None:
         if self._outcome is None:
             self._outcome = outcome
             self._done.set()
@@ -191,18 +191,18 @@ class Playback:
         return self._piece.done
 
     @property
-    def heard(self) -> Heard | None:
+    def heard(self) -> PlaybackResult | None:
         """How much was heard; ``None`` while it goes on, or if it failed."""
         return self._piece.heard
 
     @property
     def seconds(self) -> float:
-        """Seconds that have been heard so far, as far as is known; see :class:`Heard`."""
+        """Seconds that have been heard so far, as far as is known; see :class:`PlaybackResult`."""
         piece = self._piece
         known = piece.heard
         return known.seconds if known else piece.estimate(piece.time(), piece.sent) / piece.sample_rate
 
-    def wait(self, timeout: float | None = None) -> Heard:
+    def wait(self, timeout: float | None = None) -> PlaybackResult:
         """Wait until it has been heard, or never will be: cleared, or the stream ended.
 
         :param timeout: seconds; ``None`` for as long as the stream goes on.
@@ -238,5 +238,5 @@ class SentMark:
             self.settled.set()
 
 
-for _public in (Heard, Playback):
+for _public in (PlaybackResult, Playback):
     _public.__module__ = "relay_sync.audio"

@@ -17,7 +17,7 @@ from ..threads import starting as threads
 from ..threads.outcome import wait_for_event
 from ..threads.process import check_thread, forked_error, generation
 from .messages import LONGEST_MARK
-from .playback import Heard, Piece, Playback
+from .playback import Piece, Playback, PlaybackResult
 from .sources import Encode, Playable, chunks_of
 from .speaker import Speaker
 from .stream_core import StreamCore
@@ -57,7 +57,7 @@ class Speaking:
         timeout: float | None = None,
         paced: bool = True,
         sample_rate: int | None = None,
-    ) -> Heard: ...
+    ) -> PlaybackResult: ...
 
     @overload
     def play(
@@ -78,7 +78,7 @@ class Speaking:
         timeout: float | None = None,
         paced: bool = True,
         sample_rate: int | None = None,
-    ) -> Heard | Playback:
+    ) -> PlaybackResult | Playback:
         """Say something to the party, after what is still being said.
 
         :param audio: PCM (16-bit little-endian mono), the path of a mono WAV file, a WAV as bytes, as an open

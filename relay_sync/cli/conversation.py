@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from ..simulator import Simulator
 from ..simulator.media.voice import Voice
 from ..threads.flag import Flag
 from ..threads.outcome import wait_for_event
+from ..threads.starting import join_all
 from .mistakes import Unsuccessful
 from .progress import Progress, level
 from .timeline import Timeline
@@ -161,11 +161,8 @@ def converse(scene: Scene, timeline: Timeline, progress: Progress) -> Outcome:
 
 def _left_over(before: set[threading.Thread]) -> list[str]:
     """The names of our threads that do not end."""
-    end = time.monotonic() + PATIENCE
     ours = [each for each in threading.enumerate() if each not in before and each.name.startswith("relay-")]
-    for thread in ours:
-        thread.join(max(0.0, end - time.monotonic()))
-    return [thread.name for thread in ours if thread.is_alive()]
+    return [thread.name for thread in join_all(ours, PATIENCE)]
 
 
 def _converse(

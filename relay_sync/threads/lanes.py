@@ -22,6 +22,7 @@ from .flag import Bell
 from .living import Living
 from .outcome import wait_until
 from .process import generation
+from .starting import join_all
 from .timeouts import TimeLeft
 
 __all__ = ["MOST_WAITING", "InContext", "Lanes", "known_lanes", "name_of"]
@@ -309,9 +310,7 @@ class Lanes:
             leaving = [thread for thread in self._workers if thread is not me] if done else []
         end = max(end, time.monotonic() + GOODBYE)
         wait_until(lambda: not self._workers.intersection(leaving), self._quiet, end - time.monotonic())
-        for thread in leaving:
-            if thread.ident is not None:  # else it never started
-                thread.join(max(0.0, end - time.monotonic()))
+        join_all(leaving, end - time.monotonic())
         return done
 
     def reopen(self) -> None:

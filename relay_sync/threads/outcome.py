@@ -48,21 +48,18 @@ def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> 
 
     :param timeout: seconds. :return: whether it is so.
     """
-    began, longest = time.monotonic(), at_once(timeout)
-    rang = bell.sleep(ready, longest)
-    if rang and ready():  # nearly always
-        return True
-    left = TimeLeft(timeout, began)
-    if not rang:
-        left.waited(longest)
-    while not ready():
+    began, rest, left = time.monotonic(), timeout, None
+    while True:
+        longest = at_once(rest)
+        rang = bell.sleep(ready, longest)
+        if ready():
+            return True
+        left = left or TimeLeft(timeout, began)  # not before: nearly always one sleep is enough
+        if not rang:
+            left.waited(longest)
         rest = left()
         if rest is not None and rest <= 0:
             return False
-        longest = at_once(rest)
-        if not bell.sleep(ready, longest):
-            left.waited(longest)
-    return True
 
 
 class Waiter(Generic[T]):

@@ -1,13 +1,15 @@
-"""Work that Ctrl-C cannot leave half done, and work that nothing can interrupt."""
+"""Starting threads and waiting for them: work that Ctrl-C cannot leave half done, and work that nothing can interrupt."""
 
 from __future__ import annotations
 
 import _thread
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
-__all__ = ["in_time", "uninterrupted"]
+from .timeouts import TimeLeft
+
+__all__ = ["in_time", "join_all", "uninterrupted"]
 
 _T = TypeVar("_T")
 #: Seconds of one wait: a signal that comes just before it is noticed only when it ends.
@@ -77,3 +79,18 @@ def in_time(function: Callable[[], _T], timeout: float, name: str) -> _T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+def join_all(threads: Iterable[threading.Thread], timeout: float) -> list[threading.Thread]:
+    """Wait for threads to end, for so many seconds in all. One that is just being started cannot be joined and is left out.
+
+    :return: those that still run.
+    """
+    threads, left = list(threads), TimeLeft(timeout)
+    for thread in threads:
+        if thread.is_alive():
+            longest = max(0.0, left() or 0.0)
+            thread.join(longest)
+            if thread.is_alive():
+                left.waited(longest)
+    return [thread for thread in threads if thread.is_alive()]

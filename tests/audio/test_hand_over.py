@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from relay_sync import StreamsTaken, WaitTimeout
-from relay_sync.audio import AudioServer, AudioStream, Heard, keeping, read_wav, recorder, speaker
+from relay_sync.audio import AudioServer, AudioStream, PlaybackResult, keeping, read_wav, recorder, speaker
 from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
 from relay_sync.threads import item_log as inbox
@@ -90,7 +90,7 @@ def test_unpaced_audio_that_is_only_being_made_has_marks_of_its_own() -> None:
         peer.echo(peer.next()["mark"]["name"])
         came.set()
         peer.echo(peer.next()["mark"]["name"])
-        assert playback.wait(PATIENCE) == Heard(samples=4000, sample_rate=8000, ended_by="played")
+        assert playback.wait(PATIENCE) == PlaybackResult(samples=4000, sample_rate=8000, ended_by="played")
 
 
 def test_marks_that_do_not_come_back_are_told_of_once_and_the_clock_ends_the_wait(
@@ -99,7 +99,7 @@ def test_marks_that_do_not_come_back_are_told_of_once_and_the_clock_ends_the_wai
     monkeypatch.setattr(speaker, "OVERDUE", 0.05)
     monkeypatch.setattr(speaker, "OVERDUE_AGAIN", 0.02)
     with AudioServer(two_way=True) as audio, TwoWayCarrier(audio) as peer:
-        reckoned = Heard(samples=800, sample_rate=8000, ended_by="played", estimated=True)
+        reckoned = PlaybackResult(samples=800, sample_rate=8000, ended_by="played", estimated=True)
         began = time.monotonic()
         assert peer.stream.play(tone(800), timeout=PATIENCE) == reckoned
         assert time.monotonic() - began >= 0.15
@@ -118,7 +118,7 @@ def test_marks_that_do_not_come_back_are_told_of_once_and_the_clock_ends_the_wai
         while (message := peer.next())["event"] != "mark":
             pass
         peer.echo(message["mark"]["name"])
-        assert heard.result(PATIENCE) == Heard(samples=160, sample_rate=8000, ended_by="played")
+        assert heard.result(PATIENCE) == PlaybackResult(samples=160, sample_rate=8000, ended_by="played")
 
 
 def test_marks_that_were_cleared_hold_up_no_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_marks_that_were_cleared_hold_up_no_later_ones(monkeypatch: pytest.Monke
         assert playback.wait(PATIENCE).ended_by == "cleared"
         assert not peer.stream.wait_for_mark(named, PATIENCE)
         heard = peer.stream.play(tone(160), timeout=PATIENCE / 4)
-        assert heard == Heard(samples=160, sample_rate=8000, ended_by="played", estimated=True)
+        assert heard == PlaybackResult(samples=160, sample_rate=8000, ended_by="played", estimated=True)
 
 
 def test_marks_that_come_back_late_one_after_the_other_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,16 @@ from relay_sync import (
     WaitTimeout,
     devices,
 )
-from relay_sync.audio import AudioFrame, AudioServer, AudioStream, Heard, WavAudio, codec_for, read_wav, write_wav
+from relay_sync.audio import (
+    AudioFrame,
+    AudioServer,
+    AudioStream,
+    PlaybackResult,
+    WavAudio,
+    codec_for,
+    read_wav,
+    write_wav,
+)
 from relay_sync.simulator import Simulator, TwoWayStream
 from relay_sync.simulator.media.voice import Voice
 from tests.support.background import Background
@@ -89,7 +98,7 @@ def test_both_ways_sample_for_sample(codec: str, name: str, rate: int, paced: bo
         assert it.stream.two_way
         assert it.stream.sample_rate == rate
         heard = it.stream.play(told, paced=paced, timeout=PATIENCE)
-        assert heard == Heard(samples=rate // 4 + 77, sample_rate=rate, ended_by="played")
+        assert heard == PlaybackResult(samples=rate // 4 + 77, sample_rate=rate, ended_by="played")
         assert heard.complete
         assert heard.seconds == pytest.approx(0.25, abs=0.01)
         assert it.heard() == coder.decode(coder.encode(told))
@@ -145,7 +154,7 @@ def test_codecs_with_state_are_played_in_whole_packets(codec: str) -> None:
     with talk(codec=codec) as it:
         rate = it.stream.sample_rate
         heard = it.stream.play(tone(rate // 2 + 11, step=7), timeout=PATIENCE)
-        assert heard == Heard(samples=rate // 2 + 11, sample_rate=rate, ended_by="played")
+        assert heard == PlaybackResult(samples=rate // 2 + 11, sample_rate=rate, ended_by="played")
         assert rate // 2 + 11 <= len(it.heard()) // 2 <= rate // 2 + rate // 20
         assert any(it.heard())
         assert not it.far.notices
@@ -256,7 +265,9 @@ def test_an_echo_hears_itself() -> None:
 def test_nothing_at_all_can_be_played() -> None:
     with talk() as it:
         for nothing in (b"", [], [b""]):
-            assert it.stream.play(nothing, timeout=PATIENCE) == Heard(samples=0, sample_rate=8000, ended_by="played")
+            assert it.stream.play(nothing, timeout=PATIENCE) == PlaybackResult(
+                samples=0, sample_rate=8000, ended_by="played"
+            )
 
 
 # -- pace ----------------------------------------------------------------------------------------------------------------
@@ -418,7 +429,7 @@ def test_clear_from_another_thread_tells_how_much_was_heard(paced: bool) -> None
         assert not heard.complete
         assert heard.samples > 0
         assert heard.samples <= actually + 4000 + 160  # the next mark would have come back otherwise
-        assert queued.wait(PATIENCE) == Heard(samples=0, sample_rate=8000, ended_by="cleared")
+        assert queued.wait(PATIENCE) == PlaybackResult(samples=0, sample_rate=8000, ended_by="cleared")
         assert it.stream.play(tone(100), timeout=PATIENCE).complete  # and it goes on
 
 
@@ -468,7 +479,7 @@ def test_everybody_who_waits_wakes_when_the_stream_ends(how: str) -> None:
             it.audio.close()
         assert marked.result(PATIENCE) is False
         for each in (playing, given):
-            assert each.result(PATIENCE) == Heard(samples=0, sample_rate=8000, ended_by="ended")
+            assert each.result(PATIENCE) == PlaybackResult(samples=0, sample_rate=8000, ended_by="ended")
         assert it.stream.wait(PATIENCE)
         # Afterwards nothing is heard, and nobody hangs.
         assert it.stream.play(tone(100)).ended_by == "ended"

@@ -20,7 +20,6 @@ import hmac
 import json
 import re
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ from attrs import define, evolve, field, frozen
 from ...hosts import is_loopback
 from ...threads.logs import get as log_of
 from ...threads.rate_limited_log import RateLimitedLog
+from ...threads.starting import join_all
 from ..core import given
 from ..core.noticeboard import Noticeboard
 from ..core.urls import place
@@ -219,6 +219,4 @@ class Webhooks:
         with self._lock:
             self._closed = True
             threads = list(self._threads)
-        deadline = time.monotonic() + timeout
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        join_all(threads, timeout)
