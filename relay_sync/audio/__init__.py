@@ -11,30 +11,34 @@
         with audio.connect(call) as stream:             # two-way
             stream.play("welcome.wav")
 
-==============  ========================================================================================================
-``server``      :class:`AudioServer`: listens, checks who comes, hands out streams
-``stream``      :class:`AudioStream`: one call's audio; iterate, read, save
-``frames``      :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
-``receiver``    from messages to frames, on the receiving thread
-``dsp``         :class:`Resampler`, numpy views; through the extra ``dsp``
-``decoding``    from payloads to PCM: a decoder for each track
-``connecting``  two-way streams: calls that are connected to here
-``speaking``    what can be said on them; ``speaker`` sends it, on the receiving thread
-``playback``    how much of it was heard. ``sources``: what can be played. ``outgoing``: the JSON of it; pure
-``reorder``     frames put back in order, on request; pure
-``diagnosis``   what is probably wrong with a stream that sounds wrong
-``inbox``       keys and marks, for those who wait for them
-``gate``        path, bearer token, one-time tokens
-``messages``    the JSON of media sockets, read and written; pure
-``codecs``      G.711 and L16; pure
-``coders``      :func:`decoder_for`, :func:`encoder_for`: every codec with one face
-``pyav``        G.722 and Opus, through the extra ``codecs``
-``timeline``    duplicates, holes and late frames; pure
-``recorder``    WAV files that are valid while they grow
-``wav``         reading and writing WAV files
-``waveform``    sound drawn in a terminal
-``picture``     player, waveform and numbers for a notebook
-==============  ========================================================================================================
+====================  ===========================================================================================================
+``server``            :class:`AudioServer`: listens, checks who comes, hands out streams
+``server_address``    where it is reached
+``gate``              path, bearer token, one-time tokens
+``stream_handlers``   the threads in which ``on_stream`` runs
+``connecting``        two-way streams: calls that are connected to here
+``receiver``          from messages to frames, on the receiving thread
+``messages``          the JSON of media sockets, read and written; pure. ``outgoing``: what goes back on two-way streams; pure
+``reorder``           frames put back in order, on request; pure
+``timeline``          duplicates, holes and late frames; pure
+``stream_decoder``    from payloads to PCM: a decoder for each track
+``pcm_codecs``        G.711 and L16; pure
+``coders``            :func:`decoder_for`, :func:`encoder_for`: every codec with one face. ``pyav``: G.722 and Opus, through the
+                      extra ``codecs``
+``dsp``               :class:`Resampler`, numpy views; through the extra ``dsp``
+``diagnosis``         what is probably wrong with a stream that sounds wrong
+``frames``            :class:`AudioFrame`, and the bounded buffer between the receiving thread and the program
+``waking``            wakes the threads that read, one after the other
+``stream``            :class:`AudioStream`: one call's audio; iterate, read, save. ``stream_core``: the part of it that the
+                      receiving side works with. ``stats``: its numbers
+``speaking``          what can be said on two-way streams. ``speaker`` sends it, on the receiving thread
+``playback``          how much of it was heard. ``sources``: what can be played
+``stream_recording``  what is kept of a stream, as the receiver feeds it. ``recorder``: its file, valid while it grows. ``disk``:
+                      the thread that writes. ``snapshot``: reading meanwhile. ``recording_files``: how files are named and made
+``wav``               reading and writing WAV files. ``user_files``: of the user's, replaced when complete.
+                      ``file_kinds``: files that somebody takes for PCM
+``waveform``          sound drawn in a terminal. ``picture``: player, waveform and numbers for a notebook
+====================  ===========================================================================================================
 
 Needs the extra ``audio``, in a checkout ``pip install -e ".[audio]"``; codecs, messages and WAV files work without. G.722 and
 Opus need the extra ``codecs``, resampling and numpy views the extra ``dsp``.
@@ -46,11 +50,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .codecs import BadPacket, Codec, codec_for
     from .coders import Decoder, Encoder, decoder_for, encoder_for
     from .dsp import Resampler, resample
     from .frames import AudioFrame
     from .messages import MediaFormat
+    from .pcm_codecs import BadPacket, Codec, codec_for
     from .playback import Playback, PlaybackResult
     from .server import AudioServer
     from .stats import StreamStats
@@ -87,8 +91,8 @@ _HOMES = {
     "AudioFrame": "frames",
     "AudioServer": "server",
     "AudioStream": "stream",
-    "BadPacket": "codecs",
-    "Codec": "codecs",
+    "BadPacket": "pcm_codecs",
+    "Codec": "pcm_codecs",
     "Decoder": "coders",
     "DtmfEvent": "stream_core",
     "Encoder": "coders",
@@ -98,7 +102,7 @@ _HOMES = {
     "Resampler": "dsp",
     "StreamStats": "stats",
     "WavAudio": "wav",
-    "codec_for": "codecs",
+    "codec_for": "pcm_codecs",
     "decoder_for": "coders",
     "encoder_for": "coders",
     "read_wav": "wav",

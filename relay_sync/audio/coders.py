@@ -23,7 +23,7 @@ from attrs import define, field
 
 from ..errors import InvalidParameter, UnsupportedCodec
 from . import pyav
-from .codecs import BadPacket, ByteOrder, CodecName, codec_for, parse_codec
+from .pcm_codecs import BadPacket, ByteOrder, CodecName, codec_for, parse_codec
 
 __all__ = ["BadPacket", "Decoder", "Encoder", "check_available", "decoder_for", "encoder_for"]
 

@@ -16,7 +16,7 @@ from ..threads.batch_sleep import get_up, lie_down
 from ..threads.outcome import at_once
 from ..threads.process import forked_error, generation
 from ..threads.timeouts import TimeLeft
-from .codecs import why_raw
+from .pcm_codecs import why_raw
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 
 from ..text.json_text import read_leniently
 from ..text.surrogates import mend_json
-from .codecs import decode_base64
+from .pcm_codecs import decode_base64
 
 __all__ = [
     "LONGEST_MARK",

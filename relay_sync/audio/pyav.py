@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import UnsupportedCodec
-from .codecs import CODECS_HINT, BadPacket
+from .pcm_codecs import CODECS_HINT, BadPacket
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext

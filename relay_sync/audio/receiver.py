@@ -14,19 +14,19 @@ from ..server import CloseInfo, Connection, Loop, Timer
 from ..server.websocket import NO_ROOM
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.safety_net import Net
-from .codecs import BadPacket
-from .decoding import Decoding
 from .diagnosis import Diagnosis
 from .disk import Disk
 from .frames import FrameBuffer
-from .keeping import SIDES, Keeping
 from .messages import BadMessage, Dtmf, Mark, Media, Start, Stop, documented_media, parse_message
+from .pcm_codecs import BadPacket
 from .reorder import Reorder
 from .sources import encoding_for
 from .speaker import Speaker
 from .stats import Counts
 from .stream import AudioStream
 from .stream_core import EndReason, StreamCore
+from .stream_decoder import StreamDecoder
+from .stream_recording import SIDES, StreamRecording
 from .timeline import MAX_TRACKS, Timeline
 from .waking import Waking
 
@@ -73,7 +73,7 @@ class _Sound:
     :ivar binary: the channels of binary frames; 0 where there are none.
     """
 
-    decoding: Decoding
+    decoding: StreamDecoder
     timeline: Timeline
     default_track: str
     binary: int
@@ -121,7 +121,7 @@ class Receiver:
         self._buffer: FrameBuffer | None = None
         self._sound: _Sound | None = None
         self._diagnosis: Diagnosis | None = None
-        self._keeping: Keeping | None = None
+        self._recording: StreamRecording | None = None
         self._reorder = Reorder(settings.reorder_seconds) if settings.reorder_seconds > 0 else None
         self._counts = Counts()
         self._reason: EndReason | None = None  # decided before the socket has ended
@@ -204,7 +204,7 @@ class Receiver:
         room = round(self._settings.buffer_seconds * rate) * 2
         self._buffer = FrameBuffer(room, sample_rate=rate, encoding=decoding.encoding, alarm=self._waking)
         if decoding.decodable:
-            self._keeping = self._keep(start, decoding)
+            self._recording = self._record(start, decoding)
             self._diagnosis = Diagnosis(
                 name=decoding.name,
                 encoding=start.media_format.encoding,
@@ -224,7 +224,7 @@ class Receiver:
             core,
             sample_rate=rate,
             decodable=decoding.decodable,
-            recorder=None if self._keeping is None else self._keeping.recorder,
+            recorder=None if self._recording is None else self._recording.recorder,
         )
         self._timer.cancel()  # not before: where the start fails half-way, the socket is closed when the time for it is over
         if self._settings.idle_timeout is not None:
@@ -232,7 +232,7 @@ class Receiver:
         self._flow_timer = self._loop.call_later(_FLOW, self._check_flow)
         self._on_stream(stream, core)
 
-    def _delivered_rate(self, decoding: Decoding) -> int:
+    def _delivered_rate(self, decoding: StreamDecoder) -> int:
         """The sample rate of the frames that are handed out."""
         own, wanted = decoding.sample_rate, self._sample_rate
         if wanted is None or wanted == own or not decoding.decodable:
@@ -248,7 +248,7 @@ class Receiver:
             return own
         return wanted
 
-    def _make_speaker(self, start: Start, decoding: Decoding) -> Speaker:
+    def _make_speaker(self, start: Start, decoding: StreamDecoder) -> Speaker:
         encoding, rate = start.media_format.encoding, decoding.sample_rate
         return Speaker(
             self._loop,
@@ -261,7 +261,9 @@ class Receiver:
 
     def _understand(self, start: Start) -> _Sound:
         # Outside of JSON it is always little-endian.
-        decoding = Decoding(start.media_format, "little" if start.binary else self._settings.l16_byteorder, self._tell)
+        decoding = StreamDecoder(
+            start.media_format, "little" if start.binary else self._settings.l16_byteorder, self._tell
+        )
         return _Sound(
             decoding=decoding,
             timeline=Timeline(decoding.sample_rate),
@@ -269,11 +271,11 @@ class Receiver:
             binary=start.binary,
         )
 
-    def _keep(self, start: Start, decoding: Decoding) -> Keeping | None:
+    def _record(self, start: Start, decoding: StreamDecoder) -> StreamRecording | None:
         make_file = self._settings.make_file
         if make_file is None:
             return None
-        return Keeping(
+        return StreamRecording(
             partial(make_file, start),
             decoding.sample_rate,
             start.tracks,
@@ -363,8 +365,8 @@ class Receiver:
         if self._diagnosis is not None and self._diagnosis.looking:
             self._diagnosis.look(track, media, pcm)
         # Saved first: whoever has read a frame can rely on finding it in the file.
-        if self._keeping is not None:
-            self._keeping.add(track, position, pcm, self._last_heard - sound.began)
+        if self._recording is not None:
+            self._recording.add(track, position, pcm, self._last_heard - sound.began)
         self._hand_over(track, pcm, at, media.sequence)
 
     def _is_new(self, timeline: Timeline, media: Media) -> bool:
@@ -474,9 +476,9 @@ class Receiver:
                 timer.cancel()
         with net:
             self._sum_up()
-        if self._keeping is not None:
+        if self._recording is not None:
             with net:
-                self._keeping.end()
+                self._recording.end()
         if self._core is not None:
             with net:
                 self._core.end(reason)

@@ -18,9 +18,9 @@ from ..threads import logs
 from ..threads.flag import Bell
 from ..threads.growing_files import Growing
 from ..threads.outcome import wait_until
-from .files import part_beside, replaced
 from .recording_files import create_recording, spool_file
 from .snapshot import Snapshot, read_whole
+from .user_files import part_beside, replaced
 from .wav import HEADER_SIZE, MAX_DATA, PathLike, interleave, wav_header
 
 __all__ = ["Recorder", "RecorderThread"]

@@ -40,12 +40,12 @@ from .coders import check_available
 from .connecting import Connecting, check_call, check_options, check_wanted_rate
 from .disk import Disk
 from .gate import Expected, Gate, check_token
-from .handling import Handlers
 from .receiver import Receiver, ReceiverSettings
 from .recording_files import check_pattern, files_for
 from .server_address import ServerAddress, check_path, check_public_url
 from .stream import AudioStream, StreamingAction
 from .stream_core import StreamCore
+from .stream_handlers import StreamHandlers
 from .waking import Waking
 from .wav import PathLike
 
@@ -215,7 +215,9 @@ class AudioServer(Connecting):
         self._waiting: deque[tuple[AudioStream, StreamCore]] = deque()
         self._sockets = 0
         on_stream = self._on_stream
-        self._handlers = None if on_stream is None else Handlers(on_stream, self._name, self._troubles, self._raised)
+        self._handlers = (
+            None if on_stream is None else StreamHandlers(on_stream, self._name, self._troubles, self._raised)
+        )
 
     def __repr__(self) -> str:
         address = self._address

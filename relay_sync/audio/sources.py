@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InvalidParameter
 from ..params import values as checks
-from .codecs import ByteOrder, codec_for
 from .coders import encoder_for
-from .files import read_open
+from .file_kinds import no_samples, undecided
 from .frames import AudioFrame
-from .kinds import no_samples, undecided
+from .pcm_codecs import ByteOrder, codec_for
+from .user_files import read_open
 from .wav import PathLike, WavAudio, read_wav
 
 if TYPE_CHECKING:

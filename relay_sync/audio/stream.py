@@ -16,9 +16,9 @@ from ..params import values as checks
 from ..threads import logs
 from ..threads.outcome import wait_for_event
 from ..threads.process import forked_error, generation
-from .codecs import why_raw
 from .frames import AudioFrame
 from .messages import MediaFormat, Start
+from .pcm_codecs import why_raw
 from .picture import html_picture
 from .recorder import Recorder
 from .recording_files import check_target

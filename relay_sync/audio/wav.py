@@ -13,9 +13,9 @@ from typing import BinaryIO, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from .codecs import codec_for
-from .files import MAX_FILE, read_file, read_open, replaced
-from .kinds import WAV_HEAD, kind_of
+from .file_kinds import WAV_HEAD, kind_of
+from .pcm_codecs import codec_for
+from .user_files import MAX_FILE, read_file, read_open, replaced
 
 __all__ = ["HEADER_SIZE", "MAX_DATA", "WavAudio", "interleave", "read_wav", "wav_header", "write_wav"]
 

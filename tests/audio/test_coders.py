@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from relay_sync import InvalidParameter, UnsupportedCodec
 from relay_sync.audio import BadPacket, Decoder, Encoder, codec_for, decoder_for, encoder_for
-from relay_sync.audio.decoding import Decoding
 from relay_sync.audio.messages import MediaFormat
+from relay_sync.audio.stream_decoder import StreamDecoder
 
 NAMES = ["PCMU", "PCMA", "L16@8000h", "L16@16000h", "L16@24000h", "G722", "OPUS"]
 every_codec = pytest.mark.parametrize("name", NAMES)
@@ -306,7 +306,7 @@ for make in (coders.decoder_for, coders.encoder_for, coders.check_available):
 @pytest.mark.parametrize("given", [0, 8000])
 def test_a_rate_that_no_call_has_is_not_believed_wherever_it_was_said(rate: int, given: int) -> None:
     for name, usual in (("audio/L16;rate={}", 8000), ("L16@{}h", 8000), ("audio/x-mulaw;rate={}", 8000)):
-        decoding = Decoding(MediaFormat(name.format(rate), given), "little", print)
+        decoding = StreamDecoder(MediaFormat(name.format(rate), given), "little", print)
         assert (decoding.decodable, decoding.sample_rate) == (True, usual)
-    assert Decoding(MediaFormat("audio/L16;rate=16000", 0), "little", print).sample_rate == 16000
-    assert Decoding(MediaFormat("audio/L16", rate), "little", print).sample_rate == 8000
+    assert StreamDecoder(MediaFormat("audio/L16;rate=16000", 0), "little", print).sample_rate == 16000
+    assert StreamDecoder(MediaFormat("audio/L16", rate), "little", print).sample_rate == 8000

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import websocket
 
-from relay_sync.audio import AudioServer, AudioStream, codec_for, keeping, read_wav
+from relay_sync.audio import AudioServer, AudioStream, codec_for, read_wav, stream_recording
 from relay_sync.audio.messages import MediaFormat, media_message, start_message, stop_message
 
 PATIENCE = 60.0
@@ -104,7 +104,7 @@ def _resident() -> int:
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux to see its memory")
 def test_two_hours_at_flat_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two hours of both tracks, as fast as they can be received, recorded, and read by somebody who keeps up."""
-    monkeypatch.setattr(keeping, "_AHEAD", 2 * 3600.0)  # no call is so fast: its recording would stop
+    monkeypatch.setattr(stream_recording, "_AHEAD", 2 * 3600.0)  # no call is so fast: its recording would stop
     seconds, batch = 2 * 3600, 500  # frames per batch: ten seconds
     heard = [0]
 

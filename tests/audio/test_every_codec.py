@@ -17,7 +17,7 @@ from attrs import frozen
 
 from relay_sync import InvalidParameter, UnsupportedCodec
 from relay_sync.audio import AudioServer, AudioStream, Resampler, WavAudio, codec_for, encoder_for, read_wav, resample
-from relay_sync.audio.decoding import Decoding
+from relay_sync.audio.stream_decoder import StreamDecoder
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.media.voice import Voice
 from tests.support import PATIENCE
@@ -199,7 +199,7 @@ def test_decoders_go_with_their_stream_and_need_no_collector(audio: AudioServer)
     """FFmpeg's contexts are large, and the collector sees only the small objects that hold them."""
     stream: AudioStream | None
     gc.collect()
-    others = [one for one in gc.get_objects() if type(one) is Decoding]  # an earlier test's, kept by its report
+    others = [one for one in gc.get_objects() if type(one) is StreamDecoder]  # an earlier test's, kept by its report
     gc.disable()
     try:
         carrier = Carrier(audio, "OPUS", 48000)
@@ -211,7 +211,7 @@ def test_decoders_go_with_their_stream_and_need_no_collector(audio: AudioServer)
         audio.close()  # its thread holds nothing any more
         assert len(stream.read(0.5)) == 48000
         stream = None
-        now = [one for one in gc.get_objects() if type(one) is Decoding]
+        now = [one for one in gc.get_objects() if type(one) is StreamDecoder]
         assert [one for one in now if not any(one is other for other in others)] == []
     finally:
         gc.enable()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from relay_sync import StreamsTaken, WaitTimeout
-from relay_sync.audio import AudioServer, AudioStream, PlaybackResult, keeping, read_wav, recorder, speaker
+from relay_sync.audio import AudioServer, AudioStream, PlaybackResult, read_wav, recorder, speaker, stream_recording
 from relay_sync.audio.recorder import Recorder
 from relay_sync.server.connection import Connection
 from relay_sync.threads import item_log as inbox
@@ -250,7 +250,7 @@ def test_a_socket_is_not_paused_for_a_disk_that_has_caught_up(monkeypatch: pytes
 def test_audio_that_is_faster_than_any_call_is_not_kept_without_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keeping, "_AHEAD", 20.0)
+    monkeypatch.setattr(stream_recording, "_AHEAD", 20.0)
     with AudioServer() as audio:
         peer = TwoWayCarrier(audio, encoding="audio/x-L16")
         payload = base64.b64encode(bytes(160_000)).decode()  # ten seconds

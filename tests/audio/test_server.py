@@ -27,13 +27,13 @@ import websocket
 import relay_sync
 from relay_sync import InvalidParameter, StreamFailed, UnsupportedCodec, WaitTimeout
 from relay_sync.audio import AudioFrame, AudioServer, AudioStream, StreamStats, codec_for, read_wav
-from relay_sync.audio.decoding import Decoding
 from relay_sync.audio.messages import (
     MediaFormat,
     connected_message,
     dtmf_message,
     mark_message,
 )
+from relay_sync.audio.stream_decoder import StreamDecoder
 from tests.support import PATIENCE, TLS
 from tests.support.carrier import PAYLOADS, PCMU, Carrier
 from tests.support.clocks import stopped
@@ -755,14 +755,14 @@ def test_a_socket_whose_start_fails_half_way_is_closed(dial: Dial, monkeypatch: 
 def test_whatever_a_frame_raises_costs_that_frame_only(
     dial: Dial, monkeypatch: pytest.MonkeyPatch, reorder_seconds: float
 ) -> None:
-    bad, decode = bytes(160), Decoding.decode
+    bad, decode = bytes(160), StreamDecoder.decode
 
-    def failing(decoding: Decoding, track: str, payload: bytes) -> bytes:
+    def failing(decoding: StreamDecoder, track: str, payload: bytes) -> bytes:
         if payload == bad:
             raise MemoryError("no room to decode this")
         return decode(decoding, track, payload)
 
-    monkeypatch.setattr(Decoding, "decode", failing)
+    monkeypatch.setattr(StreamDecoder, "decode", failing)
     with AudioServer(reorder_seconds=reorder_seconds) as audio:
         carrier = dial(audio).start()
         good = [bytes([number]) * 160 for number in (1, 2, 3)]

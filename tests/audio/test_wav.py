@@ -22,8 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay_sync.audio import WavAudio, draw_waveform, read_wav, write_wav
-from relay_sync.audio.codecs import codec_for
 from relay_sync.audio.disk import Disk
+from relay_sync.audio.pcm_codecs import codec_for
 from relay_sync.audio.picture import peaks_of, svg_waveform
 from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file

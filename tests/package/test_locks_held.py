@@ -21,10 +21,10 @@ from relay_sync.audio import AudioServer, snapshot
 from relay_sync.audio.disk import Disk
 from relay_sync.audio.frames import FrameBuffer
 from relay_sync.audio.gate import Gate
-from relay_sync.audio.handling import Handlers
 from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.snapshot import Snapshot
+from relay_sync.audio.stream_handlers import StreamHandlers
 from relay_sync.call.actions.base import Action, Operation, StoppableAction
 from relay_sync.call.call import core_of
 from relay_sync.call.core import CallCore
@@ -476,7 +476,7 @@ LOCKS = [
     Lock(Hosted, hosted, ("_client", "_stopping", "_starter"), free=("Hosted.stop",)),
     Lock(Observers, observing, ("_entries=", "_by_method=", "_recorders"), free=("Observers.after_fork",)),
     Lock(Lane, observers_lane, ("_users",), lock="lock", free=("Lane._reset",)),
-    Lock(Handlers, handlers, ("_running",)),
+    Lock(StreamHandlers, handlers, ("_running",)),
     Lock(Gate, gate, ("_expected",)),
     Lock(AudioServer, audio, ("_loop=",), lock="_starting"),
     Lock(

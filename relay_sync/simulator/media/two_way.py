@@ -21,8 +21,8 @@ from typing import Any
 from attrs import define, field
 
 from ...audio import messages
-from ...audio.codecs import BadPacket
 from ...audio.coders import Decoder, decoder_for
+from ...audio.pcm_codecs import BadPacket
 from ...text.json_text import read_strictly
 from ..core.world import World
 from .playback import HeardSound, Playback

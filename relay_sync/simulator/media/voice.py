@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, TypeAlias
 
 from attrs import field, frozen
 
-from ...audio.kinds import no_samples
+from ...audio.file_kinds import no_samples
 from ...audio.wav import PathLike, read_wav
 from ...errors import InvalidParameter
 from ...params import values as checks

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay_sync.audio.codecs import codec_for
 from relay_sync.audio.coders import decoder_for, encoder_for
+from relay_sync.audio.pcm_codecs import codec_for
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.media.playback import Playback

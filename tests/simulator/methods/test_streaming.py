@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from relay_sync.audio.codecs import codec_for
 from relay_sync.audio.coders import decoder_for
+from relay_sync.audio.pcm_codecs import codec_for
 from relay_sync.audio.wav import read_wav
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator, Stream, speech

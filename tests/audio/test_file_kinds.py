@@ -22,9 +22,9 @@ import pytest
 
 from relay_sync import InvalidParameter
 from relay_sync.audio import read_wav, write_wav
-from relay_sync.audio.files import read_file, read_open
-from relay_sync.audio.kinds import kind_of, no_samples, undecided
+from relay_sync.audio.file_kinds import kind_of, no_samples, undecided
 from relay_sync.audio.sources import chunks_of
+from relay_sync.audio.user_files import read_file, read_open
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.control import requests as orders
 from relay_sync.simulator.media.voice import load_voice

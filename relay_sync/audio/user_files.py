@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, BinaryIO, Final
 
 from ..threads.growing_files import Growing
-from .kinds import kind_of
+from .file_kinds import kind_of
 
 __all__ = ["MAX_FILE", "part_beside", "read_file", "read_open", "replaced"]
 

@@ -9,13 +9,13 @@ from ..server import Connection
 from .disk import Disk
 from .recorder import Recorder
 
-__all__ = ["SIDES", "Keeping"]
+__all__ = ["SIDES", "StreamRecording"]
 
 SIDES = ("inbound", "outbound")  # the tracks that are saved, left and right
 _AHEAD = 3600.0  # seconds of audio that are kept beyond what our clock has room for: no call brings so much
 
 
-class Keeping:
+class StreamRecording:
     """The recording of one stream, as its receiver feeds it on the loop thread.
 
     :param make_file: makes the file, on the disk thread. :param tracks: those that were announced.

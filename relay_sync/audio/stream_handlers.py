@@ -14,7 +14,7 @@ from ..threads.starting import join_all
 from .stream import AudioStream
 from .stream_core import StreamCore
 
-__all__ = ["Handlers"]
+__all__ = ["StreamHandlers"]
 
 _log = logs.get("relay_sync.audio").later
 _callbacks = logs.get("relay_sync.callbacks").later
@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 _NAMED = 10  # handlers that are named in one message
 
 
-class Handlers:
+class StreamHandlers:
     """Calls *on_stream* with each stream, in a thread of its own, and closes the stream when it returns.
 
     :param name: what the names of the threads begin with.

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Literal
 
 from ..errors import InvalidParameter, UnsupportedCodec
-from .codecs import ByteOrder, guess_byteorder, parse_codec, usual_rate
 from .coders import Decoder, decoder_for
 from .messages import RATES, MediaFormat
+from .pcm_codecs import ByteOrder, guess_byteorder, parse_codec, usual_rate
 
-__all__ = ["Decoding"]
+__all__ = ["StreamDecoder"]
 
 _LOOKS = 5  # payloads of L16 that must all look wrong before anything is said
 _RATE = 8000  # of what cannot be decoded and does not say
@@ -18,7 +18,7 @@ _RATE = 8000  # of what cannot be decoded and does not say
 Tell = Callable[..., object]
 
 
-class Decoding:
+class StreamDecoder:
     """How the payloads of a stream are decoded.
 
     :param l16_byteorder: ``little``, ``big``, or ``auto`` to hear which of the two is sound.

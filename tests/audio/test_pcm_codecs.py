@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay_sync import InvalidParameter, UnsupportedCodec
-from relay_sync.audio.codecs import CodecName, codec_for, decode_base64, parse_codec
+from relay_sync.audio.pcm_codecs import CodecName, codec_for, decode_base64, parse_codec
 
 CODES = bytes(range(256))
 SAMPLES = struct.pack("<65536h", *range(-32768, 32768))
