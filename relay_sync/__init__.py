@@ -342,7 +342,6 @@ _ELSEWHERE: Final = {
         "Decoder",
         "DtmfEvent",
         "Encoder",
-        "Heard",
         "MediaFormat",
         "Playback",
         "PlaybackResult",
