@@ -194,7 +194,6 @@ class Link:
 
         from ..connection.io_loop import Loop
         from ..protocol.session import Session, SessionOptions
-        from . import aftermath  # noqa: F401 - asked for on the IO thread, which is not to import anything
 
         self.used = True
         options = SessionOptions(

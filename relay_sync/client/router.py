@@ -434,6 +434,9 @@ class Router:
 
     def reopen_lanes(self) -> None:
         """Take callbacks again."""
+        # For the first connection only; and the IO thread, which needs them, is not to import anything.
+        from . import aftermath, resume_check  # noqa: F401
+
         self.callbacks.reopen()
 
     def after_fork(self) -> None:
