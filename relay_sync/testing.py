@@ -30,7 +30,7 @@ from .client.client import RelayClient
 from .errors import CallEnded, ClientClosed, RelayError, WaitTimeout
 from .params import values
 from .simulator import Simulator
-from .simulator.core import pace as simulated_pace
+from .simulator.core import pace
 from .text.wording import counted
 from .threads import callback_errors, timeouts
 from .threads.lanes import Lanes, known_lanes
@@ -257,9 +257,9 @@ def faster(factor: float) -> Iterator[None]:
     :param factor: at least 1.
     """
     number = values.number("factor", factor, low=1, optional=False)
-    before = timeouts.factor, simulated_pace.hurry
-    timeouts.factor = simulated_pace.hurry = float(number or 1)
+    before = timeouts.factor, pace.hurry
+    timeouts.factor = pace.hurry = float(number or 1)
     try:
         yield
     finally:
-        timeouts.factor, simulated_pace.hurry = before
+        timeouts.factor, pace.hurry = before

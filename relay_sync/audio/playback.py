@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from ..deadline import Deadline
 from ..errors import RelayError, WaitTimeout
-from ..params import values as checks
+from ..params import values
 from ..threads.flag import Bell, Flag
 from ..threads.outcome import wait_for_event, wait_until
 from ..threads.process import check_thread, forked_error, generation
@@ -210,7 +210,7 @@ class Playback:
         :raises StreamFailed: the far side does not read. :raises Forked: it belongs to the parent process.
             Whatever the iterable raised that the audio came from.
         """
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         return self._piece.wait(timeout)
 
 

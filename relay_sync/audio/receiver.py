@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from attrs import define, frozen
 
 from ..errors import InvalidParameter
-from ..params import values as checks
+from ..params import values
 from ..server import CloseInfo, Connection, Loop, Timer
 from ..server.websocket import NO_ROOM
 from ..threads.rate_limited_log import RateLimitedLog
@@ -59,9 +59,9 @@ class ReceiverSettings:
 
     def __attrs_post_init__(self) -> None:
         for name in ("start_timeout", "send_timeout", "buffer_seconds"):
-            checks.number(name, getattr(self, name), above=0, optional=False)
-        checks.number("idle_timeout", self.idle_timeout, above=0)
-        checks.number("reorder_seconds", self.reorder_seconds, low=0, optional=False)
+            values.number(name, getattr(self, name), above=0, optional=False)
+        values.number("idle_timeout", self.idle_timeout, above=0)
+        values.number("reorder_seconds", self.reorder_seconds, low=0, optional=False)
         if self.l16_byteorder not in ("little", "big", "auto"):
             raise InvalidParameter("l16_byteorder", self.l16_byteorder, "'little', 'big' or 'auto'")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import InvalidParameter
-from ..params import values as checks
+from ..params import values
 from .messages import Start
 
 __all__ = ["check_pattern", "check_target", "create_recording", "files_for", "open_recording", "spool_file"]
@@ -54,7 +54,7 @@ def check_target(path: Any) -> None:
 
     :raises InvalidParameter: it is none. A number would be taken for an open file.
     """
-    checks.path("path", path, "the path of a file to write")
+    values.path("path", path, "the path of a file to write")
 
 
 def _safe(value: str) -> str:

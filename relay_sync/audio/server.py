@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..hosts import is_loopback
 from ..hosts.origins import check_hosts, check_origins
-from ..params import values as checks
+from ..params import values
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep
 from ..threads import logs
@@ -147,12 +147,12 @@ class AudioServer(Connecting):
         hosts: Iterable[str] = (),
     ) -> None:
         if host != "":  # all addresses, as for sockets
-            checks.text("host", host, optional=False)
-        checks.whole("port", port, low=0, high=65535, optional=False)
-        checks.whole("max_connections", max_connections, low=1, optional=False)
-        checks.whole("max_message", max_message, low=1, optional=False)
+            values.text("host", host, optional=False)
+        values.whole("port", port, low=0, high=65535, optional=False)
+        values.whole("max_connections", max_connections, low=1, optional=False)
+        values.whole("max_message", max_message, low=1, optional=False)
         if on_stream is not None:
-            checks.handler("on_stream", on_stream, ("stream",))
+            values.handler("on_stream", on_stream, ("stream",))
         public_url = None if public_url is None else check_public_url(public_url)
         path = check_path(path, public_url)
         self._address = ServerAddress(host, port, path, public_url, tls=ssl_context is not None)
@@ -293,7 +293,7 @@ class AudioServer(Connecting):
 
         :raises InvalidParameter: a timeout that cannot be right.
         """
-        timeout = checks.timeout(timeout, optional=False)
+        timeout = values.timeout(timeout, optional=False)
         if self._generation != generation():
             return
         deadline = Deadline.after(time.monotonic(), timeout)
@@ -384,7 +384,7 @@ class AudioServer(Connecting):
         :raises WaitTimeout: none came in time.
         :raises StreamFailed: the server was closed. :raises InvalidParameter: a timeout that cannot be right.
         """
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         if self._on_stream is not None:
             raise StreamsTaken(
                 "accept() gets no stream beside on_stream, which is called with each of them: use one of the two"
@@ -445,7 +445,7 @@ class AudioServer(Connecting):
         :raises Forked: the server was started in the parent process.
         :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
         """
-        timeout = checks.timeout(timeout, optional=False)
+        timeout = values.timeout(timeout, optional=False)
         check_call(call, "stream")
         check_options("AudioServer.listen", call.stream, stream_options)
         check_wanted_rate(sample_rate)

@@ -10,7 +10,7 @@ from attrs import define
 
 from ..errors import InvalidParameter
 from ..hosts import is_loopback
-from ..params import values as checks
+from ..params import values
 from ..server.listening import url_host
 
 __all__ = ["ServerAddress", "check_path", "check_public_url"]
@@ -73,7 +73,7 @@ def check_public_url(url: Any) -> str:
         parts = urlsplit(url if isinstance(url, str) else "")
         fine = parts.port != 0 and bool(parts.hostname)
     except ValueError:
-        raise InvalidParameter("public_url", url, accepted, secret=checks.may_hold_secrets(url)) from None
+        raise InvalidParameter("public_url", url, accepted, secret=values.may_hold_secrets(url)) from None
     fine = (
         fine
         and parts.username is None
@@ -84,7 +84,7 @@ def check_public_url(url: Any) -> str:
     )
     secure = parts.scheme == "wss" or (parts.scheme == "ws" and is_loopback(parts.hostname))
     if not fine or not secure:
-        raise InvalidParameter("public_url", url, accepted, secret=checks.may_hold_secrets(url))
+        raise InvalidParameter("public_url", url, accepted, secret=values.may_hold_secrets(url))
     return str(url)
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import InvalidParameter
-from ..params import values as checks
+from ..params import values
 from .coders import encoder_for
 from .file_kinds import no_samples, undecided
 from .frames import AudioFrame
@@ -44,7 +44,7 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
         return _of_wav(_read(what, os.fspath(what)), rate, os.fspath(what))
     if isinstance(what, WavAudio):
         return _of_wav(what, rate, "the audio")
-    checks.whole("sample_rate", sample_rate, low=1)
+    values.whole("sample_rate", sample_rate, low=1)
     if isinstance(what, (io.BufferedIOBase, io.RawIOBase)):  # an open file; iterating over it would give lines
         return _of_bytes(_opened(what), rate, sample_rate)
     if isinstance(what, (bytes, bytearray, memoryview)):

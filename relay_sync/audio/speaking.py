@@ -11,9 +11,8 @@ from typing import Literal, overload
 
 from ..deadline import Deadline
 from ..errors import InvalidParameter, StreamIsOneWay, WaitTimeout
-from ..params import values as checks
-from ..threads import logs
-from ..threads import starting as threads
+from ..params import values
+from ..threads import logs, starting
 from ..threads.outcome import wait_for_event
 from ..threads.process import check_thread, forked_error, generation
 from .messages import LONGEST_MARK
@@ -98,7 +97,7 @@ class Speaking:
             encoded here. :raises OSError: the file cannot be read. :raises QueueFull: an hour of audio waits already.
         :raises StreamFailed: the far side does not read. :raises StreamIsOneWay: see above.
         """
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         speaker = self._speaker_for("play")
         if self._core.realtime and not paced:
             self._core.realtime = False  # once is enough
@@ -141,7 +140,7 @@ class Speaking:
         :returns: the name, for :meth:`wait_for_mark`.
         :raises StreamIsOneWay: see above. :raises QueueFull: thousands of marks are under way.
         """
-        checks.text("name", name)
+        values.text("name", name)
         if name is not None and (len(name) > LONGEST_MARK or not name.isprintable()):
             raise InvalidParameter("name", name, f"printable text of at most {LONGEST_MARK} characters")
         return self._speaker_for("mark").mark(name)
@@ -157,7 +156,7 @@ class Speaking:
             cannot be right.
         :raises StreamIsOneWay: see above.
         """
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         mark = self._speaker_for("wait_for_mark").named(name)
         if mark is None:
             raise InvalidParameter("name", name, "that of a mark set by mark() before")
@@ -181,7 +180,7 @@ class Speaking:
             message.
         :raises InvalidParameter: something else. :raises StreamIsOneWay: see above.
         """
-        checks.dtmf("digits", digits, optional=False)
+        values.dtmf("digits", digits, optional=False)
         if len(digits) > _MOST_DIGITS:
             raise InvalidParameter("digits", f"<{len(digits)} keys>", f"at most {_MOST_DIGITS} at a time")
         self._speaker_for("send_dtmf").press(digits)
@@ -216,7 +215,7 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
     context = contextvars.copy_context()
     name = f"{speaker.name}-play-{next(_numbers)}"
     thread = threading.Thread(target=lambda: context.run(run), name=name, daemon=True)
-    threads.uninterrupted(thread.start)
+    starting.uninterrupted(thread.start)
 
 
 def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field, frozen
 
-from .. import notebook_html as markup
+from .. import notebook_html
 
 __all__ = ["Counts", "StreamStats"]
 
@@ -56,7 +56,7 @@ class StreamStats:
         return "\n".join(f"{name:<10}  {value}" for name, value in self.rows)
 
     def _repr_html_(self) -> str:
-        return markup.table(self.rows)
+        return notebook_html.table(self.rows)
 
 
 @define(eq=False)

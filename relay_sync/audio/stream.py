@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 from attrs import evolve
 
-from .. import notebook_html as markup
+from .. import notebook_html
 from ..deadline import Deadline
 from ..errors import InvalidParameter, UnsupportedCodec, WaitTimeout
-from ..params import values as checks
+from ..params import values
 from ..threads import logs
 from ..threads.outcome import wait_for_event
 from ..threads.process import forked_error, generation
@@ -154,7 +154,7 @@ class AudioStream(Speaking):
         :returns: whether it has ended.
         :raises Forked: it belongs to the parent process. :raises InvalidParameter: a timeout that cannot be right.
         """
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         if self._generation != generation():
             raise forked_error()
         deadline = Deadline.after(time.monotonic(), timeout)
@@ -184,7 +184,7 @@ class AudioStream(Speaking):
 
         :raises InvalidParameter: no frame of it can come.
         """
-        checks.text("track", track, optional=False)
+        values.text("track", track, optional=False)
         name = track.strip().lower().removesuffix("_track")
         if self.announced_tracks and name not in self.announced_tracks:
             seen = self._buffer.tracks
@@ -219,7 +219,7 @@ class AudioStream(Speaking):
         :raises InvalidParameter: a timeout that cannot be right, or a track that the stream does not have.
         """
         if timeout is not None:  # for every frame, so not where there is nothing to check
-            timeout = checks.timeout(timeout)
+            timeout = values.timeout(timeout)
         return self._buffer.take(None if track is None else self._known(track), timeout)
 
     def read(self, seconds: float, timeout: float | None = None, *, track: str | None = None) -> bytes:
@@ -235,8 +235,8 @@ class AudioStream(Speaking):
         :raises UnsupportedCodec: the codec cannot be decoded here.
         :raises InvalidParameter: a number that cannot be right, or a track that the stream does not have.
         """
-        checks.number("seconds", seconds, low=0, optional=False)
-        timeout = checks.timeout(timeout)
+        values.number("seconds", seconds, low=0, optional=False)
+        timeout = values.timeout(timeout)
         self._check_decodable("read")
         if track is None:
             track = "inbound" if "inbound" in self.announced_tracks or not self.announced_tracks else "outbound"
@@ -255,12 +255,12 @@ class AudioStream(Speaking):
         :raises WaitTimeout: none came in time. The stream goes on.
         :raises InvalidParameter: a timeout that cannot be right.
         """
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         return self._core.dtmf.take(timeout)
 
     def read_mark(self, timeout: float | None = None) -> str | None:
         """The name of the next mark that is echoed; as :meth:`read_dtmf`."""
-        timeout = checks.timeout(timeout)
+        timeout = values.timeout(timeout)
         return self._core.marks.take(timeout)
 
     # -- keeping -------------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class AudioStream(Speaking):
         if self._recorder is not None and self._generation == generation():
             self._recorder.settle(_MAKING)
             picture = self._picture(self._recorder.snapshot())
-        return markup.panel(repr(self)[1:-1], picture, markup.table(self.stats.rows))
+        return notebook_html.panel(repr(self)[1:-1], picture, notebook_html.table(self.stats.rows))
 
     def _picture(self, kept: Snapshot | None) -> str:
         if kept is None:
@@ -323,7 +323,7 @@ class AudioStream(Speaking):
 
         :raises InvalidParameter: a timeout that cannot be right.
         """
-        timeout = checks.timeout(timeout, optional=False)
+        timeout = values.timeout(timeout, optional=False)
         if self._generation != generation():
             return
         action, stopped = self.action, False

@@ -106,7 +106,7 @@ def library() -> Iterator[Finding]:
     """What connecting needs can be imported; nothing is said where it can."""
     try:
         check_library()
-        from ..connection import transport as socket  # noqa: F401
+        from ..connection import transport  # noqa: F401
     except (Exception, SystemExit) as error:  # another module of that name may do anything
         yield Finding("bad", "websocket-client", unusable(error).message)
 

@@ -18,7 +18,7 @@ from ..errors import InvalidParameter
 from ..hosts import is_loopback
 from ..simulator import Simulator
 from ..simulator.http.control.server import ControlServer
-from ..threads import file_lock as filelock
+from ..threads import file_lock
 from ..threads.outcome import wait_for_event
 from .ending import until_told
 from .mistakes import Mistake, Unsuccessful
@@ -130,7 +130,7 @@ def _written(path: str | None, simulator: Simulator, control: ControlServer) -> 
             _say(f"{path} {_IN_USE}; it leads to this one now")
         _write_privately(file, json.dumps(told, indent=2) + "\n")
         ours = file.open("rb")  # as long as it is open, no other file is taken for it
-        filelock.lock(ours)
+        file_lock.lock(ours)
     except OSError as error:
         raise Unsuccessful(f"{path} cannot be written: {error.strerror or error}") from error
     try:
@@ -194,7 +194,7 @@ def _is_in_use(file: Path) -> bool:
         return False
     try:
         with file.open("rb") as there:
-            return not filelock.lock(there)
+            return not file_lock.lock(there)
     except OSError:
         return False
 

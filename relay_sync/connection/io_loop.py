@@ -39,8 +39,7 @@ from ..protocol.effects import (
 from ..protocol.frames import Masked
 from ..protocol.results import client_closed
 from ..protocol.session import Session
-from ..threads import logs, process
-from ..threads import starting as threads
+from ..threads import logs, process, starting
 from ..threads.flag import Flag
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.outcome import Waiter
@@ -142,7 +141,7 @@ class Loop:
         process.watch(self)
         self._post(self._open)
         try:
-            threads.uninterrupted(self._thread.start)
+            starting.uninterrupted(self._thread.start)
         except RuntimeError:
             self._finish()
             raise

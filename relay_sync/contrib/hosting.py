@@ -15,8 +15,7 @@ from typing import Any, Final
 from ..client.client import RelayClient
 from ..errors import AuthenticationError, ConnectTimeout, InvalidParameter, RelayError
 from ..text.wording import counted, listed
-from ..threads import logs, process
-from ..threads import starting as threads
+from ..threads import logs, process, starting
 from ..threads.flag import Flag
 from ..threads.living import Living
 from ..webhooks import Webhooks
@@ -164,7 +163,7 @@ class Hosted:
             starter = threading.Thread(
                 target=self._connect, args=(client, stopping, before), name="relay-start", daemon=True
             )
-            threads.uninterrupted(starter.start)
+            starting.uninterrupted(starter.start)
             self._starter = starter  # not before: where there is no thread for it, nobody can wait for it
 
     @staticmethod
@@ -274,7 +273,7 @@ def stop_all(drain: float) -> None:
     for hosted in _hosted:
         thread = threading.Thread(target=hosted.stop, args=(drain,), name="relay-stop", daemon=True)
         try:
-            threads.uninterrupted(thread.start)
+            starting.uninterrupted(thread.start)
             stopping.append(thread)
         except RuntimeError:  # there is no thread for it
             others.append(hosted)

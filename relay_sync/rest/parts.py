@@ -22,8 +22,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from ..threads import file_lock as filelock
-from ..threads import process
+from ..threads import file_lock, process
 from ..threads.growing_files import Growing
 
 __all__ = ["Part", "kept"]
@@ -146,7 +145,7 @@ class Part:
         :return: whether the file still has its name. Else the download that had it has moved or removed it, and it is closed.
         :raises OSError: another download writes it; this one has closed it.
         """
-        if not self._is_first() or not filelock.lock(self._file):
+        if not self._is_first() or not file_lock.lock(self._file):
             self._let_go()
             reason = f"another download to it is under way ({self.path.name}); resume=False keeps them apart"
             raise OSError(errno.EBUSY, reason)
@@ -167,7 +166,7 @@ class Part:
     def _let_go(self) -> None:
         try:
             if not self._file.closed:
-                filelock.unlock(self._file)
+                file_lock.unlock(self._file)
             self._file.close()
         finally:
             self._unclaim()

@@ -21,8 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
-from ..threads import logs
-from ..threads import starting as threads
+from ..threads import logs, starting
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.rate_limited_log import RateLimitedLog
 
@@ -197,7 +196,7 @@ class Loop:
 
         :raises LoopStopped: it has been stopped before.
         """
-        threads.uninterrupted(self._begin)
+        starting.uninterrupted(self._begin)
         self._wake()
 
     def _begin(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import InvalidParameter
-from ..params import values as checks
+from ..params import values
 from .core import given
 from .core.settings import Settings
 from .media.voice import SILENCE, load_voice
@@ -77,7 +77,7 @@ class Story:
         )
         call = Call(
             node_id=self.settings.node,
-            device=device(checks.party("to", to, optional=False) or "", checks.caller("from_", from_) or ""),
+            device=device(values.party("to", to, optional=False) or "", values.caller("from_", from_) or ""),
             context=given.words("context", context),
             says=plan.voice,
             hears=load_voice(hears, "hears"),
@@ -144,7 +144,7 @@ class Story:
             hangs_up_after=hangs_up_after,
             silent=silent,
         )
-        check = checks.address if "/" in str(number) else checks.party
+        check = values.address if "/" in str(number) else values.party
         dialed = check("number", number, optional=False) or ""
         return self._exchange.directory.add(dialed, plan, given.times(times))
 
@@ -188,7 +188,7 @@ class Story:
         """
         if given.words("ends", ends) not in WAYS:
             raise InvalidParameter("ends", ends, f"one of {', '.join(WAYS)}")
-        to = checks.phone_number("to", to, optional=False) or ""
+        to = values.phone_number("to", to, optional=False) or ""
         given.words("reason", reason)
         given.yes("before_reply", before_reply)
         plan = MessagePlan(ends=ends, reason=reason, before_reply=before_reply)
@@ -207,8 +207,8 @@ class Story:
     ) -> str:
         """Somebody writes. The message goes to one client of the context, or waits for one. Returns its id."""
         to, from_ = (
-            checks.phone_number("to", to, optional=False) or "",
-            checks.sender("from_", from_, optional=False) or "",
+            values.phone_number("to", to, optional=False) or "",
+            values.sender("from_", from_, optional=False) or "",
         )
 
         context, body = given.words("context", context), given.words("body", body)
@@ -227,5 +227,5 @@ class Story:
 
         :raises InvalidParameter: it is no object that JSON has a form for.
         """
-        told = checks.json_object("message", message, optional=False)
+        told = values.json_object("message", message, optional=False)
         self._do(self._exchange.post.task, given.words("context", context), told, timeout=timeout)

@@ -20,7 +20,7 @@ from contextvars import Context, copy_context
 from typing import Any, Final
 
 from ..text.secrecy import conceal
-from . import starting as threads
+from . import starting
 
 __all__ = ["Log", "after_fork", "flush", "get", "pass_on", "shared"]
 
@@ -60,7 +60,7 @@ class _Desk:
             self._ring()
             return
         try:
-            threads.uninterrupted(self._begin)
+            starting.uninterrupted(self._begin)
         except RuntimeError:  # no thread now, or none any more: with the next line, or at the next flush
             pass
 

@@ -19,7 +19,19 @@ import pytest
 
 import relay_sync
 from tests.support import ROOT
-from tests.support.modules import MODULES, NAMED, PACKAGE, counted, imported, imports, name_of, parsed, room
+from tests.support.modules import (
+    MODULES,
+    NAMED,
+    PACKAGE,
+    counted,
+    imported,
+    imports,
+    name_of,
+    nodes,
+    parsed,
+    room,
+    tree,
+)
 
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
@@ -163,6 +175,34 @@ def test_the_check_of_imports_sees() -> None:
         "relay_sync.call.verbs.base",
         "relay_sync.cli",
     ]
+
+
+#: Modules that go by another name in a file, with the reason.
+ALIASES = {("client/dial.py", "device_kinds"): "dial() has a parameter of the module's name"}
+
+
+def aliases(path: Path, of: ast.AST) -> Iterator[str]:
+    """The names that modules of this package have in a tree, where those are not their own."""
+    package = ("relay_sync", *path.relative_to(PACKAGE).parts[:-1])
+    for node in nodes(of, types=True):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            start = package[: len(package) - node.level + 1]
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            for alias in node.names:
+                if alias.asname is not None and f"{base}.{alias.name}" in NAMED:
+                    yield alias.asname
+
+
+def test_modules_go_by_their_own_names() -> None:
+    found = {(name_of(path), alias) for path in MODULES for alias in aliases(path, tree(path))}
+    assert found == set(ALIASES)
+
+
+def test_aliases_are_found() -> None:
+    text = (
+        "from ..params import values as checks, nested\nfrom .server import PLACE as there\nfrom . import server as s"
+    )
+    assert list(aliases(PACKAGE / "audio" / "imagined.py", ast.parse(text))) == ["checks", "s"]
 
 
 # -- size ----------------------------------------------------------------------------------------------------------------

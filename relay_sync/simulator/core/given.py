@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ...errors import InvalidParameter
-from ...params import values as checks
+from ...params import values
 from ...text.surrogates import is_text
 
 __all__ = [
@@ -60,7 +60,7 @@ def name_of(name: str, value: Any) -> str:
 
 def keys(name: str, value: Any) -> str:
     """Keys of a telephone, at least one."""
-    return checks.dtmf(name, value, optional=False) or ""
+    return values.dtmf(name, value, optional=False) or ""
 
 
 def lines(name: str, value: Any) -> list[str]:
@@ -72,7 +72,7 @@ def lines(name: str, value: Any) -> list[str]:
 
 def members(name: str, value: Any) -> dict[str, Any]:
     """A mapping with names, as a dictionary of its own."""
-    return checks.mapping(name, value, optional=False) or {}
+    return values.mapping(name, value, optional=False) or {}
 
 
 def seconds(name: str, value: Any, *, above: bool = False) -> float:
@@ -85,7 +85,7 @@ def seconds(name: str, value: Any, *, above: bool = False) -> float:
 
 def number(name: str, value: Any, low: int = 0, high: int = _MOST) -> int:
     """A whole number."""
-    return checks.whole(name, value, low=low, high=high, optional=False) or 0
+    return values.whole(name, value, low=low, high=high, optional=False) or 0
 
 
 def times(value: Any) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from attrs import define, field
 
 from ...errors import WaitTimeout
-from ...params import values as checks
+from ...params import values
 
 __all__ = ["Noticeboard", "seconds_to_wait"]
 
@@ -26,7 +26,7 @@ def seconds_to_wait(value: float, name: str = "timeout") -> float:
 
     :raises InvalidParameter: it is no number of seconds.
     """
-    return checks.timeout(value, name=name, optional=False)
+    return values.timeout(value, name=name, optional=False)
 
 
 @define(eq=False)

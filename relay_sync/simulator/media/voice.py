@@ -18,7 +18,7 @@ from attrs import field, frozen
 from ...audio.file_kinds import no_samples
 from ...audio.wav import PathLike, read_wav
 from ...errors import InvalidParameter
-from ...params import values as checks
+from ...params import values
 
 __all__ = ["SILENCE", "TELEPHONE", "Voice", "load_voice", "mix", "voice_of"]
 
@@ -132,7 +132,7 @@ def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -
         return what
     if isinstance(what, bytes | bytearray | memoryview):
         return _from_bytes(bytes(what), name)
-    return voice_of(checks.path(name, what, "the path of a WAV file, or bytes"), name, what)
+    return voice_of(values.path(name, what, "the path of a WAV file, or bytes"), name, what)
 
 
 def _from_bytes(data: bytes, name: str) -> Voice:

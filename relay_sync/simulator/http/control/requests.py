@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from ....errors import InvalidParameter
-from ....params import values as checks
+from ....params import values
 from ... import speech
 from ...core import given
 from ...media.voice import voice_of
@@ -70,16 +70,16 @@ def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
 
 
 def _number(name: str, value: Any) -> Any:
-    return checks.number(name, value, low=0)
+    return values.number(name, value, low=0)
 
 
 def _above(name: str, value: Any) -> Any:
-    return checks.number(name, value, above=0)
+    return values.number(name, value, above=0)
 
 
 def _whole(name: str, value: Any, low: int | None = None) -> Any:
     """``1.0`` is a whole number in JSON."""
-    return checks.whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, low=low)
+    return values.whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, low=low)
 
 
 def _count(name: str, value: Any) -> Any:
@@ -91,15 +91,15 @@ def _times(name: str, value: Any) -> Any:
 
 
 def _texts(name: str, value: Any) -> Any:
-    return value if isinstance(value, str) else checks.texts(name, value)
+    return value if isinstance(value, str) else values.texts(name, value)
 
 
 def _cue(name: str, value: Any) -> Any:
-    return value if isinstance(value, str) and value else checks.number(name, value, low=0)
+    return value if isinstance(value, str) and value else values.number(name, value, low=0)
 
 
 def _object(name: str, value: Any) -> Any:
-    return checks.mapping(name, value)
+    return values.mapping(name, value)
 
 
 def _code(name: str, value: Any) -> Any:
@@ -130,7 +130,7 @@ def _sound(name: str, value: Any) -> Any:
 
 def _speech(name: str, value: Any) -> Any:
     """Sound, or a list of sentences."""
-    return checks.texts(name, value) if isinstance(value, list) else _sound(name, value)
+    return values.texts(name, value) if isinstance(value, list) else _sound(name, value)
 
 
 def _sound_or_seconds(name: str, value: Any) -> Any:
@@ -139,9 +139,9 @@ def _sound_or_seconds(name: str, value: Any) -> Any:
     return _sound(name, value)
 
 
-_TEXT: Final = Member(checks.text)
-_NEEDED: Final = Member(checks.text, required=True)
-_FLAG: Final = Member(checks.flag)
+_TEXT: Final = Member(values.text)
+_NEEDED: Final = Member(values.text, required=True)
+_FLAG: Final = Member(values.flag)
 
 _TIMES: Final = {"times": Member(_times, nullable=True)}
 _PARTY: Final = {
@@ -154,7 +154,7 @@ _PARTY: Final = {
 }
 CALL: Final[dict[str, Member]] = {
     "to": _NEEDED,
-    "from": Member(checks.text, "from_", required=True),
+    "from": Member(values.text, "from_", required=True),
     "context": _TEXT,
     "hears": Member(_sound, nullable=True),
     "hangs_up_after_speaking": _FLAG,
@@ -174,10 +174,10 @@ PHONE: Final[dict[str, Member]] = {
 SOUND: Final[dict[str, Member]] = {"url": _NEEDED, "sound": Member(_sound_or_seconds, nullable=True)}
 MESSAGE: Final[dict[str, Member]] = {
     "to": _NEEDED,
-    "from": Member(checks.text, "from_", required=True),
+    "from": Member(values.text, "from_", required=True),
     "body": _TEXT,
-    "media": Member(checks.texts),
-    "tags": Member(checks.texts),
+    "media": Member(values.texts),
+    "tags": Member(values.texts),
     "context": _TEXT,
 }
 TASK: Final[dict[str, Member]] = {"message": Member(_object, required=True), "context": _TEXT}
@@ -187,21 +187,21 @@ HANG_UP: Final[dict[str, Member]] = {"reason": _TEXT}
 EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_object, required=True)}
 
 _METHOD: Final = {"method": _NEEDED, **_TIMES}
-_EVENTS: Final = {"event_type": _NEEDED, "state": Member(checks.text, nullable=True), **_TIMES}
-_ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(checks.json_value, nullable=True)}
+_EVENTS: Final = {"event_type": _NEEDED, "state": Member(values.text, nullable=True), **_TIMES}
+_ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(values.json_value, nullable=True)}
 #: By the name of the method of ``Simulator`` that it stands for.
 FAULTS: Final[dict[str, dict[str, Member]]] = {
     "refuse": {**_METHOD, **_ANSWER},
     "fail": {**_METHOD, **_ANSWER},
     "drop_reply": _METHOD,
     "hold": _METHOD,
-    "release": {"method": Member(checks.text, nullable=True)},
+    "release": {"method": Member(values.text, nullable=True)},
     "break_action": {**_METHOD, "details": Member(_object, nullable=True)},
     "drop_event": _EVENTS,
     "duplicate_event": {**_EVENTS, "copies": Member(_count), "same_id": _FLAG},
     "delay_event": {**_EVENTS, "seconds": Member(_number, required=True)},
     "disturb_stream": {
-        "stream": Member(checks.text, "kind", required=True),
+        "stream": Member(values.text, "kind", required=True),
         "at": Member(lambda name, value: _whole(name, value, low=0)),
         "count": Member(_count),
         "error": _TEXT,

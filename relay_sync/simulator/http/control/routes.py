@@ -11,8 +11,7 @@ from ....errors import InvalidParameter
 from ...core.journal import Reader
 from ...people.phone import Phone
 from ...server import Simulator
-from . import requests as orders
-from . import responses as views
+from . import requests, responses
 
 __all__ = ["Desk", "Refused", "Reply"]
 
@@ -88,7 +87,7 @@ class Desk:
         }
 
     def _calls(self, query: Mapping[str, str], body: Any) -> Reply:
-        return 200, [views.call(self._remember(phone)) for phone in self._sim.phones]
+        return 200, [responses.call(self._remember(phone)) for phone in self._sim.phones]
 
     def _look(self, call_id: str, query: Mapping[str, str], body: Any) -> Reply:
         phone = self._find(call_id)
@@ -101,7 +100,7 @@ class Desk:
             phone.wait_until_doing(wait["doing"], timeout)
         if "stream" in wait:
             phone.wait_for_stream(timeout=timeout).wait_until(wait["stream"], timeout)
-        return 200, views.call(phone)
+        return 200, responses.call(phone)
 
     def _clients(self, query: Mapping[str, str], body: Any) -> Reply:
         wanted = _whole(_only(query, "count"), "count", 0)
@@ -122,7 +121,7 @@ class Desk:
             Reader(journal).wait_for_entry(fits, _timeout(query))
         entries = [(number, entry) for number, entry in journal.numbered() if fits(number, entry)]
         following = max([since, *(number + 1 for number, _ in entries[:MOST_TOLD])])
-        return 200, {"entries": [views.entry(*each) for each in entries[:MOST_TOLD]], "next": following}
+        return 200, {"entries": [responses.entry(*each) for each in entries[:MOST_TOLD]], "next": following}
 
     def _forget(self, query: Mapping[str, str], body: Any) -> Reply:
         self._sim.journal.clear()
@@ -130,47 +129,47 @@ class Desk:
 
     def _webhooks(self, query: Mapping[str, str], body: Any) -> Reply:
         count = _whole(_only(query, "count"), "count", 0)
-        return 200, [views.delivery(each) for each in self._sim.webhooks.wait_for(count, _timeout(query))]
+        return 200, [responses.delivery(each) for each in self._sim.webhooks.wait_for(count, _timeout(query))]
 
     def _rest(self, query: Mapping[str, str], body: Any) -> Reply:
-        return 200, [views.rest_request(each) for each in self._sim.rest_requests]
+        return 200, [responses.rest_request(each) for each in self._sim.rest_requests]
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
     def _call(self, query: Mapping[str, str], body: Any) -> Reply:
-        return 201, views.call(self._remember(self._sim.call(**orders.bind(orders.CALL, body))))
+        return 201, responses.call(self._remember(self._sim.call(**requests.bind(requests.CALL, body))))
 
     def _act(self, call_id: str, what: str, query: Mapping[str, str], body: Any) -> Reply:
         phone = self._find(call_id)
-        members = {"press": orders.PRESS, "say": orders.SAY, "hang_up": orders.HANG_UP}.get(what, {})
-        getattr(phone, what)(**orders.bind(members, body))
-        return 200, views.call(phone)
+        members = {"press": requests.PRESS, "say": requests.SAY, "hang_up": requests.HANG_UP}.get(what, {})
+        getattr(phone, what)(**requests.bind(members, body))
+        return 200, responses.call(phone)
 
     def _phone(self, query: Mapping[str, str], body: Any) -> Reply:
-        self._sim.expect_phone(**orders.bind(orders.PHONE, body))
+        self._sim.expect_phone(**requests.bind(requests.PHONE, body))
         return 204, None
 
     def _sound(self, query: Mapping[str, str], body: Any) -> Reply:
-        self._sim.expect_sound(**orders.bind(orders.SOUND, body))
+        self._sim.expect_sound(**requests.bind(requests.SOUND, body))
         return 204, None
 
     def _message(self, query: Mapping[str, str], body: Any) -> Reply:
-        return 201, {"id": self._sim.message(**orders.bind(orders.MESSAGE, body))}
+        return 201, {"id": self._sim.message(**requests.bind(requests.MESSAGE, body))}
 
     def _task(self, query: Mapping[str, str], body: Any) -> Reply:
-        self._sim.task(**orders.bind(orders.TASK, body))
+        self._sim.task(**requests.bind(requests.TASK, body))
         return 204, None
 
     def _fault(self, name: str, query: Mapping[str, str], body: Any) -> Reply:
-        return self._do(orders.FAULTS, name, body)
+        return self._do(requests.FAULTS, name, body)
 
     def _connection(self, name: str, query: Mapping[str, str], body: Any) -> Reply:
-        return self._do(orders.CONNECTIONS, name, body)
+        return self._do(requests.CONNECTIONS, name, body)
 
     def _do(self, known: Mapping[str, Any], name: str, body: Any) -> Reply:
         if name not in known:
             raise Refused(404, f"one of {', '.join(known)}")
-        getattr(self._sim, name)(**orders.bind(known[name], body))
+        getattr(self._sim, name)(**requests.bind(known[name], body))
         return 204, None
 
     def _no_faults(self, query: Mapping[str, str], body: Any) -> Reply:
@@ -178,7 +177,7 @@ class Desk:
         return 204, None
 
     def _event(self, query: Mapping[str, str], body: Any) -> Reply:
-        self._sim.send_event(**orders.bind(orders.EVENT, body))
+        self._sim.send_event(**requests.bind(requests.EVENT, body))
         return 204, None
 
     # -- calls by id ---------------------------------------------------------------------------------------------------
