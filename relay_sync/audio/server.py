@@ -264,6 +264,8 @@ class AudioServer(Connecting):
         with self._lock:
             self._check_open()  # close() may not have seen it
             self._server, self._address.port = server, server.port
+        if self._observers is not None:
+            self._observers.open()
         _log.info("%s listens on %s", self._name, ", ".join(server.addresses))
 
     def _check_open(self) -> None:
@@ -370,7 +372,11 @@ class AudioServer(Connecting):
                 from ..observing.observers import Observers
 
                 self._observers = Observers()
-            return self._observers.add(observer)
+            observers = self._observers
+        remove = observers.add(observer)
+        if self._server is not None and not self._closed:
+            observers.open()
+        return remove
 
     # -- taking streams ------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from .. import notebook_html
 from ..constants import (
@@ -40,12 +40,16 @@ from .actions.base import Action, OnCompleted, Operation, reason_of, stop_late
 from .methods import ATTENDS, GIVES_AWAY, OF_THE_CALL, ends_something
 from .offer import Offer
 
+if TYPE_CHECKING:
+    from ..observing.observers import Observers
+    from ..observing.recorder import ObservedCall
+
 __all__ = ["CallCore", "Home", "Line"]
 
 _log = logs.get("relay_sync")
 
 A = TypeVar("A", bound=Action[Any])
-C = TypeVar("C")
+C = TypeVar("C", bound="ObservedCall")
 C_contra = TypeVar("C_contra", contravariant=True)
 Handler = Callable[[Any], object]
 
@@ -103,6 +107,10 @@ class Home(Protocol[C_contra]):
         self, call: C_contra, what: str, function: Callable[..., object], *args: Any, final: bool = True
     ) -> None:
         """Run user code in the call's lane."""
+
+    @property
+    def observers(self) -> Observers | None:
+        """Who is to be notified of what happens; ``None`` for nobody."""
 
 
 class CallCore(Generic[C]):
@@ -558,6 +566,12 @@ class CallCore(Generic[C]):
                 self.home.callback(self.call, "listener", handler, event, final=final)
             except BaseException as error:
                 net.append(error)
+        observers = self.home.observers
+        if observers is not None:
+            with net:
+                observers.call_event(self.call, event)
+                if over is not None:
+                    observers.call_ended(self.call, self.end_reason or event.reason or "ended")
         for mailbox in self._mailboxes() if self.readers else ():
             mailbox.put(event)
             if over is not None:
@@ -599,6 +613,10 @@ class CallCore(Generic[C]):
         try:
             self._end_actions(error)
         finally:
+            observers = self.home.observers
+            if observers is not None:
+                told = "released" if isinstance(error, CallEnded) else reason_of(error)
+                observers.call_ended(self.call, self.end_reason or told)
             for mailbox in self._mailboxes():
                 mailbox.close(error)
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from ..errors import RelayError
 from ..events import RelayEvent
 from .actions import OnCompleted
 from .core import Home, Line
+
+if TYPE_CHECKING:
+    from ..observing.observer import Observer
 
 __all__ = ["Client", "SentMessage"]
 
@@ -143,6 +146,9 @@ class Client(Protocol[C]):
 
     def on_task(self, handler: H = ...) -> H:
         """Register the handler of tasks."""
+
+    def observe(self, observer: Observer, keep: Iterable[str] = ()) -> Callable[[], None]:
+        """Notify an observer of what the client does."""
 
     @overload
     def dial(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..call.call import Call
 from ..errors import ClientClosed
 from ..threads import callback_errors, logs
 from ..threads.lanes import MOST_WAITING, InContext, Lanes, name_of
+
+if TYPE_CHECKING:
+    from ..observing.observers import Observers
 
 __all__ = ["CLIENT_LANE", "Callbacks", "Stalled"]
 
@@ -23,10 +26,12 @@ class Callbacks:
     """Those of one client. For any number of threads.
 
     :param on_error: takes what a callback raised, and its call or ``None``.
+    :ivar observers: those of the client; ``None`` until there is one.
     """
 
     def __init__(self, on_error: Callable[[BaseException, Call | None], object] | None) -> None:
         self._on_error = None if on_error is None else InContext(on_error)
+        self.observers: Observers | None = None
         self.lanes = Lanes()
         #: ``on_message`` and ``on_task`` handlers share these.
         self.shared = Lanes(SHARED_THREADS)
@@ -90,6 +95,8 @@ class Callbacks:
         else:
             _log.error("the %s%s raised%s", what, whose, then, exc_info=error, extra=extra)
             callback_errors.tell(f"the {what}{whose}", error)
+            if self.observers is not None:
+                self.observers.callback_raised(what, call_id, error)
         if self._on_error is not None:
             try:
                 self._on_error(error, call)

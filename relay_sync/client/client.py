@@ -32,6 +32,8 @@ from .run import CLOSE_ADVICE, Running
 if TYPE_CHECKING:
     import ssl
 
+    from ..observing.observer import Observer
+
 __all__ = ["RelayClient", "config_of"]
 
 _log = logs.get("relay_sync")
@@ -231,6 +233,17 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             "on_call is registered, but this client has no contexts: no call comes. Pass contexts=[...] to RelayClient, or call "
             "receive([...])"
         )
+
+    def observe(self, observer: Observer, keep: Iterable[str] = ()) -> Callable[[], None]:
+        """Notify an :class:`Observer` of what this client does from now on: its calls, commands, messages and connection.
+
+        :param keep: what the records of calls hold besides the usual: ``custom_parameters`` (of streams; all of them),
+            ``custom_parameters.NAME`` (one of them), ``urls`` (whole, with query and fragment). Tokens and passwords are
+            left out all the same.
+        :return: takes the observer off again; harmless a second time.
+        :raises InvalidParameter: it is no observer, a method of it is a coroutine function, or *keep* has an unknown name.
+        """
+        return self._router.observe(observer, keep)
 
     # -- connecting ----------------------------------------------------------------------------------------------
 

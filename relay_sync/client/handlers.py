@@ -69,7 +69,11 @@ class Handlers:
 
     def _run(self, call: Call, handler: InContext) -> None:
         try:
-            handler(call)
+            observers = self._callbacks.observers
+            if observers is None:
+                handler(call)
+            else:  # in the handler's context: what observers set there is set for the handler
+                handler.context.copy().run(observers.handle, call, handler.function)
             self._unattended.handler_returned(call)
         except BaseException as error:  # sys.exit() in a handler ends the handler, not the process
             hang_up = self._hang_up_on_error and not isinstance(error, ClientClosed)

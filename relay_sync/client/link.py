@@ -34,7 +34,9 @@ from .commands import Promise, may_repeat, new_command
 if TYPE_CHECKING:
     from ..call.call import Call
     from ..connection.io_loop import Loop
+    from ..observing.observers import Observers
     from ..protocol.session import Session
+    from ..threads.table import Table
 
 __all__ = ["Link", "Recipient"]
 
@@ -63,6 +65,10 @@ class Recipient(Sink, Protocol):
     #: The loop whose news count; an older one that is still ending is not heard.
     attached: Loop | None
 
+    observers: Observers | None
+
+    @property
+    def calls(self) -> Table[str, Call]: ...
     @property
     def state(self) -> str:
         """As :attr:`RelayClient.state`."""
@@ -369,6 +375,7 @@ class Link:
         late: Callable[[object], object] | None = None,
         made: Callable[[Command], object] | None = None,
         timeout: float | None = None,
+        observed: bool = False,
     ) -> dict[str, Any]:
         """Send a command and wait for its reply.
 
@@ -379,8 +386,24 @@ class Link:
             On the IO thread or on the one that gave up.
         :param made: is given the command before it is sent.
         :param timeout: seconds for the reply; the default is :meth:`request_timeout`.
+        :param observed: whether observers know of it already.
         """
         process.check_thread()
+        observers = self._router.observers
+        if observers is not None and not observed:
+            with observers.command(method, params, call_id, self._router.calls.get(call_id)):
+                return self.command(
+                    method,
+                    params,
+                    call_id=call_id,
+                    only_in=only_in,
+                    idempotent=idempotent,
+                    on_reply=on_reply,
+                    late=late,
+                    made=made,
+                    timeout=timeout,
+                    observed=True,
+                )
         limit = self.request_timeout() if timeout is None else timeout
         if limit <= 0:
             raise RequestTimeout(f"{method}: no time was left for it, and nothing was sent")

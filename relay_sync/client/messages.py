@@ -33,6 +33,7 @@ from ..threads.timeouts import paced
 
 if TYPE_CHECKING:
     from ..events import MessageEvent, MessageReceiveEvent, MessageStateEvent
+    from ..observing.observers import Observers
 
 __all__ = ["MESSAGE_TYPES", "Message", "MessageDesk", "Run"]
 
@@ -208,6 +209,8 @@ class MessageDesk:
     def __init__(self) -> None:
         self.on_message: InContext | None = None
         self.on_task: InContext | None = None
+        #: Those of the client; ``None`` until there is one.
+        self.observers: Observers | None = None
         self._lock = threading.RLock()
         self._underway: OrderedDict[str, Message] = OrderedDict()
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
@@ -276,8 +279,13 @@ class MessageDesk:
                     _, left = self._underway.popitem(last=False)
         if over is not None and not message.is_done:
             message._end_early(over)
+        self._notify(message)
         if left is not None:
             self._let_go(left)
+
+    def _notify(self, message: Message) -> None:
+        if self.observers is not None:
+            self.observers.message_changed(message)
 
     def _let_go(self, message: Message) -> None:
         """Whoever waits for it is told, and so is its ``on_completed``."""
@@ -293,6 +301,7 @@ class MessageDesk:
                 message_id=message.message_id,
             )
         )
+        self._notify(message)
 
     # -- told by the router, on the IO thread -----------------------------------------------------------------------
 
@@ -328,6 +337,7 @@ class MessageDesk:
                         sent=True,
                     )
                 )
+                self._notify(message)
 
     def _moved(self, event: MessageStateEvent) -> None:
         self._doubtful.take(event.message_id)  # what follows will be told as well
@@ -342,6 +352,7 @@ class MessageDesk:
                 _log.debug("state %s of a message that is not ours or is done", event.message_state)
                 return
         message._on_event(event)
+        self._notify(message)
         if message.is_done:
             with self._lock:
                 self._underway.pop(event.message_id, None)
@@ -375,6 +386,7 @@ class MessageDesk:
             tags=event.tags,
         )
         message._end(event, None)
+        self._notify(message)
         self._handle("on_message", self.on_message, message, run)
 
     def _handle(self, name: str, handler: InContext | None, subject: object, run: Run) -> None:
@@ -396,6 +408,7 @@ class MessageDesk:
         for message in messages:
             with net:
                 message._end_early(error)
+                self._notify(message)
         net.release()
 
     def after_fork(self) -> None:

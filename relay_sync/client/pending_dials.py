@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..call.call import Call, core_of
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
@@ -19,6 +20,9 @@ from ..threads.outcome import Waiter
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.safety_net import Net
 from ..threads.table import Recent, Table
+
+if TYPE_CHECKING:
+    from ..observing.observers import Observers
 
 __all__ = ["Dials", "Exchange", "PendingDial", "drop"]
 
@@ -35,6 +39,7 @@ class Exchange(Protocol):
     """What a dial needs of the router: the live calls, and a way to end one."""
 
     calls: Table[str, Call]
+    observers: Observers | None
 
     @property
     def session(self) -> int | None: ...
@@ -314,7 +319,9 @@ class Dials:
         self._decide(dial)
         # State first, then waiters: whoever gets the winner sees no loser any more.
         net = _drop_all(dial, exchange, winner)
-        if not dial.outcome.settle(winner):
+        observers = exchange.observers
+        started = None if observers is None else partial(observers.call_started, winner)
+        if not dial.outcome.settle(winner, started):
             with net:
                 drop(winner, exchange)
             _log.info("call %s was answered after its dial was given up: it is hung up", winner.call_id)

@@ -5,9 +5,10 @@ The IO thread knows a client only by its router, and that weakly: a client that 
 
 from __future__ import annotations
 
+import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..call.call import Call, core_of
@@ -34,6 +35,8 @@ from .unattended import Unattended
 if TYPE_CHECKING:
     from ..connection.io_loop import Loop
     from ..events import ConferenceEvent
+    from ..observing.observer import Observer
+    from ..observing.observers import Observers
     from .aftermath import Aftermath
     from .resume_check import RollCall
 
@@ -79,6 +82,9 @@ class Router:
         #: The ids of the last calls that are over for this client, and how each was offered: an offer that is repeated late
         #: starts no handler, and a late event makes no new leg.
         self._ended: Recent[str, int | None] = Recent(REMEMBERED_CALLS)
+        #: Whoever is notified of what happens; ``None`` until there is one.
+        self.observers: Observers | None = None
+        self._observing = threading.RLock()  # held while these are made
         self.attached: Loop | None = None
         self.on_call: InContext | None = None
         self._warned_no_handler = False
@@ -314,6 +320,8 @@ class Router:
         )
         core_of(call).session = self.session
         self.calls.put(call_id, call)
+        if self.observers is not None:
+            self.observers.call_offered(call)
         return call
 
     def cut_off(self, call: Call, error: CallEnded) -> None:
@@ -391,6 +399,8 @@ class Router:
         )
         core = core_of(call)
         core.session, core.offer = self.session, offer
+        if self.observers is not None:
+            self.observers.call_offered(call)
         if self.on_call is None:
             if not self._warned_no_handler:
                 self._warned_no_handler = True
@@ -411,6 +421,8 @@ class Router:
     def _pass_back(self, call: Call) -> None:
         self.calls.take_if(call.call_id, call)
         core_of(call).promise_pass()
+        if self.observers is not None:
+            self.observers.call_ended(call, "released")
 
     def _start_handler(self, call: Call, handler: InContext) -> None:
         try:
@@ -418,6 +430,22 @@ class Router:
         except RuntimeError as error:
             _log.error("call %s is passed back: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
+        else:
+            # On this thread: before any event of it.
+            if self.observers is not None:
+                self.observers.call_started(call)
+
+    def observe(self, observer: Observer, keep: Iterable[str]) -> Callable[[], None]:
+        """Notify an observer. :return: takes it off again. :raises InvalidParameter: it is none, or *keep* cannot be right."""
+        from ..observing.observers import Observers  # most programs have none
+
+        with self._observing:
+            observers = self.observers or Observers()
+            self.observers = self.callbacks.observers = self.messages.observers = observers
+        remove = observers.add(observer, keep, self.calls.snapshot)
+        if self.attached is not None and not self.states.over:
+            observers.open()
+        return remove
 
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialed and no handler of one runs, but for the thread that asks."""
@@ -430,7 +458,10 @@ class Router:
 
     def finish(self, timeout: float) -> None:
         """Let queued callbacks run and handlers return, for at most so many seconds, and name what is left."""
+        end = time.monotonic() + timeout
         self.handlers.finish(timeout, self.callbacks.lanes, self.callbacks.shared)
+        if self.observers is not None:
+            self.observers.close(max(0.0, end - time.monotonic()))
 
     def reopen_lanes(self) -> None:
         """Take callbacks again."""
@@ -438,6 +469,8 @@ class Router:
         from . import aftermath, resume_check  # noqa: F401
 
         self.callbacks.reopen()
+        if self.observers is not None:
+            self.observers.open()
 
     def after_fork(self) -> None:
         """In a child: the parent's calls are not ours."""
@@ -453,6 +486,9 @@ class Router:
         self.handlers = self._new_handlers()
         self.attached = None
         self.callbacks.after_fork()
+        self._observing = threading.RLock()
+        if self.observers is not None:
+            self.observers.after_fork()
         self.dials = Dials()
         self.messages.after_fork()
         self.states.after_fork()

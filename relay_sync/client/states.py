@@ -65,6 +65,8 @@ class States:
             self._say_no_connection(error.message, time.monotonic())
         if self.now != before:
             _log.info("relay: %s", self.now)
+            if self._callbacks.observers is not None:
+                self._callbacks.observers.connection_changed(before, self.now)
             if self._on_state is not None:
                 # The last two are the last word; the others tell of a state that is over by the time a late handler hears of it.
                 self._callbacks.in_lane(CLIENT_LANE, "on_state handler", self._on_state, self.now, final=self.over)

@@ -27,11 +27,12 @@ _KEY: Final = "observers"
 class Lane:
     """Runs what it is given on one thread, ``relay-observers``, in order. For any number of threads.
 
-    The thread is there while there is something to do and a few seconds longer; :meth:`leave` of the last user ends it.
+    The thread is there from :meth:`join` of the first user until :meth:`leave` of the last one: at the process's end none can be
+    started any more. What is put without users starts it, for as long as it takes.
     """
 
     def __init__(self, most: int = MOST_WAITING) -> None:
-        self._lanes = Lanes(1, most=most, name="relay-observers")
+        self._lanes = Lanes(1, most=most, name="relay-observers", stays=lambda: bool(self._users))
         self._reset()
         process.watch(self)
 
@@ -42,17 +43,17 @@ class Lane:
         self._warnings = RateLimitedLog(_log)
 
     def join(self, user: object) -> None:
-        """Somebody may put something from now on."""
+        """Somebody will put something from now on, and holds the thread until :meth:`leave`, or until it is forgotten."""
         with self.lock:
             self._users.add(user)
             self._lanes.reopen()
+        if not self._lanes.workers:
+            self._lanes.submit(_KEY, tuple)
 
     def leave(self, user: object, timeout: float) -> bool:
         """Wait until what was put before has been done, for so many seconds at most. Without the last user the thread ends.
 
-        In the lane itself nothing is waited for.
-
-        :return: whether it has been done.
+        :return: whether it has been done. In the lane itself nothing is waited for.
         """
         end = time.monotonic() + timeout
         done = self._done_within(timeout)
@@ -68,9 +69,11 @@ class Lane:
 
     def _done_within(self, timeout: float) -> bool:
         if self._lanes.inside:
-            return False
-        if not self._lanes.workers and not self._lanes.unfinished():
             return True
+        if not self._lanes.unfinished():
+            return True
+        if timeout <= 0:
+            return False
         done = Flag()
         self._lanes.submit(_KEY, done.set)
         return wait_for_event(done, timeout)
@@ -94,8 +97,7 @@ class Lane:
         self._lanes.after_fork()
 
     def at_exit(self, timeout: float) -> None:
-        """Do what still waits. Clients and audio servers are closed before: they may have had something to say."""
-        self._lanes.close(timeout)
+        """Nothing: clients and audio servers close at the process's end, and wait for what they have said."""
 
 
 #: Of the process.

@@ -107,7 +107,6 @@ class Observers:
         for name in _ALL:
             _check_plain(observer, name)
         entry = _Entry(observer, kept, copy_context())
-        lane.join(self)
         with self._lock:
             self._set((*self._entries, entry))
             if entry.overrides("call_ended"):
@@ -130,7 +129,7 @@ class Observers:
         self._by_method = {name: those for name, those in found.items() if those}
 
     def open(self) -> None:
-        """The owner is used again after :meth:`close`."""
+        """The owner is in use, until :meth:`close`: from now on there is a thread."""
         if self._entries:
             lane.join(self)
 

@@ -117,7 +117,8 @@ class Recorder:
             stream = _entry(self._streams, params, _Stream)
             if stream is not None:
                 stream.name, stream.url = _text(params.get("name")), _text(params.get("url"))
-                stream.track, stream.codec = _text(params.get("track")), _text(params.get("codec"))
+                stream.track = _text(params.get("track")).removesuffix("_tracks").removesuffix("_track")
+                stream.codec = _text(params.get("codec"))
                 custom = params.get(_PARAMETERS)
                 stream.custom_parameters = custom if isinstance(custom, Mapping) else {}
         elif method == _RECORD:

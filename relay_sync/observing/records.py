@@ -53,7 +53,8 @@ class StreamRecord(_Plain):
     :ivar control_id: of the action.
     :ivar name: the label it was given.
     :ivar state: the last one heard of: ``streaming``, ``finished``; ``""`` where nothing was heard.
-    :ivar track: and :ivar codec: as asked for.
+    :ivar track: ``inbound``, ``outbound`` or ``both``; ``""`` where it was left out.
+    :ivar codec: as asked for.
     :ivar url: where to, without user, query and fragment, unless ``urls`` is kept.
     :ivar started_at: and :ivar ended_at: when that was heard; ``None`` where it was not.
     :ivar custom_parameters: those that are kept.

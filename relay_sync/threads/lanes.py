@@ -96,13 +96,21 @@ class Lanes:
     :param limit: how many workers may exist; further work waits, and a warning says so.
     :param patience: seconds that an idle worker stays. :param most: see :meth:`offer`.
     :param name: of the threads, where ``relay-lane-N`` would not say whose they are.
+    :param stays: is asked whether an idle worker stays all the same, each time that it has waited so long.
     """
 
     def __init__(
-        self, limit: int = 64, *, patience: float = IDLE_PATIENCE, most: int = MOST_WAITING, name: str = ""
+        self,
+        limit: int = 64,
+        *,
+        patience: float = IDLE_PATIENCE,
+        most: int = MOST_WAITING,
+        name: str = "",
+        stays: Callable[[], bool] = bool,
     ) -> None:
         self._limit = limit
         self._name = name
+        self._stays = stays
         self._patience = patience
         self._most = most
         self._reset()
@@ -216,8 +224,11 @@ class Lanes:
         left = TimeLeft(self._patience)
         while not self._waiting:
             longest = left()
-            if self._closed or longest is None or longest <= 0:
+            if self._closed or longest is None or (longest <= 0 and not self._stays()):
                 return None
+            if longest <= 0:
+                left = TimeLeft(self._patience)
+                continue
             self._idle += 1
             try:
                 if not self._ready.wait(longest):

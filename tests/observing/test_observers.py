@@ -83,6 +83,8 @@ def test_closing_leaves_the_thread_to_others(observers: Observers) -> None:
     one, two, second = Notes(), Notes(), Observers()
     observers.add(one)
     second.add(two)
+    observers.open()
+    second.open()
     observers.connection_changed("a", "b")
     second.connection_changed("c", "d")
     second.close(PATIENCE)
