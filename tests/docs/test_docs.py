@@ -32,7 +32,7 @@ from tests.support.pages import blocks, name_of
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 #: Pages whose programs are run in tests of their own.
-WORLDS = ("script", "flask", "django", "jupyter", "pytest", "audio", "logging")
+WORLDS = ("script", "flask", "django", "jupyter", "pytest", "audio", "logging", "observing")
 
 slow = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -354,6 +354,25 @@ def test_a_plain_stream_is_accepted(sim: Simulator) -> None:
         assert len(scope["pcm"]) == 16000
         assert scope["stream"].call_id == it.call.call_id
         assert scope["action"].wait(PATIENCE).state == "finished"
+
+
+# -- observing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_observing_shows_what_the_program_prints(tmp_path: Path) -> None:
+    write_files("observing", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "calls.py"], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert [done.stdout] == blocks(page("observing"), "text")
+    assert done.stderr == ""
+
+
+def test_observing_keeps_what_is_named(account: Simulator) -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(blocks(page("observing"))[1], "observing.md", "exec", dont_inherit=True), scope)
+    assert callable(scope["remove"])
 
 
 # -- logging -----------------------------------------------------------------------------------------------------------

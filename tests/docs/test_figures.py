@@ -86,6 +86,7 @@ FIGURES: dict[str, list[str]] = {
         f"or {plain(logs.FLUSH_PATIENCE)} s later where a handler takes longer",
         f"Up to {grouped(logs.MOST_WAITING)} lines wait for a slow handler",
     ],
+    "docs/observing.md": [f"When {grouped(MOST_WAITING)} notifications wait"],
     "docs/rest.md": [
         f"at most `retries` times ({default(RestClient, 'retries')})",
         f"within `request_timeout` ({plain(default(RestClient, 'request_timeout'))} s)",
