@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..call.call import Call, core_of
@@ -436,16 +437,29 @@ class Router:
                 self.observers.call_started(call)
 
     def observe(self, observer: Observer, keep: Iterable[str]) -> Callable[[], None]:
-        """Notify an observer. :return: takes it off again. :raises InvalidParameter: it is none, or *keep* cannot be right."""
+        """Notify an observer from now on.
+
+        :return: takes it off again.
+        :raises InvalidParameter: it is none, or *keep* cannot be right.
+        """
         from ..observing.observers import Observers  # most programs have none
 
         with self._observing:
             observers = self.observers or Observers()
-            self.observers = self.callbacks.observers = self.messages.observers = observers
-        remove = observers.add(observer, keep, self.calls.snapshot)
+            remove = observers.add(observer, keep, self.calls.snapshot)
+            self._set_observers(observers)
         if self.attached is not None and not self.states.over:
             observers.open()
-        return remove
+        return partial(_take_off, remove, observers, weakref.ref(self))
+
+    def unobserve(self, observers: Observers) -> None:
+        """Without any left, nothing is to be notified."""
+        with self._observing:
+            if observers.empty and self.observers is observers:
+                self._set_observers(None)
+
+    def _set_observers(self, observers: Observers | None) -> None:
+        self.observers = self.callbacks.observers = self.messages.observers = observers
 
     def is_quiet(self) -> bool:
         """Whether no call lives or is being dialed and no handler of one runs, but for the thread that asks."""
@@ -492,6 +506,14 @@ class Router:
         self.dials = Dials()
         self.messages.after_fork()
         self.states.after_fork()
+
+
+def _take_off(remove: Callable[[], None], observers: Observers, of: weakref.ref[Router]) -> None:
+    """Weakly, for who holds this need not hold the client."""
+    remove()
+    router = of()
+    if router is not None:
+        router.unobserve(observers)
 
 
 def _text(value: object) -> str:

@@ -191,7 +191,11 @@ class Observers:
         self._tell("connection_changed", old, new)
 
     def callback_raised(self, what: str, call_id: str, error: BaseException) -> None:
-        """:param what: raised, such as ``on_call handler``. :param call_id: whose it is, or ``""``."""
+        """User code raised.
+
+        :param what: such as ``on_call handler``.
+        :param call_id: whose it is, or ``""``.
+        """
         self._failed(call_id, f"the {what}", error)
         self._tell("callback_raised", f"the {what} of call {call_id}" if call_id else f"the {what}", error)
 

@@ -230,6 +230,23 @@ def test_one_that_was_taken_off_hears_nothing(sim: Simulator, client: MakeClient
     assert notes.told == []
 
 
+def test_without_any_left_nobody_is_asked_any_more(sim: Simulator, client: MakeClient) -> None:
+    """All parts of the client look at it, and forget it: the cost is that of a client that never had one."""
+    notes, made = Notes(), client()
+    first, second = made.observe(Notes()), made.observe(Notes())
+    made.on_call(hang_up_at_once)
+    made.connect()
+    first()
+    second()
+    assert not any(thread.name == "relay-observers" for thread in threading.enumerate())
+    phone = sim.call(to=TO, from_=FROM)
+    phone.wait_until("ended", PATIENCE)
+    assert not any(thread.name == "relay-observers" for thread in threading.enumerate())
+    made.observe(notes)
+    sim.call(to=TO, from_=FROM)
+    assert notes.record().end_reason == "hangup"
+
+
 # -- commands, callbacks, messages, the connection -----------------------------------------------------------------------
 
 

@@ -32,6 +32,7 @@ from relay_sync.cli.listen import _Listening
 from relay_sync.cli.meters import PlainDisplay
 from relay_sync.client.link import Link
 from relay_sync.client.messages import Message, MessageDesk
+from relay_sync.client.router import Router
 from relay_sync.contrib.hosting import Hosted
 from relay_sync.events import CallStateEvent
 from relay_sync.observing.lane import Lane
@@ -280,6 +281,13 @@ def observing(tools: Tools) -> None:
     assert [record.end_reason for record in mine.records] == ["hangup"]
 
 
+def observed_client(tools: Tools) -> None:
+    made = tools("offline")
+    first, second = made.observe(Recorded()), made.observe(Recorded())
+    first()
+    second()
+
+
 def observers_lane(tools: Tools) -> None:
     made, user, done = Lane(), Recorded(), threading.Event()
     made.join(user)
@@ -475,6 +483,7 @@ LOCKS = [
     ),
     Lock(Hosted, hosted, ("_client", "_stopping", "_starter"), free=("Hosted.stop",)),
     Lock(Observers, observing, ("_entries=", "_by_method=", "_recorders"), free=("Observers.after_fork",)),
+    Lock(Router, observed_client, ("observers=",), lock="_observing"),
     Lock(Lane, observers_lane, ("_users",), lock="lock", free=("Lane._reset",)),
     Lock(StreamHandlers, handlers, ("_running",)),
     Lock(Gate, gate, ("_expected",)),
