@@ -44,6 +44,7 @@ from ..threads.flag import Flag
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.outcome import Waiter
 from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.wake_up import WakeUp
 from . import upgrade
 from .dial_thread import ConnectAttempt, dispose
 from .outbox import OUTBOX_LIMIT, OUTBOX_STOP, Outbox
@@ -81,14 +82,12 @@ class Loop:
         self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._selector = selectors.DefaultSelector()
         try:
-            self._wake_in, self._wake_out = socket.socketpair()
+            self._wake_up = WakeUp()
         except BaseException:  # no more file descriptors
             self._selector.close()
             raise
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
-        self._selector.register(self._wake_in, selectors.EVENT_READ)
-        self._awake = False
+        self._selector.register(self._wake_up.receiver, selectors.EVENT_READ)
+        self._wake = self._wake_up.ring
         self._closing = False
         self._parting = PARTING_PATIENCE
         self._hang_up_calls = False
@@ -209,26 +208,13 @@ class Loop:
         self._inbox.clear()
         with suppress(Exception):  # half-made at the moment of the fork
             self._selector.close()
-        for end in (self._wake_in, self._wake_out):
-            dispose(end)
+        self._wake_up.close()
 
     def _post(self, function: Callable[..., None], *args: Any) -> None:
         self._inbox.append((function, args))
         self._wake()
         if self.finished:
             self._drain_inbox()
-
-    def _wake(self) -> None:
-        if self._awake:
-            return
-        try:
-            self._awake = True
-            self._wake_out.send(b"\0")
-        except OSError:  # full, which wakes as well; or closed, when nobody sleeps any more
-            pass
-        except BaseException:  # interrupted: perhaps nothing was sent
-            self._awake = False
-            raise
 
     def _listener(self) -> Sink | None:
         sink = self._sink()
@@ -275,8 +261,8 @@ class Loop:
         self._debug = _frames.isEnabledFor(logging.DEBUG)
         readable = self._leftover and self._pending_tls()
         for key, mask in ready:
-            if key.fileobj is self._wake_in:
-                self._slept()
+            if key.fileobj is self._wake_up.receiver:
+                self._wake_up.clear()  # what is in the inbox by now is drained below
             elif mask & selectors.EVENT_READ:
                 readable = True
         if readable:
@@ -346,14 +332,6 @@ class Loop:
         connection = self._connection
         return connection is not None and bool(self._interest & selectors.EVENT_READ) and connection.holds_bytes
 
-    def _slept(self) -> None:
-        try:
-            self._wake_in.recv(64)  # any byte that is left wakes us again
-        except OSError:
-            pass
-        # After this, whoever appends to the inbox wakes us again; what is there by now is drained below.
-        self._awake = False
-
     def _drain_inbox(self) -> None:
         inbox = self._inbox
         while inbox:
@@ -386,7 +364,7 @@ class Loop:
             self._perform()
         self.end_waits(self._session.last_error or client_closed())
         self.stopped.set()
-        for resource in (self._selector, self._wake_in, self._wake_out):
+        for resource in (self._selector, self._wake_up):
             with suppress(OSError):  # somebody else of this process has closed its descriptor
                 resource.close()
 

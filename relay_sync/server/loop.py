@@ -24,6 +24,7 @@ from attrs import define, field
 from ..threads import logs, starting
 from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.wake_up import WakeUp
 
 __all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
 
@@ -156,10 +157,9 @@ class Loop:
         self._latest = math.inf  # what time() can be at most, before the clock is looked at again
         self._longest = LONGEST_SLEEP
         self._faults = 0  # turns that have failed in a row
-        self._wake_sent = False
         self._selector: selectors.BaseSelector
-        self._wake_in: socket.socket
-        self._wake_out: socket.socket | None = None
+        self._wake_up: WakeUp | None = None
+        self._wake: Callable[[], None] = _nobody_sleeps
         #: What passes the time between two turns: called with seconds, 0 where turns need no more gathering.
         self.rest: Callable[[float], object] = time.sleep
         self._troubles = RateLimitedLog(_log)
@@ -237,14 +237,14 @@ class Loop:
         """
         self._stopping, self._thread, self._ident = True, None, None
         self._lock = threading.RLock()  # whoever held it is not here to let go of it
-        if self._wake_out is None:
+        if self._wake_up is None:
             return
         for key in list(self._selector.get_map().values()):
             if isinstance(key.fileobj, socket.socket):
                 key.fileobj.close()
         self._selector.close()
-        self._wake_out.close()
-        self._wake_out = None
+        self._wake_up.close()
+        self._wake_up = None
 
     def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop thread, after what was queued before."""
@@ -340,40 +340,18 @@ class Loop:
     def _open(self) -> None:
         selector = selectors.DefaultSelector()
         try:
-            wake_in, wake_out = socket.socketpair()
+            wake_up = WakeUp()
         except OSError:  # no more file descriptors
             selector.close()
             raise
-        wake_in.setblocking(False)
-        wake_out.setblocking(False)
-        selector.register(wake_in, selectors.EVENT_READ, self._woken)
-        self._selector, self._wake_in, self._wake_out = selector, wake_in, wake_out
+        selector.register(wake_up.receiver, selectors.EVENT_READ, lambda mask: wake_up.clear())
+        self._selector, self._wake_up, self._wake = selector, wake_up, wake_up.ring
 
     def _shut(self) -> None:
         self._selector.close()
-        self._wake_in.close()
-        out, self._wake_out = self._wake_out, None
-        if out is not None:
-            out.close()
-
-    def _wake(self) -> None:
-        # The flag spares a system call when a byte is already on its way. The thread clears it before it looks at what
-        # is queued, and callers queue before they look at the flag: nothing is left lying.
-        out = self._wake_out
-        if self._wake_sent or out is None:
-            return
-        try:
-            self._wake_sent = True
-            out.send(b"\0")
-        except OSError:  # full: it will wake anyway; closed: there is nobody to wake
-            pass
-        except BaseException:  # Ctrl-C: perhaps nothing was sent
-            self._wake_sent = False
-            raise
-
-    def _woken(self, mask: int) -> None:
-        self._wake_in.recv(64)
-        self._wake_sent = False
+        wake_up, self._wake_up = self._wake_up, None
+        if wake_up is not None:
+            wake_up.close()
 
     def _add_timer(self, timer: Timer) -> None:
         heapq.heappush(self._timers, (timer.when, next(self._order), timer))
@@ -505,3 +483,7 @@ class Loop:
             calls, self._calls = self._calls, set()
         for call in calls:
             call.fail(LoopStopped(f"{self.name} stopped first"))
+
+
+def _nobody_sleeps() -> None:
+    """What wakes a loop that has not begun."""

@@ -1,7 +1,8 @@
 """What any program with threads needs. Knows nothing of RELAY.
 
 Waiting: ``outcome`` (a value or an error that arrives once), ``flag`` (safe to set in signal handlers), ``mailbox`` (items for
-one reader), ``item_log`` (items for many), ``timeouts``, ``batch_sleep``.
+one reader), ``item_log`` (items for many), ``timeouts``, ``batch_sleep``, ``wake_up`` (of who
+sleeps in a selector).
 
 Running: ``starting`` (threads, and steps that Ctrl-C cannot halve), ``lanes`` (callbacks in order), ``callback_errors``,
 ``signals``, ``process`` (fork, exit, forgotten objects), ``loop_clock`` (how much time a loop saw pass), ``safety_net`` (steps

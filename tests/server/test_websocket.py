@@ -610,9 +610,10 @@ def test_who_is_gone_leaves_nothing_behind(
     end_of_patience = time.monotonic() + PATIENCE
 
     def left() -> list[object]:
+        assert loop._wake_up is not None
         watched = {key.fileobj for key in loop._selector.get_map().values()}
         found: list[object] = [timer for _, _, timer in loop._timers if timer._fn is not None]
-        found += [*loop._hosted - {server}, *watched - {loop._wake_in, server._listeners[0].sock}]
+        found += [*loop._hosted - {server}, *watched - {loop._wake_up.receiver, server._listeners[0].sock}]
         return [*found, *server._connections, *server._unproven, *server._opening, *server._answering]
 
     while remaining := loop.call(left, timeout=PATIENCE):
