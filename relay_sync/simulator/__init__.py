@@ -46,8 +46,8 @@ from __future__ import annotations
 
 from . import speech
 from .core.journal import Entry, Journal, Notice
-from .media.playback import HeardSound
 from .media.played import Played
+from .media.sound_queue import HeardSound
 from .media.stream import Stream
 from .media.two_way import TwoWayStream
 from .people.directory import ExpectedPhone

@@ -15,11 +15,11 @@ from .core.faults import EventFault, Faults, MediaFault, RequestFault
 from .core.journal import Journal
 from .core.names import check_method
 from .core.noticeboard import seconds_to_wait
-from .core.session import Client, Session
+from .core.session import ClientSocket, Session
 from .core.world import World
 from .http.server import Door
 from .media.disturbance import ERRORS, KINDS, MOST_FRAMES
-from .methods.request import Exchange
+from .methods.request import Platform
 
 __all__ = ["Controls"]
 
@@ -50,7 +50,7 @@ class Controls:
     journal: Journal
     faults: Faults
     _world: World
-    _exchange: Exchange
+    _platform: Platform
     _door: Door
     _server: WebSocketServer | None
 
@@ -67,7 +67,7 @@ class Controls:
         """How many sockets of clients are open and authenticated."""
         return len(self._connected())
 
-    def _connected(self) -> list[Client]:
+    def _connected(self) -> list[ClientSocket]:
         return [client for client in list(self._world.clients.values()) if client.session is not None]
 
     def wait_for_client(self, count: int = 1, timeout: float = 5.0) -> None:
@@ -231,7 +231,7 @@ class Controls:
         _check_json("members", members)
 
         def send() -> None:
-            call = self._exchange.network.calls.get(str(params.get("call_id")))
+            call = self._platform.network.calls.get(str(params.get("call_id")))
             sessions: list[Session | None] = [client.session for client in self._connected()]
             for session in sessions if call is None else [call.owner]:
                 self._world.emit(session, event_type, params, **members)
@@ -288,12 +288,12 @@ class Controls:
 
         self._do(announce, timeout=timeout)
 
-    def _send_away(self, client: Client, restart: bool, patience: float) -> None:
+    def _send_away(self, client: ClientSocket, restart: bool, patience: float) -> None:
         world, session = self._world, client.session
         client.leaving = True
         if restart and session is not None:
             world.sessions.forget(session)
-            self._exchange.network.abandon(session)
+            self._platform.network.abandon(session)
         overdue = world.loop.call_later(patience, client.connection.close, 1001, "restarting")
 
         def answered(_: dict[str, Any]) -> None:
@@ -309,7 +309,7 @@ class Controls:
             for session in self._world.sessions:
                 self._world.sessions.forget(session)
                 if session.client is None:
-                    self._exchange.network.abandon(session)
+                    self._platform.network.abandon(session)
 
         self._do(forget, timeout=timeout)
 

@@ -11,9 +11,9 @@ from ..threads.logs import get as log_of
 from .core import frames
 from .core.frames import MalformedFrame
 from .core.method_table import METHODS, Method
-from .core.session import Client
+from .core.session import ClientSocket
 from .core.world import World
-from .methods.request import Exchange, Request
+from .methods.request import Platform, Request
 
 __all__ = ["Relay"]
 
@@ -28,26 +28,26 @@ CALL_NOT_FOUND = (404, "Call not found")
 class Relay:
     """The sockets of RELAY, and the requests that come in over them."""
 
-    _exchange: Exchange
+    _platform: Platform
     _world: World = field(init=False, repr=False)
     _opened: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._world = self._exchange.world
+        self._world = self._platform.world
 
     # -- sockets -------------------------------------------------------------------------------------------------------
 
     def opened(self, connection: Connection) -> None:
         """A client's WebSocket is open."""
         self._opened += 1
-        client = Client(self._opened, connection)
+        client = ClientSocket(self._opened, connection)
         self._world.clients[client.number] = client
         connection.on_message = lambda message: self._received(client, message)
         connection.on_close = lambda *_: self._closed(client)
         self._ping_later(client)
         self._world.board.changed()
 
-    def _closed(self, client: Client) -> None:
+    def _closed(self, client: ClientSocket) -> None:
         self._world.clients.pop(client.number, None)
         client.pending.clear()
         if client.timer is not None:
@@ -58,7 +58,7 @@ class Relay:
 
     # -- frames in -----------------------------------------------------------------------------------------------------
 
-    def _received(self, client: Client, message: str | bytes) -> None:
+    def _received(self, client: ClientSocket, message: str | bytes) -> None:
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
         try:
             frame = frames.parse(text)
@@ -75,7 +75,7 @@ class Relay:
             _log.exception("the simulator failed on a request; please report this")
             self._world.write(client, frames.error(frame.get("id"), -32603, "Internal error"))
 
-    def _work(self, client: Client, frame: dict[str, Any]) -> None:
+    def _work(self, client: ClientSocket, frame: dict[str, Any]) -> None:
         if "method" not in frame:
             self._world.replied(client, frame)
             return
@@ -89,7 +89,7 @@ class Relay:
         fault = self._world.faults.for_request(method)
         known = spec or Method(name=method, message="", on_call=False, echoes=False, parameters={})
         request = Request(
-            exchange=self._exchange, client=client, request_id=frame["id"], spec=known, params=params, fault=fault
+            platform=self._platform, client=client, request_id=frame["id"], spec=known, params=params, fault=fault
         )
         try:
             self._carry_out(request, spec)
@@ -118,7 +118,7 @@ class Relay:
             request.fail(-32602, spec.schema_error, {"signalwire_error_code": "INVALID_PARAMS", "errors": problems})
             return
         if spec.on_call:
-            call = self._exchange.network.find(params["call_id"], params["node_id"], request.session)
+            call = self._platform.network.find(params["call_id"], params["node_id"], request.session)
             if call is None:
                 request.refuse(*CALL_NOT_FOUND)
                 return
@@ -127,15 +127,15 @@ class Relay:
         if impossible:
             request.refuse(400, "; ".join(impossible.values()), impossible)
             return
-        self._exchange.handlers.get(spec.name, Request.accept)(request)
+        self._platform.handlers.get(spec.name, Request.accept)(request)
 
     # -- keeping alive -------------------------------------------------------------------------------------------------
 
-    def _ping_later(self, client: Client) -> None:
+    def _ping_later(self, client: ClientSocket) -> None:
         if self._world.settings.ping_interval is not None:
             client.timer = self._world.loop.call_later(self._world.settings.ping_interval, self._ping, client)
 
-    def _ping(self, client: Client) -> None:
+    def _ping(self, client: ClientSocket) -> None:
         """Ask a client whether it is there; one that does not answer is dropped, as the platform does."""
         if client.number not in self._world.clients:
             return

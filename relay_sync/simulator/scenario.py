@@ -12,7 +12,7 @@ from ..params import values
 from .core import given
 from .core.settings import Settings
 from .media.voice import SILENCE, load_voice
-from .methods.request import Exchange
+from .methods.request import Platform
 from .people.directory import ExpectedPhone
 from .people.network import Call, device
 from .people.party import Audio, Party, Speech, behaviour
@@ -28,7 +28,7 @@ class Story:
     """The part of :class:`Simulator` in which a scenario is told."""
 
     settings: Settings
-    _exchange: Exchange
+    _platform: Platform
 
     def _do(self, fn: Callable[..., _T], *args: Any, timeout: float = 5.0) -> _T:
         raise NotImplementedError
@@ -84,16 +84,16 @@ class Story:
             party=Party(plan),
             hangs_up_after_speaking=given.yes("hangs_up_after_speaking", hangs_up_after_speaking),
         )
-        self._do(self._exchange.network.ring, call, ring_timeout, timeout=timeout)
+        self._do(self._platform.network.ring, call, ring_timeout, timeout=timeout)
         return self._phone(call)
 
     @property
     def phones(self) -> list[Phone]:
         """The calls that are not over."""
-        return [self._phone(call) for call in list(self._exchange.network.calls.values())]
+        return [self._phone(call) for call in list(self._platform.network.calls.values())]
 
     def _phone(self, call: Call) -> Phone:
-        return Phone(self._exchange.world, self._exchange.network, call)
+        return Phone(self._platform.world, self._platform.network, call)
 
     def expect_phone(
         self,
@@ -146,7 +146,7 @@ class Story:
         )
         check = values.address if "/" in str(number) else values.party
         dialed = check("number", number, optional=False) or ""
-        return self._exchange.directory.add(dialed, plan, given.times(times))
+        return self._platform.directory.add(dialed, plan, given.times(times))
 
     # -- sounds --------------------------------------------------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class Story:
         elif sound is not None:
             voice = load_voice(sound, "sound")
             seconds = voice.duration
-        self._exchange.sounds.learn(url, seconds, voice)
+        self._platform.sounds.learn(url, seconds, voice)
 
     # -- messages and tasks --------------------------------------------------------------------------------------------
 
@@ -192,7 +192,7 @@ class Story:
         given.words("reason", reason)
         given.yes("before_reply", before_reply)
         plan = MessagePlan(ends=ends, reason=reason, before_reply=before_reply)
-        self._exchange.post.expect(to, plan, given.times(times))
+        self._platform.post.expect(to, plan, given.times(times))
 
     def message(
         self,
@@ -215,7 +215,7 @@ class Story:
         urls, marks = given.lines("media", media), given.lines("tags", tags)
 
         def receive() -> str:
-            return self._exchange.post.receive(
+            return self._platform.post.receive(
                 context, to_number=to, from_number=from_, body=body, media=urls, tags=marks
             )
 
@@ -228,4 +228,4 @@ class Story:
         :raises InvalidParameter: it is no object that JSON has a form for.
         """
         told = values.json_object("message", message, optional=False)
-        self._do(self._exchange.post.task, given.words("context", context), told, timeout=timeout)
+        self._do(self._platform.post.task, given.words("context", context), told, timeout=timeout)

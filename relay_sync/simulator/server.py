@@ -23,7 +23,7 @@ from .fault_controls import Controls
 from .http.recordings import Recordings
 from .http.rest import MOST_BODY, Rest
 from .http.server import Door, RestEntry
-from .http.webhooks import Webhooks
+from .http.webhooks import WebhookSender
 from .methods import (
     agents,
     bridging,
@@ -46,7 +46,7 @@ from .methods import (
     tap,
     transcripts,
 )
-from .methods.request import Exchange, Handlers
+from .methods.request import Handlers, Platform
 from .relay import Relay
 from .scenario import Story
 
@@ -210,15 +210,15 @@ class Simulator(Controls, Story):
         )
         self.journal = Journal(limit=journal_limit)
         self.faults = Faults()
-        self.webhooks = Webhooks(allow_remote=allow_remote, signing_key=signing_key or "")
+        self.webhooks = WebhookSender(allow_remote=allow_remote, signing_key=signing_key or "")
         self._loop = Loop(f"relay-sim-{next(_numbers)}")
         self._world = World(self.settings, self._loop, self.journal, self.faults, self.webhooks)
         self._recordings = Recordings()
-        self._exchange = Exchange(world=self._world, handlers=HANDLERS, recordings=self._recordings)
-        self._relay = Relay(self._exchange)
+        self._platform = Platform(world=self._world, handlers=HANDLERS, recordings=self._recordings)
+        self._relay = Relay(self._platform)
         self._troubles = RateLimitedLog(_log)
         self._door = Door(
-            world=self._world, rest=Rest(self._exchange), recordings=self._recordings, troubles=self._troubles
+            world=self._world, rest=Rest(self._platform), recordings=self._recordings, troubles=self._troubles
         )
         self._server: WebSocketServer | None = None
         self._closed = False

@@ -1388,7 +1388,7 @@ def test_drain_without_run_warns_of_nothing(sim: Simulator, caplog: pytest.LogCa
 
 def test_drain_waits_for_a_dial_of_which_nothing_was_heard_yet(sim: Simulator) -> None:
     # The phone may be about to ring: whoever called must not be gone when somebody answers.
-    sim._exchange.handlers = {**sim._exchange.handlers, "calling.dial": lambda request: request.accept()}
+    sim._platform.handlers = {**sim._platform.handlers, "calling.dial": lambda request: request.accept()}
     with make(sim) as client:
         dialing = Background(lambda: client.dial(to=TO, from_=FROM, tag="t"))
         sim.journal.wait_for(lambda entry: bool(sim.journal.requests("calling.dial")), PATIENCE)

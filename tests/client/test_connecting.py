@@ -27,7 +27,7 @@ from relay_sync.rest import RestClient
 from relay_sync.server import Loop
 from relay_sync.server import dial as dial_stream
 from relay_sync.simulator import Simulator
-from relay_sync.simulator.http.webhooks import Webhooks
+from relay_sync.simulator.http.webhooks import WebhookSender
 from tests.support import PATIENCE, ROOT, TLS
 
 SECRET = "hunter2"
@@ -381,7 +381,7 @@ def test_the_doctor_says_that_websocket_client_cannot_be_imported(name: str, tmp
 
 def test_webhooks_without_requests_are_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "requests", None)
-    webhooks = Webhooks()
+    webhooks = WebhookSender()
     for lane in ("one", "two", "one"):
         webhooks.send(lane, "http://127.0.0.1:9/", "POST", {})
     errors = {each.error for each in webhooks.wait_for(3, PATIENCE)}

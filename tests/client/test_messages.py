@@ -42,21 +42,21 @@ def test_a_message_listener_may_send_and_early_states_are_kept(sim: Simulator, c
         message_state(sim, "early", "delivered")
         request.accept(message_id="early")
 
-    exchange = sim._exchange
-    exchange.handlers = {**exchange.handlers, "messaging.send": lambda request: request.accept(message_id="slow")}
+    platform = sim._platform
+    platform.handlers = {**platform.handlers, "messaging.send": lambda request: request.accept(message_id="slow")}
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     message = one.send_message(to_number=TO, from_number=FROM, body="x")
     message.on(lambda event: answers.put(one.execute("signalwire.ping")))
     message_state(sim, "slow", "sent")
     assert answers.get(timeout=PATIENCE) is not None
-    exchange.handlers = {**exchange.handlers, "messaging.send": name_late}
+    platform.handlers = {**platform.handlers, "messaging.send": name_late}
     early = one.send_message(to_number=TO, from_number=FROM, body="x")
     assert early.wait(PATIENCE).params["message_state"] == "delivered"
 
 
 def test_a_message_without_an_id_does_not_pretend(sim: Simulator, client: MakeClient) -> None:
     mute(sim)
-    sim._exchange.handlers = {**sim._exchange.handlers, "messaging.send": lambda request: request.accept(message_id="")}
+    sim._platform.handlers = {**sim._platform.handlers, "messaging.send": lambda request: request.accept(message_id="")}
     completed: queue.SimpleQueue[Any] = queue.SimpleQueue()
     message = client().send_message(to_number=TO, from_number=FROM, body="x", on_completed=completed.put)
     assert message.is_done

@@ -44,7 +44,7 @@ TO, FROM = "+15550100033", "+15550100011"
 def quiet(sim: Simulator) -> Simulator:
     """A simulator that names messages but tells nothing of them by itself."""
     mute(sim)
-    sim._exchange.handlers = {**sim._exchange.handlers, "messaging.send": _name}
+    sim._platform.handlers = {**sim._platform.handlers, "messaging.send": _name}
     return sim
 
 
@@ -113,7 +113,7 @@ def test_whoever_waited_for_its_end_finds_on_completed_queued(quiet: Simulator, 
 
 
 def reply_with(sim: Simulator, result: Json) -> None:
-    sim._exchange.handlers = {**sim._exchange.handlers, "messaging.send": lambda request: request.reply(result)}
+    sim._platform.handlers = {**sim._platform.handlers, "messaging.send": lambda request: request.reply(result)}
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_states_of_strangers_are_not_kept(quiet: Simulator, client: MakeClient) 
 
 
 def test_a_message_without_a_name_cannot_be_followed(quiet: Simulator, client: MakeClient) -> None:
-    quiet._exchange.handlers = {**quiet._exchange.handlers, "messaging.send": lambda request: request.accept()}
+    quiet._platform.handlers = {**quiet._platform.handlers, "messaging.send": lambda request: request.accept()}
     one = client()
     done: list[RelayEvent] = []
     message = one.send_message(to_number=TO, from_number=FROM, body="hi", on_completed=done.append)

@@ -44,7 +44,7 @@ from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.faults import EventFault, Faults, MediaFault, RequestFault
 from relay_sync.simulator.core.journal import Journal
 from relay_sync.simulator.http.control.server import ControlServer, _Server
-from relay_sync.simulator.http.webhooks import Webhooks
+from relay_sync.simulator.http.webhooks import WebhookSender
 from relay_sync.simulator.people.directory import Directory
 from relay_sync.simulator.people.party import Behaviour
 from relay_sync.simulator.people.post import Post
@@ -367,7 +367,7 @@ def listening(tools: Tools) -> None:
 
 
 def webhooks(tools: Tools) -> None:
-    made = Webhooks()
+    made = WebhookSender()
     with Hooks() as hooks:
         for _ in range(3):
             made.send("lane", hooks.url, "POST", {})
@@ -509,10 +509,10 @@ LOCKS = [
     Lock(Snapshot, excerpt, ("_handle",), free=("Snapshot.__exit__",)),
     Lock(_Listening, listening, ("_meters", "count=")),
     Lock(
-        Webhooks,
+        WebhookSender,
         webhooks,
         ("_lanes", "_ready", "_threads", "_started", "_waiting", "_closed"),
-        free=("Webhooks._serve",),
+        free=("WebhookSender._serve",),
     ),
     Lock(Faults, faults, ("_rules", "_missed")),
     Lock(_Server, control, ("_strangers",)),

@@ -95,7 +95,7 @@ NOT_YET: dict[str, Wait] = {
     "Phone.wait_until_heard": lambda on, left: on.phone.wait_until_heard("nothing", left),
     "Phone.wait_until_doing": lambda on, left: on.phone.wait_until_doing("calling.record", left),
     "ExpectedPhone.wait_for_call": lambda on, left: on.sim.expect_phone("+15550199123").wait_for_call(timeout=left),
-    "Webhooks.wait_for": lambda on, left: on.sim.webhooks.wait_for(99, left),
+    "WebhookSender.wait_for": lambda on, left: on.sim.webhooks.wait_for(99, left),
     "AudioServer.accept": lambda on, left: _with_audio(lambda audio: audio.accept(left)),
     "HandlerErrors.wait": lambda on, left: _with_errors(lambda errors: errors.wait(left)),
     "RestClient.command": lambda on, left: RestClient(project="p", token="t", host="a.example").command(

@@ -18,8 +18,8 @@ QUESTIONS = ("calling.clear_digit_bindings", "calling.answer")
 
 def mute(sim: Simulator) -> None:
     """Take the simulator's own doings away, so that a test alone says which events come."""
-    handlers = sim._exchange.handlers
-    sim._exchange.handlers = {
+    handlers = sim._platform.handlers
+    sim._platform.handlers = {
         name: handler for name, handler in handlers.items() if name.startswith("signalwire.") or name in CARRIED_OUT
     }
 

@@ -14,7 +14,7 @@ from attrs import define, field
 from ...server.loop import Timer
 from ...server.websocket import Connection
 
-__all__ = ["Client", "Session", "Sessions"]
+__all__ = ["ClientSocket", "Session", "Sessions"]
 
 MOST_SESSIONS = 10_000
 MOST_REPLAYED = 1_000
@@ -26,7 +26,7 @@ def _authorization_state() -> str:
 
 
 @define(eq=False)
-class Client:
+class ClientSocket:
     """One socket of a client.
 
     :ivar number: counts the sockets from 1, as the journal names them.
@@ -56,7 +56,7 @@ class Session:
     major: int = 2
     contexts: set[str] = field(factory=set)
     authorization_state: str = field(factory=_authorization_state, repr=False)
-    client: Client | None = field(default=None, repr=False)
+    client: ClientSocket | None = field(default=None, repr=False)
     offered_at: int = 0
     missed: deque[dict[str, Any]] = field(factory=lambda: deque(maxlen=MOST_REPLAYED), repr=False)
 

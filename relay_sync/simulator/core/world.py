@@ -17,7 +17,7 @@ from .faults import Faults, RequestFault
 from .journal import Journal, settle_with
 from .noticeboard import Noticeboard, seconds_to_wait
 from .pace import Pace
-from .session import Client, Session, Sessions
+from .session import ClientSocket, Session, Sessions
 from .settings import Settings
 
 __all__ = ["StatusWebhooks", "World"]
@@ -55,10 +55,10 @@ class World:
     webhooks: StatusWebhooks = field(repr=False)
     board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
     sessions: Sessions = field(factory=Sessions, init=False)
-    clients: dict[int, Client] = field(factory=dict, init=False, repr=False)
+    clients: dict[int, ClientSocket] = field(factory=dict, init=False, repr=False)
     pace: Pace = field(init=False)
     clock: Clock = field(init=False, repr=False)
-    _held: list[tuple[str, Client, dict[str, Any]]] = field(factory=list, init=False, repr=False)
+    _held: list[tuple[str, ClientSocket, dict[str, Any]]] = field(factory=list, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.clock = Clock(self.loop)
@@ -98,7 +98,7 @@ class World:
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
-    def attach(self, client: Client, session: Session) -> None:
+    def attach(self, client: ClientSocket, session: Session) -> None:
         """Give a session this socket, in place of any it had."""
         client.connection.prove()
         old = session.client
@@ -119,7 +119,7 @@ class World:
 
     # -- frames out ----------------------------------------------------------------------------------------------------
 
-    def write(self, client: Client, frame: dict[str, Any]) -> None:
+    def write(self, client: ClientSocket, frame: dict[str, Any]) -> None:
         """Send a frame over a socket."""
         if client.number not in self.clients:
             self.journal.add("lost", client.number, frame)
@@ -127,7 +127,7 @@ class World:
         self.journal.add("out", client.number, frame)
         client.connection.send(frames.dump(frame))
 
-    def answer(self, client: Client, method: str, reply: dict[str, Any], fault: RequestFault | None) -> None:
+    def answer(self, client: ClientSocket, method: str, reply: dict[str, Any], fault: RequestFault | None) -> None:
         """Send the reply to a request, unless the fault that befell it keeps it back."""
         kind = fault.kind if fault is not None else ""
         if kind == "drop":
@@ -150,14 +150,16 @@ class World:
         """How many replies are held back."""
         return sum(1 for held in self._held if method in (None, held[0]))
 
-    def request(self, client: Client, frame: dict[str, Any], then: Callable[[dict[str, Any]], None] = _nothing) -> None:
+    def request(
+        self, client: ClientSocket, frame: dict[str, Any], then: Callable[[dict[str, Any]], None] = _nothing
+    ) -> None:
         """Send a request of ours; ``then`` gets the client's reply."""
         if len(client.pending) >= MOST_PENDING:
             client.pending.pop(next(iter(client.pending)))
         client.pending[frame["id"]] = then
         self.write(client, frame)
 
-    def replied(self, client: Client, frame: dict[str, Any]) -> None:
+    def replied(self, client: ClientSocket, frame: dict[str, Any]) -> None:
         """A client has answered one of our requests."""
         client.pending.pop(str(frame.get("id")), _nothing)(frame)
         self.board.changed()

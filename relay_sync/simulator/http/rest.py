@@ -27,10 +27,10 @@ from ...text.json_text import read_strictly
 from ..core.frames import whole_numbers
 from ..core.method_table import METHODS, Method, parse_table
 from ..core.not_carried_out import NOT_CARRIED_OUT, not_carried_out
-from ..core.session import Client, Session
+from ..core.session import ClientSocket, Session
 from ..core.world import World
 from ..methods.hunt import Hunt, Leg
-from ..methods.request import Exchange, Request
+from ..methods.request import Platform, Request
 from ..people.network import Call, device
 
 __all__ = ["Rest"]
@@ -91,11 +91,11 @@ class _Command(Request):
 class Rest:
     """Answers call commands. Runs on the loop's thread."""
 
-    _exchange: Exchange = field(repr=False)
+    _platform: Platform = field(repr=False)
 
     @property
     def _world(self) -> World:
-        return self._exchange.world
+        return self._platform.world
 
     def answer(self, request: http.Request) -> tuple[Any, http.Response]:
         """What was asked, as far as it was read, and what to answer."""
@@ -136,7 +136,7 @@ class Rest:
         return _described(call)
 
     def _find(self, call_id: Any) -> Call:
-        call = self._exchange.network.calls.get(call_id) if isinstance(call_id, str) else None
+        call = self._platform.network.calls.get(call_id) if isinstance(call_id, str) else None
         if call is None or call.over:
             raise Refusal(404, "Call not found", code="not_found", attribute="id")
         return call
@@ -149,15 +149,15 @@ class Rest:
         addressed = {**params, "node_id": call.node_id, "call_id": call.call_id}
         _check(spec, addressed, strict=self._world.settings.strict)
         command = _Command(
-            exchange=self._exchange,
-            client=cast(Client, None),
+            platform=self._platform,
+            client=cast(ClientSocket, None),
             request_id="",
             spec=spec,
             params=addressed,
             fault=fault,
             addressed=call,
         )
-        self._exchange.handlers.get(spec.name, Request.accept)(command)
+        self._platform.handlers.get(spec.name, Request.accept)(command)
         outcome = command.outcome or {"code": "500", "message": "the simulator did not answer"}
         told = str(outcome.get("code", "200"))
         if not told.startswith("2"):
@@ -169,7 +169,7 @@ class Rest:
     def _dial(self, params: dict[str, Any]) -> Call:
         _check(_OWN["dial"], params, strict=self._world.settings.strict)
         _check_document(params)
-        leg = Leg(exchange=self._exchange, device=device(params["to"], params["from"]), owner=None)
+        leg = Leg(platform=self._platform, device=device(params["to"], params["from"]), owner=None)
         Hunt([[leg]], lambda _: None, lambda _: None).begin()
         self._tell("dial", leg.call, params)
         return leg.call
@@ -189,7 +189,7 @@ class Rest:
         elif status == "canceled" and call.state == "answered":
             raise Refusal(422, "the call is connected: it can only be completed", attribute="status")
         else:
-            self._exchange.network.end(call, "cancel" if status == "canceled" else "hangup", "outbound")
+            self._platform.network.end(call, "cancel" if status == "canceled" else "hangup", "outbound")
         return call
 
 

@@ -38,7 +38,7 @@ from ..core.urls import place
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Delivery", "Webhooks"]
+__all__ = ["Delivery", "WebhookSender"]
 
 _log = log_of("relay_sync.simulator").later
 TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
@@ -110,7 +110,7 @@ def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delive
 
 
 @define(eq=False)
-class Webhooks:
+class WebhookSender:
     """Sends webhooks on threads that appear when there is something to send and end when there is not.
 
     At most ``most_threads`` run at once. They are daemons; :meth:`close` waits for them.

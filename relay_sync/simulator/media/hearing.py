@@ -14,7 +14,7 @@ from attrs import define, field
 
 from .voice import SILENCE, Voice, mix
 
-__all__ = ["Ear", "Line", "Sounding", "Tape", "hear", "hear_no_more", "listen_in", "meet", "part", "stop_listening"]
+__all__ = ["Audible", "Ear", "Sounding", "Tape", "hear", "hear_no_more", "listen_in", "meet", "part", "stop_listening"]
 
 #: Seconds that something is put on a tape too late at most, since it begins with a frame.
 NEAR: Final = 0.25
@@ -89,7 +89,7 @@ class Sounding(Protocol):
         """What sounds because of it, by keys, and how many seconds of it have passed."""
 
 
-class Line(Protocol):
+class Audible(Protocol):
     """A call, as far as it can be heard.
 
     :ivar says: what its party says, :ivar speaking_since: and since when; ``None`` before.
@@ -99,7 +99,7 @@ class Line(Protocol):
     call_id: str
     says: Voice
     speaking_since: float | None
-    others: list[Line]
+    others: list[Audible]
     ears: list[Ear]
 
     @property
@@ -148,7 +148,7 @@ class Ear:
             piece.cut(piece.at + seconds)
             self.grown()
 
-    def speak(self, key: Hashable, other: Line) -> None:
+    def speak(self, key: Hashable, other: Audible) -> None:
         """Somebody else can be heard: he begins to speak, or is in the middle of it."""
         if other.says.pcm:
             if self.hurried:
@@ -163,7 +163,7 @@ class Ear:
             self.end(key)
 
 
-def listen_in(call: Line, ear: Ear) -> None:
+def listen_in(call: Audible, ear: Ear) -> None:
     """Have an ear hear what goes on on a call, and what comes."""
     call.ears.append(ear)
     for operation in list(call.operations):
@@ -173,25 +173,25 @@ def listen_in(call: Line, ear: Ear) -> None:
         ear.speak(_across(other), other)
 
 
-def stop_listening(call: Line, ear: Ear) -> None:
+def stop_listening(call: Audible, ear: Ear) -> None:
     """Have it hear nothing more."""
     if ear in call.ears:
         call.ears.remove(ear)
         ear.stop()
 
 
-def _across(other: Line) -> Hashable:
+def _across(other: Audible) -> Hashable:
     return ("across", other.call_id)
 
 
-def hear(call: Line, other: Line) -> None:
+def hear(call: Audible, other: Audible) -> None:
     """The party of a call hears that of another one."""
     call.others.append(other)
     for ear in call.ears:
         ear.speak(_across(other), other)
 
 
-def hear_no_more(call: Line, other: Line) -> None:
+def hear_no_more(call: Audible, other: Audible) -> None:
     """It does not hear it any more, if it did."""
     if other in call.others:
         call.others.remove(other)
@@ -199,13 +199,13 @@ def hear_no_more(call: Line, other: Line) -> None:
             ear.end(_across(other))
 
 
-def meet(one: Line, other: Line) -> None:
+def meet(one: Audible, other: Audible) -> None:
     """Two parties hear each other."""
     hear(one, other)
     hear(other, one)
 
 
-def part(one: Line, other: Line) -> None:
+def part(one: Audible, other: Audible) -> None:
     """They hear each other no more."""
     hear_no_more(one, other)
     hear_no_more(other, one)

@@ -42,7 +42,7 @@ from ..core.world import World
 from .carrier import Carrier
 from .disturbance import Disturbance
 from .formats import Format, parse_codec
-from .hearing import Ear, Line, Tape, listen_in, stop_listening
+from .hearing import Audible, Ear, Tape, listen_in, stop_listening
 from .voice import Voice
 
 __all__ = ["Stream", "StreamedCall", "error_value", "open_stream"]
@@ -58,7 +58,7 @@ MOST_RECEIVED = 1_000
 STATES = ("starting", "streaming", "finished")
 
 
-class StreamedCall(Line, Protocol):
+class StreamedCall(Audible, Protocol):
     """The call that a stream belongs to.
 
     :ivar owner: the session that is told of it, if any. :ivar hears: what the party hears from the beginning.

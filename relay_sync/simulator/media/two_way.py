@@ -25,7 +25,7 @@ from ...audio.coders import Decoder, decoder_for
 from ...audio.pcm_codecs import BadPacket
 from ...text.json_text import read_strictly
 from ..core.world import World
-from .playback import HeardSound, Playback
+from .sound_queue import HeardSound, SoundQueue
 from .stream import Stream, StreamedCall, open_stream
 
 __all__ = ["TwoWayStream", "open_two_way"]
@@ -53,12 +53,12 @@ class TwoWayStream(Stream):
     keys: str = field(default="", init=False)
     arrivals: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MOST_ARRIVALS), init=False, repr=False)
     on_state: Callable[[TwoWayStream, str], object] = field(repr=False)
-    _playback: Playback = field(init=False, repr=False)
+    _queue: SoundQueue = field(init=False, repr=False)
     _decoder: Decoder = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         rate = self.format.rate
-        self._playback = Playback(
+        self._queue = SoundQueue(
             longest=round(LONGEST * rate) if self.realtime else None,
             keep=round(self._world.settings.record_seconds * rate),
         )
@@ -70,7 +70,7 @@ class TwoWayStream(Stream):
         """What the party heard, and when: 16-bit PCM at the stream's rate after the codec's rounding, the silence
         between left out. The first ``record_seconds`` of it.
         """
-        return self._playback.heard
+        return self._queue.heard
 
     @property
     def heard_audio(self) -> bytes:
@@ -80,7 +80,7 @@ class TwoWayStream(Stream):
     @property
     def waiting(self) -> float:
         """Seconds of audio that wait to be heard."""
-        return self._playback.waiting / self.format.rate
+        return self._queue.waiting / self.format.rate
 
     def pause_reading(self) -> None:
         """Read nothing more of what the endpoint sends, as a peer that hangs."""
@@ -116,7 +116,7 @@ class TwoWayStream(Stream):
         else:
             act(self, message)
             if self._fast:
-                self._echo(self._playback.rush())
+                self._echo(self._queue.rush())
             self._board.changed()
 
     def _media(self, message: Message) -> None:
@@ -137,8 +137,8 @@ class TwoWayStream(Stream):
         except BadPacket as problem:
             self.note("undecodable", f"audio that cannot be decoded: {problem}")
             return
-        self.arrivals.append((self._playback.position, len(pcm) // 2))
-        dropped = self._playback.add(pcm)
+        self.arrivals.append((self._queue.position, len(pcm) // 2))
+        dropped = self._queue.add(pcm)
         if dropped:
             self.note("burst", f"more than {LONGEST:g} s ahead with realtime=true: the oldest audio is not heard")
 
@@ -148,10 +148,10 @@ class TwoWayStream(Stream):
         if not isinstance(name, str) or not name:
             self.note("malformed", "a mark without a name")
             return
-        self._echo(self._playback.mark(name))
+        self._echo(self._queue.mark(name))
 
     def _clear(self, _message: Message) -> None:
-        self._echo(self._playback.clear())
+        self._echo(self._queue.clear())
 
     def _dtmf(self, message: Message) -> None:
         dtmf = message.get("dtmf")
@@ -174,7 +174,7 @@ class TwoWayStream(Stream):
 
     def _interval(self) -> None:
         if not self._fast:
-            self._echo(self._playback.tick(self.format.samples))
+            self._echo(self._queue.tick(self.format.samples))
 
     def _begun(self) -> None:
         self._decoder = decoder_for(self.format.base, self.format.rate)

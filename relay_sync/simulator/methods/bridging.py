@@ -73,7 +73,7 @@ class DialledPeer(Peer):
         bridge, params = self.bridge, self.bridge.params
         call = bridge.call
         self.leg = Leg(
-            exchange=self.exchange,
+            platform=self.platform,
             device=self.device,
             owner=call.owner,
             tag=params.get("tag", ""),
@@ -107,7 +107,7 @@ class DialledPeer(Peer):
     def release(self, *, hang_up: bool) -> None:
         if hang_up:
             call = self.leg.call
-            self.exchange.network.end(call, "hangup", call.near_side)
+            self.platform.network.end(call, "hangup", call.near_side)
 
 
 @define(eq=False, kw_only=True)
@@ -118,7 +118,7 @@ class LivePeer(Peer):
 
     def begin(self) -> None:
         params = self.device["params"]
-        call = self.exchange.network.calls.get(params["call_id"])
+        call = self.platform.network.calls.get(params["call_id"])
         if call is None or call is self.bridge.call or call.state != "answered":
             self.failed("notFound")
         elif _taken(call):
@@ -156,7 +156,7 @@ class QueuedPeer(LivePeer):
     """Whoever has waited longest in a queue."""
 
     def begin(self) -> None:
-        queue = self.exchange.shared(Queues).get(self.device["params"]["queue_name"])
+        queue = self.platform.shared(Queues).get(self.device["params"]["queue_name"])
         call = queue.take(self._may_join) if queue is not None else None
         if call is None:
             self.failed("notFound")
@@ -171,7 +171,7 @@ class QueuedPeer(LivePeer):
 class Kind:
     """A type of device.
 
-    :ivar make: makes the :class:`Peer` out of ``exchange``, ``bridge`` and ``device``.
+    :ivar make: makes the :class:`Peer` out of ``platform``, ``bridge`` and ``device``.
     :ivar check: what is wrong with its parameters beyond their shape (``shapes``), by name.
     """
 
@@ -199,14 +199,14 @@ class Bridge(Operation):
     def begin(self) -> None:
         groups = [
             [
-                CONNECTORS[str(device["type"])].make(exchange=self.exchange, bridge=self, device=device)
+                CONNECTORS[str(device["type"])].make(platform=self.platform, bridge=self, device=device)
                 for device in group
             ]
             for group in self.params["devices"]
         ]
         self.hunt = Hunt(groups, self._won, self._lost)
         self.tell(connect_state="connecting")
-        items = [self.exchange.sounds.item(media) for media in self.params.get("ringback", ())]
+        items = [self.platform.sounds.item(media) for media in self.params.get("ringback", ())]
         self._ring_back([item for item in items if item is not None])
         self.hunt.begin()
 
@@ -294,7 +294,7 @@ def _check(findings: Findings, params: Mapping[str, Any]) -> None:
 
 
 def _connect(request: Request) -> None:
-    calls, devices = request.exchange.network.calls, [each for group in request.params["devices"] for each in group]
+    calls, devices = request.platform.network.calls, [each for group in request.params["devices"] for each in group]
     live = [calls.get(str(each["params"]["call_id"])) for each in devices if _names_a_call(each)]
     if live and len(live) == len(devices) and all(call is not None and _taken(call) for call in live):
         request.refuse(409, "Bridging busy: the other call is in a bridge already")

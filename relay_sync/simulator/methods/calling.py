@@ -19,13 +19,13 @@ def _answer(request: Request) -> None:
         request.refuse(409, "Call is outbound: the one who is called answers it")
         return
     request.accept()
-    request.exchange.network.answer(call, request.params.get("max_duration"))
+    request.platform.network.answer(call, request.params.get("max_duration"))
 
 
 def _end(request: Request) -> None:
     request.accept()
     call = request.call
-    request.exchange.network.end(call, request.params.get("reason", "hangup"), call.near_side)
+    request.platform.network.end(call, request.params.get("reason", "hangup"), call.near_side)
 
 
 def _pass(request: Request) -> None:
@@ -38,7 +38,7 @@ def _pass(request: Request) -> None:
         request.refuse(409, "Call is outbound: nobody was offered it")
         return
     request.accept()
-    request.exchange.network.pass_on(call, request.session)
+    request.platform.network.pass_on(call, request.session)
 
 
 HANDLERS: Mapping[str, Handler] = {

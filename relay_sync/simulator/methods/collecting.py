@@ -207,7 +207,7 @@ class PromptedCollector(Collector):
             name: self.params[name] for name in ("control_id", "play", "volume") if name in self.params
         }
         self._prompt = _Prompt(
-            exchange=self.exchange, call=self.call, method="calling.play", params=params, collector=self
+            platform=self.platform, call=self.call, method="calling.play", params=params, collector=self
         )
         self.call.operations.append(self._prompt)
         self._prompt.begin()

@@ -120,7 +120,7 @@ class Conference:
             self._part(each)
             self.tell("participant-leave", each)
         self.tell("conference-end", last, others=rest, reason_ended=reason, call_id_ending_conf=last.call.call_id)
-        last.exchange.shared(Conferences).pop(self.name, None)
+        last.platform.shared(Conferences).pop(self.name, None)
         for each in rest:
             each.drop()
 
@@ -146,7 +146,7 @@ class Participant(Operation):
 
     def begin(self) -> None:
         name = self.params["name"]
-        known = self.exchange.shared(Conferences)
+        known = self.platform.shared(Conferences)
         if name not in known:
             known[name] = Conference(name=name, region=self.params.get("region") or "us")
         self.conference = known[name]
@@ -202,7 +202,7 @@ class Participant(Operation):
 
 def _join(request: Request) -> None:
     params = request.params
-    conference = request.exchange.shared(Conferences).get(params["name"])
+    conference = request.platform.shared(Conferences).get(params["name"])
     most = (conference.people[0].params.get("max_participants") if conference is not None else None) or MOST
     if conference is not None and len(conference.people) >= most:
         request.refuse(409, "Conference is full")

@@ -78,7 +78,7 @@ class Detector(Operation):
         party, call = self.call.party, self.call
         asked = any(isinstance(each, (Collector, Payment)) for each in call.operations)
         if party.lent and not asked:
-            self.exchange.network.press(call, party.lent)
+            self.platform.network.press(call, party.lent)
 
     def drop(self) -> None:
         if self._kind == "digit":

@@ -18,7 +18,7 @@ from attrs import define, field
 from ..core.session import Session
 from ..core.world import World
 from .hunt import ADDRESSES, Attempt, Hunt, Leg
-from .request import Exchange, Handler, Request
+from .request import Handler, Platform, Request
 
 __all__ = ["HANDLERS", "Dial"]
 
@@ -27,15 +27,15 @@ __all__ = ["HANDLERS", "Dial"]
 class Dial:
     """One dial from its acknowledgement to its decision."""
 
-    exchange: Exchange = field(repr=False)
+    platform: Platform = field(repr=False)
     session: Session = field(repr=False)
     params: dict[str, Any] = field(repr=False)
     hunt: Hunt = field(init=False)
 
     @property
     def world(self) -> World:
-        """The exchange's."""
-        return self.exchange.world
+        """That of the platform."""
+        return self.platform.world
 
     @property
     def tag(self) -> str:
@@ -48,7 +48,7 @@ class Dial:
         legs = [
             [
                 Leg(
-                    exchange=self.exchange,
+                    platform=self.platform,
                     device=device,
                     owner=self.session,
                     tag=self.tag,
@@ -61,7 +61,7 @@ class Dial:
             for group in params["devices"]
         ]
         self.hunt = Hunt(legs, self._won, self._lost)
-        self.exchange.network.dials.add(self.tag)
+        self.platform.network.dials.add(self.tag)
         self.tell("dialing")
         self.hunt.begin()
 
@@ -72,13 +72,13 @@ class Dial:
 
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Leg)
-        self.exchange.network.dials.discard(self.tag)
+        self.platform.network.dials.discard(self.tag)
         call = attempt.call
         call.party.digits += self.params.get("send_digits", "")
         self.tell("answered", call=call.body())
 
     def _lost(self, reason: str) -> None:
-        self.exchange.network.dials.discard(self.tag)
+        self.platform.network.dials.discard(self.tag)
         self.tell("failed", reason=reason, source="outbound")
 
     def break_down(self, details: Mapping[str, Any]) -> None:
@@ -93,11 +93,11 @@ def _dial(request: Request) -> None:
     findings.look_at_devices(params["devices"], ADDRESSES.keys())
     if request.objects(findings):
         return
-    if params["tag"] in request.exchange.network.dials:
+    if params["tag"] in request.platform.network.dials:
         request.refuse(409, "A dial with this tag is active already")
     else:
         request.accept()
-        dial = Dial(exchange=request.exchange, session=request.session, params=params)
+        dial = Dial(platform=request.platform, session=request.session, params=params)
         fault = request.fault
         if fault is not None and fault.kind == "break":
             dial.break_down(fault.data or {})
@@ -112,7 +112,7 @@ def _begin(request: Request) -> None:
     if request.objects(findings):
         return
     leg = Leg(
-        exchange=request.exchange,
+        platform=request.platform,
         device=params["device"],
         owner=request.session,
         tag=params.get("tag", ""),

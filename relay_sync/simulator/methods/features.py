@@ -95,7 +95,7 @@ class Refer(Operation):
     def begin(self) -> None:
         self.tell(state="inProgress", sip_refer_response_code="202")
         device = {"type": "sip", "params": {"to": self._target, "from": self.call.number}}
-        leg = Leg(exchange=self.exchange, device=device, owner=None, context=self.call.context)
+        leg = Leg(platform=self.platform, device=device, owner=None, context=self.call.context)
         self.hunt = Hunt([[leg]], lambda _: self._decided("success"), self._decided)
         self.after("set up", REFER_SET_UP, self.hunt.begin)
 
@@ -103,7 +103,7 @@ class Refer(Operation):
         state, code = _OUTCOMES.get(outcome, ("error", "500"))
         self.close(state=state, sip_refer_response_code="202", sip_notify_response_code=code)
         if state == "success":
-            self.exchange.network.end(self.call, "hangup", self.call.far_side)
+            self.platform.network.end(self.call, "hangup", self.call.far_side)
 
     def call_ended(self) -> None:
         self.hunt.abandon()
@@ -128,7 +128,7 @@ def _transfer(request: Request) -> None:
         request.refuse(409, engaged(request.call))
         return
     request.accept()
-    request.exchange.network.transfer(request.call, request.session, request.params["dest"])
+    request.platform.network.transfer(request.call, request.session, request.params["dest"])
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -102,7 +102,7 @@ def _admit(request: Request) -> None:
     )
     if not restored or "authorization_state" not in params:
         world.announce(session)
-    request.exchange.ready(session)
+    request.platform.ready(session)
 
 
 def _resumed(request: Request) -> Session | None:
@@ -139,7 +139,7 @@ def _receive(request: Request) -> None:
         return
     session.contexts |= contexts
     request.accept()
-    request.exchange.ready(session)
+    request.platform.ready(session)
 
 
 def _unreceive(request: Request) -> None:

@@ -20,7 +20,7 @@ from ..core.world import World
 from ..people.network import Call
 from ..people.party import Behaviour, Party
 from ..people.phone import Phone
-from .request import Exchange
+from .request import Platform
 
 __all__ = ["Attempt", "Hunt", "Leg"]
 
@@ -36,13 +36,13 @@ ADDRESSES = {"phone": ("to_number", "from_number"), "sip": ("to", "from"), "fabr
 class Attempt:
     """One device that is tried. Its hunt tells it to begin; it says :meth:`answered` or :meth:`failed` once."""
 
-    exchange: Exchange = field(repr=False)
+    platform: Platform = field(repr=False)
     hunt: Hunt = field(init=False, repr=False)
 
     @property
     def world(self) -> World:
-        """The exchange's."""
-        return self.exchange.world
+        """That of the platform."""
+        return self.platform.world
 
     def begin(self) -> None:
         """Try."""
@@ -94,7 +94,7 @@ class Leg(Attempt):
         )
 
     def begin(self) -> None:
-        world, network, directory = self.world, self.exchange.network, self.exchange.directory
+        world, network, directory = self.world, self.platform.network, self.platform.directory
         call, params = self.call, self.device["params"]
         expected = directory.take(str(params[ADDRESSES[self.device["type"]][0]]))
         plan = expected.behaviour if expected is not None else Behaviour()
@@ -123,10 +123,10 @@ class Leg(Attempt):
 
     def pick_up(self) -> None:
         """The phone answers."""
-        self.exchange.network.pick_up(self.call, self.max_duration)
+        self.platform.network.pick_up(self.call, self.max_duration)
 
     def _end(self, reason: str) -> None:
-        self.exchange.network.end(self.call, reason, self.call.far_side)
+        self.platform.network.end(self.call, reason, self.call.far_side)
 
     def _moved(self, call: Call) -> None:
         """The call is in a new state."""
@@ -145,7 +145,7 @@ class Leg(Attempt):
 
     def abandon(self) -> None:
         self._finish()
-        self.exchange.network.end(self.call, "cancel", self.call.near_side)
+        self.platform.network.end(self.call, "cancel", self.call.near_side)
 
 
 @define(eq=False)

@@ -88,19 +88,19 @@ class Binding(Operation):
             self._fire()
 
     def _fire(self) -> None:
-        exchange, call, spec = self.exchange, self.call, METHODS[self.params["bind_method"]]
+        platform, call, spec = self.platform, self.call, METHODS[self.params["bind_method"]]
         given = self.params.get("params")
         params = {**(given if isinstance(given, dict) else {}), "node_id": call.node_id, "call_id": call.call_id}
         if "control_id" in spec.parameters:
             params.setdefault("control_id", str(uuid.uuid4()))
         request = _Bound(
-            exchange=exchange, client=cast("Any", None), request_id="", spec=spec, params=params, addressed=call
+            platform=platform, client=cast("Any", None), request_id="", spec=spec, params=params, addressed=call
         )
         problems = spec.malformed(params, strict=self.world.settings.strict) or list(spec.impossible(params).values())
         if problems:
             request.fail(-32602, "; ".join(problems))
         else:
-            exchange.handlers.get(spec.name, Request.accept)(request)
+            platform.handlers.get(spec.name, Request.accept)(request)
 
 
 def _bind(request: Request) -> None:
@@ -115,7 +115,7 @@ def _bind(request: Request) -> None:
         request.refuse(400, "; ".join(problems.values()), problems)
         return
     request.accept()
-    call.operations.append(Binding(exchange=request.exchange, call=call, method=request.spec.name, params=params))
+    call.operations.append(Binding(platform=request.platform, call=call, method=request.spec.name, params=params))
     call.board.changed()
 
 

@@ -15,7 +15,7 @@ __all__ = ["HANDLERS"]
 
 def _send(request: Request) -> None:
     """The reply names the message. One without a body and without media is refused, as documented."""
-    post, params = request.exchange.post, request.params
+    post, params = request.platform.post, request.params
     if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})
         return

@@ -23,7 +23,7 @@ from ..media.played import Played, part_of
 from ..media.voice import Voice
 from ..people.network import Call
 from ..people.party import REACTION
-from .request import Exchange, Handler, Request
+from .request import Handler, Platform, Request
 from .streaming import url_problem
 
 __all__ = ["Operation", "control", "engaged", "launch", "running", "start", "stop"]
@@ -58,7 +58,7 @@ class Operation:
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error"}
     goes_on: ClassVar[bool] = True
 
-    exchange: Exchange = field(repr=False)
+    platform: Platform = field(repr=False)
     call: Call = field(repr=False)
     method: str = ""
     params: dict[str, Any] = field(repr=False)
@@ -70,8 +70,8 @@ class Operation:
 
     @property
     def world(self) -> World:
-        """The exchange's."""
-        return self.exchange.world
+        """That of the platform."""
+        return self.platform.world
 
     @property
     def control_id(self) -> str:
@@ -193,7 +193,7 @@ class Operation:
             (self.call.party.heard.again if again else self.call.party.heard.add)(item)
             self.call.board.changed()
             then()
-            self.exchange.network.listened(self.call, item)
+            self.platform.network.listened(self.call, item)
 
         self.after(name, item.duration, heard, carries=carries)
         self._played[name] = item, again
@@ -206,7 +206,7 @@ class Operation:
 
     def sounds(self) -> list[tuple[tuple[int, str], Voice, float]]:
         """What sounds on the call because of this, by keys, and how many seconds of it have passed."""
-        voices = [(name, item, self.exchange.sounds.voice(item)) for name, (item, _) in self._played.items()]
+        voices = [(name, item, self.platform.sounds.voice(item)) for name, (item, _) in self._played.items()]
         return [
             ((id(self), name), voice, item.duration - self.left(name))
             for name, item, voice in voices
@@ -219,7 +219,7 @@ class Operation:
                 ear.begin(key, voice, passed)
 
     def _sounded(self, item: Played, seconds: float) -> None:
-        voice = self.exchange.sounds.voice(item)
+        voice = self.platform.sounds.voice(item)
         for ear in self.call.ears if voice.pcm else ():
             ear.heard(voice, seconds)
 
@@ -305,9 +305,9 @@ class Operation:
         party = self.call.party
         if keys and (party.lent or party.presses):
             digits, party.lent = party.lent or party.presses.popleft(), ""
-            self.after("reaction", REACTION, self.exchange.network.press, self.call, digits)
+            self.after("reaction", REACTION, self.platform.network.press, self.call, digits)
         elif words and party.sentences:
-            self.after("reaction", REACTION, self.exchange.network.say, self.call, party.sentences.popleft())
+            self.after("reaction", REACTION, self.platform.network.say, self.call, party.sentences.popleft())
 
 
 _O = TypeVar("_O", bound=Operation)
@@ -373,7 +373,7 @@ def start(
         elif running(call, kind, str(params.get("control_id", ""))) is not None:
             request.refuse(409, "An operation with this control_id is active already")
         else:
-            launch(request, kind(exchange=request.exchange, call=call, method=request.spec.name, params=params))
+            launch(request, kind(platform=request.platform, call=call, method=request.spec.name, params=params))
 
     return handler
 

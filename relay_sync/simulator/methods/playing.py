@@ -41,7 +41,7 @@ class Playback(Operation):
         if self._rounds and self._position >= self._rounds * len(items):
             self.played()
             return
-        item = self.exchange.sounds.item(items[self._position % len(items)])
+        item = self.platform.sounds.item(items[self._position % len(items)])
         if item is None:
             self.break_down({})
             return

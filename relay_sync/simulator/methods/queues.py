@@ -67,7 +67,7 @@ class Waiting(Operation):
 
     def begin(self) -> None:
         name = self.params["queue_name"]
-        self.queue = self.exchange.shared(Queues).setdefault(name, Queue(name))
+        self.queue = self.platform.shared(Queues).setdefault(name, Queue(name))
         self.queue.waiting.append(self)
         self.report("enqueue")
         if self.params.get("wait_time"):

@@ -73,7 +73,7 @@ class _Taped(Operation):
     def url(self) -> str:
         """Where the file is, or would be."""
         if self.format["format"] == "wav":
-            return self.exchange.recordings.url(self.recording_id)
+            return self.platform.recordings.url(self.recording_id)
         return f"{FILES}/{self.recording_id}.{self.format['format']}"
 
     @property
@@ -200,7 +200,7 @@ class Recording(_Taped):
     def finish(self, **told: Any) -> None:
         outcome = self.outcome()
         if self.format["format"] == "wav":
-            self.exchange.recordings.add(self.recording_id, self._wav(outcome["duration"]))
+            self.platform.recordings.add(self.recording_id, self._wav(outcome["duration"]))
         self.close(**{"state": "finished", **outcome, **told})
 
     def _wav(self, seconds: float) -> bytes:

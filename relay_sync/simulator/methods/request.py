@@ -1,4 +1,4 @@
-"""A client's request on its way through the simulator, the ways to answer it, and what its handler works with."""
+"""A client's request on its way through the simulator, the ways to answer it, and the platform that its handler works with."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..core.faults import RequestFault
 from ..core.method_table import Method
 from ..core.not_carried_out import NOT_CARRIED_OUT, not_carried_out
 from ..core.schemas import Findings
-from ..core.session import Client, Session
+from ..core.session import ClientSocket, Session
 from ..core.world import World
 from ..media.sounds import Sounds
 from ..people.directory import Directory
 from ..people.network import Call, Network
 from ..people.post import Post
 
-__all__ = ["Exchange", "Handler", "Handlers", "RecordingStore", "Request"]
+__all__ = ["Handler", "Handlers", "Platform", "RecordingStore", "Request"]
 
 _T = TypeVar("_T")
 
@@ -38,8 +38,8 @@ class RecordingStore(Protocol):
 
 
 @define(eq=False, kw_only=True)
-class Exchange:
-    """The telephone exchange: what carries out methods. All of it runs on the loop's thread.
+class Platform:
+    """The simulated platform: what handlers work with to carry out methods. All of it runs on the loop's thread.
 
     ``handlers`` carry out methods, whichever way they are asked for; one that has none is checked like any other and
     acknowledged, and nothing comes of it.
@@ -86,8 +86,8 @@ class Request:
     :ivar addressed: the live call that it names, if any.
     """
 
-    exchange: Exchange = field(repr=False)
-    client: Client = field(repr=False)
+    platform: Platform = field(repr=False)
+    client: ClientSocket = field(repr=False)
     request_id: Any
     spec: Method
     params: dict[str, Any] = field(repr=False)
@@ -97,8 +97,8 @@ class Request:
 
     @property
     def world(self) -> World:
-        """The exchange's."""
-        return self.exchange.world
+        """That of the platform."""
+        return self.platform.world
 
     @property
     def session(self) -> Session:

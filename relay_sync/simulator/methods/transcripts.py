@@ -210,7 +210,7 @@ def _handler(kind: type[LiveTranscription], shape: str, words: tuple[str, ...]) 
                 return
             params = {"status_url": request.params["status_url"]} if "status_url" in request.params else {}
             operation = kind(
-                exchange=request.exchange, call=request.call, method=request.spec.name, params=params, options=options
+                platform=request.platform, call=request.call, method=request.spec.name, params=params, options=options
             )
             launch(request, operation)
         elif active is None:

@@ -32,7 +32,7 @@ from ..core.clock import CallClock
 from ..core.noticeboard import Noticeboard
 from ..core.session import Session
 from ..core.world import World
-from ..media.hearing import Ear, Line
+from ..media.hearing import Audible, Ear
 from ..media.played import Played
 from ..media.stream import Stream
 from ..media.voice import SILENCE, Voice
@@ -142,7 +142,7 @@ class Call:
     operations: list[Activity] = field(factory=list, init=False, repr=False)
     parent: dict[str, Any] | None = field(default=None, repr=False)
     bridge: Activity | None = field(default=None, init=False, repr=False)
-    others: list[Line] = field(factory=list, init=False, repr=False)
+    others: list[Audible] = field(factory=list, init=False, repr=False)
     ears: list[Ear] = field(factory=list, init=False, repr=False)
     transferred: bool = field(default=False, init=False)
     features: set[str] = field(factory=set, init=False)

@@ -147,8 +147,8 @@ def test_an_empty_result_is_a_success_and_a_refusal_is_raised_once(on_call: Line
     def empty(request: Any) -> None:
         request.reply({})
 
-    exchange = on_call.sim._exchange
-    exchange.handlers = {**exchange.handlers, "calling.play": empty}
+    platform = on_call.sim._platform
+    platform.handlers = {**platform.handlers, "calling.play": empty}
     action = on_call.call.play_silence(1)
     assert not action.is_done
     tell(on_call, action, "calling.call.play", {"state": "finished"})

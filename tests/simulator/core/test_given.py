@@ -164,7 +164,7 @@ class Scene:
 
     def state(self) -> tuple[object, ...]:
         """What must not change when something is refused."""
-        directory = len(self.sim._exchange.directory._phones)
+        directory = len(self.sim._platform.directory._phones)
         return len(self.sim.journal), self.sim.faults.unused(), len(self.sim.phones), directory, self.phone.state
 
     def check(self, act: Any, given: Given, parameter: str) -> None:

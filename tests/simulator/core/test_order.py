@@ -186,7 +186,7 @@ def test_a_call_that_is_gone_from_the_list_of_calls_has_ended_in_the_journal(sim
         one.client.on_call(lambda call: call.hangup())
         for _ in range(ROUNDS):
             phone = sim.call(to=TO, from_=FROM)
-            while phone.call_id in sim._exchange.network.calls:
+            while phone.call_id in sim._platform.network.calls:
                 pass
             assert told(sim, phone.call_id)[-1] == "ended"
 

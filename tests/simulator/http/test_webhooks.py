@@ -12,7 +12,7 @@ import pytest
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.urls import place
-from relay_sync.simulator.http.webhooks import Webhooks
+from relay_sync.simulator.http.webhooks import WebhookSender
 from tests.support.peers import Hooks, Receiver, address, connected
 
 
@@ -48,7 +48,7 @@ def test_both_states_are_sent_in_the_documented_body(method: str | None) -> None
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(("method", "form"), [("POST", False), ("POST", True), ("GET", False)])
 def test_a_redirect_is_an_answer_and_is_not_followed(status: int, method: str, form: bool) -> None:
-    webhooks = Webhooks()
+    webhooks = WebhookSender()
     with Hooks() as elsewhere, Hooks(status, elsewhere.url) as hooks:
         webhooks.send("lane", hooks.url, method, {"event_type": "e"}, form=form)
         assert [delivery.status for delivery in webhooks.wait_for(1)] == [status]
@@ -102,7 +102,7 @@ def test_remote_places_and_dead_ones_are_not_reached_and_nothing_breaks(
 
 def test_closing_is_bounded_and_ends_the_threads(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
-    webhooks = Webhooks()
+    webhooks = WebhookSender()
     with Hooks() as hooks:
         hooks.gate.clear()
         webhooks.send("lane", hooks.url, "POST", {"params": {}})
@@ -118,7 +118,7 @@ def test_closing_is_bounded_and_ends_the_threads(caplog: pytest.LogCaptureFixtur
 
 
 def test_many_lanes_share_few_threads() -> None:
-    webhooks = Webhooks(most_threads=3)
+    webhooks = WebhookSender(most_threads=3)
     with Hooks() as hooks:
         for number in range(40):
             webhooks.send(f"lane {number % 10}", hooks.url, "GET", {"n": number, "params": {}})

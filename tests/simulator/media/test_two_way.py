@@ -16,7 +16,7 @@ from relay_sync.audio.coders import decoder_for, encoder_for
 from relay_sync.audio.pcm_codecs import codec_for
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator
-from relay_sync.simulator.media.playback import Playback
+from relay_sync.simulator.media.sound_queue import SoundQueue
 from tests.support.peers import Hooks, Json, Media, Peer, Receiver, address, connected
 
 PCMU = codec_for("PCMU")
@@ -400,7 +400,7 @@ def test_a_stream_that_is_not_read_from_fills_its_peer() -> None:
 
 
 def test_a_mark_within_an_interval_is_due_after_it() -> None:
-    playback = Playback(keep=1000)
+    playback = SoundQueue(keep=1000)
     playback.add(bytes(10))
     assert playback.mark("five") == []
     playback.add(bytes(10))
@@ -414,7 +414,7 @@ def test_a_mark_within_an_interval_is_due_after_it() -> None:
 
 
 def test_what_overflows_is_the_oldest_and_marks_stay() -> None:
-    playback = Playback(longest=4, keep=1000)
+    playback = SoundQueue(longest=4, keep=1000)
     assert playback.add(b"\1\0\2\0") == 0
     playback.mark("a")
     playback.add(b"\3\0\4\0")
@@ -426,7 +426,7 @@ def test_what_overflows_is_the_oldest_and_marks_stay() -> None:
 
 
 def test_what_is_kept_is_bounded() -> None:
-    playback = Playback(keep=3)
+    playback = SoundQueue(keep=3)
     playback.add(bytes(20))
     playback.rush()
     assert (playback.played, len(playback.heard[0].pcm)) == (10, 6)
@@ -448,7 +448,7 @@ OPERATIONS = st.lists(
 @given(OPERATIONS)
 def test_nothing_is_lost_repeated_or_out_of_order(operations: list[tuple[str, int]]) -> None:
     """Every mark comes back once and in order, and never before the audio that was queued before it."""
-    playback = Playback(keep=10_000)
+    playback = SoundQueue(keep=10_000)
     numbers = itertools.count(1)
     queued, dropped = b"", 0
     marks: list[tuple[str, int]] = []

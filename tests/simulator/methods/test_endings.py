@@ -429,7 +429,7 @@ def test_a_handler_that_fails_after_its_reply_does_not_reply_again(caplog: pytes
 
     with Simulator(ping_interval=None) as sim, connected(sim) as peer:
         phone = peer.answered()
-        sim._exchange.handlers = {**sim._exchange.handlers, "calling.hold": wrong}
+        sim._platform.handlers = {**sim._platform.handlers, "calling.hold": wrong}
         assert peer.result("calling.hold", **address(phone))["code"] == "200"
         assert peer.result("signalwire.ping", payload="?") == {"payload": "?"}
         replies(sim, peer)

@@ -141,7 +141,7 @@ def test_playback_is_paused_and_goes_on(slow: Line) -> None:
 
 def test_an_endless_playback_ends_with_its_stop(one: Line) -> None:
     action = one.call.play([TTS], loop=0)
-    one.sim._exchange.network.calls[one.call.call_id].board.wait_for(
+    one.sim._platform.network.calls[one.call.call_id].board.wait_for(
         lambda: any(item.times > 3 for item in one.phone.heard), PATIENCE, "to be played again and again"
     )
     action.stop()
@@ -293,7 +293,7 @@ def test_what_was_handed_over_is_not_hung_up_and_may_come_back(one: Line) -> Non
     with pytest.raises(CommandRefused):
         back.transfer("context:nowhere")
     assert one.client._router.ours == [back]
-    one.sim._exchange.handlers = {**one.sim._exchange.handlers, "calling.transfer": lambda request: request.accept()}
+    one.sim._platform.handlers = {**one.sim._platform.handlers, "calling.transfer": lambda request: request.accept()}
     back.transfer("context:somewhere")
     assert one.client.drain(PATIENCE) is True
     one.client.disconnect(hangup_calls=True)

@@ -230,7 +230,7 @@ def test_the_bearer_token_goes_with_the_upgrade_and_nowhere_else(caplog: pytest.
             repr(stream),
             repr(phone),
             repr(sim._world),
-            repr(sim._exchange),
+            repr(sim._platform),
             repr(sim._relay),
         ):
             assert "s3cr3t" not in text

@@ -10,7 +10,7 @@ from collections import deque
 
 from attrs import define, field, frozen
 
-__all__ = ["HeardSound", "Playback"]
+__all__ = ["HeardSound", "SoundQueue"]
 
 
 @frozen
@@ -26,7 +26,7 @@ class HeardSound:
 
 
 @define(eq=False, kw_only=True)
-class Playback:
+class SoundQueue:
     """The queue of one stream, and its clock, which counts samples.
 
     :ivar longest: how many samples may wait; of more the oldest are dropped. ``None``: any number.
