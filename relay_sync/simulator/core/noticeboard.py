@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from attrs import define, field
 
 from ...errors import WaitTimeout
 from ...params import values
+from ...threads.flag import Bell
+from ...threads.timeouts import TimeLeft
 
 __all__ = ["Noticeboard", "seconds_to_wait"]
 
@@ -34,22 +34,18 @@ class Noticeboard:
     """Where the loop's thread announces that something changed, and test threads wait for a condition of theirs to
     hold.
 
-    Every sleeper brings a lock of his own: a ``threading.Condition`` has one that Ctrl-C can leave held, and then the
-    loop's thread would wait for it for ever.
+    With a ``Bell``, for a ``threading.Condition`` has a lock that Ctrl-C can leave held, and then the loop's thread would wait
+    for it for ever.
     """
 
     #: Called when the condition holds: returns once the step is over in which the loop's thread has made it hold. Whoever has
     #: waited for a state then finds its event in the journal, and the other way round.
     settle: Callable[[], object] = field(default=lambda: None, repr=False)
-    _ears: list[Any] = field(factory=list, init=False, repr=False)
+    _bell: Bell = field(factory=Bell, init=False, repr=False)
 
     def changed(self) -> None:
         """Make every waiter look again; never blocks. To be called after the change."""
-        for _ in range(len(self._ears)):
-            try:
-                self._ears.pop(0).release()
-            except IndexError:  # a sleeper has left, or another thread woke him
-                return
+        self._bell.ring()
 
     def wait_for(
         self, look: Callable[[], T | None], timeout: float, what: str | Callable[[], str], *, every: float = SLICE
@@ -62,24 +58,22 @@ class Noticeboard:
         :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
         """
         timeout = seconds_to_wait(timeout)
-        deadline, rest = time.monotonic() + timeout, timeout  # locks go on waiting where a test has stopped the clock
+        left, found = TimeLeft(timeout), None
+
+        def holds() -> bool:
+            nonlocal found
+            found = look()
+            return found is not None and found is not False
+
         while True:
-            ear = threading.Lock()
-            ear.acquire()
-            self._ears.append(ear)  # before the look: what changes after it is heard
-            try:
-                found = look()
-                if found is not None and found is not False:
-                    self.settle()
-                    return found
-                left = min(rest, deadline - time.monotonic())
-                if left <= 0:
-                    words = what if isinstance(what, str) else what()
-                    raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {words}")
-                if not ear.acquire(True, min(left, every)):
-                    rest -= min(left, every)
-            finally:
-                try:
-                    self._ears.remove(ear)
-                except ValueError:  # it was woken
-                    pass
+            rest = left() or 0.0
+            longest = max(0.0, min(rest, every))
+            rang = self._bell.sleep(holds, longest)
+            if found is not None and found is not False:
+                self.settle()
+                return found
+            if rest <= 0:
+                words = what if isinstance(what, str) else what()
+                raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {words}")
+            if not rang:
+                left.waited(longest)
