@@ -17,6 +17,7 @@
 ``gate``              path, bearer token, one-time tokens
 ``stream_handlers``   the threads in which ``on_stream`` runs
 ``connecting``        two-way streams: calls that are connected to here
+``stream_wait``       waiting for a stream that was asked for, and why it did not come
 ``receiver``          from messages to frames, on the receiving thread
 ``messages``          the JSON of media sockets, read and written; pure. ``outgoing``: what goes back on two-way streams; pure
 ``reorder``           frames put back in order, on request; pure

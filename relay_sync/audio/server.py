@@ -16,13 +16,10 @@ from urllib.parse import urlsplit
 from .. import receivers
 from ..deadline import Deadline
 from ..errors import (
-    CallEnded,
-    CommandRefused,
     Forked,
     InvalidParameter,
     StreamFailed,
     StreamsTaken,
-    UnsupportedCodec,
     WaitTimeout,
 )
 from ..hosts import is_loopback
@@ -32,11 +29,9 @@ from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep
 from ..threads import logs
 from ..threads.flag import Bell
-from ..threads.outcome import at_once, wait_until
+from ..threads.outcome import wait_until
 from ..threads.process import generation, watch
 from ..threads.rate_limited_log import RateLimitedLog
-from ..threads.timeouts import TimeLeft
-from .coders import check_available
 from .connecting import Connecting, check_call, check_options, check_wanted_rate
 from .disk import Disk
 from .gate import Expected, Gate, check_token
@@ -46,6 +41,7 @@ from .server_address import ServerAddress, check_path, check_public_url
 from .stream import AudioStream, StreamingAction
 from .stream_core import StreamCore
 from .stream_handlers import StreamHandlers
+from .stream_wait import wait_for_stream
 from .waking import Waking
 from .wav import PathLike
 
@@ -61,7 +57,6 @@ _BACKLOG = 256  # streams waiting for accept()
 _SUBPROTOCOLS = ("audio.jambonz.org", "audio.drachtio.org")  # which those insist on
 _GATHER = 0.004  # seconds; a fifth of a frame, and it halves the CPU of many streams
 _LAST_WORD = 2.0  # seconds that closing gives observers at most
-_LOOK = 0.05  # seconds between looks at an action that says only when asked that it has ended
 
 
 class StreamableCall(Protocol):
@@ -487,39 +482,7 @@ class AudioServer(Connecting):
         return url
 
     def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
-        left = TimeLeft(timeout)
-        while expected.stream is None:
-            if expected.over:
-                raise StreamFailed("the carrier opened the socket, but no start came on it", end_reason="never started")
-            if self._closed:
-                raise StreamFailed("the AudioServer was closed while waiting for the stream")
-            if action.is_done and not expected.arrived:
-                if isinstance(action.error, CommandRefused):
-                    raise action.error.fresh()
-                over = _call_over(action)
-                if over is not None:
-                    why = f" ({over.end_reason})" if over.end_reason else ""
-                    raise StreamFailed(f"the call is over{why}: it ended before any socket came") from over
-                raise StreamFailed(
-                    f"the stream ended before any socket came: the carrier could not open {self._address.url}"
-                    f"{self._address.hint}, or another process answers there{_codec_hint(codec)}"
-                    f"{self._gate.refused_since(expected)}"
-                ) from action.error
-            if left.over:
-                if expected.arrived:
-                    raise StreamFailed(
-                        f"the carrier opened the socket, but no start came within {timeout:g} s",
-                        end_reason="never started",
-                    )
-                raise StreamFailed(
-                    f"no socket came within {timeout:g} s: the carrier must be able to reach {self._address.url}"
-                    f"{self._address.hint}{self._gate.refused_since(expected)}"
-                )
-            longest = min(_LOOK, at_once(left()))
-            if not expected.changed.wait(longest):
-                left.waited(longest)
-            expected.changed.clear()
-        return expected.stream
+        return wait_for_stream(expected, action, timeout, codec, self._address, self._gate)
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
@@ -589,34 +552,6 @@ class AudioServer(Connecting):
 def _left(deadline: Deadline, least: float) -> float:
     left = deadline.remaining(time.monotonic())
     return least if left is None else max(left, least)
-
-
-def _codec_hint(codec: object) -> str:
-    """Whether the codec may be the reason, and what is missing here for it. All carriers have G.711."""
-    if isinstance(codec, str) and codec.upper().partition("@")[0] in ("PCMU", "PCMA"):
-        return ""
-    return f", or the carrier has no audio in this codec{_what_it_needs(codec)}"
-
-
-def _what_it_needs(codec: object) -> str:
-    """In brackets, what is missing here for audio in this codec; nothing where all is there."""
-    try:
-        if isinstance(codec, str):  # else the call knows what to make of it
-            check_available(codec)
-    except InvalidParameter:
-        pass
-    except UnsupportedCodec as error:
-        return f" ({error.message})"
-    return ""
-
-
-def _call_over(action: StreamingAction) -> CallEnded | None:
-    """Whether an action has ended with its call, as far as it tells."""
-    if isinstance(action.error, CallEnded):
-        return action.error
-    if getattr(getattr(action, "result", None), "reason", "") not in ("call_ended", "call_gone"):
-        return None
-    return CallEnded("the call is over", end_reason=getattr(getattr(action, "call", None), "end_reason", ""))
 
 
 def _stop(action: StreamingAction) -> None:
