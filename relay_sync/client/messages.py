@@ -258,6 +258,7 @@ class MessageDesk:
             message._end_early(
                 MessageNotFollowed("the server took the message but did not name it: it cannot be followed")
             )
+            self._notify(message)
 
     def claim(self, message: Message, session: int) -> None:
         """Follow a message that the server has named, from its first state on. What was told of it counts, even if the session

@@ -175,8 +175,10 @@ class Observers:
         with self._lock:
             recorder = self._recorders.pop(call.call_id, None)
             if recorder is not None:
-                for entry in self._by_method.get("call_ended", ()):
-                    self._put((entry,), "call_ended", (recorder.record(call, end_reason, entry.keep),))
+                # Whoever says so is in the middle of ending the call.
+                with _warnings.caught("internal error in the record of a call"):
+                    for entry in self._by_method.get("call_ended", ()):
+                        self._put((entry,), "call_ended", (recorder.record(call, end_reason, entry.keep),))
 
     def message_changed(self, message: ObservedMessage) -> None:
         self._tell("message_changed", message)

@@ -120,7 +120,8 @@ class Recorder:
                 stream.track = _text(params.get("track")).removesuffix("_tracks").removesuffix("_track")
                 stream.codec = _text(params.get("codec"))
                 custom = params.get(_PARAMETERS)
-                stream.custom_parameters = custom if isinstance(custom, Mapping) else {}
+                if isinstance(custom, Mapping):  # a copy: the program may change its own
+                    stream.custom_parameters = _without_secrets("", custom)
         elif method == _RECORD:
             _entry(self._recordings, params, _Recording)
 
@@ -227,7 +228,7 @@ def _entry(table: dict[str, K], params: Mapping[str, Any], make: Callable[[], K]
 
 def _kept_stream(control_id: str, stream: _Stream, keep: Keep) -> StreamRecord:
     custom = {
-        name: _without_secrets(name, value)
+        name: value
         for name, value in stream.custom_parameters.items()
         if _PARAMETERS in keep or f"{_PARAMETERS}.{name}" in keep
     }
@@ -262,7 +263,7 @@ def _without_secrets(name: str, value: Any) -> Any:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, Mapping):
-        return {each: _without_secrets(each, inner) for each, inner in value.items()}
+        return {str(each): _without_secrets(str(each), inner) for each, inner in list(value.items())}
     if isinstance(value, (list, tuple)):
-        return [_without_secrets("", inner) for inner in value]
+        return [_without_secrets("", inner) for inner in list(value)]
     return value

@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 def _utc(value: datetime | None) -> datetime | None:
-    return None if value is None else value.astimezone(UTC)
+    """A time in UTC; one that names no zone is taken to be in it."""
+    if value is None or value.tzinfo is None:
+        return value and value.replace(tzinfo=UTC)
+    return value.astimezone(UTC)
 
 
 class _Plain:
@@ -132,10 +135,7 @@ class CallRecord(_Plain):
 
 
 def _time(value: Any) -> datetime | None:
-    if value is None:
-        return None
-    read = datetime.fromisoformat(value)
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read
+    return None if value is None else datetime.fromisoformat(value)
 
 
 def _same(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import queue
 import subprocess
 import sys
@@ -17,13 +19,17 @@ import pytest
 from relay_sync import (
     Call,
     CallRecord,
+    ClientClosed,
     CommandRefused,
     DialFailed,
     Message,
+    MessageNotFollowed,
     Observer,
     RelayClient,
     RelayEvent,
 )
+from relay_sync.client.messages import MessageDesk
+from relay_sync.observing.observers import Observers
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE, ROOT
 from tests.support.forks import in_child
@@ -62,6 +68,16 @@ class Notes(Observer):
 
     def of(self, call_id: str) -> list[str]:
         return [what for what, whose in self.told if whose == call_id]
+
+
+class Texts(Observer):
+    """Keeps the messages that it is told of."""
+
+    def __init__(self) -> None:
+        self.told: queue.SimpleQueue[Message] = queue.SimpleQueue()
+
+    def message_changed(self, message: Message) -> None:
+        self.told.put(message)
 
 
 class States(Observer):
@@ -177,6 +193,41 @@ def test_a_call_that_is_passed_back_has_an_end(sim: Simulator, client: MakeClien
     assert (record.call_id, record.end_reason) == (phone.call_id, "released")
     assert notes.of(phone.call_id) == ["offered", "ended"]
     phone.hang_up()
+
+
+def test_whatever_becomes_of_calls_side_by_side_each_has_its_first_and_its_last_word(
+    sim: Simulator, client: MakeClient
+) -> None:
+    notes, made, numbers = Notes(), client(), itertools.count()
+    made.observe(notes)
+
+    @made.on_call
+    def handle(call: Call) -> None:
+        match next(numbers) % 4:
+            case 0:
+                call.pass_()
+            case 1:
+                hang_up_at_once(call)
+            case 2:
+                raise LookupError("mine")
+            case 3:
+                call.answer()
+                call.wait_for_ended()
+
+    made.connect()
+    phones = [sim.call(to=TO, from_=FROM) for _ in range(16)]
+    ended = [notes.record() for _ in range(12)]
+    made.disconnect()
+    ended += [notes.records.get_nowait() for _ in range(4)]
+    assert {record.call_id for record in ended} == {phone.call_id for phone in phones}
+    reasons = collections.Counter(record.end_reason for record in ended)
+    assert reasons == {"released": 4, "hangup": 4, "error": 4, "client_closed": 4}
+    for phone in phones:
+        told = notes.of(phone.call_id)
+        assert told[:2] == ["offered", "started"]
+        assert told[-1] == "ended"
+        assert told.count("ended") == 1
+        phone.hang_up()
 
 
 def test_closing_ends_the_records_of_live_calls_and_waits_for_them(sim: Simulator, client: MakeClient) -> None:
@@ -356,13 +407,6 @@ def test_an_observer_that_fails_everywhere_changes_nothing(sim: Simulator, clien
 
 
 def test_messages_are_told_of(sim: Simulator, client: MakeClient) -> None:
-    class Texts(Observer):
-        def __init__(self) -> None:
-            self.told: queue.SimpleQueue[Message] = queue.SimpleQueue()
-
-        def message_changed(self, message: Message) -> None:
-            self.told.put(message)
-
     texts, made = Texts(), client()
     made.observe(texts)
     made.on_message(lambda message: None)
@@ -375,6 +419,21 @@ def test_messages_are_told_of(sim: Simulator, client: MakeClient) -> None:
     while (message := texts.told.get(timeout=PATIENCE)) is sent:
         pass
     assert (message.direction, message.body, message.state) == ("inbound", "Hi.", "received")
+
+
+def test_messages_whose_fate_stays_unknown_are_told_of() -> None:
+    texts, observers, desk = Texts(), Observers(), MessageDesk()
+    desk.observers = observers
+    observers.add(texts)
+    unnamed, lost = Message(), Message()
+    desk.taken(unnamed, {}, 1)
+    desk.taken(lost, {"message_id": "m"}, 1)
+    desk.end(ClientClosed("closed"), 1)
+    observers.close(PATIENCE)
+    told = [texts.told.get_nowait() for _ in range(texts.told.qsize())]
+    assert told == [unnamed, lost, lost]
+    assert isinstance(unnamed.error, MessageNotFollowed)
+    assert isinstance(lost.error, ClientClosed)
 
 
 def test_the_connection_is_told_of_in_order(sim: Simulator, client: MakeClient) -> None:

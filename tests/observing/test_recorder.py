@@ -152,6 +152,18 @@ def test_only_what_is_named_is_kept_and_no_secret(
     assert secrets is not None
 
 
+def test_what_the_program_does_with_its_parameters_later_changes_no_record(observers: Observers) -> None:
+    notes = Notes()
+    observers.add(notes, keep=["custom_parameters"])
+    observers.call_offered(Leg())
+    given: dict[Any, Any] = {"campaign": ["spring"], 7: "seven"}
+    stream_of(Leg(), observers, given, "wss://example.com")
+    given["campaign"].append("summer")
+    given.clear()
+    (stream,) = record_of(observers, notes).streams
+    assert stream.custom_parameters == {"campaign": ["spring"], "7": "seven"}
+
+
 def test_each_observer_has_what_it_asked_for(observers: Observers) -> None:
     one, two = Notes(), Notes()
     observers.add(one)

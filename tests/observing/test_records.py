@@ -72,6 +72,14 @@ def test_a_record_survives_json(record: CallRecord, unknown: dict[str, Any]) -> 
     assert read.offered_at is None or read.offered_at.tzinfo is UTC
 
 
+@pytest.mark.parametrize("written", ["2026-03-01T12:00:00", "2026-03-01T12:00:00Z", "2026-03-01T14:00:00+02:00"])
+def test_times_are_in_utc(written: str) -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    record = CallRecord.from_dict({"ended_at": written})
+    assert record == CallRecord(ended_at=noon)
+    assert record.to_dict()["ended_at"] == "2026-03-01T12:00:00+00:00"
+
+
 def test_what_a_record_lacks_has_its_default() -> None:
     assert CallRecord.from_dict({}) == CallRecord()
     assert CallRecord.from_dict({"streams": [{"later": 1}]}).streams == (StreamRecord(),)
