@@ -13,9 +13,9 @@ import pytest
 
 from relay_sync.cli.checkup import _LEAST, EXTRAS
 from tests.support import ROOT
+from tests.support.modules import MODULES
 from tests.support.pages import PAGES, blocks
 
-PACKAGE = ROOT / "relay_sync"
 #: Pages whose programs are pieces, or are shown and not run.
 WITHOUT_PROGRAMS = {"README.md", "migrating.md", "threads.md", "tour.md"}
 #: What modules need beyond the core.
@@ -164,7 +164,7 @@ def test_what_the_source_tells_to_install_is_what_the_extras_name() -> None:
     named = set("\n".join(requirements().values()).split("\n"))
     brought = distributions("\n".join(named))
     told = 0
-    for path in PACKAGE.rglob("*.py"):
+    for path in MODULES:
         for what in re.findall(r"pip install (?:-e )?[\"']([^\"']+)[\"']", path.read_text(encoding="utf-8")):
             if what.startswith(".["):
                 installed(f'pip install -e "{what}"')

@@ -8,12 +8,10 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import relay_sync
 from relay_sync import CommandRefused, ConnectError, RelayClient
 from relay_sync.audio.gate import Gate
 from relay_sync.call.call import core_of
@@ -29,9 +27,9 @@ from relay_sync.webhooks import Webhooks
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import line
+from tests.support.modules import MODULES, name_of, tree
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
-PACKAGE = Path(relay_sync.__file__).parent
 
 #: The locks that a thread may not take twice, and why no signal handler does.
 PLAIN = {
@@ -50,12 +48,11 @@ MAKE_PLAIN = ("threading.Event", "threading.Condition")
 def test_every_lock_is_reentrant_or_said_to_be_nobody_else_s() -> None:
     """Anything else stops a program for good when its signal handler touches what the main thread is touching."""
     plain = set()
-    for path in PACKAGE.rglob("*.py"):
-        name = path.relative_to(PACKAGE).as_posix()
+    for path in MODULES:
+        name = name_of(path)
         if name.startswith("simulator/"):  # its locks are those of tests
             continue
-        text = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(text if "thread" in text else "")):
+        for node in ast.walk(tree(path)):
             named = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
             if named in PLAIN_KINDS:
                 plain.add(name)

@@ -8,14 +8,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import websocket
 from attrs import define, frozen
 
-import relay_sync
 from relay_sync import ClientClosed, ConnectTimeout, InvalidParameter, Observer, RelayClient, StreamFailed, events
 from relay_sync.audio import AudioServer, snapshot
 from relay_sync.audio.disk import Disk
@@ -524,7 +522,7 @@ LOCKS = [
 
 @functools.cache
 def taken() -> dict[tuple[str, str], set[str]]:
-    return takes_locks(Path(relay_sync.__file__).parent)
+    return takes_locks()
 
 
 @pytest.mark.parametrize("one", LOCKS, ids=lambda one: f"{one.kind.__name__}.{one.lock}-{one.act.__name__}")

@@ -9,12 +9,13 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 from attrs import define, field
+
+from tests.support.modules import MODULES, tree
 
 __all__ = ["Touches", "takes_locks", "touches"]
 
@@ -94,10 +95,9 @@ def touches(kind: type, lock: str, names: tuple[str, ...]) -> Iterator[Touches]:
         yield found
 
 
-def takes_locks(package: Path) -> dict[tuple[str, str], set[str]]:
-    """The classes of a package and the locks that they take, as ``("Call", "_lock")``, and the functions in which they do."""
-    texts = [path.read_text(encoding="utf-8") for path in package.rglob("*.py")]
-    locks = {name for text in texts for name in _MAKES_A_LOCK.findall(text)}
+def takes_locks() -> dict[tuple[str, str], set[str]]:
+    """The classes of the package and the locks that they take, as ``("Call", "_lock")``, and the functions in which they do."""
+    locks = {name for path in MODULES for name in _MAKES_A_LOCK.findall(path.read_text(encoding="utf-8"))}
     found: dict[tuple[str, str], set[str]] = {}
 
     def walk(node: ast.AST, kind: str, function: str) -> None:
@@ -113,6 +113,6 @@ def takes_locks(package: Path) -> dict[tuple[str, str], set[str]]:
                         found.setdefault((kind, taken.removeprefix("self.")), set()).add(function)
                 walk(child, kind, function)
 
-    for text in texts:
-        walk(ast.parse(text if "with self." in text else ""), "", "")
+    for path in MODULES:
+        walk(tree(path), "", "")
     return found

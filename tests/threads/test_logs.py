@@ -13,12 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import relay_sync
 from relay_sync import AuthenticationError, Call, RelayClient
 from relay_sync.audio import AudioServer
 from relay_sync.simulator import Simulator
@@ -29,8 +27,8 @@ from tests.support.background import Background, no_threads
 from tests.support.forks import in_child
 from tests.support.interrupts import interrupt, where_signals_are_seen
 from tests.support.lines import FROM, TO, Line, line
+from tests.support.modules import MODULES, name_of, tree
 
-PACKAGE = Path(relay_sync.__file__).parent
 LOGGER = logging.getLogger("relay_sync")
 LOG = logs.get("relay_sync")
 
@@ -377,9 +375,8 @@ SETS_UP = {
 
 def test_everything_is_said_by_way_of_logs() -> None:
     found = set()
-    for path in PACKAGE.rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(text if "logging" in text else "")):
+    for path in MODULES:
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("logging.getLogger", "logging.Logger"):
-                found.add(path.relative_to(PACKAGE).as_posix())
+                found.add(name_of(path))
     assert found == set(SETS_UP)
