@@ -10,7 +10,7 @@ from .threads.living import Living
 __all__ = ["asleep_at", "register"]
 
 
-class Receiver(Protocol):
+class ListeningReceiver(Protocol):
     """What listens at an address, or will."""
 
     @property
@@ -21,10 +21,10 @@ class Receiver(Protocol):
         """Why nothing listens there; ``""`` if something does."""
 
 
-_receivers: Final[Living[Receiver]] = Living()
+_receivers: Final[Living[ListeningReceiver]] = Living()
 
 
-def register(receiver: Receiver) -> None:
+def register(receiver: ListeningReceiver) -> None:
     """Remember a receiver for as long as it lives."""
     _receivers.add(receiver)
 

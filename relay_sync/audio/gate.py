@@ -17,7 +17,7 @@ from attrs import define, field
 
 from ..errors import InvalidParameter
 from ..hosts.origins import refusal
-from ..server import Headers, Request, Response
+from ..server import Headers, HttpRequest, Response
 from ..threads.flag import Flag
 from ..threads.rate_limited_log import RateLimitedLog
 from .stream import AudioStream
@@ -196,7 +196,7 @@ class Gate:
         with self._lock:
             self._expected.pop(expected.digest, None)
 
-    def check(self, request: Request) -> Response | None:
+    def check(self, request: HttpRequest) -> Response | None:
         """``None`` to let the request pass, or the answer to give instead."""
         if request.path == HEALTH_PATH and request.method in ("GET", "HEAD") and not request.is_upgrade:
             return Response(200, {"Cache-Control": "no-store"}, b"ok\n")
@@ -223,7 +223,7 @@ class Gate:
         )
         return _UNAUTHORIZED
 
-    def _no_upgrade(self, request: Request) -> Response | None:
+    def _no_upgrade(self, request: HttpRequest) -> Response | None:
         if "sec-websocket-key" in request.headers:
             self._refuse(
                 "http",
@@ -243,7 +243,7 @@ class Gate:
             return Response(404, {}, b"nothing here\n")
         return None  # the server says what it is for
 
-    def _without_token(self, request: Request) -> Response | None:
+    def _without_token(self, request: HttpRequest) -> Response | None:
         if self._token is not None:
             self._refuse(
                 "no token",

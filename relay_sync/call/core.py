@@ -36,7 +36,7 @@ from ..threads import logs, process
 from ..threads.lanes import InContext
 from ..threads.mailbox import Mailbox
 from ..threads.safety_net import Net
-from .actions.base import Action, OnCompleted, Operation, reason_of, stop_late
+from .actions.base import Action, OnCompleted, RunningAction, reason_of, stop_late
 from .methods import ATTENDS, GIVES_AWAY, OF_THE_CALL, ends_something
 from .offer import Offer
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ..observing.observers import Observers
     from ..observing.recorder import ObservedCall
 
-__all__ = ["CallCore", "Home", "Line"]
+__all__ = ["CallCore", "CallHome", "CallLink"]
 
 _log = logs.get("relay_sync")
 
@@ -59,7 +59,7 @@ REMEMBERED_EVENTS: Final = 200
 READER_LIMIT: Final = 10_000
 
 
-class Line(Protocol[C_contra]):
+class CallLink(Protocol[C_contra]):
     """The connection, as a call needs it."""
 
     def command(
@@ -91,7 +91,7 @@ class Line(Protocol[C_contra]):
         """Find out whether the call is live: when this returns ``True``, its state says so."""
 
 
-class Home(Protocol[C_contra]):
+class CallHome(Protocol[C_contra]):
     """Where calls live, as a call needs it. On any thread."""
 
     def call_over(self, call: C_contra) -> None:
@@ -174,8 +174,8 @@ class CallCore(Generic[C]):
     def __init__(
         self,
         call: C,
-        line: Line[C],
-        home: Home[C],
+        line: CallLink[C],
+        home: CallHome[C],
         call_id: str,
         node_id: str,
         project_id: str,
@@ -208,7 +208,7 @@ class CallCore(Generic[C]):
         self.conferences: frozenset[str] = frozenset()
         self.lock = threading.RLock()
         self.reached: dict[str, CallStateEvent] = {}
-        self.operations: dict[str, Operation] = {}
+        self.operations: dict[str, RunningAction] = {}
         self.listeners: dict[str, tuple[Handler, ...]] = {}
         self.readers: tuple[weakref.ref[Mailbox[RelayEvent]], ...] = ()
         self.history = [notebook_html.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []
@@ -408,7 +408,7 @@ class CallCore(Generic[C]):
         self.attended = self.attended or kind.method in ATTENDS
         call: Any = self.call  # a Call, which this module does not know
         action = kind(call, name, on_completed, params, host=self)
-        operation = Operation(action)
+        operation = RunningAction(action)
         self._register(operation)
         if self.over is not None:
             self._say_over(kind.method)
@@ -435,7 +435,7 @@ class CallCore(Generic[C]):
         operation.hand_out()
         return action
 
-    def _end_refused(self, operation: Operation, error: CommandRefused, began: float) -> None:
+    def _end_refused(self, operation: RunningAction, error: CommandRefused, began: float) -> None:
         """End an action that was answered 404 or 410: with its call, or by an error where the call is live."""
         refusal = self._refusal(error, began)
         if refusal is None:
@@ -450,7 +450,7 @@ class CallCore(Generic[C]):
         with self.lock:
             return [one.action for one in self.operations.values() if isinstance(one.action, kind)]
 
-    def _register(self, operation: Operation) -> None:
+    def _register(self, operation: RunningAction) -> None:
         name = operation.action.control_id
         with self.lock:
             known = self.operations.get(name)

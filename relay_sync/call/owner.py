@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from ..errors import RelayError
 from ..events import RelayEvent
 from .actions import OnCompleted
-from .core import Home, Line
+from .core import CallHome, CallLink
 
 if TYPE_CHECKING:
     from ..observing.observer import Observer
@@ -62,9 +62,9 @@ class Client(Protocol[C]):
 
     # What a call made by hand takes of it; see Call's constructor.
     @property
-    def _link(self) -> Line[C]: ...
+    def _link(self) -> CallLink[C]: ...
     @property
-    def _router(self) -> Home[C]: ...
+    def _router(self) -> CallHome[C]: ...
 
     @property
     def project(self) -> str:

@@ -19,7 +19,7 @@ from ..threads.outcome import wait_for_event
 from ..threads.starting import join_all
 from .mistakes import Unsuccessful
 from .progress import Progress, level
-from .timeline import Timeline
+from .timeline import MomentLog
 
 __all__ = ["Outcome", "Scene", "converse"]
 
@@ -76,7 +76,7 @@ class _Answering:
 
     scene: Scene
     audio: AudioServer
-    timeline: Timeline
+    timeline: MomentLog
     progress: Progress
     done: Flag = field(factory=Flag, init=False)
     error: Exception | None = field(default=None, init=False)
@@ -137,7 +137,7 @@ class _Answering:
         self.progress.update(self.scene.seconds)
 
 
-def converse(scene: Scene, timeline: Timeline, progress: Progress) -> Outcome:
+def converse(scene: Scene, timeline: MomentLog, progress: Progress) -> Outcome:
     """Have the call, from the first ring to the last goodbye. When this returns or raises, nothing of it is left.
 
     :raises Unsuccessful: any step failed; the cause is chained.
@@ -166,7 +166,7 @@ def _left_over(before: set[threading.Thread]) -> list[str]:
 
 
 def _converse(
-    scene: Scene, timeline: Timeline, progress: Progress, simulator: Simulator, audio: AudioServer
+    scene: Scene, timeline: MomentLog, progress: Progress, simulator: Simulator, audio: AudioServer
 ) -> Outcome:
     client = RelayClient(**simulator.credentials, contexts=["default"])
     answering = _Answering(scene, audio, timeline, progress)

@@ -20,7 +20,7 @@ from .conversation import Outcome, Scene, converse
 from .mistakes import Mistake, Unsuccessful
 from .progress import make_progress
 from .streams import can_show
-from .timeline import Timeline
+from .timeline import MomentLog
 
 __all__ = ["run"]
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         fast=arguments.fast,
     )
     print(f"relay-sync {__version__} demo: a phone call on this machine, without an account\n", flush=True)
-    timeline = Timeline()
+    timeline = MomentLog()
     before = _version(scene.out)
     try:
         with make_progress(scene.seconds) as progress:
@@ -67,7 +67,7 @@ def _version(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_mtime_ns
 
 
-def _shown(out: str, scene: Scene, timeline: Timeline, outcome: Outcome) -> int:
+def _shown(out: str, scene: Scene, timeline: MomentLog, outcome: Outcome) -> int:
     recorded = _read_back(scene.out)
     tracks = list(scene.voices)
     print(f"\n{timeline.table()}\n")

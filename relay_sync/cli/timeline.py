@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from attrs import define, field, frozen
 
-__all__ = ["Moment", "Timeline"]
+__all__ = ["LoggedMoment", "MomentLog"]
 
 
 @frozen
-class Moment:
+class LoggedMoment:
     """Something that happened.
 
     :ivar at: seconds since the timeline began. :ivar thread: the name of the thread that saw it.
@@ -24,22 +24,22 @@ class Moment:
 
 
 @define(eq=False)
-class Timeline:
+class MomentLog:
     """Moments, noted from any thread."""
 
     _clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
-    _moments: list[Moment] = field(factory=list, init=False)
+    _moments: list[LoggedMoment] = field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._began = self._clock()
 
     def note(self, what: str) -> None:
         """Something happened now, and this thread saw it."""
-        self._moments.append(Moment(self._clock() - self._began, threading.current_thread().name, what))
+        self._moments.append(LoggedMoment(self._clock() - self._began, threading.current_thread().name, what))
 
     @property
-    def moments(self) -> list[Moment]:
+    def moments(self) -> list[LoggedMoment]:
         """Everything so far, in the order of time."""
         return sorted(self._moments, key=lambda moment: moment.at)
 

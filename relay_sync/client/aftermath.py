@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
-from ..call.actions.base import Operation, Question
+from ..call.actions.base import Question, RunningAction
 from ..call.call import Call, core_of
 from ..call.core import CallCore
 from ..errors import RelayError
@@ -34,7 +34,7 @@ PAUSES: Final = (15.0, 30.0, 60.0)
 
 
 class _Doubt:
-    def __init__(self, core: CallCore[Call], operation: Operation) -> None:
+    def __init__(self, core: CallCore[Call], operation: RunningAction) -> None:
         self.core = core
         self.operation = operation
         #: How often it was asked about.

@@ -19,14 +19,14 @@ from ..threads.table import Table
 from .callbacks import Callbacks
 from .unattended import Unattended
 
-__all__ = ["Handlers"]
+__all__ = ["CallHandlers"]
 
 _log = logs.get("relay_sync").later
 _callbacks = logs.get("relay_sync.callbacks").later
 _numbers: Final = itertools.count(1)
 
 
-class Handlers:
+class CallHandlers:
     """Those of one client, each in a thread of its own. For any number of threads.
 
     :param changed: rings when one has returned. :param callbacks: where what they raise is reported.

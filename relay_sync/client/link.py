@@ -33,7 +33,7 @@ from .commands import Promise, may_repeat, new_command
 
 if TYPE_CHECKING:
     from ..call.call import Call
-    from ..connection.io_loop import Loop
+    from ..connection.io_loop import IOLoop
     from ..observing.observers import Observers
     from ..protocol.session import Session
     from ..threads.table import Table
@@ -63,7 +63,7 @@ class Recipient(Sink, Protocol):
     """What a link needs of whoever takes what comes in, besides what the IO thread needs of it."""
 
     #: The loop whose news count; an older one that is still ending is not heard.
-    attached: Loop | None
+    attached: IOLoop | None
 
     observers: Observers | None
 
@@ -106,7 +106,7 @@ class Link:
         self.config = config
         self.contexts = dict.fromkeys(config.contexts)
         self.secrets = keep(Secrets(*config.secrets))
-        self.loop: Loop | None = None
+        self.loop: IOLoop | None = None
         self.closed = False
         self.used = False
         self._router = router
@@ -115,7 +115,7 @@ class Link:
         #: How many threads wait in :meth:`connect`.
         self._connecting = 0
         #: The last loop that was told to end.
-        self._ending: Loop | None = None
+        self._ending: IOLoop | None = None
         #: ``request``, in a thread that has its own request timeout.
         self._limits = threading.local()
         #: Ends the loop when the link is collected.
@@ -128,7 +128,7 @@ class Link:
         self.closed = False
         self.used = True
 
-    def connect(self, deadline: Deadline) -> Loop:
+    def connect(self, deadline: Deadline) -> IOLoop:
         """Connect, and return when commands can be sent.
 
         :raises ClientClosed: it was closed.
@@ -157,7 +157,7 @@ class Link:
             with self._lock:
                 self._connecting -= 1
 
-    def usable_loop(self, deadline: Deadline) -> Loop:
+    def usable_loop(self, deadline: Deadline) -> IOLoop:
         """A loop that takes commands. It is connected, or connecting again: a command waits for that within its own deadline.
 
         :param deadline: for the first connection. :raises RelayError: as :meth:`connect` does.
@@ -167,7 +167,7 @@ class Link:
             return loop
         return self.connect(deadline)
 
-    def _no_session(self, loop: Loop) -> ConnectTimeout:
+    def _no_session(self, loop: IOLoop) -> ConnectTimeout:
         cause, attempt, url = loop.session.last_error, loop.attempt, self.config.address.url
         why = ""
         if cause is not None:
@@ -183,7 +183,7 @@ class Link:
             error.__cause__.__cause__ = None
         return error
 
-    def _ensure_loop(self) -> Loop:
+    def _ensure_loop(self) -> IOLoop:
         with self._lock:
             if self.closed:
                 raise client_closed()
@@ -194,11 +194,11 @@ class Link:
                 loop.poke()  # stop() may have come while there was nothing to poke
             return loop
 
-    def _new_loop(self) -> Loop:
+    def _new_loop(self) -> IOLoop:
         # A fifth of what importing this package would cost, for the first connection only.
         import random
 
-        from ..connection.io_loop import Loop
+        from ..connection.io_loop import IOLoop
         from ..protocol.session import Session, SessionOptions
 
         self.used = True
@@ -221,7 +221,7 @@ class Link:
         self._drop_finalizer()
         # Known before it runs: an interrupt in between must not leave a connection that nobody can close.
         self._note_others()
-        loop = self.loop = self._router.attached = Loop(session, self.config, weakref.ref(self._router))
+        loop = self.loop = self._router.attached = IOLoop(session, self.config, weakref.ref(self._router))
         self._forgotten = weakref.finalize(self, _forgotten, loop)
         self._forgotten.atexit = False
         try:
@@ -252,7 +252,7 @@ class Link:
 
     # -- closing -------------------------------------------------------------------------------------------------
 
-    def drop(self, loop: Loop) -> None:
+    def drop(self, loop: IOLoop) -> None:
         """Give up a connection that never came about, so that the next command makes another one."""
         with self._lock:
             if self.loop is loop:
@@ -495,7 +495,7 @@ class Link:
             return False
 
 
-def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
+def _unanswered(method: str, limit: float, loop: IOLoop) -> RequestTimeout:
     if loop.session.phase is Phase.READY:
         return RequestTimeout(
             f"the server did not answer {method} within {limit} s; it may still be carried out: look before you repeat it, "
@@ -508,7 +508,7 @@ def _unanswered(method: str, limit: float, loop: Loop) -> RequestTimeout:
     )
 
 
-def _forgotten(loop: Loop) -> None:
+def _forgotten(loop: IOLoop) -> None:
     """The client was garbage collected while connected. Runs in a finalizer: no lock, no wait."""
     if loop.alive:
         loop.forgotten = True

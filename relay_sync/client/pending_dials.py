@@ -24,7 +24,7 @@ from ..threads.table import Recent, Table
 if TYPE_CHECKING:
     from ..observing.observers import Observers
 
-__all__ = ["Dials", "Exchange", "PendingDial", "drop"]
+__all__ = ["Dials", "LegKeeper", "PendingDial", "drop"]
 
 _log = logs.get("relay_sync").later
 
@@ -35,7 +35,7 @@ REMEMBERED_DIALS: Final = 1024
 _TAG_ACCEPTED: Final = "a tag that no other dial uses"
 
 
-class Exchange(Protocol):
+class LegKeeper(Protocol):
     """What a dial needs of the router: the live calls, and a way to end one."""
 
     calls: Table[str, Call]
@@ -141,7 +141,7 @@ class Dials:
         """Whether anybody waits for one of them."""
         return any(dial.given_up is None for dial in self._open.snapshot())
 
-    def give_up(self, dial: PendingDial, exchange: Exchange) -> Call | None:
+    def give_up(self, dial: PendingDial, exchange: LegKeeper) -> Call | None:
         """Nobody waits for it any more. The winner, if there was one at the last moment; else its legs are hung up,
         now and as they turn up.
         """
@@ -233,14 +233,14 @@ class Dials:
         else:
             self.close(dial)
 
-    def add_leg(self, dial: PendingDial, leg: Call, exchange: Exchange) -> None:
+    def add_leg(self, dial: PendingDial, leg: Call, exchange: LegKeeper) -> None:
         """A leg turned up."""
         dial.session = dial.session or exchange.session
         dial.legs.put(leg.call_id, leg)
         if dial.given_up is not None:
             _drop_all(dial, exchange).release()
 
-    def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: Exchange) -> None:
+    def on_leg_state(self, leg: Call, event: CallStateEvent, exchange: LegKeeper) -> None:
         """A leg moved. One that says it has won has won, even if the dial's own event is lost."""
         if event.call_state != CALL_STATE_ANSWERED:
             return
@@ -252,7 +252,7 @@ class Dials:
         ):
             self._won(dial, leg, exchange)
 
-    def take_stock(self, exchange: Exchange) -> None:
+    def take_stock(self, exchange: LegKeeper) -> None:
         """Fail the dials whose legs have all ended: their own event came while there was no connection, and is not repeated."""
         net = Net()
         for dial in self._open.snapshot():
@@ -262,13 +262,13 @@ class Dials:
                     self._failed(dial, _reason_of(dial), exchange)
         net.release()
 
-    def on_leg_live(self, leg: Call, exchange: Exchange) -> None:
+    def on_leg_live(self, leg: Call, exchange: LegKeeper) -> None:
         """The server knows a leg: one that was answered before the connection was lost is the winner."""
         for dial in self._open.snapshot():
             if leg.state == CALL_STATE_ANSWERED and dial.legs.get(leg.call_id) is leg:
                 self._won(dial, leg, exchange)
 
-    def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: Exchange) -> None:
+    def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: LegKeeper) -> None:
         """A dial moved."""
         told = _leg_told(event)
         known = exchange.calls.get(told.call_id)
@@ -295,7 +295,7 @@ class Dials:
                 self._won(dial, winner, exchange)
 
     def _winner(
-        self, dial: PendingDial, told: CallStateEvent, payload: Mapping[str, Any], exchange: Exchange
+        self, dial: PendingDial, told: CallStateEvent, payload: Mapping[str, Any], exchange: LegKeeper
     ) -> Call | None:
         if told.dial_winner is False:
             return None
@@ -315,7 +315,7 @@ class Dials:
             core_of(leg).on_event(told)
         return leg
 
-    def _won(self, dial: PendingDial, winner: Call, exchange: Exchange) -> None:
+    def _won(self, dial: PendingDial, winner: Call, exchange: LegKeeper) -> None:
         self._decide(dial)
         # State first, then waiters: whoever gets the winner sees no loser any more.
         net = _drop_all(dial, exchange, winner)
@@ -328,7 +328,7 @@ class Dials:
         with self._caught():
             net.release()
 
-    def _failed(self, dial: PendingDial, reason: str, exchange: Exchange) -> None:
+    def _failed(self, dial: PendingDial, reason: str, exchange: LegKeeper) -> None:
         self._decide(dial)
         net = _drop_all(dial, exchange)
         dial.outcome.settle(
@@ -363,13 +363,13 @@ def _reason_of(dial: PendingDial) -> str:
     return ends[-1] if ends else ""
 
 
-def drop(leg: Call, exchange: Exchange) -> None:
+def drop(leg: Call, exchange: LegKeeper) -> None:
     """A leg that nobody wants: hang it up if it still lives, and be done with it."""
     if core_of(leg).over is None:
         exchange.cut_off(leg, CallEnded("the leg was dropped: another one answered, or the dial was given up"))
 
 
-def _drop_all(dial: PendingDial, exchange: Exchange, winner: Call | None = None) -> Net:
+def _drop_all(dial: PendingDial, exchange: LegKeeper, winner: Call | None = None) -> Net:
     """Drop all legs of a dial but the winner.
 
     :return: what was raised by that.

@@ -27,14 +27,14 @@ from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.safety_net import Net
 from ..threads.table import Recent, Table
 from .callbacks import Callbacks
-from .handlers import Handlers
+from .handlers import CallHandlers
 from .messages import MESSAGE_TYPES, MessageDesk
 from .pending_dials import Dials
 from .states import States
 from .unattended import Unattended
 
 if TYPE_CHECKING:
-    from ..connection.io_loop import Loop
+    from ..connection.io_loop import IOLoop
     from ..events import ConferenceEvent
     from ..observing.observer import Observer
     from ..observing.observers import Observers
@@ -72,7 +72,7 @@ class Router:
         self._max_active_calls = max_active_calls
         self._hang_up_on_error = hang_up_on_error
         self.callbacks = Callbacks(on_error)
-        #: Runs user code in a call's lane; see :class:`.call.core.Home`.
+        #: Runs user code in a call's lane; see :class:`.call.core.CallHome`.
         self.callback = self.callbacks.of_call
         self.states = States(self.callbacks, on_state)
         self.dials = Dials()
@@ -86,7 +86,7 @@ class Router:
         #: Whoever is notified of what happens; ``None`` until there is one.
         self.observers: Observers | None = None
         self._observing = threading.RLock()  # held while these are made
-        self.attached: Loop | None = None
+        self.attached: IOLoop | None = None
         self.on_call: InContext | None = None
         self._warned_no_handler = False
         self._unattended = Unattended()
@@ -97,8 +97,8 @@ class Router:
         self.handlers = self._new_handlers()
         self._troubles = RateLimitedLog(_log)
 
-    def _new_handlers(self) -> Handlers:
-        return Handlers(self.changed, self.callbacks, self._unattended, hang_up_on_error=self._hang_up_on_error)
+    def _new_handlers(self) -> CallHandlers:
+        return CallHandlers(self.changed, self.callbacks, self._unattended, hang_up_on_error=self._hang_up_on_error)
 
     @property
     def state(self) -> str:

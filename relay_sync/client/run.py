@@ -24,7 +24,7 @@ from ..threads.outcome import wait_for_event, wait_until
 from ..threads.timeouts import unhurried
 
 if TYPE_CHECKING:
-    from ..connection.io_loop import Loop
+    from ..connection.io_loop import IOLoop
     from ..protocol.session import Session
     from .link import Link
     from .router import Router
@@ -132,7 +132,7 @@ class Running:
         wait_for_event(loop.stopped, None)
         return self._lost_for_good(loop)
 
-    def _lost_for_good(self, loop: Loop) -> RelayError | None:
+    def _lost_for_good(self, loop: IOLoop) -> RelayError | None:
         failed = loop.session.phase is Phase.FAILED
         return loop.session.last_error if failed and not self._stop_wanted else None
 

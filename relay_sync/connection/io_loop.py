@@ -53,7 +53,7 @@ from .sink import Sink
 if TYPE_CHECKING:
     from .transport import FedWebSocket
 
-__all__ = ["Loop"]
+__all__ = ["IOLoop"]
 
 _log = logs.get("relay_sync").later
 _frames = logs.get("relay_sync.protocol").later
@@ -70,7 +70,7 @@ PARTING_PATIENCE: Final = 1.5
 MOST_FAULTS: Final = 10
 
 
-class Loop:
+class IOLoop:
     """One connection's IO thread, ``relay-io-N``. Start it once; when it has ended, make another."""
 
     def __init__(self, session: Session, config: Config, sink: weakref.ref[Sink]) -> None:

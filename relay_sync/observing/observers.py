@@ -22,7 +22,7 @@ from ..threads import logs
 from ..threads.rate_limited_log import RateLimitedLog
 from .lane import lane
 from .observer import Observer
-from .recorder import Keep, ObservedCall, ObservedEvent, Recorder, check_keep, now
+from .recorder import CallRecorder, Keep, ObservedCall, ObservedEvent, check_keep, now
 
 __all__ = ["ObservedMessage", "ObservedStream", "Observers"]
 
@@ -82,7 +82,7 @@ class Observers:
         """In a child: the calls are the parent's, whoever observes goes on."""
         # Guards the recorders, and the order of what is said of calls. Reentrant for signal handlers.
         self._lock = threading.RLock()
-        self._recorders: dict[str, Recorder] = {}
+        self._recorders: dict[str, CallRecorder] = {}
 
     @property
     def empty(self) -> bool:
@@ -111,7 +111,7 @@ class Observers:
             self._set((*self._entries, entry))
             if entry.overrides("call_ended"):
                 for call in calls():
-                    self._recorders.setdefault(call.call_id, Recorder())
+                    self._recorders.setdefault(call.call_id, CallRecorder())
         return lambda: self._remove(entry)
 
     def _remove(self, entry: _Entry) -> None:
@@ -155,7 +155,7 @@ class Observers:
     def call_offered(self, call: ObservedCall) -> None:
         with self._lock:
             if "call_ended" in self._by_method:
-                self._recorders[call.call_id] = Recorder(now())
+                self._recorders[call.call_id] = CallRecorder(now())
             self._tell("call_offered", call)
 
     def call_started(self, call: ObservedCall) -> None:

@@ -23,7 +23,7 @@ from ..errors import InvalidParameter
 from ..text.secrecy import HIDDEN, SECRET_NAMES, hide
 from .records import CallRecord, RecordingRecord, StreamRecord
 
-__all__ = ["Keep", "ObservedCall", "ObservedEvent", "Recorder", "check_keep"]
+__all__ = ["CallRecorder", "Keep", "ObservedCall", "ObservedEvent", "check_keep"]
 
 K = TypeVar("K")
 
@@ -96,7 +96,7 @@ class _Recording:
     size: int = 0
 
 
-class Recorder:
+class CallRecorder:
     """Of one call. Not for several threads at once.
 
     :param offered_at: when the client heard of the call; ``None`` if that is not known.
@@ -198,11 +198,11 @@ class Recorder:
         )
 
 
-_TAKES: Final[dict[str, Callable[[Recorder, ObservedEvent], None]]] = {
-    EVENT_CALL_STATE: Recorder._state_event,
-    EVENT_CALL_STREAM: Recorder._stream_event,
-    EVENT_CALL_RECORD: Recorder._record_event,
-    EVENT_CALLING_ERROR: Recorder._error_event,
+_TAKES: Final[dict[str, Callable[[CallRecorder, ObservedEvent], None]]] = {
+    EVENT_CALL_STATE: CallRecorder._state_event,
+    EVENT_CALL_STREAM: CallRecorder._stream_event,
+    EVENT_CALL_RECORD: CallRecorder._record_event,
+    EVENT_CALLING_ERROR: CallRecorder._error_event,
 }
 
 

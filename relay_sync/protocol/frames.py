@@ -19,7 +19,7 @@ __all__ = [
     "Malformed",
     "Masked",
     "Reply",
-    "Request",
+    "RequestFrame",
     "acknowledge",
     "build_error",
     "build_request",
@@ -63,7 +63,7 @@ class _Frame:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__slots__)})"
 
 
-class Request(_Frame):
+class RequestFrame(_Frame):
     """The peer asks for something. ``id`` is ``None`` when no answer is wanted."""
 
     __slots__ = ("id", "method", "params")
@@ -96,7 +96,7 @@ class Failure(_Frame):
         self.data = data
 
 
-def parse(text: str) -> Request | Reply | Failure:
+def parse(text: str) -> RequestFrame | Reply | Failure:
     """Read one frame. A lone surrogate in it becomes U+FFFD; only the id is kept as it is, for the answer to repeat.
 
     :raises Malformed: for anything that is not a JSON-RPC object; never another exception.
@@ -119,7 +119,7 @@ def parse(text: str) -> Request | Reply | Failure:
     if method is not None:
         if not isinstance(method, str):
             raise Malformed("method of a wrong type")
-        return Request(frame_id, method, frame.get("params"))
+        return RequestFrame(frame_id, method, frame.get("params"))
     if frame.get("error") is not None:
         return _failure(frame_id, frame["error"])
     if "result" in frame and frame_id is not None:

@@ -284,7 +284,7 @@ class Session:
         except frames.Malformed as error:
             self._effects.append(Trouble(f"a frame that is {error.kind}"))
             return
-        if not isinstance(frame, frames.Request):
+        if not isinstance(frame, frames.RequestFrame):
             self._answered(now, frame)
         elif self.phase is Phase.READY or self.phase is Phase.AUTHENTICATING:
             if frame.method == METHOD_EVENT:
@@ -331,7 +331,7 @@ class Session:
 
     # -- requests of the server ----------------------------------------------------------------------------------
 
-    def _requested(self, now: float, request: frames.Request) -> None:
+    def _requested(self, now: float, request: frames.RequestFrame) -> None:
         if request.method == METHOD_PING:
             self._answer(request.id, frames.build_result, frames.echo(request.params))
         elif request.method == METHOD_DISCONNECT:
@@ -340,7 +340,7 @@ class Session:
             self._answer(request.id, frames.build_error, -32601, "method not known")
             self._effects.append(Trouble("a request of an unknown method", self._scrubbed(request.method)[:100]))
 
-    def _event(self, request: frames.Request, text: str) -> None:
+    def _event(self, request: frames.RequestFrame, text: str) -> None:
         payload = request.params if isinstance(request.params, dict) else {}
         kind = payload.get("event_type")
         if self.parting and not (self.promises.expecting_since is not None and kind in OF_LEGS):
@@ -364,7 +364,7 @@ class Session:
         else:
             self._effects.append(Deliver(payload))
 
-    def _server_leaves(self, now: float, request: frames.Request) -> None:
+    def _server_leaves(self, now: float, request: frames.RequestFrame) -> None:
         params = request.params
         if isinstance(params, dict) and params.get("restart") is True:
             self._restart = True

@@ -3,9 +3,9 @@
 One thread with a selector hosts listening servers, dialled connections and timers: there is no thread per connection.
 
 ==================  ====================================================================================================
-``loop``            the thread: selector, timers, callbacks from other threads (:class:`Loop`, :class:`Timer`)
+``loop``            the thread: selector, timers, callbacks from other threads (:class:`ServerLoop`, :class:`Timer`)
 ``channel``         bytes over one socket, plain or TLS: one write per turn, limits, back-pressure
-``http``            the head of a request, whole answers, header fields (:class:`Request`, :class:`Response`); pure
+``http``            the head of a request, whole answers, header fields (:class:`HttpRequest`, :class:`Response`); pure
 ``connection``      one open WebSocket: messages, closing (:class:`Connection`, :class:`CloseInfo`)
 ``origins``         which web pages may talk to a server that asks for no token; pure
 ``websocket``       the listening side (:class:`WebSocketServer`)
@@ -20,19 +20,19 @@ from __future__ import annotations
 
 from .connection import CloseInfo, Connection
 from .dialer import OpenFailed, dial
-from .http import Headers, Request, Response
-from .loop import Loop, LoopStopped, Timer
+from .http import Headers, HttpRequest, Response
+from .loop import LoopStopped, ServerLoop, Timer
 from .websocket import WebSocketServer
 
 __all__ = [
     "CloseInfo",
     "Connection",
     "Headers",
-    "Loop",
+    "HttpRequest",
     "LoopStopped",
     "OpenFailed",
-    "Request",
     "Response",
+    "ServerLoop",
     "Timer",
     "WebSocketServer",
     "dial",

@@ -16,7 +16,7 @@ from ..threads import logs
 from .channel import Channel
 from .http import Headers
 from .library import Frame, InvalidState, Opcode, Protocol, State
-from .loop import Loop, Timer
+from .loop import ServerLoop, Timer
 from .splitting import Splitter
 
 __all__ = ["CloseInfo", "Connection"]
@@ -95,7 +95,7 @@ class Connection:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: ServerLoop,
         channel: Channel,
         protocol: Protocol,
         *,

@@ -16,7 +16,7 @@ from attrs import field, frozen
 __all__ = [
     "BadRequest",
     "Headers",
-    "Request",
+    "HttpRequest",
     "Response",
     "body_length",
     "check_upgrade",
@@ -77,7 +77,7 @@ class Headers(Mapping[str, str]):
 
 
 @frozen(kw_only=True)
-class Request:
+class HttpRequest:
     """What a peer asks for before the upgrade.
 
     :ivar method: as sent (``GET``, ``HEAD`` ...).
@@ -155,10 +155,10 @@ def head_end(data: bytes | bytearray) -> int:
     return -1 if end < 0 else end + 4
 
 
-def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -> Request:
+def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -> HttpRequest:
     """Read the head of a request, up to and including the blank line.
 
-    :param remote: who asks. :param on_loopback: see :class:`Request`.
+    :param remote: who asks. :param on_loopback: see :class:`HttpRequest`.
     :raises BadRequest: it is not HTTP.
     """
     start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
@@ -173,7 +173,7 @@ def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -
         target = target[absolute.end() :]
         target = target if target.startswith("/") else "/" + target
     path, _, query = target.partition("?")
-    return Request(
+    return HttpRequest(
         method=method,
         path=path,
         query=query,
@@ -195,7 +195,7 @@ def _parse_fields(lines: list[str]) -> Headers:
     return Headers(fields)
 
 
-def check_upgrade(request: Request) -> None:
+def check_upgrade(request: HttpRequest) -> None:
     """Whether a request that asks for a WebSocket does so properly (RFC 6455, 4.2.1).
 
     :raises BadRequest: it does not, and what usually brings that about.
@@ -237,7 +237,7 @@ def _is_key(value: str) -> bool:
         return False
 
 
-def upgrade_head(request: Request, subprotocols: Collection[str]) -> bytes:
+def upgrade_head(request: HttpRequest, subprotocols: Collection[str]) -> bytes:
     """An upgrade that passed :func:`check_upgrade`, reduced to what WebSocket needs.
 
     What else a request has is no reason to refuse it: a header that is empty, malformed, or longer than a library takes.
@@ -258,7 +258,7 @@ def upgrade_head(request: Request, subprotocols: Collection[str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-def body_length(request: Request, most: int) -> int:
+def body_length(request: HttpRequest, most: int) -> int:
     """How many bytes of body follow the head of a request; 0 where there is none, or where it asks for a WebSocket.
 
     :param most: the longest body that is taken.

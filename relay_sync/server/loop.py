@@ -1,6 +1,6 @@
 """One thread with a selector: sockets, timers, and callbacks handed over from other threads.
 
-A :class:`Loop` hosts any number of listening servers, accepted and dialled connections and timers. It knows nothing of
+A :class:`ServerLoop` hosts any number of listening servers, accepted and dialled connections and timers. It knows nothing of
 WebSockets. Everything it calls runs on its one thread and must not block: hand work to another thread instead. A
 callback that raises is logged with its traceback and hurts nothing else.
 """
@@ -26,7 +26,7 @@ from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.wake_up import WakeUp
 
-__all__ = ["Awaited", "Hosted", "Loop", "LoopStopped", "Timer"]
+__all__ = ["Awaited", "LoopStopped", "LoopUser", "ServerLoop", "Timer"]
 
 _log = logs.get("relay_sync.server").later
 _T = TypeVar("_T")
@@ -44,7 +44,7 @@ class LoopStopped(RuntimeError):
     """The loop was stopped, so what was asked of it will not happen."""
 
 
-class Hosted(Protocol):
+class LoopUser(Protocol):
     """Something that has to be closed when its loop stops."""
 
     def loop_stopping(self) -> None:
@@ -52,11 +52,11 @@ class Hosted(Protocol):
 
 
 class Timer:
-    """One callback at one moment; made by :meth:`Loop.call_at`."""
+    """One callback at one moment; made by :meth:`ServerLoop.call_at`."""
 
     __slots__ = ("_args", "_fn", "_loop", "when")
 
-    def __init__(self, loop: Loop, when: float, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def __init__(self, loop: ServerLoop, when: float, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._loop = loop
         self._fn: Callable[..., object] | None = fn
         self._args = args
@@ -122,7 +122,7 @@ class Awaited:
         return not self.abandoned
 
 
-class Loop:
+class ServerLoop:
     """A selector thread.
 
     :param name: the thread's name. The thread is a daemon.
@@ -142,7 +142,7 @@ class Loop:
         self._order = itertools.count()
         self._cancelled = 0  # an estimate, to know when tidying the heap pays
         self._turn_end: list[Callable[[], object]] = []
-        self._hosted: set[Hosted] = set()
+        self._hosted: set[LoopUser] = set()
         # Guards starting, stopping and _calls; never held while a callback runs. A signal handler may stop what its own
         # thread is just starting.
         self._lock = threading.RLock()
@@ -304,11 +304,11 @@ class Loop:
 
     # -- for what the loop hosts; on the loop thread only --------------------------------------------------------------
 
-    def host(self, hosted: Hosted) -> None:
+    def host(self, hosted: LoopUser) -> None:
         """Have ``hosted.loop_stopping()`` called when the loop stops."""
         self._hosted.add(hosted)
 
-    def release(self, hosted: Hosted) -> None:
+    def release(self, hosted: LoopUser) -> None:
         """Forget what :meth:`host` was told."""
         self._hosted.discard(hosted)
 

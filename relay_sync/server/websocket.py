@@ -21,7 +21,7 @@ from .connection import CloseInfo, Connection
 from .http import (
     BadRequest,
     Headers,
-    Request,
+    HttpRequest,
     Response,
     body_length,
     check_upgrade,
@@ -31,10 +31,10 @@ from .http import (
 )
 from .library import ServerProtocol, State, quiet_logger
 from .listening import listen, shown_address
-from .loop import Loop, LoopStopped, Timer
+from .loop import LoopStopped, ServerLoop, Timer
 from .splitting import Splitter
 
-__all__ = ["CloseInfo", "Connection", "Headers", "Request", "Response", "WebSocketServer"]
+__all__ = ["CloseInfo", "Connection", "Headers", "HttpRequest", "Response", "WebSocketServer"]
 
 _log = logs.get("relay_sync.server").later
 MAX_BUFFER = 4 * 2**20  # bytes a peer may leave unread
@@ -74,12 +74,12 @@ class WebSocketServer:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: ServerLoop,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
         ssl_context: ssl.SSLContext | None = None,
-        on_request: Callable[[Request], Response | None],
+        on_request: Callable[[HttpRequest], Response | None],
         on_open: Callable[[Connection], object],
         max_message: int = 2**20,
         max_connections: int | None = None,
@@ -251,7 +251,7 @@ class WebSocketServer:
         if not self._closed:
             self._watch(selectors.EVENT_READ)
 
-    def _answer(self, request: Request) -> Response | None:
+    def _answer(self, request: HttpRequest) -> Response | None:
         """What to send instead of upgrading, or ``None``."""
         try:
             response = self.on_request(request)
@@ -276,7 +276,7 @@ class WebSocketServer:
             return self._make_place(request)
         return None
 
-    def _make_place(self, request: Request) -> Response | None:
+    def _make_place(self, request: HttpRequest) -> Response | None:
         """Close the oldest connection that has shown nothing; where all have, refuse the new one."""
         oldest = next(iter(self._unproven), None)
         if oldest is not None:
@@ -357,7 +357,7 @@ class _Opening:
     def __init__(
         self,
         server: WebSocketServer,
-        loop: Loop,
+        loop: ServerLoop,
         sock: socket.socket,
         context: ssl.SSLContext | None,
         *,
@@ -368,7 +368,7 @@ class _Opening:
         self._accepted = time.monotonic()
         self._head = bytearray()  # and the body behind it
         self._end = self._wanted = 0  # where the head ends; the bytes of body behind it
-        self._request: Request | None = None
+        self._request: HttpRequest | None = None
         self._answer = memoryview(b"")
         self._refused = False
         self._on_loopback = on_loopback
@@ -443,7 +443,7 @@ class _Opening:
         else:
             self._upgrade(rest, request)
 
-    def _read_head(self) -> Request | None:
+    def _read_head(self) -> HttpRequest | None:
         end = head_end(self._head)
         if end < 0:
             return None
@@ -479,7 +479,7 @@ class _Opening:
         if not self._answer:
             self._channel.finish()
 
-    def _upgrade(self, rest: bytes, request: Request) -> None:
+    def _upgrade(self, rest: bytes, request: HttpRequest) -> None:
         server = self._server
         protocol = ServerProtocol(
             select_subprotocol=lambda _, offered: server._choose(offered),  # type: ignore[arg-type, return-value]

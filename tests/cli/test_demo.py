@@ -15,7 +15,7 @@ from relay_sync.cli.check import differences
 from relay_sync.cli.conversation import OFFICE, Scene, converse
 from relay_sync.cli.mistakes import Unsuccessful
 from relay_sync.cli.progress import PlainProgress, level
-from relay_sync.cli.timeline import Timeline
+from relay_sync.cli.timeline import MomentLog
 from relay_sync.simulator import speech
 from relay_sync.simulator.media.voice import Voice
 from tests.support import ROOT
@@ -129,7 +129,7 @@ def test_in_real_time_it_takes_as_long_as_the_speech(tmp_path: Path) -> None:
     says, out = tmp_path / "me.wav", tmp_path / "call.wav"
     write_wav(says, spoken("caller")[: 2 * 8000], 8000)
     progress = _Seen()
-    timeline = Timeline()
+    timeline = MomentLog()
     voice = Voice(read_wav(says).pcm)
     scene = Scene(says=voice, hears=Voice(b""), track="both", codec="PCMU", out=out, fast=False)
     outcome = converse(scene, timeline, progress)
@@ -168,7 +168,7 @@ def test_a_handler_that_fails_is_told_and_nothing_is_left(tmp_path: Path) -> Non
         fast=True,
     )
     with pytest.raises(Unsuccessful, match=r"the handler failed: .*gone"):
-        converse(scene, Timeline(), PlainProgress(1.0, live=False))
+        converse(scene, MomentLog(), PlainProgress(1.0, live=False))
 
 
 def test_a_codec_that_the_network_refuses_is_told(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_codec_that_the_network_refuses_is_told(tmp_path: Path) -> None:
         says=Voice(b"\1\0" * 8000), hears=Voice(b""), track="both", codec="PCMU@16000h", out=tmp_path / "x", fast=True
     )
     with pytest.raises(Unsuccessful, match="no rate of 16000 Hz"):
-        converse(scene, Timeline(), PlainProgress(1.0, live=False))
+        converse(scene, MomentLog(), PlainProgress(1.0, live=False))
     assert not (tmp_path / "x").exists()
 
 
@@ -221,7 +221,7 @@ def test_loudness_in_one_character() -> None:
 
 def test_the_timeline_is_in_order_and_names_threads() -> None:
     times = iter([10.0, 12.5, 11.0])
-    timeline = Timeline(lambda: next(times))
+    timeline = MomentLog(lambda: next(times))
     timeline.note("second")
     timeline.note("first")
     assert [(moment.at, moment.what) for moment in timeline.moments] == [(1.0, "first"), (2.5, "second")]

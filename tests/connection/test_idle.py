@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay_sync.connection.io_loop import Loop
+from relay_sync.connection.io_loop import IOLoop
 from relay_sync.simulator import Simulator
 from tests.support.lines import line
 
@@ -15,13 +15,13 @@ from tests.support.lines import line
 @pytest.mark.parametrize("poked", [False, True])
 def test_the_thread_of_an_idle_client_sleeps(sim: Simulator, monkeypatch: pytest.MonkeyPatch, poked: bool) -> None:
     turns, quiet = [0], threading.Event()
-    turn = Loop._turn
+    turn = IOLoop._turn
 
-    def counted(self: Loop) -> None:
+    def counted(self: IOLoop) -> None:
         turns[0] += 1
         turn(self)
 
-    monkeypatch.setattr(Loop, "_turn", counted)
+    monkeypatch.setattr(IOLoop, "_turn", counted)
     with line(sim) as one:
         loop: Any = one.client._link.loop
         loop._watch_at = 0.0  # the next look is due, as it is every second

@@ -23,7 +23,7 @@ from relay_sync.audio.recorder import Recorder
 from relay_sync.audio.recording_files import spool_file
 from relay_sync.audio.snapshot import Snapshot
 from relay_sync.audio.stream_handlers import StreamHandlers
-from relay_sync.call.actions.base import Action, Operation, StoppableAction
+from relay_sync.call.actions.base import Action, RunningAction, StoppableAction
 from relay_sync.call.call import core_of
 from relay_sync.call.core import CallCore
 from relay_sync.cli.listen import _Listening
@@ -36,7 +36,7 @@ from relay_sync.events import CallStateEvent
 from relay_sync.observing.lane import Lane
 from relay_sync.observing.observers import Observers
 from relay_sync.observing.records import CallRecord
-from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
+from relay_sync.server import Connection, LoopStopped, ServerLoop, WebSocketServer
 from relay_sync.server.http import Headers
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.faults import EventFault, Faults, MediaFault, RequestFault
@@ -105,7 +105,7 @@ def rate_limited(tools: Tools) -> None:
 
 
 def loop(tools: Tools) -> None:
-    made = Loop("relay-test-guarded")
+    made = ServerLoop("relay-test-guarded")
     made.start()
     made.start()
     assert made.call(int, "7", timeout=PATIENCE) == 7
@@ -115,7 +115,7 @@ def loop(tools: Tools) -> None:
 
 
 def inbox(tools: Tools) -> None:
-    made, opened = Loop("relay-test-guarded"), Waiter[Connection]()
+    made, opened = ServerLoop("relay-test-guarded"), Waiter[Connection]()
     made.start()
     server = WebSocketServer(made, on_request=lambda request: None, on_open=opened.settle)
     peer = websocket.create_connection(f"ws://127.0.0.1:{server.port}/", timeout=PATIENCE)
@@ -160,12 +160,12 @@ def call(tools: Tools) -> None:
     (one,) = calls(tools("offline"), "c")
     core = core_of(one)
     first, second = (Action[Any](one, "x", None, {}, host=core) for _ in range(2))
-    core._register(Operation(first))
+    core._register(RunningAction(first))
     with pytest.raises(InvalidParameter):
-        core._register(Operation(second))
+        core._register(RunningAction(second))
     assert core.running(Action) == [first]
     core.action_ended("x", first)
-    core._register(Operation(second))
+    core._register(RunningAction(second))
     one.on("calling.call.play", print)
     one.events().close()
     tools("offline")._router.on_event(state("c", "ended"))
@@ -466,7 +466,7 @@ LOCKS = [
         free=("Lanes._reset", "Lanes.close.<locals>.<lambda>", "Lanes.wait_until_idle.<locals>.<lambda>"),
     ),
     Lock(RateLimitedLog, rate_limited, ("_kinds",)),
-    Lock(Loop, loop, ("_calls", "_thread", "_stopping=")),
+    Lock(ServerLoop, loop, ("_calls", "_thread", "_stopping=")),
     Lock(Connection, inbox, ("_inbox", "_inbox_bytes")),
     Lock(Message, message, ("_handlers",)),
     Lock(MessageDesk, desk, ("_underway", "_early", "_kept", "_ended", "_over")),

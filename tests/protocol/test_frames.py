@@ -14,7 +14,7 @@ from relay_sync.errors import InvalidParameter
 from relay_sync.params import values as checks
 from relay_sync.protocol import frames
 from relay_sync.protocol.depth import is_deeper
-from relay_sync.protocol.frames import Failure, Malformed, Masked, Reply, Request
+from relay_sync.protocol.frames import Failure, Malformed, Masked, Reply, RequestFrame
 from relay_sync.protocol.results import failure_to_error
 from tests.support.numbers import NO_NUMBERS
 
@@ -39,7 +39,7 @@ DEEP = 100_000
 steady = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def parse_or_refuse(text: str) -> Request | Reply | Failure | None:
+def parse_or_refuse(text: str) -> RequestFrame | Reply | Failure | None:
     try:
         return frames.parse(text)
     except Malformed:
@@ -51,11 +51,11 @@ def parse_or_refuse(text: str) -> Request | Reply | Failure | None:
 
 def test_a_request_is_read() -> None:
     text = '{"jsonrpc":"2.0","id":"a1","method":"signalwire.ping","params":{"timestamp":1.5,"payload":"x"}}'
-    assert frames.parse(text) == Request("a1", "signalwire.ping", {"timestamp": 1.5, "payload": "x"})
+    assert frames.parse(text) == RequestFrame("a1", "signalwire.ping", {"timestamp": 1.5, "payload": "x"})
 
 
 def test_a_request_without_an_id_wants_no_answer() -> None:
-    assert frames.parse('{"jsonrpc":"2.0","method":"signalwire.ping"}') == Request(None, "signalwire.ping", None)
+    assert frames.parse('{"jsonrpc":"2.0","method":"signalwire.ping"}') == RequestFrame(None, "signalwire.ping", None)
 
 
 def test_a_result_is_read() -> None:
@@ -110,7 +110,7 @@ def test_the_message_of_an_error_is_cut_where_it_is_told() -> None:
 @pytest.mark.parametrize("frame_id", ['"text"', "0", "7", "-3", "2.5", '""', str(10**40)])
 def test_ids_that_json_rpc_allows(frame_id: str) -> None:
     found = frames.parse(f'{{"id":{frame_id},"method":"m"}}')
-    assert isinstance(found, Request)
+    assert isinstance(found, RequestFrame)
     assert found.id == json.loads(frame_id)
 
 
@@ -123,7 +123,7 @@ def test_ids_of_wrong_types_are_refused(frame_id: str) -> None:
 @pytest.mark.parametrize("frame_id", NO_NUMBERS)
 def test_an_id_is_never_a_number_that_cannot_be_written_back(frame_id: str) -> None:
     found = parse_or_refuse(f'{{"id":{frame_id},"method":"signalwire.event"}}')
-    if isinstance(found, Request) and found.id is not None:
+    if isinstance(found, RequestFrame) and found.id is not None:
         assert json.loads(frames.acknowledge(found.id))["id"] == found.id
 
 
@@ -222,7 +222,7 @@ def test_a_request_that_is_written_reads_the_same(frame_id: str, method: str, pa
     text = frames.build_request(frame_id, method, params)
     assert text.isascii()
     assert json.loads(text)["jsonrpc"] == "2.0"
-    assert frames.parse(text) == Request(frame_id, method, params)
+    assert frames.parse(text) == RequestFrame(frame_id, method, params)
 
 
 @steady

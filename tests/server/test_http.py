@@ -10,7 +10,7 @@ from relay_sync.server.http import (
     MAX_HEAD,
     BadRequest,
     Headers,
-    Request,
+    HttpRequest,
     Response,
     body_length,
     head_end,
@@ -105,7 +105,7 @@ def test_an_answers_status() -> None:
 
 def _outcome(head: bytes) -> int:
     try:
-        return 200 if isinstance(parse_request(head), Request) else 0
+        return 200 if isinstance(parse_request(head), HttpRequest) else 0
     except BadRequest as error:
         return error.status
 

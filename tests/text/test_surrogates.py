@@ -64,7 +64,7 @@ def test_every_text_that_json_can_write_is_text_afterwards(parts: list[str]) -> 
 def test_every_member_and_every_name_of_a_frame_is_mended_but_its_id() -> None:
     params = {"event_type": HIGH, f"name{HIGH}": [{"deep": LOW}, 1, None]}
     request = frames.parse(json.dumps({"id": f"e{HIGH}", "method": f"m{LOW}", "params": params}))
-    assert isinstance(request, frames.Request)
+    assert isinstance(request, frames.RequestFrame)
     assert (request.id, request.method) == (f"e{HIGH}", "m\ufffd")
     assert request.params == {"event_type": "\ufffd", "name\ufffd": [{"deep": "\ufffd"}, 1, None]}
     assert json.loads(frames.acknowledge(f"e{HIGH}"))["id"] == f"e{HIGH}"

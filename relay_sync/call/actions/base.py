@@ -36,8 +36,8 @@ __all__ = [
     "Action",
     "ActionHost",
     "OnCompleted",
-    "Operation",
     "PausableAction",
+    "RunningAction",
     "StoppableAction",
     "VolumeAction",
     "reason_of",
@@ -339,7 +339,7 @@ class Action(Generic[E]):
         """It has ended: let go of whoever waits for less than the end."""
 
 
-class Operation:
+class RunningAction:
     """An action, as the call that runs it needs it; users see none of this.
 
     :ivar action: the action. :ivar on_event: takes an event with its control id.
@@ -377,7 +377,7 @@ class Operation:
         self.action._hand_out()
 
 
-class Promises(Protocol):
+class PromiseSender(Protocol):
     """The connection, as an action needs it that nobody has the handle of."""
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
@@ -385,7 +385,7 @@ class Promises(Protocol):
 
 
 def stop_late(
-    of: weakref.ref[Promises],
+    of: weakref.ref[PromiseSender],
     command: tuple[str, dict[str, Any]] | None,
     address: dict[str, Any],
     session: int | None,

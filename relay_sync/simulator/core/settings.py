@@ -11,7 +11,7 @@ from attrs import Attribute, field, frozen
 
 from ...errors import InvalidParameter
 from ...hosts.origins import check_hosts, check_origins, refusal
-from ...server.http import Request
+from ...server.http import HttpRequest
 from . import given
 
 __all__ = ["Settings"]
@@ -114,7 +114,7 @@ class Settings:
     space: str = field(factory=lambda: str(uuid.uuid4()))
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")
 
-    def page_refusal(self, request: Request) -> str | None:
+    def page_refusal(self, request: HttpRequest) -> str | None:
         """Why a request that shows no valid credentials is refused as a web page's; see :func:`relay_sync.origins.refusal`."""
         return refusal(
             request.headers.get("origin"),

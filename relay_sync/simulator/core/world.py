@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 
 from ...errors import SimulatorClosed, WaitTimeout
-from ...server.loop import Loop, LoopStopped
+from ...server.loop import LoopStopped, ServerLoop
 from . import frames
 from .clock import Clock
 from .faults import Faults, RequestFault
@@ -49,7 +49,7 @@ class World:
     """
 
     settings: Settings
-    loop: Loop
+    loop: ServerLoop
     journal: Journal
     faults: Faults
     webhooks: StatusWebhooks = field(repr=False)

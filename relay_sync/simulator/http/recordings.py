@@ -13,7 +13,7 @@ from collections import OrderedDict
 
 from attrs import define, field
 
-from ...server.http import Request, Response
+from ...server.http import HttpRequest, Response
 
 __all__ = ["Recordings"]
 
@@ -49,7 +49,7 @@ class Recordings:
             self._size -= len(self._files.popitem(last=False)[1])
         return self.url(recording_id)
 
-    def answer(self, request: Request) -> Response | None:
+    def answer(self, request: HttpRequest) -> Response | None:
         """What to answer; ``None`` where no recording is asked for."""
         if not request.path.startswith(PLACE):
             return None

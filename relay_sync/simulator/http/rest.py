@@ -97,7 +97,7 @@ class Rest:
     def _world(self) -> World:
         return self._platform.world
 
-    def answer(self, request: http.Request) -> tuple[Any, http.Response]:
+    def answer(self, request: http.HttpRequest) -> tuple[Any, http.Response]:
         """What was asked, as far as it was read, and what to answer."""
         body = None
         try:
@@ -110,11 +110,11 @@ class Rest:
             more = {"WWW-Authenticate": 'Basic realm="simulator"'} if refusal.status == 401 else {}
             return body, _json(refusal.status, {"errors": refusal.errors}, more)
 
-    def _check_credentials(self, request: http.Request) -> None:
+    def _check_credentials(self, request: http.HttpRequest) -> None:
         if not self.knows_credentials(request):
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
-    def knows_credentials(self, request: http.Request) -> bool:
+    def knows_credentials(self, request: http.HttpRequest) -> bool:
         """Whether a request shows the project and its token."""
         settings = self._world.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from ...server.http import Request, Response
+from ...server.http import HttpRequest, Response
 from ...threads.rate_limited_log import RateLimitedLog
 from ..core.journal import masked
 from ..core.world import World
@@ -65,13 +65,13 @@ class Door:
     refusing: bool = field(default=False, init=False)
     entries: deque[RestEntry] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
 
-    def answer(self, request: Request) -> Response | None:
+    def answer(self, request: HttpRequest) -> Response | None:
         """What to answer; ``None`` where a WebSocket may be opened."""
         if self.refusing:
             return Response(503, {"Retry-After": "1"}, b"refused on request\n")
         return self._judge(request) or self._route(request)
 
-    def _judge(self, request: Request) -> Response | None:
+    def _judge(self, request: HttpRequest) -> Response | None:
         """Keep web pages out, which can reach this port on a developer's machine; who shows credentials is none."""
         if "authorization" in request.headers and not request.is_upgrade:
             return None
@@ -81,7 +81,7 @@ class Door:
         self._troubles.warning("page", "refused %s: %s of Simulator", request.remote, why)
         return Response(403, {}, b"web pages of other sites may not talk to this server\n")
 
-    def _route(self, request: Request) -> Response | None:
+    def _route(self, request: HttpRequest) -> Response | None:
         response, body = self._of_a_page(request) or self._recordings.answer(request), None
         if response is None:
             if request.path != COMMANDS:
@@ -98,7 +98,7 @@ class Door:
         self._world.board.changed()
         return response
 
-    def _of_a_page(self, request: Request) -> Response | None:
+    def _of_a_page(self, request: HttpRequest) -> Response | None:
         """The refusal of a web page that has come here by itself: it knows no credentials, and its browser says whose it is."""
         ours = request.path.startswith((COMMANDS, RECORDINGS))
         if not ours or request.is_upgrade or self._rest.knows_credentials(request):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from relay_sync.server.http import Headers, Request
+from relay_sync.server.http import Headers, HttpRequest
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.settings import Settings
 from tests.support.lines import FROM, NOWHERE, TO, line
@@ -178,6 +178,8 @@ def test_pages_that_may_come_are_told_what_is_missing(headers: dict[str, str], s
 @pytest.mark.parametrize("host", ["sim.example.com.", "Sim.example.com", "sim.example.com"])
 @pytest.mark.parametrize("asked", ["sim.example.com", "sim.example.com.:80"])
 def test_the_simulators_own_name_is_known_with_and_without_its_final_dot(host: str, asked: str) -> None:
-    request = Request(method="GET", path="/", query="", headers=Headers([("Host", asked)]), remote="", on_loopback=True)
+    request = HttpRequest(
+        method="GET", path="/", query="", headers=Headers([("Host", asked)]), remote="", on_loopback=True
+    )
     assert Settings(host=host).page_refusal(request) is None
     assert Settings(host="other.example.com").page_refusal(request) is not None
