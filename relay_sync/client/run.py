@@ -222,8 +222,8 @@ class Running:
     def _stop_asked(self) -> None:
         # On the IO thread.
         loop = self._link.loop
-        if not self._stop_wanted or loop is None:
-            return
+        if not self._stop_wanted or not self._running or loop is None:
+            return  # a client that is not running closes at once: the state says so before anybody is woken
         if loop.session.ever_ready or self._router.ours:  # a call may come before the answer that makes the session
             # run() says goodbye, and may drain and hang up calls first: while the connection is being remade they live, too.
             loop.stopped.set()

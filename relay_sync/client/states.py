@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -10,14 +9,13 @@ from ..errors import RelayError
 from ..protocol.command import Phase
 from ..threads import logs
 from ..threads.lanes import InContext
+from ..threads.rate_limited_log import RateLimitedLog
 from .callbacks import CLIENT_LANE, Callbacks
 
 __all__ = ["States"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds after which one reason for having no connection is said again.
-REPEATED_AFTER: Final = 60.0
 _PUBLIC: Final = {
     Phase.IDLE: "idle",
     Phase.READY: "connected",
@@ -38,10 +36,9 @@ class States:
         self._callbacks = callbacks
         self._on_state = None if on_state is None else InContext(on_state)
         self._was_ready = False
-        #: Why there was no connection last, when that was said, and how many attempts have failed for this reason.
+        #: Why there was no connection last, while there is none.
         self._no_connection = ""
-        self._said_no_connection = 0.0
-        self._attempts = 0
+        self._causes = RateLimitedLog(_log)
 
     @property
     def over(self) -> bool:
@@ -62,7 +59,7 @@ class States:
             # connect() tells its caller; this one nobody may be waiting for.
             _log.error("the session is lost for good: %s", error.message)
         if phase is Phase.BACKING_OFF and error is not None:
-            self._say_no_connection(error.message, time.monotonic())
+            self._say_no_connection(error.message)
         if self.now != before:
             _log.info("relay: %s", self.now)
             if self._callbacks.observers is not None:
@@ -73,20 +70,21 @@ class States:
         if phase in (Phase.CLOSED, Phase.FAILED):
             self._was_ready, self._no_connection = False, ""
 
-    def _say_no_connection(self, why: str, now: float) -> None:
+    def _say_no_connection(self, why: str) -> None:
         """The same cause once, and then once a minute with the number of attempts."""
         if why != self._no_connection:
-            self._no_connection, self._attempts, self._said_no_connection = why, 1, now
+            self._no_connection = why
+            self._causes.forget()
+        due, attempts = self._causes.due(why) is not None, self._causes.count(why)
+        if attempts == 1:
             _log.warning("no connection: %s; trying again", why)
-            return
-        self._attempts += 1
-        if now >= self._said_no_connection + REPEATED_AFTER:
-            self._said_no_connection = now
-            _log.warning("no connection after %d attempts: %s; trying again", self._attempts, why)
+        elif due:
+            _log.warning("no connection after %d attempts: %s; trying again", attempts, why)
         else:
-            _log.debug("no connection (attempt %d): %s", self._attempts, why)
+            _log.debug("no connection (attempt %d): %s", attempts, why)
 
     def after_fork(self) -> None:
         """In a child: there was no connection yet."""
         self.now = "idle"
         self._was_ready = False
+        self._causes = RateLimitedLog(_log)  # another thread may have held its lock at the fork

@@ -34,6 +34,7 @@ from relay_sync.events import names
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
 from tests.support import PATIENCE
+from tests.support.clocks import leapt
 from tests.support.far_end import mute
 from tests.support.lines import FROM, TO, Desk, drop, line
 
@@ -353,8 +354,10 @@ def test_one_cause_of_no_connection_is_said_once_and_then_with_a_number(
     client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     states = client()._router.states
+    began = time.monotonic()
     for now, why in ((0, "refused"), (1, "refused"), (59, "refused"), (61, "refused"), (62, "refused"), (63, "reset")):
-        states._say_no_connection(why, 1000.0 + now)
+        with leapt(began + now - time.monotonic()):
+            states._say_no_connection(why)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
         "no connection: refused; trying again",
         "no connection after 4 attempts: refused; trying again",

@@ -91,6 +91,25 @@ def test_rule_1_whoever_waited_for_the_end_of_the_session_finds_its_state(sim: S
     assert states[-1] == "closed"
 
 
+def test_rule_1_a_stop_that_is_noticed_late_wakes_nobody_before_the_state_says_so(sim: Simulator) -> None:
+    client = make(sim)
+    client.connect()
+    woken: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def stop(session: object) -> None:
+        client.stop()
+        client._router.on_poke()  # an older one, that this stop overtook
+        woken.put(client._router.stopped.is_set())
+
+    loop = client._link.loop
+    assert loop is not None
+    loop.change(stop)
+    assert not woken.get(timeout=PATIENCE)
+    assert client._router.stopped.wait(PATIENCE)
+    assert client.state == "closed"
+    client.disconnect()
+
+
 def test_rule_1_whoever_wakes_sees_a_call_at_least_as_new_as_the_event(on_call: Line) -> None:
     seen: queue.SimpleQueue[tuple[str, bool, str]] = queue.SimpleQueue()
     actions: queue.SimpleQueue[StreamAction] = queue.SimpleQueue()
