@@ -15,7 +15,7 @@ from .core.faults import EventFault, Faults, MediaFault, RequestFault
 from .core.journal import Journal
 from .core.names import check_method
 from .core.noticeboard import seconds_to_wait
-from .core.session import ClientSocket, Session
+from .core.session import ClientSocket, ServerSession
 from .core.world import World
 from .http.server import Door
 from .media.disturbance import ERRORS, KINDS, MOST_FRAMES
@@ -232,7 +232,7 @@ class Controls:
 
         def send() -> None:
             call = self._platform.network.calls.get(str(params.get("call_id")))
-            sessions: list[Session | None] = [client.session for client in self._connected()]
+            sessions: list[ServerSession | None] = [client.session for client in self._connected()]
             for session in sessions if call is None else [call.owner]:
                 self._world.emit(session, event_type, params, **members)
 

@@ -13,9 +13,9 @@ from .core.frames import MalformedFrame
 from .core.method_table import METHODS, Method
 from .core.session import ClientSocket
 from .core.world import World
-from .methods.request import Platform, Request
+from .methods.request import CommandRequest, Platform
 
-__all__ = ["Relay"]
+__all__ = ["RelayServer"]
 
 _log = log_of("relay_sync.simulator").later
 
@@ -25,7 +25,7 @@ CALL_NOT_FOUND = (404, "Call not found")
 
 
 @define(eq=False)
-class Relay:
+class RelayServer:
     """The sockets of RELAY, and the requests that come in over them."""
 
     _platform: Platform
@@ -88,7 +88,7 @@ class Relay:
         spec = METHODS.get(method)
         fault = self._world.faults.for_request(method)
         known = spec or Method(name=method, message="", on_call=False, echoes=False, parameters={})
-        request = Request(
+        request = CommandRequest(
             platform=self._platform, client=client, request_id=frame["id"], spec=known, params=params, fault=fault
         )
         try:
@@ -98,7 +98,7 @@ class Relay:
             if not request.answered:
                 request.fail(-32603, "Internal error")
 
-    def _carry_out(self, request: Request, spec: Method | None) -> None:
+    def _carry_out(self, request: CommandRequest, spec: Method | None) -> None:
         fault = request.fault
         if fault is not None and fault.kind == "refuse":
             request.refuse(int(fault.code), fault.message, fault.data)
@@ -111,7 +111,7 @@ class Relay:
         else:
             self._check(request)
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: CommandRequest) -> None:
         spec, params = request.spec, request.params
         problems = spec.malformed(params, strict=self._world.settings.strict)
         if problems:
@@ -127,7 +127,7 @@ class Relay:
         if impossible:
             request.refuse(400, "; ".join(impossible.values()), impossible)
             return
-        self._platform.handlers.get(spec.name, Request.accept)(request)
+        self._platform.handlers.get(spec.name, CommandRequest.accept)(request)
 
     # -- keeping alive -------------------------------------------------------------------------------------------------
 

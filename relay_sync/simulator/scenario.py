@@ -14,7 +14,7 @@ from .core.settings import Settings
 from .media.voice import SILENCE, load_voice
 from .methods.request import Platform
 from .people.directory import ExpectedPhone
-from .people.network import Call, device
+from .people.network import NetworkCall, device
 from .people.party import Audio, Party, Speech, behaviour
 from .people.phone import Phone
 from .people.post import WAYS, MessagePlan
@@ -75,7 +75,7 @@ class Story:
         plan = behaviour(
             says=says, presses=presses, hangs_up_after=hangs_up_after, answered_by=answered_by, beep=beep, silent=silent
         )
-        call = Call(
+        call = NetworkCall(
             node_id=self.settings.node,
             device=device(values.party("to", to, optional=False) or "", values.caller("from_", from_) or ""),
             context=given.words("context", context),
@@ -92,7 +92,7 @@ class Story:
         """The calls that are not over."""
         return [self._phone(call) for call in list(self._platform.network.calls.values())]
 
-    def _phone(self, call: Call) -> Phone:
+    def _phone(self, call: NetworkCall) -> Phone:
         return Phone(self._platform.world, self._platform.network, call)
 
     def expect_phone(

@@ -47,7 +47,7 @@ from .methods import (
     transcripts,
 )
 from .methods.request import Handlers, Platform
-from .relay import Relay
+from .relay import RelayServer
 from .scenario import Story
 
 __all__ = ["Simulator"]
@@ -215,7 +215,7 @@ class Simulator(Controls, Story):
         self._world = World(self.settings, self._loop, self.journal, self.faults, self.webhooks)
         self._recordings = Recordings()
         self._platform = Platform(world=self._world, handlers=HANDLERS, recordings=self._recordings)
-        self._relay = Relay(self._platform)
+        self._relay = RelayServer(self._platform)
         self._troubles = RateLimitedLog(_log)
         self._door = Door(
             world=self._world, rest=Rest(self._platform), recordings=self._recordings, troubles=self._troubles

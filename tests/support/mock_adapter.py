@@ -29,10 +29,10 @@ from typing import Any, Final
 
 from relay_sync.simulator import Entry, Simulator
 from relay_sync.simulator.core.method_table import METHODS
-from relay_sync.simulator.core.session import ClientSocket, Session
+from relay_sync.simulator.core.session import ClientSocket, ServerSession
 from relay_sync.simulator.methods import handshake
-from relay_sync.simulator.methods.request import Handler, Request
-from relay_sync.simulator.people.network import Call, device
+from relay_sync.simulator.methods.request import CommandRequest, Handler
+from relay_sync.simulator.people.network import NetworkCall, device
 
 __all__ = ["Adapter", "main"]
 
@@ -45,7 +45,7 @@ SOMEBODY: Final[Json] = {"type": "phone", "params": {"from_number": "+1", "to_nu
 ABOUT_CALLS: Final = ("calling.call.receive", "calling.call.dial", "calling.call.state")
 
 
-def admits(request: Request, authentication: Mapping[str, Any]) -> bool:
+def admits(request: CommandRequest, authentication: Mapping[str, Any]) -> bool:
     """Whoever gives a project and a token, or a JWT, is let in."""
     named = authentication.get("project") and authentication.get("token")
     return bool(authentication.get("jwt_token") or named)
@@ -69,7 +69,7 @@ class Adapter:
         self.sessions: dict[int, str] = {}
         self.scripts: dict[tuple[str, str], collections.deque[Any]] = collections.defaultdict(collections.deque)
         own = dict(self.platform.handlers)
-        self.platform.handlers = {name: self.scripted(name, own.get(name, Request.accept)) for name in METHODS}
+        self.platform.handlers = {name: self.scripted(name, own.get(name, CommandRequest.accept)) for name in METHODS}
 
     # -- on the loop's thread --------------------------------------------------------------------------------------------
 
@@ -92,7 +92,7 @@ class Adapter:
     def scripted(self, name: str, own: Handler) -> Handler:
         """The handler of a method, behind what was scripted for it."""
 
-        def handler(request: Request) -> None:
+        def handler(request: CommandRequest) -> None:
             session = self.session_of(request.client)
             if name == "calling.dial" and (script := self.next_script("dial", session)):
                 request.accept()
@@ -110,14 +110,14 @@ class Adapter:
 
         return handler
 
-    def accept(self, request: Request) -> None:
+    def accept(self, request: CommandRequest) -> None:
         """Acknowledge a request, and let nothing follow."""
         if request.spec.name == "messaging.send":
             request.accept(message_id=str(uuid.uuid4()))
         else:
             request.accept()
 
-    def emit_script(self, request: Request, script: list[Json]) -> None:
+    def emit_script(self, request: CommandRequest, script: list[Json]) -> None:
         """Send the events of a script in their times."""
         method, params = request.spec.name, request.params
         kind = "collect" if method == "calling.play_and_collect" else method.split(".", 1)[1]
@@ -131,7 +131,7 @@ class Adapter:
             frame = event(step.get("event_type") or usual, body)
             self.world.loop.call_later(at, self.world.request, request.client, frame)
 
-    def dial_script(self, request: Request, script: Json) -> None:
+    def dial_script(self, request: CommandRequest, script: Json) -> None:
         """Let a dial go as its script says: the states of the winner, of the losers, and who has won."""
         client, tag = request.client, script.get("tag") or request.params.get("tag", "")
         node = script.get("node_id") or self.world.settings.node
@@ -161,17 +161,17 @@ class Adapter:
         self,
         call_id: str,
         node: str,
-        session: Session | None,
+        session: ServerSession | None,
         state: str,
         *,
         tag: str = "",
         device: Json | None = None,
         context: str = "default",
-    ) -> Call:
+    ) -> NetworkCall:
         """The call of an id: a new one, if the network has none."""
         call = self.network.calls.get(call_id)
         if call is None:
-            call = Call(
+            call = NetworkCall(
                 node_id=node,
                 device=device or SOMEBODY,
                 context=context,
@@ -184,7 +184,7 @@ class Adapter:
             self.network._add(call)
         return call
 
-    def learn(self, params: Json, session: Session | None) -> None:
+    def learn(self, params: Json, session: ServerSession | None) -> None:
         """Know the call that a pushed event tells of, in the state that it is told to be in."""
         body, kind = params.get("params"), params.get("event_type")
         if self.options.strict_calls or not isinstance(body, dict) or kind not in ABOUT_CALLS:
@@ -201,7 +201,7 @@ class Adapter:
         elif kind == "calling.call.state":
             call.state = state
 
-    def offer(self, asked: Json) -> Call:
+    def offer(self, asked: Json) -> NetworkCall:
         """A call comes in, for the session that was asked for."""
         call_id, node = asked.get("call_id") or str(uuid.uuid4()), self.world.settings.node
         if (old := self.network.calls.pop(call_id, None)) is not None:
@@ -220,7 +220,7 @@ class Adapter:
             self.network.move(call, "ringing")
         return call
 
-    def move(self, call: Call, state: str) -> None:
+    def move(self, call: NetworkCall, state: str) -> None:
         """Bring a call into a state, as the network would."""
         if state == "ended":
             self.network.end(call, "hangup", "inbound")

@@ -14,7 +14,7 @@ from attrs import define, field
 from ...server.loop import Timer
 from ...server.websocket import Connection
 
-__all__ = ["ClientSocket", "Session", "Sessions"]
+__all__ = ["ClientSocket", "ServerSession", "ServerSessions"]
 
 MOST_SESSIONS = 10_000
 MOST_REPLAYED = 1_000
@@ -36,14 +36,14 @@ class ClientSocket:
 
     number: int
     connection: Connection = field(repr=False)
-    session: Session | None = None
+    session: ServerSession | None = None
     leaving: bool = field(default=False, init=False)
     pending: dict[str, Callable[[dict[str, Any]], None]] = field(factory=dict, init=False, repr=False)
     timer: Timer | None = field(default=None, init=False, repr=False)
 
 
 @define(eq=False, kw_only=True)
-class Session:
+class ServerSession:
     """One authenticated session. Survives its sockets; events for it while it has none are lost, or kept for a resume.
 
     :ivar protocol: its name on the wire, also its event channel. :ivar contexts: what it is subscribed to.
@@ -66,21 +66,21 @@ class Session:
 
 
 @define(eq=False)
-class Sessions:
+class ServerSessions:
     """All sessions that may still be resumed, by protocol."""
 
-    _known: OrderedDict[str, Session] = field(factory=OrderedDict, init=False, repr=False)
+    _known: OrderedDict[str, ServerSession] = field(factory=OrderedDict, init=False, repr=False)
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator[ServerSession]:
         return iter(list(self._known.values()))
 
-    def open(self, project: str, contexts: Iterable[str], major: int) -> Session:
+    def open(self, project: str, contexts: Iterable[str], major: int) -> ServerSession:
         """A new session. Its names have the documented shapes.
 
         Beyond 10,000 sessions the oldest that has no socket is forgotten, so that a long run of short connections
         does not grow.
         """
-        session = Session(
+        session = ServerSession(
             project=project,
             protocol=f"signalwire_{secrets.token_hex(8)}_{uuid.uuid4()}_{project}",
             identity=f"{uuid.uuid4()}@{uuid.uuid4()}.local",
@@ -94,10 +94,10 @@ class Sessions:
                 self.forget(idle)
         return session
 
-    def find(self, protocol: str) -> Session | None:
+    def find(self, protocol: str) -> ServerSession | None:
         """The session of that name, if it is still known."""
         return self._known.get(protocol)
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: ServerSession) -> None:
         """Make a session impossible to resume."""
         self._known.pop(session.protocol, None)

@@ -17,7 +17,7 @@ from .faults import Faults, RequestFault
 from .journal import Journal, settle_with
 from .noticeboard import Noticeboard, seconds_to_wait
 from .pace import Pace
-from .session import ClientSocket, Session, Sessions
+from .session import ClientSocket, ServerSession, ServerSessions
 from .settings import Settings
 
 __all__ = ["StatusWebhooks", "World"]
@@ -54,7 +54,7 @@ class World:
     faults: Faults
     webhooks: StatusWebhooks = field(repr=False)
     board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
-    sessions: Sessions = field(factory=Sessions, init=False)
+    sessions: ServerSessions = field(factory=ServerSessions, init=False)
     clients: dict[int, ClientSocket] = field(factory=dict, init=False, repr=False)
     pace: Pace = field(init=False)
     clock: Clock = field(init=False, repr=False)
@@ -98,7 +98,7 @@ class World:
 
     # -- sessions ------------------------------------------------------------------------------------------------------
 
-    def attach(self, client: ClientSocket, session: Session) -> None:
+    def attach(self, client: ClientSocket, session: ServerSession) -> None:
         """Give a session this socket, in place of any it had."""
         client.connection.prove()
         old = session.client
@@ -107,12 +107,12 @@ class World:
             old.session = None
             old.connection.close(1000, "replaced by a newer connection")
 
-    def catch_up(self, session: Session) -> None:
+    def catch_up(self, session: ServerSession) -> None:
         """Send a session the events that it missed while it had no socket, as far as they were kept."""
         while session.missed and session.client is not None:
             self.request(session.client, session.missed.popleft())
 
-    def subscribers(self, context: str) -> list[Session]:
+    def subscribers(self, context: str) -> list[ServerSession]:
         """The sessions that have a socket and want calls of a context."""
         staying = [client.session for client in self.clients.values() if not client.leaving]
         return [session for session in staying if session is not None and context in session.contexts]
@@ -164,7 +164,7 @@ class World:
         client.pending.pop(str(frame.get("id")), _nothing)(frame)
         self.board.changed()
 
-    def emit(self, session: Session | None, event_type: str, params: dict[str, Any], **members: Any) -> None:
+    def emit(self, session: ServerSession | None, event_type: str, params: dict[str, Any], **members: Any) -> None:
         """Tell a session of an event, as the faults in force allow. Without a session nobody is told.
 
         :param members: of the envelope, beside the usual ones or in their place; ``None`` leaves one out.
@@ -176,7 +176,7 @@ class World:
         given = {name: value for name, value in {**places, **members}.items() if value is not None}
         self.send(session, event_type, params, frames.event(frames.envelope(event_type, params, **given)))
 
-    def send(self, session: Session, event_type: str, params: dict[str, Any], frame: dict[str, Any]) -> None:
+    def send(self, session: ServerSession, event_type: str, params: dict[str, Any], frame: dict[str, Any]) -> None:
         """Send the frame of an event, as the faults in force allow."""
         fault = self.faults.for_event(event_type, params)
         kind = fault.kind if fault is not None else ""
@@ -191,7 +191,7 @@ class World:
             for _ in range(fault.copies):
                 self._deliver(session, frame if fault.same_id else frames.event(frame["params"]))
 
-    def _deliver(self, session: Session, frame: dict[str, Any]) -> None:
+    def _deliver(self, session: ServerSession, frame: dict[str, Any]) -> None:
         if session.client is not None:
             self.request(session.client, frame)
         elif self.settings.replay_events:
@@ -199,6 +199,6 @@ class World:
         else:
             self.journal.add("lost", 0, frame)
 
-    def announce(self, session: Session) -> None:
+    def announce(self, session: ServerSession) -> None:
         """Tell a session its authorization state: after a fresh connect, and whenever it changes."""
         self.emit(session, "signalwire.authorization.state", {"authorization_state": session.authorization_state})

@@ -27,11 +27,11 @@ from ...text.json_text import read_strictly
 from ..core.frames import whole_numbers
 from ..core.method_table import METHODS, Method, parse_table
 from ..core.not_carried_out import NOT_CARRIED_OUT, not_carried_out
-from ..core.session import ClientSocket, Session
+from ..core.session import ClientSocket, ServerSession
 from ..core.world import World
 from ..methods.hunt import Hunt, Leg
-from ..methods.request import Platform, Request
-from ..people.network import Call, device
+from ..methods.request import CommandRequest, Platform
+from ..people.network import NetworkCall, device
 
 __all__ = ["Rest"]
 
@@ -68,16 +68,16 @@ class Refusal(Exception):
 
 
 @define(eq=False, kw_only=True)
-class _Command(Request):
+class _Command(CommandRequest):
     """A command whose reply is kept, to be told by HTTP."""
 
     outcome: dict[str, Any] | None = field(default=None, init=False)
 
     @property
-    def session(self) -> Session:
+    def session(self) -> ServerSession:
         """The client that has the call; where none has, one that nobody ever was."""
         settings = self.world.settings
-        return self.call.owner or Session(project=settings.project, protocol="rest", identity="rest")
+        return self.call.owner or ServerSession(project=settings.project, protocol="rest", identity="rest")
 
     def reply(self, result: dict[str, Any]) -> None:
         self.outcome = result
@@ -135,13 +135,13 @@ class Rest:
         self._carry_out(METHODS[command], call, params)
         return _described(call)
 
-    def _find(self, call_id: Any) -> Call:
+    def _find(self, call_id: Any) -> NetworkCall:
         call = self._platform.network.calls.get(call_id) if isinstance(call_id, str) else None
         if call is None or call.over:
             raise Refusal(404, "Call not found", code="not_found", attribute="id")
         return call
 
-    def _carry_out(self, spec: Method, call: Call, params: dict[str, Any]) -> None:
+    def _carry_out(self, spec: Method, call: NetworkCall, params: dict[str, Any]) -> None:
         fault = self._world.faults.for_request(spec.name)
         if fault is not None and fault.kind in ("refuse", "fail"):
             code = int(fault.code)
@@ -157,7 +157,7 @@ class Rest:
             fault=fault,
             addressed=call,
         )
-        self._platform.handlers.get(spec.name, Request.accept)(command)
+        self._platform.handlers.get(spec.name, CommandRequest.accept)(command)
         outcome = command.outcome or {"code": "500", "message": "the simulator did not answer"}
         told = str(outcome.get("code", "200"))
         if not told.startswith("2"):
@@ -166,7 +166,7 @@ class Rest:
         if fault is not None and fault.kind in ("drop", "hold"):
             raise Refusal(504, "the reply was lost")
 
-    def _dial(self, params: dict[str, Any]) -> Call:
+    def _dial(self, params: dict[str, Any]) -> NetworkCall:
         _check(_OWN["dial"], params, strict=self._world.settings.strict)
         _check_document(params)
         leg = Leg(platform=self._platform, device=device(params["to"], params["from"]), owner=None)
@@ -174,12 +174,12 @@ class Rest:
         self._tell("dial", leg.call, params)
         return leg.call
 
-    def _tell(self, command: str, call: Call, params: Mapping[str, Any]) -> None:
+    def _tell(self, command: str, call: NetworkCall, params: Mapping[str, Any]) -> None:
         """Tell what nothing comes of."""
         for text in not_carried_out(command, params):
             self._world.journal.notice(call.call_id, "", NOT_CARRIED_OUT, text)
 
-    def _update(self, params: dict[str, Any]) -> Call:
+    def _update(self, params: dict[str, Any]) -> NetworkCall:
         _check(_OWN["update"], params, strict=self._world.settings.strict)
         call = self._find(params["id"])
         status = params.get("status")
@@ -217,7 +217,7 @@ def _check_document(params: Mapping[str, Any]) -> None:
         raise Refusal(422, "either url or swml must be given", code="missing_required_parameter", attribute="url")
 
 
-def _described(call: Call) -> dict[str, Any]:
+def _described(call: NetworkCall) -> dict[str, Any]:
     """The call object of the REST description. What it costs, the simulator does not know."""
     numbers = call.device["params"]
     return {

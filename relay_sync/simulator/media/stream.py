@@ -36,7 +36,7 @@ from ...server.loop import LoopStopped, Timer
 from ...threads.logs import get as log_of
 from ..core import frames, given
 from ..core.noticeboard import Noticeboard
-from ..core.session import Session
+from ..core.session import ServerSession
 from ..core.urls import place
 from ..core.world import World
 from .carrier import Carrier
@@ -65,7 +65,7 @@ class StreamedCall(Audible, Protocol):
     :ivar streams: all its streams in order. :ivar hang_up: has the party hang up.
     """
 
-    owner: Session | None
+    owner: ServerSession | None
     hears: Voice
     hangs_up_after_speaking: bool
     streams: list[Stream]

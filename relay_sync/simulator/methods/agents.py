@@ -20,8 +20,8 @@ from attrs import define, field
 from ..media.played import Played
 from ..media.sounds import estimate
 from ..people.party import REACTION
-from .operation import Operation, control, running, start, stop
-from .request import Handler, Request
+from .operation import NetworkOperation, control, running, start, stop
+from .request import CommandRequest, Handler
 from .transcripts import call_info, channel_data
 
 __all__ = ["HANDLERS", "Agent", "BedrockAgent", "Sidecar"]
@@ -32,7 +32,7 @@ def _milliseconds() -> int:
 
 
 @define(eq=False, kw_only=True)
-class Agent(Operation):
+class Agent(NetworkOperation):
     """Somebody artificial."""
 
     event_type = "calling.call.ai"
@@ -84,7 +84,7 @@ class Agent(Operation):
         self.world.emit(self.call.owner, "calling.error", {**self.call.address(), **told})
         self.close(state="error")
 
-    def hold(self, request: Request) -> None:
+    def hold(self, request: CommandRequest) -> None:
         """Listen to nobody."""
         request.accept()
         self.on_hold = True
@@ -95,7 +95,7 @@ class Agent(Operation):
         if timeout.isascii() and timeout.isdigit() and int(timeout):
             self.await_others("hold", int(timeout), self._released)
 
-    def unhold(self, request: Request) -> None:
+    def unhold(self, request: CommandRequest) -> None:
         """Listen again."""
         request.accept()
         self._released()
@@ -106,7 +106,7 @@ class Agent(Operation):
         self.cancel("hold")
         self.on_hold = False
 
-    def message(self, request: Request) -> None:
+    def message(self, request: CommandRequest) -> None:
         """Somebody has put in a word."""
         request.accept()
         text, role = request.params.get("message_text", ""), request.params.get("role", "system")
@@ -125,7 +125,7 @@ class BedrockAgent(Agent):
 
 
 @define(eq=False, kw_only=True)
-class Sidecar(Operation):
+class Sidecar(NetworkOperation):
     """An observer beside the call."""
 
     event_type = "calling.ai.sidecar"
@@ -153,7 +153,7 @@ class Sidecar(Operation):
             self.report("turn", text=text)
             self.report("insight", text=f"The caller said: {text}")
 
-    def ask(self, request: Request) -> None:
+    def ask(self, request: CommandRequest) -> None:
         """Somebody asks the observer."""
         ask_id = str(uuid.uuid4())
         request.accept()
@@ -164,12 +164,12 @@ class Sidecar(Operation):
     def _answer(self, ask_id: str, text: str) -> None:
         self.report("ask_answer", ask_id=ask_id, response=f"You asked: {text}")
 
-    def poke(self, request: Request) -> None:
+    def poke(self, request: CommandRequest) -> None:
         """Somebody gives it a hint."""
         request.accept()
         self.report("insight", text=request.params["text"], triggered_by="poke")
 
-    def status(self, request: Request) -> None:
+    def status(self, request: CommandRequest) -> None:
         """Somebody wants to know whether it is there."""
         request.accept()
 
@@ -186,7 +186,7 @@ class Sidecar(Operation):
 
 
 def _to_agent(act: Any) -> Handler:
-    def handler(request: Request) -> None:
+    def handler(request: CommandRequest) -> None:
         agent = running(request.call, Agent)
         if agent is None:
             request.refuse(404, "Agent not found")
@@ -196,7 +196,7 @@ def _to_agent(act: Any) -> Handler:
     return handler
 
 
-def _message(request: Request) -> None:
+def _message(request: CommandRequest) -> None:
     findings, reset = request.findings(), request.params.get("reset")
     if isinstance(reset, dict):
         findings.look("ai.reset", reset, "reset")

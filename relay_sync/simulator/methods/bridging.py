@@ -22,12 +22,12 @@ from attrs import define, field, frozen
 from ..core.schemas import Findings
 from ..media.hearing import meet, part
 from ..media.played import Played
-from ..people.network import Call
+from ..people.network import NetworkCall
 from .conferences import Participant
 from .hunt import ADDRESSES, Attempt, Hunt, Leg
-from .operation import Operation, engaged, running, start
+from .operation import NetworkOperation, engaged, running, start
 from .queues import Queues, Waiting
-from .request import Handler, Request
+from .request import CommandRequest, Handler
 
 __all__ = ["CONNECTORS", "HANDLERS", "Bridge", "Kind", "Peer"]
 
@@ -45,7 +45,7 @@ class Peer(Attempt):
     device: Mapping[str, Any]
 
     @property
-    def other(self) -> Call | None:
+    def other(self) -> NetworkCall | None:
         """The call on the other side, where it is one."""
         return None
 
@@ -58,7 +58,7 @@ class Peer(Attempt):
         raise NotImplementedError
 
 
-def _peer(call: Call) -> dict[str, Any]:
+def _peer(call: NetworkCall) -> dict[str, Any]:
     about = {"call_id": call.call_id, "node_id": call.node_id, "device": call.device}
     return {**about, "tag": call.tag} if call.tag else about
 
@@ -85,7 +85,7 @@ class DialledPeer(Peer):
         Hunt([[self.leg]], lambda _: self._answered(), self.failed).begin()
 
     @property
-    def other(self) -> Call | None:
+    def other(self) -> NetworkCall | None:
         return self.leg.call
 
     def _answered(self) -> None:
@@ -94,7 +94,7 @@ class DialledPeer(Peer):
         call.watchers.append(self._moved)
         self.answered()
 
-    def _moved(self, call: Call) -> None:
+    def _moved(self, call: NetworkCall) -> None:
         if call.state == "ended":
             self.bridge.disconnected()
 
@@ -114,7 +114,7 @@ class DialledPeer(Peer):
 class LivePeer(Peer):
     """A call that is there already."""
 
-    call: Call | None = field(default=None, init=False)
+    call: NetworkCall | None = field(default=None, init=False)
 
     def begin(self) -> None:
         params = self.device["params"]
@@ -127,16 +127,16 @@ class LivePeer(Peer):
             self.join(call)
 
     @property
-    def other(self) -> Call | None:
+    def other(self) -> NetworkCall | None:
         return self.call
 
-    def join(self, call: Call) -> None:
+    def join(self, call: NetworkCall) -> None:
         """Take a call."""
         self.call = call
         call.watchers.append(self._moved)
         self.answered()
 
-    def _moved(self, call: Call) -> None:
+    def _moved(self, call: NetworkCall) -> None:
         if call.state == "ended":
             self.bridge.disconnected()
 
@@ -163,7 +163,7 @@ class QueuedPeer(LivePeer):
         else:
             self.join(call)
 
-    def _may_join(self, call: Call) -> bool:
+    def _may_join(self, call: NetworkCall) -> bool:
         return call is not self.bridge.call and not _taken(call)
 
 
@@ -188,7 +188,7 @@ CONNECTORS: dict[str, Kind] = {
 
 
 @define(eq=False, kw_only=True)
-class Bridge(Operation):
+class Bridge(NetworkOperation):
     """A call on its way to be joined, and joined."""
 
     event_type = "calling.call.connect"
@@ -270,7 +270,7 @@ class Bridge(Operation):
         self.drop()
 
 
-def _take_out(call: Call) -> None:
+def _take_out(call: NetworkCall) -> None:
     """Have a call leave where it waits or meets others."""
     for each in list(call.operations):
         if isinstance(each, Waiting):
@@ -279,7 +279,7 @@ def _take_out(call: Call) -> None:
             each.drop()
 
 
-def _taken(call: Call) -> bool:
+def _taken(call: NetworkCall) -> bool:
     """Whether a call cannot be joined: it is somewhere else, or on its way there."""
     return bool(engaged(call) or running(call, Bridge))
 
@@ -293,7 +293,7 @@ def _check(findings: Findings, params: Mapping[str, Any]) -> None:
             findings.impossible.update(check(device["params"]))
 
 
-def _connect(request: Request) -> None:
+def _connect(request: CommandRequest) -> None:
     calls, devices = request.platform.network.calls, [each for group in request.params["devices"] for each in group]
     live = [calls.get(str(each["params"]["call_id"])) for each in devices if _names_a_call(each)]
     if live and len(live) == len(devices) and all(call is not None and _taken(call) for call in live):
@@ -307,7 +307,7 @@ def _names_a_call(device: Mapping[str, Any]) -> bool:
     return device.get("type") == "call" and isinstance(params, Mapping) and "call_id" in params
 
 
-def _disconnect(request: Request) -> None:
+def _disconnect(request: CommandRequest) -> None:
     call = request.call
     bridge = running(call, Bridge) or call.bridge
     request.accept()  # also where there is no bridge: what the platform says then is not documented

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .request import Handler, Request
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS"]
 
 
-def _answer(request: Request) -> None:
+def _answer(request: CommandRequest) -> None:
     call = request.call
     # No source tells what these get; 409 is what other methods give for "already in that state".
     if call.state == "answered":
@@ -22,13 +22,13 @@ def _answer(request: Request) -> None:
     request.platform.network.answer(call, request.params.get("max_duration"))
 
 
-def _end(request: Request) -> None:
+def _end(request: CommandRequest) -> None:
     request.accept()
     call = request.call
     request.platform.network.end(call, request.params.get("reason", "hangup"), call.near_side)
 
 
-def _pass(request: Request) -> None:
+def _pass(request: CommandRequest) -> None:
     call = request.call
     # Only an offered call can be given back; what the platform says otherwise is not documented.
     if call.state not in ("created", "ringing"):

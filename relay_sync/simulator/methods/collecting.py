@@ -22,9 +22,9 @@ from attrs import define, field
 
 from ..core.schemas import Findings
 from ..media.sounds import estimate
-from .operation import Operation, control, start, stop
+from .operation import NetworkOperation, control, start, stop
 from .playing import Playback
-from .request import Handler, Request
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "Collector", "PromptedCollector"]
 
@@ -35,7 +35,7 @@ SURE, HALF_SURE = 92.3, 71.5  # confidence of a result and of a partial one, on 
 
 
 @define(eq=False, kw_only=True)
-class Collector(Operation):
+class Collector(NetworkOperation):
     """What waits for input."""
 
     event_type = "calling.call.collect"
@@ -163,7 +163,7 @@ class Collector(Operation):
         state = {"state": "finished"} if self._partial or self._continuous else {}
         super().finish(**{"result": {"type": "finished"}, **state, **told})
 
-    def start_input_timers(self, request: Request) -> None:
+    def start_input_timers(self, request: CommandRequest) -> None:
         """The client wants the clock to run from now on."""
         request.accept()
         self.start_timer()
@@ -226,7 +226,7 @@ class PromptedCollector(Collector):
         self._prompt.finish()
         super().finish(**told)
 
-    def volume(self, request: Request) -> None:
+    def volume(self, request: CommandRequest) -> None:
         """Play the prompt louder or softer."""
         request.accept()
         self._prompt.params["volume"] = request.params["volume"]

@@ -22,9 +22,9 @@ from attrs import define, field
 from ..core.schemas import Findings
 from ..media.hearing import hear, part
 from ..media.two_way import TwoWayStream, open_two_way
-from .operation import Operation, control, running, start, stop
+from .operation import NetworkOperation, control, running, start, stop
 from .recording import FILES
-from .request import Handler, Request
+from .request import CommandRequest, Handler
 from .streaming import stream_problems
 
 __all__ = ["HANDLERS", "Conference", "Conferences", "Participant", "RoomStay"]
@@ -136,7 +136,7 @@ def _check_join(findings: Findings, params: Mapping[str, Any]) -> None:
 
 
 @define(eq=False, kw_only=True)
-class Participant(Operation):
+class Participant(NetworkOperation):
     """A call in a conference."""
 
     event_type = "calling.conference"
@@ -200,7 +200,7 @@ class Participant(Operation):
         self.call.operations.remove(self)
 
 
-def _join(request: Request) -> None:
+def _join(request: CommandRequest) -> None:
     params = request.params
     conference = request.platform.shared(Conferences).get(params["name"])
     most = (conference.people[0].params.get("max_participants") if conference is not None else None) or MOST
@@ -210,7 +210,7 @@ def _join(request: Request) -> None:
         start(Participant, check=_check_join, if_free=True)(request)
 
 
-def _leave(request: Request) -> None:
+def _leave(request: CommandRequest) -> None:
     one = running(request.call, Participant)
     if one is None or one.conference.conference_id != request.params["conference_id"]:
         request.refuse(404, "Call is not in this conference")
@@ -220,7 +220,7 @@ def _leave(request: Request) -> None:
 
 
 @define(eq=False, kw_only=True)
-class RoomStay(Operation):
+class RoomStay(NetworkOperation):
     """A call in a video room."""
 
     event_type = "calling.call.room"

@@ -19,7 +19,7 @@ from attrs import define
 from ..core.schemas import Findings
 from ..people.party import REACTION
 from .collecting import Collector
-from .operation import Operation, control, start, stop
+from .operation import NetworkOperation, control, start, stop
 from .paying import Payment
 from .request import Handler
 
@@ -32,7 +32,7 @@ TIMEOUT = 30.0
 
 
 @define(eq=False, kw_only=True)
-class Detector(Operation):
+class Detector(NetworkOperation):
     """Something that listens to find out."""
 
     event_type = "calling.call.detect"

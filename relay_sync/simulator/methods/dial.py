@@ -15,20 +15,20 @@ from typing import Any
 
 from attrs import define, field
 
-from ..core.session import Session
+from ..core.session import ServerSession
 from ..core.world import World
 from .hunt import ADDRESSES, Attempt, Hunt, Leg
-from .request import Handler, Platform, Request
+from .request import CommandRequest, Handler, Platform
 
-__all__ = ["HANDLERS", "Dial"]
+__all__ = ["HANDLERS", "NetworkDial"]
 
 
 @define(eq=False, kw_only=True)
-class Dial:
+class NetworkDial:
     """One dial from its acknowledgement to its decision."""
 
     platform: Platform = field(repr=False)
-    session: Session = field(repr=False)
+    session: ServerSession = field(repr=False)
     params: dict[str, Any] = field(repr=False)
     hunt: Hunt = field(init=False)
 
@@ -87,7 +87,7 @@ class Dial:
         self.tell("failed", **{"reason": "error", "source": "none", **details})
 
 
-def _dial(request: Request) -> None:
+def _dial(request: CommandRequest) -> None:
     params = request.params
     findings = request.findings()
     findings.look_at_devices(params["devices"], ADDRESSES.keys())
@@ -97,7 +97,7 @@ def _dial(request: Request) -> None:
         request.refuse(409, "A dial with this tag is active already")
     else:
         request.accept()
-        dial = Dial(platform=request.platform, session=request.session, params=params)
+        dial = NetworkDial(platform=request.platform, session=request.session, params=params)
         fault = request.fault
         if fault is not None and fault.kind == "break":
             dial.break_down(fault.data or {})
@@ -105,7 +105,7 @@ def _dial(request: Request) -> None:
             dial.begin()
 
 
-def _begin(request: Request) -> None:
+def _begin(request: CommandRequest) -> None:
     params = request.params
     findings = request.findings()
     findings.look_at_one_of(ADDRESSES.keys(), params["device"], "device")

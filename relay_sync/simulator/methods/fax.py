@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field
 
-from .operation import Operation, control, start, stop
+from .operation import NetworkOperation, control, start, stop
 from .recording import FILES
 from .request import Handler
 
@@ -24,7 +24,7 @@ NO_ANSWER = 10.0
 
 
 @define(eq=False, kw_only=True)
-class _Fax(Operation):
+class _Fax(NetworkOperation):
     """A fax on its way."""
 
     event_type = "calling.call.fax"

@@ -19,8 +19,8 @@ from ..core.schemas import Findings
 from ..media.hearing import hear, hear_no_more
 from .conferences import Participant
 from .hunt import Hunt, Leg
-from .operation import Operation, engaged, running, start
-from .request import Handler, Request
+from .operation import NetworkOperation, engaged, running, start
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "Echo", "Refer"]
 
@@ -39,7 +39,7 @@ _OUTCOMES = {
 def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) -> Handler:
     """The handler of a method that switches something of a call on or off."""
 
-    def handler(request: Request) -> None:
+    def handler(request: CommandRequest) -> None:
         call = request.call
         if call.state != "answered":
             request.refuse(409, "Call is not answered")
@@ -58,7 +58,7 @@ def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) ->
 
 
 @define(eq=False, kw_only=True)
-class Echo(Operation):
+class Echo(NetworkOperation):
     """The party hears itself."""
 
     event_type = "calling.call.echo"
@@ -78,7 +78,7 @@ class Echo(Operation):
 
 
 @define(eq=False, kw_only=True)
-class Refer(Operation):
+class Refer(NetworkOperation):
     """The party is asked to call somebody else instead."""
 
     event_type = "calling.call.refer"
@@ -116,14 +116,14 @@ def _check_refer(findings: Findings, params: Mapping[str, Any]) -> None:
     findings.look_at_one_of({"sip": "refer"}, params["device"], "device")
 
 
-def _user_event(request: Request) -> None:
+def _user_event(request: CommandRequest) -> None:
     request.accept()
     call, event = request.call, request.params["event"]
     told = event if isinstance(event, dict) else {"event": event}
     request.world.emit(call.owner, "calling.user_event", {**told, **call.address()})
 
 
-def _transfer(request: Request) -> None:
+def _transfer(request: CommandRequest) -> None:
     if engaged(request.call):
         request.refuse(409, engaged(request.call))
         return

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.session import Session
-from .request import Handler, Request
+from ..core.session import ServerSession
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS"]
 
@@ -24,7 +24,7 @@ def _same(given: Any, wanted: str | None) -> bool:
     )
 
 
-def _welcome(request: Request, authentication: Mapping[str, Any]) -> bool:
+def _welcome(request: CommandRequest, authentication: Mapping[str, Any]) -> bool:
     """Whether the credentials are those of the project. A JWT is compared as a whole; the project inside it is not
     looked at.
     """
@@ -36,7 +36,7 @@ def _welcome(request: Request, authentication: Mapping[str, Any]) -> bool:
     return _same(authentication.get("token"), settings.token) and right_project
 
 
-def _unauthorized(request: Request) -> None:
+def _unauthorized(request: CommandRequest) -> None:
     """Refuse in the form chosen: JSON-RPC error -32002 (what servers do) or a failing result (what AsyncAPI's prose
     says).
     """
@@ -55,7 +55,7 @@ def _version_problem(version: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _connect(request: Request) -> None:
+def _connect(request: CommandRequest) -> None:
     params = request.params
     findings = request.findings()
     findings.look("connect.version", params["version"], "version")
@@ -77,7 +77,7 @@ def _connect(request: Request) -> None:
         _admit(request)
 
 
-def _admit(request: Request) -> None:
+def _admit(request: CommandRequest) -> None:
     world, params = request.world, request.params
     wanted = [*params.get("contexts", ()), *params.get("topics", ())]  # topics are the newer name of contexts
     session = _resumed(request)
@@ -105,7 +105,7 @@ def _admit(request: Request) -> None:
     request.platform.ready(session)
 
 
-def _resumed(request: Request) -> Session | None:
+def _resumed(request: CommandRequest) -> ServerSession | None:
     """The session that the client asks to go on with, if it is known and the state given for it is its own.
 
     A known protocol without a state is taken too, as the vendor's own test server does.
@@ -119,7 +119,7 @@ def _resumed(request: Request) -> Session | None:
     return session
 
 
-def _ping(request: Request) -> None:
+def _ping(request: CommandRequest) -> None:
     request.reply({name: request.params[name] for name in ("timestamp", "payload") if name in request.params})
 
 
@@ -128,7 +128,7 @@ def _contexts(params: Mapping[str, Any]) -> set[str]:
     return single | set(params.get("contexts", ()))
 
 
-def _receive(request: Request) -> None:
+def _receive(request: CommandRequest) -> None:
     session = request.session
     if session.major >= NEWEST_MAJOR:
         request.fail(-32001, "contexts cannot be changed at run time on protocol 4.0")
@@ -142,7 +142,7 @@ def _receive(request: Request) -> None:
     request.platform.ready(session)
 
 
-def _unreceive(request: Request) -> None:
+def _unreceive(request: CommandRequest) -> None:
     if request.session.major >= NEWEST_MAJOR:
         request.fail(-32001, "contexts cannot be changed at run time on protocol 4.0")
         return
@@ -150,7 +150,7 @@ def _unreceive(request: Request) -> None:
     request.accept()
 
 
-def _reauthenticate(request: Request) -> None:
+def _reauthenticate(request: CommandRequest) -> None:
     """A live JWT session shows a new token. The result's shape is that of the canonical schema."""
     findings = request.findings()
     if not findings.look("connect.authentication", request.params["authentication"], "authentication"):

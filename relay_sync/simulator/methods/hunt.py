@@ -15,9 +15,9 @@ from typing import Any
 from attrs import define, field
 
 from ...server.loop import Timer
-from ..core.session import Session
+from ..core.session import ServerSession
 from ..core.world import World
-from ..people.network import Call
+from ..people.network import NetworkCall
 from ..people.party import Behaviour, Party
 from ..people.phone import Phone
 from .request import Platform
@@ -66,14 +66,14 @@ class Leg(Attempt):
     """A phone that is rung: a call of its own."""
 
     device: Mapping[str, Any]
-    owner: Session | None = field(repr=False)
+    owner: ServerSession | None = field(repr=False)
     tag: str = ""
     context: str = ""
     from_: str = ""
     parent: dict[str, Any] | None = None
     timeout: float | None = None
     max_duration: int | None = None
-    call: Call = field(init=False)
+    call: NetworkCall = field(init=False)
     _over: bool = field(default=False, init=False)
     _timers: list[Timer] = field(factory=list, init=False, repr=False)
 
@@ -83,7 +83,7 @@ class Leg(Attempt):
         shown = {whence: params.get(whence) or self.from_, where: params[where]}
         if params.get("headers"):
             shown["headers"] = params["headers"]
-        self.call = Call(
+        self.call = NetworkCall(
             node_id=self.world.settings.node,
             device={"type": self.device["type"], "params": shown},
             context=self.context,
@@ -128,7 +128,7 @@ class Leg(Attempt):
     def _end(self, reason: str) -> None:
         self.platform.network.end(self.call, reason, self.call.far_side)
 
-    def _moved(self, call: Call) -> None:
+    def _moved(self, call: NetworkCall) -> None:
         """The call is in a new state."""
         if self._over or call.state not in ("answered", "ended"):
             return

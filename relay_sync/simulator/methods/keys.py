@@ -18,8 +18,8 @@ from attrs import define, field
 
 from ...threads.logs import get as log_of
 from ..core.method_table import METHODS
-from .operation import Operation, start
-from .request import Handler, Request
+from .operation import NetworkOperation, start
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "Binding", "SendDigits"]
 
@@ -32,7 +32,7 @@ _NOT_BOUND = frozenset({"calling.answer", "calling.pass", "calling.bind_digit", 
 
 
 @define(eq=False, kw_only=True)
-class SendDigits(Operation):
+class SendDigits(NetworkOperation):
     """Keys on their way to the party."""
 
     event_type = "calling.call.send_digits"
@@ -48,7 +48,7 @@ class SendDigits(Operation):
 
 
 @define(eq=False, kw_only=True)
-class _Bound(Request):
+class _Bound(CommandRequest):
     """A request that a key has made: nobody hears the answer."""
 
     def reply(self, result: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ class _Bound(Request):
 
 
 @define(eq=False, kw_only=True)
-class Binding(Operation):
+class Binding(NetworkOperation):
     """A sequence of keys that runs a method. It has no events, and ends with the call or when it was cleared."""
 
     goes_on = False
@@ -100,10 +100,10 @@ class Binding(Operation):
         if problems:
             request.fail(-32602, "; ".join(problems))
         else:
-            platform.handlers.get(spec.name, Request.accept)(request)
+            platform.handlers.get(spec.name, CommandRequest.accept)(request)
 
 
-def _bind(request: Request) -> None:
+def _bind(request: CommandRequest) -> None:
     params, call = request.params, request.call
     spec = METHODS.get(params["bind_method"])
     problems = {}
@@ -119,7 +119,7 @@ def _bind(request: Request) -> None:
     call.board.changed()
 
 
-def _clear(request: Request) -> None:
+def _clear(request: CommandRequest) -> None:
     request.accept()
     realm = request.params.get("realm")
     for each in list(request.call.operations):
@@ -127,7 +127,7 @@ def _clear(request: Request) -> None:
             each.drop()
 
 
-def _send(request: Request) -> None:
+def _send(request: CommandRequest) -> None:
     if not _DIGITS.fullmatch(request.params["digits"]):
         problem = {"digits": "digits must be made of 0-9, *, #, A-D, w, W"}
         request.refuse(400, problem["digits"], problem)

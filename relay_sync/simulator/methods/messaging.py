@@ -8,12 +8,12 @@ from typing import Any
 
 from ...params.parties import is_phone_number, is_sender
 from ..people.post import MessagePlan
-from .request import Handler, Request
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS"]
 
 
-def _send(request: Request) -> None:
+def _send(request: CommandRequest) -> None:
     """The reply names the message. One without a body and without media is refused, as documented."""
     post, params = request.platform.post, request.params
     if not params.get("body") and not params.get("media"):

@@ -21,12 +21,12 @@ from ..core.schemas import Findings
 from ..core.world import World
 from ..media.played import Played, part_of
 from ..media.voice import Voice
-from ..people.network import Call
+from ..people.network import NetworkCall
 from ..people.party import REACTION
-from .request import Handler, Platform, Request
+from .request import CommandRequest, Handler, Platform
 from .streaming import url_problem
 
-__all__ = ["Operation", "control", "engaged", "launch", "running", "start", "stop"]
+__all__ = ["NetworkOperation", "control", "engaged", "launch", "running", "start", "stop"]
 
 
 @define(eq=False)
@@ -45,7 +45,7 @@ class _Step:
 
 
 @define(eq=False, kw_only=True)
-class Operation:
+class NetworkOperation:
     """One operation from its acknowledgement to its end.
 
     :cvar event_type: the event that tells of it. :cvar goes_wrong: what its event says when it goes wrong.
@@ -59,7 +59,7 @@ class Operation:
     goes_on: ClassVar[bool] = True
 
     platform: Platform = field(repr=False)
-    call: Call = field(repr=False)
+    call: NetworkCall = field(repr=False)
     method: str = ""
     params: dict[str, Any] = field(repr=False)
     over: bool = field(default=False, init=False)
@@ -310,10 +310,10 @@ class Operation:
             self.after("reaction", REACTION, self.platform.network.say, self.call, party.sentences.popleft())
 
 
-_O = TypeVar("_O", bound=Operation)
+_O = TypeVar("_O", bound=NetworkOperation)
 
 
-def running(call: Call, kind: type[_O], control_id: str | None = None) -> _O | None:
+def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) -> _O | None:
     """The operation of a kind on a call that is not over, by its id or the only one."""
     for each in call.operations:
         if isinstance(each, kind) and not each.over and control_id in (None, each.control_id):
@@ -321,13 +321,13 @@ def running(call: Call, kind: type[_O], control_id: str | None = None) -> _O | N
     return None
 
 
-def engaged(call: Call) -> str:
+def engaged(call: NetworkCall) -> str:
     """Why a call cannot be bridged, in words; ``""`` if it can."""
     found = next((each.engages for each in call.operations if each.engages), "")
     return found or ("Call is in a bridge already" if call.bridge is not None else "")
 
 
-def launch(request: Request, operation: Operation) -> None:
+def launch(request: CommandRequest, operation: NetworkOperation) -> None:
     """Acknowledge and begin."""
     request.accept(**operation.in_reply())
     operation.call.operations.append(operation)
@@ -340,7 +340,7 @@ def launch(request: Request, operation: Operation) -> None:
 
 
 def start(
-    kind: type[Operation],
+    kind: type[NetworkOperation],
     *,
     check: Callable[[Findings, Mapping[str, Any]], object] | None = None,
     only_one: str = "",
@@ -353,7 +353,7 @@ def start(
     :param if_free: whether it needs a call that is in no bridge and no conference.
     """
 
-    def handler(request: Request) -> None:
+    def handler(request: CommandRequest) -> None:
         call, params = request.call, request.params
         findings = request.findings()
         if check is not None:
@@ -378,13 +378,13 @@ def start(
     return handler
 
 
-def control(kind: type[_O], act: Callable[[_O, Request], object]) -> Handler:
+def control(kind: type[_O], act: Callable[[_O, CommandRequest], object]) -> Handler:
     """The handler of a method that controls a running operation: ``act`` answers the request, and does it.
 
     A part of something else is no operation of its own: ``calling.play.stop`` does not find the playback in a prompt.
     """
 
-    def handler(request: Request) -> None:
+    def handler(request: CommandRequest) -> None:
         operation = running(request.call, kind, request.params.get("control_id"))
         if operation is None or type(operation) is not kind:
             request.refuse(404, f"{kind.__name__} not found")
@@ -394,7 +394,7 @@ def control(kind: type[_O], act: Callable[[_O, Request], object]) -> Handler:
     return handler
 
 
-def stop(operation: Operation, request: Request) -> None:
+def stop(operation: NetworkOperation, request: CommandRequest) -> None:
     """For :func:`control`: acknowledge, and end it."""
     request.accept()
     operation.stop()

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from attrs import define, field
 
 from ..core.schemas import Findings
-from .operation import Operation, control, start, stop
+from .operation import NetworkOperation, control, start, stop
 from .request import Handler
 
 __all__ = ["HANDLERS", "Payment"]
@@ -55,7 +55,7 @@ _STEPS: dict[str, tuple[Any, str]] = {
 
 
 @define(eq=False, kw_only=True)
-class Payment(Operation):
+class Payment(NetworkOperation):
     """A payment by card."""
 
     event_type = "calling.call.pay"

@@ -13,14 +13,14 @@ from typing import Any
 from attrs import define, field
 
 from ..core.schemas import Findings
-from .operation import Operation, control, start, stop
-from .request import Handler, Request
+from .operation import NetworkOperation, control, start, stop
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "Playback"]
 
 
 @define(eq=False, kw_only=True)
-class Playback(Operation):
+class Playback(NetworkOperation):
     """A list of media that is played to a party, once or several times."""
 
     event_type = "calling.call.play"
@@ -58,7 +58,7 @@ class Playback(Operation):
         """Everything was played."""
         self.finish()
 
-    def pause(self, request: Request) -> None:
+    def pause(self, request: CommandRequest) -> None:
         """Hold on."""
         request.accept()
         if self.paused:
@@ -67,7 +67,7 @@ class Playback(Operation):
         self.pause_timers()
         self.tell(state="paused")
 
-    def resume(self, request: Request) -> None:
+    def resume(self, request: CommandRequest) -> None:
         """Go on where it was paused."""
         request.accept()
         if not self.paused:
@@ -77,7 +77,7 @@ class Playback(Operation):
         self.resume_timers()
 
 
-def _volume(playback: Playback, request: Request) -> None:
+def _volume(playback: Playback, request: CommandRequest) -> None:
     request.accept()
     playback.params["volume"] = request.params["volume"]
     playback.call.board.changed()

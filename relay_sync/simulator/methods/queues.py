@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 from attrs import define, field
 
-from ..people.network import Call
-from .operation import Operation, start
-from .request import Handler, Request
+from ..people.network import NetworkCall
+from .operation import NetworkOperation, start
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "Queue", "Queues", "Waiting"]
 
@@ -35,7 +35,7 @@ class Queue:
     waiting: list[Waiting] = field(factory=list, init=False)
     waits: list[float] = field(factory=list, init=False)
 
-    def take(self, fits: Callable[[Call], bool]) -> Call | None:
+    def take(self, fits: Callable[[NetworkCall], bool]) -> NetworkCall | None:
         """Take out who has waited longest of those that fit."""
         first = next((place for place in self.waiting if fits(place.call)), None)
         if first is None:
@@ -57,7 +57,7 @@ class Queues(dict[str, Queue]):
 
 
 @define(eq=False, kw_only=True)
-class Waiting(Operation):
+class Waiting(NetworkOperation):
     """A call's place in a queue."""
 
     event_type = "calling.call.queue"
@@ -115,7 +115,7 @@ class Waiting(Operation):
         self.depart("leave", **details)
 
 
-def _leave(request: Request) -> None:
+def _leave(request: CommandRequest) -> None:
     params, wanted = request.params, request.params["queue_name"]
     places = [each for each in request.call.operations if isinstance(each, Waiting) and each.queue.name == wanted]
     # Not by the control_id: the reference client makes a new one for leaving, and a call has one place only.

@@ -23,8 +23,8 @@ from ..media.hearing import Ear, Tape, listen_in, stop_listening
 from ..media.played import Played
 from ..media.sounds import estimate
 from ..media.voice import TELEPHONE, mix
-from .operation import Operation, control, start, stop
-from .request import Handler, Request
+from .operation import NetworkOperation, control, start, stop
+from .request import CommandRequest, Handler
 
 __all__ = ["FILES", "HANDLERS", "Recording", "Transcription"]
 
@@ -53,7 +53,7 @@ def _size(seconds: float, audio: Mapping[str, Any]) -> int:
 
 
 @define(eq=False, kw_only=True)
-class _Taped(Operation):
+class _Taped(NetworkOperation):
     """What records: its clock, its file."""
 
     recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
@@ -213,7 +213,7 @@ class Recording(_Taped):
             pcm, channels = {"speak": says, "listen": hears}.get(self.format["direction"]) or mix(says, hears), 1
         return wav_header(TELEPHONE, channels, len(pcm)) + pcm
 
-    def pause(self, request: Request) -> None:
+    def pause(self, request: CommandRequest) -> None:
         """Hold on; with ``silence`` time goes on in the file, with ``skip`` it does not. A second one changes nothing."""
         request.accept()
         if self.paused:
@@ -228,7 +228,7 @@ class Recording(_Taped):
         told = {"url": self.url, "recording_id": self.recording_id, "pause_behavior": behavior}
         self.tell(state="paused", **told)
 
-    def resume(self, request: Request) -> None:
+    def resume(self, request: CommandRequest) -> None:
         """Go on. While it records, this is acknowledged and changes nothing."""
         request.accept()
         if not self.paused:

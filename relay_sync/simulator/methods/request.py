@@ -12,14 +12,14 @@ from ..core.faults import RequestFault
 from ..core.method_table import Method
 from ..core.not_carried_out import NOT_CARRIED_OUT, not_carried_out
 from ..core.schemas import Findings
-from ..core.session import ClientSocket, Session
+from ..core.session import ClientSocket, ServerSession
 from ..core.world import World
 from ..media.sounds import Sounds
 from ..people.directory import Directory
-from ..people.network import Call, Network
+from ..people.network import Network, NetworkCall
 from ..people.post import Post
 
-__all__ = ["Handler", "Handlers", "Platform", "RecordingStore", "Request"]
+__all__ = ["CommandRequest", "Handler", "Handlers", "Platform", "RecordingStore"]
 
 _T = TypeVar("_T")
 
@@ -68,7 +68,7 @@ class Platform:
         found: _T = self._shared[kind]
         return found
 
-    def ready(self, session: Session) -> None:
+    def ready(self, session: ServerSession) -> None:
         """The session can take events and calls: send what it missed, if that is kept, and what is waiting."""
         self.world.catch_up(session)
         self.network.welcome(session)
@@ -77,7 +77,7 @@ class Platform:
 
 
 @define(eq=False, kw_only=True)
-class Request:
+class CommandRequest:
     """One request, already found to be well-formed and, where its method is addressed to a call, to name a live one.
 
     A handler answers it exactly once, by one of the methods below, and *then* lets happen what it asked for, so that
@@ -92,7 +92,7 @@ class Request:
     spec: Method
     params: dict[str, Any] = field(repr=False)
     fault: RequestFault | None = None
-    addressed: Call | None = None
+    addressed: NetworkCall | None = None
     answered: bool = field(default=False, init=False)
 
     @property
@@ -101,13 +101,13 @@ class Request:
         return self.platform.world
 
     @property
-    def session(self) -> Session:
+    def session(self) -> ServerSession:
         """The session of the client that asks."""
         assert self.client.session is not None
         return self.client.session
 
     @property
-    def call(self) -> Call:
+    def call(self) -> NetworkCall:
         """The live call that it is addressed to."""
         assert self.addressed is not None
         return self.addressed
@@ -155,5 +155,5 @@ class Request:
         self.world.answer(self.client, self.spec.name, reply, self.fault)
 
 
-Handler = Callable[[Request], None]
+Handler = Callable[[CommandRequest], None]
 Handlers = Mapping[str, Handler]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ...hosts import is_loopback
 from ..media.formats import parse_codec
 from ..media.stream import Stream, open_stream
-from .request import Handler, Request
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "stream_problems", "url_problem"]
 
@@ -61,7 +61,7 @@ def stream_problems(params: Mapping[str, Any]) -> dict[str, str]:
     return {name: problem for name, problem in found.items() if problem}
 
 
-def _stream(request: Request) -> None:
+def _stream(request: CommandRequest) -> None:
     call, params = request.call, request.params
     problems = stream_problems(params)
     if problems:
@@ -79,7 +79,7 @@ def _stream(request: Request) -> None:
     open_stream(Stream, request.world, call, params, control_id=params["control_id"], tracks=tracks)
 
 
-def _stop(request: Request) -> None:
+def _stop(request: CommandRequest) -> None:
     stream = request.call.flowing(request.params["control_id"])
     if stream is None:
         # Undocumented for an unknown stream, or one that has finished: 404, as for an unknown call.

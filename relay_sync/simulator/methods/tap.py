@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from attrs import define
 
 from ..core.schemas import Findings
-from .operation import Operation, control, start, stop
+from .operation import NetworkOperation, control, start, stop
 from .request import Handler
 
 __all__ = ["HANDLERS", "Tap"]
@@ -21,7 +21,7 @@ SOURCE_PORT = 30_000
 
 
 @define(eq=False, kw_only=True)
-class Tap(Operation):
+class Tap(NetworkOperation):
     """Audio that is copied."""
 
     event_type = "calling.call.tap"

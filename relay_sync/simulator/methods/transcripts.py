@@ -18,9 +18,9 @@ from attrs import define, field
 from ..core.world import World
 from ..media.played import Played
 from ..media.sounds import estimate
-from ..people.network import Call
-from .operation import Operation, launch
-from .request import Handler, Request
+from ..people.network import NetworkCall
+from .operation import NetworkOperation, launch
+from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "LiveTranscription", "LiveTranslation", "call_info", "channel_data"]
 
@@ -29,7 +29,7 @@ SUMMARY = "The simulator has no summary."
 PARTY = "remote-caller"
 
 
-def call_info(world: World, call: Call) -> dict[str, Any]:
+def call_info(world: World, call: NetworkCall) -> dict[str, Any]:
     """The member ``call_info`` of AI events."""
     return {
         "call_id": call.call_id,
@@ -41,7 +41,7 @@ def call_info(world: World, call: Call) -> dict[str, Any]:
     }
 
 
-def channel_data(world: World, call: Call) -> dict[str, Any]:
+def channel_data(world: World, call: NetworkCall) -> dict[str, Any]:
     """The member ``channel_data`` of AI events."""
     return {
         "SWMLCall": {},
@@ -59,7 +59,7 @@ def channel_data(world: World, call: Call) -> dict[str, Any]:
 
 
 @define(eq=False, kw_only=True)
-class LiveTranscription(Operation):
+class LiveTranscription(NetworkOperation):
     """Words that are written down."""
 
     options: dict[str, Any] = field(factory=dict)
@@ -176,7 +176,7 @@ class LiveTranslation(LiveTranscription):
             self.let_hear(f"injected {self._injected}", said, lambda: None)
 
 
-def _active(call: Call, kind: type[LiveTranscription]) -> LiveTranscription | None:
+def _active(call: NetworkCall, kind: type[LiveTranscription]) -> LiveTranscription | None:
     """The one of that very kind: a translation is a transcription too."""
     return next((each for each in call.operations if type(each) is kind), None)
 
@@ -193,7 +193,7 @@ def _parsed(action: Any, words: tuple[str, ...]) -> tuple[str, Any]:
 
 
 def _handler(kind: type[LiveTranscription], shape: str, words: tuple[str, ...]) -> Handler:
-    def handler(request: Request) -> None:
+    def handler(request: CommandRequest) -> None:
         name, options = _parsed(request.params["action"], words)
         findings, active = request.findings(), _active(request.call, kind)
         if not name:

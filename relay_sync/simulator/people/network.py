@@ -30,7 +30,7 @@ from attrs import define, field
 from ...threads.logs import get as log_of
 from ..core.clock import CallClock
 from ..core.noticeboard import Noticeboard
-from ..core.session import Session
+from ..core.session import ServerSession
 from ..core.world import World
 from ..media.hearing import Audible, Ear
 from ..media.played import Played
@@ -38,7 +38,7 @@ from ..media.stream import Stream
 from ..media.voice import SILENCE, Voice
 from .party import Party
 
-__all__ = ["Activity", "Call", "Network", "device"]
+__all__ = ["Activity", "Network", "NetworkCall", "device"]
 
 _log = log_of("relay_sync.simulator").later
 MOST_TOLD = 1_000
@@ -104,7 +104,7 @@ class Activity(Protocol):
 
 
 @define(eq=False, kw_only=True)
-class Call:
+class NetworkCall:
     """One leg.
 
     :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. ``reached`` has all it has been in.
@@ -135,7 +135,7 @@ class Call:
     hangs_up_after_speaking: bool = False
     state: str = "created"
     reached: set[str] = field(factory=lambda: {"created"})
-    owner: Session | None = None
+    owner: ServerSession | None = None
     passed: set[str] = field(factory=set)
     streams: list[Stream] = field(factory=list, repr=False)
     party: Party = field(factory=Party, repr=False)
@@ -146,7 +146,7 @@ class Call:
     ears: list[Ear] = field(factory=list, init=False, repr=False)
     transferred: bool = field(default=False, init=False)
     features: set[str] = field(factory=set, init=False)
-    watchers: list[Callable[[Call], None]] = field(factory=list, init=False, repr=False)
+    watchers: list[Callable[[NetworkCall], None]] = field(factory=list, init=False, repr=False)
     winner: bool | str | None = None
     speaking_since: float | None = None
     start_time: int = field(factory=_now)
@@ -258,20 +258,20 @@ class Network:
     """
 
     _world: World = field(repr=False)
-    calls: dict[str, Call] = field(factory=dict, init=False)
+    calls: dict[str, NetworkCall] = field(factory=dict, init=False)
     dials: set[str] = field(factory=set, init=False, repr=False)
     #: Kinds of what waits, with their contexts, for which that was said.
     _told: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
-    def find(self, call_id: str, node_id: str, session: Session) -> Call | None:
+    def find(self, call_id: str, node_id: str, session: ServerSession) -> NetworkCall | None:
         """The live call that a session may command: any of its project that it has not passed on."""
         call = self.calls.get(call_id)
         if call is None or call.over or call.node_id != node_id or session.protocol in call.passed:
             return None
         return call
 
-    def _add(self, call: Call) -> None:
+    def _add(self, call: NetworkCall) -> None:
         call.board.settle = self._world.settle
         call.clock = CallClock(self._world.clock, lambda: self._world.pace)
         call.hang_up = partial(self.end, call, "hangup", call.far_side)
@@ -279,13 +279,13 @@ class Network:
 
     # -- offering ------------------------------------------------------------------------------------------------------
 
-    def ring(self, call: Call, patience: float) -> None:
+    def ring(self, call: NetworkCall, patience: float) -> None:
         """A caller calls, and gives up after ``patience`` seconds."""
         self._add(call)
         call.clock.set("patience", patience, call.clock.second, self._give_up, call)
         self._offer(call)
 
-    def _offer(self, call: Call) -> None:
+    def _offer(self, call: NetworkCall) -> None:
         candidates = [
             session for session in self._world.subscribers(call.context) if session.protocol not in call.passed
         ]
@@ -300,7 +300,7 @@ class Network:
         if call.state == "created":
             self.move(call, "ringing")
 
-    def unheard(self, call: Call) -> str:
+    def unheard(self, call: NetworkCall) -> str:
         """Why a call waits for a client, in words; ``""`` where one has it, or could have. From any thread."""
         if not call.on_offer or call.owner is not None:
             return ""
@@ -325,27 +325,27 @@ class Network:
                 self._told.add((kind, context))
             _log.warning("%s waits: %s", what, reason)
 
-    def next_one(self, candidates: Iterable[Session]) -> Session | None:
+    def next_one(self, candidates: Iterable[ServerSession]) -> ServerSession | None:
         """The candidate whose turn was longest ago; it is its turn now."""
         session = min(candidates, key=lambda each: each.offered_at, default=None)
         if session is not None:
             session.offered_at = next(self._turns)
         return session
 
-    def welcome(self, session: Session) -> None:
+    def welcome(self, session: ServerSession) -> None:
         """Offer a client the calls that wait for one."""
         for call in list(self.calls.values()):
             stranded = call.owner is None or (call.owner is not session and call.owner.client is None)
             if call.on_offer and stranded and call.context in session.contexts and session.protocol not in call.passed:
                 self._offer(call)
 
-    def pass_on(self, call: Call, session: Session) -> None:
+    def pass_on(self, call: NetworkCall, session: ServerSession) -> None:
         """The session does not want the call: offer it to another."""
         call.passed.add(session.protocol)
         if call.owner is session:
             self._offer(call)
 
-    def transfer(self, call: Call, session: Session, dest: Any) -> None:
+    def transfer(self, call: NetworkCall, session: ServerSession, dest: Any) -> None:
         """The session hands the call over: to a context, or to something that the simulator knows nothing of."""
         for stream in call.streams:
             stream.finish("the call was transferred", announce=self._world.settings.finish_streams)
@@ -357,7 +357,7 @@ class Network:
             call.context, call.transferred = dest.removeprefix("context:"), True
             self._offer(call)
 
-    def abandon(self, session: Session) -> None:
+    def abandon(self, session: ServerSession) -> None:
         """The session is over for good: nobody is told of its calls, the unanswered ones look for another client."""
         for call in list(self.calls.values()):
             if call.owner is session:
@@ -365,22 +365,22 @@ class Network:
                 if call.on_offer:
                     self._offer(call)
 
-    def _give_up(self, call: Call) -> None:
+    def _give_up(self, call: NetworkCall) -> None:
         self.end(call, "noAnswer" if call.owner is not None else "abandoned", call.far_side)
 
     # -- called by our side --------------------------------------------------------------------------------------------
 
-    def place(self, call: Call) -> None:
+    def place(self, call: NetworkCall) -> None:
         """Our side calls somebody: the leg is there."""
         self._add(call)
         self.move(call, "created")
 
-    def ringing(self, call: Call) -> None:
+    def ringing(self, call: NetworkCall) -> None:
         """It rings at the far end."""
         if call.state == "created":
             self.move(call, "ringing")
 
-    def pick_up(self, call: Call, max_duration: int | None = None) -> None:
+    def pick_up(self, call: NetworkCall, max_duration: int | None = None) -> None:
         """The party answers, unless it is too late."""
         if call.state in ("created", "ringing"):
             dialled = call.parent is None
@@ -389,7 +389,7 @@ class Network:
 
     # -- states --------------------------------------------------------------------------------------------------------
 
-    def move(self, call: Call, state: str) -> None:
+    def move(self, call: NetworkCall, state: str) -> None:
         """Bring a call into a state and tell its owner."""
         self._world.emit(call.owner, "calling.call.state", call.body(state))
         call.state = state  # only now: whoever sees it finds its event in the journal
@@ -398,7 +398,7 @@ class Network:
         for watcher in list(call.watchers):
             watcher(call)
 
-    def answer(self, call: Call, max_duration: int | None = None) -> None:
+    def answer(self, call: NetworkCall, max_duration: int | None = None) -> None:
         """Somebody picks up. ``max_duration`` is in seconds, as AsyncAPI has it (the porting guide says minutes)."""
         call.clock.cancel("patience")
         call.answer_time = _now()
@@ -410,7 +410,7 @@ class Network:
             call.clock.set("leaving", cue, call.clock.second, self.end, call, "hangup", call.far_side)
         self.move(call, "answered")
 
-    def end(self, call: Call, reason: str, source: str) -> None:
+    def end(self, call: NetworkCall, reason: str, source: str) -> None:
         """End a call, its streams first. Does nothing if it is over, or never began."""
         if call.over or call.call_id not in self.calls:
             return
@@ -427,7 +427,7 @@ class Network:
 
     # -- what the party does -------------------------------------------------------------------------------------------
 
-    def press(self, call: Call, digits: str) -> None:
+    def press(self, call: NetworkCall, digits: str) -> None:
         """The party presses keys: every flowing stream of the call, and whatever listens to keys, is told."""
         for digit in digits:
             for stream in call.streams:
@@ -436,20 +436,20 @@ class Network:
                 if not operation.over:
                     operation.on_key(digit)
 
-    def say(self, call: Call, text: str) -> None:
+    def say(self, call: NetworkCall, text: str) -> None:
         """The party says something: whatever listens to words is told."""
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_words(text)
 
-    def keep_silent(self, call: Call) -> None:
+    def keep_silent(self, call: NetworkCall) -> None:
         """The party says and does nothing, now and from now on: the time it has for it is over at once."""
         call.party.silent = True
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_silence()
 
-    def listened(self, call: Call, item: Played) -> None:
+    def listened(self, call: NetworkCall, item: Played) -> None:
         """Something was played to the party to its end: has it heard enough?"""
         if call.state == "answered" and call.party.has_heard_enough(item):
             self.end(call, "hangup", call.far_side)

@@ -17,7 +17,7 @@ from ..media.played import Played
 from ..media.stream import Stream
 from ..media.two_way import TwoWayStream
 from .heard import PlayedSoFar
-from .network import Call, Network
+from .network import Network, NetworkCall
 from .sent import Sent
 
 __all__ = ["Phone"]
@@ -38,7 +38,7 @@ class Phone:
 
     _world: World = field(repr=False)
     _network: Network = field(repr=False)
-    _call: Call = field(repr=False)
+    _call: NetworkCall = field(repr=False)
     call_id: str = field(init=False)
     node_id: str = field(init=False, repr=False)
 

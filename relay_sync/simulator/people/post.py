@@ -18,7 +18,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..core import frames
-from ..core.session import Session
+from ..core.session import ServerSession
 from ..core.world import World
 from .network import Network
 
@@ -89,7 +89,7 @@ class Post:
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
-    def send(self, sender: Session, params: dict[str, Any], message_id: str, plan: MessagePlan) -> None:
+    def send(self, sender: ServerSession, params: dict[str, Any], message_id: str, plan: MessagePlan) -> None:
         """Take a message through its states, the first one at once."""
         about = {
             "message_id": message_id,
@@ -116,7 +116,7 @@ class Post:
             else:
                 self._world.clock.after(self._world.pace.media(number * STEP), self._state, sender, told)
 
-    def _state(self, sender: Session, told: dict[str, Any]) -> None:
+    def _state(self, sender: ServerSession, told: dict[str, Any]) -> None:
         context = told["context"]
         named = self._world.sessions.find(context)
         others = self._world.subscribers(context)
@@ -164,7 +164,7 @@ class Post:
         else:
             self._world.emit(session, kind, params, context=context, event_channel=None)
 
-    def welcome(self, session: Session) -> None:
+    def welcome(self, session: ServerSession) -> None:
         """Somebody has come, or has subscribed to more: what waits for him is his."""
         waiting, self._waiting = self._waiting, deque(maxlen=MOST_WAITING)
         for kind, context, params in waiting:

@@ -12,7 +12,7 @@ from relay_sync import Call, RelayClient, devices
 from relay_sync.server import ServerLoop
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.core.clock import Clock
-from relay_sync.simulator.methods.operation import Operation
+from relay_sync.simulator.methods.operation import NetworkOperation
 from relay_sync.testing import faster
 from tests.support import PATIENCE
 from tests.support.lines import FROM, TO, Desk, Line, line
@@ -214,7 +214,7 @@ def test_what_waits_for_somebody_else_takes_its_time(sim: Simulator, wanted: dic
     for phone, name in zip(sim.phones, ("wait_time", "max_duration", "", "hold"), strict=True):
         if name:
             (operation,) = phone._call.operations
-            assert isinstance(operation, Operation)
+            assert isinstance(operation, NetworkOperation)
             timer = operation._timers[name].timer
             assert timer is not None
             assert timer.when - now > 100
