@@ -83,7 +83,7 @@ def _tls(given: argparse.Namespace) -> int:
 
 
 def _pairs(given: argparse.Namespace) -> int:
-    return 1 if pairs.run(given.before, given.after, pairs=given.pairs) else 0
+    return 1 if pairs.run(given.before, given.after, pairs=given.pairs, kept=given.kept) else 0
 
 
 def main() -> int:
@@ -107,6 +107,7 @@ def main() -> int:
     two.add_argument("before", help="a commit, as git names it")
     two.add_argument("after", nargs="?", help="another one; without it, the package as it lies here")
     two.add_argument("--pairs", type=int, default=5, help="how often each is measured")
+    two.add_argument("--kept", type=Path, help="a file for the pairs: started again, it goes on behind the last one")
     two.set_defaults(run=_pairs)
     given = parser.parse_args()
     code: int = given.run(given)

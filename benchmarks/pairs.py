@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import shutil
 import statistics
@@ -159,25 +160,22 @@ def run(
     jobs: Sequence[Job] = _JOBS,
     audio: Mapping[str, Mapping[str, Any]] = _AUDIO,
     say: Callable[[str], object] = print,
+    kept: Path | None = None,
 ) -> int:
     """Measure two commits in turns, print a line for each row, and return how many are worse.
 
     :param after: ``None``: the package as it lies here.
+    :param kept: a file to which each pair is written as it is measured; what it has is not measured again.
     :raises subprocess.CalledProcessError: git does not know a commit.
+    :raises ValueError: the file has pairs of other commits, or *after* is no commit.
     """
     series: tuple[Figures, Figures] = ({}, {})
-    progress = Progress(2 * pairs)
-    with ExitStack() as stack:
-        trees = stack.enter_context(_tree(before)), stack.enter_context(_tree(after))
-        plain = stack.enter_context(helper("server"))
-        secure = stack.enter_context(helper("server", "--tls", str(CERTIFICATE), str(KEY)))
-        ports = {False: int(plain), True: int(secure)}
-        for pair in range(pairs):
-            # Not always in the same order: a machine that warms up would favor one of the two.
-            for side in (0, 1) if pair % 2 == 0 else (1, 0):
-                progress.step(f"pair {pair + 1}: {'after' if side else 'before'}")
-                for place, values in _once(trees[side], ports, jobs, audio).items():
-                    series[side].setdefault(place, []).extend(values)
+    known = Kept(kept, before, after)
+    for sides in known.pairs[:pairs]:
+        _add(series, sides)
+    begin = min(pairs, len(known.pairs))
+    if begin < pairs:
+        _measure(series, (before, after), range(begin, pairs), jobs, audio, known)
     worse = 0
     say(f"{'ratio':>6}  {'95 % interval':<16} {'before':>10} {'after':>10}  row (over 1 is worse)")
     for row in ROWS:
@@ -188,6 +186,74 @@ def run(
             say(_line(row, found, series[0][place], series[1][place]))
     say(f"{worse} rows are worse" if worse else "no row is worse")
     return worse
+
+
+def _measure(
+    series: tuple[Figures, Figures],
+    commits: tuple[str, str | None],
+    numbers: range,
+    jobs: Sequence[Job],
+    audio: Mapping[str, Mapping[str, Any]],
+    kept: Kept,
+) -> None:
+    """Measure the pairs of these numbers."""
+    progress = Progress(2 * len(numbers))
+    with ExitStack() as stack:
+        trees = [stack.enter_context(_tree(commit)) for commit in commits]
+        plain = stack.enter_context(helper("server"))
+        secure = stack.enter_context(helper("server", "--tls", str(CERTIFICATE), str(KEY)))
+        ports = {False: int(plain), True: int(secure)}
+        for pair in numbers:
+            sides: tuple[Figures, Figures] = ({}, {})
+            # Not always in the same order: a machine that warms up would favor one of the two.
+            for side in (0, 1) if pair % 2 == 0 else (1, 0):
+                progress.step(f"pair {pair + 1}: {'after' if side else 'before'}")
+                sides[side].update(_once(trees[side], ports, jobs, audio))
+            kept.write(sides)
+            _add(series, sides)
+
+
+def _add(series: tuple[Figures, Figures], sides: tuple[Figures, Figures]) -> None:
+    for known, new in zip(series, sides, strict=True):
+        for place, values in new.items():
+            known.setdefault(place, []).extend(values)
+
+
+class Kept:
+    """The pairs that a file has: a line of JSON says which commits they are of, and then there is one for each pair.
+
+    :ivar pairs: what was measured before.
+    """
+
+    def __init__(self, path: Path | None, *commits: str | None) -> None:
+        self._path = path
+        self.pairs: list[tuple[Figures, Figures]] = []
+        if path is None:
+            return
+        if None in commits:
+            raise ValueError("pairs are kept of two commits: what lies here may change meanwhile")
+        said = json.dumps([_full_name(str(commit)) for commit in commits])
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # the last line of a run that was interrupted may be half a one
+        lines = whole.splitlines()
+        if lines and lines[0] != said:
+            raise ValueError(f"{path} has pairs of other commits: {lines[0]}, not {said}")
+        path.write_text(whole or f"{said}\n", encoding="utf-8")
+        for line in lines[1:]:
+            before, after = ({(key, name): values for key, name, values in side} for side in json.loads(line))
+            self.pairs.append((before, after))
+
+    def write(self, sides: tuple[Figures, Figures]) -> None:
+        """Keep a pair."""
+        if self._path is not None:
+            line = json.dumps([[(*place, values) for place, values in side.items()] for side in sides])
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+
+def _full_name(commit: str) -> str:
+    command = ["git", "rev-parse", "--verify", f"{commit}^{{commit}}"]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def _line(row: Row, found: Comparison, before: Sequence[float], after: Sequence[float]) -> str:

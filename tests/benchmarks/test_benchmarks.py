@@ -91,9 +91,44 @@ def test_the_interval_is_student_s() -> None:
     assert math.log(found.low) == pytest.approx(1 - 4.303 / math.sqrt(3))
 
 
+history = pytest.mark.skipif(
+    shutil.which("git") is None or not (ROOT / ".git").exists(), reason="takes git and its history"
+)
+
+
+@history
+def test_pairs_that_were_kept_are_not_measured_again(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    first = pairs.Kept(file, "HEAD", "HEAD")
+    assert first.pairs == []
+    sides: tuple[pairs.Figures, pairs.Figures] = ({("calls", "cpu"): [1.0]}, {("calls", "cpu"): [2.0]})
+    for _ in range(2):
+        first.write(sides)
+    with file.open("a", encoding="utf-8") as half:
+        half.write('[[["calls"')  # interrupted
+    again = pairs.Kept(file, "HEAD", "HEAD")
+    assert again.pairs == [sides, sides]
+    again.write(sides)
+    assert pairs.Kept(file, "HEAD", "HEAD").pairs == [sides] * 3
+    said: list[str] = []
+    assert pairs.run("HEAD", "HEAD", pairs=2, say=said.append, kept=file) == 1  # nothing is measured
+    assert any("WORSE" in line for line in said)
+
+
+@history
+def test_pairs_are_kept_of_two_commits_that_do_not_change(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    with pytest.raises(ValueError, match="of two commits"):
+        pairs.Kept(file, "HEAD", None)
+    file.write_text('["before", "after"]\n')
+    with pytest.raises(ValueError, match="pairs of other commits"):
+        pairs.Kept(file, "HEAD", "HEAD")
+    assert file.read_text() == '["before", "after"]\n'
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="takes git and its history")
+@history
 def test_two_commits_are_measured_in_turns() -> None:
     said: list[str] = []
     job = Job("commands", "commands", ("ours",), {"count": 50})
