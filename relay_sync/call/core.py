@@ -530,6 +530,8 @@ class CallCore(Generic[C]):
 
     def _apply(self, event: RelayEvent) -> None:
         net, over = Net(), None
+        # First: what is woken below may add listeners, and those hear of later events.
+        listeners = self.listeners.get(event.event_type, ())
         if not self.node_id and isinstance(event, CallEvent):
             self.node_id = event.node_id
         if isinstance(event, CallStateEvent) and event.call_state:
@@ -561,7 +563,7 @@ class CallCore(Generic[C]):
             with net:
                 self._end_actions(over)
         final = over is not None or (operation is not None and operation.action.is_done)
-        for handler in self.listeners.get(event.event_type, ()):
+        for handler in listeners:
             try:
                 self.home.callback(self.call, "listener", handler, event, final=final)
             except BaseException as error:

@@ -18,6 +18,7 @@
 ``simulate``      ``relay-sync simulate``: the simulator as a server
 ``supervisor``    several processes: started, watched, ended together
 ``reports``       what a process says to its supervisor: ready, or a wrong configuration
+``mistakes``      what ends a command early, as one line
 ``check``         whether what is on disk is what was sent
 ``timeline``      what happened when, and on which thread
 ``progress``      the bar, with rich or without

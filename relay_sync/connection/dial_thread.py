@@ -1,4 +1,4 @@
-"""One attempt to open a connection, in a short-lived thread of its own, ``relay-dial-N``."""
+"""One attempt to open a connection, in a short-lived thread of its own, ``relay-dial-N.M``."""
 
 from __future__ import annotations
 

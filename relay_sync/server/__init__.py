@@ -1,15 +1,16 @@
 """A small WebSocket server loop, shared by ``relay_sync.audio`` (listens) and ``relay_sync.simulator`` (both).
 
-One thread with a selector hosts listening servers, dialled connections and timers: there is no thread per connection.
+One thread with a selector hosts listening servers, dialed connections and timers: there is no thread per connection.
 
 ==================  ====================================================================================================
 ``loop``            the thread: selector, timers, callbacks from other threads (:class:`ServerLoop`, :class:`Timer`)
 ``channel``         bytes over one socket, plain or TLS: one write per turn, limits, back-pressure
 ``http``            the head of a request, whole answers, header fields (:class:`HttpRequest`, :class:`Response`); pure
 ``connection``      one open WebSocket: messages, closing (:class:`Connection`, :class:`CloseInfo`)
-``origins``         which web pages may talk to a server that asks for no token; pure
+``splitting``       large messages, sent in pieces of one write each
+``listening``       the sockets that listen: addresses and ports
 ``websocket``       the listening side (:class:`WebSocketServer`)
-``dialer``          the dialling side (:func:`dial`, :class:`OpenFailed`)
+``dialer``          the dialing side (:func:`dial`, :class:`OpenFailed`)
 ``library``         the only import of the ``websockets`` package, whose sans-I/O part does the protocol
 ==================  ====================================================================================================
 

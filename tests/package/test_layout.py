@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
-from tests.support.modules import PACKAGE
+from tests.support.modules import PACKAGE, tree
 
 TESTS = ROOT / "tests"
 #: Folders of tests that mirror no room, and what they test instead.
@@ -119,3 +120,22 @@ def test_every_folder_is_a_package() -> None:
     """Files of the same name in two folders that are none would be one module."""
     folders = {file.parent for file in FILES if file.parts[0] != "data"}
     assert not [str(folder) for folder in folders if not (TESTS / folder / "__init__.py").is_file()]
+
+
+#: Rooms whose docstring is a map of their modules.
+MAPPED = (
+    *("audio", "call", "cli", "client", "connection", "hosts", "observing", "params", "protocol", "rest", "server"),
+    *("text", "threads", "webhooks"),
+)
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_the_map_of_a_room_names_its_modules(name: str) -> None:
+    room = PACKAGE / name
+    text = ast.get_docstring(tree(room / "__init__.py")) or ""
+    modules = {path.stem for path in room.glob("*.py")} | {path.parent.name for path in room.glob("*/__init__.py")}
+    named = set(re.findall(r"``(?:\w+\.)*(\w+)/?``", text))
+    assert modules - {"__init__"} <= named
+    # What stands first in a line is meant as a module.
+    first = re.findall(r"^``(\w+)``(?=,| |$)", text, re.MULTILINE)
+    assert set(first) <= modules

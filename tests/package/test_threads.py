@@ -72,6 +72,23 @@ def test_rule_1_a_listener_that_is_added_after_an_event_does_not_hear_of_it(on_c
 
 
 @pytest.mark.usefixtures("slow_after_waking")
+@pytest.mark.parametrize("by", ["its own event", "the end of the call"])
+def test_rule_1_a_listener_that_is_added_after_an_action_does_not_hear_of_its_end(on_call: Line, by: str) -> None:
+    heard: list[str] = []
+    action = on_call.call.detect({"type": "digit"})
+    if by == "its own event":
+        action.stop()
+    else:
+        on_call.sim.drop_event("calling.call.detect", times=None)
+        on_call.phone.hang_up()
+    assert action.wait(PATIENCE).synthetic == (by == "the end of the call")
+    for event_type in ("calling.call.detect", "calling.call.state"):
+        on_call.call.on(event_type, lambda event: heard.append(event.event_type))
+    on_call.client.disconnect()
+    assert heard == []
+
+
+@pytest.mark.usefixtures("slow_after_waking")
 def test_rule_1_whoever_waited_for_all_calls_finds_them_ended(on_call: Line) -> None:
     on_call.desk.closing.set()  # its handler returns
     on_call.phone.hang_up()
