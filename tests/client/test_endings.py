@@ -238,7 +238,7 @@ def test_what_a_handler_does_at_its_end_is_waited_for(sim: Simulator, client: Ma
         assert begun.wait(PATIENCE)
 
     ending = Background(end, one, call)
-    sim.wait_for_client()
+    assert begun.wait(PATIENCE)  # not for the client, which may have come and gone by now
     assert begun.wait(PATIENCE)
     sim.wait_until_gone(PATIENCE)
     assert ending.running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -30,9 +31,17 @@ def room(path: Path) -> str:
 
 
 @functools.cache
+def _trees() -> dict[Path, ast.Module]:
+    found = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+    # Millions of objects: the collections of all tests after this one would look at each of them, and there is one for each test.
+    gc.collect()
+    gc.freeze()
+    return found
+
+
 def tree(path: Path) -> ast.Module:
     """A module, parsed."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return _trees()[path]
 
 
 def is_for_types_only(node: ast.AST) -> bool:
