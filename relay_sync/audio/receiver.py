@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from ..errors import InvalidParameter
 from ..params import values
-from ..server import CloseInfo, Connection, ServerLoop, Timer
+from ..server import CloseInfo, Connection, Loop, Timer
 from ..server.websocket import NO_ROOM
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.safety_net import Net
@@ -94,7 +94,7 @@ class Receiver:
 
     def __init__(
         self,
-        loop: ServerLoop,
+        loop: Loop,
         connection: Connection,
         settings: ReceiverSettings,
         waking: Waking,

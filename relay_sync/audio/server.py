@@ -25,7 +25,7 @@ from ..errors import (
 from ..hosts import is_loopback
 from ..hosts.origins import check_hosts, check_origins
 from ..params import values
-from ..server import Connection, LoopStopped, ServerLoop, WebSocketServer
+from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep
 from ..threads import logs
 from ..threads.flag import Bell
@@ -184,7 +184,7 @@ class AudioServer(Connecting):
     def _renew(self) -> None:
         """Make everything that belongs to one process: locks, threads to be, and what they guard."""
         self._generation = generation()
-        self._loop: ServerLoop | None = None  # there from the moment start() begins; a fork then finds it
+        self._loop: Loop | None = None  # there from the moment start() begins; a fork then finds it
         self._server: WebSocketServer | None = None
         self._disk = Disk(f"{self._name}-disk")
         self._troubles = RateLimitedLog(_log)
@@ -241,7 +241,7 @@ class AudioServer(Connecting):
             if self._server is None:
                 if self._loop is not None:  # the lock is this thread's own
                     raise StreamFailed("the AudioServer is just starting: a signal handler cannot use it before it has")
-                self._loop = loop = ServerLoop(self._name, gather=_GATHER)
+                self._loop = loop = Loop(self._name, gather=_GATHER)
                 try:
                     loop.start()
                     self._begun(self._serve(loop, Waking(loop)))
@@ -267,7 +267,7 @@ class AudioServer(Connecting):
         if self._closed:
             raise StreamFailed("the AudioServer was closed; make a new one")
 
-    def _serve(self, loop: ServerLoop, waking: Waking) -> WebSocketServer:
+    def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
         return WebSocketServer(
             loop,
             host=self._address.host,
@@ -486,7 +486,7 @@ class AudioServer(Connecting):
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
-    def _opened(self, loop: ServerLoop, waking: Waking, connection: Connection) -> None:
+    def _opened(self, loop: Loop, waking: Waking, connection: Connection) -> None:
         expected = self._gate.claim(connection.headers)
         if self._gate.shows_token(connection.headers):
             connection.prove()

@@ -27,7 +27,7 @@ from .playback import EndedBy, Piece, SentMark
 from .sources import PTIME, Encode
 
 if TYPE_CHECKING:
-    from ..server import Connection, ServerLoop, Timer
+    from ..server import Connection, Loop, Timer
 
 __all__ = ["Speaker"]
 
@@ -54,7 +54,7 @@ class Speaker:
 
     def __init__(
         self,
-        loop: ServerLoop,
+        loop: Loop,
         connection: Connection,
         stream_id: str,
         sample_rate: int,

@@ -8,7 +8,7 @@ from collections import deque
 from operator import methodcaller
 from typing import Any
 
-from ..server import ServerLoop
+from ..server import Loop
 
 __all__ = ["Waking"]
 
@@ -36,7 +36,7 @@ class Waking:
     :ivar patient: whether readers should let the thread that wakes them finish first.
     """
 
-    def __init__(self, loop: ServerLoop) -> None:
+    def __init__(self, loop: Loop) -> None:
         self.patient = True
         self._loop = loop
         self._ears: deque[Any] = deque()  # locks that are taken, and released to wake their thread

@@ -3,7 +3,7 @@
 One thread with a selector hosts listening servers, dialed connections and timers: there is no thread per connection.
 
 ==================  ====================================================================================================
-``loop``            the thread: selector, timers, callbacks from other threads (:class:`ServerLoop`, :class:`Timer`)
+``loop``            the thread: selector, timers, callbacks from other threads (:class:`Loop`, :class:`Timer`)
 ``channel``         bytes over one socket, plain or TLS: one write per turn, limits, back-pressure
 ``http``            the head of a request, whole answers, header fields (:class:`HttpRequest`, :class:`Response`); pure
 ``connection``      one open WebSocket: messages, closing (:class:`Connection`, :class:`CloseInfo`)
@@ -22,7 +22,7 @@ from __future__ import annotations
 from .connection import CloseInfo, Connection
 from .dialer import OpenFailed, dial
 from .http import Headers, HttpRequest, Response
-from .loop import LoopStopped, ServerLoop, Timer
+from .loop import Loop, LoopStopped, Timer
 from .websocket import WebSocketServer
 
 __all__ = [
@@ -30,10 +30,10 @@ __all__ = [
     "Connection",
     "Headers",
     "HttpRequest",
+    "Loop",
     "LoopStopped",
     "OpenFailed",
     "Response",
-    "ServerLoop",
     "Timer",
     "WebSocketServer",
     "dial",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from ..hosts import begin_tls
 from .listening import shown_address
-from .loop import RECEIVE_SIZE, ServerLoop
+from .loop import RECEIVE_SIZE, Loop
 
 __all__ = ["Channel", "tune"]
 
@@ -74,7 +74,7 @@ class Channel:
 
     def __init__(
         self,
-        loop: ServerLoop,
+        loop: Loop,
         sock: socket.socket,
         *,
         max_buffer: int,

@@ -16,7 +16,7 @@ from ..threads import logs
 from .channel import Channel
 from .http import Headers
 from .library import Frame, InvalidState, Opcode, Protocol, State
-from .loop import ServerLoop, Timer
+from .loop import Loop, Timer
 from .splitting import Splitter
 
 __all__ = ["CloseInfo", "Connection"]
@@ -95,7 +95,7 @@ class Connection:
 
     def __init__(
         self,
-        loop: ServerLoop,
+        loop: Loop,
         channel: Channel,
         protocol: Protocol,
         *,

@@ -18,7 +18,7 @@ from .channel import Channel, tune
 from .connection import Connection
 from .http import BadRequest, Headers, head_end, parse_status
 from .library import ClientProtocol, Frame, State, parse_uri, quiet_logger
-from .loop import LoopStopped, ServerLoop
+from .loop import Loop, LoopStopped
 from .websocket import MAX_BUFFER
 
 __all__ = ["OpenFailed", "dial"]
@@ -41,7 +41,7 @@ class OpenFailed(ConnectionError):
 
 
 def dial(
-    loop: ServerLoop,
+    loop: Loop,
     url: str,
     *,
     headers: Mapping[str, str] | None = None,
@@ -75,7 +75,7 @@ class _Dialling:
 
     def __init__(
         self,
-        loop: ServerLoop,
+        loop: Loop,
         url: str,
         headers: dict[str, str],
         ssl_context: ssl.SSLContext | None,

@@ -1,6 +1,6 @@
 """One thread with a selector: sockets, timers, and callbacks handed over from other threads.
 
-A :class:`ServerLoop` hosts any number of listening servers, accepted and dialled connections and timers. It knows nothing of
+A :class:`Loop` hosts any number of listening servers, accepted and dialled connections and timers. It knows nothing of
 WebSockets. Everything it calls runs on its one thread and must not block: hand work to another thread instead. A
 callback that raises is logged with its traceback and hurts nothing else.
 """
@@ -26,7 +26,7 @@ from ..threads.loop_clock import LATE, LONGEST_SLEEP, SLICE, beyond
 from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.wake_up import WakeUp
 
-__all__ = ["Awaited", "LoopStopped", "LoopUser", "ServerLoop", "Timer"]
+__all__ = ["Awaited", "Loop", "LoopStopped", "LoopUser", "Timer"]
 
 _log = logs.get("relay_sync.server").later
 _T = TypeVar("_T")
@@ -52,11 +52,11 @@ class LoopUser(Protocol):
 
 
 class Timer:
-    """One callback at one moment; made by :meth:`ServerLoop.call_at`."""
+    """One callback at one moment; made by :meth:`Loop.call_at`."""
 
     __slots__ = ("_args", "_fn", "_loop", "when")
 
-    def __init__(self, loop: ServerLoop, when: float, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def __init__(self, loop: Loop, when: float, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._loop = loop
         self._fn: Callable[..., object] | None = fn
         self._args = args
@@ -122,7 +122,7 @@ class Awaited:
         return not self.abandoned
 
 
-class ServerLoop:
+class Loop:
     """A selector thread.
 
     :param name: the thread's name. The thread is a daemon.

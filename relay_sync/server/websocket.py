@@ -31,7 +31,7 @@ from .http import (
 )
 from .library import ServerProtocol, State, quiet_logger
 from .listening import listen, shown_address
-from .loop import LoopStopped, ServerLoop, Timer
+from .loop import Loop, LoopStopped, Timer
 from .splitting import Splitter
 
 __all__ = ["CloseInfo", "Connection", "Headers", "HttpRequest", "Response", "WebSocketServer"]
@@ -74,7 +74,7 @@ class WebSocketServer:
 
     def __init__(
         self,
-        loop: ServerLoop,
+        loop: Loop,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -357,7 +357,7 @@ class _Opening:
     def __init__(
         self,
         server: WebSocketServer,
-        loop: ServerLoop,
+        loop: Loop,
         sock: socket.socket,
         context: ssl.SSLContext | None,
         *,

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, TypeVar
 
 from ..errors import InvalidParameter, SimulatorClosed
 from ..server.listening import url_host
-from ..server.loop import LoopStopped, ServerLoop
+from ..server.loop import Loop, LoopStopped
 from ..server.websocket import WebSocketServer
 from ..threads.logs import get as log_of
 from ..threads.rate_limited_log import RateLimitedLog
@@ -211,7 +211,7 @@ class Simulator(Controls, Story):
         self.journal = Journal(limit=journal_limit)
         self.faults = Faults()
         self.webhooks = WebhookSender(allow_remote=allow_remote, signing_key=signing_key or "")
-        self._loop = ServerLoop(f"relay-sim-{next(_numbers)}")
+        self._loop = Loop(f"relay-sim-{next(_numbers)}")
         self._world = World(self.settings, self._loop, self.journal, self.faults, self.webhooks)
         self._recordings = Recordings()
         self._platform = Platform(world=self._world, handlers=HANDLERS, recordings=self._recordings)

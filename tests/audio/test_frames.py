@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from relay_sync import WaitTimeout
 from relay_sync.audio.frames import AudioFrame, FrameBuffer
 from relay_sync.audio.waking import Waking
-from relay_sync.server import ServerLoop
+from relay_sync.server import Loop
 from tests.support.background import Background
 
 PATIENCE = 20.0
@@ -138,16 +138,16 @@ def test_what_a_reader_gave_back_is_never_dropped_and_wakes_others() -> None:
 
 
 @pytest.fixture(params=["at once", "in turn"])
-def made(request: pytest.FixtureRequest) -> Iterator[tuple[FrameBuffer, ServerLoop]]:
+def made(request: pytest.FixtureRequest) -> Iterator[tuple[FrameBuffer, Loop]]:
     """A buffer, and the loop whose thread puts."""
-    loop = ServerLoop("test-frames", gather=0.002)
+    loop = Loop("test-frames", gather=0.002)
     loop.start()
     waking = None if request.param == "at once" else Waking(loop)
     yield FrameBuffer(10**6, sample_rate=8000, alarm=waking), loop
     loop.stop()
 
 
-def test_each_frame_is_handed_out_once_and_whoever_waits_hears_of_the_end(made: tuple[FrameBuffer, ServerLoop]) -> None:
+def test_each_frame_is_handed_out_once_and_whoever_waits_hears_of_the_end(made: tuple[FrameBuffer, Loop]) -> None:
     buffer, loop = made
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -167,7 +167,7 @@ def test_each_frame_is_handed_out_once_and_whoever_waits_hears_of_the_end(made: 
     assert all(each == sorted(each) for each in taken)
 
 
-def test_whoever_wants_much_is_woken_for_much(made: tuple[FrameBuffer, ServerLoop]) -> None:
+def test_whoever_wants_much_is_woken_for_much(made: tuple[FrameBuffer, Loop]) -> None:
     buffer, loop = made
     reader = Background(buffer.take_bytes, "inbound", 6, None)
     for number in range(1, 4):
@@ -175,7 +175,7 @@ def test_whoever_wants_much_is_woken_for_much(made: tuple[FrameBuffer, ServerLoo
     assert reader.result(PATIENCE) == [b"\1\1", b"\2\2", b"\3\3"]
 
 
-def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffer, ServerLoop]) -> None:
+def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffer, Loop]) -> None:
     buffer, loop = made
     for number in range(1, 30):
         with pytest.raises(WaitTimeout):
@@ -187,7 +187,7 @@ def test_a_wait_that_was_over_takes_nothing_from_the_next(made: tuple[FrameBuffe
 
 
 def test_one_reader_that_works_for_long_keeps_no_other_waiting() -> None:
-    loop = ServerLoop("test-frames", gather=0.002)
+    loop = Loop("test-frames", gather=0.002)
     loop.start()
     waking = Waking(loop)
     buffers = [FrameBuffer(10**6, sample_rate=8000, alarm=waking) for _ in range(12)]
@@ -277,14 +277,14 @@ def test_a_frame_knows_what_it_is() -> None:
     assert buffer.take("outbound", 0) == AudioFrame(data=bytes(4), track="outbound", timestamp=1.5, sample_rate=16000)
 
 
-def test_time_out_is_kept(made: tuple[FrameBuffer, ServerLoop]) -> None:
+def test_time_out_is_kept(made: tuple[FrameBuffer, Loop]) -> None:
     began = time.monotonic()
     with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):
         made[0].take(None, 0.05)
     assert time.monotonic() - began >= 0.05
 
 
-def test_who_reads_is_told_the_timeout_that_was_given(made: tuple[FrameBuffer, ServerLoop]) -> None:
+def test_who_reads_is_told_the_timeout_that_was_given(made: tuple[FrameBuffer, Loop]) -> None:
     buffer = made[0]
     _put(buffer, [1])
     with pytest.raises(WaitTimeout, match=r"no audio within 0\.05 s"):

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from relay_sync.audio.waking import Waking
-from relay_sync.server import ServerLoop
+from relay_sync.server import Loop
 from tests.support import PATIENCE
 from tests.support.background import Background
 
 
 @pytest.fixture
-def loop() -> Iterator[ServerLoop]:
-    loop = ServerLoop("test-waking", gather=0.004)
+def loop() -> Iterator[Loop]:
+    loop = Loop("test-waking", gather=0.004)
     loop.start()
     yield loop
     loop.stop()
@@ -44,7 +44,7 @@ class Sleepers:
         if self._pass_on(number):
             self.waking.next()
 
-    def add_all(self, loop: ServerLoop, rest: Any = None) -> None:
+    def add_all(self, loop: Loop, rest: Any = None) -> None:
         """In one turn of the loop, which then rests as it does, or in another way."""
 
         def add() -> None:
@@ -60,7 +60,7 @@ class Sleepers:
         assert sorted(self.woken) == list(range(len(self.ears)))
 
 
-def test_each_is_woken_by_the_one_before(loop: ServerLoop) -> None:
+def test_each_is_woken_by_the_one_before(loop: Loop) -> None:
     go = threading.Event()
     sleepers = Sleepers(Waking(loop), 12, lambda number: number != 5 or go.wait(PATIENCE))
     blocked = threading.Event()
@@ -75,13 +75,13 @@ def test_each_is_woken_by_the_one_before(loop: ServerLoop) -> None:
 
 
 @pytest.mark.parametrize("lazy", [0, 5, 11, "all"])
-def test_whoever_does_not_wake_the_next_keeps_nobody_asleep(loop: ServerLoop, lazy: int | str) -> None:
+def test_whoever_does_not_wake_the_next_keeps_nobody_asleep(loop: Loop, lazy: int | str) -> None:
     sleepers = Sleepers(Waking(loop), 12, lambda number: number != lazy and lazy != "all")
     sleepers.add_all(loop)
     sleepers.are_all_woken()
 
 
-def test_a_loop_that_is_never_idle_helps_as_well(loop: ServerLoop) -> None:
+def test_a_loop_that_is_never_idle_helps_as_well(loop: Loop) -> None:
     done = threading.Event()
 
     def again() -> None:
@@ -95,7 +95,7 @@ def test_a_loop_that_is_never_idle_helps_as_well(loop: ServerLoop) -> None:
     done.set()
 
 
-def test_round_after_round_nobody_is_left(loop: ServerLoop) -> None:
+def test_round_after_round_nobody_is_left(loop: Loop) -> None:
     waking = Waking(loop)
     for round_ in range(40):
         sleepers = Sleepers(waking, 8, lambda number, round_=round_: (number + round_) % 5)
@@ -103,7 +103,7 @@ def test_round_after_round_nobody_is_left(loop: ServerLoop) -> None:
         sleepers.are_all_woken()
 
 
-def test_who_left_before_he_was_woken_keeps_nobody_asleep(loop: ServerLoop) -> None:
+def test_who_left_before_he_was_woken_keeps_nobody_asleep(loop: Loop) -> None:
     waking = Waking(loop)
     sleepers = Sleepers(waking, 8)
     nobody = [threading.Lock() for _ in range(8)]
@@ -116,7 +116,7 @@ def test_who_left_before_he_was_woken_keeps_nobody_asleep(loop: ServerLoop) -> N
 
 
 def test_the_end_of_the_loop_wakes_all() -> None:
-    loop = ServerLoop("test-waking", gather=0.004)
+    loop = Loop("test-waking", gather=0.004)
     loop.start()
     waking = Waking(loop)
     sleepers = Sleepers(waking, 12, lambda _number: False)
@@ -137,7 +137,7 @@ def test_the_end_of_the_loop_wakes_all() -> None:
     sleepers.are_all_woken()
 
 
-def test_a_few_are_not_kept_waiting_for_each_other(loop: ServerLoop) -> None:
+def test_a_few_are_not_kept_waiting_for_each_other(loop: Loop) -> None:
     waking = Waking(loop)
     blocked = threading.Event()
     sleepers = Sleepers(waking, 3, lambda _number: False)
@@ -147,7 +147,7 @@ def test_a_few_are_not_kept_waiting_for_each_other(loop: ServerLoop) -> None:
     blocked.set()
 
 
-def test_where_it_takes_long_again_and_again_all_are_woken_at_once_for_a_while(loop: ServerLoop) -> None:
+def test_where_it_takes_long_again_and_again_all_are_woken_at_once_for_a_while(loop: Loop) -> None:
     waking = Waking(loop)
 
     def slowly(_number: int) -> bool:
@@ -176,7 +176,7 @@ def _add_all(waking: Waking, ears: list[threading.Lock]) -> None:
         waking.add(ear)
 
 
-def test_the_loop_goes_on_while_nobody_comes_forward(loop: ServerLoop) -> None:
+def test_the_loop_goes_on_while_nobody_comes_forward(loop: Loop) -> None:
     waking = Waking(loop)
     ears = [threading.Lock() for _ in range(100)]
     for ear in ears:

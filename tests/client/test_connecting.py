@@ -24,7 +24,7 @@ from relay_sync.deadline import Deadline
 from relay_sync.errors import CommandRefused, ConnectTimeout
 from relay_sync.hosts import trusting
 from relay_sync.rest import RestClient
-from relay_sync.server import ServerLoop
+from relay_sync.server import Loop
 from relay_sync.server import dial as dial_stream
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.webhooks import WebhookSender
@@ -395,7 +395,7 @@ def test_a_look_up_that_fails_in_its_own_way_is_an_end(monkeypatch: pytest.Monke
         raise RuntimeError("a codec cannot be imported")
 
     monkeypatch.setattr(socket, "getaddrinfo", fails)
-    loop, heard, ended = ServerLoop("test-loop"), [], threading.Event()
+    loop, heard, ended = Loop("test-loop"), [], threading.Event()
 
     def failed(error: Exception) -> None:
         heard.append(str(error))

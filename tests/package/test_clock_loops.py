@@ -13,7 +13,7 @@ import pytest
 
 from relay_sync import ConnectionLost, RelayClient, RequestTimeout
 from relay_sync.connection import addresses
-from relay_sync.server import ServerLoop, WebSocketServer
+from relay_sync.server import Loop, WebSocketServer
 from relay_sync.simulator import Simulator
 from relay_sync.threads import process
 from relay_sync.threads.lanes import Lanes
@@ -177,14 +177,14 @@ def test_a_fork_waits_no_longer_for_an_import_where_the_clock_stands_still(monke
 
 
 @pytest.fixture(params=[0.0, 0.002], ids=["at once", "gathering"])
-def loop(request: pytest.FixtureRequest) -> Iterator[ServerLoop]:
-    made = ServerLoop("relay-test-loop", gather=request.param)
+def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
+    made = Loop("relay-test-loop", gather=request.param)
     made.start()
     yield made
     made.stop(PATIENCE)
 
 
-def test_timers_of_a_loop_fire_in_time_where_the_clock_stands_still(loop: ServerLoop) -> None:
+def test_timers_of_a_loop_fire_in_time_where_the_clock_stands_still(loop: Loop) -> None:
     fired: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
 
     def fire(name: str) -> None:
@@ -203,7 +203,7 @@ def test_timers_of_a_loop_fire_in_time_where_the_clock_stands_still(loop: Server
 
 
 def test_a_loop_that_waits_does_not_spin_where_the_clock_stands_still(
-    loop: ServerLoop, monkeypatch: pytest.MonkeyPatch
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns, turn, done = [], loop._turn, threading.Event()
 
@@ -218,7 +218,7 @@ def test_a_loop_that_waits_does_not_spin_where_the_clock_stands_still(
     assert len(turns) < 20
 
 
-def test_a_leap_of_the_clock_brings_no_timer_on(loop: ServerLoop) -> None:
+def test_a_leap_of_the_clock_brings_no_timer_on(loop: Loop) -> None:
     began, fired = time.perf_counter(), queue.SimpleQueue[float]()
     loop.call_later(0.15, lambda: fired.put(time.perf_counter() - began))
     loop.call(lambda: None, timeout=PATIENCE)
@@ -231,7 +231,7 @@ def test_a_leap_of_the_clock_brings_no_timer_on(loop: ServerLoop) -> None:
     assert fired.get(timeout=PATIENCE) == 2.0
 
 
-def test_a_server_closes_whoever_does_not_ask_for_anything_where_the_clock_stands_still(loop: ServerLoop) -> None:
+def test_a_server_closes_whoever_does_not_ask_for_anything_where_the_clock_stands_still(loop: Loop) -> None:
     server = WebSocketServer(loop, on_request=lambda request: None, on_open=lambda connection: None, open_timeout=0.05)
     try:
         with stopped(), socket.create_connection(("127.0.0.1", server.port), PATIENCE) as stranger:

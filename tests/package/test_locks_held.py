@@ -36,7 +36,7 @@ from relay_sync.events import CallStateEvent
 from relay_sync.observing.lane import Lane
 from relay_sync.observing.observers import Observers
 from relay_sync.observing.records import CallRecord
-from relay_sync.server import Connection, LoopStopped, ServerLoop, WebSocketServer
+from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
 from relay_sync.server.http import Headers
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.faults import EventFault, Faults, MediaFault, RequestFault
@@ -105,7 +105,7 @@ def rate_limited(tools: Tools) -> None:
 
 
 def loop(tools: Tools) -> None:
-    made = ServerLoop("relay-test-guarded")
+    made = Loop("relay-test-guarded")
     made.start()
     made.start()
     assert made.call(int, "7", timeout=PATIENCE) == 7
@@ -115,7 +115,7 @@ def loop(tools: Tools) -> None:
 
 
 def inbox(tools: Tools) -> None:
-    made, opened = ServerLoop("relay-test-guarded"), Waiter[Connection]()
+    made, opened = Loop("relay-test-guarded"), Waiter[Connection]()
     made.start()
     server = WebSocketServer(made, on_request=lambda request: None, on_open=opened.settle)
     peer = websocket.create_connection(f"ws://127.0.0.1:{server.port}/", timeout=PATIENCE)
@@ -466,7 +466,7 @@ LOCKS = [
         free=("Lanes._reset", "Lanes.close.<locals>.<lambda>", "Lanes.wait_until_idle.<locals>.<lambda>"),
     ),
     Lock(RateLimitedLog, rate_limited, ("_kinds",)),
-    Lock(ServerLoop, loop, ("_calls", "_thread", "_stopping=")),
+    Lock(Loop, loop, ("_calls", "_thread", "_stopping=")),
     Lock(Connection, inbox, ("_inbox", "_inbox_bytes")),
     Lock(Message, message, ("_handlers",)),
     Lock(MessageDesk, desk, ("_underway", "_early", "_kept", "_ended", "_over")),

@@ -17,7 +17,7 @@ import pytest
 from relay_sync.audio import AudioServer
 from relay_sync.audio.frames import FrameBuffer
 from relay_sync.audio.waking import Waking
-from relay_sync.server import ServerLoop, WebSocketServer
+from relay_sync.server import Loop, WebSocketServer
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.noticeboard import Noticeboard
 from relay_sync.threads.lanes import Lanes
@@ -170,7 +170,7 @@ def test_wherever_ctrl_c_hits_a_server_that_begins_its_loop_can_close_it(
 ) -> None:
     more = True
     while more:
-        loop = ServerLoop("relay-test-interrupted")
+        loop = Loop("relay-test-interrupted")
         loop.start()
         more = interrupt(step, partial(listening, loop), where_signals_are_seen)
         hosted, watched = loop.call(counted, loop, timeout=PATIENCE)
@@ -181,17 +181,17 @@ def test_wherever_ctrl_c_hits_a_server_that_begins_its_loop_can_close_it(
     assert not caplog.messages
 
 
-def counted(loop: ServerLoop) -> tuple[int, int]:
+def counted(loop: Loop) -> tuple[int, int]:
     """How many things it is to close, and how many sockets it looks at, its own included."""
     return len(loop._hosted), len(loop._selector.get_map())
 
 
-def listening(loop: ServerLoop) -> WebSocketServer:
+def listening(loop: Loop) -> WebSocketServer:
     return WebSocketServer(loop, on_request=lambda _: None, on_open=lambda _: None)
 
 
 def test_wherever_ctrl_c_hits_a_call_on_a_loop_the_loop_goes_on() -> None:
-    loop = ServerLoop("relay-test-interrupted")
+    loop = Loop("relay-test-interrupted")
     loop.start()
     step = 1
     while interrupt(step, lambda: loop.call(len, "abc", timeout=PATIENCE), where_signals_are_seen):
@@ -205,7 +205,7 @@ def test_wherever_ctrl_c_hits_a_call_on_a_loop_the_loop_goes_on() -> None:
 def test_wherever_ctrl_c_hits_one_who_wakes_the_next_none_is_left_asleep() -> None:
     step, more = 1, True
     while more:
-        waking = Waking(ServerLoop("test-waits"))  # it does not run: this thread does what the loop would do
+        waking = Waking(Loop("test-waits"))  # it does not run: this thread does what the loop would do
         ears = [threading.Lock() for _ in range(6)]
         for ear in ears:
             ear.acquire()

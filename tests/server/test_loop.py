@@ -13,28 +13,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay_sync.server import LoopStopped, ServerLoop
+from relay_sync.server import Loop, LoopStopped
 from relay_sync.threads import logs
 from tests.support import PATIENCE
 from tests.support.background import no_threads
 
 
 @pytest.fixture
-def loop() -> Iterator[ServerLoop]:
-    made = ServerLoop("relay-test-loop")
+def loop() -> Iterator[Loop]:
+    made = Loop("relay-test-loop")
     made.start()
     yield made
     made.stop(PATIENCE)
 
 
-def test_callbacks_run_in_order_on_the_named_thread(loop: ServerLoop) -> None:
+def test_callbacks_run_in_order_on_the_named_thread(loop: Loop) -> None:
     seen: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
     for number in range(100):
         loop.call_soon(lambda n: seen.put((n, threading.current_thread().name)), number)
     assert [seen.get(timeout=PATIENCE) for _ in range(100)] == [(n, "relay-test-loop") for n in range(100)]
 
 
-def test_many_threads_hand_over_without_losing_anything(loop: ServerLoop) -> None:
+def test_many_threads_hand_over_without_losing_anything(loop: Loop) -> None:
     seen: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
 
     def hand_over(who: int) -> None:
@@ -51,7 +51,7 @@ def test_many_threads_hand_over_without_losing_anything(loop: ServerLoop) -> Non
         assert [number for whose, number in got if whose == who] == list(range(500))
 
 
-def test_timers_fire_in_order_of_time_and_never_early(loop: ServerLoop) -> None:
+def test_timers_fire_in_order_of_time_and_never_early(loop: Loop) -> None:
     fired: queue.SimpleQueue[tuple[str, float]] = queue.SimpleQueue()
     start = time.monotonic()
     for name, delay in (("c", 0.03), ("a", 0.01), ("b", 0.02)):
@@ -62,7 +62,7 @@ def test_timers_fire_in_order_of_time_and_never_early(loop: ServerLoop) -> None:
         assert at >= start + delay
 
 
-def test_a_cancelled_timer_never_fires(loop: ServerLoop) -> None:
+def test_a_cancelled_timer_never_fires(loop: Loop) -> None:
     fired: list[str] = []
     done = threading.Event()
 
@@ -77,7 +77,7 @@ def test_a_cancelled_timer_never_fires(loop: ServerLoop) -> None:
     assert fired == []
 
 
-def test_cancelled_timers_do_not_pile_up(loop: ServerLoop) -> None:
+def test_cancelled_timers_do_not_pile_up(loop: Loop) -> None:
     def many() -> int:
         for _ in range(5000):
             loop.call_later(3600, print).cancel()
@@ -88,7 +88,7 @@ def test_cancelled_timers_do_not_pile_up(loop: ServerLoop) -> None:
     assert loop._cancelled == 0  # they were counted once
 
 
-def test_a_callback_that_raises_hurts_nobody(loop: ServerLoop, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_callback_that_raises_hurts_nobody(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
     def fail(kind: type[BaseException]) -> None:
         raise kind("from a callback")
 
@@ -102,7 +102,7 @@ def test_a_callback_that_raises_hurts_nobody(loop: ServerLoop, caplog: pytest.Lo
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, SystemExit, KeyError]
 
 
-def test_what_fails_again_and_again_is_told_once(loop: ServerLoop, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_fails_again_and_again_is_told_once(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise ValueError("from a callback")
 
@@ -113,7 +113,7 @@ def test_what_fails_again_and_again_is_told_once(loop: ServerLoop, caplog: pytes
     assert len(caplog.records) == 1
 
 
-def test_call_returns_and_raises(loop: ServerLoop) -> None:
+def test_call_returns_and_raises(loop: Loop) -> None:
     assert loop.call(lambda a, b: a + b, 2, 3, timeout=PATIENCE) == 5
     with pytest.raises(ZeroDivisionError):
         loop.call(lambda: 1 // 0, timeout=PATIENCE)
@@ -122,7 +122,7 @@ def test_call_returns_and_raises(loop: ServerLoop) -> None:
     assert not loop._calls  # they and what they were given are let go
 
 
-def test_call_gives_up_after_its_timeout_and_then_never_runs(loop: ServerLoop) -> None:
+def test_call_gives_up_after_its_timeout_and_then_never_runs(loop: Loop) -> None:
     gate = threading.Event()
     ran: list[int] = []
     loop.call_soon(gate.wait, PATIENCE)
@@ -134,7 +134,7 @@ def test_call_gives_up_after_its_timeout_and_then_never_runs(loop: ServerLoop) -
 
 
 def test_what_was_queued_before_the_end_is_still_done() -> None:
-    loop = ServerLoop("relay-test-stopping")
+    loop = Loop("relay-test-stopping")
     loop.start()
     begun, gate = threading.Event(), threading.Event()
     done: list[int] = []
@@ -154,11 +154,11 @@ def test_what_was_queued_before_the_end_is_still_done() -> None:
 
 def test_callers_of_a_stopping_loop_are_answered_or_told() -> None:
     for _ in range(50):
-        loop = ServerLoop("relay-test-racing")
+        loop = Loop("relay-test-racing")
         loop.start()
         outcomes: queue.SimpleQueue[object] = queue.SimpleQueue()
 
-        def ask(loop: ServerLoop = loop, outcomes: queue.SimpleQueue[object] = outcomes) -> None:
+        def ask(loop: Loop = loop, outcomes: queue.SimpleQueue[object] = outcomes) -> None:
             for _ in range(20):
                 try:
                     outcomes.put(loop.call(int, timeout=PATIENCE))
@@ -173,7 +173,7 @@ def test_callers_of_a_stopping_loop_are_answered_or_told() -> None:
 
 
 def test_stop_is_idempotent_and_final() -> None:
-    loop = ServerLoop("relay-test-final")
+    loop = Loop("relay-test-final")
     loop.call_soon(print)
     loop.start()
     loop.start()
@@ -189,16 +189,16 @@ def test_stop_is_idempotent_and_final() -> None:
 
 
 def test_a_fork_concerns_no_loop_that_has_ended() -> None:
-    loop = ServerLoop("relay-test-ended")
+    loop = Loop("relay-test-ended")
     loop.after_fork()
-    loop = ServerLoop("relay-test-ended")
+    loop = Loop("relay-test-ended")
     loop.start()
     loop.stop(PATIENCE)
     loop.after_fork()
     assert loop.stopped
 
 
-def test_a_stop_that_a_callback_holds_up_says_so(loop: ServerLoop, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stop_that_a_callback_holds_up_says_so(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
     begun, gate = threading.Event(), threading.Event()
     loop.call_soon(begun.set)
     loop.call_soon(gate.wait, PATIENCE)
@@ -209,14 +209,14 @@ def test_a_stop_that_a_callback_holds_up_says_so(loop: ServerLoop, caplog: pytes
 
 
 def test_stop_before_start() -> None:
-    loop = ServerLoop("relay-test-never")
+    loop = Loop("relay-test-never")
     loop.stop()
     with pytest.raises(LoopStopped):
         loop.start()
 
 
 def test_stopping_tells_what_is_hosted_even_if_one_fails(caplog: pytest.LogCaptureFixture) -> None:
-    loop = ServerLoop("relay-test-hosting")
+    loop = Loop("relay-test-hosting")
     loop.start()
     told: list[str] = []
 
@@ -235,7 +235,7 @@ def test_stopping_tells_what_is_hosted_even_if_one_fails(caplog: pytest.LogCaptu
     assert sorted(told) == ["a", "after a", "after b", "b"]
 
 
-def test_watching_sockets(loop: ServerLoop) -> None:
+def test_watching_sockets(loop: Loop) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     got: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -253,7 +253,7 @@ def test_watching_sockets(loop: ServerLoop) -> None:
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EBADF, "Bad file descriptor"), KeyError("of ours")])
 def test_a_turn_that_fails_ends_nothing(
-    loop: ServerLoop, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    loop: Loop, error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     selector, failures = loop._selector, 0
     select = selector.select
@@ -276,7 +276,7 @@ def test_a_turn_that_fails_ends_nothing(
 
 
 def test_a_loop_whose_every_turn_fails_ends_and_tells_whom_it_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, stopping = ServerLoop("relay-test-failing"), threading.Event()
+    loop, stopping = Loop("relay-test-failing"), threading.Event()
     loop.start()
 
     class Guest:
@@ -297,7 +297,7 @@ def test_a_loop_whose_every_turn_fails_ends_and_tells_whom_it_hosts(monkeypatch:
 
 
 def test_a_gathering_loop_still_does_everything() -> None:
-    loop = ServerLoop("relay-test-gathering", gather=0.002)
+    loop = Loop("relay-test-gathering", gather=0.002)
     loop.start()
     seen: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(50):
@@ -310,7 +310,7 @@ def test_a_gathering_loop_still_does_everything() -> None:
 
 
 @pytest.mark.slow
-def test_six_hundred_clocks_at_fifty_ticks_keep_time(loop: ServerLoop) -> None:
+def test_six_hundred_clocks_at_fifty_ticks_keep_time(loop: Loop) -> None:
     """No drift: the n-th tick of each clock comes at its own moment, not a while after the one before."""
     ticks, clocks = 50, 600
     late: list[float] = []
@@ -338,7 +338,7 @@ def test_a_start_without_a_descriptor_left_takes_none(monkeypatch: pytest.Monkey
     def no_more(*args: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    kept = [ServerLoop("relay-test") for _ in range(5)]
+    kept = [Loop("relay-test") for _ in range(5)]
     before = len(os.listdir("/proc/self/fd"))
     with monkeypatch.context() as patch:
         patch.setattr(socket, "socketpair", no_more)
@@ -353,7 +353,7 @@ def test_a_start_without_a_descriptor_left_takes_none(monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
 def test_a_start_without_a_thread_left_takes_no_descriptor() -> None:
-    kept = [ServerLoop("relay-test") for _ in range(5)]
+    kept = [Loop("relay-test") for _ in range(5)]
     before = len(os.listdir("/proc/self/fd"))
     with no_threads():
         for loop in kept:
@@ -366,7 +366,7 @@ def test_a_start_without_a_thread_left_takes_no_descriptor() -> None:
 
 
 @pytest.mark.parametrize("delay", [1e9, 1e300, float("inf")])
-def test_a_timer_that_is_due_in_ages_holds_up_no_other(loop: ServerLoop, delay: float) -> None:
+def test_a_timer_that_is_due_in_ages_holds_up_no_other(loop: Loop, delay: float) -> None:
     done, never = threading.Event(), loop.call_later(delay, print)
     loop.call(lambda: None, timeout=PATIENCE)  # it sleeps with nothing but that timer
     loop.call_later(0.01, done.set)
@@ -374,12 +374,12 @@ def test_a_timer_that_is_due_in_ages_holds_up_no_other(loop: ServerLoop, delay: 
     never.cancel()
 
 
-def test_a_timer_at_no_time_is_refused(loop: ServerLoop) -> None:
+def test_a_timer_at_no_time_is_refused(loop: Loop) -> None:
     with pytest.raises(ValueError, match="NaN"):
         loop.call_later(float("nan"), print)
 
 
-def test_timers_that_set_others_which_are_due_leave_time_for_the_rest(loop: ServerLoop) -> None:
+def test_timers_that_set_others_which_are_due_leave_time_for_the_rest(loop: Loop) -> None:
     over = threading.Event()
 
     def again(when: float) -> None:
@@ -392,7 +392,7 @@ def test_timers_that_set_others_which_are_due_leave_time_for_the_rest(loop: Serv
     over.set()
 
 
-def test_callbacks_that_queue_others_leave_time_for_the_rest(loop: ServerLoop) -> None:
+def test_callbacks_that_queue_others_leave_time_for_the_rest(loop: Loop) -> None:
     over = threading.Event()
 
     def again() -> None:
@@ -407,9 +407,7 @@ def test_callbacks_that_queue_others_leave_time_for_the_rest(loop: ServerLoop) -
     assert in_time
 
 
-def test_a_ctrl_c_while_a_loop_is_woken_does_not_leave_it_asleep(
-    loop: ServerLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ctrl_c_while_a_loop_is_woken_does_not_leave_it_asleep(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(self: socket.socket, data: bytes) -> int:
         raise KeyboardInterrupt
 
@@ -424,12 +422,12 @@ def test_a_ctrl_c_while_a_loop_is_woken_does_not_leave_it_asleep(
     assert done == [1, 2]
 
 
-def test_a_loop_is_busy_in_a_turn_alone(loop: ServerLoop) -> None:
+def test_a_loop_is_busy_in_a_turn_alone(loop: Loop) -> None:
     assert loop.call(lambda: loop.busy, timeout=PATIENCE)
     _wait_until_idle(loop)
 
 
-def _wait_until_idle(loop: ServerLoop) -> None:
+def _wait_until_idle(loop: Loop) -> None:
     patience = time.monotonic() + PATIENCE
     while loop.busy:
         assert time.monotonic() < patience

@@ -23,10 +23,10 @@ from relay_sync.server import (
     CloseInfo,
     Connection,
     HttpRequest,
+    Loop,
     LoopStopped,
     OpenFailed,
     Response,
-    ServerLoop,
     WebSocketServer,
     dial,
 )
@@ -65,8 +65,8 @@ class End:
 
 
 @pytest.fixture
-def loop() -> Iterator[ServerLoop]:
-    made = ServerLoop("relay-test-loop")
+def loop() -> Iterator[Loop]:
+    made = Loop("relay-test-loop")
     made.start()
     yield made
     made.stop(PATIENCE)
@@ -81,7 +81,7 @@ MakeServer = Callable[..., WebSocketServer]
 
 
 @pytest.fixture
-def serve(loop: ServerLoop, end: End) -> MakeServer:
+def serve(loop: Loop, end: End) -> MakeServer:
     def make(**options: Any) -> WebSocketServer:
         return WebSocketServer(loop, **{"on_request": lambda request: None, "on_open": end.open, **options})
 
@@ -165,7 +165,7 @@ def test_messages_both_ways(serve: MakeServer, end: End, peers: list[Any]) -> No
     assert end.message() == b"\0\xff"
 
 
-def test_the_peer_closes(serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]) -> None:
+def test_the_peer_closes(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()
     peer.send("last")
@@ -191,7 +191,7 @@ def test_we_close(serve: MakeServer, end: End, peers: list[Any]) -> None:
 
 
 def test_what_another_thread_has_sent_comes_before_the_end(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()
@@ -283,7 +283,7 @@ def test_fragments_with_a_ping_between(serve: MakeServer, end: End, peers: list[
 
 
 def test_what_is_sent_in_one_turn_leaves_in_one_write(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
     peer = _raw(serve(), peers, UPGRADE)
     connection = end.connection()
@@ -308,7 +308,7 @@ def test_threads_send_in_their_own_order(serve: MakeServer, end: End, peers: lis
 
 
 def test_what_another_thread_has_just_sent_is_not_drained(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
     _client(serve(), peers)
     connection = end.connection()
@@ -329,7 +329,7 @@ def test_what_another_thread_has_just_sent_is_not_drained(
 
 
 def test_a_slow_peer_fills_the_buffer_and_draining_is_told(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
     server = serve()
     server._listeners[0].sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -353,7 +353,7 @@ def test_a_slow_peer_fills_the_buffer_and_draining_is_told(
 
 
 def test_a_peer_that_does_not_read_is_dropped(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any], caplog: pytest.LogCaptureFixture
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     server = serve(max_buffer=200_000)
     peer = _client(server, peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
@@ -373,7 +373,7 @@ def test_a_peer_that_does_not_read_is_dropped(
         _read_all(peer.sock)
 
 
-def test_one_turn_cannot_pile_up_without_limit(serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]) -> None:
+def test_one_turn_cannot_pile_up_without_limit(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
     _client(serve(max_buffer=200_000), peers, sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)])
     connection = end.connection()
     taken = loop.call(lambda: [connection.send("x" * 50_000) for _ in range(400)], timeout=PATIENCE)
@@ -381,9 +381,7 @@ def test_one_turn_cannot_pile_up_without_limit(serve: MakeServer, end: End, loop
     assert "too slow" in end.close_info().reason
 
 
-def test_another_thread_cannot_pile_up_without_limit(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
-) -> None:
+def test_another_thread_cannot_pile_up_without_limit(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
     _client(serve(max_buffer=100_000), peers)
     connection = end.connection()
     gate = threading.Event()
@@ -396,7 +394,7 @@ def test_another_thread_cannot_pile_up_without_limit(
     assert "too slow" in end.close_info().reason
 
 
-def test_a_paused_reader_gets_everything_later(serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]) -> None:
+def test_a_paused_reader_gets_everything_later(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()
     first = threading.Event()
@@ -421,7 +419,7 @@ def test_a_paused_reader_gets_everything_later(serve: MakeServer, end: End, loop
 
 
 @contextmanager
-def _standing(loop: ServerLoop) -> Iterator[None]:
+def _standing(loop: Loop) -> Iterator[None]:
     """The loop does nothing meanwhile: what is sent arrives in one read."""
     go, stands = threading.Event(), threading.Event()
     loop.call_soon(stands.set)
@@ -451,7 +449,7 @@ def _frames(messages: list[str | bytes]) -> bytes:
 @pytest.mark.parametrize("close", [_frame(8, b"\x03\xe8") + _frame(1, b"after the end"), b""], ids=["closed", "cut"])
 @pytest.mark.parametrize("takes_texts", [False, True])
 def test_a_reader_that_pauses_at_every_message_gets_one_at_a_time(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any], close: bytes, takes_texts: bool
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], close: bytes, takes_texts: bool
 ) -> None:
     peer = _raw(serve(), peers, UPGRADE)
     connection = end.connection()
@@ -474,9 +472,7 @@ def test_a_reader_that_pauses_at_every_message_gets_one_at_a_time(
     assert end.messages.empty()
 
 
-def test_a_reader_may_pause_before_its_first_message(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
-) -> None:
+def test_a_reader_may_pause_before_its_first_message(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
     def open_and_pause(connection: Connection) -> None:
         end.open(connection)
         connection.pause_reading()
@@ -490,7 +486,7 @@ def test_a_reader_may_pause_before_its_first_message(
 
 
 def test_a_paused_reader_is_told_of_the_end_when_the_loop_stops(end: End, peers: list[Any]) -> None:
-    loop = ServerLoop("relay-test-stopping")
+    loop = Loop("relay-test-stopping")
     loop.start()
     server = WebSocketServer(loop, on_request=lambda request: None, on_open=end.open)
     peer = _raw(server, peers, UPGRADE)
@@ -508,7 +504,7 @@ def test_a_paused_reader_is_told_of_the_end_when_the_loop_stops(end: End, peers:
 
 
 def test_a_paused_reader_is_told_at_once_where_its_own_side_aborts(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
     peer = _raw(serve(), peers, UPGRADE)
     connection = end.connection()
@@ -519,7 +515,7 @@ def test_a_paused_reader_is_told_at_once_where_its_own_side_aborts(
     assert end.close_info() == CloseInfo(None, "aborted", False)
 
 
-def test_a_paused_reader_costs_no_time(serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]) -> None:
+def test_a_paused_reader_costs_no_time(serve: MakeServer, end: End, loop: Loop, peers: list[Any]) -> None:
     peer = _client(serve(), peers)
     connection = end.connection()
     connection.pause_reading()
@@ -551,7 +547,7 @@ def test_closing_works_while_paused(serve: MakeServer, end: End, peers: list[Any
 
 
 def test_closing_works_for_a_reader_that_pauses_at_every_message(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
     peer = _raw(serve(), peers, UPGRADE)
     connection = end.connection()
@@ -584,7 +580,7 @@ class _Owner:
 
 
 def test_who_is_gone_leaves_nothing_behind(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any], closed_port: int
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], closed_port: int
 ) -> None:
     owners: queue.SimpleQueue[weakref.ref[_Owner]] = queue.SimpleQueue()
     server = serve(on_open=lambda connection: owners.put(weakref.ref(_Owner(end, connection))))
@@ -754,7 +750,7 @@ def test_answers_without_an_upgrade(
 
 
 def test_an_answer_ends_with_its_last_byte(
-    serve: MakeServer, loop: ServerLoop, peers: list[Any], monkeypatch: pytest.MonkeyPatch
+    serve: MakeServer, loop: Loop, peers: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listening, "LINGER", 60.0)
     whole = bytes(range(256)) * 1000
@@ -885,7 +881,7 @@ def test_where_descriptors_run_out_the_oldest_connection_that_has_shown_nothing_
 
 
 def test_where_descriptors_run_out_who_has_an_answer_already_makes_room_before_who_just_came(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any]
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any]
 ) -> None:
     server = serve(on_request=lambda request: None if "authorization" in request.headers else Response(401))
     with _three_descriptors(peers) as waiting:
@@ -996,7 +992,7 @@ def test_who_only_looks_whether_a_tls_port_is_open_is_no_trouble_to_tell(
     assert told == []
 
 
-def test_who_is_refused_is_not_answered_again(serve: MakeServer, loop: ServerLoop, peers: list[Any]) -> None:
+def test_who_is_refused_is_not_answered_again(serve: MakeServer, loop: Loop, peers: list[Any]) -> None:
     asked: list[HttpRequest] = []
 
     def refuse(request: HttpRequest) -> Response:
@@ -1209,7 +1205,7 @@ def test_a_host_in_a_url_for_this_machine(host: str, shown: str) -> None:
 def test_a_server_for_a_loop_that_is_over_leaves_its_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as placeholder:
         port = placeholder.getsockname()[1]
-    loop = ServerLoop("relay-test-over")
+    loop = Loop("relay-test-over")
     loop.stop()
     with pytest.raises(LoopStopped):
         WebSocketServer(loop, port=port, on_request=lambda request: None, on_open=print)
@@ -1281,7 +1277,7 @@ def test_closing_the_server_tells_everybody(serve: MakeServer, end: End, peers: 
 
 
 def test_stopping_the_loop_tells_everybody(end: End, peers: list[Any]) -> None:
-    loop = ServerLoop("relay-test-stopping")
+    loop = Loop("relay-test-stopping")
     loop.start()
     server = WebSocketServer(loop, on_request=lambda request: None, on_open=end.open)
     peer = _client(server, peers)
@@ -1301,7 +1297,7 @@ def test_a_port_that_is_taken(serve: MakeServer) -> None:
 
 
 def test_secrets_never_reach_the_log(
-    serve: MakeServer, end: End, loop: ServerLoop, peers: list[Any], caplog: pytest.LogCaptureFixture
+    serve: MakeServer, end: End, loop: Loop, peers: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(0):
         peer = _client(serve(), peers, "/p?t=tell-nobody", header={"Authorization": "Bearer tell-nobody"})
@@ -1322,20 +1318,20 @@ def test_secrets_never_reach_the_log(
 # -- the dialling side -------------------------------------------------------------------------------------------------
 
 
-def _dial(loop: ServerLoop, url: str, **options: Any) -> End:
+def _dial(loop: Loop, url: str, **options: Any) -> End:
     end = End()
     dial(loop, url, **{"timeout": PATIENCE, "on_open": end.open, "on_failed": end.failed.put, **options})
     return end
 
 
-def _failure(loop: ServerLoop, url: str, **options: Any) -> OpenFailed:
+def _failure(loop: Loop, url: str, **options: Any) -> OpenFailed:
     error = _dial(loop, url, **options).failed.get(timeout=PATIENCE)
     assert isinstance(error, OpenFailed)
     return error
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", pytest.param("[::1]", marks=needs_ipv6)])
-def test_dialling(serve: MakeServer, end: End, loop: ServerLoop, host: str) -> None:
+def test_dialling(serve: MakeServer, end: End, loop: Loop, host: str) -> None:
     server = serve(host=host)
     there = _dial(loop, f"ws://{host}:{server.port}/p?x=y", headers={"Authorization": "Bearer t"})
     ours, theirs = there.connection(), end.connection()
@@ -1350,7 +1346,7 @@ def test_dialling(serve: MakeServer, end: End, loop: ServerLoop, host: str) -> N
 
 
 def test_small_messages_go_out_at_once_and_a_peer_that_vanished_is_found(
-    serve: MakeServer, end: End, loop: ServerLoop
+    serve: MakeServer, end: End, loop: Loop
 ) -> None:
     there = _dial(loop, f"ws://127.0.0.1:{serve().port}/")
     for connection in (there.connection(), end.connection()):
@@ -1360,7 +1356,7 @@ def test_small_messages_go_out_at_once_and_a_peer_that_vanished_is_found(
 
 
 def test_a_name_is_looked_up_and_its_addresses_are_tried_in_turn(
-    serve: MakeServer, end: End, loop: ServerLoop, closed_port: int, monkeypatch: pytest.MonkeyPatch
+    serve: MakeServer, end: End, loop: Loop, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, asked = serve(), []
 
@@ -1378,7 +1374,7 @@ def test_a_name_is_looked_up_and_its_addresses_are_tried_in_turn(
 
 
 def test_a_name_that_is_found_too_late_is_not_dialled(
-    serve: MakeServer, end: End, loop: ServerLoop, monkeypatch: pytest.MonkeyPatch
+    serve: MakeServer, end: End, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, go = serve(), threading.Event()
 
@@ -1401,7 +1397,7 @@ def test_a_name_that_is_found_too_late_is_not_dialled(
     assert there.failed.empty()
 
 
-def test_a_dialled_connection_has_a_path_and_a_limit(serve: MakeServer, end: End, loop: ServerLoop) -> None:
+def test_a_dialled_connection_has_a_path_and_a_limit(serve: MakeServer, end: End, loop: Loop) -> None:
     there = _dial(loop, f"ws://127.0.0.1:{serve().port}", max_message=1000)
     ours, theirs = there.connection(), end.connection()
     assert ours.path == theirs.path == "/"
@@ -1411,7 +1407,7 @@ def test_a_dialled_connection_has_a_path_and_a_limit(serve: MakeServer, end: End
     assert there.close_info().code == end.close_info().code == 1009
 
 
-def test_an_on_open_that_raises_closes_what_was_dialled(serve: MakeServer, end: End, loop: ServerLoop) -> None:
+def test_an_on_open_that_raises_closes_what_was_dialled(serve: MakeServer, end: End, loop: Loop) -> None:
     def fail(connection: Connection) -> None:
         raise ValueError("a bug")
 
@@ -1420,7 +1416,7 @@ def test_an_on_open_that_raises_closes_what_was_dialled(serve: MakeServer, end: 
     assert there.failed.empty()
 
 
-def test_what_comes_with_the_upgrade_is_not_lost(loop: ServerLoop) -> None:
+def test_what_comes_with_the_upgrade_is_not_lost(loop: Loop) -> None:
     end = End()
 
     def greet(connection: Connection) -> None:
@@ -1449,29 +1445,29 @@ def test_what_comes_with_the_upgrade_is_not_lost(loop: ServerLoop) -> None:
         "nonsense",
     ],
 )
-def test_urls_that_cannot_be_dialled(loop: ServerLoop, url: str) -> None:
+def test_urls_that_cannot_be_dialled(loop: Loop, url: str) -> None:
     error = _failure(loop, url)
     assert (error.step, error.status) == ("url", None)
 
 
-def test_headers_cannot_smuggle(loop: ServerLoop) -> None:
+def test_headers_cannot_smuggle(loop: Loop) -> None:
     error = _failure(loop, "ws://127.0.0.1:9/", headers={"Authorization": "x\r\ntell-nobody: y"})
     assert error.step == "url"
     assert "tell-nobody" not in str(error)
 
 
-def test_dialling_where_nobody_listens(loop: ServerLoop) -> None:
+def test_dialling_where_nobody_listens(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as placeholder:
         port = placeholder.getsockname()[1]
     assert _failure(loop, f"ws://localhost:{port}/").step == "connect"
 
 
-def test_dialling_a_name_that_does_not_exist(loop: ServerLoop) -> None:
+def test_dialling_a_name_that_does_not_exist(loop: Loop) -> None:
     assert _failure(loop, "ws://nothing.invalid/").step == "resolve"
 
 
 @pytest.mark.parametrize("status", [200, 401, 503])
-def test_a_refused_upgrade_tells_its_status(serve: MakeServer, loop: ServerLoop, status: int) -> None:
+def test_a_refused_upgrade_tells_its_status(serve: MakeServer, loop: Loop, status: int) -> None:
     server = serve(on_request=lambda request: Response(status, {}, b"no"))
     error = _failure(loop, f"ws://127.0.0.1:{server.port}/")
     assert (error.step, error.status) == ("upgrade", status)
@@ -1487,7 +1483,7 @@ def test_a_refused_upgrade_tells_its_status(serve: MakeServer, loop: ServerLoop,
         b"",
     ],
 )
-def test_servers_that_answer_nonsense(loop: ServerLoop, peers: list[Any], answer: bytes) -> None:
+def test_servers_that_answer_nonsense(loop: Loop, peers: list[Any], answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENCE)
         end = _dial(loop, f"ws://127.0.0.1:{listener.getsockname()[1]}/")
@@ -1503,14 +1499,14 @@ def test_servers_that_answer_nonsense(loop: ServerLoop, peers: list[Any], answer
     assert (error.step, error.status) == ("upgrade", None)
 
 
-def test_a_server_that_says_nothing_is_given_up(loop: ServerLoop) -> None:
+def test_a_server_that_says_nothing_is_given_up(loop: Loop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         error = _failure(loop, f"ws://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.05)
     assert error.step == "timeout"
 
 
 def test_stopping_the_loop_ends_a_dial() -> None:
-    loop = ServerLoop("relay-test-stopping")
+    loop = Loop("relay-test-stopping")
     loop.start()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         end = _dial(loop, f"ws://127.0.0.1:{listener.getsockname()[1]}/")
@@ -1541,7 +1537,7 @@ def client_context() -> ssl.SSLContext:
 
 
 def test_tls_both_ways(
-    serve: MakeServer, end: End, loop: ServerLoop, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+    serve: MakeServer, end: End, loop: Loop, server_context: ssl.SSLContext, client_context: ssl.SSLContext
 ) -> None:
     server = serve(ssl_context=server_context)
     there = _dial(loop, f"wss://localhost:{server.port}/", ssl_context=client_context)
@@ -1690,7 +1686,7 @@ def test_a_request_that_comes_with_the_end_of_the_handshake_is_read(
 def test_a_reader_over_tls_that_was_paused_gets_what_had_come_by_then(
     serve: MakeServer,
     end: End,
-    loop: ServerLoop,
+    loop: Loop,
     peers: list[Any],
     reading_context: ssl.SSLContext,
     client_context: ssl.SSLContext,
@@ -1711,7 +1707,7 @@ def test_a_reader_over_tls_that_was_paused_gets_what_had_come_by_then(
         connection.resume_reading()
 
 
-def test_a_certificate_that_is_not_trusted(serve: MakeServer, loop: ServerLoop, server_context: ssl.SSLContext) -> None:
+def test_a_certificate_that_is_not_trusted(serve: MakeServer, loop: Loop, server_context: ssl.SSLContext) -> None:
     server = serve(ssl_context=server_context)
     error = _failure(loop, f"wss://localhost:{server.port}/")
     assert error.step == "tls"
@@ -1720,7 +1716,7 @@ def test_a_certificate_that_is_not_trusted(serve: MakeServer, loop: ServerLoop, 
 
 def test_plain_talk_to_a_tls_port_and_the_other_way_round(
     serve: MakeServer,
-    loop: ServerLoop,
+    loop: Loop,
     peers: list[Any],
     server_context: ssl.SSLContext,
     client_context: ssl.SSLContext,
@@ -1784,7 +1780,7 @@ def test_a_long_answer_reaches_a_peer_that_reads_slowly(serve: MakeServer, peers
 
 @pytest.mark.parametrize("size", [200_000, 600_000])
 def test_a_peer_that_pauses_while_it_reads_gets_the_whole_answer(
-    serve: MakeServer, loop: ServerLoop, peers: list[Any], monkeypatch: pytest.MonkeyPatch, size: int
+    serve: MakeServer, loop: Loop, peers: list[Any], monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     monkeypatch.setattr(listening, "LINGER", 0.05)
     server = serve(on_request=lambda request: Response(200, {}, bytes(size)), open_timeout=0.05)

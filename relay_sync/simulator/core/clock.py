@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from ...server.loop import ServerLoop, Timer
+    from ...server.loop import Loop, Timer
     from .pace import Pace
 
 __all__ = ["CallClock", "Clock"]
@@ -24,7 +24,7 @@ __all__ = ["CallClock", "Clock"]
 class Clock:
     """The moments of all calls. They are those of the loop's clock."""
 
-    _loop: ServerLoop = field(repr=False)
+    _loop: Loop = field(repr=False)
     _due: float | None = field(default=None, init=False)
     _latest: float = field(default=0.0, init=False)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field
 
 from ...errors import SimulatorClosed, WaitTimeout
-from ...server.loop import LoopStopped, ServerLoop
+from ...server.loop import Loop, LoopStopped
 from . import frames
 from .clock import Clock
 from .faults import Faults, RequestFault
@@ -49,7 +49,7 @@ class World:
     """
 
     settings: Settings
-    loop: ServerLoop
+    loop: Loop
     journal: Journal
     faults: Faults
     webhooks: StatusWebhooks = field(repr=False)

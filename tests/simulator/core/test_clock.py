@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relay_sync import Call, RelayClient, devices
-from relay_sync.server import ServerLoop
+from relay_sync.server import Loop
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.core.clock import Clock
 from relay_sync.simulator.methods.operation import NetworkOperation
@@ -56,7 +56,7 @@ def late(sim: Simulator) -> Simulator:
 
 
 def test_what_follows_from_a_step_is_timed_from_the_moment_when_that_was_due() -> None:
-    loop, order = ServerLoop("relay-test-clock"), []
+    loop, order = Loop("relay-test-clock"), []
     clock = Clock(loop)
 
     def first() -> None:
@@ -81,7 +81,7 @@ def test_what_follows_from_a_step_is_timed_from_the_moment_when_that_was_due() -
 
 
 def test_a_step_that_fails_leaves_the_clock_right() -> None:
-    loop = ServerLoop("relay-test-clock")
+    loop = Loop("relay-test-clock")
     clock = Clock(loop)
     loop.start()
     try:
