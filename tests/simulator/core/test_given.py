@@ -188,7 +188,8 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    with Simulator(media="fast") as sim:
+    # With so slow a clock no caller gives up, which would change the state, between two looks at it.
+    with Simulator(media="fast", speed=0.001) as sim:
         yield Scene(sim, sim.call(to=TO, from_=FROM))
 
 
