@@ -21,6 +21,10 @@ class Source(Protocol):
     """The call, as those who read its events need it."""
 
     @property
+    def call(self) -> object:
+        """What users hold. It holds their client, which takes calls for as long as that is held."""
+
+    @property
     def state(self) -> str: ...
 
     def open_reader(self) -> Mailbox[RelayEvent]:
@@ -35,6 +39,7 @@ class EventReader(Iterator[RelayEvent]):
 
     def __init__(self, call: Source) -> None:
         self._call = call
+        self._held = call.call
         self._mailbox = call.open_reader()
 
     def __iter__(self) -> EventReader:
@@ -57,10 +62,11 @@ class EventReader(Iterator[RelayEvent]):
 class Expectation:
     """What :meth:`Call.expect` returns: ``value`` is the event, once the block was left."""
 
-    __slots__ = ("_call", "_end", "_event_type", "_found", "_mailbox", "_predicate", "_timeout")
+    __slots__ = ("_call", "_end", "_event_type", "_found", "_held", "_mailbox", "_predicate", "_timeout")
 
     def __init__(self, call: Source, event_type: str, predicate: Predicate | None, timeout: float | None) -> None:
         self._call = call
+        self._held = call.call
         self._event_type = event_type
         self._predicate = predicate
         self._timeout = timeout

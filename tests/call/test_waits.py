@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import queue
+import weakref
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,6 +13,7 @@ from relay_sync import (
     Call,
     CallEnded,
     CallingErrorEvent,
+    RelayClient,
     RelayEvent,
     StreamEvent,
     WaitTimeout,
@@ -17,10 +21,11 @@ from relay_sync import (
 )
 from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
+from relay_sync.testing import wait_for_handlers
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.far_end import mute
-from tests.support.lines import NOWHERE, Line, line
+from tests.support.lines import FROM, NOWHERE, TO, Line, line
 
 
 @pytest.fixture
@@ -94,3 +99,31 @@ def test_an_event_that_came_before_its_waiter_is_not_waited_for_in_vain(sim: Sim
         one.phone.hang_up()
         with pytest.raises(Exception, match="the call ended"):
             waiting.result()
+
+
+@pytest.mark.parametrize("read", [Call.events, lambda call: call.expect("calling.call.play")], ids=["events", "expect"])
+def test_who_reads_of_a_call_holds_its_client_which_goes_on_taking_calls(
+    sim: Simulator, read: Callable[[Call], object]
+) -> None:
+    readers: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def handle(call: Call) -> None:
+        readers.put(read(call))
+        call.hangup()
+
+    one = RelayClient(**sim.credentials, contexts=["default"])
+    one.on_call(handle)
+    one.connect()
+    first = sim.call(to=TO, from_=FROM)
+    reader = readers.get(timeout=PATIENCE)
+    first.wait_until("ended", PATIENCE)
+    assert wait_for_handlers(PATIENCE)
+    known = weakref.ref(one)
+    del one
+    gc.collect()
+    second = sim.call(to=TO, from_=FROM)
+    assert readers.get(timeout=PATIENCE) is not reader
+    second.wait_until("ended", PATIENCE)
+    client = known()
+    assert client is not None
+    client.disconnect()
