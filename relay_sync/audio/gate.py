@@ -119,7 +119,7 @@ class Gate:
     :param path: the only path where sockets are taken.
     :param token: the bearer token all sockets must show, unless they show a one-time token; ``None``: none needed.
     :ivar strangers: whether somebody wants sockets that show no token, where none is needed.
-    :param public_url: see :func:`~relay_sync.origins.refusal`. :param origins: the same. :param hosts: the same.
+    :param public_url: see :func:`~relay_sync.hosts.origins.refusal`. :param origins: the same. :param hosts: the same.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ from ..errors import (
     WaitTimeout,
 )
 from ..hosts import is_loopback
-from ..hosts.origins import check_hosts, check_origins
 from ..params import values
+from ..params.allowed import check_hosts, check_origins
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
 from ..text.secrecy import Secrets, keep
 from ..threads import logs

@@ -10,14 +10,11 @@ rewrites both headers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection
 
-from ..errors import InvalidParameter
-from ..params import values
 from .names import USUAL_PORTS, bare, is_loopback, place_of, split_port
 
-__all__ = ["check_hosts", "check_origins", "refusal"]
+__all__ = ["read_host", "read_origin", "refusal"]
 
 _SCHEMES = ("http", "https")
 _WEB = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
@@ -40,8 +37,8 @@ def refusal(
     :param host: the ``Host`` header, ``None`` where there is none.
     :param on_loopback: whether the server listens on loopback addresses only.
     :param public_url: the address under which others reach the server, if it is known.
-    :param origins: origins that may come as well, as :func:`check_origins` returned them.
-    :param hosts: host names that may be asked for as well, as :func:`check_hosts` returned them.
+    :param origins: origins that may come as well, as :func:`read_origin` returns them.
+    :param hosts: host names that may be asked for as well, as :func:`read_host` returns them.
     :return: one sentence for the log, with both values and the parameter that would let the request pass.
     """
     if host and not host.endswith("::"):
@@ -59,39 +56,18 @@ def refusal(
     return None
 
 
-def check_origins(value: Iterable[str], name: str = "origins") -> frozenset[str]:
-    """The origins that may come, in one form.
-
-    :raises InvalidParameter: one of them is no origin.
-    """
-    accepted = "a list of origins such as 'https://app.example.com:8443' (or 'null'), without a path"
-    found = set()
-    for each in _texts(name, value):
-        origin = _origin(each)
-        if origin is None and each != "null":
-            raise InvalidParameter(name, each, accepted)
-        found.add("null" if origin is None else _written(origin))
-    return frozenset(found)
+def read_origin(text: str) -> str | None:
+    """An origin, or ``null``, in the form that :func:`refusal` takes; ``None`` where it is neither."""
+    origin = _origin(text)
+    if origin is None:
+        return text if text == "null" else None
+    return _written(origin)
 
 
-def check_hosts(value: Iterable[str], name: str = "hosts") -> frozenset[str]:
-    """The host names that may be asked for, in one form.
-
-    :raises InvalidParameter: one of them is no host name.
-    """
-    accepted = "a list of host names such as 'dev.example.com', each with or without a port"
-    found = set()
-    for each in _texts(name, value):
-        split = _split(each)
-        if split is None:
-            raise InvalidParameter(name, each, accepted)
-        found.add(_with_port(*split))
-    return frozenset(found)
-
-
-def _texts(name: str, value: Any) -> list[str]:
-    empty = isinstance(value, Collection) and not isinstance(value, (str, bytes)) and not value
-    return [] if empty else values.texts(name, value, optional=False) or []
+def read_host(text: str) -> str | None:
+    """A host name, with or without a port, in the form that :func:`refusal` takes; ``None`` where it is none."""
+    split = _split(text)
+    return None if split is None else _with_port(*split)
 
 
 def _is_ours(host: str, public_url: str | None, hosts: Collection[str]) -> bool:

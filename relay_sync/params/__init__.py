@@ -6,4 +6,6 @@
     parameters that are dictionaries or lists of them: devices, media, SWML.
 ``parties``
     telephone numbers and addresses.
+``allowed``
+    what a server lets in: origins of web pages, names of its own.
 """

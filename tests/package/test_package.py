@@ -36,8 +36,8 @@ from tests.support.modules import (
 #: From the ground up. A room imports from floors below its own, and from its own; the rooms of a floor are named together.
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"text", "errors", "constants", "deadline", "_version", "notebook_html"}),
-    frozenset({"threads"}),
-    frozenset({"hosts", "observing", "params", "receivers", "server"}),
+    frozenset({"threads", "hosts"}),
+    frozenset({"observing", "params", "receivers", "server"}),
     frozenset({"protocol", "events", "config", "devices"}),
     frozenset({"call", "connection", "audio", "rest", "webhooks"}),
     frozenset({"client", "simulator"}),

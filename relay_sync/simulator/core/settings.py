@@ -10,7 +10,8 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ...errors import InvalidParameter
-from ...hosts.origins import check_hosts, check_origins, refusal
+from ...hosts.origins import refusal
+from ...params.allowed import check_hosts, check_origins
 from ...server.http import HttpRequest
 from . import given
 
@@ -115,7 +116,7 @@ class Settings:
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")
 
     def page_refusal(self, request: HttpRequest) -> str | None:
-        """Why a request that shows no valid credentials is refused as a web page's; see :func:`relay_sync.origins.refusal`."""
+        """Why a request that shows no valid credentials is refused as a web page's; see :mod:`relay_sync.hosts.origins`."""
         return refusal(
             request.headers.get("origin"),
             request.headers.get("host"),
