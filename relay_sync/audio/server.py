@@ -22,7 +22,7 @@ from ..errors import (
     StreamsTaken,
     WaitTimeout,
 )
-from ..hosts import is_loopback
+from ..hosts import bare, is_loopback
 from ..params import values
 from ..params.allowed import check_hosts, check_origins
 from ..server import Connection, Loop, LoopStopped, WebSocketServer
@@ -165,7 +165,7 @@ class AudioServer(Connecting):
         self._secrets = keep(Secrets(self._token or ""))
         self._origins = check_origins(origins)
         self._allowed_hosts = check_hosts(hosts)
-        self._hosts = self._allowed_hosts | {host.lower().removesuffix(".")}
+        self._hosts = self._allowed_hosts | {bare(host)}
         self._name = f"relay-audio-{next(_numbers)}"
         self._make_settings = partial(
             ReceiverSettings,

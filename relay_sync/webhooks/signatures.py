@@ -16,14 +16,13 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from ..hosts import without_port
+from ..hosts import USUAL_PORTS, without_port
 
 __all__ = ["HEADERS", "SHA256_HEADER", "is_genuine", "sign_form", "sign_json", "sign_json_sha256", "spellings"]
 
 #: Where the signature is; the second is the name that Twilio's libraries know.
 HEADERS: Final = ("x-signalwire-signature", "x-twilio-signature")
 SHA256_HEADER: Final = "x-signalwire-sha256-signature"
-_PORTS: Final = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 Fields = Sequence[tuple[str, str]]
 
@@ -49,7 +48,7 @@ def spellings(url: str) -> list[str]:
     without credentials in it, and with its host as it is and in lower case.
     """
     parts = urlsplit(url)
-    usual = _PORTS.get(parts.scheme)
+    usual = USUAL_PORTS.get(parts.scheme)
     credentials, at, place = parts.netloc.rpartition("@")
     places = [place]
     if parts.port is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ...errors import InvalidParameter
+from ...hosts import bare
 from ...hosts.origins import refusal
 from ...params.allowed import check_hosts, check_origins
 from ...server.http import HttpRequest
@@ -122,5 +123,5 @@ class Settings:
             request.headers.get("host"),
             on_loopback=request.on_loopback,
             origins=self.origins,
-            hosts=self.hosts | {self.host.lower().removesuffix(".")},
+            hosts=self.hosts | {bare(self.host)},
         )
