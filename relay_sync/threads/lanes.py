@@ -171,7 +171,7 @@ class Lanes:
         if self._starting or self._idle or not self._waiting:
             return False
         if len(self._workers) >= self._limit:
-            if not self._told_full:
+            if len(self._serving) >= self._limit and not self._told_full:  # else one is between two jobs, and is next
                 self._told_full = True
                 _log.warning("%d callbacks block at once; further ones wait for their turn", self._limit)
             return False

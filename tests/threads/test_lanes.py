@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from relay_sync.threads.flag import Bell
 from relay_sync.threads.lanes import InContext, Lanes
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -142,6 +143,23 @@ def test_the_warning_comes_again_after_a_time_of_peace(caplog: pytest.LogCapture
         finish(lanes)
     assert len(caplog.records) == 2
     assert lanes.close(PATIENCE)
+
+
+def test_a_worker_between_two_jobs_does_not_block(caplog: pytest.LogCaptureFixture) -> None:
+    """It has told that all is done, and does not wait yet: what comes now is next."""
+    one, done = Lanes(1), threading.Event()
+
+    class Submitting(Bell):
+        def ring(self) -> None:
+            super().ring()
+            if not done.is_set():
+                one.submit("second", done.set)
+
+    one._quiet = Submitting()
+    one.submit("first", lambda: None)
+    assert done.wait(PATIENCE)
+    assert one.close(PATIENCE)
+    assert caplog.records == []
 
 
 def test_threads_have_names_and_leave_when_idle() -> None:
