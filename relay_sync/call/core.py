@@ -305,7 +305,8 @@ class CallCore(Generic[C]):
         """
         meaning = _MEANINGS.get(method)
         if meaning is not None:
-            return loosely(lambda core, outcome, session: meaning(core, outcome, params), self)
+            # While it is applied, both are held: some of it is about the call that users see.
+            return loosely(lambda call, core, outcome, session: meaning(core, outcome, params), self.call, self)
         control_id = params.get("control_id")
         operation = self.operations.get(control_id) if isinstance(control_id, str) else None
         return None if operation is None else operation.meaning(method, params)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import signal
+import weakref
 from collections.abc import Callable
 from contextlib import nullcontext
 
 import pytest
 
-from relay_sync import Call, CallEnded, CommandRefused, ConnectionLost, RequestTimeout
+from relay_sync import Call, CallEnded, CommandRefused, ConnectionLost, RelayClient, RequestTimeout
 from relay_sync.call.call import core_of
 from relay_sync.events import RelayEvent
+from relay_sync.testing import wait_for_handlers
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.script import Peer
 from tests.support.lines import FROM, TO
+from tests.support.offline import calls
 from tests.support.scene import OFFER, Json, Scene, event, refusal, result, scene, send, silent
 
 
@@ -74,6 +78,21 @@ def test_a_reply_that_comes_when_its_caller_gave_up_means_the_same(method: str) 
         assert one.client.calls == ({} if method == "pass" else {"call-1": call})
         send(peer, again())
         assert one.offered() is not call
+
+
+@pytest.mark.parametrize("method", ["calling.pass", "calling.transfer"])
+def test_a_reply_whose_call_nobody_holds_any_more_means_nothing(offline: RelayClient, method: str) -> None:
+    (call,) = calls(offline, "one")
+    core, known = core_of(call), weakref.ref(call)
+    meaning = core.meaning(method, {})
+    assert meaning is not None
+    offline._router.let_go(call, CallEnded("it is gone"))
+    assert wait_for_handlers(PATIENCE)
+    del call
+    gc.collect()
+    assert known() is None
+    meaning({"code": "200"}, 1)
+    assert not core.given_away
 
 
 def test_a_late_refusal_means_nothing() -> None:
