@@ -68,10 +68,12 @@ FILES = sorted(path.relative_to(TESTS) for path in TESTS.rglob("*.py"))
 
 
 def test_no_file_imports_a_file_of_tests() -> None:
+    tests = {file.stem for file in FILES if file.name.startswith("test_")}
     found = {
         str(file): name
         for file in FILES
-        if file.parts[0] != "data"
+        # Who imports one has to say its name; to parse them all takes a second.
+        if file.parts[0] != "data" and tests & set(re.findall(r"\w+", (TESTS / file).read_text(encoding="utf-8")))
         for name in imported(TESTS / file)
         if is_imported_test(name)
     }

@@ -32,10 +32,15 @@ def room(path: Path) -> str:
 
 @functools.cache
 def _trees() -> dict[Path, ast.Module]:
-    found = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
-    # Millions of objects: the collections of all tests after this one would look at each of them, and there is one for each test.
+    # Hundreds of thousands of objects, all of which stay. Collections meanwhile would take four times as long as the parser, and
+    # those of all tests after this one, of which each has one, would look at each object.
     gc.collect()
-    gc.freeze()
+    gc.disable()
+    try:
+        found = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+        gc.freeze()
+    finally:
+        gc.enable()
     return found
 
 
@@ -75,17 +80,3 @@ def imports(path: Path, of: ast.AST, *, types: bool = False) -> Iterator[str]:
             # "from . import transport" imports a module, "from ..errors import RelayError" a name of one
             for alias in node.names:
                 yield f"{base}.{alias.name}" if base == "relay_sync" or f"{base}.{alias.name}" in NAMED else base
-
-
-@functools.lru_cache(maxsize=1)  # of one module: the trees of all of them would make each collection of garbage slow
-def parsed(text: str) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(text)))
-
-
-def counted(text: str) -> list[int]:
-    """The numbers of the lines that count: neither blank nor part of a docstring."""
-    documented: set[int] = set()
-    for each in parsed(text):
-        if isinstance(each, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(each) is not None:
-            documented.update(range(each.body[0].lineno, (each.body[0].end_lineno or 0) + 1))
-    return [number for number, line in enumerate(text.splitlines(), 1) if line.strip() and number not in documented]
