@@ -191,7 +191,7 @@ def test_what_is_over_waits_for_no_collector(caplog: pytest.LogCaptureFixture) -
             assert wait_until(client._router.is_quiet, client._router.changed, PATIENCE)
             gc.set_debug(gc.DEBUG_SAVEALL)
             gc.collect()
-            # The simulator's calls hold themselves, and with them bells of the same kind as the client's.
+            # The simulator's dials and streams hold themselves, and with their calls bells of the same kind as the client's.
             theirs = {id(each._bell) for each in gc.garbage if isinstance(each, Noticeboard)}
             kept = [each for each in gc.garbage if is_of_the_client(each) and id(each) not in theirs]
         finally:

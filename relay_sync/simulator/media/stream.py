@@ -62,7 +62,7 @@ class StreamedCall(Audible, Protocol):
     """The call that a stream belongs to.
 
     :ivar owner: the session that is told of it, if any. :ivar hears: what the party hears from the beginning.
-    :ivar streams: all its streams in order. :ivar hang_up: has the party hang up.
+    :ivar streams: all its streams in order.
     """
 
     owner: ServerSession | None
@@ -70,10 +70,12 @@ class StreamedCall(Audible, Protocol):
     hangs_up_after_speaking: bool
     streams: list[Stream]
     board: Noticeboard
-    hang_up: Callable[[], object]
 
     def address(self) -> dict[str, Any]:
         """The members that every event about the call carries."""
+
+    def hang_up(self) -> None:
+        """The party hangs up."""
 
 
 @define(eq=False, kw_only=True)

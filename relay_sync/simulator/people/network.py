@@ -22,7 +22,6 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 from attrs import define, field
@@ -115,7 +114,7 @@ class NetworkCall:
     :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
     :ivar bridge: the bridge that another call has joined it by.
     :ivar others: the calls whose parties this one's hears, :ivar ears: and what takes down what it hears, see ``hearing``.
-    :ivar clock: its own time, :ivar hang_up: and what has the party hang up; there once the network knows it.
+    :ivar clock: its own time, :ivar network: and the network that it is in; there once the network knows it.
     :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
         way to another context.
     :ivar winner: whether it is the leg of a dial that was answered.
@@ -155,7 +154,7 @@ class NetworkCall:
     end_reason: str = ""
     end_source: str = ""
     clock: CallClock = field(init=False, repr=False)
-    hang_up: Callable[[], object] = field(init=False, repr=False)
+    network: Network = field(init=False, repr=False)
     board: Noticeboard = field(factory=Noticeboard, repr=False)
 
     @property
@@ -230,6 +229,10 @@ class NetworkCall:
         about = {"call_state": self.state, "context": self.context, "direction": self.direction, "device": self.device}
         return {**self.address(), **about}
 
+    def hang_up(self) -> None:
+        """The party hangs up."""
+        self.network.end(self, "hangup", self.far_side)
+
     def speak(self) -> float:
         """The party speaks, from now on if it has not begun. Seconds of the story since then."""
         now = self.clock.now
@@ -274,7 +277,7 @@ class Network:
     def _add(self, call: NetworkCall) -> None:
         call.board.settle = self._world.settle
         call.clock = CallClock(self._world.clock, lambda: self._world.pace)
-        call.hang_up = partial(self.end, call, "hangup", call.far_side)
+        call.network = self
         self.calls[call.call_id] = call
 
     # -- offering ------------------------------------------------------------------------------------------------------

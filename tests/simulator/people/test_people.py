@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import queue
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -331,3 +334,16 @@ def test_messages_and_sounds_that_cannot_be(sim: Simulator) -> None:
         sim.expect_message(ONE, ends="eaten")
     with pytest.raises(InvalidParameter, match="sound"):
         sim.expect_sound("https://media.test/a.wav", 0)
+
+
+def test_a_call_that_is_over_waits_for_no_collector(sim: Simulator) -> None:
+    gone = threading.Event()
+    gc.disable()
+    try:
+        phone = sim.call(to=TO, from_=FROM)
+        weakref.finalize(sim._platform.network.calls[phone.call_id], gone.set)
+        phone.hang_up()
+        del phone
+        assert gone.wait(PATIENCE)
+    finally:
+        gc.enable()
