@@ -68,7 +68,7 @@ class StreamDecoder:
     def decode(self, track: str, payload: bytes) -> bytes:
         """The PCM of a track's next payload; the payload itself where it cannot be decoded.
 
-        :raises BadPacket: it is none of this codec (see ``codecs``); the next one may be.
+        :raises BadPacket: it is none of this codec (see ``coders``); the next one may be.
         """
         if self._looks:
             self._check_byteorder(payload)

@@ -1,4 +1,4 @@
-"""What the session wants done, and the commands it is given. The runtime performs effects and decides nothing.
+"""What the session wants done, and the commands it is given. The IO thread performs effects and decides nothing.
 
 They are no attrs classes, each of which takes 0.2 ms to make, in every program. Those that every frame needs have slots, which
 are set fastest.

@@ -172,7 +172,7 @@ class Kind:
     """A type of device.
 
     :ivar make: makes the :class:`Peer` out of ``platform``, ``bridge`` and ``device``.
-    :ivar check: what is wrong with its parameters beyond their shape (``shapes``), by name.
+    :ivar check: what is wrong with its parameters beyond their shape (``schemas``), by name.
     """
 
     make: Callable[..., Peer]
@@ -184,7 +184,7 @@ CONNECTORS: dict[str, Kind] = {
     "call": Kind(make=LivePeer),
     "queue": Kind(make=QueuedPeer),
 }
-"""How a device is tried, by its type. Another type is added by its own module (``streampeer``)."""
+"""How a device is tried, by its type. Another type is added by its own module (``stream_device``)."""
 
 
 @define(eq=False, kw_only=True)
