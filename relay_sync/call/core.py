@@ -226,6 +226,11 @@ class CallCore(Generic[C]):
         return call
 
     @property
+    def address(self) -> dict[str, str]:
+        """What a command names it by."""
+        return {"node_id": self.node_id, "call_id": self.call_id}
+
+    @property
     def handed_over(self) -> bool:
         """Whether others control it, or are about to."""
         return self.given_away or self.giving_away
@@ -235,7 +240,7 @@ class CallCore(Generic[C]):
         """Whether it lives and this client controls it: only then may it be hung up without its user's word."""
         # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
         ended = self.state == CALL_STATE_ENDED or isinstance(self.over, CallEnded)
-        return not (ended or self.given_away or self.giving_away)
+        return not (ended or self.handed_over)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -342,14 +347,12 @@ class CallCore(Generic[C]):
         ours = self.is_ours
         if ours:
             self.told_to_end = True
-            address = {"node_id": self.node_id, "call_id": self.call_id}
-            self.line.promise("calling.end", {**address, "reason": reason}, session=self.session)
+            self.line.promise("calling.end", {**self.address, "reason": reason}, session=self.session)
         return ours
 
     def promise_pass(self) -> None:
         """Have an offered call passed back to the platform, without waiting for that."""
-        address = {"node_id": self.node_id, "call_id": self.call_id}
-        self.line.promise("calling.pass", address, session=self.session)
+        self.line.promise("calling.pass", self.address, session=self.session)
 
     def gone_event(self) -> CallStateEvent:
         """The end of a call that the server does not know any more: it ended, and no event said so."""

@@ -81,8 +81,8 @@ class Aftermath:
         self._inquiry.asked(doubt, now + PAUSES[min(doubt.times, len(PAUSES) - 1)])
         doubt.times += 1
         core = doubt.core
-        address = {"node_id": core.node_id, "call_id": core.call_id, "control_id": doubt.operation.action.control_id}
-        core.line.post(question.method, {**address, **question.params}, partial(self._answered, doubt))
+        named = {**core.address, "control_id": doubt.operation.action.control_id}
+        core.line.post(question.method, {**named, **question.params}, partial(self._answered, doubt))
 
     def _answered(self, doubt: _Doubt, outcome: Any) -> None:
         if isinstance(outcome, RelayError):

@@ -62,10 +62,6 @@ class _Question:
         #: Whether it is known by now, in whichever way.
         self.decided = False
 
-    @property
-    def address(self) -> dict[str, str]:
-        return {"node_id": self.call.node_id, "call_id": self.call.call_id}
-
 
 class RollCall:
     """Asks for each of some calls whether it still lives. All of it on the IO thread.
@@ -150,7 +146,7 @@ class RollCall:
 
     def _post(self, question: _Question, method: str, then: Callable[[_Question, Any], None], **params: str) -> None:
         self._inquiry.asked(question, time.monotonic() + PATIENCE)
-        question.core.line.post(method, {**question.address, **params}, partial(then, question))
+        question.core.line.post(method, {**question.core.address, **params}, partial(then, question))
 
     def _heard(self, question: _Question, outcome: Any) -> None:
         if self._is_answer(question, outcome):
