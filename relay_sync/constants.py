@@ -90,7 +90,7 @@ END_REASON_ABANDONED: Final = "abandoned"
 END_REASON_MAX_DURATION: Final = "maxDuration"
 END_REASON_NOT_FOUND: Final = "notFound"
 
-#: All of these.
+#: Every reason why a call ended.
 END_REASONS: Final = frozenset(
     {
         END_REASON_HANGUP,

@@ -280,5 +280,4 @@ def stop_all(drain: float) -> None:
     for hosted in others:
         with suppress(RelayError):
             hosted.stop(max(0.0, end - time.monotonic()))
-    for thread in stopping:
-        thread.join(max(0.0, end + STOP_PATIENCE - time.monotonic()))
+    starting.join_all(stopping, end + STOP_PATIENCE - time.monotonic())
