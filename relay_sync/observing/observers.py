@@ -20,6 +20,7 @@ from attrs import define
 from ..errors import InvalidParameter
 from ..threads import logs
 from ..threads.rate_limited_log import RateLimitedLog
+from ..threads.table import Recent
 from .lane import lane
 from .observer import Observer
 from .recorder import CallRecorder, Keep, ObservedCall, ObservedEvent, check_keep, now
@@ -28,6 +29,8 @@ __all__ = ["ObservedMessage", "ObservedStream", "Observers"]
 
 _log = logs.get("relay_sync.callbacks").later
 _warnings = RateLimitedLog(_log)
+#: Calls that have ended, of which late events are known to be late.
+MOST_OVER: Final = 1000
 #: The methods of an observer.
 _ALL: Final = tuple(name for name, value in vars(Observer).items() if inspect.isfunction(value))
 
@@ -83,6 +86,8 @@ class Observers:
         # Guards the recorders, and the order of what is said of calls. Reentrant for signal handlers.
         self._lock = threading.RLock()
         self._recorders: dict[str, CallRecorder] = {}
+        # The calls whose end was told last.
+        self._over: Recent[str, bool] = Recent(MOST_OVER)
 
     @property
     def empty(self) -> bool:
@@ -155,6 +160,7 @@ class Observers:
     def call_offered(self, call: ObservedCall) -> None:
         with self._lock:
             if "call_ended" in self._by_method:
+                self._over.take(call.call_id)  # one that was passed back may come in again
                 self._recorders[call.call_id] = CallRecorder(now())
             self._tell("call_offered", call)
 
@@ -166,7 +172,10 @@ class Observers:
             if "call_ended" in self._by_method:
                 recorder = self._recorders.get(call.call_id)
                 if recorder is None:
-                    return  # another thread has just said that it is over: that was the last of it
+                    if call.call_id in self._over:
+                        return  # another thread has just said that it is over: that was the last of it
+                    # It was not among the calls that lived when an observer was added: it had just come, or was about to end.
+                    recorder = self._recorders[call.call_id] = CallRecorder()
                 recorder.event(event)
             self._tell("call_event", call, event)
 
@@ -175,6 +184,7 @@ class Observers:
         with self._lock:
             recorder = self._recorders.pop(call.call_id, None)
             if recorder is not None:
+                self._over.put(call.call_id, True)
                 # Whoever says so is in the middle of ending the call.
                 with _warnings.caught("internal error in the record of a call"):
                     for entry in self._by_method.get("call_ended", ()):

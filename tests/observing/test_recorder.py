@@ -104,6 +104,30 @@ def test_nothing_of_a_call_follows_its_end(observers: Observers) -> None:
     assert [what for what, _ in notes.told] == ["offered", "event", "ended"]
 
 
+def test_a_call_that_nobody_told_of_when_its_observer_was_added_is_observed_all_the_same(observers: Observers) -> None:
+    # As one that just ends: it is off the client's table already, and this event of it is still to be told.
+    events, ended = Notes(), Notes()
+    observers.add(events)
+    observers.add(ended)
+    observers.call_event(Leg(), Happened("calling.call.state", {"call_state": "ended"}))
+    observers.call_ended(Leg(), "hangup")
+    observers.call_event(Leg(), Happened("calling.call.play"))
+    settled(observers)
+    for notes in (events, ended):
+        assert [what for what, _ in notes.told] == ["event", "ended"]
+
+
+def test_a_call_that_comes_in_again_after_its_end_is_observed_again(observers: Observers) -> None:
+    notes = Notes()
+    observers.add(notes)
+    for _ in range(2):
+        observers.call_offered(Leg())
+        observers.call_event(Leg(), Happened("calling.call.play"))
+        observers.call_ended(Leg(), "released")
+    settled(observers)
+    assert [what for what, _ in notes.told] == ["offered", "event", "ended"] * 2
+
+
 def test_a_call_that_began_before_has_a_record_of_what_is_known(observers: Observers) -> None:
     notes = Notes()
     observers.add(notes, calls=lambda: [Leg()])
