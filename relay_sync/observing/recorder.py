@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from attrs import define, field
 
@@ -251,9 +251,18 @@ def _shown(url: str, keep: Keep) -> str:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    query, fragment = (parts.query, parts.fragment) if _URLS in keep else ("", "")
+    query, fragment = (_readable(parts.query), _readable(parts.fragment)) if _URLS in keep else ("", "")
     host = parts.netloc.rpartition("@")[2]
     return hide(urlunsplit((parts.scheme, host, parts.path, query, fragment)))
+
+
+def _readable(query: str) -> str:
+    """A query without the values of members that are secret by name."""
+    members = [each.partition("=") for each in query.split("&")]
+    return "&".join(
+        f"{name}={HIDDEN}" if equals and unquote(name).lower() in SECRET_NAMES else f"{name}{equals}{value}"
+        for name, equals, value in members
+    )
 
 
 def _without_secrets(name: str, value: Any) -> Any:

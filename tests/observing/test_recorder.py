@@ -176,6 +176,23 @@ def test_only_what_is_named_is_kept_and_no_secret(
     assert secrets is not None
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("wss://example.com/a?key=1&Token=t-4711&x", "wss://example.com/a?key=1&Token=***&x"),
+        ("wss://example.com/a?%74oken=a=b&token", "wss://example.com/a?%74oken=***&token"),
+        ("wss://example.com/a#jwt_token=t-4711", "wss://example.com/a#jwt_token=***"),
+    ],
+)
+def test_what_is_secret_by_name_is_left_out_of_a_whole_url(observers: Observers, url: str, shown: str) -> None:
+    notes = Notes()
+    observers.add(notes, keep=["urls"])
+    observers.call_offered(Leg())
+    stream_of(Leg(), observers, {}, url)
+    (stream,) = record_of(observers, notes).streams
+    assert stream.url == shown
+
+
 def test_what_the_program_does_with_its_parameters_later_changes_no_record(observers: Observers) -> None:
     notes = Notes()
     observers.add(notes, keep=["custom_parameters"])
