@@ -87,7 +87,7 @@ class Waking:
         self._wake_all()  # those who still wait, and those whom the last one had not seen yet
 
     def loop_stopping(self) -> None:
-        """Part of :class:`~relay_sync.server.loop.Hosted`: nobody looks after it any more."""
+        """Part of :class:`~relay_sync.server.loop.LoopUser`: nobody looks after it any more."""
         self._wake_all()
 
     def _wake_all(self) -> None:

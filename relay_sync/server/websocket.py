@@ -142,7 +142,7 @@ class WebSocketServer:
             pass
 
     def loop_stopping(self) -> None:
-        """Part of :class:`~relay_sync.server.loop.Hosted`: the connections are told by the loop themselves."""
+        """Part of :class:`~relay_sync.server.loop.LoopUser`: the connections are told by the loop themselves."""
         self._stop_listening()
         self._drop_openings()
 

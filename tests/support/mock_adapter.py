@@ -27,6 +27,7 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from relay_sync import WaitTimeout
 from relay_sync.simulator import Entry, Simulator
 from relay_sync.simulator.core.method_table import METHODS
 from relay_sync.simulator.core.session import ClientSocket, ServerSession
@@ -274,7 +275,7 @@ class Adapter:
 
     def play(self, steps: list[Json]) -> Json:
         """Push, sleep and wait for requests, one step after the other."""
-        begun = len(self.sim.journal)
+        begun = 1 + max((number for number, _ in self.sim.journal.numbered()), default=-1)
         for number, step in enumerate(steps):
             if "push" in step:
                 self.push(step["push"]["frame"], step["push"].get("session_id", ""))
@@ -285,17 +286,21 @@ class Adapter:
         return {"status": "completed", "steps": len(steps)}
 
     def comes(self, wanted: Json, begun: int) -> bool:
-        """Whether a request of a method is in the journal behind a place, or comes within the given time."""
+        """Whether a request of a method is in the journal from a number on, or comes within the given time."""
         session = wanted.get("session_id")
-        end = time.monotonic() + wanted.get("timeout_ms", 5000) / 1000
-        while time.monotonic() < end:
-            for entry in list(self.sim.journal)[begun:]:
-                if (entry.direction, entry.method) != ("in", wanted["method"]):
-                    continue
-                if not session or self.sessions.get(entry.connection) == session:
-                    return True
-            time.sleep(0.005)
-        return False
+
+        def fits(entry: Entry) -> bool:
+            known = not session or self.sessions.get(entry.connection) == session
+            return known and (entry.direction, entry.method) == ("in", wanted["method"])
+
+        def look(entries: list[tuple[int, Entry]]) -> bool:
+            return any(number >= begun and fits(entry) for number, entry in entries)
+
+        try:
+            self.sim.journal.wait_until(look, wanted.get("timeout_ms", 5000) / 1000)
+        except WaitTimeout:
+            return False
+        return True
 
     def connected(self) -> list[Json]:
         """The sessions that have a socket."""
