@@ -33,14 +33,6 @@ from tests.support.lines import drop, line
 TWO = [[devices.phone("+15550100022"), devices.phone("+15550100033")]]
 
 
-@pytest.fixture
-def exchange(sim: Simulator, client: Callable[..., RelayClient]) -> Exchange:
-    mute(sim)
-    one = client(contexts=None)
-    one.connect()
-    return Exchange(sim, one)
-
-
 FRAMES: list[tuple[tuple[Any, ...], Json, Json]] = [
     (
         (),

@@ -6,26 +6,15 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from relay_sync import (
     RelayClient,
 )
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
-from tests.support.exchange import Exchange
 from tests.support.far_end import mute
 from tests.support.lines import FROM, TO
 
 MakeClient = Callable[..., RelayClient]
-
-
-@pytest.fixture
-def exchange(sim: Simulator, client: MakeClient) -> Exchange:
-    mute(sim)
-    one = client(contexts=None)
-    one.connect()
-    return Exchange(sim, one)
 
 
 def message_state(sim: Simulator, message_id: str, word: str) -> None:

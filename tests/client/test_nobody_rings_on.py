@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 import relay_sync
@@ -17,16 +15,6 @@ from relay_sync import (
 from relay_sync.simulator import Simulator
 from tests.support.exchange import Exchange
 from tests.support.far_end import mute
-
-MakeClient = Callable[..., RelayClient]
-
-
-@pytest.fixture
-def exchange(sim: Simulator, client: MakeClient) -> Exchange:
-    mute(sim)
-    one = client(contexts=None)
-    one.connect()
-    return Exchange(sim, one)
 
 
 def test_a_tag_is_one_dial_s_and_nobody_is_left_ringing(exchange: Exchange) -> None:
@@ -60,8 +48,6 @@ def test_units_and_types_that_sources_disagree_on_pass_unchanged(exchange: Excha
 
 
 def test_nobody_is_left_ringing_and_no_late_winner_hears_silence(sim: Simulator) -> None:
-    from tests.support.exchange import Exchange
-
     mute(sim)
     with RelayClient(**sim.credentials) as client:
         exchange = Exchange(sim, client)

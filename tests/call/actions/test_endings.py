@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ from relay_sync import (
     CollectAction,
     CommandRefused,
     ConnectionLost,
-    RelayClient,
     RelayEvent,
     StreamEvent,
 )
@@ -24,11 +23,8 @@ from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
-from tests.support.exchange import Exchange
 from tests.support.far_end import mute, tell
 from tests.support.lines import NOWHERE, Line, line
-
-MakeClient = Callable[..., RelayClient]
 
 
 @pytest.fixture
@@ -37,14 +33,6 @@ def on_call(sim: Simulator) -> Iterator[Line]:
     with line(sim) as one:
         mute(sim)
         yield one
-
-
-@pytest.fixture
-def exchange(sim: Simulator, client: MakeClient) -> Exchange:
-    mute(sim)
-    one = client(contexts=None)
-    one.connect()
-    return Exchange(sim, one)
 
 
 def settle(one: Line) -> None:
