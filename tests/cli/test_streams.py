@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,7 @@ from typing import cast
 import pytest
 
 from relay_sync.audio import draw_waveform, read_wav
+from relay_sync.cli import streams
 from relay_sync.cli.progress import PlainProgress, level
 from relay_sync.cli.streams import Output, can_draw_over, can_show, standard_streams
 from relay_sync.rest.progress import shown
@@ -172,6 +174,16 @@ def test_a_character_that_cannot_be_encoded_is_no_loss() -> None:
     assert output.error is None
 
 
+@pytest.fixture
+def null_devices() -> Iterator[None]:
+    """A command leaves those that it opened to the end of its process, which for this one would be a warning."""
+    yield
+    for mode in ("r", "w"):
+        streams._null_device(mode).close()
+    streams._null_device.cache_clear()
+
+
+@pytest.mark.usefixtures("null_devices")
 @pytest.mark.parametrize("absent", [True, False], ids=["None", "closed"])
 def test_streams_are_there_for_a_while(absent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
