@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -23,6 +23,10 @@ from relay_sync.testing import variables_of, wait_for_handlers
 from relay_sync.threads import logs
 from relay_sync.threads.flag import Bell
 
+if TYPE_CHECKING:
+    from tests.support.lines import Line
+
+# Before any of it is imported: fixtures here import what they need of it themselves.
 pytest.register_assert_rewrite("tests.support")
 
 #: Seconds that threads and sockets of a test may take to go once it is over.
@@ -122,6 +126,24 @@ def client(sim: Simulator) -> Iterator[MakeClient]:
     yield make
     for each in made:
         each.disconnect()
+
+
+@pytest.fixture
+def on_call(sim: Simulator) -> Iterator[Line]:
+    """A call that has been answered, parked in its handler."""
+    from tests.support.lines import line
+
+    with line(sim) as one:
+        yield one
+
+
+@pytest.fixture
+def muted(on_call: Line) -> Line:
+    """The same, on a simulator that from now on tells nothing by itself."""
+    from tests.support.far_end import mute
+
+    mute(on_call.sim)
+    return on_call
 
 
 @pytest.fixture

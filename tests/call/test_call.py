@@ -31,12 +31,6 @@ STATE = "calling.call.state"
 
 
 @pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        yield one
-
-
-@pytest.fixture
 def ringing(sim: Simulator) -> Iterator[Line]:
     with line(sim, answered=False) as one:
         yield one

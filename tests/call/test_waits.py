@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import queue
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -24,32 +24,18 @@ from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
 from tests.support import PATIENCE
 from tests.support.background import Background
-from tests.support.far_end import mute
+from tests.support.far_end import settle
 from tests.support.lines import FROM, NOWHERE, TO, Line, line
 
 
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    """A call that has been answered, on a simulator that tells nothing by itself."""
-    with line(sim) as one:
-        mute(sim)
-        yield one
-
-
-def settle(one: Line) -> None:
-    """Everything the server has sent so far was dealt with."""
-    one.sim.wait_for_acks(PATIENCE)
-    one.call.denoise()
-
-
-def test_a_wait_for_the_end_that_timed_out_can_be_repeated(on_call: Line) -> None:
-    other = Background(on_call.call.wait_for_ended)
+def test_a_wait_for_the_end_that_timed_out_can_be_repeated(muted: Line) -> None:
+    other = Background(muted.call.wait_for_ended)
     for _ in range(2):
         with pytest.raises(WaitTimeout):
-            on_call.call.wait_for_ended(0.01)
+            muted.call.wait_for_ended(0.01)
     assert other.running
-    on_call.phone.hang_up()
-    assert other.result() is on_call.call.wait_for_ended(PATIENCE)
+    muted.phone.hang_up()
+    assert other.result() is muted.call.wait_for_ended(PATIENCE)
 
 
 def test_waits_end_with_the_call_and_an_unanswered_call_was_not_answered(sim: Simulator) -> None:
@@ -68,13 +54,13 @@ def test_waits_end_with_the_call_and_an_unanswered_call_was_not_answered(sim: Si
         assert one.call.wait_for_ending(PATIENCE).call_id == one.call.call_id
 
 
-def test_events_and_calls_say_what_the_wire_says(on_call: Line) -> None:
-    assert on_call.call.context == "default"
-    waiting = Background(on_call.call.wait_for, "calling.error")
-    while not core_of(on_call.call).readers:
+def test_events_and_calls_say_what_the_wire_says(muted: Line) -> None:
+    assert muted.call.context == "default"
+    waiting = Background(muted.call.wait_for, "calling.error")
+    while not core_of(muted.call).readers:
         assert waiting.running
-    told = {"call_id": on_call.call.call_id, "error": "no such model", "fatal": True}
-    on_call.sim.send_event("calling.error", told, timestamp=1767225600.5)
+    told = {"call_id": muted.call.call_id, "error": "no such model", "fatal": True}
+    muted.sim.send_event("calling.error", told, timestamp=1767225600.5)
     event = waiting.result()
     assert isinstance(event, CallingErrorEvent)
     assert (event.error, event.fatal, event.timestamp) == ("no such model", True, 1767225600.5)
@@ -82,9 +68,9 @@ def test_events_and_calls_say_what_the_wire_says(on_call: Line) -> None:
         assert type(parse_event({"event_type": event_type, "params": {}})) is not RelayEvent
     # Whom connect() reaches becomes a call.
     peer = {"call_id": "peer", "node_id": "n", "call_state": "answered", "direction": "outbound"}
-    on_call.sim.send_event("calling.call.state", {**peer, "parent": {"call_id": on_call.call.call_id}})
-    settle(on_call)
-    assert isinstance(on_call.client.calls["peer"], Call)
+    muted.sim.send_event("calling.call.state", {**peer, "parent": {"call_id": muted.call.call_id}})
+    settle(muted)
+    assert isinstance(muted.client.calls["peer"], Call)
 
 
 def test_an_event_that_came_before_its_waiter_is_not_waited_for_in_vain(sim: Simulator) -> None:

@@ -32,14 +32,6 @@ from tests.support.lines import NOWHERE, Line, drop, line
 MakeClient = Callable[..., RelayClient]
 
 
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    """A call that has been answered, on a simulator that tells nothing by itself."""
-    with line(sim) as one:
-        mute(sim)
-        yield one
-
-
 def test_nothing_is_sent_before_the_session_is_there(sim: Simulator, client: MakeClient) -> None:
     sim.hold("signalwire.connect")
     one = client()
@@ -137,21 +129,21 @@ def test_run_works_off_the_main_thread_and_stops_during_a_backoff(sim: Simulator
     ],
     ids=json.dumps,
 )
-def test_frames_of_wrong_shapes_do_not_end_the_reader(on_call: Line, frame: dict[str, Any]) -> None:
-    on_call.sim.send_raw(json.dumps({"jsonrpc": "2.0", **frame}))
-    assert on_call.call.denoise()["code"] == "200"
-    assert len(on_call.sim.journal.requests("signalwire.connect")) == 1
+def test_frames_of_wrong_shapes_do_not_end_the_reader(muted: Line, frame: dict[str, Any]) -> None:
+    muted.sim.send_raw(json.dumps({"jsonrpc": "2.0", **frame}))
+    assert muted.call.denoise()["code"] == "200"
+    assert len(muted.sim.journal.requests("signalwire.connect")) == 1
 
 
-def test_disconnect_tells_waiters_by_an_error_of_ours_and_can_be_undone(on_call: Line) -> None:
-    waiting = Background(on_call.call.wait_for_ended)
-    on_call.client.disconnect()
+def test_disconnect_tells_waiters_by_an_error_of_ours_and_can_be_undone(muted: Line) -> None:
+    waiting = Background(muted.call.wait_for_ended)
+    muted.client.disconnect()
     with pytest.raises(ClientClosed):
         waiting.result()
-    on_call.client.connect()
-    assert on_call.client.execute("signalwire.ping") is not None
-    drop(on_call.sim, on_call.client)  # and it repairs itself again
-    assert on_call.client.state == "connected"
+    muted.client.connect()
+    assert muted.client.execute("signalwire.ping") is not None
+    drop(muted.sim, muted.client)  # and it repairs itself again
+    assert muted.client.state == "connected"
 
 
 def test_a_client_that_could_not_connect_spoils_no_other(sim: Simulator) -> None:

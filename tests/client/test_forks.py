@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,12 +28,6 @@ pytestmark = [
     # Since 3.12 Python warns of every fork in a process with threads; here that is the subject.
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
-
-
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        yield one
 
 
 def test_rule_8_the_parent_s_connection_does_not_notice(on_call: Line) -> None:

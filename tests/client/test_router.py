@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,12 +40,6 @@ from tests.support.offline import NODE, calls, state
 GONE = CallEnded("it is gone")
 LOST = ConnectionLost("the session is lost")
 CONFERENCE = "calling.conference"
-
-
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        yield one
 
 
 def fails_to_end(call: Call) -> None:

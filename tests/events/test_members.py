@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import timeit
-from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -30,8 +29,7 @@ from relay_sync.events.base import event_class
 from relay_sync.simulator import Simulator
 from tests.support import DATA, PATIENCE
 from tests.support.background import Background
-from tests.support.far_end import mute
-from tests.support.lines import Line, line
+from tests.support.lines import Line
 
 #: For each type its members with their types, and envelopes as examples; from the vendor's descriptions.
 EVENTS: dict[str, Any] = json.loads((DATA / "events.json").read_text(encoding="utf-8"))
@@ -256,15 +254,8 @@ def test_nothing_json_can_say_makes_parsing_fail(payload: dict[str, Any]) -> Non
         assert kind is None or isinstance(getattr(event, member.name), kind)
 
 
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        mute(sim)
-        yield one
-
-
-def test_listening_by_class(on_call: Line) -> None:
-    call = on_call.call
+def test_listening_by_class(muted: Line) -> None:
+    call = muted.call
     by_class: list[RelayEvent] = []
     by_name: list[RelayEvent] = []
     call.on(PlayEvent, by_class.append)
@@ -277,24 +268,24 @@ def test_listening_by_class(on_call: Line) -> None:
     with call.expect(PlayEvent, lambda event: event.state == "paused", PATIENCE) as seen:
         for state in ("playing", "paused"):
             params = {"call_id": call.call_id, "node_id": call.node_id, "control_id": "x", "state": state}
-            on_call.sim.send_event("calling.call.play", params)
+            muted.sim.send_event("calling.call.play", params)
     assert seen.value.state == "paused"
-    on_call.client.disconnect()
+    muted.client.disconnect()
     assert [event.params["state"] for event in by_class] == ["playing", "paused"]
     assert by_name == by_class
 
 
-def test_waiting_by_class_for_a_state_that_was_reached(on_call: Line) -> None:
-    event = on_call.call.wait_for(CallStateEvent, lambda event: event.call_state == "answered", PATIENCE)
+def test_waiting_by_class_for_a_state_that_was_reached(muted: Line) -> None:
+    event = muted.call.wait_for(CallStateEvent, lambda event: event.call_state == "answered", PATIENCE)
     assert isinstance(event, CallStateEvent)
 
 
 @pytest.mark.parametrize("given_", ["", None, 5, str, RelayEvent, Simulator])
-def test_what_is_no_event(on_call: Line, given_: Any) -> None:
+def test_what_is_no_event(muted: Line, given_: Any) -> None:
     with pytest.raises(InvalidParameter, match="event_type"):
-        on_call.call.on(given_, print)
+        muted.call.on(given_, print)
     with pytest.raises(InvalidParameter, match="event_type"):
-        on_call.call.expect(given_)
+        muted.call.expect(given_)
 
 
 def test_parsing_is_fast() -> None:
@@ -304,23 +295,23 @@ def test_parsing_is_fast() -> None:
     assert best < 15e-6
 
 
-def test_conference_events_reach_the_calls_in_it(on_call: Line) -> None:
-    call = on_call.call
+def test_conference_events_reach_the_calls_in_it(muted: Line) -> None:
+    call = muted.call
     heard: list[RelayEvent] = []
     call.on(ConferenceEvent, heard.append)
-    on_call.sim.hold("calling.join_conference")
+    muted.sim.hold("calling.join_conference")
     joining = Background(call.join_conference, "weekly")
-    on_call.sim.wait_for_held("calling.join_conference")
-    request = on_call.sim.journal.requests("calling.join_conference")[0]
+    muted.sim.wait_for_held("calling.join_conference")
+    request = muted.sim.journal.requests("calling.join_conference")[0]
     reply = {"jsonrpc": "2.0", "id": request["id"], "result": {"code": "200", "conference_id": "d7e3"}}
-    on_call.sim.send_raw(json.dumps(reply))
+    muted.sim.send_raw(json.dumps(reply))
     assert joining.result()["conference_id"] == "d7e3"
     for conference in ("other", "d7e3"):
-        on_call.sim.send_event("calling.conference", {"conference_id": conference, "status": "conference-end"})
-    on_call.sim.send_event(
+        muted.sim.send_event("calling.conference", {"conference_id": conference, "status": "conference-end"})
+    muted.sim.send_event(
         "calling.conference", {"conference_id": "d7e3", "status": "participant-join", "call_id": call.call_id}
     )
-    on_call.sim.wait_for_acks()
-    on_call.client.disconnect()
+    muted.sim.wait_for_acks()
+    muted.client.disconnect()
     told = [(event.params["conference_id"], event.params["status"]) for event in heard]
     assert told == [("d7e3", "conference-end"), ("d7e3", "participant-join")]

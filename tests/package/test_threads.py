@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,12 +25,6 @@ from tests.support.background import Background, no_threads
 from tests.support.lines import FROM, NOWHERE, TO, Desk, Line, line
 
 STATE = "calling.call.state"
-
-
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        yield one
 
 
 def make(sim: Simulator, **options: Any) -> RelayClient:

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from relay_sync.protocol import frames
 from relay_sync.simulator import Simulator
-from tests.support.far_end import mute
 from tests.support.lines import Line, line
-
-
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        mute(sim)
-        yield one
 
 
 def test_its_tracing_shows_no_secret(sim: Simulator, caplog: pytest.LogCaptureFixture) -> None:
@@ -29,7 +20,7 @@ def test_its_tracing_shows_no_secret(sim: Simulator, caplog: pytest.LogCaptureFi
     assert sim.settings.token not in caplog.text
 
 
-def test_frames_are_not_written_out_for_a_log_that_is_off(on_call: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_not_written_out_for_a_log_that_is_off(muted: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     real = frames.Masked.__str__
 
@@ -40,11 +31,11 @@ def test_frames_are_not_written_out_for_a_log_that_is_off(on_call: Line, monkeyp
     monkeypatch.setattr(frames.Masked, "__str__", spied)
     logger = logging.getLogger("relay_sync.protocol")
     assert logger.level == logging.NOTSET  # which a comparison would take for "log everything"
-    on_call.call.denoise()
+    muted.call.denoise()
     assert written == []
     logger.setLevel(logging.DEBUG)
     try:
-        on_call.call.denoise()
+        muted.call.denoise()
     finally:
         logger.setLevel(logging.NOTSET)
     assert written

@@ -14,10 +14,9 @@ from relay_sync.client.messages import Message
 from relay_sync.client.pending_dials import PendingDial
 from relay_sync.events import parse_event
 from relay_sync.protocol.standing import OF_CALLS, OF_MESSAGES, Standing
-from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.far_end import mute
-from tests.support.lines import Line, line
+from tests.support.lines import Line
 from tests.support.offline import NODE, Json, calls, offer, state
 
 STATES = ["created", "ringing", "answered", "ending"]
@@ -72,12 +71,6 @@ def test_a_wait_for_a_state_is_not_misled_by_a_late_one(on_call: Line) -> None:
         on_call.sim.send_event("calling.call.state", {**address, "call_state": "ringing"})
     assert on_call.call.state == "answered"
     assert on_call.call.wait_for_answered(0.001).call_state == "answered"  # type: ignore[attr-defined]
-
-
-@pytest.fixture
-def on_call(sim: Simulator) -> Any:
-    with line(sim) as one:
-        yield one
 
 
 def leg(call_id: str, call_state: str, parent: str, **more: Any) -> Json:

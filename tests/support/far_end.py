@@ -6,6 +6,7 @@ from typing import Any
 
 from relay_sync.call.actions import Action
 from relay_sync.simulator import Simulator
+from tests.support import PATIENCE
 from tests.support.lines import Line
 from tests.support.verbs.row import Json
 
@@ -28,3 +29,9 @@ def tell(one: Line, action: Action[Any], event_type: str, params: Json) -> None:
     """Have the server send an event of an action."""
     address = {"node_id": one.call.node_id, "call_id": one.call.call_id, "control_id": action.control_id}
     one.sim.send_event(event_type, {**address, **params})
+
+
+def settle(one: Line) -> None:
+    """Everything the server has sent so far was dealt with."""
+    one.sim.wait_for_acks(PATIENCE)
+    one.call.denoise()  # answered behind the events, on the same socket

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,23 +28,15 @@ from relay_sync import (
     WaitTimeout,
 )
 from relay_sync.errors import WrongThread
-from relay_sync.simulator import Simulator
 from relay_sync.threads import process
 from tests.support import PATIENCE
 from tests.support.background import Background
-from tests.support.far_end import mute, tell
-from tests.support.lines import Line, line
+from tests.support.far_end import tell
+from tests.support.lines import Line
 from tests.support.verbs.rows import ROWS
 
 TTS = {"type": "tts", "params": {"text": "hello"}}
 COLLECT = {"digits": {"max": 1}}
-
-
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        mute(sim)
-        yield one
 
 
 Start = Callable[[Line], Any]
@@ -91,40 +83,40 @@ CONTROLS: list[tuple[str, Callable[[Any], Any], str, dict[str, Any]]] = [
     ("name", "command", "method", "params"), CONTROLS, ids=[f"{row[2]}-{n}" for n, row in enumerate(CONTROLS)]
 )
 def test_control_frame(
-    on_call: Line, name: str, command: Callable[[Any], Any], method: str, params: dict[str, Any]
+    muted: Line, name: str, command: Callable[[Any], Any], method: str, params: dict[str, Any]
 ) -> None:
-    action = STARTS[name](on_call)
+    action = STARTS[name](muted)
     assert command(action)["code"] == "200"
-    address = {"node_id": on_call.call.node_id, "call_id": on_call.call.call_id, "control_id": action.control_id}
-    assert on_call.wait_for_request(method) == {**address, **params}
+    address = {"node_id": muted.call.node_id, "call_id": muted.call.call_id, "control_id": action.control_id}
+    assert muted.wait_for_request(method) == {**address, **params}
 
 
 @pytest.mark.parametrize(
     ("name", "command", "method", "params"), CONTROLS, ids=[f"{row[2]}-{n}" for n, row in enumerate(CONTROLS)]
 )
 def test_control_refused_gone_and_after_the_end(
-    on_call: Line, name: str, command: Callable[[Any], Any], method: str, params: dict[str, Any]
+    muted: Line, name: str, command: Callable[[Any], Any], method: str, params: dict[str, Any]
 ) -> None:
-    action = STARTS[name](on_call)
-    on_call.sim.refuse(method, 409, "not now")
+    action = STARTS[name](muted)
+    muted.sim.refuse(method, 409, "not now")
     with pytest.raises(CommandRefused, match="not now"):
         command(action)
     assert not action.is_done
-    on_call.sim.refuse(method, 404, "Call not found")
+    muted.sim.refuse(method, 404, "Call not found")
     assert command(action) == {}
-    on_call.phone.hang_up()
+    muted.phone.hang_up()
     action.wait(PATIENCE)
-    sent = len(on_call.sim.journal.requests(method))
+    sent = len(muted.sim.journal.requests(method))
     assert command(action) == {}
-    assert len(on_call.sim.journal.requests(method)) == sent
+    assert len(muted.sim.journal.requests(method)) == sent
 
 
 @pytest.mark.parametrize("name", STOPPABLE)
-def test_what_the_server_does_not_know_any_more_ends_with_stop(on_call: Line, name: str) -> None:
+def test_what_the_server_does_not_know_any_more_ends_with_stop(muted: Line, name: str) -> None:
     # Its terminal event was lost: it would never come.
-    action = STARTS[name](on_call)
+    action = STARTS[name](muted)
     method = "calling.queue.leave" if name == "queue.enter" else f"calling.{name}.stop"
-    on_call.sim.refuse(method, 404, "not found")
+    muted.sim.refuse(method, 404, "not found")
     assert action.stop() == {}
     event = action.wait(0)
     assert event.synthetic
@@ -133,36 +125,36 @@ def test_what_the_server_does_not_know_any_more_ends_with_stop(on_call: Line, na
 
 
 @pytest.mark.parametrize("name", STOPPABLE)
-def test_leaving_a_with_block_stops_it(on_call: Line, name: str) -> None:
+def test_leaving_a_with_block_stops_it(muted: Line, name: str) -> None:
     method = "calling.queue.leave" if name == "queue.enter" else f"calling.{name}.stop"
-    on_call.sim.refuse(method, 404, "not found")
-    with STARTS[name](on_call) as action:
+    muted.sim.refuse(method, 404, "not found")
+    with STARTS[name](muted) as action:
         assert not action.is_done
     assert action.is_done
-    assert len(on_call.sim.journal.requests(method)) == 1
+    assert len(muted.sim.journal.requests(method)) == 1
 
 
-def test_a_second_stop_sends_nothing(on_call: Line) -> None:
-    action = on_call.call.play([TTS])
+def test_a_second_stop_sends_nothing(muted: Line) -> None:
+    action = muted.call.play([TTS])
     assert action.stop()["code"] == "200"
     assert action.stop() == {}
-    assert len(on_call.sim.journal.requests("calling.play.stop")) == 1
+    assert len(muted.sim.journal.requests("calling.play.stop")) == 1
 
 
-def test_stops_at_the_same_time_send_one_command(on_call: Line) -> None:
-    action = on_call.call.play([TTS])
-    on_call.sim.hold("calling.play.stop")
+def test_stops_at_the_same_time_send_one_command(muted: Line) -> None:
+    action = muted.call.play([TTS])
+    muted.sim.hold("calling.play.stop")
     first = Background(action.stop)
-    on_call.sim.wait_for_held("calling.play.stop")
+    muted.sim.wait_for_held("calling.play.stop")
     # The second one would be told that there is nothing to stop, and take it for the end.
-    on_call.sim.refuse("calling.play.stop", 404, "Playback not found")
+    muted.sim.refuse("calling.play.stop", 404, "Playback not found")
     second = Background(action.stop)
     with pytest.raises(WaitTimeout):
         action.wait(0.2)
-    on_call.sim.release("calling.play.stop")
+    muted.sim.release("calling.play.stop")
     assert [first.result()["code"], second.result()] == ["200", {}]
-    assert len(on_call.sim.journal.requests("calling.play.stop")) == 1
-    tell(on_call, action, "calling.call.play", {"state": "finished"})
+    assert len(muted.sim.journal.requests("calling.play.stop")) == 1
+    tell(muted, action, "calling.call.play", {"state": "finished"})
     assert not action.wait(PATIENCE).synthetic
 
 
@@ -174,25 +166,25 @@ def stop_on_an_io_thread(action: StoppableAction[Any]) -> None:
         process.io_threads.discard(threading.get_ident())
 
 
-def test_the_io_thread_does_not_wait_for_a_stop_whose_answer_it_has_to_read(on_call: Line) -> None:
-    action = on_call.call.play([TTS])
-    on_call.sim.hold("calling.play.stop")
+def test_the_io_thread_does_not_wait_for_a_stop_whose_answer_it_has_to_read(muted: Line) -> None:
+    action = muted.call.play([TTS])
+    muted.sim.hold("calling.play.stop")
     first = Background(action.stop)
-    on_call.sim.wait_for_held("calling.play.stop")
+    muted.sim.wait_for_held("calling.play.stop")
     with pytest.raises(WrongThread):
         Background(stop_on_an_io_thread, action).result()
-    on_call.sim.release("calling.play.stop")
+    muted.sim.release("calling.play.stop")
     assert first.result()["code"] == "200"
 
 
-def test_a_stop_that_failed_can_be_tried_again(on_call: Line) -> None:
-    action = on_call.call.play([TTS])
-    on_call.sim.refuse("calling.play.stop", 500, "not now")
+def test_a_stop_that_failed_can_be_tried_again(muted: Line) -> None:
+    action = muted.call.play([TTS])
+    muted.sim.refuse("calling.play.stop", 500, "not now")
     with pytest.raises(CommandRefused, match="not now"):
         action.stop()
     assert action.stop()["code"] == "200"
-    assert len(on_call.sim.journal.requests("calling.play.stop")) == 2
-    tell(on_call, action, "calling.call.play", {"state": "finished"})
+    assert len(muted.sim.journal.requests("calling.play.stop")) == 2
+    tell(muted, action, "calling.call.play", {"state": "finished"})
     assert action.wait(PATIENCE).state == "finished"
 
 
@@ -222,11 +214,11 @@ def test_every_action_is_in_these_tables() -> None:
 
 
 @pytest.mark.parametrize(("name", "event_type", "params"), FAILURES)
-def test_failures_are_raised_and_kept(on_call: Line, name: str, event_type: str, params: dict[str, Any]) -> None:
+def test_failures_are_raised_and_kept(muted: Line, name: str, event_type: str, params: dict[str, Any]) -> None:
     done: list[RelayEvent] = []
-    action: Action[Any] = STARTS[name](on_call)
+    action: Action[Any] = STARTS[name](muted)
     action._on_completed = done.append
-    tell(on_call, action, event_type, params)
+    tell(muted, action, event_type, params)
     for _ in range(2):
         with pytest.raises(StreamFailed if name == "stream" else ActionFailed, match="error"):
             action.wait(PATIENCE)
@@ -234,84 +226,84 @@ def test_failures_are_raised_and_kept(on_call: Line, name: str, event_type: str,
     assert action.result is not None
     assert action.result.event_type == event_type
     assert isinstance(action.error, RelayError)
-    on_call.client.disconnect()
+    muted.client.disconnect()
     assert done == [action.result]
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_a_lost_session_ends_it_with_an_error(on_call: Line, name: str) -> None:
-    action = STARTS[name](on_call)
+def test_a_lost_session_ends_it_with_an_error(muted: Line, name: str) -> None:
+    action = STARTS[name](muted)
     waiting = Background(action.wait, PATIENCE)
-    on_call.sim.forget_sessions()
-    on_call.sim.cut()
+    muted.sim.forget_sessions()
+    muted.sim.cut()
     with pytest.raises(ConnectionLost):
         waiting.result()
     assert action.result.reason == "session_lost"
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_a_closed_client_ends_it_with_an_error(on_call: Line, name: str) -> None:
-    action = STARTS[name](on_call)
+def test_a_closed_client_ends_it_with_an_error(muted: Line, name: str) -> None:
+    action = STARTS[name](muted)
     waiting = Background(action.wait, PATIENCE)
-    on_call.client.disconnect()
+    muted.client.disconnect()
     with pytest.raises(ClientClosed):
         waiting.result()
     assert action.result.reason == "client_closed"
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_a_wait_that_timed_out_can_be_repeated(on_call: Line, name: str) -> None:
-    action = STARTS[name](on_call)
+def test_a_wait_that_timed_out_can_be_repeated(muted: Line, name: str) -> None:
+    action = STARTS[name](muted)
     with pytest.raises(WaitTimeout, match="wait again"):
         action.wait(0.01)
     assert not action.is_done
-    on_call.phone.hang_up()
+    muted.phone.hang_up()
     assert action.wait(PATIENCE).reason == "call_ended"
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_the_end_may_come_before_the_reply(on_call: Line, name: str) -> None:
+def test_the_end_may_come_before_the_reply(muted: Line, name: str) -> None:
     method = f"calling.{name}"
-    on_call.sim.hold(method)
-    starting: Background[Action[Any]] = Background(STARTS[name], on_call)
-    params = on_call.wait_for_request(method)
-    on_call.sim.wait_for_held(method)
-    on_call.phone.hang_up()
-    on_call.call.wait_for_ended(PATIENCE)
-    on_call.sim.release(method)
+    muted.sim.hold(method)
+    starting: Background[Action[Any]] = Background(STARTS[name], muted)
+    params = muted.wait_for_request(method)
+    muted.sim.wait_for_held(method)
+    muted.phone.hang_up()
+    muted.call.wait_for_ended(PATIENCE)
+    muted.sim.release(method)
     action = starting.result()
     assert action.control_id == params["control_id"]
     assert action.wait(0).reason == "call_ended"
 
 
 @pytest.mark.parametrize("name", [*STOPPABLE, "send_digits"])
-def test_what_starts_after_nobody_waited_is_stopped(on_call: Line, name: str) -> None:
+def test_what_starts_after_nobody_waited_is_stopped(muted: Line, name: str) -> None:
     method = f"calling.{name}"
     stop = "calling.queue.leave" if name == "queue.enter" else f"{method}.stop"
-    on_call.sim.hold(method)
-    with on_call.client.timeout(0.05), pytest.raises(WaitTimeout):
-        STARTS[name](on_call)
-    on_call.sim.wait_for_held(method)
-    started = on_call.wait_for_request(method)
-    on_call.sim.release(method)
+    muted.sim.hold(method)
+    with muted.client.timeout(0.05), pytest.raises(WaitTimeout):
+        STARTS[name](muted)
+    muted.sim.wait_for_held(method)
+    started = muted.wait_for_request(method)
+    muted.sim.release(method)
     if name == "send_digits":  # the wire has no way to stop it
-        on_call.call.denoise()
-        assert on_call.sim.journal.requests(stop) == []
+        muted.call.denoise()
+        assert muted.sim.journal.requests(stop) == []
         return
-    params = on_call.wait_for_request(stop)
+    params = muted.wait_for_request(stop)
     assert params["control_id"] == started["control_id"]
     assert params.get("queue_name") == started.get("queue_name")
 
 
-def test_what_the_wire_cannot_do_is_not_offered(on_call: Line) -> None:
+def test_what_the_wire_cannot_do_is_not_offered(muted: Line) -> None:
     assert not hasattr(CollectAction, "pause")
-    assert not hasattr(on_call.call.send_digits("1"), "stop")
+    assert not hasattr(muted.call.send_digits("1"), "stop")
     with pytest.raises(InvalidParameter, match="only recordings"):
-        on_call.call.play([TTS]).pause("silence")
+        muted.call.play([TTS]).pause("silence")
     with pytest.raises(InvalidParameter, match="behavior"):
-        on_call.call.record().pause("sleep")
+        muted.call.record().pause("sleep")
     with pytest.raises(InvalidParameter, match="volume"):
-        on_call.call.play([TTS]).volume(41)
+        muted.call.play([TTS]).volume(41)
 
 
 def test_the_class_tree() -> None:
@@ -324,17 +316,17 @@ def test_the_class_tree() -> None:
     assert issubclass(StoppableAction, Action)
 
 
-def test_progress_is_seen(on_call: Line) -> None:
-    action = on_call.call.play([TTS])
+def test_progress_is_seen(muted: Line) -> None:
+    action = muted.call.play([TTS])
     assert (action.state, action.latest) == ("starting", None)
-    with on_call.call.expect(PlayEvent, timeout=PATIENCE):
-        tell(on_call, action, "calling.call.play", {"state": "paused"})
+    with muted.call.expect(PlayEvent, timeout=PATIENCE):
+        tell(muted, action, "calling.call.play", {"state": "paused"})
     assert action.state == "paused"
     assert isinstance(action.latest, PlayEvent)
     # Neither an event of another type nor one without a state is progress.
-    with on_call.call.expect("calling.call.record", timeout=PATIENCE):
-        tell(on_call, action, "calling.call.record", {"state": "finished"})
-    with on_call.call.expect(PlayEvent, timeout=PATIENCE):
-        tell(on_call, action, "calling.call.play", {"state": ["finished"]})
+    with muted.call.expect("calling.call.record", timeout=PATIENCE):
+        tell(muted, action, "calling.call.record", {"state": "finished"})
+    with muted.call.expect(PlayEvent, timeout=PATIENCE):
+        tell(muted, action, "calling.call.play", {"state": ["finished"]})
     assert action.state == "paused"
     assert not action.is_done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,57 +22,43 @@ from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
-from tests.support.far_end import mute, tell
+from tests.support.far_end import mute, settle, tell
 from tests.support.lines import NOWHERE, Line, line
 
 
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    """A call that has been answered, on a simulator that tells nothing by itself."""
-    with line(sim) as one:
-        mute(sim)
-        yield one
-
-
-def settle(one: Line) -> None:
-    """Everything the server has sent so far was dealt with."""
-    one.sim.wait_for_acks(PATIENCE)
-    one.call.denoise()
-
-
-def test_fax_and_pay_end_by_what_their_events_carry(on_call: Line) -> None:
-    fax = on_call.call.send_fax("https://example.com/a.pdf")
-    pay = on_call.call.pay("https://example.com/pay")
-    tell(on_call, fax, "calling.call.fax", {"fax": {"type": "page", "params": {"direction": "send", "number": 1}}})
-    tell(on_call, pay, "calling.call.pay", {"event": "collecting"})
-    settle(on_call)
+def test_fax_and_pay_end_by_what_their_events_carry(muted: Line) -> None:
+    fax = muted.call.send_fax("https://example.com/a.pdf")
+    pay = muted.call.pay("https://example.com/pay")
+    tell(muted, fax, "calling.call.fax", {"fax": {"type": "page", "params": {"direction": "send", "number": 1}}})
+    tell(muted, pay, "calling.call.pay", {"event": "collecting"})
+    settle(muted)
     assert not fax.is_done
     assert not pay.is_done
-    tell(on_call, fax, "calling.call.fax", {"fax": {"type": "finished", "params": {"pages": 1, "success": True}}})
-    tell(on_call, pay, "calling.call.pay", {"result": "success"})
+    tell(muted, fax, "calling.call.fax", {"fax": {"type": "finished", "params": {"pages": 1, "success": True}}})
+    tell(muted, pay, "calling.call.pay", {"result": "success"})
     assert fax.wait(PATIENCE).params["fax"]["type"] == "finished"
     assert pay.wait(PATIENCE).result == "success"
 
 
-def test_detect_and_collect_do_not_end_on_intermediate_results(on_call: Line) -> None:
-    detect = on_call.call.detect_answering_machine()
-    collect = on_call.call.collect(speech={}, partial_results=True)
+def test_detect_and_collect_do_not_end_on_intermediate_results(muted: Line) -> None:
+    detect = muted.call.detect_answering_machine()
+    collect = muted.call.collect(speech={}, partial_results=True)
     for word in ("MACHINE", "NOT_READY"):
         told = {"detect": {"type": "machine", "params": {"event": word}}}
-        tell(on_call, detect, "calling.call.detect", told)
-    tell(on_call, collect, "calling.call.collect", {"result": {"type": "start_of_input"}})
+        tell(muted, detect, "calling.call.detect", told)
+    tell(muted, collect, "calling.call.collect", {"result": {"type": "start_of_input"}})
     tell(
-        on_call,
+        muted,
         collect,
         "calling.call.collect",
         {"final": False, "result": {"type": "speech", "params": {"text": "y"}}},
     )
-    settle(on_call)
+    settle(muted)
     assert not detect.is_done
     assert not collect.is_done
-    tell(on_call, detect, "calling.call.detect", {"detect": {"type": "machine", "params": {"event": "finished"}}})
+    tell(muted, detect, "calling.call.detect", {"detect": {"type": "machine", "params": {"event": "finished"}}})
     tell(
-        on_call,
+        muted,
         collect,
         "calling.call.collect",
         {"final": True, "result": {"type": "speech", "params": {"text": "yes"}}},
@@ -110,42 +95,42 @@ def test_open_actions_end_with_what_carries_them(end: str) -> None:
     assert ended.empty()
 
 
-def test_a_prompt_that_cannot_be_played_ends_and_cannot_be_paused(on_call: Line) -> None:
-    action = on_call.call.prompt_tts("how many?", {"digits": {"max": 1}})
+def test_a_prompt_that_cannot_be_played_ends_and_cannot_be_paused(muted: Line) -> None:
+    action = muted.call.prompt_tts("how many?", {"digits": {"max": 1}})
     assert isinstance(action, CollectAction)
     assert not hasattr(action, "pause")
     assert not hasattr(action, "resume")
-    tell(on_call, action, "calling.call.play", {"state": "error"})
+    tell(muted, action, "calling.call.play", {"state": "error"})
     with pytest.raises(relay_sync.RelayError):
         action.wait(PATIENCE)
     assert action.is_done
 
 
-def test_on_completed_runs_on_a_call_that_has_ended(on_call: Line) -> None:
-    on_call.phone.hang_up()
-    on_call.call.wait_for_ended(PATIENCE)
+def test_on_completed_runs_on_a_call_that_has_ended(muted: Line) -> None:
+    muted.phone.hang_up()
+    muted.call.wait_for_ended(PATIENCE)
     ended: queue.SimpleQueue[RelayEvent] = queue.SimpleQueue()
-    action = on_call.call.play_silence(1, on_completed=ended.put)
+    action = muted.call.play_silence(1, on_completed=ended.put)
     event = ended.get(timeout=PATIENCE)
     assert (event.event_type, event.synthetic, event.reason) == ("calling.call.play", True, "call_ended")
     assert action.is_done
 
 
-def test_an_empty_result_is_a_success_and_a_refusal_is_raised_once(on_call: Line) -> None:
+def test_an_empty_result_is_a_success_and_a_refusal_is_raised_once(muted: Line) -> None:
     def empty(request: Any) -> None:
         request.reply({})
 
-    platform = on_call.sim._platform
+    platform = muted.sim._platform
     platform.handlers = {**platform.handlers, "calling.play": empty}
-    action = on_call.call.play_silence(1)
+    action = muted.call.play_silence(1)
     assert not action.is_done
-    tell(on_call, action, "calling.call.play", {"state": "finished"})
+    tell(muted, action, "calling.call.play", {"state": "finished"})
     assert action.wait(PATIENCE).state == "finished"
     completed: list[RelayEvent] = []
-    on_call.sim.refuse("calling.play", 400, "no such voice")
+    muted.sim.refuse("calling.play", 400, "no such voice")
     with pytest.raises(CommandRefused, match="no such voice"):
-        on_call.call.play_silence(1, on_completed=completed.append)
-    settle(on_call)
+        muted.call.play_silence(1, on_completed=completed.append)
+    settle(muted)
     assert completed == []
 
 
@@ -234,8 +219,8 @@ def test_a_404_that_is_about_something_else_ends_no_call(sim: Simulator) -> None
         assert not one.call.wait_for_ended(PATIENCE).synthetic
 
 
-def test_actions_end_by_what_their_events_carry(on_call: Line) -> None:
-    call: Call = on_call.call
+def test_actions_end_by_what_their_events_carry(muted: Line) -> None:
+    call: Call = muted.call
     address = {"call_id": call.call_id, "node_id": call.node_id}
     fax, pay, collect = call.receive_fax(), call.pay("https://example.com/pay"), call.collect(speech={})
     told: list[tuple[Any, str, dict[str, Any]]] = [
@@ -244,7 +229,7 @@ def test_actions_end_by_what_their_events_carry(on_call: Line) -> None:
         (pay, "calling.call.pay", {"result": "success"}),
     ]
     for action, event_type, params in told:
-        on_call.sim.send_event(event_type, {**address, "control_id": action.control_id, **params})
+        muted.sim.send_event(event_type, {**address, "control_id": action.control_id, **params})
     assert fax.wait(PATIENCE).type == "finished"
     assert pay.wait(PATIENCE).result == "success"
     assert not collect.is_done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +11,8 @@ from relay_sync import Call, InvalidParameter, RelayClient, devices
 from relay_sync.audio import AudioServer
 from relay_sync.call.call import core_of
 from relay_sync.rest import RestClient
-from relay_sync.simulator import Simulator
 from tests.support.far_end import mute
-from tests.support.lines import Line, line
+from tests.support.lines import Line
 
 TTS = {"type": "tts", "params": {"text": "hello"}}
 TAP = {"type": "audio", "params": {"direction": "both"}}
@@ -207,12 +206,6 @@ BAD: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("user_event", (), {}, "event"),
     ("user_event", (), {"event": 7}, "event"),
 ]
-
-
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        yield one
 
 
 def test_bad_values_are_named_and_nothing_is_sent(on_call: Line) -> None:

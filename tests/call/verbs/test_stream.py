@@ -40,12 +40,6 @@ STREAM = "calling.call.stream"
 
 
 @pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        yield one
-
-
-@pytest.fixture
 def receiver() -> Iterator[AudioServer]:
     with AudioServer() as server:
         yield server

@@ -8,7 +8,7 @@ ending meanwhile.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
@@ -17,11 +17,10 @@ from relay_sync import Call, CommandRefused, RelayEvent
 from relay_sync.call.actions import Action
 from relay_sync.call.call import core_of
 from relay_sync.events import event_class
-from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
-from tests.support.far_end import QUESTIONS, mute, tell
-from tests.support.lines import Line, line
+from tests.support.far_end import QUESTIONS, tell
+from tests.support.lines import Line
 from tests.support.verbs.row import Row
 from tests.support.verbs.rows import ROWS
 
@@ -43,13 +42,6 @@ HARMLESS = {
 }
 
 
-@pytest.fixture
-def on_call(sim: Simulator) -> Iterator[Line]:
-    with line(sim) as one:
-        mute(sim)
-        yield one
-
-
 def run(call: Call, row: Row) -> Any:
     return getattr(call, row.verb)(*row.args, **row.kwargs)
 
@@ -59,11 +51,11 @@ def ids(rows: list[Row]) -> Callable[[F], F]:
 
 
 @ids(ROWS)
-def test_frame(on_call: Line, row: Row) -> None:
-    before = len(on_call.sim.journal.requests(row.method))
-    returned = run(on_call.call, row)
-    sent = on_call.wait_for_request(row.method, before + 1)
-    wanted = {"node_id": on_call.phone.node_id, "call_id": on_call.phone.call_id, **row.params}
+def test_frame(muted: Line, row: Row) -> None:
+    before = len(muted.sim.journal.requests(row.method))
+    returned = run(muted.call, row)
+    sent = muted.wait_for_request(row.method, before + 1)
+    wanted = {"node_id": muted.phone.node_id, "call_id": muted.phone.call_id, **row.params}
     if row.kind:
         assert isinstance(returned, Action)
         assert type(returned).__name__ == row.kind
@@ -76,17 +68,17 @@ def test_frame(on_call: Line, row: Row) -> None:
 
 
 @ids(ACTIONS)
-def test_normal_end(on_call: Line, row: Row) -> None:
+def test_normal_end(muted: Line, row: Row) -> None:
     done: list[RelayEvent] = []
     kwargs = {**row.kwargs, "on_completed": done.append}
-    action = getattr(on_call.call, row.verb)(*row.args, **kwargs)
+    action = getattr(muted.call, row.verb)(*row.args, **kwargs)
     waiting: Background[RelayEvent] = Background(action.wait, PATIENCE)
     for event_type, params in row.events[:-1]:
-        tell(on_call, action, event_type, params)
-    on_call.sim.wait_for_acks()
+        tell(muted, action, event_type, params)
+    muted.sim.wait_for_acks()
     assert not action.is_done
     assert action.result is None
-    tell(on_call, action, *row.events[-1])
+    tell(muted, action, *row.events[-1])
     event = waiting.result()
     assert action.wait(0) is event
     assert action.is_done
@@ -97,33 +89,33 @@ def test_normal_end(on_call: Line, row: Row) -> None:
     assert type(event) is event_class(action.event_type)
     assert {name: getattr(action, name) for name in row.shows} == dict(row.shows)
     # A terminal event that comes again changes nothing.
-    tell(on_call, action, *row.events[-1])
-    on_call.client.disconnect()
+    tell(muted, action, *row.events[-1])
+    muted.client.disconnect()
     assert done == [event]
 
 
 @ids(ROWS)
-def test_refused(on_call: Line, row: Row) -> None:
-    on_call.sim.refuse(row.method, 400, "no such thing")
+def test_refused(muted: Line, row: Row) -> None:
+    muted.sim.refuse(row.method, 400, "no such thing")
     with pytest.raises(CommandRefused, match="no such thing") as caught:
-        run(on_call.call, row)
+        run(muted.call, row)
     assert caught.value.code == 400
     assert caught.value.method == row.method
-    assert not core_of(on_call.call).running(Action)
-    on_call.sim.fail(row.method, -32602, "Invalid Params")
+    assert not core_of(muted.call).running(Action)
+    muted.sim.fail(row.method, -32602, "Invalid Params")
     with pytest.raises(CommandRefused, match="Invalid Params") as failed:
-        run(on_call.call, row)
+        run(muted.call, row)
     assert failed.value.code == -32602
-    assert not core_of(on_call.call).running(Action)
+    assert not core_of(muted.call).running(Action)
 
 
 @ids(ROWS)
-def test_call_that_is_gone(on_call: Line, row: Row) -> None:
+def test_call_that_is_gone(muted: Line, row: Row) -> None:
     for method in {row.method, *QUESTIONS}:
-        on_call.sim.refuse(method, 404, "Call not found", times=None)
-    returned = run(on_call.call, row)
-    assert on_call.call.state == "ended"
-    assert on_call.client.calls == {}
+        muted.sim.refuse(method, 404, "Call not found", times=None)
+    returned = run(muted.call, row)
+    assert muted.call.state == "ended"
+    assert muted.client.calls == {}
     if row.kind:
         event = returned.wait(0)
         assert event.synthetic
@@ -135,57 +127,57 @@ def test_call_that_is_gone(on_call: Line, row: Row) -> None:
 
 @pytest.mark.parametrize("code", [404, 410])
 @ids([row for row in ROWS if row.method not in ("calling.answer", "calling.end", "calling.pass")])
-def test_a_404_about_something_else_leaves_the_call_alone(on_call: Line, row: Row, code: int) -> None:
-    on_call.sim.refuse(row.method, code, "no such thing")
+def test_a_404_about_something_else_leaves_the_call_alone(muted: Line, row: Row, code: int) -> None:
+    muted.sim.refuse(row.method, code, "no such thing")
     if row.kind:
-        action = run(on_call.call, row)
+        action = run(muted.call, row)
         assert action.is_done
         assert action.result.reason == "refused"
         with pytest.raises(CommandRefused, match="no such thing; the call itself is live") as refused:
             action.wait(0)
         assert (refused.value.code, refused.value.method) == (code, row.method)
     elif row.method in HARMLESS:
-        assert run(on_call.call, row) == {}
+        assert run(muted.call, row) == {}
     else:
         with pytest.raises(CommandRefused, match="no such thing; the call itself is live"):
-            run(on_call.call, row)
-    assert on_call.call.state == "answered"
-    assert not core_of(on_call.call).handed_over
-    on_call.call.hangup()
-    on_call.wait_for_request("calling.end")
+            run(muted.call, row)
+    assert muted.call.state == "answered"
+    assert not core_of(muted.call).handed_over
+    muted.call.hangup()
+    muted.wait_for_request("calling.end")
 
 
 @ids(ACTIONS)
-def test_call_ends_meanwhile(on_call: Line, row: Row) -> None:
+def test_call_ends_meanwhile(muted: Line, row: Row) -> None:
     done: list[RelayEvent] = []
-    action = getattr(on_call.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
+    action = getattr(muted.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
     waiting: Background[RelayEvent] = Background(action.wait, PATIENCE)
-    on_call.phone.hang_up()
+    muted.phone.hang_up()
     event = waiting.result()
     assert event.synthetic
     assert event.reason == "call_ended"
     assert type(event) is event_class(action.event_type)
     assert action.error is None
-    after: Action[Any] = getattr(on_call.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
+    after: Action[Any] = getattr(muted.call, row.verb)(*row.args, **{**row.kwargs, "on_completed": done.append})
     ended = after.wait(0)
     assert ended.reason == "call_ended"
-    assert len(on_call.sim.journal.requests(row.method)) == 1
-    on_call.client.disconnect()
+    assert len(muted.sim.journal.requests(row.method)) == 1
+    muted.client.disconnect()
     assert done == [event, ended]
 
 
 @ids([row for row in COMMANDS if row.verb != "hangup"])
-def test_call_ends_while_a_command_is_under_way(on_call: Line, row: Row) -> None:
-    on_call.sim.hold(row.method)
-    command = Background(run, on_call.call, row)
-    on_call.sim.wait_for_held(row.method)
-    on_call.phone.hang_up()
-    on_call.call.wait_for_ended(PATIENCE)
-    on_call.sim.release(row.method)
+def test_call_ends_while_a_command_is_under_way(muted: Line, row: Row) -> None:
+    muted.sim.hold(row.method)
+    command = Background(run, muted.call, row)
+    muted.sim.wait_for_held(row.method)
+    muted.phone.hang_up()
+    muted.call.wait_for_ended(PATIENCE)
+    muted.sim.release(row.method)
     command.result()
-    sent = len(on_call.sim.journal.requests(row.method))
-    assert run(on_call.call, row) == {}
-    assert len(on_call.sim.journal.requests(row.method)) == sent
+    sent = len(muted.sim.journal.requests(row.method))
+    assert run(muted.call, row) == {}
+    assert len(muted.sim.journal.requests(row.method)) == sent
 
 
 def test_every_verb_has_a_row() -> None:
