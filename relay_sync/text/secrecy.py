@@ -262,12 +262,12 @@ def may_hold(text: str) -> bool:
         return True
     if "@" not in text or "://" not in text:
         return False
-    at = text.find("@")
+    start, at = 0, text.find("@")
     while at >= 0:  # the addresses of nodes have one, too: a password stands behind a colon, in the same JSON text
-        quote = text.rfind('"', 0, at)
-        if ":" in text[quote + 1 : at] or text[quote - 1] == "\\":
+        quote = text.rfind('"', start, at)  # what is before start has been looked at
+        if ":" in text[quote + 1 or start : at] or text[quote - 1] == "\\":
             return True
-        at = text.find("@", at + 1)
+        start, at = at, text.find("@", at + 1)
     return False
 
 

@@ -10,6 +10,7 @@ import json
 import logging
 import pickle
 import threading
+import time
 import traceback
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -186,6 +187,14 @@ def test_what_is_learned_of_a_command() -> None:
 )
 def test_most_commands_are_not_looked_into(text: str, wanted: bool) -> None:
     assert may_hold(text) is wanted
+
+
+@pytest.mark.parametrize(("end", "wanted"), [('"', False), ('","to":"bob:pw@pbx"', True), (':pw@pbx"', True)])
+def test_signs_without_end_cost_what_the_text_is_long(end: str, wanted: bool) -> None:
+    text = '{"url":"https://h/","text":"' + "@" * 1_000_000 + end
+    began = time.monotonic()
+    assert may_hold(text) is wanted
+    assert time.monotonic() - began < PATIENCE
 
 
 @pytest.mark.parametrize(
