@@ -40,7 +40,8 @@ class Lane:
         #: Guards the users, and what they count.
         self.lock = threading.RLock()
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
-        self._warnings = RateLimitedLog(_log)
+        #: Of what observers do wrong. Made anew in a child, too.
+        self.warnings = RateLimitedLog(_log)
 
     def join(self, user: object) -> None:
         """Somebody will put something from now on, and holds the thread until :meth:`leave`, or until it is forgotten."""
@@ -86,7 +87,7 @@ class Lane:
         """
         if not self._lanes.offer(_KEY, job, *args):
             return True
-        self._warnings.warning(
+        self.warnings.warning(
             "dropped", "observers are too slow: %d notifications wait, and one is dropped", MOST_WAITING
         )
         return False

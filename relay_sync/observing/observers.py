@@ -19,7 +19,6 @@ from attrs import define
 
 from ..errors import InvalidParameter
 from ..threads import logs
-from ..threads.rate_limited_log import RateLimitedLog
 from ..threads.table import Recent
 from .lane import lane
 from .observer import Observer
@@ -28,7 +27,6 @@ from .recorder import CallRecorder, Keep, ObservedCall, ObservedEvent, check_kee
 __all__ = ["ObservedMessage", "ObservedStream", "Observers"]
 
 _log = logs.get("relay_sync.callbacks").later
-_warnings = RateLimitedLog(_log)
 #: Calls that have ended, of which late events are known to be late.
 MOST_OVER: Final = 1000
 #: The methods of an observer.
@@ -186,7 +184,7 @@ class Observers:
             if recorder is not None:
                 self._over.put(call.call_id, True)
                 # Whoever says so is in the middle of ending the call.
-                with _warnings.caught("internal error in the record of a call"):
+                with lane.warnings.caught("internal error in the record of a call"):
                     for entry in self._by_method.get("call_ended", ()):
                         self._put((entry,), "call_ended", (recorder.record(call, end_reason, entry.keep),))
 
@@ -266,7 +264,7 @@ def _deliver(entries: _Entries, method: str, args: tuple[Any, ...]) -> None:
                 # A copy: what one notification sets is not there in the next one.
                 entry.context.copy().run(getattr(entry.observer, method), *args)
             except BaseException:  # nor may sys.exit() in there end the lane
-                _warnings.fault(f"the observer {entry.named(method)} raised")
+                lane.warnings.fault(f"the observer {entry.named(method)} raised")
 
 
 class _Around:
@@ -317,7 +315,7 @@ class _Around:
             raise meant
 
     def _fault(self, entry: _Entry) -> None:
-        _warnings.fault(f"the observer {entry.named(self._name)} raised")
+        lane.warnings.fault(f"the observer {entry.named(self._name)} raised")
 
 
 class _Commanding:

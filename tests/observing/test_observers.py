@@ -12,7 +12,8 @@ import pytest
 from attrs import frozen
 
 from relay_sync import CallRecord, CommandRefused, InvalidParameter, Observer
-from relay_sync.observing.observers import Observers, _warnings
+from relay_sync.observing.lane import lane
+from relay_sync.observing.observers import Observers
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.forks import in_child
@@ -224,7 +225,7 @@ def test_one_that_raises_is_logged_once_and_disturbs_nobody(
 @pytest.fixture
 def said_nothing() -> None:
     """Nothing has been said yet in this minute."""
-    _warnings.forget()
+    lane.warnings.forget()
 
 
 class Around(Observer):
@@ -282,6 +283,28 @@ def test_the_work_goes_on_and_its_exception_is_the_users(
     assert ran == [Leg()]
     assert well.steps == ["in", "out" if raised is None else raised]
     assert all(step in ("in", "out") or step is raised for step in wrong.steps)
+
+
+def test_a_child_can_warn_though_another_thread_was_just_warning(observers: Observers, said_nothing: None) -> None:
+    held, entered = threading.Event(), threading.Event()
+    ran: list[Any] = []
+
+    def warn() -> None:
+        with lane.warnings._lock:
+            entered.set()
+            held.wait(PATIENCE)
+
+    def child() -> None:
+        observers.after_fork()
+        observers.handle(Leg(), ran.append)
+        assert ran == [Leg()]
+
+    observers.add(Around("before"))
+    warning = Background(warn)
+    assert entered.wait(PATIENCE)
+    in_child(child)
+    held.set()
+    warning.result()
 
 
 @pytest.mark.parametrize("how", ["before", "after"])
