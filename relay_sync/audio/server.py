@@ -210,9 +210,7 @@ class AudioServer(Connecting):
         self._waiting: deque[tuple[AudioStream, StreamCore]] = deque()
         self._sockets = 0
         on_stream = self._on_stream
-        self._handlers = (
-            None if on_stream is None else StreamHandlers(on_stream, self._name, self._troubles, self._raised)
-        )
+        self._handlers = None if on_stream is None else StreamHandlers(on_stream, self._name, self._troubles)
 
     def __repr__(self) -> str:
         address = self._address
@@ -538,7 +536,7 @@ class AudioServer(Connecting):
 
     def _arrived(self, stream: AudioStream, core: StreamCore) -> None:
         if self._handlers is not None:
-            self._handlers.handle(stream, core)
+            self._handlers.handle(stream, core, self._raised)
             return
         with self._lock:
             oldest = self._waiting.popleft() if len(self._waiting) >= _BACKLOG else None

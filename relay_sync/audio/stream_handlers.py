@@ -26,18 +26,10 @@ class StreamHandlers:
     """Calls *on_stream* with each stream, in a thread of its own, and closes the stream when it returns.
 
     :param name: what the names of the threads begin with.
-    :param raised: is told which exception was raised, and for which call.
     """
 
-    def __init__(
-        self,
-        on_stream: Callable[[AudioStream], object],
-        name: str,
-        troubles: RateLimitedLog,
-        raised: Callable[[str, BaseException], object],
-    ) -> None:
+    def __init__(self, on_stream: Callable[[AudioStream], object], name: str, troubles: RateLimitedLog) -> None:
         self._on_stream = on_stream
-        self._raised = raised
         self._name = name
         self._troubles = troubles
         # Guards what follows; never held while waiting. A signal handler may wait for what its own thread is busy with.
@@ -45,8 +37,11 @@ class StreamHandlers:
         self._running: dict[threading.Thread, AudioStream] = {}
         self._told: set[threading.Thread] = set()  # those that join() has complained of
 
-    def handle(self, stream: AudioStream, core: StreamCore) -> None:
-        """Begin with a stream; never blocks, and never raises."""
+    def handle(self, stream: AudioStream, core: StreamCore, raised: Callable[[str, BaseException], object]) -> None:
+        """Begin with a stream; never blocks, and never raises.
+
+        :param raised: is told which exception was raised, and for which call.
+        """
 
         def run() -> None:
             try:
@@ -60,7 +55,7 @@ class StreamHandlers:
                     extra={"call_id": stream.call_id},
                 )
                 callback_errors.tell(f"the on_stream handler of call {stream.call_id}", error)
-                self._raised(stream.call_id, error)
+                raised(stream.call_id, error)
             finally:
                 with self._lock:
                     self._running.pop(threading.current_thread(), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import http.client
 import io
 import logging
@@ -16,6 +17,7 @@ import ssl
 import struct
 import threading
 import time
+import weakref
 import xml.dom.minidom
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -932,6 +934,19 @@ class Blocking:
     def __call__(self, stream: AudioStream) -> None:
         self.threads.put(threading.current_thread())
         self.free.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("on_stream", [None, print])
+def test_one_that_nobody_has_used_goes_with_its_last_reference(
+    on_stream: Callable[[AudioStream], object] | None,
+) -> None:
+    """Without the garbage collector: servers of tests and scripts that never start are no work for it."""
+    gc.disable()
+    try:
+        gone = weakref.ref(AudioServer(on_stream=on_stream))
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_handlers_that_go_on_after_the_end_are_named_once(dial: Dial, caplog: pytest.LogCaptureFixture) -> None:

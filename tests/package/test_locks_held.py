@@ -231,7 +231,7 @@ def handlers(tools: Tools) -> None:
             thread.join(PATIENCE)
         stream: Any = _Stream()
         with no_threads():
-            audio._handlers.handle(stream, stream)
+            audio._handlers.handle(stream, stream, audio._raised)
         assert stream.closed
 
 
