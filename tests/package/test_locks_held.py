@@ -41,6 +41,7 @@ from relay_sync.server.http import Headers
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.core.faults import EventFault, Faults, MediaFault, RequestFault
 from relay_sync.simulator.core.journal import Journal
+from relay_sync.simulator.http.control.routes import Desk
 from relay_sync.simulator.http.control.server import ControlServer, _Server
 from relay_sync.simulator.http.webhooks import WebhookSender
 from relay_sync.simulator.people.directory import Directory
@@ -402,6 +403,15 @@ def control(tools: Tools) -> None:
         assert one.ask("GET", "/calls") == []
 
 
+def known_calls(tools: Tools) -> None:
+    sim: Simulator = tools("sim")
+    with ControlServer(sim) as server:
+        one = Control(server.url, server.token)
+        known = one.post("/calls", to=TO, **{"from": FROM})["id"]
+        assert one.get(f"/calls/{known}")["number"] == FROM
+        assert [each["id"] for each in one.get("/calls")] == [known]
+
+
 def post(tools: Tools) -> None:
     sim: Simulator = tools("sim")
     sim.expect_message(TO, ends="undelivered")
@@ -514,6 +524,7 @@ LOCKS = [
     ),
     Lock(Faults, faults, ("_rules", "_missed")),
     Lock(_Server, control, ("_strangers",)),
+    Lock(Desk, known_calls, ("_known",), free=("Desk._find",)),
     Lock(Post, post, ("_rules",)),
     Lock(Directory, directory, ("_phones",)),
     Lock(Journal, journal, ("_entries", "_gone", "dropped="), free=("Journal.__len__",)),

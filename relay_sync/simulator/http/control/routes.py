@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -37,6 +38,7 @@ class Desk:
     def __init__(self, simulator: Simulator) -> None:
         self._sim = simulator
         self._known: dict[str, Phone] = {}  # those asked for, so that they can be looked at when they are over
+        self._lock = threading.Lock()  # guards _known
         one = "([^/]+)"
         table: list[tuple[str, str, Work]] = [
             ("GET", "/", self._overview),
@@ -183,10 +185,11 @@ class Desk:
     # -- calls by id ---------------------------------------------------------------------------------------------------
 
     def _remember(self, phone: Phone) -> Phone:
-        known = self._known.setdefault(phone.call_id, phone)
-        while len(self._known) > MOST_TOLD:
-            self._known.pop(next(iter(self._known)), None)
-        return known
+        with self._lock:
+            known = self._known.setdefault(phone.call_id, phone)
+            if len(self._known) > MOST_TOLD:
+                del self._known[next(iter(self._known))]
+            return known
 
     def _find(self, call_id: str) -> Phone:
         phone = self._known.get(call_id)
