@@ -446,8 +446,13 @@ class Router:
 
         with self._observing:
             observers = self.observers or Observers()
-            remove = observers.add(observer, keep, self.calls.snapshot)
+            # First: the end of a call that was live when the observer was added must find it, or its record stays for ever.
             self._set_observers(observers)
+            try:
+                remove = observers.add(observer, keep, self.calls.snapshot)
+            except BaseException:
+                self.unobserve(observers)
+                raise
         if self.attached is not None and not self.states.over:
             observers.open()
         return partial(_take_off, remove, observers, weakref.ref(self))

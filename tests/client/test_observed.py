@@ -22,6 +22,7 @@ from relay_sync import (
     ClientClosed,
     CommandRefused,
     DialFailed,
+    InvalidParameter,
     Message,
     MessageNotFollowed,
     Observer,
@@ -33,7 +34,9 @@ from relay_sync.observing.observers import Observers
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE, ROOT
 from tests.support.forks import in_child
+from tests.support.interrupts import at_step
 from tests.support.lines import FROM, TO, drop
+from tests.support.offline import calls, state
 
 MakeClient = Callable[..., RelayClient]
 
@@ -266,6 +269,36 @@ def test_an_observer_that_comes_late_has_a_record_of_what_is_known(sim: Simulato
     go.set()
     record = notes.record()
     assert (record.from_, record.offered_at, record.commands, record.end_reason) == (FROM, None, 1, "hangup")
+
+
+def test_a_call_that_ends_while_its_first_observer_is_added_leaves_no_record_behind(offline: RelayClient) -> None:
+    step, more = 0, True
+    while more:
+        step += 1
+        (call,) = calls(offline, f"call-{step}")
+        removers: list[Callable[[], None]] = []
+
+        def observe(removers: list[Callable[[], None]] = removers) -> None:
+            removers.append(offline.observe(Notes()))
+
+        def end(call: Call = call) -> None:
+            offline._router.on_event(state(call.call_id, "ended"))
+
+        more = at_step(step, "Router.observe", observe, end)
+        if not more:
+            end()
+        observers = offline._router.observers
+        assert observers is not None
+        assert observers._recorders == {}
+        removers[0]()
+        assert offline._router.observers is None
+    assert step > 10
+
+
+def test_one_that_was_refused_is_asked_nothing(offline: RelayClient) -> None:
+    with pytest.raises(InvalidParameter):
+        offline.observe(object())  # type: ignore[arg-type]
+    assert offline._router.observers is None
 
 
 def test_one_that_was_taken_off_hears_nothing(sim: Simulator, client: MakeClient) -> None:
