@@ -322,6 +322,7 @@ class AudioServer(Connecting):
         if self._observers is not None:
             self._observers.after_fork()
         if self._loop is not None:
+            self._lock = threading.RLock()  # whoever held it is not here to let go of it
             self._loop.after_fork()
         else:
             self._renew()
@@ -360,12 +361,10 @@ class AudioServer(Connecting):
         :return: takes it off again; harmless a second time.
         :raises InvalidParameter: it is no observer, or a method of it is a coroutine function.
         """
-        with self._lock:
-            if self._observers is None:
-                from ..observing.observers import Observers
+        from ..observing.observers import Observers  # most programs have none
 
-                self._observers = Observers()
-            observers = self._observers
+        with self._lock:
+            observers = self._observers = self._observers or Observers()
         remove = observers.add(observer)
         if self._server is not None and not self._closed:
             observers.open()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import websocket
 
+from relay_sync import Observer
 from relay_sync.audio import AudioServer, read_wav
 from relay_sync.audio.messages import MediaFormat, media_message, start_message, stop_message
 from tests.support import PATIENCE
+from tests.support.background import Background
 from tests.support.forks import holds_in_child, raises_forked
 
 _FORGETFUL = """
@@ -79,6 +82,24 @@ def test_a_forked_child_leaves_the_parents_streams_alone() -> None:
         assert stream.wait(PATIENCE)
         assert stream.end_reason == "stopped"
         peer.shutdown()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_may_observe_the_parents_server_though_a_thread_there_was_busy_with_it() -> None:
+    held, entered = threading.Event(), threading.Event()
+    with AudioServer() as audio:
+
+        def hold() -> None:
+            with audio._lock:
+                entered.set()
+                held.wait(PATIENCE)
+
+        holding = Background(hold)
+        assert entered.wait(PATIENCE)
+        holds_in_child(lambda: callable(audio.observe(Observer())))
+        held.set()
+        holding.result()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
