@@ -39,6 +39,7 @@ from relay_sync.audio.stream_decoder import StreamDecoder
 from tests.support import PATIENCE, TLS
 from tests.support.carrier import PAYLOADS, PCMU, Carrier
 from tests.support.clocks import stopped
+from tests.support.tls import tls_context
 
 
 @pytest.fixture
@@ -1103,8 +1104,7 @@ def test_mistakes_in_the_scheme_are_named(dial: Dial, caplog: pytest.LogCaptureF
         ):
             pass
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     with AudioServer() as plain, AudioServer(ssl_context=context) as secure:
         _status(plain, "/audio")
         tls(plain.port)
@@ -1174,8 +1174,7 @@ def test_too_many_streams(dial: Dial) -> None:
 
 
 def test_tls(dial: Dial) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     with AudioServer(ssl_context=context) as audio:
         assert audio.url.startswith("wss://127.0.0.1:")
         carrier = dial(audio, sslopt={"ca_certs": str(TLS / "cert.pem")}).start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import pytest
 from relay_sync import RelayClient
 from relay_sync.cli import checkup, main
 from relay_sync.simulator import Simulator
-from tests.support import TLS
 from tests.support.lines import FROM, TO
+from tests.support.tls import tls_context
 
 Doctor = Callable[..., tuple[int, str]]
 
@@ -109,8 +108,7 @@ def test_behind_a_proxy_names_are_the_proxy_s_business(
 
 
 def test_a_certificate_that_is_not_trusted(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     with Simulator(ssl_context=context) as secured:
         monkeypatch.setenv("SIGNALWIRE_SPACE", secured.credentials["host"])
         code, told = doctor()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from relay_sync import RelayClient
 from relay_sync.simulator import Simulator
 from tests.support.exchange import Exchange
 from tests.support.far_end import mute
+from tests.support.tls import tls_context
 
 
 @pytest.fixture
@@ -19,3 +20,10 @@ def exchange(sim: Simulator, client: Callable[..., RelayClient]) -> Exchange:
     one = client(contexts=None)
     one.connect()
     return Exchange(sim, one)
+
+
+@pytest.fixture
+def secure() -> Iterator[Simulator]:
+    """A simulator that speaks TLS."""
+    with Simulator(media="fast", ssl_context=tls_context()) as sim:
+        yield sim

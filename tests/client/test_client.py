@@ -42,6 +42,7 @@ from tests.support.background import Background
 from tests.support.hosting import free_port
 from tests.support.lines import FROM, NOWHERE, TO, Desk, Line, drop, line
 from tests.support.scene import event, scene, send
+from tests.support.tls import tls_context
 
 
 def make(sim: Simulator, **options: Any) -> RelayClient:
@@ -178,8 +179,7 @@ def test_a_name_that_does_not_exist_raises_at_once(monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def tls_sim() -> Iterator[Simulator]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     with Simulator(media="fast", ssl_context=context) as simulator:
         yield simulator
 

@@ -29,6 +29,7 @@ from relay_sync.server import dial as dial_stream
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.webhooks import WebhookSender
 from tests.support import PATIENCE, ROOT, TLS
+from tests.support.tls import tls_context
 
 SECRET = "hunter2"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -595,8 +596,7 @@ def test_both_reach_a_host_by_the_same_way(
 def test_a_certificate_behind_a_proxy_names_the_proxy(
     go: Callable[..., None], listener: Callable[..., Listener], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
 
     def then(conn: socket.socket) -> None:
         with context.wrap_socket(conn, server_side=True) as secure:
@@ -613,8 +613,7 @@ def test_a_certificate_behind_a_proxy_names_the_proxy(
 
 @pytest.fixture
 def secured() -> Iterator[Simulator]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     with Simulator(media="fast", ssl_context=context) as sim:
         yield sim
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import queue
-import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from relay_sync import (
     RequestTimeout,
 )
 from relay_sync.simulator import Simulator
-from tests.support import DATA, PATIENCE
+from tests.support import PATIENCE, TLS
 from tests.support.background import Background
 from tests.support.far_end import mute
 from tests.support.faults.proxy import FaultProxy
@@ -185,15 +184,7 @@ def test_disconnect_tells_every_kind_of_waiter_the_same(sim: Simulator) -> None:
                 waiter.result()
 
 
-CERTIFICATE = DATA / "tls" / "cert.pem"
-
-
-@pytest.fixture
-def secure() -> Iterator[Simulator]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
-    with Simulator(media="fast", ssl_context=context) as sim:
-        yield sim
+CERTIFICATE = TLS / "cert.pem"
 
 
 def test_one_thread_alone_uses_the_tls_socket(secure: Simulator) -> None:

@@ -6,7 +6,6 @@ import faulthandler
 import gc
 import multiprocessing
 import os
-import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +21,7 @@ from tests.support import PATIENCE, TLS
 from tests.support.background import Background
 from tests.support.forks import in_child
 from tests.support.lines import NOWHERE, Line, line
+from tests.support.tls import tls_context
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
@@ -58,8 +58,7 @@ def test_rule_8_the_child_does_not_hold_the_parent_s_socket(on_call: Line) -> No
 
 @pytest.mark.parametrize("ends", ["at once", "in order", "after use"])
 def test_rule_8_a_child_does_not_end_the_parent_s_tls_session(ends: str) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     with Simulator(media="fast", ssl_context=context) as sim, line(sim, ca_file=TLS / "cert.pem") as one:
         if ends == "in order":  # with all that an interpreter does at its end
             _in_order(gc.collect)

@@ -6,9 +6,8 @@ import logging
 import queue
 import shutil
 import socket
-import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -290,14 +289,6 @@ def test_a_name_that_does_not_exist_is_told_at_once_and_a_busy_resolver_in_time(
     resolver.number = socket.EAI_AGAIN
     with pytest.raises(ConnectTimeout, match="the resolver says no"):
         client().connect(0.2)
-
-
-@pytest.fixture
-def secure() -> Iterator[Simulator]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
-    with Simulator(media="fast", ssl_context=context) as sim:
-        yield sim
 
 
 def test_an_untrusted_certificate_is_told_at_once_and_by_name(secure: Simulator) -> None:

@@ -27,6 +27,7 @@ from relay_sync.deadline import Deadline
 from relay_sync.errors import ConnectError, ConnectTimeout
 from tests.support import PATIENCE, TLS
 from tests.support.background import Background
+from tests.support.tls import tls_context
 
 SECRET = "hunter2"
 Handler = Callable[[socket.socket], None]
@@ -86,8 +87,7 @@ class Peer:
             conn.settimeout(PATIENCE)
             try:
                 if self._tls:
-                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+                    context = tls_context()
                     with context.wrap_socket(conn, server_side=True) as secure:
                         self._handler(secure)
                 else:
@@ -589,8 +589,7 @@ def test_a_tunnel_through_a_proxy(peer: Callable[..., Peer]) -> None:
     def handler(conn: socket.socket) -> None:
         requests.append(read_head(conn))
         conn.sendall(b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+        context = tls_context()
         with context.wrap_socket(conn, server_side=True) as secure:
             upgrade(secure)
             until_closed(secure)

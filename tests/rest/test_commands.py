@@ -51,6 +51,7 @@ from tests.support.scripted_http import (
     scripted_client,
     select_closed,
 )
+from tests.support.tls import tls_context
 
 WAV = [{"type": "silence", "params": {"duration": 1}}]
 DEVICE = {"type": "sip", "params": {"to": "sip:a@b.test", "from": "sip:c@d.test"}}
@@ -546,8 +547,7 @@ def test_of_many_reasons_five_are_told() -> None:
 
 
 def test_a_certificate_that_is_not_trusted() -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     with Simulator(media="fast", ssl_context=context) as sim, RestClient(**sim.credentials) as rest:
         with pytest.raises(ConnectError, match="no TLS connection") as caught:
             rest.call("c").hangup()
@@ -664,8 +664,7 @@ class Secure:
 
     def __init__(self, act: Callable[[ssl.SSLSocket, socket.socket], None]) -> None:
         self._act = act
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+        self._context = tls_context()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = f"https://localhost:{self._listener.getsockname()[1]}"
         self.connections = 0

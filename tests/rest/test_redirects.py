@@ -17,6 +17,7 @@ from relay_sync.rest.reach import Origin, Zone, zone
 from tests.support import PATIENCE, TLS
 from tests.support.downloads import WHOLE, header, part, port_of, url_of
 from tests.support.scripted_http import Scripted, answer, scripted_client
+from tests.support.tls import tls_context
 
 PUBLIC, PRIVATE = "93.184.216.34", "10.1.2.3"
 CERTIFICATE = TLS / "cert.pem"
@@ -26,8 +27,7 @@ class Secure(Scripted):
     """The same over TLS."""
 
     def _serve(self) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(CERTIFICATE, TLS / "key.pem")
+        context = tls_context()
         self._listener = context.wrap_socket(self._listener, server_side=True)
         with contextlib.suppress(ssl.SSLError):
             super()._serve()

@@ -33,6 +33,7 @@ from relay_sync.server import (
 from relay_sync.server import listening as places
 from relay_sync.server import websocket as listening
 from tests.support import PATIENCE, TLS
+from tests.support.tls import tls_context
 
 UPGRADE = (
     b"GET /x?q=1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -1526,9 +1527,7 @@ def test_stopping_the_loop_ends_a_dial() -> None:
 
 @pytest.fixture
 def server_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
-    return context
+    return tls_context()
 
 
 @pytest.fixture

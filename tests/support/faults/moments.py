@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import queue
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from tests.support.far_end import QUESTIONS, mute
 from tests.support.faults.fault import AfterBytes, Corrupt, Cut, Fault, Refuse, Shape, Stall, Step
 from tests.support.faults.proxy import FaultProxy
 from tests.support.lines import FROM, TO, Desk
+from tests.support.tls import tls_context
 
 __all__ = ["FAULTS", "MOMENTS", "Kind", "Stage", "stage"]
 
@@ -499,17 +499,11 @@ MOMENTS: Final[dict[str, tuple[str, Callable[[Stage], str]]]] = {
 CERTIFICATE: Final = TLS / "cert.pem"
 
 
-def server_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("key.pem"))
-    return context
-
-
 @contextmanager
 def stage(kind: Kind, *, tls: bool = False) -> Iterator[Stage]:
     """A client that is not connected yet, and everything around it."""
     patient: dict[str, Any] = {"ping_interval": 0.3, "ping_timeout": 0.7} if kind.silent else {}
-    context = server_context() if tls else None
+    context = tls_context() if tls else None
     # Where it goes on talking, the server is patient as well: the client has to find it.
     pings = None if kind.talks else 10.0
     server = Simulator(media="fast", on_bad_resume="fresh", ssl_context=context, ping_interval=pings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from attrs import define, field
 
 from relay_sync.simulator import Simulator
 from tests.support import ROOT, TLS
+from tests.support.tls import tls_context
 
 __all__ = ["PATIENCE", "ROOT", "Program", "end_message", "program", "secure_simulator"]
 
@@ -25,8 +25,7 @@ PATIENCE: Final = 60.0
 
 def secure_simulator(**options: Any) -> Simulator:
     """A simulator with the test certificate, and the same credentials every time."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    context = tls_context()
     given: dict[str, Any] = {"media": "fast", "project": "desk", "token": "PT0123456789", **options}
     return Simulator(ssl_context=context, **given)
 
