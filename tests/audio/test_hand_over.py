@@ -21,7 +21,8 @@ from relay_sync.threads.item_log import ItemLog
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.interrupts import interrupt, where_signals_are_seen
-from tests.support.two_way_carrier import TwoWayCarrier, tone
+from tests.support.tones import tone
+from tests.support.two_way_carrier import TwoWayCarrier
 
 
 @contextmanager

@@ -49,7 +49,8 @@ from tests.support.background import Background
 from tests.support.clocks import leapt, stopped
 from tests.support.forks import holds_in_child, raises_forked
 from tests.support.lines import NOWHERE, Line, line
-from tests.support.two_way_carrier import PATIENCE, TwoWayCarrier, tone
+from tests.support.tones import tone
+from tests.support.two_way_carrier import PATIENCE, TwoWayCarrier
 
 PCMU = codec_for("PCMU")
 

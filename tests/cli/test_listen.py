@@ -18,10 +18,9 @@ from relay_sync.audio import read_wav
 from relay_sync.cli import main
 from relay_sync.cli.meters import PlainDisplay, bar, decibels
 from relay_sync.simulator import Simulator
-from tests.support.commands import environment, run
+from tests.support.commands import PATIENCE, environment, run
 from tests.support.lines import line
 
-PATIENCE = 30.0
 TONE = b"".join(
     sample.to_bytes(2, "little", signed=True) for _ in range(4000) for sample in (8000, 8000, -8000, -8000)
 )  # 2 s

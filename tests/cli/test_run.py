@@ -16,10 +16,9 @@ import pytest
 from relay_sync.cli import main, supervisor
 from relay_sync.simulator import Simulator
 from tests.support import ROOT
-from tests.support.hosting import environment
+from tests.support.hosting import PATIENCE, environment
 from tests.support.lines import FROM, TO
 
-PATIENCE = 30.0
 APP = """
 from relay_sync import RelayClient
 

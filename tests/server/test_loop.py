@@ -9,7 +9,6 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,14 +16,6 @@ from relay_sync.server import Loop, LoopStopped
 from relay_sync.threads import logs
 from tests.support import PATIENCE
 from tests.support.background import no_threads
-
-
-@pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop("relay-test-loop")
-    made.start()
-    yield made
-    made.stop(PATIENCE)
 
 
 def test_callbacks_run_in_order_on_the_named_thread(loop: Loop) -> None:

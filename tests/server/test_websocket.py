@@ -66,14 +66,6 @@ class End:
 
 
 @pytest.fixture
-def loop() -> Iterator[Loop]:
-    made = Loop("relay-test-loop")
-    made.start()
-    yield made
-    made.stop(PATIENCE)
-
-
-@pytest.fixture
 def end() -> End:
     return End()
 

@@ -20,11 +20,9 @@ from typing import Any
 import pytest
 from attrs import define
 
-import relay_sync
 from relay_sync.simulator.http.control import server as remote
 from tests.support import PATIENCE
-
-PACKAGE_HOME = Path(relay_sync.__file__).parent.parent
+from tests.support.commands import PACKAGE_HOME
 
 START = 30.0
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from relay_sync.simulator import Simulator, speech
 from relay_sync.testing import environment_of
 from tests.support import ROOT
+from tests.support.commands import PATIENCE
 from tests.support.lines import FROM, TO, line
 
 __all__ = ["PAGE", "SCENES", "pieces", "plain"]
 
 PAGE = ROOT / "docs" / "tour.md"
-PATIENCE = 30.0
 APP = """
 from relay_sync import RelayClient
 

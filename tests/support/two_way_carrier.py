@@ -12,11 +12,6 @@ from relay_sync.audio import AudioServer, AudioStream
 PATIENCE = 20.0
 
 
-def tone(samples: int, step: int = 37) -> bytes:
-    """A sawtooth: no two frames of it are alike."""
-    return b"".join(((index * step) % 20000 - 10000).to_bytes(2, "little", signed=True) for index in range(samples))
-
-
 class TwoWayCarrier:
     """A plain peer: it sends what a carrier would and shows what it gets."""
 

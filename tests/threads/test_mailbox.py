@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from relay_sync.errors import CallEnded, QueueFull, WaitTimeout, WrongThread
-from relay_sync.threads import process
 from relay_sync.threads.mailbox import Mailbox, MailboxClosed
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -153,13 +152,6 @@ def test_an_item_that_comes_with_the_end_while_the_reader_looks_is_not_lost(mail
 def test_an_item_that_comes_while_the_reader_looks_is_seen_without_a_wait(mailbox: Mailbox[Any]) -> None:
     mailbox._items = Interrupted(lambda: mailbox.put("now"))
     assert read(mailbox, 0.0) == "now"
-
-
-@pytest.fixture
-def on_io_thread() -> Iterator[None]:
-    process.io_threads.add(threading.get_ident())
-    yield
-    process.io_threads.discard(threading.get_ident())
 
 
 @pytest.mark.usefixtures("on_io_thread")

@@ -6,7 +6,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -191,13 +191,6 @@ def test_an_outcome_in_the_last_moment_is_not_thrown_away() -> None:
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def on_io_thread() -> Iterator[None]:
-    process.io_threads.add(threading.get_ident())
-    yield
-    process.io_threads.discard(threading.get_ident())
 
 
 @pytest.mark.usefixtures("on_io_thread")

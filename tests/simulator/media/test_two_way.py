@@ -18,14 +18,10 @@ from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.media.sound_queue import SoundQueue
 from tests.support.peers import Hooks, Json, Media, Peer, Receiver, address, connected
+from tests.support.tones import tone
 
 PCMU = codec_for("PCMU")
 NOWHERE = "ws://127.0.0.1:9/audio"
-
-
-def tone(samples: int, step: int = 37) -> bytes:
-    """A sawtooth: no two frames of it are alike."""
-    return b"".join(((index * step) % 20000 - 10000).to_bytes(2, "little", signed=True) for index in range(samples))
 
 
 def ask(peer: Peer, phone: Phone, *urls: str, **more: Any) -> Json:

@@ -20,11 +20,7 @@ from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator, Stream, speech
 from relay_sync.simulator.media.voice import Voice
 from tests.support.peers import Media, Peer, Receiver, address, connected, server_tls
-
-
-def _tone(samples: int, step: int = 37) -> bytes:
-    """A sawtooth: no two frames of it are alike."""
-    return b"".join(((index * step) % 20000 - 10000).to_bytes(2, "little", signed=True) for index in range(samples))
+from tests.support.tones import tone
 
 
 def _start(peer: Peer, phone: Phone, url: str, control_id: str = "s", **params: Any) -> Stream:
@@ -45,7 +41,7 @@ def _payload(media: Media, track: str) -> bytes:
 
 def test_a_stream_from_start_to_stop_message_by_message() -> None:
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(400), hears=_tone(200))
+        phone = peer.answered(says=tone(400), hears=tone(200))
         stream = _start(peer, phone, receiver.url, track="both_tracks", custom_parameters={"ticket": 7})
         told = peer.event("calling.call.stream", "streaming")
         stream.wait_for_speech()
@@ -115,7 +111,7 @@ def test_a_stream_from_start_to_stop_message_by_message() -> None:
     ],
 )
 def test_codecs(codec: str | None, encoding: str, rate: int, ptime: int, size: int, silence: bytes) -> None:
-    says = _tone(900)
+    says = tone(900)
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
         phone = peer.answered(says=says)
         stream = _start(peer, phone, receiver.url, **({} if codec is None else {"codec": codec}))
@@ -152,7 +148,7 @@ def test_codecs_whose_packets_depend_on_each_other(
     codec: str, encoding: str, announced: int, ptime: int, size: int | None, rate: int
 ) -> None:
     with Simulator(media="fast", ptime=0.02) as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(900), hears=_tone(900, 91))
+        phone = peer.answered(says=tone(900), hears=tone(900, 91))
         stream = _start(peer, phone, receiver.url, codec=codec, track="both_tracks")
         stream.wait_for_speech()
         phone.hang_up()
@@ -178,7 +174,7 @@ def test_without_the_extra_codecs_a_codec_is_refused_as_one_that_is_not_enabled(
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)  # an import of it fails
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(160))
+        phone = peer.answered(says=tone(160))
         stream = _start(peer, phone, receiver.url, codec="OPUS")
         peer.event("calling.call.stream", "finished")
         assert stream.end_reason.startswith("codec_error: ")
@@ -200,7 +196,7 @@ def test_without_the_extra_codecs_a_codec_is_refused_as_one_that_is_not_enabled(
     ],
 )
 def test_tracks_are_kept_apart(track: str | None, tracks: list[str]) -> None:
-    voices = {"inbound": _tone(160, 31), "outbound": _tone(160, 57)}
+    voices = {"inbound": tone(160, 31), "outbound": tone(160, 57)}
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
         phone = peer.answered(says=voices["inbound"], hears=voices["outbound"])
         _start(peer, phone, receiver.url, codec="L16", **({} if track is None else {"track": track})).wait_for_speech()
@@ -214,7 +210,7 @@ def test_tracks_are_kept_apart(track: str | None, tracks: list[str]) -> None:
 def test_the_bearer_token_goes_with_the_upgrade_and_nowhere_else(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(160))
+        phone = peer.answered(says=tone(160))
         stream = _start(
             peer, phone, receiver.url, authorization_bearer_token="s3cr3t", name="n", custom_parameters={"once": "0nce"}
         )
@@ -263,7 +259,7 @@ def test_real_time_keeps_an_absolute_clock_and_goes_on_with_silence() -> None:
         connected(sim) as peer,
         Receiver(after=lambda _: times.append(time.monotonic())) as receiver,
     ):
-        phone = peer.answered(says=_tone(800))
+        phone = peer.answered(says=tone(800))
         began = time.monotonic()
         stream = _start(peer, phone, receiver.url, codec="L16")
         stream.wait_for_speech()
@@ -280,7 +276,7 @@ def test_real_time_keeps_an_absolute_clock_and_goes_on_with_silence() -> None:
 
 def test_the_clock_can_run_faster() -> None:
     with Simulator(speed=50.0) as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(8000), hangs_up_after_speaking=True)
+        phone = peer.answered(says=tone(8000), hangs_up_after_speaking=True)
         began = time.monotonic()
         _start(peer, phone, receiver.url)
         phone.wait_until("ended")
@@ -292,7 +288,7 @@ def test_the_clock_can_run_faster() -> None:
 @pytest.mark.parametrize("mode", ["fast", "realtime"])
 def test_a_caller_hangs_up_after_speaking(mode: str) -> None:
     with Simulator(media=mode, speed=100.0) as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(1000), hangs_up_after_speaking=True)
+        phone = peer.answered(says=tone(1000), hangs_up_after_speaking=True)
         _start(peer, phone, receiver.url)
         assert peer.event("calling.call.stream", "finished")
         assert peer.event("calling.call.state", "ended")["end_source"] == "inbound"
@@ -310,7 +306,7 @@ def test_a_caller_with_nothing_to_say_hangs_up_at_once() -> None:
 
 
 def test_a_later_stream_joins_the_speech_where_it_is() -> None:
-    says = _tone(8000 * 20)
+    says = tone(8000 * 20)
     with Simulator(speed=10.0) as sim, connected(sim) as peer, Receiver() as receiver:
         phone = peer.answered(says=says)
         _start(peer, phone, receiver.url, "one", codec="L16")
@@ -470,7 +466,7 @@ def test_a_receiver_that_leaves_finishes_the_stream(how: str, reason: str) -> No
             media.connection.close(1001) if how == "close" else media.connection.socket.close()
 
     with Simulator(speed=10.0) as sim, connected(sim) as peer, Receiver(after=leave) as receiver:
-        phone = peer.answered(says=_tone(80_000))
+        phone = peer.answered(says=tone(80_000))
         stream = _start(peer, phone, receiver.url)
         peer.event("calling.call.stream", "finished")
         assert reason in stream.end_reason
@@ -481,7 +477,7 @@ def test_a_receiver_that_leaves_finishes_the_stream(how: str, reason: str) -> No
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_media_socket_that_is_cut_has_no_stop(reset: bool) -> None:
     with Simulator(media="fast") as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(1600))
+        phone = peer.answered(says=tone(1600))
         stream = _start(peer, phone, receiver.url)
         stream.wait_until("streaming")
         media = receiver.next()
@@ -497,7 +493,7 @@ def test_a_media_socket_that_is_cut_has_no_stop(reset: bool) -> None:
 @pytest.mark.parametrize("told", [True, False])
 def test_finished_comes_before_ended_or_not_at_all(told: bool) -> None:
     with Simulator(media="fast", finish_streams=told) as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(160))
+        phone = peer.answered(says=tone(160))
         _start(peer, phone, receiver.url).wait_until("streaming")
         phone.hang_up()
         peer.event("calling.call.state", "ended")
@@ -510,7 +506,7 @@ def test_finished_comes_before_ended_or_not_at_all(told: bool) -> None:
 def test_fast_streams_wait_for_a_receiver_that_does_not_read() -> None:
     gate = threading.Event()
     frames = 6000  # 8 MB on the wire: more than any kernel keeps for a socket that nobody reads
-    says = Voice(_tone(480) * frames, 24000)
+    says = Voice(tone(480) * frames, 24000)
     with (
         Simulator(media="fast") as sim,
         connected(sim) as peer,
@@ -539,7 +535,7 @@ def test_real_time_streams_lose_frames_of_a_receiver_that_does_not_read_and_coun
         connected(sim) as peer,
         Receiver(after=lambda media: gate.wait(10), max_queue=1) as receiver,
     ):
-        phone = peer.answered(says=_tone(8000))
+        phone = peer.answered(says=tone(8000))
         stream = _start(peer, phone, receiver.url, codec="L16@24000h")
         stream.wait_for(lambda each: each.lost > 0)
         gate.set()
@@ -553,7 +549,7 @@ def test_real_time_streams_lose_frames_of_a_receiver_that_does_not_read_and_coun
 
 def test_what_is_kept_of_the_audio_is_bounded() -> None:
     with Simulator(media="fast", record_seconds=0.05) as sim, connected(sim) as peer, Receiver() as receiver:
-        phone = peer.answered(says=_tone(8000))
+        phone = peer.answered(says=tone(8000))
         stream = _start(peer, phone, receiver.url)
         stream.wait_for_speech()
         phone.hang_up()
@@ -580,7 +576,7 @@ def test_receivers_with_tls(tmp_path: Path) -> None:
         connected(sim) as peer,
         Receiver(ssl=server_tls(tmp_path)) as receiver,
     ):
-        phone = peer.answered(says=_tone(160))
+        phone = peer.answered(says=tone(160))
         stream = _start(peer, phone, receiver.url.replace("ws://", "wss://"))
         stream.wait_for_speech()
         phone.hang_up()
@@ -599,7 +595,7 @@ def test_a_stream_can_be_waited_for() -> None:
 def test_closing_the_simulator_ends_its_streams_and_threads() -> None:
     with Receiver() as receiver:
         with Simulator() as sim, connected(sim) as peer:
-            phone = peer.answered(says=_tone(80_000))
+            phone = peer.answered(says=tone(80_000))
             stream = _start(peer, phone, receiver.url)
             stream.wait_until("streaming")
         media = receiver.finished()
