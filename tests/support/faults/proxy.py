@@ -17,6 +17,7 @@ from attrs import define, field, frozen
 
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.server import Credentials
+from tests.support import PATIENCE
 from tests.support.faults.fault import (
     STORM,
     AfterBytes,
@@ -37,7 +38,6 @@ __all__ = ["FaultProxy", "Happened"]
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
-PATIENCE: Final = 10.0
 WAYS: Final = ("up", "down")
 
 

@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Any, Final
 
 from relay_sync.simulator.server import Credentials
+from tests.support import PATIENCE
 
 __all__ = ["Peer", "ScriptedServer", "frame"]
 
-PATIENCE: Final = 10.0
 PROTOCOL: Final = "signalwire_ab_cd_p"
 STATE: Final = "QUJD:eHl6"
 _numbers = itertools.count(1)
