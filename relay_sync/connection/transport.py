@@ -21,7 +21,7 @@ import websocket
 from ..config import Config
 from ..deadline import Deadline
 from ..errors import ConnectError, ConnectTimeout
-from ..hosts import Proxy, Unusable, bare, begin_tls, trust_variables, trusting, unbracketed
+from ..hosts import Proxy, Unusable, begin_tls, trust_variables, trusting, unbracketed
 from ..threads.descriptors import are_lacking, lack, without_descriptors
 from . import upgrade
 from .addresses import open_tcp, time_left
@@ -354,10 +354,8 @@ def _secure(sock: socket.socket, config: Config, deadline: Deadline) -> ssl.SSLS
         except Unusable as error:
             raise _fatal(str(error)) from error
     sock.settimeout(time_left(deadline))
-    # A certificate is for the name without the dot that ends a full one.
-    name = bare(config.address.host)
     # The handshake is a step of its own, so that the socket is known, and can be shut down, while it lasts.
-    return begin_tls(context, sock, name)
+    return begin_tls(context, sock, config.address.host)
 
 
 def _shake_hands(sock: ssl.SSLSocket, config: Config, peer: str) -> None:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from .names import bare
 from .proxies import Unusable
 
 if TYPE_CHECKING:
@@ -55,15 +56,15 @@ def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str
     A connection that its peer has reset meanwhile cannot be wrapped; Python 3.11 then leaves the descriptor to the garbage
     collector, inside an object that only the traceback knows.
 
-    :param server_hostname: the name that the peer has to prove; ``None`` for the side of the server.
+    :param server_hostname: the host that the peer has to prove it is; ``None`` for the side of the server.
     :raises OSError: the connection is gone.
     """
     import ssl
 
+    # A certificate is for the name without the dot that ends a full one.
+    name = None if server_hostname is None else bare(server_hostname)
     try:
-        return context.wrap_socket(
-            sock, server_side=server_hostname is None, do_handshake_on_connect=False, server_hostname=server_hostname
-        )
+        return context.wrap_socket(sock, server_side=name is None, do_handshake_on_connect=False, server_hostname=name)
     except BaseException as error:
         sock.close()
         for frame, _ in traceback.walk_tb(error.__traceback__):

@@ -1527,11 +1527,12 @@ def client_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(TLS / "cert.pem"))
 
 
+@pytest.mark.parametrize("host", ["localhost", "localhost."])
 def test_tls_both_ways(
-    serve: MakeServer, end: End, loop: Loop, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+    serve: MakeServer, end: End, loop: Loop, server_context: ssl.SSLContext, client_context: ssl.SSLContext, host: str
 ) -> None:
     server = serve(ssl_context=server_context)
-    there = _dial(loop, f"wss://localhost:{server.port}/", ssl_context=client_context)
+    there = _dial(loop, f"wss://{host}:{server.port}/", ssl_context=client_context)
     ours, theirs = there.connection(), end.connection()
     for size in (1, 16_384, 500_000):
         ours.send("u" * size)
