@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -29,10 +30,15 @@ class Lane:
 
     The thread is there from :meth:`join` of the first user until :meth:`leave` of the last one: at the process's end none can be
     started any more. What is put without users starts it, for as long as it takes.
+
+    Notifications wait here, not in the lanes, whose lock a signal handler may find held by the very thread that it interrupts:
+    with it waiting there for an IO thread that is to notify, too, neither would go on. Whoever takes that lock has said so before
+    (``_called``), and nobody else asks for it meanwhile.
     """
 
     def __init__(self, most: int = MOST_WAITING) -> None:
-        self._lanes = Lanes(1, most=most, name="relay-observers", stays=lambda: bool(self._users))
+        self._most = most
+        self._lanes = Lanes(1, name="relay-observers", stays=lambda: bool(self._users))
         self._reset()
         process.watch(self)
 
@@ -42,6 +48,9 @@ class Lane:
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
         #: Of what observers do wrong. Made anew in a child, too.
         self.warnings = RateLimitedLog(_log)
+        self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        # Whether the thread is going to look for jobs.
+        self._called = False
 
     def join(self, user: object) -> None:
         """Somebody will put something from now on, and holds the thread until :meth:`leave`, or until it is forgotten."""
@@ -71,13 +80,25 @@ class Lane:
     def _done_within(self, timeout: float) -> bool:
         if self._lanes.inside:
             return True
-        if not self._lanes.unfinished():
+        if not self._jobs and not self._lanes.unfinished():
             return True
         if timeout <= 0:
             return False
         done = Flag()
-        self._lanes.submit(_KEY, done.set)
+        self._jobs.append((done.set, ()))
+        # In any case: whoever was to call the thread may be what this signal handler interrupts.
+        self._lanes.submit(_KEY, self._work)
         return wait_for_event(done, timeout)
+
+    def _work(self) -> None:
+        self._called = False  # before the first look: for what comes after the last one it is called again
+        while True:
+            try:
+                job, args = self._jobs.popleft()
+            except IndexError:
+                return
+            job(*args)
+            del job, args
 
     def put(self, job: Callable[..., object], *args: Any) -> bool:
         """Have something done; never blocks.
@@ -85,12 +106,20 @@ class Lane:
         :param job: does not raise.
         :return: whether it was taken; where too much waits already it is dropped.
         """
-        if not self._lanes.offer(_KEY, job, *args):
-            return True
-        self.warnings.warning(
-            "dropped", "observers are too slow: %d notifications wait, and one is dropped", MOST_WAITING
-        )
-        return False
+        if len(self._jobs) >= self._most:
+            self.warnings.warning(
+                "dropped", "observers are too slow: %d notifications wait, and one is dropped", self._most
+            )
+            return False
+        self._jobs.append((job, args))
+        if not self._called or not self._lanes.workers:  # none: it could not be started before
+            try:
+                self._called = True
+                self._lanes.submit(_KEY, self._work)
+            except BaseException:  # Ctrl-C
+                self._called = False
+                raise
+        return True
 
     def after_fork(self) -> None:
         """In a child: what waits is the parent's."""

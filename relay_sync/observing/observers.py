@@ -210,10 +210,9 @@ class Observers:
         self._tell("callback_raised", f"the {what} of call {call_id}" if call_id else f"the {what}", error)
 
     def _failed(self, call_id: str, what: str, error: BaseException) -> None:
-        with self._lock:
-            recorder = self._recorders.get(call_id)
-            if recorder is not None:
-                recorder.failed(what, error)
+        recorder = self._recorders.get(call_id)
+        if recorder is not None:
+            recorder.failed(what, error)
 
     # -- around the work ---------------------------------------------------------------------------------------------
 
@@ -232,10 +231,10 @@ class Observers:
         return _Around(self._by_method.get(name, ()), name, args)
 
     def _command_begins(self, method: str, params: Mapping[str, Any], call_id: str) -> None:
-        with self._lock:
-            recorder = self._recorders.get(call_id)
-            if recorder is not None:
-                recorder.command(method, params)
+        # Without the lock, which an IO thread needs: a signal handler may come on top of this and wait for that thread.
+        recorder = self._recorders.get(call_id)
+        if recorder is not None:
+            recorder.command(method, params)
 
     def _command_ends(self, method: str, call_id: str, seconds: float, error: BaseException | None) -> None:
         if error is not None:

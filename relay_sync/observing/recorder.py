@@ -5,6 +5,7 @@ By commands and events alone, whoever sent the commands: nothing of this reaches
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -97,7 +98,7 @@ class _Recording:
 
 
 class CallRecorder:
-    """Of one call. Not for several threads at once.
+    """Of one call. For one thread that tells of events and the end, and any number that send commands.
 
     :param offered_at: when the client heard of the call; ``None`` if that is not known.
     """
@@ -107,12 +108,15 @@ class CallRecorder:
         self._answered_at: datetime | None = None
         self._streams: dict[str, _Stream] = {}
         self._recordings: dict[str, _Recording] = {}
+        # For those who send commands; the IO thread, which they may wait for, does without.
+        self._counting = threading.RLock()
         self._commands = 0
         self._errors: list[str] = []
 
     def command(self, method: str, params: Mapping[str, Any]) -> None:
         """A command is about to be sent."""
-        self._commands += 1
+        with self._counting:
+            self._commands += 1
         if method == _STREAM:
             stream = _entry(self._streams, params, _Stream)
             if stream is not None:
@@ -182,7 +186,7 @@ class CallRecorder:
             answered_at=self._answered_at,
             ended_at=now(),
             end_reason=end_reason,
-            streams=tuple(_kept_stream(*each, keep) for each in self._streams.items()),
+            streams=tuple(_kept_stream(*each, keep) for each in list(self._streams.items())),
             recordings=tuple(
                 RecordingRecord(
                     control_id=control_id,
@@ -191,7 +195,7 @@ class CallRecorder:
                     duration=each.duration,
                     size=each.size,
                 )
-                for control_id, each in self._recordings.items()
+                for control_id, each in list(self._recordings.items())
             ),
             commands=self._commands,
             errors=tuple(self._errors),
@@ -222,7 +226,7 @@ def _entry(table: dict[str, K], params: Mapping[str, Any], make: Callable[[], K]
         return None
     found = table.get(control_id)
     if found is None:
-        found = table[control_id] = make()
+        found = table.setdefault(control_id, make())
     return found
 
 

@@ -25,8 +25,18 @@ def where_signals_are_seen(before: str) -> bool:
     return before.startswith(("CALL", "RESUME", "JUMP_BACKWARD"))
 
 
-def interrupt(step: int, function: Callable[[], object], counts: Callable[[str], bool] = everywhere) -> bool:
-    """Run a function, and raise KeyboardInterrupt at its place number ``step``, as a signal handler would.
+def ctrl_c() -> None:
+    """What Python's own handler does."""
+    raise KeyboardInterrupt
+
+
+def interrupt(
+    step: int,
+    function: Callable[[], object],
+    counts: Callable[[str], bool] = everywhere,
+    handler: Callable[[], object] = ctrl_c,
+) -> bool:
+    """Run a function, and at its place number ``step`` call a signal handler.
 
     :param counts: whether a place is one, by the name of the instruction before it.
     :return: whether it came that far.
@@ -40,7 +50,7 @@ def interrupt(step: int, function: Callable[[], object], counts: Callable[[str],
         if counts(before):
             count += 1
             if count == step:
-                raise KeyboardInterrupt
+                handler()
 
     try:
         by_instructions(function, look)
