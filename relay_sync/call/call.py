@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from .. import notebook_html
 from ..constants import (
@@ -22,7 +22,6 @@ from ..protocol.standing import reaches
 from ..threads.lanes import InContext
 from .core import CallCore
 from .offer import PARTIES
-from .owner import Client
 from .readers import EventReader, Expectation
 from .verbs.ai import AIVerbs
 from .verbs.conference import ConferenceVerbs
@@ -33,6 +32,9 @@ from .verbs.listening import ListeningVerbs
 from .verbs.media import MediaVerbs
 from .verbs.routing import RoutingVerbs
 from .verbs.stream import StreamVerbs
+
+if TYPE_CHECKING:
+    from .owner import Client
 
 __all__ = ["Call", "core_of"]
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..call.call import Call, core_of
 from ..call.offer import Offer
-from ..call.owner import Client
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING, EVENT_CONFERENCE
 from ..errors import CallEnded, ClientClosed, RelayError
 from ..events import CallReceiveEvent, CallStateEvent, DialEvent, RelayEvent, parse_event
@@ -34,6 +33,7 @@ from .states import States
 from .unattended import Unattended
 
 if TYPE_CHECKING:
+    from ..call.owner import Client
     from ..connection.io_loop import IOLoop
     from ..events import ConferenceEvent
     from ..observing.observer import Observer
