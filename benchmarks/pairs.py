@@ -167,7 +167,7 @@ def run(
     :param after: ``None``: the package as it lies here.
     :param kept: a file to which each pair is written as it is measured; what it has is not measured again.
     :raises subprocess.CalledProcessError: git does not know a commit.
-    :raises ValueError: the file has pairs of other commits, or *after* is no commit.
+    :raises ValueError: the file has pairs of other commits, or something else, or *after* is no commit.
     """
     series: tuple[Figures, Figures] = ({}, {})
     known = Kept(kept, before, after)
@@ -238,10 +238,15 @@ class Kept:
         lines = whole.splitlines()
         if lines and lines[0] != said:
             raise ValueError(f"{path} has pairs of other commits: {lines[0]}, not {said}")
-        path.write_text(whole or f"{said}\n", encoding="utf-8")
-        for line in lines[1:]:
-            before, after = ({(key, name): values for key, name, values in side} for side in json.loads(line))
+        if not lines and not said.startswith(text):
+            raise ValueError(f"{path} has something else than pairs")
+        for number, line in enumerate(lines[1:], 2):
+            try:
+                before, after = ({(key, name): values for key, name, values in side} for side in json.loads(line))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{path}, line {number}: this is no pair ({error})") from None
             self.pairs.append((before, after))
+        path.write_text(whole or f"{said}\n", encoding="utf-8")
 
     def write(self, sides: tuple[Figures, Figures]) -> None:
         """Keep a pair."""

@@ -126,6 +126,27 @@ def test_pairs_are_kept_of_two_commits_that_do_not_change(tmp_path: Path) -> Non
     assert file.read_text() == '["before", "after"]\n'
 
 
+@history
+@pytest.mark.parametrize("last", ["", "\n"])
+def test_a_file_of_something_else_stays_as_it_is(tmp_path: Path, last: str) -> None:
+    file = tmp_path / "notes"
+    file.write_text(f"not to be lost{last}")
+    with pytest.raises(ValueError, match="notes has"):
+        pairs.Kept(file, "HEAD", "HEAD")
+    assert file.read_text() == f"not to be lost{last}"
+
+
+@history
+@pytest.mark.parametrize("line", ["nonsense", "", "[[]]", "5"])
+def test_a_line_that_is_no_pair_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "pairs.jsonl"
+    pairs.Kept(file, "HEAD", "HEAD").write(({}, {}))
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(f"{line}\n")
+    with pytest.raises(ValueError, match=r"pairs\.jsonl, line 3: this is no pair"):
+        pairs.Kept(file, "HEAD", "HEAD")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @history
