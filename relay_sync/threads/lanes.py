@@ -320,7 +320,12 @@ class Lanes:
             self._ready.notify_all()
             leaving = [thread for thread in self._workers if thread is not me] if done else []
         end = max(end, time.monotonic() + GOODBYE)
-        wait_until(lambda: not self._workers.intersection(leaving), self._quiet, end - time.monotonic())
+        # Where another thread reopens them, workers stay.
+        wait_until(
+            lambda: not (self._closed and self._workers.intersection(leaving)), self._quiet, end - time.monotonic()
+        )
+        with self._lock:
+            leaving = leaving if self._closed else []
         join_all(leaving, end - time.monotonic())
         return done
 
@@ -328,6 +333,7 @@ class Lanes:
         """Take jobs again after :meth:`close`."""
         with self._lock:
             self._closed = False
+        self._quiet.ring()
 
     def after_fork(self) -> None:
         """In a child process: nothing of the parent's is left."""

@@ -162,6 +162,18 @@ def test_a_worker_between_two_jobs_does_not_block(caplog: pytest.LogCaptureFixtu
     assert caplog.records == []
 
 
+def test_closing_does_not_wait_for_workers_that_stay(lanes: Lanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread takes jobs again before they have left."""
+    lanes.submit("a", lambda: None)
+    assert lanes.wait_until_idle(PATIENCE)
+    began = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr(lanes._ready, "notify_all", lanes.reopen)
+        assert lanes.close(PATIENCE)
+    assert time.monotonic() - began < PATIENCE / 2
+    assert lanes.workers == 1
+
+
 def test_threads_have_names_and_leave_when_idle() -> None:
     lanes = Lanes(patience=0.01)
     gate = Gate()
