@@ -135,7 +135,11 @@ class CallRecord(_Plain):
 
 
 def _time(value: Any) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"a time is a text such as 2026-01-31T12:00:00+00:00, not {value!r}")
+    return datetime.fromisoformat(value)
 
 
 def _same(value: Any) -> Any:

@@ -80,6 +80,12 @@ def test_times_are_in_utc(written: str) -> None:
     assert record.to_dict()["ended_at"] == "2026-03-01T12:00:00+00:00"
 
 
+@pytest.mark.parametrize("written", ["soon", "", 1767225600, True, ["2026-01-01"]])
+def test_what_is_no_time_is_refused(written: Any) -> None:
+    with pytest.raises(ValueError, match=r"isoformat|a time is a text"):
+        CallRecord.from_dict({"ended_at": written})
+
+
 def test_what_a_record_lacks_has_its_default() -> None:
     assert CallRecord.from_dict({}) == CallRecord()
     assert CallRecord.from_dict({"streams": [{"later": 1}]}).streams == (StreamRecord(),)
