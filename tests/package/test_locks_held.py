@@ -35,6 +35,7 @@ from relay_sync.contrib.hosting import Hosted
 from relay_sync.events import CallStateEvent
 from relay_sync.observing.lane import Lane
 from relay_sync.observing.observers import Observers
+from relay_sync.observing.recorder import CallRecorder
 from relay_sync.observing.records import CallRecord
 from relay_sync.server import Connection, Loop, LoopStopped, WebSocketServer
 from relay_sync.server.http import Headers
@@ -490,7 +491,14 @@ LOCKS = [
         free=("Link.reopen",),
     ),
     Lock(Hosted, hosted, ("_client", "_stopping", "_starter"), free=("Hosted.stop",)),
-    Lock(Observers, observing, ("_entries=", "_by_method=", "_recorders"), free=("Observers.after_fork",)),
+    Lock(
+        Observers,
+        observing,
+        ("_entries=", "_by_method=", "_recorders"),
+        # Commands look up one entry only: on their threads a signal handler may wait for the IO thread, which takes the lock.
+        free=("Observers.after_fork", "Observers._command_begins", "Observers._failed"),
+    ),
+    Lock(CallRecorder, observing, ("_commands=",), lock="_counting"),
     Lock(Router, observed_client, ("observers=",), lock="_observing"),
     Lock(Lane, observers_lane, ("_users",), lock="lock", free=("Lane._reset",)),
     Lock(StreamHandlers, handlers, ("_running",)),
