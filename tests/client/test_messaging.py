@@ -107,7 +107,7 @@ def test_whoever_waited_for_its_end_finds_on_completed_queued(quiet: Simulator, 
     message = one.send_message(to_number=TO, from_number=FROM, body="hi", on_completed=done.append)
     state(quiet, "m1", "delivered")
     event = message.wait(PATIENCE)
-    one._router.callbacks.in_shared(message._lane, "test", done.append, "after")
+    one._router.callbacks.in_lane(message._lane, "test", done.append, "after")
     one.disconnect()
     assert done == [event, "after"]
 

@@ -27,6 +27,7 @@ from tests.support import ROOT
 from tests.support.background import Background
 from tests.support.hosting import PATIENCE, Started, call_in, launched, started
 from tests.support.lines import FROM, TO, line
+from tests.support.modules import MODULES
 from tests.support.pages import blocks, name_of
 
 DOCS = ROOT / "docs"
@@ -405,3 +406,32 @@ def test_logging_shows_the_call_s_id(tmp_path: Path) -> None:
         assert re.search(rf"ERROR +relay_sync\.callbacks relay-call-1 \[{call_id}\] ", told), told
         assert "LookupError: no such customer" in told
     assert re.search(r"INFO +relay_sync \S+ \[-\] ", done.stderr), done.stderr
+
+
+def test_what_docstrings_point_to_is_there() -> None:
+    """Sphinx lets a role pass whose target does not exist."""
+    role = re.compile(r":(?:class|func|meth|attr|mod|data|exc):`~?(?:[^<`]*<)?(relay_sync(?:\.\w+)+)>?`")
+    targets = {found for path in MODULES for found in role.findall(path.read_text(encoding="utf-8"))}
+    assert len(targets) > 50
+    assert not _is_there("relay_sync.nowhere.refusal")
+    assert not _is_there("relay_sync.Call.nothing")
+    assert not sorted(target for target in targets if not _is_there(target))
+
+
+def _is_there(target: str) -> bool:
+    parts = target.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for name in parts[length:]:
+            if name in getattr(found, "__annotations__", ()) or f":ivar {name}:" in (
+                getattr(found, "__doc__", "") or ""
+            ):
+                return True
+            if not hasattr(found, name):
+                return False
+            found = getattr(found, name)
+        return True
+    return False

@@ -179,7 +179,7 @@ def test_what_still_rings_is_hung_up_though_the_client_is_closed_at_once(sim: Si
     for _ in range(3):
         before = len(hung_up(sim))
         with pytest.raises(DialFailed), RelayClient(**sim.credentials) as one:
-            one.dial(to=TO, from_=FROM, dial_timeout=0.3)
+            one.dial(to=TO, from_=FROM, dial_timeout=0.6)
         assert len(hung_up(sim)) == before + 1
 
 
