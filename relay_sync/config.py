@@ -13,23 +13,15 @@ from attrs import field, frozen
 
 from .constants import DEFAULT_HOST, MAX_FRAME
 from .errors import InvalidParameter
-from .hosts import (
-    USUAL_PORTS,
-    Proxy,
-    Unusable,
-    bracketed,
-    find_proxy,
-    is_loopback,
-    is_name,
-    read_proxy,
-    split_authority,
-)
+from .hosts.names import USUAL_PORTS, bracketed, is_loopback, is_name, split_authority
 from .params.values import may_hold_secrets, seconds
 from .text.secrecy import passwords
 from .text.surrogates import WHOLE_TEXT, is_text
 
 if TYPE_CHECKING:
     import ssl
+
+    from .hosts.proxies import Proxy
 
 __all__ = ["Address", "Config"]
 
@@ -182,6 +174,8 @@ class Config:
 
         :raises Unusable: the setting that names it cannot be used.
         """
+        from .hosts.proxies import find_proxy  # left to the first connection
+
         address = self.address
         return find_proxy(address.host, address.port, secure=address.secure, given=self.proxy)
 
@@ -346,6 +340,8 @@ def _proxy(value: Any) -> str | None:
         return value
     accepted = 'http://[user:password@]host:port, "" for none, or None for that of the environment'
     if isinstance(value, str) and re.fullmatch(r"http://(?:[^\s/?#@]+@)?[^\s/@?#]+:[0-9]{1,5}/?", value):
+        from .hosts.proxies import Unusable, read_proxy
+
         try:
             read_proxy(value, "proxy")
         except Unusable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from .hosts import is_loopback, place_of
+from .hosts.names import is_loopback, place_of
 from .threads.living import Living
 
 __all__ = ["asleep_at", "register"]

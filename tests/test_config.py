@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from relay_sync.config import Address, Config
 from relay_sync.errors import InvalidParameter
-from relay_sync.hosts import is_loopback
+from relay_sync.hosts.names import is_loopback
 
 steady = settings(derandomize=True, deadline=None)
 

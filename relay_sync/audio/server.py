@@ -22,7 +22,7 @@ from ..errors import (
     StreamsTaken,
     WaitTimeout,
 )
-from ..hosts import bare, is_loopback
+from ..hosts.names import bare, is_loopback
 from ..params import values
 from ..params.allowed import check_hosts, check_origins
 from ..server import Connection, Loop, LoopStopped, WebSocketServer

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from attrs import define
 
 from ..errors import InvalidParameter
-from ..hosts import is_loopback
+from ..hosts.names import is_loopback
 from ..params import values
 from ..server.listening import url_host
 

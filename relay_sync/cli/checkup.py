@@ -15,7 +15,8 @@ from ..config import Config
 from ..connection.library import check_library, unusable
 from ..deadline import Deadline
 from ..errors import AuthenticationError, ConnectError, RelayError
-from ..hosts import Unusable, look_up, unbracketed
+from ..hosts.names import look_up, unbracketed
+from ..hosts.proxies import Unusable
 from ..threads.starting import in_time
 
 __all__ = ["EXTRAS", "Finding", "connection", "extras", "library", "name", "session", "values"]

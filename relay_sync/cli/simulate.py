@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InvalidParameter
-from ..hosts import is_loopback
+from ..hosts.names import is_loopback
 from ..simulator import Simulator
 from ..simulator.http.control.server import ControlServer
 from ..threads import file_lock

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import attrs
 
 from ..config import Config
-from ..connection.sink import Sink
 from ..deadline import Deadline
 from ..errors import ClientClosed, ConnectError, ConnectTimeout, RequestTimeout, WaitTimeout
 from ..protocol.command import Command, Phase
@@ -34,11 +33,43 @@ from .commands import Promise, may_repeat, new_command
 if TYPE_CHECKING:
     from ..call.call import Call
     from ..connection.io_loop import IOLoop
+    from ..connection.sink import Sink
     from ..observing.observers import Observers
     from ..protocol.session import Session
     from ..threads.table import Table
 
-__all__ = ["Link", "Recipient"]
+    class Recipient(Sink, Protocol):
+        """What a link needs of whoever takes what comes in, besides what the IO thread needs of it."""
+
+        #: The loop whose news count; an older one that is still ending is not heard.
+        attached: IOLoop | None
+
+        observers: Observers | None
+
+        @property
+        def calls(self) -> Table[str, Call]: ...
+        @property
+        def state(self) -> str:
+            """As :attr:`RelayClient.state`."""
+
+        @property
+        def ours(self) -> Sized:
+            """The live calls that this client controls."""
+
+        def call_gone(self, call: Call, then: Callable[[bool], object]) -> None:
+            """On the IO thread: the server does not know a call any more. ``then`` is called once that has taken effect."""
+
+        def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
+            """On the IO thread: find out whether the server still knows a call. ``then`` takes whether that is known."""
+
+        def reopen_lanes(self) -> None:
+            """Take callbacks again, before the next connection brings some."""
+
+        def finish(self, timeout: float) -> None:
+            """After the end of a connection: let queued callbacks run and handlers return, for at most so many seconds."""
+
+
+__all__ = ["Link"]
 
 _log = logs.get("relay_sync").later
 
@@ -57,37 +88,6 @@ PROMISE_PATIENCE: Final = 120.0
 
 #: Those of this process, as long as somebody holds them.
 _links: Final[Living[Link]] = Living()
-
-
-class Recipient(Sink, Protocol):
-    """What a link needs of whoever takes what comes in, besides what the IO thread needs of it."""
-
-    #: The loop whose news count; an older one that is still ending is not heard.
-    attached: IOLoop | None
-
-    observers: Observers | None
-
-    @property
-    def calls(self) -> Table[str, Call]: ...
-    @property
-    def state(self) -> str:
-        """As :attr:`RelayClient.state`."""
-
-    @property
-    def ours(self) -> Sized:
-        """The live calls that this client controls."""
-
-    def call_gone(self, call: Call, then: Callable[[bool], object]) -> None:
-        """On the IO thread: the server does not know a call any more. ``then`` is called once that has taken effect."""
-
-    def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
-        """On the IO thread: find out whether the server still knows a call. ``then`` takes whether that is known."""
-
-    def reopen_lanes(self) -> None:
-        """Take callbacks again, before the next connection brings some."""
-
-    def finish(self, timeout: float) -> None:
-        """After the end of a connection: let queued callbacks run and handlers return, for at most so many seconds."""
 
 
 class Link:

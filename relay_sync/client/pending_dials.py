@@ -12,8 +12,7 @@ from ..call.call import Call, core_of
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDED, CALL_STATE_ENDING
 from ..errors import CallEnded, ClientClosed, DialFailed, InvalidParameter, RelayError
 from ..events import CallStateEvent, DialEvent
-from ..protocol.command import Command
-from ..protocol.promises import ANSWER_PATIENCE
+from ..protocol.command import ANSWER_PATIENCE, Command
 from ..protocol.results import Outcome
 from ..threads import logs
 from ..threads.outcome import Waiter

@@ -485,6 +485,7 @@ class Router:
     def reopen_lanes(self) -> None:
         """Take callbacks again."""
         # For the first connection only; and the IO thread, which needs them, is not to import anything.
+        from .. import receivers  # noqa: F401
         from . import aftermath, resume_check  # noqa: F401
 
         self.callbacks.reopen()

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ..deadline import Deadline
 from ..errors import ConnectError
-from ..hosts import is_loopback, unbracketed
+from ..hosts.names import is_loopback, unbracketed
 from ..threads.descriptors import are_lacking, without_descriptors
 from ..threads.timeouts import TimeLeft
 

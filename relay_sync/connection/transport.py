@@ -21,7 +21,9 @@ import websocket
 from ..config import Config
 from ..deadline import Deadline
 from ..errors import ConnectError, ConnectTimeout
-from ..hosts import Proxy, Unusable, begin_tls, trust_variables, trusting, unbracketed
+from ..hosts.authorities import begin_tls, trust_variables, trusting
+from ..hosts.names import unbracketed
+from ..hosts.proxies import Proxy, Unusable
 from ..threads.descriptors import are_lacking, lack, without_descriptors
 from . import upgrade
 from .addresses import open_tcp, time_left

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, overload
 
 from ..errors import InvalidParameter
-from ..hosts import is_loopback
+from ..hosts.names import is_loopback
 from ..text import codec_names
 from ..text.json_text import IN_RANGE, has_huge
 from ..text.surrogates import WHOLE_TEXT, has_half, is_text

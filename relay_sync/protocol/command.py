@@ -6,11 +6,14 @@ import enum
 import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from ..deadline import Deadline
 
-__all__ = ["Command", "Phase", "loosely"]
+__all__ = ["ANSWER_PATIENCE", "Command", "Phase", "loosely"]
+
+#: Seconds in which promises that were sent may be answered before a client that closes takes its leave.
+ANSWER_PATIENCE: Final = 1.0
 
 
 class Phase(enum.Enum):

@@ -10,14 +10,12 @@ import math
 from collections.abc import Container
 from typing import Final
 
-from .command import Command
+from .command import ANSWER_PATIENCE, Command
 
 __all__ = ["ANSWER_PATIENCE", "MOST_PROMISES", "Promises"]
 
 #: Promises that may be open. Twice the calls that a busy process has: each of them can be hung up when the network is down.
 MOST_PROMISES: Final = 2000
-#: Seconds in which promises that were sent may be answered before a client that closes takes its leave.
-ANSWER_PATIENCE: Final = 1.0
 
 
 class Promises:

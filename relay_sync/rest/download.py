@@ -16,7 +16,7 @@ from attrs import define, evolve, field, frozen
 
 from ..deadline import Deadline
 from ..errors import ConnectError, ConnectionLost, ConnectTimeout, DownloadFailed, InvalidParameter, RequestTimeout
-from ..hosts import is_loopback, place_of
+from ..hosts.names import is_loopback, place_of
 from ..protocol.backoff import retry_delay
 from ..threads.growing_files import Growing
 from ..threads.timeouts import TimeLeft

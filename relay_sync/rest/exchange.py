@@ -30,7 +30,9 @@ from ..config import Address, Config
 from ..constants import AGENT
 from ..deadline import Deadline
 from ..errors import ClientClosed, ConnectError, ConnectionLost, ConnectTimeout, RelayError, RequestTimeout
-from ..hosts import Proxy, Unusable, find_proxy, place_of, trust_variables, trusting
+from ..hosts.authorities import trust_variables, trusting
+from ..hosts.names import place_of
+from ..hosts.proxies import Proxy, Unusable, find_proxy
 from ..protocol.backoff import retry_delay
 from ..text.causes import apart, chain
 from ..threads.descriptors import are_lacking, lack, without_descriptors

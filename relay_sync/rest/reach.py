@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from ..hosts import is_loopback, look_up
+from ..hosts.names import is_loopback, look_up
 
 __all__ = ["Origin", "Zone", "addresses", "zone"]
 

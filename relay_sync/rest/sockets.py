@@ -22,7 +22,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from ..hosts import look_up, read_proxy
+from ..hosts.names import look_up
+from ..hosts.proxies import read_proxy
 
 __all__ = ["Admit", "NotAdmitted", "TimedAdapter", "has_sent", "peer", "until"]
 

@@ -12,7 +12,7 @@ import ssl
 import struct
 from collections.abc import Callable
 
-from ..hosts import begin_tls
+from ..hosts.authorities import begin_tls
 from .listening import shown_address
 from .loop import RECEIVE_SIZE, Loop
 

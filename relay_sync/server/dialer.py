@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from ..hosts import USUAL_PORTS, is_localhost, literal
+from ..hosts.names import USUAL_PORTS, is_localhost, literal
 from .channel import Channel, tune
 from .connection import Connection
 from .http import BadRequest, Headers, head_end, parse_status

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
-from ..hosts import is_loopback
+from ..hosts.names import is_loopback
 from ..threads import logs
 from .channel import Channel, tune
 from .connection import CloseInfo, Connection

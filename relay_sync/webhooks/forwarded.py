@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from ..errors import InvalidParameter
-from ..hosts import split_authority, unbracketed, without_port
+from ..hosts.names import split_authority, unbracketed, without_port
 
 __all__ = ["NAMES", "Networks", "Place", "contains", "networks", "places"]
 

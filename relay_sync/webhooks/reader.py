@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from attrs import evolve
 
 from ..errors import InvalidParameter, WebhookRefused
-from ..hosts import without_port
+from ..hosts.names import without_port
 from ..hosts.origins import refusal
 from ..params import values
 from ..threads.table import Recent

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from ..hosts import USUAL_PORTS, without_port
+from ..hosts.names import USUAL_PORTS, without_port
 
 __all__ = ["HEADERS", "SHA256_HEADER", "is_genuine", "sign_form", "sign_json", "sign_json_sha256", "spellings"]
 

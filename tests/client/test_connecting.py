@@ -22,7 +22,7 @@ from relay_sync.connection import upgrade
 from relay_sync.connection.transport import dial
 from relay_sync.deadline import Deadline
 from relay_sync.errors import CommandRefused, ConnectTimeout
-from relay_sync.hosts import trusting
+from relay_sync.hosts.authorities import trusting
 from relay_sync.rest import RestClient
 from relay_sync.server import Loop
 from relay_sync.server import dial as dial_stream

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from relay_sync.hosts import begin_tls
+from relay_sync.hosts.authorities import begin_tls
 
 
 @pytest.mark.parametrize("name", ["localhost", None], ids=["client", "server"])

@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from relay_sync.config import Address
-from relay_sync.hosts import (
+from relay_sync.hosts.names import (
     Place,
     bare,
     bracketed,

@@ -8,7 +8,7 @@ import traceback
 import pytest
 import requests
 
-from relay_sync.hosts import Proxy, Unusable, find_proxy, read_proxy
+from relay_sync.hosts.proxies import Proxy, Unusable, find_proxy, read_proxy
 
 FAR, PORT = "relay.example.com", 443
 P, Q = "http://p.example:3128", "http://q.example:8080"

@@ -16,7 +16,6 @@ from ...constants import (
     EVENT_CALL_TRANSCRIBE,
 )
 from ...errors import RelayError, StreamFailed
-from ...receivers import asleep_at
 from ...threads import logs
 from .base import E, PausableAction, Question, StoppableAction, VolumeAction
 
@@ -131,6 +130,8 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
         super()._progress(event)
 
     def _warn(self) -> None:
+        from ...receivers import asleep_at  # imported with the loop
+
         url = self._params.get("url")
         asleep = asleep_at(url) if isinstance(url, str) else ""
         if asleep:

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 
 from ...errors import InvalidParameter
-from ...hosts import bare
+from ...hosts.names import bare
 from ...hosts.origins import refusal
 from ...params.allowed import check_hosts, check_origins
 from ...server.http import HttpRequest

@@ -27,7 +27,7 @@ from urllib.parse import urlencode, urlsplit
 
 from attrs import define, evolve, field, frozen
 
-from ...hosts import is_loopback
+from ...hosts.names import is_loopback
 from ...threads.logs import get as log_of
 from ...threads.rate_limited_log import RateLimitedLog
 from ...threads.starting import join_all

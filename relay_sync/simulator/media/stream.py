@@ -29,7 +29,7 @@ from attrs import define, field
 
 from ...audio.coders import check_available
 from ...errors import InvalidParameter, UnsupportedCodec, WaitTimeout
-from ...hosts import is_loopback
+from ...hosts.names import is_loopback
 from ...server.connection import CloseInfo, Connection
 from ...server.dialer import dial
 from ...server.loop import LoopStopped, Timer

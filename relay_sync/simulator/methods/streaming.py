@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...hosts import is_loopback
+from ...hosts.names import is_loopback
 from ..media.formats import parse_codec
 from ..media.stream import Stream, open_stream
 from .request import CommandRequest, Handler

@@ -23,7 +23,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from ....errors import CallEnded, CommandRefused, InvalidParameter, SimulatorClosed, WaitTimeout
-from ....hosts import is_loopback
+from ....hosts.names import is_loopback
 from ....hosts.origins import refusal
 from ....protocol.depth import is_deeper
 from ....server.listening import explained, shown_address
