@@ -19,6 +19,8 @@ command names does not exist. The same questions decide.
 
 A question that gets no answer, or could not even be sent, is asked again, at most three times and ever later. An event of the
 call says that it was live after the question arose, so that its end will be told as well: then no answer is needed.
+
+A roll-call ends with its connection. What somebody still waits to hear about is asked again on the next one.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ..call.call import Call, core_of
 from ..constants import CALL_STATE_ANSWERED, CALL_STATE_ENDING
@@ -37,7 +39,7 @@ from ..threads import logs
 from ..threads.safety_net import Net
 from .inquiry import Inquiry
 
-__all__ = ["PAUSES", "RollCall"]
+__all__ = ["PAUSES", "Awaited", "RollCall"]
 
 _log = logs.get("relay_sync").later
 
@@ -49,6 +51,9 @@ FIRST: Final = "calling.clear_digit_bindings"
 #: The second question of a call that is answered, and of one that is not.
 IF_ANSWERED: Final = "calling.answer"
 IF_NOT: Final = "calling.denoise.stop"
+
+#: A call that somebody waits to hear about, and what takes the answer.
+Awaited: TypeAlias = tuple[Call, Callable[[bool], object]]
 
 
 class _Question:
@@ -88,14 +93,17 @@ class RollCall:
         self._inquiry.add(question)
         self._go_on()
 
-    def stop(self) -> None:
-        """Ask nothing more."""
+    def stop(self) -> list[Awaited]:
+        """Ask nothing more.
+
+        :return: the calls that somebody still waits to hear about, and how they are told.
+        """
         self._inquiry.stop()
-        net = Net()
-        for call_id in list(self._undecided):
-            with net:
-                self._decide_all(call_id, known=False)
-        net.release()
+        questions = [question for asked in self._undecided.values() for question in asked]
+        self._undecided.clear()
+        for question in questions:
+            question.decided = True
+        return [(question.call, question.then) for question in questions if question.then is not None]
 
     def heard_of(self, call: Call) -> None:
         """An event of the call came and has taken effect."""

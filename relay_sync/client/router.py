@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..observing.observer import Observer
     from ..observing.observers import Observers
     from .aftermath import Aftermath
-    from .resume_check import RollCall
+    from .resume_check import Awaited, RollCall
 
 __all__ = ["Router"]
 
@@ -91,6 +91,8 @@ class Router:
         self._warned_no_handler = False
         self._unattended = Unattended()
         self._roll_call: RollCall | None = None
+        #: What the last roll-call left open and somebody waits for; the next one asks.
+        self._awaited: list[Awaited] = []
         self._aftermath: Aftermath | None = None
         #: Rings when a call or a handler of one has ended.
         self.changed = Bell()
@@ -191,10 +193,9 @@ class Router:
         self.states.say(before, phase, error)
 
     def _call_the_roll(self, phase: Phase) -> None:
-        roll_call, self._roll_call = self._roll_call, None
-        if roll_call is not None:
-            with self._troubles.caught("internal error at the end of the roll-call"):
-                roll_call.stop()
+        self._end_roll_call()
+        if self.states.over:
+            self._give_up_questions()
         if self._aftermath is not None:
             self._aftermath.stop()
             self._aftermath = None
@@ -206,6 +207,10 @@ class Router:
             for call in calls:
                 with net:
                     self._questions().add(call)
+            awaited, self._awaited = self._awaited, []
+            for call, then in awaited:
+                with net:
+                    self._questions().add(call, then)
             with net:
                 self.dials.take_stock(self)
             self._aftermath = Aftermath(calls, self.messages, now)
@@ -213,6 +218,21 @@ class Router:
                 self._aftermath.on_watch(now)
             with self._troubles.caught("internal error in the roll-call"):
                 net.release()
+
+    def _end_roll_call(self) -> None:
+        if self._roll_call is not None:
+            self._awaited += self._roll_call.stop()
+            self._roll_call = None
+
+    def _give_up_questions(self) -> None:
+        """No connection comes any more, or none that knows these calls: let nobody wait for an answer."""
+        awaited, self._awaited = self._awaited, []
+        net = Net()
+        for _, then in awaited:
+            with net:
+                then(False)
+        with self._troubles.caught("internal error while questions about calls were given up"):
+            net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
         """The server-side session is gone, and what it carried with it.
@@ -231,6 +251,8 @@ class Router:
             self.dials.end(error, session, parting=self.attached is not None and self.attached.session.parting)
         with net:
             self.messages.end(error, session)
+        self._end_roll_call()
+        self._give_up_questions()
         self.changed.ring()
         if isinstance(error, ClientClosed):
             for call in ringing:
@@ -502,6 +524,7 @@ class Router:
         self._troubles = RateLimitedLog(_log)
         self._aftermath = None
         self._roll_call = None  # its questions are those of the parent's threads
+        self._awaited = []
         self.changed = Bell()
         self.handlers = self._new_handlers()
         self.attached = None

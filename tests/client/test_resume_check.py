@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay_sync import CallEnded, CommandRefused, RelayClient, RelayEvent, RequestTimeout
+from relay_sync import CallEnded, ClientClosed, CommandRefused, ConnectionLost, RelayClient, RelayEvent, RequestTimeout
 from relay_sync.call.call import core_of
 from relay_sync.client.inquiry import AT_ONCE
 from relay_sync.client.resume_check import IF_NOT, PAUSES
@@ -347,7 +347,7 @@ def test_a_transfer_that_is_refused_with_404_leaves_the_call_with_us(sim: Simula
         assert one.call.state == "ended"
 
 
-def test_a_connection_that_is_lost_while_a_verb_asks_leaves_what_the_server_said(sim: Simulator) -> None:
+def test_a_connection_that_is_lost_while_a_verb_asks_is_asked_again_on_the_next(sim: Simulator) -> None:
     with line(sim) as one:
         gone(one, "calling.play")
         sim.drop_reply(FIRST, times=1)
@@ -356,9 +356,50 @@ def test_a_connection_that_is_lost_while_a_verb_asks_leaves_what_the_server_said
         one.drop()
         refused = verb.result().error
         assert isinstance(refused, CommandRefused)
-        assert "live" not in str(refused)  # nobody knows
-        assert one.call.play_silence(1).error is not None
+        assert "the call itself is live" in str(refused)
         assert one.call.state == "answered"
+
+
+def test_a_call_that_ends_while_the_connection_is_lost_ends_the_verb_that_asks(sim: Simulator) -> None:
+    with line(sim) as one:
+        gone(one, "calling.play")
+        sim.drop_reply(FIRST, times=1)
+        verb = Background(one.call.play_tts, "hello")
+        one.wait_for_request(FIRST)
+        lose_the_end(one)
+        action = verb.result()
+        assert (action.wait(0).reason, action.error, one.call.state) == ("call_gone", None, "ended")
+
+
+def test_a_verb_that_asks_while_there_is_no_connection_waits_for_one(sim: Simulator) -> None:
+    """No longer than its command, which is what the server's word is worth until then."""
+    with line(sim, request_timeout=0.5) as one:
+        gone(one, "calling.play")
+        sim.drop_reply(FIRST, times=1)
+        verb = Background(one.call.play_tts, "hello")
+        one.wait_for_request(FIRST)
+        sim.refuse_connections()
+        sim.cut()
+        refused = verb.result().error
+        assert isinstance(refused, CommandRefused)
+        assert "live" not in str(refused)  # nobody knows
+        sim.refuse_connections(False)
+
+
+@pytest.mark.parametrize("end", ["over", "closed"])
+def test_a_verb_that_asks_does_not_outlast_the_session(sim: Simulator, end: str) -> None:
+    with line(sim) as one:
+        gone(one, "calling.play")
+        sim.drop_reply(FIRST, times=1)
+        verb = Background(one.call.play_tts, "hello")
+        one.wait_for_request(FIRST)
+        if end == "over":
+            sim.forget_sessions()
+            one.drop()
+        else:
+            one.client.disconnect()
+        with pytest.raises(ClientClosed if end == "closed" else ConnectionLost):
+            verb.result()
 
 
 @pytest.mark.parametrize("phase", [Phase.CLOSED, Phase.FAILED])
@@ -370,7 +411,9 @@ def test_after_the_end_of_a_session_nobody_waits_for_an_answer(offline: RelayCli
     assert told == [False]
 
 
-def test_a_question_whose_answer_cannot_be_told_keeps_nobody_waiting(sim: Simulator) -> None:
+def test_a_question_whose_answer_cannot_be_told_keeps_nobody_waiting(
+    sim: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
     with line(sim) as one:
         _, second = one.another()
         sim.hold(FIRST)
@@ -382,10 +425,12 @@ def test_a_question_whose_answer_cannot_be_told_keeps_nobody_waiting(sim: Simula
         def ask_and_stop() -> None:
             for call, then in ((one.call, fail), (one.call, told.append), (second, told.append)):
                 one.client._router.ask_about(call, then)
-            assert one.client._router._roll_call is not None
-            with pytest.raises(LookupError):
-                one.client._router._roll_call.stop()
+            one.client._router._give_up_questions()
+            assert told == []  # those who are being asked about are not among them
+            one.client._router._awaited += [(one.call, fail), (one.call, told.append), (second, told.append)]
+            one.client._router._give_up_questions()
 
         Clock(one).on_io_thread(ask_and_stop)
         assert told == [False, False]
+        assert "questions about calls were given up" in caplog.text
         sim.release(FIRST)

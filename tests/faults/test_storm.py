@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from relay_sync import Call, CallStateEvent, RelayClient, RelayError, RelayEvent
+from relay_sync import Call, CallStateEvent, CommandRefused, RelayClient, RelayError, RelayEvent
 from relay_sync.protocol.backoff import LONGEST
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
@@ -34,6 +34,8 @@ class Ward:
         self.completed: Counter[str] = Counter()
         self.over: set[str] = set()
         self.errors: Counter[str] = Counter()
+        #: Seconds until a command was refused: whether the call lives is asked until the command's time is up.
+        self.refused: list[float] = []
 
     def handle(self, call: Call) -> None:
         with self.lock:
@@ -41,7 +43,12 @@ class Ward:
         call.on("calling.call.state", lambda event: self.heard(call, event))
         try:
             call.answer()
-            action = call.stream(NOWHERE, on_completed=lambda event: self.end_of_stream(call))
+            began = time.monotonic()
+            try:
+                action = call.stream(NOWHERE, on_completed=lambda event: self.end_of_stream(call))
+            except CommandRefused:
+                self.refused.append(time.monotonic() - began)
+                raise
             action.wait()
             call.wait_for_ended()
         except RelayError as error:
@@ -95,5 +102,7 @@ def test_calls_in_a_storm(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     assert set(ward.handlers.values()) == {1}
     assert set(ward.ends.values()) <= {1}
     assert set(ward.completed.values()) <= {1}
-    assert set(ward.errors) <= {"ConnectionLost", "NotConnected", "RequestTimeout", "CallEnded"}
+    assert set(ward.errors) <= {"ConnectionLost", "NotConnected", "RequestTimeout", "CallEnded", "CommandRefused"}
+    assert ward.errors["CommandRefused"] == len(ward.refused)
+    assert all(took >= OPTIONS["request_timeout"] for took in ward.refused)
     assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
