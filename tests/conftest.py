@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -166,9 +165,16 @@ def offline() -> Iterator[RelayClient]:
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port that refuses connections, and that no other process can have meanwhile."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+    from tests.support.ports import hold_port  # after its assertions were registered
+
+    with hold_port() as sock:
         yield sock.getsockname()[1]
+
+
+@pytest.fixture
+def free_port(closed_port: int) -> int:
+    """A port for a server that is to be started, and that nobody else is given meanwhile."""
+    return closed_port
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from relay_sync.audio.messages import MediaFormat, start_message
 from relay_sync.testing import simulated
 from tests.support import PATIENCE
 from tests.support.forks import holds_in_child
-from tests.support.hosting import free_port
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 quiet_fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -87,28 +86,26 @@ USES: dict[str, Callable[[AudioServer], object]] = {
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("public", [True, False])
-def test_its_first_use_starts_it(use: str, public: bool) -> None:
-    port = free_port()
-    audio = AudioServer(port=port, public_url=f"ws://127.0.0.1:{port}/audio" if public else None)
+def test_its_first_use_starts_it(use: str, public: bool, free_port: int) -> None:
+    audio = AudioServer(port=free_port, public_url=f"ws://127.0.0.1:{free_port}/audio" if public else None)
     try:
         repr(audio)
-        assert not is_open(port)
+        assert not is_open(free_port)
         USES[use](audio)
-        assert is_open(port)
+        assert is_open(free_port)
     finally:
         audio.close()
 
 
-def test_what_is_refused_before_anything_is_sent_starts_nothing() -> None:
-    port = free_port()
-    audio = AudioServer(port=port, public_url=f"ws://127.0.0.1:{port}/audio")
+def test_what_is_refused_before_anything_is_sent_starts_nothing(free_port: int) -> None:
+    audio = AudioServer(port=free_port, public_url=f"ws://127.0.0.1:{free_port}/audio")
     with pytest.raises(InvalidParameter, match="timeout"):
         audio.listen(NoCall(), timeout="soon")  # type: ignore[arg-type]
     with pytest.raises(InvalidParameter, match="expires"):
         audio.device(expires=0)
     with pytest.raises(InvalidParameter, match="url"):
         audio.connect(NoCall(), url="wss://elsewhere.example.com")
-    assert not is_open(port)
+    assert not is_open(free_port)
     audio.close()
 
 
@@ -131,9 +128,8 @@ def test_a_closed_one_says_so(use: str) -> None:
         USES[use](audio)
 
 
-def test_a_handler_hears_through_a_server_that_nobody_started() -> None:
-    port = free_port()
-    audio = AudioServer(port=port, public_url=f"ws://127.0.0.1:{port}/audio")
+def test_a_handler_hears_through_a_server_that_nobody_started(free_port: int) -> None:
+    audio = AudioServer(port=free_port, public_url=f"ws://127.0.0.1:{free_port}/audio")
     heard = threading.Event()
     with simulated() as (sim, client):
 
@@ -168,9 +164,8 @@ def _hears(audio: AudioServer) -> bool:
 @needs_fork
 @quiet_fork
 @pytest.mark.parametrize("use", ["listen", "device", "accept", "url", "start"])
-def test_one_that_was_made_before_a_fork_starts_in_the_child(use: str) -> None:
-    port = free_port()
-    audio = AudioServer(port=port, public_url=f"ws://127.0.0.1:{port}/audio")
+def test_one_that_was_made_before_a_fork_starts_in_the_child(use: str, free_port: int) -> None:
+    audio = AudioServer(port=free_port, public_url=f"ws://127.0.0.1:{free_port}/audio")
 
     def child() -> bool:
         USES[use](audio)
@@ -180,7 +175,7 @@ def test_one_that_was_made_before_a_fork_starts_in_the_child(use: str) -> None:
 
     holds_in_child(child)
     holds_in_child(child)  # the next worker, say
-    assert not is_open(port)
+    assert not is_open(free_port)
     USES[use](audio)
     assert _hears(audio)
     audio.close()
@@ -225,11 +220,10 @@ def test_one_that_was_started_before_a_fork_says_so_in_the_child(use: str) -> No
 # -- close() while it starts -------------------------------------------------------------------------------------------
 
 
-def test_closing_does_not_wait_for_a_start_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_does_not_wait_for_a_start_that_hangs(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     looked_up, go = threading.Event(), threading.Event()
     found: list[object] = []
-    port = free_port()
-    audio = AudioServer("audio.example.com", port)
+    audio = AudioServer("audio.example.com", free_port)
 
     def slow_look_up(*args: Any, **options: Any) -> Any:
         looked_up.set()
@@ -254,7 +248,7 @@ def test_closing_does_not_wait_for_a_start_that_hangs(monkeypatch: pytest.Monkey
         user.join(PATIENCE)
     assert ended
     assert found
-    assert not is_open(port)
+    assert not is_open(free_port)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="needs SIGUSR1")

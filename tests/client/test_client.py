@@ -39,7 +39,6 @@ from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
 from tests.support import PATIENCE, TLS
 from tests.support.background import Background
-from tests.support.hosting import free_port
 from tests.support.lines import FROM, NOWHERE, TO, Desk, Line, drop, line
 from tests.support.scene import event, scene, send
 from tests.support.tls import tls_context
@@ -239,13 +238,12 @@ def test_a_jwt_of_the_environment(monkeypatch: pytest.MonkeyPatch, jwt: bool) ->
             assert "d.e.f" not in str(caught.value)
 
 
-def test_connect_waits_for_a_server_that_comes_late() -> None:
-    port = free_port()
-    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{port}")
+def test_connect_waits_for_a_server_that_comes_late(free_port: int) -> None:
+    client = RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{free_port}")
     connecting = Background(client.connect)
     while client.state != "connecting":
         pass
-    with Simulator(port=port, project="p", token="t"):
+    with Simulator(port=free_port, project="p", token="t"):
         connecting.result()
         assert client.state == "connected"
         client.disconnect()

@@ -24,7 +24,7 @@ from relay_sync import Call, InvalidParameter, WaitTimeout
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import Webhooks
 from relay_sync.webhooks.signatures import sign_json
-from tests.support.hosting import PATIENCE, call_in, environment, free_port, started, wait_for_port
+from tests.support.hosting import PATIENCE, call_in, environment, started, wait_for_port
 from tests.support.lines import FROM, TO
 
 SETTINGS = """
@@ -671,18 +671,17 @@ def test_wrong_settings_are_told_once_by_manage_py_relay(sim: Simulator, folder:
 @pytest.mark.slow
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
 @pytest.mark.parametrize("worker", ["gthread", "gevent"])
-def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...]) -> None:
-    port = free_port()
+def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...], free_port: int) -> None:
     # With preload, Django is imported before gunicorn's worker patches it: then its connections are shared by all.
     early = "from gevent import monkey; monkey.patch_all()\n" if worker == "gevent" and preload else ""
     hooks = "from relay_sync.contrib.gunicorn import post_worker_init, worker_exit\n"
     (folder / "hooks.py").write_text(early + hooks, encoding="utf-8")
     command = (
-        *("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"),
+        *("-m", "gunicorn", "--bind", f"127.0.0.1:{free_port}", "--workers", "1", "--threads", "4"),
         *("--worker-class", worker, "--config", "hooks.py", *preload, "shop.wsgi"),
     )
-    with started(sim, folder, *command, port=port) as gunicorn:
-        take_a_call(sim, port)
+    with started(sim, folder, *command, port=free_port) as gunicorn:
+        take_a_call(sim, free_port)
         gunicorn.terminate()
     assert sorted(gunicorn.lines) == EVERYTHING
     sim.wait_until_gone()
@@ -690,10 +689,9 @@ def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reload", [(), ("--noreload",)], ids=["", "noreload"])
-def test_runserver(sim: Simulator, folder: Path, reload: tuple[str, ...]) -> None:
-    port = free_port()
-    with started(sim, folder, "manage.py", "runserver", f"127.0.0.1:{port}", *reload, port=port) as server:
-        take_a_call(sim, port)
+def test_runserver(sim: Simulator, folder: Path, reload: tuple[str, ...], free_port: int) -> None:
+    with started(sim, folder, "manage.py", "runserver", f"127.0.0.1:{free_port}", *reload, port=free_port) as server:
+        take_a_call(sim, free_port)
         assert len(sim.journal.requests("signalwire.connect")) == 1  # the process that watches files does not
         server.wait_for_lines(len(EVERYTHING))
         server.terminate(signal.SIGINT)  # Django's server ends cleanly by Ctrl-C; SIGTERM is not for it
@@ -719,13 +717,12 @@ def test_the_supported_versions_of_django_are_tested() -> None:
 
 
 @pytest.mark.slow
-def test_the_autoreloader_names_the_calls_that_it_cuts(sim: Simulator, folder: Path) -> None:
-    port = free_port()
+def test_the_autoreloader_names_the_calls_that_it_cuts(sim: Simulator, folder: Path, free_port: int) -> None:
     file = folder / "shop" / "calls.py"
     file.write_text(CALLS.replace("    call.answer()\n", "    call.answer()\n    call.wait_for_ended()\n", 1), "utf-8")
-    with started(sim, folder, "manage.py", "runserver", f"127.0.0.1:{port}", port=port) as server:
+    with started(sim, folder, "manage.py", "runserver", f"127.0.0.1:{free_port}", port=free_port) as server:
         sim.wait_for_client(timeout=PATIENCE)
-        wait_for_port(port)
+        wait_for_port(free_port)
         phone = sim.call(to=TO, from_=FROM)
         phone.wait_until("answered", PATIENCE)
         # A change that comes before the reloader's first look at the files is none to it.

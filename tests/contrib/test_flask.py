@@ -26,7 +26,7 @@ from relay_sync.webhooks import Callback, StreamStatus, Webhooks
 from relay_sync.webhooks.signatures import sign_form, sign_json
 from tests.support import ROOT
 from tests.support.background import Background
-from tests.support.hosting import PATIENCE, call_in, free_port, started
+from tests.support.hosting import PATIENCE, call_in, started
 from tests.support.lines import FROM, TO
 
 
@@ -469,17 +469,16 @@ def test_a_second_ctrl_c_lets_the_handler_finish(sim: Simulator, folder: Path, p
 @pytest.mark.slow
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
 @pytest.mark.parametrize("worker", ["gthread", "sync", "gevent"])
-def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...]) -> None:
-    port = free_port()
+def test_gunicorn(sim: Simulator, folder: Path, worker: str, preload: tuple[str, ...], free_port: int) -> None:
     command = (
-        *("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--workers", "1", "--threads", "4"),
+        *("-m", "gunicorn", "--bind", f"127.0.0.1:{free_port}", "--workers", "1", "--threads", "4"),
         *("--worker-class", worker, "--config", "python:relay_sync.contrib.gunicorn", *preload, "shop:app"),
     )
-    with started(sim, folder, *command, port=port) as gunicorn:
+    with started(sim, folder, *command, port=free_port) as gunicorn:
         sim.wait_for_client(timeout=PATIENCE)
         call_in(sim)
         sim.webhooks.wait_for(2, PATIENCE)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/relay/health", timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/relay/health", timeout=PATIENCE) as answer:
             assert json.load(answer)["state"] == "connected"
         gunicorn.terminate()
     assert sorted(gunicorn.lines) == ["ended", "heard 8000", "status finished", "status streaming"]

@@ -13,7 +13,7 @@ import pytest
 from relay_sync.audio import read_wav
 from relay_sync.simulator import Simulator
 from tests.support import ROOT
-from tests.support.hosting import PATIENCE, Started, environment, free_port, launched
+from tests.support.hosting import PATIENCE, Started, environment, launched
 from tests.support.lines import FROM, TO
 
 DOCS = ROOT / "docs"
@@ -36,12 +36,11 @@ application = get_wsgi_application()
 """
 
 
-def program(page: str, first_line: str) -> str:
+def program(page: str, first_line: str, port: int) -> str:
     """A block of a page, with a receiver that has an address for the outside, as with a real account."""
     found = re.search(rf"```python\n({re.escape(first_line)}\n.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
     assert found is not None
     assert "AudioServer()" in found[1]
-    port = free_port()
     return found[1].replace("AudioServer()", f'AudioServer(port={port}, public_url="ws://127.0.0.1:{port}/audio")')
 
 
@@ -68,8 +67,10 @@ def check_two_calls(sim: Simulator, folder: Path, process: Started) -> None:
 @pytest.mark.slow
 @MANY
 @WORKERS
-def test_the_page_on_flask(sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...]) -> None:
-    (tmp_path / "app.py").write_text(program("flask.md", "# app.py"), encoding="utf-8")
+def test_the_page_on_flask(
+    sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...], free_port: int
+) -> None:
+    (tmp_path / "app.py").write_text(program("flask.md", "# app.py", free_port), encoding="utf-8")
     hooks = "python:relay_sync.contrib.gunicorn"
     if worker == "gevent" and preload:
         (tmp_path / "hooks.py").write_text(PATCH + HOOKS, encoding="utf-8")
@@ -81,7 +82,9 @@ def test_the_page_on_flask(sim: Simulator, tmp_path: Path, worker: str, preload:
 @pytest.mark.slow
 @MANY
 @WORKERS
-def test_the_page_on_django(sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...]) -> None:
+def test_the_page_on_django(
+    sim: Simulator, tmp_path: Path, worker: str, preload: tuple[str, ...], free_port: int
+) -> None:
     urls = re.search(r"```python\n(# project/urls.py\n.*?)```", (DOCS / "django.md").read_text("utf-8"), re.DOTALL)
     assert urls is not None
     files = {
@@ -90,7 +93,7 @@ def test_the_page_on_django(sim: Simulator, tmp_path: Path, worker: str, preload
         "project/urls.py": urls[1],
         "project/wsgi.py": WSGI,
         "shop/__init__.py": "",
-        "shop/calls.py": program("django.md", "# shop/calls.py"),
+        "shop/calls.py": program("django.md", "# shop/calls.py", free_port),
         "hooks.py": (PATCH if worker == "gevent" and preload else "") + HOOKS,
     }
     for name, text in files.items():
@@ -102,8 +105,10 @@ def test_the_page_on_django(sim: Simulator, tmp_path: Path, worker: str, preload
 
 @pytest.mark.slow
 @pytest.mark.parametrize("patch", ["", PATCH], ids=["late", "early"])
-def test_a_program_that_was_loaded_before_gevent_is_told_of(sim: Simulator, tmp_path: Path, patch: str) -> None:
-    (tmp_path / "app.py").write_text(program("flask.md", "# app.py"), encoding="utf-8")
+def test_a_program_that_was_loaded_before_gevent_is_told_of(
+    sim: Simulator, tmp_path: Path, patch: str, free_port: int
+) -> None:
+    (tmp_path / "app.py").write_text(program("flask.md", "# app.py", free_port), encoding="utf-8")
     (tmp_path / "hooks.py").write_text(patch + HOOKS, encoding="utf-8")
     with gunicorn(sim, tmp_path, "gevent", "--config", "hooks.py", "--preload", "app:create_app()") as process:
         process.terminate()

@@ -21,13 +21,6 @@ from tests.support.lines import FROM, TO
 PATIENCE = 30.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def wait_for_port(port: int) -> None:
     """Return once somebody listens there."""
     end = time.monotonic() + PATIENCE

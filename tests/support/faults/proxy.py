@@ -33,6 +33,7 @@ from tests.support.faults.fault import (
     random_faults,
 )
 from tests.support.faults.pipe import Pipe, reset
+from tests.support.ports import hold_port
 
 __all__ = ["FaultProxy", "Happened"]
 
@@ -89,6 +90,8 @@ class FaultProxy:
         self._wake_in.setblocking(False)
         self._selector.register(self._wake_in, selectors.EVENT_READ)
         self._listener: socket.socket | None = None
+        #: Keeps the port for us while nobody listens there.
+        self._port_holder: socket.socket | None = None
         self.port = listen
         self._links: list[Link] = []
         self._holes: list[socket.socket] = []
@@ -112,6 +115,8 @@ class FaultProxy:
 
     def start(self) -> FaultProxy:
         """Listen."""
+        self._port_holder = hold_port(self.port)
+        self.port = self._port_holder.getsockname()[1]
         self._listen()
         self._thread.start()
         return self
@@ -125,6 +130,8 @@ class FaultProxy:
             assert not self._thread.is_alive()
         self._wake_in.close()
         self._wake_out.close()
+        if self._port_holder is not None:
+            self._port_holder.close()
 
     def __enter__(self) -> FaultProxy:
         return self.start()
@@ -311,7 +318,6 @@ class FaultProxy:
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
             self._listener.setblocking(False)
-            self.port = self._listener.getsockname()[1]
             self._selector.register(self._listener, selectors.EVENT_READ)
 
     def _stop_listening(self) -> None:
