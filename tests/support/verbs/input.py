@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.verbs.row import HELLO, STATUS, Json, Row
+from tests.support.verbs.row import HELLO, STATUS, Json, Row, full_row
 
 FOUR_DIGITS = {"result": {"type": "digit", "params": {"digits": "4821", "terminator": "#"}}}
 GOT_DIGITS = (("calling.call.play", {"state": "finished"}), ("calling.call.collect", FOUR_DIGITS))
@@ -30,32 +30,10 @@ INPUT = [
         events=GOT_DIGITS,
         shows=DIGITS_SHOWN,
     ),
-    Row(
-        name="play_and_collect-all",
-        kwargs={
-            "media": [HELLO],
-            "collect": {
-                "digits": {"max": 4, "min": 1, "digit_timeout": 2.5, "terminators": "#*"},
-                "speech": {
-                    "end_silence_timeout": 1,
-                    "speech_timeout": 30,
-                    "language": "en-US",
-                    "hints": ["bill", "sales"],
-                    "model": "enhanced",
-                    "engine": "Deepgram",
-                },
-                "initial_timeout": 4,
-                "brand_new": 1,
-            },
-            "volume": 0,
-            "status_url": STATUS,
-            "control_id": "K1",
-            "on_completed": print,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "play_and_collect-all",
         method="calling.play_and_collect",
-        params={
-            "play": [{"type": "tts", "params": {"text": "hello"}}],
+        passed={
             "collect": {
                 "digits": {"max": 4, "min": 1, "digit_timeout": 2.5, "terminators": "#*"},
                 "speech": {
@@ -72,8 +50,9 @@ INPUT = [
             "volume": 0,
             "status_url": STATUS,
             "control_id": "K1",
-            "brand_new": 1,
         },
+        given={"media": [HELLO]},
+        sent={"play": [{"type": "tts", "params": {"text": "hello"}}]},
         kind="CollectAction",
         events=(
             (
@@ -136,23 +115,10 @@ INPUT = [
         events=(("calling.call.collect", {"result": {"type": "digit", "params": {"digits": "1", "terminator": ""}}}),),
         shows={"digits": "1", "terminator": "", "type": "digit"},
     ),
-    Row(
-        name="collect-all",
-        kwargs={
-            "digits": {"max": 3},
-            "speech": {"language": "en-US"},
-            "initial_timeout": 7.5,
-            "partial_results": True,
-            "continuous": False,
-            "send_start_of_input": True,
-            "start_input_timers": False,
-            "status_url": STATUS,
-            "control_id": "C1",
-            "on_completed": print,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "collect-all",
         method="calling.collect",
-        params={
+        passed={
             "digits": {"max": 3},
             "speech": {"language": "en-US"},
             "initial_timeout": 7.5,
@@ -162,7 +128,6 @@ INPUT = [
             "start_input_timers": False,
             "status_url": STATUS,
             "control_id": "C1",
-            "brand_new": 1,
         },
         kind="StandaloneCollectAction",
         events=(
@@ -195,23 +160,14 @@ INPUT = [
         events=detected("machine", "MACHINE", "NOT_READY", "READY"),
         shows={"is_machine": True, "is_human": False, "is_ready": True, "state": "finished"},
     ),
-    Row(
-        name="detect-all",
-        kwargs={
-            "detect": {"type": "machine", "params": {"machine_ready_timeout": 4, "brand_new": 1}},
-            "timeout": 0,
-            "status_url": STATUS,
-            "control_id": "D1",
-            "on_completed": print,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "detect-all",
         method="calling.detect",
-        params={
+        passed={
             "detect": {"type": "machine", "params": {"machine_ready_timeout": 4, "brand_new": 1}},
             "timeout": 0,
             "status_url": STATUS,
             "control_id": "D1",
-            "brand_new": 1,
         },
         kind="DetectAction",
         events=detected("machine", "HUMAN"),
@@ -283,11 +239,10 @@ INPUT = [
         events=(("calling.call.send_digits", {"state": "finished"}),),
         shows={"state": "finished"},
     ),
-    Row(
-        name="send_digits-all",
-        kwargs={"digits": "1", "control_id": "N1", "on_completed": print, "extra": {"brand_new": 1}},
+    full_row(
+        "send_digits-all",
         method="calling.send_digits",
-        params={"digits": "1", "control_id": "N1", "brand_new": 1},
+        passed={"digits": "1", "control_id": "N1"},
         kind="SendDigitsAction",
         events=(("calling.call.send_digits", {"state": "finished"}),),
     ),
@@ -297,31 +252,18 @@ INPUT = [
         method="calling.bind_digit",
         params={"digits": "*1", "bind_method": "calling.play"},
     ),
-    Row(
-        name="bind_digit-all",
-        kwargs={
-            "digits": "9",
-            "bind_method": "calling.play",
-            "bind_params": {"play": [HELLO]},
-            "realm": "menu",
-            "max_triggers": 1,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "bind_digit-all",
         method="calling.bind_digit",
-        params={
+        passed={
             "digits": "9",
             "bind_method": "calling.play",
-            "params": {"play": [{"type": "tts", "params": {"text": "hello"}}]},
             "realm": "menu",
             "max_triggers": 1,
-            "brand_new": 1,
         },
+        given={"bind_params": {"play": [HELLO]}},
+        sent={"params": {"play": [{"type": "tts", "params": {"text": "hello"}}]}},
     ),
     Row(name="clear_digit_bindings", method="calling.clear_digit_bindings"),
-    Row(
-        name="clear_digit_bindings-realm",
-        kwargs={"realm": "menu", "extra": {"brand_new": 1}},
-        method="calling.clear_digit_bindings",
-        params={"realm": "menu", "brand_new": 1},
-    ),
+    full_row("clear_digit_bindings-realm", method="calling.clear_digit_bindings", passed={"realm": "menu"}),
 ]

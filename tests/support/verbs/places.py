@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from relay_sync import devices
-from tests.support.verbs.row import STATUS, Row
+from tests.support.verbs.row import STATUS, Row, full_row
 
 ROUTING = [
     Row(
@@ -14,13 +14,10 @@ ROUTING = [
             "devices": [[{"type": "phone", "params": {"to_number": "+15550100022", "from_number": "+15550100011"}}]]
         },
     ),
-    Row(
-        name="connect-all",
-        kwargs={
-            "devices": [
-                [devices.phone("+15550100022", "+15550100011", timeout=20), devices.sip("sip:desk@example.test")],
-                [devices.stream("wss://media.example.test/both", realtime=True)],
-            ],
+    full_row(
+        "connect-all",
+        method="calling.connect",
+        passed={
             "ringback": [{"type": "ringtone", "params": {"name": "us"}}],
             "tag": "agent-leg",
             "max_duration": 30,
@@ -28,10 +25,14 @@ ROUTING = [
             "send_digits": "w1",
             "timeout": 45.5,
             "status_url": STATUS,
-            "extra": {"brand_new": 1},
         },
-        method="calling.connect",
-        params={
+        given={
+            "devices": [
+                [devices.phone("+15550100022", "+15550100011", timeout=20), devices.sip("sip:desk@example.test")],
+                [devices.stream("wss://media.example.test/both", realtime=True)],
+            ]
+        },
+        sent={
             "devices": [
                 [
                     {
@@ -41,44 +42,17 @@ ROUTING = [
                     {"type": "sip", "params": {"to": "sip:desk@example.test"}},
                 ],
                 [{"type": "stream", "params": {"url": "wss://media.example.test/both", "realtime": True}}],
-            ],
-            "ringback": [{"type": "ringtone", "params": {"name": "us"}}],
-            "tag": "agent-leg",
-            "max_duration": 30,
-            "max_price_per_minute": 0.05,
-            "send_digits": "w1",
-            "timeout": 45.5,
-            "status_url": STATUS,
-            "brand_new": 1,
+            ]
         },
     ),
     Row(name="disconnect", method="calling.disconnect"),
-    Row(
-        name="disconnect-all",
-        kwargs={"reason": "done", "extra": {"brand_new": 1}},
-        method="calling.disconnect",
-        params={"reason": "done", "brand_new": 1},
-    ),
-    Row(
-        name="refer",
-        kwargs={
-            "device": {"type": "sip", "params": {"to": "sip:bob@example.test"}},
-            "status_url": STATUS,
-            "extra": {"brand_new": 1},
-        },
+    full_row("disconnect-all", method="calling.disconnect", passed={"reason": "done"}),
+    full_row(
+        "refer",
         method="calling.refer",
-        params={
-            "device": {"type": "sip", "params": {"to": "sip:bob@example.test"}},
-            "status_url": STATUS,
-            "brand_new": 1,
-        },
+        passed={"device": {"type": "sip", "params": {"to": "sip:bob@example.test"}}, "status_url": STATUS},
     ),
-    Row(
-        name="transfer",
-        kwargs={"dest": "https://app.example.test/swml", "extra": {"brand_new": 1}},
-        method="calling.transfer",
-        params={"dest": "https://app.example.test/swml", "brand_new": 1},
-    ),
+    full_row("transfer", method="calling.transfer", passed={"dest": "https://app.example.test/swml"}),
     Row(name="hold", method="calling.hold"),
     Row(name="unhold", method="calling.unhold"),
 ]
@@ -96,35 +70,10 @@ IN_QUEUE = {
 }
 CONFERENCE = [
     Row(name="join_conference", args=("weekly",), method="calling.join_conference", params={"name": "weekly"}),
-    Row(
-        name="join_conference-all",
-        kwargs={
-            "name": "weekly",
-            "muted": True,
-            "beep": "onEnter",
-            "start_on_enter": False,
-            "end_on_exit": True,
-            "wait_url": "https://app.example.test/wait",
-            "max_participants": 250,
-            "record": "record-from-start",
-            "region": "eu",
-            "trim": "do-not-trim",
-            "coach": "3f8e",
-            "acl": "private",
-            "emit_call_quality": True,
-            "status_callback": STATUS,
-            "status_callback_event": "start end join leave",
-            "status_callback_event_type": "relay",
-            "status_callback_method": "post",
-            "recording_status_callback": STATUS,
-            "recording_status_callback_event": "completed",
-            "recording_status_callback_event_type": "cxml",
-            "recording_status_callback_method": "GET",
-            "stream_obj": devices.stream("wss://media.example.test/conference", codec="L16@16000h"),
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "join_conference-all",
         method="calling.join_conference",
-        params={
+        passed={
             "name": "weekly",
             "muted": True,
             "beep": "onEnter",
@@ -141,27 +90,22 @@ CONFERENCE = [
             "status_callback": STATUS,
             "status_callback_event": "start end join leave",
             "status_callback_event_type": "relay",
-            "status_callback_method": "POST",
             "recording_status_callback": STATUS,
             "recording_status_callback_event": "completed",
             "recording_status_callback_event_type": "cxml",
             "recording_status_callback_method": "GET",
+        },
+        given={
+            "status_callback_method": "post",
+            "stream_obj": devices.stream("wss://media.example.test/conference", codec="L16@16000h"),
+        },
+        sent={
+            "status_callback_method": "POST",
             "stream": {"url": "wss://media.example.test/conference", "codec": "L16@16000h"},
-            "brand_new": 1,
         },
     ),
-    Row(
-        name="leave_conference",
-        kwargs={"conference_id": "d7e3", "extra": {"brand_new": 1}},
-        method="calling.leave_conference",
-        params={"conference_id": "d7e3", "brand_new": 1},
-    ),
-    Row(
-        name="join_room",
-        kwargs={"name": "standup", "status_url": STATUS, "extra": {"brand_new": 1}},
-        method="calling.join_room",
-        params={"name": "standup", "status_url": STATUS, "brand_new": 1},
-    ),
+    full_row("leave_conference", method="calling.leave_conference", passed={"conference_id": "d7e3"}),
+    full_row("join_room", method="calling.join_room", passed={"name": "standup", "status_url": STATUS}),
     Row(name="leave_room", kwargs={"extra": {"brand_new": 1}}, method="calling.leave_room", params={"brand_new": 1}),
     Row(
         name="queue_enter",
@@ -176,21 +120,10 @@ CONFERENCE = [
         ),
         shows={"was_dequeued": True, "queue_id": "2c9d", "queue_name": "support", "position": 0, "size": 1},
     ),
-    Row(
-        name="queue_enter-all",
-        kwargs={
-            "queue_name": "support",
-            "control_id": "Q1",
-            "wait_url": "https://app.example.test/wait",
-            "wait_time": 60,
-            "whisper_url": "https://app.example.test/whisper",
-            "execute_after_queue": "https://app.example.test/after",
-            "status_url": STATUS,
-            "on_completed": print,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "queue_enter-all",
         method="calling.queue.enter",
-        params={
+        passed={
             "queue_name": "support",
             "control_id": "Q1",
             "wait_url": "https://app.example.test/wait",
@@ -198,28 +131,19 @@ CONFERENCE = [
             "whisper_url": "https://app.example.test/whisper",
             "execute_after_queue": "https://app.example.test/after",
             "status_url": STATUS,
-            "brand_new": 1,
         },
         kind="QueueAction",
         events=(("calling.call.queue", {**IN_QUEUE, "status": "leave", "position": 0}),),
         shows={"was_dequeued": False},
     ),
-    Row(
-        name="queue_leave",
-        kwargs={
-            "queue_name": "support",
-            "control_id": "Q1",
-            "queue_id": "2c9d",
-            "status_url": STATUS,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "queue_leave",
         method="calling.queue.leave",
-        params={
+        passed={
             "queue_name": "support",
             "control_id": "Q1",
             "queue_id": "2c9d",
             "status_url": STATUS,
-            "brand_new": 1,
         },
     ),
 ]

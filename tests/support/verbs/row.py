@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from attrs import field, frozen
@@ -33,6 +34,35 @@ class Row:
     @property
     def verb(self) -> str:
         return self.name.partition("-")[0]
+
+
+def full_row(
+    name: str,
+    *,
+    method: str,
+    passed: Json,
+    given: Mapping[str, Any] | None = None,
+    sent: Json | None = None,
+    kind: str = "",
+    events: tuple[tuple[str, Json], ...] = (),
+    shows: Mapping[str, Any] | None = None,
+) -> Row:
+    """A row with ``extra``, and with ``on_completed`` where the verb returns an action.
+
+    :param passed: what the verb is given, and sends unchanged under the same names.
+    :param given: what else it is given, under another name, or in another form than it sends it.
+    :param sent: the params that it makes of ``given``.
+    """
+    extra = {"brand_new": 1}
+    return Row(
+        name=name,
+        kwargs={**passed, "extra": extra, **({"on_completed": print} if kind else {}), **(given or {})},
+        method=method,
+        params={**deepcopy({**passed, **extra}), **(sent or {})},
+        kind=kind,
+        events=events,
+        shows=shows or {},
+    )
 
 
 STATUS = "https://app.example.test/status"

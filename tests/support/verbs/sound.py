@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from tests.support.verbs.row import HELLO, STATUS, Row
+from tests.support.verbs.row import HELLO, STATUS, Row, full_row
 
 FINISHED_PLAY = (("calling.call.play", {"state": "playing"}), ("calling.call.play", {"state": "finished"}))
 FINISHED_STREAM = (("calling.call.stream", {"state": "streaming"}), ("calling.call.stream", {"state": "finished"}))
 
 CONTROL = [
     Row(name="answer", method="calling.answer"),
-    Row(
-        name="answer-all",
-        kwargs={"codecs": ["PCMU", "opus"], "max_duration": 60, "extra": {"brand_new": 1}},
+    full_row(
+        "answer-all",
         method="calling.answer",
-        params={"codecs": ["PCMU", "OPUS"], "max_duration": 60, "brand_new": 1},
+        passed={"max_duration": 60},
+        given={"codecs": ["PCMU", "opus"]},
+        sent={"codecs": ["PCMU", "OPUS"]},
     ),
     Row(name="hangup", method="calling.end", params={"reason": "hangup"}),
     Row(name="hangup-reason", kwargs={"reason": "busy"}, method="calling.end", params={"reason": "busy"}),
@@ -30,32 +31,28 @@ STREAM = [
         events=FINISHED_STREAM,
         shows={"state": "finished"},
     ),
-    Row(
-        name="stream-all",
-        kwargs={
+    full_row(
+        "stream-all",
+        method="calling.stream",
+        passed={
             "url": "wss://media.example.test/in",
             "name": "assist",
+            "status_url": STATUS,
+            "custom_parameters": {"ticket": "7781"},
+            "control_id": "S1",
+        },
+        given={
             "codec": "opus@48000h",
             "track": "both",
-            "status_url": STATUS,
             "status_url_method": "get",
             "authorization_bearer_token": "Bearer abc",
-            "custom_parameters": {"ticket": "7781"},
-            "control_id": "S1",
-            "on_completed": print,
             "extra": {"brand_new": True},
         },
-        method="calling.stream",
-        params={
-            "url": "wss://media.example.test/in",
-            "name": "assist",
+        sent={
             "codec": "OPUS@48000h",
             "track": "both_tracks",
-            "status_url": STATUS,
             "status_url_method": "GET",
             "authorization_bearer_token": "abc",
-            "custom_parameters": {"ticket": "7781"},
-            "control_id": "S1",
             "brand_new": True,
         },
         kind="StreamAction",
@@ -73,43 +70,34 @@ MEDIA = [
         events=FINISHED_PLAY,
         shows={"state": "finished"},
     ),
-    Row(
-        name="play-all",
-        kwargs={
+    full_row(
+        "play-all",
+        method="calling.play",
+        passed={
+            "volume": -6.5,
+            "direction": "both",
+            "loop": 0,
+            "language": "en-GB",
+            "gender": "male",
+            "voice": "en-GB-News-J",
+            "status_url": STATUS,
+            "control_id": "P1",
+        },
+        given={
             "media": [
                 {"type": "audio", "params": {"url": "https://files.example.test/a.mp3"}},
                 {"type": "silence", "params": {"duration": 0.5}},
                 {"type": "ringtone", "params": {"name": "us", "duration": 3}},
                 {"type": "hologram", "params": {"depth": 3}},
-            ],
-            "volume": -6.5,
-            "direction": "both",
-            "loop": 0,
-            "language": "en-GB",
-            "gender": "male",
-            "voice": "en-GB-News-J",
-            "status_url": STATUS,
-            "control_id": "P1",
-            "on_completed": print,
-            "extra": {"brand_new": 1},
+            ]
         },
-        method="calling.play",
-        params={
+        sent={
             "play": [
                 {"type": "audio", "params": {"url": "https://files.example.test/a.mp3"}},
                 {"type": "silence", "params": {"duration": 0.5}},
                 {"type": "ringtone", "params": {"name": "us", "duration": 3}},
                 {"type": "hologram", "params": {"depth": 3}},
-            ],
-            "volume": -6.5,
-            "direction": "both",
-            "loop": 0,
-            "language": "en-GB",
-            "gender": "male",
-            "voice": "en-GB-News-J",
-            "status_url": STATUS,
-            "control_id": "P1",
-            "brand_new": 1,
+            ]
         },
         kind="PlayAction",
         events=FINISHED_PLAY,
@@ -185,9 +173,11 @@ MEDIA = [
         ),
         shows={"state": "finished", "url": "https://files.example.test/1.mp3", "duration": 12.48, "size": 49920},
     ),
-    Row(
-        name="record-all",
-        kwargs={
+    full_row(
+        "record-all",
+        method="calling.record",
+        passed={"status_url": STATUS, "control_id": "R1"},
+        given={
             "audio": {
                 "beep": True,
                 "format": "wav",
@@ -199,14 +189,9 @@ MEDIA = [
                 "terminators": "#*",
                 "input_sensitivity": 44,
                 "brand_new": "yes",
-            },
-            "status_url": STATUS,
-            "control_id": "R1",
-            "on_completed": print,
-            "extra": {"brand_new": 1},
+            }
         },
-        method="calling.record",
-        params={
+        sent={
             "record": {
                 "audio": {
                     "beep": True,
@@ -220,10 +205,7 @@ MEDIA = [
                     "input_sensitivity": 44,
                     "brand_new": "yes",
                 }
-            },
-            "status_url": STATUS,
-            "control_id": "R1",
-            "brand_new": 1,
+            }
         },
         kind="RecordAction",
         events=(("calling.call.record", {"state": "no_input", "record": {"audio": {"format": "wav"}}}),),
@@ -249,23 +231,14 @@ LISTENING = [
         ),
         shows={"state": "finished", "source_device": {}},
     ),
-    Row(
-        name="tap-all",
-        kwargs={
-            "tap": {"type": "audio", "params": {"direction": "speak"}},
-            "device": {"type": "ws", "params": {"uri": "wss://media.example.test/tap", "codec": "OPUS"}},
-            "status_url": STATUS,
-            "control_id": "T1",
-            "on_completed": print,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "tap-all",
         method="calling.tap",
-        params={
+        passed={
             "tap": {"type": "audio", "params": {"direction": "speak"}},
             "device": {"type": "ws", "params": {"uri": "wss://media.example.test/tap", "codec": "OPUS"}},
             "status_url": STATUS,
             "control_id": "T1",
-            "brand_new": 1,
         },
         kind="TapAction",
         events=(("calling.call.tap", {"state": "finished"}),),
@@ -294,48 +267,29 @@ LISTENING = [
             "size": 124000,
         },
     ),
-    Row(
-        name="transcribe-all",
-        kwargs={"control_id": "X1", "status_url": STATUS, "on_completed": print, "extra": {"brand_new": 1}},
+    full_row(
+        "transcribe-all",
         method="calling.transcribe",
-        params={"control_id": "X1", "status_url": STATUS, "brand_new": 1},
+        passed={"control_id": "X1", "status_url": STATUS},
         kind="TranscribeAction",
         events=(("calling.call.transcribe", {"state": "finished"}),),
     ),
-    Row(
-        name="live_transcribe",
-        kwargs={
-            "action": {"start": {"lang": "en-US", "direction": ["remote-caller"], "live_events": True}},
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "live_transcribe",
         method="calling.live_transcribe",
-        params={
-            "action": {"start": {"lang": "en-US", "direction": ["remote-caller"], "live_events": True}},
-            "brand_new": 1,
-        },
+        passed={"action": {"start": {"lang": "en-US", "direction": ["remote-caller"], "live_events": True}}},
     ),
     Row(name="live_transcribe-stop", args=("stop",), method="calling.live_transcribe", params={"action": "stop"}),
-    Row(
-        name="live_translate",
-        kwargs={
-            "action": {"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": ["local-caller"]}},
-            "status_url": STATUS,
-            "extra": {"brand_new": 1},
-        },
+    full_row(
+        "live_translate",
         method="calling.live_translate",
-        params={
+        passed={
             "action": {"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": ["local-caller"]}},
             "status_url": STATUS,
-            "brand_new": 1,
         },
     ),
     Row(name="echo", method="calling.echo"),
-    Row(
-        name="echo-all",
-        kwargs={"timeout": 120, "status_url": STATUS, "extra": {"brand_new": 1}},
-        method="calling.echo",
-        params={"timeout": 120, "status_url": STATUS, "brand_new": 1},
-    ),
+    full_row("echo-all", method="calling.echo", passed={"timeout": 120, "status_url": STATUS}),
     Row(name="denoise", method="calling.denoise"),
     Row(name="denoise_stop", method="calling.denoise.stop"),
 ]
