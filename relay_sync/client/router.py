@@ -194,8 +194,6 @@ class Router:
 
     def _call_the_roll(self, phase: Phase) -> None:
         self._end_roll_call()
-        if self.states.over:
-            self._give_up_questions()
         if self._aftermath is not None:
             self._aftermath.stop()
             self._aftermath = None
@@ -225,7 +223,7 @@ class Router:
             self._roll_call = None
 
     def _give_up_questions(self) -> None:
-        """No connection comes any more, or none that knows these calls: let nobody wait for an answer."""
+        """No connection comes that knows these calls: let nobody wait for an answer."""
         awaited, self._awaited = self._awaited, []
         net = Net()
         for _, then in awaited:

@@ -386,6 +386,7 @@ def test_a_verb_that_asks_while_there_is_no_connection_waits_for_one(sim: Simula
         sim.refuse_connections(False)
 
 
+@pytest.mark.usefixtures("slow_after_waking")
 @pytest.mark.parametrize("end", ["over", "closed"])
 def test_a_verb_that_asks_does_not_outlast_the_session(sim: Simulator, end: str) -> None:
     with line(sim) as one:
