@@ -53,6 +53,7 @@ __all__ = [
     "secret",
     "sender",
     "sip_address",
+    "status_callback",
     "stream_url",
     "text",
     "texts",
@@ -258,6 +259,16 @@ def http_url(name: str, value: Any, *, optional: bool = True) -> str | None:
     if not valid:
         raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     return value
+
+
+def status_callback(prefix: str, url: Any, event: Any, event_type: Any, method: Any) -> dict[str, Any]:
+    """The four parameters that say who is told over HTTP what becomes of a conference, by their names."""
+    return {
+        prefix: http_url(prefix, url),
+        f"{prefix}_event": text(f"{prefix}_event", event),
+        f"{prefix}_event_type": choice(f"{prefix}_event_type", event_type, ("relay", "cxml", "laml")),
+        f"{prefix}_method": choice(f"{prefix}_method", method, ("GET", "POST")),
+    }
 
 
 def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | None:

@@ -22,8 +22,6 @@ __all__ = ["RemoteAction", "RemoteCall"]
 #: End reasons of the REST description; the others of RELAY pass as well.
 EndReason = Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"]
 _REASONS: Final = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
-_METHODS: Final = ("GET", "POST")
-_EVENT_TYPES: Final = ("relay", "cxml", "laml")
 _ADDRESS: Final = ("node_id", "call_id", "control_id")
 
 Send = Callable[..., CallInfo]
@@ -164,28 +162,21 @@ class RemoteCall(MediaCommands, ControlIds):
             "acl": values.choice("acl", acl, ("private", "public-read")),
             "emit_call_quality": values.flag("emit_call_quality", emit_call_quality),
             "stream": nested.stream_device("stream_obj", stream_obj),
-        }
-        callbacks = (
-            (
+            **values.status_callback(
                 "status_callback",
                 status_callback,
                 status_callback_event,
                 status_callback_event_type,
                 status_callback_method,
             ),
-            (
+            **values.status_callback(
                 "recording_status_callback",
                 recording_status_callback,
                 recording_status_callback_event,
                 recording_status_callback_event_type,
                 recording_status_callback_method,
             ),
-        )
-        for prefix, url, event, event_type, method in callbacks:
-            params[prefix] = values.http_url(prefix, url)
-            params[f"{prefix}_event"] = values.text(f"{prefix}_event", event)
-            params[f"{prefix}_event_type"] = values.choice(f"{prefix}_event_type", event_type, _EVENT_TYPES)
-            params[f"{prefix}_method"] = values.choice(f"{prefix}_method", method, _METHODS)
+        }
         return self._command("calling.join_conference", params, extra)
 
     # -- AI ------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Literal
 
 from ...errors import CommandRefused
 from ...params import nested, values
@@ -12,15 +12,10 @@ from ...protocol.results import is_gone
 from ..actions import OnCompleted, QueueAction
 from .base import ADDRESS, Verbs
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["ConferenceVerbs"]
 
 Method = Literal["GET", "POST"]
 EventType = Literal["relay", "cxml", "laml"]
-_METHODS: Final = ("GET", "POST")
-_EVENT_TYPES: Final = ("relay", "cxml", "laml")
 
 
 class ConferenceVerbs(Verbs):
@@ -83,14 +78,14 @@ class ConferenceVerbs(Verbs):
             "coach": values.text("coach", coach),
             "acl": values.choice("acl", acl, ("private", "public-read")),
             "emit_call_quality": values.flag("emit_call_quality", emit_call_quality),
-            **_callbacks(
+            **values.status_callback(
                 "status_callback",
                 status_callback,
                 status_callback_event,
                 status_callback_event_type,
                 status_callback_method,
             ),
-            **_callbacks(
+            **values.status_callback(
                 "recording_status_callback",
                 recording_status_callback,
                 recording_status_callback_event,
@@ -199,12 +194,3 @@ class ConferenceVerbs(Verbs):
             if action.queue_name == queue_name:
                 return action.control_id
         return None
-
-
-def _callbacks(prefix: str, url: Any, event: Any, event_type: Any, method: Any) -> dict[str, Any]:
-    return {
-        prefix: values.http_url(prefix, url),
-        f"{prefix}_event": values.text(f"{prefix}_event", event),
-        f"{prefix}_event_type": values.choice(f"{prefix}_event_type", event_type, _EVENT_TYPES),
-        f"{prefix}_method": values.choice(f"{prefix}_method", method, _METHODS),
-    }
