@@ -53,9 +53,10 @@ def words(name: str, value: Any) -> str:
 
 def name_of(name: str, value: Any) -> str:
     """A text that is not empty."""
-    if not words(name, value):
+    text = words(name, value)
+    if not text:
         raise InvalidParameter(name, value, "text that is not empty")
-    return str(value)
+    return text
 
 
 def keys(name: str, value: Any) -> str:

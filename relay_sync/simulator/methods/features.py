@@ -103,7 +103,7 @@ class Refer(NetworkOperation):
         state, code = _OUTCOMES.get(outcome, ("error", "500"))
         self.close(state=state, sip_refer_response_code="202", sip_notify_response_code=code)
         if state == "success":
-            self.platform.network.end(self.call, "hangup", self.call.far_side)
+            self.call.hang_up()
 
     def call_ended(self) -> None:
         self.hunt.abandon()

@@ -410,7 +410,7 @@ class Network:
             call.clock.set("max_duration", max_duration, slow, self.end, call, "maxDuration", "none")
         cue = call.party.behaviour.hangs_up_after
         if isinstance(cue, int | float):
-            call.clock.set("leaving", cue, call.clock.second, self.end, call, "hangup", call.far_side)
+            call.clock.set("leaving", cue, call.clock.second, call.hang_up)
         self.move(call, "answered")
 
     def end(self, call: NetworkCall, reason: str, source: str) -> None:
@@ -455,4 +455,4 @@ class Network:
     def listened(self, call: NetworkCall, item: Played) -> None:
         """Something was played to the party to its end: has it heard enough?"""
         if call.state == "answered" and call.party.has_heard_enough(item):
-            self.end(call, "hangup", call.far_side)
+            call.hang_up()
