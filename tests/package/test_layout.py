@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
-from tests.support.modules import PACKAGE, tree
+from tests.support.modules import PACKAGE, home, tree
 
 TESTS = ROOT / "tests"
 #: Folders of tests that mirror no room, and what they test instead.
@@ -33,8 +33,7 @@ def imported(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            start = here[: len(here) - node.level + 1] if node.level else ()
-            base = ".".join([*start, *([node.module] if node.module else [])])
+            base = home(node, here)
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
 

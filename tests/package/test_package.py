@@ -23,6 +23,7 @@ from tests.support.modules import (
     MODULES,
     NAMED,
     PACKAGE,
+    home,
     imported,
     imports,
     name_of,
@@ -184,8 +185,7 @@ def aliases(path: Path, of: ast.AST) -> Iterator[str]:
     package = ("relay_sync", *path.relative_to(PACKAGE).parts[:-1])
     for node in nodes(of, types=True):
         if isinstance(node, ast.ImportFrom) and node.level:
-            start = package[: len(package) - node.level + 1]
-            base = ".".join([*start, *([node.module] if node.module else [])])
+            base = home(node, package)
             for alias in node.names:
                 if alias.asname is not None and f"{base}.{alias.name}" in NAMED:
                     yield alias.asname

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.modules import MODULES, name_of, nodes, tree
+from tests.support.modules import MODULES, is_for_types_only, name_of, nodes, tree
 
 #: Names with an underscore that are used elsewhere all the same, each with its reason.
 EXCEPTIONS = {
@@ -68,7 +68,7 @@ def outside_protocols(of: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(of):
         if isinstance(child, ast.ClassDef) and any(ast.unparse(base).startswith("Protocol") for base in child.bases):
             continue
-        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+        if is_for_types_only(child):
             continue  # what a mix-in states of the class that it is mixed into
         yield child
         yield from outside_protocols(child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +68,12 @@ def imported(path: Path, *, types: bool = False) -> list[str]:
     return list(imports(path, tree(path), types=types))
 
 
+def home(node: ast.ImportFrom, package: Sequence[str]) -> str:
+    """The full name of the module that ``from ... import`` names in a file of a package, which is given by its parts."""
+    start = package[: len(package) - node.level + 1] if node.level else ()
+    return ".".join([*start, *([node.module] if node.module else [])])
+
+
 def imports(path: Path, of: ast.AST, *, types: bool = False) -> Iterator[str]:
     """The full names of all modules that a tree imports if it is in that file."""
     package = ("relay_sync", *path.relative_to(PACKAGE).parts[:-1])
@@ -75,8 +81,7 @@ def imports(path: Path, of: ast.AST, *, types: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            start = package[: len(package) - node.level + 1] if node.level else ()
-            base = ".".join([*start, *([node.module] if node.module else [])])
+            base = home(node, package)
             # "from . import transport" imports a module, "from ..errors import RelayError" a name of one
             for alias in node.names:
                 yield f"{base}.{alias.name}" if base == "relay_sync" or f"{base}.{alias.name}" in NAMED else base
