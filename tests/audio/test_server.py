@@ -36,10 +36,10 @@ from relay_sync.audio.messages import (
     mark_message,
 )
 from relay_sync.audio.stream_decoder import StreamDecoder
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.carrier import PAYLOADS, PCMU, Carrier
 from tests.support.clocks import stopped
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 
 @pytest.fixture
@@ -1177,7 +1177,7 @@ def test_tls(dial: Dial) -> None:
     context = tls_context()
     with AudioServer(ssl_context=context) as audio:
         assert audio.url.startswith("wss://127.0.0.1:")
-        carrier = dial(audio, sslopt={"ca_certs": str(TLS / "cert.pem")}).start()
+        carrier = dial(audio, sslopt={"ca_certs": str(CERTIFICATE)}).start()
         said = carrier.speech()
         carrier.stop()
         assert audio.accept(PATIENCE).read(1) == said

@@ -37,11 +37,11 @@ from relay_sync import (
 from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from relay_sync.testing import wait_for_handlers
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import FROM, NOWHERE, TO, Desk, Line, drop, line
 from tests.support.scene import event, scene, send
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 
 def make(sim: Simulator, **options: Any) -> RelayClient:
@@ -192,11 +192,11 @@ def test_a_certificate_that_is_not_trusted_raises_at_once(tls_sim: Simulator) ->
 
 
 def test_tls_with_an_authority_of_one_s_own(tls_sim: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    trusting = ssl.create_default_context(cafile=str(TLS / "cert.pem"))
-    for how in ({"ca_file": TLS / "cert.pem"}, {"ca_file": str(TLS / "cert.pem")}, {"ssl_context": trusting}):
+    trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
+    for how in ({"ca_file": CERTIFICATE}, {"ca_file": str(CERTIFICATE)}, {"ssl_context": trusting}):
         with make(tls_sim, **how) as client:
             assert client.execute("signalwire.ping", {"payload": "x" * 100_000})["payload"] == "x" * 100_000
-    monkeypatch.setenv("SIGNALWIRE_RELAY_CA_FILE", str(TLS / "cert.pem"))
+    monkeypatch.setenv("SIGNALWIRE_RELAY_CA_FILE", str(CERTIFICATE))
     with make(tls_sim) as client:
         drop(tls_sim, client)
         client.execute("signalwire.ping", {})

@@ -28,8 +28,8 @@ from relay_sync.server import Loop
 from relay_sync.server import dial as dial_stream
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.webhooks import WebhookSender
-from tests.support import PATIENCE, ROOT, TLS
-from tests.support.tls import tls_context
+from tests.support import PATIENCE, ROOT
+from tests.support.tls import CERTIFICATE, tls_context
 
 SECRET = "hunter2"
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -632,24 +632,24 @@ def reach(sim: Simulator, go: str, **options: Any) -> None:
 
 
 halves = pytest.mark.parametrize("go", ["relay", "rest"])
-CERTIFICATE = str(TLS / "cert.pem")
+TRUSTED = str(CERTIFICATE)
 
 
 @halves
 @pytest.mark.parametrize(
     "env",
     [
-        {"SSL_CERT_FILE": CERTIFICATE},
-        {"REQUESTS_CA_BUNDLE": CERTIFICATE},
-        {"CURL_CA_BUNDLE": CERTIFICATE},
-        {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": CERTIFICATE},
-        {"REQUESTS_CA_BUNDLE": certifi.where(), "SSL_CERT_FILE": CERTIFICATE},
-        {"SIGNALWIRE_RELAY_CA_FILE": CERTIFICATE},
-        {"SIGNALWIRE_RELAY_CA_FILE": CERTIFICATE, "REQUESTS_CA_BUNDLE": certifi.where()},
-        {"SIGNALWIRE_RELAY_CA_FILE": CERTIFICATE, "SSL_CERT_FILE": certifi.where()},
+        {"SSL_CERT_FILE": TRUSTED},
+        {"REQUESTS_CA_BUNDLE": TRUSTED},
+        {"CURL_CA_BUNDLE": TRUSTED},
+        {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": TRUSTED},
+        {"REQUESTS_CA_BUNDLE": certifi.where(), "SSL_CERT_FILE": TRUSTED},
+        {"SIGNALWIRE_RELAY_CA_FILE": TRUSTED},
+        {"SIGNALWIRE_RELAY_CA_FILE": TRUSTED, "REQUESTS_CA_BUNDLE": certifi.where()},
+        {"SIGNALWIRE_RELAY_CA_FILE": TRUSTED, "SSL_CERT_FILE": certifi.where()},
         # In addition to what the others say, not in place of it.
-        {"SIGNALWIRE_RELAY_CA_FILE": certifi.where(), "REQUESTS_CA_BUNDLE": CERTIFICATE},
-        {"SIGNALWIRE_RELAY_CA_FILE": certifi.where(), "SSL_CERT_FILE": CERTIFICATE},
+        {"SIGNALWIRE_RELAY_CA_FILE": certifi.where(), "REQUESTS_CA_BUNDLE": TRUSTED},
+        {"SIGNALWIRE_RELAY_CA_FILE": certifi.where(), "SSL_CERT_FILE": TRUSTED},
     ],
 )
 def test_both_trust_the_same_authorities(
@@ -665,7 +665,7 @@ def test_both_trust_the_same_authorities(
     ("env", "words"),
     [
         ({}, ""),
-        ({"REQUESTS_CA_BUNDLE": certifi.where(), "CURL_CA_BUNDLE": CERTIFICATE}, "those of REQUESTS_CA_BUNDLE"),
+        ({"REQUESTS_CA_BUNDLE": certifi.where(), "CURL_CA_BUNDLE": TRUSTED}, "those of REQUESTS_CA_BUNDLE"),
         ({"SSL_CERT_FILE": certifi.where()}, "those of SSL_CERT_FILE"),
         ({"REQUESTS_CA_BUNDLE": "/nowhere.pem"}, "REQUESTS_CA_BUNDLE='/nowhere.pem'"),
         ({"CURL_CA_BUNDLE": __file__}, "CURL_CA_BUNDLE="),
@@ -686,8 +686,8 @@ def test_both_trust_nobody_else_and_say_who_decided(
 
 def test_an_authority_of_ones_own_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = trusting(None).cert_store_stats()["x509"]
-    assert trusting(CERTIFICATE).cert_store_stats()["x509"] == alone + 1
-    monkeypatch.setenv("CURL_CA_BUNDLE", CERTIFICATE)
+    assert trusting(TRUSTED).cert_store_stats()["x509"] == alone + 1
+    monkeypatch.setenv("CURL_CA_BUNDLE", TRUSTED)
     assert trusting(None).cert_store_stats()["x509"] == 1
     context = trusting(None)
     assert context.verify_mode is ssl.CERT_REQUIRED

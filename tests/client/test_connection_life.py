@@ -21,12 +21,13 @@ from relay_sync import (
     RequestTimeout,
 )
 from relay_sync.simulator import Simulator
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.far_end import mute
 from tests.support.faults.proxy import FaultProxy
 from tests.support.faults.script import Peer, ScriptedServer, frame
 from tests.support.lines import NOWHERE, Line, drop, line
+from tests.support.tls import CERTIFICATE
 
 MakeClient = Callable[..., RelayClient]
 
@@ -182,9 +183,6 @@ def test_disconnect_tells_every_kind_of_waiter_the_same(sim: Simulator) -> None:
         for waiter in waiters:
             with pytest.raises(ClientClosed, match="closed"):
                 waiter.result()
-
-
-CERTIFICATE = TLS / "cert.pem"
 
 
 def test_one_thread_alone_uses_the_tls_socket(secure: Simulator) -> None:

@@ -17,11 +17,11 @@ from relay_sync.audio import AudioServer
 from relay_sync.call.call import core_of
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.server import Credentials
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.forks import in_child
 from tests.support.lines import NOWHERE, Line, line
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
@@ -59,7 +59,7 @@ def test_rule_8_the_child_does_not_hold_the_parent_s_socket(on_call: Line) -> No
 @pytest.mark.parametrize("ends", ["at once", "in order", "after use"])
 def test_rule_8_a_child_does_not_end_the_parent_s_tls_session(ends: str) -> None:
     context = tls_context()
-    with Simulator(media="fast", ssl_context=context) as sim, line(sim, ca_file=TLS / "cert.pem") as one:
+    with Simulator(media="fast", ssl_context=context) as sim, line(sim, ca_file=CERTIFICATE) as one:
         if ends == "in order":  # with all that an interpreter does at its end
             _in_order(gc.collect)
         else:

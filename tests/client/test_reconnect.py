@@ -24,12 +24,12 @@ from relay_sync import (
     RelayEvent,
 )
 from relay_sync.simulator import Simulator
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.proxy import FaultProxy
 from tests.support.lines import FROM, NOWHERE, TO, Desk, drop, line
+from tests.support.tls import CERTIFICATE
 
-CERTIFICATE = TLS / "cert.pem"
 MakeClient = Callable[..., RelayClient]
 States = queue.SimpleQueue[str]
 

@@ -25,9 +25,9 @@ from relay_sync.connection.dial_thread import ConnectAttempt
 from relay_sync.connection.transport import FedWebSocket, as_error, dial
 from relay_sync.deadline import Deadline
 from relay_sync.errors import ConnectError, ConnectTimeout
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.background import Background
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 SECRET = "hunter2"
 Handler = Callable[[socket.socket], None]
@@ -205,7 +205,7 @@ def test_an_upgrade_over_tls_with_an_authority_of_ones_own(peer: Callable[..., P
         until_closed(conn)
 
     server = peer(handler, tls=True)
-    attempt = Attempt(config(server.port, host=host, secure=True, ca_file=str(TLS / "cert.pem")))
+    attempt = Attempt(config(server.port, host=host, secure=True, ca_file=str(CERTIFICATE)))
     connection = attempt()
     assert connection.secure
     # Each socket that another thread might have to shut down was told of, the last one being the one in use.
@@ -217,7 +217,7 @@ def test_an_upgrade_over_tls_with_an_authority_of_ones_own(peer: Callable[..., P
 
 
 def test_a_context_of_the_user_decides_what_is_trusted(peer: Callable[..., Peer]) -> None:
-    context = ssl.create_default_context(cafile=TLS / "cert.pem")
+    context = ssl.create_default_context(cafile=CERTIFICATE)
     server = peer(upgrade, tls=True)
     Attempt(config(server.port, secure=True, ssl_context=context))().discard()
 
@@ -285,7 +285,7 @@ def test_a_certificate_for_another_name_is_not_trusted_either(
     there = socket.getaddrinfo("127.0.0.1", server.port, type=socket.SOCK_STREAM)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: there)
     monkeypatch.setattr(module, "proxy_for", lambda _: None)
-    error = Attempt(config(server.port, host="other.example", secure=True, ca_file=str(TLS / "cert.pem"))).fails()
+    error = Attempt(config(server.port, host="other.example", secure=True, ca_file=str(CERTIFICATE))).fails()
     assert error.fatal
     assert "other.example" in str(error)
 
@@ -595,7 +595,7 @@ def test_a_tunnel_through_a_proxy(peer: Callable[..., Peer]) -> None:
             until_closed(secure)
 
     proxy = peer(handler)
-    context = ssl.create_default_context(cafile=TLS / "cert.pem")
+    context = ssl.create_default_context(cafile=CERTIFICATE)
     context.check_hostname = False  # the test's certificate is for loopback
     url = f"http://us%40er:p%3A{SECRET}@127.0.0.1:{proxy.port}"
     connection = through(url, ssl_context=context)()

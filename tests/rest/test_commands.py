@@ -35,7 +35,7 @@ from relay_sync.rest.exchange import Answer, _retry_in, retry_after
 from relay_sync.rest.replies import refusal
 from relay_sync.simulator import Simulator
 from relay_sync.webhooks import StreamStatus, Webhooks
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.forks import in_child
 from tests.support.lines import FROM, NOWHERE, TO, Line, line
@@ -51,7 +51,7 @@ from tests.support.scripted_http import (
     scripted_client,
     select_closed,
 )
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 WAV = [{"type": "silence", "params": {"duration": 1}}]
 DEVICE = {"type": "sip", "params": {"to": "sip:a@b.test", "from": "sip:c@d.test"}}
@@ -555,7 +555,7 @@ def test_a_certificate_that_is_not_trusted() -> None:
     with Simulator(media="fast", ssl_context=context) as sim:
         given = sim.credentials
         host = given["host"].replace("127.0.0.1", "localhost")
-        with RestClient(given["project"], given["token"], host, ca_file=TLS / "cert.pem") as rest:
+        with RestClient(given["project"], given["token"], host, ca_file=CERTIFICATE) as rest:
             with pytest.raises(CommandRefused, match="Call not found"):
                 rest.call("c").hangup()
 
@@ -717,7 +717,7 @@ def _broken_in_the_body(secure: ssl.SSLSocket, below: socket.socket) -> None:
 
 @pytest.mark.parametrize("act", [_answered_in_the_clear, _cut_off, _broken_in_the_head, _broken_in_the_body])
 def test_tls_that_breaks_after_a_request_was_sent(act: Callable[[ssl.SSLSocket, socket.socket], None]) -> None:
-    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=TLS / "cert.pem") as rest:
+    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=CERTIFICATE) as rest:
         with pytest.raises(ConnectionLost) as caught:
             rest.dial(to=TO, from_=FROM, url="https://x.test/doc")
         assert caught.value.sent
@@ -731,7 +731,7 @@ def test_tls_that_breaks_at_the_second_request_of_a_connection() -> None:
         _read_request(secure)
         below.sendall(IN_THE_CLEAR)
 
-    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=TLS / "cert.pem") as rest:
+    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=CERTIFICATE) as rest:
         assert rest.call("c").hangup().members == {}
         with pytest.raises(ConnectionLost) as caught:
             rest.call("c").hangup()
@@ -749,7 +749,7 @@ def test_a_stop_is_sent_again_when_tls_broke() -> None:
             _read_request(secure)
             secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=TLS / "cert.pem") as rest:
+    with Secure(act) as server, RestClient("p", "t", server.host, ca_file=CERTIFICATE) as rest:
         assert rest.call("c").stream_stop("s").members == {}
         assert server.connections == 2
 

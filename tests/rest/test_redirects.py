@@ -14,13 +14,12 @@ import pytest
 from relay_sync import DownloadFailed
 from relay_sync.rest import RestClient
 from relay_sync.rest.reach import Origin, Zone, zone
-from tests.support import PATIENCE, TLS
+from tests.support import PATIENCE
 from tests.support.downloads import WHOLE, header, part, port_of, url_of
 from tests.support.scripted_http import Scripted, answer, scripted_client
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 PUBLIC, PRIVATE = "93.184.216.34", "10.1.2.3"
-CERTIFICATE = TLS / "cert.pem"
 
 
 class Secure(Scripted):

@@ -32,8 +32,8 @@ from relay_sync.server import (
 )
 from relay_sync.server import listening as places
 from relay_sync.server import websocket as listening
-from tests.support import PATIENCE, TLS
-from tests.support.tls import tls_context
+from tests.support import PATIENCE
+from tests.support.tls import CERTIFICATE, tls_context
 
 UPGRADE = (
     b"GET /x?q=1 HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -1524,7 +1524,7 @@ def server_context() -> ssl.SSLContext:
 
 @pytest.fixture
 def client_context() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(TLS / "cert.pem"))
+    return ssl.create_default_context(cafile=str(CERTIFICATE))
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost."])
@@ -1551,7 +1551,7 @@ def test_tls_with_websocket_client(
 ) -> None:
     server = serve(ssl_context=server_context)
     peer = websocket.create_connection(
-        f"wss://localhost:{server.port}/", timeout=PATIENCE, sslopt={"ca_certs": str(TLS / "cert.pem")}
+        f"wss://localhost:{server.port}/", timeout=PATIENCE, sslopt={"ca_certs": str(CERTIFICATE)}
     )
     peers.append(peer)
     peer.send("over TLS")
@@ -1569,7 +1569,7 @@ def test_a_slow_reader_over_tls_gets_everything(
     peer = websocket.create_connection(
         f"wss://localhost:{server.port}/",
         timeout=PATIENCE,
-        sslopt={"ca_certs": str(TLS / "cert.pem")},
+        sslopt={"ca_certs": str(CERTIFICATE)},
         sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)],
     )
     peers.append(peer)

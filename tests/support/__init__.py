@@ -8,7 +8,5 @@ from typing import Final
 #: The checkout: programs that use the helpers run with it as their folder, or have it on their path.
 ROOT: Final = Path(__file__).parent.parent.parent
 DATA: Final = ROOT / "tests" / "data"
-#: The certificate of this machine's own names, and its key.
-TLS: Final = DATA / "tls"
 #: Seconds after which a test gives up what it waits for.
 PATIENCE: Final = 10.0

@@ -31,45 +31,6 @@ NUMBER = "+15550123"
 
 RING: Json = {"type": "phone", "params": {"to_number": NUMBER, "from_number": "+15550100"}}
 
-# Self-signed for 127.0.0.1 and localhost, made for these tests and worth nothing elsewhere:
-# openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj "/CN=relay-sync tests"
-#     -addext "subjectAltName=DNS:localhost,IP:127.0.0.1" -keyout key.pem -out certificate.pem
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBqTCCAU+gAwIBAgIUcz5uu4sphiAPis6i8+NYe4wfTckwCgYIKoZIzj0EAwIw
-GzEZMBcGA1UEAwwQcmVsYXktc3luYyB0ZXN0czAgFw0yNjExMjMwOTQxNDZaGA8y
-MTI2MTAzMDA5NDE0NlowGzEZMBcGA1UEAwwQcmVsYXktc3luYyB0ZXN0czBZMBMG
-ByqGSM49AgEGCCqGSM49AwEHA0IABK7QI6dBZsx0KAC8MF6Wuf82ojP7iaPSQdHf
-FNUXsHkhbzcfq+qyZryWA7b7yuf1szDNa527meG0evKPDYnvGV2jbzBtMB0GA1Ud
-DgQWBBTBvO1jea1Inj38YX28mGgGm0NqczAfBgNVHSMEGDAWgBTBvO1jea1Inj38
-YX28mGgGm0NqczAPBgNVHRMBAf8EBTADAQH/MBoGA1UdEQQTMBGCCWxvY2FsaG9z
-dIcEfwAAATAKBggqhkjOPQQDAgNIADBFAiBlnI93U6eM205S9F2nuNYMvMWzI4Pz
-OrgFfzkwFQdETAIhALUIQupmZxEUzKn1wpg97EGvLNnWjc+jjvdfdnbMplnA
------END CERTIFICATE-----
-"""
-
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgPf+HFGOJtFYmVXOB
-f00e3z/nMFPJvU2BFpMsgzD+IkOhRANCAASu0COnQWbMdCgAvDBelrn/NqIz+4mj
-0kHR3xTVF7B5IW83H6vqsma8lgO2+8rn9bMwzWudu5nhtHryjw2J7xld
------END PRIVATE KEY-----
-"""
-
-
-def tls_files(folder: Path) -> tuple[Path, Path]:
-    """A certificate and its key as files."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_text(CERTIFICATE)
-    key.write_text(KEY)
-    return certificate, key
-
-
-def server_tls(folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*tls_files(folder))
-    return context
-
 
 def dialled(url: str, trusted: Path | None = None) -> websocket.WebSocket:
     """A stock WebSocket, on a socket of our own: it would take a proxy of the environment even to loopback."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from relay_sync.errors import InvalidParameter, WaitTimeout
 from relay_sync.simulator import Simulator
-from tests.support.peers import Peer, connected, server_tls, tls_files
+from tests.support.peers import Peer, connected
+from tests.support.tls import CERTIFICATE, tls_context
 
 
 def test_connect_gives_a_session_and_then_its_authorization_state() -> None:
@@ -234,10 +234,10 @@ def test_a_client_that_does_not_answer_the_goodbye_is_closed_all_the_same() -> N
         peer.read_to_the_end()
 
 
-def test_tls(tmp_path: Path) -> None:
-    with Simulator(ssl_context=server_tls(tmp_path)) as sim:
+def test_tls() -> None:
+    with Simulator(ssl_context=tls_context()) as sim:
         assert sim.credentials["host"].startswith("wss://127.0.0.1:")
-        with Peer(sim, trusted=tls_files(tmp_path)[0]) as peer:
+        with Peer(sim, trusted=CERTIFICATE) as peer:
             assert "protocol" in peer.connect()["result"]
 
 

@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,8 @@ from relay_sync.audio.wav import read_wav
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator, Stream, speech
 from relay_sync.simulator.media.voice import Voice
-from tests.support.peers import Media, Peer, Receiver, address, connected, server_tls
+from tests.support.peers import Media, Peer, Receiver, address, connected
+from tests.support.tls import tls_context
 from tests.support.tones import tone
 
 
@@ -570,11 +570,11 @@ def test_what_the_receiver_says_is_kept() -> None:
         assert list(stream.received) == ['{"event":"media"}']
 
 
-def test_receivers_with_tls(tmp_path: Path) -> None:
+def test_receivers_with_tls() -> None:
     with (
         Simulator(media="fast") as sim,
         connected(sim) as peer,
-        Receiver(ssl=server_tls(tmp_path)) as receiver,
+        Receiver(ssl=tls_context()) as receiver,
     ):
         phone = peer.answered(says=tone(160))
         stream = _start(peer, phone, receiver.url.replace("ws://", "wss://"))

@@ -22,13 +22,12 @@ from relay_sync.client.messages import NEWS_PATIENCE
 from relay_sync.events import RelayEvent
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
-from tests.support import TLS
 from tests.support.background import Background
 from tests.support.far_end import QUESTIONS, mute
 from tests.support.faults.fault import AfterBytes, Corrupt, Cut, Fault, Refuse, Shape, Stall, Step
 from tests.support.faults.proxy import FaultProxy
 from tests.support.lines import FROM, TO, Desk
-from tests.support.tls import tls_context
+from tests.support.tls import CERTIFICATE, tls_context
 
 __all__ = ["FAULTS", "MOMENTS", "Kind", "Stage", "stage"]
 
@@ -494,9 +493,6 @@ MOMENTS: Final[dict[str, tuple[str, Callable[[Stage], str]]]] = {
     "message gap": ("during `message.wait()`; the end falls into the gap", a_messages_end_in_the_gap),
     "closing": ("during `disconnect()`; the next command", closing),
 }
-
-
-CERTIFICATE: Final = TLS / "cert.pem"
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from typing import Any, Final
 from attrs import define, field
 
 from relay_sync.simulator import Simulator
-from tests.support import ROOT, TLS
-from tests.support.tls import tls_context
+from tests.support import ROOT
+from tests.support.tls import CERTIFICATE, tls_context
 
 __all__ = ["PATIENCE", "ROOT", "Program", "end_message", "program", "secure_simulator"]
 
@@ -68,7 +68,7 @@ def program(sim: Simulator, file: Path, *args: str, **environment: str) -> Itera
         "SIGNALWIRE_PROJECT_ID": sim.settings.project,
         "SIGNALWIRE_API_TOKEN": sim.settings.token,
         "SIGNALWIRE_SPACE": f"{sim.settings.host}:{sim.port}",
-        "SIGNALWIRE_RELAY_CA_FILE": str(TLS / "cert.pem"),
+        "SIGNALWIRE_RELAY_CA_FILE": str(CERTIFICATE),
         "SIGNALWIRE_LOG_MODE": "stderr",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
