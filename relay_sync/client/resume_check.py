@@ -20,7 +20,7 @@ command names does not exist. The same questions decide.
 A question that gets no answer, or could not even be sent, is asked again, at most three times and ever later. An event of the
 call says that it was live after the question arose, so that its end will be told as well: then no answer is needed.
 
-A roll-call ends with its connection. What somebody still waits to hear about is asked again on the next one.
+A roll-call ends with its connection. What somebody still waits to hear about is asked on the next one, before the rest.
 """
 
 from __future__ import annotations

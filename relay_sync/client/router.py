@@ -91,7 +91,7 @@ class Router:
         self._warned_no_handler = False
         self._unattended = Unattended()
         self._roll_call: RollCall | None = None
-        #: What the last roll-call left open and somebody waits for; the next one asks.
+        #: What somebody waits to hear about, and no roll-call could find out: that of the next connection asks.
         self._awaited: list[Awaited] = []
         self._aftermath: Aftermath | None = None
         #: Rings when a call or a handler of one has ended.
@@ -164,10 +164,13 @@ class Router:
 
         :param then: takes whether that is known.
         """
-        if self.states.over:
-            then(False)  # no question is sent any more, and nobody would end one that waits
-        else:
+        over = core_of(call).over is not None
+        if over or self.states.over:
+            then(over)  # no question is sent any more, and nobody would end one that waits
+        elif self.state == "connected":
             self._questions().add(call, then)
+        else:
+            self._awaited.append((call, then))
 
     def _questions(self) -> RollCall:
         """The roll-call of this session, made when the first question arises."""
@@ -202,11 +205,9 @@ class Router:
 
             net, now = Net(), time.monotonic()
             calls = self.calls.snapshot()
-            for call in calls:
-                with net:
-                    self._questions().add(call)
             awaited, self._awaited = self._awaited, []
-            for call, then in awaited:
+            asked = {call for call, _ in awaited}
+            for call, then in (*awaited, *((call, None) for call in calls if call not in asked)):
                 with net:
                     self._questions().add(call, then)
             with net:

@@ -5,6 +5,8 @@ The clock of the roll-call is moved on by hand: it only knows the time that it i
 
 from __future__ import annotations
 
+import queue
+
 import pytest
 
 from relay_sync import CallEnded, ClientClosed, CommandRefused, ConnectionLost, RelayClient, RelayEvent, RequestTimeout
@@ -384,6 +386,42 @@ def test_a_verb_that_asks_while_there_is_no_connection_waits_for_one(sim: Simula
         assert isinstance(refused, CommandRefused)
         assert "live" not in str(refused)  # nobody knows
         sim.refuse_connections(False)
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_is_waited_for_is_asked_first_and_once_on_the_next_connection(sim: Simulator) -> None:
+    states: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with line(sim, on_state=states.put) as one:
+        _, second = one.another()
+        loop, router = one.client._link.loop, one.client._router
+        assert loop is not None
+        sim.refuse_connections()
+        sim.cut()
+        while states.get(timeout=PATIENCE) != "reconnecting":
+            pass
+        told: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        unsent: queue.SimpleQueue[int] = queue.SimpleQueue()
+        loop.change(lambda session: router.ask_about(second, told.put))
+        loop.change(lambda session: loop.change(lambda session: unsent.put(session.unanswered)))
+        assert unsent.get(timeout=PATIENCE) == 0  # what waits to be sent holds the call, and so the client
+        sim.refuse_connections(False)
+        assert told.get(timeout=PATIENCE) is True
+        one.wait_for_request(FIRST, 2)
+        Clock(one).settle()
+        asked = [frame["params"]["call_id"] for frame in sim.journal.requests(FIRST)]
+        assert asked == [second.call_id, one.call.call_id]
+
+
+@pytest.mark.parametrize("end", ["over", "call over"])
+def test_nobody_waits_for_a_connection_to_hear_of_a_call_that_is_over(offline: RelayClient, end: str) -> None:
+    (call,) = calls(offline, "one")
+    if end == "over":
+        offline._router.on_session_over(ConnectionLost("another session"), 0)
+    else:
+        offline._router.let_go(call, CallEnded("it was handed over"))
+    told: list[bool] = []
+    offline._router.ask_about(call, told.append)
+    assert told == [True]
 
 
 @pytest.mark.usefixtures("slow_after_waking")
