@@ -161,11 +161,11 @@ class AudioServer(Connecting):
         self._spool = spool
         check_wanted_rate(sample_rate)
         self._sample_rate = sample_rate
-        self._token = check_token(token)
-        self._secrets = keep(Secrets(self._token or ""))
-        self._origins = check_origins(origins)
-        self._allowed_hosts = check_hosts(hosts)
-        self._hosts = self._allowed_hosts | {bare(host)}
+        token = check_token(token)
+        self._secrets = keep(Secrets(token or ""))
+        origins, hosts = check_origins(origins), check_hosts(hosts)
+        self._lets_strangers_in = self._address.near or on_stream is not None or bool(origins or hosts)
+        self._make_gate = partial(Gate, path, token, public_url=public_url, origins=origins, hosts=hosts | {bare(host)})
         self._name = f"relay-audio-{next(_numbers)}"
         self._make_settings = partial(
             ReceiverSettings,
@@ -188,16 +188,8 @@ class AudioServer(Connecting):
         self._server: WebSocketServer | None = None
         self._disk = Disk(f"{self._name}-disk")
         self._troubles = RateLimitedLog(_log)
-        self._gate = Gate(
-            self._address.path,
-            self._token,
-            self._troubles,
-            public_url=self._address.public_url,
-            origins=self._origins,
-            hosts=self._hosts,
-        )
-        asked_for = self._on_stream is not None or bool(self._origins or self._allowed_hosts)
-        self._gate.strangers = self._address.near or asked_for
+        self._gate = self._make_gate(troubles=self._troubles)
+        self._gate.strangers = self._lets_strangers_in
         self._settings = self._make_settings(
             make_file=files_for(self._record_to, self._spool, self._troubles.warning),
             disk=self._disk,
