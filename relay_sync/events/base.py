@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar, dataclass_transform
@@ -37,6 +36,7 @@ from ..constants import (
     EVENT_TASKS,
     EVENT_USER,
 )
+from ..text.json_text import finite
 from ..text.secrecy import hide
 
 __all__ = ["CallEvent", "RelayEvent", "event", "event_class", "parse_event"]
@@ -93,20 +93,10 @@ def _text(value: Any) -> str | None:
         return None
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _whole(value: Any) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    number = _number(value)
+    number = finite(value)
     return None if number is None else int(number)
 
 
@@ -137,7 +127,7 @@ def _any(value: Any) -> Any:
 _READERS: Final[dict[str, tuple[type | None, Callable[[Any], Any]]]] = {
     "str": (str, _text),
     "int": (int, _whole),
-    "float": (None, _number),
+    "float": (None, finite),
     "bool": (bool, _flag),
     "bool | None": (bool, _flag),
     "dict[str, Any]": (dict, _object),
@@ -247,7 +237,7 @@ class RelayEvent:
         return cls.from_params(
             params if isinstance(params, dict) else {},
             event_type=event_type if type(event_type) is str else _text(event_type) or "",
-            timestamp=timestamp if type(timestamp) is float and 0 < timestamp < 1e18 else _number(timestamp) or 0.0,
+            timestamp=timestamp if type(timestamp) is float and 0 < timestamp < 1e18 else finite(timestamp) or 0.0,
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, NoReturn
 
-__all__ = ["HUGE", "IN_RANGE", "has_huge", "id_of", "read_leniently", "read_strictly", "writer"]
+__all__ = ["HUGE", "IN_RANGE", "finite", "has_huge", "id_of", "read_leniently", "read_strictly", "writer"]
 
 #: What is allowed, in words, where a number that readers cannot hold is refused.
 IN_RANGE: Final = "of numbers below 1.8e308: readers of JSON cannot hold more"
@@ -74,6 +74,17 @@ def id_of(json_text: str) -> str | int | None:
 
 def _float_or_none(digits: str) -> float | None:
     number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+def finite(value: Any) -> float | None:
+    """The number that a member is, be it written as text; ``None`` where it is none, or beyond the range of a float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
     return number if math.isfinite(number) else None
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
+
+from ..text.json_text import finite
 
 __all__ = ["Callback", "Dialect", "Kind", "OtherStatus", "RecordingStatus", "StreamStatus", "is_cxml", "read"]
 
@@ -287,23 +288,13 @@ def _first(members: Mapping[str, Any], *names: str) -> str:
 
 def _number(members: Mapping[str, Any], name: str) -> float:
     """A number that may come as text; 0 where it is none, or none that makes sense."""
-    number = _finite(members.get(name))
+    number = finite(members.get(name))
     return number if number is not None and number >= 0 else 0.0
-
-
-def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _moment(value: Any) -> datetime.datetime | None:
     """Seconds since 1970, or ISO 8601; without a zone it is UTC. ``None`` where it is neither."""
-    number = _finite(value)
+    number = finite(value)
     if number is not None:
         if not _FIRST_YEAR_S <= number <= _LAST_YEAR_S:
             return None
