@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from tests.support.modules import (
     MODULES,
     NAMED,
     PACKAGE,
+    circles,
     home,
     imported,
     imports,
@@ -105,23 +106,6 @@ def test_there_are_few_floors_and_few_modules_at_the_root() -> None:
     assert len(FLOORS) <= 8
     assert len({name for names in FLOORS for name in names}) == sum(map(len, FLOORS))
     assert len(list(PACKAGE.glob("*.py"))) <= 14
-
-
-def circles(edges: Mapping[str, Collection[str]]) -> list[list[str]]:
-    """Groups of modules, each of which imports all others of its group, directly or not."""
-
-    def reached(start: str) -> set[str]:
-        found: set[str] = set()
-        ahead = [start]
-        while ahead:
-            new = set(edges.get(ahead.pop(), ())) - found
-            found |= new
-            ahead.extend(new)
-        return found
-
-    beyond = {name: reached(name) for name in edges}
-    groups = {frozenset(other for other in beyond[name] if name in beyond.get(other, ())) for name in edges}
-    return sorted(sorted(group) for group in groups if group)
 
 
 def test_modules_import_each_other_in_no_circle() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
 import relay_sync.simulator
-from tests.support.modules import NAMED, imported
+from tests.support.modules import NAMED, circles, imported
 
 ROOT = "relay_sync.simulator."
 #: From the bottom to the top; parts of one floor know nothing of each other. A part that is inside another stands by itself.
@@ -49,15 +48,6 @@ def wrong(found: Mapping[str, Iterable[str]]) -> Iterator[str]:
                 yield f"{module} -> {other}"
 
 
-def circle(found: Mapping[str, Iterable[str]]) -> list[str]:
-    """A circle of imports, if there is one."""
-    try:
-        TopologicalSorter(found).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return []
-
-
 def test_every_part_has_its_floor() -> None:
     assert {part(module) for module in arrows()} == HEIGHT.keys()
 
@@ -67,7 +57,7 @@ def test_imports_point_downwards() -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    assert circle(arrows()) == []
+    assert circles(arrows()) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +72,7 @@ def test_no_modules_import_each_other() -> None:
 def test_arrows_that_point_elsewhere_are_seen(module: str, other: str) -> None:
     assert list(wrong({ROOT + module: [ROOT + other]})) == [f"{ROOT}{module} -> {ROOT}{other}"]
     assert list(wrong({ROOT + "http.control.routes": [ROOT + "http.rest"]})) == []
-    assert circle({"one": ["two"], "two": ["three"], "three": ["one"]})
+    assert circles({"one": ["two"], "two": ["three"], "three": ["one"]})
 
 
 def test_the_docstring_lists_the_floors_in_this_order() -> None:

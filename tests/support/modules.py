@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -85,3 +85,20 @@ def imports(path: Path, of: ast.AST, *, types: bool = False) -> Iterator[str]:
             # "from . import transport" imports a module, "from ..errors import RelayError" a name of one
             for alias in node.names:
                 yield f"{base}.{alias.name}" if base == "relay_sync" or f"{base}.{alias.name}" in NAMED else base
+
+
+def circles(edges: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Groups of modules, each of which imports all others of its group, directly or not."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        ahead = [start]
+        while ahead:
+            new = set(edges.get(ahead.pop(), ())) - found
+            found |= new
+            ahead.extend(new)
+        return found
+
+    beyond = {name: reached(name) for name in edges}
+    groups = {frozenset(other for other in beyond[name] if name in beyond.get(other, ())) for name in edges}
+    return sorted(sorted(group) for group in groups if group)
