@@ -21,11 +21,11 @@ from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.control.requests import CONNECTIONS, FAULTS
 from relay_sync.testing import variables_of
 from tests.support import PATIENCE, ROOT
+from tests.support.callbacks import KEY
 from tests.support.control import simulate
 from tests.support.lines import line
 from tests.support.peers import Receiver
 
-KEY = "PSKinventedSigningKey0123456789"
 START = 30.0
 
 

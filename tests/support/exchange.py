@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import Any
 
-from attrs import define, field
+from attrs import define
 
-from relay_sync import (
-    Call,
-    RelayClient,
-)
+from relay_sync import Call, RelayClient
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -29,7 +24,6 @@ class Exchange:
 
     sim: Simulator
     client: RelayClient
-    _numbers: Iterator[int] = field(factory=itertools.count)
 
     def dial(self, *args: Any, **options: Any) -> Background[Call]:
         """Dial in a thread; returns once the server has the request."""

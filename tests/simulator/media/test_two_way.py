@@ -17,11 +17,11 @@ from relay_sync.audio.pcm_codecs import codec_for
 from relay_sync.errors import WaitTimeout
 from relay_sync.simulator import Phone, Simulator
 from relay_sync.simulator.media.sound_queue import SoundQueue
+from tests.support.lines import NOWHERE
 from tests.support.peers import Hooks, Json, Media, Peer, Receiver, address, connected
 from tests.support.tones import tone
 
 PCMU = codec_for("PCMU")
-NOWHERE = "ws://127.0.0.1:9/audio"
 
 
 def ask(peer: Peer, phone: Phone, *urls: str, **more: Any) -> Json:

@@ -24,11 +24,11 @@ from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
 from tests.support.faults.fault import STORM, Corrupt
 from tests.support.faults.proxy import FaultProxy
+from tests.support.lines import FROM, NOWHERE, TO
 
 __all__ = ["Balance", "Sample", "soak"]
 
-TO, FROM, ELSEWHERE = "+15550100", "+15550199", "+15550177"
-NOWHERE = "ws://127.0.0.1:9/audio"
+ELSEWHERE = "+15550177"
 OPTIONS: Final[dict[str, Any]] = {
     "ping_interval": 0.5,
     "ping_timeout": 1.0,
