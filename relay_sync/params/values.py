@@ -335,13 +335,8 @@ def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
     """A time limit: a finite number of seconds above zero. Unlike what :func:`timeout` takes, it is never over at once."""
     if value is None and optional:
         return None
-    if not isinstance(value, bool) and isinstance(value, (int, float)):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if math.isfinite(number) and number > 0:
-            return number
+    if not isinstance(value, bool) and isinstance(value, (int, float)) and _finite(value) and value > 0:
+        return float(value)
     accepted = "a finite number of seconds above 0" + (", or None" if optional else "")
     raise InvalidParameter(name, value, accepted)
 
