@@ -12,7 +12,7 @@ from typing import Final
 
 from .command import ANSWER_PATIENCE, Command
 
-__all__ = ["ANSWER_PATIENCE", "MOST_PROMISES", "Promises"]
+__all__ = ["MOST_PROMISES", "Promises"]
 
 #: Promises that may be open. Twice the calls that a busy process has: each of them can be hung up when the network is down.
 MOST_PROMISES: Final = 2000

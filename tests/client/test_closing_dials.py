@@ -13,8 +13,8 @@ import pytest
 
 from relay_sync import Call, ClientClosed, CommandRefused, DialFailed, RelayClient
 from relay_sync.protocol import promises
+from relay_sync.protocol.command import ANSWER_PATIENCE
 from relay_sync.protocol.effects import Deliver, Hangup, Phase
-from relay_sync.protocol.promises import ANSWER_PATIENCE
 from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.script import Peer, ScriptedServer

@@ -22,7 +22,7 @@ from relay_sync.client.dial import DIAL_PATIENCE
 from relay_sync.client.messages import FOLLOWED
 from relay_sync.config import Config
 from relay_sync.constants import MAX_FRAME
-from relay_sync.protocol import backoff, liveness, promises, session
+from relay_sync.protocol import backoff, command, liveness, session
 from relay_sync.rest import RestClient, download, exchange
 from relay_sync.rest.client import DOWNLOAD_LIMIT
 from relay_sync.simulator.core import pace
@@ -111,7 +111,7 @@ FIGURES: dict[str, list[str]] = {
         f"A fork waits up to {plain(process.IMPORT_PATIENCE)} s for an import",
         f"{plain(messages.NEWS_PATIENCE)} s without news after a resume",
         f"for {plain(link.PROMISE_PATIENCE)} s, as long as the session is resumed",
-        f"gives the server {plain(promises.ANSWER_PATIENCE)} s to answer",
+        f"gives the server {plain(command.ANSWER_PATIENCE)} s to answer",
         f"they had input or {plain(base.OVERDUE)} s after `initial_timeout` is over",
         f"told to stop {plain(base.OVERDUE)} s after their `timeout` is over, or",
         f"after {'a minute' if input.DETECT_PATIENCE == 60 else input.DETECT_PATIENCE} without one",

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from relay_sync import Call, ClientClosed, ConnectionLost, DialFailed, RelayClient
+from relay_sync.protocol.command import ANSWER_PATIENCE
 from relay_sync.protocol.effects import Hangup, Phase, SessionOver
-from relay_sync.protocol.promises import ANSWER_PATIENCE, MOST_PROMISES, Promises
+from relay_sync.protocol.promises import MOST_PROMISES, Promises
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.people.phone import Phone
 from relay_sync.threads import logs
