@@ -56,6 +56,13 @@ class Lane:
         """Somebody will put something from now on, and holds the thread until :meth:`leave`, or until it is forgotten."""
         with self.lock:
             self._users.add(user)
+        self._hold()
+
+    def _hold(self) -> None:
+        """Have the thread, if there are users."""
+        with self.lock:
+            if not self._users:
+                return
             self._lanes.reopen()
         if not self._lanes.workers:
             self._lanes.submit(_KEY, tuple)
@@ -72,9 +79,7 @@ class Lane:
             last = not self._users
         if last:
             self._lanes.close(max(0.0, end - time.monotonic()))
-            with self.lock:
-                if self._users:  # somebody has joined meanwhile
-                    self._lanes.reopen()
+            self._hold()  # where somebody has joined meanwhile
         return done
 
     def _done_within(self, timeout: float) -> bool:

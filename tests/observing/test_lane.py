@@ -7,7 +7,9 @@ import threading
 import pytest
 
 from relay_sync.observing.lane import Lane
+from relay_sync.threads.lanes import Lanes
 from tests.support import PATIENCE
+from tests.support.background import no_threads
 
 
 def test_what_does_not_fit_is_dropped_counted_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -26,3 +28,23 @@ def test_what_does_not_fit_is_dropped_counted_and_said_once(caplog: pytest.LogCa
     assert small.leave(caplog, PATIENCE)
     assert done == taken == [0, 1, 2]
     assert caplog.text.count("observers are too slow") == 1
+
+
+def test_who_joins_while_the_last_one_leaves_has_the_thread(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the process's end none could be started any more."""
+    one, close = Lane(), Lanes.close
+
+    def joined(lanes: Lanes, timeout: float) -> bool:
+        one.join(monkeypatch)
+        return close(lanes, timeout)
+
+    one.join(caplog)
+    monkeypatch.setattr(Lanes, "close", joined)
+    assert one.leave(caplog, PATIENCE)
+    monkeypatch.undo()
+    with no_threads():
+        assert one.put(tuple)
+        assert one.leave(monkeypatch, PATIENCE)
+    assert caplog.records == []
