@@ -485,9 +485,9 @@ class Link:
 
         :param function: is given a function that takes the result. :return: the result; ``False`` where there was none in time.
         """
-        loop, told = self.loop, Waiter[bool]()
-        if loop is None or not loop.alive:
-            return False  # its calls ended with it
+        loop, told = self.loop or self._ending, Waiter[bool]()  # the calls of one that ends may not have ended yet
+        if loop is None:
+            return False
         loop.change(lambda session: function(told.settle))
         try:
             return told.wait(deadline.remaining(time.monotonic()), lambda: WaitTimeout("no answer"))

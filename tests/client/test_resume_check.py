@@ -6,6 +6,8 @@ The clock of the roll-call is moved on by hand: it only knows the time that it i
 from __future__ import annotations
 
 import queue
+import threading
+import time
 
 import pytest
 
@@ -13,7 +15,9 @@ from relay_sync import CallEnded, ClientClosed, CommandRefused, ConnectionLost, 
 from relay_sync.call.call import core_of
 from relay_sync.client.inquiry import AT_ONCE
 from relay_sync.client.resume_check import IF_NOT, PAUSES
+from relay_sync.deadline import Deadline
 from relay_sync.protocol.command import Phase
+from relay_sync.protocol.session import Session
 from relay_sync.simulator import Simulator
 from tests.support import PATIENCE
 from tests.support.background import Background
@@ -439,6 +443,31 @@ def test_a_verb_that_asks_does_not_outlast_the_session(sim: Simulator, end: str)
             one.client.disconnect()
         with pytest.raises(ClientClosed if end == "closed" else ConnectionLost):
             verb.result()
+
+
+def test_a_verb_that_asks_while_the_client_is_being_closed_finds_the_call_over(sim: Simulator) -> None:
+    with line(sim) as one:
+        core, loop = core_of(one.call), one.client._link.loop
+        busy, go_on = threading.Event(), threading.Event()
+        assert loop is not None
+
+        def rest(session: Session) -> None:
+            busy.set()
+            go_on.wait(PATIENCE)
+
+        loop.change(rest)
+        assert busy.wait(PATIENCE)
+        one.client.stop()
+
+        def ask() -> object:
+            core.line.ask_about(one.call, Deadline.after(time.monotonic(), PATIENCE))
+            return core.over
+
+        asking = Background(ask)
+        while asking.running and not loop._inbox:
+            pass
+        go_on.set()
+        assert isinstance(asking.result(), ClientClosed)
 
 
 @pytest.mark.parametrize("phase", [Phase.CLOSED, Phase.FAILED])
