@@ -28,7 +28,8 @@ _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # A value with a colon or brackets has to be quoted, which not every proxy does.
 _PAIR: Final = re.compile(rf'({_TOKEN})=("(?:[^"\\]|\\.)*"|[^\s,;"]+)')
 _BLANKS: Final = re.compile(r"[ \t]*")
-_NO_HOST: Final = re.compile(r"[\s/?#@\\,\"<>]")
+# Nor may an IPv6 literal have a zone, which means something on one machine only.
+_NO_HOST: Final = re.compile(r"[\s/?#@\\,\"<>]|^\[.*%")
 
 
 def places(headers: Mapping[str, str]) -> list[Place]:
