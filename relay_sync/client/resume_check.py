@@ -111,16 +111,10 @@ class RollCall:
             net = Net()
             with net:
                 core_of(call).catch_up()
-            with net:
-                self._decide_all(call.call_id, known=True)
+            for question in list(self._undecided[call.call_id]):
+                with net:
+                    self._decide(question, known=True)
             net.release()
-
-    def _decide_all(self, call_id: str, *, known: bool) -> None:
-        net = Net()
-        for question in list(self._undecided.get(call_id, ())):
-            with net:
-                self._decide(question, known=known)
-        net.release()
 
     def _decide(self, question: _Question, *, known: bool) -> None:
         if question.decided:
