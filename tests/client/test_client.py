@@ -41,6 +41,7 @@ from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.lines import FROM, NOWHERE, TO, Desk, Line, drop, line
 from tests.support.scene import event, scene, send
+from tests.support.states import wait_for_state
 from tests.support.tls import CERTIFICATE, tls_context
 
 
@@ -326,8 +327,7 @@ def test_a_drop_is_repaired_without_run(sim: Simulator) -> None:
     with make(sim, on_state=states.put) as client:
         protocol = client.relay_protocol
         sim.cut()
-        while states.get(timeout=PATIENCE) != "reconnecting":
-            pass
+        wait_for_state(states, "reconnecting")
         assert states.get(timeout=PATIENCE) == "connected"
         assert client.relay_protocol == protocol
         client.execute("signalwire.ping", {})
@@ -348,8 +348,7 @@ def test_a_half_open_connection_is_found_by_our_own_ping(sim: Simulator) -> None
     states: queue.SimpleQueue[str] = queue.SimpleQueue()
     with make(sim, ping_interval=0.1, ping_timeout=0.1, on_state=states.put) as client:
         sim.drop_reply("signalwire.ping", times=None)
-        while states.get(timeout=PATIENCE) != "reconnecting":
-            pass
+        wait_for_state(states, "reconnecting")
         sim.clear_faults()
         client.wait_until_ready(PATIENCE)
 
@@ -358,8 +357,7 @@ def test_a_server_that_restarts_is_followed(sim: Simulator) -> None:
     states: queue.SimpleQueue[str] = queue.SimpleQueue()
     with make(sim, on_state=states.put) as client:
         sim.restart(False)
-        while states.get(timeout=PATIENCE) != "reconnecting":
-            pass
+        wait_for_state(states, "reconnecting")
         client.wait_until_ready(PATIENCE)
         first, second = sim.journal.requests("signalwire.connect")
         assert "protocol" not in first["params"]
@@ -524,8 +522,7 @@ def test_what_could_not_be_sent_waits_for_the_next_session(sim: Simulator) -> No
     with line(sim, on_state=states.put) as one:
         sim.refuse_connections()
         sim.cut()
-        while states.get(timeout=PATIENCE) != "reconnecting":
-            pass
+        wait_for_state(states, "reconnecting")
         waiting = Background(one.call.hangup)
         with pytest.raises(RequestTimeout, match="no connection"), one.client.timeout(0.05):
             one.call.answer()
@@ -862,8 +859,7 @@ def test_stop_while_run_waits_for_a_connection_that_was_lost(sim: Simulator) -> 
     client.connect()
     sim.refuse_connections()
     sim.cut()
-    while states.get(timeout=PATIENCE) != "reconnecting":
-        pass
+    wait_for_state(states, "reconnecting")
     background = Background(client.run)
     while not client._running:
         pass

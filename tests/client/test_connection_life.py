@@ -27,6 +27,7 @@ from tests.support.far_end import mute
 from tests.support.faults.proxy import FaultProxy
 from tests.support.faults.script import Peer, ScriptedServer, frame
 from tests.support.lines import NOWHERE, Line, drop, line
+from tests.support.states import wait_for_state
 from tests.support.tls import CERTIFICATE
 
 MakeClient = Callable[..., RelayClient]
@@ -51,8 +52,7 @@ def test_refused_credentials_back_off_and_leave_nothing_behind(sim: Simulator, c
     waiting = Background(one.run)
     sim.fail("signalwire.connect", -32002, "authentication failed: 401", times=None)
     sim.cut()
-    while states.get(timeout=PATIENCE) != "failed":
-        pass
+    wait_for_state(states, "failed")
     with pytest.raises(AuthenticationError):
         waiting.result()
     # The first, a resume that was refused, and three without it.
@@ -80,8 +80,7 @@ def test_a_command_whose_time_is_over_ends_no_newer_connection(sim: Simulator) -
     with line(sim, on_state=states.put) as one:
         sim.refuse_connections()
         sim.cut()
-        while states.get(timeout=PATIENCE) != "reconnecting":
-            pass
+        wait_for_state(states, "reconnecting")
         with pytest.raises(RequestTimeout), one.client.timeout(0.05):
             one.call.denoise()
         sim.refuse_connections(False)
@@ -108,8 +107,7 @@ def test_run_works_off_the_main_thread_and_stops_during_a_backoff(sim: Simulator
     sim.wait_for_client(1, PATIENCE)
     sim.refuse_connections()
     sim.cut()
-    while states.get(timeout=PATIENCE) != "reconnecting":
-        pass
+    wait_for_state(states, "reconnecting")
     one.stop()
     running.result()
     assert one.state == "closed"

@@ -28,15 +28,10 @@ from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.proxy import FaultProxy
 from tests.support.lines import FROM, NOWHERE, TO, Desk, drop, line
+from tests.support.states import States, wait_for_state
 from tests.support.tls import CERTIFICATE
 
 MakeClient = Callable[..., RelayClient]
-States = queue.SimpleQueue[str]
-
-
-def wait_for(states: States, wanted: str) -> None:
-    while states.get(timeout=PATIENCE) != wanted:
-        pass
 
 
 def connects(sim: Simulator) -> list[dict[str, Any]]:
@@ -204,7 +199,7 @@ def test_a_restart_costs_the_calls_and_nothing_else(sim: Simulator) -> None:
     """``restart: true`` asks for a new session: its calls are out of reach; what is not for them is sent into the new one."""
     states: States = queue.SimpleQueue()
     with line(sim, on_state=states.put) as one:
-        wait_for(states, "connected")
+        wait_for_state(states, "connected")
         one.client.receive(["office"])
         old = one.client.relay_protocol
         ended = Background(one.call.wait_for_ended)
@@ -220,7 +215,7 @@ def test_a_restart_costs_the_calls_and_nothing_else(sim: Simulator) -> None:
         assert queued.result() == {"payload": "kept"}
         with pytest.raises(ConnectionLost):
             ended.result()
-        wait_for(states, "connected")
+        wait_for_state(states, "connected")
         assert one.client.relay_protocol != old
         assert connects(sim)[-1]["contexts"] == ["default", "office"]
         sim.call(to=TO, from_=FROM)
@@ -325,11 +320,11 @@ def test_credentials_that_are_refused_for_a_moment_are_tried_again(sim: Simulato
     states: States = queue.SimpleQueue()
     one = client(on_state=states.put)
     one.connect()
-    wait_for(states, "connected")
+    wait_for_state(states, "connected")
     # The resume, and two attempts without it: one refusal short of the end.
     sim.fail("signalwire.connect", -32002, "authentication failed: 401", times=3)
     sim.cut()
-    wait_for(states, "connected")
+    wait_for_state(states, "connected")
     assert len(connects(sim)) == 5
 
 
@@ -352,14 +347,14 @@ def test_a_half_open_connection_is_found_in_the_time_that_was_asked_for(sim: Sim
     states: States = queue.SimpleQueue()
     options: dict[str, Any] = {"ping_interval": 0.3, "ping_timeout": 0.4, "on_state": states.put}
     with FaultProxy(sim.port) as proxy, RelayClient(**proxy.through(sim), **options) as one:
-        wait_for(states, "connected")
+        wait_for_state(states, "connected")
         began = time.monotonic()
         proxy.cut("silent")
-        wait_for(states, "reconnecting")
+        wait_for_state(states, "reconnecting")
         found = time.monotonic() - began
         assert found > 0.3  # not before it was asked for
         assert found < 10.0
-        wait_for(states, "connected")
+        wait_for_state(states, "connected")
         assert one.execute("signalwire.ping") is not None
 
 
@@ -379,7 +374,7 @@ def test_a_server_that_talks_and_does_not_hear_us_is_found(sim: Simulator) -> No
     states: States = queue.SimpleQueue()
     options: dict[str, Any] = {"ping_interval": 0.2, "ping_timeout": 0.4, "on_state": states.put}
     with FaultProxy(sim.port) as proxy, RelayClient(**proxy.through(sim), **options) as one:
-        wait_for(states, "connected")
+        wait_for_state(states, "connected")
         one.execute("signalwire.ping")
         proxy.cut("deaf")
         params = {"node_id": "n", "call_id": "c"}
@@ -390,8 +385,8 @@ def test_a_server_that_talks_and_does_not_hear_us_is_found(sim: Simulator) -> No
         with pytest.raises(ConnectionLost, match=r"does not hear us while calling\.denoise was under way") as lost:
             waiting.result()
         assert lost.value.sent
-        wait_for(states, "reconnecting")
-        wait_for(states, "connected")
+        wait_for_state(states, "reconnecting")
+        wait_for_state(states, "connected")
         assert one.execute("signalwire.ping") is not None
 
 

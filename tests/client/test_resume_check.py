@@ -24,6 +24,7 @@ from tests.support.background import Background
 from tests.support.far_end import mute
 from tests.support.lines import Line, line
 from tests.support.offline import calls
+from tests.support.states import wait_for_state
 from tests.support.watch_clock import FIRST, SECOND, Clock
 
 NOTE = "calling.call.refer"
@@ -401,8 +402,7 @@ def test_what_is_waited_for_is_asked_first_and_once_on_the_next_connection(sim: 
         assert loop is not None
         sim.refuse_connections()
         sim.cut()
-        while states.get(timeout=PATIENCE) != "reconnecting":
-            pass
+        wait_for_state(states, "reconnecting")
         told: queue.SimpleQueue[bool] = queue.SimpleQueue()
         unsent: queue.SimpleQueue[int] = queue.SimpleQueue()
         loop.change(lambda session: router.ask_about(second, told.put))

@@ -16,6 +16,7 @@ from tests.support import PATIENCE
 from tests.support.background import Background
 from tests.support.faults.script import PROTOCOL, Peer, ScriptedServer, frame
 from tests.support.lines import FROM, TO
+from tests.support.states import wait_for_state
 
 __all__ = ["OFFER", "Json", "Scene", "event", "refusal", "result", "scene", "send", "silent"]
 
@@ -115,8 +116,7 @@ class Scene:
         self.client.execute("signalwire.ping", timeout=PATIENCE)
 
     def wait_for_state(self, state: str) -> None:
-        while self.states.get(timeout=PATIENCE) != state:
-            pass
+        wait_for_state(self.states, state)
 
     def cut(self, peer: Peer) -> None:
         """End a connection, and return when the client knows; the next one waits until :meth:`go_on`."""
