@@ -1,7 +1,7 @@
 """Text: JSON, what no UTF-8 can carry, secrets that no text may show, and the words that several errors share. Pure.
 
 ``json_text``
-    JSON as RELAY has it: what can be said in it, how large it becomes, and texts of it that are read.
+    reads and writes JSON; knows which numbers readers of it cannot hold.
 ``surrogates``
     halves of characters, which Python's strings may hold and no encoding can write.
 ``secrecy``
