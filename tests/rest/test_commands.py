@@ -44,10 +44,10 @@ from tests.support.scripted_http import (
     OK,
     Act,
     Scripted,
-    _read_request,
     answer,
     drip,
     hang_up,
+    read_request,
     scripted_client,
     select_closed,
 )
@@ -646,7 +646,7 @@ def test_an_interim_answer_on_a_connection_that_stays_open() -> None:
     def act(peer: socket.socket) -> None:
         for _ in range(2):
             peer.sendall(HINTS + whole)
-            _read_request(peer)
+            read_request(peer)
         peer.sendall(HINTS + whole)
 
     with Scripted(act) as server, scripted_client(server) as rest:
@@ -694,23 +694,23 @@ IN_THE_CLEAR = b"HTTP/1.1 502 Bad Gateway\r\n\r\n"
 
 
 def _answered_in_the_clear(secure: ssl.SSLSocket, below: socket.socket) -> None:
-    _read_request(secure)
+    read_request(secure)
     below.sendall(IN_THE_CLEAR)
 
 
 def _cut_off(secure: ssl.SSLSocket, below: socket.socket) -> None:
-    _read_request(secure)
+    read_request(secure)
     below.shutdown(socket.SHUT_RDWR)
 
 
 def _broken_in_the_head(secure: ssl.SSLSocket, below: socket.socket) -> None:
-    _read_request(secure)
+    read_request(secure)
     secure.sendall(b"HTTP/1.1 200 OK\r\n")
     below.sendall(IN_THE_CLEAR)
 
 
 def _broken_in_the_body(secure: ssl.SSLSocket, below: socket.socket) -> None:
-    _read_request(secure)
+    read_request(secure)
     secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
     below.sendall(IN_THE_CLEAR)
 
@@ -726,9 +726,9 @@ def test_tls_that_breaks_after_a_request_was_sent(act: Callable[[ssl.SSLSocket, 
 
 def test_tls_that_breaks_at_the_second_request_of_a_connection() -> None:
     def act(secure: ssl.SSLSocket, below: socket.socket) -> None:
-        _read_request(secure)
+        read_request(secure)
         secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-        _read_request(secure)
+        read_request(secure)
         below.sendall(IN_THE_CLEAR)
 
     with Secure(act) as server, RestClient("p", "t", server.host, ca_file=CERTIFICATE) as rest:
@@ -746,7 +746,7 @@ def test_a_stop_is_sent_again_when_tls_broke() -> None:
         if acts:
             acts.pop()(secure, below)
         else:
-            _read_request(secure)
+            read_request(secure)
             secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
     with Secure(act) as server, RestClient("p", "t", server.host, ca_file=CERTIFICATE) as rest:

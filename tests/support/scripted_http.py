@@ -36,7 +36,7 @@ class Scripted:
                 return
             with peer:
                 peer.settimeout(PATIENCE)
-                self.requests.put(_read_request(peer))
+                self.requests.put(read_request(peer))
                 with contextlib.suppress(OSError):
                     act(peer)
                     peer.shutdown(socket.SHUT_WR)  # a child of a fork may have a copy, which would keep it open
@@ -55,7 +55,7 @@ class Scripted:
         self._thread.join(PATIENCE)
 
 
-def _read_request(peer: socket.socket) -> bytes:
+def read_request(peer: socket.socket) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
         piece = peer.recv(65536)
