@@ -172,6 +172,17 @@ def closed_port() -> Iterator[int]:
 
 
 @pytest.fixture
+def peers() -> Iterator[list[Any]]:
+    """Sockets to close at the end, whatever happens."""
+    import websocket
+
+    made: list[Any] = []
+    yield made
+    for peer in made:
+        (peer.shutdown if isinstance(peer, websocket.WebSocket) else peer.close)()
+
+
+@pytest.fixture
 def free_port(closed_port: int) -> int:
     """A port for a server that is to be started, and that nobody else is given meanwhile."""
     return closed_port

@@ -6,7 +6,6 @@ import errno
 import logging
 import socket
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -132,16 +131,8 @@ def test_the_simulator_keeps_web_pages_out_as_well(caplog: pytest.LogCaptureFixt
 # -- crowds ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def crowd() -> Iterator[list[Any]]:
-    made: list[Any] = []
-    yield made
-    for peer in made:
-        (peer.shutdown if isinstance(peer, websocket.WebSocket) else peer.close)()
-
-
 @pytest.mark.slow
-def test_seven_hundred_half_requests_do_not_keep_a_good_one_waiting(crowd: list[Any]) -> None:
+def test_seven_hundred_half_requests_do_not_keep_a_good_one_waiting(peers: list[Any]) -> None:
     """As many as it takes to fill the places of those that have not asked yet: the good one comes after 200 ones more."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -151,17 +142,17 @@ def test_seven_hundred_half_requests_do_not_keep_a_good_one_waiting(crowd: list[
             for _ in range(700):
                 peer = socket.create_connection(("127.0.0.1", audio.port), PATIENCE)
                 peer.sendall(b"GET /audio HTTP/1.1\r\n")
-                crowd.append(peer)
+                peers.append(peer)
             # The server gives up on half a request after 10 s only.
-            crowd.append(websocket.create_connection(audio.url, timeout=5))
+            peers.append(websocket.create_connection(audio.url, timeout=5))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _socket(audio: AudioServer, crowd: list[Any], *, token: str | None = None) -> websocket.WebSocket:
+def _socket(audio: AudioServer, peers: list[Any], *, token: str | None = None) -> websocket.WebSocket:
     header = {} if token is None else {"Authorization": f"Bearer {token}"}
     peer = websocket.create_connection(audio.url, timeout=PATIENCE, header=header)
-    crowd.append(peer)
+    peers.append(peer)
     return peer
 
 
@@ -172,16 +163,16 @@ def _start(peer: websocket.WebSocket, call_id: str) -> None:
 
 @pytest.mark.slow
 def test_sockets_on_which_no_start_comes_make_room_for_others(
-    crowd: list[Any], caplog: pytest.LogCaptureFixture
+    peers: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with AudioServer(max_connections=4) as audio:
-        started = _socket(audio, crowd)
+        started = _socket(audio, peers)
         _start(started, "first")
         stream = audio.accept(PATIENCE)
-        expected = _socket(audio, crowd, token=audio.device()["params"]["authorization_bearer_token"])
-        idle = [_socket(audio, crowd) for _ in range(2)]
+        expected = _socket(audio, peers, token=audio.device()["params"]["authorization_bearer_token"])
+        idle = [_socket(audio, peers) for _ in range(2)]
         for number in range(6):
-            _start(_socket(audio, crowd), f"call-{number}") if number < 2 else None
+            _start(_socket(audio, peers), f"call-{number}") if number < 2 else None
         assert {audio.accept(PATIENCE).call_id for _ in range(2)} == {"call-0", "call-1"}
         for peer in idle:
             assert peer.recv_data()[1][:2] == (1013).to_bytes(2, "big")
@@ -195,11 +186,11 @@ def test_sockets_on_which_no_start_comes_make_room_for_others(
     assert [line for line in lines if "as many as allowed" in line]
 
 
-def test_in_the_simulator_sockets_that_do_not_authenticate_make_room(crowd: list[Any]) -> None:
+def test_in_the_simulator_sockets_that_do_not_authenticate_make_room(peers: list[Any]) -> None:
     with simulated(max_connections=2) as (sim, client):
         for _ in range(5):
-            crowd.append(websocket.create_connection(sim.url, timeout=PATIENCE))
-        assert crowd[0].recv_data()[1][:2] == (1013).to_bytes(2, "big")
+            peers.append(websocket.create_connection(sim.url, timeout=PATIENCE))
+        assert peers[0].recv_data()[1][:2] == (1013).to_bytes(2, "big")
         assert client.execute("signalwire.ping", {}) is not None
 
 

@@ -81,15 +81,6 @@ def serve(loop: Loop, end: End) -> MakeServer:
     return make
 
 
-@pytest.fixture
-def peers() -> Iterator[list[Any]]:
-    """Sockets to close at the end, whatever happens."""
-    made: list[Any] = []
-    yield made
-    for peer in made:
-        (peer.shutdown if isinstance(peer, websocket.WebSocket) else peer.close)()
-
-
 def _client(server: WebSocketServer, peers: list[Any], path: str = "/x", **options: Any) -> Any:
     peer = websocket.create_connection(f"ws://127.0.0.1:{server.port}{path}", timeout=PATIENCE, **options)
     peers.append(peer)
