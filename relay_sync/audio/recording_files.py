@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import InvalidParameter
-from ..params import values
 from .messages import Start
 
-__all__ = ["check_pattern", "check_target", "create_recording", "files_for", "open_recording", "spool_file"]
+__all__ = ["check_pattern", "create_recording", "files_for", "open_recording", "spool_file"]
 
 _FIELDS = ("call_id", "stream_id", "account_id")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
@@ -47,14 +46,6 @@ def check_pattern(pattern: Any) -> str:
     if path.is_dir():
         raise InvalidParameter("record_to", text, f"{accepted}, and no folder")
     return text
-
-
-def check_target(path: Any) -> None:
-    """Whether a file can be written under this path, as far as it tells.
-
-    :raises InvalidParameter: it is none. A number would be taken for an open file.
-    """
-    values.path("path", path, "the path of a file to write")
 
 
 def _safe(value: str) -> str:

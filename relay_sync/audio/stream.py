@@ -21,7 +21,6 @@ from .messages import MediaFormat, Start
 from .pcm_codecs import why_raw
 from .picture import html_picture
 from .recorder import Recorder
-from .recording_files import check_target
 from .snapshot import Snapshot
 from .speaking import Speaking
 from .stats import StreamStats
@@ -279,7 +278,7 @@ class AudioStream(Speaking):
             In the latter case *path* holds what was kept, and the error says how much that is.
         :raises InvalidParameter: *path* is none, or something is just being recorded to it (``record_to``).
         """
-        check_target(path)
+        values.path("path", path, "the path of a file to write")  # a number would be taken for an open file
         if self._generation != generation():  # both would write to one file, and a lock may be held for ever
             raise forked_error()
         self._check_decodable("save")
