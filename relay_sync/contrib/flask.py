@@ -48,7 +48,7 @@ from ..params import values
 from ..threads import logs
 from ..threads.living import Living
 from ..webhooks import Callback, Webhooks
-from .hosting import Hooks, Hosted, Unheard, health, make_webhooks, merge, origins
+from .hosting import TAKES, Hooks, Hosted, Unheard, health, make_webhooks, merge, origins
 from .targets import of_wsgi
 
 __all__ = ["Relay"]
@@ -59,7 +59,6 @@ H = TypeVar("H", bound=Callable[..., object])
 
 EXTENSION: Final = "relay_sync"
 SETTING: Final = "RELAY_SYNC"
-_TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
 OTHERS: Final = frozenset({"webhooks"})
 
 
@@ -116,7 +115,7 @@ class Relay:
         return self._register("on_task", handler)
 
     def _register(self, what: str, handler: H) -> H:
-        values.handler("handler", handler, (_TAKES[what],))
+        values.handler("handler", handler, (TAKES[what],))
         self._handlers[what] = handler
         for served in self._served:
             client = served.hosted.existing

@@ -22,6 +22,7 @@ from ..webhooks import Webhooks
 
 __all__ = [
     "OPTIONS",
+    "TAKES",
     "Hooks",
     "Hosted",
     "Unheard",
@@ -37,6 +38,9 @@ _log = logs.get("relay_sync").later
 
 #: What settings may say: the parameters of :class:`RelayClient` that are no code.
 OPTIONS: Final = frozenset(inspect.signature(RelayClient).parameters) - {"on_state", "on_error"}
+
+#: The handlers that an application registers, and what each takes.
+TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
 
 _HOOKS: Final = frozenset(inspect.signature(Webhooks).parameters)
 

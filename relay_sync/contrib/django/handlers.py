@@ -15,7 +15,7 @@ from ...client.client import RelayClient
 from ...constants import CALL_STATE_ENDED
 from ...errors import RelayError
 from ...params import values
-from ..hosting import Hosted, Unheard
+from ..hosting import TAKES, Hosted, Unheard
 from .settings import client_options
 from .signals import call_ended, call_received
 
@@ -23,7 +23,6 @@ __all__ = ["get_client", "hosted", "on_call", "on_message", "on_task", "send", "
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_TAKES: Final = {"on_call": "call", "on_message": "message", "on_task": "task"}
 _handlers: dict[str, Callable[..., object]] = {}
 unheard: Final = Unheard()
 
@@ -57,7 +56,7 @@ def send(signal: Signal, sender: type, **about: Any) -> bool:
 
 
 def _register(what: str, handler: F) -> F:
-    values.handler("handler", handler, (_TAKES[what],))
+    values.handler("handler", handler, (TAKES[what],))
     _handlers[what] = handler
     if hosted.existing is not None:
         _attach(hosted.existing)
