@@ -28,7 +28,7 @@ from ..threads.descriptors import descriptors_for
 from ..threads.living import Living
 from ..threads.outcome import Waiter
 from .asked import Asked
-from .commands import Promise, may_repeat, new_command
+from .commands import Promise, new_command
 
 if TYPE_CHECKING:
     from ..call.call import Call
@@ -438,7 +438,7 @@ class Link:
             raise
 
     def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
-        """Send a command whose answer nobody waits for; on any thread.
+        """Send a command whose answer nobody waits for; on any thread. It is not sent again where a connection is lost.
 
         :param then: is given the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
         """
@@ -446,7 +446,7 @@ class Link:
         if loop is None or not loop.alive:
             return
         settle = then or (lambda outcome: _log.debug("%s: %s", method, type(outcome).__name__))
-        loop.submit(new_command(method, params, settle, self.config.request_timeout, idempotent=may_repeat(method)))
+        loop.submit(new_command(method, params, settle, self.config.request_timeout))
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
         """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.

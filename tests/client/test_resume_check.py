@@ -229,6 +229,16 @@ def test_a_call_that_rings_is_not_answered_by_a_question(sim: Simulator) -> None
         assert one.client.calls == {one.call.call_id: one.call}
 
 
+def test_a_question_that_was_lost_with_its_connection_is_not_sent_again_unasked(sim: Simulator) -> None:
+    """By the next connection the call may be answered, and have noise reduction that the second question would take back."""
+    with line(sim, answered=False) as one:
+        sim.refuse(FIRST, 404, "no such realm", times=None)
+        sim.drop_reply(IF_NOT)
+        one.drop()
+        one.wait_for_request(IF_NOT)
+        assert asked_about(one, IF_NOT) == [FIRST, IF_NOT]
+
+
 @pytest.mark.parametrize("reply", ["lost", "good"])
 def test_where_nothing_harmless_can_be_asked_the_call_is_left_alone(sim: Simulator, reply: str) -> None:
     with line(sim, answered=False) as one:
