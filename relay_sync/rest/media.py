@@ -149,8 +149,7 @@ class MediaCommands(Commands):
         self, command: str, params: Mapping[str, Any], extra: Mapping[str, Any] | None, control_id: str | None
     ) -> RemoteAction:
         name = values.text("control_id", control_id) or str(uuid.uuid4())
-        merged = values.merge_extra(dict(params), extra, ("node_id", "call_id", "control_id"))
-        info = self._command(command, {**merged, "control_id": name})
+        info = self._command(command, {**params, "control_id": name}, extra)
         return RemoteAction(call=self, control_id=name, command=command, info=info)
 
     def stream(
