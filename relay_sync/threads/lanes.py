@@ -17,12 +17,11 @@ from collections.abc import Callable, Hashable
 from types import FunctionType
 from typing import Any, Final
 
-from . import logs
+from . import logs, starting
 from .flag import Bell
 from .living import Living
 from .outcome import wait_until
 from .process import generation
-from .starting import join_all
 from .timeouts import TimeLeft
 
 __all__ = ["MOST_WAITING", "InContext", "Lanes", "known_lanes", "name_of"]
@@ -124,7 +123,8 @@ class Lanes:
         self._waiting: deque[Hashable] = deque()
         self._workers: set[threading.Thread] = set()
         self._idle = 0
-        self._starting = 0
+        self._starting: set[threading.Thread] = set()
+        self._claim = threading.RLock()  # of who is to start a worker; nobody who holds it waits
         self._closed = False
         self.rests = 0  # how often nothing was left to do
         self._told_full = False
@@ -148,7 +148,7 @@ class Lanes:
                     return
             start = self._wants_worker()
         if start:
-            self._start_worker()
+            self._add_worker()
 
     def offer(self, key: Hashable, job: Callable[..., Any], *args: Any) -> int:
         """Queue a job, unless too many wait already: work that comes faster than it is done must not fill the memory.
@@ -175,31 +175,42 @@ class Lanes:
                 self._told_full = True
                 _log.warning("%d callbacks block at once; further ones wait for their turn", self._limit)
             return False
-        self._starting += 1
         return True
 
-    def _start_worker(self) -> None:
-        thread = threading.Thread(target=self._work, name=self._name or f"relay-lane-{next(_numbers)}", daemon=True)
-        with self._lock:
-            self._workers.add(thread)
+    def _add_worker(self) -> None:
         try:
-            thread.start()
+            starting.uninterrupted(self._start_worker)
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             with self._lock:
-                self._starting -= 1
-                left = self._leave(thread)
+                left = len(self._workers)
             if not left:
                 _log.error("a callback cannot run now: %s; tried again with the next one", error)
 
-    def _leave(self, thread: threading.Thread) -> int:
-        # Held: the lock. How many workers are left.
+    def _start_worker(self) -> None:
+        # On behalf of the main thread another one is here, so that Ctrl-C leaves nothing half done. Without the lock, which the
+        # main thread may hold below a signal handler.
+        thread = threading.Thread(target=self._work, name=self._name or f"relay-lane-{next(_numbers)}", daemon=True)
+        with self._claim:
+            if self._starting or len(self._workers) >= self._limit:  # somebody else was quicker
+                return
+            self._workers.add(thread)
+            self._starting.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._starting.discard(thread)
+            self._workers.discard(thread)
+            self._quiet.ring()
+            raise
+
+    def _leave(self, thread: threading.Thread) -> None:
+        # Held: the lock.
         self._workers.discard(thread)
         self._quiet.ring()
-        return len(self._workers)
 
     def _work(self) -> None:
         with self._lock:
-            self._starting -= 1
+            self._starting.discard(threading.current_thread())
         while (taken := self._take()) is not None:
             self._drain(*taken)
 
@@ -216,7 +227,7 @@ class Lanes:
             self._serving[key] = threading.current_thread()
             more = self._wants_worker()
         if more:
-            self._start_worker()
+            self._add_worker()
         return key, lane
 
     def _next_lane(self) -> Hashable | None:
@@ -312,13 +323,13 @@ class Lanes:
             inside = me in self._workers
             start = not inside and self._wants_worker()
         if start:  # an earlier start has failed
-            self._start_worker()
+            self._add_worker()
         self.wait_until_idle(timeout)
         with self._lock:
             done = not self._lanes
             self._closed = True
             self._ready.notify_all()
-            leaving = [thread for thread in self._workers if thread is not me] if done else []
+            leaving = [thread for thread in list(self._workers) if thread is not me] if done else []
         end = max(end, time.monotonic() + GOODBYE)
         # Where another thread reopens them, workers stay.
         wait_until(
@@ -326,7 +337,7 @@ class Lanes:
         )
         with self._lock:
             leaving = leaving if self._closed else []
-        join_all(leaving, end - time.monotonic())
+        starting.join_all(leaving, end - time.monotonic())
         return done
 
     def reopen(self) -> None:

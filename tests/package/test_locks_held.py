@@ -474,7 +474,20 @@ LOCKS = [
             "_refused_lanes",
             "_closed",
         ),
-        free=("Lanes._reset", "Lanes.close.<locals>.<lambda>", "Lanes.wait_until_idle.<locals>.<lambda>"),
+        free=(
+            "Lanes._reset",
+            "Lanes.close.<locals>.<lambda>",
+            "Lanes.wait_until_idle.<locals>.<lambda>",
+            "Lanes._start_worker",  # perhaps on behalf of a thread that holds the lock; it has one of its own
+        ),
+    ),
+    # For the decision who starts a worker; what is decided is undone, or seen, without it.
+    Lock(
+        Lanes,
+        lanes,
+        ("_starting",),
+        lock="_claim",
+        free=("Lanes._start_worker", "Lanes._wants_worker", "Lanes._work"),
     ),
     Lock(RateLimitedLog, rate_limited, ("_kinds",)),
     Lock(Loop, loop, ("_calls", "_thread", "_stopping=")),

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -14,6 +15,7 @@ from relay_sync.threads.flag import Bell
 from relay_sync.threads.lanes import InContext, Lanes
 from tests.support import PATIENCE
 from tests.support.background import Background
+from tests.support.interrupts import interrupt, where_signals_are_seen
 
 
 class Gate:
@@ -172,6 +174,19 @@ def test_closing_does_not_wait_for_workers_that_stay(lanes: Lanes, monkeypatch: 
         assert lanes.close(PATIENCE)
     assert time.monotonic() - began < PATIENCE / 2
     assert lanes.workers == 1
+
+
+def test_a_worker_starts_or_is_started_with_the_next_job_wherever_ctrl_c_comes() -> None:
+    step, more = 0, True
+    while more:
+        step += 1
+        interrupted, done = Lanes(1), threading.Event()
+        more = interrupt(step, partial(interrupted.submit, "first", tuple), where_signals_are_seen)
+        interrupted.submit("second", done.set)
+        assert done.wait(PATIENCE), step
+        assert interrupted.close(PATIENCE)
+        assert interrupted.workers == 0
+    assert step > 10
 
 
 def test_threads_have_names_and_leave_when_idle() -> None:
