@@ -142,7 +142,8 @@ class InvalidParameter(RelayError, ValueError):
         self, parameter: str, value: object, accepted: str, *, secret: bool = False, variable: str = ""
     ) -> None:
         shown = "<hidden>" if secret else _shortened(value)
-        super().__init__(None, f"{variable or parameter}={shown} is not possible: {parameter} must be {accepted}")
+        named = f"{variable}={shown} (parameter {parameter})" if variable else f"{parameter}={shown}"
+        super().__init__(None, f"Invalid {named}: expected {accepted}")
         self.parameter = parameter
         self.variable = variable
         self.value: object = "<hidden>" if secret else _without_secrets(value)

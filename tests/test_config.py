@@ -268,7 +268,7 @@ def test_the_host_comes_from_the_argument_the_environment_or_the_default() -> No
 def test_an_error_names_the_variable_that_the_value_came_from(variable: str, value: str, parameter: str) -> None:
     error = refused({**ENVIRONMENT, variable: value})
     assert (error.parameter, error.variable) == (parameter, variable)
-    assert str(error).startswith(f"{variable}=")
+    assert str(error).startswith(f"Invalid {variable}=")
     assert str(error).count(variable) == 1
     assert pickle.loads(pickle.dumps(error)).variable == variable
 
@@ -277,7 +277,7 @@ def test_an_error_about_an_argument_names_no_variable_as_its_source() -> None:
     env = {**ENVIRONMENT, "SIGNALWIRE_SPACE": "a b", "RELAY_MAX_ACTIVE_CALLS": "0"}
     error = refused(env, host="c d", max_active_calls=3)
     assert error.variable == ""
-    assert str(error).startswith("host='c d'")
+    assert str(error).startswith("Invalid host='c d'")
 
 
 def test_the_scheme_may_come_from_the_environment() -> None:

@@ -201,7 +201,7 @@ def test_what_a_class_knows_beside_the_words() -> None:
 def test_a_bad_parameter_names_itself_its_value_and_what_is_accepted() -> None:
     error = InvalidParameter("track", "sideways", "one of inbound, outbound, both")
     assert (error.parameter, error.value, error.accepted) == ("track", "sideways", "one of inbound, outbound, both")
-    assert str(error) == "track='sideways' is not possible: track must be one of inbound, outbound, both"
+    assert str(error) == "Invalid track='sideways': expected one of inbound, outbound, both"
 
 
 @pytest.mark.parametrize("value", ["hunter2", b"hunter2", ["hunter2"], {"token": "hunter2"}])

@@ -74,7 +74,7 @@ def test_a_program_s_client_is_examined(doctor: Doctor, sim: Simulator, tmp_path
         (
             "SIGNALWIRE_API_TOKEN",
             "",
-            ["BAD   configuration: token=None", "SIGNALWIRE_API_TOKEN", "simulate --show-tokens"],
+            ["BAD   configuration: Invalid token=None", "SIGNALWIRE_API_TOKEN", "simulate --show-tokens"],
         ),
         ("SIGNALWIRE_SPACE", "no-such-name.invalid", ["BAD   name: no-such-name.invalid", "spelling"]),
         ("SIGNALWIRE_SPACE", "a b", ["BAD   configuration: ", "host"]),

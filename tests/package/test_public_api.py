@@ -17,17 +17,13 @@ import attrs
 import pytest
 
 import relay_sync
-import relay_sync.audio
-import relay_sync.rest
-import relay_sync.simulator
-import relay_sync.webhooks
 from relay_sync import Action, InvalidParameter, RelayError
 from relay_sync.simulator import Simulator
 from tests.support import DATA, PATIENCE
 from tests.support.lines import NOWHERE, line
+from tests.support.public import MODULES
 
 FILE: Final = DATA / "public_api.txt"
-MODULES: Final = (relay_sync, relay_sync.audio, relay_sync.rest, relay_sync.simulator, relay_sync.webhooks)
 _IVAR: Final = re.compile(r":ivar ([a-z_]+):")
 
 

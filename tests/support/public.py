@@ -1,0 +1,13 @@
+"""The modules whose names users rely on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import relay_sync
+import relay_sync.audio
+import relay_sync.rest
+import relay_sync.simulator
+import relay_sync.webhooks
+
+MODULES: Final = (relay_sync, relay_sync.audio, relay_sync.rest, relay_sync.simulator, relay_sync.webhooks)
