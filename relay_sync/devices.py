@@ -35,7 +35,7 @@ def _device(kind: str, params: Mapping[str, Any], extra: Mapping[str, Any] | Non
     found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in nested.DEVICES[kind].items()}
     for name, value in (values.json_object("extra", extra) or {}).items():
         if name in params:
-            raise InvalidParameter("extra", name, f"without {name!r}: give that one by its own keyword")
+            raise InvalidParameter("extra", name, f"no {name!r}: pass it as its own parameter")
         found[name] = value
     return {"type": kind, "params": {name: value for name, value in found.items() if value is not None}}
 

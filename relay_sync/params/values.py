@@ -506,7 +506,7 @@ def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> d
     addition = json_object("extra", extra) or {}
     for name in addition:
         if name in params or name in known:
-            raise InvalidParameter("extra", name, f"without {name!r}: give that one by its own keyword")
+            raise InvalidParameter("extra", name, f"no {name!r}: pass it as its own parameter")
     return {**merged, **addition}
 
 

@@ -1,4 +1,4 @@
-"""AI agents on the call, and events of one's own."""
+"""AI agents on the call, and custom events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["AIVerbs"]
 
 
 class AIVerbs(Verbs):
-    """Agents (``calling.ai``, ``calling.amazon_bedrock``), observers (``calling.ai_sidecar``), and messages to them."""
+    """AI agents (``calling.ai``, ``calling.amazon_bedrock``), sidecars (``calling.ai_sidecar``), and messages to them."""
 
     def ai(
         self,
@@ -34,15 +34,30 @@ class AIVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> AIAction:
-        """Put an AI agent on the call (``calling.ai``). The objects are those of SWML's ``ai`` method.
+        """Start an AI agent on the call (``calling.ai``). The objects are those of SWML's ``ai`` method.
 
-        :param agent: id of an agent of the platform, instead of a prompt. :param prompt: what the agent is.
-        :param post_prompt: what it answers at the end. :param post_prompt_url: where that is posted.
-        :param post_prompt_auth_user: for HTTP basic authentication there. :param post_prompt_auth_password: likewise.
-        :param global_data: data of the session. :param pronounce: ``{"replace", "with"}`` objects. :param hints: words to
-            expect. :param languages: it speaks. :param SWAIG: functions it may call. :param ai_params: settings (``params`` on
-            the wire). :param control_id: an id of your own. :param on_completed: called once with the terminal event.
-        :return: an action that ends ``finished``, or with an error.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param agent: id of an agent defined on the platform, instead of ``prompt``.
+        :param prompt: prompt that defines the agent, as in SWML.
+        :param post_prompt: prompt that the agent answers after the conversation, as in SWML.
+        :param post_prompt_url: http(s) URL that receives the answer to ``post_prompt``.
+        :param post_prompt_auth_user: user name for HTTP basic authentication at ``post_prompt_url``.
+        :param post_prompt_auth_password: password for HTTP basic authentication at ``post_prompt_url``.
+        :param global_data: data available to the agent during the session.
+        :param pronounce: ``{"replace": ..., "with": ...}`` objects that correct the pronunciation.
+        :param hints: words that the agent should expect to hear.
+        :param languages: objects that describe the agent's languages, as in SWML.
+        :param SWAIG: functions that the agent may call, as in SWML.
+        :param ai_params: settings of the agent; sent as ``params``.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action. It ends as ``finished`` or with an error.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "agent": values.text("agent", agent),
@@ -73,9 +88,24 @@ class AIVerbs(Verbs):
         post_prompt_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Put an Amazon Bedrock agent on the call (``calling.amazon_bedrock``). Parameters as for :meth:`ai`.
+        """Start an Amazon Bedrock agent on the call (``calling.amazon_bedrock``).
 
-        It has no ``control_id`` on the wire, so there is no action: :class:`AIStopEvent` is its end.
+        The wire has no ``control_id`` for it, so there is no action: :class:`AIStopEvent` marks its end.
+
+        :param prompt: prompt that defines the agent; any JSON value.
+        :param SWAIG: functions that the agent may call, as in SWML.
+        :param ai_params: settings of the agent; sent as ``params``.
+        :param global_data: data available to the agent during the session.
+        :param post_prompt: prompt that the agent answers after the conversation, as in SWML.
+        :param post_prompt_url: http(s) URL that receives the answer to ``post_prompt``.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "prompt": values.json_value("prompt", prompt),
@@ -96,11 +126,21 @@ class AIVerbs(Verbs):
         global_data: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Say something to the agent without the caller hearing it (``calling.ai_message``).
+        """Send a message to the AI agent that the caller does not hear (``calling.ai_message``).
 
-        :param message_text: what to say. :param role: in whose name.
-        :param reset: ``full_reset``, ``system_prompt``, ``user_prompt``.
-        :param global_data: data to add to the session's.
+        :param message_text: text of the message.
+        :param role: role of the message's author: ``system``, ``user`` or ``assistant``.
+        :param reset: what the agent forgets: a mapping with ``full_reset`` (a boolean), ``system_prompt`` and ``user_prompt``
+            (texts).
+        :param global_data: data to add to the agent's session.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "message_text": values.text("message_text", message_text),
@@ -113,17 +153,34 @@ class AIVerbs(Verbs):
     def ai_hold(
         self, *, timeout: str | int | None = None, prompt: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Let the agent pause (``calling.ai_hold``).
+        """Put the AI agent on hold (``calling.ai_hold``).
 
-        :param timeout: whole seconds until it goes on by itself; text on the wire. :param prompt: what it says before.
+        :param timeout: whole seconds after which the agent resumes automatically, as a number or text.
+        :param prompt: text that the agent speaks before it is put on hold.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"timeout": values.decimal("timeout", timeout), "prompt": values.text("prompt", prompt)}
         return self._core.command("calling.ai_hold", values.merge_extra(params, extra, ADDRESS))
 
     def ai_unhold(self, *, prompt: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Let the agent go on (``calling.ai_unhold``).
+        """Resume the AI agent (``calling.ai_unhold``).
 
-        :param prompt: what it says first.
+        :param prompt: text that the agent speaks first.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"prompt": values.text("prompt", prompt)}
         return self._core.command("calling.ai_unhold", values.merge_extra(params, extra, ADDRESS))
@@ -145,10 +202,28 @@ class AIVerbs(Verbs):
         url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Have an AI listen beside the call (``calling.ai_sidecar``); it reports by :class:`AISidecarEvent`.
+        """Start an AI that listens to the call (``calling.ai_sidecar``). It reports with :class:`AISidecarEvent`.
 
-        :param lang: what is spoken, such as ``en-US``. :param direction: and :param customer_role: whom it hears, and who of
-            them is the customer. :param url: http(s) URL that is told. The others as for :meth:`ai`.
+        :param lang: language of the conversation, such as ``en-US``.
+        :param prompt: prompt that defines the sidecar.
+        :param model: name of the language model.
+        :param direction: the parties it listens to: a list of ``remote-caller`` and ``local-caller``.
+        :param customer_role: which party is the customer: ``remote-caller`` or ``local-caller``.
+        :param hints: words that the sidecar should expect to hear.
+        :param global_data: data available to the sidecar during the session.
+        :param permissions: object that describes the sidecar's permissions, as in SWML.
+        :param action: object that describes the sidecar's action, as in SWML.
+        :param SWAIG: functions that the sidecar may call, as in SWML.
+        :param ai_params: settings of the sidecar; sent as ``params``.
+        :param url: http(s) URL that the platform notifies of the sidecar's events.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         sides = ("remote-caller", "local-caller")
         params = {
@@ -168,27 +243,71 @@ class AIVerbs(Verbs):
         return self._core.command("calling.ai_sidecar", values.merge_extra(params, extra, ADDRESS))
 
     def ai_sidecar_ask(self, text: str) -> dict[str, Any]:
-        """Ask the observer something (``calling.ai_sidecar.ask``); the reply's ``ask_id`` is that of the answering event."""
+        """Ask the sidecar a question (``calling.ai_sidecar.ask``).
+
+        :param text: the question.
+        :return: the server's reply; its ``ask_id`` is also in the event that answers. ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.ai_sidecar.ask", {"text": values.text("text", text, optional=False)})
 
     def ai_sidecar_poke(self, text: str) -> dict[str, Any]:
-        """Tell the observer something (``calling.ai_sidecar.poke``)."""
+        """Send the sidecar a message (``calling.ai_sidecar.poke``).
+
+        :param text: the message.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.ai_sidecar.poke", {"text": values.text("text", text, optional=False)})
 
     def ai_sidecar_status(self) -> dict[str, Any]:
-        """How the observer is doing (``calling.ai_sidecar.status``): the server's reply says."""
+        """Return the status of the sidecar (``calling.ai_sidecar.status``).
+
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.ai_sidecar.status")
 
     def ai_sidecar_stop(self) -> dict[str, Any]:
-        """Send the observer away (``calling.ai_sidecar.stop``)."""
+        """Stop the sidecar (``calling.ai_sidecar.stop``).
+
+        :return: the server's reply; ``{}`` if the call or the sidecar has already ended.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.ai_sidecar.stop", idempotent=True)
 
     def user_event(
         self, *, event: Mapping[str, Any] | str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Tell everybody who listens to this call something of one's own (``calling.user_event``).
+        """Send a custom event to the call's listeners (``calling.user_event``).
 
-        :param event: an object; sources disagree, so a text is taken too.
+        :param event: content of the event: a mapping or text (the vendor documents it inconsistently).
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"event": nested.own_event("event", event)}
         return self._core.command("calling.user_event", values.merge_extra(params, extra, ADDRESS))

@@ -1,4 +1,4 @@
-"""What a verb needs of the call it is mixed into."""
+"""What a verb needs of the call that it is mixed into."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["ADDRESS", "VerbHost", "Verbs"]
 
 A = TypeVar("A", bound=Action[Any])
 
-#: What a command is addressed by; nothing of it can be given as ``extra``.
+#: The members that address a command; ``extra`` may not contain them.
 ADDRESS: Final = ("node_id", "call_id", "control_id")
 
 
 class VerbHost(Protocol):
-    """The two ways of a command: a plain one, and one that starts an action."""
+    """Send plain commands and commands that start actions."""
 
     def command(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
@@ -26,16 +26,16 @@ class VerbHost(Protocol):
     def start(
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:
-        """Start an action: it is registered before the command is sent, for its first event may overtake the reply."""
+        """Start an action. It is registered before the command is sent, since its first event may arrive before the reply."""
 
     def running(self, kind: type[A]) -> list[A]:
-        """The actions of a kind that have not ended."""
+        """Return the running actions of a kind."""
 
     def denoise_asked(self) -> None:
-        """Noise is about to be suppressed."""
+        """Record that noise reduction is about to be turned on."""
 
 
 class Verbs:
-    """Base of the mix-ins. :class:`relay_sync.Call` provides the host."""
+    """Base class of the mix-ins. :class:`relay_sync.Call` provides the host."""
 
     _core: VerbHost

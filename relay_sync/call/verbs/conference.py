@@ -1,4 +1,4 @@
-"""Where calls meet: conferences, rooms, queues."""
+"""Conferences, video rooms and waiting queues."""
 
 from __future__ import annotations
 
@@ -48,21 +48,42 @@ class ConferenceVerbs(Verbs):
         stream_obj: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Put the call into an audio conference, which is made if there is none of that name.
+        """Join an audio conference (``calling.join_conference``). The platform creates it if no conference of that name exists.
 
-        :class:`ConferenceEvent` is sent only where ``status_callback_event_type`` is ``relay`` and ``status_callback_event``
-        names the events, separated by blanks.
+        :class:`ConferenceEvent` arrives only if ``status_callback_event_type`` is ``relay`` and ``status_callback_event`` lists
+        the events, separated by spaces.
 
-        :param name: of the conference. :param muted: this call is heard by nobody. :param beep: when to beep.
-        :param start_on_enter: the conference starts with this call. :param end_on_exit: and ends with it.
-        :param wait_url: http(s) URL of what is heard before the start. :param max_participants: 1 to 250.
-        :param record: whether to record it, :param trim: with or without silence at the ends. :param region: where it runs.
-        :param coach: id of the call that alone hears this one. :param acl: who may see its records.
-        :param emit_call_quality: report the quality of the line. :param status_callback: and
-            :param recording_status_callback: http(s) URLs; the parameters behind them say which events go there, in which
-            form, by which HTTP method. :param stream_obj: a two-way audio stream to the conference: ``devices.stream(...)`` or
-            only its params. :param extra: parameters that this SDK does not know yet.
-        :return: the server's reply, with the ``conference_id`` that :meth:`leave_conference` wants.
+        :param name: name of the conference.
+        :param muted: whether this call joins muted.
+        :param beep: when to play a beep: ``true``, ``false``, ``onEnter`` or ``onExit``.
+        :param start_on_enter: whether the conference starts when this call joins.
+        :param end_on_exit: whether the conference ends when this call leaves.
+        :param wait_url: http(s) URL of the audio to play before the conference starts.
+        :param max_participants: maximum number of participants, 1 to 250.
+        :param record: ``do-not-record`` or ``record-from-start``.
+        :param region: region that hosts the conference: ``global``, ``us``, ``eu`` or ``ch``.
+        :param trim: whether to trim silence at the ends of the recording: ``trim-silence`` or ``do-not-trim``.
+        :param coach: id of the only call that hears this one.
+        :param acl: access to the conference's records: ``private`` or ``public-read``.
+        :param emit_call_quality: whether to report the quality of the line.
+        :param status_callback: http(s) URL that the platform notifies of conference events.
+        :param status_callback_event: names of the conference events to report, separated by spaces.
+        :param status_callback_event_type: format of the conference events: ``relay``, ``cxml`` or ``laml``.
+        :param status_callback_method: HTTP method of the conference notifications: ``GET`` or ``POST``.
+        :param recording_status_callback: http(s) URL that the platform notifies of recording events.
+        :param recording_status_callback_event: names of the recording events to report, separated by spaces.
+        :param recording_status_callback_event_type: format of the recording events: ``relay``, ``cxml`` or ``laml``.
+        :param recording_status_callback_method: HTTP method of the recording notifications: ``GET`` or ``POST``.
+        :param stream_obj: a two-way audio stream to the conference: ``devices.stream(...)``, or only its ``params``.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply, with the ``conference_id`` that :meth:`leave_conference` needs; ``{}`` if the call has
+            already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "name": values.text("name", name, optional=False),
@@ -97,11 +118,19 @@ class ConferenceVerbs(Verbs):
         return self._core.command("calling.join_conference", values.merge_extra(params, extra, ADDRESS))
 
     def leave_conference(self, conference_id: str, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Take the call out of a conference (``calling.leave_conference``).
+        """Leave a conference (``calling.leave_conference``).
 
-        Events of the conference that name no call do not reach this call any more.
+        Conference events that name no call are no longer delivered to this call.
 
-        :param conference_id: from the reply of :meth:`join_conference` or from a :class:`ConferenceEvent`.
+        :param conference_id: id from the reply of :meth:`join_conference`, or from a :class:`ConferenceEvent`.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call or the conference has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"conference_id": values.text("conference_id", conference_id, optional=False)}
         return self._core.command("calling.leave_conference", values.merge_extra(params, extra, ADDRESS))
@@ -109,9 +138,18 @@ class ConferenceVerbs(Verbs):
     def join_room(
         self, name: str, *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Join a video room (``calling.join_room``); :class:`RoomEvent` tells what comes of it.
+        """Join a video room (``calling.join_room``). Progress arrives as :class:`RoomEvent`.
 
-        :param status_url: http(s) URL that is told of it.
+        :param name: name of the room.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "name": values.text("name", name, optional=False),
@@ -120,7 +158,17 @@ class ConferenceVerbs(Verbs):
         return self._core.command("calling.join_room", values.merge_extra(params, extra, ADDRESS))
 
     def leave_room(self, *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Leave the video room (``calling.leave_room``)."""
+        """Leave the video room (``calling.leave_room``).
+
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended or is in no room.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.leave_room", values.merge_extra({}, extra, ADDRESS))
 
     def queue_enter(
@@ -136,14 +184,25 @@ class ConferenceVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> QueueAction:
-        """Put the call into a waiting queue (``calling.queue.enter``).
+        """Put the call in a waiting queue (``calling.queue.enter``).
 
-        :param wait_url: http(s) URL of what is heard meanwhile. :param wait_time: whole seconds at most, at least 1.
-        :param whisper_url: what whoever takes the call hears first. :param execute_after_queue: what the call goes on with.
-        :param status_url: http(s) URL that is told of the queue's states. :param control_id: an id of your own.
-        :param on_completed: called once with the terminal event.
-        :return: an action that ends when somebody takes the call, or it leaves; ``stop()`` leaves. It can also be read like
-            the server's reply, which is what the official SDK returns here.
+        :param queue_name: name of the queue.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param wait_url: http(s) URL of the audio to play while the call waits.
+        :param wait_time: maximum waiting time in whole seconds, at least 1.
+        :param whisper_url: http(s) URL of the audio that the answering party hears first.
+        :param execute_after_queue: what the call continues with after the queue.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action. It ends when the call is dequeued or leaves; ``stop()`` leaves the queue. You can also index
+            it like the server's reply, which the official SDK returns here.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "queue_name": values.text("queue_name", queue_name, optional=False),
@@ -171,9 +230,19 @@ class ConferenceVerbs(Verbs):
     ) -> dict[str, Any]:
         """Take the call out of a waiting queue (``calling.queue.leave``).
 
-        :param control_id: the one it was put in with; left out, that of the call's own action in this queue.
-        :param queue_id: the queue's id, where it is known. :param status_url: http(s) URL that is told of it.
-        :return: the server's reply; empty where the call is not in that queue any more.
+        :param queue_name: name of the queue.
+        :param control_id: control id that the call entered the queue with; defaults to that of the call's running action in this
+            queue.
+        :param queue_id: id of the queue, if known.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call is no longer in that queue.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         name = values.text("queue_name", queue_name, optional=False) or ""
         params = {
@@ -187,7 +256,7 @@ class ConferenceVerbs(Verbs):
         except CommandRefused as error:
             if not is_gone(error):
                 raise
-            return {}  # the call, or its place in the queue
+            return {}  # the call has ended, or left the queue
 
     def _queued_as(self, queue_name: str) -> str | None:
         for action in self._core.running(QueueAction):

@@ -1,4 +1,4 @@
-"""Answer, hang up, pass on."""
+"""Answer, hang up, return a call to the platform."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .base import ADDRESS, Verbs
 
 __all__ = ["ControlVerbs", "EndReason"]
 
-#: End reasons a client may give (PROTOCOL, "Inbound call").
+#: Reasons for ending a call that a client may give.
 EndReason = Literal["hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound"]
 _REASONS: Final = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
 
@@ -19,7 +19,7 @@ _CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264
 
 
 class ControlVerbs(Verbs):
-    """Verbs on the call as a whole. A call that is gone (404, 410) is routine: the verb does nothing and returns."""
+    """Verbs that act on the call as a whole. If the call no longer exists (404, 410), the verb returns ``{}``."""
 
     def answer(
         self,
@@ -30,12 +30,20 @@ class ControlVerbs(Verbs):
     ) -> dict[str, Any]:
         """Answer an inbound call (``calling.answer``).
 
-        The state ``answered`` follows as an event; it may come before this returns.
+        The state ``answered`` arrives as an event, possibly before this method returns.
 
-        :param codecs: what may be spoken, in order of preference. :param max_duration: passes as it is: the vendor's draft
-            description says seconds, the documents of comparable commands say minutes.
-        :param extra: parameters that this SDK does not know yet.
-        :raises CommandRefused: any refusal but "not there any more". :raises RequestTimeout: no answer of the server.
+        :param codecs: accepted codecs in order of preference: ``PCMU``, ``PCMA``, ``OPUS``, ``G729``, ``G722``, ``AMR-WB``,
+            ``VP8``, ``H264``.
+        :param max_duration: maximum length of the call, sent unchanged; the vendor documents the unit inconsistently (seconds
+            here, minutes for comparable commands).
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "codecs": values.codec_choices("codecs", codecs, _CODECS),
@@ -44,15 +52,30 @@ class ControlVerbs(Verbs):
         return self._core.command("calling.answer", values.merge_extra(params, extra, ADDRESS))
 
     def hangup(self, reason: EndReason | str = "hangup") -> dict[str, Any]:
-        """End the call, or reject one that was not answered (``calling.end``).
+        """End the call, or reject an inbound call that has not been answered (``calling.end``).
 
-        :param reason: ``hangup``, or ``busy`` or ``decline`` to reject; any reason of PROTOCOL, "Inbound call".
+        :param reason: ``hangup`` (the default); ``busy`` or ``decline`` to reject a call; ``cancel``, ``noAnswer``, ``error``,
+            ``abandoned``, ``maxDuration`` or ``notFound``.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.end", {"reason": values.choice("reason", reason, _REASONS) or "hangup"})
 
     def pass_(self) -> dict[str, Any]:
-        """Decline to handle an inbound call, so that it is offered to another client (``calling.pass``).
+        """Return an inbound call to the platform, which offers it to another client (``calling.pass``).
 
-        For this client it is over then: whatever waits for something of it ends as it does with a call that has ended.
+        The call is then over for this client: pending waits and actions end as if the call had ended.
+
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._core.command("calling.pass")

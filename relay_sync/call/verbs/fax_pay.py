@@ -15,7 +15,7 @@ _ACCOUNTS: Final = ("consumer-checking", "consumer-savings", "commercial-checkin
 
 
 def _yes_no(name: str, value: Any) -> str | None:
-    """``True``, ``False`` or a text: the wire wants text."""
+    """Return a boolean as text, which the wire requires; check a text."""
     return str(value).lower() if isinstance(value, bool) else values.text(name, value)
 
 
@@ -35,11 +35,20 @@ class FaxPayVerbs(Verbs):
     ) -> FaxAction:
         """Send a document as a fax (``calling.send_fax``).
 
-        :param document: http(s) URL of a PDF. :param identity: how we name ourselves to the other machine.
-        :param header_info: text at the head of each page. :param status_url: http(s) URL that is told of pages and the end.
-        :param control_id: an id of your own, not in use on this call. :param on_completed: called once with the terminal
-            event. :param extra: parameters that this SDK does not know yet.
-        :return: an action; when it has ended, ``success`` says whether the fax went through.
+        :param document: http(s) URL of a PDF file.
+        :param identity: name of the sender, as announced to the receiving machine.
+        :param header_info: text at the top of each page.
+        :param status_url: http(s) URL that the platform notifies of each page and of the end.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action; when it has ended, ``success`` tells whether the fax was transmitted.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "document": values.http_url("document", document, optional=False),
@@ -62,9 +71,19 @@ class FaxPayVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> FaxAction:
-        """Receive a fax (``calling.receive_fax``). Parameters as for :meth:`send_fax`.
+        """Receive a fax (``calling.receive_fax``).
 
-        :return: an action; when it has ended, ``document`` is the URL of what was received.
+        :param status_url: http(s) URL that the platform notifies of each page and of the end.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action; when it has ended, ``document`` is the URL of the received fax.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
         return self._core.start(
@@ -101,20 +120,41 @@ class FaxPayVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> PayAction:
-        """Take card data from the caller and hand it to a payment connector (``calling.pay``).
+        """Collect card data from the caller and pass it to a payment connector (``calling.pay``).
 
-        Numbers are text on the wire; whole numbers are taken as well.
+        The wire represents numbers as text; whole numbers are also accepted here.
 
-        :param payment_connector_url: http(s) URL of the connector. :param input_method: ``dtmf`` or ``voice``.
-        :param status_url: http(s) URL that is told of progress. :param payment_method: ``credit-card``.
-        :param timeout: seconds for the next key. :param max_attempts: tries per entry.
-        :param security_code: and :param postal_code: whether to ask for them; the latter may be the code itself.
-        :param min_postal_code_length: characters. :param token_type: ``one-time`` or ``reusable``.
-        :param charge_amount: such as ``"20.45"``; :param currency: such as ``usd``. :param language: and :param voice: and
-            :param say_voice: of the prompts. :param description: of the payment. :param valid_card_types: separated by blanks.
-        :param bank_account_type: for bank accounts. :param parameters: ``{"name", "value"}`` objects for the connector.
-        :param prompts: what to say instead of the platform's prompts: ``{"for": ..., "actions": [...]}``.
-        :return: an action that ends with the event that has a result; ``success`` says whether it is a good one.
+        :param payment_connector_url: http(s) URL of the payment connector.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param input_method: ``dtmf`` or ``voice``.
+        :param status_url: http(s) URL that the platform notifies of the payment's progress.
+        :param payment_method: ``credit-card``.
+        :param timeout: seconds to wait for the next digit.
+        :param max_attempts: number of attempts per entry.
+        :param security_code: whether to ask for the card's security code.
+        :param postal_code: whether to ask for the postal code, or the postal code itself.
+        :param min_postal_code_length: minimum number of characters of the postal code.
+        :param token_type: ``one-time`` or ``reusable``.
+        :param charge_amount: the amount to charge, such as ``"20.45"``.
+        :param currency: currency of the amount, such as ``usd``.
+        :param language: language of the prompts, such as ``en-US``.
+        :param voice: voice of the prompts.
+        :param say_voice: voice of spoken prompts.
+        :param description: description of the payment.
+        :param valid_card_types: accepted card types, separated by spaces.
+        :param bank_account_type: ``consumer-checking``, ``consumer-savings`` or ``commercial-checking``.
+        :param parameters: ``{"name": ..., "value": ...}`` objects for the payment connector.
+        :param prompts: prompts that replace the platform's: ``{"for": ..., "actions": [{"type": ..., "phrase": ...}]}`` objects.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action. It ends with the first event that carries a result; ``success`` tells whether the payment was
+            made.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "payment_connector_url": values.http_url("payment_connector_url", payment_connector_url, optional=False),

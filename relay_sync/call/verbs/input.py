@@ -1,4 +1,4 @@
-"""What the far end presses, says and is."""
+"""Collect input, detect answering machines, send digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["InputVerbs"]
 
 
 class InputVerbs(Verbs):
-    """Collectors, detectors, keys."""
+    """Verbs for DTMF digits, speech and detectors."""
 
     def play_and_collect(
         self,
@@ -28,17 +28,26 @@ class InputVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> CollectAction:
-        """Play a prompt and collect keys or speech (``calling.play_and_collect``).
+        """Play a prompt and collect digits or speech (``calling.play_and_collect``).
 
-        :param media: the prompt, as for ``play``.
-        :param collect: ``digits`` (``max``, ``min``, ``digit_timeout`` in seconds, ``terminators``), ``speech`` (``language``,
-            ``hints``, ``end_silence_timeout`` and ``speech_timeout`` in seconds, ``model``) or both; ``initial_timeout`` in
-            seconds until the first of it must come (the platform's default is 4).
-        :param volume: of the prompt, decibels, -40 to 40. :param status_url: http(s) URL that is told of the result.
-        :param control_id: an id of your own, not in use on this call. :param on_completed: called once with the terminal
-            event. :param extra: parameters that this SDK does not know yet.
-        :return: an action that ends with the result of the input, or with an error if the prompt cannot be played.
-        :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server said no.
+        :param media: items to play in order, each ``{"type": ..., "params": {...}}``: ``audio`` (``url``), ``tts`` (``text``,
+            ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``, ``duration`` in
+            seconds).
+        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout`` in seconds, ``terminators``), ``speech``
+            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and ``speech_timeout`` in seconds) or both,
+            and ``initial_timeout``: seconds to wait for the first input (the platform's default is 4).
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action. It ends with the result of the input, or with an error if the prompt cannot be played.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "play": nested.media("media", media),
@@ -64,7 +73,25 @@ class InputVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> CollectAction:
-        """Say a text and collect: :meth:`play_and_collect` with one item, as ``play_tts`` makes it."""
+        """Speak a text and collect input: :meth:`play_and_collect` with one text.
+
+        :param text: the text to speak.
+        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout`` in seconds, ``terminators``), ``speech``
+            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and ``speech_timeout`` in seconds) or both,
+            and ``initial_timeout``: seconds to wait for the first input (the platform's default is 4).
+        :param language: language of the speech, such as ``en-US`` (the platform's default).
+        :param gender: ``female`` (the platform's default) or ``male``.
+        :param voice: a voice of the platform, such as ``en-US-Neural2-F``.
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action. It ends with the result of the input, or with an error if the prompt cannot be played.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         said = {"text": text, "language": language, "gender": gender, "voice": voice}
         return self.play_and_collect(
             [{"type": "tts", "params": said}], collect, volume=volume, on_completed=on_completed
@@ -78,7 +105,22 @@ class InputVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> CollectAction:
-        """Play a file and collect: :meth:`play_and_collect` with one item, as ``play_audio`` makes it."""
+        """Play an audio file and collect input: :meth:`play_and_collect` with one file.
+
+        :param url: absolute http(s) URL of an MP3 or WAV file.
+        :param collect: a mapping with ``digits`` (``max``, ``min``, ``digit_timeout`` in seconds, ``terminators``), ``speech``
+            (``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and ``speech_timeout`` in seconds) or both,
+            and ``initial_timeout``: seconds to wait for the first input (the platform's default is 4).
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action. It ends with the result of the input, or with an error if the prompt cannot be played.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         file = {"type": "audio", "params": {"url": url}}
         return self.play_and_collect([file], collect, volume=volume, on_completed=on_completed)
 
@@ -97,17 +139,31 @@ class InputVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> StandaloneCollectAction:
-        """Collect keys or speech without playing anything (``calling.collect``).
+        """Collect digits or speech without playing a prompt (``calling.collect``). Pass ``digits``, ``speech`` or both.
 
-        :param digits: and :param speech: as for :meth:`play_and_collect`; one of them is needed.
-        :param initial_timeout: seconds until input must begin. :param partial_results: report results that may still change.
-        :param continuous: go on after each result, until stopped. :param send_start_of_input: report when input begins.
-        :param start_input_timers: let the clock of ``initial_timeout`` run at once; otherwise the action's
-            ``start_input_timers()`` starts it. The others are those of :meth:`play_and_collect`.
-        :return: an action that ends with the first final result, or with ``continuous`` when it is stopped.
+        :param digits: a mapping with ``max``, ``digit_timeout`` (seconds) and ``terminators``.
+        :param speech: a mapping with ``language``, ``hints``, ``model``, ``engine``, ``end_silence_timeout`` and
+            ``speech_timeout`` (seconds).
+        :param initial_timeout: seconds to wait for the first input; the platform's default is 4.
+        :param partial_results: whether to report results that may still change.
+        :param continuous: whether to keep collecting after each result, until stopped.
+        :param send_start_of_input: whether to report the start of input.
+        :param start_input_timers: whether ``initial_timeout`` starts running at once; if not, call the action's
+            ``start_input_timers()``.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action. It ends with the first final result or, with ``continuous``, when it is stopped.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         if digits is None and speech is None:
-            raise InvalidParameter("digits", digits, "given, or speech, or both")
+            raise InvalidParameter("digits", digits, "digits, speech or both")
         params = {
             "digits": nested.digits("digits", digits),
             "speech": nested.speech("speech", speech),
@@ -138,11 +194,18 @@ class InputVerbs(Verbs):
         """Start a detector (``calling.detect``).
 
         :param detect: ``{"type": "machine" | "fax" | "digit", "params": {...}}``.
-        :param timeout: seconds it runs at most, on the platform; its default is 30. This is no limit for the answer to the
-            command. :param status_url: http(s) URL that is told of results.
-        :param control_id: an id of your own, not in use on this call. :param on_completed: called once with the terminal
-            event. :param extra: parameters that this SDK does not know yet.
-        :return: an action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
+        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "detect": nested.detect("detect", detect),
@@ -159,9 +222,18 @@ class InputVerbs(Verbs):
     def detect_digit(
         self, *, digits: str | None = None, timeout: float | None = None, on_completed: OnCompleted | None = None
     ) -> DetectAction:
-        """Listen for keys: :meth:`detect` of type ``digit``.
+        """Detect DTMF digits: :meth:`detect` of type ``digit``.
 
-        :param digits: the keys to listen for, ``0-9``, ``*``, ``#``; all if left out. :param timeout: seconds.
+        :param digits: the digits to detect, of ``0-9``, ``*``, ``#``; all of them by default.
+        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         wanted = {"digits": digits}
         return self.detect({"type": "digit", "params": wanted}, timeout=timeout, on_completed=on_completed)
@@ -178,12 +250,23 @@ class InputVerbs(Verbs):
         timeout: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> DetectAction:
-        """Tell persons from answering machines: :meth:`detect` of type ``machine``.
+        """Tell people from answering machines: :meth:`detect` of type ``machine``.
 
-        :param initial_timeout: seconds to wait for a voice. :param end_silence_timeout: seconds of silence that end one.
-        :param machine_voice_threshold: seconds of voice that make it a machine. :param machine_words_threshold: words that do.
-        :param detect_interruptions: go on looking when it is interrupted. :param detect_message_end: report when the
-            greeting is over (``READY``). :param timeout: seconds in all.
+        :param initial_timeout: seconds to wait for a voice.
+        :param end_silence_timeout: seconds of silence that end a greeting.
+        :param machine_voice_threshold: seconds of continuous voice from which the callee is considered a machine.
+        :param machine_words_threshold: number of words from which the callee is considered a machine, at least 1.
+        :param detect_interruptions: whether to continue the detection when it is interrupted.
+        :param detect_message_end: whether to report the end of the greeting (``READY``).
+        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         wanted = {
             "initial_timeout": initial_timeout,
@@ -202,9 +285,18 @@ class InputVerbs(Verbs):
         timeout: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> DetectAction:
-        """Listen for a fax machine: :meth:`detect` of type ``fax``.
+        """Detect a fax machine: :meth:`detect` of type ``fax``.
 
-        :param tone: ``CED`` (of the called machine) or ``CNG`` (of the calling one). :param timeout: seconds.
+        :param tone: ``CED`` (sent by a called machine) or ``CNG`` (sent by a calling machine).
+        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.detect({"type": "fax", "params": {"tone": tone}}, timeout=timeout, on_completed=on_completed)
 
@@ -216,11 +308,20 @@ class InputVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> SendDigitsAction:
-        """Press keys into the call (``calling.send_digits``).
+        """Send DTMF digits (``calling.send_digits``).
 
-        :param digits: ``0-9``, ``*``, ``#``, ``A-D``, and as pauses ``w`` (0.5 s) and ``W`` (1 s).
-        :return: an action that ends when they are sent. It can also be read like the server's reply, which is what the
-            official SDK returns here.
+        :param digits: ``0-9``, ``*``, ``#``, ``A-D``, and the pauses ``w`` (0.5 s) and ``W`` (1 s).
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action; it ends when the digits have been sent. You can also index it like the server's reply, which
+            the official SDK returns here.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"digits": values.dtmf("digits", digits, pauses=True, optional=False)}
         return self._core.start(
@@ -240,10 +341,21 @@ class InputVerbs(Verbs):
         max_triggers: int | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Have the platform run a method whenever the far end presses keys (``calling.bind_digit``).
+        """Make the platform run a method each time the remote party presses a digit sequence (``calling.bind_digit``).
 
-        :param digits: the keys. :param bind_method: a RELAY method such as ``calling.play``, with :param bind_params: as its
-            params. :param realm: a name by which bindings can be cleared together. :param max_triggers: how often, at least 1.
+        :param digits: the digit sequence, of ``0-9``, ``*``, ``#``, ``A-D``.
+        :param bind_method: the RELAY method to run, such as ``calling.play``.
+        :param bind_params: parameters of that method.
+        :param realm: name of a group of bindings that can be cleared together.
+        :param max_triggers: how many times the binding fires, at least 1.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "digits": values.dtmf("digits", digits, optional=False),
@@ -257,9 +369,17 @@ class InputVerbs(Verbs):
     def clear_digit_bindings(
         self, *, realm: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Take digit bindings back (``calling.clear_digit_bindings``).
+        """Remove digit bindings (``calling.clear_digit_bindings``).
 
-        :param realm: only those of this realm; all if left out.
+        :param realm: the group of bindings to remove; all bindings by default.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"realm": values.text("realm", realm)}
         return self._core.command("calling.clear_digit_bindings", values.merge_extra(params, extra, ADDRESS))

@@ -1,4 +1,4 @@
-"""Audio that is copied, cleaned, sent back or turned into text."""
+"""Tap, transcribe, translate, echo and denoise the call's audio."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["ListeningVerbs"]
 
 
 class ListeningVerbs(Verbs):
-    """Taps, transcriptions, echo, noise suppression."""
+    """Taps, transcriptions, translations, echo and noise reduction."""
 
     def tap(
         self,
@@ -29,10 +29,18 @@ class ListeningVerbs(Verbs):
 
         :param tap: ``{"type": "audio", "params": {"direction": "listen" | "speak" | "both"}}``.
         :param device: ``{"type": "rtp", "params": {"addr", "port", "codec", "ptime"}}`` or ``{"type": "ws", "params": {"uri",
-            "codec"}}``; codecs are ``PCMU``, ``PCMA``, ``OPUS``, ``ptime`` is in milliseconds.
-        :param status_url: http(s) URL that is told of the states. :param control_id: an id of your own, not in use on this
-            call. :param on_completed: called once with the terminal event. :param extra: parameters not known yet.
-        :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server said no.
+            "codec"}}``. The codecs are ``PCMU``, ``PCMA`` and ``OPUS``; ``ptime`` is in milliseconds.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "tap": nested.tap("tap", tap),
@@ -51,9 +59,19 @@ class ListeningVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> TranscribeAction:
-        """Record and transcribe the call in the background (``calling.transcribe``). One at a time: 409 for a second.
+        """Record and transcribe the call in the background (``calling.transcribe``), one transcription at a time.
 
-        :param status_url: http(s) URL that is told of the states and of the text. The others as for :meth:`tap`.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param status_url: http(s) URL that the platform notifies of state changes and of the text.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 409 if a transcription is already running.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"status_url": values.http_url("status_url", status_url)}
         return self._core.start(
@@ -66,11 +84,20 @@ class ListeningVerbs(Verbs):
     def live_transcribe(
         self, action: Mapping[str, Any] | str, *, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Start, stop or sum up a live transcription (``calling.live_transcribe``). The text comes as
-        :class:`AITranscribeUtteranceEvent` and its neighbours.
+        """Start, stop or summarize a live transcription (``calling.live_transcribe``).
 
-        :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"``, or
+        The text arrives as :class:`AITranscribeUtteranceEvent` and related events.
+
+        :param action: ``{"start": {"lang": "en-US", "direction": ["remote-caller"], ...}}``, ``"stop"``, ``"summarize"`` or
             ``{"summarize": {...}}``.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"action": nested.live_action("action", action, nested.TRANSCRIPTION)}
         return self._core.command("calling.live_transcribe", values.merge_extra(params, extra, ADDRESS))
@@ -82,12 +109,21 @@ class ListeningVerbs(Verbs):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Start, stop, sum up or add to a live translation (``calling.live_translate``). The text comes as
-        :class:`AITranslateDeltaEvent` and its neighbours.
+        """Start, stop, summarize or add text to a live translation (``calling.live_translate``).
+
+        The text arrives as :class:`AITranslateDeltaEvent` and related events.
 
         :param action: ``{"start": {"from_lang": "en-US", "to_lang": "es-ES", "direction": [...], ...}}``, ``"stop"``,
-            ``"summarize"``, or ``{"inject": {"message": ..., "direction": ...}}``.
-        :param status_url: http(s) URL that is told of it.
+            ``"summarize"`` or ``{"inject": {"message": ..., "direction": ...}}``.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "action": nested.live_action("action", action, nested.TRANSLATION),
@@ -102,9 +138,18 @@ class ListeningVerbs(Verbs):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Send the caller's audio back to him (``calling.echo``); :class:`EchoEvent` tells of its start and end.
+        """Echo the caller's audio (``calling.echo``). :class:`EchoEvent` reports the start and the end.
 
-        :param timeout: seconds it lasts, 5 to 120. :param status_url: http(s) URL that is told of the states.
+        :param timeout: seconds after which the echo ends, 5 to 120.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "timeout": values.number("timeout", timeout, low=5, high=120),
@@ -113,10 +158,26 @@ class ListeningVerbs(Verbs):
         return self._core.command("calling.echo", values.merge_extra(params, extra, ADDRESS))
 
     def denoise(self) -> dict[str, Any]:
-        """Suppress noise (``calling.denoise``); 409 where that is on already."""
+        """Turn noise reduction on (``calling.denoise``).
+
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises CommandRefused: the server rejected the command; code 409 if noise reduction is already on.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         self._core.denoise_asked()
         return self._core.command("calling.denoise")
 
     def denoise_stop(self) -> dict[str, Any]:
-        """Suppress noise no more (``calling.denoise.stop``); 409 where that is off already."""
+        """Turn noise reduction off (``calling.denoise.stop``).
+
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises CommandRefused: the server rejected the command; code 409 if noise reduction is already off.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.denoise.stop", idempotent=True)

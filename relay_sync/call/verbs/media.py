@@ -1,4 +1,4 @@
-"""Play into the call, and record it."""
+"""Play audio into the call, and record the call."""
 
 from __future__ import annotations
 
@@ -35,19 +35,28 @@ class MediaVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> PlayAction:
-        """Play a list of things into the call, and return a handle on that (``calling.play``).
+        """Play a list of media into the call (``calling.play``).
 
-        :param media: what to play, one after the other: ``{"type": ..., "params": {...}}`` with ``audio`` (``url``), ``tts``
-            (``text``, ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``,
-            ``duration`` in seconds).
-        :param volume: decibels, -40 to 40. :param direction: who hears it: ``listen`` (the party on this call; the default),
-            ``speak``, ``both``.
-        :param loop: how often; 0 plays without end. :param language: and :param gender: and :param voice: of all texts.
-        :param status_url: http(s) URL that is told of the states.
-        :param control_id: an id of your own, not in use on this call. :param on_completed: called once with the terminal
-            event, however the action ends. :param extra: parameters that this SDK does not know yet.
-        :raises InvalidParameter: a value that cannot be right; nothing was sent.
-        :raises CommandRefused: the server said no; there is no action then.
+        :param media: items to play in order, each ``{"type": ..., "params": {...}}``: ``audio`` (``url``), ``tts`` (``text``,
+            ``language``, ``gender``, ``voice``), ``silence`` (``duration`` in seconds) or ``ringtone`` (``name``, ``duration`` in
+            seconds).
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param direction: who hears it: ``listen`` (the party on this call; the default), ``speak`` or ``both``.
+        :param loop: how many times to play the list; 0 repeats until stopped.
+        :param language: default language of the ``tts`` items, such as ``en-US``.
+        :param gender: default gender of the ``tts`` items: ``female`` or ``male``.
+        :param voice: default voice of the ``tts`` items.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "play": nested.media("media", media),
@@ -73,10 +82,21 @@ class MediaVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> PlayAction:
-        """Say a text: :meth:`play` with one item.
+        """Speak a text: :meth:`play` with one item.
 
-        :param language: such as ``en-US``, the platform's default. :param gender: ``female`` (the platform's default) or
-            ``male``. :param voice: a voice of the platform, such as ``en-US-Neural2-F``. :param volume: decibels, -40 to 40.
+        :param text: the text to speak.
+        :param language: language of the speech, such as ``en-US`` (the platform's default).
+        :param gender: ``female`` (the platform's default) or ``male``.
+        :param voice: a voice of the platform, such as ``en-US-Neural2-F``.
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         said = {"text": text, "language": language, "gender": gender, "voice": voice}
         return self.play([{"type": "tts", "params": said}], volume=volume, on_completed=on_completed)
@@ -84,9 +104,18 @@ class MediaVerbs(Verbs):
     def play_audio(
         self, url: str, *, volume: float | None = None, on_completed: OnCompleted | None = None
     ) -> PlayAction:
-        """Play a file: :meth:`play` with one item.
+        """Play an audio file: :meth:`play` with one item.
 
-        :param url: absolute http(s) URL of an MP3 or WAV. :param volume: decibels, -40 to 40.
+        :param url: absolute http(s) URL of an MP3 or WAV file.
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.play([{"type": "audio", "params": {"url": url}}], volume=volume, on_completed=on_completed)
 
@@ -94,6 +123,14 @@ class MediaVerbs(Verbs):
         """Play silence: :meth:`play` with one item.
 
         :param duration: seconds, more than 0.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self.play([{"type": "silence", "params": {"duration": duration}}], on_completed=on_completed)
 
@@ -105,9 +142,19 @@ class MediaVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> PlayAction:
-        """Play the ringback tone of a country: :meth:`play` with one item.
+        """Play a country's ringback tone: :meth:`play` with one item.
 
-        :param name: two letters, such as ``us``, or ``bong``. :param duration: seconds, more than 0. :param volume: decibels.
+        :param name: two-letter country code, such as ``us``, or ``bong``.
+        :param duration: seconds, more than 0.
+        :param volume: volume in decibels, -40 to 40; 0 (the default) leaves the sound unchanged.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :return: the running action.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         tone = {"name": name, "duration": duration}
         return self.play([{"type": "ringtone", "params": tone}], volume=volume, on_completed=on_completed)
@@ -121,15 +168,24 @@ class MediaVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> RecordAction:
-        """Record the call, and return a handle on that (``calling.record``).
+        """Record the call (``calling.record``).
 
-        :param audio: options: ``beep``, ``format`` (``mp3``, ``wav``, ``mp4``), ``stereo``, ``direction`` (``listen``,
-            ``speak``, ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` in seconds (0: no limit),
-            ``terminators`` (keys that end it; ``""`` for none), ``input_sensitivity`` (0 to 100). Sources disagree on the
-            platform's defaults for the timeouts and terminators: give those that matter.
-        :param status_url: http(s) URL that is told of the states. The others are those of :meth:`play`.
-        :return: an action that ends ``finished`` or ``no_input``; its ``url`` is where the recording is.
-        :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server said no.
+        The vendor documents the defaults of the timeouts and terminators inconsistently: set them explicitly where they matter.
+
+        :param audio: options: ``beep``, ``format`` (``mp3``, ``wav``, ``mp4``), ``stereo``, ``direction`` (``listen``, ``speak``,
+            ``both``), ``initial_timeout``, ``end_silence_timeout`` and ``max_length`` in seconds (0: no limit), ``terminators``
+            (keys that end the recording; ``""`` for none), ``input_sensitivity`` (0 to 100).
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the running action. It ends as ``finished`` or ``no_input``; its ``url`` locates the recording.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "record": {"audio": nested.record("audio", audio)},

@@ -1,4 +1,4 @@
-"""Where the call goes: bridges, transfers, hold."""
+"""Bridge, transfer and hold calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RoutingVerbs"]
 
 
 class RoutingVerbs(Verbs):
-    """Verbs that bring the call together with others. On a call that has ended they do nothing and return ``{}``."""
+    """Verbs that connect the call with other parties. On a call that has ended they do nothing and return ``{}``."""
 
     def connect(
         self,
@@ -28,18 +28,29 @@ class RoutingVerbs(Verbs):
         status_url: str | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Bridge the call to somebody else, or to a two-way audio stream (``calling.connect``).
+        """Bridge the call to another party, or to a two-way audio stream (``calling.connect``).
 
-        Progress comes as :class:`ConnectEvent`; the other leg becomes a call of the client too.
+        Progress arrives as :class:`ConnectEvent`; the other leg becomes a call of the client, too.
 
-        :param devices: lists of lists, see :mod:`relay_sync.devices`: the outer list one after the other, inner ones at the
-            same time. :param ringback: what the caller hears meanwhile, as for ``play``.
-        :param tag: a label for the new legs. :param max_duration: of the bridge; passes as it is: sources disagree on the unit.
-        :param max_price_per_minute: dearer legs are not dialled. :param send_digits: keys pressed when it is answered.
-        :param timeout: seconds that the platform tries. :param status_url: http(s) URL that is told of the states.
-        :param extra: parameters that this SDK does not know yet.
-        :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server said no, with 409 for a
-            call that is being connected already.
+        :param devices: a list of lists of devices (see :mod:`relay_sync.devices`): the inner lists are tried in turn, and the
+            devices of one inner list ring at the same time.
+        :param ringback: items to play to the caller until the other party answers, in the format of ``play``.
+        :param tag: label for the new legs.
+        :param max_duration: maximum length of the bridge, sent unchanged; the vendor documents the unit (seconds or minutes)
+            inconsistently.
+        :param max_price_per_minute: highest price per minute of a leg; more expensive legs are not dialed.
+        :param send_digits: DTMF digits to send when the other party answers: ``0-9``, ``*``, ``#``, ``A-D``, ``w`` (0.5 s pause),
+            ``W`` (1 s pause).
+        :param timeout: seconds that the platform tries to connect the call.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command; code 409 if the call is already being connected.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "devices": nested.device_groups("devices", devices, nested.CONNECTED),
@@ -54,9 +65,17 @@ class RoutingVerbs(Verbs):
         return self._core.command("calling.connect", values.merge_extra(params, extra, ADDRESS))
 
     def disconnect(self, *, reason: str | None = None, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Break the bridge that :meth:`connect` made; both legs live on (``calling.disconnect``).
+        """Disconnect the bridge that :meth:`connect` made (``calling.disconnect``). Both legs stay up.
 
-        :param reason: in words.
+        :param reason: a reason, as free text.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"reason": values.text("reason", reason)}
         return self._core.command("calling.disconnect", values.merge_extra(params, extra, ADDRESS))
@@ -64,9 +83,18 @@ class RoutingVerbs(Verbs):
     def refer(
         self, device: Mapping[str, Any], *, status_url: str | None = None, extra: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Send a SIP call elsewhere by SIP REFER (``calling.refer``); progress comes as :class:`ReferEvent`.
+        """Transfer a SIP call with SIP REFER (``calling.refer``). Progress arrives as :class:`ReferEvent`.
 
-        :param device: a SIP device, as ``devices.sip`` builds it. :param status_url: http(s) URL that is told of the states.
+        :param device: the SIP device to transfer to, as built by ``devices.sip``.
+        :param status_url: http(s) URL that the platform notifies of state changes.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {
             "device": nested.refer_device("device", device),
@@ -75,20 +103,46 @@ class RoutingVerbs(Verbs):
         return self._core.command("calling.refer", values.merge_extra(params, extra, ADDRESS))
 
     def transfer(self, dest: str | Mapping[str, Any], *, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Hand the call over to another application (``calling.transfer``).
+        """Transfer control of the call to another application (``calling.transfer``).
 
-        Its events may stop here, so give waits for its end a timeout. It does not count among ``max_active_calls`` any more,
-        and is not hung up when this client drains or disconnects. It may be offered to this client again, as a new call.
+        Events of the call may stop arriving, so pass a timeout when you wait for its end. The call no longer counts toward
+        ``max_active_calls`` and is not hung up when this client drains or disconnects. The platform may offer it to this client
+        again,
+        as a new call.
 
-        :param dest: a URL, a SWML document as text or object, or ``context:<name>``.
+        :param dest: a URL, a SWML document as text or as a mapping, or ``context:<name>``.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         params = {"dest": nested.destination("dest", dest)}
         return self._core.command("calling.transfer", values.merge_extra(params, extra, ADDRESS))
 
     def hold(self) -> dict[str, Any]:
-        """Put the call on hold (``calling.hold``). In the official SDKs; the vendor's newest description lacks it."""
+        """Put the call on hold (``calling.hold``). The official SDKs have this method; the vendor's newest schema does not.
+
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.hold")
 
     def unhold(self) -> dict[str, Any]:
-        """Take the call off hold (``calling.unhold``)."""
+        """Take the call off hold (``calling.unhold``).
+
+        :return: the server's reply; ``{}`` if the call has already ended.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
+        """
         return self._core.command("calling.unhold")

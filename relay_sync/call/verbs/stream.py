@@ -1,4 +1,4 @@
-"""The heart: a call's audio on its way to a WebSocket."""
+"""Stream a call's audio to a WebSocket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Codec = Literal["PCMU", "PCMA", "OPUS", "L16", "G722", "L16@16000h", "L16@24000h
 
 
 class StreamVerbs(Verbs):
-    """``calling.stream``: a one-way copy of the call's audio. To send audio back, connect to a stream device instead."""
+    """``calling.stream``: a one-way copy of the call's audio. To send audio back, connect the call to a stream device instead."""
 
     def stream(
         self,
@@ -33,32 +33,34 @@ class StreamVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> StreamAction:
-        """Start streaming the call's audio to a WebSocket, and return a handle on that.
+        """Start streaming the call's audio to a WebSocket (``calling.stream``). Several streams may run on one call.
 
-        Several streams may run on one call. Parameters that are left out take the platform's default.
+        A stream whose URL the platform cannot open also ends as ``finished``: the ``reason`` of its result is then
+        ``never_streamed``.
+        The fields and messages of the stream are in ``docs/wire.md``.
 
         :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback.
-        :param name: a label, echoed in the stream's events.
-        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16``, ``G722`` in any case, with ``@<hz>h`` and ``@<ms>i`` behind it,
-            as in ``L16@16000h@40i``; the default is the call's own codec.
-        :param track: ``inbound`` (what the party on this call says; the default), ``outbound`` (what that party hears), ``both``.
-        :param status_url: http(s) URL that is told of ``streaming`` and ``finished``. :param status_url_method: ``POST``
-            (the default) or ``GET``.
-        :param authorization_bearer_token: sent as ``Authorization: Bearer ...`` in the upgrade request; give the bare token.
-        :param custom_parameters: JSON object that the far end gets in its ``start`` message; strings are the safe values.
-        :param control_id: an id of your own, not in use on this call; a UUID4 if left out.
-        :param on_completed: called once with the terminal event, however the action ends, in the call's lane.
-        :param extra: parameters that this SDK does not know yet.
-        :return: an action that ends with ``finished``, with the call, or with the session. Where the platform could not open
-            the URL it ends with ``finished``, too: the ``reason`` of its result is ``never_streamed`` then. If the call is
-            already over it
-            has ended when it is returned. So it has where the server answers 404 or 410 and the call is live: then its
-            ``error`` is the refusal.
-        :raises InvalidParameter: a value that cannot be right; nothing was sent.
-        :raises CommandRefused: the server said no (400, 402, 409, ...); there is no action then.
-        :raises RequestTimeout: no answer of the server; a stream that starts late is stopped.
-
-        Wire: ``calling.stream`` (STREAM, "Request").
+        :param name: label that the stream's events repeat.
+        :param codec: ``PCMU``, ``PCMA``, ``OPUS``, ``L16`` or ``G722`` in any case, optionally with ``@<hz>h`` and ``@<ms>i``, as
+            in ``L16@16000h@40i``; defaults to the call's codec.
+        :param track: ``inbound`` (audio from the party on this call; the default), ``outbound`` (audio that this party hears) or
+            ``both``.
+        :param status_url: http(s) URL that the platform notifies of the states ``streaming`` and ``finished``.
+        :param status_url_method: HTTP method of these notifications: ``POST`` (the default) or ``GET``.
+        :param authorization_bearer_token: bare token, sent as ``Authorization: Bearer ...`` in the upgrade request.
+        :param custom_parameters: JSON object that the receiver gets in the ``start`` message. Use text values: others may not
+            arrive unchanged.
+        :param control_id: id of the new action, unique on this call; defaults to a generated UUID.
+        :param on_completed: called once with the terminal event, however the action ends.
+        :param extra: additional wire parameters that this SDK does not define.
+        :return: the action; it ends as ``finished``, with the call, or with the session. It has already ended if the call has, or
+            if the server answered 404 or 410 for a live call (``error`` is then the refusal).
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server rejected the command (400, 402, 409, ...); no action was started.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout; a stream that starts late is stopped.
         """
         params = {
             "url": values.stream_url(url),
