@@ -1,12 +1,12 @@
-"""Who can be called or connected to: dictionaries in the wire's form, built from typed parameters.
+"""Devices that can be dialed or connected to: dictionaries in the wire's form, built from typed parameters.
 
-For ``RelayClient.dial`` and ``Call.connect``, which take lists of lists: the outer list is tried one after the other, the
-inner ones ring at the same time::
+``RelayClient.dial`` and ``Call.connect`` accept a list of lists: the inner lists are tried in turn, and the devices of one
+inner list ring at the same time::
 
     client.dial([[devices.phone(to="+15550100", from_="+15550199", timeout=20)], [devices.sip("sip:desk@example.com")]])
     call.connect([[devices.stream("wss://audio.example.com/two-way", realtime=True)]])
 
-Wire: ``devices`` of ``calling.dial`` and ``calling.connect``. Members that are left out take the platform's defaults.
+Wire: ``devices`` of ``calling.dial`` and ``calling.connect``. Omitted members have the platform's defaults.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _ARGUMENTS: Final = {"to_number": "to", "from_number": "from_", "from": "from_"}
 
 
 def _device(kind: str, params: Mapping[str, Any], extra: Mapping[str, Any] | None) -> Device:
-    """:param params: by the wire's names."""
+    """Check the parameters and build the device.
+
+    :param params: the parameters by their wire names.
+    """
     found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in nested.DEVICES[kind].items()}
     for name, value in (values.json_object("extra", extra) or {}).items():
         if name in params:
@@ -53,14 +56,17 @@ def phone(
 ) -> Device:
     """A telephone number.
 
-    :param to: the number to call, E.164. :param from_: the caller's number.
-    :param timeout: whole seconds to let it ring; the platform's default is 30.
-    :param confirm: URL of a document, or steps, that whoever picks up goes through before he is connected.
-    :param confirm_timeout: whole seconds for that.
-    :param call_state_url: http(s) URL that is told of the states in ``call_state_events``.
-    :param extra: parameters that this SDK does not know yet.
-    :raises InvalidParameter: a value that cannot be right, such as a number with blanks, dashes or brackets in it. The unseen
-        marks of a copied number are left out.
+    Invisible characters in a copied number are removed; spaces, dashes and brackets are rejected.
+
+    :param to: the number to call, in E.164 format.
+    :param from_: the number to show as the caller's.
+    :param timeout: whole seconds to let the device ring; the platform's default is 30.
+    :param confirm: http(s) URL of a document, or a list of steps, that the callee goes through before being connected.
+    :param confirm_timeout: whole seconds that the callee has to confirm.
+    :param call_state_url: http(s) URL that the platform notifies of the call states in ``call_state_events``.
+    :param call_state_events: the call states to report: a list of ``created``, ``ringing``, ``answered`` and ``ended``.
+    :param extra: additional wire parameters that this SDK does not define.
+    :raises InvalidParameter: a value is invalid; nothing was sent.
     """
     params = {
         "to_number": to,
@@ -85,7 +91,18 @@ def fabric(
     call_state_events: Iterable[CallState | str] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """A resource of the Call Fabric, by its address. Parameters as those of :func:`phone`."""
+    """A Call Fabric resource, by its address.
+
+    :param to: the address to call, such as ``/public/desk``.
+    :param from_: the address to show as the caller's.
+    :param timeout: whole seconds to let the device ring; the platform's default is 30.
+    :param confirm: http(s) URL of a document, or a list of steps, that the callee goes through before being connected.
+    :param confirm_timeout: whole seconds that the callee has to confirm.
+    :param call_state_url: http(s) URL that the platform notifies of the call states in ``call_state_events``.
+    :param call_state_events: the call states to report: a list of ``created``, ``ringing``, ``answered`` and ``ended``.
+    :param extra: additional wire parameters that this SDK does not define.
+    :raises InvalidParameter: a value is invalid; nothing was sent.
+    """
     params = {
         "to": to,
         "from": from_,
@@ -119,11 +136,23 @@ def sip(
 ) -> Device:
     """A SIP address.
 
-    :param to: ``sip:user@host``. :param from_: and :param from_name: who calls.
-    :param headers: SIP headers by name, or a list of ``{"name", "value"}`` where one name comes twice.
-    :param codecs: in order of preference. :param encryption: of the media. :param webrtc_media: media as WebRTC wants it.
-    :param username: and :param password: the credentials that the far side asks for.
-    :param session_timeout: whole seconds of the SIP session timer. The other parameters are those of :func:`phone`.
+    :param to: the address to call: ``sip:user@host``.
+    :param from_: the telephone number or SIP address to show as the caller's.
+    :param from_name: the name to show as the caller's.
+    :param timeout: whole seconds to let the device ring; the platform's default is 30.
+    :param headers: SIP headers as a mapping, or a list of ``{"name": ..., "value": ...}`` if a name occurs more than once.
+    :param codecs: codecs in order of preference: ``PCMU``, ``PCMA``, ``OPUS``, ``G729``, ``G722``, ``AMR-WB``, ``VP8``, ``H264``.
+    :param encryption: encryption of the media: ``forbidden``, ``mandatory`` or ``optional``.
+    :param webrtc_media: whether to send media in WebRTC format.
+    :param username: user name for authentication at the SIP server.
+    :param password: password for authentication at the SIP server.
+    :param session_timeout: whole seconds of the SIP session timer.
+    :param confirm: http(s) URL of a document, or a list of steps, that the callee goes through before being connected.
+    :param confirm_timeout: whole seconds that the callee has to confirm.
+    :param call_state_url: http(s) URL that the platform notifies of the call states in ``call_state_events``.
+    :param call_state_events: the call states to report: a list of ``created``, ``ringing``, ``answered`` and ``ended``.
+    :param extra: additional wire parameters that this SDK does not define.
+    :raises InvalidParameter: a value is invalid; nothing was sent.
     """
     params = {
         "to": to,
@@ -146,7 +175,13 @@ def sip(
 
 
 def call(call_id: str, node_id: str, *, extra: Mapping[str, Any] | None = None) -> Device:
-    """A call that exists: ``devices.call(other.call_id, other.node_id)``. Only for ``connect``."""
+    """An existing call: ``devices.call(other.call_id, other.node_id)``. Only for ``connect``.
+
+    :param call_id: id of the call.
+    :param node_id: the platform's node that handles the call.
+    :param extra: additional wire parameters that this SDK does not define.
+    :raises InvalidParameter: a value is invalid; nothing was sent.
+    """
     params = {
         "call_id": call_id,
         "node_id": node_id,
@@ -162,9 +197,14 @@ def queue(
     execute_after_queue: str | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """Whoever waits longest in a queue. Only for ``connect``.
+    """The call that has waited longest in a queue. Only for ``connect``.
 
-    :param node_id: the node of the queue. :param execute_after_queue: what that call goes on with afterwards.
+    :param queue_name: name of the queue.
+    :param node_id: the platform's node that handles the queue.
+    :param queue_id: id of the queue, if known.
+    :param execute_after_queue: what the dequeued call continues with afterward.
+    :param extra: additional wire parameters that this SDK does not define.
+    :raises InvalidParameter: a value is invalid; nothing was sent.
     """
     params = {
         "queue_name": queue_name,
@@ -187,18 +227,21 @@ def stream(
     custom_parameters: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Device:
-    """A WebSocket that hears the call *and* speaks into it. Only for ``connect``.
+    """A WebSocket that receives the call's audio *and* sends audio to it. Only for ``connect``.
 
-    A one-way copy of the audio is ``Call.stream``.
+    ``Call.stream`` sends a one-way copy of the audio.
 
     :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback.
-    :param name: a label. :param codec: ``PCMU`` (the default), ``PCMA``, ``OPUS``, ``L16`` or ``G722``, with modifiers as
-        those of ``Call.stream``.
-    :param realtime: play what arrives at once, without a buffer.
-    :param status_url: and :param status_url_method: http(s) URL that is told of the stream's states.
-    :param authorization_bearer_token: the bare token. :param custom_parameters: JSON for the ``start`` message.
-
-    Wire: STREAM, "Neighbours".
+    :param name: label of the stream.
+    :param codec: ``PCMU`` (the default), ``PCMA``, ``OPUS``, ``L16`` or ``G722``, optionally with ``@<hz>h`` and ``@<ms>i``, as
+        in ``L16@16000h@40i``.
+    :param realtime: whether to play received audio at once, without a buffer.
+    :param status_url: http(s) URL that the platform notifies of the stream's states.
+    :param status_url_method: HTTP method of these notifications: ``POST`` (the default) or ``GET``.
+    :param authorization_bearer_token: bare token, sent as ``Authorization: Bearer ...`` in the upgrade request.
+    :param custom_parameters: JSON object that the receiver gets in the ``start`` message.
+    :param extra: additional wire parameters that this SDK does not define.
+    :raises InvalidParameter: a value is invalid; nothing was sent.
     """
     params = {
         "url": url,

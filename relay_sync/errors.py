@@ -1,33 +1,33 @@
-"""Everything relay_sync raises on purpose, split by what the caller can do about it.
+"""All errors that relay_sync raises on purpose, grouped by what the caller can do about them.
 
 ::
 
     RelayError                       .code (int or None), .message
-      CommandRefused                 the server said no; .method, .call_id
-        AuthenticationError          the credentials are wrong: trying again will not help
+      CommandRefused                 the server rejected a command; .method, .call_id
+        AuthenticationError          the credentials are wrong: retrying will not help
       InvalidParameter               (ValueError) raised before anything was sent; .parameter, .value, .accepted
-      ConnectError                   (ConnectionError) no session; .fatal: trying again will not help
-        ConnectTimeout               (TimeoutError) no session within the time given; the last cause is chained
-      ConnectionLost                 (ConnectionError) the session went while the command was under way; .sent
-        NotConnected                 the session that the call belongs to is over, and a verb makes no other; never sent
+      ConnectError                   (ConnectionError) no session; .fatal: retrying will not help
+        ConnectTimeout               (TimeoutError) no session before the timeout; the last cause is chained
+      ConnectionLost                 (ConnectionError) the connection closed while a command was in progress; .sent
+        NotConnected                 the call's session is over and cannot be re-established; nothing was sent
       ClientClosed                   the client was closed by disconnect(), stop() or the end of the process
-      QueueFull                      more unsent work than the client may hold
-      Forked                         the object was made in the parent process
-      WrongThread                    a blocking call on the thread that would have to answer it
-      WaitTimeout                    (TimeoutError) what was waited for has not happened yet; wait again if you like
-        RequestTimeout               the server did not answer a command in time
-      EventPending                   an event was asked for inside the block that waits for it: ask behind the block
-      CallEnded                      the call was over first; .end_reason
-      DialFailed                     nobody answered; .reason
-      ActionFailed                   the server reported an action as failed; .state
-      MessageNotFollowed             nothing more is told of a message, which may still arrive; .message_id
-      UnsupportedCodec               audio that cannot be decoded here
-      StreamIsOneWay                 the stream carries no audio towards the call
-      StreamsTaken                   every stream goes to on_stream, none to accept(): use one of the two
+      QueueFull                      a queue is full: unsent commands, or events that were not read
+      Forked                         the object was created in the parent process
+      WrongThread                    a blocking call on the thread that would have to receive its reply
+      WaitTimeout                    (TimeoutError) the timeout of a wait expired; wait again if you like
+        RequestTimeout               the server did not reply to a command before the timeout
+      EventPending                   the value of an expected event was read inside the with block
+      CallEnded                      the call ended first; .end_reason
+      DialFailed                     the dialed call was not answered; .reason
+      ActionFailed                   the server reported that an action failed; .state
+      MessageNotFollowed             no further status of a message will arrive; it may still be delivered; .message_id
+      UnsupportedCodec               audio in a codec that this process cannot decode or encode
+      StreamIsOneWay                 the stream cannot send audio to the call
+      StreamsTaken                   all streams go to on_stream, none to accept(): use one of the two
       StreamFailed                   a stream could not be set up or ended with an error
-      SimulatorClosed                (RuntimeError) a simulator was closed, or has not been started
-      WebhookRefused                 a request that is no status callback, or not a genuine one; .status
-      DownloadFailed                 a recording could not be fetched or kept; .url without its secrets
+      SimulatorClosed                (RuntimeError) the simulator was closed, or has not been started
+      WebhookRefused                 a request that is not a status callback, or not a genuine one; .status
+      DownloadFailed                 a recording could not be downloaded or saved; .url without its secrets
 
 Exceptions can be pickled, so they survive task queues and process pools.
 """
@@ -82,9 +82,9 @@ def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
 
 
 class RelayError(Exception):
-    """The root of the tree. Built and caught as ``RelayError(code, message)``.
+    """The base class of all errors of this package.
 
-    :param code: the number the server gave, or ``None`` where no server spoke.
+    :param code: the code reported by the server, or ``None`` if the error did not come from a server.
     :param message: what happened and what to do next. Never contains a secret.
     """
 
@@ -97,14 +97,14 @@ class RelayError(Exception):
         super().__init__(code, self.message)  # without secrets, as it was set
 
     def __setattr__(self, name: str, value: object) -> None:
-        """A server's words may repeat a secret, whichever attribute they end up in."""
+        """Hide secrets in all text attributes: a server's message may repeat one."""
         super().__setattr__(name, hide(value) if isinstance(value, str) else value)
 
     def __str__(self) -> str:
         return self.message if self.code is None else f"{self.message} (code {self.code})"
 
     def fresh(self: _R) -> _R:
-        """A copy to raise in another thread: tracebacks are not to pile up on one shared object."""
+        """Return a copy to raise in another thread, so that tracebacks do not accumulate on a shared object."""
         copy: _R = _rebuild(type(self), dict(self.__dict__))  # type: ignore[assignment]
         copy.__cause__ = self.__cause__
         return copy
@@ -114,10 +114,12 @@ class RelayError(Exception):
 
 
 class CommandRefused(RelayError):
-    """The server answered a command with something other than success.
+    """The server rejected a command.
 
-    :ivar method: the RPC that was refused, such as ``calling.stream``.
-    :ivar call_id: the call it was for, or ``""``.
+    :param code: the code reported by the server.
+    :param message: what happened and what to do next.
+    :param method: the RPC that was rejected, such as ``calling.stream``.
+    :param call_id: id of the call that the command was for, or ``""``.
     """
 
     def __init__(self, code: int | None, message: str, *, method: str = "", call_id: str = "") -> None:
@@ -127,15 +129,23 @@ class CommandRefused(RelayError):
 
 
 class AuthenticationError(CommandRefused):
-    """The server refused the credentials."""
+    """The server rejected the credentials.
+
+    :param code: the code reported by the server.
+    :param message: what happened and what to do next.
+    :param method: the RPC that was rejected.
+    :param call_id: ``""``.
+    """
 
 
 class InvalidParameter(RelayError, ValueError):
-    """A parameter that cannot be right; nothing was sent.
+    """A parameter is invalid; nothing was sent.
 
-    :ivar parameter: its name. :ivar value: what was given (``"<hidden>"`` where that is a secret).
-    :ivar accepted: what is allowed, in words.
-    :ivar variable: the environment variable that the value came from; ``""`` for an argument.
+    :param parameter: name of the parameter.
+    :param value: the invalid value; the attribute is ``"<hidden>"`` or a text without secrets if the value contains any.
+    :param accepted: the allowed values: a noun phrase that completes "expected ...".
+    :param secret: whether to show ``<hidden>`` instead of the value.
+    :param variable: the environment variable that the value came from; ``""`` for an argument.
     """
 
     def __init__(
@@ -170,7 +180,7 @@ def _shortened(value: object) -> str:
 
 
 def _without_secrets(value: object) -> object:
-    """The value, or what it looks like if a secret is somewhere in it."""
+    """Return the value, or its representation without secrets if it contains any."""
     if isinstance(value, (str, Mapping, list, tuple, set, frozenset)):
         try:
             text = value if isinstance(value, str) else repr(value)
@@ -182,16 +192,20 @@ def _without_secrets(value: object) -> object:
 
 
 class _Explained(RelayError):
-    """An error that no server gave a number for."""
+    """An error without a code from the server.
+
+    :param message: what happened and what to do next.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(None, message)
 
 
 class ConnectError(_Explained, ConnectionError):
-    """No session could be made.
+    """The client could not connect.
 
-    :ivar fatal: whether trying again cannot help before something is changed (an unknown name, an untrusted certificate).
+    :param message: what happened and what to do next.
+    :param fatal: whether retrying cannot help until something is changed (an unknown host name, an untrusted certificate).
     """
 
     def __init__(self, message: str, *, fatal: bool = False) -> None:
@@ -200,13 +214,18 @@ class ConnectError(_Explained, ConnectionError):
 
 
 class ConnectTimeout(ConnectError, TimeoutError):
-    """No session within the time given; ``__cause__`` is the last failure."""
+    """The client could not connect before the timeout; ``__cause__`` is the last failure.
+
+    :param message: what happened and what to do next.
+    :param fatal: whether retrying cannot help until something is changed.
+    """
 
 
 class ConnectionLost(_Explained, ConnectionError):
-    """The session was lost while something was under way.
+    """The connection closed while an operation was in progress.
 
-    :ivar sent: whether the command may have reached the server. ``False`` means that it was certainly not carried out.
+    :param message: what happened and what to do next.
+    :param sent: whether the server may have received the command. ``False`` means that it was certainly not executed.
     """
 
     def __init__(self, message: str, *, sent: bool = False) -> None:
@@ -215,44 +234,69 @@ class ConnectionLost(_Explained, ConnectionError):
 
 
 class NotConnected(ConnectionLost):
-    """The session that this needs is over, and it does not make another: nothing was sent."""
+    """The session of the call is over and cannot be re-established; nothing was sent.
+
+    :param message: what happened and what to do next.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message, sent=False)
 
 
 class ClientClosed(_Explained):
-    """The client was closed."""
+    """The client was closed.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class QueueFull(_Explained):
-    """More unsent work than the client may hold."""
+    """A queue is full: commands that could not be sent yet, or events that were not read.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class Forked(_Explained):
-    """The object belongs to the parent process."""
+    """The object belongs to the parent process.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class WrongThread(_Explained):
-    """A blocking call on the thread that would have to answer it."""
+    """A blocking call was made on the thread that would have to receive its reply.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class WaitTimeout(_Explained, TimeoutError):
-    """What was waited for has not happened yet. It still may: wait again if you like."""
+    """The timeout of a wait expired. The event may still arrive: wait again if you like.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class RequestTimeout(WaitTimeout):
-    """The server did not answer a command in time."""
+    """The server did not reply to a command before the timeout.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class EventPending(_Explained):
-    """An event was asked for inside the ``with`` block that waits for it: it is known once the block has been left."""
+    """The value of an expected event was read inside its ``with`` block; it is available after the block.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class CallEnded(_Explained):
-    """The call was over before what was waited for happened.
+    """The call ended before the awaited event.
 
-    :ivar end_reason: as the server gave it (``hangup``, ``busy``, ``noAnswer`` ...), or ``""``.
+    :param message: what happened and what to do next.
+    :param end_reason: the reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``.
     """
 
     def __init__(self, message: str, *, end_reason: str = "") -> None:
@@ -261,9 +305,10 @@ class CallEnded(_Explained):
 
 
 class DialFailed(_Explained):
-    """Nobody answered a dial.
+    """The dialed call was not answered.
 
-    :ivar reason: as the server gave it, or ``""``.
+    :param message: what happened and what to do next.
+    :param reason: the reason reported by the server, or ``""``.
     """
 
     def __init__(self, message: str, *, reason: str = "") -> None:
@@ -272,9 +317,10 @@ class DialFailed(_Explained):
 
 
 class ActionFailed(_Explained):
-    """The server reported an action (playback, input, an AI agent, ...) as failed.
+    """The server reported that an action (playback, input, an AI agent, ...) failed.
 
-    :ivar state: the word the server used, such as ``error``.
+    :param message: what happened and what to do next.
+    :param state: the state reported by the server, such as ``error``.
     """
 
     def __init__(self, message: str, *, state: str = "") -> None:
@@ -283,9 +329,11 @@ class ActionFailed(_Explained):
 
 
 class MessageNotFollowed(_Explained):
-    """Nothing more is told of a message. The server took it, and it may still arrive: sending it again may send it twice.
+    """No further status of a message will arrive. The server accepted the message and may still deliver it: sending it again may
+    deliver it twice.
 
-    :ivar message_id: the name that the server gave it, to look for in status callbacks and records; ``""`` if it gave none.
+    :param message: what happened and what to do next.
+    :param message_id: the server's id of the message, for status callbacks and records; ``""`` if there is none.
     """
 
     def __init__(self, message: str, *, message_id: str = "") -> None:
@@ -294,21 +342,31 @@ class MessageNotFollowed(_Explained):
 
 
 class UnsupportedCodec(_Explained):
-    """Audio in a codec that cannot be decoded or encoded here."""
+    """Audio in a codec that this process cannot decode or encode.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class StreamIsOneWay(_Explained):
-    """The stream carries no audio towards the call."""
+    """The stream cannot send audio to the call.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class StreamsTaken(_Explained):
-    """Every stream of an AudioServer goes to its ``on_stream``, so that ``accept()`` would wait in vain: use one of the two."""
+    """All streams of an AudioServer go to its ``on_stream``, so ``accept()`` would never return: use one of the two.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class StreamFailed(_Explained):
     """A stream could not be set up, or ended with an error.
 
-    :ivar end_reason: ``never started`` if the carrier opened the socket and said nothing of a stream on it; else ``""``.
+    :param message: what happened and what to do next.
+    :param end_reason: ``never started`` if the carrier opened the socket but did not start a stream on it; otherwise ``""``.
     """
 
     def __init__(self, message: str, *, end_reason: str = "") -> None:
@@ -317,13 +375,17 @@ class StreamFailed(_Explained):
 
 
 class SimulatorClosed(_Explained, RuntimeError):
-    """Something was asked of a simulator, or of a phone or stream of it, that was closed, or has not been started."""
+    """The simulator, or a phone or stream of it, was closed or has not been started.
+
+    :param message: what happened and what to do next.
+    """
 
 
 class WebhookRefused(_Explained):
-    """A request that is no status callback, or in strict mode one that is not shown to be genuine.
+    """A request is not a status callback or, in strict mode, is not verified as genuine.
 
-    :ivar status: the HTTP status to answer it with: 400, 403, 405, 413, 414 or 415.
+    :param message: what happened and what to do next.
+    :param status: the HTTP status to respond with: 400, 403, 405, 413, 414 or 415.
     """
 
     def __init__(self, message: str, *, status: int = 400) -> None:
@@ -332,9 +394,10 @@ class WebhookRefused(_Explained):
 
 
 class DownloadFailed(_Explained):
-    """A recording could not be fetched, or not be kept.
+    """A recording could not be downloaded or saved.
 
-    :ivar url: where it was to come from, without query and credentials.
+    :param message: what happened and what to do next.
+    :param url: URL of the recording, without query and credentials.
     """
 
     def __init__(self, message: str, *, url: str = "") -> None:

@@ -1,4 +1,4 @@
-"""One call: who it is, where it stands, and waiting for what happens to it."""
+"""Call: the identity and state of one call, and waiting for its events."""
 
 from __future__ import annotations
 
@@ -55,7 +55,19 @@ class Call(
     FaxPayVerbs,
     AIVerbs,
 ):
-    """A leg of a call. Made by the client for ``on_call`` handlers and by ``dial``; its verbs block."""
+    """One leg of a call. The client creates it for ``on_call`` handlers and for ``dial``; its verbs block.
+
+    :param client: the client that the call belongs to.
+    :param call_id: the call's id on the platform.
+    :param node_id: the platform's node that handles the call.
+    :param project_id: id of the project that the call belongs to.
+    :param context: the context that an inbound call arrived in.
+    :param tag: the tag that the call was dialed with.
+    :param direction: ``inbound`` or ``outbound``.
+    :param device: both parties, as the server describes them.
+    :param state: the call state when this object is created.
+    :param segment_id: the platform's id of this part of a call.
+    """
 
     _core: CallCore[Call]
 
@@ -84,7 +96,7 @@ class Call(
         return f"<Call {self.call_id} {self.direction} {self.state}>"
 
     def _repr_html_(self) -> str:
-        """For notebooks: what the call is, and a timeline of what happened in it."""
+        """Show the call and a timeline of its events in a notebook."""
         parties = self.device.get("params")
         numbers = parties.items() if isinstance(parties, dict) else ()
         about = [
@@ -99,27 +111,27 @@ class Call(
 
     @property
     def call_id(self) -> str:
-        """The id of the call on the platform, with :attr:`node_id` its address."""
+        """The call's id on the platform; together with :attr:`node_id` it addresses the call."""
         return self._core.call_id
 
     @property
     def node_id(self) -> str:
-        """The node of the platform that has the call."""
+        """The platform's node that handles the call."""
         return self._core.node_id
 
     @property
     def project_id(self) -> str:
-        """The id of the project whose call it is."""
+        """The id of the project that the call belongs to."""
         return self._core.project_id
 
     @property
     def context(self) -> str:
-        """The context it came in on; ``""`` for one that was dialed."""
+        """The context that the call arrived in; ``""`` for an outbound call."""
         return self._core.context
 
     @property
     def tag(self) -> str:
-        """The tag it was dialed with; ``""`` if there was none."""
+        """The tag that the call was dialed with; ``""`` if there was none."""
         return self._core.tag
 
     @property
@@ -129,32 +141,32 @@ class Call(
 
     @property
     def device(self) -> dict[str, Any]:
-        """Both parties, as the server describes them; :attr:`from_number` and :attr:`to_number` name them."""
+        """Both parties, as the server describes them; :attr:`from_number` and :attr:`to_number` identify them."""
         return self._core.device
 
     @property
     def segment_id(self) -> str:
-        """The id that the platform gives to this part of a call."""
+        """The platform's id of this part of a call."""
         return self._core.segment_id
 
     @property
     def state(self) -> str:
-        """``created``, ``ringing``, ``answered``, ``ending`` or ``ended``: the latest one seen, in this order."""
+        """The latest state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``, in this order."""
         return self._core.state
 
     @property
     def end_reason(self) -> str:
-        """Why it ended, as the server says (``hangup``, ``busy``, ``noAnswer``, ...); ``""`` before."""
+        """Why the call ended, as reported by the server (``hangup``, ``busy``, ``noAnswer``, ...); ``""`` before the end."""
         return self._core.end_reason
 
     @property
     def from_number(self) -> str:
-        """Who calls: a number, or the address of a SIP or Fabric device; ``""`` where the server does not say."""
+        """The caller: a number, or the address of a SIP or Fabric device; ``""`` if the server does not report it."""
         return self._party("from_number", "from")
 
     @property
     def to_number(self) -> str:
-        """Who is called: a number, or the address of a SIP or Fabric device; ``""`` where the server does not say."""
+        """The callee: a number, or the address of a SIP or Fabric device; ``""`` if the server does not report it."""
         return self._party("to_number", "to")
 
     def _party(self, *names: str) -> str:
@@ -164,7 +176,7 @@ class Call(
 
     @property
     def client(self) -> Client[Call]:
-        """The client it belongs to."""
+        """The client that the call belongs to."""
         return self._client
 
     # -- listening -----------------------------------------------------------------------------------------------
@@ -179,15 +191,19 @@ class Call(
     def on(self, event_type: str | type[RelayEvent]) -> Callable[[H], H]: ...
 
     def on(self, event_type: str | type[RelayEvent], handler: Any = None) -> Any:
-        """Call a function for every event of a type, one at a time and in order, on a thread where it may block.
+        """Register a handler for every event of a type.
 
-        While 10,000 callbacks of the call wait, new ones are left out, with a warning; never those of its end, or an action's.
+        The handlers of a call run one at a time and in order, on a thread where they may block. While 10,000 callbacks of the
+        call are
+        waiting, further events are dropped with a warning, except the end of the call and the ends of its actions.
 
-        :param event_type: such as ``calling.call.state``, or the class of its events, such as :class:`CallStateEvent`. A
-            ``calling.`` name that this SDK does not know, and that resembles none that it knows, is taken with a warning:
-            the platform may have new events. :meth:`events` has them all.
-        :param handler: takes the event. Left out, ``on`` is a decorator.
-        :raises InvalidParameter: a call gets no such event. :raises Forked: the call belongs to the parent process.
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. A
+            ``calling.`` name that this SDK does not know, and that resembles none that it knows, is accepted with a warning, as
+            the platform may have new events. :meth:`events` returns all events.
+        :param handler: function that takes the event. Without it, ``on`` is a decorator.
+        :return: the handler, or the decorator.
+        :raises InvalidParameter: calls have no such event, or the handler is not a regular function.
+        :raises Forked: the call belongs to the parent process.
         """
         name = event_name(event_type)
 
@@ -198,25 +214,34 @@ class Call(
         return register if handler is None else register(handler)
 
     def events(self) -> EventReader:
-        """Everything that happens to the call from now on, in order, until it ends.
+        """Return an iterator over all events of the call from now on, in order, until the call ends.
 
-        Any number of readers; each may fall 10,000 events behind. Iterating ends with the call.
+        There may be any number of iterators. Each buffers up to 10,000 events.
 
-        :raises QueueFull: after the events that were kept, where a reader fell too far behind.
-        :raises RelayError: what ended the session or the client.
+        :raises QueueFull: raised by the iterator after the buffered events, if it fell too far behind.
+        :raises RelayError: raised by the iterator: the error that ended the call's session or closed the client.
+        :raises Forked: the call belongs to the parent process.
         """
         return EventReader(self._core)
 
     def wait_for(
         self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
     ) -> RelayEvent:
-        """Block until an event of this type comes for which the predicate is true.
+        """Block until an event of a type arrives for which the predicate is true.
 
-        A call state that was already reached counts if there is a predicate; other events count from now on. For an event
-        that a verb causes, use :meth:`expect`: it listens before the verb runs.
+        With a predicate, a call state that the call has already reached counts as well; other events count from now on. For an
+        event
+        that a verb causes, use :meth:`expect`: it starts listening before the verb runs.
 
-        :param predicate: runs on the calling thread. :param timeout: seconds, or ``None``: the end of the call is the end.
-        :raises WaitTimeout: nothing came. :raises CallEnded: the call ended first.
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
+        :param predicate: takes the event and returns whether it matches; runs on the calling thread. By default every event of
+            the type matches.
+        :param timeout: seconds to wait; ``None`` waits until the call ends.
+        :return: the event.
+        :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
+        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises CallEnded: the call ended first; ``end_reason`` tells why.
+        :raises RelayError: the error that ended the call's session or closed the client.
         """
         if predicate is not None:
             values.handler("predicate", predicate)
@@ -232,7 +257,8 @@ class Call(
     def expect(
         self, event_type: str | type[RelayEvent], predicate: Predicate | None = None, timeout: float | None = None
     ) -> Expectation:
-        """Wait for what the block causes: listening starts before it runs, so nothing is missed.
+        """Wait for an event that the ``with`` block causes. Listening starts before the block runs, so the event cannot be
+        missed.
 
         ::
 
@@ -240,33 +266,62 @@ class Call(
                 call.answer()
             event = seen.value
 
-        :param timeout: seconds from the entry into the block; leaving it waits for the rest.
-        :raises WaitTimeout: on leaving the block. :raises CallEnded: the call ended first.
+        The errors below, other than ``InvalidParameter``, are raised at the end of the block.
+
+        :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
+        :param predicate: takes the event and returns whether it matches; runs on the calling thread. By default every event of
+            the type matches.
+        :param timeout: seconds to wait, counted from the start of the block; ``None`` waits until the call ends.
+        :return: the context manager; its ``value`` is the event, available after the block.
+        :raises InvalidParameter: calls have no such event, or the predicate is not a regular function.
+        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises CallEnded: the call ended first; ``end_reason`` tells why.
+        :raises RelayError: the error that ended the call's session or closed the client.
         """
         if predicate is not None:
             values.handler("predicate", predicate)
         return Expectation(self._core, event_name(event_type), predicate, values.timeout(timeout))
 
     def wait_for_ringing(self, timeout: float | None = None) -> RelayEvent:
-        """Block until the call rings, or has gone past that.
+        """Block until the call rings. Later states count as well.
 
-        :raises CallEnded: it ended before.
+        :param timeout: seconds to wait; ``None`` waits until the call ends.
+        :return: the state event.
+        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises CallEnded: the call ended before it rang; ``end_reason`` tells why.
+        :raises RelayError: the error that ended the call's session or closed the client.
         """
         return self._wait_for_state(CALL_STATE_RINGING, timeout)
 
     def wait_for_answered(self, timeout: float | None = None) -> RelayEvent:
         """Block until the call is answered.
 
-        :raises CallEnded: it ended unanswered; ``end_reason`` says how.
+        :param timeout: seconds to wait; ``None`` waits until the call ends.
+        :return: the state event.
+        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises CallEnded: the call ended without being answered; ``end_reason`` tells why.
+        :raises RelayError: the error that ended the call's session or closed the client.
         """
         return self._wait_for_state(CALL_STATE_ANSWERED, timeout)
 
     def wait_for_ending(self, timeout: float | None = None) -> RelayEvent:
-        """Block until the call is ending or has ended."""
+        """Block until the call is ending or has ended.
+
+        :param timeout: seconds to wait; ``None`` waits indefinitely.
+        :return: the state event.
+        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises RelayError: the error that ended the call's session or closed the client.
+        """
         return self._wait_for_state(CALL_STATE_ENDING, timeout)
 
     def wait_for_ended(self, timeout: float | None = None) -> RelayEvent:
-        """Block until the call has ended; :attr:`end_reason` then says why."""
+        """Block until the call has ended; :attr:`end_reason` then tells why.
+
+        :param timeout: seconds to wait; ``None`` waits indefinitely.
+        :return: the state event.
+        :raises WaitTimeout: the timeout expired; wait again if you like.
+        :raises RelayError: the error that ended the call's session or closed the client.
+        """
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 
     def _wait_for_state(self, state: str, timeout: float | None) -> RelayEvent:

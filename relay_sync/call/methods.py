@@ -1,4 +1,4 @@
-"""What commands do to the call that they are addressed to, by their methods."""
+"""What commands do to the call that they address, by method."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ _ENDS_SOMETHING: Final = frozenset(
 
 
 def ends_something(method: str) -> bool:
-    """Whether a method ends something: if that does not exist, there is nothing left to do."""
+    """Return whether a method ends something: if that does not exist, there is nothing left to do."""
     return method in _ENDS_SOMETHING or method.endswith(".stop")

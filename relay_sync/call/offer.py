@@ -1,4 +1,4 @@
-"""How a call is offered: what tells its offer from that of another call under the same id. Pure."""
+"""How a call is offered: what distinguishes its offer from that of another call with the same id. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _write: Final = writer(sort_keys=True)
 class Offer(NamedTuple):
     """How a call was offered.
 
-    :ivar content: tells it from offers of other calls. :ivar parties: who calls whom; one call has the same in every repetition
-        of its offer.
+    :ivar content: a hash that distinguishes the offer from those of other calls.
+    :ivar parties: caller and callee; they are the same in every repetition of a call's offer.
     """
 
     content: int
@@ -27,19 +27,19 @@ class Offer(NamedTuple):
 
     @classmethod
     def of(cls, event: CallReceiveEvent) -> Offer:
-        """What an event offers."""
+        """Return the offer in an event."""
         params = event.device.get("params")
         named = params if isinstance(params, dict) else {}
         return cls(_content(event), tuple(map(named.get, PARTIES)))
 
     def is_of_others(self, before: Offer) -> bool:
-        """Whether a party that both offers name is another one."""
+        """Return whether a party that both offers name differs."""
         pairs = zip(self.parties, before.parties, strict=True)
         return any(one and other and str(one) != str(other) for one, other in pairs)
 
 
 def _content(event: CallReceiveEvent) -> int:
-    """What tells one offer from another. The state is left out: it may move between repetitions."""
+    """Return what distinguishes one offer from another. The state is left out: it may change between repetitions."""
     try:
         return hash(_write({**event.params, "call_state": None}))
     except RecursionError:  # it could be read, but is nested too deeply to be written

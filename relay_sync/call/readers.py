@@ -1,4 +1,4 @@
-"""Ways to listen to a call: an iterator over its events, and a block that expects one."""
+"""Ways to receive a call's events: an iterator, and a block that expects one event."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ Predicate = Callable[[Any], object]
 
 
 class Source(Protocol):
-    """The call, as those who read its events need it."""
+    """The call, as its event readers need it."""
 
     @property
     def call(self) -> object:
-        """What users hold. It holds their client, which takes calls for as long as that is held."""
+        """The public call object. It holds its client, which accepts calls for as long as it is held."""
 
     @property
     def state(self) -> str: ...
 
     def open_reader(self) -> Mailbox[RelayEvent]:
-        """A mailbox for all events from now on, for as long as it is held."""
+        """Return a mailbox that receives all events from now on, for as long as it is held."""
 
     def close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
-        """Put nothing more into a mailbox."""
+        """Stop delivering to a mailbox."""
 
 
 class EventReader(Iterator[RelayEvent]):
-    """What :meth:`Call.events` returns. Leaving it to be forgotten is enough; :meth:`close` ends it at once."""
+    """The iterator that :meth:`Call.events` returns. It closes when it is garbage-collected; :meth:`close` closes it at once.
+
+    :param call: the call whose events it returns.
+    """
 
     def __init__(self, call: Source) -> None:
         self._call = call
@@ -54,13 +57,19 @@ class EventReader(Iterator[RelayEvent]):
             raise (end.error.fresh() if isinstance(end.error, RelayError) else end.error) from None
 
     def close(self) -> None:
-        """Take no further events; what was kept can still be read."""
+        """Stop receiving events; buffered events can still be read."""
         self._call.close_reader(self._mailbox)
         self._mailbox.close()
 
 
 class Expectation:
-    """What :meth:`Call.expect` returns: ``value`` is the event, once the block was left."""
+    """The context manager that :meth:`Call.expect` returns; its ``value`` is the event, available after the block.
+
+    :param call: the call whose event is expected.
+    :param event_type: the name of the event.
+    :param predicate: takes the event and returns whether it matches; ``None``: every event of the type matches.
+    :param timeout: seconds to wait, counted from the start of the block; ``None`` waits until the call ends.
+    """
 
     __slots__ = ("_call", "_end", "_event_type", "_found", "_held", "_mailbox", "_predicate", "_timeout")
 
@@ -78,14 +87,17 @@ class Expectation:
     def value(self) -> Any:
         """The event.
 
-        :raises EventPending: before there is one.
+        :raises EventPending: the block has not finished, or no event arrived.
         """
         if self._found is None:
             raise EventPending("the event is known when the with block has been left: ask for it behind the block")
         return self._found
 
     def consider(self, events: list[CallStateEvent]) -> None:
-        """Take one of these, if it matches."""
+        """Accept the first of some earlier events that matches.
+
+        :param events: the events, oldest first.
+        """
         for event in events:
             if self._found is None and self._matches(event):
                 self._found = event

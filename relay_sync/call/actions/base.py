@@ -1,4 +1,4 @@
-"""What all actions share: one end, told to everybody who waits, and the commands that control them."""
+"""The common part of all actions: a single end, reported to every waiter, and the commands that control them."""
 
 from __future__ import annotations
 
@@ -61,10 +61,11 @@ _SWITCHES: Final = {"pause": True, "resume": False}
 
 
 class Question(NamedTuple):
-    """A command that changes nothing while an action goes on, and is refused with 404 when it is over.
+    """A command that changes nothing while an action is running, and is refused with 404 when the action is over.
 
-    :ivar method: or ``""``, where no command is needed: it is over then. :ivar after: seconds since it was heard of last before
-        which it is not to be sent.
+    :ivar method: the method, or ``""`` if the action is over without a command.
+    :ivar params: the parameters of the command.
+    :ivar after: seconds since the action's last event before which the command is not sent.
     """
 
     method: str
@@ -73,7 +74,7 @@ class Question(NamedTuple):
 
 
 class OnCompleted(Protocol):
-    """Takes the terminal event; its return value is ignored."""
+    """A callback that takes the terminal event; its return value is ignored."""
 
     def __call__(self, event: Any, /) -> Any: ...
 
@@ -85,7 +86,10 @@ class ActionHost(Protocol):
     lock: threading.RLock
 
     def check_process(self) -> None:
-        """:raises Forked: the call belongs to the parent process."""
+        """Check that the call belongs to this process.
+
+        :raises Forked: the call belongs to the parent process.
+        """
 
     def command(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
@@ -100,14 +104,18 @@ class ActionHost(Protocol):
 
 
 class Action(Generic[E]):
-    """Something that goes on in a call until it ends by itself, is stopped, or the call ends.
+    """An operation on a call that runs until it ends on its own, is stopped, or the call ends.
 
-    Made by the verbs of :class:`Call`. It always ends; :meth:`wait` says in its result or by its exception how.
+    Created by the verbs of :class:`Call`. An action always ends; :meth:`wait` returns its result or raises its error.
 
-    :ivar call: the call. :ivar control_id: ties commands and events of this action together.
-    :ivar state: the last state seen; ``starting`` (never on the wire) before the first.
-    :ivar reply: the server's answer to the command that started it; empty until it came.
-    :ivar latest: its last event, or ``None``.
+    :ivar call: the call.
+    :ivar control_id: id that connects this action's commands and events.
+    :ivar state: the latest state; ``starting`` (never on the wire) before the first event.
+    :ivar reply: the server's reply to the command that started it; empty until the reply arrives.
+    :ivar latest: its latest event, or ``None``.
+    :param on_completed: called once with the terminal event.
+    :param params: the parameters that the action was started with.
+    :param host: the part of the call that runs the action.
     """
 
     #: The RPC that starts it.
@@ -144,7 +152,7 @@ class Action(Generic[E]):
         self._prepare()
 
     def _prepare(self) -> None:
-        """Set up what a kind of action keeps beside this; the last step of the constructor."""
+        """Initialize the attributes of a kind of action; called at the end of the constructor."""
 
     def __repr__(self) -> str:
         result = self.result
@@ -152,7 +160,7 @@ class Action(Generic[E]):
         return f"<{type(self).__name__} {self.control_id} of call {self.call.call_id}: {how}>"
 
     def _repr_html_(self) -> str:
-        """For notebooks: what it is and how it stands."""
+        """Show the action and its state in a notebook."""
         result = self.result
         about: list[tuple[str, object]] = [("state", self.state), ("call", self.call.call_id)]
         if result is not None:
@@ -163,18 +171,20 @@ class Action(Generic[E]):
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, in whichever way."""
+        """Whether the action has ended, for any reason."""
         return self._ended.over
 
     @property
     def result(self) -> E | None:
-        """The terminal event, or ``None`` while it goes on."""
+        """The terminal event, or ``None`` while the action is running."""
         outcome = self._ended.peek()
         return cast("E", outcome[0]) if isinstance(outcome, tuple) else None
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended it, or ``None``. In a child process: :class:`Forked`, for what went on in the parent."""
+        """The exception that ended the action, or ``None``. In a child process: :class:`Forked` for an action that ran in the
+        parent.
+        """
         outcome = self._ended.peek()
         if isinstance(outcome, tuple):
             return outcome[1]
@@ -182,20 +192,20 @@ class Action(Generic[E]):
 
     @property
     def completed(self) -> bool:
-        """The same as :attr:`is_done`, by the name of the official SDK."""
+        """Alias of :attr:`is_done`, under the name of the official SDK."""
         return self.is_done
 
     def wait(self, timeout: float | None = None) -> E:
-        """Block until it ends.
+        """Block until the action ends.
 
-        :param timeout: seconds; ``None`` waits for the end of the action, of its call, of the session or of the client,
-            whichever comes first. Where the action was given a time (``max_length``, the ``timeout`` of a detector, the timeouts
-            of ``collect``, the ``duration`` of silence) it waits for that and 10 s more, and then raises. An end that came
-            while the connection was down is found afterwards for some kinds of actions only: docs/threads.md says which.
-        :return: the terminal event. ``synthetic`` is set on it, with a ``reason``, where the call ended first.
-        :raises WaitTimeout: it still goes on; wait again if you like.
-        :raises RelayError: what ended it (:attr:`error`): the session was lost for good, the client was closed, the process
-            was forked, or the server reported a failure.
+        :param timeout: seconds to wait. ``None`` waits until the action, its call, its session or the client ends. If the action
+            has a time limit (``max_length``, the ``timeout`` of a detector, the timeouts of ``collect``, the ``duration`` of
+            silence), ``None`` waits for that limit plus 10 s and then raises ``WaitTimeout``. Ends that occurred while the
+            connection was down are detected for some kinds of actions only: see docs/threads.md.
+        :return: the terminal event. If the call ended first, ``synthetic`` is set on it, with a ``reason``.
+        :raises WaitTimeout: the action is still running; wait again if you like.
+        :raises RelayError: the error that ended the action (:attr:`error`): the session was lost permanently, the client was
+            closed, the process was forked, or the server reported a failure.
         """
         event, error = self._wait_for(self._ended, timeout)
         if error is not None:
@@ -203,7 +213,7 @@ class Action(Generic[E]):
         return cast("E", event)
 
     def _wait_for(self, waiter: Waiter[W], timeout: float | None) -> W:
-        """Wait for so many seconds; without a limit, for as long as it can take by what it was started with."""
+        """Wait for a number of seconds; without a limit, for the longest time that the action can take."""
         timeout = values.timeout(timeout)
         if timeout is not None or waiter.done:
             return waiter.wait(paced(timeout), self._still_running(timeout))
@@ -228,17 +238,17 @@ class Action(Generic[E]):
         )
 
     def _longest(self) -> float | None:
-        """Seconds that it can go on for after its last event, by what it was started with; ``None`` if that says nothing."""
+        """Return the most seconds from the last event to the end, by the action's parameters; ``None`` if unknown."""
         return None
 
     def _longest_for_certain(self) -> float | None:
-        """The same, only where it is certain to be over then."""
+        """Return the same only if the action has certainly ended by then."""
         return self._longest()
 
     def _question(self) -> Question | None:
-        """How the server can be asked whether it still goes on; ``None`` where it cannot, or not at the moment.
+        """Return the command that finds out whether the action is still running; ``None`` if there is none at the moment.
 
-        What was given a time can be told to stop when that is over: it has ended anyway.
+        An action with a time limit can be stopped when that has passed: it has ended anyway.
         """
         longest, stop = self._longest_for_certain(), self._stop_command()
         return None if longest is None else Question(*(stop or ("", {})), after=longest + OVERDUE)
@@ -254,13 +264,13 @@ class Action(Generic[E]):
         return self.method.removeprefix("calling.")
 
     def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """The method and the params that end it, or ``None`` where the wire has no such method."""
+        """Return the method and params that stop the action, or ``None`` if the wire has no such method."""
         return None
 
     def _control(
         self, method: str, params: Mapping[str, Any] | None = None, *, idempotent: bool = False
     ) -> dict[str, Any] | None:
-        """Send a command about this action. ``None``: the server does not know it any more."""
+        """Send a command about this action. ``None`` means that the server no longer knows the action."""
         if self._ended.done:
             return {}
         try:
@@ -271,13 +281,16 @@ class Action(Generic[E]):
             return None
 
     def _meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
-        """A command about it is about to be sent. :return: what applies the reply, on the IO thread, if that means anything."""
+        """Prepare for a command about this action that is about to be sent.
+
+        :return: what applies the reply, on the IO thread, or ``None`` if the reply has no effect.
+        """
         return None
 
     # -- told by the call, on the IO thread or by the verb that started it ----------------------------------------
 
     def _on_event(self, event: RelayEvent) -> None:
-        """An event with this action's ``control_id``."""
+        """Handle an event with this action's ``control_id``."""
         if event.event_type != self.event_type or self._ended.done:
             return
         self.latest = event
@@ -285,7 +298,7 @@ class Action(Generic[E]):
         self._progress(event)
 
     def _progress(self, event: Any) -> None:
-        """An event of this action's own type: the state in it says whether that is the end."""
+        """Handle an event of this action's own type: its state tells whether the action has ended."""
         state = event.state
         if not state:
             return
@@ -301,7 +314,7 @@ class Action(Generic[E]):
         )
 
     def _end_early(self, reason: str, error: RelayError | None = None) -> None:
-        """End it without an event of the server: the call ended or is gone, or the session is over."""
+        """End the action without an event from the server: the call ended or disappeared, or the session is over."""
         if self.is_done:
             return
         params = {"call_id": self.call.call_id, "node_id": self.call.node_id, "control_id": self.control_id}
@@ -313,7 +326,7 @@ class Action(Generic[E]):
         self._ended.settle((event, error), self._before_waking)
 
     def _before_waking(self) -> None:
-        """Whoever wakes finds the control_id free, and ``on_completed`` queued before anything it queues itself."""
+        """Free the control id and queue ``on_completed`` before a waiter resumes."""
         self._host.action_ended(self.control_id, self)
         try:
             self._tell_completed()
@@ -321,7 +334,7 @@ class Action(Generic[E]):
             self._settled()
 
     def _hand_out(self) -> None:
-        """The verb that started it is about to return it: from now on its end is told."""
+        """Called when the verb that started the action is about to return it: from now on its end is reported."""
         self._handed_out = True
         self._tell_completed()
 
@@ -336,13 +349,14 @@ class Action(Generic[E]):
             self._host.callback("on_completed", function, result)
 
     def _settled(self) -> None:
-        """It has ended: let go of whoever waits for less than the end."""
+        """Called when the action has ended: release threads that wait for something earlier than the end."""
 
 
 class RunningAction:
-    """An action, as the call that runs it needs it; users see none of this.
+    """An action, as the call that runs it needs it. Not visible to users.
 
-    :ivar action: the action. :ivar on_event: takes an event with its control id.
+    :ivar action: the action.
+    :ivar on_event: handles an event with the action's control id.
     """
 
     __slots__ = ("action", "on_event")
@@ -353,35 +367,38 @@ class RunningAction:
 
     @property
     def heard(self) -> float:
-        """When it was started, or its last event came, on the monotonic clock."""
+        """When the action was started or its latest event arrived, on the monotonic clock."""
         return self.action._heard
 
     def stop_command(self) -> tuple[str, dict[str, Any]] | None:
-        """The method and the params that end it, or ``None`` where the wire has no such method."""
+        """Return the method and params that stop the action, or ``None`` if the wire has no such method."""
         return self.action._stop_command()
 
     def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
-        """A command about it is about to be sent. :return: what applies the reply, on the IO thread, if that means anything."""
+        """Prepare for a command about the action that is about to be sent.
+
+        :return: what applies the reply, on the IO thread, or ``None`` if the reply has no effect.
+        """
         return self.action._meaning(method, params)
 
     def question(self) -> Question | None:
-        """How the server can be asked whether it still goes on; ``None`` where it cannot, or not at the moment."""
+        """Return the command that finds out whether the action is still running; ``None`` if there is none at the moment."""
         return self.action._question()
 
     def end_early(self, reason: str, error: RelayError | None = None) -> None:
-        """End it without an event of the server: the call ended or is gone, or the session is over."""
+        """End the action without an event from the server: the call ended or disappeared, or the session is over."""
         self.action._end_early(reason, error)
 
     def hand_out(self) -> None:
-        """The verb that started it is about to return it: from now on its end is told."""
+        """Called when the verb that started the action is about to return it: from now on its end is reported."""
         self.action._hand_out()
 
 
 class PromiseSender(Protocol):
-    """The connection, as an action needs it that nobody has the handle of."""
+    """The connection, as needed for an action without a handle."""
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Send a command without waiting, again if its reply is lost with the connection."""
+        """Send a command without waiting; send it again if its reply is lost with the connection."""
 
 
 def stop_late(
@@ -391,10 +408,11 @@ def stop_late(
     session: int | None,
     outcome: object,
 ) -> None:
-    """An action has started after all, or may have, and nobody has the handle.
+    """Stop an action that started, or may have started, after its verb raised.
 
-    :param of: the connection. :param command: what stops the action, if anything does.
-    :param outcome: of the command that started it.
+    :param of: the connection.
+    :param command: the command that stops the action, if there is one.
+    :param outcome: the outcome of the command that started it.
     """
     line = of()
     started = isinstance(outcome, dict) or (isinstance(outcome, ConnectionLost) and outcome.sent)
@@ -403,7 +421,7 @@ def stop_late(
 
 
 class StoppableAction(Action[E]):
-    """An action that can be stopped. As a context manager it is stopped on the way out."""
+    """An action that can be stopped. As a context manager it stops at the end of the block."""
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -416,13 +434,18 @@ class StoppableAction(Action[E]):
         return f"{self.method}.stop", {}
 
     def stop(self) -> dict[str, Any]:
-        """Ask the server to end it; the terminal event follows. Harmless a second time, and after the end.
+        """Stop the action; the terminal event follows. Does nothing if the action was stopped before or has ended.
 
-        Where the server does not know it any more, no such event will come, and it has ended when this returns. It is asked
-        once, however many threads call this: the others wait for its answer, and try themselves if there was none.
+        If the server no longer knows the action, no terminal event follows, and the action has ended when this returns. When
+        several
+        threads call this, one command is sent, and the others wait for its reply; they send it again only if there was none.
 
-        :return: the server's result; empty where nothing had to be sent.
-        :raises CommandRefused: any refusal but "not there any more". :raises ConnectionLost: and the like.
+        :return: the server's result; ``{}`` if nothing had to be sent.
+        :raises CommandRefused: the server rejected the command, other than because the action or call no longer exists.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         command = self._stop_command()
         if command is None or self._ended.done:
@@ -447,7 +470,7 @@ class StoppableAction(Action[E]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop, and wait for at most 5 s. An exception of the body is never hidden by one of these."""
+        """Stop, and wait for the end for at most 5 s. An exception of the block is never replaced."""
         try:
             self.stop()
             self._ended.wait(EXIT_PATIENCE, self._still_running(EXIT_PATIENCE))
@@ -478,12 +501,17 @@ class PausableAction(StoppableAction[E]):
         super()._progress(event)
 
     def pause(self, behavior: Literal["skip", "silence"] | str | None = None) -> dict[str, Any]:
-        """Pause it; the state ``paused`` follows.
+        """Pause the action; the state ``paused`` follows.
 
-        :param behavior: for recordings: ``skip`` leaves the pause out of the recording (the platform's default),
-            ``silence`` records silence. Nothing else knows it.
-        :return: the server's result; empty where it has ended.
-        :raises InvalidParameter: a behavior that this action does not know. :raises CommandRefused: the server said no.
+        :param behavior: for recordings only: ``skip`` omits the pause from the recording (the platform's default), ``silence``
+            records silence.
+        :return: the server's result; ``{}`` if the action has ended.
+        :raises InvalidParameter: this action does not support the behavior.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         if behavior is not None and not self.behaviors:
             raise InvalidParameter("behavior", behavior, "left out: only recordings have one")
@@ -491,9 +519,14 @@ class PausableAction(StoppableAction[E]):
         return self._control(f"{self.method}.pause", {"behavior": chosen} if chosen else {}) or {}
 
     def resume(self) -> dict[str, Any]:
-        """Go on after :meth:`pause`.
+        """Resume the action after :meth:`pause`.
 
-        :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
+        :return: the server's result; ``{}`` if the action has ended.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         return self._control(f"{self.method}.resume") or {}
 
@@ -513,17 +546,23 @@ class PausableAction(StoppableAction[E]):
 
 
 class VolumeAction(StoppableAction[E]):
-    """An action whose loudness can be changed."""
+    """An action whose volume can be changed."""
 
     #: What was set last, where that is known to have been carried out; before, what it was started with counts.
     _volume: float | None = None
     _volume_known = True
 
     def volume(self, volume: float) -> dict[str, Any]:
-        """Change the loudness.
+        """Change the volume.
 
-        :param volume: decibels, -40 to 40; 0 leaves the sound as it is.
-        :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
+        :param volume: volume in decibels, -40 to 40; 0 leaves the sound unchanged.
+        :return: the server's result; ``{}`` if the action has ended.
+        :raises InvalidParameter: the volume is not a number from -40 to 40.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         decibels = values.number("volume", volume, low=-40, high=40, optional=False)
         return self._control(f"{self.method}.volume", {"volume": decibels}) or {}
@@ -546,7 +585,7 @@ class VolumeAction(StoppableAction[E]):
 
 
 def reason_of(error: RelayError) -> str:
-    """The ``reason`` on the synthetic event of an action that an error ended."""
+    """Return the ``reason`` for the synthetic event of an action that an error ended."""
     if isinstance(error, CallEnded):
         return "call_ended"
     return "client_closed" if isinstance(error, ClientClosed) else "session_lost"

@@ -1,7 +1,7 @@
-"""Actions on what the far end does: keys, speech, answering machines.
+"""Actions on the remote party's input: digits, speech, answering machines.
 
-Their events carry no state to go by. A collector ends by the type of its result, a detector by its event ``finished``
-(PROTOCOL, "Actions"); what comes before is kept, and can be waited for.
+Their events carry no state. A collector ends by the type of its result, a detector by its event ``finished``; earlier results
+are kept and can be waited for.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ KEPT: Final = 10_000
 
 
 class _Collecting(StoppableAction["CollectEvent"]):
-    """What both collectors share: how their events mean progress or end."""
+    """The common part of both collectors: how their events mean progress or end."""
 
     event_type = EVENT_CALL_COLLECT
 
@@ -67,9 +67,14 @@ class _Collecting(StoppableAction["CollectEvent"]):
                 self._end(event, None)
 
     def start_input_timers(self) -> dict[str, Any]:
-        """Start the clock of ``initial_timeout`` now, where it does not run from the beginning.
+        """Start the ``initial_timeout`` now, if it is not running from the start.
 
-        :return: the server's result; empty where it has ended. :raises CommandRefused: the server said no.
+        :return: the server's result; ``{}`` if the action has ended.
+        :raises CommandRefused: the server rejected the command.
+        :raises ConnectionLost: the connection closed before the reply arrived; ``sent`` tells whether the command may have been
+            received.
+        :raises NotConnected: the call's session is over; nothing was sent.
+        :raises RequestTimeout: the server did not reply within the request timeout.
         """
         reply = self._control("calling.collect.start_input_timers") or {}
         if not self._clock_runs:
@@ -78,17 +83,17 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     @property
     def partials(self) -> list[CollectEvent]:
-        """Results that could still change (``partial_results``), oldest first; the last 10,000 are kept."""
+        """Results that may still change (``partial_results``), oldest first; the latest 10,000 are kept."""
         return list(self._partials)
 
     @property
     def results(self) -> list[CollectEvent]:
-        """Final results, oldest first: at most one, or with ``continuous`` any number, of which 10,000 are kept."""
+        """Final results, oldest first: at most one or, with ``continuous``, the latest 10,000."""
         return list(self._results)
 
     @property
     def has_started(self) -> bool:
-        """Whether input has begun, as far as the server reports that (``send_start_of_input``)."""
+        """Whether input has started, if the server reports that (``send_start_of_input``)."""
         return self._started or bool(self._partials or self._results)
 
     @property
@@ -100,7 +105,7 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     @property
     def type(self) -> str:
-        """What came: ``digit``, ``speech``, ``no_input``, ``no_match``; ``""`` so far."""
+        """The kind of result: ``digit``, ``speech``, ``no_input`` or ``no_match``; ``""`` before the first."""
         return self._answer.type if self._answer else ""
 
     @property
@@ -115,25 +120,25 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     @property
     def text(self) -> str:
-        """What was said; ``""`` if nothing."""
+        """The recognized text; ``""`` if there is none."""
         return self._answer.text if self._answer else ""
 
     @property
     def confidence(self) -> float:
-        """How sure the recogniser is of :attr:`text`, 0 to 100."""
+        """The recognizer's confidence in :attr:`text`, 0 to 100."""
         return self._answer.confidence if self._answer else 0.0
 
 
 class StandaloneCollectAction(_Collecting):
     """Input without a prompt (``calling.collect``).
 
-    Ends with its first final result; with ``continuous`` it goes on until it is stopped, and collects :attr:`results`.
+    It ends with its first final result or, with ``continuous``, when it is stopped; :attr:`results` has all results.
     """
 
     method = "calling.collect"
 
     def _longest(self) -> float | None:
-        """What its timeouts come to, one after the other; those that were left out take no longer than these."""
+        """Return the sum of its timeouts; timeouts that were not set are no longer than these."""
         given = self._params
         if self._continuous or not given.get("initial_timeout") or given.get("start_input_timers") is False:
             return None
@@ -155,10 +160,10 @@ class StandaloneCollectAction(_Collecting):
 
 
 class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
-    """A prompt and the input after it (``calling.play_and_collect``).
+    """A prompt and the input that follows (``calling.play_and_collect``).
 
-    That the prompt has been played is no end; that it cannot be played is one, with an error, and then :attr:`result` is
-    the event of the playback. The wire has no way to pause it.
+    The end of the prompt does not end the action. If the prompt cannot be played, the action ends with an error, and
+    :attr:`result` is the playback event. The wire has no method that pauses the prompt.
     """
 
     method = "calling.play_and_collect"
@@ -178,7 +183,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
 
 
 class DetectAction(StoppableAction["DetectEvent"]):
-    """A detector (``calling.detect``). :meth:`wait` waits for its end, :meth:`wait_for_result` for what it finds first."""
+    """A detector (``calling.detect``). :meth:`wait` waits for its end, :meth:`wait_for_result` for its first result."""
 
     method = "calling.detect"
     event_type = EVENT_CALL_DETECT
@@ -205,11 +210,12 @@ class DetectAction(StoppableAction["DetectEvent"]):
         self._found.settle(self.error or cast("DetectEvent", self.result))
 
     def wait_for_result(self, timeout: float | None = None) -> DetectEvent:
-        """Block until the detector finds something.
+        """Block until the detector reports a result.
 
-        :param timeout: seconds; ``None``: its end, or that of its call, is the end.
-        :return: the first result, or the terminal event where nothing was found.
-        :raises WaitTimeout: nothing was found so far. :raises RelayError: what ended it.
+        :param timeout: seconds to wait; ``None`` waits until the detector or the call ends.
+        :return: the first result, or the terminal event if there was no result.
+        :raises WaitTimeout: there is no result yet; wait again if you like.
+        :raises RelayError: the error that ended the action.
         """
         return self._wait_for(self._found, timeout)
 
@@ -221,13 +227,13 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
     @property
     def first(self) -> DetectEvent | None:
-        """The first result; ``None`` if there is none so far."""
+        """The first result; ``None`` if there is none yet."""
         outcome = self._found.peek()
         return outcome if isinstance(outcome, events.DetectEvent) and self._results else None
 
     @property
     def results(self) -> list[DetectEvent]:
-        """Everything found so far, oldest first; the last 10,000 are kept."""
+        """All results so far, oldest first; the latest 10,000 are kept."""
         return list(self._results)
 
     def _any(self, *words: str) -> bool:
@@ -248,22 +254,22 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
     @property
     def is_ready(self) -> bool:
-        """Whether the machine has finished its greeting: one may speak."""
+        """Whether the machine has finished its greeting, so that you can leave a message."""
         return self._any("READY")
 
     @property
     def beep(self) -> bool:
-        """Whether a beep was heard."""
+        """Whether a beep was detected."""
         return any(one.beep for one in self.results)
 
     @property
     def is_fax(self) -> bool:
-        """Whether a fax tone was heard."""
+        """Whether a fax tone was detected."""
         return self._any("CED", "CNG")
 
     @property
     def tone(self) -> str:
-        """The fax tone heard: ``CED``, ``CNG``, or ``""``."""
+        """The detected fax tone: ``CED``, ``CNG`` or ``""``."""
         return next((one.event for one in self.results if one.event in ("CED", "CNG")), "")
 
     @property
@@ -273,7 +279,7 @@ class DetectAction(StoppableAction["DetectEvent"]):
 
 
 class SendDigitsAction(ReadableAsReply, Action["events.SendDigitsEvent"]):
-    """Digits on their way (``calling.send_digits``): ends ``finished``, or with an error. It cannot be stopped."""
+    """Digits being sent (``calling.send_digits``). It ends as ``finished`` or with an error, and cannot be stopped."""
 
     method = "calling.send_digits"
     event_type = EVENT_CALL_SEND_DIGITS

@@ -1,4 +1,4 @@
-"""Actions on sound and documents: they end by the state in their events, or by the type of a fax event."""
+"""Actions on audio and documents: they end by the state in their events, or by the type of a fax event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEvent"]):
-    """Playback (``calling.play``): ends ``finished``, or with an error."""
+    """Playback (``calling.play``). It ends as ``finished`` or with an error."""
 
     method = "calling.play"
     event_type = EVENT_CALL_PLAY
@@ -54,7 +54,7 @@ class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEv
 
 
 class _Recording(StoppableAction[E]):
-    """What makes a file and tells of it, now and then in part: an event may lack what an earlier one has told."""
+    """An action that makes a file. Its events may omit values that earlier events had."""
 
     _url = ""
     _duration = 0.0
@@ -68,7 +68,7 @@ class _Recording(StoppableAction[E]):
 
 
 class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.RecordEvent"]):
-    """A recording (``calling.record``): ends ``finished`` or ``no_input``."""
+    """A recording (``calling.record``). It ends as ``finished`` or ``no_input``."""
 
     method = "calling.record"
     event_type = EVENT_CALL_RECORD
@@ -91,7 +91,7 @@ class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.Reco
 
     @property
     def url(self) -> str:
-        """Where the recording is, or will be; ``""`` before the server has said so."""
+        """URL of the recording; ``""`` until the server reports it."""
         told = self.reply.get("url")
         return self._url or (told if isinstance(told, str) else "")
 
@@ -107,10 +107,11 @@ class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.Reco
 
 
 class StreamAction(StoppableAction["events.StreamEvent"]):
-    """A call's audio on its way to a WebSocket (``calling.stream``).
+    """A stream of a call's audio to a WebSocket (``calling.stream``).
 
-    A stream that the platform could not open ends as any other, with ``finished``. Its result then has the reason
-    ``never_streamed``: no event told of ``streaming`` before. A warning names the host of the URL.
+    A stream that the platform could not open also ends as ``finished``. Its result then has the reason ``never_streamed``, since
+    no
+    ``streaming`` event came before, and a warning names the host of the URL.
     """
 
     method = "calling.stream"
@@ -159,13 +160,13 @@ class TapAction(StoppableAction["events.TapEvent"]):
 
     @property
     def source_device(self) -> dict[str, Any]:
-        """Where the media will come from, as far as the server's reply says so."""
+        """The source of the tapped media, if the server's reply contains it."""
         told = self.reply.get("source_device")
         return told if isinstance(told, dict) else {}
 
 
 class TranscribeAction(_Recording["events.TranscribeEvent"]):
-    """A transcription in the background (``calling.transcribe``); one per call."""
+    """A background transcription (``calling.transcribe``); one per call."""
 
     method = "calling.transcribe"
     event_type = EVENT_CALL_TRANSCRIBE
@@ -178,12 +179,12 @@ class TranscribeAction(_Recording["events.TranscribeEvent"]):
 
     @property
     def url(self) -> str:
-        """The recording that was transcribed; ``""`` before the end."""
+        """URL of the transcribed recording; ``""`` before the end."""
         return self._url
 
     @property
     def recording_id(self) -> str:
-        """Its id in the platform's records."""
+        """Id of the recording in the platform's records."""
         return self._recording_id
 
     @property
@@ -193,14 +194,14 @@ class TranscribeAction(_Recording["events.TranscribeEvent"]):
 
     @property
     def size(self) -> int:
-        """Bytes; 0 before the end."""
+        """Size of the recording in bytes; 0 before the end."""
         return self._size
 
 
 class FaxAction(StoppableAction["FaxEvent"]):
-    """A fax on its way, in or out: its events carry a type instead of a state; ``finished`` is the end.
+    """A fax being sent or received. Its events carry a type instead of a state; it ends as ``finished``.
 
-    That a fax is finished does not say that it went well: see :attr:`success`.
+    ``finished`` does not mean that the fax was transmitted: see :attr:`success`.
     """
 
     event_type = EVENT_CALL_FAX
@@ -224,38 +225,38 @@ class FaxAction(StoppableAction["FaxEvent"]):
 
     @property
     def pages(self) -> int:
-        """Pages that went through so far."""
+        """Number of pages transmitted so far."""
         return self._detail("pages", int) or self._page
 
     @property
     def success(self) -> bool:
-        """Whether it ended, and ended well."""
+        """Whether the fax has ended successfully."""
         return bool(self._detail("success", bool))
 
     @property
     def document(self) -> str:
-        """URL of the document, known at the end."""
+        """URL of the document, available at the end."""
         return str(self._detail("document", str))
 
     @property
     def remote_identity(self) -> str:
-        """How the other machine names itself, known at the end."""
+        """Name of the remote machine, available at the end."""
         return str(self._detail("remote_identity", str))
 
     @property
     def result_text(self) -> str:
-        """What became of it, in the platform's words."""
+        """Description of the result, as reported by the platform."""
         return str(self._detail("result_text", str))
 
 
 class SendFaxAction(FaxAction):
-    """A fax that is sent (``calling.send_fax``)."""
+    """An outbound fax (``calling.send_fax``)."""
 
     method: ClassVar[str] = "calling.send_fax"
 
 
 class ReceiveFaxAction(FaxAction):
-    """A fax that is received (``calling.receive_fax``)."""
+    """An inbound fax (``calling.receive_fax``)."""
 
     method: ClassVar[str] = "calling.receive_fax"
 

@@ -1,4 +1,4 @@
-"""Actions where the official SDK returns the server's reply."""
+"""Actions of verbs for which the official SDK returns the server's reply."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["ReadableAsReply"]
 
 
 class ReadableAsReply:
-    """Lets an action be read like the reply that started it, so that programs that do so go on working."""
+    """Lets an action be indexed like the server's reply, so that programs written for the official SDK keep working."""
 
     reply: dict[str, Any]
 
@@ -19,5 +19,9 @@ class ReadableAsReply:
         return name in self.reply
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A member of the server's reply: ``code``, ``message``, ..."""
+        """Return a member of the server's reply, such as ``code`` or ``message``.
+
+        :param name: name of the member.
+        :param default: returned if the reply has no such member.
+        """
         return self.reply.get(name, default)

@@ -1,4 +1,4 @@
-"""Actions of the platform's services: payments, AI agents, waiting queues. Each ends by a rule of its own."""
+"""Actions of the platform's services: payments, AI agents, waiting queues. Each has its own rule for its end."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["AIAction", "PayAction", "QueueAction"]
 
 
 class PayAction(StoppableAction["PayEvent"]):
-    """A payment (``calling.pay``): several events of progress, then one with a result, whatever it is.
+    """A payment (``calling.pay``). Several progress events are followed by a single event with a result.
 
-    :ivar state: ``starting``, then what is asked for (``payment-card-number``, ...), then the result.
+    :ivar state: ``starting``, then the requested entry (``payment-card-number``, ...), then the result.
     """
 
     method = "calling.pay"
@@ -31,7 +31,7 @@ class PayAction(StoppableAction["PayEvent"]):
 
     @property
     def success(self) -> bool:
-        """Whether it ended, and the payment was made."""
+        """Whether the payment was made."""
         return self.result is not None and self.result.result == "success"
 
     @property
@@ -41,14 +41,14 @@ class PayAction(StoppableAction["PayEvent"]):
 
     @property
     def confirmation_code(self) -> str:
-        """The payment connector's code for the payment, known at the end."""
+        """The payment connector's confirmation code, available at the end."""
         return self.result.payment_confirmation_code if self.result is not None else ""
 
 
 class AIAction(StoppableAction["events.AIEvent"]):
-    """An AI agent on the call (``calling.ai``): ends ``finished``, or with an error.
+    """An AI agent on the call (``calling.ai``). It ends as ``finished`` or with an error.
 
-    What it says and hears comes as events of the call (``calling.ai.*``), which carry no ``control_id``.
+    The conversation arrives as events of the call (``calling.ai.*``), which carry no ``control_id``.
     """
 
     method = "calling.ai"
@@ -56,7 +56,7 @@ class AIAction(StoppableAction["events.AIEvent"]):
 
 
 class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
-    """The call's place in a waiting queue (``calling.queue.enter``): ends when it is taken out of it, or leaves."""
+    """The call's place in a waiting queue (``calling.queue.enter``). It ends when the call is dequeued or leaves."""
 
     method = "calling.queue.enter"
     event_type = EVENT_CALL_QUEUE
@@ -82,27 +82,27 @@ class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
 
     @property
     def queue_name(self) -> str:
-        """The queue."""
+        """Name of the queue."""
         return str(self._params.get("queue_name", ""))
 
     @property
     def queue_id(self) -> str:
-        """Its id, once the server has said so."""
+        """Id of the queue, once the server has reported it."""
         return self._queue_id
 
     @property
     def position(self) -> int:
-        """The call's place, from 1; 0 while not known, and when out."""
+        """The call's position, starting at 1; 0 if unknown or no longer in the queue."""
         return self._position
 
     @property
     def size(self) -> int:
-        """How many calls were in the queue when the server last said so."""
+        """Number of calls in the queue when the server last reported it."""
         return self._size
 
     @property
     def was_dequeued(self) -> bool:
-        """Whether somebody took the call out of the queue."""
+        """Whether the call was taken out of the queue by another party."""
         return self.result is not None and self.result.status == "dequeue"
 
 
