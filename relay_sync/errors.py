@@ -118,8 +118,8 @@ class CommandRefused(RelayError):
 
     :param code: the code reported by the server.
     :param message: what happened and what to do next.
-    :param method: the RPC that was rejected, such as ``calling.stream``.
-    :param call_id: id of the call that the command was for, or ``""``.
+    :ivar method: the RPC that was rejected, such as ``calling.stream``.
+    :ivar call_id: id of the call that the command was for, or ``""``.
     """
 
     def __init__(self, code: int | None, message: str, *, method: str = "", call_id: str = "") -> None:
@@ -133,19 +133,19 @@ class AuthenticationError(CommandRefused):
 
     :param code: the code reported by the server.
     :param message: what happened and what to do next.
-    :param method: the RPC that was rejected.
-    :param call_id: ``""``.
+    :ivar method: the RPC that was rejected.
+    :ivar call_id: ``""``.
     """
 
 
 class InvalidParameter(RelayError, ValueError):
     """A parameter is invalid; nothing was sent.
 
-    :param parameter: name of the parameter.
-    :param value: the invalid value; the attribute is ``"<hidden>"`` or a text without secrets if the value contains any.
-    :param accepted: the allowed values: a noun phrase that completes "expected ...".
+    :ivar parameter: name of the parameter.
+    :ivar value: the invalid value; the attribute is ``"<hidden>"`` or a text without secrets if the value contains any.
+    :ivar accepted: the allowed values: a noun phrase that completes "expected ...".
     :param secret: whether to show ``<hidden>`` instead of the value.
-    :param variable: the environment variable that the value came from; ``""`` for an argument.
+    :ivar variable: the environment variable that the value came from; ``""`` for an argument.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class ConnectError(_Explained, ConnectionError):
     """The client could not connect.
 
     :param message: what happened and what to do next.
-    :param fatal: whether retrying cannot help until something is changed (an unknown host name, an untrusted certificate).
+    :ivar fatal: whether retrying cannot help until something is changed (an unknown host name, an untrusted certificate).
     """
 
     def __init__(self, message: str, *, fatal: bool = False) -> None:
@@ -217,7 +217,7 @@ class ConnectTimeout(ConnectError, TimeoutError):
     """The client could not connect before the timeout; ``__cause__`` is the last failure.
 
     :param message: what happened and what to do next.
-    :param fatal: whether retrying cannot help until something is changed.
+    :ivar fatal: whether retrying cannot help until something is changed.
     """
 
 
@@ -225,7 +225,7 @@ class ConnectionLost(_Explained, ConnectionError):
     """The connection closed while an operation was in progress.
 
     :param message: what happened and what to do next.
-    :param sent: whether the server may have received the command. ``False`` means that it was certainly not executed.
+    :ivar sent: whether the server may have received the command. ``False`` means that it was certainly not executed.
     """
 
     def __init__(self, message: str, *, sent: bool = False) -> None:
@@ -296,7 +296,7 @@ class CallEnded(_Explained):
     """The call ended before the awaited event.
 
     :param message: what happened and what to do next.
-    :param end_reason: the reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``.
+    :ivar end_reason: the reason reported by the server (``hangup``, ``busy``, ``noAnswer``, ...), or ``""``.
     """
 
     def __init__(self, message: str, *, end_reason: str = "") -> None:
@@ -308,7 +308,7 @@ class DialFailed(_Explained):
     """The dialed call was not answered.
 
     :param message: what happened and what to do next.
-    :param reason: the reason reported by the server, or ``""``.
+    :ivar reason: the reason reported by the server, or ``""``.
     """
 
     def __init__(self, message: str, *, reason: str = "") -> None:
@@ -320,7 +320,7 @@ class ActionFailed(_Explained):
     """The server reported that an action (playback, input, an AI agent, ...) failed.
 
     :param message: what happened and what to do next.
-    :param state: the state reported by the server, such as ``error``.
+    :ivar state: the state reported by the server, such as ``error``.
     """
 
     def __init__(self, message: str, *, state: str = "") -> None:
@@ -333,7 +333,7 @@ class MessageNotFollowed(_Explained):
     deliver it twice.
 
     :param message: what happened and what to do next.
-    :param message_id: the server's id of the message, for status callbacks and records; ``""`` if there is none.
+    :ivar message_id: the server's id of the message, for status callbacks and records; ``""`` if there is none.
     """
 
     def __init__(self, message: str, *, message_id: str = "") -> None:
@@ -366,7 +366,7 @@ class StreamFailed(_Explained):
     """A stream could not be set up, or ended with an error.
 
     :param message: what happened and what to do next.
-    :param end_reason: ``never started`` if the carrier opened the socket but did not start a stream on it; otherwise ``""``.
+    :ivar end_reason: ``never started`` if the carrier opened the socket but did not start a stream on it; otherwise ``""``.
     """
 
     def __init__(self, message: str, *, end_reason: str = "") -> None:
@@ -385,7 +385,7 @@ class WebhookRefused(_Explained):
     """A request is not a status callback or, in strict mode, is not verified as genuine.
 
     :param message: what happened and what to do next.
-    :param status: the HTTP status to respond with: 400, 403, 405, 413, 414 or 415.
+    :ivar status: the HTTP status to respond with: 400, 403, 405, 413, 414 or 415.
     """
 
     def __init__(self, message: str, *, status: int = 400) -> None:
@@ -397,7 +397,7 @@ class DownloadFailed(_Explained):
     """A recording could not be downloaded or saved.
 
     :param message: what happened and what to do next.
-    :param url: URL of the recording, without query and credentials.
+    :ivar url: URL of the recording, without query and credentials.
     """
 
     def __init__(self, message: str, *, url: str = "") -> None:
