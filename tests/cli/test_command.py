@@ -120,6 +120,7 @@ def test_without_websockets_it_names_the_extra() -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.timing
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of that kind are POSIX")
 def test_a_full_disk_is_told_and_not_taken_for_success(tmp_path: Path) -> None:
     code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))"

@@ -12,9 +12,10 @@ from tests.support.faults.soak import soak
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_minute_of_calls_through_a_network_that_breaks_all_the_time() -> None:
-    balance = soak(60.0, 11, every=(1.0, 4.0), rest=15.0)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(("seconds", "seed"), [(60.0, 11), pytest.param(900.0, 12, marks=pytest.mark.long)])
+def test_calls_through_a_network_that_breaks_all_the_time(seconds: float, seed: int) -> None:
+    balance = soak(seconds, seed, every=(1.0, 4.0), rest=15.0)
     assert balance.problems == []
     assert balance.calls > 20  # how many depends on how long the client is kept out
     assert sum(balance.faults.values()) > 15

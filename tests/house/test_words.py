@@ -68,7 +68,7 @@ PHRASES: Final = {
     r"let(s|ting)? go( of)?": "release",
     r"what is your part": "your responsibilities",
     r"front door": "entry point",
-    r"says? so": "reports it",
+    r"says? so": "reports it, allows it",
     r"not of this": "other",
     r"world[s]? of": "environment",
     r"for want of": "without",
@@ -184,7 +184,7 @@ def test_no_listed_phrase_occurs(path: Path) -> None:
         (
             "page.md",
             "Use `cancelled` here.\n\n```python\nnobody = 1\n```\nThen nobody\nis told.\n",
-            ["nobody", "nobody is told"],
+            ["is told", "nobody"],
         ),
         (
             "module.py",

@@ -1,0 +1,117 @@
+"""The papers for contributors: the files, tests, verbs and figures that they name exist and are true."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+PAPERS = [ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/compatibility.md")]
+VERBS = ("setup", "style", "types", "tests", "slow", "docs", "bench", "dist", "long")
+_PATH = re.compile(r"`((?:[\w.-]+/)+(?:[\w-]+\.\w+)?|[\w-]+\.(?:py|md|cfg))`")
+_LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+
+def absent(text: str, home: Path) -> list[str]:
+    """The files that a paper names or links to, and that do not exist; packages are named as they are below ``relay_sync``."""
+    named = [each for each in _PATH.findall(text) if not each.startswith(("dist/", "docs/_build"))]
+    missing = [each for each in named if not any((root / each).exists() for root in (ROOT, ROOT / "relay_sync"))]
+    return missing + [link for link in _LINK.findall(text) if not (home / link).exists()]
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: path.name)
+def test_the_files_it_names_exist(paper: Path) -> None:
+    assert absent(paper.read_text(encoding="utf-8"), paper.parent) == []
+
+
+def test_a_missing_file_is_found() -> None:
+    text = "See `client/rooter.py`, `client/router.py`, [this](LICENCE) and [that](LICENSE#mit)."
+    assert absent(text, ROOT) == ["client/rooter.py", "LICENCE"]
+
+
+def names_in(text: str) -> set[str]:
+    """The identifiers that stand in backquotes behind a module's path, in parentheses: ``protocol/session.py` (`_event`)``."""
+    return {f"{path} {name}" for path, name in re.findall(r"`([\w/]+\.py)` \(`(\w+)`", text)}
+
+
+def test_the_functions_of_the_map_exist() -> None:
+    found = names_in((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+    assert len(found) > 4
+    for each in found:
+        path, name = each.split()
+        assert re.search(rf"def {name}\b", (ROOT / "relay_sync" / path).read_text(encoding="utf-8")), each
+
+
+def test_every_package_is_on_the_map() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    packages = [path.parent.name for path in (ROOT / "relay_sync").glob("*/__init__.py")]
+    assert [name for name in packages if f"`{name}/`" not in text] == []
+
+
+def medians(row: str) -> list[str]:
+    """The figures in a row of the results: ours, ref, bridge, bare, threaded; empty where there is none."""
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    (line,) = (each for each in results.splitlines() if each.startswith(f"| {row} |"))
+    return [cell.strip().partition(" ")[0] for cell in line.split("|")[2:7]]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "row", "columns"),
+    [
+        ("{} sequential commands per second, beside {} for a bare", "sequential commands, per s", (0, 3)),
+        ("finish in {} s; in the official SDK they take {} s", "20 handlers that block 0.25 s each, s", (0, 1)),
+        ("It costs {} KiB for an idle call", "memory per idle call with a blocked handler, KiB", (0,)),
+        ("an extra: {} ms, beside {} ms", "`import`, over a bare interpreter, ms", (0, 1)),
+        ("costs {} us of CPU per audio frame, the loop", "receiver: CPU per frame, 60 streams, us", (4,)),
+        ("the loop in `server/` {} us", "receiver: CPU per frame, 60 streams, us", (0,)),
+    ],
+)
+def test_the_figures_of_decisions_are_those_of_the_results(phrase: str, row: str, columns: tuple[int, ...]) -> None:
+    text = " ".join((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split())
+    found = medians(row)
+    assert phrase.format(*(found[each] for each in columns)) in text
+
+
+# -- the verbs of work ---------------------------------------------------------------------------------------------------
+
+
+def verbs() -> list[str]:
+    return re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_verbs_are_described() -> None:
+    described = re.findall(r"^\| `make (\w+)` \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(VERBS) <= set(verbs())
+    assert set(described) == set(verbs()) - {"help", "all"}
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("verb", verbs())
+def test_a_verb_is_a_command(verb: str) -> None:
+    done = subprocess.run(["make", "-n", verb], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.strip()
+
+
+def test_the_fast_tests_are_those_of_the_readme() -> None:
+    command = re.search(r"python -m (pytest .+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert command
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert command[1] in text.replace("$(WORKERS)", "4").replace(" $(ARGS)", "")
+
+
+def test_the_hooks_are_local() -> None:
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"repo: (\S+)", text) == ["local"]
+    assert set(re.findall(r"entry: \.venv/bin/(\S+)", text)) == {"ruff", "mypy", "python"}
+
+
+def test_generated_files_are_listed() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for module in re.findall(r"`python -m ((?:tests|benchmarks)[\w.]*)", text):
+        path = ROOT / Path(*module.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
