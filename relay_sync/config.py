@@ -1,4 +1,4 @@
-"""Where a client connects, as whom, and with what patience: arguments, then the environment, then defaults."""
+"""Address, credentials and limits of a client: from arguments, then the environment, then defaults."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "Config"]
 
-_HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or blanks"
+_HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or spaces"
 _SCHEME_VARIABLE: Final = "SIGNALWIRE_RELAY_SCHEME"
 _SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
 
 
 class Address(NamedTuple):
-    """A RELAY endpoint. There is never a path: the service answers at the root (PROTOCOL, "Transport")."""
+    """A RELAY endpoint. It has no path: the service is at the root."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Address(NamedTuple):
 
     @property
     def netloc(self) -> str:
-        """Host and port as a ``Host`` header has them: without the dot that ends a full name."""
+        """Host and port as a ``Host`` header has them: without a trailing dot."""
         return f"{self.host.removesuffix('.')}{self._port}"
 
     @property
@@ -52,9 +52,9 @@ class Address(NamedTuple):
 
     @classmethod
     def parse(cls, text: object, *, scheme: str | None = None, allow_insecure: bool = False) -> Address:
-        """Read ``name``, ``name:port`` or ``ws[s]://name[:port]``; ``ws`` is for loopback unless allowed otherwise.
+        """Read ``name``, ``name:port`` or ``ws[s]://name[:port]``; ``ws`` is for loopback, unless ``allow_insecure``.
 
-        ``http[s]://``, as the dashboard's address has it, means the same, and so does a slash at the end.
+        ``http[s]://`` (the form of the dashboard's address) and a trailing slash are accepted, too.
         """
         if not isinstance(text, str):
             raise InvalidParameter("host", text, _HOST_FORMS, secret=may_hold_secrets(text))
@@ -66,32 +66,32 @@ class Address(NamedTuple):
         scheme = scheme.lower()
         scheme = _SAME_SCHEME.get(scheme, scheme)
         if scheme not in ("ws", "wss"):
-            raise InvalidParameter("host", shown, "given with scheme wss, or ws for loopback")
+            raise InvalidParameter("host", shown, "an address with the scheme wss, or ws for loopback")
         try:
             name, given = split_authority(rest.removesuffix("/"))
         except ValueError:
             raise InvalidParameter("host", shown, _HOST_FORMS) from None
-        if "%" in name or not (":" in name or is_name(name)):  # a scope is of one machine alone
+        if "%" in name or not (":" in name or is_name(name)):  # a scope is only valid on one machine
             raise InvalidParameter("host", shown, _HOST_FORMS)
         host, port = bracketed(name), USUAL_PORTS[scheme] if given is None else given
         if port == 0:
-            raise InvalidParameter("host", shown, "given with a port from 1 to 65535")
+            raise InvalidParameter("host", shown, "an address with a port from 1 to 65535")
         if scheme == "ws" and not is_loopback(host):
             if not allow_insecure and "://" not in text:
-                accepted = "reached by 'wss': ws is for loopback (see allow_insecure)"
+                accepted = "'wss' ('ws' is only allowed for loopback; see allow_insecure)"
                 raise InvalidParameter("host", scheme, accepted, variable=_SCHEME_VARIABLE)
             if not allow_insecure:
                 raise InvalidParameter(
-                    "host", shown, "wss:// (plain ws:// and http:// are for loopback; see allow_insecure)"
+                    "host",
+                    shown,
+                    "a wss:// address (ws:// and http:// are only allowed for loopback; see allow_insecure)",
                 )
-            warnings.warn(
-                f"relay_sync talks to {host} without TLS: the credentials can be read on the way", stacklevel=4
-            )
+            warnings.warn(f"connecting to {host} without TLS: the credentials are sent unencrypted", stacklevel=4)
         return cls(host, port, scheme == "wss")
 
 
 def _without_userinfo(text: str) -> str:
-    # What stands before an @ may be a password, whatever else is wrong with it; so may a query.
+    # The part before an @ may be a password, even if the rest is malformed; so may a query.
     found = re.match(r"(?:wss?|https?)://", text, re.IGNORECASE)
     scheme = found[0] if found else ""
     rest = text[len(scheme) :]
@@ -128,7 +128,7 @@ def _contexts(value: Any) -> tuple[str, ...]:
 
 @frozen(kw_only=True)
 class Config:
-    """Everything a client needs to know before it connects. Secrets do not show in its repr."""
+    """The settings of a client. Its repr does not show secrets."""
 
     address: Address
     project: str = field(
@@ -147,19 +147,19 @@ class Config:
     ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)
-    #: Where each value came from, by parameter: ``argument``, ``$VARIABLE`` or ``default``.
+    #: The source of each value, by parameter: ``argument``, ``$VARIABLE`` or ``default``.
     origins: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
 
     @property
     def authentication(self) -> dict[str, str]:
-        """The member of that name in ``signalwire.connect``: project and token, or a JWT that names the project."""
+        """The member ``authentication`` of ``signalwire.connect``: project and token, or a JWT that contains the project."""
         if self.jwt_token:
             return {"jwt_token": self.jwt_token}
         return {"project": self.project, "token": self.token}
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not show in any text: credentials, also those of the proxies that may be used."""
+        """The texts to hide: credentials, including those of the proxies that may be used."""
         proxies = (
             [self.proxy] if self.proxy else [os.environ[name] for name in os.environ if name.lower().endswith("_proxy")]
         )
@@ -170,17 +170,17 @@ class Config:
         )
 
     def way(self) -> Proxy | None:
-        """The proxy on the way to the server, if there is one.
+        """Return the proxy to the server, if there is one.
 
-        :raises Unusable: the setting that names it cannot be used.
+        :raises Unusable: the setting that names the proxy is invalid.
         """
-        from .hosts.proxies import find_proxy  # left to the first connection
+        from .hosts.proxies import find_proxy  # imported by the first connection
 
         address = self.address
         return find_proxy(address.host, address.port, secure=address.secure, given=self.proxy)
 
     def same_account(self, other: Config) -> bool:
-        """Whether the other one is for the same project on the same host."""
+        """Return whether another configuration is for the same project on the same host."""
         return (self.address, self.project, self.jwt_token) == (other.address, other.project, other.jwt_token)
 
     @classmethod
@@ -201,7 +201,7 @@ class Config:
     ) -> Config:
         """Merge arguments with the environment and check every value.
 
-        :raises InvalidParameter: naming the parameter and, where it may come from there, its variable.
+        :raises InvalidParameter: a value is invalid; the error names the parameter and, if applicable, its variable.
         """
         env = os.environ if environ is None else environ
         given = {
@@ -227,7 +227,7 @@ class Config:
             max_active_calls = _number("max_active_calls", max_active_calls, 1)
             ca_file = _ca_file(ca_file if ca_file is not None else env.get("SIGNALWIRE_RELAY_CA_FILE") or None)
         context = limits.pop("ssl_context", None)
-        # Asked of its kind without importing ssl, which costs more time than the rest of this module.
+        # Checked without importing ssl, which takes longer than the rest of this module.
         if context is not None and not callable(getattr(context, "wrap_socket", None)):
             raise InvalidParameter("ssl_context", context, "an ssl.SSLContext or None")
         for name in ("connect_timeout", "request_timeout", "ping_interval", "ping_timeout"):
@@ -268,7 +268,7 @@ def _origin(name: str, value: object, env: Mapping[str, str]) -> str:
 
 @contextmanager
 def _named(origins: Mapping[str, str]) -> Iterator[None]:
-    """Have an error name the variable that its value came from."""
+    """Make an error name the variable that its value came from."""
     try:
         yield
     except InvalidParameter as error:
@@ -283,7 +283,7 @@ def _named(origins: Mapping[str, str]) -> Iterator[None]:
 def _scheme(env: Mapping[str, str]) -> str | None:
     scheme = env.get(_SCHEME_VARIABLE) or None
     if scheme is not None and scheme.lower() not in ("ws", "wss"):
-        accepted = "reached by 'wss', or by 'ws' on loopback"
+        accepted = "'wss', or 'ws' for loopback"
         raise InvalidParameter("host", scheme, accepted, variable=_SCHEME_VARIABLE)
     return scheme
 
@@ -326,19 +326,21 @@ def _credentials(
     for name, (value, variable) in (*found.items(), ("jwt_token", (found_jwt, "SIGNALWIRE_JWT_TOKEN"))):
         given: object = value
         if not isinstance(given, str) or not given.isprintable() or given != given.strip():
-            raise InvalidParameter(name, given, f"text without blanks around it (or {variable})", secret=True)
+            raise InvalidParameter(name, given, f"text without leading or trailing spaces (or {variable})", secret=True)
         if not given and not found_jwt and name != "jwt_token":
             without = (
                 "to try without an account: relay-sync demo, or relay_sync.simulator.Simulator and its credentials"
             )
-            raise InvalidParameter(name, None, f"given, here or in the environment variable {variable} ({without})")
+            raise InvalidParameter(
+                name, None, f"a value, passed here or in the environment variable {variable} ({without})"
+            )
     return found["project"][0], found["token"][0], found_jwt
 
 
 def _proxy(value: Any) -> str | None:
     if value is None or (isinstance(value, str) and value == ""):
         return value
-    accepted = 'http://[user:password@]host:port, "" for none, or None for that of the environment'
+    accepted = 'http://[user:password@]host:port, "" for no proxy, or None for the proxy of the environment'
     if isinstance(value, str) and re.fullmatch(r"http://(?:[^\s/?#@]+@)?[^\s/@?#]+:[0-9]{1,5}/?", value):
         from .hosts.proxies import Unusable, read_proxy
 

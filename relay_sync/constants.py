@@ -1,4 +1,4 @@
-"""Names and numbers of the RELAY protocol that more than one room needs."""
+"""Names and numbers of the RELAY protocol that several packages need."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from ._version import __version__
 
-# The RPCs of the session itself (RELAY AsyncAPI description, "signalwire.*").
+# The RPCs of the session itself (the vendor's AsyncAPI schema, "signalwire.*").
 METHOD_CONNECT: Final = "signalwire.connect"
 METHOD_EVENT: Final = "signalwire.event"
 METHOD_PING: Final = "signalwire.ping"
@@ -70,15 +70,15 @@ MESSAGE_STATE_DELIVERED: Final = "delivered"
 MESSAGE_STATE_UNDELIVERED: Final = "undelivered"
 MESSAGE_STATE_FAILED: Final = "failed"
 MESSAGE_STATE_RECEIVED: Final = "received"
-#: After one of these nothing more is told of a message.
+#: The final states of a message.
 MESSAGE_END_STATES: Final = frozenset(
     {MESSAGE_STATE_DELIVERED, MESSAGE_STATE_UNDELIVERED, MESSAGE_STATE_FAILED, MESSAGE_STATE_RECEIVED}
 )
 
-#: After one of these nothing more is told of a message that was sent.
+#: The final states of a sent message.
 MESSAGE_TERMINAL_STATES: Final = (MESSAGE_STATE_DELIVERED, MESSAGE_STATE_UNDELIVERED, MESSAGE_STATE_FAILED)
 
-# Words of single events, for programs that compare with them by name (the official SDK has them in its module "constants").
+# States and reasons of events, for comparisons (the official SDK has them in its module "constants").
 END_REASON_HANGUP: Final = "hangup"
 END_REASON_CANCEL: Final = "cancel"
 END_REASON_BUSY: Final = "busy"
@@ -86,11 +86,11 @@ END_REASON_NO_ANSWER: Final = "noAnswer"
 END_REASON_DECLINE: Final = "decline"
 END_REASON_ERROR: Final = "error"
 END_REASON_ABANDONED: Final = "abandoned"
-# As the wire spells these two (RELAY AsyncAPI description, "end_reason").
+# As the wire spells these two (the vendor's AsyncAPI schema, "end_reason").
 END_REASON_MAX_DURATION: Final = "maxDuration"
 END_REASON_NOT_FOUND: Final = "notFound"
 
-#: Every reason why a call ended.
+#: All reasons for the end of a call.
 END_REASONS: Final = frozenset(
     {
         END_REASON_HANGUP,
@@ -124,12 +124,12 @@ ROOM_STATE_JOIN: Final = "join"
 ROOM_STATE_LEAVING: Final = "leaving"
 ROOM_STATE_LEAVE: Final = "leave"
 
-#: 4.0 would refuse contexts at run time, so 2.0.0 is announced.
+#: Version 4.0 refuses contexts at run time, so the client announces 2.0.0.
 PROTOCOL_VERSION: Final = {"major": 2, "minor": 0, "revision": 0}
 AGENT: Final = f"relay_sync/{__version__}"
 DEFAULT_HOST: Final = "relay.signalwire.com"
 
-#: Result codes by which the server says that a call is not there (any more).
+#: Result codes by which the server says that a call does not exist or no longer exists.
 GONE_CODES: Final = frozenset({404, 410})
 
 MAX_FRAME: Final = 10 * 1024 * 1024

@@ -26,7 +26,7 @@ CallState = Literal["created", "ringing", "answered", "ended"]
 SipCodec = Literal["PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264"]
 
 
-#: What this module calls what the wire calls otherwise.
+#: The parameters of this module whose wire names differ.
 _ARGUMENTS: Final = {"to_number": "to", "from_number": "from_", "from": "from_"}
 
 
@@ -38,7 +38,7 @@ def _device(kind: str, params: Mapping[str, Any], extra: Mapping[str, Any] | Non
     found = {name: check(_ARGUMENTS.get(name, name), params[name]) for name, check in nested.DEVICES[kind].items()}
     for name, value in (values.json_object("extra", extra) or {}).items():
         if name in params:
-            raise InvalidParameter("extra", name, f"no {name!r}: pass it as its own parameter")
+            raise InvalidParameter("extra", name, f"a mapping without {name!r}: pass that as its own parameter")
         found[name] = value
     return {"type": kind, "params": {name: value for name, value in found.items() if value is not None}}
 

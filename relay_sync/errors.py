@@ -76,7 +76,7 @@ def _rebuild(cls: type[RelayError], state: dict[str, Any]) -> RelayError:
     error = cls.__new__(cls)
     error.__dict__.update(state)
     if "__notes__" in state:
-        error.__notes__ = list(state["__notes__"])  # a copy's notes are its own
+        error.__notes__ = list(state["__notes__"])  # the copy has its own notes
     Exception.__setattr__(error, "args", (error.code, error.message))
     return error
 
@@ -94,7 +94,7 @@ class RelayError(Exception):
     def __init__(self, code: int | None, message: str) -> None:
         self.code = code
         self.message = message
-        super().__init__(code, self.message)  # without secrets, as it was set
+        super().__init__(code, self.message)  # self.message hides secrets
 
     def __setattr__(self, name: str, value: object) -> None:
         """Hide secrets in all text attributes: a server's message may repeat one."""
@@ -160,12 +160,12 @@ class InvalidParameter(RelayError, ValueError):
         self.accepted = accepted
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import pickle  # whoever pickles has it already
+        import pickle  # already imported by the caller that pickles
 
         state = dict(self.__dict__)
         try:
             pickle.dumps(self.value)
-        except Exception:  # a lock, a lambda: travel with what it looks like
+        except Exception:  # a lock or lambda: keep its repr
             state["value"] = _shortened(self.value)
         return _rebuild, (type(self), state)
 

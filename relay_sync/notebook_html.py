@@ -33,10 +33,12 @@ _MOST_TICKS: Final = 5
 
 
 class Moment(NamedTuple):
-    """Something that happened in a call.
+    """An event of a call, for the timeline.
 
-    :ivar at: seconds since the epoch. :ivar what: the event's type. :ivar state: the state that it told, or ``""``.
-    :ivar control_id: of the action that it was about, or ``""``.
+    :ivar at: seconds since the epoch.
+    :ivar what: the event's type.
+    :ivar state: the state in the event, or ``""``.
+    :ivar control_id: the control id of the event's action, or ``""``.
     """
 
     at: float
@@ -46,17 +48,17 @@ class Moment(NamedTuple):
 
     @classmethod
     def of(cls, at: float, what: str, params: Mapping[str, Any]) -> Moment:
-        """The moment of an event."""
+        """Return the moment of an event."""
         state = params.get("state") or params.get("call_state") or params.get("connect_state")
         control_id = params.get("control_id")
         if not isinstance(state, str):
             state = ""
-        # Half of what the class itself takes, for every event.
+        # Twice as fast as the class itself, for every event.
         return tuple.__new__(cls, (at, what, state, control_id if isinstance(control_id, str) else ""))
 
     @property
     def name(self) -> str:
-        """The type without the words that all types begin with."""
+        """The type without the prefix that all types share."""
         return self.what.removeprefix("calling.").removeprefix("call.")
 
 
@@ -126,9 +128,10 @@ def _time(seconds: float) -> str:
 
 
 def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
-    """A call's life as a picture, the call's own states above and each action below, and as a table behind it.
+    """Return a call's timeline as a picture, with the call's states above its actions, followed by a table.
 
-    :param now: the end of the picture while the call lives, in seconds since the epoch. :param over: it does not live.
+    :param now: the end of the picture while the call is active, in seconds since the epoch.
+    :param over: whether the call has ended.
     """
     if not moments:
         return "<div>nothing has happened yet</div>"
@@ -167,7 +170,7 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
     for index, moment in enumerate(moments):
         following = moments[index + 1].at if index + 1 < len(moments) else None
         if following is None:
-            # A call's last state lasts, and so does an action's that has only begun; an end is a moment.
+            # The last state of a call continues, and so does that of an action that has just started; an end is a point in time.
             lasts = not over and (of_the_call or len(moments) == 1)
             following = end if lasts else moment.at
         x = (moment.at - start) / (end - start) * 100

@@ -1,17 +1,17 @@
-"""Fixtures for pytest, there wherever this package is installed. Nothing is imported before one of them is used.
+"""Fixtures for pytest, available when this package is installed. They import the package only when used.
 
 ``relay_simulator``
     a :class:`relay_sync.simulator.Simulator`; a ``RelayClient()`` without arguments connects to it
 ``relay_client``
     a :class:`relay_sync.RelayClient` that is connected to it, with context ``default``
 ``relay_time``
-    a function: ``relay_time(100)`` has waits give up 100 times sooner until the test ends (:func:`relay_sync.testing.faster`);
+    a function: ``relay_time(100)`` makes waits time out 100 times sooner until the test ends (:func:`relay_sync.testing.faster`);
     ``with relay_time(100):`` until the block ends
 ``relay_errors``
-    what handlers and callbacks raised (:class:`relay_sync.testing.HandlerErrors`), for a test that expects it; without this
-    fixture a test with a simulator fails at its teardown if one of them raised
+    the exceptions that handlers and callbacks raised (:class:`relay_sync.testing.HandlerErrors`), for tests that expect them;
+    without this fixture a test with a simulator fails at its teardown if there are any
 
-The marker ``relay_simulator`` has parameters for the simulator, and ``contexts`` for the client::
+The marker ``relay_simulator`` takes parameters of the simulator, and ``contexts`` for the client::
 
     @pytest.mark.relay_simulator(media="realtime", contexts=["sales"])
     def test_answers(relay_simulator, relay_client): ...
@@ -34,7 +34,10 @@ __all__ = ["pytest_configure", "relay_client", "relay_errors", "relay_simulator"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker.
+
+    :param config: pytest's configuration.
+    """
     config.addinivalue_line(
         "markers", "relay_simulator(**options): parameters of relay_sync's simulator, and contexts=[...] of its client"
     )
@@ -51,7 +54,7 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def _relay_raised(request: pytest.FixtureRequest) -> Iterator[HandlerErrors]:
-    """What handlers raise in this test; the test fails unless it looks at it itself."""
+    """Collect the exceptions of handlers in this test; the test fails unless it requests them."""
     from .testing import collected
 
     with collected() as found:
@@ -60,13 +63,13 @@ def _relay_raised(request: pytest.FixtureRequest) -> Iterator[HandlerErrors]:
     if late:
         pytest.fail(f"{late}: end the call or the wait that each of them is in", pytrace=False)
     if found and "relay_errors" not in request.fixturenames:
-        told = "\n\n".join(map(str, found))
-        pytest.fail(f"{told}\n(a test that expects this uses the fixture relay_errors)", pytrace=False)
+        shown = "\n\n".join(map(str, found))
+        pytest.fail(f"{shown}\n(use the fixture relay_errors if the test expects this)", pytrace=False)
 
 
 @pytest.fixture
 def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
-    """What handlers and callbacks raise in this test, which then is no failure."""
+    """Return the exceptions of handlers and callbacks in this test, which then do not fail the test."""
     return _relay_raised
 
 
@@ -74,14 +77,14 @@ def relay_errors(_relay_raised: HandlerErrors) -> HandlerErrors:
 def relay_simulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _relay_raised: HandlerErrors
 ) -> Iterator[Simulator]:
-    """A RELAY server and a telephone network on loopback, with its credentials in the environment."""
+    """Start a RELAY server and telephone network on loopback, with its credentials in the environment."""
     from .simulator import Simulator
     from .testing import MISLEADING, variables_of, warn_of_unused_faults
 
     options = {"media": "fast", **_options(request)}
     options.pop("contexts", None)
     with Simulator(**options) as sim:
-        for name, value in variables_of(sim).items():  # by monkeypatch: a test may use it on the same variables
+        for name, value in variables_of(sim).items():  # with monkeypatch, as a test may use it for the same variables
             monkeypatch.setenv(name, value)
         for name in MISLEADING:
             monkeypatch.delenv(name, raising=False)
@@ -94,7 +97,7 @@ def relay_simulator(
 def relay_client(
     request: pytest.FixtureRequest, relay_simulator: Simulator, _relay_raised: HandlerErrors
 ) -> Iterator[RelayClient]:
-    """A client that is connected to :func:`relay_simulator`; its calls are hung up at the end."""
+    """Connect a client to :func:`relay_simulator`; its calls are hung up at the end."""
     from .client.client import RelayClient
     from .testing import wait_for_handlers
 
@@ -104,12 +107,12 @@ def relay_client(
     yield client
     _relay_raised.stop_expecting_calls()
     client.disconnect(hangup_calls=True)
-    wait_for_handlers()  # they may still use the simulator and its variables; those that go on are told of below
+    wait_for_handlers()  # they may still use the simulator and its variables; handlers that keep running are reported below
 
 
 @pytest.fixture
 def relay_time() -> Iterator[Callable[[float], AbstractContextManager[object]]]:
-    """Have waits give up sooner, until the end of the test or of a ``with`` block."""
+    """Make waits time out sooner, until the end of the test or of a ``with`` block."""
     from .testing import faster
 
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The receivers of audio in this process, to say why a stream to one of them did not come about."""
+"""The audio receivers of this process, to explain why a stream to one of them could not be opened."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ __all__ = ["asleep_at", "register"]
 
 
 class ListeningReceiver(Protocol):
-    """What listens at an address, or will."""
+    """A receiver that listens, or will listen, at an address."""
 
     @property
     def url(self) -> str: ...
 
     @property
     def why_silent(self) -> str:
-        """Why nothing listens there; ``""`` if something does."""
+        """Why the receiver is not listening; ``""`` if it is."""
 
 
 _receivers: Final[Living[ListeningReceiver]] = Living()
 
 
 def register(receiver: ListeningReceiver) -> None:
-    """Remember a receiver for as long as it lives."""
+    """Register a receiver until it is garbage-collected."""
     _receivers.add(receiver)
 
 
 def asleep_at(url: str) -> str:
-    """Why the receiver with this address does not listen; ``""`` where there is none, or one that does."""
+    """Return why the receiver at an address is not listening; ``""`` if it is, or if there is none."""
     place = _place(url)
     if place is None:
         return ""

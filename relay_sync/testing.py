@@ -1,4 +1,4 @@
-"""Testing programs that use this package: a simulated platform around them, and time that passes faster.
+"""Test programs that use this package: a simulated platform, and faster timeouts.
 
 With pytest, the fixtures ``relay_simulator``, ``relay_client`` and ``relay_time`` come with the package
 (:mod:`relay_sync.pytest_plugin`). Without it::
@@ -38,26 +38,26 @@ from .threads.starting import join_all
 
 __all__ = ["HandlerErrors", "RaisedError", "environment_of", "faster", "handler_errors", "simulated"]
 
-#: Seconds that handlers get at the end of a test to finish, and to raise if that is what they do.
+#: Seconds that handlers have to finish, or raise, at the end of a test.
 HANDLER_PATIENCE: Final = 1.0
-#: How the names of the threads begin in which handlers run: those of calls, and of streams.
+#: The prefixes of the names of handler threads: of calls, and of streams.
 _HANDLERS: Final = re.compile(r"relay-call-|relay-audio-\d+-stream-")
 
-#: Variables that would lead a client elsewhere than to the simulator.
+#: Variables that would direct a client away from the simulator.
 MISLEADING: Final = ("SIGNALWIRE_JWT_TOKEN", "SIGNALWIRE_RELAY_CA_FILE", "SIGNALWIRE_RELAY_SCHEME")
 
 
 @contextmanager
 def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterator[tuple[Simulator, RelayClient]]:
-    """A simulator and a client that is connected to it; both end with the block, the calls too.
+    """Run a simulator and a client that is connected to it. The calls, the client and the simulator end with the block.
 
-    Inside, a ``RelayClient()`` without arguments connects to the simulator as well: its credentials are in the environment.
-    What handlers raise is logged; :func:`handler_errors` around it collects that, for the test to look at.
+    Inside the block, ``RelayClient()`` without arguments also connects to the simulator: its credentials are in the environment.
+    Exceptions of handlers are logged; :func:`handler_errors` collects them for the test.
 
-    A fault that was ordered and did not happen is warned of at the end: what it was to show has not been tested.
+    A fault that was requested but did not occur causes a warning at the end: the test has not tested it.
 
-    :param contexts: the client's. :param options: parameters of :class:`relay_sync.simulator.Simulator`. Media are
-        ``"fast"`` unless said otherwise.
+    :param contexts: the contexts of the client.
+    :param options: parameters of :class:`relay_sync.simulator.Simulator`; ``media`` defaults to ``"fast"``.
     """
     with Simulator(**{"media": "fast", **options}) as sim, environment_of(sim):
         client = RelayClient(**sim.credentials, contexts=contexts)
@@ -71,17 +71,18 @@ def simulated(contexts: Iterable[str] = ("default",), **options: Any) -> Iterato
 
 
 def warn_of_unused_faults(sim: Simulator) -> None:
-    """Warn of each fault that a test has ordered, and that has not happened."""
+    """Warn of each fault that a test has requested and that has not occurred."""
     for fault in sim.faults.unused():
-        told = f"a fault was ordered and did not happen: {fault} (Simulator.clear_faults() takes faults back)"
-        warnings.warn(told, RuntimeWarning, stacklevel=2)
+        message = f"a requested fault did not occur: {fault} (Simulator.clear_faults() cancels faults)"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 @frozen
 class RaisedError:
-    """What user code raised.
+    """An exception that user code raised.
 
-    :ivar where: what raised, such as ``the on_call handler of call ...``. :ivar error: the exception.
+    :ivar where: the code that raised it, such as ``the on_call handler of call ...``.
+    :ivar error: the exception.
     """
 
     where: str
@@ -93,10 +94,10 @@ class RaisedError:
 
 @define(eq=False)
 class HandlerErrors(Sequence[RaisedError]):
-    """What handlers and callbacks have raised so far, in order; it grows, from any thread.
+    """The exceptions that handlers and callbacks have raised so far, in order. It may grow at any time, from any thread.
 
-    :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are left out: the caller hung up, or the program ended,
-    and the handler with it. So is what a handler or callback raises that an earlier block has left running.
+    :class:`~relay_sync.CallEnded` and :class:`~relay_sync.ClientClosed` are ignored: they end a handler when the caller hangs up
+    or the program ends. Exceptions of handlers and callbacks that an earlier block has left running are ignored, too.
     """
 
     _earlier: frozenset[threading.Thread] = field(factory=frozenset, repr=False)
@@ -106,9 +107,11 @@ class HandlerErrors(Sequence[RaisedError]):
     _ending: bool = field(default=False, init=False, repr=False)
 
     def wait(self, timeout: float = 5.0) -> RaisedError:
-        """The first one, as soon as there is one.
+        """Block until an exception is raised, and return the first one.
 
-        :raises WaitTimeout: nothing was raised within ``timeout`` seconds.
+        :param timeout: seconds to wait.
+        :return: the first exception.
+        :raises WaitTimeout: nothing was raised before the timeout.
         """
         timeout = values.timeout(timeout, optional=False)
         with self._changed:
@@ -117,12 +120,13 @@ class HandlerErrors(Sequence[RaisedError]):
             return self._found[0]
 
     def stop_expecting_calls(self) -> None:
-        """From now on calls are hung up and clients closed: what fails for that reason is no mistake of the handlers."""
+        """Ignore errors of this package from now on: calls are hung up and clients closed, which makes handlers fail."""
         self._ending = True
 
     def late(self) -> str:
-        """Wait for handlers and callbacks that were begun inside the block. :return: which still run after that; empty where none
-        does.
+        """Wait for handlers and callbacks that were started inside the block.
+
+        :return: a description of the handlers and callbacks that are still running; ``""`` if there are none.
         """
         if wait_for_handlers(HANDLER_PATIENCE):
             return ""
@@ -137,15 +141,19 @@ class HandlerErrors(Sequence[RaisedError]):
         return ", ".join(found)
 
     def _knew(self, lanes: Lanes) -> bool:
-        """Whether callbacks of a client have been running since before the block."""
+        """Return whether callbacks of a client have been running since before the block."""
         return self._earlier_callbacks.get(lanes) == lanes.rests
 
     def take(self, where: str, error: BaseException) -> None:
-        """One more."""
+        """Add an exception.
+
+        :param where: the code that raised it.
+        :param error: the exception.
+        """
         if isinstance(error, (CallEnded, ClientClosed)) or (self._ending and isinstance(error, RelayError)):
             return
         if threading.current_thread() in self._earlier or any(self._knew(each) for each in known_lanes if each.inside):
-            return  # the mistake of an earlier test, which was warned of it
+            return  # caused by an earlier test, which got the warning
         with self._changed:
             self._found.append(RaisedError(where, error))
             self._changed.notify_all()
@@ -165,7 +173,7 @@ class HandlerErrors(Sequence[RaisedError]):
 
 @contextmanager
 def handler_errors() -> Iterator[HandlerErrors]:
-    """Collect what handlers and callbacks of this process raise inside the block.
+    """Collect the exceptions that handlers and callbacks of this process raise inside the block.
 
     ::
 
@@ -177,12 +185,12 @@ def handler_errors() -> Iterator[HandlerErrors]:
         yield found
         late = found.late()
         if late:
-            warnings.warn(f"{late}: what they raise now fails no test", RuntimeWarning, stacklevel=3)
+            warnings.warn(f"{late}: exceptions that they raise from now on fail no test", RuntimeWarning, stacklevel=3)
 
 
 @contextmanager
 def collected() -> Iterator[HandlerErrors]:
-    """Collect what is raised inside the block, and say nothing of handlers that it leaves running."""
+    """Collect the exceptions, without a warning about handlers that keep running."""
     found = HandlerErrors(frozenset(_handlers()), {each: each.rests for each in known_lanes if each.serving})
     callback_errors.listeners.append(found.take)
     try:
@@ -192,17 +200,16 @@ def collected() -> Iterator[HandlerErrors]:
 
 
 def _handlers() -> list[threading.Thread]:
-    """The threads of handlers that run. Each has one call or stream, unlike those of callbacks, which are there for the next
-    event.
-    """
+    """Return the threads of running handlers. Each serves one call or stream; the threads of callbacks are reused."""
     here = threading.current_thread()
     return [each for each in threading.enumerate() if _HANDLERS.match(each.name) and each is not here]
 
 
 def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
-    """Return when no handler or callback runs any more in this process, or ``timeout`` seconds have passed.
+    """Wait until no handler or callback is running in this process.
 
-    :return: whether none does.
+    :param timeout: seconds to wait at most.
+    :return: whether none is running.
     """
     end = time.monotonic() + values.timeout(timeout, optional=False)
     handlers = _handlers()
@@ -212,7 +219,7 @@ def wait_for_handlers(timeout: float = HANDLER_PATIENCE) -> bool:
 
 
 def variables_of(sim: Simulator) -> dict[str, str]:
-    """The variables that lead a client to a simulator."""
+    """Return the variables that direct a client to a simulator."""
     given = sim.credentials
     return {
         "SIGNALWIRE_PROJECT_ID": given["project"],
@@ -223,9 +230,10 @@ def variables_of(sim: Simulator) -> dict[str, str]:
 
 @contextmanager
 def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
-    """Put the credentials of a simulator into the environment of this process, and take them out again.
+    """Put the credentials of a simulator in the environment of this process, and restore it at the end.
 
-    :return: what was put there.
+    :param sim: the simulator.
+    :return: the variables that were set.
     """
     wanted = variables_of(sim)
     before = {name: os.environ.get(name) for name in (*wanted, *MISLEADING)}
@@ -244,17 +252,18 @@ def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def faster(factor: float) -> Iterator[None]:
-    """Have waits give up that many times sooner: of ``action.wait(timeout=30)`` a factor of 100 leaves 0.3 seconds.
+    """Make waits in this process time out sooner: with a factor of 100, ``action.wait(timeout=30)`` waits 0.3 seconds.
 
-    The timeouts that commands ask the simulated platform for are shortened likewise: those of collectors, recordings and
-    detectors, of ringing, and ``max_duration``. With a factor of 100 ``initial_timeout=5`` takes 0.05 seconds. One that has
-    begun already stays as it is, and so do a caller's own ``ring_timeout`` and ``hangs_up_after``.
+    Use it to test how a program behaves when a call is not answered, no digit is pressed or the remote party does not hang up.
+    It applies to waits for events (:meth:`Action.wait`, ``Call.wait_for...``, ``Call.expect``, ``Message.wait``), not to the
+    request timeout of commands.
 
-    For tests of what a program does when nobody answers, presses a key or hangs up. It is about waits for something to happen
-    in a call (:meth:`Action.wait`, ``Call.wait_for...``, ``Call.expect``, ``Message.wait``); the time that commands have for
-    their answers stays as it is. For all threads of this process.
+    Timeouts that commands pass to the simulated platform are shortened as well: those of collectors, recordings and detectors,
+    of ringing, and ``max_duration``. With a factor of 100, ``initial_timeout=5`` takes 0.05 seconds. Timeouts that are already
+    running, and a caller's own ``ring_timeout`` and ``hangs_up_after``, are not changed.
 
-    :param factor: at least 1.
+    :param factor: how many times sooner, at least 1.
+    :raises InvalidParameter: the factor is not a number of at least 1.
     """
     number = values.number("factor", factor, low=1, optional=False)
     before = timeouts.factor, pace.hurry

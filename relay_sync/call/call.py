@@ -86,7 +86,7 @@ class Call(
         segment_id: str = "",
     ) -> None:
         self._client = client
-        # The client shows users nothing that only calls need.
+        # Private: only calls need these.
         line, home = client._link, client._router
         self._core = CallCore(
             self, line, home, call_id, node_id, project_id, context, tag, direction, device or {}, state, segment_id
@@ -198,7 +198,7 @@ class Call(
         waiting, further events are dropped with a warning, except the end of the call and the ends of its actions.
 
         :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. A
-            ``calling.`` name that this SDK does not know, and that resembles none that it knows, is accepted with a warning, as
+            ``calling.`` name that this SDK does not know, and that is not similar to a known name, is accepted with a warning, as
             the platform may have new events. :meth:`events` returns all events.
         :param handler: function that takes the event. Without it, ``on`` is a decorator.
         :return: the handler, or the decorator.
@@ -325,8 +325,8 @@ class Call(
         return self._wait_for_state(CALL_STATE_ENDED, timeout)
 
     def _wait_for_state(self, state: str, timeout: float | None) -> RelayEvent:
-        # The state that the call began with counts as well as those that came since. Not that of an event that is being taken in:
-        # the event itself is what is waited for then.
+        # The initial state counts as well as later ones, but not the state of an event that is being applied:
+        # the wait then returns that event.
         core = self._core
         known = core.first_state
         if known and known == core.state and core.over is None and reaches(known, state):
@@ -335,7 +335,7 @@ class Call(
         return self._wait_for(EVENT_CALL_STATE, lambda event: reaches(event.call_state, state), timeout)
 
 
-#: The inner part of a call, for what delivers events to it and ends it.
+#: Returns the inner part of a call, for the code that delivers events and ends calls.
 core_of: Final[Callable[[Call], CallCore[Call]]] = operator.attrgetter("_core")
 
 Call.__module__ = "relay_sync"

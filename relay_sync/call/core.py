@@ -1,7 +1,7 @@
-"""What a call is inside: its state, the operations that run on it, and who listens to it.
+"""The inner part of a call: its state, its running operations and its listeners.
 
-:class:`relay_sync.Call` holds one, and shows users what they need of it. The client's router, the readers and the actions use
-this part, so that none of it is public.
+:class:`relay_sync.Call` holds one and exposes what users need. The client's router, the readers and the actions use this part,
+so that none of it is public.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ C = TypeVar("C", bound="ObservedCall")
 C_contra = TypeVar("C_contra", contravariant=True)
 Handler = Callable[[Any], object]
 
-#: Events that a notebook's timeline of a call shows at the most.
+#: Events that a notebook's timeline of a call shows at most.
 REMEMBERED_EVENTS: Final = 200
-#: Events a reader may fall behind.
+#: Events that a reader buffers.
 READER_LIMIT: Final = 10_000
 
 
@@ -79,29 +79,29 @@ class CallLink(Protocol[C_contra]):
         """Send a command without waiting for its reply."""
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Send a command without waiting, again if its reply is lost with the connection."""
+        """Send a command without waiting; send it again if its reply is lost with the connection."""
 
     def request_timeout(self) -> float:
         """Seconds that a command of this thread has for its reply."""
 
     def call_gone(self, call: C_contra) -> None:
-        """The server does not know the call any more: when this returns, it has ended."""
+        """End a call that the server no longer knows: when this returns, it has ended."""
 
     def ask_about(self, call: C_contra, deadline: Deadline) -> bool:
-        """Find out whether the call is live: when this returns ``True``, its state says so."""
+        """Find out whether the call is live: when this returns ``True``, its state is up to date."""
 
 
 class CallHome(Protocol[C_contra]):
-    """Where calls live, as a call needs it. On any thread."""
+    """The router of calls, as a call needs it. Called on any thread."""
 
     def call_over(self, call: C_contra) -> None:
-        """It has ended, and its state says so; no waiter was released yet."""
+        """Note that the call has ended. Its state is set; no waiter has been released yet."""
 
     def let_go(self, call: C_contra, error: CallEnded) -> None:
-        """It is no business of this client any more."""
+        """Release a call that this client no longer controls."""
 
     def handed_over(self, call: C_contra) -> None:
-        """Others control it now."""
+        """Note that others control the call now."""
 
     def callback(
         self, call: C_contra, what: str, function: Callable[..., object], *args: Any, final: bool = True
@@ -110,26 +110,26 @@ class CallHome(Protocol[C_contra]):
 
     @property
     def observers(self) -> Observers | None:
-        """Who is to be notified of what happens; ``None`` for nobody."""
+        """The observers to notify, or ``None``."""
 
 
 class CallCore(Generic[C]):
     """The state of a call. What :class:`relay_sync.Call` shows of it is described there.
 
     :ivar session: the number of the session it came in on, or was dialed in: commands for it make sense in no other.
-    :ivar over: why it is over for us: :class:`CallEnded`, or what ended its session.
+    :ivar over: why it is over for this client: :class:`CallEnded`, or what ended its session.
     :ivar given_away: others control it now.
-    :ivar giving_away: a command is under way by which they may come to.
-    :ivar told_to_end: it was promised that it will be hung up.
-    :ivar attended: whether its handler has answered, rejected or redirected it, as far as that lies with us.
+    :ivar giving_away: a command is in progress that may transfer control to others.
+    :ivar told_to_end: a hangup has been queued.
+    :ivar attended: whether its handler has sent a command that answers, rejects or redirects it.
     :ivar answer_taken: whether the server has accepted to answer it.
     :ivar offer: how it was offered; ``None`` if it was not.
     :ivar denoised: whether noise is suppressed, or may be, by what was requested and reported last; ``None``: unknown.
-    :ivar conferences: the ids of those it is in: events about them as a whole name no call. Replaced, never changed.
+    :ivar conferences: the ids of its conferences: events about a conference as a whole name no call. Replaced, never changed.
     :ivar reached: the first event of each state it has been in.
     :ivar operations: the actions that run, by their control ids.
     :ivar listeners: by the name of the event. Replaced, never changed, so that the IO thread reads them without a lock.
-    :ivar readers: the mailboxes of those who read its events. Replaced, never changed.
+    :ivar readers: the mailboxes of its event readers. Replaced, never changed.
     :ivar history: what a notebook's timeline shows.
     """
 
@@ -186,7 +186,7 @@ class CallCore(Generic[C]):
         state: str,
         segment_id: str,
     ) -> None:
-        # Weak, for the call holds this: a call that nobody needs any more is freed at once.
+        # Weak, as the call holds this object: an unreferenced call is freed at once.
         self._call = weakref.ref(call)
         self.line = line
         self.home = home
@@ -219,15 +219,15 @@ class CallCore(Generic[C]):
 
     @property
     def call(self) -> C:
-        """The call that users see. Whoever uses this part for a call holds that as well."""
+        """The public call object. Code that uses this part must also hold that object."""
         call = self._call()
         if call is None:
-            raise ReferenceError(f"call {self.call_id} is not held any more")
+            raise ReferenceError(f"call {self.call_id} no longer exists")
         return call
 
     @property
     def address(self) -> dict[str, str]:
-        """What a command names it by."""
+        """The members that address the call in a command."""
         return {"node_id": self.node_id, "call_id": self.call_id}
 
     @property
@@ -237,8 +237,8 @@ class CallCore(Generic[C]):
 
     @property
     def is_ours(self) -> bool:
-        """Whether it lives and this client controls it: only then may it be hung up without its user's word."""
-        # One whose state is "ended" may be in the table for another moment: the IO thread sets the state first.
+        """Whether it lives and this client controls it: only then may it be hung up without a request from the user."""
+        # A call whose state is "ended" may still be in the table: the IO thread sets the state first.
         ended = self.state == CALL_STATE_ENDED or isinstance(self.over, CallEnded)
         return not (ended or self.handed_over)
 
@@ -249,7 +249,7 @@ class CallCore(Generic[C]):
 
         :raises Forked: the call belongs to the parent process.
         """
-        # Before any lock: at the fork another thread of the parent may have held it, and nobody here lets it go.
+        # Before any lock: another thread of the parent may have held it at the fork, and it would never be released here.
         if self._generation != process.generation():
             raise process.forked_error()
 
@@ -257,7 +257,7 @@ class CallCore(Generic[C]):
         self.check_process()
         over = self.over
         if isinstance(over, ConnectionLost):
-            raise NotConnected(over.message)  # whatever was lost then, this was never sent
+            raise NotConnected(over.message)  # this command was never sent
         if over is not None and not isinstance(over, CallEnded):
             raise over.fresh()
 
@@ -277,7 +277,7 @@ class CallCore(Generic[C]):
         addressed = {"node_id": self.node_id, "call_id": self.call_id, **(params or {})}
         began, gives_away = time.monotonic(), method in GIVES_AWAY
         try:
-            if gives_away:  # before it is sent: the call may come back, as a new one, sooner than the reply
+            if gives_away:  # before it is sent: the call may return, as a new call, before the reply
                 self.giving_away = True
             return self.line.command(
                 method,
@@ -291,7 +291,7 @@ class CallCore(Generic[C]):
             if not is_gone(error):
                 raise
             refusal = self._refusal(error, began)
-            # An action that is not there any more has its own way of ending.
+            # An action that no longer exists handles its own end.
             if refusal is not None and "control_id" in addressed:
                 raise
             if refusal is not None and not ends_something(method):
@@ -303,30 +303,30 @@ class CallCore(Generic[C]):
                 self.giving_away = False
 
     def meaning(self, method: str, params: Mapping[str, Any]) -> Callable[[Outcome, int], object] | None:
-        """What applies the meaning of a reply to this call, or to an action of it, on the IO thread, before any event behind it
-        is looked at. Asked right before the command is sent, by whichever way.
+        """Return the function that applies a reply to this call or its action, on the IO thread, before later events are
+        processed. Called right before the command is sent.
 
-        :param params: of the command.
+        :param params: parameters of the command.
         """
         meaning = _MEANINGS.get(method)
         if meaning is not None:
-            # While it is applied, both are held: some of it is about the call that users see.
+            # Both objects are held while the reply is applied: part of it concerns the public call object.
             return loosely(lambda call, core, outcome, session: meaning(core, outcome, params), self.call, self)
         control_id = params.get("control_id")
         operation = self.operations.get(control_id) if isinstance(control_id, str) else None
         return None if operation is None else operation.meaning(method, params)
 
     def _say_over(self, method: str) -> None:
-        """Once for each call: what is done to it from now on does nothing."""
+        """Log once for each call that further commands have no effect."""
         if not self._said_over:
             self._said_over = True
             _log.info("call %s is over: %s is not sent, nor is any command after it", self.call_id, method)
 
     def _refusal(self, error: CommandRefused, began: float) -> CommandRefused | None:
-        """What a 404 or 410 means: ``None`` if the call has ended, unheard; else it is about something that the command names.
+        """Return what a 404 or 410 means: ``None`` if the call has ended, otherwise the refusal, which is about something that
+        the command names. When this returns, ``state`` is as recent as the reply.
 
-        :param began: when the command did, which has its timeout for this as well.
-        When this returns, ``state`` is as new as the answer.
+        :param began: when the command started; its timeout includes this check.
         """
         known = False
         if self.over is None:
@@ -340,9 +340,9 @@ class CallCore(Generic[C]):
         return call_goes_on(error) if known else error
 
     def promise_end(self, reason: str) -> bool:
-        """Have the call ended without waiting for that, if it is ours to end.
+        """End the call without waiting, if this client controls it.
 
-        :return: whether it is.
+        :return: whether it does.
         """
         ours = self.is_ours
         if ours:
@@ -351,11 +351,11 @@ class CallCore(Generic[C]):
         return ours
 
     def promise_pass(self) -> None:
-        """Have an offered call passed back to the platform, without waiting for that."""
+        """Return an offered call to the platform without waiting."""
         self.line.promise("calling.pass", self.address, session=self.session)
 
     def gone_event(self) -> CallStateEvent:
-        """The end of a call that the server does not know any more: it ended, and no event said so."""
+        """Return the synthetic end event of a call that the server no longer knows."""
         params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ENDED}
         return CallStateEvent.from_params(params, synthetic=True, reason="call_gone")
 
@@ -365,13 +365,15 @@ class CallCore(Generic[C]):
         self.answer_taken = self.answer_taken or isinstance(outcome, dict)
 
     def _passed(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        # Nothing more will be told of it, and nothing may be done to it, such as hanging it up.
+        # Further events will not arrive, and the client may not act on the call, such as hang it up.
         self.giving_away = False
         if isinstance(outcome, dict):
-            self.home.let_go(self.call, CallEnded("the call was passed back: it goes on without this client"))
+            self.home.let_go(
+                self.call, CallEnded("the call was returned to the platform and continues without this client")
+            )
 
     def _transferred(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        # Its events may go on.
+        # Its events may continue to arrive.
         self.giving_away = False
         if isinstance(outcome, dict):
             self.given_away = True
@@ -384,12 +386,12 @@ class CallCore(Generic[C]):
             self.conferences |= {joined}
 
     def _left(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
-        # 404: it was not in there any more.
+        # 404: the call had left already.
         if isinstance(outcome, dict) or is_gone(outcome):
             self.conferences = frozenset(one for one in self.conferences if one != params.get("conference_id"))
 
     def denoise_asked(self) -> None:
-        """It may be on from now on, whatever becomes of the reply."""
+        """Record that noise reduction may be on from now on, regardless of the reply."""
         self._denoised_before, self.denoised = self.denoised, True
 
     def _denoise_begun(self, outcome: Outcome, params: Mapping[str, Any]) -> None:
@@ -404,13 +406,13 @@ class CallCore(Generic[C]):
     def start(
         self, kind: type[A], params: Mapping[str, Any], *, control_id: str | None, on_completed: OnCompleted | None
     ) -> A:
-        """Start an action: it is registered before the command is sent, for its first event may overtake the reply."""
+        """Start an action. It is registered before the command is sent, since its first event may arrive before the reply."""
         if on_completed is not None:
             on_completed = InContext(values.handler("on_completed", on_completed))
         name = values.text("control_id", control_id) or new_id()
         self._check_usable()
         self.attended = self.attended or kind.method in ATTENDS
-        call: Any = self.call  # a Call, which this module does not know
+        call: Any = self.call  # a Call, which this module does not import
         action = kind(call, name, on_completed, params, host=self)
         operation = RunningAction(action)
         self._register(operation)
@@ -421,7 +423,7 @@ class CallCore(Generic[C]):
             return action
         address = {"node_id": self.node_id, "call_id": self.call_id, "control_id": name}
 
-        # The session remembers this until the answer comes, if ever: it must not keep a forgotten client alive.
+        # The session keeps this until the reply arrives, if ever: it must not keep an unreferenced client alive.
         late = partial(stop_late, weakref.ref(self.line), operation.stop_command(), address, self.session)
         began = time.monotonic()
         try:
@@ -440,7 +442,7 @@ class CallCore(Generic[C]):
         return action
 
     def _end_refused(self, operation: RunningAction, error: CommandRefused, began: float) -> None:
-        """End an action that was answered 404 or 410: with its call, or by an error where the call is live."""
+        """End an action that was answered 404 or 410: with its call, or with an error if the call is live."""
         refusal = self._refusal(error, began)
         if refusal is None:
             operation.end_early("call_gone")
@@ -449,7 +451,7 @@ class CallCore(Generic[C]):
         operation.end_early("refused", refusal)
 
     def running(self, kind: type[A]) -> list[A]:
-        """The actions of a kind that have not ended."""
+        """Return the running actions of a kind."""
         self.check_process()
         with self.lock:
             return [one.action for one in self.operations.values() if isinstance(one.action, kind)]
@@ -467,7 +469,7 @@ class CallCore(Generic[C]):
         with self.lock:
             known = self.operations.get(control_id)
             if known is not None and known.action is action:
-                self.operations.pop(control_id, None)  # a signal handler on top of this may have done so
+                self.operations.pop(control_id, None)  # a signal handler may have removed it
 
     def callback(self, what: str, function: Callable[..., object], *args: Any, final: bool = True) -> None:
         """Run user code in the call's lane."""
@@ -486,11 +488,11 @@ class CallCore(Generic[C]):
                     **before,
                     event_type: (*before.get(event_type, ()), handler),
                 }
-                if before is self.listeners:  # else a signal handler on top of this code has added one meanwhile
+                if before is self.listeners:  # otherwise a signal handler has just added a listener
                     self.listeners, added = after, True
 
     def open_reader(self) -> Mailbox[RelayEvent]:
-        """A mailbox for all events from now on, for as long as it is held."""
+        """Return a mailbox that receives all events from now on, until it is garbage-collected."""
         self.check_process()
         mailbox: Mailbox[RelayEvent] = Mailbox(READER_LIMIT)
         self._change_readers(weakref.ref(mailbox))
@@ -499,7 +501,7 @@ class CallCore(Generic[C]):
         return mailbox
 
     def close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
-        """Put nothing more into a mailbox."""
+        """Stop delivering to a mailbox."""
         if self._generation != process.generation():
             return
         self._change_readers(without=mailbox)
@@ -512,14 +514,14 @@ class CallCore(Generic[C]):
             while not changed:
                 before = self.readers
                 after = (*(one for one in before if one() not in (None, without)), *new)
-                if before is self.readers:  # else a signal handler on top of this code has changed them meanwhile
+                if before is self.readers:  # otherwise a signal handler has just changed them
                     self.readers, changed = after, True
 
     # -- events, on the IO thread ----------------------------------------------------------------------------------
 
     def on_event(self, event: RelayEvent) -> None:
-        """State first, then callbacks, then readers: whoever wakes sees a call at least as new as the event, and its callbacks
-        are queued. A listener that is added then hears of later events only.
+        """Apply an event: state first, then callbacks, then readers. A thread that wakes sees a call at least as recent as the
+        event, with its callbacks queued. Listeners added by then receive later events only.
         """
         if self.over is not None:
             return
@@ -527,19 +529,19 @@ class CallCore(Generic[C]):
             history = self.history
             history.append(notebook_html.Moment.of(time.time(), event.event_type, event.params))
             if len(history) > REMEMBERED_EVENTS:
-                # The beginning stays: a timeline without it would not say when anything happened.
+                # Keep the first entry: the timeline starts there.
                 del history[1 : REMEMBERED_EVENTS // 2]
         finally:
             self._apply(event)
 
     def _apply(self, event: RelayEvent) -> None:
         net, over = Net(), None
-        # First: what is woken below may add listeners, and those hear of later events.
+        # First: threads woken below may add listeners, which receive later events only.
         listeners = self.listeners.get(event.event_type, ())
         if not self.node_id and isinstance(event, CallEvent):
             self.node_id = event.node_id
         if isinstance(event, CallStateEvent) and event.call_state:
-            try:  # here and below as "with net" does, for many events
+            try:  # like "with net", but faster: there are many events
                 self._move(event)
             except BaseException as error:
                 net.append(error)
@@ -549,7 +551,7 @@ class CallCore(Generic[C]):
                     self.home.call_over(self.call)
                 except BaseException as error:
                     net.append(error)
-            # Last: who begins to wait for the state now finds it here, and the rest done.
+            # Last: a thread that starts waiting for the state now finds it here, with everything else done.
             self.reached.setdefault(event.call_state, event)
         elif event.event_type == EVENT_CALL_DENOISE:
             self.denoised = bool(getattr(event, "denoised", False))
@@ -586,7 +588,7 @@ class CallCore(Generic[C]):
             net.release()
 
     def _move(self, event: CallStateEvent) -> None:
-        """Take what a state event says of the call. Where it comes late, what is known stays, and it fills in what is not."""
+        """Apply a state event. A late event only fills in unknown values."""
         if self._standing.takes(event.call_state):
             self.state = event.call_state
             if event.device and event.device != self.device:
@@ -600,19 +602,19 @@ class CallCore(Generic[C]):
         self.tag = self.tag or event.tag
 
     def _conference_moved(self, event: Any) -> None:
-        """What was joined is let go at its end, and when this call has left it, by its own wish or not."""
+        """Forget a conference when it has ended or this call has left it."""
         left = event.status == "participant-leave" and event.params.get("call_id") == self.call_id
         if left or event.status == "conference-end":
             self.conferences -= {event.conference_id}
 
     def catch_up(self) -> None:
-        """It is live after the connection was lost: if our answer was taken before, it is answered, though no event said so."""
+        """Mark the call answered if it is live after a reconnect and its answer was accepted before, without an event."""
         if self.answer_taken and self.state in (CALL_STATE_CREATED, CALL_STATE_RINGING) and self.over is None:
             params = {"call_id": self.call_id, "node_id": self.node_id, "call_state": CALL_STATE_ANSWERED}
             self.on_event(CallStateEvent.from_params(params, synthetic=True, reason="answer_taken"))
 
     def end(self, error: RelayError) -> None:
-        """The call is over for us: finish everything that waits for something of it."""
+        """End the call for this client: finish all waits for it."""
         if self.over is not None:
             return
         self.over = error
@@ -621,17 +623,17 @@ class CallCore(Generic[C]):
         finally:
             observers = self.home.observers
             if observers is not None:
-                told = "released" if isinstance(error, CallEnded) else reason_of(error)
-                observers.call_ended(self.call, self.end_reason or told)
+                how = "released" if isinstance(error, CallEnded) else reason_of(error)
+                observers.call_ended(self.call, self.end_reason or how)
             for mailbox in self._mailboxes():
                 mailbox.close(error)
 
     def _mailboxes(self) -> list[Mailbox[RelayEvent]]:
-        """Those of the readers that are still held."""
+        """Return the mailboxes of the readers that still exist."""
         return [mailbox for reader in self.readers if (mailbox := reader()) is not None]
 
     def _end_actions(self, error: RelayError) -> None:
-        # An ended call takes its actions with it, which is no error; a lost session is one.
+        # Actions end with their call, without an error; a lost session is an error.
         carried = None if isinstance(error, CallEnded) else error
         with self.lock:
             operations = list(self.operations.values())
@@ -644,11 +646,11 @@ class CallCore(Generic[C]):
 
 
 def _is_so(outcome: Outcome) -> bool:
-    # 409: it was so before.
+    # 409: it was in that state before.
     return isinstance(outcome, dict) or outcome.code == 409
 
 
-#: What replies mean for their call, by the methods that were replied to. They are given the params of the command, too.
+#: Apply replies to their call, by method. They also receive the params of the command.
 _MEANINGS: Final[dict[str, Callable[[CallCore[Any], Outcome, Mapping[str, Any]], object]]] = {
     "calling.answer": CallCore._answered,
     "calling.denoise": CallCore._denoise_begun,

@@ -10,7 +10,7 @@ __all__ = ["ATTENDS", "GIVES_AWAY", "OF_THE_CALL", "ends_something"]
 OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
 #: Methods after which others control the call.
 GIVES_AWAY: Final = frozenset({"calling.pass", "calling.transfer"})
-#: Methods by which a call that is offered is taken, rejected or sent elsewhere.
+#: Methods that accept, reject or redirect an offered call.
 ATTENDS: Final = OF_THE_CALL | {
     "calling.connect",
     "calling.join_conference",

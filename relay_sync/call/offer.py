@@ -9,7 +9,7 @@ from ..text.json_text import writer
 
 __all__ = ["PARTIES", "Offer"]
 
-#: What tells who speaks with whom, whatever the kind of device.
+#: The members that name the parties, for all kinds of devices.
 PARTIES: Final = ("from_number", "from", "to_number", "to")
 
 _write: Final = writer(sort_keys=True)
@@ -42,5 +42,5 @@ def _content(event: CallReceiveEvent) -> int:
     """Return what distinguishes one offer from another. The state is left out: it may change between repetitions."""
     try:
         return hash(_write({**event.params, "call_state": None}))
-    except RecursionError:  # it could be read, but is nested too deeply to be written
+    except RecursionError:  # nested too deeply to be serialized
         return hash(event.call_id)

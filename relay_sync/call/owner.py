@@ -1,6 +1,6 @@
-"""What the client of a call offers to whoever has the call: :attr:`relay_sync.Call.client`.
+"""The type of :attr:`relay_sync.Call.client`.
 
-It is :class:`relay_sync.RelayClient`, which calls know nothing of; there everything is described.
+The client is a :class:`relay_sync.RelayClient`, which describes everything in full; calls do not import it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ H = TypeVar("H", bound=Callable[..., object])
 
 
 class SentMessage(Protocol):
-    """A text message on its way, as :class:`relay_sync.Message` describes it."""
+    """A sent text message, as :class:`relay_sync.Message` describes it."""
 
     message_id: str
     context: str
@@ -40,11 +40,11 @@ class SentMessage(Protocol):
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more will be told of it."""
+        """Whether the message has reached a final state."""
 
     @property
     def result(self) -> RelayEvent | None:
-        """The event that ended it, or ``None``."""
+        """The final event, or ``None``."""
 
     @property
     def error(self) -> RelayError | None:
@@ -54,13 +54,13 @@ class SentMessage(Protocol):
         """Call a function with every event of this message from now on."""
 
     def wait(self, timeout: float | None = None) -> RelayEvent:
-        """Block until its fate is known."""
+        """Block until the message reaches a final state."""
 
 
 class Client(Protocol[C]):
-    """The client, with all that :class:`relay_sync.RelayClient` shows."""
+    """The client, with the public members of :class:`relay_sync.RelayClient`."""
 
-    # What a call made by hand takes of it; see Call's constructor.
+    # Needed by Call's constructor.
     @property
     def _link(self) -> CallLink[C]: ...
     @property
@@ -76,7 +76,7 @@ class Client(Protocol[C]):
 
     @property
     def jwt_token(self) -> str:
-        """The JWT, as given last."""
+        """The latest JWT."""
 
     @property
     def host(self) -> str:
@@ -96,19 +96,19 @@ class Client(Protocol[C]):
 
     @property
     def relay_protocol(self) -> str:
-        """The server's name for the session; ``""`` before there is one."""
+        """The server's name for the session; ``""`` before the first."""
 
     def connect(self, timeout: float | None = None) -> None:
         """Connect and authenticate."""
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
-        """The same as :meth:`connect`."""
+        """Alias of :meth:`connect`."""
 
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
         """Close the connection and end every wait."""
 
     def close(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
-        """The same as :meth:`disconnect`."""
+        """Alias of :meth:`disconnect`."""
 
     def run(
         self, *, hangup_calls: bool = False, drain: float | None = None, on_ready: Callable[[], object] | None = None
@@ -116,7 +116,7 @@ class Client(Protocol[C]):
         """Handle calls until Ctrl-C, SIGTERM or :meth:`stop`."""
 
     def drain(self, timeout: float = 30.0) -> bool:
-        """Take no more calls, and wait until those that live have ended."""
+        """Refuse new calls, and wait until the active calls have ended."""
 
     def stop(self) -> None:
         """Make :meth:`run` return, or close a client that is not running."""
@@ -128,7 +128,7 @@ class Client(Protocol[C]):
         """Unsubscribe from contexts."""
 
     def reauthenticate(self, jwt_token: str) -> None:
-        """Give the session a newer JWT."""
+        """Replace the session's JWT."""
 
     def execute(
         self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None
@@ -165,7 +165,7 @@ class Client(Protocol[C]):
         timeout: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> C:
-        """Call somebody, and return the call that was answered first."""
+        """Dial, and return the call that was answered first."""
 
     @overload
     def dial(
@@ -184,7 +184,7 @@ class Client(Protocol[C]):
         timeout: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> C:
-        """Call somebody, and return the call that was answered first."""
+        """Dial, and return the call that was answered first."""
 
     def send_message(
         self,
@@ -202,4 +202,4 @@ class Client(Protocol[C]):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> SentMessage:
-        """Send a text message, and return it to be followed."""
+        """Send a text message, and return it."""

@@ -22,13 +22,13 @@ class Source(Protocol):
 
     @property
     def call(self) -> object:
-        """The public call object. It holds its client, which accepts calls for as long as it is held."""
+        """The public call object. It holds its client, which accepts calls until it is garbage-collected."""
 
     @property
     def state(self) -> str: ...
 
     def open_reader(self) -> Mailbox[RelayEvent]:
-        """Return a mailbox that receives all events from now on, for as long as it is held."""
+        """Return a mailbox that receives all events from now on, until it is garbage-collected."""
 
     def close_reader(self, mailbox: Mailbox[RelayEvent]) -> None:
         """Stop delivering to a mailbox."""
@@ -90,7 +90,7 @@ class Expectation:
         :raises EventPending: the block has not finished, or no event arrived.
         """
         if self._found is None:
-            raise EventPending("the event is known when the with block has been left: ask for it behind the block")
+            raise EventPending("value is only available after the with block")
         return self._found
 
     def consider(self, events: list[CallStateEvent]) -> None:
@@ -135,7 +135,7 @@ class Expectation:
 
     def _timed_out(self) -> WaitTimeout:
         return WaitTimeout(
-            f"no {self._event_type} that fits came within {self._timeout} s; the call is {self._call.state or 'unknown'}: "
+            f"no matching {self._event_type} arrived within {self._timeout} s (call state {self._call.state or 'unknown'}): "
             "wait again"
         )
 

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted: the system's authorities, or those that variables and arguments name. TLS begins here."""
+"""Trusted certificates: the system's authorities, or the files that variables and arguments name. Starts TLS."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
         context = _loaded(bundle, os.environ[bundle], ssl.create_default_context)
         for name in _OPENSSL:
             for path in os.environ.get(name, "").split(os.pathsep):
-                if os.path.exists(path):  # OpenSSL passes over one that is missing
+                if os.path.exists(path):  # OpenSSL ignores missing files
                     _loaded(name, path, context.load_verify_locations)
     if ca_file:
         _loaded("ca_file", ca_file, context.load_verify_locations)
@@ -83,7 +83,7 @@ def _loaded(name: str, path: str, load: Callable[..., _T]) -> _T:
     try:
         return load(capath=path) if os.path.isdir(path) else load(cafile=path)
     except OSError as error:  # an SSLError is one
-        raise Unusable(f"{name}={path!r}: no certificates can be read from it ({error.strerror or error})") from error
+        raise Unusable(f"{name}={path!r}: cannot read certificates from it ({error.strerror or error})") from error
 
 
 def _knows_authorities(context: ssl.SSLContext) -> bool:

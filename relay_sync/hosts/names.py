@@ -29,15 +29,17 @@ __all__ = [
 
 #: The port of a scheme, where a URL has none.
 USUAL_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-# There is one way only to match a text: what is no host is refused without delay.
+# Matches in only one way, so that other texts are rejected without backtracking.
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
 class Place(NamedTuple):
-    """Where a URL leads, in the form in which places are compared.
+    """The target of a URL, in a form that can be compared.
 
-    :ivar scheme: in lower case. :ivar host: as :func:`bare` writes it. :ivar port: that of the scheme where the URL has none.
+    :ivar scheme: the scheme, in lower case.
+    :ivar host: the host, as returned by :func:`bare`.
+    :ivar port: the port; defaults to that of the scheme.
     """
 
     scheme: str
@@ -93,7 +95,7 @@ def unbracketed(host: str) -> str:
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands in a URL, or before a port: an IPv6 literal in brackets."""
+    """Return a host as written in a URL or before a port: IPv6 literals in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
@@ -107,7 +109,7 @@ def bare(host: str) -> str:
 
 
 def split_authority(text: str) -> tuple[str, int | None]:
-    """Split ``host``, ``host:port``, ``[literal]`` or ``[literal]:port``, as they stand in a URL without user info.
+    """Split ``host``, ``host:port``, ``[literal]`` or ``[literal]:port``, as written in a URL without user info.
 
     :return: the host without brackets, in lower case, an IPv6 literal in its short form; and the port, or ``None`` where there
         is none.
@@ -135,7 +137,7 @@ def split_port(text: str) -> tuple[str, int | None]:
 
 
 def without_port(text: str) -> str:
-    """An authority without its port, as it is written."""
+    """Return an authority without its port, otherwise unchanged."""
     return text if text.endswith("]") or ":" not in text else text.rpartition(":")[0]
 
 

@@ -1,4 +1,4 @@
-"""The proxy on the way to a host.
+"""The proxy that connects to a host.
 
 Proxies are read as requests and curl read them: ``https_proxy`` for TLS, ``http_proxy`` for plain connections, else
 ``all_proxy``, in lower or upper case; ``no_proxy`` lists the hosts that are reached without one. Where the environment has no
@@ -27,11 +27,11 @@ _MAY_PASS: Final = frozenset({408, 425, 429})
 
 
 class Unusable(ValueError):
-    """A setting of the environment that cannot be used. The message names it and holds no password."""
+    """An invalid setting in the environment. The message names the setting and contains no password."""
 
 
 class Proxy:
-    """An HTTP proxy. Its ``str`` and ``repr`` may be shown to anybody: they leave the credentials out.
+    """An HTTP proxy. Its ``str`` and ``repr`` are safe to show: they omit the credentials.
 
     No tuple, whose items are shown by whatever walks one, such as a reporter of errors.
 
@@ -90,7 +90,7 @@ class Proxy:
         if status == 407 and self.authorization:
             return f"{self} refused the user and password that {self.source} holds ({told})", True
         if status == 407:
-            return f"{self} demands a user and password ({told}): give {self.source} as {_PROXY_FORM}", True
+            return f"{self} requires a user and password ({told}): set {self.source} to {_PROXY_FORM}", True
         return f"{self} refused the connection to {target} ({told})", final
 
 
@@ -129,14 +129,14 @@ def read_proxy(text: str, source: str) -> Proxy:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, port = parts.hostname or "", parts.port if parts.port is not None else 80
     except ValueError:
-        raise Unusable(f"{source} is no URL of a proxy: give it as {_PROXY_FORM}") from None
+        raise Unusable(f"{source} is not a proxy URL: use {_PROXY_FORM}") from None
     if parts.scheme != "http":
         kind = "a proxy over TLS (https://)" if parts.scheme == "https" else "a proxy of another kind"
         if parts.scheme.startswith("socks"):
             kind = "a SOCKS proxy"
-        raise Unusable(f"{source} names {kind}, which is not supported: give it as {_PROXY_FORM}")
+        raise Unusable(f"{source} names {kind}, which is not supported: use {_PROXY_FORM}")
     if not host or not port or re.search(_NOT_ASCII_HOST, host):
-        raise Unusable(f"{source} is no URL of a proxy: give it as {_PROXY_FORM}")
+        raise Unusable(f"{source} is not a proxy URL: use {_PROXY_FORM}")
     return Proxy(
         host=host,
         port=port,
@@ -193,7 +193,7 @@ def _matches(host: str, port: int, entry: str) -> bool:
 def _proxy_of_the_system(host: str, scheme: str) -> Proxy | None:
     if os.name != "nt" and sys.platform != "darwin":
         return None
-    import urllib.request  # with all of HTTP and e-mail: half of what dialling would import
+    import urllib.request  # loads http and email: half of the imports of a connection
 
     if urllib.request.proxy_bypass(host):
         return None

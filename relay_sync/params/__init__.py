@@ -1,4 +1,4 @@
-"""Checks of what callers pass: refused in one sentence, before anything is sent. Pure.
+"""Checks of parameters. Invalid values are rejected in one sentence, before anything is sent. Pure.
 
 ``values``
     single values: seconds, URLs, names, choices.
@@ -7,5 +7,5 @@
 ``parties``
     telephone numbers and addresses.
 ``allowed``
-    what a server lets in: origins of web pages, names of its own.
+    what a server accepts: origins of web pages, host names.
 """

@@ -1,4 +1,4 @@
-"""Checks of what a server is told to let in: origins of web pages, and names by which it may be asked for."""
+"""Checks of the clients that a server accepts: origins of web pages, and host names for the server."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["check_hosts", "check_origins"]
 
 
 def check_origins(value: Iterable[str], name: str = "origins") -> frozenset[str]:
-    """The origins that may come, in one form.
+    """Return the accepted origins, normalized.
 
-    :raises InvalidParameter: one of them is no origin.
+    :raises InvalidParameter: an item is not an origin.
     """
     accepted = "a list of origins such as 'https://app.example.com:8443' (or 'null'), without a path"
     return _each(name, value, read_origin, accepted)
 
 
 def check_hosts(value: Iterable[str], name: str = "hosts") -> frozenset[str]:
-    """The host names that may be asked for, in one form.
+    """Return the accepted host names, normalized.
 
-    :raises InvalidParameter: one of them is no host name.
+    :raises InvalidParameter: an item is not a host name.
     """
     return _each(name, value, read_host, "a list of host names such as 'dev.example.com', each with or without a port")
 

@@ -1,7 +1,7 @@
 """Checks of nested parameters: the objects and lists that describe media, recordings, taps, input, detectors, devices, payments.
 
-A shape checks the members it knows, each by one function of :mod:`.values`, and lets the others pass: the platform
-may know more than this SDK. So does a type that it does not know, unless it reads like a misspelling of one that it knows.
+A shape checks the members that it knows, each with a function of :mod:`.values`, and accepts others, since the platform may
+support more than this SDK. Unknown types are accepted, too, unless they look like a misspelling of a known type.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Check = Callable[[str, Any], Any]
 
 
 class RecordAudio(TypedDict, total=False):
-    """Options of a recording; what is left out takes the platform's default.
+    """Options of a recording; omitted options have the platform's defaults.
 
     ``initial_timeout``, ``end_silence_timeout``, ``max_length``: seconds, 0 for no limit. ``input_sensitivity``: 0 to 100.
     """
@@ -69,8 +69,9 @@ class RecordAudio(TypedDict, total=False):
 
 
 class DigitsOptions(TypedDict, total=False):
-    """What keys to collect: at most ``max`` (required) and, where a prompt is played, at least ``min``; ``digit_timeout`` seconds
-    between two.
+    """The digits to collect: at most ``max`` (required) and, after a prompt, at least ``min``. ``digit_timeout`` is the maximum
+    number
+    of seconds between two digits.
     """
 
     max: int
@@ -80,7 +81,7 @@ class DigitsOptions(TypedDict, total=False):
 
 
 class SpeechOptions(TypedDict, total=False):
-    """How to recognise speech; ``end_silence_timeout`` and ``speech_timeout`` in seconds."""
+    """Options of speech recognition; ``end_silence_timeout`` and ``speech_timeout`` in seconds."""
 
     end_silence_timeout: float
     speech_timeout: float
@@ -91,7 +92,7 @@ class SpeechOptions(TypedDict, total=False):
 
 
 class CollectOptions(TypedDict, total=False):
-    """What ``play_and_collect`` collects: digits, speech or both; ``initial_timeout`` in seconds."""
+    """The input that ``play_and_collect`` collects: digits, speech or both; ``initial_timeout`` in seconds."""
 
     digits: DigitsOptions
     speech: SpeechOptions
@@ -99,7 +100,7 @@ class CollectOptions(TypedDict, total=False):
 
 
 class DetectOptions(TypedDict, total=False):
-    """A detector: ``type`` is ``machine``, ``fax`` or ``digit``, ``params`` what it listens for."""
+    """A detector: ``type`` is ``machine``, ``fax`` or ``digit``; ``params`` are its options."""
 
     type: str
     params: dict[str, Any]
@@ -116,19 +117,19 @@ def _limit(name: str, value: Any) -> Any:
 def _required(check: Check) -> Check:
     def checked(name: str, value: Any) -> Any:
         if value is None:
-            raise InvalidParameter(name, value, "given")
+            raise InvalidParameter(name, value, "a value: it is required")
         return check(name, value)
 
     return checked
 
 
 def _text(name: str, value: Any) -> str | None:
-    """Text that may be empty."""
+    """Check a text that may be empty."""
     return "" if value == "" else values.text(name, value)
 
 
 def _each(check: Check) -> Check:
-    """A list of what passes a check."""
+    """Return a check of a list, by a check of its items."""
 
     def checked(name: str, value: Any) -> list[Any] | None:
         items = values.json_list(name, value)
@@ -150,9 +151,10 @@ def _whole(low: int) -> Check:
 
 
 def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
-    """The type of an object, in any case. One that resembles none passes, for the platform may have new ones.
+    """Return a check of an object's type, in any case. A type that is not similar to a known type is accepted, since the platform
+    may have new types.
 
-    :param elsewhere: types that are known, too, but cannot be used here.
+    :param elsewhere: types that are known, but not accepted here.
     """
 
     def checked(name: str, value: Any) -> str:
@@ -169,7 +171,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
 
 
 def _shape(name: str, value: Any, members: Mapping[str, Check], *, optional: bool = False) -> dict[str, Any] | None:
-    """A mapping whose known members pass their checks; members that are ``None`` are left out."""
+    """Check the known members of a mapping; members that are ``None`` are removed."""
     given = values.json_object(name, value, optional=optional)
     if given is None:
         return None
@@ -201,7 +203,7 @@ _MEDIA: Final[dict[str, dict[str, Check]]] = {
 
 
 def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, Any]] | None:
-    """A list of things to play."""
+    """Check a list of media to play."""
     if value is None and optional:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
@@ -215,7 +217,7 @@ def media(name: str, value: Any, *, optional: bool = False) -> list[dict[str, An
 def _typed(
     name: str, value: Any, kinds: Mapping[str, Mapping[str, Check]], elsewhere: Collection[str] = ()
 ) -> dict[str, Any]:
-    """``{"type": ..., "params": {...}}``, where the type says what the params may be."""
+    """Check ``{"type": ..., "params": {...}}``, whose type determines the params."""
     found = _shape(name, value, {"type": _kind(*kinds, elsewhere=elsewhere)}) or {}
     known = kinds.get(found["type"])
     if known is not None:
@@ -239,7 +241,7 @@ _RECORD: Final[dict[str, Check]] = {
 
 
 def record(name: str, value: Any) -> dict[str, Any]:
-    """The options of a recording."""
+    """Check the options of a recording."""
     return _shape(name, {} if value is None else value, _RECORD) or {}
 
 
@@ -249,7 +251,7 @@ _TAPPED: Final[dict[str, dict[str, Check]]] = {
 
 
 def tap(name: str, value: Any) -> dict[str, Any]:
-    """What is tapped: ``{"type": "audio", "params": {"direction": ...}}``."""
+    """Check the tapped audio: ``{"type": "audio", "params": {"direction": ...}}``."""
     return _typed(name, value, _TAPPED)
 
 
@@ -268,7 +270,7 @@ _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
 
 
 def tap_device(name: str, value: Any) -> dict[str, Any]:
-    """Where tapped audio goes: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
+    """Check the target of tapped audio: ``rtp`` with ``addr`` and ``port``, or ``ws`` with ``uri``."""
     return _typed(name, value, _TAP_DEVICES)
 
 
@@ -291,17 +293,17 @@ _SPEECH: Final[dict[str, Check]] = {
 
 
 def digits(name: str, value: Any) -> dict[str, Any] | None:
-    """What keys to collect."""
+    """Check the options of digit collection."""
     return _shape(name, value, _DIGITS, optional=True)
 
 
 def speech(name: str, value: Any) -> dict[str, Any] | None:
-    """How to recognise speech."""
+    """Check the options of speech recognition."""
     return _shape(name, value, _SPEECH, optional=True)
 
 
 def collect(name: str, value: Any) -> dict[str, Any]:
-    """What ``play_and_collect`` collects: digits, speech or both."""
+    """Check the input that ``play_and_collect`` collects: digits, speech or both."""
     found = _shape(name, value, {"digits": digits, "speech": speech, "initial_timeout": _seconds}) or {}
     if "digits" not in found and "speech" not in found:
         raise InvalidParameter(name, value, "a mapping with 'digits', 'speech' or both")
@@ -324,7 +326,7 @@ _DETECT: Final[dict[str, dict[str, Check]]] = {
 
 
 def detect(name: str, value: Any) -> dict[str, Any]:
-    """A detector: its type, and what it listens for."""
+    """Check a detector: its type and its options."""
     found = _shape(name, value, {"type": _one_of("machine", "fax", "digit")}) or {}
     members = _DETECT[found.get("type", "machine")]
     inner = _shape(f"{name}.params", found.get("params"), members, optional=True)
@@ -343,12 +345,14 @@ def _codec_of_stream(name: str, value: Any) -> str | None:
 
 
 def _confirm(name: str, value: Any) -> Any:
-    """What the one who picks up has to go through first: the URL of a document, or a list of steps."""
+    """Check the confirmation that the callee goes through: the URL of a document, or a list of steps."""
     return value if isinstance(value, list) else values.http_url(name, value)
 
 
 def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
-    """SIP headers: a mapping, or the wire's list of ``{"name", "value"}``. Not shown in errors: they may authenticate."""
+    """Check SIP headers: a mapping, or the wire's list of ``{"name", "value"}``. Errors do not show them: they may be
+    credentials.
+    """
     if value is None:
         return None
     accepted = "a mapping of texts, or a list of {'name': ..., 'value': ...}"
@@ -413,31 +417,32 @@ DEVICES: Final[dict[str, dict[str, Check]]] = {
         "custom_parameters": values.json_object,
     },
 }
-#: What can be dialled, and what a call can be connected to.
+#: What can be dialed, and what a call can be connected to.
 CALLED: Final = ("phone", "fabric", "sip")
 CONNECTED: Final = tuple(DEVICES)
 
 
 def _one_device(name: str, value: Any, kinds: Collection[str]) -> dict[str, Any]:
-    """``{"type": ..., "params": {...}}``, as :mod:`relay_sync.devices` builds it. Not shown in errors: it may hold a password."""
+    """Check a device as built by :mod:`relay_sync.devices`. Errors do not show it: it may contain a password."""
     good = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if not good or not isinstance(value.get("type"), str) or not isinstance(value.get("params"), Mapping):
-        accepted = "a device: {'type': ..., 'params': {...}}; see relay_sync.devices"
+        accepted = "a device: {'type': ..., 'params': {...}} (see relay_sync.devices)"
         raise InvalidParameter(name, value, accepted, secret=True)
     return _typed(name, value, {kind: DEVICES[kind] for kind in kinds}, elsewhere=DEVICES.keys() - set(kinds))
 
 
 def refer_device(name: str, value: Any) -> dict[str, Any]:
-    """Where a SIP call is sent: a SIP device."""
+    """Check the target of a SIP REFER: a SIP device."""
     return _one_device(name, value, ("sip",))
 
 
 def device_groups(name: str, value: Any, kinds: Collection[str]) -> list[list[dict[str, Any]]]:
-    """Lists of lists: the outer one is tried one after the other, what is in an inner one rings at the same time.
+    """Check a list of lists of devices: the inner lists are tried in turn, and the devices of one inner list ring at the same
+    time.
 
-    :param kinds: those of :data:`DEVICES` that can be used here.
+    :param kinds: the keys of :data:`DEVICES` that are accepted.
     """
-    accepted = "a list of lists of devices, none of them empty: [[first], [then, and at the same time]]"
+    accepted = "a non-empty list of non-empty lists of devices: [[first], [second, third]]"
     if not _is_list(value) or not all(_is_list(group) and len(group) > 0 for group in value) or len(value) == 0:
         raise InvalidParameter(name, value, accepted, secret=True)
     return [
@@ -451,7 +456,7 @@ def _is_list(value: Any) -> bool:
 
 
 def stream_device(name: str, value: Any) -> dict[str, Any] | None:
-    """The params of a stream device; the whole device is taken as well."""
+    """Check the params of a stream device; a whole device is accepted, too."""
     if isinstance(value, Mapping) and value.get("type") == "stream" and isinstance(value.get("params"), Mapping):
         name, value = f"{name}.params", value["params"]
     return _shape(name, value, DEVICES["stream"], optional=True)
@@ -471,7 +476,7 @@ _PROMPT: Final[dict[str, Check]] = {
 }
 _RESET: Final[dict[str, Check]] = {"full_reset": values.flag, "system_prompt": _text, "user_prompt": _text}
 
-#: ``{"name", "value"}`` objects for whoever takes a payment.
+#: ``{"name", "value"}`` objects for the payment connector.
 pay_parameters: Final[Check] = _each(
     lambda name, value: _shape(name, value, {"name": _required(values.text), "value": _required(_text)})
 )
@@ -482,7 +487,7 @@ objects: Final[Check] = _each(lambda name, value: values.json_object(name, value
 
 
 def reset(name: str, value: Any) -> dict[str, Any] | None:
-    """What an AI agent forgets."""
+    """Check what an AI agent forgets."""
     return _shape(name, value, _RESET, optional=True)
 
 
@@ -490,7 +495,7 @@ def reset(name: str, value: Any) -> dict[str, Any] | None:
 
 
 def destination(name: str, value: Any) -> str | dict[str, Any]:
-    """Where a call is transferred to: a URL, a SWML document as text or object, or ``context:<name>``."""
+    """Check the target of a transfer: a URL, a SWML document as text or object, or ``context:<name>``."""
     if isinstance(value, Mapping) and value:
         return values.json_object(name, value) or {}
     accepted = "a URL, a SWML document or 'context:<name>'"
@@ -532,12 +537,14 @@ TRANSLATION: Final[dict[str, dict[str, Check]]] = {
 
 
 def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check]]) -> str | dict[str, Any]:
-    """``stop``, ``summarize``, or an object with an action in it: :data:`TRANSCRIPTION` or :data:`TRANSLATION`."""
+    """Check ``stop``, ``summarize``, or an object with an action of :data:`TRANSCRIPTION` or :data:`TRANSLATION`."""
     if isinstance(value, str):
         return values.choice(name, value, ("stop", "summarize")) or ""
     action = values.json_object(name, value, optional=False) or {}
     if not action:
-        raise InvalidParameter(name, value, f"'stop', 'summarize' or a mapping with one of {', '.join(accepted)}")
+        raise InvalidParameter(
+            name, value, f"'stop', 'summarize' or a mapping with one of {', '.join(map(repr, accepted))}"
+        )
     kind = _kind(*accepted)
     found = {kind(name, word): options for word, options in action.items()}
     return {
@@ -547,7 +554,7 @@ def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check
 
 
 def own_event(name: str, value: Any) -> Any:
-    """What ``user_event`` tells: an object; sources disagree, so a text is taken too."""
+    """Check the content of ``user_event``: an object or a text (the vendor documents it inconsistently)."""
     if value is None:
         raise InvalidParameter(name, value, "a mapping with string keys and JSON values, or text")
     return values.text(name, value) if isinstance(value, str) else values.json_object(name, value)

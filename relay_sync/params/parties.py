@@ -1,7 +1,7 @@
-"""Who calls and who is called: what reads as a telephone number, as a SIP address, as the name of a sender. Pure.
+"""Telephone numbers, SIP addresses and sender names. Pure.
 
-Digits are taken as they are dialed. The dashes and brackets of a number on paper do not say which digits count abroad, so a
-number with any is none.
+Numbers are dialed exactly as given. Punctuation in a printed number does not tell which digits to dial from abroad, so numbers
+with dashes or brackets are rejected.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Any, Final
 __all__ = ["completed", "is_caller", "is_party", "is_phone_number", "is_sender", "is_sip_address", "without_marks"]
 
 # WhatsApp messages have a prefix.
-# Compiled at their first use: at the import that would take longer than the import itself.
+# Compiled at first use: compiling them would take longer than importing this module.
 _PHONE_NUMBER: Final = r"(?:whatsapp:)?(?:\+[0-9]{1,32}|[0-9*#]{1,32})"
 _SIP_ADDRESS: Final = (
     r"(?i:(?:sips?:)?(?:[^\s@<>\"]+@)?(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[;?][!-~]*)?)"
 )
-#: What is shown instead of a number that the caller withholds.
+#: Words that replace a withheld number.
 _WITHHELD: Final = frozenset({"anonymous", "private", "restricted", "unavailable", "unknown", "withheld"})
 
 
 def without_marks(value: str) -> str:
-    """A text without what a copied number brings along unseen: marks of direction and width anywhere, blanks and line breaks
-    at its ends."""
+    """Return a text without invisible characters that come with a copied number: direction and width marks anywhere, and
+    whitespace at both ends."""
     return "".join(sign for sign in value if unicodedata.category(sign) != "Cf").strip()
 
 
@@ -46,22 +46,22 @@ def is_party(value: str) -> bool:
 
 
 def is_caller(value: str) -> bool:
-    """Whether a text tells who calls in: a party, or the word for a withheld number, such as ``anonymous``."""
+    """Return whether a text identifies a caller: a party, or a word for a withheld number, such as ``anonymous``."""
     return is_party(value) or value.lower() in _WITHHELD
 
 
 def is_sender(value: str) -> bool:
-    """Whether a text tells who a message is from: a telephone number, or a name."""
+    """Return whether a text is a message's sender: a telephone number or a name."""
     named = any(map(str.isalpha, value)) and all(sign.isalnum() or sign in " -_.&" for sign in value)
     return named or is_phone_number(value)
 
 
-def completed(told: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """A device as it was told, with what was known before of the same kind of device where that is left out or empty."""
-    if told.get("type", known.get("type")) != known.get("type"):
-        return told
-    device = {**known, **_filled(told)}
-    params, before = told.get("params"), known.get("params")
+def completed(reported: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Return a reported device, completed with known values of the same kind of device."""
+    if reported.get("type", known.get("type")) != known.get("type"):
+        return reported
+    device = {**known, **_filled(reported)}
+    params, before = reported.get("params"), known.get("params")
     if isinstance(before, dict):
         device["params"] = {**before, **_filled(params)} if isinstance(params, dict) else before
     return device

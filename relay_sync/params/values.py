@@ -1,7 +1,7 @@
 """Checks of single values, such as texts, numbers, choices, times, phone numbers, URLs, codecs, JSON and handlers.
 
-Each returns the value in the wire's form, or raises InvalidParameter by the name of the parameter, before anything is sent.
-``optional`` says whether ``None`` is let through, for what was left out.
+Each returns the value in the wire's form, or raises InvalidParameter before anything is sent. ``optional`` tells whether ``None``
+(an omitted parameter) is accepted.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ _TRACKS: Final = {
 _PARTY: Final = "a telephone number such as '+15550100', or a SIP address such as 'sip:desk@example.com'"
 _CODEC_FORM: Final = re.compile(r"([A-Za-z0-9]+)((?:@\d{1,6}[hicHIC])*)")
 _CODEC_ACCEPTED: Final = (
-    "a codec such as 'PCMU', 'PCMA', 'OPUS', 'L16' or 'G722', with @<hz>h and @<ms>i behind it if needed"
+    "a codec such as 'PCMU', 'PCMA', 'OPUS', 'L16' or 'G722', optionally followed by @<hz>h and @<ms>i"
 )
 
 
 def text(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Any text that is not empty, or ``None`` where that is allowed."""
+    """Check a non-empty text; ``None`` if allowed."""
     if value is None and optional:
         return None
     if not isinstance(value, str) or not value:
@@ -90,34 +90,34 @@ def text(name: str, value: Any, *, optional: bool = True) -> str | None:
 
 
 def phone_number(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """A telephone number; unseen marks of a copied one are left out."""
+    """Check a telephone number; invisible characters are removed."""
     return _readable(name, value, is_phone_number, "a telephone number such as '+15550100'", optional)
 
 
 def sip_address(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """A SIP address; unseen marks of a copied one are left out."""
+    """Check a SIP address; invisible characters are removed."""
     return _readable(name, value, is_sip_address, "a SIP address such as 'sip:desk@example.com'", optional)
 
 
 def party(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """A telephone number or a SIP address; unseen marks of a copied one are left out."""
+    """Check a telephone number or SIP address; invisible characters are removed."""
     return _readable(name, value, is_party, _PARTY, optional)
 
 
 def caller(name: str, value: Any) -> str | None:
-    """Who calls in: a party, or ``anonymous`` and the like; unseen marks of a copied number are left out."""
+    """Check a caller: a party, or a word such as ``anonymous``; invisible characters are removed."""
     return _readable(name, value, is_caller, f"{_PARTY}, or 'anonymous'", optional=False)
 
 
 def sender(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """Who a message is from: a telephone number, or the name of a sender; unseen marks of a copied one are left out."""
+    """Check the sender of a message: a telephone number or a name; invisible characters are removed."""
     accepted = "a telephone number such as '+15550100', or the name of a sender"
     return _readable(name, value, is_sender, accepted, optional)
 
 
 def address(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """The address of a resource, such as ``/public/desk``; unseen marks of a copied one are left out."""
-    accepted = "an address such as '/public/desk', without blanks"
+    """Check the address of a resource, such as ``/public/desk``; invisible characters are removed."""
+    accepted = "an address such as '/public/desk', without spaces"
     return _readable(name, value, lambda text: text.isprintable() and " " not in text, accepted, optional)
 
 
@@ -132,7 +132,7 @@ def _readable(name: str, value: Any, good: Callable[[str], bool], accepted: str,
 
 
 def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
-    """One of a few words in any case; the word as it stands in ``accepted``."""
+    """Check one of several words, in any case, and return it as spelled in ``accepted``."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -143,13 +143,13 @@ def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
 
 
 def choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
-    """A list of such words."""
+    """Check a list of such words."""
     words = texts(name, value)
     return None if words is None else [choice(name, word, accepted) or word for word in words]
 
 
 def track(value: Any) -> str | None:
-    """``inbound``, ``outbound``, ``both`` or the wire's ``*_track`` spellings; the schemas want the latter."""
+    """Check ``inbound``, ``outbound``, ``both`` or the wire's ``*_track`` spellings, and return the latter."""
     if value is None:
         return None
     found = _TRACKS.get(value.lower()) if isinstance(value, str) else None
@@ -159,7 +159,7 @@ def track(value: Any) -> str | None:
 
 
 def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = codec_names.USUAL) -> None:
-    """Refuse a word that names a container, a file format or another program's codec, and suggest the right name."""
+    """Reject the name of a container, a file format or another program's codec, and suggest the right name."""
     if not isinstance(value, str) or value in codec_names.USUAL:
         return
     meant = codec_names.advice(value, accepted)
@@ -168,21 +168,21 @@ def refuse_misnamed_codec(name: str, value: Any, accepted: tuple[str, ...] = cod
 
 
 def codec_choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
-    """One of a few codecs in any case; the codec as it stands in ``accepted``."""
+    """Check one of several codecs, in any case, and return it as spelled in ``accepted``."""
     refuse_misnamed_codec(name, value, accepted)
     return choice(name, value, accepted)
 
 
 def codec_choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
-    """A list of such codecs."""
+    """Check a list of such codecs."""
     words = texts(name, value)
     return None if words is None else [codec_choice(name, word, accepted) or word for word in words]
 
 
 def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None:
-    """A codec with its modifiers: the base in upper case, one channel.
+    """Check a codec with its modifiers, and return it with an upper-case name.
 
-    :param others: whether one that is not usual passes, with a warning.
+    :param others: whether an unusual codec is accepted, with a warning.
     """
     if value is None:
         return None
@@ -196,21 +196,21 @@ def codec(value: Any, name: str = "codec", *, others: bool = True) -> str | None
             raise InvalidParameter(name, value, _CODEC_ACCEPTED)
         if modifier.endswith("c"):
             if int(modifier[:-1]) != 1:
-                raise InvalidParameter(name, value, "of one channel: streams are mono")
-            continue  # one channel is what there is; the wire has no word for it
+                raise InvalidParameter(name, value, "a codec with one channel: streams are mono")
+            continue  # one channel is the only possibility; the wire has no modifier for it
         modifiers.append(f"@{modifier}")
     if base not in codec_names.USUAL:
         usual = ", ".join(codec_names.USUAL)
         if not others:
-            raise InvalidParameter(name, value, f"one of {usual}, with @<hz>h and @<ms>i behind it if needed")
+            raise InvalidParameter(name, value, f"one of {usual}, optionally followed by @<hz>h and @<ms>i")
         warnings.warn(
-            f"codec {base!r} is none of {usual}; it is sent as it is, and the server may refuse it", stacklevel=3
+            f"codec {base!r} is none of {usual}; it is sent unchanged, and the server may reject it", stacklevel=3
         )
     return base + "".join(modifiers)
 
 
 def may_hold_secrets(url: object) -> bool:
-    """Credentials in front of the host, or a token in the query; also where it is within something else, such as a list."""
+    """Return whether a URL may contain secrets: credentials before the host, or a token in the query. Also for other types."""
     if isinstance(url, str):
         return "@" in url or "?" in url
     return url is not None and not isinstance(url, (int, float))
@@ -233,7 +233,7 @@ def _split(name: str, value: Any, accepted: str) -> urllib.parse.SplitResult:
 
 
 def stream_url(value: Any, name: str = "url") -> str:
-    """Where audio may go: ``wss://``, or ``ws://`` on this machine (STREAM: plain ``ws`` is refused by the platform)."""
+    """Check the URL of an audio receiver: ``wss://``, or ``ws://`` on this machine. The platform refuses plain ``ws``."""
     accepted = "an absolute wss://host[:port]/path (ws:// only for loopback)"
     parts = _split(name, value, accepted)
     if parts.scheme not in ("ws", "wss") or (parts.scheme == "ws" and not is_loopback(parts.hostname)):
@@ -244,7 +244,7 @@ def stream_url(value: Any, name: str = "url") -> str:
 
 
 def http_url(name: str, value: Any, *, optional: bool = True) -> str | None:
-    """An absolute http or https URL; the fragment is left alone, for the platform reads time limits from it."""
+    """Check an absolute http(s) URL. Its fragment is kept, since the platform reads time limits from it."""
     if value is None and optional:
         return None
     accepted = "an absolute http:// or https:// URL"
@@ -262,7 +262,7 @@ def http_url(name: str, value: Any, *, optional: bool = True) -> str | None:
 
 
 def status_callback(prefix: str, url: Any, event: Any, event_type: Any, method: Any) -> dict[str, Any]:
-    """The four parameters that say who is told over HTTP what becomes of a conference, by their names."""
+    """Check the four parameters of a conference's status callback."""
     return {
         prefix: http_url(prefix, url),
         f"{prefix}_event": text(f"{prefix}_event", event),
@@ -272,10 +272,10 @@ def status_callback(prefix: str, url: Any, event: Any, event_type: Any, method: 
 
 
 def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | None:
-    """The bare token: the platform puts ``Bearer`` in front of it (REST description)."""
+    """Check a bare token; the platform adds ``Bearer``."""
     if value is None:
         return None
-    accepted = "a bearer token: printable ASCII without blanks"
+    accepted = "a bearer token of printable ASCII characters without spaces"
     if not isinstance(value, str):
         raise InvalidParameter(name, value, accepted, secret=True)
     bare = value[7:].strip() if value[:7].lower() == "bearer " else value
@@ -285,7 +285,7 @@ def bearer_token(value: Any, name: str = "authorization_bearer_token") -> str | 
 
 
 def secret(name: str, value: Any) -> str | None:
-    """Text that no error shows."""
+    """Check a text that errors do not show."""
     if value is not None and (not isinstance(value, str) or not is_text(value) or not value):
         raise InvalidParameter(name, value, "non-empty text or None", secret=True)
     return value
@@ -300,7 +300,7 @@ def number(
     above: float | None = None,
     optional: bool = True,
 ) -> float | None:
-    """A finite number: at least ``low``, more than ``above``, at most ``high``."""
+    """Check a finite number: at least ``low``, greater than ``above``, at most ``high``."""
     if value is None and optional:
         return None
     good = not isinstance(value, bool) and isinstance(value, (int, float)) and _finite(value)
@@ -309,7 +309,7 @@ def number(
     return value  # type: ignore[no-any-return]
 
 
-#: Seconds, decades of them: instead of infinity, which clocks and locks do not take.
+#: Seconds (decades): used instead of infinity, which clocks and locks do not accept.
 _LONGEST: Final = 1e9
 
 
@@ -322,29 +322,33 @@ def timeout(value: Any, *, name: str = ..., optional: Literal[True] = ...) -> fl
 
 
 def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
-    """Seconds to wait; 0 or less, what is left of a deadline say, looks without waiting, and ``None``, where it is allowed, waits
-    without a limit, as infinity does. Use what this returns: a number that clocks and locks can take."""
+    """Check the seconds to wait. 0 or less (the rest of a deadline, for example) does not wait; ``None``, if allowed, and
+    infinity
+    wait without a limit. Use the returned value, which clocks and locks accept.
+    """
     if value is None and optional:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # NaN alone is not itself
-        raise InvalidParameter(name, value, "a number of seconds" + (", or None" if optional else ""))
+    if (
+        isinstance(value, bool) or not isinstance(value, (int, float)) or value != value
+    ):  # NaN is the only number that differs from itself
+        raise InvalidParameter(name, value, "a number of seconds" + (" or None" if optional else ""))
     return float(max(-_LONGEST, min(value, _LONGEST)))
 
 
 def seconds(name: str, value: Any, *, optional: bool = False) -> float | None:
-    """A time limit: a finite number of seconds above zero. Unlike what :func:`timeout` takes, it is never over at once."""
+    """Check a time limit: a finite number of seconds above zero."""
     if value is None and optional:
         return None
     if not isinstance(value, bool) and isinstance(value, (int, float)) and _finite(value) and value > 0:
         return float(value)
-    accepted = "a finite number of seconds above 0" + (", or None" if optional else "")
+    accepted = "a finite number of seconds above 0" + (" or None" if optional else "")
     raise InvalidParameter(name, value, accepted)
 
 
 def whole(
     name: str, value: Any, *, low: int | None = None, high: int | None = None, optional: bool = True
 ) -> int | None:
-    """A whole number within limits, and one that every reader of JSON holds exactly."""
+    """Check a whole number within limits that every JSON reader can represent exactly."""
     if value is None and optional:
         return None
     if isinstance(value, int) and abs(value) > _MOST_WHOLE:
@@ -354,7 +358,7 @@ def whole(
     return value
 
 
-#: Beyond these, readers that have floats alone (RFC 8259) round.
+#: Larger numbers are rounded by JSON readers that only have floats (RFC 8259).
 _MOST_WHOLE: Final = 2**53 - 1
 
 
@@ -370,40 +374,38 @@ def _within(value: float, low: float | None, high: float | None, above: float | 
 
 
 def _limits(low: float | None, high: float | None, above: float | None) -> str:
-    words = []
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
     if above is not None:
-        words.append(f"more than {above}")
-    if low is not None:
-        words.append(f"at least {low}")
-    if high is not None:
-        words.append(f"at most {high}")
-    return f" of {', '.join(words)}" if words else ""
+        return f" above {above}" + (f", at most {high}" if high is not None else "")
+    least = "" if low is None else f" of at least {low}"
+    return least if high is None else f" of at most {high}"
 
 
 def decimal(name: str, value: Any) -> str | None:
-    """A whole number that the wire wants as text: ``5`` or ``"5"``."""
+    """Check a whole number that the wire requires as text: ``5`` or ``"5"``."""
     if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_WHOLE:
         return str(value)
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return value
-    raise InvalidParameter(name, value, "a whole number of at least 0, as number or text")
+    raise InvalidParameter(name, value, "a whole number of at least 0, as a number or text")
 
 
 def flag(name: str, value: Any) -> bool | None:
-    """``True`` or ``False``."""
+    """Check ``True`` or ``False``."""
     if value is not None and not isinstance(value, bool):
         raise InvalidParameter(name, value, "True, False or None")
     return value
 
 
 def path(name: str, value: Any, accepted: str = "the path of a file") -> str:
-    """A path that the system can take; as text, for what is read into messages."""
+    """Check a file path that the system accepts, and return it as text."""
     text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
     try:
         good = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
-    except ValueError:  # half a character
+    except ValueError:  # a lone surrogate
         good = False
     if not good:
         raise InvalidParameter(name, value, accepted)
@@ -411,22 +413,22 @@ def path(name: str, value: Any, accepted: str = "the path of a file") -> str:
 
 
 def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) -> str | None:
-    """Keys of a telephone: ``0-9``, ``*``, ``#``, ``A-D``; with ``pauses`` also ``w`` (0.5 s) and ``W`` (1 s)."""
+    """Check DTMF digits: ``0-9``, ``*``, ``#``, ``A-D``; with ``pauses`` also ``w`` (0.5 s) and ``W`` (1 s)."""
     if value is None and optional:
         return None
-    accepted = "made of 0-9, *, #, A-D" + (", w (0.5 s) and W (1 s)" if pauses else "")
+    accepted = "one or more of 0-9, *, #, A-D" + (", w (0.5 s) and W (1 s)" if pauses else "")
     if not isinstance(value, str) or not re.fullmatch("[0-9*#A-DwW]+" if pauses else "[0-9*#A-D]+", value):
         raise InvalidParameter(name, value, accepted)
     return value
 
 
 def unseen(name: str, value: Any, accepted: str) -> InvalidParameter:
-    """For a value of the wrong type that may hold secrets, by names or places that nobody here knows, or be huge."""
+    """Return the error for a value of the wrong type that may be huge or contain unknown secrets: it shows only the type."""
     return InvalidParameter(name, type(value).__name__, accepted)
 
 
 def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
-    """A mapping with string keys, as a dictionary of its own."""
+    """Check a mapping with string keys, and return it as a new dictionary."""
     if value is None and optional:
         return None
     if isinstance(value, Mapping):
@@ -439,10 +441,10 @@ def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] |
 
 
 def texts(name: str, value: Any, *, most: int | None = None, optional: bool = True) -> list[str] | None:
-    """A list of non-empty texts; a single text is none, for its letters would be taken."""
+    """Check a list of non-empty texts; a single text is rejected, as it would be split into letters."""
     if value is None and optional:
         return None
-    accepted = "a list of non-empty texts" + (f", at most {most}" if most else "")
+    accepted = "a list of " + (f"at most {most} " if most else "") + "non-empty texts"
     if isinstance(value, (str, bytes, Mapping)):
         raise InvalidParameter(name, value, accepted, secret=may_hold_secrets(value))
     try:
@@ -458,14 +460,14 @@ def texts(name: str, value: Any, *, most: int | None = None, optional: bool = Tr
 
 
 def check_json(name: str, value: Any) -> None:
-    """Refuse what JSON cannot express.
+    """Reject values that JSON cannot express.
 
-    :raises InvalidParameter: naming the parameter.
+    :raises InvalidParameter: the value cannot be expressed.
     """
     try:
         written = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise unseen(name, value, f"expressible in JSON ({error})") from None
+        raise unseen(name, value, f"a value that JSON can express ({error})") from None
     if has_half(written):
         raise unseen(name, value, WHOLE_TEXT)
     if has_huge(written):
@@ -473,7 +475,7 @@ def check_json(name: str, value: Any) -> None:
 
 
 def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:
-    """A mapping with string keys whose values JSON can express."""
+    """Check a mapping with string keys and JSON values."""
     if value is None and optional:
         return None
     copy = mapping(name, value, optional=optional)
@@ -482,13 +484,13 @@ def json_object(name: str, value: Any, *, optional: bool = True) -> dict[str, An
 
 
 def json_value(name: str, value: Any) -> Any:
-    """Anything JSON can express."""
+    """Check a JSON value."""
     check_json(name, value)
     return value
 
 
 def json_list(name: str, value: Any) -> list[Any] | None:
-    """A list of values that JSON can express."""
+    """Check a list of JSON values."""
     if value is None:
         return None
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
@@ -499,40 +501,42 @@ def json_list(name: str, value: Any) -> list[Any] | None:
 
 
 def merge_extra(params: dict[str, Any], extra: Any, known: tuple[str, ...]) -> dict[str, Any]:
-    """Drop what was left out, and add parameters that this SDK does not know yet."""
+    """Remove omitted parameters, and add the caller's extra parameters."""
     merged = {name: value for name, value in params.items() if value is not None}
     if extra is None:
         return merged
     addition = json_object("extra", extra) or {}
     for name in addition:
         if name in params or name in known:
-            raise InvalidParameter("extra", name, f"no {name!r}: pass it as its own parameter")
+            raise InvalidParameter("extra", name, f"a mapping without {name!r}: pass that as its own parameter")
     return {**merged, **addition}
 
 
-#: Stands for the function where a decorator is written with parentheses: ``handler`` refuses it by name.
+#: The function, if a decorator is used with parentheses: ``handler`` rejects it with advice.
 MISSING: Final[Any] = None
 
 
 def handler(name: str, value: Any, takes: tuple[str, ...] = ("event",)) -> Callable[..., Any]:
-    """A plain callable that can be called with what it will get: a coroutine function would never run."""
+    """Check a regular function that accepts the given arguments. A coroutine function would never run."""
     if not callable(value):
         decorated = value is None and name == "handler"
         raise InvalidParameter(
-            name, value, "a function: the decorator has no parentheses" if decorated else "a function"
+            name, value, "a function (use the decorator without parentheses)" if decorated else "a function"
         )
     called = inspect.unwrap(getattr(value, "func", value))
     if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(type(called).__call__):
-        raise InvalidParameter(name, value, "a plain function: remove async, and block where you would have awaited")
-    # Not what it wraps: a decorator may well run a generator to its end.
+        raise InvalidParameter(
+            name, value, "a regular function: remove async, and call blocking functions instead of awaiting"
+        )
+    # Not the wrapped function: a decorator may run a generator to its end.
     if inspect.isasyncgenfunction(called) or inspect.isgeneratorfunction(getattr(value, "func", value)):
         raise InvalidParameter(
-            name, value, "a plain function: one with yield in it is a generator, and would never run"
+            name, value, "a regular function: a function that contains yield is a generator and would never run"
         )
     try:
         inspect.signature(value).bind(*takes)
     except TypeError:
-        raise InvalidParameter(name, value, f"a function that takes {' and '.join(takes)}") from None
-    except ValueError:  # some builtin functions do not tell what they take
+        raise InvalidParameter(name, value, f"a function that accepts {' and '.join(takes)}") from None
+    except ValueError:  # some built-in functions have no signature
         pass
     return value  # type: ignore[no-any-return]

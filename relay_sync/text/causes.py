@@ -1,4 +1,4 @@
-"""What an exception came from: the causes that Python prints with it. Pure."""
+"""The causes of exceptions that Python prints with them. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["apart", "chain"]
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and what it came from, down to the system's own."""
+    """Return an exception and its causes, down to the original error."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         yield error
@@ -17,7 +17,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def apart(error: BaseException, handled: BaseException | None) -> None:
-    """Take what the caller was handling already out of what an exception came from.
+    """Remove the exception that the caller was already handling from another exception's causes.
 
     A program may call us where it handles an error of its own, to say it on the telephone perhaps; Python links the two.
 

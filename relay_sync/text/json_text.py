@@ -1,5 +1,5 @@
-"""JSON whose numbers are numbers. Python's own reader also takes ``NaN`` and ``Infinity``, which are no JSON, and makes infinity
-of ``1e999``, which could not be written back. Pure.
+"""Strict JSON. Python's reader also accepts ``NaN`` and ``Infinity``, which are not JSON, and reads ``1e999`` as infinity, which
+cannot be written. Pure.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any, Final, NoReturn
 __all__ = ["HUGE", "IN_RANGE", "finite", "has_huge", "id_of", "read_leniently", "read_strictly", "writer"]
 
 #: What is allowed, in words, where a number that readers cannot hold is refused.
-IN_RANGE: Final = "of numbers below 1.8e308: readers of JSON cannot hold more"
-#: How many digits the smallest whole number has that no float holds.
+IN_RANGE: Final = "numbers below 1.8e308, the limit of JSON readers"
+#: The number of digits of the smallest whole number beyond the range of floats.
 HUGE: Final = 309
 _MANY_DIGITS: Final = rf"\d{{{HUGE}}}"
 
 
 def writer(*, sort_keys: bool = False) -> Callable[[Any], str]:
-    """What writes values as JSON, as short as can be, in half the time of the standard library's ``encode``, which makes its
-    encoder anew for each value. It is made once here, where there is one written in C.
+    """Return a function that writes values as compact JSON. It takes half the time of the standard library's ``encode``, which
+    creates an encoder for each value; here the C encoder, if available, is created once.
 
-    :return: a function that raises ``TypeError`` and ``ValueError`` for what JSON cannot express, and ``RecursionError`` for what
-        is nested too deeply or holds itself.
+    :return: a function that raises ``TypeError`` and ``ValueError`` for values that JSON cannot express, and ``RecursionError``
+        for values that are nested too deeply or contain themselves.
     """
     encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False, sort_keys=sort_keys)
     make = getattr(json.encoder, "c_make_encoder", None)
@@ -52,7 +52,7 @@ def _integer(digits: str) -> int:
 
 
 def has_huge(json_text: str) -> bool:
-    """Whether a JSON text, as Python writes it, has a whole number beyond the range of a float."""
+    """Return whether a JSON text, as written by Python, has a whole number beyond the range of a float."""
     if len(json_text) < HUGE or re.search(_MANY_DIGITS, json_text) is None:
         return False
     try:
@@ -63,7 +63,7 @@ def has_huge(json_text: str) -> bool:
 
 
 def id_of(json_text: str) -> str | int | None:
-    """The id of a JSON-RPC frame whose numbers cannot be read; ``None`` where it has none, or is no JSON at all."""
+    """Return the id of a JSON-RPC frame whose numbers cannot be read; ``None`` if it has none or is not JSON."""
     try:
         frame = _read_skeleton(json_text)
     except (ValueError, RecursionError):
@@ -78,7 +78,7 @@ def _float_or_none(digits: str) -> float | None:
 
 
 def finite(value: Any) -> float | None:
-    """The number that a member is, be it written as text; ``None`` where it is none, or beyond the range of a float."""
+    """Return a member's number, also if written as text; ``None`` if it is not a number or beyond the range of a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -98,13 +98,14 @@ _lenient: Final = json.JSONDecoder(parse_constant=lambda name: None, parse_float
 
 
 def read_leniently(json_text: str) -> Any:
-    """The value of a JSON text; ``None`` stands for ``NaN`` and the infinities, however they are written. A peer that sends them
+    """Return the value of a JSON text. ``NaN`` and the infinities, in any spelling, are read as ``None``: a peer that sends them
     means "no value".
 
-    :raises ValueError: what is no JSON. :raises RecursionError: it is nested too deeply.
+    :raises ValueError: the text is not JSON.
+    :raises RecursionError: it is nested too deeply.
     """
     try:
-        value, end = _lenient.raw_decode(json_text)  # what decode() does besides takes as long, and is rarely needed
+        value, end = _lenient.raw_decode(json_text)  # the rest of decode() takes as long again and is rarely needed
     except ValueError:
         end = -1
     return value if end == len(json_text) else _lenient.decode(json_text)

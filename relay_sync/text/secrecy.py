@@ -1,10 +1,10 @@
-"""Secrets that this process knows, hidden by their value in whatever is logged or raised.
+"""Hide the secrets that this process knows, by value, in logs and errors.
 
-A server may repeat what it was sent anywhere: in the text of an error, in a member of any name, in the reason for which it
-closes a connection. So it is not enough to hide the members that are secret by name. Each client keeps its secrets in a
-:class:`Secrets`; :func:`hide` looks for those of all clients, in the spellings that URLs, JSON, HTML and base64 have for them.
+A server may repeat a secret anywhere: in the text of an error, in a member of any name, in the reason of a close frame. So it
+is not enough to hide members that are secret by name. Each client keeps its secrets in a :class:`Secrets`; :func:`hide` searches
+for the secrets of all clients, as written in URLs, JSON, HTML and base64.
 
-Nothing is prepared, and no text is looked at, before something is logged or raised.
+No work is done before something is logged or raised.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 HIDDEN: Final = "***"
-#: Members whose values are secret, wherever they stand in a frame.
+#: Members whose values are secret, at any depth of a frame.
 SECRET_NAMES: Final = frozenset(
     {
         "authentication",
         "authorization",
         "authorization_bearer_token",
         "authorization_state",
-        "custom_parameters",  # one-time passwords travel there, by any name
+        "custom_parameters",  # may contain one-time passwords, under any name
         "dpop_token",
         "jwt_token",
         "password",
@@ -51,14 +51,14 @@ SECRET_NAMES: Final = frozenset(
         "token",
     }
 )
-#: Those whose values may be ordinary words or ids: they are hidden by their names alone.
+#: Members whose values may be ordinary words or ids: they are hidden by name only.
 _BY_NAME_ONLY: Final = frozenset({"custom_parameters", "project"})
-#: Secrets that came after the first ones, such as bearer tokens; the oldest go first.
+#: Maximum number of secrets learned later, such as bearer tokens; the oldest are dropped first.
 MOST_LEARNED: Final = 256
-#: A secret of at least so many characters is hidden wherever it stands; so is one that is almost as long and no plain word.
+#: A secret of at least LONG characters is hidden everywhere, and one of at least ALMOST_LONG if it is not a plain word.
 LONG: Final = 8
 ALMOST_LONG: Final = 6
-#: Shorter ones stand in every text by chance.
+#: Shorter secrets occur in ordinary text by chance and are not hidden.
 SHORTEST: Final = 3
 _USERINFO: Final = re.compile(r"://([^/?#\s]+)@")
 _BASE64: Final = r"[A-Za-z0-9+/_-]*={0,2}"
@@ -66,13 +66,13 @@ _NAMED: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LOGGERS: Final = ("", ".audio", ".callbacks", ".server", ".simulator")
 
 
-#: Up to so many clients it is quicker to look for the secrets of each than to cut a text into pieces.
+#: Up to this number of clients it is faster to search for each client's secrets than to cut a text into pieces.
 FEW: Final = 24
-#: The lengths of pieces by which secrets are found, the longer ones where a secret allows for them.
+#: The lengths of the pieces that secrets are found by; the longest that a secret allows is used.
 PIECES: Final = (ALMOST_LONG, SHORTEST)
-_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what URLs, JSON and HTML write as it is
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]+")  # not escaped in URLs, JSON and HTML
 _ticks: Final = itertools.count(1)
-_latest = 0  # changes with every secret that comes
+_latest = 0  # changes with every new secret
 
 
 def _changed() -> int:
@@ -82,9 +82,9 @@ def _changed() -> int:
 
 
 class _Form:
-    """One secret, and how it may be written.
+    """One secret, and the ways to write it.
 
-    :ivar pieces: wherever it stands in a text, one of these stands there, too; ``""`` if there is nothing of the kind.
+    :ivar pieces: every text that contains the secret contains one of these; ``""`` if there is no such piece.
     """
 
     __slots__ = ("_anywhere", "_cores", "_pattern", "pieces", "value")
@@ -120,7 +120,7 @@ class _Form:
 
 
 def _piece(text: str) -> str:
-    """From its end, since tokens of a kind begin alike; ``""`` of one that is too short."""
+    """Return a piece from the end, since similar tokens share their prefix; ``""`` if the text is too short."""
     return next((text[-size:] for size in PIECES if len(text) >= size), "")
 
 
@@ -128,12 +128,12 @@ _URL_SAFE: Final = str.maketrans("+/", "-_")
 
 
 def _spellings(letter: str) -> str:
-    """A pattern for one character: as it is, and as URLs, JSON and HTML write it."""
+    """Return a pattern for one character, unescaped and as escaped in URLs, JSON and HTML."""
     if _PLAIN.fullmatch(letter):
         return re.escape(letter)
     code = ord(letter)
     percent = "".join(f"%(?:25)*(?i:{byte:02x})" for byte in letter.encode("utf-8", "surrogatepass"))
-    # UTF-16, by hand: to load its codec takes as long as two modules of ours.
+    # UTF-16 without its codec, which takes as long to load as two modules.
     units = [code] if code < 0x10000 else [0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF)]
     escaped = "".join(rf"\\+u(?i:{unit:04x})" for unit in units)
     names = [f"#{code}", f"#[xX](?i:0*{code:x})", *([_NAMED[letter]] if letter in _NAMED else [])]
@@ -142,14 +142,14 @@ def _spellings(letter: str) -> str:
 
 
 def _base64_cores(data: bytes) -> Iterator[str]:
-    """What base64 makes of it whatever stands before and behind it, which moves it by 0, 1 or 2 bytes."""
+    """Return the base64 forms that do not depend on the surrounding bytes, for the three possible alignments."""
     for shift in range(3):
         written = binascii.b2a_base64(bytes(shift) + data + bytes(2), newline=False).decode()
         yield written[-(-8 * shift // 6) : 8 * (shift + len(data)) // 6]
 
 
 def _without_run(text: str, start: int, size: int) -> str:
-    """Replace all of the base64 around a place: the rest of it would tell the first and the last letter."""
+    """Replace the whole base64 run around a match: the rest would reveal the first and last letter."""
     while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "+/_-"):
         start, size = start - 1, size + 1
     found = re.compile(_BASE64).match(text, start + size)
@@ -158,9 +158,9 @@ def _without_run(text: str, start: int, size: int) -> str:
 
 
 class Secrets:
-    """What must not be shown of one client.
+    """The secrets of one client.
 
-    :param values: known from the beginning, and for as long as the client is there.
+    :param values: secrets that are known from the start and kept as long as the client exists.
     """
 
     __slots__ = ("__weakref__", "_count", "_fixed", "_forms", "_learned", "number")
@@ -169,14 +169,14 @@ class Secrets:
         self._fixed = tuple(value for value in values if len(value) >= SHORTEST)
         self._learned: dict[str, None] = {}
         self.number = self._count = _changed()
-        #: The forms of all of them, the longest first, and after which change they were made.
+        #: The number of the latest change, and the forms of all secrets, the longest first.
         self._forms: tuple[int, list[_Form]] | None = None
 
     def __repr__(self) -> str:
         return f"<{len(self._fixed) + len(self._learned)} secrets>"
 
     def learn(self, value: str) -> None:
-        """Hide this as well from now on. On any thread."""
+        """Hide another secret from now on. Called on any thread."""
         if len(value) < SHORTEST or value in self._fixed or value in self._learned:
             return
         self._learned[value] = None
@@ -185,22 +185,22 @@ class Secrets:
         self._count = _changed()
 
     def learn_from(self, params: Any) -> None:
-        """Learn the values of members that are secret by name, and passwords in URLs, however deeply they are nested."""
+        """Learn the values of members that are secret by name, and passwords in URLs, at any depth."""
         for value in _secrets_in(params):
             self.learn(value)
 
     def hide(self, text: str, *, theirs: bool = False) -> str:
-        """The text without any of them.
+        """Return a text without the secrets.
 
-        :param theirs: a server wrote all of it. Then a short secret is hidden too where it stands as a word; among our own
-            words it could be one of them.
+        :param theirs: whether the whole text came from a server. Short secrets are then hidden, too, if they are whole words;
+            in this package's own messages they could be ordinary words.
         """
         for form in self.forms()[1]:
             text = form.hide(text, theirs)
         return text
 
     def forms(self) -> tuple[int, list[_Form]]:
-        """How each of them may be written, and after which change that was so."""
+        """Return the number of the latest change, and the forms of all secrets."""
         count, forms = self._count, self._forms
         if forms is None or forms[0] != count:
             made = {} if forms is None else {form.value: form for form in forms[1]}
@@ -210,15 +210,15 @@ class Secrets:
 
 
 def _texts(params: Any, names: Set[str], left_out: Set[str] = frozenset()) -> Iterator[tuple[str, bool]]:
-    """All texts, and whether each stands below a member of one of these names, in lower case.
+    """Yield all texts, and whether each is below a member with one of the names (in lower case).
 
-    :param left_out: members that are not looked into.
+    :param left_out: members to skip.
     """
-    # A stack of our own: what JSON can write may be nested more deeply than Python may call.
+    # An explicit stack: JSON may be nested more deeply than Python's recursion limit.
     todo: list[tuple[Any, bool]] = [(params, False)]
     while todo:
         value, below = todo.pop()
-        if isinstance(value, str):  # first, for most are, and an abstract class takes a while to say no
+        if isinstance(value, str):  # first, since most are text and the check of an abstract class is slow
             yield value, below
         elif isinstance(value, Mapping):
             for name, inner in value.items():
@@ -237,12 +237,12 @@ def _secrets_in(params: Any) -> Iterator[str]:
 
 
 def custom_values(params: Any) -> list[str]:
-    """The texts below ``custom_parameters``, wherever that stands: secret in what is said of this one command."""
+    """Return the texts below ``custom_parameters``, at any depth: secret in messages about this command only."""
     return [text for text, secret in _texts(params, {"custom_parameters"}) if secret]
 
 
 def passwords(url: str) -> list[str]:
-    """The passwords in a URL or in a text with URLs, as written and as meant, and the credentials as HTTP sends them."""
+    """Return the passwords in a URL or a text with URLs, quoted and unquoted, and the credentials in the form of HTTP headers."""
     if "@" not in url:
         return []
     found = []
@@ -256,48 +256,46 @@ def passwords(url: str) -> list[str]:
 
 
 def may_hold(text: str) -> bool:
-    """Whether there may be anything to learn in a frame; cheap, for it is asked of every command."""
+    """Return whether a frame may contain secrets to learn. Fast, since it is called for every command."""
     low = text.lower()
     if "token" in low or "password" in low or "auth" in low:
         return True
     if "@" not in text or "://" not in text:
         return False
     start, at = 0, text.find("@")
-    while at >= 0:  # the addresses of nodes have one, too: a password stands behind a colon, in the same JSON text
-        quote = text.rfind('"', start, at)  # what is before start has been looked at
+    while at >= 0:  # node addresses contain one, too; a password follows a colon in the same JSON text
+        quote = text.rfind('"', start, at)  # the text before start has been checked
         if ":" in text[quote + 1 or start : at] or text[quote - 1] == "\\":
             return True
         start, at = at, text.find("@", at + 1)
     return False
 
 
-# -- all of them ---------------------------------------------------------------------------------------------------------
+# -- all clients ---------------------------------------------------------------------------------------------------------
 
 _kept: Final[weakref.WeakValueDictionary[int, Secrets]] = weakref.WeakValueDictionary()
 
 
 def _alive() -> list[Secrets]:
-    """A copy made in one step: ``values()`` would raise where another thread changes the table."""
+    """Return a copy, made in one step: ``values()`` would raise if another thread changed the table."""
     return [one for each in _kept.valuerefs() if (one := each()) is not None]
 
 
 class _Index:
-    """Whose secrets a text may hold, by the pieces it consists of: that costs what the text is long, however many clients
-    there are.
+    """Find the clients whose secrets a text may contain, by its pieces: the cost depends on the length of the text, not on the
+    number of clients.
 
-    There is no lock, which a fork or a signal might find taken: steps are whole, and to do one twice is harmless.
+    There is no lock, which could be held during a fork or signal: all steps are atomic and can be repeated.
     """
 
     def __init__(self) -> None:
         self._owners: dict[str, set[int]] = {}
-        self._known: dict[
-            int, tuple[int, set[str]]
-        ] = {}  # of each: the change up to which it is in here, and its pieces
+        self._known: dict[int, tuple[int, set[str]]] = {}  # for each client: the latest indexed change, and its pieces
         self._seen = -1
 
     def caught_up(self) -> _Index:
-        """This one with all that came since; a new one if much of it has gone."""
-        latest = _latest  # what comes from now on is for the next time
+        """Return this index, updated; a new index if much of this one is outdated."""
+        latest = _latest  # later changes are for the next update
         if self._seen == latest:
             return self
         index = _Index() if self._is_stale() else self
@@ -307,7 +305,7 @@ class _Index:
         return index
 
     def _is_stale(self) -> bool:
-        """Whether most of it belongs to clients that are gone, or to secrets that they have forgotten."""
+        """Return whether most entries belong to clients that no longer exist, or to secrets that were dropped."""
         known = sum(len(pieces) for number, (_, pieces) in list(self._known.items()) if number in _kept)
         return len(self._owners) > 2 * known + 100
 
@@ -322,7 +320,7 @@ class _Index:
         self._known[secrets.number] = (count, new)
 
     def owners(self, text: str) -> list[Secrets]:
-        """Those whose secrets may stand in a text, and others now and then."""
+        """Return the clients whose secrets a text may contain; occasionally others, too."""
         pieces = {text[at : at + size] for size in PIECES for at in range(len(text) - size + 1)}
         owners = self._owners
         numbers = set(owners.get("", ()))
@@ -337,7 +335,7 @@ _index = _Index()
 
 
 def keep(secrets: Secrets) -> Secrets:
-    """Hide these everywhere, for as long as somebody holds them."""
+    """Hide these secrets everywhere until the object is garbage-collected."""
     _kept[secrets.number] = secrets
     _changed()
     for name in _LOGGERS:
@@ -348,11 +346,11 @@ def keep(secrets: Secrets) -> Secrets:
 
 
 def hide(text: str, *, theirs: bool = False) -> str:
-    """A text without the secrets of any client of this process; see :meth:`Secrets.hide`."""
+    """Return a text without the secrets of any client of this process; see :meth:`Secrets.hide`."""
     owners = _owners(text)
     if len(owners) == 1:
         return owners[0].hide(text, theirs=theirs)
-    # The longest first here, too: the secret of one client may be a part of another's.
+    # The longest first here, too: a client's secret may be part of another client's.
     for form in sorted((form for each in owners for form in each.forms()[1]), key=lambda form: -len(form.value)):
         text = form.hide(text, theirs)
     return text
@@ -367,7 +365,7 @@ def _owners(text: str) -> list[Secrets]:
 
 
 class _Hiding(logging.Filter):
-    """Rewrites a record that is about to be written, where it or its traceback holds a secret."""
+    """Rewrite a log record before it is written if it or its traceback contains a secret."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         try:
@@ -376,11 +374,11 @@ class _Hiding(logging.Filter):
             if shown != text:
                 record.msg, record.args = shown, ()
             if record.exc_info and record.exc_info[0] is not None and not record.exc_text:
-                told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-                shown = hide(told)
-                if shown != told:
+                written = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+                shown = hide(written)
+                if shown != written:
                     record.exc_text = shown
-        except Exception:  # arguments that do not fit: whoever writes the record will say so
+        except Exception:  # invalid arguments: the handler that formats the record reports them
             pass
         return True
 
@@ -389,12 +387,12 @@ _hiding: Final = _Hiding()
 
 
 def conceal(record: logging.LogRecord) -> None:
-    """Rewrite a record that is going to be written later, when whose secrets it holds may be gone."""
+    """Rewrite a log record that is written later, when the owner of its secrets may no longer exist."""
     _hiding.filter(record)
 
 
 def drop_causes(error: BaseException) -> None:
-    """Cut off what an exception was raised from, where that holds a secret: it is not ours to rewrite."""
+    """Remove the causes of an exception that contain a secret: exceptions of other packages cannot be rewritten."""
     for link in chain(error):
         for name in ("__cause__", "__context__"):
             other = getattr(link, name)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 __all__ = ["WHOLE_TEXT", "has_half", "is_text", "mend_json"]
 
-#: What is allowed, in words, where text with half a pair is refused.
+#: What parameters accept, in words, where lone surrogates are rejected.
 WHOLE_TEXT: Final = "text without a lone surrogate (half of an emoji, such as '\\ud83d')"
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -20,7 +20,7 @@ _ESCAPE: Final = (
 
 
 def is_text(value: str) -> bool:
-    """Whether a string can be encoded."""
+    """Return whether a string can be encoded."""
     if value.isascii():
         return True
     try:
@@ -31,12 +31,12 @@ def is_text(value: str) -> bool:
 
 
 def has_half(json_text: str) -> bool:
-    """Whether a JSON text writes half a pair somewhere."""
+    """Return whether a JSON text contains a lone surrogate."""
     return "\\" in json_text and mend_json(json_text) != json_text
 
 
 def mend_json(json_text: str) -> str:
-    """A JSON text in which U+FFFD, the replacement character, stands for each half of a pair."""
+    """Return a JSON text with lone surrogates replaced by U+FFFD, the replacement character."""
     # A single character is found many times faster than two, and most texts have no escape at all.
     if "\\" not in json_text or _HALF.search(json_text) is None:
         return json_text

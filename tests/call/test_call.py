@@ -94,7 +94,7 @@ def test_pass_offers_the_call_to_somebody_else(ringing: Line) -> None:
         assert desk.take().call_id == ringing.call.call_id
         desk.closing.set()
         # Nothing more is told of it here, and nobody here may end what others handle now.
-        with pytest.raises(CallEnded, match="passed back"):
+        with pytest.raises(CallEnded, match="returned to the platform"):
             waiting.result()
         assert ringing.client.calls == {}
         assert ringing.call.hangup() == {}
@@ -253,7 +253,7 @@ def test_expect_lets_the_body_s_exception_through_at_once(on_call: Line) -> None
 
 def test_expect_has_no_value_before_its_block_is_left(on_call: Line) -> None:
     with on_call.call.expect(STATE, timeout=PATIENCE) as seen:
-        with pytest.raises(EventPending, match="ask for it behind the block"):
+        with pytest.raises(EventPending, match="after the with block"):
             _ = seen.value
         on_call.phone.hang_up()
     assert seen.value.call_state == "ending"
@@ -376,7 +376,7 @@ def test_on_hears_every_event_of_a_type_in_order(on_call: Line) -> None:
 def test_a_listener_that_cannot_take_an_event_is_refused(on_call: Line, listener: Any) -> None:
     with pytest.raises(InvalidParameter, match="handler") as caught:
         on_call.call.on(STATE, listener)
-    assert caught.value.accepted in ("a function", "a function that takes event")
+    assert caught.value.accepted in ("a function", "a function that accepts event")
 
 
 @pytest.mark.parametrize("listener", [print, [].append, lambda *events: None, lambda event, more=1: None, _Heard()])

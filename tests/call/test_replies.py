@@ -39,7 +39,7 @@ def test_a_call_that_was_passed_may_be_offered_again_right_behind_the_reply(by: 
         second = one.offered()
         assert second is not call
         assert one.client.calls == {"call-1": second}
-        with pytest.raises(CallEnded, match="passed back"):
+        with pytest.raises(CallEnded, match="returned to the platform"):
             call.wait_for_answered(PATIENCE)
 
 

@@ -444,7 +444,7 @@ both = pytest.mark.parametrize("go", [by_relay, by_rest])
 @pytest.mark.parametrize(
     ("credentials", "status", "words"),
     [
-        ("", "407 Proxy Authentication Required", "demands a user and password"),
+        ("", "407 Proxy Authentication Required", "requires a user and password"),
         (f"user:{SECRET}@", "407 Proxy Authentication Required", "refused the user and password"),
         ("", "403 Forbidden", "403 Forbidden"),
     ],
@@ -555,7 +555,7 @@ def test_a_proxy_that_says_nothing(
     [
         (f"https://user:{SECRET}@127.0.0.1:1", "over TLS"),
         (f"socks5://user:{SECRET}@127.0.0.1:1", "SOCKS"),
-        (f"http://user:{SECRET}@127.0.0.1:x", "no URL"),
+        (f"http://user:{SECRET}@127.0.0.1:x", "not a proxy URL"),
     ],
 )
 def test_a_proxy_of_another_kind_is_refused_by_both(

@@ -310,7 +310,7 @@ def test_two_handlers_of_one_name_are_told_apart(client: MakeClient, caplog: pyt
 
 @pytest.mark.parametrize("kind", ["on_call", "on_message", "on_task"])
 def test_a_decorator_with_parentheses(client: MakeClient, kind: str) -> None:
-    with pytest.raises(InvalidParameter, match="a function: the decorator has no parentheses"):
+    with pytest.raises(InvalidParameter, match="use the decorator without parentheses"):
         getattr(client(), kind)()
 
 

@@ -229,4 +229,4 @@ def test_the_fixture_warns_too(tmp_path: Path) -> None:
     )
     told = run_pytest(tmp_path)
     assert "1 passed, 1 warning" in told
-    assert "a fault was ordered and did not happen: drop_event('calling.call.play'): 0 of 1 times" in told
+    assert "a requested fault did not occur: drop_event('calling.call.play'): 0 of 1 times" in told

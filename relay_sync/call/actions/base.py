@@ -50,13 +50,13 @@ E = TypeVar("E", bound=RelayEvent)
 W = TypeVar("W")
 S = TypeVar("S", bound="StoppableAction[Any]")
 
-#: Seconds that the report of an end may take, beyond the time that the action was given.
+#: Seconds that the terminal event may take beyond the action's time limit.
 REPORT_PATIENCE: Final = 10.0
-#: Seconds over the time that it was given after which an action has certainly ended.
+#: Seconds beyond its time limit after which an action has certainly ended.
 OVERDUE: Final = 3.0
-#: Seconds that leaving a ``with`` block waits for the end it asked for.
+#: Seconds that the end of a ``with`` block waits for the terminal event.
 EXIT_PATIENCE: Final = 5.0
-#: What pauses an action, and what does not any more, by the last part of the method.
+#: Whether an action is paused after a command, by the last part of the method.
 _SWITCHES: Final = {"pause": True, "resume": False}
 
 
@@ -82,7 +82,7 @@ class OnCompleted(Protocol):
 class ActionHost(Protocol):
     """The call, as an action needs it."""
 
-    #: Held while the end and the return of the verb decide which of them reports the end.
+    #: Held while the end and the return of the verb decide which of the two reports the end.
     lock: threading.RLock
 
     def check_process(self) -> None:
@@ -118,12 +118,12 @@ class Action(Generic[E]):
     :param host: the part of the call that runs the action.
     """
 
-    #: The RPC that starts it.
+    #: The RPC that starts the action.
     method: ClassVar[str] = ""
     event_type: ClassVar[str] = ""
-    #: States after which nothing more comes.
+    #: States after which no further events follow.
     end_states: ClassVar[frozenset[str]] = frozenset({"finished"})
-    #: States that end it with an error.
+    #: States that end the action with an error.
     error_states: ClassVar[frozenset[str]] = frozenset({"error"})
 
     def __init__(
@@ -141,13 +141,13 @@ class Action(Generic[E]):
         self.state = "starting"
         self.reply: dict[str, Any] = {}
         self.latest: RelayEvent | None = None
-        #: What it was started with.
+        #: The parameters that the action was started with.
         self._params: Mapping[str, Any] = params or {}
-        # Event and error in one value, so that nobody ever sees the one without the other.
+        # Event and error in one value, so that no thread sees only one of them.
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._on_completed = on_completed
         self._handed_out = False
-        #: When it was started, or its last event came.
+        #: When the action was started or its latest event arrived.
         self._heard = time.monotonic()
         self._prepare()
 
@@ -219,7 +219,7 @@ class Action(Generic[E]):
             return waiter.wait(paced(timeout), self._still_running(timeout))
         began = time.monotonic()
         while (longest := self._longest()) is not None:
-            # It may have been heard of, and so go on for longer, while this waits.
+            # An event may arrive during the wait and extend the limit.
             heard = self._heard
             left = max(began, heard) + longest + REPORT_PATIENCE - time.monotonic()
             if left <= 0:
@@ -233,8 +233,8 @@ class Action(Generic[E]):
 
     def _overdue(self, longest: float) -> Callable[[], WaitTimeout]:
         return lambda: WaitTimeout(
-            f"the end of the {self._noun} {self.control_id} is overdue (state {self.state!r}): it was given {longest:g} s; "
-            "its last event may be lost" + (": stop() it, or wait again" if self._stop_command() else "")
+            f"the end of {self._noun} {self.control_id} is overdue (state {self.state!r}): its time limit was {longest:g} s; "
+            "its last event may be lost" + (": stop() it or wait again" if self._stop_command() else "")
         )
 
     def _longest(self) -> float | None:
@@ -255,8 +255,8 @@ class Action(Generic[E]):
 
     def _still_running(self, timeout: float | None) -> Callable[[], WaitTimeout]:
         return lambda: WaitTimeout(
-            f"the {self._noun} {self.control_id} still goes on after {timeout} s (state {self.state!r}): wait again"
-            + (", or stop() it" if self._stop_command() else "")
+            f"{self._noun} {self.control_id} has not finished after {timeout} s (state {self.state!r}): wait again"
+            + (" or stop() it" if self._stop_command() else "")
         )
 
     @property
@@ -287,7 +287,7 @@ class Action(Generic[E]):
         """
         return None
 
-    # -- told by the call, on the IO thread or by the verb that started it ----------------------------------------
+    # -- called by the call, on the IO thread or in the verb that started it ----------------------------------------
 
     def _on_event(self, event: RelayEvent) -> None:
         """Handle an event with this action's ``control_id``."""
@@ -310,7 +310,7 @@ class Action(Generic[E]):
 
     def _failure(self, state: str) -> RelayError:
         return ActionFailed(
-            f"the server reported the {self._noun} as {state!r}: action.result says what it knows", state=state
+            f"the server reported the {self._noun} as {state!r}: see action.result for details", state=state
         )
 
     def _end_early(self, reason: str, error: RelayError | None = None) -> None:
@@ -339,11 +339,11 @@ class Action(Generic[E]):
         self._tell_completed()
 
     def _tell_completed(self) -> None:
-        # Where the verb raises there is no action, and whoever started it is told by the exception alone.
+        # If the verb raises there is no action, and the exception is the only report.
         result = self.result
         if result is None or not self._handed_out:
             return
-        with self._host.lock:  # the end and the verb's return may come at once
+        with self._host.lock:  # the end and the verb's return may coincide
             function, self._on_completed = self._on_completed, None
         if function is not None:
             self._host.callback("on_completed", function, result)
@@ -426,8 +426,8 @@ class StoppableAction(Action[E]):
     def _prepare(self) -> None:
         super()._prepare()
         self._stopped = False
-        self._stop_sent = False  # perhaps without an answer yet
-        # Reentrant: a signal handler may stop what the code under it is stopping.
+        self._stop_sent = False  # the reply may be pending
+        # Reentrant: a signal handler may stop the same action as the code that it interrupts.
         self._stopping = threading.RLock()
 
     def _stop_command(self) -> tuple[str, dict[str, Any]] | None:
@@ -450,15 +450,15 @@ class StoppableAction(Action[E]):
         command = self._stop_command()
         if command is None or self._ended.done:
             return {}
-        check_thread()  # before any lock, as the next one
+        check_thread()  # before any lock, like the next check
         self._host.check_process()
         with self._stopping:
             if self._stopped:
                 return {}
-            self._stop_sent = True  # first: the terminal event may come before the answer
+            self._stop_sent = True  # first: the terminal event may arrive before the reply
             result = self._control(*command, idempotent=True)
             if result is None:
-                # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
+                # Frames arrive in order: a terminal event would have arrived before this reply.
                 self._end_early("call_gone")
                 return {}
             self._stopped = True
@@ -485,13 +485,13 @@ class StoppableAction(Action[E]):
 class PausableAction(StoppableAction[E]):
     """An action that can be paused and resumed."""
 
-    #: What ``pause`` may be told to do with the time that passes.
+    #: The behaviors that ``pause`` accepts.
     behaviors: ClassVar[tuple[str, ...]] = ()
-    #: Whether it has been paused, so that nobody knows how long it takes.
+    #: Whether the action has been paused, so that its length is unknown.
     _was_paused = False
-    #: Whether it is paused; ``None`` while a command about that has no answer.
+    #: Whether the action is paused; ``None`` while a command about that has no reply.
     _is_paused: bool | None = False
-    #: What it was told when it was paused last.
+    #: The parameters of the last pause.
     _paused_with: Mapping[str, Any] = MappingProxyType({})
 
     def _progress(self, event: Any) -> None:
@@ -514,7 +514,7 @@ class PausableAction(StoppableAction[E]):
         :raises RequestTimeout: the server did not reply within the request timeout.
         """
         if behavior is not None and not self.behaviors:
-            raise InvalidParameter("behavior", behavior, "left out: only recordings have one")
+            raise InvalidParameter("behavior", behavior, "None: only recordings have a behavior")
         chosen = values.choice("behavior", behavior, self.behaviors)
         return self._control(f"{self.method}.pause", {"behavior": chosen} if chosen else {}) or {}
 
@@ -534,7 +534,7 @@ class PausableAction(StoppableAction[E]):
         paused = _SWITCHES.get(method.removeprefix(f"{self.method}."))
         if paused is None:
             return super()._meaning(method, params)
-        self._is_paused = None  # first: the event may come before the answer
+        self._is_paused = None  # first: the event may arrive before the reply
         if paused:
             self._was_paused = True
             self._paused_with = {name: params[name] for name in ("behavior",) if name in params}
@@ -548,7 +548,7 @@ class PausableAction(StoppableAction[E]):
 class VolumeAction(StoppableAction[E]):
     """An action whose volume can be changed."""
 
-    #: What was set last, where that is known to have been carried out; before, what it was started with counts.
+    #: The volume set last, once confirmed; ``None``: the volume that the action was started with.
     _volume: float | None = None
     _volume_known = True
 

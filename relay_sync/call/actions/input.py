@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CollectAction", "DetectAction", "SendDigitsAction", "StandaloneCollectAction"]
 
-#: Seconds that the platform waits for another key, and for the end of what is said, where it was told nothing else.
+#: The platform's default seconds to wait for another digit, and for the end of speech.
 DIGIT_PATIENCE: Final = 5.0
 SPEECH_PATIENCE: Final = 60.0
-#: Seconds that the platform waits for input, where it was told nothing else.
+#: The platform's default seconds to wait for the first input.
 INITIAL_PATIENCE: Final = 4.0
-#: Seconds that a detector listens where it was told nothing else: 30 by the platform's porting guide, and as many to be sure.
+#: Default seconds that a detector runs: 30 by the platform's porting guide, doubled to be sure.
 DETECT_PATIENCE: Final = 60.0
-#: Seconds that one key, or a pause between two, takes at the most.
+#: Maximum seconds for one digit, or a pause between two.
 TONE_PATIENCE: Final = 1.0
-#: Intermediate results kept; a session of continuous dictation has hundreds. The oldest go first.
+#: Number of results kept; the oldest are dropped first. A session of continuous dictation has hundreds.
 KEPT: Final = 10_000
 
 
@@ -42,12 +42,12 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     def _prepare(self) -> None:
         super()._prepare()
-        # "continue" is the schema's old name for it.
+        # "continue" is the schema's old name.
         self._continuous = True in (self._params.get("continuous"), self._params.get("continue"))
         self._partials: deque[CollectEvent] = deque(maxlen=KEPT)
         self._results: deque[CollectEvent] = deque(maxlen=KEPT)
         self._started = False
-        #: Whether the clock of ``initial_timeout`` is known to run.
+        #: Whether ``initial_timeout`` is known to be running.
         self._clock_runs = self._params.get("start_input_timers") is True
 
     def _progress(self, event: CollectEvent) -> None:
@@ -152,7 +152,7 @@ class StandaloneCollectAction(_Collecting):
         return float(given["initial_timeout"] + keys + words)
 
     def _question(self) -> Question | None:
-        # Nothing is started by this once there was input, or that clock is over.
+        # This command starts nothing once there was input or the timeout has expired.
         if not (self.has_started or self._clock_runs):
             return None
         after = 0.0 if self.has_started else (self._params.get("initial_timeout") or INITIAL_PATIENCE) + OVERDUE
@@ -174,7 +174,7 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
             self._heard = time.monotonic()
             state = getattr(event, "state", "")
             if state:
-                # The prompt is over, not the action: now the input is waited for.
+                # The prompt has finished, not the action: the input follows.
                 self.state = "collecting" if state == "finished" else state
             if state == "error":
                 self._end(event, self._failure(state))

@@ -49,7 +49,7 @@ class PlayAction(PausableAction["events.PlayEvent"], VolumeAction["events.PlayEv
             item.get("params", {}).get("duration") for item in items if item.get("type") in ("silence", "ringtone")
         ]
         if self._was_paused or not loop or len(times) < len(items) or not times or None in times:
-            return None  # nobody but the platform knows how long sound and speech last
+            return None  # only the platform knows how long audio and speech last
         return float(sum(times) * loop)
 
 
@@ -116,12 +116,12 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
 
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
-    # Only "finished" is documented; the others are taken for an end with an error as a precaution.
+    # Only "finished" is documented; as a precaution, the others count as errors.
     error_states = frozenset({"error", "failed", "stopped", "disconnected"})
     _streamed = False
 
     def _progress(self, event: events.StreamEvent) -> None:
-        # A stream whose address cannot be reached has no state of its own: it is finished without ever having streamed.
+        # An unreachable address has no state of its own: the stream finishes without a "streaming" event.
         if event.state == "streaming":
             self._streamed = True
         elif event.state in self.end_states and not self._streamed and not self._stop_sent:
@@ -140,16 +140,17 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
             _log.warning(told, self.control_id, self.call.call_id, asleep)
             return
         _log.warning(
-            "stream %s of call %s finished without ever streaming, while the call goes on: could the platform open a"
-            " WebSocket to %s? Check address, firewall, proxy and certificate, the token, and whether the codec is one that"
-            " the call has",
+            "stream %s of call %s finished without ever streaming, and the call continues: check that the platform can open a"
+            " WebSocket to %s (address, firewall, proxy, certificate, token) and that the call supports the codec",
             self.control_id,
             self.call.call_id,
             (urlsplit(url).netloc.rpartition("@")[2] if isinstance(url, str) else "") or "its URL",
         )
 
     def _failure(self, state: str) -> RelayError:
-        return StreamFailed(f"the server reported the stream as {state!r}: start another one, if the call goes on")
+        return StreamFailed(
+            f"the server reported the stream as {state!r}: start another stream if the call is still active"
+        )
 
 
 class TapAction(StoppableAction["events.TapEvent"]):

@@ -62,7 +62,7 @@ class QueueAction(ReadableAsReply, StoppableAction["events.QueueEvent"]):
     event_type = EVENT_CALL_QUEUE
     end_states = frozenset({"dequeue", "leave"})
 
-    # An event may lack what an earlier one has told. A position of 0 is told: the call is out.
+    # Events may omit values of earlier events. A reported position of 0 means that the call has left.
     _queue_id = ""
     _position = 0
     _size = 0
