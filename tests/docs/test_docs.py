@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -20,13 +21,13 @@ from typing import Any
 
 import pytest
 
-from relay_sync.audio import AudioServer, read_wav, write_wav
+from relay_sync.audio import read_wav
 from relay_sync.simulator import Simulator, speech
 from relay_sync.simulator.people.phone import Phone
 from tests.support import ROOT
 from tests.support.background import Background
 from tests.support.hosting import PATIENCE, Started, call_in, launched, started
-from tests.support.lines import FROM, TO, line
+from tests.support.lines import FROM, TO
 from tests.support.modules import MODULES
 from tests.support.pages import blocks, name_of
 
@@ -282,12 +283,13 @@ def test_jupyter(tmp_path: Path) -> None:
 
 
 @contextmanager
-def running(program: str, scope: dict[str, Any], sim: Simulator) -> Iterator[Phone]:
-    """A program of the page, with a call that speaks; its client is stopped at the end."""
+def running(program: str, scope: dict[str, Any], sim: Simulator, *, silent: bool = False) -> Iterator[Phone]:
+    """A program of the page, with a call that speaks, unless it is silent; its client is stopped at the end."""
+    says = None if silent else speech.caller()
     background = Background(exec, compile(program, "audio.md", "exec", dont_inherit=True), scope)
     try:
         sim.wait_for_client(timeout=PATIENCE)
-        yield sim.call(to=TO, from_=FROM, says=speech.caller(), hangs_up_after_speaking=True)
+        yield sim.call(to=TO, from_=FROM, says=says, hangs_up_after_speaking=not silent)
     finally:
         scope["client"].stop()
         background.result(PATIENCE)
@@ -315,18 +317,18 @@ def test_audio_is_heard(account: Simulator, tmp_path: Path, monkeypatch: pytest.
     assert len(heard["inbound"]) == pytest.approx(2 * 2 * saved.samples, abs=2 * 16000)  # at twice the rate
 
 
-def test_a_two_way_stream(sim: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_wav(tmp_path / "welcome.wav", read_wav(speech.greeting()).pcm[:16000], sample_rate=8000)
+def test_a_two_way_stream(account: Simulator) -> None:
     program = blocks(page("audio"))[1]
-    with AudioServer() as audio, line(sim) as it:
-        scope: dict[str, Any] = {"call": it.call, "audio": audio}
-        talking = Background(exec, program, scope)
-        it.phone.wait_for_two_way_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
-        it.phone.press("5")
-        talking.result(PATIENCE)
-        assert scope["heard"].complete
-        assert scope["key"].digit == "5"
+    printed: queue.Queue[tuple[object, ...]] = queue.Queue()
+    scope: dict[str, Any] = {"print": lambda *words, flush: printed.put(words)}
+    try:
+        with running(program, scope, account, silent=True) as phone:
+            assert printed.get(timeout=PATIENCE)[2:] == ("s, to the end:", True)
+            phone.press("5")
+            assert printed.get(timeout=PATIENCE) == ("pressed", "5")
+            phone.wait_until("ended", PATIENCE)
+    finally:
+        scope["audio"].close()
 
 
 def test_a_plain_stream_goes_to_a_handler(account: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,14 +349,15 @@ def test_a_plain_stream_goes_to_a_handler(account: Simulator, monkeypatch: pytes
     assert heard[phone.call_id] >= 0.9 * len(read_wav(speech.caller()).pcm)
 
 
-def test_a_plain_stream_is_accepted(sim: Simulator) -> None:
+def test_a_plain_stream_is_accepted(account: Simulator) -> None:
     program = blocks(page("audio"))[3]
-    with AudioServer(token="a-token-of-both") as audio, line(sim, says=speech.caller()) as it:
-        scope: dict[str, Any] = {"call": it.call, "audio": audio, "MEDIA_TOKEN": "a-token-of-both"}
-        exec(compile(program, "audio.md", "exec", dont_inherit=True), scope)
-        assert len(scope["pcm"]) == 16000
-        assert scope["stream"].call_id == it.call.call_id
-        assert scope["action"].wait(PATIENCE).state == "finished"
+    printed: queue.Queue[tuple[object, ...]] = queue.Queue()
+    scope: dict[str, Any] = {"print": lambda *words, flush: printed.put(words)}
+    try:
+        with running(program, scope, account) as phone:
+            assert printed.get(timeout=PATIENCE) == (phone.call_id, 16000, "bytes")
+    finally:
+        scope["audio"].close()
 
 
 # -- observing ---------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
 @pytest.mark.slow
 def test_a_stream_started_and_told_of_by_other_processes(tmp_path: pathlib.Path) -> None:
     """One process owns the call, one starts and stops the stream by REST, one takes the webhooks."""
-    hooks, (stream, _) = programs("webhooks.md")[0], programs("rest.md")
+    hooks, (stream, *_) = programs("webhooks.md")[0], programs("rest.md")
     with (
         Simulator(media="fast", signing_key=KEY) as sim,
         Receiver() as receiver,
@@ -102,7 +102,7 @@ def test_the_server_for_webhooks_takes_nothing_from_web_pages() -> None:
 def test_a_recording_is_made_and_downloaded(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    program = programs("rest.md")[1]
+    program = programs("rest.md")[2]
     assert "sys.argv[1]" in program
     monkeypatch.chdir(tmp_path)
     with Simulator(media="fast") as sim, line(sim) as it:

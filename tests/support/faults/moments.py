@@ -440,28 +440,32 @@ def revokes(stage: Stage) -> None:
 FAULTS: Final[dict[str, Kind]] = {
     "closed": Kind(told="the connection is closed in order (FIN)", on_wire=(Cut("fin"),)),
     "reset": Kind(told="the connection is reset (RST)", on_wire=(Cut("reset"),)),
-    "silent": Kind(told="nothing passes any more, and nobody is told", on_wire=(Cut("silent"),), silent=True),
-    "unheard": Kind(
-        told="nothing of ours arrives any more, while the server goes on talking",
+    "silent": Kind(
+        told="nothing passes in either direction, without any notice", on_wire=(Cut("silent"),), silent=True
+    ),
+    "one way": Kind(
+        told="nothing from the client arrives, while the server keeps sending",
         on_wire=(Cut("deaf"),),
         silent=True,
         talks=True,
     ),
-    "up stalled": Kind(told="the server takes nothing more from us", on_wire=(Stall("up"),), silent=True),
-    "down stalled": Kind(told="nothing of the server arrives any more", on_wire=(Stall("down"),), silent=True),
+    "up stalled": Kind(told="the server stops reading", on_wire=(Stall("up"),), silent=True),
+    "down stalled": Kind(told="nothing from the server arrives", on_wire=(Stall("down"),), silent=True),
     "slow": Kind(told="3,000 bytes per second", on_wire=(Shape("both", rate=3000),), breaks=False),
-    "split": Kind(told="every byte in a segment of its own", on_wire=(Shape("both", segment=1),), breaks=False),
+    "split": Kind(told="every byte in its own TCP segment", on_wire=(Shape("both", segment=1),), breaks=False),
     "merged": Kind(
-        told="all bytes kept back for 0.1 s, then together", on_wire=(Shape("both", hold=0.1),), breaks=False
+        told="all bytes are held for 0.1 s, then sent together", on_wire=(Shape("both", hold=0.1),), breaks=False
     ),
-    "corrupt up": Kind(told="a byte of ours is changed", on_wire=(Corrupt("up"),), provoke=True),
-    "corrupt down": Kind(told="a byte of the server's is changed", on_wire=(Corrupt("down"),), provoke=True),
+    "corrupt up": Kind(told="one byte from the client is corrupted", on_wire=(Corrupt("up"),), provoke=True),
+    "corrupt down": Kind(told="one byte from the server is corrupted", on_wire=(Corrupt("down"),), provoke=True),
     "refused": Kind(
         told="reset, and no new connection for 0.3 s", on_wire=(Cut("reset"), Refuse("unreachable", seconds=0.3))
     ),
-    "gone": Kind(told="reset, and no new connection ever", on_wire=(Cut("reset"), Refuse("unreachable")), back=False),
+    "gone": Kind(
+        told="reset, and new connections fail from then on", on_wire=(Cut("reset"), Refuse("unreachable")), back=False
+    ),
     "swallowed": Kind(
-        told="nothing passes any more, and new connections are never answered",
+        told="nothing passes, and new connections are never answered",
         on_wire=(Cut("silent"), Refuse("silent")),
         back=False,
         silent=True,
@@ -469,28 +473,28 @@ FAULTS: Final[dict[str, Kind]] = {
     "leaves": Kind(told="`signalwire.disconnect`, `restart: false`", at_server=leaves, answers=True),
     "restarts": Kind(told="`signalwire.disconnect`, `restart: true`", at_server=restarts, answers=True),
     "forgets": Kind(told="reset, and the session cannot be resumed", at_server=forgets),
-    "revokes": Kind(told="reset, and the credentials are refused from now on", at_server=revokes, back=False),
+    "revokes": Kind(told="reset, and the credentials are rejected from then on", at_server=revokes, back=False),
 }
 
 MOMENTS: Final[dict[str, tuple[str, Callable[[Stage], str]]]] = {
     "before": ("before `connect()`", before_connect),
-    "upgrade": ("in the midst of the upgrade", upgrade),
+    "upgrade": ("during the upgrade", upgrade),
     "authentication": ("during authentication", authentication),
     "unsent": ("a command waits to be sent", unsent),
-    "sent": ("a command was sent and not answered", sent),
+    "sent": ("a command was sent but not answered", sent),
     "answered": ("a command was answered; the next one", answered),
-    "callback": ("a command in a callback was sent and not answered", in_a_callback),
+    "callback": ("a command in a callback was sent but not answered", in_a_callback),
     "action": ("during `action.wait()`", an_action),
     "dial": ("during `dial()`", a_dial),
     "wait_for": ("during `wait_for()`", waiting_for_an_event(by_wait_for)),
     "expect": ("during `expect()`", waiting_for_an_event(by_expect)),
     "events": ("during `events()`", waiting_for_an_event(by_events)),
     "wait_for_ended": ("during `wait_for_ended()`", for_the_end),
-    "gap": ("during `wait_for_ended()`; the end falls into the gap", an_end_in_the_gap),
-    "action gap": ("during `action.wait()`; the end falls into the gap", an_actions_end_in_the_gap),
-    "answer gap": ("during `wait_for_answered()`; the answer falls into the gap", an_answer_in_the_gap),
+    "gap": ("during `wait_for_ended()`; the end is missed while disconnected", an_end_in_the_gap),
+    "action gap": ("during `action.wait()`; the end is missed while disconnected", an_actions_end_in_the_gap),
+    "answer gap": ("during `wait_for_answered()`; the answer is missed while disconnected", an_answer_in_the_gap),
     "message": ("during `message.wait()`", for_a_message),
-    "message gap": ("during `message.wait()`; the end falls into the gap", a_messages_end_in_the_gap),
+    "message gap": ("during `message.wait()`; the end is missed while disconnected", a_messages_end_in_the_gap),
     "closing": ("during `disconnect()`; the next command", closing),
 }
 

@@ -6,11 +6,18 @@ cell, and fails if a cell is empty or the file is stale.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attrs import frozen
 
+from relay_sync import RelayClient
+from relay_sync.client.link import CONNECT_PATIENCE
+from relay_sync.client.messages import NEWS_PATIENCE
+from relay_sync.protocol.liveness import COMMANDS
+from relay_sync.protocol.liveness import MOST_UNANSWERED as UNANSWERED
+from relay_sync.protocol.session import MOST_REFUSALS
 from tests.support import ROOT
 from tests.support.faults.moments import FAULTS, MOMENTS
 from tests.support.faults.troubles import TROUBLES, WORKS
@@ -22,10 +29,14 @@ FILE: Final = ROOT / "docs" / "faults.md"
 
 @frozen
 class NotApplicable:
-    """A cell that cannot be, and why."""
+    """A combination that does not exist, and why."""
 
     reason: str
 
+
+#: Seconds of the client's own defaults.
+PING: Final = inspect.signature(RelayClient).parameters["ping_interval"].default
+PONG: Final = inspect.signature(RelayClient).parameters["ping_timeout"].default
 
 Outcome = str | NotApplicable
 
@@ -36,8 +47,8 @@ UNSENT = "ConnectionLost, not sent"
 TOO_LATE = "NotConnected, not sent"
 REFUSED = "AuthenticationError"
 OVER = "ClientClosed"
-NOTHING_YET = NotApplicable("there is no connection yet that it could befall")
-NOT_SPOKEN = NotApplicable("the server says so within a session only, and there is none")
+NO_CONNECTION = NotApplicable("there is no connection yet")
+NO_SESSION = NotApplicable("the server sends this only within a session, and there is none")
 
 
 def row(*outcomes: Outcome) -> dict[str, Outcome]:
@@ -50,19 +61,19 @@ def recovers(before: Outcome) -> dict[str, Outcome]:
     return row(before, V, V, V, SENT, V, SENT, V, V, V, V, V, V, V, V, V, V, LOST, OVER)
 
 
-NO_GAP: Final = NotApplicable("the connection stands: there is no gap")
-HARMLESS: Final = row(*[V] * 13, NO_GAP, NO_GAP, NO_GAP, V, NO_GAP, OVER)
+NO_GAP: Final = NotApplicable("the connection is not lost, so there is no gap")
+UNAFFECTED: Final = row(*[V] * 13, NO_GAP, NO_GAP, NO_GAP, V, NO_GAP, OVER)
 
 OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
-    "closed": recovers(NOTHING_YET),
-    "reset": recovers(NOTHING_YET),
-    "silent": recovers(NOTHING_YET),
-    "unheard": recovers(NOTHING_YET),
-    "up stalled": recovers(NOTHING_YET),
-    "down stalled": recovers(NOTHING_YET),
-    "slow": HARMLESS,
-    "split": HARMLESS,
-    "merged": HARMLESS,
+    "closed": recovers(NO_CONNECTION),
+    "reset": recovers(NO_CONNECTION),
+    "silent": recovers(NO_CONNECTION),
+    "one way": recovers(NO_CONNECTION),
+    "up stalled": recovers(NO_CONNECTION),
+    "down stalled": recovers(NO_CONNECTION),
+    "slow": UNAFFECTED,
+    "split": UNAFFECTED,
+    "merged": UNAFFECTED,
     "corrupt up": recovers(V),
     "corrupt down": recovers(V),
     "refused": recovers(V),
@@ -78,11 +89,11 @@ OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
         *("WaitTimeout", "DialFailed", "WaitTimeout", "WaitTimeout", OVER, *["WaitTimeout"] * 6),
         OVER,
     ),
-    "leaves": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, *[V] * 13, LOST, OVER),
-    "restarts": row(NOT_SPOKEN, NOT_SPOKEN, V, NOT_SPOKEN, V, TOO_LATE, V, *[LOST] * 11, OVER),
+    "leaves": row(NO_SESSION, NO_SESSION, V, NO_SESSION, *[V] * 13, LOST, OVER),
+    "restarts": row(NO_SESSION, NO_SESSION, V, NO_SESSION, V, TOO_LATE, V, *[LOST] * 11, OVER),
     "forgets": row(
-        NotApplicable("there is no session yet that could be forgotten"),
-        NotApplicable("there is no session yet that could be forgotten"),
+        NotApplicable("there is no session yet that the server could forget"),
+        NotApplicable("there is no session yet that the server could forget"),
         *(V, UNSENT, SENT, TOO_LATE, SENT, *[LOST] * 11, OVER),
     ),
     "revokes": row(
@@ -95,7 +106,7 @@ OUTCOMES: Final[dict[str, dict[str, Outcome]]] = {
 CTRL_C: Final = "KeyboardInterrupt"
 FORKED: Final = "Forked"
 
-#: By trouble, in the order of the works.
+#: By fault, in the order of the works.
 OF_THE_PROCESS: Final[dict[str, tuple[str, ...]]] = {
     "Ctrl-C": (CTRL_C, CTRL_C, CTRL_C, CTRL_C),
     "a signal": (V, V, V, V),
@@ -108,7 +119,7 @@ OF_THE_PROCESS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def cells() -> Iterator[tuple[str, str, Outcome | None]]:
-    """Every fault at every moment, in order; ``None`` where the table says nothing."""
+    """Every fault at every moment, in order; ``None`` where the table has no entry."""
     for fault in FAULTS:
         for moment in MOMENTS:
             yield fault, moment, OUTCOMES.get(fault, {}).get(moment)
@@ -118,32 +129,35 @@ CHAPTERS: Final = {
     "Connecting": ("before", "upgrade", "authentication"),
     "Commands": ("unsent", "sent", "answered", "callback", "closing"),
     "Waiting": ("action", "dial", "wait_for", "expect", "events", "wait_for_ended", "message"),
-    "Ends that fall into the gap": ("gap", "action gap", "answer gap", "message gap"),
+    "Ends that the client misses": ("gap", "action gap", "answer gap", "message gap"),
 }
 
 LEGEND: Final = f"""\
-# What a user sees of faults
+# Faults and their results
 
-Generated by `python -m tests.support.faults.table` from the table that the tests run; one of them fails if this file is
-stale or a cell is empty. Not to be edited.
+This page shows what your program gets if the network, the server or the process fails at a given moment.
 
-Every cell was brought about with a real client, a proxy that spoils the connection, and the simulator, and ended within a
-bounded time. `ok` means that the user got what was waited for, as if nothing had been wrong: what was lost was
-made again, and the session resumed. Otherwise the cell names the error.
+Generated by `python -m tests.support.faults.table` from the table that the tests run. A test fails if this file is stale or
+a cell is empty. Do not edit it.
 
-* `{SENT}`: the command may have been carried out; it is never repeated silently. `{UNSENT}`: it was
-  not carried out, because the session it was meant for, with its calls, is gone; `{TOO_LATE}` where
-  that was known before.
-* `ConnectTimeout`, `RequestTimeout`, `WaitTimeout`, `DialFailed`: the caller's own time was over, and there was no connection
-  yet. The client goes on trying. `events()` has no time limit; it ended when the client was closed.
-* `AuthenticationError`: the credentials were refused, three times in a row where they had been good before.
-* After a resume the client asks about its calls, and about what goes on in them where that can be asked without a change
-  ([threads](threads.md)), so an end that fell into the gap is found, too. RELAY cannot be asked about messages: one of which
-  nothing more is told ends with `ConnectionLost` 15 s after the connection came back.
-* A connection that fell silent is found within `ping_interval + ping_timeout` (20 s by default); within `connect_timeout`
-  during the upgrade, and within 10 s of it during authentication. A connection that broke is noticed at once.
-* A connection on which the server goes on talking but does not hear us is found within `3 * ping_interval + ping_timeout` of the
-  last answer to anything (50 s by default), if the server ever answered a ping, or leaves three commands unanswered as well.
+Each cell is a test: a real client talks to the simulator through a proxy that breaks the connection. Every test finished
+within a time limit. `ok` means that the program got its result as if there had been no fault: the client reconnected and
+resumed the session. Otherwise the cell names the error.
+
+* `{SENT}`: the command may have been carried out. It is not repeated, except for commands that can safely run
+  twice ([when the connection is lost](threads.md#when-the-connection-is-lost)). `{UNSENT}`: it was not
+  carried out, because its session and calls no longer exist; `{TOO_LATE}` if that was already known.
+* `ConnectTimeout`, `RequestTimeout`, `WaitTimeout`, `DialFailed`: the caller's own timeout expired before there was a
+  connection. The client keeps trying. `events()` has no timeout; it ended when the client was closed.
+* `AuthenticationError`: the server rejected the credentials; {MOST_REFUSALS} times in a row if they had been valid before.
+* After a resume the client asks about its calls and, where a question changes nothing, about their actions, so it also
+  finds ends that it missed. RELAY has no command that asks about a message: without news, a message ends with
+  `ConnectionLost` {NEWS_PATIENCE:g} s after the reconnect.
+* A silent connection is detected within {PING + PONG:g} s (`ping_interval + ping_timeout`). While connecting, the limits are
+  `connect_timeout` for the upgrade and {CONNECT_PATIENCE:g} s for the login. A broken connection is noticed at once.
+* If the server keeps sending but no longer receives us, the client notices
+  {UNANSWERED * PING + PONG:g} s after the server's last answer (`{UNANSWERED} * ping_interval + ping_timeout`). This works
+  only if the server has answered a ping before, or if {COMMANDS} commands are unanswered.
 
 ## The faults
 
@@ -153,13 +167,13 @@ made again, and the session resumed. Otherwise the cell names the error.
 
 
 ABOUT_PROCESSES: Final = """\
-## Troubles of the program itself
+## Faults in the program
 
-The same, with a sound connection: something befalls the program while its main thread waits. After Ctrl-C a phone that rings
-is hung up, and an action that begins late is stopped. A child has a client of its own, which connects when it is first used;
-calls, actions and streams stay with the parent. On a full disk the stream goes on, and `save()` raises.
+The same with a working connection: something happens to the program while its main thread waits. After Ctrl-C, ringing phones
+are hung up, and actions that start late are stopped. A child process has its own client, which connects when it is first
+used; calls, actions and streams stay with the parent. On a full disk the stream continues, and `save()` raises.
 
-| trouble | what happens |
+| fault | what happens |
 |---|---|
 """
 
@@ -188,7 +202,7 @@ def page() -> str:
     out += ["", *(f"({number}) {reason}" + "  " for number, reason in enumerate(reasons, 1))]
     out += ["", ABOUT_PROCESSES + "\n".join(f"| {name} | {trouble.told} |" for name, trouble in TROUBLES.items())]
     rows = ((name, [_written(outcome, reasons) for outcome in outcomes]) for name, outcomes in OF_THE_PROCESS.items())
-    out += ["", *_table("trouble", [title for title, _ in WORKS.values()], rows)]
+    out += ["", *_table("fault", [title for title, _ in WORKS.values()], rows)]
     return "\n".join(out) + "\n"
 
 

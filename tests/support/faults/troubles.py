@@ -148,10 +148,10 @@ def a_recording(stage: Stage, trouble: Trouble) -> str:
 
 
 WORKS: Final[dict[str, tuple[str, Work]]] = {
-    "command": ("a command that waits for its answer", a_command),
+    "command": ("a command waits for its answer", a_command),
     "action": ("during `action.wait()`", an_action),
     "dial": ("during `dial()`", a_dial),
-    "recording": ("during `stream.wait()`, and `save()` then", a_recording),
+    "recording": ("during `stream.wait()`, followed by `save()`", a_recording),
 }
 
 
@@ -268,15 +268,15 @@ def _full_disk(stage: Stage) -> Iterator[None]:
 TROUBLES: Final[dict[str, Trouble]] = {
     "Ctrl-C": Trouble(told="`SIGINT`, with Python's own handler", strikes=_interrupted),
     "a signal": Trouble(
-        told="the handler of a signal sends a command, and waits for its answer",
+        told="a signal handler sends a command and waits for its answer",
         around=_commands_in_a_handler,
         strikes=_signalled,
     ),
-    "a fork": Trouble(told="another thread forks; what the parent sees", strikes=_forked_parent),
-    "a child": Trouble(told="another thread forks; what the child sees that tries the same", strikes=_forked_child),
-    "a full disk": Trouble(told="neither recordings nor the log can be written", around=_full_disk),
+    "a fork": Trouble(told="another thread forks; what the parent gets", strikes=_forked_parent),
+    "a child": Trouble(told="another thread forks; what the child gets from the same operation", strikes=_forked_child),
+    "a full disk": Trouble(told="neither recordings nor log files can be written", around=_full_disk),
     "a log that raises": Trouble(
-        told="a handler of the log raises each time", around=lambda stage: _logging_to(_Handler(_raise))
+        told="a logging handler raises each time", around=lambda stage: _logging_to(_Handler(_raise))
     ),
-    "a log that blocks": Trouble(told="a handler of the log blocks threads of the SDK", around=_blocking_log),
+    "a log that blocks": Trouble(told="a logging handler blocks", around=_blocking_log),
 }
