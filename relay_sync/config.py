@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "Config"]
 
-_HOST_FORMS: Final = "name, name:port or wss://name[:port], without user info, path, query or spaces"
+_HOST_FORMS: Final = "a host as name, name:port or wss://name[:port], without user info, path, query or spaces"
 _SCHEME_VARIABLE: Final = "SIGNALWIRE_RELAY_SCHEME"
 _SAME_SCHEME: Final = {"http": "ws", "https": "wss"}
 
@@ -275,7 +275,7 @@ def _named(origins: Mapping[str, str]) -> Iterator[None]:
         variable = origins.get(error.parameter, "").partition("$")[2]
         if not variable or error.variable or error.value is None:
             raise
-        accepted = error.accepted.replace(f" (or {variable})", "").replace(f" (also {variable})", "")
+        accepted = error.accepted.replace(f" (or {variable})", "")
         secret = error.value == "<hidden>"
         raise InvalidParameter(error.parameter, error.value, accepted, secret=secret, variable=variable) from None
 
@@ -301,7 +301,7 @@ def _ca_file(value: Any) -> str | None:
     except (TypeError, ValueError):
         found = False
     if not found:
-        raise InvalidParameter("ca_file", value, "the path of a PEM file (also SIGNALWIRE_RELAY_CA_FILE)")
+        raise InvalidParameter("ca_file", value, "the path of a PEM file (or SIGNALWIRE_RELAY_CA_FILE)")
     return path
 
 

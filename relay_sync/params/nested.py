@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, TypedDict
 
 from ..errors import InvalidParameter
+from ..text.wording import either
 from . import values
 from .parties import without_marks
 
@@ -117,10 +118,15 @@ def _limit(name: str, value: Any) -> Any:
 def _required(check: Check) -> Check:
     def checked(name: str, value: Any) -> Any:
         if value is None:
-            raise InvalidParameter(name, value, "a value: it is required")
+            raise InvalidParameter(name, value, "a value (this parameter is required)")
         return check(name, value)
 
     return checked
+
+
+def _some_text(name: str, value: Any) -> str | None:
+    """Check a required text that is not empty."""
+    return values.text(name, value, optional=False)
 
 
 def _text(name: str, value: Any) -> str | None:
@@ -164,7 +170,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
         from difflib import get_close_matches  # only mistakes and novelties need it
 
         if get_close_matches(given.lower(), (*known, *elsewhere), 1):
-            raise InvalidParameter(name, value, f"one of {', '.join(map(repr, known))}")
+            raise InvalidParameter(name, value, either(known))
         return given
 
     return checked
@@ -192,7 +198,7 @@ RINGTONES: Final = tuple(_TONES.split(" "))
 _MEDIA: Final[dict[str, dict[str, Check]]] = {
     "audio": {"url": _required(values.http_url)},
     "tts": {
-        "text": _required(values.text),
+        "text": _some_text,
         "language": values.text,
         "gender": _one_of("male", "female"),
         "voice": values.text,
@@ -257,7 +263,7 @@ def tap(name: str, value: Any) -> dict[str, Any]:
 
 _TAP_DEVICES: Final[dict[str, dict[str, Check]]] = {
     "rtp": {
-        "addr": _required(values.text),
+        "addr": _some_text,
         "port": _required(lambda name, value: values.whole(name, value, low=1, high=65535)),
         "codec": _tap_codec,
         "ptime": _whole(1),
@@ -399,10 +405,10 @@ DEVICES: Final[dict[str, dict[str, Check]]] = {
         "session_timeout": _whole(0),
         **_RINGING,
     },
-    "call": {"call_id": _required(values.text), "node_id": _required(values.text)},
+    "call": {"call_id": _some_text, "node_id": _some_text},
     "queue": {
-        "queue_name": _required(values.text),
-        "node_id": _required(values.text),
+        "queue_name": _some_text,
+        "node_id": _some_text,
         "queue_id": values.text,
         "execute_after_queue": values.text,
     },
@@ -465,10 +471,8 @@ def stream_device(name: str, value: Any) -> dict[str, Any] | None:
 # -- payments and agents -------------------------------------------------------------------------------------------------
 
 _PROMPT: Final[dict[str, Check]] = {
-    "for": _required(values.text),
-    "actions": _each(
-        lambda name, value: _shape(name, value, {"type": _required(values.text), "phrase": _required(_text)})
-    ),
+    "for": _some_text,
+    "actions": _each(lambda name, value: _shape(name, value, {"type": _some_text, "phrase": _required(_text)})),
     "play": lambda name, value: media(name, value, optional=True),
     "attempt": values.text,
     "card_type": values.text,
@@ -478,7 +482,7 @@ _RESET: Final[dict[str, Check]] = {"full_reset": values.flag, "system_prompt": _
 
 #: ``{"name", "value"}`` objects for the payment connector.
 pay_parameters: Final[Check] = _each(
-    lambda name, value: _shape(name, value, {"name": _required(values.text), "value": _required(_text)})
+    lambda name, value: _shape(name, value, {"name": _some_text, "value": _required(_text)})
 )
 #: What is said during a payment.
 pay_prompts: Final[Check] = _each(lambda name, value: _shape(name, value, _PROMPT))
@@ -521,16 +525,16 @@ _LIVE: Final[dict[str, Check]] = {
 }
 #: What can be done with a live transcription and a live translation, and what that takes.
 TRANSCRIPTION: Final[dict[str, dict[str, Check]]] = {
-    "start": {"lang": _required(values.text), **_LIVE},
+    "start": {"lang": _some_text, **_LIVE},
     "stop": {},
     "summarize": {},
 }
 TRANSLATION: Final[dict[str, dict[str, Check]]] = {
-    "start": {"from_lang": _required(values.text), "to_lang": _required(values.text), **_LIVE},
+    "start": {"from_lang": _some_text, "to_lang": _some_text, **_LIVE},
     "stop": {},
     "summarize": {},
     "inject": {
-        "message": _required(values.text),
+        "message": _some_text,
         "direction": _required(_one_of("local-caller", "remote-caller")),
     },
 }
@@ -542,9 +546,7 @@ def live_action(name: str, value: Any, accepted: Mapping[str, Mapping[str, Check
         return values.choice(name, value, ("stop", "summarize")) or ""
     action = values.json_object(name, value, optional=False) or {}
     if not action:
-        raise InvalidParameter(
-            name, value, f"'stop', 'summarize' or a mapping with one of {', '.join(map(repr, accepted))}"
-        )
+        raise InvalidParameter(name, value, f"'stop', 'summarize' or a mapping with {either(list(accepted))}")
     kind = _kind(*accepted)
     found = {kind(name, word): options for word, options in action.items()}
     return {

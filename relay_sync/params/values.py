@@ -21,6 +21,7 @@ from ..hosts.names import is_loopback
 from ..text import codec_names
 from ..text.json_text import IN_RANGE, has_huge
 from ..text.surrogates import WHOLE_TEXT, has_half, is_text
+from ..text.wording import either
 from .parties import is_caller, is_party, is_phone_number, is_sender, is_sip_address, without_marks
 
 __all__ = [
@@ -139,7 +140,7 @@ def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str | None:
         for word in accepted:
             if word.lower() == value.lower():
                 return word
-    raise InvalidParameter(name, value, f"one of {', '.join(map(repr, accepted))}")
+    raise InvalidParameter(name, value, either(accepted))
 
 
 def choices(name: str, value: Any, accepted: tuple[str, ...]) -> list[str] | None:
@@ -424,7 +425,7 @@ def dtmf(name: str, value: Any, *, pauses: bool = False, optional: bool = True) 
 
 def unseen(name: str, value: Any, accepted: str) -> InvalidParameter:
     """Return the error for a value of the wrong type that may be huge or contain unknown secrets: it shows only the type."""
-    return InvalidParameter(name, type(value).__name__, accepted)
+    return InvalidParameter(name, type(value), accepted)
 
 
 def mapping(name: str, value: Any, *, optional: bool = True) -> dict[str, Any] | None:

@@ -46,4 +46,4 @@ def advice(text: str, accepted: tuple[str, ...] = USUAL) -> str:
     """
     names = [repr(name) for name in right_names(text) if name in accepted]
     what = " for uncompressed 16-bit samples" if names == ["'L16'"] else ""
-    return f"{' or '.join(names)}{what} ({text!r} is no codec of telephone calls)" if names else ""
+    return f"{' or '.join(names)}{what} ({text!r} is not a codec of telephone calls)" if names else ""

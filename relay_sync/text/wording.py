@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["counted", "listed"]
+__all__ = ["counted", "either", "listed"]
 
 #: Maximum number of names in one message.
 NAMED: Final = 10
@@ -22,3 +22,9 @@ def counted(number: int, noun: str, several: str = "") -> str:
 def listed(names: Sequence[str]) -> str:
     """Return the first :data:`NAMED` names, and the number of further names."""
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def either(words: Sequence[str]) -> str:
+    """Return the alternatives of a parameter: ``'a', 'b' or 'c'``."""
+    *others, last = map(repr, words)
+    return f"{', '.join(others)} or {last}" if others else last

@@ -34,7 +34,7 @@ CODECS = "PCMU pcma Opus L16 l16@16000h L16@16000h@40i G722 G722@8000h GSM G729 
 def test_a_word_means_one_codec(word: str, name: str) -> None:
     assert right_names(word) == (name,)
     what = " for uncompressed 16-bit samples" if name == "L16" else ""
-    assert advice(word) == f"{name!r}{what} ({word!r} is no codec of telephone calls)"
+    assert advice(word) == f"{name!r}{what} ({word!r} is not a codec of telephone calls)"
 
 
 @pytest.mark.parametrize("word", FILES.split())
@@ -100,7 +100,7 @@ def test_it_is_refused_before_anything_is_sent(taker: Callable[[Any, str], objec
         before = commands(sim)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            with pytest.raises(InvalidParameter, match=r"'PCMU'.* is no codec of telephone calls\)"):
+            with pytest.raises(InvalidParameter, match=r"'PCMU'.* is not a codec of telephone calls\)"):
                 taker(everything, word)
         assert commands(sim) == before
 
