@@ -1,7 +1,8 @@
-"""Plain, blocking Python for live phone calls over SignalWire RELAY, and for their audio.
+"""Synchronous Python SDK for SignalWire RELAY: control live calls and stream their audio, without asyncio.
 
-An unofficial SDK, not affiliated with SignalWire. Start with :class:`RelayClient`; :mod:`relay_sync.audio` receives what
-``call.stream()`` sends, :mod:`relay_sync.simulator` is a telephone network to try it all on.
+An unofficial SDK, not affiliated with SignalWire. Start with :class:`RelayClient`; :mod:`relay_sync.audio` receives the audio
+that
+``call.stream()`` sends, :mod:`relay_sync.simulator` is a simulated telephone network for development and tests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One end for all steps of a public call."""
+"""One time limit for all steps of a public call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Deadline"]
 
 
 class Deadline(NamedTuple):
-    """A moment on the monotonic clock, or never. Made once per public call and handed through every step."""
+    """A time on the monotonic clock, or no limit. Created once per public call and passed through every step."""
 
     at: float | None
 
@@ -17,7 +17,7 @@ class Deadline(NamedTuple):
         return cls(None if timeout is None else now + timeout)
 
     def remaining(self, now: float) -> float | None:
-        """Seconds left, never negative; ``None`` without a limit."""
+        """Return the seconds left, never negative; ``None`` without a limit."""
         return None if self.at is None else max(0.0, self.at - now)
 
     def passed(self, now: float) -> bool:

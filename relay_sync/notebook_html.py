@@ -1,4 +1,4 @@
-"""What notebooks show of clients, calls, actions and streams: HTML and inline SVG, without scripts. Pure.
+"""The notebook views of clients, calls, actions and streams: HTML and inline SVG, without scripts. Pure.
 
 Everything must be readable on light and dark pages. Text has the color of the page's own text, except on bars. Colors of bars
 and lines keep a contrast of at least 3 with white and with near-black, and of at least 4.5 with the white text on them.
@@ -15,9 +15,9 @@ __all__ = ["BARS", "LINES", "TEXT", "Moment", "axis", "panel", "table", "timelin
 _WIDTH: Final = 800
 _LEFT: Final = 150
 _ROW: Final = 18
-_LETTER: Final = 7  # what a letter takes at most, on average
-_NARROW: Final = 260  # of the bars, in px, on the narrowest page that matters
-#: The style of drawings that hold text.
+_LETTER: Final = 7  # average width of a letter in px, at most
+_NARROW: Final = 260  # width of the bars in px on narrow pages
+#: The style of drawings that contain text.
 TEXT: Final = "font:11px sans-serif;fill:currentColor"
 MOST_ROWS: Final = 24
 BARS: Final[Mapping[str, str]] = {
@@ -27,7 +27,7 @@ BARS: Final[Mapping[str, str]] = {
     "ending": "#b3541e",
     "ended": "#6b7280",
 }
-#: Of actions and of the tracks of a stream.
+#: The colors of actions and of the tracks of a stream.
 LINES: Final = ("#2a6fbb", "#b85c12")
 _MOST_TICKS: Final = 5
 
@@ -63,13 +63,13 @@ class Moment(NamedTuple):
 
 
 def _escape(text: str) -> str:
-    import html  # it brings the names of all entities with it
+    import html  # loads the names of all entities
 
     return html.escape(text)
 
 
 def table(rows: Iterable[tuple[str, object]]) -> str:
-    """Names and values."""
+    """Return a table of names and values."""
     return _table(f"{_cell('th', name)}{_cell('td', value)}" for name, value in rows)
 
 
@@ -79,21 +79,21 @@ def _table(rows: Iterable[str]) -> str:
 
 
 def _cell(tag: str, value: object, side: str = "left") -> str:
-    # Notebooks align cells to the right and keep them in one line, which a long id would make wider than the page.
+    # Notebooks right-align cells and do not wrap them: long ids would exceed the page width.
     wraps = "white-space:nowrap" if tag == "th" else "white-space:normal;overflow-wrap:anywhere"
     style = f"text-align:{side};vertical-align:top;padding:1px 10px 1px 0;{wraps}"
     return f'<{tag} style="{style}">{_escape(str(value))}</{tag}>'
 
 
 def panel(title: str, *parts: str) -> str:
-    """A heading and what belongs to it."""
+    """Return a heading with its content."""
     return f'<div><b style="overflow-wrap:anywhere">{_escape(title)}</b>{"".join(parts)}</div>'
 
 
 def axis(seconds: float, top: int) -> str:
-    """Marks of time across the whole width of a drawing, as parts of an SVG, 16 px high.
+    """Return time marks across the width of a drawing, as parts of an SVG, 16 px high.
 
-    :param top: where they begin, in px.
+    :param top: their top edge, in px.
     """
     parts = [f'<line x1="0" x2="100%" y1="{top + 0.5}" y2="{top + 0.5}" stroke="currentColor" stroke-opacity="0.5"/>']
     step = _step(seconds)
@@ -109,7 +109,7 @@ def axis(seconds: float, top: int) -> str:
 
 
 def _step(seconds: float) -> float:
-    """The distance of marks: 1, 2 or 5 of a decimal unit, or a round part of minutes and hours."""
+    """Return the distance of time marks: 1, 2 or 5 of a decimal unit, or a round fraction of minutes and hours."""
     least = seconds / _MOST_TICKS
     if least <= 0:
         return 0.0
@@ -151,7 +151,7 @@ def timeline(moments: Sequence[Moment], *, now: float, over: bool) -> str:
 
 
 def _lanes(moments: Sequence[Moment]) -> dict[str, tuple[str, list[Moment]]]:
-    # By key, not by name: ids that people choose often begin alike.
+    # By key, not by name: ids chosen by users often share a prefix.
     lanes: dict[str, tuple[str, list[Moment]]] = {}
     for moment in moments:
         key = moment.control_id or ("" if moment.name in ("state", "receive") else moment.name)
@@ -182,7 +182,7 @@ def _lane(row: int, name: str, moments: list[Moment], start: float, end: float, 
             f"<title>{said}, {moment.at - start:.3f} s</title></rect>"
         )
         if width / 100 * _NARROW > _LETTER * (len(moment.state) + 1):
-            # With dx, since the place is in percent: 4 px behind the beginning of the bar.
+            # With dx, since x is in percent: 4 px after the start of the bar.
             text = f'<text x="{x:.2f}%" dx="4" y="{top + 13}" style="fill:#fff">{_escape(moment.state)}</text>'
             parts.append(text)
     return "".join(parts)

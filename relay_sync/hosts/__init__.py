@@ -1,11 +1,11 @@
-"""Hosts and the ways to them, read by one rule for RELAY and REST, servers and webhooks.
+"""Hosts and connections to them, with the same rules for RELAY and REST, servers and webhooks.
 
 ``names``
-    what a host is, with and without its port, and whether it can only mean this machine.
+    host names, addresses and ports, and whether they can only mean this machine.
 ``proxies``
-    the proxy on the way to a host, from an argument or the environment.
+    the proxy that connects to a host, from an argument or the environment.
 ``authorities``
-    whose certificates are trusted; TLS begins here.
+    trusted certificates; starts TLS.
 ``origins``
-    which web pages may talk to a server.
+    which web pages may connect to a server.
 """

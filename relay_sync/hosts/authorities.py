@@ -23,14 +23,15 @@ _OPENSSL: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def trusting(ca_file: str | None) -> ssl.SSLContext:
-    """A TLS context that verifies certificates and names.
+    """Return a TLS context that verifies certificates and host names.
 
-    Trusted are the system's authorities. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` take the place of OpenSSL's own files, as
-    everywhere in Python. ``REQUESTS_CA_BUNDLE``, or else ``CURL_CA_BUNDLE``, takes the place of all authorities but those
-    that the other two name. Where the system has none at all, those of the package certifi are taken.
+    It trusts the system's authorities. ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace OpenSSL's own files, as everywhere in
+    Python.
+    ``REQUESTS_CA_BUNDLE``, or else ``CURL_CA_BUNDLE``, replaces all authorities except those of the other two variables. If the
+    system has no authorities, those of the package certifi are used.
 
-    :param ca_file: an authority to trust in addition.
-    :raises Unusable: one of these files cannot be used.
+    :param ca_file: file of an additional authority to trust.
+    :raises Unusable: one of these files cannot be read.
     """
     import ssl
 
@@ -51,17 +52,17 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
 
 
 def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str | None = None) -> ssl.SSLSocket:
-    """Wrap a socket in TLS, without the handshake. Whatever happens, *sock* is used up.
+    """Wrap a socket in TLS, without the handshake. The socket must not be used again, even after an error.
 
-    A connection that its peer has reset meanwhile cannot be wrapped; Python 3.11 then leaves the descriptor to the garbage
-    collector, inside an object that only the traceback knows.
+    Wrapping fails if the peer has reset the connection; Python 3.11 then leaves the descriptor to the garbage collector, in an
+    object that only the traceback refers to.
 
-    :param server_hostname: the host that the peer has to prove it is; ``None`` for the side of the server.
-    :raises OSError: the connection is gone.
+    :param server_hostname: the host name that the peer must prove; ``None`` on the server side.
+    :raises OSError: the connection is closed.
     """
     import ssl
 
-    # A certificate is for the name without the dot that ends a full one.
+    # Certificates contain names without a trailing dot.
     name = None if server_hostname is None else bare(server_hostname)
     try:
         return context.wrap_socket(sock, server_side=name is None, do_handshake_on_connect=False, server_hostname=name)
@@ -75,7 +76,7 @@ def begin_tls(context: ssl.SSLContext, sock: socket.socket, server_hostname: str
 
 
 def trust_variables() -> tuple[str, ...]:
-    """The variables that decide which authorities are trusted, where there are any."""
+    """Return the variables that are set and determine which authorities are trusted."""
     return tuple(name for name in (*_OPENSSL, *_BUNDLES) if os.environ.get(name))
 
 
@@ -91,7 +92,7 @@ def _knows_authorities(context: ssl.SSLContext) -> bool:
 
     if context.cert_store_stats()["x509_ca"]:
         return True
-    folder: str | None = ssl.get_default_verify_paths().capath  # read when a certificate is to be verified
+    folder: str | None = ssl.get_default_verify_paths().capath  # read when a certificate is verified
     try:
         return folder is not None and bool(os.listdir(folder))
     except OSError:

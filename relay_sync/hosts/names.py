@@ -1,4 +1,4 @@
-"""Names, addresses and ports of hosts: how each is written, which of them are the same, and which can only mean this machine."""
+"""Host names, addresses and ports: their notation, their comparison, and whether they can only mean this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "without_port",
 ]
 
-#: The port of a scheme, where a URL has none.
+#: The default ports of URL schemes.
 USUAL_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 # Matches in only one way, so that other texts are rejected without backtracking.
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::([0-9]{1,5}))?")
@@ -48,17 +48,17 @@ class Place(NamedTuple):
 
 
 def is_localhost(host: str) -> bool:
-    """Whether a host is the name ``localhost``, with or without the dot that ends a full name, in any case."""
+    """Return whether a host is the name ``localhost``, in any case, with or without a trailing dot."""
     return host.lower() in ("localhost", "localhost.")
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host name or literal can only mean this machine.
+    """Return whether a host name or literal can only mean this machine.
 
-    These can: 127.0.0.0/8 in four decimal numbers, ``::1``, ``::ffff:127.0.0.0/104``, and ``localhost`` with or without a
-    trailing dot. Names below ``localhost`` cannot: some resolvers ask the DNS for them.
+    True for 127.0.0.0/8 in four decimal numbers, ``::1``, ``::ffff:127.0.0.0/104``, and ``localhost`` with or without a trailing
+    dot. False for names below ``localhost``: some resolvers look them up in the DNS.
 
-    :param host: without a port; an IPv6 literal with or without brackets.
+    :param host: the host without a port; an IPv6 literal with or without brackets.
     """
     if not host:
         return False
@@ -67,21 +67,21 @@ def is_loopback(host: str | None) -> bool:
     address = literal(host)
     if address is None or isinstance(address, ipaddress.IPv4Address):
         return address is not None and address.is_loopback
-    # Python before 3.13 does not look into addresses of the form ::ffff:127.0.0.1.
+    # Python before 3.13 does not recognize ::ffff:127.0.0.1.
     return address.is_loopback or (address.ipv4_mapped is not None and address.ipv4_mapped.is_loopback)
 
 
 def is_name(host: str) -> bool:
-    """Whether a host is a name that can be asked for: labels of ASCII letters, digits, ``_`` and ``-``, 253 characters at most.
+    """Return whether a host is a valid name: labels of ASCII letters, digits, ``_`` and ``-``, at most 253 characters.
 
-    A dot may end it. Numbers with dots, such as an IPv4 address, are one as well.
+    A trailing dot is allowed. Numbers with dots, such as IPv4 addresses, are valid names, too.
     """
     name = host.removesuffix(".")
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))
 
 
 def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a host is, an IPv6 one with or without brackets; ``None`` for a name, and for what is neither."""
+    """Return the IP address of a literal, IPv6 with or without brackets; ``None`` for names and invalid hosts."""
     inner = unbracketed(host)
     try:
         return ipaddress.ip_address(inner) if inner == host else ipaddress.IPv6Address(inner)
@@ -90,7 +90,7 @@ def literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def unbracketed(host: str) -> str:
-    """A host without the brackets that an IPv6 literal has in a URL: as sockets and resolvers take it."""
+    """Return a host without the brackets of an IPv6 literal, as sockets and resolvers expect it."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
@@ -100,19 +100,19 @@ def bracketed(host: str) -> str:
 
 
 def bare(host: str) -> str:
-    """A host as hosts are compared: in lower case, without brackets and the dot that ends a full name, IPv6 in its short form."""
+    """Return a host in a form that can be compared: lower case, no brackets, no trailing dot, short IPv6."""
     inner = unbracketed(host)
     if ":" in inner and (address := literal(inner)) is not None:
         return str(address).lower()
     name = inner.lower()
-    return name if name.endswith("..") else name.removesuffix(".")  # no name ends with two, so it is none of another
+    return name if name.endswith("..") else name.removesuffix(".")  # two trailing dots are invalid and stay distinct
 
 
 def split_authority(text: str) -> tuple[str, int | None]:
     """Split ``host``, ``host:port``, ``[literal]`` or ``[literal]:port``, as written in a URL without user info.
 
-    :return: the host without brackets, in lower case, an IPv6 literal in its short form; and the port, or ``None`` where there
-        is none.
+    :return: the host without brackets, in lower case, an IPv6 literal in its short form; and the port, or ``None`` if there is
+        none.
     :raises ValueError: the text has none of these forms.
     """
     found = _AUTHORITY.fullmatch(text)
@@ -127,7 +127,7 @@ def split_authority(text: str) -> tuple[str, int | None]:
 
 
 def split_port(text: str) -> tuple[str, int | None]:
-    """The same, and a bare IPv6 literal, as lists of hosts have it: two colons and more are no port.
+    """Split the same forms, and a bare IPv6 literal, which lists of hosts contain: two or more colons are not a port.
 
     :raises ValueError: the text has none of these forms.
     """
@@ -142,7 +142,7 @@ def without_port(text: str) -> str:
 
 
 def place_of(url: str) -> Place | None:
-    """Where a URL leads; ``None`` where it names no host, or a port that there cannot be."""
+    """Return the target of a URL; ``None`` if it has no host or an invalid port."""
     try:
         parts = urlsplit(url)
         host, port = bare(parts.hostname or ""), parts.port
@@ -152,13 +152,13 @@ def place_of(url: str) -> Place | None:
 
 
 def look_up(host: str, port: int | None, within: float, *, flags: int = 0) -> list[Any]:
-    """``socket.getaddrinfo`` for TCP. Nothing can interrupt it, so it looks in a thread of its own; an address needs none.
+    """Call ``socket.getaddrinfo`` for TCP, in a separate thread, since it cannot be interrupted. Addresses need no thread.
 
-    :param host: with or without brackets.
-    :param within: seconds.
-    :raises TimeoutError: it looks longer.
-    :raises OSError: (gaierror) there is no such name.
-    :raises UnicodeError: this can be no name.
+    :param host: the host, with or without brackets.
+    :param within: seconds to wait.
+    :raises TimeoutError: the lookup takes longer.
+    :raises OSError: (gaierror) the name does not exist.
+    :raises UnicodeError: the host is not a valid name.
     """
     import socket
 

@@ -1,11 +1,11 @@
-"""Which web pages may talk to a server that asks them for no token. Pure.
+"""Which web pages may connect to a server without a token. Pure.
 
-A page in the browser of a developer can reach every server on that machine. Its ``Origin`` header tells where the page comes
-from, and no page can change it. A page can also have its own host name resolve to 127.0.0.1 (DNS rebinding): its origin then
-equals ``Host``, but ``Host`` is no name of this machine. Peers other than browsers send no ``Origin``, and pass.
+A page in a developer's browser can reach every server on that machine. Its ``Origin`` header tells where the page comes from, and
+a page cannot change it. A page can also make its own host name resolve to 127.0.0.1 (DNS rebinding): its origin then equals
+``Host``, but ``Host`` is not a name of this machine. Clients other than browsers send no ``Origin`` and are accepted.
 
-A connection with a valid token is not judged at all: a page does not know the token, and a proxy in front of the server
-rewrites both headers.
+Connections with a valid token are not checked: a page does not know the token, and a proxy in front of the server rewrites both
+headers.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ def refusal(
     origins: Collection[str] = (),
     hosts: Collection[str] = (),
 ) -> str | None:
-    """Why a request without a token must be answered 403, or ``None`` where it may pass.
+    """Return why a request without a token must be answered 403, or ``None`` if it is accepted.
 
-    :param origin: the ``Origin`` header, ``None`` where there is none.
-    :param host: the ``Host`` header, ``None`` where there is none.
+    :param origin: the ``Origin`` header, or ``None``.
+    :param host: the ``Host`` header, or ``None``.
     :param on_loopback: whether the server listens on loopback addresses only.
-    :param public_url: the address under which others reach the server, if it is known.
-    :param origins: origins that may come as well, as :func:`read_origin` returns them.
-    :param hosts: host names that may be asked for as well, as :func:`read_host` returns them.
-    :return: one sentence for the log, with both values and the parameter that would let the request pass.
+    :param public_url: the public address of the server, if known.
+    :param origins: additional accepted origins, as returned by :func:`read_origin`.
+    :param hosts: additional accepted host names, as returned by :func:`read_host`.
+    :return: one sentence for the log, with both values and the parameter that would accept the request.
     """
     if host and not host.endswith("::"):
-        host = host.removesuffix(":")  # a port may be left out behind its colon (RFC 3986)
+        host = host.removesuffix(":")  # the port may be empty after its colon (RFC 3986)
     if on_loopback and host and not _is_ours(host, public_url, hosts):
         return (
-            f"Host {_shown(host)} is no name of this machine (Origin: {_shown(origin)}), as when a web page has its name"
+            f"Host {_shown(host)} is not a name of this machine (Origin: {_shown(origin)}), as when a web page has its name"
             " resolve to 127.0.0.1; if that name is yours, add it to hosts="
         )
     if origin and not _may_come(origin, host, public_url, origins):
@@ -57,7 +57,7 @@ def refusal(
 
 
 def read_origin(text: str) -> str | None:
-    """An origin, or ``null``, in the form that :func:`refusal` takes; ``None`` where it is neither."""
+    """Return an origin, or ``null``, in the form that :func:`refusal` expects; ``None`` if the text is neither."""
     origin = _origin(text)
     if origin is None:
         return text if text == "null" else None
@@ -65,7 +65,7 @@ def read_origin(text: str) -> str | None:
 
 
 def read_host(text: str) -> str | None:
-    """A host name, with or without a port, in the form that :func:`refusal` takes; ``None`` where it is none."""
+    """Return a host name, with or without a port, in the form that :func:`refusal` expects; ``None`` if it is invalid."""
     split = _split(text)
     return None if split is None else _with_port(*split)
 
@@ -82,7 +82,7 @@ def _is_ours(host: str, public_url: str | None, hosts: Collection[str]) -> bool:
 
 
 def _may_come(text: str, host: str | None, public_url: str | None, origins: Collection[str]) -> bool:
-    # No browser writes ws:// or wss://, but other clients do.
+    # Browsers never send ws:// or wss://, but other clients do.
     origin = _origin(f"http{text[2:]}" if text.lower().startswith(("ws://", "wss://")) else text)
     if origin is None:
         return text == "null" and text in origins
@@ -96,7 +96,7 @@ def _may_come(text: str, host: str | None, public_url: str | None, origins: Coll
 
 
 def _origin(text: str) -> _Origin | None:
-    """An origin as a browser writes it; ``None`` for ``null``, and for what is none."""
+    """Return an origin as written by browsers; ``None`` for ``null`` and invalid origins."""
     scheme, separator, rest = text.lower().partition("://")
     split = _split(rest)
     if not separator or scheme not in _SCHEMES or split is None:
@@ -105,14 +105,14 @@ def _origin(text: str) -> _Origin | None:
 
 
 def _origin_of(url: str) -> _Origin | None:
-    """The origin of the pages under a ``wss://`` or ``https://`` address."""
+    """Return the origin of the pages at a ``wss://`` or ``https://`` address."""
     place = place_of(url)
     scheme = None if place is None else _WEB.get(place.scheme)
     return None if place is None or scheme is None else (scheme, place.host, place.port)
 
 
 def _split(text: str) -> tuple[str, int | None] | None:
-    """Host and port, in one form; ``None`` where it is neither."""
+    """Return host and port, normalized; ``None`` if invalid."""
     if not text.isascii() or not text.isprintable() or any(each in text for each in " /?#@,*\\"):
         return None
     try:
@@ -131,7 +131,7 @@ def _written(origin: _Origin) -> str:
 
 
 def _shown(value: str | None) -> str:
-    """A header for people: short, and without what would forge a line of the log."""
+    """Return a header for the log: short, and without characters that could forge a log line."""
     if not value:
         return "none"
     return "".join(each if each.isprintable() and each.isascii() else "?" for each in value[:_SHOWN])

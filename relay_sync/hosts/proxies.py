@@ -1,8 +1,8 @@
 """The proxy that connects to a host.
 
-Proxies are read as requests and curl read them: ``https_proxy`` for TLS, ``http_proxy`` for plain connections, else
-``all_proxy``, in lower or upper case; ``no_proxy`` lists the hosts that are reached without one. Where the environment has no
-such variable, Windows and macOS are asked for their own settings.
+The variables are those of requests and curl: ``https_proxy`` for TLS, ``http_proxy`` for plain connections, then ``all_proxy``,
+in lower or upper case; ``no_proxy`` lists hosts to connect to directly. Without such variables, the settings of Windows and macOS
+apply.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Proxy", "Unusable", "find_proxy", "read_proxy"]
 
 _PROXY_FORM: Final = "http://host:port or http://user:password@host:port"
 _NOT_ASCII_HOST: Final = r"[^\x21-\x7e]|[%\\]"
-#: Statuses of a proxy after which another attempt may succeed.
+#: Statuses after which a retry may succeed.
 _MAY_PASS: Final = frozenset({408, 425, 429})
 
 
@@ -33,7 +33,7 @@ class Unusable(ValueError):
 class Proxy:
     """An HTTP proxy. Its ``str`` and ``repr`` are safe to show: they omit the credentials.
 
-    No tuple, whose items are shown by whatever walks one, such as a reporter of errors.
+    It is not a tuple, since tools such as error reporters show the items of tuples.
 
     :ivar source: the variable or parameter that names it.
     """
@@ -66,42 +66,42 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """The whole URL, credentials included: never to be shown."""
+        """The whole URL including credentials: never to be shown."""
         if not self.authorization:
             return self.address
         return self.address.replace("//", f"//{quote(self.user, safe='')}:{quote(self.password, safe='')}@", 1)
 
     @property
     def authorization(self) -> str:
-        """The value of ``Proxy-Authorization``; ``""`` where there are no credentials."""
+        """The value of ``Proxy-Authorization``; ``""`` without credentials."""
         if not self.user and not self.password:
             return ""
         return f"Basic {binascii.b2a_base64(f'{self.user}:{self.password}'.encode(), newline=False).decode()}"
 
     def refusal(self, target: str, status: int, reason: str = "") -> tuple[str, bool]:
-        """What its answer to ``CONNECT`` means.
+        """Return the meaning of the proxy's response to ``CONNECT``.
 
-        :param reason: its words, which are shortened here.
-        :return: a message, and whether another attempt cannot help.
+        :param reason: the reason phrase of the response; it is shortened here.
+        :return: a message, and whether retrying cannot help.
         """
         words = "".join(filter(str.isprintable, reason)).strip()[:100]
-        told = f"HTTP {status}{' ' if words else ''}{words}"
+        answer = f"HTTP {status}{' ' if words else ''}{words}"
         final = (400 <= status < 500 and status not in _MAY_PASS) or status in (501, 505)
         if status == 407 and self.authorization:
-            return f"{self} refused the user and password that {self.source} holds ({told})", True
+            return f"{self} refused the user and password of {self.source} ({answer})", True
         if status == 407:
-            return f"{self} requires a user and password ({told}): set {self.source} to {_PROXY_FORM}", True
-        return f"{self} refused the connection to {target} ({told})", final
+            return f"{self} requires a user and password ({answer}): set {self.source} to {_PROXY_FORM}", True
+        return f"{self} refused the connection to {target} ({answer})", final
 
 
 def find_proxy(
     host: str, port: int, *, secure: bool, given: str | None = None, environ: Mapping[str, str] | None = None
 ) -> Proxy | None:
-    """The proxy on the way to a host, or ``None``. Loopback is always reached without one.
+    """Return the proxy that connects to a host, or ``None``. Loopback is always reached directly.
 
-    :param given: the argument ``proxy``: ``""`` means none, ``None`` that the environment decides.
-    :param environ: instead of the environment of the process.
-    :raises Unusable: the setting that applies is not of a form that is supported.
+    :param given: the argument ``proxy``: ``""`` for no proxy, ``None`` for the proxy of the environment.
+    :param environ: replaces the environment of the process.
+    :raises Unusable: the setting that applies has an unsupported form.
     """
     if is_loopback(host):
         return None
@@ -122,7 +122,7 @@ def read_proxy(text: str, source: str) -> Proxy:
     """Read ``http://[user:password@]host[:port]`` or ``[user:password@]host:port``.
 
     :param source: the variable or parameter, for messages.
-    :raises Unusable: it is something else. The message does not quote it: it may hold a password.
+    :raises Unusable: the text has another form. The message does not quote it, since it may contain a password.
     """
     text = text.strip()
     try:
@@ -147,22 +147,22 @@ def read_proxy(text: str, source: str) -> Proxy:
 
 
 def _variable(env: Mapping[str, str], name: str) -> tuple[str, str] | None:
-    """A variable's name as written, and its value. In lower case it wins, even where it is empty: that switches it off."""
+    """Return a variable's name as written, and its value. Lower case takes precedence, even if empty: that disables the proxy."""
     if name in env:
         return (name, env[name]) if env[name].strip() else None
     if name == "http_proxy" and "REQUEST_METHOD" in env:
-        return None  # in a CGI script HTTP_PROXY is a header of the request
+        return None  # in a CGI script, HTTP_PROXY is a request header
     return next(((each, value) for each, value in env.items() if each.lower() == name and value.strip()), None)
 
 
 def _no_proxy(env: Mapping[str, str]) -> str:
-    # Unlike the others: an empty one in lower case does not hide the one in upper case.
+    # Unlike the others: an empty lower-case variable does not hide the upper-case one.
     values = (value for name, value in sorted(env.items(), reverse=True) if name.lower() == "no_proxy")
     return next((value for value in values if value.strip()), "")
 
 
 def _bypassed(host: str, port: int, patterns: str) -> bool:
-    """Whether ``no_proxy`` names a host: by name or suffix, with or without a port, by address or network, or by ``*``."""
+    """Return whether ``no_proxy`` lists a host: by name or suffix, with or without a port, by address or network, or by ``*``."""
     name = bare(host)
     return any(_matches(name, port, entry) for entry in re.split(r"[,\s]+", patterns) if entry)
 

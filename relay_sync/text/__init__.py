@@ -1,15 +1,15 @@
-"""Text: JSON, what no UTF-8 can carry, secrets that no text may show, and the words that several errors share. Pure.
+"""Text: JSON, lone surrogates, secrets to hide, and phrases that several errors share. Pure.
 
 ``json_text``
-    reads and writes JSON; knows which numbers readers of it cannot hold.
+    reads and writes JSON; knows which numbers JSON readers cannot represent.
 ``surrogates``
-    halves of characters, which Python's strings may hold and no encoding can write.
+    lone surrogates, which Python's strings may contain and no encoding can write.
 ``secrecy``
-    finds and masks secrets in frames, texts and exceptions.
+    finds and hides secrets in frames, texts and exceptions.
 ``causes``
-    what an exception came from.
+    the causes of an exception.
 ``codec_names``
-    the names of codecs as the platform writes them.
+    codec names, and names that are mistaken for codecs.
 ``wording``
-    lists of names for errors: "a, b or c".
+    counts and lists for messages: "a, b or c".
 """

@@ -21,7 +21,7 @@ def apart(error: BaseException, handled: BaseException | None) -> None:
 
     A program may call us where it handles an error of its own, to say it on the telephone perhaps; Python links the two.
 
-    :param handled: what ``sys.exception()`` was before anything was done.
+    :param handled: the value of ``sys.exception()`` at the start.
     """
     if handled is not None:
         for each in chain(error):

@@ -1,5 +1,5 @@
-"""Halves of surrogate pairs. JSON's escapes can write one alone (``"\\ud83d"``), but it is no text: it cannot be encoded,
-so it cannot be printed, stored or sent on. A sender that cuts a message in the middle of an emoji produces one.
+"""Lone surrogates. JSON's escapes can write half of a surrogate pair (``"\\ud83d"``), which is not text: it cannot be encoded,
+and therefore not printed, stored or sent. A sender that cuts a message in the middle of an emoji produces one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["WHOLE_TEXT", "has_half", "is_text", "mend_json"]
 WHOLE_TEXT: Final = "text without a lone surrogate (half of an emoji, such as '\\ud83d')"
 
 _HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")
-# Every escape is consumed as a whole, so that a backslash that is escaped itself begins none.
+# Each escape is consumed as a whole, so that an escaped backslash starts no escape.
 _ESCAPE: Final = (
     r"(?s:\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.))"
 )
@@ -37,7 +37,7 @@ def has_half(json_text: str) -> bool:
 
 def mend_json(json_text: str) -> str:
     """Return a JSON text with lone surrogates replaced by U+FFFD, the replacement character."""
-    # A single character is found many times faster than two, and most texts have no escape at all.
+    # Finding a single character is many times faster, and most texts have no escapes.
     if "\\" not in json_text or _HALF.search(json_text) is None:
         return json_text
     return re.sub(_ESCAPE, _whole, json_text)
