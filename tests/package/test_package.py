@@ -296,7 +296,8 @@ def test_what_is_installed_has_this_version() -> None:
 def test_the_changelog_knows_the_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     (section,) = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    assert section == f"{relay_sync.__version__} (unreleased)"
+    assert section == "[Unreleased]"
+    assert f"This will be version {relay_sync.__version__}, the first release." in text
     # Before the first release nothing has changed and nothing was fixed.
     assert re.findall(r"^### (.+)$", text, re.MULTILINE) == ["Added"]
 
