@@ -34,12 +34,12 @@ from ..errors import InvalidParameter
 
 try:
     import numpy as np
-except ImportError as missing:
-    if missing.name != "numpy":  # it is installed, but something that it needs fails
+except ImportError as _missing:
+    if _missing.name != "numpy":  # it is installed, but something that it needs fails
         raise
     raise ImportError(
         'resampling and numpy views need the numpy package, version 1.26 or later: pip install "numpy>=1.26"'
-    ) from missing
+    ) from _missing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -203,8 +203,8 @@ class FrameBuffer:
         self._in_one_piece = threading.RLock()  # of those who take many frames, so that theirs follow one another
         self._ended = False
         self._generation = generation()
-        self.dropped = 0
-        self.outran = False  # whether frames were dropped of a track that somebody reads
+        self.dropped: int = 0
+        self.outran: bool = False  # whether frames were dropped of a track that somebody reads
 
     @property
     def tracks(self) -> tuple[str, ...]:

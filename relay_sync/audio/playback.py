@@ -66,15 +66,15 @@ class Piece:
         self._length = 0  # samples given so far, without what an encoder adds
         # For the speaker, on the loop thread; `waiting` and `closed` are also set by whoever feeds.
         self.waiting: deque[tuple[bytes, int]] = deque()
-        self.fed = 0  # samples in all that was ever in `waiting`
-        self.bytes = 0  # the same in bytes
+        self.fed: int = 0  # samples in all that was ever in `waiting`
+        self.bytes: int = 0  # the same in bytes
         self.closed = False
         self.hungry = False  # whether the speaker waits for more
-        self.offset = 0  # samples of waiting[0] that are sent
-        self.sent = 0
+        self.offset: int = 0  # samples of waiting[0] that are sent
+        self.sent: int = 0
         # When which sample is heard, as far as is known, and from there on without a break; None before anything is sent.
         self.clock: tuple[float, int] | None = None
-        self.anchor = 0.0  # the pace: sample n is due n / rate after this
+        self.anchor: float = 0.0  # the pace: sample n is due n / rate after this
         self.checked = 0  # samples before the last mark
         self.held = 0  # bytes that count as waiting
         self.time: Callable[[], float] = time.monotonic  # the clock of all these; the speaker gives its own

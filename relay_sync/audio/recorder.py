@@ -69,7 +69,7 @@ class Recorder:
         owner: str = "",
     ) -> None:
         self.sample_rate = sample_rate
-        self.channels = channels
+        self.channels: int = channels
         self.error: OSError | None = None
         self._untold: OSError | None = None
         self.owner = owner

@@ -28,7 +28,7 @@ class Snapshot:
     ) -> None:
         self.sample_rate = sample_rate
         self.channels = channels
-        self.samples = size // (2 * channels)
+        self.samples: int = size // (2 * channels)
         self._handle = handle
         self._lock = lock  # of the position that the handle shares with the recording's
 

@@ -64,7 +64,7 @@ class Speaker:
     ) -> None:
         self.sample_rate = sample_rate
         self.encoding = encoding
-        self.name = loop.name
+        self.name: str = loop.name
         self._loop = loop
         self._connection = connection
         self._stream_id = stream_id

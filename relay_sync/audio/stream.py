@@ -76,12 +76,12 @@ class AudioStream(Speaking):
         decodable: bool,
         recorder: Recorder | None,
     ) -> None:
-        self.stream_id = start.stream_id
-        self.call_id = start.call_id
-        self.account_id = start.account_id
+        self.stream_id: str = start.stream_id
+        self.call_id: str = start.call_id
+        self.account_id: str = start.account_id
         self.custom_parameters: dict[str, Any] = start.custom_parameters
         self.media_format: MediaFormat = start.media_format
-        self.announced_tracks = start.tracks
+        self.announced_tracks: tuple[str, ...] = start.tracks
         self.sample_rate = sample_rate
         self.action: StreamingAction | None = None
         self.error: BaseException | None = None

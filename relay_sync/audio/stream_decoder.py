@@ -30,7 +30,7 @@ class StreamDecoder:
 
     def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:
         self.encoding: str | None = None
-        self.name = ""
+        self.name: str = ""
         self._form = form
         self._order = l16_byteorder
         self.l16_byteorder: ByteOrder = "little" if l16_byteorder == "auto" else l16_byteorder
@@ -39,6 +39,7 @@ class StreamDecoder:
         self._shared: Callable[[bytes], bytes] | None  # for all tracks, where they do not
         self._looks = 0  # payloads still to be looked at for their byte order
         self._doubts = 0
+        self.sample_rate: int
         try:
             decoder = self._new()
         except (UnsupportedCodec, InvalidParameter) as error:

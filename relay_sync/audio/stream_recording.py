@@ -41,7 +41,9 @@ class StreamRecording:
         self._kept = 0  # bytes that went to the recorder, of all tracks
         self._most = 0.0  # up to which nobody needs to look at the clock
         channels = max(1, len(self._channels))
-        self.recorder = Recorder(make_file, sample_rate, channels, connection.resume_reading, tell, owner=owner)
+        self.recorder: Recorder = Recorder(
+            make_file, sample_rate, channels, connection.resume_reading, tell, owner=owner
+        )
         try:
             disk.add(self.recorder)
         except Exception as error:  # no thread: it costs the recording, not the stream

@@ -37,7 +37,7 @@ class Waking:
     """
 
     def __init__(self, loop: Loop) -> None:
-        self.patient = True
+        self.patient: bool = True
         self._loop = loop
         self._ears: deque[Any] = deque()  # locks that are taken, and released to wake their thread
         # Takes one and releases it within one call: a Ctrl-C between the two would leave its thread asleep for ever.

@@ -188,30 +188,37 @@ class CallCore(Generic[C]):
     ) -> None:
         # Weak, as the call holds this object: an unreferenced call is freed at once.
         self._call = weakref.ref(call)
-        self.line = line
-        self.home = home
-        self.call_id = call_id
-        self.node_id = node_id
-        self.project_id = project_id
-        self.context = context
-        self.tag = tag
-        self.direction = direction
-        self.device = device
-        self.state = self.first_state = state
-        self.segment_id = segment_id
-        self.end_reason = ""
+        self.line: CallLink[C] = line
+        self.home: CallHome[C] = home
+        self.call_id: str = call_id
+        self.node_id: str = node_id
+        self.project_id: str = project_id
+        self.context: str = context
+        self.tag: str = tag
+        self.direction: str = direction
+        self.device: dict[str, Any] = device
+        self.state: str = state
+        self.first_state: str = state
+        self.segment_id: str = segment_id
+        self.end_reason: str = ""
         self.session: int | None = None
         self.over: RelayError | None = None
-        self.given_away = self.giving_away = self.told_to_end = self.attended = self.answer_taken = False
+        self.given_away: bool = False
+        self.giving_away: bool = False
+        self.told_to_end: bool = False
+        self.attended: bool = False
+        self.answer_taken: bool = False
         self.offer: Offer | None = None
         self.denoised: bool | None = None
         self.conferences: frozenset[str] = frozenset()
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self.reached: dict[str, CallStateEvent] = {}
         self.operations: dict[str, RunningAction] = {}
         self.listeners: dict[str, tuple[Handler, ...]] = {}
         self.readers: tuple[weakref.ref[Mailbox[RelayEvent]], ...] = ()
-        self.history = [notebook_html.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []
+        self.history: list[notebook_html.Moment] = (
+            [notebook_html.Moment(time.time(), EVENT_CALL_STATE, state)] if state else []
+        )
         self._denoised_before: bool | None = None
         self._generation = process.generation()
         self._said_over = False

@@ -28,7 +28,7 @@ class Reporter:
     def __init__(self) -> None:
         number = os.environ.pop(VARIABLE, "")
         self._number = int(number) if number.isdecimal() else None
-        self.is_ready = False
+        self.is_ready: bool = False
 
     @property
     def supervised(self) -> bool:

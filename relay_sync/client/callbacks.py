@@ -32,9 +32,9 @@ class Callbacks:
     def __init__(self, on_error: Callable[[BaseException, Call | None], object] | None) -> None:
         self._on_error = None if on_error is None else InContext(on_error)
         self.observers: Observers | None = None
-        self.lanes = Lanes()
+        self.lanes: Lanes = Lanes()
         #: ``on_message`` and ``on_task`` handlers share these.
-        self.shared = Lanes(SHARED_THREADS)
+        self.shared: Lanes = Lanes(SHARED_THREADS)
         self._stalled = Stalled(CLIENT_LANE)
 
     def of_call(

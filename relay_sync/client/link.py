@@ -103,12 +103,12 @@ class Link:
     """
 
     def __init__(self, config: Config, router: Recipient) -> None:
-        self.config = config
-        self.contexts = dict.fromkeys(config.contexts)
-        self.secrets = keep(Secrets(*config.secrets))
+        self.config: Config = config
+        self.contexts: dict[str, Any | None] = dict.fromkeys(config.contexts)
+        self.secrets: Secrets = keep(Secrets(*config.secrets))
         self.loop: IOLoop | None = None
-        self.closed = False
-        self.used = False
+        self.closed: bool = False
+        self.used: bool = False
         self._router = router
         # Reentrant: a signal handler may close the client while this thread is opening it.
         self._lock = threading.RLock()

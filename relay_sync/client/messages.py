@@ -93,12 +93,12 @@ class Message:
         self.from_number = from_number
         self.to_number = to_number
         self.body = body
-        self.media = list(media or ())
-        self.segments = segments
-        self.state = state
+        self.media: list[str] = list(media or ())
+        self.segments: int = segments
+        self.state: str = state
         self._standing = Standing(OF_MESSAGES, state)
-        self.reason = reason
-        self.tags = list(tags or ())
+        self.reason: str = reason
+        self.tags: list[str] = list(tags or ())
         # Event and error in one value, so that nobody ever sees the one without the other.
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._lock = threading.RLock()

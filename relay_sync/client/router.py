@@ -71,12 +71,12 @@ class Router:
         self._client_poke = weakref.WeakMethod(on_poke)
         self._max_active_calls = max_active_calls
         self._hang_up_on_error = hang_up_on_error
-        self.callbacks = Callbacks(on_error)
+        self.callbacks: Callbacks = Callbacks(on_error)
         #: Runs user code in a call's lane; see :class:`.call.core.CallHome`.
-        self.callback = self.callbacks.of_call
-        self.states = States(self.callbacks, on_state)
-        self.dials = Dials()
-        self.messages = MessageDesk()
+        self.callback: Callable[..., None] = self.callbacks.of_call
+        self.states: States = States(self.callbacks, on_state)
+        self.dials: Dials = Dials()
+        self.messages: MessageDesk = MessageDesk()
         self.calls: Table[str, Call] = Table()
         #: Calls whose control went elsewhere, the last ones; their events may have stopped.
         self._elsewhere: Recent[Call, Call] = Recent(REMEMBERED_CALLS)
@@ -95,8 +95,8 @@ class Router:
         self._awaited: list[Awaited] = []
         self._aftermath: Aftermath | None = None
         #: Rings when a call or a handler of one has ended.
-        self.changed = Bell()
-        self.handlers = self._new_handlers()
+        self.changed: Bell = Bell()
+        self.handlers: CallHandlers = self._new_handlers()
         self._troubles = RateLimitedLog(_log)
 
     def _new_handlers(self) -> CallHandlers:

@@ -32,7 +32,7 @@ class States:
     """
 
     def __init__(self, callbacks: Callbacks, on_state: Callable[[str], object] | None) -> None:
-        self.now = "idle"
+        self.now: str = "idle"
         self._callbacks = callbacks
         self._on_state = None if on_state is None else InContext(on_state)
         self._was_ready = False

@@ -38,9 +38,9 @@ class ConnectAttempt:
         self, config: Config, name: str, done: Callable[[ConnectAttempt, FedWebSocket | ConnectError], None]
     ) -> None:
         deadline = Deadline.after(time.monotonic(), config.connect_timeout)
-        self.gives_up = deadline.at or 0.0
+        self.gives_up: float = deadline.at or 0.0
         #: Who has to answer next, in words for errors.
-        self.peer = config.address.url
+        self.peer: str = config.address.url
         self._done = done
         self._generation = process.generation()
         self._config = config

@@ -97,9 +97,9 @@ class IOLoop:
         self._fault = ""
         #: Set by the finaliser of a client that was garbage collected.
         self.forgotten = False
-        self.finished = False
+        self.finished: bool = False
         #: Set when ``run()`` is to return: the client is to stop, or this connection has ended for good.
-        self.stopped = Flag()
+        self.stopped: Flag = Flag()
         #: No new calls are taken on this connection.
         self.draining = False
         self._connection: FedWebSocket | None = None

@@ -25,7 +25,7 @@ class Outbox:
     def __init__(self) -> None:
         self._unsent = bytearray()
         #: Whether something was left when it was flushed last.
-        self.behind = False
+        self.behind: bool = False
         #: Bytes that were ever put in.
         self._put = 0
         #: Commands whose last bytes are in it: where they end, their sizes.

@@ -68,10 +68,11 @@ class FedWebSocket(websocket.WebSocket):  # type: ignore[misc,unused-ignore]
     def __init__(self, max_message: int, sock: socket.socket | None = None) -> None:
         # decode() below is the strict check of UTF-8, at a thousandth of the cost of the library's own.
         super().__init__(enable_multithread=False, skip_utf8_validation=True)
-        self.cont_frame = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
+        self.cont_frame: _Fragments = _Fragments(fire_cont_frame=False, skip_utf8_validation=True)
         self.outbox: list[bytes] = []
         if sock is not None:
-            self.sock, self.connected = sock, True
+            self.sock: socket.socket = sock
+            self.connected: bool = True
         self._max_message = max_message
         self._unread = bytearray()
         self._serving = memoryview(b"")

@@ -37,10 +37,10 @@ try:
     import click
     from flask import Blueprint, Flask, Response, current_app, jsonify, request
     from flask.cli import AppGroup, ScriptInfo, with_appcontext
-except ImportError as missing:
-    if missing.name not in ("flask", "flask.cli", "click"):
+except ImportError as _missing:
+    if _missing.name not in ("flask", "flask.cli", "click"):
         raise  # it is there, but what it needs is not
-    raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from missing
+    raise ImportError('relay_sync.contrib.flask needs Flask: pip install "flask>=3"') from _missing
 
 from ..client.client import RelayClient
 from ..errors import WebhookRefused

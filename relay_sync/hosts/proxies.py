@@ -41,11 +41,11 @@ class Proxy:
     __slots__ = ("host", "password", "port", "source", "user")
 
     def __init__(self, *, host: str, port: int, source: str, user: str = "", password: str = "") -> None:
-        self.host = host
-        self.port = port
-        self.source = source
-        self.user = user
-        self.password = password
+        self.host: str = host
+        self.port: int = port
+        self.source: str = source
+        self.user: str = user
+        self.password: str = password
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Proxy) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)

@@ -44,10 +44,10 @@ class Lane:
 
     def _reset(self) -> None:
         #: Guards the users, and what they count.
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._users: weakref.WeakSet[object] = weakref.WeakSet()
         #: Of what observers do wrong. Made anew in a child, too.
-        self.warnings = RateLimitedLog(_log)
+        self.warnings: RateLimitedLog = RateLimitedLog(_log)
         self._jobs: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         # Whether the thread is going to look for jobs.
         self._called = False

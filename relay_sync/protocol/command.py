@@ -76,19 +76,19 @@ class Command:
         session: int | None = None,
         patience: float = 0.0,
     ) -> None:
-        self.id = id
-        self.method = method
-        self.text = text
-        self.deadline = deadline
-        self.settle = settle
-        self.late = late
-        self.idempotent = idempotent
-        self.only_in = only_in
-        self.promised = promised
-        self.session = session
-        self.patience = patience
-        self.abandoned = False
-        self.moved_at = 0.0
+        self.id: str = id
+        self.method: str = method
+        self.text: str = text
+        self.deadline: Deadline = deadline
+        self.settle: Callable[[Any], object] = settle
+        self.late: Callable[[Any], object] | None = late
+        self.idempotent: bool = idempotent
+        self.only_in: int | None = only_in
+        self.promised: bool = promised
+        self.session: int | None = session
+        self.patience: float = patience
+        self.abandoned: bool = False
+        self.moved_at: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Command {self.method} {self.id}>"

@@ -45,8 +45,8 @@ class Send:
     __slots__ = ("command", "text")
 
     def __init__(self, text: str, command: Command | None = None) -> None:
-        self.text = text
-        self.command = command
+        self.text: str = text
+        self.command: Command | None = command
 
 
 class Settle:
@@ -55,8 +55,8 @@ class Settle:
     __slots__ = ("command", "outcome")
 
     def __init__(self, command: Command, outcome: Any) -> None:
-        self.command = command
-        self.outcome = outcome
+        self.command: Command = command
+        self.outcome: Any = outcome
 
 
 class Late(NamedTuple):
@@ -72,7 +72,7 @@ class Deliver:
     __slots__ = ("payload",)
 
     def __init__(self, payload: dict[str, Any]) -> None:
-        self.payload = payload
+        self.payload: dict[str, Any] = payload
 
 
 class PhaseChanged(NamedTuple):

@@ -69,9 +69,9 @@ class RequestFrame(_Frame):
     __slots__ = ("id", "method", "params")
 
     def __init__(self, id: FrameId | None, method: str, params: Any) -> None:
-        self.id = id
-        self.method = method
-        self.params = params
+        self.id: FrameId | None = id
+        self.method: str = method
+        self.params: Any = params
 
 
 class Reply(_Frame):
@@ -80,8 +80,8 @@ class Reply(_Frame):
     __slots__ = ("id", "result")
 
     def __init__(self, id: FrameId, result: Any) -> None:
-        self.id = id
-        self.result = result
+        self.id: FrameId = id
+        self.result: Any = result
 
 
 class Failure(_Frame):
@@ -90,10 +90,10 @@ class Failure(_Frame):
     __slots__ = ("code", "data", "id", "message")
 
     def __init__(self, id: FrameId | None, code: int | None, message: str, data: Any = None) -> None:
-        self.id = id
-        self.code = code
-        self.message = message
-        self.data = data
+        self.id: FrameId | None = id
+        self.code: int | None = code
+        self.message: str = message
+        self.data: Any = data
 
 
 def parse(text: str) -> RequestFrame | Reply | Failure:

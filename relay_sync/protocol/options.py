@@ -37,7 +37,7 @@ class SessionOptions:
         leaving_patience: float = 2.0,
     ) -> None:
         self.authentication = authentication
-        self.secrets = Secrets() if secrets is None else secrets
+        self.secrets: Secrets = Secrets() if secrets is None else secrets
         self.contexts = contexts
         self.connect_patience = connect_patience
         self.ping_interval = ping_interval

@@ -84,16 +84,16 @@ class Session:
 
     def __init__(self, options: SessionOptions, *, new_id: Callable[[], str], random: Callable[[], float]) -> None:
         self.options = options
-        self.phase = Phase.IDLE
+        self.phase: Phase = Phase.IDLE
         self.contexts: dict[str, None] = dict.fromkeys(options.contexts)
         #: The server's name for this session; sent again to resume it.
-        self.protocol = ""
+        self.protocol: str = ""
         #: Of the server's session, also while there is none yet. What was sent, and each call, belongs to one of them.
-        self.number = next(_numbers)
+        self.number: int = next(_numbers)
         #: The last reason why there was no session.
         self.last_error: RelayError | None = None
         #: Whether any session was ever ready.
-        self.ever_ready = False
+        self.ever_ready: bool = False
         #: Set by the owner while the transport cannot take more.
         self.congested = False
         self._authorization_state = ""
@@ -105,11 +105,11 @@ class Session:
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
         #: The owner may tell them to expect legs before it closes the session.
-        self.promises = Promises()
+        self.promises: Promises = Promises()
         #: Set once the client is closed, while promises are still kept: when that ends at the latest.
         self._part_by: float | None = None
         #: Whether it is closed for everybody, but for what was promised.
-        self.parting = False
+        self.parting: bool = False
         self._crowd = CROWD
         self._seen = Seen(REMEMBERED_EVENTS)
         self._late: OrderedDict[str, None] = OrderedDict()

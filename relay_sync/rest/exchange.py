@@ -80,7 +80,7 @@ class Exchange:
     """
 
     def __init__(self, config: Config, *, read_timeout: float, retries: int) -> None:
-        self.base = http_url(config.address)
+        self.base: str = http_url(config.address)
         self._config = config
         self._read_timeout = read_timeout
         self.retries = retries

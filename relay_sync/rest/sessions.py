@@ -58,7 +58,7 @@ class Sessions:
         self._mine = _Mine()
         self._open: dict[int, weakref.ref[_Holder]] = {}
         #: Set by :meth:`close`; ends waits.
-        self.closed = Flag()
+        self.closed: Flag = Flag()
 
     @contextmanager
     def taken(self) -> Iterator[requests.Session]:

@@ -81,7 +81,7 @@ class Channel:
         ssl_context: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
     ) -> None:
-        self.remote = _address(sock)
+        self.remote: str = _address(sock)
         if ssl_context is not None:
             sock = begin_tls(ssl_context, sock, server_hostname)
         self._tls: ssl.SSLSocket | None = sock if isinstance(sock, ssl.SSLSocket) else None
@@ -92,9 +92,9 @@ class Channel:
         self._out = bytearray()  # what the socket would not take
         self._handshaking = self._tls is not None
         self._closed = self._finishing = self._flush_due = self._paused = False
-        self.high = False  # has been over low_water since on_drain
-        self.max_buffer = max_buffer
-        self.low_water = 65536
+        self.high: bool = False  # has been over low_water since on_drain
+        self.max_buffer: int = max_buffer
+        self.low_water: int = 65536
         self.on_ready: Callable[[], object] = _nothing
         self.on_data: Callable[[bytes], object] = _nothing
         self.on_end: Callable[[Exception | None], object] = _nothing

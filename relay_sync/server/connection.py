@@ -106,14 +106,14 @@ class Connection:
         on_proven: Callable[[Connection], object] | None = None,
         splitter: Splitter | None = None,
     ) -> None:
-        self.path = path
-        self.query = query
-        self.headers = headers
+        self.path: str = path
+        self.query: str = query
+        self.headers: Headers = headers
         self.on_message: Callable[[str | bytes], object] = _ignore_message
         self.on_close: Callable[[CloseInfo], object] = _ignore_close
         self.on_text: Callable[[bytes], bool] | None = None
         self.on_drain: Callable[[], object] | None = None
-        self.close_timeout = CLOSE_TIMEOUT
+        self.close_timeout: float = CLOSE_TIMEOUT
         self._loop = loop
         self._channel = channel
         self._protocol = protocol

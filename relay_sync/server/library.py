@@ -19,16 +19,16 @@ try:
         from websockets.speedups import apply_mask
     except ImportError:  # a platform without a wheel
         from websockets.utils import apply_mask
-except ImportError as missing:
-    if (missing.name or "").partition(".")[0] != "websockets":
+except ImportError as _missing:
+    if (_missing.name or "").partition(".")[0] != "websockets":
         raise  # it is there, and what it needs is not: a module of the program that has the name of a standard one, say
-    place = getattr(sys.modules.get("websockets"), "__file__", None)
+    _place = getattr(sys.modules.get("websockets"), "__file__", None)
     raise ImportError(
         "relay_sync.audio and relay_sync.simulator need the websockets package, version 13.1 or later:"
         ' pip install "websockets>=13.1"'
-        + (f"; what was found is {place}: an older version, or another module of that name" if place else ""),
+        + (f"; what was found is {_place}: an older version, or another module of that name" if _place else ""),
         name="websockets",
-    ) from missing
+    ) from _missing
 
 __all__ = [
     "ClientProtocol",
@@ -57,4 +57,4 @@ def _make_quiet() -> logging.Logger:
     return _Quiet("relay_sync.server.websockets", logging.ERROR)
 
 
-quiet_logger = _make_quiet()
+quiet_logger: logging.Logger = _make_quiet()

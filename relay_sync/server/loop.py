@@ -60,7 +60,7 @@ class Timer:
         self._loop = loop
         self._fn: Callable[..., object] | None = fn
         self._args = args
-        self.when = when
+        self.when: float = when
 
     def cancel(self) -> None:
         """Never call back. From the loop thread this is certain; from another the callback may just be running."""
@@ -151,9 +151,9 @@ class Loop:
         self._ident: int | None = None
         self._stopping = False
         self._busy = False
-        self.turn_began = 0.0  # by time()
+        self.turn_began: float = 0.0  # by time()
         #: Seconds by which ``time.monotonic()`` has gone on more than time has passed; negative, where by less.
-        self.ahead = 0.0
+        self.ahead: float = 0.0
         self._latest = math.inf  # what time() can be at most, before the clock is looked at again
         self._longest = LONGEST_SLEEP
         self._faults = 0  # turns that have failed in a row
@@ -163,7 +163,7 @@ class Loop:
         #: What passes the time between two turns: called with seconds, 0 where turns need no more gathering.
         self.rest: Callable[[float], object] = time.sleep
         self._troubles = RateLimitedLog(_log)
-        self.buffer = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
+        self.buffer: memoryview = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopping else "new" if self._thread is None else "running"

@@ -179,7 +179,7 @@ class Simulator(Controls, Story):
         named: dict[str, Any] = {
             name: value for name, value in (("project", project), ("token", token)) if value is not None
         }
-        self.settings = Settings(
+        self.settings: Settings = Settings(
             host=host,
             port=port,
             jwt_token=jwt_token,
@@ -208,9 +208,9 @@ class Simulator(Controls, Story):
             hosts=hosts,
             **named,
         )
-        self.journal = Journal(limit=journal_limit)
-        self.faults = Faults()
-        self.webhooks = WebhookSender(allow_remote=allow_remote, signing_key=signing_key or "")
+        self.journal: Journal = Journal(limit=journal_limit)
+        self.faults: Faults = Faults()
+        self.webhooks: WebhookSender = WebhookSender(allow_remote=allow_remote, signing_key=signing_key or "")
         self._loop = Loop(f"relay-sim-{next(_numbers)}")
         self._world = World(self.settings, self._loop, self.journal, self.faults, self.webhooks)
         self._recordings = Recordings()

@@ -168,7 +168,8 @@ class Secrets:
     def __init__(self, *values: str) -> None:
         self._fixed = tuple(value for value in values if len(value) >= SHORTEST)
         self._learned: dict[str, None] = {}
-        self.number = self._count = _changed()
+        self._count = _changed()
+        self.number: int = self._count
         #: The number of the latest change, and the forms of all secrets, the longest first.
         self._forms: tuple[int, list[_Form]] | None = None
 

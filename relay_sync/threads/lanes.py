@@ -43,8 +43,8 @@ class InContext:
     __slots__ = ("context", "function")
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-        self.context = contextvars.copy_context()
+        self.function: Callable[..., Any] = function
+        self.context: contextvars.Context = contextvars.copy_context()
 
     def __call__(self, *args: Any) -> Any:
         # A copy each: one context cannot be entered by two threads at once.
@@ -126,7 +126,7 @@ class Lanes:
         self._starting: set[threading.Thread] = set()
         self._claim = threading.RLock()  # of who is to start a worker; nobody who holds it waits
         self._closed = False
-        self.rests = 0  # how often nothing was left to do
+        self.rests: int = 0  # how often nothing was left to do
         self._told_full = False
         self._busy_since: dict[Hashable, float] = {}
         self._serving: dict[Hashable, threading.Thread] = {}

@@ -32,7 +32,8 @@ class TimeLeft:
     __slots__ = ("_end", "_rest", "timeout")
 
     def __init__(self, timeout: float | None, since: float | None = None) -> None:
-        self.timeout = self._rest = timeout
+        self.timeout: float | None = timeout
+        self._rest = timeout
         self._end = None if timeout is None else (time.monotonic() if since is None else since) + timeout
 
     def __call__(self) -> float | None:

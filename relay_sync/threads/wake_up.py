@@ -17,6 +17,7 @@ class WakeUp:
     __slots__ = ("_pending", "_sender", "receiver")
 
     def __init__(self) -> None:
+        self.receiver: socket.socket
         self.receiver, self._sender = socket.socketpair()
         self.receiver.setblocking(False)
         self._sender.setblocking(False)

@@ -69,7 +69,7 @@ class Webhooks:
         self.strict = strict
         self.trust_forwarded = trust_forwarded
         self._proxies = networks(trusted_proxies)
-        self.max_body = values.whole("max_body", max_body, low=1) or MAX_BODY
+        self.max_body: int = values.whole("max_body", max_body, low=1) or MAX_BODY
         # Apart, so that what anybody can send makes nothing forget what is verified.
         self._seen: dict[bool | None, Recent[str, str]] = {True: Recent(REMEMBERED), None: Recent(REMEMBERED)}
 

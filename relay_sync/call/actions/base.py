@@ -138,7 +138,7 @@ class Action(Generic[E]):
         self.call = call
         self._host = host
         self.control_id = control_id
-        self.state = "starting"
+        self.state: str = "starting"
         self.reply: dict[str, Any] = {}
         self.latest: RelayEvent | None = None
         #: The parameters that the action was started with.
@@ -362,8 +362,8 @@ class RunningAction:
     __slots__ = ("action", "on_event")
 
     def __init__(self, action: Action[Any]) -> None:
-        self.action = action
-        self.on_event = action._on_event
+        self.action: Action[Any] = action
+        self.on_event: Callable[[RelayEvent], None] = action._on_event
 
     @property
     def heard(self) -> float:

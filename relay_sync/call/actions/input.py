@@ -52,7 +52,7 @@ class _Collecting(StoppableAction["CollectEvent"]):
 
     def _progress(self, event: CollectEvent) -> None:
         kind = event.type
-        self.state = event.state or kind or self.state
+        self.state: str = event.state or kind or self.state
         if kind == "start_of_input":
             self._started = True
         elif kind == "error" or event.state == "error":
@@ -170,12 +170,12 @@ class CollectAction(_Collecting, VolumeAction["CollectEvent"]):
 
     def _on_event(self, event: RelayEvent) -> None:
         if event.event_type == EVENT_CALL_PLAY and not self.is_done:
-            self.latest = event
+            self.latest: RelayEvent | None = event
             self._heard = time.monotonic()
             state = getattr(event, "state", "")
             if state:
                 # The prompt has finished, not the action: the input follows.
-                self.state = "collecting" if state == "finished" else state
+                self.state: str = "collecting" if state == "finished" else state
             if state == "error":
                 self._end(event, self._failure(state))
             return

@@ -72,8 +72,8 @@ class RecordAction(_Recording["events.RecordEvent"], PausableAction["events.Reco
 
     method = "calling.record"
     event_type = EVENT_CALL_RECORD
-    end_states = frozenset({"finished", "no_input"})
-    behaviors = ("skip", "silence")
+    end_states: ClassVar[frozenset[str]] = frozenset({"finished", "no_input"})
+    behaviors: ClassVar[tuple[str, ...]] = ("skip", "silence")
 
     def _longest(self) -> float | None:
         if self._was_paused:
@@ -117,7 +117,7 @@ class StreamAction(StoppableAction["events.StreamEvent"]):
     method = "calling.stream"
     event_type = EVENT_CALL_STREAM
     # Only "finished" is documented; as a precaution, the others count as errors.
-    error_states = frozenset({"error", "failed", "stopped", "disconnected"})
+    error_states: ClassVar[frozenset[str]] = frozenset({"error", "failed", "stopped", "disconnected"})
     _streamed = False
 
     def _progress(self, event: events.StreamEvent) -> None:

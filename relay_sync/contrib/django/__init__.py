@@ -34,10 +34,10 @@ from __future__ import annotations
 
 try:
     import django as _django  # noqa: F401
-except ImportError as missing:
-    if missing.name != "django":
+except ImportError as _missing:
+    if _missing.name != "django":
         raise  # it is there, but what it needs is not
-    raise ImportError('relay_sync.contrib.django needs Django: pip install "django>=5.2"') from missing
+    raise ImportError('relay_sync.contrib.django needs Django: pip install "django>=5.2"') from _missing
 
 from .handlers import get_client, on_call, on_message, on_task, with_database
 

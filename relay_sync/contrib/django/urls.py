@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import URLPattern, path
 
 from . import views
 
 __all__ = ["app_name", "urlpatterns"]
 
 app_name = "relay_sync"
-urlpatterns = [
+urlpatterns: list[URLPattern] = [
     path("status", views.status, name="status"),
     path("health", views.health, name="health"),
 ]

@@ -62,7 +62,9 @@ class Refusal(Exception):
     def __init__(self, status: int, message: str, *, code: str = "", attribute: str = "") -> None:
         super().__init__(message)
         self.status = status
-        self.errors = [{"type": "validation_error", "code": code or str(status), "message": message}]
+        self.errors: list[dict[str, str]] = [
+            {"type": "validation_error", "code": code or str(status), "message": message}
+        ]
         if attribute:
             self.errors[0]["attribute"] = attribute
 

@@ -224,7 +224,8 @@ class Bridge(NetworkOperation):
 
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Peer)
-        self.peer, self.engages = attempt, "Call is in a bridge already"
+        self.peer = attempt
+        self.engages: str = "Call is in a bridge already"
         self.cancel("ringback")
         for call in filter(None, (self.call, attempt.other)):
             _take_out(call)

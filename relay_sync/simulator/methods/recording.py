@@ -224,7 +224,7 @@ class Recording(_Taped):
         if self._skips:
             self.stop_clock()
             self.pause_timers()
-        self.paused = True
+        self.paused: bool = True
         told = {"url": self.url, "recording_id": self.recording_id, "pause_behavior": behavior}
         self.tell(state="paused", **told)
 

@@ -59,10 +59,10 @@ class ControlServer:
     def __init__(
         self, simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, token: str | None = None
     ) -> None:
-        self.token = token or secrets.token_urlsafe(24)
+        self.token: str = token or secrets.token_urlsafe(24)
         self._server = _Server((host, port), simulator, self.token)
         self.port: int = self._server.server_address[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        self.url: str = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
         number = next(_numbers)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_LOOK,), name=f"relay-sim-control-{number}", daemon=True

@@ -21,7 +21,7 @@ class Command(BaseCommand):
     """The command."""
 
     help = "Says what is configured and from where, whether it works, and what to do if not."
-    requires_system_checks = ()  # what they would end with is told here, with the rest
+    requires_system_checks: tuple[()] = ()  # what they would end with is told here, with the rest
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The options of ``relay-sync doctor``."""
