@@ -1,7 +1,7 @@
 """The notebook views of clients, calls, actions and streams: HTML and inline SVG, without scripts. Pure.
 
-Everything must be readable on light and dark pages. Text has the color of the page's own text, except on bars. Colors of bars
-and lines keep a contrast of at least 3 with white and with near-black, and of at least 4.5 with the white text on them.
+Everything must be readable on light and dark pages. Text has the color of the page's own text, except on bars. Colors of bars and
+lines keep a contrast of at least 3 with white and with near-black, and of at least 4.5 with the white text on them.
 """
 
 from __future__ import annotations

@@ -254,12 +254,12 @@ def environment_of(sim: Simulator) -> Iterator[Mapping[str, str]]:
 def faster(factor: float) -> Iterator[None]:
     """Make waits in this process time out sooner: with a factor of 100, ``action.wait(timeout=30)`` waits 0.3 seconds.
 
-    Use it to test how a program behaves when a call is not answered, no digit is pressed or the remote party does not hang up.
-    It applies to waits for events (:meth:`Action.wait`, ``Call.wait_for...``, ``Call.expect``, ``Message.wait``), not to the
-    request timeout of commands.
+    Use it to test how a program behaves when a call is not answered, no digit is pressed or the remote party does not hang up. It
+    applies to waits for events (:meth:`Action.wait`, ``Call.wait_for...``, ``Call.expect``, ``Message.wait``), not to the request
+    timeout of commands.
 
-    Timeouts that commands pass to the simulated platform are shortened as well: those of collectors, recordings and detectors,
-    of ringing, and ``max_duration``. With a factor of 100, ``initial_timeout=5`` takes 0.05 seconds. Timeouts that are already
+    Timeouts that commands pass to the simulated platform are shortened as well: those of collectors, recordings and detectors, of
+    ringing, and ``max_duration``. With a factor of 100, ``initial_timeout=5`` takes 0.05 seconds. Timeouts that are already
     running, and a caller's own ``ring_timeout`` and ``hangs_up_after``, are not changed.
 
     :param factor: how many times sooner, at least 1.

@@ -57,6 +57,9 @@ class Call(
 ):
     """One leg of a call. The client creates it for ``on_call`` handlers and for ``dial``; its verbs block.
 
+    Besides the errors that it lists, every verb may raise :class:`ClientClosed`, :class:`QueueFull` (too many unsent commands),
+    :class:`WrongThread` and :class:`Forked`.
+
     :param client: the client that the call belongs to.
     :param call_id: the call's id on the platform.
     :param node_id: the platform's node that handles the call.
@@ -194,8 +197,7 @@ class Call(
         """Register a handler for every event of a type.
 
         The handlers of a call run one at a time and in order, on a thread where they may block. While 10,000 callbacks of the
-        call are
-        waiting, further events are dropped with a warning, except the end of the call and the ends of its actions.
+        call are waiting, further events are dropped with a warning, except the end of the call and the ends of its actions.
 
         :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`. A
             ``calling.`` name that this SDK does not know, and that is not similar to a known name, is accepted with a warning, as
@@ -230,8 +232,7 @@ class Call(
         """Block until an event of a type arrives for which the predicate is true.
 
         With a predicate, a call state that the call has already reached counts as well; other events count from now on. For an
-        event
-        that a verb causes, use :meth:`expect`: it starts listening before the verb runs.
+        event that a verb causes, use :meth:`expect`: it starts listening before the verb runs.
 
         :param event_type: event name, such as ``calling.call.state``, or event class, such as :class:`CallStateEvent`.
         :param predicate: takes the event and returns whether it matches; runs on the calling thread. By default every event of

@@ -114,23 +114,23 @@ class CallHome(Protocol[C_contra]):
 
 
 class CallCore(Generic[C]):
-    """The state of a call. What :class:`relay_sync.Call` shows of it is described there.
+    """The state of a call. :class:`relay_sync.Call` describes the public part.
 
-    :ivar session: the number of the session it came in on, or was dialed in: commands for it make sense in no other.
-    :ivar over: why it is over for this client: :class:`CallEnded`, or what ended its session.
-    :ivar given_away: others control it now.
-    :ivar giving_away: a command is in progress that may transfer control to others.
-    :ivar told_to_end: a hangup has been queued.
+    :ivar session: the number of the session that it arrived or was dialed in: commands are only valid in that session.
+    :ivar over: why it is over for this client: :class:`CallEnded`, or the error that ended its session.
+    :ivar given_away: whether others control it now.
+    :ivar giving_away: whether a command is in progress that may transfer control to others.
+    :ivar told_to_end: whether a hangup has been queued.
     :ivar attended: whether its handler has sent a command that answers, rejects or redirects it.
-    :ivar answer_taken: whether the server has accepted to answer it.
-    :ivar offer: how it was offered; ``None`` if it was not.
-    :ivar denoised: whether noise is suppressed, or may be, by what was requested and reported last; ``None``: unknown.
+    :ivar answer_taken: whether the server has accepted the answer.
+    :ivar offer: its offer, or ``None``.
+    :ivar denoised: whether noise reduction is or may be on, by the latest request and report; ``None`` if unknown.
     :ivar conferences: the ids of its conferences: events about a conference as a whole name no call. Replaced, never changed.
-    :ivar reached: the first event of each state it has been in.
-    :ivar operations: the actions that run, by their control ids.
-    :ivar listeners: by the name of the event. Replaced, never changed, so that the IO thread reads them without a lock.
+    :ivar reached: the first event of each state that it has reached.
+    :ivar operations: its running actions, by control id.
+    :ivar listeners: its listeners, by event name. Replaced, never changed, so that the IO thread reads them without a lock.
     :ivar readers: the mailboxes of its event readers. Replaced, never changed.
-    :ivar history: what a notebook's timeline shows.
+    :ivar history: the entries of a notebook's timeline.
     """
 
     __slots__ = (
@@ -239,12 +239,12 @@ class CallCore(Generic[C]):
 
     @property
     def handed_over(self) -> bool:
-        """Whether others control it, or are about to."""
+        """Whether others control the call, or are about to."""
         return self.given_away or self.giving_away
 
     @property
     def is_ours(self) -> bool:
-        """Whether it lives and this client controls it: only then may it be hung up without a request from the user."""
+        """Whether the call is active and controlled by this client: only then may it be hung up without a user request."""
         # A call whose state is "ended" may still be in the table: the IO thread sets the state first.
         ended = self.state == CALL_STATE_ENDED or isinstance(self.over, CallEnded)
         return not (ended or self.handed_over)
@@ -303,7 +303,7 @@ class CallCore(Generic[C]):
                 raise
             if refusal is not None and not ends_something(method):
                 raise refusal from None
-            _log.info("%s changed nothing: %s", method, error.message)
+            _log.info("%s had no effect: %s", method, error.message)
             return {}
         finally:
             if gives_away:
@@ -327,7 +327,7 @@ class CallCore(Generic[C]):
         """Log once for each call that further commands have no effect."""
         if not self._said_over:
             self._said_over = True
-            _log.info("call %s is over: %s is not sent, nor is any command after it", self.call_id, method)
+            _log.info("call %s is over: %s and later commands are not sent", self.call_id, method)
 
     def _refusal(self, error: CommandRefused, began: float) -> CommandRefused | None:
         """Return what a 404 or 410 means: ``None`` if the call has ended, otherwise the refusal, which is about something that

@@ -1,4 +1,4 @@
-"""What commands do to the call that they address, by method."""
+"""The effects of commands on the call that they address, by method."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 __all__ = ["ATTENDS", "GIVES_AWAY", "OF_THE_CALL", "ends_something"]
 
-#: Methods whose 404 can only mean the call itself.
+#: Methods whose 404 always refers to the call itself.
 OF_THE_CALL: Final = frozenset({"calling.answer", "calling.end", "calling.pass"})
 #: Methods after which others control the call.
 GIVES_AWAY: Final = frozenset({"calling.pass", "calling.transfer"})

@@ -71,8 +71,7 @@ class RecordAudio(TypedDict, total=False):
 
 class DigitsOptions(TypedDict, total=False):
     """The digits to collect: at most ``max`` (required) and, after a prompt, at least ``min``. ``digit_timeout`` is the maximum
-    number
-    of seconds between two digits.
+    number of seconds between two digits.
     """
 
     max: int
@@ -167,7 +166,7 @@ def _kind(*known: str, elsewhere: Collection[str] = ()) -> Check:
         given = values.text(name, value, optional=False) or ""
         if given.lower() in known:
             return given.lower()
-        from difflib import get_close_matches  # only mistakes and novelties need it
+        from difflib import get_close_matches  # only needed for unknown types
 
         if get_close_matches(given.lower(), (*known, *elsewhere), 1):
             raise InvalidParameter(name, value, either(known))
@@ -192,7 +191,7 @@ _TONES: Final = (
     "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg th uk us tw ve za"
     " ca cy dz eg ko pk ro rs sa tr bong"
 )
-#: Countries whose ringback tones the platform knows, and ``bong`` (calling.play schema).
+#: Countries with ringback tones, and ``bong``, by the vendor's schema of ``calling.play``.
 RINGTONES: Final = tuple(_TONES.split(" "))
 
 _MEDIA: Final[dict[str, dict[str, Check]]] = {
@@ -375,7 +374,7 @@ def _headers(name: str, value: Any) -> list[dict[str, str]] | None:
     return [dict(pair) for pair in pairs]
 
 
-#: What all devices that ring have in common.
+#: The params that all ringing devices share.
 _RINGING: Final[dict[str, Check]] = {
     "timeout": _whole(0),
     "confirm": _confirm,
@@ -384,7 +383,7 @@ _RINGING: Final[dict[str, Check]] = {
     "call_state_events": lambda name, value: values.choices(name, value, ("created", "ringing", "answered", "ended")),
 }
 _SIP_CODECS: Final = ("PCMU", "PCMA", "OPUS", "G729", "G722", "AMR-WB", "VP8", "H264")
-#: What each type of device has, by the wire's names; :mod:`relay_sync.devices` builds them by the same checks.
+#: The params of each device type, by wire name; :mod:`relay_sync.devices` uses the same checks.
 DEVICES: Final[dict[str, dict[str, Check]]] = {
     "phone": {
         "to_number": _required(values.phone_number),
@@ -423,7 +422,7 @@ DEVICES: Final[dict[str, dict[str, Check]]] = {
         "custom_parameters": values.json_object,
     },
 }
-#: What can be dialed, and what a call can be connected to.
+#: The devices that can be dialed, and the devices that a call can be connected to.
 CALLED: Final = ("phone", "fabric", "sip")
 CONNECTED: Final = tuple(DEVICES)
 
@@ -484,9 +483,9 @@ _RESET: Final[dict[str, Check]] = {"full_reset": values.flag, "system_prompt": _
 pay_parameters: Final[Check] = _each(
     lambda name, value: _shape(name, value, {"name": _some_text, "value": _required(_text)})
 )
-#: What is said during a payment.
+#: The prompts of a payment.
 pay_prompts: Final[Check] = _each(lambda name, value: _shape(name, value, _PROMPT))
-#: Objects that this SDK does not look into.
+#: Objects whose content is not checked.
 objects: Final[Check] = _each(lambda name, value: values.json_object(name, value, optional=False))
 
 
@@ -495,7 +494,7 @@ def reset(name: str, value: Any) -> dict[str, Any] | None:
     return _shape(name, value, _RESET, optional=True)
 
 
-# -- what is done with a call --------------------------------------------------------------------------------------------
+# -- transfers and live actions ------------------------------------------------------------------------------------------
 
 
 def destination(name: str, value: Any) -> str | dict[str, Any]:
@@ -512,7 +511,7 @@ def destination(name: str, value: Any) -> str | dict[str, Any]:
         return values.http_url(name, read) or ""
     if "{" in read or ("\n" in read and ":" in read):
         return value  # SWML, as JSON or YAML
-    # One word names nothing: neither a document, nor a place to fetch one from.
+    # A single word is neither a document nor an address.
     if not read.isprintable() or " " in read or read == "context:" or not (":" in read or "/" in read):
         raise InvalidParameter(name, value, accepted)
     return read
@@ -523,7 +522,7 @@ _LIVE: Final[dict[str, Check]] = {
     "live_events": values.flag,
     "ai_summary": values.flag,
 }
-#: What can be done with a live transcription and a live translation, and what that takes.
+#: The actions of a live transcription and of a live translation, and their options.
 TRANSCRIPTION: Final[dict[str, dict[str, Check]]] = {
     "start": {"lang": _some_text, **_LIVE},
     "stop": {},

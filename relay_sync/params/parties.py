@@ -29,19 +29,19 @@ def without_marks(value: str) -> str:
 
 
 def is_phone_number(value: str) -> bool:
-    """Whether a text is a telephone number, ready to be dialed."""
+    """Return whether a text is a telephone number that can be dialed."""
     return re.fullmatch(_PHONE_NUMBER, value) is not None
 
 
 def is_sip_address(value: str) -> bool:
-    """Whether a text is a SIP address; ``sip:`` may be left out where there is a user."""
+    """Return whether a text is a SIP address; ``sip:`` is optional if there is a user."""
     if not value.isprintable() or not ("@" in value or value.lower().startswith(("sip:", "sips:"))):
         return False
     return re.fullmatch(_SIP_ADDRESS, value) is not None
 
 
 def is_party(value: str) -> bool:
-    """Whether a text is a telephone number or a SIP address."""
+    """Return whether a text is a telephone number or a SIP address."""
     return is_phone_number(value) or is_sip_address(value)
 
 

@@ -324,8 +324,7 @@ def timeout(value: Any, *, name: str = ..., optional: Literal[True] = ...) -> fl
 
 def timeout(value: Any, *, name: str = "timeout", optional: bool = True) -> float | None:
     """Check the seconds to wait. 0 or less (the rest of a deadline, for example) does not wait; ``None``, if allowed, and
-    infinity
-    wait without a limit. Use the returned value, which clocks and locks accept.
+    infinity wait without a limit. Use the returned value, which clocks and locks accept.
     """
     if value is None and optional:
         return None

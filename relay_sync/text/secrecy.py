@@ -1,8 +1,8 @@
 """Hide the secrets that this process knows, by value, in logs and errors.
 
-A server may repeat a secret anywhere: in the text of an error, in a member of any name, in the reason of a close frame. So it
-is not enough to hide members that are secret by name. Each client keeps its secrets in a :class:`Secrets`; :func:`hide` searches
-for the secrets of all clients, as written in URLs, JSON, HTML and base64.
+A server may repeat a secret anywhere: in the text of an error, in a member of any name, in the reason of a close frame. So it is
+not enough to hide members that are secret by name. Each client keeps its secrets in a :class:`Secrets`; :func:`hide` searches for
+the secrets of all clients, as written in URLs, JSON, HTML and base64.
 
 No work is done before something is logged or raised.
 """

@@ -437,8 +437,8 @@ class StoppableAction(Action[E]):
         """Stop the action; the terminal event follows. Does nothing if the action was stopped before or has ended.
 
         If the server no longer knows the action, no terminal event follows, and the action has ended when this returns. When
-        several
-        threads call this, one command is sent, and the others wait for its reply; they send it again only if there was none.
+        several threads call this, one command is sent, and the others wait for its reply; they send it again only if there was
+        none.
 
         :return: the server's result; ``{}`` if nothing had to be sent.
         :raises CommandRefused: the server rejected the command, other than because the action or call no longer exists.

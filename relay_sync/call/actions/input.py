@@ -1,7 +1,7 @@
 """Actions on the remote party's input: digits, speech, answering machines.
 
-Their events carry no state. A collector ends by the type of its result, a detector by its event ``finished``; earlier results
-are kept and can be waited for.
+Their events carry no state. A collector ends by the type of its result, a detector by its event ``finished``; earlier results are
+kept and can be waited for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a verb needs of the call that it is mixed into."""
+"""The interface between verbs and the call that they are mixed into."""
 
 from __future__ import annotations
 

@@ -107,8 +107,7 @@ class RoutingVerbs(Verbs):
 
         Events of the call may stop arriving, so pass a timeout when you wait for its end. The call no longer counts toward
         ``max_active_calls`` and is not hung up when this client drains or disconnects. The platform may offer it to this client
-        again,
-        as a new call.
+        again, as a new call.
 
         :param dest: a URL, a SWML document as text or as a mapping, or ``context:<name>``.
         :param extra: additional wire parameters that this SDK does not define.

@@ -35,9 +35,8 @@ class StreamVerbs(Verbs):
     ) -> StreamAction:
         """Start streaming the call's audio to a WebSocket (``calling.stream``). Several streams may run on one call.
 
-        A stream whose URL the platform cannot open also ends as ``finished``: the ``reason`` of its result is then
-        ``never_streamed``.
-        The fields and messages of the stream are in ``docs/wire.md``.
+        A stream whose URL the platform cannot open also ends as ``finished``; its result then has the ``reason``
+        ``never_streamed``. ``docs/wire.md`` describes the stream's messages.
 
         :param url: absolute ``wss://host[:port]/path``; ``ws://`` only for loopback.
         :param name: label that the stream's events repeat.
