@@ -1,4 +1,4 @@
-"""The front door: credentials, connecting, handlers, running."""
+"""RelayClient: credentials, connection lifecycle and handlers."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _log = logs.get("relay_sync")
 
 H = TypeVar("H", bound=Callable[[Call], object])
 
-#: Seconds that a connected client may have a handler of calls, but no contexts, before it says so.
+#: Seconds that a connected client may have an ``on_call`` handler but no contexts before it logs a warning.
 CONTEXTS_PATIENCE: Final = 2.0
 
 
 class RelayClient(Dialing, Messaging, Running, Subscribing):
-    """A connection to SignalWire RELAY for programs that block.
+    """A blocking client for one SignalWire RELAY connection.
 
     ::
 
@@ -59,34 +59,38 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
         client.run()
 
-    It works in any thread, and several may live in one process. It connects when it is first used, and from then on
-    repairs its connection itself until it is closed. After a fork the child's copy starts anew when it is used.
+    A client is safe to use from any thread, and a process may have several. It connects on first use and reconnects
+    automatically until it is closed. After a fork, the child's copy starts without a connection and connects when it is used.
 
-    One that nobody holds any more closes itself. In a notebook call ``client.disconnect()`` before a cell makes it anew: calls,
-    and the traceback of an interrupted cell, hold the old one, which goes on taking calls (a warning says so).
+    A client closes when it is garbage-collected. In a notebook, call ``client.disconnect()`` before a cell recreates the client:
+    live calls, and the traceback of an interrupted cell, keep the old client alive, and it continues to receive calls. A warning
+    is logged when this happens.
 
-    :param project: and :param token: the credentials of a project (``SIGNALWIRE_PROJECT_ID``, ``SIGNALWIRE_API_TOKEN``),
-        or :param jwt_token: a JWT that names it (``SIGNALWIRE_JWT_TOKEN``).
-    :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``); ``https://`` means the same as ``wss://``.
-        ``ws://`` is for loopback only.
-    :param contexts: the contexts whose inbound calls and messages this client takes.
-    :param max_active_calls: calls over that number are passed back (``RELAY_MAX_ACTIVE_CALLS``).
-    :param connect_timeout: seconds for :meth:`connect`, and for each attempt of the client's own; a server that does not answer
-        ``signalwire.connect`` has at most 10 s of them. :param request_timeout: seconds for the answer to a command,
-        from the moment that it is sent.
-    :param ping_interval: seconds without an answer to anything after which the server is asked for a sign of life; :param
-        ping_timeout: seconds in which something must come before the connection is given up and made anew. So is one on which
-        the server goes on talking, but leaves three such questions in a row unanswered.
-    :param max_frame: bytes; larger messages of the server end the connection. :param max_queue: commands that may wait for
-        a connection.
-    :param ssl_context: for TLS, instead of the default that verifies certificates. :param ca_file: PEM file of an additional
-        authority to trust (``SIGNALWIRE_RELAY_CA_FILE``). :param proxy: ``http://[user:password@]host:port``; ``""`` for
-        none. By default the environment decides (``https_proxy``, ``no_proxy``). Loopback never goes through a proxy.
-    :param on_state: called with ``connecting``, ``connected``, ``reconnecting``, ``closed``, ``failed``.
-    :param on_error: called with an exception that one of your callbacks raised, and its call or ``None``.
-    :param on_handler_error: ``hangup`` or ``leave``: what becomes of a call whose handler raised.
-    :param allow_insecure: talk ``ws://`` to other machines, with a warning.
-    :raises InvalidParameter: a ``ValueError`` that names the parameter, and its variable.
+    :param project: the project ID (``SIGNALWIRE_PROJECT_ID``).
+    :param token: the project's API token (``SIGNALWIRE_API_TOKEN``).
+    :param jwt_token: a JWT that identifies the project, instead of *project* and *token* (``SIGNALWIRE_JWT_TOKEN``).
+    :param host: ``name``, ``name:port`` or ``wss://name[:port]`` (``SIGNALWIRE_SPACE``). ``https://`` means ``wss://``; ``ws://``
+        is accepted for loopback hosts only, see *allow_insecure*.
+    :param contexts: the contexts whose inbound calls and messages this client receives. Default: none, see :meth:`receive`.
+    :param max_active_calls: inbound calls beyond this limit are returned to the platform (``RELAY_MAX_ACTIVE_CALLS``).
+        Default: 1000.
+    :param connect_timeout: seconds for :meth:`connect` and for each reconnection attempt. The server has at most 10 s of them to
+        answer ``signalwire.connect``.
+    :param request_timeout: seconds to wait for the reply to a command, counted from when it is sent.
+    :param ping_interval: seconds without any reply before a ping is sent.
+    :param ping_timeout: seconds to wait for any data after a ping before the client drops the connection and reconnects. It also
+        does so after three unanswered pings in a row, even if other data arrives.
+    :param max_frame: the largest message accepted from the server, in bytes, at least 1024. A larger one closes the connection.
+    :param max_queue: how many commands may wait for a connection, at least 1. Further commands raise :class:`QueueFull`.
+    :param ssl_context: the ``ssl.SSLContext`` to use, instead of the default one, which verifies certificates.
+    :param ca_file: a PEM file with an additional certificate authority to trust (``SIGNALWIRE_RELAY_CA_FILE``).
+    :param proxy: ``http://[user:password@]host:port``, or ``""`` for a direct connection. By default ``https_proxy`` and
+        ``no_proxy`` in the environment decide. Loopback hosts are never reached through a proxy.
+    :param on_state: called with each new state: ``connecting``, ``connected``, ``reconnecting``, ``closed`` or ``failed``.
+    :param on_error: called with each exception that one of your callbacks raises, and with its call or ``None``.
+    :param on_handler_error: what to do with a call whose handler raises: ``hangup``, or ``leave`` to keep it unchanged.
+    :param allow_insecure: allow ``ws://`` (no TLS) to hosts other than loopback, with a warning.
+    :raises InvalidParameter: for an invalid or missing value; the message names the parameter and its environment variable.
     """
 
     def __init__(
@@ -147,7 +151,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         )
         self._link = Link(config, self._router)
         self._warned_contexts = False
-        #: Since when it has been connected with a handler of calls, but without contexts.
+        #: Since when the client has been connected with an ``on_call`` handler but no contexts.
         self._without_contexts: float | None = None
         self._running = False
         self._stop_wanted = False
@@ -158,7 +162,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         return f"<RelayClient {self._link.config.address.url} {self.state}, {len(self._router.calls)} calls>"
 
     def _repr_html_(self) -> str:
-        """For notebooks: the connection, and the calls that live."""
+        """Return the connection state and the live calls as HTML, for notebooks."""
         about = [
             ("state", self.state),
             ("server", self._link.config.address.url),
@@ -167,11 +171,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         calls = [("call", f"{call_id} {call.direction}, {call.state}") for call_id, call in self.calls.items()]
         return notebook_html.panel("RelayClient", notebook_html.table([*about, *calls]))
 
-    # -- looking -------------------------------------------------------------------------------------------------
+    # -- properties ----------------------------------------------------------------------------------------------
 
     @property
     def project(self) -> str:
-        """The project, as given."""
+        """The project ID, as given."""
         return self._link.config.project
 
     @property
@@ -181,7 +185,7 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     @property
     def contexts(self) -> list[str]:
-        """The contexts subscribed to."""
+        """The contexts that this client is subscribed to."""
         return list(self._link.contexts)
 
     @property
@@ -191,25 +195,26 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     @property
     def calls(self) -> dict[str, Call]:
-        """The live calls by their ids: a snapshot."""
+        """A snapshot of the live calls, by call ID."""
         return dict(self._router.calls.items())
 
     @property
     def relay_protocol(self) -> str:
-        """The server's name for the session; ``""`` before there is one."""
+        """The server's name for the session, or ``""`` before there is one."""
         loop = self._link.loop
         return loop.session.protocol if loop is not None and loop.alive else ""
 
     # -- handlers ------------------------------------------------------------------------------------------------
 
     def on_call(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound calls; a second one replaces the first, with a warning. Usable as a decorator.
+        """Register the handler of inbound calls. Usable as a decorator.
 
-        Each call's handler runs in a thread of its own and may block for as long as the call lasts. When it raises, that
-        is logged and the call is hung up; when it returns, the call stays as it is. One that was not answered then goes on
-        ringing. Where nothing else has answered it 5 s later, a warning says so once.
+        Each call's handler runs in its own thread and may block for as long as the call lasts. If the handler raises, the
+        exception is logged and the call is hung up (see ``on_handler_error``). If it returns, the call is left unchanged: an
+        unanswered call continues to ring. If nothing answers it within 5 s, a warning is logged, once per client.
 
-        :raises InvalidParameter: for a coroutine function: remove its ``async``.
+        :param handler: a function that accepts a :class:`Call`. It replaces an earlier handler, with a warning.
+        :raises InvalidParameter: for a coroutine function, or a function that does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler, ("call",)))
         warn_replaced("on_call", self._router.on_call, checked)
@@ -217,9 +222,9 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         return handler
 
     def _check_contexts(self, now: float) -> None:
-        """Say so, once, where calls are waited for and none can come. On the IO thread, once a second.
+        """Warn once if an ``on_call`` handler is registered but the client has no contexts. On the IO thread, once a second.
 
-        Not at once: ``receive()`` may be the program's next line.
+        The warning is delayed: the program may be about to call ``receive()``.
         """
         router = self._router
         if router.on_call is None or self._link.contexts or router.draining or router.state != "connected":
@@ -230,30 +235,34 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
             return
         self._warned_contexts = True
         _log.warning(
-            "on_call is registered, but this client has no contexts: no call comes. Pass contexts=[...] to RelayClient, or call "
-            "receive([...])"
+            "an on_call handler is registered, but this client has no contexts and receives no calls; pass contexts=[...] to "
+            "RelayClient, or call receive([...])"
         )
 
     def observe(self, observer: Observer, keep: Iterable[str] = ()) -> Callable[[], None]:
-        """Notify an :class:`Observer` of what this client does from now on: its calls, commands, messages and connection.
+        """Notify an :class:`Observer` of this client's calls, commands, messages and connection from now on.
 
-        :param keep: what the records of calls hold besides the usual: ``custom_parameters`` (of streams; all of them),
-            ``custom_parameters.NAME`` (one of them), ``urls`` (whole, with query and fragment). Tokens and passwords are
-            left out all the same.
-        :return: takes the observer off again; harmless a second time.
-        :raises InvalidParameter: it is no observer, a method of it is a coroutine function, or *keep* has an unknown name.
+        :param observer: an instance of a class derived from :class:`Observer`.
+        :param keep: optional fields to include in call records: ``custom_parameters`` (all custom parameters of streams),
+            ``custom_parameters.NAME`` (one of them), ``urls`` (full URLs with query and fragment). Tokens and passwords are
+            always removed.
+        :return: a function that removes the observer. Calling it again does nothing.
+        :raises InvalidParameter: *observer* is not an :class:`Observer`, one of its methods is a coroutine function, or *keep*
+            has an unknown name.
         """
         return self._router.observe(observer, keep)
 
     # -- connecting ----------------------------------------------------------------------------------------------
 
     def connect(self, timeout: float | None = None) -> None:
-        """Connect and authenticate; returns when commands can be sent. Harmless when connected.
+        """Connect and authenticate. Return when commands can be sent; do nothing if already connected.
 
-        :param timeout: seconds; the default is ``connect_timeout``.
-        :raises AuthenticationError: the server refused the credentials; the message repeats its words.
-        :raises ConnectError: the name is unknown, the certificate is not trusted, or the server refused the session three times.
-        :raises ConnectTimeout: no session in time; ``__cause__`` is the last failure.
+        :param timeout: seconds. Default: ``connect_timeout``.
+        :raises AuthenticationError: the server refused the credentials; the message quotes its reason.
+        :raises ConnectError: the host name is unknown, the certificate is not trusted, or the server refused the session three
+            times.
+        :raises ConnectTimeout: no session was established before the timeout; ``__cause__`` is the last failure.
+        :raises ClientClosed: the client was closed in the meantime.
         """
         limit = values.timeout(self._link.config.connect_timeout if timeout is None else timeout, optional=False)
         self._link.reopen()
@@ -263,29 +272,36 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
         logs.flush()
 
     def wait_until_ready(self, timeout: float | None = None) -> None:
-        """The same as :meth:`connect`, by the name of what it waits for."""
+        """Wait until commands can be sent. Alias of :meth:`connect`.
+
+        :param timeout: seconds. Default: ``connect_timeout``.
+        """
         self.connect(timeout)
 
     def disconnect(self, timeout: float | None = None, *, hangup_calls: bool = False) -> None:
-        """Close the connection and end every wait with :class:`ClientClosed`. Idempotent, and bounded by ``timeout`` (5 s).
+        """Close the connection. Every pending wait raises :class:`ClientClosed`.
 
-        What is still to be hung up, cancelled or stopped is sent first, on a new connection if need be. Handlers of
-        calls and queued callbacks get at most 2 s to return; the log names those that do not. A callback or handler that calls
-        it is not waited for.
+        Pending hang-ups, cancellations and stops are sent first, on a new connection if necessary. Handlers and queued callbacks
+        then get up to 2 s to return; any that are still running are named in the log. A handler or callback that calls this
+        method does not wait for itself or for others. Calling it on a closed client does nothing.
 
-        :param hangup_calls: hang up the calls that live, and those that are being dialed: phones of which nothing was told yet
-            are waited for, for up to 1 s. Otherwise calls go on without us; what rings for a dial that was given up right before
-            is hung up in any case.
+        :param timeout: seconds that closing may take. Default: 5.
+        :param hangup_calls: hang up live calls and outbound legs that are still being dialed, waiting up to 1 s for legs that the
+            server has not reported yet. By default live calls continue without this client; legs of a dial that was canceled
+            right before are hung up in any case.
         """
         self._part(timeout, hangup_calls, CLOSE_ADVICE)
 
     def _part(self, timeout: float | None, hangup_calls: bool, advice: str) -> None:
-        """:param advice: what would have been the end of calls that live."""
+        """Close the client.
+
+        :param advice: how the caller could have ended the live calls, for the log.
+        """
         process.check_thread()
         limit = max(0.0, values.timeout(5.0 if timeout is None else timeout, optional=False))
         end = time.monotonic() + limit
         if hangup_calls:
-            self._hang_up_calls(end - limit / 2)  # the other half is for the end itself
+            self._hang_up_calls(end - limit / 2)  # the other half is for closing
         self._link.close(end, hang_up_calls=hangup_calls, advice=advice)
 
     close = disconnect
@@ -304,11 +320,16 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
     def execute(
         self, method: str, params: Mapping[str, Any] | None = None, *, timeout: float | None = None
     ) -> dict[str, Any]:
-        """Send any RELAY command and return its result: for what this SDK has no verb for.
+        """Send any RELAY command and return its result. Use it for commands that this SDK has no method for.
 
-        :param timeout: seconds for the answer; the default is ``request_timeout``.
-        :raises CommandRefused: a JSON-RPC error, or a result code other than 2xx. :raises RequestTimeout: no answer.
-        :raises ConnectionLost: the connection went; ``.sent`` says whether the command may have arrived.
+        :param method: the method's name on the wire, such as ``calling.answer``.
+        :param params: its parameters, as the server expects them.
+        :param timeout: seconds to wait for the reply. Default: ``request_timeout``.
+        :return: the ``result`` of the reply.
+        :raises CommandRefused: the server replied with a JSON-RPC error or with a result code other than 2xx.
+        :raises RequestTimeout: the server did not reply before the timeout.
+        :raises ConnectionLost: the connection closed before the reply; ``.sent`` tells whether the command may have arrived.
+        :raises InvalidParameter: *params* cannot be written as JSON.
         """
         values.text("method", method, optional=False)
         given = values.mapping("params", params) or {}
@@ -329,9 +350,11 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
     @contextmanager
     def timeout(self, limit: float) -> Iterator[None]:
-        """Set the request timeout of the commands that this thread sends inside the block, in seconds.
+        """Set the request timeout of the commands that this thread sends inside the ``with`` block.
 
-        With 0 or less, what is left of a deadline say, they raise :class:`RequestTimeout`, and nothing is sent.
+        With a limit of 0 or less, such as an expired deadline, commands raise :class:`RequestTimeout` and nothing is sent.
+
+        :param limit: seconds to wait for each reply.
         """
         checked = values.timeout(limit, name="limit", optional=False)
         before = self._link.request_timeout()
@@ -343,13 +366,13 @@ class RelayClient(Dialing, Messaging, Running, Subscribing):
 
 
 class _Life:
-    """A client, as the process it lives in needs it. The client holds this, and this holds it weakly."""
+    """Process-wide hooks of a client: fork and exit. The client holds this object, which holds the client weakly."""
 
     def __init__(self, client: RelayClient) -> None:
         self._client = weakref.ref(client)
 
     def after_fork(self) -> None:
-        """In a child: start anew when used."""
+        """In a child process: forget the connection; the next use connects."""
         client = self._client()
         if client is not None:
             client._link.after_fork()
@@ -358,9 +381,9 @@ class _Life:
             client._router.after_fork()
 
     def at_exit(self, timeout: float) -> None:
-        """Let handlers return. Say so where a program was to take calls and never did.
+        """Let handlers return. Warn if a script registered an ``on_call`` handler but never connected.
 
-        A script alone is meant: who imports it, or types it in, may have had something else in mind.
+        Only scripts: a program that imports the handler, or an interactive session, may not intend to connect.
         """
         client = self._client()
         if client is None:
@@ -371,17 +394,17 @@ class _Life:
             return
         if getattr(sys, "last_value", None) is None:  # else a traceback says why
             _log.warning(
-                "on_call is registered, but the program ended without connecting: call client.run() at its end"
+                "an on_call handler is registered, but the program ended without connecting; call client.run() at its end"
             )
 
 
 def config_of(client: RelayClient) -> Config:
-    """What a client was given, and what it found in the environment: for other parts of the package that show or compare it."""
+    """Return the configuration of a client, for parts of the package that show or compare it."""
     return client._link.config
 
 
 def _is_in_the_script(function: Callable[..., Any]) -> bool:
-    """Whether a function was written in what Python was started with, other than a prompt."""
+    """Return whether a function is defined in the script that Python was started with (not at a prompt)."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     started = sys.argv[0] if sys.argv else ""
     if code is None or not started or sys.flags.interactive:

@@ -1,4 +1,4 @@
-"""Whom a session is for, and what it may be told while it runs: other contexts, and a newer JWT."""
+"""Changes to a running session: its contexts and its JWT."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ class Subscribing:
 
     @property
     def token(self) -> str:
-        """The project's API token, as given; ``""`` where a JWT is used."""
+        """The project's API token, as given, or ``""`` if a JWT is used."""
         return self._link.config.token
 
     @property
     def jwt_token(self) -> str:
-        """The JWT in use; ``""`` where there is none."""
+        """The JWT in use, or ``""`` if there is none."""
         return self._link.config.jwt_token
 
     def receive(self, contexts: Iterable[str]) -> None:
-        """Take inbound calls and messages of these contexts as well, from now on and after every reconnection.
+        """Subscribe to more contexts: receive their inbound calls and messages, also after every reconnection.
 
-        :param contexts: names. :raises CommandRefused: the server said no (402: not paid for); nothing has changed.
+        :param contexts: the names of the contexts.
+        :raises CommandRefused: the server refused (402: payment required); the subscriptions are unchanged.
         """
         names = values.texts("contexts", contexts, optional=False) or []
         self._change_contexts(METHOD_RECEIVE, names, lambda known: known.update(dict.fromkeys(names)))
 
     def unreceive(self, contexts: Iterable[str]) -> None:
-        """Take inbound calls and messages of these contexts no more.
+        """Unsubscribe from contexts: stop receiving their inbound calls and messages.
 
-        :param contexts: names. :raises CommandRefused: the server said no; nothing has changed.
+        :param contexts: the names of the contexts.
+        :raises CommandRefused: the server refused; the subscriptions are unchanged.
         """
         names = values.texts("contexts", contexts, optional=False) or []
 
@@ -62,19 +64,19 @@ class Subscribing:
         self._link.command(method, {"contexts": names}, idempotent=True, on_reply=loosely(apply, self._link))
 
     def reauthenticate(self, jwt_token: str) -> None:
-        """Show the server a newer JWT, before the old one expires; reconnections use it too.
+        """Send the server a newer JWT before the old one expires. Reconnections use the new one.
 
-        Where there is no session for the moment, or none any more because the old one has expired, the connection is made
-        with the newer one.
+        Without an established session, for example because the old JWT has expired, the next connection uses the new one.
 
-        :param jwt_token: of the same project. :raises InvalidParameter: the client was not made with a JWT.
-        :raises AuthenticationError: the server refuses it; the session goes on with the old one.
+        :param jwt_token: a JWT of the same project.
+        :raises InvalidParameter: the client was not created with a JWT, or the value is not text without spaces.
+        :raises AuthenticationError: the server refused the JWT; the session continues with the old one.
         """
         if not self._link.config.jwt_token:
-            raise InvalidParameter("jwt_token", jwt_token, "used on a client that was made with a JWT", secret=True)
+            raise InvalidParameter("jwt_token", jwt_token, "a client that was created with a JWT", secret=True)
         given: Any = jwt_token
         if not isinstance(given, str) or not given or not given.isprintable() or " " in given:
-            raise InvalidParameter("jwt_token", jwt_token, "a JWT: text without blanks", secret=True)
+            raise InvalidParameter("jwt_token", jwt_token, "a JWT (text without spaces)", secret=True)
         link = self._link
         before, loop = link.config.jwt_token, link.loop
         if loop is None or not loop.alive or loop.session.phase is not Phase.READY:

@@ -1,4 +1,4 @@
-"""Outbound calls: what is to be dialed, and waiting for whoever answers first."""
+"""Outbound calls: check what to dial, and wait for the first answer."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Dialing", "patience_of"]
 
-#: Seconds that a dial may take in all, where nothing else is said.
+#: Seconds for a whole dial, by default.
 DIAL_PATIENCE: Final = 120.0
-#: Seconds for which the platform lets a device ring, where nothing else is said.
+#: Seconds that the platform lets a device ring, by default.
 RING_PATIENCE: Final = 30.0
 
 
 class Dialing:
-    """The part of :class:`RelayClient` that calls others."""
+    """The part of :class:`RelayClient` that places outbound calls."""
 
     if TYPE_CHECKING:
         _link: Link
@@ -94,30 +94,35 @@ class Dialing:
         timeout: float | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Call:
-        """Call somebody, and return the call that was answered first.
+        """Place an outbound call. Return the call that is answered first; block until then.
 
         ::
 
             call = client.dial(to="+15550100", from_="+15550199", ring_timeout=25)
             call = client.dial([[devices.phone("+15550100", "+15550199"), devices.sip("sip:desk@example.com")]])
 
-        :param devices: lists of lists, see :mod:`relay_sync.devices`: the outer list is tried one after the other, what is
-            in an inner one rings at the same time.
-        :param to: instead of that a number, or a ``sip:`` address. :param from_: who calls. :param ring_timeout: whole
-            seconds to let it ring; the platform's default is 30.
-        :param tag: a label of your own for this dial, on its calls; no other dial may use it meanwhile.
-        :param max_duration: of the call; passes as it is: the official SDK says minutes, the vendor's draft description
-            seconds. :param max_price_per_minute: dearer legs are not dialed.
-        :param send_digits: keys pressed when it is answered. :param dest_swml: what the call then goes on with.
-        :param region: where the call leaves the platform. :param timeout: seconds that the platform tries.
-        :param dial_timeout: seconds for all of this. Left out, it follows from the time that the devices may ring (their
-            ``timeout``, ``ring_timeout`` or ``timeout``) plus ``request_timeout``; it is 120 if none of these is given. After
-            that, what still rings is hung up, and who answers late as well.
-        :param extra: parameters that this SDK does not know yet.
-        :raises DialFailed: nobody answered; ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``: also where
-            :meth:`drain` had no more time for it.
-        :raises CommandRefused: the server does not take the dial on. :raises InvalidParameter: nothing was sent.
-        :raises RelayError: the session or the client ended meanwhile.
+        :param devices: groups of devices, see :mod:`relay_sync.devices`. The groups are tried one after the other; the devices in
+            a group ring at the same time.
+        :param to: a single phone number or ``sip:`` address to call, instead of *devices*.
+        :param from_: the caller ID. Only with *to*.
+        :param ring_timeout: whole seconds to let it ring. Only with *to*. The platform's default is 30.
+        :param tag: a label for this dial and its calls, different from the tags of other dials in progress. Default: a new ID.
+        :param max_duration: the maximum duration of the call. Sent unchanged: the official SDK documents minutes, the vendor's
+            draft specification seconds.
+        :param dial_timeout: seconds for the whole dial. After that, the legs that still ring are hung up, and so is a late
+            answer. Default: the time that the devices may ring (their ``timeout``, *ring_timeout* or *timeout*) plus
+            ``request_timeout``, or 120 if none of these is given.
+        :param max_price_per_minute: the highest price per minute; more expensive legs are not dialed.
+        :param send_digits: DTMF digits to send when the call is answered.
+        :param dest_swml: SWML that the answered call continues with, as text or as a mapping.
+        :param region: the region from which the call leaves the platform.
+        :param timeout: seconds for which the platform tries to reach the devices.
+        :param extra: additional parameters of ``calling.dial`` that this SDK does not support yet.
+        :raises DialFailed: nothing was answered. ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``, also
+            when :meth:`drain` ended the dial.
+        :raises CommandRefused: the server refused to dial.
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises RelayError: the session or the client was closed during the dial.
         """
         process.check_thread()
         groups = _groups(devices, to, from_, ring_timeout)
@@ -127,7 +132,7 @@ class Dialing:
         if limit is None:
             ringing = patience_of(groups, tries)
             limit = DIAL_PATIENCE if ringing is None else ringing + self._link.request_timeout()
-            why = why if ringing is None else "the time that the devices may ring, and request_timeout"
+            why = why if ringing is None else "the devices' ring time plus request_timeout"
         params = {
             "tag": name,
             "devices": groups,
@@ -140,13 +145,13 @@ class Dialing:
         }
         params = values.merge_extra(params, extra, ())
         if min(limit, self._link.request_timeout()) <= 0:
-            raise DialFailed("no time was left for the dial, and nothing was sent", reason="timeout")
+            raise DialFailed("no time was left for the dial; nothing was sent", reason="timeout")
         return self._dial(name, params, limit, why)
 
     def _dial(self, tag: str, params: Mapping[str, Any], limit: float, why: str) -> Call:
         end = time.monotonic() + limit
         router = self._router
-        # First: where there is no connection to be had, the tag was never used.
+        # First: without a connection the tag must stay unused.
         self._link.usable_loop(Deadline.after(time.monotonic(), min(limit, self._link.request_timeout())))
         dial = PendingDial(tag, sum(map(len, params["devices"])))
         try:
@@ -164,7 +169,7 @@ class Dialing:
                     raise
             return dial.wait(end - time.monotonic(), limit, why)
         except (CommandRefused, ClientClosed, QueueFull, InvalidParameter):
-            if dial.given_up is None:  # else it was called off, and its legs are hung up as they turn up
+            if dial.given_up is None:  # else it was called off, and its legs are hung up when they are reported
                 router.dials.close(dial)
             raise
         except ConnectionLost as error:
@@ -176,13 +181,13 @@ class Dialing:
         except (DialFailed, RequestTimeout):
             if dial.given_up is not None:
                 raise  # it was called off
-            # Somebody may have answered at the very last moment.
+            # It may have been answered at the last moment.
             winner = router.dials.give_up(dial, router)
             if winner is not None:
                 return winner
             raise
         except BaseException:
-            if dial.command is None:  # nothing was sent, nor will be
+            if dial.command is None:  # nothing was or will be sent
                 router.dials.close(dial)
                 raise
             winner = router.dials.give_up(dial, router)
@@ -194,10 +199,10 @@ class Dialing:
 
 
 def patience_of(groups: Sequence[Sequence[Mapping[str, Any]]], timeout: float | None) -> float | None:
-    """Seconds after which devices that are tried group by group have rung out, by what the caller has said of them.
+    """Return the seconds that devices, tried group by group, may ring according to their timeouts.
 
-    :param timeout: what holds for devices that have none of their own.
-    :return: ``None`` if nothing was said.
+    :param timeout: the timeout of devices that have none of their own.
+    :return: ``None`` if no timeout was given.
     """
     each = [[_rings_for(device["params"], timeout) for device in group] for group in groups]
     known = [time for group in each for time in group if time is not None]
@@ -211,13 +216,13 @@ def _rings_for(params: Mapping[str, Any], timeout: float | None) -> float | None
     rings, confirms = _told(params.get("timeout")) or timeout, _told(params.get("confirm_timeout"))
     if params.get("confirm") is None:
         return rings
-    # Whoever picks up is not connected before he has confirmed.
+    # The callee must also confirm before the call counts as answered.
     return rings + confirms if rings is not None and confirms is not None else None
 
 
 def _told(value: object) -> float | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
-        return values.timeout(value)  # of any size: the platform sets its own limits
+        return values.timeout(value)  # of any size: the platform has limits of its own
     return None
 
 
@@ -225,10 +230,10 @@ def _groups(devices: Any, to: Any, from_: Any, ring_timeout: Any) -> list[list[d
     if to is None:
         for name, value in (("from_", from_), ("ring_timeout", ring_timeout)):
             if value is not None:
-                raise InvalidParameter(name, value, "given together with to=; otherwise it belongs into the devices")
+                raise InvalidParameter(name, value, "None without to=; put it in the device definition instead")
         return nested.device_groups("devices", devices, nested.CALLED)
     if devices is not None:
-        raise InvalidParameter("to", to, "left out where devices are given")
+        raise InvalidParameter("to", to, "None when devices are given")
     number = values.party("to", to, optional=False) or ""
     kind = device_kinds.sip if number.lower().startswith(("sip:", "sips:")) else device_kinds.phone
     return [[kind(number, from_, timeout=ring_timeout)]]

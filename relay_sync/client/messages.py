@@ -1,4 +1,4 @@
-"""Text messages: those on their way, and those that come in; and tasks, which arrive alike."""
+"""Text messages, outbound and inbound, and tasks, which arrive the same way."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ __all__ = ["MESSAGE_TYPES", "Message", "MessageDesk", "Run"]
 
 _log = logs.get("relay_sync").later
 
-#: What the desk wants to hear of.
+#: The event types that the desk handles.
 MESSAGE_TYPES: Final = frozenset({EVENT_MESSAGING_RECEIVE, EVENT_MESSAGING_STATE, EVENT_TASKS})
-#: Inbound messages by which a repetition is told.
+#: How many inbound messages are remembered, to recognize repeated deliveries.
 REMEMBERED: Final = 1024
-#: States of messages nobody has claimed yet, while a send is under way.
+#: How many states of unclaimed messages are kept while a send is in progress.
 EARLY_LIMIT: Final = 10_000
-#: Messages of a client without a final state: not every carrier reports one. When there are more, the oldest end with an error.
+#: How many messages without a final state a client follows: not every carrier reports one. Beyond it, the oldest end with an
+#: error.
 FOLLOWED: Final = 10_000
-#: Seconds after the connection came back in which something must be told of what was on its way when it was lost. RELAY has no
-#: command that asks for a message.
+#: Seconds after a reconnection in which a message that was in progress must have an event. RELAY has no command that queries a
+#: message.
 NEWS_PATIENCE: Final = 15.0
 
 H = TypeVar("H", bound=Callable[..., object])
@@ -63,13 +64,21 @@ class Run(Protocol):
 
 
 class Message:
-    """A text message: one that was sent, to follow, or one that came in.
+    """A text message that was sent or received.
 
-    :ivar message_id: the platform's id. :ivar context: the context it came in on, or its states are reported to.
-    :ivar direction: ``outbound`` or ``inbound``. :ivar from_number: and :ivar to_number: who writes to whom.
-    :ivar body: the text. :ivar media: URLs. :ivar segments: how many SMS it takes. :ivar tags: labels.
-    :ivar state: ``queued``, ``initiated``, ``sent``, then ``delivered``, ``undelivered`` or ``failed``; inbound ``received``.
-    :ivar reason: why it was not delivered, as the server says, else ``""``.
+    The client creates messages. You construct one only in tests, with the attributes as keyword arguments.
+
+    :ivar message_id: the platform's ID.
+    :ivar context: the context that the message arrived on, or that its states are sent to.
+    :ivar direction: ``outbound`` or ``inbound``.
+    :ivar from_number: the sender's number.
+    :ivar to_number: the recipient's number.
+    :ivar body: the text.
+    :ivar media: URLs of media files.
+    :ivar segments: how many SMS the message takes.
+    :ivar state: ``queued``, ``initiated``, ``sent``, then ``delivered``, ``undelivered`` or ``failed``. Inbound: ``received``.
+    :ivar reason: the server's reason why the message was not delivered, or ``""``.
+    :ivar tags: labels.
     """
 
     def __init__(
@@ -99,7 +108,7 @@ class Message:
         self._standing = Standing(OF_MESSAGES, state)
         self.reason: str = reason
         self.tags: list[str] = list(tags or ())
-        # Event and error in one value, so that nobody ever sees the one without the other.
+        # Event and error in one value: no thread sees one without the other.
         self._ended: Waiter[tuple[RelayEvent, RelayError | None]] = Waiter()
         self._lock = threading.RLock()
         self._handlers: tuple[InContext, ...] = ()
@@ -111,27 +120,29 @@ class Message:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more will be told of it."""
+        """Whether the message has its final state, or is no longer followed."""
         return self._ended.done
 
     @property
     def result(self) -> RelayEvent | None:
-        """The event that ended it, or ``None``."""
+        """The event that ended the message, or ``None``."""
         outcome = self._ended.peek()
         return outcome[0] if isinstance(outcome, tuple) else None
 
     @property
     def error(self) -> RelayError | None:
-        """The exception that ended it: the session or the client ended before its fate was known."""
+        """The exception that ended the message before its final state was known, or ``None``."""
         outcome = self._ended.peek()
         return outcome[1] if isinstance(outcome, tuple) else None
 
     def on(self, handler: H) -> H:
-        """Call a function with every event of this message from now on, in order, on a thread where it may block.
+        """Call a function with every further event of this message, in order, on a thread where it may block.
 
         Usable as a decorator.
 
-        :raises Forked: it belongs to the parent process.
+        :param handler: a function that accepts the event.
+        :raises InvalidParameter: for a coroutine function.
+        :raises Forked: the message belongs to the parent process.
         """
         checked = InContext(values.handler("handler", handler))
         self._ended.check_process()
@@ -140,13 +151,15 @@ class Message:
         return handler
 
     def wait(self, timeout: float | None = None) -> RelayEvent:
-        """Block until its fate is known: ``delivered``, ``undelivered`` or ``failed``; :attr:`state` says which.
+        """Wait for the final state: ``delivered``, ``undelivered`` or ``failed``, which :attr:`state` then holds.
 
-        A client follows 10,000 messages of unknown fate: where there are more, the oldest end with an error. So does one that was
-        on its way when the connection was lost, where nothing is told of it within 15 s after that came back.
+        A client follows up to 10,000 messages without a final state; beyond that, the oldest end with an error. So does a message
+        that was in progress when the connection was lost and has no event within 15 s after the reconnection.
 
-        :param timeout: seconds; ``None`` waits for the end of the message, of the session or of the client.
-        :raises WaitTimeout: it is still on its way; wait again if you like. :raises RelayError: see :attr:`error`.
+        :param timeout: seconds, or ``None`` to wait until the message has ended or the session or the client is closed.
+        :return: the event that ended the message.
+        :raises WaitTimeout: the message is still in progress; you may call ``wait()`` again.
+        :raises RelayError: see :attr:`error`.
         """
         timeout = values.timeout(timeout)
         event, error = self._ended.wait(paced(timeout), lambda: self._still_going(timeout))
@@ -156,10 +169,10 @@ class Message:
 
     def _still_going(self, timeout: float | None) -> WaitTimeout:
         return WaitTimeout(
-            f"message {self.message_id} is still {self.state or 'under way'} after {timeout} s: wait again"
+            f"message {self.message_id} is still {self.state or 'in progress'} after {timeout} s; call wait() again"
         )
 
-    # -- told by the desk ----------------------------------------------------------------------------------------------
+    # -- called by the desk --------------------------------------------------------------------------------------------
 
     def _on_event(self, event: MessageEvent) -> None:
         if self._ended.done:
@@ -199,29 +212,29 @@ Message.__module__ = "relay_sync"
 
 
 def _content(event: MessageReceiveEvent) -> tuple[str, ...]:
-    """What tells one message from another that a server gave the same id."""
+    """Return the content that distinguishes messages which a server gave the same ID."""
     return (event.context, event.from_number, event.to_number, event.body, *event.media)
 
 
 class MessageDesk:
-    """The messages of one client that are on their way, and the handlers of those that come in."""
+    """The outbound messages of one client that are in progress, and the handlers of inbound messages."""
 
     def __init__(self) -> None:
         self.on_message: InContext | None = None
         self.on_task: InContext | None = None
-        #: Those of the client; ``None`` until there is one.
+        #: The client's observers, or ``None`` while there are none.
         self.observers: Observers | None = None
         self._lock = threading.RLock()
         self._underway: OrderedDict[str, Message] = OrderedDict()
         self._early: OrderedDict[str, list[MessageStateEvent]] = OrderedDict()
         self._kept = 0
-        #: One of its own for each send under way. Without the lock: what answers a signal handler that sends on top of another
-        #: send needs that on the IO thread.
+        #: A token for each send in progress. Not guarded by the lock: a signal handler may send during another send, and the IO
+        #: thread needs the lock for its reply.
         self._senders: set[object] = set()
-        #: The number of the last session that ended, and why it did.
+        #: The number of the last session that ended, and its error.
         self._ended = 0
         self._over: RelayError | None = None
-        #: The ids of messages whose fate may have been told while there was no connection, and until when news are waited for.
+        #: Messages whose final state may have been missed without a connection: ID, and the time until which an event is awaited.
         self._doubtful: Table[str, float] = Table()
         #: The messages that came in.
         self._seen = Seen(REMEMBERED)
@@ -229,7 +242,7 @@ class MessageDesk:
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """While a send is under way, states of unknown messages are kept: they may be those of the message it makes."""
+        """Keep the states of unknown messages during a send: they may be those of the message being sent."""
         mine = object()
         try:
             self._senders.add(mine)
@@ -238,16 +251,19 @@ class MessageDesk:
             self._senders.discard(mine)
 
     def prepare(self, message: Message, run: Run, on_completed: InContext | None) -> None:
-        """A message is about to be sent. :param run: runs what is to be told of it."""
+        """Prepare a message that is about to be sent.
+
+        :param run: runs the message's callbacks.
+        """
         message._run = run
         message._on_completed = on_completed
 
     def not_sent(self, message: Message) -> None:
-        """There is no message: whoever wanted to send it is told by the exception alone."""
+        """Drop the callback of a message that was not sent: the exception alone reports it."""
         message._on_completed = None
 
     def taken(self, message: Message, outcome: Outcome, session: int) -> None:
-        """The reply to the command came."""
+        """Handle the reply to the command."""
         if not isinstance(outcome, dict):
             return
         message.message_id = _word(outcome.get("message_id"))
@@ -256,19 +272,19 @@ class MessageDesk:
             self.claim(message, session)
         else:
             message._end_early(
-                MessageNotFollowed("the server took the message but did not name it: it cannot be followed")
+                MessageNotFollowed("the server accepted the message without an ID, so it cannot be followed")
             )
             self._notify(message)
 
     def claim(self, message: Message, session: int) -> None:
-        """Follow a message that the server has named, from its first state on. What was told of it counts, even if the session
+        """Follow a message that the server has named, from its first state on. Events already received count, even if the session
         has ended since.
 
-        :param session: the number of the session in which it was sent.
+        :param session: the number of the session in which the message was sent.
         """
         with self._lock:
             over = self._over if session <= self._ended else None
-            # Under the lock, so that no later state overtakes these. Callbacks are only queued.
+            # Under the lock: no later state may overtake these. Callbacks are only queued.
             early = self._early.pop(message.message_id, [])
             self._kept -= len(early)
             for event in early:
@@ -289,25 +305,23 @@ class MessageDesk:
             self.observers.message_changed(message)
 
     def _let_go(self, message: Message) -> None:
-        """Whoever waits for it is told, and so is its ``on_completed``."""
+        """End a message that is no longer followed."""
         if "followed" not in self._warned:
             self._warned.add("followed")
-            _log.warning(
-                "the fate of over %d messages has not been told: the oldest are not followed any more", FOLLOWED
-            )
+            _log.warning("no final status for more than %d messages; dropping the oldest", FOLLOWED)
         message._end_early(
             MessageNotFollowed(
-                f"message {message.message_id} is not followed any more: {FOLLOWED} later ones are on their way, "
-                "and nothing final was told of this one",
+                f"message {message.message_id} is no longer followed: {FOLLOWED} later messages are in progress, "
+                "and no final status was received for this one",
                 message_id=message.message_id,
             )
         )
         self._notify(message)
 
-    # -- told by the router, on the IO thread -----------------------------------------------------------------------
+    # -- called by the router, on the IO thread ---------------------------------------------------------------------
 
     def on_event(self, event: RelayEvent, run: Run) -> None:
-        """A message or a task came in, or a message moved on."""
+        """Handle an event of a message or a task."""
         if isinstance(event, events.MessageStateEvent):
             self._moved(event)
         elif isinstance(event, events.MessageReceiveEvent):
@@ -316,7 +330,7 @@ class MessageDesk:
             self._handle("on_task", self.on_task, event, run)
 
     def resumed(self, now: float) -> None:
-        """The connection came back, and what was to be told meanwhile is lost."""
+        """Note that the connection is back and that events may have been missed."""
         with self._lock:
             underway = list(self._underway)
         self._doubtful.take_all()
@@ -324,7 +338,7 @@ class MessageDesk:
             self._doubtful.put(name, now + NEWS_PATIENCE)
 
     def on_watch(self, now: float) -> None:
-        """Once a second: end what nothing has been told of since the connection came back."""
+        """Once a second: end the messages without an event since the reconnection."""
         for name, until in self._doubtful.items():
             if now < until or self._doubtful.take(name) is None:
                 continue
@@ -333,24 +347,24 @@ class MessageDesk:
             if message is not None:
                 message._end_early(
                     ConnectionLost(
-                        f"the connection was lost while message {name} was {message.state or 'on its way'}, and nothing was told "
-                        "of it since: what became of it may have been told meanwhile",
+                        f"the connection was lost while message {name} was {message.state or 'in progress'}, and no event has "
+                        "arrived since; its final status may have been missed",
                         sent=True,
                     )
                 )
                 self._notify(message)
 
     def _moved(self, event: MessageStateEvent) -> None:
-        self._doubtful.take(event.message_id)  # what follows will be told as well
+        self._doubtful.take(event.message_id)  # later events will arrive as well
         with self._lock:
             message = self._underway.get(event.message_id)
             if message is None:
                 if not self._senders:
-                    self._forget_early()  # no send of their time has claimed them
+                    self._forget_early()  # no send of that time has claimed them
                 elif event.message_id:
                     self._keep_early(event)
                     return
-                _log.debug("state %s of a message that is not ours or is done", event.message_state)
+                _log.debug("ignored state %s of an unknown or finished message", event.message_state)
                 return
         message._on_event(event)
         self._notify(message)
@@ -359,7 +373,7 @@ class MessageDesk:
                 self._underway.pop(event.message_id, None)
 
     def _keep_early(self, event: MessageStateEvent) -> None:
-        # Held: the lock. Where there are always sends under way, what nobody claimed for the longest time makes room.
+        # The lock is held. If sends are always in progress, the states unclaimed for longest make room.
         self._early.setdefault(event.message_id, []).append(event)
         self._kept += 1
         while self._kept > EARLY_LIMIT:
@@ -367,13 +381,13 @@ class MessageDesk:
             self._kept -= len(events)
 
     def _forget_early(self) -> None:
-        # Held: the lock.
+        # The lock is held.
         self._early.clear()
         self._kept = 0
 
     def _received(self, event: MessageReceiveEvent, run: Run) -> None:
         if event.message_id and self._seen.again(event.message_id, _content(event)):
-            return  # a repetition changes nothing
+            return  # a repeated delivery
         message = Message(
             message_id=event.message_id,
             context=event.context,
@@ -395,10 +409,10 @@ class MessageDesk:
             run(object(), f"{name} handler", handler, subject)
         elif name not in self._warned:
             self._warned.add(name)
-            _log.warning("%ss come in but there is no %s handler: they are dropped", name.removeprefix("on_"), name)
+            _log.warning("inbound %ss are dropped: no %s handler is registered", name.removeprefix("on_"), name)
 
     def end(self, error: RelayError, session: int) -> None:
-        """The session of this number is over: what becomes of its messages will not be told."""
+        """End the messages of a closed session: no further events arrive for them."""
         with self._lock:
             self._ended, self._over = session, error
             self._doubtful.take_all()
@@ -413,7 +427,7 @@ class MessageDesk:
         net.release()
 
     def after_fork(self) -> None:
-        """In a child: the parent's messages are not ours."""
+        """In a child process: drop the parent's messages."""
         self._lock = threading.RLock()
         self._underway = OrderedDict()
         self._forget_early()
@@ -422,6 +436,6 @@ class MessageDesk:
 
 
 def _word(value: object) -> str:
-    """A name in a reply: text, or a number that stands for one."""
+    """Return a name from a reply: text, or a number as text."""
     good = isinstance(value, (str, int)) and not isinstance(value, bool)
     return str(value) if good else ""

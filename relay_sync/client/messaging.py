@@ -1,4 +1,4 @@
-"""What a client does with text messages: send them, and take those that come in; and tasks."""
+"""Text messages and tasks: send messages, and register handlers of inbound ones."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ class Messaging:
         _router: Router
 
     def on_message(self, handler: H = values.MISSING) -> H:
-        """Register the handler of inbound messages; a second one replaces the first. Usable as a decorator.
+        """Register the handler of inbound messages. Usable as a decorator.
 
-        It takes a :class:`Message`, and may block: up to 16 run at the same time, in no fixed order.
+        The handler may block. Up to 16 handlers of messages and tasks run at the same time, in no particular order.
 
-        :raises InvalidParameter: for a coroutine function: remove its ``async``.
+        :param handler: a function that accepts a :class:`Message`. It replaces an earlier handler, with a warning.
+        :raises InvalidParameter: for a coroutine function, or a function that does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler, ("message",)))
         warn_replaced("on_message", self._router.messages.on_message, checked)
@@ -43,11 +44,13 @@ class Messaging:
         return handler
 
     def on_task(self, handler: H = values.MISSING) -> H:
-        """Register the handler of tasks; a second one replaces the first. Usable as a decorator.
+        """Register the handler of tasks. Usable as a decorator.
 
-        It takes a :class:`TaskEvent` with ``context`` and ``message``, and runs on the same threads as ``on_message``.
+        The handler runs on the same threads as that of ``on_message``.
 
-        :raises InvalidParameter: for a coroutine function: remove its ``async``.
+        :param handler: a function that accepts a :class:`TaskEvent` with ``context`` and ``message``. It replaces an earlier
+            handler, with a warning.
+        :raises InvalidParameter: for a coroutine function, or a function that does not accept one argument.
         """
         checked = InContext(values.handler("handler", handler))
         warn_replaced("on_task", self._router.messages.on_task, checked)
@@ -70,19 +73,28 @@ class Messaging:
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Send a text message, and return it to be followed (``messaging.send``).
+        """Send a text message (``messaging.send``). Return it once the server has accepted it; ``wait()`` follows it to its end.
 
-        :param to_number: and :param from_number: E.164. :param body: the text. :param media: at most 8 http(s) URLs; one of
-            the two is needed.
-        :param context: who is told of its states. Left out, it is this client alone.
-        :param tags: and :param tag: labels; sources know the one or the other. :param region: where it leaves the platform.
-        :param send_as_mms: even if it is short. :param status_callback: http(s) URL that is told of its states.
-        :param on_completed: called once with the event that ends it, however that comes about.
-        :param extra: parameters that this SDK does not know yet (templates, ``message_type``).
-        :raises InvalidParameter: a value that cannot be right. :raises CommandRefused: the server does not take it.
+        :param to_number: the recipient's number, in E.164 format.
+        :param from_number: the sender's number in E.164 format, or a short code.
+        :param context: the context that receives the message's states. By default only this client receives them.
+        :param body: the text. Required unless *media* is given.
+        :param media: up to 8 http(s) URLs of media files. Required unless *body* is given.
+        :param tags: labels of the message.
+        :param region: the region from which the message leaves the platform.
+        :param tag: a single label. The vendor's sources document either *tag* or *tags*.
+        :param send_as_mms: send as MMS even if the text fits in an SMS.
+        :param status_callback: an http(s) URL to which the platform posts the message's states.
+        :param on_completed: called once with the event that ends the message, also if the connection or the client closes first.
+        :param extra: additional parameters of ``messaging.send`` that this SDK does not support yet (templates,
+            ``message_type``).
+        :raises InvalidParameter: a value is invalid; nothing was sent.
+        :raises CommandRefused: the server refused the message.
+        :raises RequestTimeout: the server did not reply in ``request_timeout``; the message may still be sent.
+        :raises ConnectionLost: the connection closed before the reply; ``.sent`` tells whether the message may have been sent.
         """
         if body is None and media is None and not extra:
-            raise InvalidParameter("body", body, "given, or media, or both")
+            raise InvalidParameter("body", body, "a text unless media is given (pass body, media, or both)")
         callback = None if on_completed is None else InContext(values.handler("on_completed", on_completed))
         urls = values.texts("media", media, most=8)
         params = {
@@ -101,7 +113,7 @@ class Messaging:
         return self._send_message(merged, callback) if merged["context"] else self._send_to_us(merged, callback)
 
     def _send_to_us(self, params: dict[str, Any], on_completed: InContext | None) -> Message:
-        """Send a message whose states are told to this client alone: in the session whose name it carries."""
+        """Send a message whose states only this client receives: in the session that its context names."""
         deadline = Deadline.after(time.monotonic(), self._link.request_timeout())
         while True:
             session = self._link.connect(deadline).session

@@ -1,4 +1,4 @@
-"""Running a client until it is told to stop, and the ways to part: at once, or when the calls are over."""
+"""Run a client until it is stopped, and end it: at once, or after its calls have ended."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ __all__ = ["Running", "loading"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds that calls which are hung up have for telling that they ended.
+#: Seconds to wait for the end of calls that were hung up.
 HANGUP_PATIENCE: Final = 2.0
-#: Seconds that handlers have for returning after the end of their calls before they are said to be waited for.
+#: Seconds that handlers have to return after their calls have ended, before the log says that the client waits for them.
 RETURN_PATIENCE: Final = 0.5
-#: The number everywhere; the module that has it is imported by run() alone.
+#: The same number on every platform; only run() imports the module that defines it.
 SIGINT: Final = 2
-#: How calls that live at the end would be hung up.
+#: How the caller could have ended the calls that are live at the end.
 RUN_ADVICE: Final = "run(drain=30) waits for calls to end, run(hangup_calls=True) hangs them up"
-#: What :meth:`Running.run` raises in a program that is imported by what will run its client; ``None`` in any other.
+#: What :meth:`Running.run` raises while a program is imported by a tool that runs its client; ``None`` otherwise.
 loading: Final[ContextVar[Callable[[], Exception] | None]] = ContextVar("loading", default=None)
 CLOSE_ADVICE: Final = "drain() waits for calls to end, disconnect(hangup_calls=True) hangs them up"
 
 
 class Running:
-    """The part of :class:`RelayClient` that begins and ends a program's work."""
+    """The part of :class:`RelayClient` that runs, drains and stops a client."""
 
     if TYPE_CHECKING:
         _link: Link
@@ -67,19 +67,20 @@ class Running:
         drain: float | None = None,
         on_ready: Callable[[], object] | None = None,
     ) -> None:
-        """Connect if need be, and handle calls until Ctrl-C, SIGTERM or :meth:`stop`; then disconnect.
+        """Connect and handle calls until Ctrl-C, SIGTERM or :meth:`stop`, then disconnect.
 
-        Signals are handled on the main thread only, and only where Python's own handlers are in place. The first one stops the
-        client; a second one ends the wait for calls at once, with ``KeyboardInterrupt``, or ``SystemExit(143)`` for SIGTERM.
+        Signals are handled on the main thread only, and only if Python's default handlers are installed. The first signal stops
+        the client. A second one stops waiting for calls and raises ``KeyboardInterrupt``, or ``SystemExit(143)`` for SIGTERM.
 
-        Calls that live at the end go on without this client, and a warning says how many; ``relay-sync run`` hangs them up.
-        Handlers have 2 s to return when their waits have ended, as with :meth:`disconnect`. A program whose client ``relay-sync``
-        runs calls this below ``if __name__ == "__main__":`` only.
+        By default, calls that are still live continue without this client, and a warning gives their number; ``relay-sync run``
+        hangs them up. Handlers get up to 2 s to return, as with :meth:`disconnect`. A program that ``relay-sync run`` loads must
+        call this method under ``if __name__ == "__main__":`` only.
 
-        :param hangup_calls: hang up the calls that live or are being dialed at the end, instead of leaving them alone.
-        :param drain: seconds that the calls which live at the end have for ending by themselves; see :meth:`drain`.
-        :param on_ready: called in this thread once the client is connected.
-        :raises RelayError: what is fatal: refused credentials, no session in time, a session lost for good.
+        :param hangup_calls: at the end, hang up the calls that are live or being dialed.
+        :param drain: seconds to wait at the end for live calls to end; see :meth:`drain`. Default: do not wait.
+        :param on_ready: a function without parameters, called in this thread once the client is connected.
+        :raises RelayError: on a fatal failure: refused credentials, no session before ``connect_timeout``, or a session that was
+            lost permanently.
         """
         process.check_thread()
         refusal = loading.get()
@@ -117,13 +118,16 @@ class Running:
             try:
                 self._part(None, hangup_calls, RUN_ADVICE)
             finally:
-                self._stop_wanted = False  # it was obeyed
+                self._stop_wanted = False  # done
         return failure
 
     def _work(self, on_ready: Callable[[], object] | None) -> RelayError | None:
-        """Connect, and wait for the end. :return: why the session was lost for good, if it was."""
+        """Connect, and wait until the client is stopped.
+
+        :return: why the session was lost permanently, if it was.
+        """
         if self._stop_wanted:
-            _log.info("run() returns at once: stop() was called before it")
+            _log.info("run() returns immediately: stop() was called before it")
             return None
         loop = self._link.connect(Deadline.after(time.monotonic(), self._link.config.connect_timeout))
         logs.flush()
@@ -137,27 +141,31 @@ class Running:
         return loop.session.last_error if failed and not self._stop_wanted else None
 
     def drain(self, timeout: float = 30.0) -> bool:
-        """Take no more calls, and wait until those that live have ended and their handlers have returned.
+        """Stop accepting calls. Wait until the live ones have ended and their handlers have returned.
 
-        The contexts are unsubscribed and what is offered all the same is passed back to the platform, for other clients to
-        take. Calls that live or are being dialed when the time is over are hung up. Commands still work; :meth:`connect` after
-        :meth:`disconnect` takes calls again.
+        The client unsubscribes from its contexts and returns calls that are still offered to the platform, for other clients.
+        Calls that are live or being dialed when the timeout expires are hung up. Commands still work. To accept calls again, call
+        :meth:`disconnect`, then :meth:`connect`.
 
-        :param timeout: seconds for the calls to end by themselves.
-        :return: whether they did, and their handlers had returned by then.
+        :param timeout: seconds to wait for the calls to end.
+        :return: whether the calls ended and their handlers returned before the timeout.
         """
         process.check_thread()
         return self._drain(values.timeout(timeout, optional=False), logging.INFO)
 
     def _drain(self, timeout: float, level: int, hint: str = "") -> bool:
-        """:param level: of the line that says what is waited for. :param hint: what it adds."""
+        """Drain the client.
+
+        :param level: the log level of the lines that say what the client waits for.
+        :param hint: text to append to them.
+        """
         router, loop = self._router, self._link.loop
         if loop is None or not loop.alive:
             return True
         begun = Flag()
 
         def begin(session: Session) -> None:
-            # On the IO thread, so that no call is being taken at this moment; and the next session is for no contexts either.
+            # On the IO thread: no call is being accepted at this moment. The next session gets no contexts either.
             loop.draining = True
             session.contexts.clear()
             begun.set()
@@ -172,9 +180,7 @@ class Running:
         called_off = Flag()
 
         def call_off(session: Session) -> None:
-            error = DialFailed(
-                "nobody answered while the client had time for it: it is being drained", reason="timeout"
-            )
+            error = DialFailed("no answer before the client was drained", reason="timeout")
             for command in router.dials.call_off(error):
                 session.withdraw(command)
             called_off.set()
@@ -185,13 +191,13 @@ class Running:
             what = counted(len(router.ours), "call is", "calls are")
             _log.warning("%s hung up: still live after %g s", what, timeout)
             self._hang_up_calls(end)
-        # What handlers do after the end of their call, such as closing a file.
+        # Handlers may still have work after the end of their call, such as closing a file.
         if not wait_until(router.is_quiet, router.changed, end - time.monotonic()) and router.handlers_running():
-            _log.warning("still running: %s", router.handlers.told())
+            _log.warning("draining: still running: %s", router.handlers.told())
         return False
 
     def _wait_until_quiet(self, timeout: float, level: int, hint: str) -> bool:
-        """Wait for calls, then for handlers, and say so: without a word it looks like a hang."""
+        """Wait for calls, then for handlers. Log it: a silent wait looks like a hang."""
         router, end = self._router, time.monotonic() + timeout
         if router.ours:
             what = counted(len(router.ours), "live call")
@@ -205,11 +211,11 @@ class Running:
         return wait_until(router.is_quiet, router.changed, end - time.monotonic())
 
     def stop(self) -> None:
-        """Make :meth:`run` return, or close a client that is not running. For any thread and for signal handlers:
-        it takes no lock and waits for nothing.
+        """Make :meth:`run` return, or close a client that is not running.
 
-        One that comes before :meth:`run`, as in a thread that is just about to call it, is not lost: that returns at once.
-        :meth:`connect` forgets it.
+        Safe to call from any thread and from signal handlers: it acquires no lock and does not block. If it is called before
+        :meth:`run`, for example while another thread is about to call that, ``run()`` returns immediately. :meth:`connect` resets
+        this.
         """
         if self._link.closed and not self._running:
             return
@@ -223,9 +229,11 @@ class Running:
         # On the IO thread.
         loop = self._link.loop
         if not self._stop_wanted or not self._running or loop is None:
-            return  # a client that is not running closes at once: the state says so before anybody is woken
-        if loop.session.ever_ready or self._router.ours:  # a call may come before the answer that makes the session
-            # run() says goodbye, and may drain and hang up calls first: while the connection is being remade they live, too.
+            return  # a client that is not running closes at once, with its state set before any waiter wakes
+        if (
+            loop.session.ever_ready or self._router.ours
+        ):  # a call may arrive before the reply that establishes the session
+            # run() disconnects, and may drain and hang up calls first: they are still live during a reconnection.
             loop.stopped.set()
             loop.end_waits(client_closed())
         else:
@@ -240,9 +248,9 @@ class Running:
             try:
                 call.wait_for_ended(unhurried(max(0.0, min(HANGUP_PATIENCE, end - time.monotonic()))))
             except RelayError as error:
-                _log.warning("call %s was not seen to end: %s", call.call_id, error.message)
+                _log.warning("no confirmation that call %s has ended: %s", call.call_id, error.message)
         if calls:
-            # What they do after the end of their call, such as closing a file.
+            # Handlers may still have work after the end of their call, such as closing a file.
             router = self._router
             wait_until(
                 lambda: not router.handlers_running(), router.changed, min(HANGUP_PATIENCE, end - time.monotonic())
@@ -250,7 +258,7 @@ class Running:
 
 
 class _Signals:
-    """What has come while :meth:`Running.run` runs: the first signal stops the client, the second ends it at once."""
+    """The signals received during :meth:`Running.run`: the first stops the client, the second ends it immediately."""
 
     first = 0
     hurried = False
@@ -258,23 +266,23 @@ class _Signals:
 
     @property
     def hint(self) -> str:
-        """What ends the wait, for whoever watches it."""
+        """Return how an operator can end the wait."""
         if not self.handled:
             return ""
         if self.first == SIGINT:
-            return "; press Ctrl-C again to end at once"
-        return "; Ctrl-C or SIGTERM ends it at once"
+            return "; press Ctrl-C again to end immediately"
+        return "; Ctrl-C or SIGTERM ends the wait immediately"
 
 
 @contextmanager
 def _stop_on_signals(client: Running) -> Iterator[_Signals]:
-    """Let Ctrl-C and SIGTERM stop the client, where they would otherwise have Python's default effect.
+    """Let Ctrl-C and SIGTERM stop the client if Python's default handlers are installed.
 
-    The second one of them raises: an end at once, but one that hangs up calls and lets handlers close their files, as Python's
-    default for SIGTERM does not. A third one has its default effect.
+    A second signal raises: the client ends immediately, but still hangs up calls and lets handlers close their files, unlike with
+    Python's default for SIGTERM. A third signal has its default effect.
     """
     with descriptors_for("run()"):
-        import signal  # makes three enumerations, for run() alone
+        import signal  # slow to import, and needed by run() only
 
         from ..threads.signals import Handled
 

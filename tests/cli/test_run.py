@@ -131,7 +131,9 @@ def test_a_second_signal_hangs_up_at_once_and_lets_the_handler_finish(
         wait = _line_with(process, "waiting up to 30 s for 1 live call to end; ")
         # A supervisor passes Ctrl-C on as SIGTERM.
         by_key = how == signal.SIGINT and processes == "1"
-        assert wait.endswith("press Ctrl-C again to end at once" if by_key else "Ctrl-C or SIGTERM ends it at once")
+        assert wait.endswith(
+            "press Ctrl-C again to end immediately" if by_key else "Ctrl-C or SIGTERM ends the wait immediately"
+        )
         process.send_signal(how)
         code, out, errors = finish(process)
     assert code == 128 + how

@@ -582,7 +582,7 @@ def test_a_dial_waits_no_longer_than_its_devices_may_ring(
     one = client(contexts=None, request_timeout=0.3)
     one.connect()
     given = told if "devices" in told else {"to": "+15550100022", **told}
-    with pytest.raises(DialFailed, match=r"within 0.4 s \(the time that the devices may ring") as failed:
+    with pytest.raises(DialFailed, match=r"within 0.4 s \(the devices' ring time plus request_timeout") as failed:
         Background(lambda: one.dial(**given)).result()
     assert failed.value.reason == "timeout"
 

@@ -142,7 +142,7 @@ def test_a_reply_that_is_no_object_names_no_message(quiet: Simulator, client: Ma
     reply_with(quiet, result)
     message = client().send_message(to_number=TO, from_number=FROM, body="x")
     assert message.is_done
-    assert "did not name it" in str(message.error)
+    assert "accepted the message without an ID" in str(message.error)
 
 
 def test_a_state_by_the_name_that_other_events_have_for_it_counts(quiet: Simulator, client: MakeClient) -> None:
@@ -217,7 +217,7 @@ def test_a_message_is_followed_to_its_end(quiet: Simulator, client: MakeClient, 
         state(quiet, "m1", step)
     quiet.wait_for_acks()
     assert (message.is_done, message.result, message.error) == (False, None, None)
-    with pytest.raises(WaitTimeout, match="wait again"):
+    with pytest.raises(WaitTimeout, match=r"call wait\(\) again"):
         message.wait(0.01)
     state(quiet, "m1", word, reason=reason, segments=2)
     event = waiting.result()
@@ -301,7 +301,7 @@ def test_a_message_without_a_name_cannot_be_followed(quiet: Simulator, client: M
     done: list[RelayEvent] = []
     message = one.send_message(to_number=TO, from_number=FROM, body="hi", on_completed=done.append)
     assert message.is_done
-    with pytest.raises(MessageNotFollowed, match="did not name it"):
+    with pytest.raises(MessageNotFollowed, match="accepted the message without an ID"):
         message.wait()
     one.disconnect()
     assert done == [message.result]
@@ -485,8 +485,8 @@ def test_messages_and_tasks_without_a_handler_are_warned_of_once(
         one.disconnect()
     text = [record.getMessage() for record in caplog.records if "no on_" in record.getMessage()]
     assert sorted(text) == [
-        "messages come in but there is no on_message handler: they are dropped",
-        "tasks come in but there is no on_task handler: they are dropped",
+        "inbound messages are dropped: no on_message handler is registered",
+        "inbound tasks are dropped: no on_task handler is registered",
     ]
 
 
@@ -626,7 +626,7 @@ def test_a_newer_jwt_counts_when_its_reply_comes_though_its_caller_gave_up() -> 
 
 
 def test_reauthenticate_is_for_clients_with_a_jwt(client: MakeClient) -> None:
-    with pytest.raises(InvalidParameter, match="made with a JWT") as caught:
+    with pytest.raises(InvalidParameter, match="created with a JWT") as caught:
         client().reauthenticate("new.jwt.word")
     assert "new.jwt.word" not in str(caught.value)
     unconnected = RelayClient(jwt_token="old.jwt.word")
@@ -665,7 +665,7 @@ def test_messages_whose_fate_is_never_told_do_not_pile_up(caplog: pytest.LogCapt
         for message in made[10_000:]:
             desk.claim(message, 1)
     with pytest.raises(
-        MessageNotFollowed, match="m0 is not followed any more: 10000 later ones are on their way"
+        MessageNotFollowed, match="m0 is no longer followed: 10000 later messages are in progress"
     ) as raised:
         waiting.result()
     assert raised.value.message_id == "m0"
@@ -708,4 +708,4 @@ def test_a_session_that_ends_while_overdue_messages_are_looked_at_ends_each_once
     desk.on_watch(NEWS_PATIENCE)
     assert (second.error, len(desk._doubtful)) == (over, 0)
     assert first.error is not None
-    assert "nothing was told" in first.error.message
+    assert "no event has arrived" in first.error.message
