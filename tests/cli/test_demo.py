@@ -111,14 +111,14 @@ def shape(printed: str) -> set[str]:
     return {re.sub(r"[^ ]*relay-sync-demo\.wav", "WAV", line) for line in lines if not line.startswith("listening ")}
 
 
-def test_the_readme_shows_what_it_prints(
+def test_the_tour_shows_what_it_prints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["demo", "--fast"]) == 0
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = re.search(r"```text\n(relay-sync .+?)```", readme, re.DOTALL)
+    page = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
+    shown = re.search(r"```text\n\$ relay-sync demo --fast\n(relay-sync .+?)```", page, re.DOTALL)
     assert shown is not None
     # Whether the first event comes before or after somebody listens is a matter of luck.
     assert shape(capsys.readouterr().out) | {"event: call ringing"} == shape(shown[1])

@@ -97,8 +97,6 @@ def test_files_that_are_named_are_there(path: Path) -> None:
     for name in re.findall(r"(?<![\w/])((?:examples|benchmarks|docs|relay_sync|tests)/[\w./-]*\w)", text):
         # Such as relay_sync/simulator/speech/caller.wav; the built documentation is not there.
         assert name.startswith("docs/_build") or (ROOT / name).exists(), name
-    for name in re.findall(r"`(\w+\.py)`", text) if path.name == "README.md" else ():
-        assert (ROOT / "examples" / name).exists(), name
 
 
 @every_page

@@ -83,16 +83,19 @@ PONG = default(RelayClient, "ping_timeout")
 #: What the pages say of figures, by page; every one is made from the constant.
 FIGURES: dict[str, list[str]] = {
     "CHANGELOG.md": [f"will be version {relay_sync.__version__}, the first release"],
-    "README.md": [
-        f"`RELAY_MAX_ACTIVE_CALLS` | calls over this number are passed back; {Config.__attrs_attrs__.max_active_calls.default} |",
-        f"up to {plain(sys.getswitchinterval() * 1000)} ms per switch",
-        f"connections ({grouped(default(AudioServer, 'max_connections'))})",
-        f"messages ({mib(default(AudioServer, 'max_message'))})",
-        f"the silence before `start` ({plain(default(AudioServer, 'start_timeout'))} s)",
-        f"a slow reader ({plain(default(AudioServer, 'buffer_seconds'))} s of audio",
-        f"Frames ({mib(MAX_FRAME)})",
-        f"unsent commands ({default(RelayClient, 'max_queue')})",
-        f"unread events and waiting callbacks ({grouped(READER_LIMIT)} a call)",
+    "docs/configuration.md": [
+        f"are returned to the platform; the default is {Config.__attrs_attrs__.max_active_calls.default} |",
+    ],
+    "docs/guarantees.md": [
+        f"accepts {grouped(default(AudioServer, 'max_connections'))} connections",
+        f"{mib(default(AudioServer, 'max_message'))} per message",
+        f"{plain(default(AudioServer, 'start_timeout'))} s from the upgrade to `start`",
+        f"{plain(default(AudioServer, 'buffer_seconds'))} s of unread audio per track",
+        f"frames up to {mib(MAX_FRAME)}",
+        f"up to {default(RelayClient, 'max_queue')} unsent commands",
+        f"{grouped(READER_LIMIT)} unread events and {grouped(MOST_WAITING)} waiting callbacks per call",
+        f"If {grouped(MOST_WAITING)} callbacks of a call are waiting",
+        f"up to {plain(sys.getswitchinterval() * 1000)} ms at a time",
     ],
     "docs/audio.md": [
         f"up to {plain(default(AudioServer, 'buffer_seconds'))} s (`buffer_seconds`)",
@@ -212,6 +215,7 @@ OTHERS = re.compile(
 )
 #: Numbers that the code does not decide, by page: arguments in examples, and what follows from them.
 FREE: dict[str, list[str]] = {
+    "README.md": ["during the first 15 to 20 seconds", "leads to port 8765", "app:client --processes 4"],
     "docs/audio.md": ["`AudioServer(port=8765 + n", "16 kB/s per track at 8 kHz"],
     "docs/dialing.md": ["`ring_timeout=25`"],
     "docs/ending.md": [
