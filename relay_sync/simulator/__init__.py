@@ -1,4 +1,4 @@
-"""The other side of the table: a RELAY server and a telephone network on loopback, to try things without an account.
+"""A simulated RELAY server and telephone network on the loopback interface, to run programs without an account.
 
 ::
 
@@ -16,30 +16,31 @@
         sim.expect_phone("+15550101", busy=True)
         agent = sim.expect_phone("+15550102", answers_after=5, hangs_up_after="Goodbye")
 
-It plays by the documented protocol; where the sources are silent, the module concerned says what it chose.
+The simulator follows the documented protocol. Where the documentation is silent, the docstring of the module concerned states
+what the simulator does.
 
-Its parts, from the bottom to the top; each imports from those above it in this list only, types included:
+Its parts, from the bottom to the top. Each imports only from the parts above it in this list, types included:
 
 ``core``
-    the world that all share: settings, sessions, the journal, faults, clocks, schemas.
+    What all parts share: settings, sessions, the journal, faults, clocks, schemas.
 ``media``
-    sound, and streams to WebSockets.
+    Sound, and streams to WebSockets.
 ``people``
-    the telephone network, and who is at its ends.
+    The telephone network and the parties on it.
 ``methods``
-    what follows a command, by theme: ``methods.playing`` answers ``calling.play``. What asks for it is a ``methods.request``.
+    The effects of commands, by theme: ``methods.playing`` implements ``calling.play``. A command is a ``methods.request``.
 ``relay``, ``http``
-    the two ways in: RELAY's sockets, and the HTTP of the same port: REST, recordings. ``http.webhooks`` is a way out.
+    The two ways in: RELAY WebSockets, and HTTP on the same port (REST, recordings). ``http.webhooks`` sends requests out.
 ``scenario``, ``fault_controls``
-    what programs can let happen, and let go wrong.
+    The calls, messages and faults that a program can trigger.
 ``server``
-    :class:`Simulator`, which puts all of it together.
+    :class:`Simulator`, which combines all of it.
 ``http.control``
-    a simulator that is told by HTTP what to let happen, from any language.
+    A simulator that is controlled over HTTP, from any language.
 
-It knows nothing of the client.
+The simulator does not import the client.
 
-Needs the extra ``simulator``.
+Requires the extra ``simulator``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The switches of a simulator: waiting for clients, and everything that can be made to go wrong. All usable from any
-thread.
-"""
+"""The controls of a simulator: waiting for clients, and faults on demand. All methods may be called from any thread."""
 
 from __future__ import annotations
 
@@ -29,12 +27,12 @@ _T = TypeVar("_T")
 def _check_choice(name: str, value: object, known: Sequence[str]) -> None:
     if value not in known:
         near = difflib.get_close_matches(str(value), known, 1)
-        hint = f" ({near[0]!r}, perhaps)" if near else ""
+        hint = f" (perhaps {near[0]!r})" if near else ""
         raise InvalidParameter(name, value, f"one of {', '.join(known)}{hint}")
 
 
 def _check_json(name: str, value: object) -> None:
-    """Refuse what could not be sent. Texts that are none, with half an emoji say, can be."""
+    """Reject values that JSON cannot express. Text with lone surrogates is accepted, because it can be sent."""
     try:
         frames.dump(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -42,9 +40,9 @@ def _check_json(name: str, value: object) -> None:
 
 
 class Controls:
-    """The part of :class:`Simulator` that a test reaches for once a client is connected.
+    """The part of :class:`Simulator` that waits for clients and injects faults.
 
-    Faults wait for their occasion and are used up by it: ``times`` says how often, ``None`` for always.
+    A fault waits for a matching request, event or stream. ``times`` says how many of them it affects; ``None`` affects all.
     """
 
     journal: Journal
@@ -64,47 +62,59 @@ class Controls:
 
     @property
     def clients(self) -> int:
-        """How many sockets of clients are open and authenticated."""
+        """How many clients are connected and authenticated."""
         return len(self._connected())
 
     def _connected(self) -> list[ClientSocket]:
         return [client for client in list(self._world.clients.values()) if client.session is not None]
 
     def wait_for_client(self, count: int = 1, timeout: float = 5.0) -> None:
-        """Return once at least ``count`` clients are connected and authenticated.
+        """Wait until at least ``count`` clients are connected and authenticated.
 
-        :raises WaitTimeout: they are not within ``timeout`` seconds.
+        :param count: number of clients to wait for.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: fewer clients are connected after ``timeout`` seconds.
         """
         given.number("count", count)
         self._world.board.wait_for(lambda: self.clients >= count, timeout, f"{count} connected clients")
 
     def wait_until_gone(self, timeout: float = 5.0) -> None:
-        """Return once no client has a socket open.
+        """Wait until no client has an open socket.
 
-        :raises WaitTimeout: one still has after ``timeout`` seconds.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: a client is still connected after ``timeout`` seconds.
         """
-        self._world.board.wait_for(lambda: not self._world.clients, timeout, "the clients to go")
+        self._world.board.wait_for(lambda: not self._world.clients, timeout, "all clients to disconnect")
 
     def wait_for_acks(self, timeout: float = 5.0) -> None:
-        """Return once every event and request sent so far to a client that is still there has been answered.
+        """Wait until the connected clients have answered every event and request sent so far.
 
-        :raises WaitTimeout: one has not within ``timeout`` seconds.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: an event or request is still unanswered after ``timeout`` seconds.
         """
         self._world.board.wait_for(
-            lambda: not any(each.pending for each in self._connected()), timeout, "the acknowledgement of events"
+            lambda: not any(each.pending for each in self._connected()), timeout, "clients to acknowledge all events"
         )
 
     @property
     def unacknowledged(self) -> list[str]:
-        """The ids of what was sent to clients that are still there and not answered yet: events, pings, disconnects."""
+        """The ids of events, pings and disconnect requests that connected clients have not answered yet."""
         return [each for client in self._connected() for each in list(client.pending)]
 
-    # -- answers that go wrong -----------------------------------------------------------------------------------------
+    # -- faults of replies ---------------------------------------------------------------------------------------------
 
     def refuse(
         self, method: str, code: int | str = 400, message: str = "Refused", *, data: Any = None, times: int | None = 1
     ) -> None:
-        """Answer a method with a result whose code is no success; what it asks for does not happen."""
+        """Answer a method with a result that carries a failing code. The method has no effect.
+
+        :param method: RELAY method, such as ``calling.play``.
+        :param code: result code; any but 2xx.
+        :param message: message of the result.
+        :param data: further data in the result; ``None`` for none.
+        :param times: number of requests affected; ``None`` for all.
+        :raises InvalidParameter: a value is invalid.
+        """
         _check_json("data", data)
         fault = RequestFault(kind="refuse", method=method, code=code, message=message, data=data)
         self.faults.add(fault, times)
@@ -112,50 +122,83 @@ class Controls:
     def fail(
         self, method: str, code: int = -32602, message: str = "Failed", *, data: Any = None, times: int | None = 1
     ) -> None:
-        """Answer a method with a JSON-RPC error; what it asks for does not happen."""
+        """Answer a method with a JSON-RPC error. The method has no effect.
+
+        :param method: RELAY method, such as ``calling.play``.
+        :param code: JSON-RPC error code.
+        :param message: message of the error.
+        :param data: ``data`` member of the error; ``None`` for none.
+        :param times: number of requests affected; ``None`` for all.
+        :raises InvalidParameter: a value is invalid.
+        """
         _check_json("data", data)
         self.faults.add(RequestFault(kind="fail", method=method, code=code, message=message, data=data), times)
 
     def drop_reply(self, method: str, times: int | None = 1) -> None:
-        """Carry a method out and never answer it."""
+        """Carry out a method without ever replying.
+
+        :param method: RELAY method, such as ``calling.play``.
+        :param times: number of requests affected; ``None`` for all.
+        """
         self.faults.add(RequestFault(kind="drop", method=method), times)
 
     def hold(self, method: str, times: int | None = None) -> None:
-        """Carry a method out at once, events and all, and keep the answer back until :meth:`release`."""
+        """Carry out a method at once, events included, and hold its reply until :meth:`release`.
+
+        :param method: RELAY method, such as ``calling.play``.
+        :param times: number of requests affected; ``None`` for all.
+        """
         self.faults.add(RequestFault(kind="hold", method=method), times)
 
     def release(self, method: str | None = None, timeout: float = 5.0) -> int:
-        """Hold no more, and send what was held: of one method or of all. Returns how many answers that were."""
+        """Stop holding replies, and send the held ones.
+
+        :param method: RELAY method whose replies are released; ``None`` for all methods.
+        :param timeout: seconds to wait until the replies are sent.
+        :return: how many replies were held.
+        :raises WaitTimeout: the simulator did not send them within ``timeout`` seconds.
+        """
         if method is not None:
             check_method(method)
         self.faults.lift("hold", method)
         return self._do(self._world.release, method, timeout=timeout)
 
     def wait_for_held(self, method: str | None = None, timeout: float = 5.0) -> None:
-        """Return once at least one answer is held back.
+        """Wait until at least one reply is held.
 
-        :raises WaitTimeout: none is within ``timeout`` seconds.
+        :param method: RELAY method of the reply; ``None`` for any method.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: no reply is held after ``timeout`` seconds.
         """
         if method is not None:
             check_method(method)
-        self._world.board.wait_for(lambda: self._world.held(method) > 0, timeout, "an answer to hold back")
+        self._world.board.wait_for(lambda: self._world.held(method) > 0, timeout, "a reply to hold")
 
     def break_action(self, method: str, details: Mapping[str, Any] | None = None, times: int | None = 1) -> None:
-        """Acknowledge a method, and let what it starts go wrong: its event says so, in the way of its kind (a playback
-        that ends with ``error``, a dial that has ``failed``, a fax without success).
+        """Acknowledge a method, then let the action that it starts fail. The event reports the failure in the usual way: a
+        playback ends
+        with ``error``, a dial has ``failed``, a fax is not successful.
 
-        :param details: members of that event's parameters, in place of the usual ones. Of a message it is the last one's, and
-            ``message_state`` the state that it ends in.
-        :raises InvalidParameter: the method starts nothing that could go wrong, or JSON has no form for the details.
+        :param method: RELAY method that starts an action, such as ``calling.play``.
+        :param details: members of the event's parameters that replace the usual ones. For ``messaging.send`` they apply to the
+            last
+            event, and ``message_state`` is the final state.
+        :param times: number of requests affected; ``None`` for all.
+        :raises InvalidParameter: the method starts no action, or JSON cannot express the details.
         """
         told = {} if details is None else given.members("details", details)
         _check_json("details", told)
         self.faults.add(RequestFault(kind="break", method=method, data=told), times)
 
-    # -- events that go wrong ------------------------------------------------------------------------------------------
+    # -- faults of events ----------------------------------------------------------------------------------------------
 
     def drop_event(self, event_type: str, *, state: str | None = None, times: int | None = 1) -> None:
-        """Lose an event of a type, or one of a type that tells of a state."""
+        """Lose events of a type.
+
+        :param event_type: type of the event, such as ``calling.call.play``.
+        :param state: lose only events with this state; ``None`` for any state.
+        :param times: number of events affected; ``None`` for all.
+        """
         self.faults.add(EventFault(kind="drop", event_type=event_type, state=state), times)
 
     def duplicate_event(
@@ -167,32 +210,50 @@ class Controls:
         same_id: bool = True,
         times: int | None = 1,
     ) -> None:
-        """Send an event ``copies`` times more: the same frame, or with ``same_id=False`` frames of their own."""
+        """Send additional copies of an event.
+
+        :param event_type: type of the event, such as ``calling.call.play``.
+        :param state: duplicate only events with this state; ``None`` for any state.
+        :param copies: number of additional copies.
+        :param same_id: repeat the same frame; with ``False`` each copy is a new frame with its own id.
+        :param times: number of events affected; ``None`` for all.
+        """
         fault = EventFault(kind="duplicate", event_type=event_type, state=state, copies=copies, same_id=same_id)
         self.faults.add(fault, times)
 
     def delay_event(self, event_type: str, seconds: float, *, state: str | None = None, times: int | None = 1) -> None:
-        """Send an event later than its time; those after it overtake it."""
+        """Send an event late. Later events overtake it.
+
+        :param event_type: type of the event, such as ``calling.call.play``.
+        :param seconds: delay in seconds.
+        :param state: delay only events with this state; ``None`` for any state.
+        :param times: number of events affected; ``None`` for all.
+        """
         fault = EventFault(kind="delay", event_type=event_type, state=state, seconds=seconds)
         self.faults.add(fault, times)
 
-    # -- audio that goes wrong -----------------------------------------------------------------------------------------
+    # -- faults of audio ----------------------------------------------------------------------------------------------
 
     def disturb_stream(
         self, kind: str, *, at: int = 10, count: int = 1, error: str = "connection_refused", times: int | None = 1
     ) -> None:
-        """Spoil the audio of the next stream that is asked for, or of the next ``times``; several faults may meet in one.
+        """Disturb the audio of the next stream, or of the next ``times`` streams. Several faults may affect one stream.
 
-        :param kind: ``gap``: ``count`` frame intervals are not sent, though their numbers pass. ``duplicate``: that many are
-            sent twice. ``reorder``: one comes after the ``count`` that follow it. ``garbage``: a message that is none comes
-            before each of so many. ``drop``: the socket ends without ``stop`` and without a closing handshake;
-            ``reset``: likewise, as a reset connection. ``wrong codec``: the audio is coded otherwise than announced (PCMA
-            for PCMU and the other way round, big-endian L16, PCMU for the others). ``refuse``: the stream never begins, as
-            if ``error`` had befallen it.
-        :param at: the frame interval that it begins with, counted from 0. Where there is less to say, silence is said until the
-            fault has happened; a stream that ends before is told by
-            :meth:`Faults.unused <relay_sync.simulator.core.faults.Faults>`.
+        :param kind: ``gap``: ``count`` frame intervals are not sent, but their numbers are used up. ``duplicate``: ``count``
+            frame
+            intervals are sent twice. ``reorder``: one interval is sent after the ``count`` that follow it. ``garbage``: an
+            invalid message precedes each of ``count`` intervals. ``drop``: the socket closes without ``stop`` and without a
+            closing
+            handshake; ``reset``: the same, with a connection reset. ``wrong codec``: the audio is coded differently from what is
+            announced (PCMA for PCMU and vice versa, big-endian L16, PCMU for other codecs). ``refuse``: the stream never starts,
+            with
+            the cause ``error``.
+        :param at: first frame interval affected, counted from 0. A stream with less audio sends silence until then.
+            :meth:`Faults.unused <relay_sync.simulator.core.faults.Faults.unused>` lists faults that a stream was too short for.
+        :param count: number of frame intervals, for the kinds that use it.
         :param error: a documented value of ``StreamError``, for ``refuse``.
+        :param times: number of streams affected; ``None`` for all.
+        :raises InvalidParameter: the kind or error is unknown, or a number is out of range.
         """
         _check_choice("kind", kind, KINDS)
         _check_choice("error", error, ERRORS)
@@ -202,15 +263,21 @@ class Controls:
         self.faults.add(MediaFault(kind=kind, at=at, count=count, error=error), times)
 
     def clear_faults(self) -> None:
-        """Take back every fault that has not happened yet. What is held stays held until :meth:`release`."""
+        """Remove all pending faults. Held replies stay held until :meth:`release`."""
         self.faults.clear()
 
-    # -- things no sane server sends -----------------------------------------------------------------------------------
+    # -- sending anything ----------------------------------------------------------------------------------------------
 
     def send_raw(self, text: str, timeout: float = 5.0) -> None:
-        """Send a text as it is to every open socket, authenticated or not. The journal takes no notice."""
+        """Send text unchanged to every open socket, authenticated or not. The journal does not record it.
+
+        :param text: text to send.
+        :param timeout: seconds to wait until it is sent.
+        :raises InvalidParameter: the text has a lone surrogate, which cannot be sent.
+        :raises WaitTimeout: the simulator did not send it within ``timeout`` seconds.
+        """
         if not given.is_whole_text(text):
-            raise InvalidParameter("text", text, "text without half a character, which cannot be sent")
+            raise InvalidParameter("text", text, "text without lone surrogates")
 
         def send() -> None:
             for client in self._world.clients.values():
@@ -219,11 +286,14 @@ class Controls:
         self._do(send, timeout=timeout)
 
     def send_event(self, event_type: str, params: dict[str, Any], *, timeout: float = 5.0, **members: Any) -> None:
-        """Send an event to every connected client, or to the owner of the live call that ``params`` names by
-        ``call_id``.
+        """Send an event to every connected client, or to the owner of the live call that ``params`` names by ``call_id``.
 
-        :param members: more members of the envelope, or others in place of the usual ones (``event_channel="..."``).
-        :raises InvalidParameter: JSON has no form for what is in it; NaN and the infinities are no JSON.
+        :param event_type: type of the event.
+        :param params: parameters of the event.
+        :param timeout: seconds to wait until it is sent.
+        :param members: members of the envelope, added or replaced (``event_channel="..."``).
+        :raises InvalidParameter: JSON cannot express a value, such as NaN or infinity.
+        :raises WaitTimeout: the simulator did not send it within ``timeout`` seconds.
         """
         given.name_of("event_type", event_type)
         given.members("params", params)
@@ -239,9 +309,10 @@ class Controls:
         self._do(send, timeout=timeout)
 
     def ping(self, timeout: float = 5.0) -> None:
-        """Ping every connected client and wait for the answers.
+        """Ping every connected client and wait for the replies.
 
-        :raises WaitTimeout: one did not answer within ``timeout`` seconds.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: a client did not reply within ``timeout`` seconds.
         """
         waiting: set[str] = set()
 
@@ -252,14 +323,16 @@ class Controls:
                 self._world.request(client, frame, lambda reply: waiting.discard(reply["id"]))
 
         self._do(send, timeout=timeout)
-        self._world.board.wait_for(lambda: not waiting, timeout, "the answers to pings")
+        self._world.board.wait_for(lambda: not waiting, timeout, "replies to pings")
 
-    # -- sockets and sessions that go wrong ----------------------------------------------------------------------------
+    # -- faults of sockets and sessions -------------------------------------------------------------------------------
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
-        """Drop every RELAY socket without a closing handshake; ``reset`` has the peer see a reset connection.
+        """Drop every RELAY socket without a closing handshake. Sessions and calls continue.
 
-        Sessions and calls live on. Returns when the sockets are gone on this side.
+        :param reset: reset the connection instead of closing it.
+        :param timeout: seconds to wait until the sockets are closed on this side.
+        :raises WaitTimeout: a socket is still open after ``timeout`` seconds.
         """
         given.yes("reset", reset)
 
@@ -269,15 +342,16 @@ class Controls:
             return set(self._world.clients)
 
         cut = self._do(drop, timeout=timeout)
-        self._world.board.wait_for(lambda: not cut & self._world.clients.keys(), timeout, "the sockets to go")
+        self._world.board.wait_for(lambda: not cut & self._world.clients.keys(), timeout, "the sockets to close")
 
     def restart(self, restart: bool = True, *, patience: float = 2.0, timeout: float = 5.0) -> None:
-        """Announce to every client that it has to leave (``signalwire.disconnect``), and close its socket when it has
-        answered.
+        """Ask every client to disconnect (``signalwire.disconnect``), and close each socket when its client has replied.
 
-        :param restart: what the announcement says. With ``True`` the client shall start afresh, so its session is
+        :param restart: value of the ``restart`` member. With ``True``, clients have to start a new session; the current one is
             forgotten.
-        :param patience: seconds to wait for the answer before the socket is closed all the same.
+        :param patience: seconds to wait for a reply before the socket is closed anyway.
+        :param timeout: seconds to wait until the requests are sent.
+        :raises WaitTimeout: the simulator did not send them within ``timeout`` seconds.
         """
         given.yes("restart", restart)
         patience = max(0.0, seconds_to_wait(patience, name="patience"))
@@ -303,7 +377,11 @@ class Controls:
         world.request(client, frames.request("signalwire.disconnect", {"restart": restart}), answered)
 
     def forget_sessions(self, timeout: float = 5.0) -> None:
-        """Make every session impossible to resume, as if too much time had passed. Those that have a socket keep it."""
+        """Make all sessions impossible to resume, as if they had expired. Connected sessions keep their sockets.
+
+        :param timeout: seconds to wait until the sessions are forgotten.
+        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        """
 
         def forget() -> None:
             for session in self._world.sessions:
@@ -314,7 +392,11 @@ class Controls:
         self._do(forget, timeout=timeout)
 
     def renew_authorization(self, timeout: float = 5.0) -> None:
-        """Give every connected session a new authorization state and tell it; the old one cannot be resumed with."""
+        """Send every connected session a new authorization state. The old one no longer resumes the session.
+
+        :param timeout: seconds to wait until the states are sent.
+        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        """
 
         def renew() -> None:
             for client in self._connected():
@@ -325,10 +407,12 @@ class Controls:
         self._do(renew, timeout=timeout)
 
     def refuse_connections(self, refuse: bool = True, *, how: str = "http") -> None:
-        """Refuse new sockets, or with ``False`` take them again. Those that are open stay.
+        """Refuse new connections, or accept them again. Open sockets stay open.
 
-        :param how: ``"http"`` answers the upgrade with 503; ``"tcp"`` does not listen, so that connecting is refused.
-        :raises OSError: the port was taken by somebody else meanwhile.
+        :param refuse: ``True`` to refuse, ``False`` to accept.
+        :param how: ``"http"`` answers upgrades with status 503; ``"tcp"`` stops listening, so that connecting is refused.
+        :raises InvalidParameter: ``how`` is unknown.
+        :raises OSError: another process has taken the port in the meantime.
         """
         given.yes("refuse", refuse)
         if how not in ("http", "tcp"):
@@ -341,7 +425,12 @@ class Controls:
             self._server = self._listen()
 
     def stop_reading(self, stop: bool = True, timeout: float = 5.0) -> None:
-        """Read nothing more from the open sockets, or with ``False`` read on: a peer that hangs."""
+        """Stop reading from the open sockets, or resume: a server that hangs.
+
+        :param stop: ``True`` to stop, ``False`` to resume.
+        :param timeout: seconds to wait until it takes effect.
+        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
+        """
         given.yes("stop", stop)
 
         def switch() -> None:

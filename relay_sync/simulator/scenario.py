@@ -1,5 +1,5 @@
-"""The people of a simulated telephone network: who calls and writes to our side, and what becomes of those that it
-calls and writes to. All usable from any thread.
+"""Scenarios: inbound calls, messages and tasks, and how the simulated network reacts to outbound ones. All methods may be called
+from any thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .media.voice import SILENCE, load_voice
 from .methods.request import Platform
 from .people.directory import ExpectedPhone
 from .people.network import NetworkCall, device
-from .people.party import Audio, Party, Speech, behaviour
+from .people.party import Audio, Party, Speech, behavior
 from .people.phone import Phone
 from .people.post import WAYS, MessagePlan
 
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 class Story:
-    """The part of :class:`Simulator` in which a scenario is told."""
+    """The part of :class:`Simulator` that scripts callers, phones, sounds and messages."""
 
     settings: Settings
     _platform: Platform
@@ -52,27 +52,32 @@ class Story:
         ring_timeout: float = 60.0,
         timeout: float = 5.0,
     ) -> Phone:
-        """Somebody calls. The call is offered to one client of the context, or waits for one.
+        """Place an inbound call. The call is offered to one client of the context, or waits until one connects.
 
-        :param to: the number or ``sip:`` address called. :param from_: the caller's.
-        :param says: what the caller says (the ``inbound`` track): a WAV's path, PCM16 bytes at 8 kHz, or ``None`` for
-            silence. Or a list of sentences: one for each time that something listens to words.
-        :param hears: what is said to him (the ``outbound`` track).
-        :param presses: the keys he presses when something listens to keys; a list has some for each time.
-        :param hangs_up_after: seconds after the answer, or words: he hangs up when they were played to him (a part of a
-            text, of a URL, or a ringtone's name). With ``media="fast"`` seconds in which something is played, recorded or
-            the like pass as quickly as that does, so that he leaves in the middle of it; others pass by the clock.
-        :param hangs_up_after_speaking: the caller hangs up once the first stream has told all that he says.
-        :param answered_by: what detectors find: ``human``, ``machine`` (``beep``: with a beep), ``fax`` or ``nobody``.
-        :param silent: he never does anything by himself; so what waits for him need not wait long (what waits for somebody
-            else, such as a queue, does). The same goes for one with ``presses`` or sentences, once they are used up.
-        :param ring_timeout: seconds until the caller gives up if nobody answers.
-        :param timeout: seconds for the simulator to take it up.
-        :raises InvalidParameter: audio of another kind, or what is neither a number nor a ``sip:`` address; a caller may be
-            ``anonymous``. :raises WaitTimeout: it was not taken up in time.
+        :param to: number or ``sip:`` address that is called.
+        :param from_: number or ``sip:`` address of the caller, or ``anonymous``.
+        :param context: context whose clients the call is offered to.
+        :param says: speech of the caller (the ``inbound`` track): the path of a WAV file, PCM16 bytes at 8 kHz, or ``None`` for
+            silence. A list of sentences instead answers one speech prompt each.
+        :param hears: audio that the caller hears (the ``outbound`` track), in the same forms.
+        :param presses: digits that the caller presses when the application collects digits; a list has one entry for each time.
+        :param hangs_up_after: when the caller hangs up: seconds after the answer, or words (part of a text, a URL or a ringtone
+            name)
+            that the caller has heard. With ``media="fast"``, seconds during a playback or recording are as fast as the media.
+        :param hangs_up_after_speaking: hang up once the first stream has sent all of ``says``.
+        :param answered_by: what detectors find: ``human``, ``machine``, ``fax`` or ``nobody``.
+        :param beep: whether a ``machine`` beeps after its greeting.
+        :param silent: the caller never reacts, so timeouts that wait for the caller expire at once. This is also true once
+            ``presses`` or the sentences of ``says`` are used up. Timeouts that wait for another party, such as a queue, still
+            run.
+        :param ring_timeout: seconds until the caller gives up an unanswered call.
+        :param timeout: seconds to wait until the simulator has placed the call.
+        :return: the caller's phone.
+        :raises InvalidParameter: a value is invalid, or the audio format is not supported.
+        :raises WaitTimeout: the simulator did not place the call within ``timeout`` seconds.
         """
         ring_timeout = given.seconds("ring_timeout", ring_timeout, above=True)
-        plan = behaviour(
+        plan = behavior(
             says=says, presses=presses, hangs_up_after=hangs_up_after, answered_by=answered_by, beep=beep, silent=silent
         )
         call = NetworkCall(
@@ -89,7 +94,7 @@ class Story:
 
     @property
     def phones(self) -> list[Phone]:
-        """The calls that are not over."""
+        """The phones of all calls that have not ended."""
         return [self._phone(call) for call in list(self._platform.network.calls.values())]
 
     def _phone(self, call: NetworkCall) -> Phone:
@@ -112,26 +117,35 @@ class Story:
         silent: bool = False,
         times: int | None = None,
     ) -> ExpectedPhone:
-        """Say what the phone at a number does when our side dials it or connects a call to it.
+        """Set what the phone at a number does when the application dials it or connects a call to it.
 
         ::
 
             sim.expect_phone("+15550101", busy=True)
             agent = sim.expect_phone("+15550102", answers_after=5, presses="1", hangs_up_after="Goodbye")
 
-        A number that nothing was said about is answered after a second by a person who says nothing.
+        A number without such a setup is answered after one second by a person who says nothing. At most one of ``busy``,
+        ``no_answer``, ``declines`` and ``unreachable`` may be true.
 
-        :param number: the number, or the ``sip:`` or other address, as it is dialled.
-        :param answers_after: seconds of ringing; ``None``: until :meth:`Phone.answer` or :meth:`Phone.hang_up`.
-        :param busy: it is engaged. :param no_answer: it rings, and nobody comes. :param declines: who should answer
-            after that time rejects the call. :param unreachable: there is no such phone. One of these at most.
-        :param times: for how many calls this holds; then what was said before, or next, counts. ``None``: for all.
-
-        The other parameters are those of :meth:`call`.
-
-        :raises InvalidParameter: a value that cannot be right.
+        :param number: the number, ``sip:`` address or other address, as it is dialed.
+        :param answers_after: seconds of ringing; ``None`` rings until :meth:`Phone.answer` or :meth:`Phone.hang_up`.
+        :param busy: the phone is busy.
+        :param no_answer: the phone rings and is never answered.
+        :param declines: the call is declined after ``answers_after`` seconds.
+        :param unreachable: there is no phone at this number.
+        :param answered_by: what detectors find: ``human``, ``machine``, ``fax`` or ``nobody``.
+        :param beep: whether a ``machine`` beeps after its greeting.
+        :param presses: digits that the callee presses when the application collects digits; a list has one entry for each time.
+        :param says: speech of the callee: the path of a WAV file, PCM16 bytes at 8 kHz, ``None`` for silence, or a list of
+            sentences, one for each speech prompt.
+        :param hangs_up_after: when the callee hangs up: seconds after the answer, or words that the callee has heard.
+        :param silent: the callee never reacts, so timeouts that wait for the callee expire at once.
+        :param times: number of calls that this setup applies to, after which the previous or next one applies; ``None`` for all
+            calls.
+        :return: the phone, which records the calls that it receives.
+        :raises InvalidParameter: a value is invalid.
         """
-        plan = behaviour(
+        plan = behavior(
             answers_after=answers_after,
             busy=busy,
             no_answer=no_answer,
@@ -151,11 +165,14 @@ class Story:
     # -- sounds --------------------------------------------------------------------------------------------------------
 
     def expect_sound(self, url: str, sound: float | Audio = None) -> None:
-        """Say what is behind a URL that our side plays. The simulator fetches nothing; sounds it was not told of last
-        three seconds.
+        """Set what a URL that the application plays contains. The simulator fetches nothing; any other URL plays for three
+        seconds.
 
-        :param sound: seconds, or audio (a WAV's path, or PCM16 bytes at 8 kHz); ``None``: it cannot be played.
-        :raises InvalidParameter: a length of 0 or less, or audio of another kind.
+        :param url: the URL, exactly as the application plays it.
+        :param sound: duration in seconds, or audio (the path of a WAV file, or PCM16 bytes at 8 kHz). With ``None``, playing the
+            URL
+            fails.
+        :raises InvalidParameter: the duration is not positive, or the audio format is not supported.
         """
         url = given.name_of("url", url)
         seconds: float | None = None
@@ -178,13 +195,16 @@ class Story:
         before_reply: bool = False,
         times: int | None = None,
     ) -> None:
-        """Say what becomes of messages that our side sends to a number. All others are delivered.
+        """Set what happens to messages that the application sends to a number. All other messages are delivered.
 
-        :param ends: the state they end in: ``delivered``, ``undelivered`` or ``failed``; or ``queued``, ``initiated`` or
-            ``sent``, beyond which nothing more is heard of them. :param reason: why, told with that state.
-        :param before_reply: the first state is told before the request is answered, as the platform may do it.
-        :param times: for how many messages this holds; ``None``: for all.
-        :raises InvalidParameter: a state that there is not.
+        :param to: number that the messages are sent to.
+        :param ends: final state: ``delivered``, ``undelivered`` or ``failed``; or ``queued``, ``initiated`` or ``sent``, after
+            which no
+            further state is reported.
+        :param reason: reason that the event of the final state carries; ``""`` for none.
+        :param before_reply: send the first state before the reply to the request, as the platform may.
+        :param times: number of messages that this setup applies to; ``None`` for all.
+        :raises InvalidParameter: the state is unknown, or another value is invalid.
         """
         if given.words("ends", ends) not in WAYS:
             raise InvalidParameter("ends", ends, f"one of {', '.join(WAYS)}")
@@ -205,7 +225,19 @@ class Story:
         context: str = "default",
         timeout: float = 5.0,
     ) -> str:
-        """Somebody writes. The message goes to one client of the context, or waits for one. Returns its id."""
+        """Send an inbound message. It goes to one client of the context, or waits until one connects.
+
+        :param to: number that receives the message.
+        :param from_: number or short code of the sender.
+        :param body: text of the message.
+        :param media: URLs of attached media.
+        :param tags: tags of the message.
+        :param context: context whose clients receive the message.
+        :param timeout: seconds to wait until the simulator has accepted the message.
+        :return: the id of the message.
+        :raises InvalidParameter: a value is invalid.
+        :raises WaitTimeout: the simulator did not accept the message within ``timeout`` seconds.
+        """
         to, from_ = (
             values.phone_number("to", to, optional=False) or "",
             values.sender("from_", from_, optional=False) or "",
@@ -222,10 +254,13 @@ class Story:
         return self._do(receive, timeout=timeout)
 
     def task(self, message: Mapping[str, Any], *, context: str = "default", timeout: float = 5.0) -> None:
-        """Somebody gives a task, as if by the REST interface. It goes to one client of the context, or waits for
-        one.
+        """Deliver a task, as the REST interface does. It goes to one client of the context, or waits until one connects.
 
-        :raises InvalidParameter: it is no object that JSON has a form for.
+        :param message: contents of the task: a JSON object.
+        :param context: context whose clients receive the task.
+        :param timeout: seconds to wait until the simulator has accepted the task.
+        :raises InvalidParameter: the message is not a JSON object.
+        :raises WaitTimeout: the simulator did not accept the task within ``timeout`` seconds.
         """
         told = values.json_object("message", message, optional=False)
         self._do(self._platform.post.task, given.words("context", context), told, timeout=timeout)

@@ -46,7 +46,7 @@ from relay_sync.simulator.http.control.routes import Desk
 from relay_sync.simulator.http.control.server import ControlServer, _Server
 from relay_sync.simulator.http.webhooks import WebhookSender
 from relay_sync.simulator.people.directory import Directory
-from relay_sync.simulator.people.party import Behaviour
+from relay_sync.simulator.people.party import Behavior
 from relay_sync.simulator.people.post import Post
 from relay_sync.threads import logs
 from relay_sync.threads.lanes import Lanes
@@ -424,7 +424,7 @@ def post(tools: Tools) -> None:
 
 def directory(tools: Tools) -> None:
     made = Directory()
-    always, once = made.add(TO, Behaviour(), None), made.add(TO, Behaviour(), 1)
+    always, once = made.add(TO, Behavior(), None), made.add(TO, Behavior(), 1)
     assert [made.take(TO), made.take(TO)] == [once, always]
 
 

@@ -50,7 +50,7 @@ def test_a_closed_simulator_raises_errors_of_the_tree(ask: Ask) -> None:
 
 def test_one_that_was_not_started_says_so() -> None:
     sim = Simulator()
-    with pytest.raises(SimulatorClosed, match="not been started"):
+    with pytest.raises(SimulatorClosed, match="not started"):
         sim.call(to=TO, from_=FROM)
     sim.close()
 

@@ -1,9 +1,8 @@
-"""The clock of the story: when things happen, however late the loop's thread gets round to them. All of it runs on that
-thread.
+"""The clock of the simulation: when steps happen, even if the loop's thread is late. Runs on that thread.
 
-What follows from a step is timed from the moment at which the step was due, not from the one at which it was carried out; so
-steps keep their order when the thread is late, whatever the :mod:`pace <relay_sync.simulator.core.pace>`. What comes from
-outside, such as a client's command, happens when the thread has noticed it: no time passes while it is carried out.
+A follow-up is timed from the moment at which its step was due, not from its execution. Steps therefore keep their order when the
+thread is late, whatever the :mod:`pace <relay_sync.simulator.core.pace>`. External input, such as a client's command, happens
+when the thread notices it; no time passes while it is processed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ __all__ = ["CallClock", "Clock"]
 
 @define(eq=False)
 class Clock:
-    """The moments of all calls. They are those of the loop's clock."""
+    """The time of all calls, which is that of the loop's clock."""
 
     _loop: Loop = field(repr=False)
     _due: float | None = field(default=None, init=False)
@@ -30,19 +29,17 @@ class Clock:
 
     @property
     def now(self) -> float:
-        """When the step that is being carried out was due, or what is being carried out was noticed; the time, where nothing
-        of the kind is going on.
-        """
+        """When the current step was due, or the current input was noticed; otherwise the current time."""
         if not self._loop.on_loop_thread:
             return self._loop.time()
         return max(self._loop.turn_began, self._latest) if self._due is None else self._due
 
     def after(self, seconds: float, then: Callable[..., object], *args: Any) -> Timer:
-        """Do something so many seconds after :attr:`now`."""
+        """Schedule a step ``seconds`` after :attr:`now`."""
         return self.at(self.now + seconds, then, *args)
 
     def at(self, when: float, then: Callable[..., object], *args: Any) -> Timer:
-        """Do something at a moment."""
+        """Schedule a step at a moment."""
         return self._loop.call_at(when, self._step, when, then, args)
 
     def _step(self, due: float, then: Callable[..., object], args: tuple[Any, ...]) -> None:
@@ -55,8 +52,8 @@ class Clock:
 
 @define(eq=False)
 class _Alarm:
-    left: float  # in seconds of the story
-    slow: float  # seconds that one of them takes while nothing goes on
+    left: float  # in simulated seconds
+    slow: float  # seconds that one of them takes while nothing is running
     ring: Callable[[], object] = field(repr=False)
     since: float = 0.0
     timer: Timer | None = field(default=None, repr=False)
@@ -64,9 +61,10 @@ class _Alarm:
 
 @define(eq=False)
 class CallClock:
-    """The time of one call, in seconds of the story. It goes by the clock, and as fast as media do while something goes on on
-    the call that comes to its end by itself: a caller who hangs up two seconds into a prompt does so two seconds into it
-    whatever the pace, and one who waits for something else takes two seconds.
+    """The time of one call, in simulated seconds. It runs at media speed while an operation with an end of its own is running,
+    and by
+    the clock otherwise. A caller who hangs up two seconds into a prompt does so at any pace; a caller who waits takes two
+    seconds.
     """
 
     _clock: Clock = field(repr=False)
@@ -86,22 +84,22 @@ class CallClock:
 
     @property
     def second(self) -> float:
-        """Seconds of the clock that one of the story takes, where the pace is real."""
+        """Seconds of the clock that one simulated second takes, at real pace."""
         return self._pace().patience(1.0)
 
     @property
     def elapsed(self) -> float:
-        """Seconds of the story since the call was made."""
+        """Simulated seconds since the call was created."""
         return self._passed + (self._clock.now - self._since) / self._length(self.second)
 
     def _length(self, slow: float) -> float:
-        """How long a second of the story takes at this moment."""
+        """Return how long a simulated second takes now."""
         return self._pace().media(1.0) if self._busy else slow
 
     def set(self, name: str, seconds: float, slow: float, then: Callable[..., object], *args: Any) -> None:
-        """Do something when that many seconds of the call have passed.
+        """Schedule a callback after ``seconds`` of the call's time.
 
-        :param slow: how long one of them takes while nothing goes on.
+        :param slow: seconds that one simulated second takes while nothing is running.
         """
         self.cancel(name)
 
@@ -113,18 +111,18 @@ class CallClock:
         self._start(alarm)
 
     def cancel(self, name: str) -> None:
-        """Do not do it."""
+        """Cancel a callback."""
         alarm = self._alarms.pop(name, None)
         if alarm is not None and alarm.timer is not None:
             alarm.timer.cancel()
 
     def clear(self) -> None:
-        """Do nothing of what was set."""
+        """Cancel all callbacks."""
         for name in list(self._alarms):
             self.cancel(name)
 
     def busy(self, more: int) -> None:
-        """One thing more, or one less, goes on that comes to its end by itself."""
+        """Count an operation with an end of its own that starts (1) or ends (-1)."""
         if bool(self._busy) == bool(self._busy + more):
             self._busy += more
             return

@@ -1,4 +1,4 @@
-"""Faults on demand: what the simulator does wrong because a test asked for it. Each is a value in a list, used up as
+"""Faults on demand: mistakes that the simulator makes because a test asked for them. Each is a value in a list, and is used up as
 it applies.
 """
 
@@ -54,11 +54,11 @@ def _at(params: Any, path: tuple[str, ...]) -> Any:
 
 @frozen(kw_only=True)
 class RequestFault:
-    """How requests of a method go wrong.
+    """How requests of a method fail.
 
-    :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no
-        reply), ``hold`` (carried out, the reply waits for a release) or ``break`` (acknowledged, then it goes wrong).
-    :raises InvalidParameter: the method is a misspelt one, or starts nothing that could go wrong; or the code does not refuse.
+    :ivar kind: ``refuse`` (a result with a failing code), ``fail`` (a JSON-RPC error), ``drop`` (carried out, no reply), ``hold``
+        (carried out, the reply waits for a release) or ``break`` (acknowledged, then the action fails).
+    :raises InvalidParameter: the method is misspelled or starts no action, or the code does not refuse.
     """
 
     kind: str
@@ -76,20 +76,20 @@ class RequestFault:
             check_breakable(self.method)
         if self.kind in ("refuse", "fail"):
             if not _is_code(self.code):
-                raise InvalidParameter("code", self.code, "a whole number, or its digits")
+                raise InvalidParameter("code", self.code, "a whole number, or a string of its digits")
             if self.kind == "refuse" and 200 <= int(self.code) < 300:
-                raise InvalidParameter("code", self.code, "one that refuses: 2xx is success")
+                raise InvalidParameter("code", self.code, "a failing code (2xx is success)")
 
 
 @frozen(kw_only=True)
 class EventFault:
-    """How events of a type go wrong.
+    """How events of a type fail.
 
-    :ivar kind: ``drop``, ``duplicate`` or ``delay``. :ivar state: only those that tell of this state; ``None`` for
-        all.
-    :ivar copies: how many more are sent. :ivar same_id: whether copies repeat the frame's id, or are events of their
-        own.
-    :raises InvalidParameter: the type or the state is a misspelt one, or a number or flag is none.
+    :ivar kind: ``drop``, ``duplicate`` or ``delay``.
+    :ivar state: affect only events with this state; ``None`` for any.
+    :ivar copies: number of additional copies.
+    :ivar same_id: whether copies repeat the frame's id instead of being new events.
+    :raises InvalidParameter: the type or the state is misspelled, or another value is invalid.
     """
 
     kind: str
@@ -110,7 +110,7 @@ class EventFault:
         given.yes("same_id", self.same_id)
 
     def meets(self, event_type: str, params: dict[str, Any]) -> bool:
-        """Whether an event is one of those."""
+        """Return whether the fault affects an event."""
         if event_type != self.event_type:
             return False
         return self.state is None or any(_at(params, path) == self.state for path in _STATES)
@@ -118,10 +118,12 @@ class EventFault:
 
 @frozen(kw_only=True)
 class MediaFault:
-    """How the audio of a stream goes wrong.
+    """How the audio of a stream fails.
 
-    :ivar kind: see ``Controls.disturb_stream``. :ivar at: the first frame interval that it befalls, from 0.
-    :ivar count: how many. :ivar error: the value of ``StreamError`` of a stream that is refused.
+    :ivar kind: see ``Controls.disturb_stream``.
+    :ivar at: first frame interval affected, from 0.
+    :ivar count: number of intervals.
+    :ivar error: ``StreamError`` of a refused stream.
     """
 
     kind: str
@@ -140,7 +142,7 @@ class _Rule:
     used: int = 0
 
     def unmet(self) -> str:
-        """What has not happened of it, in words; ``""`` if that is as it was ordered."""
+        """Return a description of what has not happened of the fault; ``""`` if it is used up."""
         if self.left is None:
             return f"{self.fault} (always): never" if not self.used else ""
         return f"{self.fault}: {self.used} of {self.left + self.used} times" if self.left else ""
@@ -148,27 +150,28 @@ class _Rule:
 
 @define(eq=False)
 class Faults:
-    """The faults that are still to happen. Safe from any thread."""
+    """The pending faults. Safe from any thread."""
 
     _rules: list[_Rule] = field(factory=list, init=False)
     _missed: list[str] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
     def add(self, fault: RequestFault | EventFault | MediaFault, times: int | None) -> None:
-        """Let a fault happen ``times`` times; ``None`` for always. The one added first happens first."""
+        """Add a fault that happens ``times`` times; ``None`` for always. Faults happen in the order in which they were added."""
         times = given.times(times)
         with self._lock:
             self._rules.append(_Rule(fault, times))
 
     def unused(self) -> list[str]:
-        """The faults that were ordered and have not happened, or not as often, in words: whoever ordered them has tested
-        nothing with them. Those that were taken back do not count.
+        """Return descriptions of the faults that have not happened as often as requested: a test with such faults has not tested
+        them.
+        Removed faults do not count.
         """
         with self._lock:
             return [*filter(None, (rule.unmet() for rule in self._rules)), *self._missed]
 
     def missed(self, fault: MediaFault) -> None:
-        """A stream has ended before a fault of its own could happen."""
+        """Record that a stream ended before its fault could happen."""
         with self._lock:
             if not any(rule.fault is fault and rule.left is None for rule in self._rules):
                 self._missed.append(f"{fault}: the stream ended before")
@@ -181,7 +184,7 @@ class Faults:
                 self._rules.remove(rule)
 
     def for_request(self, method: str) -> RequestFault | None:
-        """The fault that befalls a request now, used up once."""
+        """Return the fault that affects a request now, and use it up once."""
         with self._lock:
             for rule in self._rules:
                 if isinstance(rule.fault, RequestFault) and rule.fault.method == method:
@@ -190,7 +193,7 @@ class Faults:
         return None
 
     def for_event(self, event_type: str, params: dict[str, Any]) -> EventFault | None:
-        """The fault that befalls an event now, used up once."""
+        """Return the fault that affects an event now, and use it up once."""
         with self._lock:
             for rule in self._rules:
                 if isinstance(rule.fault, EventFault) and rule.fault.meets(event_type, params):
@@ -199,7 +202,7 @@ class Faults:
         return None
 
     def for_stream(self) -> list[MediaFault]:
-        """The faults that befall a stream that begins now, each used up once."""
+        """Return the faults that affect a stream that starts now, and use each up once."""
         with self._lock:
             rules = [rule for rule in self._rules if isinstance(rule.fault, MediaFault)]
             for rule in rules:
@@ -207,12 +210,12 @@ class Faults:
             return [rule.fault for rule in rules if isinstance(rule.fault, MediaFault)]
 
     def lift(self, kind: str, name: str | None = None) -> None:
-        """Take back the faults of a kind, all or those of one method or event type."""
+        """Remove the faults of a kind: all, or those of one method or event type."""
         with self._lock:
             self._rules = [rule for rule in self._rules if rule.fault.kind != kind or name not in (None, _name(rule))]
 
     def clear(self) -> None:
-        """Take all faults back."""
+        """Remove all faults."""
         with self._lock:
             self._rules.clear()
             self._missed.clear()

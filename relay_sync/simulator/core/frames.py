@@ -1,6 +1,6 @@
-"""JSON-RPC 2.0 as the simulator speaks it: building its frames, and reading those of a client. Pure.
+"""JSON-RPC 2.0 as the simulator speaks it: building its frames and parsing those of a client. Pure.
 
-The simulator does not share this with the SDK: were both to misread the protocol, they should not do it alike.
+The simulator does not share this with the SDK, so that a misreading of the protocol does not cancel itself out.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ __all__ = [
     "whole_numbers",
 ]
 
-DEEPEST = 64  # levels that parameters have at most; what is nested deeper is left as it came
-#: Members whose contents are the client's own: passed on as they came.
+DEEPEST = 64  # maximum levels of parameters; deeper ones stay unchanged
+#: Members whose contents belong to the client and stay unchanged.
 _FREEFORM = frozenset({"custom_parameters", "global_data"})
 
 
 class MalformedFrame(ValueError):
-    """A frame that is no JSON-RPC 2.0 object.
+    """A frame that is not a JSON-RPC 2.0 object.
 
-    :ivar code: the JSON-RPC error code to answer with. :ivar request_id: the id to answer to, as far as one could be
-        read.
+    :ivar code: the JSON-RPC error code of the reply.
+    :ivar request_id: the id of the reply, as far as it could be read.
     """
 
     def __init__(self, code: int, message: str, request_id: Any = None) -> None:
@@ -45,10 +45,10 @@ class MalformedFrame(ValueError):
 
 
 def parse(text: str) -> Any:
-    """The JSON in a text frame.
+    """Parse the JSON of a text frame.
 
-    :raises MalformedFrame: it is not JSON (code -32700), which has no NaN and no infinities; nesting beyond Python's limits
-        counts as that. Where its id can be read all the same, the answer goes to whoever asked.
+    :raises MalformedFrame: it is not JSON (code -32700), contains NaN or infinity, or is nested beyond Python's limits. The error
+        has the id of the request if it could be read.
     """
     try:
         return read_strictly(text)
@@ -57,16 +57,15 @@ def parse(text: str) -> Any:
 
 
 def check(frame: Any) -> dict[str, Any]:
-    """The frame, if it is a request or reply that can be worked with.
+    """Return the frame if it is a valid request or reply.
 
-    :raises MalformedFrame: with code -32600: a batch, no object, no id, a method that is no text, params that are no
-        object.
+    :raises MalformedFrame: it is a batch or not an object, has no id, or its method or params are malformed (code -32600).
     """
     if not isinstance(frame, dict):
         raise MalformedFrame(-32600, "Invalid Request: one JSON object per frame")
     request_id = frame.get("id")
     if "method" not in frame and ("result" in frame or "error" in frame):
-        return frame  # a reply is never answered, not even one that makes no sense
+        return frame  # a reply is never answered, not even an invalid one
     if not isinstance(request_id, str | int | float) or isinstance(request_id, bool):
         raise MalformedFrame(-32600, "Invalid Request: id must be a string")
     if frame.get("jsonrpc") != "2.0":
@@ -81,8 +80,9 @@ def check(frame: Any) -> dict[str, Any]:
 
 
 def whole_numbers(value: Any, depth: int = 0) -> Any:
-    """The same JSON value with ``1`` for ``1.0``: JSON Schema counts both as integers, and clients in languages with one kind
-    of number write the latter.
+    """Return the JSON value with ``1`` for ``1.0``: JSON Schema counts both as integers, and languages with one kind of number
+    may
+    send the latter.
     """
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
@@ -107,28 +107,29 @@ def error(request_id: Any, code: int, message: str, data: Any = None) -> dict[st
 
 
 def request(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """A request of our own, with a UUID as its id."""
+    """Return a request of the simulator, with a UUID as its id."""
     return {"jsonrpc": "2.0", "id": str(uuid.uuid4()), "method": method, "params": params}
 
 
 def envelope(event_type: str, params: dict[str, Any], **members: Any) -> dict[str, Any]:
-    """The body of an event; ``members`` join it (``event_channel``, ``project_id``, ``space_id``, ``context``)."""
+    """Return the body of an event with additional ``members`` (``event_channel``, ``project_id``, ``space_id``, ``context``)."""
     return {"event_type": event_type, "timestamp": round(time.time(), 6), **members, "params": params}
 
 
 def event(body: dict[str, Any]) -> dict[str, Any]:
-    """An event: a request that the client has to acknowledge."""
+    """Return an event: a request that the client has to acknowledge."""
     return request("signalwire.event", body)
 
 
 def ping() -> dict[str, Any]:
-    """A question whether the client is there; it should echo the timestamp."""
+    """Return a ping; the reply should echo its timestamp."""
     return request("signalwire.ping", {"timestamp": round(time.time(), 6)})
 
 
 def dump(frame: Any) -> str:
-    """The text of a frame, without blanks.
+    """Return the text of a frame, without whitespace.
 
-    :raises ValueError: NaN or an infinity is in it. :raises TypeError: something that JSON has no form for.
+    :raises ValueError: it contains NaN or infinity.
+    :raises TypeError: JSON cannot express a value.
     """
     return json.dumps(frame, separators=(",", ":"), allow_nan=False)

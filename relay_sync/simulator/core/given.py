@@ -1,7 +1,7 @@
-"""What a test hands to the simulator, checked one value at a time: each returns it, or raises InvalidParameter. Pure.
+"""Checks of the values that a test passes to the simulator. Each returns the value or raises InvalidParameter. Pure.
 
-Checks that verbs make as well are those of :mod:`relay_sync.params.values`, without ``None``; the others are laxer here, or have
-other limits. What comes over RELAY is not checked by any of them: that is the simulator's own to read.
+Checks shared with verbs are those of :mod:`relay_sync.params.values`, without ``None``; the others are more permissive, or have
+other limits. Data from RELAY clients is checked elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
     "yes",
 ]
 
-#: Seconds, decades of them: what clocks can take.
+#: Seconds: decades, which clocks can represent.
 _LONGEST: Final = 1e9
 _MOST: Final = 10**9
 
@@ -40,44 +40,47 @@ def yes(name: str, value: Any) -> bool:
 
 
 def is_whole_text(value: Any) -> bool:
-    """Whether it is a text without half a character, which UTF-8 has no form for."""
+    """Return whether the value is text without lone surrogates, which UTF-8 cannot express."""
     return isinstance(value, str) and is_text(value)
 
 
 def words(name: str, value: Any) -> str:
-    """A text, also an empty one, or one with half a character: some clients send those."""
+    """Check text. Empty text and lone surrogates are accepted: some clients send them."""
     if not isinstance(value, str):
         raise InvalidParameter(name, value, "text")
     return value
 
 
 def name_of(name: str, value: Any) -> str:
-    """A text that is not empty."""
+    """Check text that must not be empty."""
     text = words(name, value)
     if not text:
-        raise InvalidParameter(name, value, "text that is not empty")
+        raise InvalidParameter(name, value, "non-empty text")
     return text
 
 
 def keys(name: str, value: Any) -> str:
-    """Keys of a telephone, at least one."""
+    """Check digits of a telephone, at least one."""
     return values.dtmf(name, value, optional=False) or ""
 
 
 def lines(name: str, value: Any) -> list[str]:
-    """A list of texts, also an empty one."""
+    """Check a list of texts, which may be empty."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidParameter(name, value, "a list of texts")
     return [words(name, each) for each in value]
 
 
 def members(name: str, value: Any) -> dict[str, Any]:
-    """A mapping with names, as a dictionary of its own."""
+    """Check a mapping with string keys, and return it as a new dict."""
     return values.mapping(name, value, optional=False) or {}
 
 
 def seconds(name: str, value: Any, *, above: bool = False) -> float:
-    """A time that the story takes. :param above: whether it must take some."""
+    """Check a duration of the simulation.
+
+    :param above: whether it must be greater than 0.
+    """
     good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST
     if not good or (above and not value):
         raise InvalidParameter(name, value, f"a number of seconds {'greater than 0' if above else 'of at least 0'}")
@@ -90,14 +93,14 @@ def number(name: str, value: Any, low: int = 0, high: int = _MOST) -> int:
 
 
 def times(value: Any) -> int | None:
-    """How often something holds; ``None`` is always."""
+    """Check how often something applies; ``None`` is always."""
     if value is not None and (type(value) is not int or not 1 <= value <= _MOST):
         raise InvalidParameter("times", value, "at least 1, or None for always")
     return value
 
 
 def function(name: str, value: Any) -> Callable[..., Any]:
-    """Something that can be called."""
+    """Check that a value is callable."""
     if not callable(value):
         raise InvalidParameter(name, value, "a function")
     return value  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What went over the RELAY connections, both ways, for a test to look at."""
+"""The journal of the frames on RELAY connections, in both directions, for tests."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _SECRETS = frozenset(
 
 
 def masked(value: Any, depth: int = 0) -> Any:
-    """A copy of a JSON value with the contents of secret members hidden, the credentials in URLs, and what is nested deeper
-    than anyone reads.
+    """Return a copy of a JSON value without the contents of secret members, credentials in URLs, and levels nested too deeply to
+    read.
 
-    Custom parameters count as secret, since a one-time password often travels there.
+    Custom parameters count as secret, because they often carry one-time passwords.
     """
     if isinstance(value, Mapping | list) and depth > DEEPEST:
         return "<deeper>"
@@ -64,10 +64,10 @@ def masked(value: Any, depth: int = 0) -> Any:
 class Entry:
     """One frame.
 
-    :ivar direction: ``"in"`` from a client, ``"out"`` to a client, ``"lost"`` for what a client should have got but
-        was not sent (a dropped reply or event, or an event for a session without a socket).
-    :ivar time: ``time.monotonic()`` when it was read or handed to the socket.
-    :ivar connection: a number per socket, counted from 1; 0 where there was none.
+    :ivar direction: ``"in"`` from a client, ``"out"`` to a client, ``"lost"`` for a frame that was not sent to its client
+        (a dropped reply or event, or an event for a session without a socket).
+    :ivar time: ``time.monotonic()`` when the frame was read or passed to the socket.
+    :ivar connection: number of the socket, counted from 1; 0 where there was none.
     :ivar frame: the parsed JSON, secrets included; ``None`` if it was not JSON.
     :ivar text: the raw text, only where it was not JSON.
     """
@@ -86,7 +86,7 @@ class Entry:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters of the request, or of the event inside it; ``{}`` if there are none."""
+        """The parameters of the request, or of the event in it; ``{}`` if there are none."""
         params = self.frame.get("params") if isinstance(self.frame, dict) else None
         if self.method == "signalwire.event" and isinstance(params, dict):
             params = params.get("params")
@@ -94,7 +94,7 @@ class Entry:
 
     @property
     def event_type(self) -> str:
-        """The type of the event it carries, or ``""``."""
+        """The type of the event in the frame, or ``""``."""
         if self.method != "signalwire.event":
             return ""
         params = self.frame.get("params")
@@ -103,12 +103,14 @@ class Entry:
 
 @frozen(kw_only=True)
 class Notice:
-    """Something that a receiver of audio did, and that the platform would spoil without a word; or that a program asked for, and
-    that the simulator does not do.
+    """A mistake of an audio receiver that the platform would silently drop or garble, or a request that the simulator does not
+    implement.
 
-    :ivar time: ``time.monotonic()``. :ivar call_id: of the call that was streamed. :ivar control_id: of the stream.
+    :ivar time: ``time.monotonic()`` of the notice.
+    :ivar call_id: id of the call.
+    :ivar control_id: control id of the stream or operation.
     :ivar kind: see ``Stream.notices``; or ``not carried out``, ``not opened`` (the stream of a conference).
-    :ivar text: the same in words.
+    :ivar text: description of the mistake.
     """
 
     time: float
@@ -120,26 +122,27 @@ class Notice:
 
 @define(eq=False)
 class Reader:
-    """Reads a journal on: each entry is handed out once. Waiting for one entry then costs no more than the journal is
-    long, however often it is looked into.
+    """Reads a journal incrementally: each entry is returned once. Waiting for an entry then costs no more than the journal's
+    length,
+    however often the condition is checked.
     """
 
     _journal: Journal
     _seen: int = field(default=0, init=False)
 
     def fresh(self) -> list[tuple[int, Entry]]:
-        """The entries that have come since the last look, with their numbers; see :meth:`Journal.numbered`."""
+        """Return the entries since the last call, with their numbers; see :meth:`Journal.numbered`."""
         found, self._seen = self._journal._since(self._seen)
         return found
 
     def wait_for(self, look: Callable[[], _T | None], timeout: float, what: str, *, every: float = SLICE) -> _T:
-        """As :meth:`Noticeboard.wait_for`: ``look``, which reads on, is asked now, and whenever an entry comes."""
+        """Wait as :meth:`Noticeboard.wait_for` does; ``look``, which reads further, is called now and for each new entry."""
         return self._journal._board.wait_for(look, timeout, what, every=every)
 
     def wait_for_entry(self, fits: Callable[[int, Entry], bool], timeout: float) -> Entry:
-        """The next entry that fits; ``fits`` gets its number as well.
+        """Wait for the next entry for which ``fits(number, entry)`` is true.
 
-        :raises WaitTimeout: none came within ``timeout`` seconds.
+        :raises WaitTimeout: there was none within ``timeout`` seconds.
         """
 
         def look() -> Entry | None:
@@ -150,21 +153,28 @@ class Reader:
 
 @define(eq=False)
 class Journal:
-    """The last frames, oldest first. Safe to read from any thread; iterating gives a snapshot.
+    """The last frames, oldest first. May be read from any thread; iteration runs over a snapshot.
 
-    :ivar limit: how many are kept. ``dropped`` counts those that are gone.
+    :ivar limit: number of frames kept.
+    :ivar dropped: number of frames dropped beyond the limit.
     """
 
     limit: int = 10_000
     dropped: int = field(default=0, init=False)
     _notices: deque[Notice] = field(factory=lambda: deque(maxlen=MOST_NOTICES), init=False, repr=False)
-    _gone: int = field(default=0, init=False, repr=False)  # how many have ever left, forgotten ones included
+    _gone: int = field(default=0, init=False, repr=False)  # removed so far, by clear() too
     _entries: deque[Entry] = field(factory=deque, init=False, repr=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
 
     def add(self, direction: str, connection: int, frame: Any, text: str = "") -> None:
-        """Write one frame down."""
+        """Record a frame.
+
+        :param direction: ``"in"``, ``"out"`` or ``"lost"``; see :class:`Entry`.
+        :param connection: number of the socket; 0 for none.
+        :param frame: the parsed JSON; ``None`` if it is not JSON.
+        :param text: the raw text, if it is not JSON.
+        """
         entry = Entry(direction=direction, time=time.monotonic(), connection=connection, frame=frame, text=text)
         with self._lock:
             self._entries.append(entry)
@@ -176,13 +186,20 @@ class Journal:
 
     @property
     def notices(self) -> tuple[Notice, ...]:
-        """What receivers of audio did wrong, each kind once a stream, and what was asked for and is not done here; the last
-        thousand. A test of a receiver may demand that there are none.
+        """The mistakes of audio receivers, one per kind and stream, and requests that the simulator does not implement: the last
+        1000. A
+        test of a receiver may assert that there are none.
         """
         return tuple(self._notices)
 
     def notice(self, call_id: str, control_id: str, kind: str, text: str) -> None:
-        """Write one down."""
+        """Record a notice.
+
+        :param call_id: id of the call.
+        :param control_id: control id of the stream or operation.
+        :param kind: kind of the notice; see :class:`Notice`.
+        :param text: description.
+        """
         found = Notice(time=time.monotonic(), call_id=call_id, control_id=control_id, kind=kind, text=text)
         self._notices.append(found)
         self._board.changed()
@@ -195,17 +212,26 @@ class Journal:
         return len(self._entries)
 
     def requests(self, method: str) -> list[dict[str, Any]]:
-        """The frames in which clients asked for ``method``, whole, in order."""
+        """Return the requests of clients for a method, as whole frames, in order.
+
+        :param method: RELAY method, such as ``calling.play``.
+        """
         given.words("method", method)
         return [entry.frame for entry in self if entry.direction == "in" and entry.method == method]
 
     def events(self, event_type: str) -> list[dict[str, Any]]:
-        """The inner parameters of the events of a type that were sent, in order."""
+        """Return the inner parameters of the sent events of a type, in order.
+
+        :param event_type: type of the events, such as ``calling.call.play``.
+        """
         given.words("event_type", event_type)
         return [entry.params for entry in self if entry.direction == "out" and entry.event_type == event_type]
 
     def reply_to(self, frame: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The reply that was sent to a client's request, whole, or ``None``."""
+        """Return the reply that was sent to a client's request, as a whole frame, or ``None``.
+
+        :param frame: the request, as a whole frame.
+        """
         number = given.members("frame", frame).get("id")
         for entry in self:
             if entry.direction == "out" and not entry.method and entry.frame and entry.frame.get("id") == number:
@@ -213,35 +239,39 @@ class Journal:
         return None
 
     def wait_for(self, predicate: Callable[[Entry], bool], timeout: float = 5.0) -> Entry:
-        """The first entry, past or to come, for which ``predicate`` is true.
+        """Return the first entry for which ``predicate`` is true; wait for it if necessary.
 
-        :raises WaitTimeout: none came within ``timeout`` seconds.
+        :param predicate: called with each :class:`Entry`.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: there was no such entry within ``timeout`` seconds.
         """
         given.function("predicate", predicate)
         return Reader(self).wait_for_entry(lambda _, entry: predicate(entry), timeout)
 
     def numbered(self) -> list[tuple[int, Entry]]:
-        """The entries, each with its number: how many came before it, those that are gone included."""
+        """Return the entries, each with its number: how many preceded it, dropped ones included."""
         with self._lock:
             return list(enumerate(self._entries, self._gone))
 
     def _since(self, number: int) -> tuple[list[tuple[int, Entry]], int]:
-        """The numbered entries from a number on, and the number of the next one to come."""
+        """Return the numbered entries from a number on, and the number of the next entry."""
         with self._lock:
             first = max(number, self._gone)
             found = list(enumerate(itertools.islice(self._entries, first - self._gone, None), first))
             return found, self._gone + len(self._entries)
 
     def wait_until(self, look: Callable[[list[tuple[int, Entry]]], bool], timeout: float = 5.0) -> None:
-        """Return once ``look`` is true of the numbered entries.
+        """Wait until ``look`` is true of the numbered entries.
 
-        :raises WaitTimeout: it was not within ``timeout`` seconds.
+        :param look: called with the result of :meth:`numbered`.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: it was not true within ``timeout`` seconds.
         """
         given.function("look", look)
         self._board.wait_for(lambda: look(self.numbered()), timeout, "a frame in the journal")
 
     def clear(self) -> None:
-        """Forget everything so far."""
+        """Remove all entries and notices."""
         with self._lock:
             self._gone += len(self._entries)
             self._entries.clear()
@@ -249,7 +279,7 @@ class Journal:
             self.dropped = 0
 
     def dump(self) -> str:
-        """All of it as lines of JSON, secrets hidden, to be printed or kept."""
+        """Return all entries as lines of JSON, with secrets hidden."""
         lines = []
         for entry in self:
             shown = evolve(entry, frame=masked(entry.frame))
@@ -259,5 +289,5 @@ class Journal:
 
 
 def settle_with(journal: Journal, settle: Callable[[], object]) -> None:
-    """Have those who wait for an entry go on when ``settle`` returns; see :class:`Noticeboard`."""
+    """Let waits for entries return once ``settle`` has returned; see :class:`Noticeboard`."""
     journal._board.settle = settle

@@ -219,8 +219,9 @@ class Parameter:
 class Method:
     """A RELAY method as the simulator accepts it.
 
-    :ivar message: the text of its acknowledgement. :ivar on_call: whether it is addressed to a call.
-    :ivar echoes: whether the acknowledgement repeats ``call_id`` and ``control_id``.
+    :ivar message: text of its acknowledgment.
+    :ivar on_call: whether it is addressed to a call.
+    :ivar echoes: whether the acknowledgment repeats ``call_id`` and ``control_id``.
     """
 
     name: str
@@ -254,7 +255,7 @@ class Method:
 
     def _unknown(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.parameters, 1, 0.7)
-        return f"{name} is not known" + (f"; {near[0]}, perhaps" if near else "")
+        return f"{name} is unknown" + (f"; did you mean {near[0]}?" if near else "")
 
     def impossible(self, params: Mapping[str, Any]) -> dict[str, str]:
         """The parameters of the right type whose values cannot be accepted, each with the reason."""

@@ -1,4 +1,4 @@
-"""The names that a test hands to a simulator: methods and types of events. A misspelt one would be waited for in vain. Pure."""
+"""The names that a test passes to a simulator: methods and types of events. A misspelled one would never match. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CALL_EVENTS: Final = """
 ai ai_sidecar collect connect denoise detect dial echo fax hold live_transcribe live_translate pay play queue receive record
 refer room send_digits state stream tap transcribe
 """
-#: The types of events that a simulator sends, or may be told to send.
+#: The types of events that a simulator sends, automatically or on demand.
 EVENTS: Final = frozenset(
     {
         *(f"calling.call.{name}" for name in _CALL_EVENTS.split()),
@@ -39,7 +39,7 @@ EVENTS: Final = frozenset(
     }
 )
 
-#: What events of a type tell of: states, or what stands for them. Those that are missing tell of none.
+#: The states (or their equivalents) that events of a type carry. Types that are missing carry none.
 _STATES: Final = {
     line.split()[0]: frozenset(line.split()[1:])
     for line in """
@@ -72,7 +72,7 @@ messaging.state queued initiated sent delivered undelivered failed
 }
 _ANY_STATE: Final = frozenset().union(*_STATES.values())
 
-#: The methods that start what ``Phone.activities`` tells of.
+#: The methods that ``Phone.activities`` lists.
 ACTIVITIES: Final = frozenset(
     {
         "calling.ai",
@@ -102,41 +102,43 @@ ACTIVITIES: Final = frozenset(
 )
 
 
-#: The methods of which what they start can go wrong on demand.
+#: The methods whose actions can be made to fail.
 BREAKABLE: Final = (ACTIVITIES - {"calling.bind_digit"}) | {"calling.dial", "messaging.send"}
 
 
 def check_breakable(value: str) -> str:
-    """A method that starts what can go wrong.
+    """Return the name of a method whose action can be made to fail.
 
-    :raises InvalidParameter: it is none.
+    :raises InvalidParameter: there is no such method.
     """
     if value in BREAKABLE:
         return value
     if value == "calling.stream":
-        raise InvalidParameter("method", value, "another one: streams go wrong by disturb_stream('refuse')")
+        raise InvalidParameter(
+            "method", value, "a method other than calling.stream; use disturb_stream('refuse') for streams"
+        )
     near = _near(value, BREAKABLE, 0.6)
-    hint = f"; {near!r}, perhaps" if near else ""
-    raise InvalidParameter("method", value, f"one that starts something ({', '.join(sorted(BREAKABLE))}){hint}")
+    hint = f"; perhaps {near!r}" if near else ""
+    raise InvalidParameter("method", value, f"a method that starts an action ({', '.join(sorted(BREAKABLE))}){hint}")
 
 
 def check_method(value: str, name: str = "method") -> str:
-    """A name that is not taken for a misspelt one: methods that are not known yet pass.
+    """Return a method unless it looks misspelled: unknown methods are accepted.
 
-    :raises InvalidParameter: it resembles a method of RELAY, and is none.
+    :raises InvalidParameter: it resembles a RELAY method, but is none.
     """
     return _check(value, name, METHODS)
 
 
 def check_event(value: str, name: str = "event_type") -> str:
-    """As :func:`check_method`, for the type of an event."""
+    """Return the type of an event, checked as :func:`check_method` does."""
     return _check(value, name, EVENTS)
 
 
 def check_state(value: str | None, event_type: str) -> None:
-    """The state that events of a type tell of; ``None`` is any. States that no event is known to have pass.
+    """Check the state of events of a type; ``None`` is any. Unknown states are accepted.
 
-    :raises InvalidParameter: it is a misspelt one, or one that only events of other types have.
+    :raises InvalidParameter: it is misspelled, or only events of other types have it.
     """
     if value is None:
         return
@@ -147,33 +149,35 @@ def check_state(value: str | None, event_type: str) -> None:
     elif value not in known:
         _check(value, "state", known)
         if value in _ANY_STATE:
-            raise InvalidParameter("state", value, f"one that {event_type} tells of: {', '.join(sorted(known))}")
+            raise InvalidParameter("state", value, f"a state of {event_type}: {', '.join(sorted(known))}")
         _check(value, "state", _ANY_STATE)
 
 
 def check_activity(value: str, name: str = "method") -> str:
-    """The name of something that goes on on a call.
+    """Return the method of an operation on a call.
 
-    :raises InvalidParameter: it is none. Streams are not among them: :meth:`Phone.wait_for_stream` waits for those.
+    :raises InvalidParameter: there is no such method. For streams, use :meth:`Phone.wait_for_stream`.
     """
     if not isinstance(value, str):
         raise InvalidParameter(name, value, f"one of {', '.join(sorted(ACTIVITIES))}")
     if value in ACTIVITIES:
         return value
     near = _near(value, ACTIVITIES)
-    raise InvalidParameter(name, value, f"{near!r}, perhaps" if near else f"one of {', '.join(sorted(ACTIVITIES))}")
+    raise InvalidParameter(
+        name, value, f"a known name, perhaps {near!r}" if near else f"one of {', '.join(sorted(ACTIVITIES))}"
+    )
 
 
 def _check(value: str, name: str, known: Collection[str]) -> str:
     if given.name_of(name, value) not in known:
         near = _near(value, known)
         if near is not None:
-            raise InvalidParameter(name, value, f"{near!r}, perhaps: there is no {value!r}")
+            raise InvalidParameter(name, value, f"a known name, perhaps {near!r}")
     return value
 
 
 def _near(value: object, known: Collection[str], alike: float = 0.85) -> str | None:
-    """The name that was probably meant."""
+    """Return the name that was probably meant."""
     if not isinstance(value, str):
         return None
     for prefix in ("calling.", "calling.call.", "signalwire.", "messaging."):

@@ -1,4 +1,4 @@
-"""Waiting on one thread for what another one brings about."""
+"""Waiting on one thread for changes on another."""
 
 from __future__ import annotations
 
@@ -17,45 +17,43 @@ __all__ = ["Noticeboard", "seconds_to_wait"]
 T = TypeVar("T")
 
 
-#: Seconds of one sleep: a signal that comes just before it is noticed when it ends.
+#: Seconds of one sleep: a signal that arrives just before it is handled when it ends.
 SLICE: Final = 0.5
 
 
 def seconds_to_wait(value: float, name: str = "timeout") -> float:
-    """A time that a user gives to a wait; 0 or less looks without waiting.
+    """Check the timeout of a wait; 0 or less checks without waiting.
 
-    :raises InvalidParameter: it is no number of seconds.
+    :raises InvalidParameter: it is not a number of seconds.
     """
     return values.timeout(value, name=name, optional=False)
 
 
 @define(eq=False)
 class Noticeboard:
-    """Where the loop's thread announces that something changed, and test threads wait for a condition of theirs to
-    hold.
+    """Where the loop's thread announces changes, and test threads wait for a condition.
 
-    With a ``Bell``, for a ``threading.Condition`` has a lock that Ctrl-C can leave held, and then the loop's thread would wait
-    for it for ever.
+    Uses a ``Bell``: Ctrl-C can leave the lock of a ``threading.Condition`` held, and then the loop's thread would block forever.
     """
 
-    #: Called when the condition holds: returns once the step is over in which the loop's thread has made it hold. Whoever has
-    #: waited for a state then finds its event in the journal, and the other way round.
+    #: Called when the condition holds: returns once the loop's thread has finished the step that made it true. A test that has
+    #: waited for a state then finds its event in the journal, and vice versa.
     settle: Callable[[], object] = field(default=lambda: None, repr=False)
     _bell: Bell = field(factory=Bell, init=False, repr=False)
 
     def changed(self) -> None:
-        """Make every waiter look again; never blocks. To be called after the change."""
+        """Make every waiter check again. Never blocks. Call it after the change."""
         self._bell.ring()
 
     def wait_for(
         self, look: Callable[[], T | None], timeout: float, what: str | Callable[[], str], *, every: float = SLICE
     ) -> T:
-        """The first value of ``look()`` that is neither ``None`` nor ``False``.
+        """Return the first value of ``look()`` that is neither ``None`` nor ``False``. Errors of ``look`` propagate.
 
         :param timeout: seconds to wait.
-        :param what: names the thing in the error; a function is asked when the time is up, for what is true then.
-        :param every: seconds between two looks at most, where something may come true without a change.
-        :raises WaitTimeout: it did not happen in time. Whatever ``look`` raises is passed on.
+        :param what: subject of the error message; a function is called at the timeout.
+        :param every: maximum seconds between two checks, for conditions that become true without an announced change.
+        :raises WaitTimeout: there was no such value before the timeout.
         """
         timeout = seconds_to_wait(timeout)
         left, found = TimeLeft(timeout), None
@@ -74,6 +72,6 @@ class Noticeboard:
                 return found
             if rest <= 0:
                 words = what if isinstance(what, str) else what()
-                raise WaitTimeout(f"the simulator waited {timeout:g} s in vain for {words}")
+                raise WaitTimeout(f"the simulator waited {timeout:g} s for {words}")
             if not rang:
                 left.waited(longest)

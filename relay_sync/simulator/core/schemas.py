@@ -82,10 +82,11 @@ PARTIES: Mapping[str, Mapping[str, tuple[Callable[[str], bool], str]]] = {
 
 @define
 class Findings:
-    """What was found to be wrong. Empty if nothing is.
+    """The problems found in a request. False if there are none.
 
-    :ivar strict: whether members that are not known are wrong.
-    :ivar malformed: in words. :ivar impossible: reasons, by the place of the value.
+    :ivar strict: whether unknown members are a problem.
+    :ivar malformed: descriptions of schema violations.
+    :ivar impossible: reasons, by the place of the value.
     """
 
     strict: bool = False
@@ -97,9 +98,9 @@ class Findings:
         return bool(self.malformed or self.impossible)
 
     def look(self, shape: str, value: Any, where: str = "") -> bool:
-        """Compare an object with a shape of the table. Whether it can be looked into further.
+        """Compare an object with a shape of the table. Return whether its members may be checked further.
 
-        :param where: its place, as refusals name it; ``""`` for the parameters themselves.
+        :param where: place of the object, as refusals name it; ``""`` for the parameters themselves.
         """
         if not isinstance(value, Mapping):
             self.malformed.append(f"{where} must be an object")
@@ -123,19 +124,19 @@ class Findings:
     def _look_at_parties(self, shape: str, value: Mapping[str, Any], dot: str) -> None:
         for name, (good, accepted) in PARTIES.get(shape, {}).items():
             if value.get(name) and not good(value[name]):
-                self.impossible[f"{dot}{name}"] = f"{dot}{name} is no {accepted}"
+                self.impossible[f"{dot}{name}"] = f"{dot}{name} is not a {accepted}"
 
     def look_at_one_of(self, shapes: Mapping[str, str] | Iterable[str], value: Any, where: str) -> bool:
         """Compare an object that has ``type`` and ``params`` with the shape for its type.
 
-        :param shapes: the types there are, and the shapes of their ``params`` (of the same name, if it is a list).
+        :param shapes: the types, with the shapes of their ``params`` (a list: shapes of the same names).
         """
         known = shapes if isinstance(shapes, Mapping) else {name: name for name in shapes}
         if not isinstance(value, Mapping) or not isinstance(value.get("type"), str):
             self.malformed.append(f"{where}.type is required")
             return False
         if self.strict:
-            self.malformed += [f"{where}.{name} is not known" for name in value if name not in ("type", "params")]
+            self.malformed += [f"{where}.{name} is unknown" for name in value if name not in ("type", "params")]
         if value["type"] not in known:
             self.impossible[f"{where}.type"] = f"{where}.type must be one of {', '.join(known)}"
             return False

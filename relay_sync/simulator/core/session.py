@@ -29,9 +29,9 @@ def _authorization_state() -> str:
 class ClientSocket:
     """One socket of a client.
 
-    :ivar number: counts the sockets from 1, as the journal names them.
-    :ivar leaving: whether it was told to leave; it gets no more calls.
-    :ivar pending: our requests that it has not answered yet: what happens when it does.
+    :ivar number: number of the socket, counted from 1, as in the journal.
+    :ivar leaving: whether the client was asked to disconnect; it gets no further calls.
+    :ivar pending: callbacks for the replies to our requests, by request id.
     """
 
     number: int
@@ -44,10 +44,12 @@ class ClientSocket:
 
 @define(eq=False, kw_only=True)
 class ServerSession:
-    """One authenticated session. Survives its sockets; events for it while it has none are lost, or kept for a resume.
+    """One authenticated session. Survives its sockets; events while it has none are lost, or kept for a resume.
 
-    :ivar protocol: its name on the wire, also its event channel. :ivar contexts: what it is subscribed to.
-    :ivar client: the socket it has now. :ivar offered_at: when it was last offered a call, as a count.
+    :ivar protocol: its name on the wire, also its event channel.
+    :ivar contexts: the contexts that it is subscribed to.
+    :ivar client: its current socket.
+    :ivar offered_at: when it was last offered a call, as a count.
     """
 
     project: str
@@ -61,7 +63,7 @@ class ServerSession:
     missed: deque[dict[str, Any]] = field(factory=lambda: deque(maxlen=MOST_REPLAYED), repr=False)
 
     def renew(self) -> None:
-        """Take a new authorization state; the old one is worth nothing from now on."""
+        """Generate a new authorization state and invalidate the old one."""
         self.authorization_state = _authorization_state()
 
 
@@ -75,10 +77,10 @@ class ServerSessions:
         return iter(list(self._known.values()))
 
     def open(self, project: str, contexts: Iterable[str], major: int) -> ServerSession:
-        """A new session. Its names have the documented shapes.
+        """Create a session. Its names have the documented shapes.
 
-        Beyond 10,000 sessions the oldest that has no socket is forgotten, so that a long run of short connections
-        does not grow.
+        Beyond 10,000 sessions, the oldest one without a socket is forgotten, so that a long run of short connections does not
+        grow.
         """
         session = ServerSession(
             project=project,

@@ -1,4 +1,4 @@
-"""What a simulator is told when it is made."""
+"""The settings of a simulator."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _positive(_: object, attribute: Attribute[float], value: float) -> None:
 
 
 def _speed(_: object, attribute: Attribute[float], value: float) -> None:
-    if not _is_positive(value) or not 0.001 <= value <= 1_000_000:  # beyond, its clock can be told nothing
+    if not _is_positive(value) or not 0.001 <= value <= 1_000_000:  # the clock cannot represent more
         raise InvalidParameter(attribute.name, value, "a number from 0.001 to 1000000")
 
 
@@ -52,7 +52,7 @@ def _positive_or_none(_: object, attribute: Attribute[Any], value: Any) -> None:
 def _ptime(_: object, attribute: Attribute[float], value: float) -> None:
     milliseconds = value * 1000 if _is_positive(value) and value < 1 else 0
     if not 5 <= milliseconds <= 200 or abs(milliseconds - round(milliseconds)) > 1e-6:
-        raise InvalidParameter(attribute.name, value, "whole milliseconds, in seconds, from 0.005 to 0.2")
+        raise InvalidParameter(attribute.name, value, "0.005 to 0.2 seconds, in whole milliseconds")
 
 
 def _whole(low: int, high: int = 10**9) -> Any:
@@ -117,7 +117,7 @@ class Settings:
     node: str = field(factory=lambda: f"{uuid.uuid4()}@sim")
 
     def page_refusal(self, request: HttpRequest) -> str | None:
-        """Why a request that shows no valid credentials is refused as a web page's; see :mod:`relay_sync.hosts.origins`."""
+        """Return why a request without valid credentials is refused as a web page's; see :mod:`relay_sync.hosts.origins`."""
         return refusal(
             request.headers.get("origin"),
             request.headers.get("host"),

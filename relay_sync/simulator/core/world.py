@@ -1,5 +1,5 @@
-"""What every part of the simulator needs of the whole: its settings, its clock, the sockets of its clients, and the ways to
-send something to them. But for what says otherwise, all of it runs on the loop's thread.
+"""What every part of the simulator shares: settings, clock, client sockets, and the sending of frames. Runs on the loop's thread
+unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def _nothing(_: dict[str, Any]) -> None:
 class World:
     """A simulator's settings, time, sessions and sockets.
 
-    :ivar pace: how fast time passes. :ivar clock: when things happen.
-    :ivar board: announces what changes for no call and no stream in particular: sockets, sessions, acknowledgements.
-    :ivar clients: the open sockets by their numbers.
+    :ivar pace: how fast time passes.
+    :ivar clock: when steps happen.
+    :ivar board: announces changes outside calls and streams: sockets, sessions, acknowledgments.
+    :ivar clients: the open sockets by number.
     """
 
     settings: Settings
@@ -69,10 +70,11 @@ class World:
     # -- for tests, from any thread ------------------------------------------------------------------------------------
 
     def do(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
-        """Run something on the loop's thread, and wait for it.
+        """Run a function on the loop's thread and wait for its result.
 
-        :raises WaitTimeout: it was not done within so many seconds. :raises InvalidParameter: a timeout that cannot be right.
-        :raises SimulatorClosed: there is no such thread.
+        :raises WaitTimeout: it did not finish within ``timeout`` seconds.
+        :raises InvalidParameter: the timeout is invalid.
+        :raises SimulatorClosed: the thread is not running.
         """
         left = seconds_to_wait(timeout)
         try:
@@ -80,7 +82,7 @@ class World:
         except TimeoutError as error:
             raise WaitTimeout(str(error)) from None
         except LoopStopped:
-            raise SimulatorClosed("the simulator does not run: it was closed, or has not been started") from None
+            raise SimulatorClosed("the simulator is not running: it is closed or not started") from None
 
     def settle(self) -> None:
         """Return once the loop's thread is between two steps, or is no more."""

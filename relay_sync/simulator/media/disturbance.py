@@ -56,7 +56,7 @@ class Disturbance:
         return next((fault.error for fault in self.faults if fault.kind == "refuse"), "")
 
     @property
-    def mislabelled(self) -> bool:
+    def mislabeled(self) -> bool:
         """Whether the audio is coded otherwise than announced."""
         return any(fault.kind == "wrong codec" for fault in self.faults)
 

@@ -1,4 +1,4 @@
-"""What was played to somebody: a text, a sound, a ringtone. Pure."""
+"""What was played to a party: text, sounds, ringtones. Pure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from attrs import evolve, field, frozen
 
 __all__ = ["Played", "part_of"]
 
-SHORTEST = 0.2  # seconds of a sound that somebody notices
+SHORTEST = 0.2  # seconds of the shortest sound that a party notices
 
 
 @frozen(kw_only=True)
 class Played:
-    """Something that was played to a party: as much of it as got through.
+    """An item that was played to a party, as far as it was heard.
 
-    :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone``, or ``beep``. :ivar text: what was said. :ivar url: what was played.
-    :ivar name: the ringtone, or ``beep``. :ivar duration: seconds, as far as the simulator knows them.
-    :ivar times: how often, where it was played without an end: what comes again is counted.
+    :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone`` or ``beep``.
+    :ivar text: the spoken text.
+    :ivar url: URL of the sound.
+    :ivar name: name of the ringtone, or ``beep``.
+    :ivar duration: duration in seconds, as far as the simulator knows it.
+    :ivar times: number of repetitions heard of an endless item.
     """
 
     type: str
@@ -27,13 +30,14 @@ class Played:
 
     @property
     def words(self) -> str:
-        """What identifies it: the text, the URL, or the ringtone."""
+        """What identifies the item: the text, the URL or the ringtone name."""
         return self.text or self.url or self.name
 
 
 def part_of(item: Played, seconds: float) -> Played | None:
-    """What gets through of something that is cut off after that time: of a text whole words only. ``None`` if that is nothing
-    that anybody could make out.
+    """Return the audible part of an item that is interrupted after some seconds: of text, whole words only. ``None`` if nothing
+    of it
+    can be made out.
     """
     if seconds >= item.duration:
         return item

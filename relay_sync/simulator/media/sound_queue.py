@@ -1,7 +1,7 @@
-"""What an endpoint has sent towards the call and the party has not heard yet: audio and marks, in order. Pure.
+"""The audio and marks that an endpoint has sent to the call and the party has not heard yet, in order. Pure.
 
-Media are queued and played one after the other; a mark comes back when everything before it has been played, at once
-where nothing is queued; ``clear`` drops what is queued and brings all marks back in order (the vendor's stream pages).
+Media are queued and played one after the other. A mark returns when everything before it has been played, at once where
+nothing is queued. ``clear`` drops the queue and returns all marks in order (the vendor's stream documentation).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["HeardSound", "SoundQueue"]
 class HeardSound:
     """An uninterrupted piece of what the party heard.
 
-    :ivar position: samples from the beginning of the stream to the beginning of the piece.
-    :ivar pcm: 16-bit little-endian, at the stream's rate, after the codec's rounding.
+    :ivar position: samples from the start of the stream to the start of the piece.
+    :ivar pcm: 16-bit little-endian PCM at the stream's rate, after the codec's rounding.
     """
 
     position: int
@@ -29,9 +29,11 @@ class HeardSound:
 class SoundQueue:
     """The queue of one stream, and its clock, which counts samples.
 
-    :ivar longest: how many samples may wait; of more the oldest are dropped. ``None``: any number.
-    :ivar keep: how many samples of what was heard are kept.
-    :ivar position: samples since the stream began. :ivar waiting: samples that wait. :ivar played: samples heard so far.
+    :ivar longest: maximum number of queued samples, beyond which the oldest are dropped; ``None`` for no limit.
+    :ivar keep: number of heard samples that are kept.
+    :ivar position: samples since the start of the stream.
+    :ivar waiting: queued samples.
+    :ivar played: samples heard so far.
     """
 
     longest: int | None = None
@@ -40,18 +42,18 @@ class SoundQueue:
     waiting: int = field(default=0, init=False)
     played: int = field(default=0, init=False)
     _queue: deque[bytearray | str] = field(factory=deque, init=False, repr=False)
-    _passed: list[str] = field(factory=list, init=False, repr=False)  # marks that the interval now sounding has passed
+    _passed: list[str] = field(factory=list, init=False, repr=False)  # marks within the current interval
     _sounding: bool = field(default=False, init=False)
     _heard: list[tuple[int, bytearray]] = field(factory=list, init=False, repr=False)
 
     @property
     def heard(self) -> tuple[HeardSound, ...]:
-        """What was heard, the silence between left out."""
+        """What was heard, without pauses."""
         return tuple(HeardSound(position, bytes(pcm)) for position, pcm in list(self._heard))
 
     def add(self, pcm: bytes) -> int:
-        """Queue audio. Returns how many samples were dropped because more waited than may."""
-        if not pcm:  # nothing, and a mark behind it is not to wait for it
+        """Queue audio. Return how many samples were dropped beyond the limit."""
+        if not pcm:  # a mark after it must not wait for it
             return 0
         self._queue.append(bytearray(pcm))
         self.waiting += len(pcm) // 2
@@ -61,7 +63,7 @@ class SoundQueue:
         return excess
 
     def _drop(self, samples: int) -> None:
-        """Take the oldest samples out; the marks among them stay, in front of what is left."""
+        """Remove the oldest samples; the marks among them stay, in front of the rest."""
         marks: list[str] = []
         left = 2 * samples
         while left and self._queue:
@@ -79,14 +81,14 @@ class SoundQueue:
         self._queue.extendleft(reversed(marks))
 
     def mark(self, name: str) -> list[str]:
-        """Queue a mark. Returns the marks that are due now: this one, or none."""
+        """Queue a mark. Return the marks that are due now: this one, or none."""
         if self._queue or self._passed or self._sounding:
             self._queue.append(name)
             return []
         return [name]
 
     def clear(self) -> list[str]:
-        """Drop the audio. Returns all marks, in order."""
+        """Drop the audio. Return all marks, in order."""
         marks = [*self._passed, *(item for item in self._queue if isinstance(item, str))]
         self._queue.clear()
         self._passed.clear()
@@ -94,9 +96,7 @@ class SoundQueue:
         return marks
 
     def tick(self, samples: int) -> list[str]:
-        """One interval has passed and the next begins: play so many samples in it, and silence when there are no more.
-        Returns the marks that are due now.
-        """
+        """Start the next interval: play up to ``samples`` samples in it, then silence. Return the marks that are due now."""
         due, self._passed = self._passed, []
         while self._queue and isinstance(self._queue[0], str):
             due.append(self._queue.popleft())  # type: ignore[arg-type]  # just looked at
@@ -119,7 +119,7 @@ class SoundQueue:
         return due
 
     def rush(self) -> list[str]:
-        """Play everything at once. Returns all marks."""
+        """Play everything at once. Return all marks."""
         due = self.tick(self.waiting)
         return due + self.tick(0)
 

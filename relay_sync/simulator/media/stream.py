@@ -1,18 +1,18 @@
-"""One stream of a call's audio, from its dialling to its end. Runs on the loop's thread; what a test may use is safe
-from any.
+"""One stream of a call's audio, from connecting to its end. Runs on the loop's thread; the methods for tests may be called from
+any thread.
 
 The simulator's choices where the sources are silent:
 
-* ``streaming`` is told when the socket is open, ``finished`` when it is over for whatever reason. A socket that
-  cannot be opened gives ``finished`` without ``streaming``. There is no error state.
-* The caller begins to speak when the first stream of his call begins to flow, so that no word is lost. A second
-  stream joins the speech where it is by then. After the speech there is silence, for as long as the stream lasts.
-* With ``media="fast"`` there is no clock: each stream tells the whole speech as fast as it is read, and then nothing
-  until it is stopped.
+* ``streaming`` is sent when the socket is open, ``finished`` when the stream ends for any reason. A socket that cannot be
+  opened gives ``finished`` without ``streaming``. There is no error state.
+* The caller starts to speak when the call's first stream starts, so that no word is lost. A second stream joins the speech at
+  its current position. Silence follows the speech until the stream ends.
+* With ``media="fast"`` there is no clock: each stream sends the whole speech as fast as it is read, then nothing until it is
+  stopped.
 * A receiver that does not keep up in real time loses frames, as with other carriers; their numbers are skipped.
-* A codec that it has no audio in gives ``finished`` without ``streaming`` as well, with the vendor's name of the error
-  (``codec_error``, cXML stream page) in front of ``end_reason``. G.722 and Opus need the extra ``codecs``.
-* Certificates of receivers on loopback are not checked, unless an SSL context was given; elsewhere they are.
+* A codec that the simulator cannot encode also gives ``finished`` without ``streaming``, with the vendor's name of the error
+  (``codec_error``, from the cXML stream documentation) in front of ``end_reason``. G.722 and Opus need the extra ``codecs``.
+* Certificates of receivers on loopback are not verified unless an SSL context was given; other certificates are.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ STATES = ("starting", "streaming", "finished")
 class StreamedCall(Audible, Protocol):
     """The call that a stream belongs to.
 
-    :ivar owner: the session that is told of it, if any. :ivar hears: what the party hears from the beginning.
+    :ivar owner: the session that receives the call's events, if any.
+    :ivar hears: what the party hears from the start.
     :ivar streams: all its streams in order.
     """
 
@@ -72,7 +73,7 @@ class StreamedCall(Audible, Protocol):
     board: Noticeboard
 
     def address(self) -> dict[str, Any]:
-        """The members that every event about the call carries."""
+        """Return the members that every event of the call carries."""
 
     def hang_up(self) -> None:
         """The party hangs up."""
@@ -80,18 +81,28 @@ class StreamedCall(Audible, Protocol):
 
 @define(eq=False, kw_only=True)
 class Stream:
-    """A stream as the network side sees it.
+    """A stream as the network sees it.
 
-    :ivar control_id: as the client chose it. :ivar url: where the audio goes. :ivar tracks: ``inbound``, ``outbound``
-        or both.
-    :ivar state: ``starting``, ``streaming`` or ``finished``. :ivar end_reason: why it finished, in words; ``""``
-        before.
-    :ivar frames_sent: how many frames were sent, per track. :ivar lost: how many frame intervals were not sent since
-        the receiver did not read.
-    :ivar error: what went wrong where it never flowed, as the ``StreamError`` of status callbacks has it; ``""`` else.
-    :ivar received: what the receiver sent back, at most 1000 messages; on a one-way stream that should be nothing.
-    :ivar notices: what the receiver did wrong that the platform would not tell of, in words, by kind: ``one-way``,
-        ``binary``, ``malformed``, ``streamSid``, ``header``, ``odd``, ``undecodable``, ``burst``.
+    :param world: the simulator's internal state.
+    :param call: the call that the stream belongs to.
+    :param token: bearer token for the receiver; ``None`` for none.
+
+    :ivar control_id: id that the client chose.
+    :ivar url: URL of the receiver.
+    :ivar tracks: ``inbound``, ``outbound`` or both.
+    :ivar format: codec, rate and frame length of the stream.
+    :ivar name: name of the stream, if the client chose one.
+    :ivar custom_parameters: custom parameters for the receiver.
+    :ivar status_url: URL of the status webhook; ``""`` for none.
+    :ivar status_url_method: HTTP method of the status webhook.
+    :ivar state: ``starting``, ``streaming`` or ``finished``.
+    :ivar end_reason: description of why the stream finished; ``""`` before.
+    :ivar frames_sent: number of frames sent, by track.
+    :ivar lost: number of frame intervals not sent because the receiver did not read.
+    :ivar error: why the stream never started, as a ``StreamError`` of status callbacks; ``""`` otherwise.
+    :ivar received: the last 1000 messages from the receiver; a one-way stream should have none.
+    :ivar notices: mistakes of the receiver that the platform would not report, described, by kind: ``one-way``, ``binary``,
+        ``malformed``, ``streamSid``, ``header``, ``odd``, ``undecodable``, ``burst``.
     """
 
     _world: World = field(repr=False)
@@ -136,16 +147,19 @@ class Stream:
 
     @property
     def sent(self) -> dict[str, bytes]:
-        """What was sent so far, per track: 16-bit PCM at the stream's rate after the codec's rounding, so what a
-        receiver that loses nothing must have, sample for sample. The first ``record_seconds`` of it (600 unless set).
+        """The audio sent so far, by track: 16-bit PCM at the stream's rate after the codec's rounding. A receiver that loses
+        nothing has
+        the same samples. Holds the first ``record_seconds`` seconds (600 by default).
         """
         return {track: bytes(pcm) for track, pcm in list(self._sent.items())}
 
     def wait_until(self, state: str, timeout: float = 10.0) -> None:
-        """Return once the stream is in a state or beyond it.
+        """Wait until the stream has reached a state.
 
-        :raises WaitTimeout: it is not within ``timeout`` seconds, or never was ``streaming`` and is finished.
-        :raises InvalidParameter: there is no such state.
+        :param state: ``starting``, ``streaming`` or ``finished``.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: the state was not reached within ``timeout`` seconds, or the stream finished without ``streaming``.
+        :raises InvalidParameter: the state is unknown.
         """
         if state not in STATES:
             raise InvalidParameter("state", state, f"one of {', '.join(STATES)}")
@@ -153,37 +167,41 @@ class Stream:
 
         def reached(stream: Stream) -> bool:
             if state == "streaming" and stream.over and stream._connection is None:
-                raise WaitTimeout(f"the stream never flowed: {stream.end_reason}")
+                raise WaitTimeout(f"the stream never started: {stream.end_reason}")
             return STATES.index(stream.state) >= wanted
 
-        self.wait_for(reached, timeout, lambda: f"the stream to be {state}; it is {self.state}")
+        self.wait_for(reached, timeout, lambda: f"the stream to be {state} (it is {self.state})")
 
     def wait_for(
         self: _S,
         predicate: Callable[[_S], object],
         timeout: float = 10.0,
-        what: str | Callable[[], str] = "the stream to get there",
+        what: str | Callable[[], str] = "a condition of the stream",
     ) -> None:
-        """Return once ``predicate(stream)`` is true. It is asked again after all that changes the stream,
-        frames included.
+        """Wait until ``predicate(stream)`` is true. It is evaluated after every change of the stream, frames included.
 
-        :raises WaitTimeout: it is not within ``timeout`` seconds; ``what`` names it in the message, as a function when the
-            time is up.
+        :param predicate: called with the stream.
+        :param timeout: seconds to wait.
+        :param what: subject of the error message; a function is called at the timeout.
+        :raises WaitTimeout: the predicate was not true within ``timeout`` seconds.
         """
         given.function("predicate", predicate)
         self._board.wait_for(lambda: bool(predicate(self)), timeout, what)
 
     def wait_for_speech(self, timeout: float = 30.0) -> None:
-        """Return once everything that there is to say has been sent, or the stream is over.
+        """Wait until all speech has been sent, or the stream has finished.
 
+        :param timeout: seconds to wait.
         :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         self.wait_for(lambda stream: stream.over or stream._told, timeout, "the end of the speech")
 
     def cut(self, reset: bool = False, timeout: float = 5.0) -> None:
-        """Drop the media socket without ``stop`` and without a closing handshake. The stream is then finished.
+        """Drop the media socket without ``stop`` and without a closing handshake. The stream then finishes.
 
-        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
+        :param reset: reset the connection instead of closing it.
+        :param timeout: seconds to wait until the socket is dropped.
+        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
         """
         self._world.do(self._cut, reset, timeout=timeout)
 
@@ -194,10 +212,10 @@ class Stream:
             connection.abort(reset)
             self._tell("finished")
 
-    # -- from dialling to flowing --------------------------------------------------------------------------------------
+    # -- from connecting to sending ------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Open the socket to the receiver."""
+        """Connect to the receiver."""
         world, host = self._world, urlsplit(self.url).hostname
         self._sent = {track: bytearray() for track in self.tracks}
         self.frames_sent = dict.fromkeys(self.tracks, 0)
@@ -205,11 +223,11 @@ class Stream:
         unplayable, refused = self._unplayable(), self._disturbance.refused_with
         if unplayable or refused:
             error = refused or "codec_error"
-            self._give_up(f"{error}: {unplayable or 'a fault on demand'}", error)
+            self._give_up(f"{error}: {unplayable or 'injected by disturb_stream()'}", error)
             return
         if not world.settings.allow_remote and not is_loopback(host):
             self._give_up(
-                "it is not on loopback: give call.stream() the url of an AudioServer() on this machine, or allow other hosts "
+                "the receiver is not on loopback; pass call.stream() the url of a local AudioServer(), or allow other hosts "
                 "(relay-sync simulate --allow-remote, Simulator(allow_remote=True))"
             )
             return
@@ -222,19 +240,19 @@ class Stream:
                 ssl_context=self._tls(is_loopback(host)),
                 timeout=world.settings.dial_timeout,
                 on_open=self._opened,
-                on_failed=lambda error: self._give_up(f"its socket could not be opened: {error}", error_value(error)),
+                on_failed=lambda error: self._give_up(f"cannot connect: {error}", error_value(error)),
             )
         except LoopStopped:
-            self._give_up("the simulator is being closed")
+            self._give_up("the simulator is closing")
 
     def _unplayable(self) -> str:
-        """Why the simulator cannot send this codec; ``""`` if it can."""
+        """Return why the simulator cannot send this codec; ``""`` if it can."""
         if not self.format.playable:
-            return f"the simulator has no audio in {self.format.base}"
+            return f"the simulator cannot encode {self.format.base}"
         try:
             check_available(self.format.base)
         except UnsupportedCodec as error:
-            return f"the simulator has no audio in {self.format.base} here: {error}"
+            return f"the simulator cannot encode {self.format.base}: {error}"
         return ""
 
     def _tls(self, loopback: bool) -> ssl.SSLContext | None:
@@ -279,7 +297,7 @@ class Stream:
             custom_parameters=self.custom_parameters,
             offset=0 if settings.media == "fast" else self._joined(self._began - call.speaking_since),
         )
-        if self._disturbance.mislabelled:
+        if self._disturbance.mislabeled:
             self._carrier.mislabel()
         self._begun()
         self._tell("streaming")
@@ -295,7 +313,7 @@ class Stream:
             self._keep_time()
 
     def _second(self) -> float:
-        """Where on the tape of what the party hears that is put which begins now: with the next frame that was not sent."""
+        """Return the position, on the tape of what the party hears, of audio that starts now: with the next unsent frame."""
         since, told = self._call.speaking_since, self._carrier.told
         if self._world.settings.media == "fast" or since is None:
             return told
@@ -304,23 +322,23 @@ class Stream:
         return told + max(0, math.ceil(late / frame - 1e-6)) * frame
 
     def _say_more(self) -> None:
-        """There is more on the tape."""
+        """Continue after audio was added to the tape."""
         self._ear.tape.forget(self._carrier.told)
         if self._world.settings.media == "fast" and self._timer is None:
             self._timer = self._world.loop.call_later(0, self._hurry)
 
     def _joined(self, late: float) -> int:
-        """Where in the speech a stream comes in that began ``late`` seconds after it, in samples: a whole frame."""
+        """Return the position in the speech of a stream that starts ``late`` seconds after it, in samples: a whole frame."""
         passed = late * self._world.settings.speed * 1000 / self.format.ptime
         return round(passed) * self.format.samples
 
     # -- flowing -------------------------------------------------------------------------------------------------------
 
     def _hurry(self) -> None:
-        """Send until the receiver is behind; what it has not taken calls us back when it has (``on_drain``)."""
+        """Send until the receiver falls behind; ``on_drain`` calls this again when it has caught up."""
         connection = self._connection
         if self._timer is not None:
-            self._timer.cancel()  # on_drain may have come first: one of us is enough
+            self._timer.cancel()  # on_drain may have come first
             self._timer = None
         if connection is None or self._finished or connection.buffered > connection.low_water:
             return
@@ -369,7 +387,7 @@ class Stream:
                 kept += pcm[: limit - len(kept)]
 
     def _look_around(self) -> None:
-        """Has everything been said? Has the caller?"""
+        """Check whether all speech has been sent, and the caller's."""
         if not self._told and not self._carrier.speaking:
             self._told = True
         self._board.changed()
@@ -378,7 +396,10 @@ class Stream:
             call.hang_up()
 
     def dtmf(self, digit: str) -> None:
-        """Tell the receiver of a key, if the stream flows."""
+        """Send a digit to the receiver, if the stream is open.
+
+        :param digit: the digit that the party pressed.
+        """
         if self.state == "streaming" and self._connection is not None:
             self._connection.send(self._carrier.dtmf(digit))
 
@@ -386,10 +407,16 @@ class Stream:
 
     def _on_message(self, text: str | bytes) -> None:
         self.received.append(text)
-        self.note("one-way", "something sent on a one-way stream: connect the call to a stream device to be heard")
+        self.note(
+            "one-way", "data on a one-way stream, which nothing plays; connect the call to a stream device to be heard"
+        )
 
     def note(self, kind: str, text: str) -> None:
-        """The receiver did what the platform would spoil without a word: say so, once a kind."""
+        """Record a mistake of the receiver that the platform would not report, once per kind.
+
+        :param kind: kind of the mistake; see ``notices``.
+        :param text: description.
+        """
         if kind in self.notices:
             return
         self.notices[kind] = text
@@ -401,13 +428,13 @@ class Stream:
             self._connection.close(1008, text)
             self._tell("finished")
 
-    # What a two-way stream does besides.
+    # Hooks of two-way streams.
 
     def _begun(self) -> None:
-        """The carrier's side is ready, and nothing has been sent yet."""
+        """Called when the carrier is ready and nothing has been sent yet."""
 
     def _interval(self) -> None:
-        """A frame is due: one interval has passed."""
+        """Called when a frame is due: one interval has passed."""
 
     def _emit(self, params: dict[str, Any]) -> None:
         self._world.emit(self._call.owner, "calling.call.stream", params)
@@ -420,8 +447,10 @@ class Stream:
             self.finish(f"the receiver closed the socket {code}")
 
     def finish(self, reason: str, *, announce: bool = True) -> None:
-        """End the stream: ``stop`` as the last message, the socket closed, ``finished`` told if ``announce``.
-        Idempotent.
+        """Finish the stream: send ``stop`` and close the socket. Idempotent.
+
+        :param reason: description of the reason, for ``end_reason``.
+        :param announce: whether the ``finished`` event is sent.
         """
         if self._finished:
             return
@@ -437,7 +466,7 @@ class Stream:
             self._show("finished")
 
     def _end(self, reason: str) -> None:
-        """Let nothing more come; whoever calls this tells of it, or lets it be seen."""
+        """Stop sending. The caller of this method announces the state or shows it."""
         self.end_reason, self._finished = reason, True
         for fault in self._disturbance.ahead(self._carrier.position if self._connection is not None else 0):
             self._world.faults.missed(fault)
@@ -447,13 +476,13 @@ class Stream:
             self._timer.cancel()
 
     def _show(self, state: str) -> None:
-        """Let a state be seen, once its event is in the journal."""
-        if STATES.index(state) > STATES.index(self.state):  # telling of one may have brought about the next
+        """Show a state, once its event is in the journal."""
+        if STATES.index(state) > STATES.index(self.state):  # sending one may have caused the next
             self.state = state
         self._board.changed()
 
     def _tell(self, state: str) -> None:
-        """Tell the call's owner, and the status webhook, of a state, and let it be seen."""
+        """Send a state to the call's owner and the status webhook, then show it."""
         call, world = self._call, self._world
         params = {**call.address(), "control_id": self.control_id, "state": state, "url": self.url}
         if self.name is not None:
@@ -477,7 +506,7 @@ class Stream:
         )
 
     def _form(self, state: str) -> dict[str, Any]:
-        """The fields of a cXML status callback, which alone can tell of an error."""
+        """Return the fields of a cXML status callback, the only format that reports errors."""
         call = self._call
         sid = self.control_id if self._connection is None else self._carrier.stream_sid
         tracks = "both_tracks" if len(self.tracks) > 1 else f"{self.tracks[0]}_track"
@@ -496,7 +525,7 @@ class Stream:
 
 
 def error_value(error: Exception) -> str:
-    """The ``StreamError`` for a socket that could not be opened. Which belongs to which is the simulator's guess."""
+    """Return the ``StreamError`` for a socket that could not be opened. The assignment is the simulator's guess."""
     step = getattr(error, "step", "")
     if step in ("tls", "timeout"):
         return "connection_refused_timeout_or_ssl_error"

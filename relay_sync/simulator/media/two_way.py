@@ -1,13 +1,13 @@
 """A stream that the call is connected to: the endpoint hears the party *and* is heard. Runs on the loop's thread.
 
-What the endpoint may send is documented; the simulator's choices where the sources are silent:
+The messages of the endpoint are documented. The simulator's choices where the sources are silent:
 
-* The clock of what is heard is the clock of the frames: one interval is played when one is sent, so a mark may come
-  back up to one interval late, and never early. With ``media="fast"`` there is no clock: what arrives is heard at once.
-* ``realtime``: of what waits, the oldest is dropped beyond ``LONGEST``; without it everything is kept and played late.
-* What the platform would spoil without a word is left out and noted (``Stream.notices``, and a warning in the log, once
-  a kind and stream). A simulator that is ``strict`` closes the socket with 1008 as well.
-* A key that the endpoint sends is heard by the party, and noted as ``keys``.
+* Heard audio runs on the clock of the frames: one interval is played when one is sent, so a mark may return up to one
+  interval late, and never early. With ``media="fast"`` there is no clock: audio is heard as soon as it arrives.
+* ``realtime``: beyond ``LONGEST``, the oldest queued audio is dropped; otherwise everything is kept and played late.
+* Data that the platform would silently drop or garble is skipped and noted (``Stream.notices``, and a warning in the log, once
+  per kind and stream). A ``strict`` simulator also closes the socket with code 1008.
+* The party hears the digits that the endpoint sends; ``keys`` lists them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .stream import Stream, StreamedCall, open_stream
 
 __all__ = ["TwoWayStream", "open_two_way"]
 
-LONGEST = 0.2  # seconds that may wait to be heard with realtime; how much the platform keeps is not known
+LONGEST = 0.2  # maximum seconds in the queue with realtime; the platform's limit is not documented
 MOST_ARRIVALS = 10_000
 _HEADERS = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"ID3": "an MP3 file", b"fLaC": "a FLAC file"}
 _KEYS = frozenset("0123456789*#ABCD")
@@ -40,13 +40,24 @@ Message = dict[str, Any]
 
 @define(eq=False, kw_only=True)
 class TwoWayStream(Stream):
-    """A stream as the network side sees it, with what came back.
+    """A two-way stream as the network sees it, with the audio that the endpoint sent.
 
-    :ivar realtime: as the client chose it.
-    :ivar keys: the keys that the endpoint pressed.
-    :ivar arrivals: when the last 10,000 pieces of audio came, by the clock of what is heard, and how long they are; both in
-        samples.
-    :ivar on_state: told of ``streaming`` and ``finished``, for the bridge that the stream is part of.
+    :param world: the simulator's internal state.
+    :param call: the call that the stream belongs to.
+    :param token: bearer token for the endpoint; ``None`` for none.
+
+    :ivar control_id: id that the simulator generated for the stream.
+    :ivar url: URL of the endpoint.
+    :ivar tracks: always ``("inbound",)``.
+    :ivar format: codec, rate and frame length of the stream.
+    :ivar name: name of the stream, if the client chose one.
+    :ivar custom_parameters: custom parameters for the endpoint.
+    :ivar status_url: URL of the status webhook; ``""`` for none.
+    :ivar status_url_method: HTTP method of the status webhook.
+    :ivar realtime: whether the client requested ``realtime``.
+    :ivar keys: digits that the endpoint sent.
+    :ivar arrivals: position and length of the last 10,000 pieces of audio from the endpoint, both in samples.
+    :ivar on_state: called with the stream and ``streaming`` or ``finished``, for the bridge that the stream is part of.
     """
 
     realtime: bool = False
@@ -67,28 +78,29 @@ class TwoWayStream(Stream):
 
     @property
     def heard(self) -> tuple[HeardSound, ...]:
-        """What the party heard, and when: 16-bit PCM at the stream's rate after the codec's rounding, the silence
-        between left out. The first ``record_seconds`` of it.
+        """What the party heard and when: 16-bit PCM at the stream's rate after the codec's rounding, without pauses. Holds the
+        first
+        ``record_seconds`` seconds.
         """
         return self._queue.heard
 
     @property
     def heard_audio(self) -> bytes:
-        """What the party heard, in one piece without the silence between."""
+        """What the party heard, in one piece, without pauses."""
         return b"".join(piece.pcm for piece in self.heard)
 
     @property
     def waiting(self) -> float:
-        """Seconds of audio that wait to be heard."""
+        """Seconds of audio in the queue."""
         return self._queue.waiting / self.format.rate
 
     def pause_reading(self) -> None:
-        """Read nothing more of what the endpoint sends, as a peer that hangs."""
+        """Stop reading from the endpoint, as a peer that hangs."""
         if self._connection is not None:
             self._connection.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Resume reading."""
         if self._connection is not None:
             self._connection.resume_reading()
 
@@ -106,13 +118,13 @@ class TwoWayStream(Stream):
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
-            self.note("malformed", "a message that is no JSON object")
+            self.note("malformed", "a message that is not a JSON object")
             return
         act = _ACTS.get(str(message.get("event")))
         if act is None:
-            self.note("malformed", f"an event that is not known: {str(message.get('event'))[:40]}")
+            self.note("malformed", f"an unknown event: {str(message.get('event'))[:40]}")
         elif message.get("streamSid") != self._carrier.stream_sid:
-            self.note("streamSid", f"a {message['event']} message without the right streamSid: it is ignored")
+            self.note("streamSid", f"a {message['event']} message with a wrong or missing streamSid, which is ignored")
         else:
             act(self, message)
             if self._fast:
@@ -124,13 +136,13 @@ class TwoWayStream(Stream):
         try:
             payload = binascii.a2b_base64(media["payload"], strict_mode=True)  # type: ignore[index]  # checked here
         except (TypeError, KeyError, ValueError):
-            self.note("malformed", "media without a payload in base64")
+            self.note("malformed", "a media message without a base64 payload")
             return
         for head, kind in _HEADERS.items():
             if payload.startswith(head):
-                self.note("header", f"audio that begins like {kind}: the header is heard as noise")
+                self.note("header", f"audio that starts like {kind}: the party hears the header as noise")
         if self.format.base == "L16" and len(payload) % 2:
-            self.note("odd", "L16 audio of an odd number of bytes: from here on it would be noise")
+            self.note("odd", "L16 audio with an odd number of bytes: the audio after it would be noise")
             payload = payload[:-1]
         try:
             pcm = self._decoder.decode(payload)
@@ -140,7 +152,7 @@ class TwoWayStream(Stream):
         self.arrivals.append((self._queue.position, len(pcm) // 2))
         dropped = self._queue.add(pcm)
         if dropped:
-            self.note("burst", f"more than {LONGEST:g} s ahead with realtime=true: the oldest audio is not heard")
+            self.note("burst", f"audio more than {LONGEST:g} s ahead with realtime=true: the oldest audio is dropped")
 
     def _mark(self, message: Message) -> None:
         mark = message.get("mark")
@@ -157,7 +169,7 @@ class TwoWayStream(Stream):
         dtmf = message.get("dtmf")
         digit = dtmf.get("digit") if isinstance(dtmf, dict) else None
         if not isinstance(digit, str) or len(digit) != 1 or digit not in _KEYS:
-            self.note("malformed", "dtmf without one digit of 0-9, *, #, A-D")
+            self.note("malformed", "a dtmf message without exactly one digit of 0-9, *, #, A-D")
             return
         self.keys += digit
 
@@ -166,7 +178,7 @@ class TwoWayStream(Stream):
             for name in names:
                 self._connection.send(messages.mark_message(name=name, stream_id=self._carrier.stream_sid))
 
-    # -- as every stream, and a little more ----------------------------------------------------------------------------
+    # -- additions to one-way streams ----------------------------------------------------------------------------------
 
     @property
     def _fast(self) -> bool:
@@ -189,7 +201,8 @@ def open_two_way(
 ) -> TwoWayStream:
     """Open the stream that the parameters of a stream device describe.
 
-    :param on_state: told of ``streaming`` and ``finished``, the latter before this returns where it cannot be opened.
+    :param on_state: called with ``streaming`` and ``finished``; with the latter before this returns if the stream cannot be
+        opened.
     """
     return open_stream(
         TwoWayStream,

@@ -5,7 +5,7 @@ connected, ``disconnected``. Peers are calls of their own, whose states carry th
 ``parent``. Where the sources are silent: a call that is being connected, or is on either side of a bridge, refuses
 another one with 409, and so does a command whose devices are all such calls; a device that has become one when its turn
 comes is ``busy``. A call that is joined leaves the queue or conference that it is in. When either side ends, the bridge is
-over and a peer that was dialled for it ends too, while the call itself lives on; ``calling.disconnect`` parts them from
+over and a peer that was dialed for it ends too, while the call itself lives on; ``calling.disconnect`` parts them from
 either side.
 
 How a device is tried depends on its type: see :data:`CONNECTORS`.
@@ -64,7 +64,7 @@ def _peer(call: NetworkCall) -> dict[str, Any]:
 
 
 @define(eq=False, kw_only=True)
-class DialledPeer(Peer):
+class DialedPeer(Peer):
     """A phone, rung for the bridge."""
 
     leg: Leg = field(init=False)
@@ -180,7 +180,7 @@ class Kind:
 
 
 CONNECTORS: dict[str, Kind] = {
-    **dict.fromkeys(ADDRESSES, Kind(make=DialledPeer)),
+    **dict.fromkeys(ADDRESSES, Kind(make=DialedPeer)),
     "call": Kind(make=LivePeer),
     "queue": Kind(make=QueuedPeer),
 }

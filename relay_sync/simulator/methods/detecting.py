@@ -53,7 +53,7 @@ class Detector(NetworkOperation):
         wait = self.await_party if self._kind == "digit" else self.after
         given = self.params.get("timeout")
         wait("timeout", TIMEOUT if given is None else given, self.finish)
-        kind, who = self._kind, self.call.party.behaviour.answered_by
+        kind, who = self._kind, self.call.party.behavior.answered_by
         if kind == "digit":
             self._borrow()
         elif kind == "fax" and who == "fax":
@@ -97,7 +97,7 @@ class Detector(NetworkOperation):
             self.finish()
 
     def _ready(self) -> None:
-        self._last_word("READY", **({"beep": True} if self.call.party.behaviour.beep else {}))
+        self._last_word("READY", **({"beep": True} if self.call.party.behavior.beep else {}))
 
     def on_key(self, digit: str) -> None:
         if self._kind == "digit" and digit in (self._options.get("digits") or "0123456789*#"):

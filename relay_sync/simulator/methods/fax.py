@@ -39,7 +39,7 @@ class _Fax(NetworkOperation):
         raise NotImplementedError
 
     def begin(self) -> None:
-        if self.call.party.behaviour.answered_by == "fax":
+        if self.call.party.behavior.answered_by == "fax":
             self.after("page", PAGE, self._page)
         else:
             self.after("page", NO_ANSWER, self._over, 48, "Disconnected after permitted retries")

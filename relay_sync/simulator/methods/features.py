@@ -1,7 +1,7 @@
 """What a call has or has not: hold, denoiser, echo; events of the user's own; and where else it may go: REFER, transfer.
 
 Where the sources are silent: switching to what is switched already gets 409 (documented for the denoiser). ``calling.echo``
-goes on for 30 s if no ``timeout`` is given. The target of a REFER is called by the party, as it would be dialled
+goes on for 30 s if no ``timeout`` is given. The target of a REFER is called by the party, as it would be dialed
 (``expect_phone`` by its address; the call reaches that phone, and no client is told of it); once it has answered, the party
 leaves the call. A call that was transferred is no longer ours: it answers 404 and tells nothing, until its party hangs up; one
 that was transferred to ``context:NAME`` is offered to another client there. One that is in a bridge or a conference has to

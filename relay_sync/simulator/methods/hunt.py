@@ -18,7 +18,7 @@ from ...server.loop import Timer
 from ..core.session import ServerSession
 from ..core.world import World
 from ..people.network import NetworkCall
-from ..people.party import Behaviour, Party
+from ..people.party import Behavior, Party
 from ..people.phone import Phone
 from .request import Platform
 
@@ -97,7 +97,7 @@ class Leg(Attempt):
         world, network, directory = self.world, self.platform.network, self.platform.directory
         call, params = self.call, self.device["params"]
         expected = directory.take(str(params[ADDRESSES[self.device["type"]][0]]))
-        plan = expected.behaviour if expected is not None else Behaviour()
+        plan = expected.behavior if expected is not None else Behavior()
         call.party, call.says = Party(plan), plan.voice
         call.watchers.append(self._moved)
         directory.rings(expected, Phone(world, network, call))

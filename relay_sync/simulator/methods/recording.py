@@ -153,8 +153,8 @@ class Recording(_Taped):
             self.let_hear("beep", Played(type="beep", name="beep", duration=0.5), lambda: None)
         if audio["max_length"]:
             self.after("max_length", audio["max_length"], self.finish)
-        if party.behaviour.voice.pcm:
-            self.after("voice", party.behaviour.voice.duration, self._quiet, self.after)
+        if party.behavior.voice.pcm:
+            self.after("voice", party.behavior.voice.duration, self._quiet, self.after)
         elif audio["initial_timeout"]:
             self.await_party("initial", audio["initial_timeout"], self._nobody)
         if audio["initial_timeout"] or audio["end_silence_timeout"]:  # it waits for words; others only listen

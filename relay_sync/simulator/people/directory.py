@@ -1,6 +1,6 @@
-"""Who is at which number: the phones that our side may dial. Safe from any thread.
+"""The phones that the application may dial, by number. Safe from any thread.
 
-The simulator's choice: a number nobody was set up for rings for a second, and is answered by a person who says nothing.
+The simulator's choice: a number without a setup rings for a second and is answered by a person who says nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from attrs import define, field
 from ...errors import WaitTimeout
 from ..core import given
 from ..core.noticeboard import Noticeboard, seconds_to_wait
-from .party import Behaviour
+from .party import Behavior
 from .phone import Phone
 
 __all__ = ["Directory", "ExpectedPhone"]
@@ -21,26 +21,34 @@ __all__ = ["Directory", "ExpectedPhone"]
 
 @define(eq=False)
 class ExpectedPhone:
-    """A phone that was set up for a number: what it is to do, and the calls it has got. Usable from any thread.
+    """A phone that was set up for a number, with the calls it has received. May be used from any thread.
 
-    :ivar number: the number or address it is at. :ivar behaviour: what it does when it is called.
+    Returned by :meth:`Simulator.expect_phone`.
+
+    :param left: number of calls that the setup still applies to; ``None`` for all.
+
+    :ivar number: number or address of the phone.
+    :ivar behavior: what the phone does when it is called.
     """
 
     number: str
-    behaviour: Behaviour
+    behavior: Behavior
     _left: int | None = field(repr=False)
     _calls: list[Phone] = field(factory=list, init=False, repr=False)
     _board: Noticeboard = field(factory=Noticeboard, init=False, repr=False)
 
     @property
     def calls(self) -> list[Phone]:
-        """The calls that came to it, in order, ended ones included."""
+        """The calls that the phone has received, in order, ended ones included."""
         return list(self._calls)
 
     def wait_for_call(self, index: int = 0, timeout: float = 10.0) -> Phone:
-        """Its call number ``index``, counted from 0, as soon as it is dialled.
+        """Wait until the phone is dialed.
 
-        :raises WaitTimeout: it does not within ``timeout`` seconds.
+        :param index: number of the call, counted from 0.
+        :param timeout: seconds to wait.
+        :return: the callee's phone for this call.
+        :raises WaitTimeout: the phone has not received this call within ``timeout`` seconds.
         """
         timeout = seconds_to_wait(timeout)
         given.number("index", index)
@@ -51,22 +59,24 @@ class ExpectedPhone:
         try:
             return self._board.wait_for(look, timeout, "a call")
         except WaitTimeout:
-            raise WaitTimeout(f"nobody called {self.number} a {index + 1}. time within {timeout:g} s") from None
+            raise WaitTimeout(
+                f"{self.number} received only {len(self._calls)} of {index + 1} calls within {timeout:g} s"
+            ) from None
 
 
 @define(eq=False)
 class Directory:
-    """The phones that were set up. Who waits for a call goes on when ``settle`` returns, see :class:`Noticeboard`."""
+    """The phones that were set up. Waits for calls return once ``settle`` has returned; see :class:`Noticeboard`."""
 
     _settle: Callable[[], object] = field(default=lambda: None, repr=False)
     _phones: list[ExpectedPhone] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=lambda: threading.Lock(), init=False, repr=False)
 
-    def add(self, number: str, behaviour: Behaviour, times: int | None) -> ExpectedPhone:
-        """Put a phone at a number. Those that are to be called a number of times come first, in order; of the others
-        the newest counts.
+    def add(self, number: str, behavior: Behavior, times: int | None) -> ExpectedPhone:
+        """Set up a phone at a number. Setups for a limited number of calls apply first, in order; of the others, the newest
+        applies.
         """
-        phone = ExpectedPhone(number, behaviour, times)
+        phone = ExpectedPhone(number, behavior, times)
         phone._board.settle = self._settle
         with self._lock:
             if times is None:
@@ -75,7 +85,7 @@ class Directory:
         return phone
 
     def take(self, number: str) -> ExpectedPhone | None:
-        """The phone that a call to a number reaches."""
+        """Return the setup that applies to the next call to a number."""
         with self._lock:
             found = [each for each in self._phones if each.number == number and each._left != 0]
             found.sort(key=lambda each: each._left is None)
@@ -84,7 +94,7 @@ class Directory:
             return found[0] if found else None
 
     def rings(self, expected: ExpectedPhone | None, phone: Phone) -> None:
-        """A call is on its way to a phone that was set up, or to any other."""
+        """Record a call to a phone, if the phone was set up."""
         if expected is not None:
             expected._calls.append(phone)
             expected._board.changed()

@@ -1,4 +1,4 @@
-"""What a simulated party heard, as a value that assertions read well with."""
+"""What a simulated party has heard, as a value for assertions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["PlayedSoFar"]
 
 
 class PlayedSoFar(Sequence[Played]):
-    """What was played to somebody so far, in order; it grows. Called with words, it tells whether they were among it.
+    """What was played to a party so far, in order. It grows. Call it with words to check for a match.
 
-    :param look: finds what was played until now. :param wait: waits, for so many seconds, until something was played that
-        contains a text.
+    :param look: returns what was played so far.
+    :param wait: waits a number of seconds until an item that contains a text was played.
     """
 
     def __init__(self, look: Callable[[], list[Played]], wait: Callable[[str, float], object]) -> None:
@@ -24,9 +24,10 @@ class PlayedSoFar(Sequence[Played]):
         self._wait = wait
 
     def __call__(self, words: str, *, within: float = 5.0) -> bool:
-        """Whether something was played whose text, URL or ringtone contains ``words``.
+        """Return whether something was played whose text, URL or ringtone name contains ``words``.
 
-        :param within: seconds to wait for it. The end of the call ends the wait, too.
+        :param words: text to find.
+        :param within: seconds to wait for it. The wait also stops when the call ends.
         """
         within = seconds_to_wait(within, name="within")
         try:

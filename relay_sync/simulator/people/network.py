@@ -111,7 +111,7 @@ class NetworkCall:
     :ivar says: what the party on this leg says (the inbound track). :ivar hears: what it hears (the outbound track).
     :ivar streams: all its streams in order, ended ones too.
     :ivar party: who is on the far end. :ivar operations: what goes on on it.
-    :ivar parent: the call that it was dialled for, as events tell it. :ivar watchers: are told of each new state.
+    :ivar parent: the call that it was dialed for, as events tell it. :ivar watchers: are told of each new state.
     :ivar bridge: the bridge that another call has joined it by.
     :ivar others: the calls whose parties this one's hears, :ivar ears: and what takes down what it hears, see ``hearing``.
     :ivar clock: its own time, :ivar network: and the network that it is in; there once the network knows it.
@@ -386,8 +386,8 @@ class Network:
     def pick_up(self, call: NetworkCall, max_duration: int | None = None) -> None:
         """The party answers, unless it is too late."""
         if call.state in ("created", "ringing"):
-            dialled = call.parent is None
-            call.winner = ("true" if self._world.settings.dial_winner == "string" else True) if dialled else None
+            dialed = call.parent is None
+            call.winner = ("true" if self._world.settings.dial_winner == "string" else True) if dialed else None
             self.answer(call, max_duration)
 
     # -- states --------------------------------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ class Network:
         if max_duration:
             slow = self._world.pace.timeout(1.0)
             call.clock.set("max_duration", max_duration, slow, self.end, call, "maxDuration", "none")
-        cue = call.party.behaviour.hangs_up_after
+        cue = call.party.behavior.hangs_up_after
         if isinstance(cue, int | float):
             call.clock.set("leaving", cue, call.clock.second, call.hang_up)
         self.move(call, "answered")

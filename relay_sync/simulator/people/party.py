@@ -1,9 +1,9 @@
-"""The person, or machine, on the far end of a call: what it is set up to do, and what it has noticed. Pure.
+"""The person or machine at the far end of a call: its setup and its observations. Pure.
 
-The simulator's choices where the sources are silent: people answer questions, so what is set up in ``presses`` and
-``says`` is used one by one, each time something begins to wait for keys or words (a recording without ``initial_timeout``
-and ``end_silence_timeout``, a tap, a transcription only listen); they take half a second to react; and whoever was set up
-with either does nothing else, so that timeouts that wait for him need no real time.
+The simulator's choices where the sources are silent. People answer questions: each entry of ``presses`` and ``says`` is used
+when an operation starts to wait for digits or speech (a recording without ``initial_timeout`` and ``end_silence_timeout``, a
+tap and a transcription only listen). People react after half a second. A party with either setup does nothing else, so
+timeouts that wait for it need no real time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..core import given
 from ..media.played import Played
 from ..media.voice import SILENCE, Voice, load_voice
 
-__all__ = ["ANSWERERS", "Audio", "Behaviour", "Memory", "Party", "Speech", "behaviour"]
+__all__ = ["ANSWERERS", "Audio", "Behavior", "Memory", "Party", "Speech", "behavior"]
 
 REACTION = 0.5
 MOST_HEARD = 1_000
@@ -28,16 +28,17 @@ ANSWERERS = ("human", "machine", "fax", "nobody")
 _ENDS = {"busy": "busy", "no_answer": "noAnswer", "declines": "decline", "unreachable": "notFound"}
 
 Audio = str | os.PathLike[str] | bytes | Voice | None
-"""Sound: a WAV's path, or PCM16 bytes at 8 kHz."""
+"""Sound: the path of a WAV file, or PCM16 bytes at 8 kHz."""
 
 Speech = Audio | Sequence[str]
-"""Audio for streams, or a list of sentences for what listens to words."""
+"""Audio for streams, or a list of sentences for speech recognition."""
 
 
 @define(eq=False)
 class Memory:
-    """What somebody has heard: the last 1000 things, but of what was heard several times the older ones are forgotten first.
-    Changed on the loop's thread; may be read from any.
+    """What a party has heard: the last 1000 items; of repeated ones the older are forgotten first. Changed on the loop's thread;
+    may
+    be read from any.
     """
 
     _entries: list[tuple[int, Played]] = field(factory=list, init=False)
@@ -48,7 +49,7 @@ class Memory:
         return iter([item for _, item in list(self._entries)])
 
     def add(self, item: Played) -> None:
-        """One thing more."""
+        """Append an item."""
         self._entries.append((self._next, item))
         self._next += 1
         self._known[item] += 1
@@ -60,7 +61,7 @@ class Memory:
                 del self._known[gone]
 
     def again(self, item: Played) -> None:
-        """The same once more."""
+        """Count a repetition of the last equal item."""
         for index in range(len(self._entries) - 1, -1, -1):
             number, found = self._entries[index]
             if found == item:
@@ -69,7 +70,7 @@ class Memory:
         self.add(item)
 
     def since(self, number: int) -> tuple[list[Played], int]:
-        """What was heard from a number on, and the number of what comes next."""
+        """Return the items from a number on, and the number of the next item."""
         fresh: list[Played] = []
         entries, following = list(self._entries), self._next
         for at, item in reversed(entries):
@@ -80,11 +81,11 @@ class Memory:
 
 
 @frozen(kw_only=True)
-class Behaviour:
+class Behavior:
     """What a party is set up to do. See :meth:`Simulator.expect_phone <relay_sync.simulator.Simulator.expect_phone>`.
 
-    :ivar refuses: why it does not answer, as the events tell it (``busy``, ``noAnswer``, ...); ``""`` if it answers.
-    :ivar answers_after: seconds of ringing; ``None``: it rings until somebody answers by hand.
+    :ivar refuses: why it does not answer, as events report it (``busy``, ``noAnswer``, ...); ``""`` if it answers.
+    :ivar answers_after: seconds of ringing; ``None`` rings until the test answers.
     """
 
     refuses: str = ""
@@ -100,15 +101,18 @@ class Behaviour:
 
 @define(eq=False)
 class Party:
-    """One on the line. Changed on the loop's thread only.
+    """The party at the far end of a call. Changed on the loop's thread only.
 
-    :ivar heard: what was played to it. :ivar digits: the keys that our side sent to it.
-    :ivar presses: what it will press, :ivar sentences: and say, when it is asked next.
-    :ivar lent: keys from ``presses`` that a detector has, or will have, heard, and that are pressed again for a question that
-        comes while it runs. :ivar silent: whether nothing comes from it but what is set up.
+    :ivar heard: what was played to it.
+    :ivar digits: digits that the application sent to it.
+    :ivar presses: digits for the next questions.
+    :ivar sentences: sentences for the next questions.
+    :ivar lent: digits from ``presses`` that a detector has heard, or will hear, and that are pressed again for a question that
+        starts while it runs.
+    :ivar silent: whether the party does nothing beyond its setup.
     """
 
-    behaviour: Behaviour = field(factory=Behaviour)
+    behavior: Behavior = field(factory=Behavior)
     heard: Memory = field(factory=Memory, init=False)
     digits: str = field(default="", init=False)
     presses: deque[str] = field(init=False)
@@ -117,13 +121,13 @@ class Party:
     silent: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        plan = self.behaviour
+        plan = self.behavior
         self.presses, self.sentences = deque(plan.presses), deque(plan.sentences)
         self.silent = plan.silent or bool(plan.presses or plan.sentences)
 
     def has_heard_enough(self, item: Played) -> bool:
-        """Whether this has the words at which it hangs up."""
-        cue = self.behaviour.hangs_up_after
+        """Return whether an item contains the words at which the party hangs up."""
+        cue = self.behavior.hangs_up_after
         return isinstance(cue, str) and cue in item.words
 
 
@@ -139,10 +143,10 @@ def _cue(value: Any) -> float | str | None:
         return value
     if isinstance(value, int | float):
         return given.seconds("hangs_up_after", value)
-    raise InvalidParameter("hangs_up_after", value, "seconds, at least 0, or words that are heard")
+    raise InvalidParameter("hangs_up_after", value, "at least 0 seconds, or words to hear")
 
 
-def behaviour(
+def behavior(
     *,
     answers_after: float | None = 1.0,
     answered_by: str = "human",
@@ -152,10 +156,10 @@ def behaviour(
     hangs_up_after: float | str | None = None,
     silent: bool = False,
     **ends: bool,
-) -> Behaviour:
-    """Check what somebody wants a party to do.
+) -> Behavior:
+    """Check the setup of a party.
 
-    :raises InvalidParameter: a value that cannot be right.
+    :raises InvalidParameter: a value is invalid.
     """
     if answers_after is not None:
         given.seconds("answers_after", answers_after)
@@ -165,10 +169,10 @@ def behaviour(
         raise InvalidParameter("answered_by", answered_by, f"one of {', '.join(ANSWERERS)}")
     chosen = [name for name, wanted in ends.items() if wanted]
     if len(chosen) > 1:
-        raise InvalidParameter(chosen[1], True, f"left out where {chosen[0]} is given")
+        raise InvalidParameter(chosen[1], True, f"False when {chosen[0]} is True")
     audio = says if says is None or isinstance(says, str | os.PathLike | bytes | Voice) else None
     sentences = () if audio is not None or says is None else tuple(given.lines("says", says))
-    return Behaviour(
+    return Behavior(
         refuses=_ENDS[chosen[0]] if chosen else "",
         answers_after=answers_after,
         answered_by=answered_by,

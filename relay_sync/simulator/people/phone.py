@@ -1,4 +1,4 @@
-"""The test's hand on a simulated telephone."""
+"""A simulated telephone, as tests control it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .sent import Sent
 
 __all__ = ["Phone"]
 
-#: Seconds between two looks, at most, where the board does not announce all that may come true: the journal's does not tell of
-#: the end of a call.
+#: Seconds between two checks, at most, for conditions that the noticeboard does not announce: the journal's noticeboard does not
+#: announce the end of a call.
 GLANCE: Final = 0.2
 STATES = ("created", "ringing", "answered", "ending", "ended")
 REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandoned", "maxDuration", "notFound")
@@ -31,9 +31,16 @@ REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandone
 
 @define(eq=False)
 class Phone:
-    """The far end of one call: somebody who speaks, listens, presses keys and hangs up. Usable from any thread.
+    """The far end of one call: a party that speaks, listens, presses digits and hangs up. May be used from any thread.
 
-    :ivar call_id: the call's id on the wire. :ivar node_id: its node.
+    Obtained from :meth:`Simulator.call`, :attr:`Simulator.phones` or :meth:`ExpectedPhone.wait_for_call`.
+
+    :param world: the simulator's internal state.
+    :param network: the simulated network.
+    :param call: the call.
+
+    :ivar call_id: id of the call on the wire.
+    :ivar node_id: id of the call's node.
     """
 
     _world: World = field(repr=False)
@@ -53,25 +60,30 @@ class Phone:
 
     @property
     def end_reason(self) -> str:
-        """Why the call ended, as the events tell it (``hangup``, ``busy``, ``noAnswer`` ...); ``""`` while it lives."""
+        """Why the call ended, as events report it (``hangup``, ``busy``, ``noAnswer`` ...); ``""`` before."""
         return self._call.end_reason if self._call.over else ""
 
     @property
     def streams(self) -> list[Stream]:
-        """The streams of the call in the order they were asked for, ended ones included."""
+        """The streams of the call in the order of their requests, finished ones included."""
         return list(self._call.streams)
 
     @property
     def heard_audio(self) -> bytes:
-        """What the party heard from two-way streams, without the silence between: 16-bit PCM, each stream's at its own
-        rate. When each piece was heard is told by the streams themselves (``TwoWayStream.heard``).
+        """The audio that the party heard on two-way streams, without pauses: 16-bit PCM, each stream at its own rate. For the
+        position
+        of each piece, see ``TwoWayStream.heard``.
         """
         return b"".join(stream.heard_audio for stream in self.streams if isinstance(stream, TwoWayStream))
 
     def wait_until(self, state: str, timeout: float = 10.0) -> None:
-        """Return once the call is, or has been, in a state.
+        """Wait until the call is, or has been, in a state.
 
-        :raises CallEnded: it ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``.
+        :param timeout: seconds to wait.
+        :raises InvalidParameter: the state is unknown.
+        :raises CallEnded: the call ended without reaching the state.
+        :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         if state not in STATES:
             raise InvalidParameter("state", state, f"one of {', '.join(STATES)}")
@@ -86,12 +98,16 @@ class Phone:
                 )
             return None
 
-        call.board.wait_for(look, timeout, lambda: f"the call to be {state}; it is {call.state}{self._why}")
+        call.board.wait_for(look, timeout, lambda: f"the call to be {state} (it is {call.state}){self._why}")
 
     def wait_for_stream(self, index: int = 0, timeout: float = 10.0) -> Stream:
-        """The call's stream number ``index``, counted from 0, as soon as a client has asked for it.
+        """Wait until a client has requested a stream of the call.
 
-        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param index: number of the stream, counted from 0.
+        :param timeout: seconds to wait.
+        :return: the stream.
+        :raises CallEnded: the call ended without this stream.
+        :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         call = self._call
         given.number("index", index)
@@ -106,9 +122,13 @@ class Phone:
         return call.board.wait_for(look, timeout, lambda: f"stream number {index} of the call{self._why}")
 
     def wait_for_two_way_stream(self, index: int = 0, timeout: float = 10.0) -> TwoWayStream:
-        """The call's two-way stream number ``index``, counted from 0, as soon as a client has asked for it.
+        """Wait until a client has requested a two-way stream of the call.
 
-        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param index: number of the stream among the two-way streams, counted from 0.
+        :param timeout: seconds to wait.
+        :return: the stream.
+        :raises CallEnded: the call ended without this stream.
+        :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         call = self._call
         given.number("index", index)
@@ -124,17 +144,20 @@ class Phone:
         return call.board.wait_for(look, timeout, lambda: f"two-way stream number {index} of the call{self._why}")
 
     def hang_up(self, reason: str = "hangup", timeout: float = 5.0) -> None:
-        """End the call from this side; nothing happens if it is over. Returns when it has ended.
+        """End the call from this side, and wait until it has ended. Does nothing if it is already over.
 
-        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
+        :param reason: reason that events report, such as ``hangup`` or ``busy``.
+        :param timeout: seconds to wait.
+        :raises InvalidParameter: the reason is unknown.
+        :raises WaitTimeout: the call did not end within ``timeout`` seconds.
         """
         if reason not in REASONS:
             raise InvalidParameter("reason", reason, f"one of {', '.join(REASONS)}")
         self._world.do(self._network.end, self._call, reason, self._call.far_side, timeout=timeout)
 
     def _act(self, act: Callable[..., object], *args: Any, states: tuple[str, ...], timeout: float) -> None:
-        """Do something to the call if it is in one of these states. The state is looked at on the loop's thread, so that it
-        cannot change in between.
+        """Act on the call if it is in one of some states. The check runs on the loop's thread, so that the state cannot change in
+        between.
         """
         call = self._call
 
@@ -142,7 +165,7 @@ class Phone:
             if call.over:
                 raise CallEnded(f"the call is over ({call.end_reason})", end_reason=call.end_reason)
             if call.state not in states:
-                raise self._refusal(f"the call is {call.state}: this is for one that is {' or '.join(states)}")
+                raise self._refusal(f"the call is {call.state}; it must be {' or '.join(states)}")
             act(call, *args)
 
         self._world.do(do, timeout=timeout)
@@ -151,78 +174,92 @@ class Phone:
         return CommandRefused(409, why, call_id=self.call_id)
 
     def press(self, digits: str, timeout: float = 5.0) -> None:
-        """Press keys, one after the other. The call's flowing streams tell of them, and whatever listens to keys at
-        this moment takes them; nothing is kept for later.
+        """Press digits, one after the other. Open streams and running operations that accept digits receive them. Digits are not
+        kept
+        for later operations.
 
         :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
-        :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
-        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
+        :param timeout: seconds to wait until the digits are delivered.
+        :raises CallEnded: the call is over.
+        :raises CommandRefused: the call is not answered (code 409).
+        :raises WaitTimeout: the simulator did not deliver them within ``timeout`` seconds.
         """
         self._act(self._network.press, given.keys("digits", digits), states=("answered",), timeout=timeout)
 
     def say(self, text: str, timeout: float = 5.0) -> None:
-        """Say something. Whatever listens to words at this moment takes them; nothing is kept for later.
+        """Say something. Running operations that recognize speech receive it. Speech is not kept for later operations.
 
-        :param text: ``""`` is a noise that nobody can make out.
-        :raises CallEnded: the call is over. :raises CommandRefused: it is not answered (code 409).
-        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
+        :param text: the words; ``""`` is unintelligible noise.
+        :param timeout: seconds to wait until the words are delivered.
+        :raises CallEnded: the call is over.
+        :raises CommandRefused: the call is not answered (code 409).
+        :raises WaitTimeout: the simulator did not deliver them within ``timeout`` seconds.
         """
         self._act(self._network.say, given.words("text", text), states=("answered",), timeout=timeout)
 
     def keep_silent(self, timeout: float = 5.0) -> None:
-        """Do nothing, and go on doing nothing: what waits for this party has waited long enough at once.
+        """Do nothing from now on: timeouts that wait for this party expire at once.
 
+        :param timeout: seconds to wait until it takes effect.
         :raises CallEnded: the call is over.
-        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
+        :raises WaitTimeout: the simulator did not do it within ``timeout`` seconds.
         """
         states = ("created", "ringing", "answered")
         self._act(self._network.keep_silent, states=states, timeout=timeout)
 
     def answer(self, timeout: float = 5.0) -> None:
-        """Pick up, where our side calls. Returns when the call is answered.
+        """Answer a call from the application, and wait until it is answered.
 
-        :raises CallEnded: the call is over. :raises CommandRefused: it is answered already, or this is the caller, whose call
-            is answered by our side (code 409).
-        :raises WaitTimeout: the simulator did not get round to it within ``timeout`` seconds.
+        :param timeout: seconds to wait.
+        :raises CallEnded: the call is over.
+        :raises CommandRefused: the call is already answered, or this phone is the caller, whose call the application answers
+            (code
+            409).
+        :raises WaitTimeout: the call was not answered within ``timeout`` seconds.
         """
         if self._call.direction == "inbound":
-            raise self._refusal("this is the caller: our side answers the call, with calling.answer")
+            raise self._refusal("this phone is the caller: the application answers the call with calling.answer")
         self._act(self._network.pick_up, states=("created", "ringing"), timeout=timeout)
 
-    # -- what it has noticed -------------------------------------------------------------------------------------------
+    # -- observations --------------------------------------------------------------------------------------------------
 
     @property
     def number(self) -> str:
-        """Its own number or address."""
+        """The phone's own number or address."""
         return self._call.number
 
     @property
     def heard(self) -> PlayedSoFar:
-        """What was played to it, in order, as much of it as got through: of a text that is cut off the words until then. The
-        last 1000 things, and before them what was not played again; of music without an end one round. For assertions:
-        ``assert phone.heard("Welcome")``.
+        """What was played to the party, in order and as far as it was heard: of interrupted text, the words up to then. Holds
+        the last
+        1000 items (repeated ones are removed first); endless music counts once. For assertions: ``assert
+        phone.heard("Welcome")``.
         """
         return PlayedSoFar(lambda: self._world.look(self._call.heard), self.wait_until_heard)
 
     @property
     def waits_because(self) -> str:
-        """Why no client is offered the call: nobody listens to its context, and which contexts clients listen to; ``""`` where
-        there is no such reason.
+        """Why the call is not offered to a client: no client has subscribed to its context (with the contexts that have
+        subscribers);
+        ``""`` otherwise.
         """
         return self._network.unheard(self._call)
 
     @property
     def _why(self) -> str:
-        """What else there is to say of a wait that failed."""
+        """The reason to add to the message of a wait that failed."""
         return f" ({self.waits_because})" if self.waits_because else ""
 
     def sent(self, method: str, *, within: float = 5.0, **params: Any) -> Sent:
-        """Whether our side has sent a command about this call: ``assert phone.sent("calling.stream", track="inbound_track")``.
+        """Return whether the application has sent a command for this call.
 
-        :param params: members that the command must have; it may have more.
-        :param within: seconds to wait for it. The end of the call ends the wait, too.
-        :return: true or false; where it is shown, as by an assertion that failed, it says what was sent.
-        :raises InvalidParameter: the method is a misspelt one.
+        Example: ``assert phone.sent("calling.stream", track="inbound_track")``.
+
+        :param method: RELAY method of the command.
+        :param within: seconds to wait for the command. The wait also stops when the call ends.
+        :param params: parameters that the command must have; it may have others.
+        :return: a true or false value whose repr, as in a failed assertion, lists the commands that were sent.
+        :raises InvalidParameter: the method is misspelled.
         """
         check_method(method)
         within = seconds_to_wait(within, name="within")
@@ -247,7 +284,7 @@ class Phone:
             )
 
         def look() -> str | None:
-            ended = self._call.state == "ended"  # looked at first: what was sent before the end is in the journal
+            ended = self._call.state == "ended"  # checked first: the journal has all commands from before the end
             if any(wanted(entry) for _, entry in reader.fresh()):
                 return "sent"
             return "ended" if ended else None
@@ -259,28 +296,28 @@ class Phone:
 
     @property
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
-        """The commands about this call that our side has sent, with their parameters, as far as the journal goes back."""
+        """The commands that the application has sent for this call, with their parameters, as far as the journal keeps them."""
         sent = [entry for entry in self._world.journal if entry.direction == "in" and entry.method]
         return [(entry.method, entry.params) for entry in sent if self._is_about(entry.params)]
 
     @property
     def digits(self) -> str:
-        """The keys that our side sent to it, pauses left out."""
+        """The digits that the application sent to the party, without pauses."""
         return self._call.party.digits
 
     @property
     def activities(self) -> list[str]:
-        """The methods that started what goes on on the call at this moment (``calling.record``, ...), in order."""
+        """The methods that started the operations running on the call (``calling.record``, ...), in order."""
         return [operation.method for operation in list(self._call.operations)]
 
     @property
     def on_hold(self) -> bool:
-        """Whether our side has put it on hold."""
+        """Whether the application has put the party on hold."""
         return "on hold" in self._call.features
 
     @property
     def denoised(self) -> bool:
-        """Whether its noise is suppressed."""
+        """Whether noise suppression is on."""
         return "denoised" in self._call.features
 
     @property
@@ -289,9 +326,13 @@ class Phone:
         return "calling.record" in self.activities
 
     def wait_until_heard(self, words: str, timeout: float = 10.0) -> Played:
-        """Return once something was played to it whose text, URL or ringtone contains ``words``: the first such thing.
+        """Wait until something was played whose text, URL or ringtone name contains ``words``.
 
-        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param words: text to find.
+        :param timeout: seconds to wait.
+        :return: the first match.
+        :raises CallEnded: the call ended without a match.
+        :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         call, seen = self._call, 0
         given.words("words", words)
@@ -299,36 +340,38 @@ class Phone:
         def look() -> Played | None:
             nonlocal seen
             ended = call.state == "ended"
-            hearing = call.hearing()  # before what it has heard, which it may become
+            hearing = call.hearing()  # before the items already heard, which these may join
             fresh, seen = call.party.heard.since(seen)
             found = next((item for item in (*fresh, *hearing) if words in item.words), None)
             if found is None and ended:
-                raise CallEnded(f"the call ended, and {words!r} was never heard", end_reason=call.end_reason)
+                raise CallEnded(f"the call ended before {words!r} was heard", end_reason=call.end_reason)
             return found
 
         def told() -> str:
-            return f"{words!r} to be heard; so far: {[item.words for item in self.heard]}{self._why}"
+            return f"{words!r} to be heard; heard so far: {[item.words for item in self.heard]}{self._why}"
 
         return call.board.wait_for(look, timeout, told, every=GLANCE)
 
     def wait_until_idle(self, timeout: float = 10.0) -> None:
-        """Return once nothing goes on on the call any more; see :attr:`activities`. Keys that are bound to a method do not
-        count: a binding waits, and has no end of its own.
+        """Wait until no operation is running on the call; see :attr:`activities`. Digit bindings do not count: they have no end.
 
-        :raises WaitTimeout: something still does after ``timeout`` seconds.
+        :param timeout: seconds to wait.
+        :raises WaitTimeout: an operation is still running after ``timeout`` seconds.
         """
 
-        def going_on() -> list[str]:
+        def running() -> list[str]:
             return [operation.method for operation in list(self._call.operations) if operation.goes_on]
 
-        self._call.board.wait_for(lambda: not going_on(), timeout, lambda: f"the end of {', '.join(going_on())}")
+        self._call.board.wait_for(lambda: not running(), timeout, lambda: f"the end of {', '.join(running())}")
 
     def wait_until_doing(self, method: str, timeout: float = 10.0) -> None:
-        """Return once something that ``method`` starts goes on on the call: then keys and words find a listener.
+        """Wait until an operation that ``method`` starts is running on the call, so that it receives digits and speech.
 
-        :param method: as in :attr:`activities`.
-        :raises InvalidParameter: nothing that goes on on calls is called that.
-        :raises CallEnded: the call ended without. :raises WaitTimeout: neither happened within ``timeout`` seconds.
+        :param method: RELAY method, as in :attr:`activities`.
+        :param timeout: seconds to wait.
+        :raises InvalidParameter: the method starts no operation on calls.
+        :raises CallEnded: the call ended without this operation.
+        :raises WaitTimeout: neither happened within ``timeout`` seconds.
         """
         check_activity(method)
         call = self._call
@@ -337,9 +380,11 @@ class Phone:
             if method in self.activities:
                 return True
             if call.state == "ended":
-                raise CallEnded(f"the call ended, and no {method} went on", end_reason=call.end_reason)
+                raise CallEnded(f"the call ended before {method} started", end_reason=call.end_reason)
             return None
 
         call.board.wait_for(
-            look, timeout, lambda: f"a {method} to go on; there is {self.activities or 'nothing'}{self._why}"
+            look,
+            timeout,
+            lambda: f"{method} to start; running now: {', '.join(self.activities) or 'nothing'}{self._why}",
         )

@@ -1,4 +1,4 @@
-"""What our side sent about a call, as a value that assertions read well with."""
+"""The commands that the application sent for a call, as a value for assertions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ MOST_SHOWN = 20
 
 
 class Sent:
-    """Whether a command was sent, which is also what it equals. Shown, it tells what was sent instead, secrets hidden.
+    """Whether a command was sent; it equals that bool. Its repr lists the commands sent instead, with secrets hidden.
 
-    :param commands: what was sent until it is shown. :param why: what else there is to say then.
+    :param found: whether the command was sent.
+    :param method: method of the command.
+    :param params: parameters that the command must have.
+    :param commands: returns the commands sent until the repr is built.
+    :param why: returns an explanation to append to the repr.
     """
 
     def __init__(
@@ -45,13 +49,13 @@ class Sent:
         if self._found:
             return f"<sent {self._wanted}>"
         sent = [_shown(method, masked(params)) for method, params in self._commands()]
-        more = [f"and {len(sent) - MOST_SHOWN} before"] if len(sent) > MOST_SHOWN else []
-        told = "; ".join([*more, *sent[-MOST_SHOWN:]]) or "nothing"
-        return f"<not sent: {self._wanted}; sent: {told}{self._why()}>"
+        more = [f"{len(sent) - MOST_SHOWN} earlier"] if len(sent) > MOST_SHOWN else []
+        shown = "; ".join([*more, *sent[-MOST_SHOWN:]]) or "nothing"
+        return f"<not sent: {self._wanted}; sent: {shown}{self._why()}>"
 
 
 def _shown(method: str, params: Mapping[str, Any]) -> str:
-    """A command in one line, without its address."""
+    """Return a command as one line, without its address."""
     members = (
         f"{name}={value!r}" for name, value in params.items() if name not in ("node_id", "call_id", "control_id")
     )

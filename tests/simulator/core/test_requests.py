@@ -292,7 +292,7 @@ def test_strict_refuses_what_it_does_not_know() -> None:
     with Simulator(strict=True) as sim, connected(sim) as peer:
         phone = peer.answered()
         error = peer.ask("calling.denoise", colour="red", **address(phone))["error"]
-        assert error["data"]["errors"] == ["colour is not known"]
+        assert error["data"]["errors"] == ["colour is unknown"]
 
 
 HOSTILE = [

@@ -27,63 +27,63 @@ def with_params(item: Json, **more: Any) -> Json:
 
 
 UNKNOWN: list[tuple[str, Json, str]] = [
-    ("calling.play", {"play": [TTS], "loops": 2}, "loops is not known; loop, perhaps"),
-    ("calling.play", {"play": [{**TTS, "volume": 3}]}, "play[0].volume is not known"),
+    ("calling.play", {"play": [TTS], "loops": 2}, "loops is unknown; did you mean loop?"),
+    ("calling.play", {"play": [{**TTS, "volume": 3}]}, "play[0].volume is unknown"),
     (
         "calling.play",
         {"play": [TTS, with_params(TTS, languag="de")]},
-        "play[1].params.languag is not known; language, perhaps",
+        "play[1].params.languag is unknown; did you mean language?",
     ),
     (
         "calling.play_and_collect",
         {"play": [with_params(TTS, x=1)], "collect": {"digits": {"max": 1}}},
-        "play[0].params.x is not known",
+        "play[0].params.x is unknown",
     ),
     (
         "calling.play_and_collect",
         {"play": [TTS], "collect": {"digits": {"max": 1}, "partial_results": True}},
-        "collect.partial_results is not known",
+        "collect.partial_results is unknown",
     ),
     (
         "calling.play_and_collect",
         {"play": [TTS], "collect": {"speech": {"hint": ["x"]}}},
-        "collect.speech.hint is not known; hints, perhaps",
+        "collect.speech.hint is unknown; did you mean hints?",
     ),
     (
         "calling.collect",
         {"digits": {"max": 1}, "inital_timeout": 2},
-        "inital_timeout is not known; initial_timeout, perhaps",
+        "inital_timeout is unknown; did you mean initial_timeout?",
     ),
     (
         "calling.collect",
         {"digits": {"max": 1, "digit_timout": 1}},
-        "digits.digit_timout is not known; digit_timeout, perhaps",
+        "digits.digit_timout is unknown; did you mean digit_timeout?",
     ),
-    ("calling.collect", {"digits": {"max": 2, "min": 1}}, "digits.min is not known"),
+    ("calling.collect", {"digits": {"max": 2, "min": 1}}, "digits.min is unknown"),
     (
         "calling.record",
         {"record": {"audio": {"max_lenght": 5}}},
-        "record.audio.max_lenght is not known; max_length, perhaps",
+        "record.audio.max_lenght is unknown; did you mean max_length?",
     ),
-    ("calling.record", {"record": {"audio": {}, "video": {}}}, "record.video is not known"),
-    ("calling.detect", {"detect": {"kind": "fax"}}, "detect.kind is not known"),
-    ("calling.detect", {"detect": {"params": {"tones": "CED"}}}, "detect.params.tones is not known; tone, perhaps"),
-    ("calling.tap", {**TAP, "tap": with_params(TAP["tap"], rate=8000)}, "tap.params.rate is not known"),
-    ("calling.tap", {**TAP, "device": with_params(TAP["device"], url="u")}, "device.params.url is not known"),
+    ("calling.record", {"record": {"audio": {}, "video": {}}}, "record.video is unknown"),
+    ("calling.detect", {"detect": {"kind": "fax"}}, "detect.kind is unknown"),
+    ("calling.detect", {"detect": {"params": {"tones": "CED"}}}, "detect.params.tones is unknown; did you mean tone?"),
+    ("calling.tap", {**TAP, "tap": with_params(TAP["tap"], rate=8000)}, "tap.params.rate is unknown"),
+    ("calling.tap", {**TAP, "device": with_params(TAP["device"], url="u")}, "device.params.url is unknown"),
     (
         "calling.connect",
         {"devices": [[PHONE], [PHONE, with_params(PHONE, time_out=5)]]},
-        "devices[1][1].params.time_out is not known; timeout, perhaps",
+        "devices[1][1].params.time_out is unknown; did you mean timeout?",
     ),
     (
         "calling.connect",
         {"devices": [[PHONE]], "ringback": [with_params(TTS, txt="x")]},
-        "ringback[0].params.txt is not known; text, perhaps",
+        "ringback[0].params.txt is unknown; did you mean text?",
     ),
     (
         "calling.connect",
         {"devices": [[{"type": "stream", "params": {"url": "wss://x.test/", "real_time": True}}]]},
-        "devices[0][0].params.real_time is not known; realtime, perhaps",
+        "devices[0][0].params.real_time is unknown; did you mean realtime?",
     ),
     (
         "calling.refer",
@@ -93,7 +93,7 @@ UNKNOWN: list[tuple[str, Json, str]] = [
                 "params": {"to": "sip:a@b.test", "headers": [{"name": "X", "value": "y", "valeu": "z"}]},
             }
         },
-        "device.params.headers[0].valeu is not known; value, perhaps",
+        "device.params.headers[0].valeu is unknown; did you mean value?",
     ),
     (
         "calling.refer",
@@ -103,15 +103,15 @@ UNKNOWN: list[tuple[str, Json, str]] = [
     (
         "calling.live_transcribe",
         {"action": {"start": {**LISTEN, "language": "en"}}},
-        "action.start.language is not known",
+        "action.start.language is unknown",
     ),
-    ("calling.pay", {**CARD, "parameters": [{"name": "a", "value": "b", "x": 1}]}, "parameters[0].x is not known"),
+    ("calling.pay", {**CARD, "parameters": [{"name": "a", "value": "b", "x": 1}]}, "parameters[0].x is unknown"),
     (
         "calling.pay",
         {**CARD, "prompts": [{"for": "postal-code", "actions": [{"type": "Say", "phrase": "zip", "frase": "x"}]}]},
-        "prompts[0].actions[0].frase is not known; phrase, perhaps",
+        "prompts[0].actions[0].frase is unknown; did you mean phrase?",
     ),
-    ("calling.ai_message", {"reset": {"full_rest": True}}, "reset.full_rest is not known; full_reset, perhaps"),
+    ("calling.ai_message", {"reset": {"full_rest": True}}, "reset.full_rest is unknown; did you mean full_reset?"),
 ]
 
 
@@ -139,16 +139,16 @@ def test_a_device_that_is_dialled_and_the_greeting_of_a_client() -> None:
     with Simulator(strict=True) as sim, Peer(sim) as peer:
         version = {"major": 2, "minor": 0, "revision": 0, "patch": 1}
         told = peer.connect(version=version)["error"]["data"]["errors"]
-        assert told == ["version.patch is not known"]
+        assert told == ["version.patch is unknown"]
         authentication = {"project": sim.settings.project, "tokn": sim.settings.token}
         told = peer.connect(authentication=authentication)["error"]["data"]["errors"]
-        assert told == ["authentication.tokn is not known; token, perhaps"]
+        assert told == ["authentication.tokn is unknown; did you mean token?"]
         assert "result" in peer.connect()
         device = with_params(PHONE, time_out=5)
         told = peer.ask("calling.dial", tag="t", devices=[[device]])["error"]["data"]["errors"]
-        assert told == ["devices[0][0].params.time_out is not known; timeout, perhaps"]
+        assert told == ["devices[0][0].params.time_out is unknown; did you mean timeout?"]
         told = peer.ask("calling.begin", device={**PHONE, "param": {}})["error"]["data"]["errors"]
-        assert told == ["device.param is not known"]
+        assert told == ["device.param is unknown"]
 
 
 def test_what_is_the_clients_own_is_not_looked_into(strict: tuple[Peer, Json]) -> None:

@@ -90,8 +90,8 @@ Wait = Callable[[Line], object]
     ("wait", "says"),
     [
         (lambda one: one.phone.wait_until("ended", 0.05), "it is answered"),
-        (lambda one: one.phone.wait_until_heard("Good evening", 0.05), "so far: ['Good morning']"),
-        (lambda one: one.phone.wait_until_doing("calling.collect", 0.05), "there is ['calling.tap']"),
+        (lambda one: one.phone.wait_until_heard("Good evening", 0.05), "heard so far: ['Good morning']"),
+        (lambda one: one.phone.wait_until_doing("calling.collect", 0.05), "running now: calling.tap"),
         (lambda one: one.phone.wait_until_idle(0.05), "the end of calling.tap"),
     ],
     ids=["state", "heard", "doing", "idle"],

@@ -185,7 +185,7 @@ def test_phones_messages_tasks_and_rest(sim: Simulator, control: Control) -> Non
         ("POST", "/phones", {"number": TO, "busy": True, "declines": True}, 400, "declines"),
         ("GET", "/clients?count=x", None, 400, "count"),
         ("GET", "/clients?count=1&timeout=61", None, 400, "timeout"),
-        ("GET", "/clients?count=1&timeout=0.01", None, 504, "in vain"),
+        ("GET", "/clients?count=1&timeout=0.01", None, 504, "the simulator waited"),
         ("GET", "/journal?since=-1", None, 400, "since"),
         ("GET", "/calls/x?colour=red", None, 404, ""),
     ],

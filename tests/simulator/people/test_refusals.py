@@ -56,7 +56,7 @@ def dialled(peer: Peer) -> Phone:
 def test_a_caller_does_not_answer_its_own_call(fast: Simulator, peer: Peer) -> None:
     phone = fast.call(to="+15550100", from_="+15550199")
     phone.wait_until("ringing")
-    with pytest.raises(CommandRefused, match="our side answers") as caught:
+    with pytest.raises(CommandRefused, match="the application answers") as caught:
         phone.answer()
     assert (caught.value.code, caught.value.call_id, phone.state) == (409, phone.call_id, "ringing")
     assert peer.result("calling.answer", **address(phone))["code"] == "200"
