@@ -35,14 +35,14 @@ _LEAST, _MOST = 5, 200  # ms per packet
 
 @define(eq=False, kw_only=True)
 class Decoder:
-    """From the payloads of one track to PCM, in the order they came.
+    """A decoder for the payloads of one track, which must be passed in order.
 
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
-    :ivar sample_rate: of the PCM, in Hz. 16000 for G.722 (whose RTP clock of 8000 some announce instead) and 48000 for
-        Opus, whatever was announced: that is what they decode to.
-    :ivar stateful: whether the sound of a payload depends on those before it.
-    :ivar decode: a payload to PCM: 16-bit signed little-endian mono. Raises :class:`BadPacket`; an empty payload is one
-        where ``stateful``, and empty PCM elsewhere.
+    :ivar sample_rate: sample rate of the PCM in Hz. Always 16000 for G.722 (some announce its RTP clock of 8000) and 48000 for
+        Opus, regardless of the announced rate.
+    :ivar stateful: whether decoding a payload depends on earlier payloads.
+    :ivar decode: convert a payload to PCM (16-bit signed little-endian mono). Raises :class:`BadPacket`, for stateful codecs
+        also for an empty payload; for the others an empty payload gives empty PCM.
     """
 
     name: str
@@ -53,12 +53,14 @@ class Decoder:
 
 @define(eq=False, kw_only=True)
 class Encoder:
-    """From the PCM of one track to payloads, each of the same length of time.
+    """An encoder from the PCM of one track to payloads of equal duration.
 
+    :param pack: convert the PCM of exactly one packet to its payload.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
-    :ivar sample_rate: of the PCM, in Hz. :ivar ptime: milliseconds per packet.
-    :ivar stateful: whether packets depend on those before, so that the other side needs all of them, in order.
-    :ivar delay: samples by which the codec holds back what it is given: decoded sound is later by so much.
+    :ivar sample_rate: sample rate of the PCM in Hz.
+    :ivar ptime: milliseconds per packet.
+    :ivar stateful: whether packets depend on earlier packets, so that the receiver needs all of them, in order.
+    :ivar delay: delay of the codec in samples: the decoded audio is this much later.
     """
 
     name: str
@@ -76,9 +78,10 @@ class Encoder:
         return self.sample_rate * self.ptime // 1000
 
     def encode(self, pcm: bytes) -> list[bytes]:
-        """The packets that are complete with *pcm* (16-bit signed little-endian mono). The rest waits for more.
+        """Return the packets that *pcm* completes. An incomplete rest is kept for the next call.
 
-        :raises InvalidParameter: an odd number of bytes.
+        :param pcm: 16-bit signed little-endian mono.
+        :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
             raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
@@ -94,8 +97,8 @@ class Encoder:
         return packets
 
     def flush(self) -> list[bytes]:
-        """What still waits, filled up with silence, and with as much silence behind it as the codec needs to let go of
-        the last sound. The encoder can be used on afterwards.
+        """Return the remaining packets, padded with silence, plus as much silence as the codec needs to output the last audio.
+        The encoder can be used again.
         """
         silence = 2 * (self.delay if self._owes or self._waiting else 0)
         size, length = 2 * self.samples, len(self._waiting) + silence
@@ -105,13 +108,14 @@ class Encoder:
 
 
 def decoder_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Decoder:
-    """A new decoder, for a codec's name or a ``mediaFormat.encoding``.
+    """Return a new decoder for a codec.
 
-    :param sample_rate: in Hz; wins over what *text* says. Without either it is the codec's usual one.
-    :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers say big-endian.
-    :raises UnsupportedCodec: the codec is not known, has more than one channel (Opus may: SDP always says two, and it is
-        mixed to one), or needs the extra ``codecs``.
-    :raises InvalidParameter: *text* is not a codec name at all.
+    :param text: name of a codec, or a ``mediaFormat.encoding``.
+    :param sample_rate: sample rate in Hz; overrides the rate in *text*. By default the codec's usual rate.
+    :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers use big-endian.
+    :raises UnsupportedCodec: the codec is unknown, needs the extra ``codecs``, or has more than one channel (except Opus, which
+        is mixed to mono: SDP always declares two channels).
+    :raises InvalidParameter: *text* is not a codec name.
     """
     name = parse_codec(text)
     if name.base in ("OPUS", "G722"):
@@ -130,15 +134,17 @@ def encoder_for(
     l16_byteorder: ByteOrder = "little",
     bit_rate: int = 32_000,
 ) -> Encoder:
-    """A new encoder, the counterpart of :func:`decoder_for`.
+    """Return a new encoder, the counterpart of :func:`decoder_for`.
 
-    :param sample_rate: of the PCM it is given, in Hz. G.722 has 16000 only (8000, its RTP clock, means the same), Opus
-        8000, 12000, 16000, 24000 and 48000.
-    :param ptime: milliseconds per packet, from 5 to 200; wins over what *text* says, 20 without either. G.722 has
-        multiples of 20 here, Opus 5, 10, 20, 40, 60, 80, 100 and 120.
+    :param text: name of a codec, or a ``mediaFormat.encoding``.
+    :param sample_rate: sample rate of the PCM in Hz. G.722 accepts 16000 only (8000, its RTP clock, means the same); Opus
+        accepts 8000, 12000, 16000, 24000 and 48000.
+    :param ptime: milliseconds per packet, from 5 to 200; overrides the value in *text*. The default is 20. G.722 accepts
+        multiples of 20; Opus accepts 5, 10, 20, 40, 60, 80, 100 and 120.
+    :param l16_byteorder: as for :func:`decoder_for`.
     :param bit_rate: bits per second of Opus, from 6000 to 510000.
-    :raises UnsupportedCodec: as :func:`decoder_for`, and for Opus with more than one channel.
-    :raises InvalidParameter: *text* is not a codec name, or the codec has no such rate, interval or bit rate.
+    :raises UnsupportedCodec: as for :func:`decoder_for`, and for Opus with more than one channel.
+    :raises InvalidParameter: *text* is not a codec name, or the codec does not support the rate, interval or bit rate.
     """
     name = parse_codec(text)
     interval = ptime or name.ptime or 20

@@ -91,28 +91,30 @@ class Connecting:
         connect_options: Mapping[str, Any] | None = None,
         **device_options: Any,
     ) -> AudioStream:
-        """Connect an answered call to a two-way stream that leads here, and wait for it: the program hears the party and
-        can speak to it.
+        """Connect an answered call to a two-way stream to this server, and wait until it starts. Your code can then hear and
+        speak to the remote party.
 
-        A one-time token ties the two together, as with :meth:`listen`. Closing the stream, or leaving its ``with`` block,
-        takes the call back; so does ``call.disconnect()``.
+        A one-time token identifies the stream, as for :meth:`listen`. Closing the stream, leaving its ``with`` block, or
+        ``call.disconnect()`` ends the connection and returns control of the call.
 
-        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers: those that are documented for stream devices
-            (AsyncAPI, SWML ``connect``). ``OPUS``, which is documented for ``call.stream`` only, is asked for and spoken, too.
-            G722 and OPUS need the extra ``codecs``.
-        :param realtime: have what is said played with as little delay as possible; what comes in bursts is then lost.
-            By default the carrier plays all of it, if late.
-        :param timeout: seconds from the command to the first message of the stream.
-        :param sample_rate: of the frames, and of the PCM that ``play`` takes, see ``AudioServer``.
+        :param call: an answered call.
+        :param codec: ``PCMU``, ``PCMA``, ``L16`` or ``G722``, with modifiers; these are documented for stream devices. ``OPUS``
+            is documented for ``call.stream`` only, but accepted. G722 and OPUS need the extra ``codecs``.
+        :param realtime: have the carrier play audio with as little delay as possible; audio sent in bursts is then lost. By
+            default the carrier plays all of it, even if late.
+        :param timeout: seconds to wait for the first message of the stream, counted from the command.
+        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``; by default the server's.
+        :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
         :param connect_options: further parameters of ``call.connect``, such as ``max_duration``.
-        :param device_options: further ones of ``devices.stream``, such as ``name`` or ``status_url``.
-        :raises StreamFailed: no socket came, or no ``start`` followed, or the call is over or could not be connected.
-        :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
-            missing.
-        :raises UnsupportedCodec: the codec is not known here, or needs the extra ``codecs``; nothing was sent.
-        :raises OSError: the server was not started yet, and its address is not available.
+        :param device_options: further parameters of ``devices.stream``, such as ``name`` or ``status_url``.
+        :return: the two-way stream.
+        :raises StreamFailed: the carrier did not connect or sent no ``start``, the call has ended, or it could not be connected.
+        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing and the carrier could not reach this
+            server.
+        :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``; nothing was sent.
+        :raises OSError: starting the server failed: its address is not available.
         :raises Forked: the server was started in the parent process.
-        :raises RelayError: whatever ``call.connect`` raises, the command being refused for instance.
+        :raises RelayError: ``call.connect`` failed, for example because the command was refused.
         """
         _check_spoken(codec)
         timeout = values.timeout(timeout, optional=False)
@@ -148,14 +150,19 @@ class Connecting:
         custom_parameters: Mapping[str, Any] | None = None,
         **device_options: Any,
     ) -> devices.Device:
-        """A stream device that leads here, for a ``call.connect`` of your own: among others in its list, say, or with
-        ``ringback``. The stream comes by :meth:`accept` or to ``on_stream``, and is two-way.
+        """Return a stream device that leads to this server, for your own ``call.connect``: as one of several devices, or with
+        ``ringback``. The two-way stream is delivered by :meth:`accept` or to ``on_stream``.
 
-        :param expires: seconds within which its one-time token is good for one socket. The other parameters are those of
-            :meth:`connect`.
-        :raises InvalidParameter: a value that cannot be right, or ``public_url`` is missing.
-        :raises UnsupportedCodec: as :meth:`connect`.
-        :raises OSError: the server was not started yet, and its address is not available.
+        :param codec: as for :meth:`connect`.
+        :param realtime: as for :meth:`connect`.
+        :param expires: seconds for which the device's one-time token is valid, for one connection.
+        :param sample_rate: sample rate in Hz of the frames and of the PCM passed to ``play``; by default the server's.
+        :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
+        :param device_options: further parameters of ``devices.stream``, such as ``name`` or ``status_url``.
+        :return: the device.
+        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing.
+        :raises UnsupportedCodec: the codec is unknown or needs the extra ``codecs``.
+        :raises OSError: starting the server failed: its address is not available.
         :raises Forked: the server was started in the parent process.
         """
         _check_spoken(codec)
@@ -206,7 +213,8 @@ def check_call(call: object, method: str) -> None:
 def check_wanted_rate(rate: int | None) -> None:
     """Complain of a rate that frames cannot have before anything is sent.
 
-    :raises InvalidParameter: it cannot be right. :raises ImportError: the extra ``dsp`` is not installed.
+    :raises InvalidParameter: it cannot be right.
+    :raises ImportError: the extra ``dsp`` is not installed.
     """
     if rate is not None:
         from .dsp import check_sample_rate
@@ -217,7 +225,8 @@ def check_wanted_rate(rate: int | None) -> None:
 def _check_spoken(codec: object) -> None:
     """A two-way stream is of no use in a codec that cannot be spoken here: complain before anything is sent.
 
-    :raises UnsupportedCodec: it cannot. :raises InvalidParameter: it is no codec.
+    :raises UnsupportedCodec: it cannot.
+    :raises InvalidParameter: it is no codec.
     """
     if isinstance(codec, str):  # else it is complained of where the device is made
         values.refuse_misnamed_codec("codec", codec)

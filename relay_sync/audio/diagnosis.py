@@ -57,7 +57,8 @@ class _Clock:
 class Diagnosis:
     """The checks of one stream.
 
-    :param name: the codec, as decoded. :param encoding: as announced.
+    :param name: the codec, as decoded.
+    :param encoding: as announced.
     :param two_way: whether the party is spoken to: it listens then, and says nothing for as long as that takes.
     :param tell: called with the kind of trouble, a message and its arguments.
     :ivar looking: whether a check still wants to see frames.

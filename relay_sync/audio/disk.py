@@ -65,7 +65,10 @@ class Disk:
         self._bell.ring()
 
     def hurry(self, recorder: Recorder) -> bool:
-        """Write this one now rather than at the next half second. :returns: whether it still is to be written."""
+        """Write this one now rather than at the next half second.
+
+        :return: whether it still is to be written.
+        """
         with self._lock:
             known = recorder in self._recorders or recorder in self._leaving
             if known:
@@ -81,7 +84,7 @@ class Disk:
     def join(self, timeout: float) -> bool:
         """Wait until all finished recordings are on disk and, where none goes on, the thread has ended.
 
-        :returns: whether it has.
+        :return: whether it has.
         """
         self._next = 0.0
         self._bell.ring()
@@ -123,7 +126,10 @@ class Disk:
         return bool(self._urgent or self._unneeded) or self._next <= time.monotonic() or not self._recorders
 
     def _turn(self) -> bool:
-        """Do what is due. :returns: whether there may be more to do."""
+        """Do what is due.
+
+        :return: whether there may be more to do.
+        """
         self._close_unneeded()
         if time.monotonic() >= self._next:
             with self._lock:

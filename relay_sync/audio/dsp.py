@@ -110,13 +110,14 @@ def check_sample_rate(rate: int) -> None:
 class Resampler:
     """Changes the sample rate of one track, frame by frame.
 
-    For *n* samples that have gone in, exactly ``n * to_rate // from_rate`` have come out: a frame of 20 ms gives a frame of
-    20 ms at once, without bursts, and the frames together are, bit for bit, what the whole sound at once would give. The
-    sound is later by :attr:`delay` seconds (3 ms where the lower rate is 8000 Hz). Not for several threads at a time.
+    After *n* input samples, exactly ``n * to_rate // from_rate`` samples have been returned: each frame of 20 ms returns a
+    frame of 20 ms. The result does not depend on how the audio is cut into frames. The audio is delayed by :attr:`delay`
+    seconds (3 ms if the lower rate is 8000 Hz). Not thread-safe.
 
-    :param from_rate, to_rate: in Hz, up to 384000; their ratio must come down to numbers of at most 1000, as that of
-        44100 and 48000 does (147 to 160).
-    :raises InvalidParameter: they cannot be right.
+    :param from_rate: sample rate of the input in Hz, up to 384000.
+    :param to_rate: sample rate of the output in Hz, up to 384000. The ratio of both rates must reduce to numbers of at most
+        1000, as for 44100 and 48000 (147 to 160).
+    :raises InvalidParameter: a rate or the ratio is invalid.
     :raises ImportError: the extra ``dsp`` is not installed.
     """
 
@@ -134,19 +135,20 @@ class Resampler:
 
     @property
     def delay(self) -> float:
-        """Seconds by which the sound is later."""
+        """The delay of the output in seconds."""
         return 0.0 if self._filter is None else self._filter.delay / self.to_rate
 
     def reset(self) -> None:
-        """Forget what went in: what comes next is another sound."""
+        """Discard the state, before another sound."""
         self._taken = self._given = 0  # samples, in and out
         # The input from the first sample on that still counts.
         self._recent = np.zeros(0 if self._filter is None else -self._filter.first)
 
     def process(self, pcm: bytes) -> bytes:
-        """The samples that are due after *pcm*; both 16-bit signed little-endian mono.
+        """Return the samples that are due after *pcm*.
 
-        :raises InvalidParameter: an odd number of bytes.
+        :param pcm: 16-bit signed little-endian mono.
+        :raises InvalidParameter: *pcm* has an odd number of bytes.
         """
         if len(pcm) % 2:
             raise InvalidParameter("pcm", f"<{len(pcm)} bytes>", "16-bit PCM, so an even number of bytes")
@@ -180,7 +182,7 @@ class Resampler:
         return np.clip(np.floor(sums / SCALE + 0.5), -32768, 32767).astype("<i2").tobytes()
 
     def flush(self) -> bytes:
-        """The end of the sound, which is still on its way: :attr:`delay` seconds of it. Then :meth:`reset`."""
+        """Return the last :attr:`delay` seconds of the audio, then :meth:`reset`."""
         form, tail = self._filter, b""
         if form is not None:
             due = self._given + form.delay
@@ -213,10 +215,12 @@ class Resamplers:
 
 
 def resample(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
-    """A whole sound at another rate, in its place: not delayed, and of the same length (to the next whole sample).
+    """Return a complete sound at another sample rate, without delay and with the same duration (to the next whole sample).
 
     :param pcm: 16-bit signed little-endian mono.
-    :raises InvalidParameter: as :class:`Resampler`, and its :meth:`~Resampler.process`.
+    :param from_rate: sample rate of *pcm* in Hz.
+    :param to_rate: sample rate of the result in Hz.
+    :raises InvalidParameter: as for :class:`Resampler` and its :meth:`~Resampler.process`.
     :raises ImportError: the extra ``dsp`` is not installed.
     """
     resampler = Resampler(from_rate, to_rate)

@@ -58,14 +58,14 @@ class _AtOnce:
 
 @frozen(kw_only=True)
 class AudioFrame:
-    """A piece of one track's audio, as it came.
+    """A piece of the audio of one track, as received.
 
-    :ivar data: PCM, 16-bit signed little-endian mono; or the payload as it came where ``encoding`` is set.
+    :ivar data: PCM (16-bit signed little-endian mono), or the raw payload if ``encoding`` is set.
     :ivar track: ``inbound`` (what the party on this call says) or ``outbound`` (what that party hears).
-    :ivar timestamp: seconds since the stream began, by the carrier's clock.
-    :ivar sample_rate: Hz.
-    :ivar sequence: the carrier's message number, ``None`` where it gives none.
-    :ivar encoding: ``None``; the carrier's name for the codec where that cannot be decoded here.
+    :ivar timestamp: seconds since the start of the stream, by the carrier's clock.
+    :ivar sample_rate: sample rate in Hz.
+    :ivar sequence: the carrier's message number, or ``None`` if not sent.
+    :ivar encoding: ``None``, or the carrier's name for a codec that cannot be decoded.
     """
 
     data: bytes = field(repr=False)
@@ -79,7 +79,7 @@ class AudioFrame:
     def pcm(self) -> bytes:
         """The samples, 16-bit signed little-endian.
 
-        :raises UnsupportedCodec: the codec cannot be decoded here; ``data`` holds the raw payload.
+        :raises UnsupportedCodec: the codec cannot be decoded; ``data`` contains the raw payload.
         """
         if self.encoding is not None:
             raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data holds it as it came")
@@ -87,18 +87,20 @@ class AudioFrame:
 
     @property
     def array(self) -> NDArray[np.int16]:
-        """The samples as a numpy array of 16-bit integers that shares the frame's bytes and cannot be written to.
+        """The samples as a read-only numpy array of 16-bit integers that shares the frame's memory.
 
-        :raises UnsupportedCodec: as :attr:`pcm`. :raises ImportError: the extra ``dsp`` is not installed.
+        :raises UnsupportedCodec: as for :attr:`pcm`.
+        :raises ImportError: the extra ``dsp`` is not installed.
         """
         from .dsp import as_int16
 
         return as_int16(self.pcm)
 
     def float32(self) -> NDArray[np.float32]:
-        """The samples as a new numpy array of floats, from -1.0 to just below 1.0.
+        """Return the samples as a new numpy array of floats in [-1.0, 1.0).
 
-        :raises UnsupportedCodec: as :attr:`pcm`. :raises ImportError: the extra ``dsp`` is not installed.
+        :raises UnsupportedCodec: as for :attr:`pcm`.
+        :raises ImportError: the extra ``dsp`` is not installed.
         """
         from .dsp import as_float32
 
@@ -106,12 +108,12 @@ class AudioFrame:
 
     @property
     def samples(self) -> int:
-        """How many samples; 0 where the codec cannot be decoded."""
+        """Number of samples; 0 if the codec cannot be decoded."""
         return 0 if self.encoding is not None else len(self.data) // 2
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration in seconds."""
         return self.samples / self.sample_rate
 
 
@@ -129,7 +131,8 @@ class _Track:
     """The frames of one track.
 
     :ivar returned: what a reader took and did not need: it comes before all others, and is never dropped.
-    :ivar total: bytes ever put. :ivar read: whether a frame was ever taken.
+    :ivar total: bytes ever put.
+    :ivar read: whether a frame was ever taken.
     """
 
     name: str
@@ -148,7 +151,10 @@ class _Track:
             return returned
 
     def first(self) -> _Waiting:
-        """The oldest frame. :raises IndexError: there is none."""
+        """The oldest frame.
+
+        :raises IndexError: there is none.
+        """
         if self.returned:
             try:
                 return self.returned[0]
@@ -157,7 +163,10 @@ class _Track:
         return self.frames[0]
 
     def pop(self) -> _Waiting:
-        """Take the oldest frame. :raises IndexError: there is none."""
+        """Take the oldest frame.
+
+        :raises IndexError: there is none.
+        """
         if self.returned:
             try:
                 return self.returned.popleft()
@@ -177,7 +186,8 @@ class FrameBuffer:
     as tuples and become :class:`AudioFrame` for whoever takes them: that spares the receiving thread work, and the garbage
     collector thousands of objects to look at. Nobody is woken before there is enough for him.
 
-    :param sample_rate: of all frames. :param encoding: of all frames, see :class:`AudioFrame`.
+    :param sample_rate: of all frames.
+    :param encoding: of all frames, see :class:`AudioFrame`.
     :param alarm: wakes those who wait; without it they are woken as soon as there is enough.
     """
 

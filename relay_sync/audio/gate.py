@@ -50,7 +50,8 @@ def _digest(token: str) -> bytes:
 class Expected:
     """A stream that somebody waits for.
 
-    :ivar two_way: whether the carrier plays what is sent back. :ivar realtime: whether with as little delay as possible.
+    :ivar two_way: whether the carrier plays what is sent back.
+    :ivar realtime: whether with as little delay as possible.
     :ivar sample_rate: wanted for its frames, if any.
     :ivar awaited: whether somebody waits for the stream itself, so that it is not handed out like others.
     :ivar refusals: how many peers had been refused before, by kind.
@@ -119,7 +120,9 @@ class Gate:
     :param path: the only path where sockets are taken.
     :param token: the bearer token all sockets must show, unless they show a one-time token; ``None``: none needed.
     :ivar strangers: whether somebody wants sockets that show no token, where none is needed.
-    :param public_url: see :func:`~relay_sync.hosts.origins.refusal`. :param origins: the same. :param hosts: the same.
+    :param public_url: see :func:`~relay_sync.hosts.origins.refusal`.
+    :param origins: the same.
+    :param hosts: the same.
     """
 
     def __init__(

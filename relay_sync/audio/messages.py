@@ -74,10 +74,11 @@ class BadMessage(ValueError):
 
 @frozen
 class MediaFormat:
-    """How the payloads are encoded.
+    """The encoding of the payloads.
 
-    :ivar encoding: as the carrier names it, ``audio/x-mulaw`` say.
-    :ivar sample_rate: Hz; 0 where the carrier does not say. :ivar channels: 1, always so far.
+    :ivar encoding: the carrier's name for it, such as ``audio/x-mulaw``.
+    :ivar sample_rate: sample rate in Hz; 0 if the carrier does not announce it.
+    :ivar channels: number of channels; so far always 1.
     """
 
     encoding: str

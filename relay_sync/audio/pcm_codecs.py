@@ -157,19 +157,19 @@ def guess_byteorder(payload: bytes) -> ByteOrder | None:
 
 
 class BadPacket(ValueError):
-    """A payload that is none of its codec. The decoder goes on with the next."""
+    """A payload that the decoder cannot decode. Skip it and continue with the next one."""
 
 
 @frozen(kw_only=True)
 class Codec:
-    """How to turn payloads into PCM and back.
+    """Converts payloads to PCM and back.
 
     :ivar name: ``PCMU``, ``PCMA`` or ``L16``.
-    :ivar sample_rate: in Hz.
-    :ivar bytes_per_sample: of a payload.
+    :ivar sample_rate: sample rate in Hz.
+    :ivar bytes_per_sample: bytes per sample of a payload.
     :ivar silence: the payload of one silent sample.
-    :ivar decode: payload to PCM (16-bit little-endian). An odd last byte of L16 is left out.
-    :ivar encode: PCM to payload. The number of bytes must be even.
+    :ivar decode: convert a payload to PCM (16-bit little-endian). An odd last byte of L16 is discarded.
+    :ivar encode: convert PCM to a payload. The number of bytes must be even.
     """
 
     name: str
@@ -227,12 +227,13 @@ def usual_rate(base: str) -> int:
 
 
 def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteOrder = "little") -> Codec:
-    """The codec for a name or a ``mediaFormat.encoding``: PCMU, PCMA or L16.
+    """Return the codec PCMU, PCMA or L16.
 
-    :param sample_rate: in Hz; wins over what *text* says. Without either it is the codec's usual one.
-    :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers say big-endian.
+    :param text: name of the codec, or a ``mediaFormat.encoding``.
+    :param sample_rate: sample rate in Hz; overrides the rate in *text*. By default the codec's usual rate.
+    :param l16_byteorder: SignalWire sends L16 little-endian; RFC 2586 and other carriers use big-endian.
     :raises UnsupportedCodec: it is another codec, or has more than one channel.
-    :raises InvalidParameter: *text* is not a codec name at all.
+    :raises InvalidParameter: *text* is not a codec name.
     """
     name = parse_codec(text)
     rate = sample_rate or name.sample_rate or usual_rate(name.base)

@@ -25,13 +25,14 @@ AHEAD = 1.0  # seconds of audio that is only being made are taken before they ar
 
 @frozen(kw_only=True)
 class PlaybackResult:
-    """How much of a piece of audio the party heard.
+    """How much of a playback the party heard.
 
-    :ivar samples: of the piece. Exact where all of it was played; else what is known from the marks that came back and,
-        from the last of them on, from the clock. :ivar sample_rate: Hz.
+    :ivar samples: samples heard. Exact if all of it was played; otherwise derived from the marks that returned and, after the
+        last of them, from the clock.
+    :ivar sample_rate: sample rate in Hz.
     :ivar ended_by: ``played`` to its end, ``cleared`` by ``clear()``, or ``ended`` with the stream.
-    :ivar estimated: whether marks that were due did not come back, so that all of it is known from the clock only: nothing
-        shows that anybody heard anything.
+    :ivar estimated: whether due marks did not return, so that all values come from the clock only, and nothing confirms that
+        the audio was heard.
     """
 
     samples: int
@@ -41,12 +42,12 @@ class PlaybackResult:
 
     @property
     def seconds(self) -> float:
-        """The same in seconds."""
+        """Seconds heard."""
         return self.samples / self.sample_rate
 
     @property
     def complete(self) -> bool:
-        """Whether it was played to its end."""
+        """Whether the audio was played to its end."""
         return self.ended_by == "played"
 
 
@@ -174,9 +175,9 @@ class Piece:
 
 
 class Playback:
-    """What ``play(..., wait=False)`` returns: audio that is waiting to be played, or being played.
+    """Audio that is queued or being played; the result of ``play(..., wait=False)``. Usable from any thread.
 
-    Usable from any thread.
+    :param piece: the queued audio.
     """
 
     def __init__(self, piece: Piece) -> None:
@@ -187,28 +188,30 @@ class Playback:
 
     @property
     def done(self) -> bool:
-        """Whether it is over."""
+        """Whether the playback has finished."""
         return self._piece.done
 
     @property
     def heard(self) -> PlaybackResult | None:
-        """How much was heard; ``None`` while it goes on, or if it failed."""
+        """How much was heard; ``None`` while it is being played, or if it failed."""
         return self._piece.heard
 
     @property
     def seconds(self) -> float:
-        """Seconds that have been heard so far, as far as is known; see :class:`PlaybackResult`."""
+        """Seconds heard so far, as far as known; see :class:`PlaybackResult`."""
         piece = self._piece
         known = piece.heard
         return known.seconds if known else piece.estimate(piece.time(), piece.sent) / piece.sample_rate
 
     def wait(self, timeout: float | None = None) -> PlaybackResult:
-        """Wait until it has been heard, or never will be: cleared, or the stream ended.
+        """Wait until the audio has been heard or cleared, or the stream has ended. An exception of the iterable that supplied the
+        audio is raised here.
 
-        :param timeout: seconds; ``None`` for as long as the stream goes on.
-        :raises WaitTimeout: it is still being played, and goes on.
-        :raises StreamFailed: the far side does not read. :raises Forked: it belongs to the parent process.
-            Whatever the iterable raised that the audio came from.
+        :param timeout: seconds to wait; ``None`` waits until the playback finishes.
+        :return: how much was heard.
+        :raises WaitTimeout: the audio is still being played, and continues.
+        :raises StreamFailed: the remote end does not read.
+        :raises Forked: the playback belongs to the parent process.
         """
         timeout = values.timeout(timeout)
         return self._piece.wait(timeout)
@@ -219,7 +222,8 @@ class SentMark:
     """A mark, of the user or of a piece, from its setting until it has come back.
 
     :ivar piece: whose progress it tells, with ``position`` in samples; ``None`` for a mark of the user.
-    :ivar last: whether that is its end. :ivar due: when everything before it will have been played.
+    :ivar last: whether that is its end.
+    :ivar due: when everything before it will have been played.
     """
 
     name: str

@@ -41,7 +41,10 @@ class RecorderThread(Protocol):
         """Whether the caller runs on it."""
 
     def hurry(self, recorder: Recorder) -> bool:
-        """Write this one now. :return: whether it still is to be written."""
+        """Write this one now.
+
+        :return: whether it still is to be written.
+        """
 
     def close_file(self, file: BinaryIO) -> None:
         """Close it on that thread; takes no lock."""
@@ -102,7 +105,7 @@ class Recorder:
     def add(self, channel: int, position: int, pcm: bytes) -> bool:
         """Take in *pcm* of a channel at a position (in samples); never touches the disk.
 
-        :returns: whether so much waits for the disk that the sender should wait too.
+        :return: whether so much waits for the disk that the sender should wait too.
         """
         if self.error is not None:
             return False
@@ -174,7 +177,10 @@ class Recorder:
     # -- for whoever saves, on any thread ------------------------------------------------------------------------------
 
     def made(self, timeout: float) -> bool:
-        """Wait until its file has been made. :returns: whether there is one, within *timeout* seconds."""
+        """Wait until its file has been made.
+
+        :return: whether there is one, within *timeout* seconds.
+        """
         if self.disk is not None:
             wait_until(lambda: not self.unmade, self._bell, timeout)
         return self._finalizer is not None
@@ -182,7 +188,8 @@ class Recorder:
     def settle(self, timeout: float | None) -> bool:
         """Have written what has come so far, and wait for that.
 
-        :param timeout: seconds; ``None`` for as long as the disk takes. :returns: whether that is done.
+        :param timeout: seconds; ``None`` for as long as the disk takes.
+        :return: whether that is done.
         """
         with self._lock:
             waits = bool(self._tail or self._pieces or self._patches or self.unmade)

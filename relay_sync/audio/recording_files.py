@@ -96,7 +96,8 @@ def files_for(
 ) -> Callable[[Start], BinaryIO] | None:
     """What makes the file for what is kept of a stream, on the disk thread; ``None`` where nothing is kept.
 
-    :param record_to: a pattern for its name. :param spool: keep it in a file without a name where there is no other.
+    :param record_to: a pattern for its name.
+    :param spool: keep it in a file without a name where there is no other.
     """
 
     def make(start: Start) -> BinaryIO:

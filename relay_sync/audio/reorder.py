@@ -44,7 +44,7 @@ class Reorder:
         """Take in a frame.
 
         :param now: seconds, by any steady clock.
-        :returns: the frames whose turn it is.
+        :return: the frames whose turn it is.
         """
         chunk = media.chunk
         if chunk is None:

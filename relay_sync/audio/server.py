@@ -67,53 +67,53 @@ class StreamableCall(Protocol):
 
 
 class AudioServer(Connecting):
-    """Receives the audio that ``call.stream()`` sends.
+    """A WebSocket server that receives the audio of ``call.stream()`` and of two-way streams.
 
-    :param host: where to listen: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for all of both families. A name is
-        all of its addresses; ``localhost`` is 127.0.0.1 and ::1. ``repr`` shows them.
-    :param port: 0 takes any free one (see ``port``).
-    :param public_url: the ``wss://`` address under which the carrier reaches this server, through a proxy or tunnel say.
-        Without it the carrier is told this machine's own address, which only the simulator can reach.
-    :param path: the only path where streams are taken; by default that of *public_url*, or ``/audio``.
-    :param token: what the carrier must show (``authorization_bearer_token`` of ``call.stream``), checked before the
-        upgrade. ``listen`` makes a token of its own for each stream. ``None`` takes streams that show none, where *on_stream*
-        or :meth:`accept` asks for them: on a server that others can reach (by *public_url*, or a *host* that is not this
-        machine only) nobody gets in without a token before :meth:`accept` was called, unless *origins* or *hosts* let them.
-    :param ssl_context: serve ``wss://`` directly.
-    :param record_to: record every stream into a WAV file while it comes: a path with ``{call_id}``, ``{stream_id}`` or
-        ``{account_id}``. Folders are made, existing files are never overwritten (``-2``, ``-3`` ... is added). Where a second
-        track comes unannounced, a stereo file takes the place of the mono one.
-    :param on_stream: called with every stream, other than those of ``listen``, in a thread of its own; when it returns
-        the stream is closed. What it raises goes to the logger ``relay_sync.callbacks``.
-    :param max_connections: when more come, the oldest is closed that has neither shown a token nor sent its ``start``;
-        where there is none, the new one is refused with 503. It is also closed where the process has no file descriptor
-        left for a new one. :param max_message: bytes of one message.
-    :param start_timeout: seconds a socket gets for its ``start``.
-    :param idle_timeout: seconds of silence on the socket that end a stream; by default none, for calls on hold may be
-        silent (TCP keep-alive finds a vanished peer in about a minute).
-    :param two_way: the streams that come, other than those of ``listen``, ``connect`` and ``device``, are two-way: a
-        ``<Connect><Stream>``, a ``connect`` of SWML or of some other client opens them. The carrier does not tell, so it has
-        to be told here; on a one-way stream nothing that is sent is heard. It is sent in the form of SignalWire and Twilio.
-    :param send_timeout: seconds that the far side of a two-way stream may leave everything unread while something waits to
-        be sent; then that fails.
-    :param buffer_seconds: how far a reader may fall behind the live audio before the oldest frames are dropped.
-    :param reorder_seconds: hold a frame that comes before its turn (by chunk number) for so long, for carriers that do
-        not keep order (Telnyx says it does not); 0 hands out frames as they come.
+    The server starts on first use: as a context manager, by :meth:`start`, ``listen``, ``connect``, ``device``, ``accept``,
+    iteration, ``url`` or ``port``. A server that was not started before a fork can start in the child; a server that was
+    started raises :class:`~relay_sync.Forked` there. ``GET /healthz`` returns 200.
+
+    :param host: address to listen on: ``0.0.0.0`` for all IPv4 addresses, ``::`` or ``""`` for IPv4 and IPv6. A host name
+        listens on all of its addresses; ``localhost`` is 127.0.0.1 and ::1. ``repr`` shows the addresses.
+    :param port: port to listen on; 0 picks a free port (see ``port``).
+    :param public_url: ``wss://`` address under which the carrier reaches this server, such as that of a proxy or tunnel.
+        Without it the carrier receives this machine's own address, which only the simulator can reach.
+    :param path: the only path that accepts streams; by default the path of *public_url*, or ``/audio``.
+    :param token: bearer token that the carrier must present (``authorization_bearer_token`` of ``call.stream``), checked
+        before the upgrade. ``listen`` creates a separate token for each stream. ``None`` accepts streams without a token if
+        *on_stream* is set or :meth:`accept` was called. A server that other machines can reach (through *public_url* or its
+        *host*) rejects them until :meth:`accept` is called, unless *on_stream*, *origins* or *hosts* is given.
+    :param ssl_context: serve ``wss://`` directly with this context.
+    :param record_to: record every stream to a WAV file while it is received: a path with ``{call_id}``, ``{stream_id}`` or
+        ``{account_id}``. Folders are created; existing files are never overwritten (``-2``, ``-3`` ... is appended). If an
+        unannounced second track arrives, a stereo file replaces the mono file.
+    :param on_stream: handler for every stream other than those of ``listen`` and ``connect``, each in its own thread. The
+        stream is closed when it returns. Exceptions are logged to ``relay_sync.callbacks``.
+    :param max_connections: maximum number of connections. At the limit, or when the process runs out of file descriptors,
+        the oldest connection that has neither presented a token nor sent ``start`` is closed. If there is none, the new
+        connection is refused with 503.
+    :param max_message: maximum size of a message in bytes.
+    :param start_timeout: seconds that a connection may take to send ``start``.
+    :param idle_timeout: seconds without any message after which a stream is closed. ``None`` (the default) sets no limit, since
+        calls on hold may be silent; TCP keep-alive detects a lost peer in about a minute.
+    :param send_timeout: seconds that the remote end of a two-way stream may read nothing while data waits to be sent; then
+        sending fails.
+    :param two_way: treat the streams of ``accept`` and *on_stream* as two-way: streams opened by ``<Connect><Stream>``, SWML
+        ``connect`` or another client. The carrier does not announce this. Audio sent on a one-way stream is not heard.
+    :param buffer_seconds: seconds by which a reader may fall behind before the oldest frames are dropped.
+    :param reorder_seconds: maximum seconds to hold an early frame until the missing ones arrive, for carriers that do not
+        guarantee the order (such as Telnyx); 0 delivers frames as they arrive.
     :param spool: keep the audio in a temporary file, so that ``stream.save()`` works without *record_to*.
-    :param sample_rate: of the frames that are handed out, 16000 say, through the extra ``dsp``; by default the codec's own.
-        The sound is later by up to 3 ms then. What is saved keeps the codec's rate.
-    :param l16_byteorder: of L16 payloads: SignalWire sends ``little``, RFC 3551 says ``big``; ``auto`` listens which of
-        the two is sound.
-    :param origins: web pages that may open a socket without a token, as ``https://app.example.com``. Others are refused with
-        403, but for those of the server's own address and of *public_url*.
-    :param hosts: names that a request without a token may have in ``Host``, on a server that listens on this machine only;
-        besides ``localhost``, its addresses, and the host of *public_url*.
-    :raises InvalidParameter: a parameter that cannot be right.
-    :raises ImportError: *sample_rate* is given, and the extra ``dsp`` is not installed.
-
-    It starts when entered as a context manager, by :meth:`start`, or when first used: ``listen``, ``connect``, ``device``,
-    ``accept``, iterating, ``url`` and ``port`` start it. One that has not started before a fork starts in the child; one
-    that has raises :class:`~relay_sync.Forked` there. ``GET /healthz`` is answered 200.
+    :param sample_rate: sample rate of the delivered frames in Hz, such as 16000 (extra ``dsp``); by default the codec's own.
+        Resampling delays the audio by up to 3 ms. Saved files keep the codec's rate.
+    :param l16_byteorder: byte order of L16 payloads: SignalWire sends ``little``, RFC 3551 specifies ``big``; ``auto`` detects
+        it from the audio.
+    :param origins: origins of web pages that may connect without a token, such as ``https://app.example.com``. Others are
+        rejected with 403, except the server's own address and *public_url*.
+    :param hosts: additional ``Host`` names accepted without a token on a server that listens on this machine only. Always
+        accepted: ``localhost``, the server's addresses and the host of *public_url*.
+    :raises InvalidParameter: a parameter is invalid.
+    :raises ImportError: *sample_rate* is given and the extra ``dsp`` is not installed.
     """
 
     def __init__(
@@ -215,11 +215,11 @@ class AudioServer(Connecting):
     # -- life ----------------------------------------------------------------------------------------------------------
 
     def start(self) -> AudioServer:
-        """Listen. Idempotent.
+        """Start listening. Does nothing if already started.
 
-        :raises OSError: the address cannot be had: it is in use, say. The text names it, and what to do.
-        :raises StreamFailed: it has been closed, before or meanwhile.
-        :raises Forked: it was started before a fork, in the parent process.
+        :raises OSError: the address is already in use or not available. The message names it and what to do.
+        :raises StreamFailed: the server is closed.
+        :raises Forked: the server was started in the parent process, before the fork.
         """
         if self._generation != generation():  # before the lock: in a child it may be held for ever
             raise Forked(
@@ -273,12 +273,13 @@ class AudioServer(Connecting):
         )
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop listening, end every stream, and wait for handlers and recordings. Idempotent, bounded by *timeout*.
+        """Stop listening, close every stream, and wait for handlers and recordings. Idempotent.
 
-        Streams already taken can still be read to their end and saved. Recordings that the disk has not taken in time are
-        still written afterwards, and the log says so. In a forked child it does nothing.
+        Accepted streams can still be read to their end and saved. If the disk is too slow, the remaining audio is written after
+        this returns, and a warning is logged. Does nothing in a forked child.
 
-        :raises InvalidParameter: a timeout that cannot be right.
+        :param timeout: maximum seconds to wait.
+        :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout, optional=False)
         if self._generation != generation():
@@ -306,7 +307,10 @@ class AudioServer(Connecting):
         logs.flush()
 
     def at_exit(self, timeout: float) -> None:
-        """The interpreter ends: close, so that recordings are whole."""
+        """Close the server when the interpreter exits, so that recordings are complete.
+
+        :param timeout: maximum seconds to wait.
+        """
         self.close(timeout)
 
     def after_fork(self) -> None:
@@ -329,14 +333,14 @@ class AudioServer(Connecting):
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that the server listens on. Starts the server."""
         self.start()
         address = self._address
         return address.wanted_port if address.port is None else address.port
 
     @property
     def url(self) -> str:
-        """The address to give to ``call.stream``: ``public_url``, or this machine's own. Asking for it starts the server."""
+        """The address to pass to ``call.stream``: ``public_url``, or this machine's own. Starts the server."""
         self.start()
         return self._address.url
 
@@ -348,10 +352,11 @@ class AudioServer(Connecting):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def observe(self, observer: Observer) -> Callable[[], None]:
-        """Notify an :class:`~relay_sync.Observer` of the streams that come and go here, and of what *on_stream* raises.
+        """Notify an :class:`~relay_sync.Observer` when streams start and end, and when *on_stream* raises.
 
-        :return: takes it off again; harmless a second time.
-        :raises InvalidParameter: it is no observer, or a method of it is a coroutine function.
+        :param observer: the observer to add.
+        :return: a function that removes the observer; calling it again does nothing.
+        :raises InvalidParameter: *observer* is not an observer, or one of its methods is a coroutine function.
         """
         from ..observing.observers import Observers  # most programs have none
 
@@ -365,14 +370,16 @@ class AudioServer(Connecting):
     # -- taking streams ------------------------------------------------------------------------------------------------
 
     def accept(self, timeout: float | None = None) -> AudioStream:
-        """The next stream that has started, other than those of :meth:`listen` and :meth:`connect`.
+        """Wait for the next started stream, other than those of :meth:`listen` and :meth:`connect`.
 
-        Of streams that wait to be accepted 256 are kept, and then the oldest are closed.
+        At most 256 streams wait to be accepted; beyond that the oldest are closed.
 
-        :param timeout: seconds; ``None`` waits until one comes or the server is closed.
-        :raises StreamsTaken: the server has an *on_stream*, which gets them all.
-        :raises WaitTimeout: none came in time.
-        :raises StreamFailed: the server was closed. :raises InvalidParameter: a timeout that cannot be right.
+        :param timeout: seconds to wait; ``None`` waits until a stream arrives or the server is closed.
+        :return: the stream.
+        :raises StreamsTaken: the server has an *on_stream* handler, which receives all streams.
+        :raises WaitTimeout: no stream arrived within *timeout*.
+        :raises StreamFailed: the server was closed.
+        :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout)
         if self._on_stream is not None:
@@ -394,9 +401,9 @@ class AudioServer(Connecting):
                 raise WaitTimeout(f"no stream came within {timeout:g} s")
 
     def __iter__(self) -> Iterator[AudioStream]:
-        """Every stream as it comes, until the server is closed.
+        """Iterate over streams as they arrive, until the server is closed.
 
-        :raises RelayError: as :meth:`accept`.
+        :raises RelayError: as for :meth:`accept`.
         """
         while True:
             try:
@@ -416,24 +423,26 @@ class AudioServer(Connecting):
         custom_parameters: Mapping[str, Any] | None = None,
         **stream_options: Any,
     ) -> AudioStream:
-        """Call ``call.stream()`` so that its audio comes here, and wait for it.
+        """Stream the audio of a call to this server with ``call.stream()``, and wait until it starts.
 
-        A one-time token ties the two together: it is good for one socket, and only until this returns.
+        A one-time token identifies the stream. It is valid for one connection, until this method returns.
 
-        :param track: ``inbound``, ``outbound`` or ``both``. :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``,
-            with modifiers as in ``L16@16000h``. G722 and OPUS are decoded where the extra ``codecs`` is installed; what
-            cannot be decoded is handed over as it comes, in ``frame.data``.
-        :param timeout: seconds from the command to the first message of the stream.
-        :param sample_rate: of the frames, instead of the server's *sample_rate*.
+        :param call: an answered call.
+        :param track: ``inbound``, ``outbound`` or ``both``.
+        :param codec: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``, with modifiers as in ``L16@16000h``. Decoding G722 and
+            OPUS needs the extra ``codecs``; payloads that cannot be decoded are delivered raw in ``frame.data``.
+        :param timeout: seconds to wait for the first message of the stream, counted from the command.
+        :param sample_rate: sample rate of the frames in Hz, instead of the server's *sample_rate*.
+        :param custom_parameters: your values, delivered in ``stream.custom_parameters``.
         :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
-        :returns: the stream, whose ``action`` is what ``call.stream`` returned; closing the stream stops the action.
-        :raises StreamFailed: no socket came, or it came and no ``start`` followed; the action has been stopped. Where the
-            call is over, it says so, and its ``__cause__`` is a ``CallEnded``.
-        :raises InvalidParameter: a value that cannot be right; or the carrier could not reach this server: ``public_url`` is
-            missing.
-        :raises OSError: the server was not started yet, and its address is not available.
+        :return: the stream. Its ``action`` is the result of ``call.stream``; closing the stream stops the action.
+        :raises StreamFailed: the carrier did not connect, or connected and sent no ``start``; the action has been stopped. If the
+            call has ended, the message says so and ``__cause__`` is a ``CallEnded``.
+        :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing and the carrier could not reach this
+            server.
+        :raises OSError: starting the server failed: its address is not available.
         :raises Forked: the server was started in the parent process.
-        :raises RelayError: whatever ``call.stream`` raises, the command being refused for instance.
+        :raises RelayError: ``call.stream`` failed, for example because the command was refused.
         """
         timeout = values.timeout(timeout, optional=False)
         check_call(call, "stream")

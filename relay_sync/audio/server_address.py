@@ -21,9 +21,13 @@ class ServerAddress:
     """The address of an :class:`~relay_sync.audio.AudioServer`, before it listens, while it does and afterwards. Nothing here
     starts the server, and nothing raises: texts are made of it.
 
-    :ivar host: where it listens, or will. :ivar wanted_port: 0 for any free one. :ivar path: where it takes streams.
-    :ivar public_url: where the carrier reaches it, if that is another address. :ivar tls: whether it serves ``wss://`` itself.
-    :ivar port: where it listens; ``None`` while it does not. :ivar closed: whether it was closed for good.
+    :ivar host: where it listens, or will.
+    :ivar wanted_port: 0 for any free one.
+    :ivar path: where it takes streams.
+    :ivar public_url: where the carrier reaches it, if that is another address.
+    :ivar tls: whether it serves ``wss://`` itself.
+    :ivar port: where it listens; ``None`` while it does not.
+    :ivar closed: whether it was closed for good.
     """
 
     host: str

@@ -38,7 +38,8 @@ def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Ite
     """What is to be played as PCM at *rate*: whole where it is there, else as it comes.
 
     :param sample_rate: that of *what*, where it is PCM and the caller says so.
-    :raises InvalidParameter: it cannot be played. :raises OSError: the file cannot be read.
+    :raises InvalidParameter: it cannot be played.
+    :raises OSError: the file cannot be read.
     """
     if isinstance(what, (str, os.PathLike)):
         return _of_wav(_read(what, os.fspath(what)), rate, os.fspath(what))

@@ -48,7 +48,8 @@ _OURS = "relay-sync:"  # how the names of our own marks begin
 class Speaker:
     """Says things on one stream, one after the other.
 
-    :param encoding: makes a new encoder; each piece of audio gets one. :param send_timeout: seconds that the far side may
+    :param encoding: makes a new encoder; each piece of audio gets one.
+    :param send_timeout: seconds that the far side may
         leave everything unread while something waits to be sent.
     """
 
@@ -97,7 +98,8 @@ class Speaker:
     def submit(self, piece: Piece) -> None:
         """Say it after everything else. On a stream that has ended it is over at once.
 
-        :raises QueueFull: too much waits already. :raises StreamFailed: the far side does not read.
+        :raises QueueFull: too much waits already.
+        :raises StreamFailed: the far side does not read.
         """
         self._check_read()
         if self._held + sum(size for _, size in list(self._inbox)) + piece.bytes > MOST_WAITING:

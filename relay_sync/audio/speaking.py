@@ -30,11 +30,11 @@ _MOST_DIGITS = 256
 
 
 class Speaking:
-    """What can be said, where the stream is two-way; elsewhere all of it raises :class:`StreamIsOneWay`.
+    """The methods of two-way streams; on other streams they raise :class:`StreamIsOneWay`.
 
-    What is said is queued by the carrier and played in order. On a stream that has ended nothing is heard, and nothing is
-    raised either, for a caller may hang up at any time: ``play`` returns what was heard before, ``wait_for_mark`` returns
-    ``False``, and the others do nothing.
+    The carrier queues audio and plays it in order. After the stream has ended these methods do not raise, because a caller may
+    hang up at any time: ``play`` returns how much was heard before, ``wait_for_mark`` returns ``False``, and the others do
+    nothing.
     """
 
     _generation: int
@@ -44,7 +44,7 @@ class Speaking:
 
     @property
     def two_way(self) -> bool:
-        """Whether the party can be spoken to."""
+        """Whether audio can be sent on this stream."""
         return self._core.speaker is not None
 
     @overload
@@ -78,24 +78,26 @@ class Speaking:
         paced: bool = True,
         sample_rate: int | None = None,
     ) -> PlaybackResult | Playback:
-        """Say something to the party, after what is still being said.
+        """Play audio to the party, after the audio that is already queued.
 
-        :param audio: PCM (16-bit little-endian mono), the path of a mono WAV file, a WAV as bytes, as an open
-            file or as ``WavAudio``, or an iterable of PCM or of ``AudioFrame``, for audio that is only being made.
-        :param wait: until it has been heard. Without, it is said in the background, an iterable being read in a thread of
-            its own, and a :class:`Playback` tells how far it is.
-        :param timeout: seconds to wait, ``None`` for as long as the stream goes on.
-        :param paced: send it as it is heard, 80 ms ahead; else at once, as fast as the far side reads, to be queued there.
-            Streams with ``realtime=True`` lose what comes at once.
-        :param sample_rate: of the PCM, in Hz; by default ``stream.sample_rate``, that of its frames. What is not at the
-            codec's own rate, a WAV file say, is changed by the extra ``dsp``.
-        :returns: how much was heard: all of it, or less if ``clear()`` was called, from another thread say (barge-in), or
-            the stream ended. Where the carrier returns no marks, it is over some seconds after it should have been played,
-            and ``estimated``; the log says so once.
-        :raises WaitTimeout: it is still being played, and goes on, except for what an iterable has not given yet.
-        :raises InvalidParameter: audio that cannot be played here. :raises UnsupportedCodec: the stream's codec cannot be
-            encoded here. :raises OSError: the file cannot be read. :raises QueueFull: an hour of audio waits already.
-        :raises StreamFailed: the far side does not read. :raises StreamIsOneWay: see above.
+        :param audio: PCM (16-bit little-endian mono); a mono WAV file as a path, bytes, an open file or ``WavAudio``; or an
+            iterable of PCM or ``AudioFrame``, for audio that is still being generated.
+        :param wait: wait until the audio has been heard. ``False`` plays it in the background, reading an iterable in a separate
+            thread, and returns a :class:`Playback`.
+        :param timeout: seconds to wait; ``None`` waits until the audio has been heard or the stream ends.
+        :param paced: send audio in real time, 80 ms ahead. ``False`` sends it as fast as the remote end reads, to be queued
+            there; streams with ``realtime=True`` lose audio sent that way.
+        :param sample_rate: sample rate of the PCM in Hz; by default ``stream.sample_rate``. Audio at another rate than the
+            codec's is resampled (extra ``dsp``).
+        :return: how much was heard: all of it, or less if ``clear()`` was called or the stream ended. If the carrier returns no
+            marks, playback counts as complete some seconds after its expected end and is ``estimated``; this is logged once.
+        :raises WaitTimeout: the audio is still being played. It continues, except for items of an iterable not yet read.
+        :raises InvalidParameter: the audio cannot be played.
+        :raises UnsupportedCodec: the stream's codec cannot be encoded.
+        :raises OSError: the file cannot be read.
+        :raises QueueFull: an hour of audio is already queued.
+        :raises StreamFailed: the remote end does not read.
+        :raises StreamIsOneWay: the stream is not two-way.
         """
         timeout = values.timeout(timeout)
         speaker = self._speaker_for("play")
@@ -134,11 +136,13 @@ class Speaking:
             raise WaitTimeout(f"still being played after {timeout:g} s; clear() would stop it") from None
 
     def mark(self, name: str | None = None) -> str:
-        """Set a mark behind what has been said so far.
+        """Send a mark, which the carrier returns once the audio before it has been played.
 
-        :param name: a name of your own; by default one is made up. The name of an older mark may be used again.
-        :returns: the name, for :meth:`wait_for_mark`.
-        :raises StreamIsOneWay: see above. :raises QueueFull: thousands of marks are under way.
+        :param name: your name for the mark; by default a new name is generated. Names may be reused.
+        :return: the name, for :meth:`wait_for_mark`.
+        :raises InvalidParameter: *name* is too long or not printable.
+        :raises StreamIsOneWay: the stream is not two-way.
+        :raises QueueFull: thousands of marks are pending.
         """
         values.text("name", name)
         if name is not None and (len(name) > LONGEST_MARK or not name.isprintable()):
@@ -146,15 +150,15 @@ class Speaking:
         return self._speaker_for("mark").mark(name)
 
     def wait_for_mark(self, name: str, timeout: float | None = None) -> bool:
-        """Wait until a mark has come back.
+        """Wait until a mark returns.
 
-        :param name: of a mark that was set; of several of that name the last. :param timeout: seconds; ``None`` for as
-            long as the stream goes on.
-        :returns: ``True``: everything before the mark was heard (or, where the carrier returns no marks, should have been
-            some seconds ago; the log says so once); ``False``: it never will be, for it was cleared or the stream has ended.
-        :raises WaitTimeout: neither happened in time. :raises InvalidParameter: no such mark was set, or a timeout that
-            cannot be right.
-        :raises StreamIsOneWay: see above.
+        :param name: name of a mark set by :meth:`mark`; of several with that name the latest.
+        :param timeout: seconds to wait; ``None`` waits until the mark returns or the stream ends.
+        :return: ``True`` if everything before the mark was heard (if the carrier returns no marks: should have been heard some
+            seconds ago; this is logged once); ``False`` if the mark was cleared or the stream has ended.
+        :raises WaitTimeout: the mark did not return within *timeout*.
+        :raises InvalidParameter: no such mark was set, or *timeout* is invalid.
+        :raises StreamIsOneWay: the stream is not two-way.
         """
         timeout = values.timeout(timeout)
         mark = self._speaker_for("wait_for_mark").named(name)
@@ -166,19 +170,19 @@ class Speaking:
         return bool(mark.heard)
 
     def clear(self) -> None:
-        """Say no more of what has been said and not been heard: every ``play`` under way returns, every mark under way is
-        cleared. What is said from now on is heard.
+        """Discard all audio that has not been heard yet. Active ``play`` calls return, and pending marks are cleared. Audio
+        played afterward is not affected.
 
-        :raises StreamIsOneWay: see above.
+        :raises StreamIsOneWay: the stream is not two-way.
         """
         self._speaker_for("clear").clear(_CLEAR_TIMEOUT)
 
     def send_dtmf(self, digits: str) -> None:
-        """Press keys towards the party, one after the other, without waiting for what is being said.
+        """Send DTMF digits to the party, one after the other, without waiting for queued audio.
 
-        :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. SignalWire and Plivo can; Twilio and Telnyx have no such
-            message.
-        :raises InvalidParameter: something else. :raises StreamIsOneWay: see above.
+        :param digits: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. SignalWire and Plivo support this; Twilio and Telnyx do not.
+        :raises InvalidParameter: *digits* contains other characters or is too long.
+        :raises StreamIsOneWay: the stream is not two-way.
         """
         values.dtmf("digits", digits, optional=False)
         if len(digits) > _MOST_DIGITS:

@@ -11,19 +11,19 @@ __all__ = ["Counts", "StreamStats"]
 
 @frozen(kw_only=True)
 class StreamStats:
-    """What came, so far.
+    """Statistics of a stream so far. ``print(stats)`` shows a table.
 
-    ``print(stats)`` shows a table.
-
-    :ivar frames: good media messages. :ivar bytes: of their payloads.
-    :ivar gaps: holes in a track, those that a late frame filled left out. :ivar missing: seconds of audio in them, all
-        tracks together.
-    :ivar late: frames that came after later ones. :ivar duplicates: frames that came again and were left out.
+    :ivar frames: valid media messages.
+    :ivar bytes: bytes of their payloads.
+    :ivar gaps: gaps in a track, except those filled by late frames.
+    :ivar missing: seconds of audio in the gaps, over all tracks.
+    :ivar late: frames that arrived after later ones.
+    :ivar duplicates: repeated frames, which were discarded.
     :ivar bad_frames: messages that could not be used.
-    :ivar dropped: frames that nobody read in time, lost to readers but not to the recording; those of a track that nobody
-        reads at all are among them.
-    :ivar seconds: length of the longest track.
-    :ivar delay: seconds by which the newest frame came later than the carrier's clock says, against the quickest one.
+    :ivar dropped: frames that were not read before the buffer was full, including frames of tracks that no code reads.
+        Recordings contain them.
+    :ivar seconds: duration of the longest track in seconds.
+    :ivar delay: delay of the newest frame in seconds against the carrier's clock, relative to the fastest frame.
     """
 
     frames: int = 0
@@ -74,7 +74,10 @@ class Counts:
     delay: float = 0.0
 
     def summary(self, dropped: int) -> StreamStats:
-        """What the program gets to see. :param dropped: frames that nobody read in time."""
+        """What the program gets to see.
+
+        :param dropped: frames that nobody read in time.
+        """
         return StreamStats(
             frames=self.frames,
             bytes=self.bytes,

@@ -48,23 +48,31 @@ class StreamingAction(Protocol):
 
 
 class AudioStream(Speaking):
-    """The audio of one ``call.stream()``, while it comes and afterwards.
+    """The audio of one stream, while it is received and after it has ended.
 
-    Iterate over it, or use :meth:`read`, :meth:`read_frame`, :meth:`tracks`; each frame is handed out once, in the order
-    it came. Readers that fall behind by more than the server's ``buffer_seconds`` lose the oldest frames of the track
-    (``stats.dropped``), what is saved loses nothing. Every reader ends when the stream does, and the stream ends when the
-    carrier says so, when its socket ends or when it is closed here. As a context manager it is closed on the way out;
-    what was received can still be read and saved then.
+    Iterate over it, or use :meth:`read`, :meth:`read_frame` or :meth:`tracks`. Each frame is delivered once, in the order of
+    arrival. A reader that falls behind by more than the server's ``buffer_seconds`` loses the oldest frames of the track
+    (``stats.dropped``); recordings and saved files are not affected. All readers finish when the stream ends: when the carrier
+    stops it, its connection closes or you close it. Leaving the ``with`` block closes the stream; received audio can still be
+    read and saved.
 
-    Where the stream is two-way, :meth:`play`, :meth:`mark`, :meth:`clear` and :meth:`send_dtmf` are heard by the party;
-    elsewhere they raise :class:`StreamIsOneWay`.
+    On a two-way stream the party hears :meth:`play` and :meth:`send_dtmf`, and :meth:`mark` and :meth:`clear` control what is
+    played. On other streams they raise :class:`StreamIsOneWay`.
 
-    :ivar stream_id: the carrier's id of the stream. :ivar call_id: of the call. :ivar account_id: the project.
-    :ivar custom_parameters: as given to ``call.stream``.
-    :ivar media_format: how the carrier encodes. :ivar sample_rate: of the frames in Hz, as asked for or the codec's own;
-        what is saved has the latter.
+    Streams come from :class:`AudioServer`; your code does not create them.
+
+    :param start: the ``start`` message.
+    :param core: the state shared with the receiver.
+    :param decodable: whether the codec can be decoded.
+    :param recorder: writes the recording, if any.
+    :ivar stream_id: the carrier's id of the stream.
+    :ivar call_id: the id of the call.
+    :ivar account_id: the project id.
+    :ivar custom_parameters: the values passed to ``call.stream``.
+    :ivar media_format: the encoding of the payloads, as announced by the carrier.
+    :ivar sample_rate: sample rate of the frames in Hz, as requested or the codec's own. Saved files have the codec's.
     :ivar announced_tracks: ``("inbound",)``, ``("outbound",)`` or both.
-    :ivar action: what ``call.stream`` returned, for streams of ``AudioServer.listen``; else ``None``.
+    :ivar action: the result of ``call.stream``, for streams of ``AudioServer.listen``; otherwise ``None``.
     """
 
     def __init__(
@@ -99,38 +107,39 @@ class AudioStream(Speaking):
 
     @property
     def dtmf(self) -> tuple[DtmfEvent, ...]:
-        """The keys pressed so far; of very many the newest 4096."""
+        """The keys pressed so far; at most the newest 4096."""
         return self._core.dtmf.all
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """The names of the marks echoed so far; of very many the newest 4096."""
+        """The names of the marks returned so far; at most the newest 4096."""
         return self._core.marks.all
 
     @property
     def stats(self) -> StreamStats:
-        """The numbers so far."""
+        """The statistics so far."""
         return self._core.counts.summary(self._buffer.dropped)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the stream has ended."""
         return self._core.ended.is_set()
 
     @property
     def end_reason(self) -> EndReason | None:
-        """``None`` while it goes on, then why it ended.
+        """Why the stream ended; ``None`` while it is active.
 
-        ``stopped``: the carrier said so. ``closed``: the socket was closed properly, by the carrier (a normal end of call,
-        too) or here. ``dropped``: the socket ended without a word. ``timed out``: the server's ``idle_timeout``.
+        ``stopped``: the carrier sent ``stop``. ``closed``: the connection was closed cleanly, by the carrier (also when a call
+        ends normally) or by your code. ``dropped``: the connection was lost. ``timed out``: the server's ``idle_timeout``.
         """
         return self._core.end_reason
 
     @property
     def recorded_to(self) -> str | None:
-        """The file of the server's ``record_to`` for this stream; ``None`` without, and where it could not be made.
+        """The file that the server's ``record_to`` created for this stream; ``None`` without ``record_to``, or if creating it
+        failed.
 
-        A new stream's is just being made: that is waited for, for up to 5 seconds.
+        Waits up to 5 seconds while the file of a new stream is being created.
         """
         if self._recorder is None:
             return None
@@ -140,18 +149,19 @@ class AudioStream(Speaking):
 
     @property
     def recording_error(self) -> OSError | None:
-        """Why the recording was cut short or could not be made, a full disk say; ``None`` while it is whole, and where nothing is
-        recorded. Of a stream that has ended it is known once :meth:`wait` has returned.
+        """Why the recording is incomplete or could not be created, such as a full disk; ``None`` if it is complete or nothing is
+        recorded. For an ended stream, the value is final once :meth:`wait` has returned.
         """
         return None if self._recorder is None else self._recorder.error
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end of the stream, whether or not anybody reads it; a recording is then complete on disk, unless the
-        disk takes longer than what is left of the time.
+        """Wait until the stream ends, even if no code reads it. Its recording is then complete on disk, unless the disk takes
+        longer than the remaining time.
 
-        :param timeout: seconds; ``None`` waits for as long as the stream goes on, and for the disk.
-        :returns: whether it has ended.
-        :raises Forked: it belongs to the parent process. :raises InvalidParameter: a timeout that cannot be right.
+        :param timeout: seconds to wait; ``None`` waits until the stream ends and the recording is complete.
+        :return: whether the stream has ended.
+        :raises Forked: the stream belongs to the parent process.
+        :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout)
         if self._generation != generation():
@@ -168,9 +178,10 @@ class AudioStream(Speaking):
         return self._frames(None)
 
     def tracks(self, track: str) -> Iterator[AudioFrame]:
-        """Iterate over the frames of one track (``inbound`` or ``outbound``) and leave the others alone.
+        """Iterate over the frames of one track only.
 
-        :raises InvalidParameter: the stream has no such track: it was not announced, and nothing has come of it.
+        :param track: ``inbound`` or ``outbound``.
+        :raises InvalidParameter: the stream has no such track: it was not announced and no frame of it has arrived.
         """
         return self._frames(self._known(track))
 
@@ -193,12 +204,12 @@ class AudioStream(Speaking):
         return name
 
     def resampled(self, sample_rate: int, *, track: str | None = None) -> Iterator[AudioFrame]:
-        """Iterate over the frames at another sample rate: one for each that came, of the same length of time.
+        """Iterate over the frames at another sample rate: one output frame for each frame, with the same duration.
 
-        :param sample_rate: in Hz. :param track: ``inbound`` or ``outbound``, to leave the other alone.
-        :raises UnsupportedCodec: the codec cannot be decoded here.
-        :raises InvalidParameter: the rate cannot be right, see :class:`~relay_sync.audio.Resampler`; or the stream has no
-            such track.
+        :param sample_rate: sample rate in Hz.
+        :param track: ``inbound`` or ``outbound``; ``None`` returns the frames of both.
+        :raises UnsupportedCodec: the codec cannot be decoded.
+        :raises InvalidParameter: the rate is invalid (see :class:`~relay_sync.audio.Resampler`), or the stream has no such track.
         :raises ImportError: the extra ``dsp`` is not installed.
         """
         from .dsp import Resamplers
@@ -211,28 +222,30 @@ class AudioStream(Speaking):
         )
 
     def read_frame(self, timeout: float | None = None, *, track: str | None = None) -> AudioFrame | None:
-        """The next frame, or ``None`` when there will be no more.
+        """Return the next frame, or ``None`` when the stream has ended.
 
-        :param timeout: seconds; ``None`` waits for as long as the stream goes on. :param track: of this one only.
-        :raises WaitTimeout: none came in time. The stream goes on.
-        :raises InvalidParameter: a timeout that cannot be right, or a track that the stream does not have.
+        :param timeout: seconds to wait; ``None`` waits until a frame arrives or the stream ends.
+        :param track: return frames of this track only.
+        :raises WaitTimeout: no frame arrived within *timeout*. The stream continues.
+        :raises InvalidParameter: *timeout* is invalid, or the stream has no such track.
         """
         if timeout is not None:  # for every frame, so not where there is nothing to check
             timeout = values.timeout(timeout)
         return self._buffer.take(None if track is None else self._known(track), timeout)
 
     def read(self, seconds: float, timeout: float | None = None, *, track: str | None = None) -> bytes:
-        """Exactly *seconds* of one track as PCM (16-bit little-endian mono), or what is left when the stream ends: less,
-        and from then on ``b""``.
+        """Return *seconds* of audio of one track as PCM (16-bit little-endian mono). At the end of the stream the result is
+        shorter, then ``b""``.
 
-        Holes are not filled here. What is not needed of a frame is the next frame, for whoever reads on in whatever way.
-        Frames of another track stay where they are, for another reader.
+        Gaps are not filled. The unused rest of a frame becomes the next frame for all readers. Frames of other tracks remain
+        available.
 
-        :param track: ``inbound`` where that is streamed, else ``outbound``, if left out.
-        :param timeout: seconds for all of it; ``None`` waits for as long as the stream goes on.
-        :raises WaitTimeout: not enough came in time. Nothing is lost: whoever reads next begins with it.
-        :raises UnsupportedCodec: the codec cannot be decoded here.
-        :raises InvalidParameter: a number that cannot be right, or a track that the stream does not have.
+        :param seconds: seconds of audio.
+        :param timeout: seconds to wait for all of it; ``None`` waits until it has arrived or the stream ends.
+        :param track: ``inbound`` or ``outbound``; by default ``inbound`` if it is streamed, otherwise ``outbound``.
+        :raises WaitTimeout: not enough audio arrived within *timeout*. Nothing is lost; the next read starts with it.
+        :raises UnsupportedCodec: the codec cannot be decoded.
+        :raises InvalidParameter: a number is invalid, or the stream has no such track.
         """
         values.number("seconds", seconds, low=0, optional=False)
         timeout = values.timeout(timeout)
@@ -248,35 +261,41 @@ class AudioStream(Speaking):
             raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream goes on") from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
-        """The next key, or ``None`` when there will be no more. Each is handed out once, as it comes.
+        """Return the next key, or ``None`` when the stream has ended. Each key is returned once.
 
-        :param timeout: seconds; ``None`` waits for as long as the stream goes on.
-        :raises WaitTimeout: none came in time. The stream goes on.
-        :raises InvalidParameter: a timeout that cannot be right.
+        :param timeout: seconds to wait; ``None`` waits until a key is pressed or the stream ends.
+        :raises WaitTimeout: no key was pressed within *timeout*. The stream continues.
+        :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout)
         return self._core.dtmf.take(timeout)
 
     def read_mark(self, timeout: float | None = None) -> str | None:
-        """The name of the next mark that is echoed; as :meth:`read_dtmf`."""
+        """Return the name of the next returned mark, or ``None`` when the stream has ended. Each mark is returned once.
+
+        :param timeout: seconds to wait; ``None`` waits until a mark returns or the stream ends.
+        :raises WaitTimeout: no mark returned within *timeout*. The stream continues.
+        :raises InvalidParameter: *timeout* is invalid.
+        """
         timeout = values.timeout(timeout)
         return self._core.marks.take(timeout)
 
     # -- keeping -------------------------------------------------------------------------------------------------------
 
     def save(self, path: PathLike) -> None:
-        """Write what came so far as a WAV file, while the stream goes on or afterwards.
+        """Write the audio received so far to a WAV file. Works while the stream is active and after it has ended.
 
-        16 bit at the codec's rate. One track: mono. Both: stereo, inbound (the caller) left, outbound right. Holes are
-        silence, so that time in the file is time in the call. The file appears under *path* when it is complete. Waits for
-        the disk, and holds up nobody else meanwhile.
+        The file has 16 bits per sample at the codec's rate: mono for one track; stereo for both, with inbound left and outbound
+        right. Gaps are filled with silence, so that positions in the file match the time in the call. The file appears at *path*
+        once it is complete.
 
-        :raises UnsupportedCodec: the codec cannot be decoded here.
-        :raises Forked: it belongs to the parent process.
-        :raises ValueError: the server was told not to keep audio (``spool=False``).
-        :raises OSError: it cannot be written; or the audio could not be kept, or not all of it, since the disk was full, say.
-            In the latter case *path* holds what was kept, and the error says how much that is.
-        :raises InvalidParameter: *path* is none, or something is just being recorded to it (``record_to``).
+        :param path: the file to write.
+        :raises UnsupportedCodec: the codec cannot be decoded.
+        :raises Forked: the stream belongs to the parent process.
+        :raises ValueError: the server does not keep audio (``spool=False`` without ``record_to``).
+        :raises OSError: the file cannot be written, or audio is missing, for example because the disk was full. In the latter
+            case *path* contains the available audio, and the message says how much that is.
+        :raises InvalidParameter: *path* is not a path, or a recording (``record_to``) is being written there.
         """
         values.path("path", path, "the path of a file to write")  # a number would be taken for an open file
         if self._generation != generation():  # both would write to one file, and a lock may be held for ever
@@ -315,12 +334,12 @@ class AudioStream(Speaking):
     # -- ending --------------------------------------------------------------------------------------------------------
 
     def close(self, timeout: float = 2.0) -> None:
-        """Stop the action that feeds it (for streams of ``listen``), close the socket, and wait for the end.
+        """Stop the action that feeds the stream (for streams of ``listen``), close the connection, and wait for the end.
 
-        Idempotent. What was received stays readable and can be saved. Waits for *timeout* seconds at most, the disk
-        included, plus for the answer to the stop command. In a forked child it does nothing: the stream is the parent's.
+        Idempotent. Received audio remains readable and can be saved. Does nothing in a forked child.
 
-        :raises InvalidParameter: a timeout that cannot be right.
+        :param timeout: maximum seconds to wait, including the disk, but not the reply to the stop command.
+        :raises InvalidParameter: *timeout* is invalid.
         """
         timeout = values.timeout(timeout, optional=False)
         if self._generation != generation():

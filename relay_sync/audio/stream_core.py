@@ -21,10 +21,11 @@ EndReason = Literal["stopped", "closed", "dropped", "never started", "timed out"
 
 @frozen
 class DtmfEvent:
-    """A key the caller pressed.
+    """A key pressed by the caller.
 
-    :ivar digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``. :ivar at: seconds of audio received before it.
-    :ivar duration: the carrier's number, documented as ms; do not build on it.
+    :ivar digit: ``0`` to ``9``, ``*``, ``#``, ``A`` to ``D``.
+    :ivar at: seconds of audio received before the key.
+    :ivar duration: duration as sent by the carrier, documented as milliseconds; may be unreliable.
     """
 
     digit: str
@@ -39,7 +40,8 @@ class StreamCore:
     The stream holds its core, and the core does not know the stream: no circle of references keeps either alive.
 
     :param hang_up: closes the socket; aborts it where its argument is ``True``. Any thread may call it.
-    :ivar buffer: frames on their way to the reader. :ivar counts: written by the receiving thread only.
+    :ivar buffer: frames on their way to the reader.
+    :ivar counts: written by the receiving thread only.
     :ivar speaker: sends what is played; ``None`` where the stream is one-way.
     :ivar realtime: whether the carrier is known to play with as little delay as possible.
     """

@@ -25,7 +25,8 @@ class StreamDecoder:
     :param tell: called with a kind of trouble, a message and its arguments.
     :ivar encoding: ``None``; the carrier's name for the codec where it cannot be decoded and payloads stay as they are.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``; ``""`` where it cannot be decoded.
-    :ivar sample_rate: of the PCM in Hz. :ivar l16_byteorder: that of L16, as far as it is known by now.
+    :ivar sample_rate: of the PCM in Hz.
+    :ivar l16_byteorder: that of L16, as far as it is known by now.
     """
 
     def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:

@@ -18,8 +18,10 @@ _AHEAD = 3600.0  # seconds of audio that are kept beyond what our clock has room
 class StreamRecording:
     """The recording of one stream, as its receiver feeds it on the loop thread.
 
-    :param make_file: makes the file, on the disk thread. :param tracks: those that were announced.
-    :param connection: is not read from while the disk is behind. :param tell: as ``RateLimitedLog.warning``.
+    :param make_file: makes the file, on the disk thread.
+    :param tracks: those that were announced.
+    :param connection: is not read from while the disk is behind.
+    :param tell: as ``RateLimitedLog.warning``.
     :param owner: of whom it is, for the log.
     :ivar recorder: has what is kept.
     """

@@ -20,7 +20,9 @@ def wait_for_stream(
 ) -> AudioStream:
     """Wait for the stream that an action brings to a server.
 
-    :param timeout: seconds. :param codec: that was asked for. :param address: of the server.
+    :param timeout: seconds.
+    :param codec: that was asked for.
+    :param address: of the server.
     :raises StreamFailed: it did not come; the text says why, as far as it is known here.
     :raises CommandRefused: the platform refused the action.
     """

@@ -184,7 +184,8 @@ class Timeline:
     ) -> bool:
         """Whether this track has had the frame before. Asked once for each frame, before :meth:`place`.
 
-        :param timestamp: in ms, as the carrier gave it. :param chunk: the frame's number within its track.
+        :param timestamp: in ms, as the carrier gave it.
+        :param chunk: the frame's number within its track.
         :param sequence: the message's number.
         """
         track = self._tracks.get(name)

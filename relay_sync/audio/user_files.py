@@ -37,7 +37,8 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file that takes the place of ``path`` when all is written. Until then, and if that fails, what was there stays, and
     nothing else is left. Where a link leads is replaced, not the link; a pipe or a device is written to.
 
-    :raises InvalidParameter: something is being recorded to ``path``. :raises OSError: it cannot be written; it names ``path``.
+    :raises InvalidParameter: something is being recorded to ``path``.
+    :raises OSError: it cannot be written; it names ``path``.
     """
     Growing.check(path)
     target = os.path.realpath(path)
@@ -86,7 +87,8 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_FILE) -> bytes:
 def read_open(file: Any, most: int = MAX_FILE) -> bytes:
     """The rest of a file that somebody has opened for reading bytes; also one that is longer than it says, or never ends.
 
-    :raises ValueError: it has more than ``most`` bytes. :raises OSError: it cannot be read.
+    :raises ValueError: it has more than ``most`` bytes.
+    :raises OSError: it cannot be read.
     """
     return _all_of(file.read, "the file", most)
 

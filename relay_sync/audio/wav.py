@@ -67,8 +67,9 @@ class WavAudio:
         return self.samples / self.sample_rate
 
     def channel(self, index: int) -> bytes:
-        """The PCM of one channel, counted from 0 (left).
+        """Return the PCM of one channel.
 
+        :param index: number of the channel, from 0 (left).
         :raises IndexError: there is no such channel.
         """
         if not 0 <= index < self.channels:
@@ -103,11 +104,16 @@ def interleave(channels: Sequence[bytes]) -> bytes:
 
 
 def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -> None:
-    """Write 16-bit little-endian PCM (channels interleaved) as a WAV file.
+    """Write PCM to a WAV file.
 
-    The file appears under *path* when it is complete; what was there before stays until then.
+    The file appears at *path* once it is complete; an existing file is kept until then.
 
-    :raises InvalidParameter: something is being recorded to *path*. :raises OSError: it cannot be written.
+    :param path: the file to write.
+    :param pcm: 16-bit little-endian PCM, channels interleaved.
+    :param sample_rate: sample rate in Hz.
+    :param channels: number of channels.
+    :raises InvalidParameter: a recording is being written to *path*.
+    :raises OSError: the file cannot be written.
     """
     with replaced(path) as file:
         file.write(wav_header(sample_rate, channels, len(pcm)))
@@ -117,13 +123,13 @@ def write_wav(path: PathLike, pcm: bytes, sample_rate: int, channels: int = 1) -
 def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
     """Read a WAV file: 8- or 16-bit PCM, mu-law or A-law, any number of channels.
 
-    Sizes in the header that cannot be right (a writer that was killed or streamed) are replaced by the file's end. Several
-    WAVs one behind the other, as services of speech send them sentence by sentence, are read as one.
+    Invalid sizes in the header (of an interrupted or streamed file) are replaced by the actual size. Several WAVs in one file,
+    as speech services send them sentence by sentence, are joined.
 
-    :param source: the path of a regular file, or a file that is open for reading bytes.
-    :param most: the bytes that the file may have.
-    :raises ValueError: it is not such a file; the message says what it is.
-    :raises OSError: it cannot be read.
+    :param source: path of a regular file, or a file opened for reading bytes.
+    :param most: maximum size of the file in bytes.
+    :raises ValueError: the file is not such a WAV file; the message says what it is.
+    :raises OSError: the file cannot be read.
     """
     if isinstance(source, (str, os.PathLike)):
         data, name = read_file(source, most), os.fspath(source)

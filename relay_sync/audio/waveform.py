@@ -27,16 +27,18 @@ def draw_waveform(
     labels: Sequence[str] | None = None,
     ascii: bool = False,
 ) -> str:
-    """Draw *source* with block characters: one group of *height* lines per channel, and a line with the time.
+    """Draw audio with block characters: *height* lines per channel, and one line with the time.
 
-    Each column shows the loudest sample of its stretch of time, on a square-root scale, so that speech and pauses can be
-    told apart; the scale is the same for all channels, full height being the loudest sample of all.
+    Each column shows the loudest sample of its time span on a square-root scale, so that speech and pauses can be told apart.
+    All channels share one scale, whose maximum is the loudest sample.
 
-    :param source: a WAV file, its path, or mono 16-bit little-endian PCM (then *sample_rate* says at how many Hz).
-    :param width: columns of the drawing itself. :param height: lines per channel.
+    :param source: a WAV file, its path, or mono 16-bit little-endian PCM.
+    :param width: columns of the drawing itself.
+    :param height: lines per channel.
+    :param sample_rate: sample rate of PCM in Hz; not used for WAV files.
     :param labels: one per channel, such as ``("inbound", "outbound")``.
-    :param ascii: draw with ASCII characters, for output that has no block characters.
-    :raises ValueError: *width* or *height* is less than one, or the file is no WAV that can be read.
+    :param ascii: draw with ASCII characters, for terminals without block characters.
+    :raises ValueError: *width* or *height* is less than 1, or the file is not a readable WAV file.
     """
     if width < 1 or height < 1:
         raise ValueError("width and height must be at least 1")

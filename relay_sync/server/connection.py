@@ -52,7 +52,8 @@ def _ignore_close(_info: CloseInfo) -> None:
 class Connection:
     """One open WebSocket.
 
-    :ivar path: the path asked for, without its query. :ivar query: the query, or ``""``.
+    :ivar path: the path asked for, without its query.
+    :ivar query: the query, or ``""``.
     :ivar headers: of the request where accepted, of the answer where dialled.
     :ivar remote: the peer, as ``address:port``.
     :ivar on_message: called with every message, ``str`` for text and ``bytes`` for binary. Set it in ``on_open``.
@@ -170,7 +171,7 @@ class Connection:
 
         Messages of one turn of the loop leave in one write. Messages of one thread keep their order.
 
-        :returns: ``False`` when the connection is over (or just being ended as too slow) and nothing will be sent.
+        :return: ``False`` when the connection is over (or just being ended as too slow) and nothing will be sent.
         """
         data = text.encode()
         size = len(data)

@@ -158,7 +158,8 @@ def head_end(data: bytes | bytearray) -> int:
 def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -> HttpRequest:
     """Read the head of a request, up to and including the blank line.
 
-    :param remote: who asks. :param on_loopback: see :class:`HttpRequest`.
+    :param remote: who asks.
+    :param on_loopback: see :class:`HttpRequest`.
     :raises BadRequest: it is not HTTP.
     """
     start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
