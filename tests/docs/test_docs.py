@@ -358,6 +358,32 @@ def test_a_plain_stream_is_accepted(account: Simulator) -> None:
         scope["audio"].close()
 
 
+def test_a_recording_is_fetched(account: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (program,) = [block for block in blocks(page("rest")) if block.startswith("# fetch.py")]
+    printed: queue.Queue[tuple[object, ...]] = queue.Queue()
+    scope: dict[str, Any] = {"print": lambda *words, flush: printed.put(words)}
+    with running(program, scope, account):
+        assert printed.get(timeout=PATIENCE) == ((tmp_path / "call.wav").stat().st_size, "bytes")
+    assert read_wav(tmp_path / "call.wav").duration > 1
+
+
+@pytest.mark.parametrize("name", ["dialing", "messages", "ending"])
+def test_pages_with_a_simulator_of_their_own(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their programs run in order, and print what the comments say."""
+    scope: dict[str, Any] = {}
+    for block in blocks(page(name)):
+        exec(compile(block, f"{name}.md", "exec", dont_inherit=True), scope)
+    assert (
+        capsys.readouterr().out.splitlines()
+        == {
+            "dialing": ["not reached: busy", "answered: sip"],
+            "messages": ["delivered ", "undelivered not a mobile number"],
+            "ending": ["ended"],
+        }[name]
+    )
+
+
 # -- observing ---------------------------------------------------------------------------------------------------------
 
 
