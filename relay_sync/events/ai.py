@@ -35,30 +35,72 @@ __all__ = [
 
 @event
 class AIStartEvent(CallEvent):
-    """An AI agent started."""
+    """An AI agent started.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = "calling.ai.start"
 
 
 @event
 class AIUserSpeakingEvent(CallEvent):
-    """The caller began to speak."""
+    """The caller started to speak.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = "calling.ai.user_speaking"
 
 
 @event
 class AIBeginSpeakingEvent(CallEvent):
-    """The agent began to speak."""
+    """The agent started to speak.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = "calling.ai.begin_speaking"
 
 
 @event
 class AISpeechDetectEvent(CallEvent):
-    """Speech was recognised.
+    """Speech was recognized.
 
-    :ivar text: what was said.
+    :ivar text: The recognized text.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.speech_detect"
@@ -68,10 +110,19 @@ class AISpeechDetectEvent(CallEvent):
 
 @event
 class AIPartialResultEvent(CallEvent):
-    """Speech is being recognised.
+    """Speech is being recognized.
 
-    :ivar text: what was said so far.
-    :ivar barged: whether it interrupted the agent.
+    :ivar text: The text recognized so far.
+    :ivar barged: Whether the caller interrupted the agent.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.partial_result"
@@ -84,8 +135,17 @@ class AIPartialResultEvent(CallEvent):
 class AICompletionEvent(CallEvent):
     """The agent finished a turn.
 
-    :ivar text: what it said.
+    :ivar text: Text that the agent spoke.
     :ivar type: ``normal`` or ``barged``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.completion"
@@ -96,9 +156,18 @@ class AICompletionEvent(CallEvent):
 
 @event
 class AIResponseEvent(CallEvent):
-    """The agent has an answer.
+    """The agent has a response ready.
 
-    :ivar response: the answer.
+    :ivar response: Text of the response.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.response"
@@ -108,9 +177,18 @@ class AIResponseEvent(CallEvent):
 
 @event
 class AIResponseUtteranceEvent(CallEvent):
-    """The agent says a part of its answer.
+    """The agent speaks part of its response.
 
-    :ivar utterance: the part.
+    :ivar utterance: Text of this part.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.response_utterance"
@@ -120,9 +198,18 @@ class AIResponseUtteranceEvent(CallEvent):
 
 @event
 class AITransparentBargeEvent(CallEvent):
-    """The caller went on speaking; both utterances count as one.
+    """The caller continued to speak; the agent treats both utterances as one.
 
-    :ivar combined_text: both.
+    :ivar combined_text: Text of both utterances.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transparent_barge"
@@ -132,31 +219,73 @@ class AITransparentBargeEvent(CallEvent):
 
 @event
 class AIPostPromptEvent(CallEvent):
-    """The result of the post prompt; its members are those of ``params``."""
+    """The result of the post prompt. Its members are in ``params``.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = "calling.ai.post_prompt"
 
 
 @event
 class AISwaigEvent(CallEvent):
-    """The agent called a function; its members are those of ``params``."""
+    """The agent called a function. Its members are in ``params``.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = "calling.ai.swaig"
 
 
 @event
 class AISwaigActionEvent(CallEvent):
-    """A function asked for an action; its members are those of ``params``."""
+    """A function requested an action. Its members are in ``params``.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = "calling.ai.swaig_action"
 
 
 @event
 class AIWarningEvent(CallEvent):
-    """The agent runs into a limit.
+    """The agent is about to reach a limit.
 
-    :ivar error: in words.
-    :ivar tokens: tokens used.
+    :ivar error: The warning, in words.
+    :ivar tokens: Number of tokens used.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.warning"
@@ -167,11 +296,21 @@ class AIWarningEvent(CallEvent):
 
 @event
 class AIStopEvent(CallEvent):
-    """An AI agent ended.
+    """An AI agent stopped.
 
-    :ivar start_time: and :ivar end_time: epoch milliseconds.
-    :ivar billing: what it cost.
-    :ivar wallet_paused_sec: seconds without billing.
+    :ivar start_time: When the agent started, in milliseconds since 1970.
+    :ivar end_time: When the agent stopped, in milliseconds since 1970.
+    :ivar billing: The charges for the session.
+    :ivar wallet_paused_sec: Time without billing, in seconds.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.stop"
@@ -184,10 +323,19 @@ class AIStopEvent(CallEvent):
 
 @event
 class AISidecarEvent(CallEvent):
-    """An AI observer beside the call has something to say.
+    """An AI observer of the call reports something.
 
-    :ivar call_info: the call.
-    :ivar sidecar_event: what it says; its ``type`` is ``start``, ``turn``, ``insight``, ``error``, ``stop``, ``final``, ....
+    :ivar call_info: The call, as the platform describes it.
+    :ivar sidecar_event: The report; its ``type`` is ``start``, ``turn``, ``insight``, ``error``, ``stop``, ``final``, ...
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.sidecar"
@@ -198,12 +346,21 @@ class AISidecarEvent(CallEvent):
 
 @event
 class AITranscribeUtteranceEvent(CallEvent):
-    """Somebody said something.
+    """A participant spoke.
 
-    :ivar call_info: the call.
-    :ivar channel_data: the caller and the call's dates.
-    :ivar utterance: ``role``, ``content``, ``lang``, ``timestamp``, ....
-    :ivar confidence: 0 to 1.
+    :ivar call_info: The call, as the platform describes it.
+    :ivar channel_data: The caller and the dates of the call.
+    :ivar utterance: The utterance: ``role``, ``content``, ``lang``, ``timestamp``, ...
+    :ivar confidence: Confidence of the recognizer, 0 to 1.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.utterance"
@@ -216,12 +373,21 @@ class AITranscribeUtteranceEvent(CallEvent):
 
 @event
 class AITranscribeSummaryEvent(CallEvent):
-    """A summary that was asked for.
+    """A summary that your program requested.
 
-    :ivar call_info: the call.
-    :ivar channel_data: the caller and the call's dates.
-    :ivar conversation_log: what was said so far: ``role``, ``content``, ....
-    :ivar conversation_summary: the summary.
+    :ivar call_info: The call, as the platform describes it.
+    :ivar channel_data: The caller and the dates of the call.
+    :ivar conversation_log: The utterances so far: ``role``, ``content``, ...
+    :ivar conversation_summary: The summary.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.live_summarize"
@@ -234,13 +400,22 @@ class AITranscribeSummaryEvent(CallEvent):
 
 @event
 class AITranscribeLogEvent(CallEvent):
-    """The whole conversation, at the end.
+    """The whole conversation, sent at the end.
 
-    :ivar call_info: the call.
-    :ivar channel_data: the caller and the call's dates.
-    :ivar conversation_log: what was said: ``role``, ``content``, ....
-    :ivar conversation_summary: its summary, if wanted.
-    :ivar metrics: turns, words, confidences.
+    :ivar call_info: The call, as the platform describes it.
+    :ivar channel_data: The caller and the dates of the call.
+    :ivar conversation_log: The utterances: ``role``, ``content``, ...
+    :ivar conversation_summary: The summary, if requested.
+    :ivar metrics: Counts of turns and words, and confidence scores.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.transcribe.conversation_log"
@@ -254,12 +429,21 @@ class AITranscribeLogEvent(CallEvent):
 
 @event
 class AITranslateDeltaEvent(CallEvent):
-    """A bit was said and translated.
+    """Part of an utterance was recognized and translated.
 
-    :ivar call_info: the call.
-    :ivar channel_data: the caller and the call's dates.
-    :ivar input_utterance: ``delta``, ``language`` as said.
-    :ivar output_utterance: the same, as translated.
+    :ivar call_info: The call, as the platform describes it.
+    :ivar channel_data: The caller and the dates of the call.
+    :ivar input_utterance: The recognized text: ``delta``, ``language``.
+    :ivar output_utterance: The translated text: ``delta``, ``language``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.transcript_delta"
@@ -272,12 +456,23 @@ class AITranslateDeltaEvent(CallEvent):
 
 @event
 class AITranslateSummaryEvent(CallEvent):
-    """A summary that was asked for.
+    """A summary that your program requested.
 
-    :ivar call_info: the call.
-    :ivar channel_data: the caller and the call's dates.
-    :ivar primary_conversation_log: and :ivar secondary_conversation_log: both languages.
-    :ivar primary_conversation_summary: and :ivar secondary_conversation_summary: their summaries.
+    :ivar call_info: The call, as the platform describes it.
+    :ivar channel_data: The caller and the dates of the call.
+    :ivar primary_conversation_log: The conversation in the first language.
+    :ivar secondary_conversation_log: The conversation in the second language.
+    :ivar primary_conversation_summary: Summary in the first language.
+    :ivar secondary_conversation_summary: Summary in the second language.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.live_summary"
@@ -292,13 +487,24 @@ class AITranslateSummaryEvent(CallEvent):
 
 @event
 class AITranslateLogEvent(CallEvent):
-    """The whole conversation, at the end.
+    """The whole conversation, sent at the end.
 
-    :ivar call_info: the call.
-    :ivar channel_data: the caller and the call's dates.
-    :ivar primary_conversation_log: and :ivar secondary_conversation_log: both languages.
-    :ivar primary_conversation_summary: and :ivar secondary_conversation_summary: their summaries.
-    :ivar translate_data: who speaks which language.
+    :ivar call_info: The call, as the platform describes it.
+    :ivar channel_data: The caller and the dates of the call.
+    :ivar primary_conversation_log: The conversation in the first language.
+    :ivar secondary_conversation_log: The conversation in the second language.
+    :ivar primary_conversation_summary: Summary in the first language.
+    :ivar secondary_conversation_summary: Summary in the second language.
+    :ivar translate_data: The language of each participant.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = "calling.ai.translate.conversation_log"

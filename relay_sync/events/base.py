@@ -159,18 +159,20 @@ def event(cls: _Cls) -> _Cls:
 
 @event
 class RelayEvent:
-    """Something the server reported, or, with :attr:`synthetic`, something the SDK concluded.
+    """An event that the server reported or, if :attr:`synthetic` is true, that the SDK concluded.
 
-    :ivar event_type: such as ``calling.call.stream``.
-    :ivar params: the event's own members as they came (``params.params`` of the frame).
-    :ivar call_id: the call it belongs to, or ``""``.
-    :ivar timestamp: when the server sent it, seconds since 1970; ``0.0`` where it did not say.
-    :ivar synthetic: made by the SDK, not by the server (a call that ended took its actions with it).
-    :ivar reason: why a synthetic event was made: ``call_ended``, ``call_gone`` (the server does not know the call or the
-        action any more), ``overdue`` (digits whose end fell into a gap of the connection), ``answer_taken`` (so did the event
-        of an answer that had been acknowledged), or with an error ``refused`` (404 or 410, though the call is live),
-        ``session_lost``, ``client_closed``. Where a stream is finished that was never reported as streaming:
-        ``never_streamed``. Else ``""``, or where the server gives a reason (messages, dials), that one.
+    The SDK creates a synthetic event for one of these reasons: ``call_ended``; ``call_gone`` (the server no longer knows the
+    call or the action); ``overdue`` (the connection was down when the digits finished); ``answer_taken`` (the connection was down
+    when the event of an acknowledged answer was sent); ``refused`` (an error: the server replied 404 or 410 although the call is
+    live); ``session_lost``; ``client_closed``; and ``never_streamed`` (a stream finished without ever being reported as
+    streaming). Messages and dials carry the server's own reason instead.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     TYPE: ClassVar[str] = ""
@@ -192,7 +194,10 @@ class RelayEvent:
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick the members this class knows out of an event's params; what is missing or ill-typed is left out."""
+        """Pick the members that this class knows from an event's params. Leave out missing and ill-typed members.
+
+        :param params: The event's own members (``params.params`` of the frame).
+        """
         found, known = {}, cls._MEMBERS
         for wire, value in params.items():
             member = known.get(wire)
@@ -216,7 +221,14 @@ class RelayEvent:
         synthetic: bool = False,
         reason: str = "",
     ) -> _E:
-        """Build the event from its own params (without the envelope)."""
+        """Build the event from its own members, without the envelope.
+
+        :param params: The event's own members (``params.params`` of the frame).
+        :param event_type: The event's name on the wire; by default that of the class.
+        :param timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if unknown.
+        :param synthetic: Whether the SDK created the event instead of the server.
+        :param reason: Why the SDK created the event; replaces the reason in *params*.
+        """
         members = cls.members(params)
         if reason:
             members["reason"] = reason
@@ -232,7 +244,10 @@ class RelayEvent:
 
     @classmethod
     def from_payload(cls: type[_E], payload: Mapping[str, Any]) -> _E:
-        """Build the event from its envelope: ``{"event_type", "timestamp", "params": {...}}``."""
+        """Build the event from its envelope.
+
+        :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+        """
         params, event_type, timestamp = payload.get("params"), payload.get("event_type"), payload.get("timestamp")
         return cls.from_params(
             params if isinstance(params, dict) else {},
@@ -243,10 +258,17 @@ class RelayEvent:
 
 @event
 class CallEvent(RelayEvent):
-    """Something that happened to a call.
+    """An event of a call.
 
-    :ivar node_id: with ``call_id`` the call's address. :ivar segment_id: the leg's id in the platform's records.
-    :ivar tag: the tag that the call was dialled with.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     node_id: str = ""
@@ -255,7 +277,7 @@ class CallEvent(RelayEvent):
 
 
 def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
-    """Fill members that are still empty from the envelope, where some events carry them (PROTOCOL, "Events")."""
+    """Fill members that are still empty from the envelope, where some events carry them."""
     for name in names:
         if not getattr(made, name):
             setattr(made, name, _text(payload.get(name)) or "")
@@ -263,9 +285,11 @@ def from_envelope(made: _E, payload: Mapping[str, Any], *names: str) -> _E:
 
 
 def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
-    """Turn an event's envelope into the class of its type, or :class:`RelayEvent` where the type is unknown.
+    """Build the event of the class that belongs to its type, or a :class:`RelayEvent` if the type is unknown.
 
-    Never raises for what can come out of JSON: ill-typed members take their defaults.
+    The function accepts anything that JSON can hold: ill-typed members get their defaults.
+
+    :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
     """
     event_type = payload.get("event_type")
     if not isinstance(event_type, str):
@@ -275,7 +299,12 @@ def parse_event(payload: Mapping[str, Any]) -> RelayEvent:
 
 
 def event_class(event_type: str) -> type[RelayEvent] | None:
-    """The class of a type of event. Most are made when the first event of their kind comes: see :data:`LATER`."""
+    """Return the class of an event type, or ``None`` if the type is unknown.
+
+    Most classes are created when the first event of their type arrives: see :data:`LATER`.
+
+    :param event_type: The event's name on the wire.
+    """
     found = EVENT_CLASSES.get(event_type)
     if found is None:
         home = "ai" if event_type.startswith("calling.ai.") else _HOMES.get(event_type)

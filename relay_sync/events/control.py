@@ -51,9 +51,19 @@ def _word(outer: dict[str, Any], name: str) -> str:
 
 @event
 class PlayEvent(CallEvent):
-    """Playback moved; also that of the prompt of ``play_and_collect``.
+    """Playback changed state, including the prompt of ``play_and_collect``.
 
-    :ivar state: ``playing``, ``paused``, ``finished`` or ``error``.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``playing``, ``paused``, ``finished`` or ``error``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_PLAY
@@ -64,14 +74,30 @@ class PlayEvent(CallEvent):
 
 @event
 class RecordEvent(CallEvent):
-    """A recording moved.
+    """A recording changed state.
 
-    :ivar state: ``recording``, ``paused``, ``finished`` or ``no_input``.
-    :ivar url: where it is or will be. :ivar duration: seconds. :ivar size: bytes. All three are found in the event itself
-        or in its ``record``.
-    :ivar record: the options in force. :ivar recording_id: its id in the platform's records.
-    :ivar start_time: and :ivar end_time: and :ivar first_frame_time: epoch seconds.
-    :ivar pause_behavior: with ``paused``: ``skip`` or ``silence``.
+    The platform sends the URL, the duration and the size in the event itself or in its ``record``.
+
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``recording``, ``paused``, ``finished`` or ``no_input``.
+    :ivar url: URL that the recording is or will be available at.
+    :ivar duration: Length of the recording, in seconds.
+    :ivar size: Size of the file, in bytes.
+    :ivar record: The options in force.
+    :ivar recording_id: ID of the recording in the platform's records.
+    :ivar start_time: When the recording started, in seconds since 1970.
+    :ivar end_time: When the recording ended, in seconds since 1970.
+    :ivar first_frame_time: When the first frame was recorded, in seconds since 1970.
+    :ivar pause_behavior: With ``paused``: ``skip`` or ``silence``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_RECORD
@@ -90,6 +116,10 @@ class RecordEvent(CallEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Pick the members that this class knows from an event's params. Leave out missing and ill-typed members.
+
+        :param params: The event's own members (``params.params`` of the frame).
+        """
         found = super().members(params)
         record = params.get("record")
         if isinstance(record, dict):
@@ -104,11 +134,21 @@ class RecordEvent(CallEvent):
 
 @event
 class CollectEvent(CallEvent):
-    """Input was collected.
+    """The platform collected input, or recognized part of it.
 
-    :ivar result: ``{"type": ..., "params": {...}}``. :ivar final: ``False`` for a result that may still change; ``None``
-        where the collector gives no partial ones.
-    :ivar state: ``collecting``, ``finished`` or ``error``; only partial and continuous collectors send it.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``collecting``, ``finished`` or ``error``. Only partial and continuous collectors send it.
+    :ivar result: The input: ``{"type": ..., "params": {...}}``.
+    :ivar final: ``False`` for a result that may still change; ``None`` if the collector reports no partial results.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_COLLECT
@@ -135,21 +175,31 @@ class CollectEvent(CallEvent):
 
     @property
     def text(self) -> str:
-        """What was said."""
+        """Text of the recognized speech."""
         return _word(_inner(self.result, "params"), "text")
 
     @property
     def confidence(self) -> float:
-        """How sure the recogniser is, 0 to 100; 0 where it gave no score."""
+        """Confidence of the recognizer, 0 to 100; 0 if it gave no score."""
         value = _inner(self.result, "params").get("confidence")
         return float(value) if isinstance(value, (int, float)) and abs(value) <= 100 else 0.0
 
 
 @event
 class DetectEvent(CallEvent):
-    """A detector found something, or ended.
+    """A detector found something, or finished.
 
-    :ivar detect: ``{"type": ..., "params": {"event": ..., "beep": ...}}``.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar detect: The finding: ``{"type": ..., "params": {"event": ..., "beep": ...}}``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DETECT
@@ -175,9 +225,19 @@ class DetectEvent(CallEvent):
 
 @event
 class FaxEvent(CallEvent):
-    """A fax page went through, or the fax ended.
+    """A fax page was transmitted, or the fax finished.
 
-    :ivar fax: ``{"type": "page" | "finished", "params": {...}}``.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar fax: The report: ``{"type": "page" | "finished", "params": {...}}``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_FAX
@@ -198,9 +258,21 @@ class FaxEvent(CallEvent):
 
 @event
 class TapEvent(CallEvent):
-    """A tap started or ended.
+    """A tap started or finished.
 
-    :ivar state: ``tapping`` or ``finished``. :ivar tap: what is tapped. :ivar device: where it goes.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``tapping`` or ``finished``.
+    :ivar tap: The audio that is tapped.
+    :ivar device: The destination of the audio.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_TAP
@@ -213,10 +285,21 @@ class TapEvent(CallEvent):
 
 @event
 class StreamEvent(CallEvent):
-    """A stream started or ended.
+    """An audio stream started or finished.
 
-    :ivar state: ``streaming`` while media flows, ``finished`` at the end; no other state is documented.
-    :ivar url: where the audio goes. :ivar name: the label given at its start.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``streaming`` while audio flows, then ``finished``. The platform documents no other state.
+    :ivar url: URL that the audio is sent to.
+    :ivar name: Label given when the stream was started.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_STREAM
@@ -229,9 +312,19 @@ class StreamEvent(CallEvent):
 
 @event
 class SendDigitsEvent(CallEvent):
-    """Digits were sent into the call.
+    """The platform sent digits into the call.
 
-    :ivar state: ``finished`` or ``error``.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``finished`` or ``error``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_SEND_DIGITS
@@ -242,9 +335,18 @@ class SendDigitsEvent(CallEvent):
 
 @event
 class EchoEvent(CallEvent):
-    """An echo test started or ended.
+    """An echo test started or finished.
 
-    :ivar state: ``echoing`` or ``finished``.
+    :ivar state: State: ``echoing`` or ``finished``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_ECHO
@@ -254,10 +356,26 @@ class EchoEvent(CallEvent):
 
 @event
 class TranscribeEvent(CallEvent):
-    """A transcription started or ended.
+    """A transcription started or finished.
 
-    :ivar state: ``transcribing`` or ``finished``. :ivar url: the recording. :ivar recording_id: its id.
-    :ivar duration: seconds. :ivar size: bytes. :ivar start_time: and :ivar end_time: epoch seconds.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``transcribing`` or ``finished``.
+    :ivar url: URL of the recording.
+    :ivar recording_id: ID of the recording in the platform's records.
+    :ivar duration: Length of the recording, in seconds.
+    :ivar size: Size of the recording, in bytes.
+    :ivar start_time: When the transcription started, in seconds since 1970.
+    :ivar end_time: When the transcription ended, in seconds since 1970.
+    :ivar status_url: URL that the platform posts status callbacks to.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_TRANSCRIBE
@@ -275,9 +393,19 @@ class TranscribeEvent(CallEvent):
 
 @event
 class AIEvent(CallEvent):
-    """An AI agent on the call ended. Amazon Bedrock agents do not send it.
+    """An AI agent on the call finished. Amazon Bedrock agents do not send this event.
 
-    :ivar state: ``finished`` or ``error``.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State: ``finished`` or ``error``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_AI
@@ -288,15 +416,41 @@ class AIEvent(CallEvent):
 
 @event
 class PayEvent(CallEvent):
-    """A payment moved: several events of progress, then one with a ``result``.
+    """A payment made progress: several events report progress, then one reports the ``result``.
 
-    What was entered is kept out of the repr, masked by the platform or not.
+    The repr leaves out the caller's input, whether or not the platform masked it.
 
-    :ivar for_: progress: what is asked for (``payment-card-number``, ``expiration-date``, ...; ``for`` on the wire).
-    :ivar attempt: progress: which try, as text. :ivar error_type: progress: what was wrong with the input.
-    :ivar result: the end: ``success``, ``too-many-failed-attempts``, ``payment-connector-error``, ``relay-pay-stop``, ...
-    :ivar payment_error: and the members behind it: the end, where it went wrong.
-    :ivar state: as the official SDK names it; no documented event carries it.
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
+    :ivar state: State, as the official SDK names it. No documented event carries it.
+    :ivar for_: In progress: the input requested, such as ``payment-card-number`` or ``expiration-date`` (``for`` on the wire).
+    :ivar attempt: In progress: the number of the attempt, as text.
+    :ivar error_type: In progress: what was wrong with the input.
+    :ivar result: At the end: ``success``, ``too-many-failed-attempts``, ``payment-connector-error``, ``relay-pay-stop``, ...
+    :ivar payment_method: Payment method, such as ``credit-card``.
+    :ivar payment_card_type: Type of the card, such as ``visa``.
+    :ivar payment_card_number: Card number; the platform usually masks it.
+    :ivar payment_card_expiration_date: Expiration date of the card.
+    :ivar payment_card_security_code: Security code of the card; the platform usually masks it.
+    :ivar payment_card_postal_code: Postal code of the card holder.
+    :ivar payment_token: Token that the payment connector issued for the card.
+    :ivar payment_confirmation_code: The payment connector's code for the payment.
+    :ivar expiration_date: Expiration date, under its other name on the wire.
+    :ivar security_code: Security code, under its other name on the wire.
+    :ivar payment_error: At the end: the error, in words.
+    :ivar payment_error_code: At the end: the platform's error code.
+    :ivar payment_connector_error_code: At the end: the payment connector's error code.
+    :ivar payment_connector_error_message: At the end: the payment connector's error message.
+    :ivar status_url: URL that the platform posts status callbacks to.
+    :ivar status_url_method: HTTP method of the status callbacks.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_PAY

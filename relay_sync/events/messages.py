@@ -18,12 +18,26 @@ _T = TypeVar("_T", bound="TaskEvent")
 
 @event
 class MessageEvent(RelayEvent):
-    """What both kinds of message events carry.
+    """The members that both kinds of message events have.
 
-    :ivar message_id: the message. :ivar context: the context it came in on, or its state is reported to.
-    :ivar direction: ``inbound`` or ``outbound``. :ivar from_number: and :ivar to_number: who wrote to whom.
-    :ivar body: the text. :ivar media: URLs. :ivar segments: how many SMS it takes. :ivar tags: labels.
-    :ivar message_state: see the subclasses.
+    :ivar message_id: ID of the message.
+    :ivar context: The context that received the message, or that its state is reported to.
+    :ivar direction: ``inbound`` or ``outbound``.
+    :ivar from_number: Sender's number.
+    :ivar to_number: Recipient's number.
+    :ivar body: Text of the message.
+    :ivar media: URLs of the attached media.
+    :ivar segments: Number of SMS segments.
+    :ivar message_state: State: ``received`` for an incoming message; otherwise ``queued``, ``initiated``, ``sent``,
+        ``delivered``, ``undelivered`` or ``failed``.
+    :ivar tags: Labels of the message.
+    :ivar tag: Tag of the message; ``""`` if none.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     message_id: str = ""
@@ -40,6 +54,10 @@ class MessageEvent(RelayEvent):
 
     @classmethod
     def members(cls, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Pick the members that this class knows from an event's params. Leave out missing and ill-typed members.
+
+        :param params: The event's own members (``params.params`` of the frame).
+        """
         found = super().members(params)
         state = params.get("state")
         if not found.get("message_state") and isinstance(state, str):
@@ -48,21 +66,64 @@ class MessageEvent(RelayEvent):
 
     @classmethod
     def from_payload(cls: type[_M], payload: Mapping[str, Any]) -> _M:
+        """Build the event from its envelope.
+
+        :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+        """
         return from_envelope(super().from_payload(payload), payload, "context")
 
 
 @event
 class MessageReceiveEvent(MessageEvent):
-    """A message came in; its state is ``received``."""
+    """A message arrived; its state is ``received``.
+
+    :ivar message_id: ID of the message.
+    :ivar context: The context that received the message, or that its state is reported to.
+    :ivar direction: ``inbound`` or ``outbound``.
+    :ivar from_number: Sender's number.
+    :ivar to_number: Recipient's number.
+    :ivar body: Text of the message.
+    :ivar media: URLs of the attached media.
+    :ivar segments: Number of SMS segments.
+    :ivar message_state: State: ``received`` for an incoming message; otherwise ``queued``, ``initiated``, ``sent``,
+        ``delivered``, ``undelivered`` or ``failed``.
+    :ivar tags: Labels of the message.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar tag: Tag of the message; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = EVENT_MESSAGING_RECEIVE
 
 
 @event
 class MessageStateEvent(MessageEvent):
-    """A message that was sent moved on: ``queued``, ``initiated``, ``sent``, then ``delivered``, ``undelivered`` or ``failed``.
+    """An outgoing message changed state.
 
-    :ivar reason: with the last two: why.
+    The states are ``queued``, ``initiated``, ``sent``, and then ``delivered``, ``undelivered`` or ``failed``.
+
+    :ivar message_id: ID of the message.
+    :ivar context: The context that received the message, or that its state is reported to.
+    :ivar direction: ``inbound`` or ``outbound``.
+    :ivar from_number: Sender's number.
+    :ivar to_number: Recipient's number.
+    :ivar body: Text of the message.
+    :ivar media: URLs of the attached media.
+    :ivar segments: Number of SMS segments.
+    :ivar message_state: State: ``received`` for an incoming message; otherwise ``queued``, ``initiated``, ``sent``,
+        ``delivered``, ``undelivered`` or ``failed``.
+    :ivar tags: Labels of the message.
+    :ivar reason: With ``undelivered`` and ``failed``: why. In a synthetic event: why the SDK created it.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar tag: Tag of the message; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_MESSAGING_STATE
@@ -72,11 +133,18 @@ class MessageStateEvent(MessageEvent):
 
 @event
 class TaskEvent(RelayEvent):
-    """A task that somebody posted to one of the client's contexts (``POST /api/relay/rest/tasks``).
+    """A task that was posted to one of the client's contexts (``POST /api/relay/rest/tasks``).
 
-    Its frame is flat: everything stands next to ``event_type``.
+    The frame of this event is flat: all members are next to ``event_type``.
 
-    :ivar context: where it was posted. :ivar message: what was posted: any JSON value.
+    :ivar context: The context that the task was posted to.
+    :ivar message: The task as posted: any JSON value.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     TYPE: ClassVar[str] = EVENT_TASKS
@@ -86,6 +154,10 @@ class TaskEvent(RelayEvent):
 
     @classmethod
     def from_payload(cls: type[_T], payload: Mapping[str, Any]) -> _T:
+        """Build the event from its envelope.
+
+        :param payload: The envelope: ``{"event_type", "timestamp", "params": {...}}``.
+        """
         made = super().from_payload(payload)
         if not made.params and "message" in payload:
             flat = {name: payload[name] for name in ("context", "message") if name in payload}
@@ -95,7 +167,16 @@ class TaskEvent(RelayEvent):
 
 @event
 class AuthorizationStateEvent(RelayEvent):
-    """The server's ticket for resuming the session. The SDK keeps it to itself; no handler sees this event."""
+    """The server's ticket for resuming the session. The SDK keeps it; no handler receives this event.
+
+    :ivar authorization_state: The ticket. It is secret.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    """
 
     TYPE: ClassVar[str] = EVENT_AUTHORIZATION_STATE
 

@@ -1,4 +1,4 @@
-"""The names of the events that a call gets, and the right name for what is none. Pure."""
+"""Names of the events of a call, and suggestions for misspelled names. Pure."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["event_name"]
 _log = logs.get("relay_sync")
 
 _FORM: Final = r"calling(?:\.[a-z0-9_]+)+"
-#: Events that belong to no call, and where they are to be had.
+#: Events that belong to no call, and what receives them.
 _ELSEWHERE: Final = {
     EVENT_CALL_RECEIVE: "offers of calls go to client.on_call",
-    EVENT_CALL_DIAL: "client.dial() returns what becomes of a dial",
+    EVENT_CALL_DIAL: "client.dial() reports the outcome of a dial",
     "messaging": "messages go to client.on_message, and their states to the message",
     "queuing": "tasks go to client.on_task",
     "signalwire": "the session's own events are for the client",
 }
-#: What beginners call the states and events of a call.
+#: Other words for the states and events of a call.
 _STATE_WORDS: Final = {
     **{state: state for state in CALL_STATES},
     **dict.fromkeys(("end", "hangup", "hung_up", "disconnected", "finished"), "ended"),
@@ -32,18 +32,19 @@ _STATE_WORDS: Final = {
     "ring": "ringing",
     "state": "",
 }
-#: States of what runs on a call, as in ``stream.finished``.
+#: States of the actions of a call, as in ``stream.finished``.
 _ACTION_STATES: Final = frozenset({"streaming", "playing", "recording", "paused", "finished", "error", "no_input"})
-#: How alike two names must be for one to be a misspelling of the other.
+#: Similarity, 0 to 1, from which a name counts as a misspelling of another.
 _ALIKE: Final = 0.8
-#: Names that were taken although this SDK does not know them.
+#: Unknown names that were accepted, each with one warning.
 _taken: Final[set[str]] = set()
 
 
 def event_name(given: object) -> str:
-    """The name of a type of event, which may be given by its class.
+    """Return the name of an event type, given by name or by class.
 
-    :raises InvalidParameter: a call gets no such event.
+    :param given: The name or the class.
+    :raises InvalidParameter: calls have no such event.
     """
     name = given.TYPE if isinstance(given, type) and issubclass(given, RelayEvent) and given.TYPE else given
     if not isinstance(name, str) or not name:
@@ -53,10 +54,10 @@ def event_name(given: object) -> str:
 
 
 def _check(name: str) -> None:
-    """Refuse what is the name of no event of a call. A name of the right form that resembles none is taken, for the platform may
-    have events that this SDK does not know yet; a warning says so once.
+    """Reject a name that no event of a call has. Accept an unknown name of the right form that resembles no known one, with one
+    warning, because the platform may have events that this SDK does not know yet.
 
-    :raises InvalidParameter: it never comes; the error suggests the right name.
+    :raises InvalidParameter: calls have no such event; the error suggests the right name.
     """
     elsewhere = _ELSEWHERE.get(name) or _ELSEWHERE.get(name.partition(".")[0])
     if elsewhere is not None:

@@ -37,8 +37,17 @@ class ConnectEvent(CallEvent):
     """A bridge to another leg made progress.
 
     :ivar connect_state: ``connecting``, ``connected``, ``disconnected`` or ``failed``.
-    :ivar peer: the other leg: ``call_id``, ``node_id``, ``tag``, ``device``.
-    :ivar failed_reason: with ``failed``: ``noAnswer``, ``busy``, ...
+    :ivar peer: The other leg: ``call_id``, ``node_id``, ``tag``, ``device``.
+    :ivar failed_reason: With ``failed``: ``noAnswer``, ``busy``, ...
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_CONNECT
@@ -52,8 +61,19 @@ class ConnectEvent(CallEvent):
 class ReferEvent(CallEvent):
     """A SIP transfer made progress.
 
-    :ivar state: ``inProgress``, then ``success``, ``cancel``, ``busy``, ``noAnswer`` or ``error``.
-    :ivar sip_refer_to: where to. :ivar sip_refer_response_code: and :ivar sip_notify_response_code: as text, ``"202"``.
+    :ivar state: State: ``inProgress``, then ``success``, ``cancel``, ``busy``, ``noAnswer`` or ``error``.
+    :ivar sip_refer_to: SIP URI that the call is transferred to.
+    :ivar sip_refer_response_code: SIP status of the reply to REFER, as text: ``"202"``.
+    :ivar sip_notify_response_code: SIP status reported by NOTIFY, as text: ``"200"``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_REFER
@@ -66,9 +86,18 @@ class ReferEvent(CallEvent):
 
 @event
 class DenoiseEvent(CallEvent):
-    """Noise suppression was switched on or off.
+    """Noise reduction was switched on or off.
 
-    :ivar denoised: whether it is on.
+    :ivar denoised: Whether noise reduction is on.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_DENOISE
@@ -78,9 +107,18 @@ class DenoiseEvent(CallEvent):
 
 @event
 class HoldEvent(CallEvent):
-    """The call was put on hold, or taken off it.
+    """The call was put on hold or taken off hold.
 
-    :ivar state: ``hold`` or ``unhold``.
+    :ivar state: State: ``hold`` or ``unhold``.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_HOLD
@@ -90,12 +128,28 @@ class HoldEvent(CallEvent):
 
 @event
 class QueueEvent(CallEvent):
-    """A waiting queue that the call is in moved.
+    """The queue that the call is waiting in changed, or the call left it.
 
+    :ivar control_id: ID of the operation (the action) that the event belongs to.
     :ivar status: ``enqueue``, ``stats``, then ``dequeue`` or ``leave``.
-    :ivar queue_id: and :ivar queue_name: the queue. :ivar position: place in it, from 1; 0 when out. :ivar size: calls in it.
-    :ivar avg_time: average wait in seconds. :ivar enqueue_ts: and :ivar dequeue_ts: and :ivar leave_ts: epoch
-        microseconds, 0 until reached.
+    :ivar queue_id: ID of the queue.
+    :ivar queue_name: Name of the queue.
+    :ivar position: The call's place in the queue, from 1; 0 after it left.
+    :ivar size: Number of calls in the queue.
+    :ivar avg_time: Average waiting time, in seconds.
+    :ivar enqueue_ts: When the call entered the queue, in microseconds since 1970; 0 until then.
+    :ivar dequeue_ts: When the call was taken out of the queue, in microseconds since 1970; 0 until then.
+    :ivar leave_ts: When the call left the queue, in microseconds since 1970; 0 until then.
+    :ivar status_url: URL that the platform posts status callbacks to.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_QUEUE
@@ -115,9 +169,19 @@ class QueueEvent(CallEvent):
 
 @event
 class RoomEvent(CallEvent):
-    """A video room was joined or left.
+    """The call joined or left a video room.
 
     :ivar join_status: ``joined``, ``failed``, ``leave``, ``cancel`` or ``locked``.
+    :ivar room_name: Name of the room.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALL_ROOM
@@ -128,10 +192,21 @@ class RoomEvent(CallEvent):
 
 @event
 class CallingErrorEvent(CallEvent):
-    """Something went wrong on a call, usually in an AI session.
+    """An error occurred on a call, usually in an AI session.
 
-    :ivar error: in words. :ivar fatal: whether the session is over.
-    :ivar code: and :ivar message: as the official SDK names them; no documented event carries them.
+    :ivar error: The error, in words.
+    :ivar fatal: Whether the error ended the session.
+    :ivar code: Error code, as the official SDK names it. No documented event carries it.
+    :ivar message: Error message, as the official SDK names it. No documented event carries it.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
     """
 
     TYPE: ClassVar[str] = EVENT_CALLING_ERROR
@@ -144,22 +219,50 @@ class CallingErrorEvent(CallEvent):
 
 @event
 class UserEvent(CallEvent):
-    """An event of somebody's own making (``calling.user_event``); its members are those of ``params``."""
+    """A custom event (``calling.user_event``). Its members are in ``params``.
+
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar segment_id: ID of the call leg in the platform's records.
+    :ivar tag: Tag that the call was dialed with; ``""`` if none.
+    """
 
     TYPE: ClassVar[str] = EVENT_USER
 
 
 @event
 class ConferenceEvent(RelayEvent):
-    """A conference started or ended, or somebody in it came, went or changed. Which members are there depends on ``status``.
+    """A conference started or ended, or a participant joined, left or changed. ``status`` determines which members are set.
 
+    :ivar conference_id: ID of the conference.
+    :ivar name: Name of the conference.
     :ivar status: ``conference-start``, ``participant-join``, ``participant-leave``, ``conference-end``, ...
-    :ivar conference_id: and :ivar name: and :ivar region: the conference. :ivar size: participants now.
-    :ivar muted: and :ivar hold: and :ivar coaching: the participant's state. :ivar call_id_to_coach: whom it hears.
-    :ivar start_on_join: and :ivar end_on_leave: whether this participant starts and ends the conference.
-    :ivar reason_ended: and :ivar call_id_ending_conf: with ``conference-end``.
-    :ivar recording_url: and :ivar recording_duration: in seconds, and :ivar recording_file_size: in bytes.
-    :ivar announce_url: with ``announcement-end`` and ``announcement-fail``.
+    :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
+    :ivar region: Region that hosts the conference.
+    :ivar size: Current number of participants.
+    :ivar muted: Whether the participant is muted.
+    :ivar hold: Whether the participant is on hold.
+    :ivar coaching: Whether the participant coaches another one.
+    :ivar call_id_to_coach: ID of the call that the participant coaches.
+    :ivar start_on_join: Whether the conference starts when this participant joins.
+    :ivar end_on_leave: Whether the conference ends when this participant leaves.
+    :ivar reason_ended: With ``conference-end``: why the conference ended.
+    :ivar call_id_ending_conf: With ``conference-end``: ID of the call that ended the conference.
+    :ivar recording_url: URL of the recording.
+    :ivar recording_duration: Length of the recording, in seconds.
+    :ivar recording_file_size: Size of the recording, in bytes.
+    :ivar announce_url: With ``announcement-end`` and ``announcement-fail``: URL of the announcement.
+    :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
+    :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
+    :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
+    :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
+    :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     """
 
     TYPE: ClassVar[str] = EVENT_CONFERENCE

@@ -20,6 +20,7 @@ import pytest
 
 from relay_sync import RelayError
 from tests.support import ROOT
+from tests.support.fields import described
 from tests.support.modules import MODULES as FILES
 from tests.support.modules import name_of, tree
 from tests.support.public import MODULES
@@ -53,16 +54,6 @@ def misplaced_fields(text: str) -> Iterator[tuple[int, str]]:
                 yield number, f"{found[0]} is not at the start of its line"
             elif found[1] not in FIELDS:
                 yield number, f"{found[0]}: the fields are {', '.join(FIELDS)}"
-
-
-def described(text: str) -> dict[str, str]:
-    """The parameters and attributes that the fields of a docstring describe."""
-    found = re.findall(
-        r"^\s*:(?:param|ivar) (\*{0,2}\w+):[ \t]*(.*(?:\n(?!\s*(?::\w+[ :]|$)).*)*)",
-        inspect.cleandoc(text),
-        re.MULTILINE,
-    )
-    return {name.lstrip("*"): " ".join(words.split()) for name, words in found}
 
 
 # -- the public API --------------------------------------------------------------------------------------------------------
