@@ -206,7 +206,7 @@ def test_script_dials(sim: Simulator, tmp_path: Path) -> None:
     sim.expect_phone(TO, busy=True)
     with started(sim, tmp_path, "dial.py", TO, FROM) as process:
         assert process.process.wait(PATIENCE) == 1
-        assert process.output == "nobody there: busy\n"
+        assert process.output == "no answer: busy\n"
 
 
 @pytest.mark.slow
@@ -262,7 +262,7 @@ def test_jupyter(tmp_path: Path) -> None:
     cells = blocks(page("jupyter"))
     end = re.search(r"At the end: `(.+?)`", page("jupyter"))
     assert end is not None
-    shown = ["client", "calls[0]", "calls[0].audio"]
+    shown = ["client", "calls[0]", "streams[0]"]
     for expression in shown:
         assert f"`{expression}`" in page("jupyter")
     notebook = nbformat.v4.new_notebook(

@@ -160,7 +160,7 @@ FIGURES: dict[str, list[str]] = {
         f"(mono, {', '.join(str(rate // 1000) for rate in voice.RATES[:-1])} or {voice.RATES[-1] // 1000} kHz",
         f"a regular file of at most {mib(voice.MOST_FILE)})",
         f"at most {grouped(routes.MOST_TOLD)} entries",
-        f"as long as {'a thousand' if routes.MOST_TOLD == 1000 else routes.MOST_TOLD} others",
+        f"until {'a thousand' if routes.MOST_TOLD == 1000 else routes.MOST_TOLD} others follow",
     ],
     "docs/threads.md": [
         f"at most {default(Lanes, 'limit')} per client, and {callbacks.SHARED_THREADS} more for messages and tasks",
@@ -215,6 +215,9 @@ OTHERS = re.compile(
 )
 #: Numbers that the code does not decide, by page: arguments in examples, and what follows from them.
 FREE: dict[str, list[str]] = {
+    "docs/script.md": ["`client.run(drain=30)` gives live calls 30 s to end"],
+    "docs/jupyter.md": ["`streams[0]`"],
+    "docs/pytest.md": ["presses no key for 30 seconds", "`client.drain(5)`"],
     "README.md": ["during the first 15 to 20 seconds", "leads to port 8765", "app:client --processes 4"],
     "docs/audio.md": ["`AudioServer(port=8765 + n", "16 kB/s per track at 8 kHz"],
     "docs/dialing.md": ["`ring_timeout=25`"],
