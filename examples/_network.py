@@ -2,9 +2,9 @@
 
 On your space the credentials come from the environment (SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE), the
 calls from the context "default" or $RELAY_CONTEXT, and the audio goes to $STREAM_URL, which must lead to this machine.
-With ``--simulate`` somebody calls, speaks for a few seconds and hangs up, and the example ends.
+With ``--simulate``, a caller speaks for a few seconds and hangs up, and the example exits.
 
-Ctrl-C, SIGTERM and a terminal that closes end an example at once: see ``ended_by_signals``, which is called here.
+Ctrl-C, SIGTERM and a closed terminal end an example immediately: see ``ended_by_signals``, which is called here.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def scene(
     people: Callable[[Simulator], None] | None = None,
     **options: Any,
 ) -> Iterator[RelayClient]:
-    """A client, and what happens to it where it is simulated.
+    """Yield a client and, if simulated, run a story against it.
 
-    :param story: says who calls and writes, on a thread of its own once the client is connected; when it has been told, the
-        client stops. :param people: says beforehand what those are like who are called and written to.
-    :param options: of the simulator.
+    :param story: places calls and sends messages, in its own thread once the client is connected; the client stops afterward.
+    :param people: defines the phones that are called, before the client connects.
+    :param options: parameters of the simulator.
     """
     if not SIMULATE:
         yield RelayClient(contexts=[os.environ.get("RELAY_CONTEXT", "default")])
@@ -52,19 +52,19 @@ def scene(
         try:
             yield client
         finally:
-            client.disconnect()  # whatever the story still waits for
+            client.disconnect()  # ends the waits of the story
 
 
 def network(calls: int = 1, *, keys: str = "") -> AbstractContextManager[RelayClient]:
-    """A client. Simulated, ``calls`` calls come in once it is connected, and it stops when they are over.
+    """Yield a client. If simulated, ``calls`` calls arrive once it is connected, and it stops when they have ended.
 
-    :param keys: what a simulated caller presses, each key as soon as he hears something new; he leaves the hanging up to you.
+    :param keys: the keys that the simulated caller presses, one after each new sound; the example then hangs up.
     """
     return scene(functools.partial(_callers, count=calls, keys=keys), speed=8)
 
 
 def ended_by_signals() -> None:
-    """Have Ctrl-C, SIGTERM and a terminal that closes raise SystemExit, so that ``finally`` tidies up. Later ones are ignored."""
+    """Make Ctrl-C, SIGTERM and a closed terminal raise SystemExit, so that ``finally`` cleans up. Ignore later signals."""
     names = ("SIGINT", "SIGTERM", "SIGHUP")
     ours = [getattr(signal, name) for name in names if hasattr(signal, name)]
     ours = [each for each in ours if signal.getsignal(each) in (signal.SIG_DFL, signal.default_int_handler)]
@@ -79,7 +79,7 @@ def ended_by_signals() -> None:
 
 
 def required(variable: str, meaning: str) -> str:
-    """A variable of the environment, without which an example cannot run on a real space."""
+    """Return an environment variable that an example needs on a real space, or exit."""
     value = os.environ.get(variable)
     if not value:
         sys.exit(f"set {variable} ({meaning}), or try --simulate")
@@ -87,7 +87,7 @@ def required(variable: str, meaning: str) -> str:
 
 
 def receiver(*, record_to: str | None = None) -> AudioServer:
-    """A receiver of audio: behind $STREAM_URL, or on this machine alone."""
+    """Return an audio receiver: behind $STREAM_URL, or on this machine only."""
     url = None if SIMULATE else required("STREAM_URL", "the wss:// address that leads to port 8765 of this machine")
     return AudioServer(port=0 if SIMULATE else 8765, public_url=url, record_to=record_to)
 
@@ -96,10 +96,10 @@ def _tell(story: Callable[[Simulator], object], simulator: Simulator, client: Re
     try:
         simulator.wait_for_client(timeout=30)
         story(simulator)
-        simulator.wait_for_acks()  # until the client knows it, too
-        client.drain(10)  # and the handlers have done what they do after their call
+        simulator.wait_for_acks()  # until the client has processed it
+        client.drain(10)  # until the handlers have returned
     except Exception:
-        if client.state != "closed":  # else it was broken off, as by Ctrl-C
+        if client.state != "closed":  # otherwise it was interrupted, for example by Ctrl-C
             raise
     finally:
         client.stop()

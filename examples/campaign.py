@@ -1,9 +1,9 @@
-"""Call a list of people, several at a time: people are asked, machines get a message, and a table says what came of it.
+"""Call a list of people concurrently, leave messages on answering machines, and print a table of the outcomes.
 
 python examples/campaign.py --simulate
 FROM=+15550100 python examples/campaign.py Ann=+15550101,+15550111 Bob=+15550102
 
-Whoever has several numbers is called on all of them at once; the phones that are not picked up stop ringing.
+A person with several numbers is called on all of them at once; the other phones stop ringing when one is answered.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from relay_sync.simulator import Simulator
 
 AT_ONCE = 4
 REMINDER = "This is a reminder of your appointment tomorrow at ten."
-FROM = "+15550100" if SIMULATE else required("FROM", "a number of yours, from which people are called")
-#: Seconds until a dial is given up, whatever the network says of it.
+FROM = "+15550100" if SIMULATE else required("FROM", "your number, from which people are called")
+#: Seconds until a dial is given up, even if the network reports nothing.
 GIVE_UP = 4.0 if SIMULATE else 60.0
-#: Seconds between two people who are called: services limit how many calls may begin in a second.
+#: Seconds between two calls: services limit the number of new calls per second.
 APART = 0.05 if SIMULATE else 1.0
 
 SIMULATED = [
@@ -40,18 +40,18 @@ PEOPLE = {
 
 
 def people(simulator: Simulator) -> None:
-    """How the six of them are."""
+    """Define the behavior of the six phones."""
     simulator.expect_phone("+15550101", answers_after=4, presses="1")
     simulator.expect_phone("+15550111", answers_after=None)  # rings on the desk, until Ann answers the other one
     simulator.expect_phone("+15550102", answered_by="machine")
     simulator.expect_phone("+15550103", busy=True)
     simulator.expect_phone("+15550104", no_answer=True)
-    simulator.expect_phone("+15550105", answers_after=None)  # and nobody says so
+    simulator.expect_phone("+15550105", answers_after=None)  # and the network never reports it
     simulator.expect_phone("+15550106", hangs_up_after="reminder")
 
 
 def contact(client: RelayClient, numbers: list[str]) -> tuple[str, str]:
-    """Call somebody. The number that was answered, and what came of it."""
+    """Call a person. Return the number that was answered and the outcome."""
     phones = [devices.phone(number, FROM, timeout=25) for number in numbers]
     try:
         call = client.dial([phones], dial_timeout=GIVE_UP)
@@ -92,7 +92,7 @@ def call_all(client: RelayClient, pool: ThreadPoolExecutor) -> None:
     for name, job in jobs.items():
         try:
             number, outcome = job.result()
-        except RelayError as error:  # one call that goes wrong does not end the others
+        except RelayError as error:  # a failed call does not end the others
             number, outcome = "", f"failed: {error}"
         print(f"{name:6} {number or '-':12} {outcome}")
 
@@ -102,7 +102,7 @@ def main() -> None:
     with scene(people=people, media="fast") as client:
         try:
             call_all(client, pool)
-        finally:  # Ctrl-C as well: nobody else is called, and calls that go on are hung up
+        finally:  # also on Ctrl-C: no further calls are placed, and live calls are hung up
             pool.shutdown(wait=False, cancel_futures=True)
             client.disconnect(hangup_calls=True)
             pool.shutdown()

@@ -1,4 +1,4 @@
-"""A caller hears himself: what comes in on a two-way stream goes back out, until he hangs up.
+"""Echo the caller: the audio that arrives on a two-way stream is played back until the caller hangs up.
 
 python examples/echo.py --simulate
 """
@@ -15,7 +15,7 @@ with receiver() as audio, network() as client:
     def handle(call: Call) -> None:
         call.answer()
         with audio.connect(call, codec="PCMU", realtime=True) as stream:
-            stream.play(stream)  # its frames are audio like any other
-        print(f"{stream.stats.seconds:.1f} s of the caller went back to him; the stream was {stream.end_reason}")
+            stream.play(stream)  # a stream is a source of audio
+        print(f"{stream.stats.seconds:.1f} s were echoed to the caller; the stream was {stream.end_reason}")
 
     client.run()

@@ -1,4 +1,4 @@
-"""A telephone menu: opening hours, a message for later, or somebody to talk to.
+"""A telephone menu: opening hours, voicemail, or a transfer to the operator.
 
 python examples/ivr.py --simulate
 OPERATOR=+15550102 python examples/ivr.py
@@ -14,13 +14,13 @@ from _network import SIMULATE, required, scene
 from relay_sync import Call, CallEnded, ConnectEvent, devices
 from relay_sync.simulator import Simulator
 
-MENU = "Press 1 for our opening hours, 2 to leave a message, or 0 to talk to somebody."
-OPERATOR = "+15550102" if SIMULATE else required("OPERATOR", "the number that callers are put through to")
+MENU = "Press 1 for our opening hours, 2 to leave a message, or 0 to talk to the operator."
+OPERATOR = "+15550102" if SIMULATE else required("OPERATOR", "the number that callers are transferred to")
 ATTEMPTS = 3
 
 
 def caller(call: Call) -> str:
-    return str(call.device.get("params", {}).get("from_number", "somebody"))
+    return str(call.device.get("params", {}).get("from_number", "unknown"))
 
 
 def say(call: Call, text: str) -> None:
@@ -28,14 +28,14 @@ def say(call: Call, text: str) -> None:
 
 
 def choose(call: Call) -> str:
-    """The key that the caller chose, or ``""`` if he chose none."""
+    """Return the key that the caller pressed, or ``""`` if none."""
     for _ in range(ATTEMPTS):
         menu = call.prompt_tts(MENU, collect={"digits": {"max": 1}, "initial_timeout": 8.0})
         menu.wait(60)
         if menu.digits in CHOICES:
             return menu.digits
         if menu.type == "digit":
-            say(call, f"There is nothing behind the {menu.digits}.")
+            say(call, f"{menu.digits} is not a choice.")
     return ""
 
 
@@ -57,8 +57,8 @@ def voicemail(call: Call) -> None:
 
 
 def operator(call: Call) -> None:
-    """Put the caller through. If nobody is there, he may leave a message."""
-    with call.expect(ConnectEvent, over, timeout=3600) as bridge:  # listening before anything can happen
+    """Transfer the caller, who may leave a message if the operator does not answer."""
+    with call.expect(ConnectEvent, over, timeout=3600) as bridge:  # listens before the command is sent
         with call.expect(ConnectEvent, decided, timeout=60) as progress:
             call.connect(
                 [[devices.phone(OPERATOR, timeout=20)]],
@@ -87,7 +87,7 @@ done = threading.Semaphore(0)
 
 
 def people(simulator: Simulator) -> None:
-    """The operator takes one call, and is busy from then on."""
+    """The operator answers one call and is then busy."""
     simulator.expect_phone(OPERATOR, hangs_up_after=1.0, times=1)
     simulator.expect_phone(OPERATOR, busy=True)
 
@@ -95,15 +95,15 @@ def people(simulator: Simulator) -> None:
 def story(simulator: Simulator) -> None:
     """Five callers, one after the other."""
     message = ["This is Ann, please call me back about my order."]
-    behaviours: list[dict[str, Any]] = [
+    behaviors: list[dict[str, Any]] = [
         {"presses": "1"},
         {"presses": ["7", "2"], "says": message},
         {"presses": "0"},
         {"presses": "0", "says": message},
         {"hangs_up_after": "Press 1"},
     ]
-    for number, behaviour in enumerate(behaviours):
-        simulator.call(to="+15550100", from_=f"+1555019{number}", **behaviour)
+    for number, behavior in enumerate(behaviors):
+        simulator.call(to="+15550100", from_=f"+1555019{number}", **behavior)
         done.acquire(timeout=30)
 
 
@@ -119,7 +119,7 @@ with scene(story, people=people, media="fast") as client:
                 say(call, "Goodbye.")
         except CallEnded:
             pass
-        finally:  # whatever went wrong, nobody is left on the line
+        finally:  # also after an error: the call never stays open
             call.hangup()
             call.wait_for_ended(30)
             done.release()

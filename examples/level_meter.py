@@ -1,4 +1,4 @@
-"""Watch how loud a call is while it goes on: a bar per second of audio, or many a second where somebody looks.
+"""Show the level of a live call: one bar per second of audio, or ten per second in a terminal.
 
 python examples/level_meter.py --simulate
 """

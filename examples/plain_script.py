@@ -1,4 +1,4 @@
-"""No run(), no handler that does the work: the main thread takes one call after the other from a queue.
+"""Without run(): the handler puts calls in a queue, and the main thread takes them from there.
 
 python examples/plain_script.py --simulate
 """
@@ -15,7 +15,7 @@ calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
 
 with receiver() as audio, network() as client:
     client.on_call(calls.put)
-    with client:  # connects, and repairs its connection by itself from now on
+    with client:  # connects, and reconnects automatically
         call = calls.get(timeout=60)
         call.answer()
         action = call.stream(audio.url, codec="PCMU")

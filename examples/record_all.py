@@ -1,7 +1,7 @@
 """Record every call of a context as stereo WAV: the caller left, the far side right, one file a call in ``calls/``.
 
-The files grow while the calls go on, and are good at every moment: a call that is cut off, or this program being killed, costs
-less than the last second.
+The files grow during the calls and stay valid: if a call is cut off or this program is killed, less than the last second
+is lost.
 
 python examples/record_all.py --simulate
 """
@@ -24,7 +24,7 @@ with receiver(record_to="calls/{call_id}.wav") as audio, network(calls=3) as cli
     def handle(call: Call) -> None:  # a thread for each call
         call.answer()
         with audio.listen(call, track="both", codec="PCMU") as stream:
-            stream.wait()  # until the caller hangs up; nobody needs to read
+            stream.wait()  # until the caller hangs up; reading is not necessary
         if stream.recorded_to is not None:
             with lock:
                 recorded.append(stream.recorded_to)

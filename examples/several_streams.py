@@ -1,4 +1,4 @@
-"""Two streams on one call: the caller's words to one receiver, what he hears to another.
+"""Two streams on one call: one with the caller's audio, one with the audio that the caller hears.
 
 python examples/several_streams.py --simulate
 """

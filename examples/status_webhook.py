@@ -1,4 +1,4 @@
-"""Have the platform tell a web server of yours when a stream starts and ends.
+"""Receive status callbacks in your web server when a stream starts and ends.
 
 python examples/status_webhook.py --simulate
 """
@@ -54,6 +54,6 @@ with receiver() as audio, network() as client:
     client.run()
 
 for _ in ("streaming", "finished"):
-    told.acquire(timeout=10)  # webhooks are best effort, and come beside the call
+    told.acquire(timeout=10)  # webhooks are best effort and may arrive after the call
 web.shutdown()
 web.server_close()

@@ -1,4 +1,4 @@
-"""Stream only the first second of a call's audio, then stop the stream while the call goes on.
+"""Stream only the first second of a call's audio, then stop the stream while the call continues.
 
 python examples/stop_early.py --simulate
 """

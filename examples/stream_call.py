@@ -1,7 +1,7 @@
 """Answer calls, and stream what each caller says to a WebSocket until the call ends.
 
 With an account: set SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN, SIGNALWIRE_SPACE (your-space.signalwire.com) and
-STREAM_URL (the wss:// address that is to get the audio), and run
+STREAM_URL (the wss:// address that receives the audio), and run
 
     python examples/stream_call.py
 
@@ -19,7 +19,7 @@ from relay_sync import Call, RelayClient, WaitTimeout
 
 
 def serve(stream_url: str, *, once: bool = False) -> None:
-    """Handle calls until Ctrl-C, or until the first one is over."""
+    """Handle calls until Ctrl-C, or until the first one has ended."""
     client = RelayClient(contexts=["default"])  # credentials and host come from the environment
 
     @client.on_call
@@ -35,7 +35,7 @@ def serve(stream_url: str, *, once: bool = False) -> None:
             print(f"call {call.call_id}: streaming to {stream_url}")
             call.wait_for_ended()
             print(f"call {call.call_id}: ended ({call.end_reason}), the stream is {action.state}")
-        finally:  # also where something went wrong, or this would wait for ever
+        finally:  # also after an error, otherwise run() would never return
             if once:
                 client.stop()
 
@@ -56,7 +56,7 @@ def simulate() -> None:
         try:
             stream = audio.accept(timeout=1)
         except WaitTimeout:
-            sys.exit("no stream came before the end")
+            sys.exit("no stream arrived")
         stream.wait(timeout=10)
         session = stream.custom_parameters["session_id"]
         print(f"receiver: {stream.stats.seconds:.1f} s of {stream.media_format.encoding}, session {session}")

@@ -1,8 +1,8 @@
-"""Hand the caller's words to a speech recogniser, in pieces of the length that it wants.
+"""Pass the caller's audio to a speech recognizer, in pieces of the length that it needs.
 
 ``feed`` calls your function with exactly so many milliseconds of PCM at a time (16-bit little-endian mono; the last piece is
-shorter), on a thread of its own: a recogniser that is slow now and then holds up nobody, for up to 30 s of audio wait for it.
-The function here only tells speech from silence; yours would send the piece to the recogniser.
+shorter), in its own thread: up to 30 s of audio wait for a recognizer that is temporarily slow.
+The function here only distinguishes speech from silence; yours would send the piece to the recognizer.
 
 python examples/transcription_hook.py --simulate
 """
@@ -48,7 +48,7 @@ with receiver() as audio, network() as client:
         with audio.listen(call, track="inbound", codec="L16@16000h") as stream:
             transcription = feed(stream, transcribe, milliseconds=1500)
             call.wait_for_ended()
-        transcription.join()  # what was received is still read to its end
+        transcription.join()  # reads the rest of the received audio
         print("transcribed")
 
     client.run()

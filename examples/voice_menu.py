@@ -1,7 +1,7 @@
-"""A small voice menu on a two-way stream: a prompt, keys, and whoever knows the menu need not hear the prompt out.
+"""A small voice menu on a two-way stream: a prompt that the caller can interrupt by pressing a key.
 
 python examples/voice_menu.py --simulate
-python examples/voice_menu.py prompt.wav        (a mono WAV of yours instead of the tune)
+python examples/voice_menu.py prompt.wav        (your mono WAV instead of the tune)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATIENCE = 10.0  # seconds to choose
 
 
 def tone(hz: float, seconds: float) -> bytes:
-    """16-bit PCM. No voice, but everybody hears that it is not the other one."""
+    """Return a tone as 16-bit PCM."""
     samples = (round(8000 * math.sin(2 * math.pi * hz * index / RATE)) for index in range(round(seconds * RATE)))
     return b"".join(struct.pack("<h", sample) for sample in samples)
 
@@ -34,7 +34,7 @@ ANSWERS = {"1": tone(523, 0.5) + tone(659, 0.5), "2": tone(659, 0.5) + tone(523,
 
 
 def ask(stream: AudioStream) -> str | None:
-    """Play the prompt until a key is pressed. The key, or ``None`` if the caller chose none or is gone."""
+    """Play the prompt until a key is pressed. Return the key, or ``None`` if the caller pressed none or hung up."""
     prompt = stream.play(PROMPT, wait=False)
     try:
         event = stream.read_dtmf(PATIENCE)
@@ -59,12 +59,12 @@ with receiver() as audio, network(keys="91") as client:
                     choice = ask(stream)
                     if choice in MENU:
                         print(f"the caller wants {MENU[choice]}")
-                        stream.play(ANSWERS[choice])  # waits until it has been heard
+                        stream.play(ANSWERS[choice])  # returns when it has been heard
                         break
                     if stream.ended:
                         break
                     stream.play(SORRY)
-        finally:  # whatever went wrong, nobody is left on the line
+        finally:  # also after an error: the call never stays open
             call.hangup()
 
     client.run()

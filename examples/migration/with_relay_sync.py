@@ -1,4 +1,4 @@
-"""A front desk for callers: a key says who is wanted, a message is recorded, and the boss is told by phone and by text.
+"""A front desk: the caller presses a key and leaves a message, and the boss is notified by phone and by text.
 
 Credentials come from the environment; STREAM_URL is where the caller's voice goes.
 """
@@ -17,7 +17,7 @@ client = RelayClient(contexts=["office", "default"])
 def handle_call(call: Call) -> None:
     call.answer()
     stream = call.stream(os.environ["STREAM_URL"], name="desk", codec="PCMU", track="inbound_track")
-    welcome = call.play_tts("Welcome. Press 1 for the boss, 2 for everybody else.", volume=2.0)
+    welcome = call.play_tts("Welcome. Press 1 for the boss, 2 for other staff.", volume=2.0)
     welcome.wait(30)
 
     choice = call.collect(digits={"max": 1, "digit_timeout": 3}, initial_timeout=10)
@@ -49,10 +49,10 @@ def handle_call(call: Call) -> None:
 
 
 def report(wanted: str) -> None:
-    """Call the boss; who does not answer gets a text all the same."""
+    """Call the boss and send a text."""
     boss = {"type": "phone", "params": {"to_number": BOSS, "from_number": DESK, "timeout": 20}}
     call = client.dial([[boss]], max_duration=5)
-    news = call.play_tts(f"Somebody pressed {wanted} and left a message.")
+    news = call.play_tts(f"A caller pressed {wanted} and left a message.")
     news.wait(30)
     call.hangup()
     call.wait_for_ended(30)

@@ -38,7 +38,7 @@ PRINTED = {
         "transcribed",
     ],
     "record_all": ["calls: 2 channels, 8.1 s"] * 3,
-    "echo": ["8.1 s of the caller went back to him; the stream was stopped"],
+    "echo": ["8.1 s were echoed to the caller; the stream was stopped"],
     "voice_menu": ["key 9 during the prompt", "key 1 during the prompt", "the caller wants opening hours"],
     "ivr": [
         "+15550190 asks for the opening hours",
@@ -64,7 +64,7 @@ PRINTED = {
     "sms": [
         "+15550101: delivered",
         "+15550102: undelivered (not a mobile number)",
-        "+15550103: not heard of again",
+        "+15550103: no final status",
         "+15550199: 'hours' -> 'We are here from nine to five.': delivered",
         "+15550199: 'hello?' -> 'Text HOURS or STOP.': delivered",
     ],

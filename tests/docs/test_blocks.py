@@ -1,0 +1,193 @@
+"""Every block of README and docs runs as it stands, in a fresh folder: with the simulator's settings in the environment.
+
+Programs of frameworks and notebooks need more than ``python FILE``; ``ELSEWHERE`` names the tests that run them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from relay_sync.simulator import Simulator, speech
+from relay_sync.testing import variables_of
+from tests.support import ROOT
+from tests.support.hosting import PATIENCE, Started, launched
+from tests.support.lines import FROM, TO
+from tests.support.pages import PAGES, blocks, name_of
+
+#: Pages whose programs do not run by ``python FILE``, and the tests that run each of their blocks.
+ELSEWHERE: Final = {
+    "docs/django.md": "tests/docs/test_docs.py::test_django",
+    "docs/flask.md": "tests/docs/test_docs.py::test_flask",
+    "docs/jupyter.md": "tests/docs/test_docs.py::test_jupyter",
+    "docs/pytest.md": "tests/docs/test_docs.py::test_pytest",
+}
+#: Programs that take arguments, and those that they are given, by their beginning. They are run by the tests named.
+WITH_ARGUMENTS: Final = {
+    "# dial.py": "tests/docs/test_docs.py::test_script_dials",
+    '"""Stream a live call': "tests/docs/test_web.py::test_a_stream_started_and_told_of_by_other_processes",
+    '"""Download a recording': "tests/docs/test_web.py::test_a_recording_is_made_and_downloaded",
+    '"""Does the program answer': "tests/docs/test_web.py::test_a_program_is_checked_from_outside",
+}
+
+PROGRAMS: Final = [
+    pytest.param(path, number, id=f"{name_of(path)}-{number}")
+    for path in PAGES
+    if name_of(path) not in ELSEWHERE
+    for number, block in enumerate(blocks(path.read_text(encoding="utf-8")))
+    if not block.startswith(tuple(WITH_ARGUMENTS))
+]
+#: Shell commands that are not run, and why.
+NOT_RUN: Final = {
+    r"pip install": "needs the network: .ci/run runs the commands of the README, test_install.py checks all",
+    r"^export SIGNALWIRE": "placeholders for an account",
+    r"sphinx": ".ci/run builds the site",
+    r"gunicorn|flask --app|manage\.py|django-admin": "tests/contrib and test_docs.py run the applications",
+    r"python calls\.py$": "the program above it, which is run as a block",
+    r"python answer\.py$": "test_docs.py starts it with its own settings",
+    r"pytest$": "test_docs.py::test_pytest",
+    r"relay-sync simulate --show-tokens$|^curl|^\"from\"": "test_docs.py::test_script_without_an_account",
+}
+COMMANDS: Final = sorted(
+    {
+        command
+        for path in PAGES
+        for block in blocks(path.read_text(encoding="utf-8"), "sh")
+        for command in block.splitlines()
+        if not any(re.search(each, command.partition(" #")[0].strip()) for each in NOT_RUN)
+    }
+)
+
+
+def run_block(block: str, folder: Path, sim: Simulator) -> str:
+    """Run a program until it exits or, if it is a service, until it took a call, and return what it printed."""
+    program = folder / "program.py"
+    program.write_text(block.replace("port=8765", "port=0"), encoding="utf-8")  # tests run side by side
+    environment = {**os.environ, **variables_of(sim), "PYTHONUNBUFFERED": "1", "SIGNALWIRE_SIGNING_KEY": "key"}
+    port = ["0"] if "int(sys.argv[1]) if" in block else []
+    with launched(folder, environment, "program.py", *port) as process:
+        if "\nclient.run(" in block:
+            sim.wait_for_client(timeout=PATIENCE)
+            phone = sim.call(to=TO, from_=FROM, says=speech.greeting())
+            phone.wait_until("answered", PATIENCE)
+            if "read_dtmf" in block:
+                phone.wait_for_two_way_stream(timeout=PATIENCE).wait_until("streaming", PATIENCE)
+                phone.press("5")
+            wait_for_output(process)
+            phone.hang_up()
+            phone.wait_until("ended", PATIENCE)
+            process.process.send_signal(signal.SIGTERM)
+        elif "serve_forever()" in block:
+            wait_for_output(process)
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(PATIENCE) == -signal.SIGTERM, process.output
+            return process.output
+        assert process.process.wait(PATIENCE) == 0, process.output
+        return process.output
+
+
+def wait_for_output(process: Started) -> None:
+    """Wait until the program printed something, or for a moment: some print when their call has ended, some nothing."""
+    end = time.monotonic() + 1.0
+    while not process.output and time.monotonic() < end:
+        assert process.process.poll() is None, process.output
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("path", "number"), PROGRAMS)
+def test_a_block_runs(path: Path, number: int, tmp_path: Path) -> None:
+    block = blocks(path.read_text(encoding="utf-8"))[number]
+    with Simulator(media="fast") as sim:
+        printed = run_block(block, tmp_path, sim)
+    assert "Traceback" not in printed, printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", ["print(nowhere)\n", "from relay_sync import Nothing\n"])
+def test_a_block_with_an_unknown_name_fails(block: str, tmp_path: Path) -> None:
+    with Simulator(media="fast") as sim, pytest.raises(AssertionError, match=r"nowhere|Nothing"):
+        run_block(block, tmp_path, sim)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs(command: str, tmp_path: Path) -> None:
+    """Until it exits or, if it is a server, until it printed a line and SIGTERM ends it."""
+    words = command.partition(" #")[0].split()
+    program = {".venv/bin/relay-sync": ("-m", "relay_sync"), ".venv/bin/python": ()}[words[0]]
+    arguments = [str(ROOT / word) if word.startswith("examples/") else word for word in words[1:]]
+    with Simulator(media="fast") as sim:
+        environment = {**os.environ, **variables_of(sim), "PYTHONUNBUFFERED": "1"}
+        arguments = ["0" if word == "8765" else word for word in arguments]
+        with launched(tmp_path, environment, *program, *arguments) as process:
+            if arguments[0] == "listen":
+                process.wait_for_output("listening")
+                process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(PATIENCE) == 0, process.output
+
+
+@pytest.mark.parametrize("pattern", NOT_RUN)
+def test_a_command_that_is_not_run_is_on_a_page(pattern: str) -> None:
+    commands = "\n".join(
+        command.partition(" #")[0].strip()
+        for path in PAGES
+        for block in blocks(path.read_text(encoding="utf-8"), "sh")
+        for command in block.splitlines(keepends=False)
+    )
+    assert re.search(pattern, commands, re.MULTILINE)
+
+
+def test_what_runs_elsewhere_exists() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in PAGES]
+    for beginning in WITH_ARGUMENTS:
+        assert any(block.startswith(beginning) for text in texts for block in blocks(text)), beginning
+    for test in {*ELSEWHERE.values(), *WITH_ARGUMENTS.values()}:
+        file, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+# -- blocks that show a test ----------------------------------------------------------------------------------------------
+
+#: What is taken away from the program under test, by the test that then fails.
+TAKEN_AWAY: Final = {
+    "test_welcome": [
+        ("    call.answer()\n    digits", "    digits"),
+        ('    call.play_tts(f"You pressed {digits}.").wait()\n', ""),
+        ("    call.hangup()\n", ""),
+    ],
+    "test_busy": [('    relay_simulator.expect_phone("+15550123", busy=True)\n', "")],
+    "test_recording": [("        call.answer()\n", ""), ('        stream.save(tmp_path / "call.wav")\n', "")],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("name", "line", "instead"), [(name, *each) for name, changes in TAKEN_AWAY.items() for each in changes]
+)
+def test_a_block_that_shows_a_test_can_fail(name: str, line: str, instead: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "pytest.md").read_text(encoding="utf-8")
+    (block,) = [each for each in blocks(page) if f"def {name}(" in each]
+    assert line in block
+    (tmp_path / "test_page.py").write_text(block.replace(line, instead), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert f"FAILED test_page.py::{name}" in done.stdout or f"ERROR test_page.py::{name}" in done.stdout
