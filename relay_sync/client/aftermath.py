@@ -91,6 +91,6 @@ class Aftermath:
         doubt.times = len(PAUSES) + 1  # also where it comes late, and this is about to be asked again
         if says_gone(outcome):
             # Frames arrive in the order they were sent: a terminal event on its way would be here by now.
-            _log.info("%r has ended: the server does not know it any more", doubt.operation.action)
+            _log.info("%r has ended: the server no longer knows it", doubt.operation.action)
             doubt.operation.end_early("call_gone")
         self._inquiry.go_on(time.monotonic())

@@ -71,8 +71,8 @@ class Callbacks:
         elif lanes.offer(lane, self._guarded, call, what, function, args) == 1:
             call_id = call.call_id if call else ""
             _log.warning(
-                "a %s%s (%s) is not called: %d callbacks wait already, and more are left out until those have run; the ends of "
-                "calls and actions are told all the same",
+                "dropped a %s%s (%s): %d callbacks are waiting, and further ones are dropped until those have run; the ends of "
+                "calls and actions are still delivered",
                 what, f" of call {call_id}" if call_id else "", name_of(function), MOST_WAITING,
                 extra={"call_id": call_id},
             )  # fmt: skip
@@ -134,7 +134,7 @@ class Stalled:
         for key, (age, waiting) in stalled.items():
             if key not in self._said:
                 _log.warning(
-                    "a callback of %s has been running for %.0f s; %d more wait behind it",
+                    "a callback of %s has been running for %.0f s; %d more are waiting for it",
                     "the client" if key == self._of_client else f"call {key}", age, waiting,
                     extra={"call_id": str(key)},
                 )  # fmt: skip

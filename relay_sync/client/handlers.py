@@ -87,11 +87,11 @@ class CallHandlers:
         try:
             call.hangup("error")
         except ClientClosed:
-            _log.warning("call %s goes on without this client, which was closed before it could hang up", call.call_id)
+            _log.warning("call %s continues: the client was closed before it could hang up", call.call_id)
         except CommandRefused as error:
             _log.warning("call %s could not be hung up: %s", call.call_id, error.message)
         except RelayError as error:
-            _log.warning("call %s is hung up as soon as that is possible: %s", call.call_id, error.message)
+            _log.warning("call %s will be hung up as soon as possible: %s", call.call_id, error.message)
             core_of(call).promise_end("error")
 
     def _end(self, thread: threading.Thread) -> None:
@@ -140,8 +140,7 @@ class CallHandlers:
         for each in lanes:
             left += [_described(*job) for job in each.unfinished()]
         if left:
-            what = "is left alone" if len(left) == 1 else "are left alone"
-            _callbacks.warning("closing: what has not come to its end %.2g s later %s: %s", timeout, what, listed(left))
+            _callbacks.warning("closing: still running after %.2g s, not waiting any longer: %s", timeout, listed(left))
 
 
 def _described(call: Call | None, what: str, function: object, *rest: object) -> str:
@@ -156,5 +155,5 @@ def _what_becomes(call: Call, hang_up: bool) -> str:
     if core.over is not None:
         return ""
     if core.handed_over:
-        return "; the call was handed over, and goes on"
-    return "; the call is hung up" if hang_up else "; the call is left as it is"
+        return "; the call was handed over and continues"
+    return "; the call is hung up" if hang_up else "; the call is left unchanged"

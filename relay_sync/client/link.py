@@ -173,9 +173,9 @@ class Link:
         if cause is not None:
             why = f": {cause.message}"
         elif attempt is not None and attempt.peer != url:
-            why = f": {attempt.peer} did not answer in time"
+            why = f": {attempt.peer} did not answer before the timeout"
         error = ConnectTimeout(
-            f"no session with {url} in time{why}; check host and network, or give it a longer timeout"
+            f"no session with {url} before the timeout{why}; check host and network, or pass a longer timeout"
         )
         # Without what it came from: its text is in this one's already.
         error.__cause__ = cause and cause.fresh()
@@ -215,7 +215,7 @@ class Link:
         if (before := self._router.attached) is not None:
             before.join(LAST_WORD)  # what it still has to say is not to be taken for a word of the new one
         # It is not heard any more, if it still has not ended: its calls end here.
-        over = ClientClosed("the client was closed: the calls it had then are out of reach")
+        over = ClientClosed("the client was closed; the calls of its previous connection are no longer reachable")
         self._router.on_session_over(over, session.number - 1)
         self._router.reopen_lanes()
         self._drop_finalizer()
@@ -230,7 +230,7 @@ class Link:
             self.drop(loop)
             if isinstance(error, RuntimeError):
                 raise ConnectError(
-                    f"no thread for the connection: {error}; end some threads of this process"
+                    f"cannot start a thread for the connection: {error}; reduce the number of threads of this process"
                 ) from error
             raise
         return loop
@@ -244,8 +244,8 @@ class Link:
             shared = self.contexts.keys() & other.contexts.keys()
             if shared and other.loop is not None and other.loop.alive and self.config.same_account(other.config):
                 _log.warning(
-                    "another RelayClient of this process is connected for the contexts %s: each call comes to one of the two; "
-                    "disconnect() the one that is not wanted (an earlier run of a notebook's cell?)",
+                    "another RelayClient in this process is connected for contexts %s: each call goes to only one of them; "
+                    "disconnect() the client that is not needed (perhaps from an earlier run of a notebook cell)",
                     ", ".join(sorted(shared)),
                 )
                 return
@@ -296,8 +296,8 @@ class Link:
         live = len(self._router.ours) if loop.alive and not hang_up_calls else 0
         loop.request_stop(max(0.0, end - time.monotonic() - PARTING_RESERVE), hang_up_calls=hang_up_calls)
         if live:
-            told = counted(live, "live call goes", "live calls go")
-            _log.warning("closing: %s on without this client; %s", told, advice)
+            told = counted(live, "live call continues", "live calls continue")
+            _log.warning("closing: %s without this client; %s", told, advice)
         loop.join(max(0.0, end - time.monotonic()))
         self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 
@@ -406,7 +406,7 @@ class Link:
                 )
         limit = self.request_timeout() if timeout is None else timeout
         if limit <= 0:
-            raise RequestTimeout(f"{method}: no time was left for it, and nothing was sent")
+            raise RequestTimeout(f"{method}: no time was left; nothing was sent")
         asked = Asked(method, params, call_id, on_reply, late)
         command = new_command(
             method,
@@ -498,13 +498,14 @@ class Link:
 def _unanswered(method: str, limit: float, loop: IOLoop) -> RequestTimeout:
     if loop.session.phase is Phase.READY:
         return RequestTimeout(
-            f"the server did not answer {method} within {limit} s; it may still be carried out: look before you repeat it, "
-            "or give it longer with client.timeout()"
+            f"the server did not answer {method} within {limit} s; it may still carry it out: check before you repeat it, "
+            "or allow more time with client.timeout()"
         )
     cause = loop.session.last_error
     why = f" ({cause.message})" if cause is not None else ""
     return RequestTimeout(
-        f"{method} was not answered within {limit} s: there is no connection{why}; it comes back by itself: try later"
+        f"{method} was not answered within {limit} s: there is no connection{why}; the client "
+        "reconnects automatically, try again later"
     )
 
 

@@ -1,4 +1,4 @@
-"""The dials under way: devices are dialed under a tag, legs come and go, one wins (PROTOCOL, "Dial")."""
+"""The dials in progress. A dial has a tag, a leg per device, and at most one winner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Dials", "LegKeeper", "PendingDial", "drop"]
 
 _log = logs.get("relay_sync").later
 
-#: Seconds for which a dial that was given up is remembered, to hang up who answers late.
+#: Seconds for which a dial that was given up is remembered, to hang up late answers.
 REMEMBERED_FOR: Final = 600.0
 #: Dials that are decided and whose legs would still be known for late.
 REMEMBERED_DIALS: Final = 1024
@@ -65,7 +65,7 @@ class PendingDial:
         self.command: Command | None = None
         #: The server said that it was answered, but not by which leg.
         self.answered = False
-        #: When its caller gave it up; ``None`` while somebody waits.
+        #: When its caller gave it up; ``None`` while the caller waits.
         self.given_up: float | None = None
         self.outcome: Waiter[Call] = Waiter()
 
@@ -93,13 +93,13 @@ class PendingDial:
         return answered or (alive[0] if len(alive) == 1 else None)
 
     def wait(self, timeout: float, limit: float, why: str) -> Call:
-        """Block until it is decided.
+        """Wait until the dial is decided.
 
-        :param why: where the limit comes from.
-        :raises DialFailed: nobody answered, by the word of the server or by the clock.
+        :param why: where the limit comes from, for the error.
+        :raises DialFailed: nothing was answered, as reported by the server or after the timeout.
         """
         failure = DialFailed(
-            f"nobody answered within {limit:g} s ({why}); what still rings is hung up", reason="timeout"
+            f"no answer within {limit:g} s ({why}); legs that still ring are hung up", reason="timeout"
         )
         return self.outcome.wait(max(0.0, timeout), lambda: failure)
 
@@ -137,35 +137,37 @@ class Dials:
 
     @property
     def awaited(self) -> bool:
-        """Whether anybody waits for one of them."""
+        """Whether a caller waits for one of them."""
         return any(dial.given_up is None for dial in self._open.snapshot())
 
     def give_up(self, dial: PendingDial, exchange: LegKeeper) -> Call | None:
-        """Nobody waits for it any more. The winner, if there was one at the last moment; else its legs are hung up,
-        now and as they turn up.
+        """Stop waiting for a dial, and hang up its legs, also those reported later.
+
+        :return: the winner, if there was one at the last moment; it is not hung up.
         """
         if not dial.outcome.settle(DialFailed("the dial was given up", reason="given_up")):
             outcome = dial.outcome.peek()
             if isinstance(outcome, Call):
                 return outcome
-        # First the mark, then the look: a leg that turns up meanwhile sees the one or is seen by the other.
+        # Set the mark before looking: a leg that appears in between either sees the mark or is found.
         dial.given_up = time.monotonic()
         with self._caught():
             _drop_all(dial, exchange).release()
         return None
 
     def call_off(self, error: RelayError) -> list[Command]:
-        """Nobody is to be called any more: whoever waits for a dial gets this error, and the legs that turn up are hung up. Those
-        that are known are left to the caller. On the IO thread.
+        """Fail every dial with this error, and hang up the legs that are reported later. The caller ends the known legs.
 
-        :return: what was not sent yet, and must not be any more.
+        Runs on the IO thread.
+
+        :return: the commands that were not sent yet and must not be sent.
         """
         unsent = []
         for dial in self._open.snapshot():
             if dial.given_up is not None:
                 continue
             if dial.sent:
-                dial.given_up = time.monotonic()  # first: whoever wakes finds it
+                dial.given_up = time.monotonic()  # before the waiter wakes and looks at it
                 dial.outcome.settle(error)
             elif dial.command is not None:
                 self.close(dial)
@@ -201,7 +203,7 @@ class Dials:
                 self.close(dial)
                 dial.outcome.settle(error)
 
-    # -- told by the router, on the IO thread -------------------------------------------------------------------
+    # -- called by the router, on the IO thread -----------------------------------------------------------------
 
     def leg_of(self, event: CallStateEvent) -> PendingDial | None:
         """The dial whose new leg this is; ``None`` also for a leg that was known and is done with."""
@@ -211,12 +213,12 @@ class Dials:
         return dial if event.call_id and event.call_id not in dial.leg_ids else None
 
     def _too_late(self, tag: str, call_id: str, state: str) -> PendingDial | None:
-        """A leg that turns up after its dial was decided belongs to nobody: to a dial that was given up."""
+        """Return a dial that was given up, for a leg that appears after its own dial was decided."""
         known = self._decided.get(tag)
         if known is None or not call_id or call_id in known or state in (CALL_STATE_ENDING, CALL_STATE_ENDED):
             return None
         self._decided.put(tag, known | {call_id})
-        _log.info("call %s came after its dial was decided: it is hung up", call_id)
+        _log.info("call %s was reported after its dial was decided; hanging it up", call_id)
         dial = PendingDial(tag)
         dial.given_up = time.monotonic()
         return dial
@@ -226,14 +228,14 @@ class Dials:
         self._decided.put(dial.tag, dial.leg_ids)
 
     def taken(self, dial: PendingDial, outcome: Outcome, session: int) -> None:
-        """The reply to the command came."""
+        """Handle the reply to the command."""
         if isinstance(outcome, dict):
             dial.session = dial.session or session
         else:
             self.close(dial)
 
     def add_leg(self, dial: PendingDial, leg: Call, exchange: LegKeeper) -> None:
-        """A leg turned up."""
+        """Add a leg."""
         dial.session = dial.session or exchange.session
         dial.legs.put(leg.call_id, leg)
         if dial.given_up is not None:
@@ -268,7 +270,7 @@ class Dials:
                 self._won(dial, leg, exchange)
 
     def on_event(self, event: DialEvent, payload: Mapping[str, Any], exchange: LegKeeper) -> None:
-        """A dial moved."""
+        """Handle an event of a dial."""
         told = _leg_told(event)
         known = exchange.calls.get(told.call_id)
         tag = event.tag or told.tag or (known.tag if known is not None else "")
@@ -281,7 +283,7 @@ class Dials:
                 self.add_leg(dial, leg, exchange)
             return
         if dial is None:
-            _log.debug("dial event %r for a tag that is not ours", event.dial_state)
+            _log.debug("ignored dial event %r for an unknown tag", event.dial_state)
             return
         dial.session = dial.session or exchange.session
         if event.dial_state == "failed":
@@ -316,14 +318,14 @@ class Dials:
 
     def _won(self, dial: PendingDial, winner: Call, exchange: LegKeeper) -> None:
         self._decide(dial)
-        # State first, then waiters: whoever gets the winner sees no loser any more.
+        # State first, then waiters: a caller that receives the winner sees no loser.
         net = _drop_all(dial, exchange, winner)
         observers = exchange.observers
         started = None if observers is None else partial(observers.call_started, winner)
         if not dial.outcome.settle(winner, started):
             with net:
                 drop(winner, exchange)
-            _log.info("call %s was answered after its dial was given up: it is hung up", winner.call_id)
+            _log.info("call %s was answered after its dial was given up; hanging it up", winner.call_id)
         with self._caught():
             net.release()
 
@@ -331,7 +333,7 @@ class Dials:
         self._decide(dial)
         net = _drop_all(dial, exchange)
         dial.outcome.settle(
-            DialFailed(f"nobody answered{f' ({reason})' if reason else ''}: dial again or elsewhere", reason=reason)
+            DialFailed(f"no answer{f' ({reason})' if reason else ''}; dial again or dial another number", reason=reason)
         )
         with self._caught():
             net.release()
@@ -363,9 +365,9 @@ def _reason_of(dial: PendingDial) -> str:
 
 
 def drop(leg: Call, exchange: LegKeeper) -> None:
-    """A leg that nobody wants: hang it up if it still lives, and be done with it."""
+    """Hang up a leg that is not needed, if it is still live, and forget it."""
     if core_of(leg).over is None:
-        exchange.cut_off(leg, CallEnded("the leg was dropped: another one answered, or the dial was given up"))
+        exchange.cut_off(leg, CallEnded("the leg was dropped: another leg answered, or the dial was given up"))
 
 
 def _drop_all(dial: PendingDial, exchange: LegKeeper, winner: Call | None = None) -> Net:

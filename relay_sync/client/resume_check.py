@@ -183,7 +183,7 @@ class RollCall:
         with net:
             self._decide(question, known=True)
         if not lives:
-            _log.info("call %s has ended: the server does not know it any more", question.call.call_id)
+            _log.info("call %s has ended: the server no longer knows it", question.call.call_id)
         net.release()
 
     def _is_answer(self, question: _Question, outcome: Any) -> bool:
@@ -203,5 +203,5 @@ class RollCall:
         if question.times <= len(PAUSES):
             self._inquiry.put_off(question, now + PAUSES[question.times - 1])
         else:
-            _log.info("whether call %s still lives could not be found out", question.call.call_id)
+            _log.info("could not find out whether call %s is still live", question.call.call_id)
             self._decide(question, known=False)

@@ -215,7 +215,7 @@ class Router:
             self._aftermath = Aftermath(calls, self.messages, now)
             with net:
                 self._aftermath.on_watch(now)
-            with self._troubles.caught("internal error in the roll-call"):
+            with self._troubles.caught("internal error in the check for live calls"):
                 net.release()
 
     def _end_roll_call(self) -> None:
@@ -372,7 +372,7 @@ class Router:
         if call.state == CALL_STATE_ENDED or core_of(call).over is not None:
             self._elsewhere.take(call)  # it ended meanwhile, and was not in the table then
         if oldest is not None and oldest is not call:
-            self.let_go(oldest, CallEnded("the call was handed over, and nothing was heard of it since"))
+            self.let_go(oldest, CallEnded("the call was handed over, and no event has arrived since"))
         self.changed.ring()
 
     @property
@@ -395,12 +395,12 @@ class Router:
     def _receive(self, event: CallReceiveEvent, payload: dict[str, Any]) -> None:
         client, known = self._client(), self.calls.get(event.call_id)
         if known is not None and core_of(known).handed_over:
-            self.let_go(known, CallEnded("the call was handed over, and came back as another one"))
+            self.let_go(known, CallEnded("the call was handed over, and came back as a new call"))
             known = None
         offer = Offer.of(event)
         before = None if known is None else core_of(known).offer
         if known is not None and before is not None and offer.is_of_others(before):
-            self.let_go(known, CallEnded("another call came in under the id of this one, whose end was not told"))
+            self.let_go(known, CallEnded("a new call arrived with the ID of this call, whose end was not reported"))
             known = None
         ended = self._ended.take(event.call_id) if known is None else None
         if ended == offer.content:
@@ -426,14 +426,16 @@ class Router:
         if self.on_call is None:
             if not self._warned_no_handler:
                 self._warned_no_handler = True
-                _log.warning("calls come in but there is no on_call handler: they are passed back")
+                _log.warning("inbound calls are returned to the platform: no on_call handler is registered")
             self._pass_back(call)
         elif self.draining:
-            _log.info("call %s is passed back: this client takes no more calls", call.call_id)
+            _log.info("call %s is returned to the platform: this client is draining", call.call_id)
             self._pass_back(call)
         elif len(self.calls) >= self._max_active_calls <= len(self.ours):
             _log.warning(
-                "call %s is passed back: %d calls are active (max_active_calls)", call.call_id, self._max_active_calls
+                "call %s is returned to the platform: %d calls are active (max_active_calls)",
+                call.call_id,
+                self._max_active_calls,
             )
             self._pass_back(call)
         else:
@@ -450,7 +452,7 @@ class Router:
         try:
             self.handlers.start(call, handler)
         except RuntimeError as error:
-            _log.error("call %s is passed back: no thread for its handler (%s)", call.call_id, error)
+            _log.error("call %s is returned to the platform: no thread for its handler (%s)", call.call_id, error)
             self._pass_back(call)
         else:
             # On this thread: before any event of it.

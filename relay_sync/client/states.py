@@ -57,7 +57,7 @@ class States:
         """Say what is new since a state."""
         if phase is Phase.FAILED and error is not None and self._was_ready:
             # connect() tells its caller; this one nobody may be waiting for.
-            _log.error("the session is lost for good: %s", error.message)
+            _log.error("the session is permanently lost: %s", error.message)
         if phase is Phase.BACKING_OFF and error is not None:
             self._say_no_connection(error.message)
         if self.now != before:
@@ -77,9 +77,9 @@ class States:
             self._causes.forget()
         due, attempts = self._causes.due(why) is not None, self._causes.count(why)
         if attempts == 1:
-            _log.warning("no connection: %s; trying again", why)
+            _log.warning("no connection: %s; retrying", why)
         elif due:
-            _log.warning("no connection after %d attempts: %s; trying again", attempts, why)
+            _log.warning("no connection after %d attempts: %s; retrying", attempts, why)
         else:
             _log.debug("no connection (attempt %d): %s", attempts, why)
 

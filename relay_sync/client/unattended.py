@@ -62,11 +62,11 @@ class Unattended:
         level = logging.DEBUG if self._warned else logging.WARNING
         self._warned = True
         what = (
-            "the on_call handler returned, and call %s still rings: it ends when the caller gives up, unless something answers it"
+            "the on_call handler returned, but call %s still rings and ends when the caller gives up, unless it is answered"
             if call.state in (CALL_STATE_CREATED, CALL_STATE_RINGING)
             else "call %s ended without an answer: the handler never called answer()"
         )
-        _log.log(level, f"{what}; call.answer(), call.hangup('busy') or call.pass_()", call.call_id)
+        _log.log(level, f"{what}; use call.answer(), call.hangup('busy') or call.pass_()", call.call_id)
 
 
 def _is_unattended(call: Call) -> bool:

@@ -54,7 +54,7 @@ class ConnectAttempt:
         try:
             threading.Thread(target=self._run, name=self._name, daemon=True).start()
         except Exception as error:
-            self._done(self, ConnectError(f"no thread to connect with: {error}"))
+            self._done(self, ConnectError(f"cannot start a thread to connect: {error}"))
 
     def _run(self) -> None:
         with logs.shared():

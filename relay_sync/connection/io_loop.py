@@ -239,7 +239,7 @@ class IOLoop:
     def _recover(self) -> None:
         """After an internal error: give the connection up and make it anew. After many in a row the thread ends."""
         self._fault = type(sys.exc_info()[1]).__name__
-        self._troubles.fault("internal error; the connection is given up and made anew")
+        self._troubles.fault("internal error; reconnecting")
         self._faults += 1
         with self._troubles.caught("internal error while recovering from one"):
             self._lose("an internal error")
@@ -303,7 +303,7 @@ class IOLoop:
         if self._closing and self._ends():
             if self.forgotten:
                 _log.warning(
-                    "a RelayClient was forgotten while connected, and is closed: keep a reference, or disconnect()"
+                    "a RelayClient was garbage-collected while connected and is closed: keep a reference, or call disconnect()"
                 )
             sink = self._listener()
             if sink is not None:
@@ -343,7 +343,7 @@ class IOLoop:
 
     def _watch(self, now: float) -> None:
         if self.attempt is not None and now >= self.attempt.gives_up:
-            error = ConnectTimeout(f"{self.attempt.peer} did not answer in time")
+            error = ConnectTimeout(f"{self.attempt.peer} did not answer before the timeout")
             self._abandon_dial()
             self._session.dial_failed(now, error, fatal=False)
         if now >= self._watch_at:

@@ -49,7 +49,7 @@ def unusable(error: BaseException) -> ConnectError:
         advice = "Install it: pip install websocket-client"
         if place:
             advice = f"The module websocket is {place}: if that is not websocket-client, rename it; else reinstall it"
-    found = ConnectError(f"nothing can be connected: {told}. {advice}", fatal=True)
+    found = ConnectError(f"cannot connect: {told}. {advice}", fatal=True)
     found.__cause__ = error
     return found
 

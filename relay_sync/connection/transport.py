@@ -446,7 +446,7 @@ def _tunnel(sock: socket.socket, config: Config, proxy: Proxy, deadline: Deadlin
         raise _fatal(f"{proxy} answers with TLS: only proxies without it are supported, and only as http://") from None
     except upgrade.NoUpgrade as error:
         error.refused = False  # that was the proxy: the server was not asked
-        raise ConnectError(f"{proxy} did not answer as one") from error
+        raise ConnectError(f"{proxy} did not answer as a proxy") from error
     if not 200 <= head.status < 300:
         message, final = proxy.refusal(target, head.status, head.reason)
         raise ConnectError(message, fatal=final)
@@ -480,7 +480,7 @@ def as_error(error: BaseException, peer: str) -> ConnectError:
         return error
     found: ConnectError
     if isinstance(error, TimeoutError):
-        found = ConnectTimeout(f"{peer} did not answer in time")
+        found = ConnectTimeout(f"{peer} did not answer before the timeout")
     elif isinstance(error, (OSError, ValueError)):
         found = ConnectError(f"{peer} cannot be reached: {error}")
     else:  # not the network's doing: a module that cannot be imported, a fault of ours

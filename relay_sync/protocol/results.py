@@ -247,29 +247,27 @@ def call_ended(end_reason: str) -> CallEnded:
 
 def client_closed() -> ClientClosed:
     """What ends with a client that was closed, and what it refuses from then on."""
-    return ClientClosed("the client was closed: call connect() to use it again")
+    return ClientClosed("the client was closed; call connect() to use it again")
 
 
 def session_replaced() -> ConnectionLost:
     """What ends with a session that the server did not resume."""
     return ConnectionLost(
-        "the server gave a new session instead of resuming the old one: its calls are out of reach; new ones come in as before",
+        "the server started a new session instead of resuming the old one: its calls are no longer reachable, new ones arrive",
         sent=True,
     )
 
 
 def never_sent(command: Command) -> RequestTimeout:
     """What ends a command whose time is over when it is its turn to be sent."""
-    return RequestTimeout(f"{command.method} was not sent: its time was over before its turn came; try again")
+    return RequestTimeout(f"{command.method} was not sent before its timeout; try again")
 
 
 def too_late(command: Command) -> ConnectionLost:
     """What ends a command whose time is over before it could be sent, or sent again."""
     if command.sent:
         return ConnectionLost(
-            "it was sent, but its answer was lost, and the time to ask again is over: look before you repeat it",
+            "it was sent, but its reply was lost and no time is left to send it again; check before you repeat it",
             sent=True,
         )
-    return ConnectionLost(
-        "there was no connection to send it on in time: it was not carried out, try again", sent=False
-    )
+    return ConnectionLost("there was no connection before the timeout, so it was not sent; try again", sent=False)

@@ -171,7 +171,7 @@ class Session:
         elif command.promised:
             self._promise(now, command)
         elif self.congested or self._queue_full(now):
-            self._settle(command, QueueFull("too much is waiting to be sent: slow down, or try again later"))
+            self._settle(command, QueueFull("too many commands are waiting to be sent; slow down, or try again later"))
         else:
             self._queue.append(command)
 
@@ -552,7 +552,7 @@ class Session:
 
     def _promise(self, now: float, command: Command) -> None:
         if not self.promises.make(now, command):
-            self._settle(command, QueueFull("too much was promised that the server has not heard of yet"))
+            self._settle(command, QueueFull("too many hang-ups and stops are waiting to be sent"))
         elif self.phase is Phase.READY and not self._leaving:
             self._transmit(now, command)
 

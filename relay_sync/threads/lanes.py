@@ -67,7 +67,7 @@ def warn_replaced(kind: str, old: InContext | None, new: InContext) -> None:
     The same one again is none, nor is its new version: a notebook's cell that runs again, or a module that is reloaded.
     """
     if old is not None and old.function != new.function and not _is_redefined(old.function, new.function):
-        _log.warning("%s: %s replaces %s, which is not called any more", kind, _placed(new), _placed(old))
+        _log.warning("%s: %s replaces %s, which is no longer called", kind, _placed(new), _placed(old))
 
 
 def _placed(function: InContext) -> str:
@@ -173,7 +173,7 @@ class Lanes:
         if len(self._workers) >= self._limit:
             if len(self._serving) >= self._limit and not self._told_full:  # else one is between two jobs, and is next
                 self._told_full = True
-                _log.warning("%d callbacks block at once; further ones wait for their turn", self._limit)
+                _log.warning("%d callbacks are blocking at the same time; further callbacks wait", self._limit)
             return False
         return True
 
@@ -184,7 +184,7 @@ class Lanes:
             with self._lock:
                 left = len(self._workers)
             if not left:
-                _log.error("a callback cannot run now: %s; tried again with the next one", error)
+                _log.error("cannot start a thread for a callback: %s; retrying with the next callback", error)
 
     def _start_worker(self) -> None:
         # On behalf of the main thread another one is here, so that Ctrl-C leaves nothing half done. Without the lock, which the

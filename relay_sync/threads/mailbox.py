@@ -50,7 +50,7 @@ class Mailbox(Generic[T]):
         if isinstance(items, tuple):
             items = self._items = deque()
         if len(items) >= self._limit:
-            self.close(QueueFull(f"more than {self._limit} events wait to be read: read faster, or do less in between"))
+            self.close(QueueFull(f"more than {self._limit} unread events; read faster, or do less between reads"))
             return
         items.append(item)
         self._bell.ring()

@@ -56,7 +56,9 @@ def generation() -> int:
 
 
 def forked_error() -> Forked:
-    return Forked("this belongs to the parent process; after a fork use the client anew, it connects by itself")
+    return Forked(
+        "this object belongs to the parent process; after a fork use the client again, which connects automatically"
+    )
 
 
 def check_thread() -> None:
@@ -133,7 +135,7 @@ def _tell(listener: Callable[..., None], *args: float) -> None:
     try:
         listener(*args)
     except Exception:
-        _log.exception("internal error at a fork or at the end of the process")
+        _log.exception("internal error during a fork or at process exit")
 
 
 if hasattr(os, "register_at_fork"):

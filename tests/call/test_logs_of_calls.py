@@ -19,7 +19,7 @@ def test_a_call_that_is_passed_back(sim: Simulator, caplog: pytest.LogCaptureFix
         sim.call(to=TO, from_=FROM).wait_until("answered")
         other = sim.call(to=TO, from_=FROM)
         assert other.sent("calling.pass")
-    (record,) = [each for each in caplog.records if "is passed back" in each.getMessage()]
+    (record,) = [each for each in caplog.records if "is returned to the platform" in each.getMessage()]
     assert getattr(record, "call_id", None) == other.call_id
 
 

@@ -183,7 +183,7 @@ def test_a_second_signal_unwinds_a_program_of_one_s_own(
         assert out == "handled\nover closed\n"
     else:
         assert phone.state == "answered"
-        assert "closing: 1 live call goes on without this client; run(drain=30) waits" in errors
+        assert "closing: 1 live call continues without this client; run(drain=30) waits" in errors
         assert out.endswith("over closed\n")
 
 

@@ -423,7 +423,7 @@ def test_a_message_of_which_nothing_is_told_after_the_resume_ends_with_an_error(
         clock.advance(NEWS_PATIENCE - 1)
         assert waiting.running
         clock.advance(2.0)
-        with pytest.raises(ConnectionLost, match="what became of it may have been told meanwhile") as lost:
+        with pytest.raises(ConnectionLost, match="its final status may have been missed") as lost:
             waiting.result()
         assert lost.value.sent
         clock.advance(1000.0)

@@ -309,7 +309,7 @@ def test_a_second_client_that_takes_the_same_calls_is_pointed_out(
     sim: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     def told() -> int:
-        return sum("another RelayClient of this process" in record.getMessage() for record in caplog.records)
+        return sum("another RelayClient in this process" in record.getMessage() for record in caplog.records)
 
     with make(sim, contexts=["sales", "default"]):
         with make(sim, contexts=["support"]), RelayClient(**sim.credentials):
@@ -592,7 +592,7 @@ def test_another_call_under_the_id_of_one_whose_end_was_lost_is_taken(sim: Simul
         new = one.desk.take()
         assert new is not old
         assert (new.call_id, new.from_number) == (old.call_id, "+15550177")
-        with pytest.raises(CallEnded, match="under the id of this one"):
+        with pytest.raises(CallEnded, match="with the ID of this call"):
             old.wait_for_ended(PATIENCE)
         assert one.client.calls[new.call_id] is new
 
@@ -776,7 +776,7 @@ def test_disconnect_says_how_many_calls_go_on(sim: Simulator, caplog: pytest.Log
     with line(sim) as one:
         one.client.disconnect()
         assert one.phone.state == "answered"
-    assert any("1 live call goes on" in record.message for record in caplog.records)
+    assert any("1 live call continues" in record.message for record in caplog.records)
 
 
 def test_disconnect_can_hang_up_what_lives(sim: Simulator) -> None:
@@ -890,7 +890,7 @@ def test_run_leaves_its_calls_alone_unless_told_otherwise(
     background.result()
     sim.wait_until_gone()
     assert phone.state == ("ended" if hangup_calls else "answered")
-    assert any("1 live call goes on" in record.message for record in caplog.records) is not hangup_calls
+    assert any("1 live call continues" in record.message for record in caplog.records) is not hangup_calls
 
 
 def test_run_survives_drops(sim: Simulator, running: tuple[RelayClient, Background[None]]) -> None:
@@ -949,7 +949,7 @@ def test_run_raises_when_the_session_is_lost_for_good(sim: Simulator, caplog: py
         background.result(30)
     # A program that does not run() hears of it, too.
     (error,) = (record.message for record in caplog.records if record.levelno == logging.ERROR)
-    assert error.startswith("the session is lost for good: the credentials were refused")
+    assert error.startswith("the session is permanently lost: the credentials were refused")
 
 
 def test_disconnect_from_a_handler_does_not_deadlock(sim: Simulator) -> None:
@@ -1447,7 +1447,7 @@ def test_messages_say_what_to_do_next(sim: Simulator, closed_port: int) -> None:
         assert "check the parameters" in told(call.stream, NOWHERE)
         sim.drop_reply("calling.pass")
         with client.timeout(0.05):
-            assert "look before you repeat it" in told(call.pass_)
+            assert "check before you repeat it" in told(call.pass_)
         one.phone.hang_up()
         call.wait_for_ended(PATIENCE)
         assert "nothing more comes" in told(call.wait_for, "calling.x.y")

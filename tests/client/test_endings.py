@@ -269,7 +269,7 @@ def test_what_does_not_end_is_named_once_and_left_alone(
     one.disconnect()
     one.disconnect()
     (told, again) = [
-        record.getMessage() for record in caplog.records if record.getMessage().startswith("closing: what")
+        record.getMessage() for record in caplog.records if record.getMessage().startswith("closing: still running")
     ]
     assert f"handle of call {phone.call_id}" in told
     assert "on_message handler" in told

@@ -313,7 +313,7 @@ def test_of_calls_that_were_handed_over_the_last_ones_are_kept(offline: RelayCli
     for call in found:
         offline._router.handed_over(call)
     assert list(offline.calls.values()) == found[1:]
-    with pytest.raises(CallEnded, match="nothing was heard of it"):
+    with pytest.raises(CallEnded, match="no event has arrived since"):
         found[0].wait_for_ended(PATIENCE)
 
 

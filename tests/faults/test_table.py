@@ -44,7 +44,7 @@ def test_the_user_sees(fault: str, moment: str, outcome: str, caplog: pytest.Log
     errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     # Once at the most, and only where no new attempt can help: nobody need be there to hear of it otherwise.
     assert len(errors) <= (fault == "revokes")
-    assert all(message.startswith("the session is lost for good: the credentials") for message in errors)
+    assert all(message.startswith("the session is permanently lost: the credentials") for message in errors)
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ def test_a_client_that_an_interrupted_cell_left_behind_is_pointed_out(sim: Simul
         sim.call(to=TO, from_=FROM)
         await notebook.cell("call = calls.get(timeout=30)")
         await notebook.interrupted("call.wait_for_ended()")  # the traceback holds the call, and the call its client
-        assert "another RelayClient of this process is connected" in await notebook.cell(CONNECT)
+        assert "another RelayClient in this process is connected" in await notebook.cell(CONNECT)
         await notebook.cell("call.client.disconnect()")
         await asyncio.to_thread(only_one_client, sim)
         assert await notebook.cell("client.disconnect()\n" + CONNECT) == "connected\n"

@@ -149,7 +149,7 @@ def test_a_handler_that_waits_for_the_end_of_a_call_which_it_never_answered(
     ("options", "ended", "words"),
     [
         ({}, False, "raised; the call is hung up"),
-        ({"on_handler_error": "leave"}, False, "raised; the call is left as it is"),
+        ({"on_handler_error": "leave"}, False, "raised; the call is left unchanged"),
         ({}, True, "raised"),
     ],
 )
@@ -359,9 +359,9 @@ def test_one_cause_of_no_connection_is_said_once_and_then_with_a_number(
         with leapt(began + now - time.monotonic()):
             states._say_no_connection(why)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-        "no connection: refused; trying again",
-        "no connection after 4 attempts: refused; trying again",
-        "no connection: reset; trying again",
+        "no connection: refused; retrying",
+        "no connection after 4 attempts: refused; retrying",
+        "no connection: reset; retrying",
     ]
 
 
@@ -570,7 +570,7 @@ def test_run_says_how_to_hang_up_what_it_leaves(
 
     sim.call(to=TO, from_=FROM)
     one.run()
-    (record,) = said(caplog, "1 live call goes on")
+    (record,) = said(caplog, "1 live call continues")
     assert record.levelname == "WARNING"
     for word in ("run(hangup_calls=True)", "drain"):
         assert word in record.getMessage()

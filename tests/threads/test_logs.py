@@ -140,7 +140,7 @@ def test_a_handler_that_raises_keeps_nothing_from_happening(
         with pytest.raises(AuthenticationError):
             running.result()
         assert client.state == "failed"
-        assert any("lost for good" in text for text in handler.texts)
+        assert any("permanently lost" in text for text in handler.texts)
     assert "the collector is down" in capsys.readouterr().err
 
 
