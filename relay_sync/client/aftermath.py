@@ -1,12 +1,12 @@
-"""Finds out what ended while there was no connection: actions, and messages.
+"""Finds out which actions and messages ended while there was no connection.
 
-The server replays nothing (PROTOCOL, "Reconnect and resume"), and RELAY has no command that asks how an action stands. What comes
-nearest is one that changes nothing while it goes on, and is answered 404 when it is over: setting the volume of a playback to
-what it is, resuming a recording that is not paused. Each kind of action knows its own, and whether it is known at the moment
-what would change nothing. Others have none: what was given a time, such as a detector, is told to stop once that time is over
-for certain; digits, which nobody can stop, are over then. What has neither is not asked about.
+The server does not repeat events after a reconnection (see ``docs/wire.md``), and RELAY has no command that queries an action.
+The closest is a command that changes nothing while the action continues, and is answered 404 once it has ended: setting the
+volume of a playback to its present value, or resuming a recording that is not paused. Each kind of action knows its own command,
+and whether the present value is known. An action with a time limit, such as a detector, is stopped once the limit has certainly
+passed; digits, which cannot be stopped, have ended by then. Actions with neither are not asked about.
 
-An event of the action says that it was live after the connection came back, so that its end will be told as well.
+An event of the action shows that it was live after the reconnection, so its end will be reported as well.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class _Doubt:
 
 
 class Aftermath:
-    """What went on when the connection was lost, until something is known of each. All of it on the IO thread.
+    """The actions and messages in progress when the connection was lost, until the state of each is known. On the IO thread.
 
-    :param now: when the connection came back.
+    :param now: when the connection was re-established.
     """
 
     def __init__(self, calls: Iterable[Call], messages: MessageDesk, now: float) -> None:

@@ -23,10 +23,10 @@ SHARED_THREADS: Final = 16
 
 
 class Callbacks:
-    """Those of one client. For any number of threads.
+    """The callbacks of one client. For any number of threads.
 
-    :param on_error: takes what a callback raised, and its call or ``None``.
-    :ivar observers: those of the client; ``None`` until there is one.
+    :param on_error: receives each exception of a callback, and its call or ``None``.
+    :ivar observers: the client's observers, or ``None``.
     """
 
     def __init__(self, on_error: Callable[[BaseException, Call | None], object] | None) -> None:
@@ -84,9 +84,10 @@ class Callbacks:
             self.report(call, what, error)
 
     def report(self, call: Call | None, what: str, error: BaseException, then: str = "") -> None:
-        """Log what user code raised, and pass it to ``on_error``.
+        """Log an exception of user code, and pass it to ``on_error``.
 
-        :param what: what raised it, in words. :param then: what comes of it, for the log.
+        :param what: what raised it, in words.
+        :param then: what happens to the call, for the log.
         """
         call_id = call.call_id if call else ""
         whose, extra = f" of call {call_id}" if call_id else "", {"call_id": call_id}

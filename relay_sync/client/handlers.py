@@ -27,9 +27,10 @@ _numbers: Final = itertools.count(1)
 
 
 class CallHandlers:
-    """Those of one client, each in a thread of its own. For any number of threads.
+    """The handlers of one client's calls, each in its own thread. For any number of threads.
 
-    :param changed: rings when one has returned. :param callbacks: where what they raise is reported.
+    :param changed: rings when a handler has returned.
+    :param callbacks: reports their exceptions.
     :param unattended: the calls that handlers leave ringing.
     :param hang_up_on_error: hang up a call whose handler raised.
     """
@@ -114,8 +115,9 @@ class CallHandlers:
         return f"{counted(len(names), 'handler of a call', 'handlers of calls')} ({listed(names)})"
 
     def finish(self, timeout: float, *lanes: Lanes) -> None:
-        """Let queued callbacks run and handlers return. What has not come to its end after so many seconds is named in the
-        log and left alone. A callback that asks for this waits for nothing: what it waits for may wait for it.
+        """Let queued callbacks run and handlers return, within this many seconds; log the rest and stop waiting.
+
+        A callback that calls this waits for nothing, because other work may wait for the callback.
         """
         end, here = time.monotonic() + timeout, threading.current_thread()
         self._waiting.put(here, True)

@@ -1,4 +1,4 @@
-"""Questions that a client asks of its own accord: a few at a time, and again where no answer came. All of it on the IO thread."""
+"""Questions that a client asks the server on its own: a few at a time, and again if unanswered. All on the IO thread."""
 
 from __future__ import annotations
 
@@ -36,15 +36,24 @@ class Inquiry(Generic[T]):
         self._turn.append(subject)
 
     def put_off(self, subject: T, due: float = -math.inf) -> None:
-        """Ask about this one later. :param due: when; left out, a second later."""
+        """Ask about this subject later.
+
+        :param due: when. Default: a second later.
+        """
         self._later.append((due, subject))
 
     def asked(self, subject: T, until: float) -> None:
-        """A question was sent. :param until: when it counts as unanswered."""
+        """Note that a question was sent.
+
+        :param until: when it counts as unanswered.
+        """
         self._open[subject] = until
 
     def answered(self, subject: T) -> bool:
-        """There is an outcome. :return: whether it was still waited for."""
+        """Note an outcome.
+
+        :return: whether it was still expected.
+        """
         return self._open.pop(subject, None) is not None
 
     def unanswered(self, now: float) -> list[T]:

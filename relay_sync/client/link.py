@@ -1,7 +1,7 @@
 """The connection of one client, and the commands that are sent over it.
 
-It is made when it is first needed; its IO thread repairs it until it is closed. A link knows who takes what comes in as a
-:class:`Recipient` only.
+The link connects on first use; the IO thread reconnects until the link is closed. A link knows the router only as a
+:class:`Recipient`.
 """
 
 from __future__ import annotations
@@ -93,13 +93,15 @@ _links: Final[Living[Link]] = Living()
 class Link:
     """The connection of one client, for any number of threads.
 
-    The connection ends when the link is garbage collected: the IO thread does not hold it, and holds the router weakly.
+    The connection closes when the link is garbage-collected: the IO thread does not hold it, and holds the router weakly.
 
-    :ivar config: and :ivar contexts: of the sessions to come. Replaced, never changed: the links of other clients read them
-        without the lock.
-    :ivar secrets: what must not reach a log. :ivar loop: the present connection, or ``None``.
-    :ivar closed: whether commands are refused, instead of connecting for them. :ivar used: whether it was ever told to connect.
-    :param router: takes what comes in, and answers for the calls.
+    :ivar config: the configuration of future sessions. Replaced, never changed: other clients' links read it without the lock.
+    :ivar contexts: the contexts of future sessions. Replaced, never changed, as *config*.
+    :ivar secrets: the texts that must not reach a log.
+    :ivar loop: the present connection, or ``None``.
+    :ivar closed: whether commands are refused instead of connecting.
+    :ivar used: whether the link was ever asked to connect.
+    :param router: receives what arrives, and knows the calls.
     """
 
     def __init__(self, config: Config, router: Recipient) -> None:
@@ -131,8 +133,9 @@ class Link:
     def connect(self, deadline: Deadline) -> IOLoop:
         """Connect, and return when commands can be sent.
 
-        :raises ClientClosed: it was closed.
-        :raises RelayError: what is fatal for the session. :raises ConnectTimeout: there is none in time.
+        :raises ClientClosed: the client was closed.
+        :raises RelayError: a fatal failure of the session.
+        :raises ConnectTimeout: no session before the deadline.
         """
         process.check_thread()
         with self._lock:
@@ -158,9 +161,10 @@ class Link:
                 self._connecting -= 1
 
     def usable_loop(self, deadline: Deadline) -> IOLoop:
-        """A loop that takes commands. It is connected, or connecting again: a command waits for that within its own deadline.
+        """Return a loop that accepts commands. While it reconnects, a command waits within its own deadline.
 
-        :param deadline: for the first connection. :raises RelayError: as :meth:`connect` does.
+        :param deadline: for the first connection.
+        :raises RelayError: as :meth:`connect`.
         """
         loop = self.loop
         if loop is not None and loop.alive and not self.closed:
@@ -236,7 +240,7 @@ class Link:
         return loop
 
     def _note_others(self) -> None:
-        """Say so when another client of this process takes the same calls: perhaps a notebook's cell left it behind."""
+        """Warn if another client of this process receives the same calls, such as one left behind by a notebook cell."""
         _links.add(self)
         for other in _links:
             if other is self:
@@ -253,7 +257,7 @@ class Link:
     # -- closing -------------------------------------------------------------------------------------------------
 
     def drop(self, loop: IOLoop) -> None:
-        """Give up a connection that never came about, so that the next command makes another one."""
+        """Give up a connection that was never established, so that the next command opens another one."""
         with self._lock:
             if self.loop is loop:
                 self.loop = None
@@ -262,13 +266,13 @@ class Link:
         loop.request_stop()
 
     def poke(self) -> None:
-        """Have the router's ``on_poke`` called on the IO thread. For signal handlers too: it takes no lock."""
+        """Have the router's ``on_poke`` called on the IO thread. Safe in signal handlers: it acquires no lock."""
         loop = self.loop
         if loop is not None:
             loop.poke()
 
     def request_stop(self) -> None:
-        """Close without waiting for the end. For signal handlers too: it takes no lock."""
+        """Close without waiting. Safe in signal handlers: it acquires no lock."""
         self.closed = True
         loop = self.loop
         if loop is not None:
@@ -277,8 +281,9 @@ class Link:
     def close(self, end: float, *, hang_up_calls: bool, advice: str) -> None:
         """Close the connection, which ends every wait; then let callbacks run and handlers return.
 
-        :param end: by when, as ``time.monotonic()`` counts. :param hang_up_calls: hang up what lives or is being dialed.
-        :param advice: for the warning that calls go on: what would have ended them.
+        :param end: the deadline, on the clock of ``time.monotonic()``.
+        :param hang_up_calls: hang up the calls that are live or being dialed.
+        :param advice: how the caller could have ended the calls that continue, for the warning.
         """
         with self._lock:
             self.closed = True
@@ -302,13 +307,13 @@ class Link:
         self._router.finish(max(0.0, min(DRAIN_PATIENCE, end - time.monotonic())))
 
     def _drop_finalizer(self) -> None:
-        """A loop that was told to end, or is the parent process's, is no business of the finalizer."""
+        """Detach the finalizer from a loop that is closing, or that is the parent process's."""
         if self._forgotten is not None:
             self._forgotten.detach()
             self._forgotten = None
 
     def after_fork(self) -> None:
-        """In a child: the parent's connection is not ours."""
+        """In a child process: forget the parent's connection."""
         self._lock = threading.RLock()
         self._connecting = 0
         self._ending = None
@@ -316,7 +321,7 @@ class Link:
         self._drop_finalizer()
 
     def at_exit(self, timeout: float) -> None:
-        """The process ends: close what nobody has closed, and let handlers return, within so many seconds."""
+        """At process exit: close an open connection and let handlers return, within this many seconds."""
         loop = self.loop
         if loop is not None:
             end = time.monotonic() + timeout
@@ -326,9 +331,9 @@ class Link:
     # -- whom it is for ------------------------------------------------------------------------------------------
 
     def subscribe(self, change: Callable[[dict[str, None]], None]) -> None:
-        """Change the contexts of this session and of those to come.
+        """Change the contexts of this session and of future ones.
 
-        On the IO thread, as the replies come: they stand in the order in which the server has carried out what was asked.
+        On the IO thread, as the replies arrive: in the order in which the server has carried out the commands.
         """
         with self._lock:  # held for long only where the connection before is over, and has no replies
             known = dict(self.contexts)
@@ -339,7 +344,7 @@ class Link:
             loop.change(lambda session: change(session.contexts))
 
     def use_jwt(self, jwt_token: str) -> None:
-        """For the connections to come. On any thread: what the server has agreed to is noted as its reply comes."""
+        """Use a JWT for future connections. On any thread."""
         if jwt_token == self.config.jwt_token:
             return
         self.secrets.learn(jwt_token)
@@ -360,7 +365,7 @@ class Link:
         return float(getattr(self._limits, "request", self.config.request_timeout))
 
     def set_request_timeout(self, limit: float) -> None:
-        """From now on the answers to commands that this thread sends have so many seconds."""
+        """Set the seconds to wait for replies to commands that this thread sends."""
         self._limits.request = limit
 
     def command(
@@ -379,13 +384,13 @@ class Link:
     ) -> dict[str, Any]:
         """Send a command and wait for its reply.
 
-        :param only_in: the number of the session without which it makes no sense, such as that of the call it is for.
-        :param on_reply: applies what the reply means: it is given that, and the number of the session, on the IO thread, before
-            anything that came behind the reply is looked at, and before this returns; also where nobody waits any more.
-        :param late: is given the outcome where this raises: a reply that came too late, or the exception that stands for none.
-            On the IO thread or on the one that gave up.
-        :param made: is given the command before it is sent.
-        :param timeout: seconds for the reply; the default is :meth:`request_timeout`.
+        :param only_in: the number of the session in which the command makes sense, such as that of its call.
+        :param on_reply: applies the reply. Called with it and the session's number, on the IO thread, before any later frame is
+            handled and before this method returns; also if the caller has given up.
+        :param late: receives the outcome if this method raises: a late reply, or the exception. On the IO thread or the one that
+            gave up.
+        :param made: receives the command before it is sent.
+        :param timeout: seconds to wait for the reply. Default: :meth:`request_timeout`.
         :param observed: whether observers know of it already.
         """
         process.check_thread()
@@ -438,9 +443,9 @@ class Link:
             raise
 
     def post(self, method: str, params: Mapping[str, Any], then: Callable[[Any], object] | None = None) -> None:
-        """Send a command whose answer nobody waits for; on any thread. It is not sent again where a connection is lost.
+        """Send a command without waiting for its reply; on any thread. It is not sent again after a reconnection.
 
-        :param then: is given the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
+        :param then: receives the outcome, on the IO thread: a result, a :class:`Failure` or an exception.
         """
         loop = self.loop
         if loop is None or not loop.alive:
@@ -449,11 +454,9 @@ class Link:
         loop.submit(new_command(method, params, settle, self.config.request_timeout))
 
     def promise(self, method: str, params: Mapping[str, Any], *, session: int | None = None) -> None:
-        """Have something done for certain, as far as the session it is for still lives or comes back; on any thread.
+        """Send a command without waiting, and again after a reconnection until it is answered; on any thread.
 
-        It is sent again where a connection was lost before the answer.
-
-        :param session: the number of that; by default of the present one.
+        :param session: the number of the session that the command is for. Default: the present one.
         """
         loop = self.loop or self._ending  # one that ends still keeps promises
         if loop is None:
@@ -469,21 +472,22 @@ class Link:
     # -- calls ---------------------------------------------------------------------------------------------------
 
     def call_gone(self, call: Call) -> None:
-        """The server does not know this call any more. When this returns, it has ended for us."""
+        """End a call that the server no longer knows, and return when it has ended."""
         deadline = Deadline.after(time.monotonic(), GONE_PATIENCE)
         self.on_io_thread(lambda done: self._router.call_gone(call, done), deadline)
 
     def ask_about(self, call: Call, deadline: Deadline) -> bool:
-        """Ask the server whether a call is live. When this returns, it has ended for us if it is not.
+        """Ask the server whether a call is live. If it is not, it has ended when this method returns.
 
-        :return: whether that could be found out.
+        :return: whether an answer was found.
         """
         return self.on_io_thread(lambda then: self._router.ask_about(call, then), deadline)
 
     def on_io_thread(self, function: Callable[[Callable[[bool], object]], None], deadline: Deadline) -> bool:
-        """Run a function where calls change their states, and wait for what it finds.
+        """Run a function on the IO thread, where calls change their states, and wait for its result.
 
-        :param function: is given a function that takes the result. :return: the result; ``False`` where there was none in time.
+        :param function: receives a function that accepts the result.
+        :return: the result, or ``False`` if there was none before the deadline.
         """
         loop, told = self.loop or self._ending, Waiter[bool]()  # the calls of one that ends may not have ended yet
         if loop is None:
@@ -510,7 +514,7 @@ def _unanswered(method: str, limit: float, loop: IOLoop) -> RequestTimeout:
 
 
 def _forgotten(loop: IOLoop) -> None:
-    """The client was garbage collected while connected. Runs in a finalizer: no lock, no wait."""
+    """Close the loop of a garbage-collected client. Runs in a finalizer: no lock, no wait."""
     if loop.alive:
         loop.forgotten = True
         loop.request_stop()

@@ -1,6 +1,6 @@
 """Finds out which calls are still live: all of them after a resume, and one that a command was answered 404 for.
 
-The server replays nothing that it had to say while the connection was down (PROTOCOL, "Reconnect and resume"), so a call may
+The server replays nothing that it had to say while the connection was down (see ``docs/wire.md``), so a call may
 have ended unheard, and whoever waits for its end would wait for ever. RELAY has no command that asks for a call's state. What
 comes nearest is one that changes nothing on a call that lives and is refused with 404 or 410 on one that does not: clearing
 the digit bindings of a realm that has none. No source says what a realm that is not known gets, and to take a call that lives

@@ -1,6 +1,6 @@
-"""Delivers what happened to the call, the dial or the message that it happened to.
+"""Delivers events to the call, dial or message that they belong to.
 
-The IO thread knows a client only by its router, and that weakly: a client that nobody holds can go.
+The IO thread knows a client only by its router, and holds that weakly: an unreferenced client can be collected.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ REMEMBERED_CALLS: Final = 4096
 
 
 class Router:
-    """The calls of one client, and the way from the IO thread to them.
+    """The calls of one client, and the path from the IO thread to them.
 
-    :param client: whose they are; held weakly. :param on_watch: a method of it that is called once a second, with the time.
-    :param on_poke: a method of it that is called when ``stop()`` was.
+    :param client: the client, held weakly.
+    :param on_watch: a method of the client that is called once a second, with the time.
+    :param on_poke: a method of the client that is called after ``stop()``.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Router:
     # -- told by the loop, on the IO thread -----------------------------------------------------------------------
 
     def on_event(self, payload: dict[str, Any]) -> None:
-        """An event came in."""
+        """Deliver an event."""
         event = parse_event(payload)
         if isinstance(event, CallReceiveEvent):
             self._receive(event, payload)
@@ -148,7 +149,7 @@ class Router:
                     self.dials.on_leg_state(call, event, self)
 
     def call_gone(self, call: Call, then: Callable[[bool], object] | None = None) -> None:
-        """The server does not know a call any more."""
+        """End a call that the server no longer knows."""
         net = Net()
         with net:
             core = core_of(call)
@@ -160,9 +161,9 @@ class Router:
         net.release()
 
     def ask_about(self, call: Call, then: Callable[[bool], object]) -> None:
-        """Find out whether the server still knows a call; one that it does not know has ended when ``then`` is called.
+        """Find out whether the server still knows a call. If it does not, the call has ended when ``then`` is called.
 
-        :param then: takes whether that is known.
+        :param then: receives whether an answer was found.
         """
         over = core_of(call).over is not None
         if over or self.states.over:
@@ -181,7 +182,7 @@ class Router:
         return self._roll_call
 
     def call_over(self, call: Call) -> None:
-        """A call has ended, and its state says so; nobody who waits for that has been woken."""
+        """Forget a call that has ended. Its state is set; its waiters have not been woken yet."""
         offer = core_of(call).offer
         self._ended.put(call.call_id, None if offer is None else offer.content)
         self.calls.take_if(call.call_id, call)
@@ -224,7 +225,7 @@ class Router:
             self._roll_call = None
 
     def _give_up_questions(self) -> None:
-        """No connection comes that knows these calls: let nobody wait for an answer."""
+        """Answer all open questions with ``False``: no connection will know these calls."""
         awaited, self._awaited = self._awaited, []
         net = Net()
         for _, then in awaited:
@@ -234,9 +235,9 @@ class Router:
             net.release()
 
     def on_session_over(self, error: RelayError, session: int) -> None:
-        """The server-side session is gone, and what it carried with it.
+        """End what the session on the server carried.
 
-        :param session: its number. What was begun in it and sent in the next one belongs there, and goes on.
+        :param session: its number. Work that was started in it and sent in the next session belongs to that, and continues.
         """
         calls = self.calls.take_all()
         self._elsewhere.take_all()
@@ -261,9 +262,7 @@ class Router:
             net.release()
 
     def on_watch(self, now: float) -> None:
-        """Once a second: name lanes in which user code is stuck, and say what else goes on without a word; see whether a question
-        of the roll-call is due.
-        """
+        """Once a second: log callbacks that are stuck and other silent problems, and send due questions about calls."""
         net = Net()
         if self._roll_call is not None:
             with net:
@@ -283,15 +282,15 @@ class Router:
         self.callbacks.check_stalled(now)
 
     def on_poke(self) -> None:
-        """``stop()`` was called, perhaps in a signal handler, where nothing but a flag could be set."""
+        """Handle ``stop()``, which may have been called in a signal handler and could only set a flag."""
         client_poke = self._client_poke()
         if client_poke is not None:
             client_poke()
 
     def on_closing(self, *, hang_up: bool) -> None:
-        """The session is about to be closed.
+        """Prepare to close the session.
 
-        :param hang_up: hang up the calls that live, and call off the dials.
+        :param hang_up: hang up the live calls, and cancel the dials.
         """
         net = Net()
         for core in map(core_of, self.ours if hang_up else ()):
@@ -304,7 +303,7 @@ class Router:
         net.release()
 
     def expects(self) -> bool:
-        """Whether legs may still turn up that are to be hung up before a client that closes takes its leave."""
+        """Return whether to wait before disconnecting: legs may still be reported that are to be hung up."""
         return self.dials.lacks_legs
 
     @property
@@ -347,7 +346,7 @@ class Router:
         return call
 
     def cut_off(self, call: Call, error: CallEnded) -> None:
-        """A leg that nobody wants any more: hang it up, if it still lives, and take it off the table."""
+        """Hang up a leg that is not needed, if it is still live, and forget it."""
         try:
             if call.state != CALL_STATE_ENDING:
                 core_of(call).promise_end("hangup" if call.state == CALL_STATE_ANSWERED else "cancel")
@@ -355,7 +354,7 @@ class Router:
             self.let_go(call, error)
 
     def let_go(self, call: Call, error: CallEnded) -> None:
-        """A call is no business of this client any more, wherever it goes. On any thread."""
+        """Release a call: this client no longer follows it. On any thread."""
         self._ended.put(call.call_id, None)
         self.calls.take_if(call.call_id, call)
         try:
@@ -367,7 +366,7 @@ class Router:
             self.changed.ring()
 
     def handed_over(self, call: Call) -> None:
-        """Others control a call now: what comes of it still counts, but nobody waits for that for ever. On any thread."""
+        """Note that others control a call now. Its events still count, but waits for them are bounded. On any thread."""
         oldest = self._elsewhere.put(call, call)
         if call.state == CALL_STATE_ENDED or core_of(call).over is not None:
             self._elsewhere.take(call)  # it ended meanwhile, and was not in the table then
@@ -382,12 +381,12 @@ class Router:
 
     @property
     def stopped(self) -> Flag:
-        """Whether ``run()`` is to return, by the word of the connection that is listened to now."""
+        """Set when ``run()`` is to return, on the present connection."""
         return self.attached.stopped if self.attached is not None else Flag()
 
     @property
     def draining(self) -> bool:
-        """Whether no new calls are taken on the present connection."""
+        """Whether the present connection accepts no new calls."""
         return self.attached is not None and self.attached.draining
 
     # -- inbound calls -------------------------------------------------------------------------------------------
@@ -462,8 +461,8 @@ class Router:
     def observe(self, observer: Observer, keep: Iterable[str]) -> Callable[[], None]:
         """Notify an observer from now on.
 
-        :return: takes it off again.
-        :raises InvalidParameter: it is none, or *keep* cannot be right.
+        :return: a function that removes the observer.
+        :raises InvalidParameter: *observer* is not an observer, or *keep* is invalid.
         """
         from ..observing.observers import Observers  # most programs have none
 
@@ -499,7 +498,7 @@ class Router:
         return len(self.handlers.running())
 
     def finish(self, timeout: float) -> None:
-        """Let queued callbacks run and handlers return, for at most so many seconds, and name what is left."""
+        """Let queued callbacks run and handlers return, within this many seconds, and log the rest."""
         end = time.monotonic() + timeout
         self.handlers.finish(timeout, self.callbacks.lanes, self.callbacks.shared)
         if self.observers is not None:
@@ -516,7 +515,7 @@ class Router:
             self.observers.open()
 
     def after_fork(self) -> None:
-        """In a child: the parent's calls are not ours."""
+        """In a child process: drop the parent's calls."""
         # Made anew: at the fork another thread may have held their locks.
         self.calls = Table()
         self._elsewhere = Recent(REMEMBERED_CALLS)
@@ -539,7 +538,7 @@ class Router:
 
 
 def _take_off(remove: Callable[[], None], observers: Observers, of: weakref.ref[Router]) -> None:
-    """Weakly, for who holds this need not hold the client."""
+    """Remove an observer. The router is held weakly: the holder of this function need not keep the client alive."""
     remove()
     router = of()
     if router is not None:

@@ -1,4 +1,4 @@
-"""Says how the connection stands: in :attr:`RelayClient.state`, to ``on_state``, and in the log."""
+"""Reports the connection state: in :attr:`RelayClient.state`, to ``on_state``, and in the log."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class States:
         return self.now in _LAST
 
     def enter(self, phase: Phase) -> str:
-        """The session moved. :return: the state before; :meth:`say` then says what is new."""
+        """Enter a phase of the session.
+
+        :return: the state before, for :meth:`say`.
+        """
         before = self.now
         self.now = _PUBLIC.get(phase, "reconnecting" if self._was_ready else "connecting")
         if phase is Phase.READY:

@@ -1,4 +1,4 @@
-"""Inbound calls that ring on although their handlers have returned: whoever wrote the handler is told, once."""
+"""Inbound calls that still ring after their handlers have returned: warn once."""
 
 from __future__ import annotations
 
@@ -46,11 +46,14 @@ class Unattended:
             self.say_of(call)
 
     def let_go(self, call: Call) -> None:
-        """A call is no business of this client any more."""
+        """Forget a call that this client no longer follows."""
         self._since.take(call)
 
     def take_all(self) -> list[Call]:
-        """Forget all of them. :return: those that still ring."""
+        """Forget all calls.
+
+        :return: the calls that still ring.
+        """
         calls = [call for call, _ in self._since.items() if _is_unattended(call)]
         self._since.take_all()
         return calls

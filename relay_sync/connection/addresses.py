@@ -34,7 +34,10 @@ AddressInfo = tuple[Any, Any, int, str, Any]
 
 
 def time_left(deadline: Deadline) -> float:
-    """Seconds for the next step. :raises TimeoutError: there are none."""
+    """Seconds for the next step.
+
+    :raises TimeoutError: there are none.
+    """
     left = deadline.remaining(time.monotonic())
     if left is not None and left <= 0:
         raise TimeoutError("the time to connect is over")
@@ -49,7 +52,8 @@ def open_tcp(
     :param opened: told of each socket as soon as it exists, and of the last one again while nothing answers; what it
         raises ends the attempt.
     :param unknown: what to say where there is no such name.
-    :raises ConnectError: with ``fatal``: there is no such name. :raises OSError: no address answered.
+    :raises ConnectError: with ``fatal``: there is no such name.
+    :raises OSError: no address answered.
     """
     host = unbracketed(host)
     if is_loopback(host):

@@ -49,7 +49,8 @@ def was_refused(error: BaseException) -> bool:
 class Head(NamedTuple):
     """The head of an answer.
 
-    :ivar reason: the words of the status line. :ivar fields: names in lower case; repeated ones joined with commas.
+    :ivar reason: the words of the status line.
+    :ivar fields: names in lower case; repeated ones joined with commas.
     """
 
     status: int

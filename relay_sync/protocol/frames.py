@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 frames as RELAY uses them: one object per WebSocket text message (PROTOCOL, "Transport and framing")."""
+"""JSON-RPC 2.0 frames as RELAY uses them: one object per WebSocket text message."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def build_error(frame_id: FrameId, code: int, message: str) -> str:
 
 
 def echo(params: object) -> dict[str, Any]:
-    """A ping's answer repeats timestamp and payload (PROTOCOL, "Keepalive"): a number and a text, nothing built of more."""
+    """A ping's answer repeats timestamp and payload: a number and a text, nothing built of more."""
     if not isinstance(params, dict):
         return {}
     return {

@@ -38,7 +38,8 @@ REMEMBERED_PINGS: Final = 8
 class Liveness:
     """Of one session after the other. Times are seconds on one monotonic clock.
 
-    :param interval: seconds without an answer after which to ask; :param timeout: seconds for the answer.
+    :param interval: seconds without an answer after which a ping is sent.
+    :param timeout: seconds for the answer.
     """
 
     def __init__(self, interval: float, timeout: float) -> None:
@@ -76,13 +77,20 @@ class Liveness:
             self._unanswered = min(self._unanswered, MOST_UNANSWERED - 1)
 
     def heard(self, *, within: bool = False) -> None:
-        """Bytes arrived, whatever they mean. :param within: of a message that goes on: answers lie behind it."""
+        """Bytes arrived, whatever they mean.
+
+        :param within: inside a message: a reply can only follow it.
+        """
         self._silent = False
         if within:
             self._unanswered = 0
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Something had to wait in the outbox. :param empty: whether nothing does any more. :param moved: some was written."""
+        """Something had to wait in the outbox.
+
+        :param empty: whether nothing does any more.
+        :param moved: some was written.
+        """
         if moved or not self._behind:
             self._moved = now
         self._behind = not empty
@@ -90,7 +98,8 @@ class Liveness:
     def answered(self, now: float, answer_id: object, *, ping: bool) -> bool:
         """An answer arrived, of a command or of a ping; late ones count, too.
 
-        :param ping: whether the user has asked for a ping. :return: whether it is an answer to a ping, of the user's or of ours.
+        :param ping: whether the user has asked for a ping.
+        :return: whether it is an answer to a ping of the user or of the client.
         """
         ping = ping or answer_id in self._pings
         self._answers_pings = self._answers_pings or ping
@@ -98,7 +107,10 @@ class Liveness:
         return ping
 
     def asked(self, now: float, ping: str) -> None:
-        """A ping of ours was sent, as :meth:`next_wake` wanted. :param ping: its id."""
+        """A ping of ours was sent, as :meth:`next_wake` wanted.
+
+        :param ping: its id.
+        """
         self._pings.append(ping)
         self._asked = now
         self._silent = True

@@ -18,7 +18,8 @@ class SessionOptions:
     :ivar connect_patience: seconds for the answer to ``signalwire.connect``.
     :ivar holds_after: seconds a session must hold before its loss is treated as the first one again.
     :ivar farewell_patience: seconds in which a server that announced its leaving may still answer what is under way, before we
-        take our leave of it. :ivar leaving_patience: seconds it then has until we close.
+        take our leave of it.
+    :ivar leaving_patience: seconds it then has until we close.
     """
 
     # Written by hand: attrs takes half a millisecond to make it, for every program.
@@ -50,7 +51,8 @@ class SessionOptions:
     def introduction(self, contexts: Iterable[str], protocol: str, state: str) -> dict[str, Any]:
         """The params of ``signalwire.connect``.
 
-        :param protocol: of the session that is to be resumed; ``""``: a new one. :param state: its authorization state.
+        :param protocol: of the session that is to be resumed; ``""``: a new one.
+        :param state: its authorization state.
         """
         params: dict[str, Any] = {
             "version": PROTOCOL_VERSION,

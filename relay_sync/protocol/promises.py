@@ -73,7 +73,8 @@ class Promises:
     def open_until(self, under_way: Container[object], ready_since: float | None) -> float:
         """How long a client that closes waits for these at the most.
 
-        :param under_way: as for :meth:`unsent`. :param ready_since: when the present connection was; ``None`` if there is none.
+        :param under_way: as for :meth:`unsent`.
+        :param ready_since: when the present connection was; ``None`` if there is none.
         """
         if not self:
             return -math.inf
@@ -89,7 +90,10 @@ class Promises:
         self._open.pop(command.id, None)
 
     def unsent(self, under_way: Container[object]) -> list[Command]:
-        """Those that are to be sent, or sent again. :param under_way: the ids of those whose answers may still come."""
+        """Those that are to be sent, or sent again.
+
+        :param under_way: the ids of those whose answers may still come.
+        """
         return [command for command in self._open.values() if command.id not in under_way]
 
     def all(self) -> list[Command]:

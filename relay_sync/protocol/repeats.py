@@ -19,7 +19,10 @@ class Seen:
         self._said: OrderedDict[object, int] = OrderedDict()
 
     def again(self, name: object, said: Hashable) -> bool:
-        """Remember one. :return: whether it was there already."""
+        """Remember one.
+
+        :return: whether it was there already.
+        """
         content = hash(said)
         if self._said.get(name) == content:
             return True

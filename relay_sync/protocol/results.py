@@ -1,4 +1,4 @@
-"""What the reply to a command means (PROTOCOL, "Results and errors")."""
+"""What the reply to a command means."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ __all__ = [
     "says_gone",
 ]
 
-#: Codes that name the credentials (PROTOCOL, "Results and errors"): the second attempt will end as the first one did.
+#: Codes that name the credentials: the second attempt will end as the first one did.
 REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003, 401, 403})
 #: Our connect frame will not get better by sending it again.
 REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
-#: Refusals that are the server's own trouble, not ours (PROTOCOL, "Results and errors").
+#: Refusals that are the server's own trouble, not ours.
 SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005, 408, 425, 429})
 #: Members of the answer to ``signalwire.connect`` that no refusal has.
 _OF_A_SESSION: Final = ("identity", "authorization", "ice_servers", "sessionid", "session_restored", "nodeid")

@@ -268,13 +268,19 @@ class Session:
             self._lost(now, self._scrubbed(reason))
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """What was to be written could not be at once. :param moved: whether some of it was, now."""
+        """What was to be written could not be at once.
+
+        :param moved: whether some of it was, now.
+        """
         self._liveness.outbox(now, empty=empty, moved=moved)
         if moved:
             self.promises.moved(now)
 
     def heard(self, now: float, *, within: bool = False) -> None:
-        """Bytes arrived: the peer lives, whatever they mean. :param within: they neither begin nor end a message."""
+        """Bytes arrived: the peer lives, whatever they mean.
+
+        :param within: they neither begin nor end a message.
+        """
         self._liveness.heard(within=within)
 
     def received(self, now: float, text: str) -> None:

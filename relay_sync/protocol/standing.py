@@ -29,7 +29,8 @@ OF_MESSAGES: Final = {
 class Standing:
     """How far something has come.
 
-    :param order: the ranks of its states. :param state: the first one, or ``""``.
+    :param order: the ranks of its states.
+    :param state: the first one, or ``""``.
     """
 
     __slots__ = ("_order", "_rank")

@@ -23,7 +23,7 @@ if sys.platform == "linux":
     def lie_down() -> bool:
         """Before a sleep of this thread.
 
-        :returns: whether :func:`get_up` is to follow. The main thread, where signal handlers run, and threads whose policy
+        :return: whether :func:`get_up` is to follow. The main thread, where signal handlers run, and threads whose policy
             is not the usual one stay as they are.
         """
         global _refused

@@ -48,7 +48,11 @@ def descriptors_for(what: str) -> Iterator[None]:
 
 
 def without_descriptors(what: str, error: BaseException | None) -> ConnectError:
-    """:param what: there is none for, in words. :param error: the system's word, or what came of it."""
+    """Return the error for a process without free file descriptors.
+
+    :param what: what needs one, in words.
+    :param error: the system's word, or what came of it.
+    """
     found = ConnectError(
         f"no file descriptor for {what}: {os.strerror(errno.EMFILE)}; close files or sockets of this process, or raise its limit "
         "of open files (ulimit -n)"

@@ -93,7 +93,8 @@ class Lanes:
     """Runs jobs on worker threads ``relay-lane-N``. The jobs handed in do not raise: their owner wraps user code.
 
     :param limit: how many workers may exist; further work waits, and a warning says so.
-    :param patience: seconds that an idle worker stays. :param most: see :meth:`offer`.
+    :param patience: seconds that an idle worker stays.
+    :param most: see :meth:`offer`.
     :param name: of the threads, where ``relay-lane-N`` would not say whose they are.
     :param stays: is asked whether an idle worker stays all the same, each time that it has waited so long.
     """
@@ -286,7 +287,8 @@ class Lanes:
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait until nothing is queued and nothing runs; a worker that has nothing to do may stay.
 
-        :param timeout: seconds. :return: whether that is so; ``False`` at once in a job.
+        :param timeout: seconds.
+        :return: whether that is so; ``False`` at once in a job.
         """
         return not self.inside and wait_until(lambda: not self._lanes, self._quiet, timeout)
 

@@ -23,7 +23,8 @@ def beyond(passed: float, patience: float, woken: bool) -> float:
     """By how much the clock went on more than time has passed for certain; negative, or 0, where it went on by less. What is
     due may then come late, by a sleep at the most, and never early.
 
-    :param passed: seconds between two turns, by the clock. :param patience: those that were to be slept between them.
+    :param passed: seconds between two turns, by the clock.
+    :param patience: those that were to be slept between them.
     :param woken: whether something ended the sleep early.
     """
     return passed - (0.0 if woken else patience)

@@ -65,7 +65,8 @@ class Mailbox(Generic[T]):
     def get(self, timeout: float | None, on_timeout: Callable[[], BaseException]) -> T:
         """The next item.
 
-        :raises MailboxClosed: at the end. :raises Forked: in a child process.
+        :raises MailboxClosed: at the end.
+        :raises Forked: in a child process.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while True:

@@ -46,7 +46,8 @@ def wait_for_event(event: threading.Event, timeout: float | None) -> bool:
 def wait_until(ready: Callable[[], bool], bell: Bell, timeout: float | None) -> bool:
     """Wait until something is so, looking again whenever the bell rings; never miss a Ctrl-C.
 
-    :param timeout: seconds. :return: whether it is so.
+    :param timeout: seconds.
+    :return: whether it is so.
     """
     began, rest, left = time.monotonic(), timeout, None
     while True:
@@ -120,7 +121,11 @@ class Waiter(Generic[T]):
         return None if self._outcome is _UNSET else cast("T | BaseException", self._outcome)
 
     def settled_within(self, timeout: float | None) -> bool:
-        """Whether there is an outcome, after waiting for one. :param timeout: seconds. :raises Forked: as :meth:`wait`."""
+        """Whether there is an outcome, after waiting for one.
+
+        :param timeout: seconds.
+        :raises Forked: as :meth:`wait`.
+        """
         if self._outcome is _UNSET:
             self.check_process()
             check_thread()
