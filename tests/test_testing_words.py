@@ -294,7 +294,7 @@ def test_a_call_that_nobody_hears_says_so_once(caplog: pytest.LogCaptureFixture)
     with Simulator() as sim, connected(sim, contexts=["sales", "help"]):
         for _ in range(3):
             phone = sim.call(to=TO, from_=FROM, context="sale")
-        reason = "no client listens to context 'sale'; clients listen to 'help', 'sales'"
+        reason = "no client has subscribed to context 'sale'; clients have subscribed to 'help', 'sales'"
         lines = [record.getMessage() for record in caplog.records if "listens" in record.getMessage()]
         assert len(lines) == 1
         assert reason in lines[0]
@@ -307,7 +307,7 @@ def test_a_call_that_nobody_hears_says_so_once(caplog: pytest.LogCaptureFixture)
             lambda: phone.wait_for_two_way_stream(timeout=0.001),
         ]
         for wait in waits:
-            with pytest.raises(WaitTimeout, match="no client listens to context 'sale'"):
+            with pytest.raises(WaitTimeout, match="no client has subscribed to context 'sale'"):
                 wait()
         assert reason in repr(phone.sent("calling.answer", within=0))
         with ControlServer(sim) as control:
@@ -323,7 +323,7 @@ def test_a_message_and_a_task_that_nobody_hears_say_so_once(caplog: pytest.LogCa
             sim.task({"a": 1}, context="sale")
             sim.call(to=TO, from_=FROM, context="sale")
             sim.task({"a": 1}, context="sales")
-    reason = "no client listens to context 'sale'; clients listen to 'sales'"
+    reason = "no client has subscribed to context 'sale'; clients have subscribed to 'sales'"
     lines = [record.getMessage() for record in caplog.records if "listens" in record.getMessage()]
     waiting = (f"the message from {FROM} to {TO}", "the task", f"the call from {FROM} to {TO}")
     assert lines == [f"{what} waits: {reason}" for what in waiting]
@@ -332,8 +332,8 @@ def test_a_message_and_a_task_that_nobody_hears_say_so_once(caplog: pytest.LogCa
 def test_a_call_that_comes_before_its_client_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:
     with Simulator() as sim:
         phone = sim.call(to=TO, from_=FROM)
-        assert phone.waits_because == "no client listens to context 'default'; no client listens to any"
-        with pytest.raises(WaitTimeout, match="no client listens to any"):
+        assert phone.waits_because == "no client has subscribed to context 'default'; clients have subscribed to none"
+        with pytest.raises(WaitTimeout, match="clients have subscribed to none"):
             phone.wait_until("ringing", 0.001)
         with connected(sim) as peer:
             peer.event("calling.call.receive")

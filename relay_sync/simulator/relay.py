@@ -1,4 +1,4 @@
-"""The RELAY side of the simulator: sockets, frames in, and who is to carry them out. All of it runs on the loop's thread."""
+"""The RELAY side of the simulator: sockets, incoming frames, and the dispatch to handlers. Runs on the loop's thread."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["RelayServer"]
 
 _log = log_of("relay_sync.simulator").later
 
-# No source gives these; they are the simulator's own wording and codes.
+# Not documented: the simulator's own wording and codes.
 NOT_CONNECTED = (-32003, "Not allowed: signalwire.connect comes first")
 CALL_NOT_FOUND = (404, "Call not found")
 
 
 @define(eq=False)
 class RelayServer:
-    """The sockets of RELAY, and the requests that come in over them."""
+    """The RELAY sockets and the requests that arrive on them."""
 
     _platform: Platform
     _world: World = field(init=False, repr=False)
@@ -81,7 +81,7 @@ class RelayServer:
             return
         method, params = frame["method"], frames.whole_numbers(frame.get("params", {}))
         if method == "signalwire.execute":
-            # The old wrapper; it is answered as if its contents had been sent plainly.
+            # The old wrapper is answered as if its contents had been sent directly.
             method, params = params.get("method", ""), params.get("params", {})
             if not isinstance(method, str) or not isinstance(params, dict):
                 raise MalformedFrame(-32602, "Invalid ExecuteParams", frame["id"])
@@ -136,7 +136,7 @@ class RelayServer:
             client.timer = self._world.loop.call_later(self._world.settings.ping_interval, self._ping, client)
 
     def _ping(self, client: ClientSocket) -> None:
-        """Ask a client whether it is there; one that does not answer is dropped, as the platform does."""
+        """Ping a client. A client that does not reply is dropped, as on the platform."""
         if client.number not in self._world.clients:
             return
         if client.session is None:

@@ -63,7 +63,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
         (["--codec", ""], "--codec: '': codec must be a name"),
         (["--says", "nowhere.wav"], "--says: nowhere.wav: No such file"),
         (["--says", "."], "--says: ."),
-        (["--says", "text.wav"], "--says: text.wav: must be a WAV file that can be read"),
+        (["--says", "text.wav"], "--says: text.wav: must be a readable WAV file"),
         (["--says", "stereo.wav"], "--says: stereo.wav: must be a mono WAV at 8, 16, 24 or 48 kHz"),
         (["--says", "empty.wav"], "--says: empty.wav: there is no audio in it"),
         (["--out", "nowhere/call.wav"], "--out: nowhere/call.wav: there is no folder"),

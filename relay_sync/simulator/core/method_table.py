@@ -1,10 +1,10 @@
-"""Which RELAY methods there are, what each wants, and with which words it is acknowledged.
+"""The RELAY methods with their parameters and the texts of their acknowledgments.
 
 The table below is the simulator's own reading of the canonical schema types and of the vendor's AsyncAPI description
-(required where either says so; acknowledgement texts from AsyncAPI, else from the porting guide). It is kept apart
+(required where either requires it; acknowledgment texts from AsyncAPI, else from the porting guide). It is kept apart
 from what the SDK sends on purpose: with one table for both, both sides would share one misreading.
 
-One method a line, indented lines continue it: ``name | acknowledgement | scope | parameters``.
+One method a line, indented lines continue it: ``name | acknowledgment | scope | parameters``.
 
 * scope: ``call`` (addressed by ``node_id`` and ``call_id``, which are required and not repeated here; the reply
   echoes ``call_id`` and ``control_id``), ``mute`` (the same, but the documented reply echoes neither), or empty.
@@ -232,16 +232,15 @@ class Method:
 
     @property
     def schema_error(self) -> str:
-        """The text of a schema violation. One such text is known (``Invalid CallTapParams``); the others follow it by
-        analogy.
-        """
+        """The text of a schema violation. One such text is documented (``Invalid CallTapParams``); the others follow its form."""
         room, _, name = self.name.partition(".")
         words = name.replace(".", "_").split("_")
         return f"Invalid {'Call' if room == 'calling' else room.title()}{''.join(map(str.title, words))}Params"
 
     def malformed(self, params: Mapping[str, Any], *, strict: bool = False) -> list[str]:
-        """What is missing or has the wrong JSON type. With ``strict``, unknown parameters count as wrong; the name that was
-        probably meant is told.
+        """Return what is missing or has the wrong JSON type. With ``strict``, also the unknown parameters, each with the name
+        that was
+        probably meant.
         """
         problems = [
             f"{name} is required" for name, wanted in self.parameters.items() if wanted.required and name not in params

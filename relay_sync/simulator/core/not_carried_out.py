@@ -1,7 +1,7 @@
-"""What the simulator takes and does nothing about, so that a program which waits for it would wait in vain. Pure.
+"""What the simulator accepts but does not implement, so that a program would wait for its effect forever. Pure.
 
-It is told in ``Journal.notices``. Left out is what changes nothing that a program could see. ``dial`` and ``update`` are commands
-of REST.
+It is listed in ``Journal.notices``. Parameters whose effect a program cannot observe are left out. ``dial`` and ``update`` are
+REST commands.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OF_DEVICES: Final = ("call_state_url", "confirm", "execute_after_queue")
 
 
 def not_carried_out(method: str, params: Mapping[str, Any]) -> Iterator[str]:
-    """What of a command that is accepted nothing comes of, in words."""
+    """Return descriptions of what the simulator accepts but ignores in a command."""
     for name in _NAMES.get(method, ()):
         if params.get(name) not in (None, ""):
             yield _words(method, name)
@@ -50,4 +50,4 @@ def not_carried_out(method: str, params: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _words(method: str, name: str) -> str:
-    return f"{method}: {name} is taken, and nothing comes of it in the simulator"
+    return f"{method}: {name} is accepted, but the simulator ignores it"

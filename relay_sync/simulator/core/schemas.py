@@ -1,8 +1,8 @@
-"""What the objects inside parameters must look like: media, devices, collectors and the like. Pure.
+"""The shapes of the objects inside parameters: media, devices, collectors and others. Pure.
 
-A table as in ``methods``, whose first column names the object. As with whole methods, what is missing or of the wrong
-type is malformed (-32602), and a value that cannot be is refused (400); members that the table does not know pass, unless the
-simulator is strict. What has no shape here is the client's own: custom parameters, AI prompts and the like.
+A table as in ``method_table``, whose first column names the object. As with whole methods, missing members and wrong types are
+malformed (-32602), and invalid values are refused (400). Unknown members are accepted unless the simulator is strict. Objects
+without a shape belong to the client, such as custom parameters and AI prompts.
 """
 
 from __future__ import annotations

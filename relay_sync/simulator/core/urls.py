@@ -1,4 +1,4 @@
-"""What may be shown of a URL. Pure."""
+"""The part of a URL that may be shown. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["place"]
 
 
 def place(url: str) -> str:
-    """Scheme, host and port of a URL: what may be logged of it, since paths and queries may hold secrets."""
+    """Return scheme, host and port of a URL, the part that may be logged: paths and queries may contain secrets."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
         return f"{parts.scheme}://{parts.hostname}{port}"
     except ValueError:
-        return "<no URL>"
+        return "<invalid URL>"

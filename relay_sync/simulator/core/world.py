@@ -25,18 +25,18 @@ __all__ = ["StatusWebhooks", "World"]
 _T = TypeVar("_T")
 
 MOST_PENDING = 10_000
-SETTLED = 1.0  # seconds that a step of the loop may take; longer ones are not waited for
+SETTLED = 1.0  # maximum seconds to wait for a step of the loop
 
 
 class StatusWebhooks(Protocol):
-    """What sends events by HTTP as well; see :mod:`relay_sync.simulator.http.webhooks`."""
+    """Sends events over HTTP as well; see :mod:`relay_sync.simulator.http.webhooks`."""
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
-        """Have an event sent after those sent before in the same lane. Returns at once."""
+        """Send an event after the earlier ones of the same lane. Returns at once."""
 
 
 def _nothing(_: dict[str, Any]) -> None:
-    """What happens after an event was acknowledged."""
+    """The callback for acknowledged events."""
 
 
 @define(eq=False)
@@ -85,13 +85,14 @@ class World:
             raise SimulatorClosed("the simulator is not running: it is closed or not started") from None
 
     def settle(self) -> None:
-        """Return once the loop's thread is between two steps, or is no more."""
+        """Return once the loop's thread is between two steps, or has stopped."""
         if self.loop.busy:
             self.look(lambda: None)
 
     def look(self, fn: Callable[[], _T]) -> _T:
-        """What a function finds between two steps of the loop's thread: nothing that is just on its way from one place to
-        another is missed, and what is seen is in the journal.
+        """Return the result of a function that runs between two steps of the loop's thread, so that it sees a consistent state
+        whose
+        events are in the journal.
         """
         try:
             return self.loop.call(fn, timeout=SETTLED)
@@ -101,7 +102,7 @@ class World:
     # -- sessions ------------------------------------------------------------------------------------------------------
 
     def attach(self, client: ClientSocket, session: ServerSession) -> None:
-        """Give a session this socket, in place of any it had."""
+        """Attach a socket to a session, in place of any previous one."""
         client.connection.prove()
         old = session.client
         client.session, session.client = session, client
@@ -110,12 +111,12 @@ class World:
             old.connection.close(1000, "replaced by a newer connection")
 
     def catch_up(self, session: ServerSession) -> None:
-        """Send a session the events that it missed while it had no socket, as far as they were kept."""
+        """Send a session the events that were kept while it had no socket."""
         while session.missed and session.client is not None:
             self.request(session.client, session.missed.popleft())
 
     def subscribers(self, context: str) -> list[ServerSession]:
-        """The sessions that have a socket and want calls of a context."""
+        """Return the connected sessions that have subscribed to a context."""
         staying = [client.session for client in self.clients.values() if not client.leaving]
         return [session for session in staying if session is not None and context in session.contexts]
 
@@ -130,7 +131,7 @@ class World:
         client.connection.send(frames.dump(frame))
 
     def answer(self, client: ClientSocket, method: str, reply: dict[str, Any], fault: RequestFault | None) -> None:
-        """Send the reply to a request, unless the fault that befell it keeps it back."""
+        """Send the reply to a request, unless a fault drops or holds it."""
         kind = fault.kind if fault is not None else ""
         if kind == "drop":
             self.journal.add("lost", client.number, reply)
@@ -141,7 +142,7 @@ class World:
             self.write(client, reply)
 
     def release(self, method: str | None) -> int:
-        """Send the replies that are held back; how many there were."""
+        """Send the held replies, and return how many there were."""
         due = [held for held in self._held if method in (None, held[0])]
         self._held = [held for held in self._held if method not in (None, held[0])]
         for _, client, reply in due:
@@ -149,13 +150,13 @@ class World:
         return len(due)
 
     def held(self, method: str | None) -> int:
-        """How many replies are held back."""
+        """Return how many replies are held."""
         return sum(1 for held in self._held if method in (None, held[0]))
 
     def request(
         self, client: ClientSocket, frame: dict[str, Any], then: Callable[[dict[str, Any]], None] = _nothing
     ) -> None:
-        """Send a request of ours; ``then`` gets the client's reply."""
+        """Send a request of the simulator; ``then`` is called with the client's reply."""
         if len(client.pending) >= MOST_PENDING:
             client.pending.pop(next(iter(client.pending)))
         client.pending[frame["id"]] = then
@@ -167,9 +168,9 @@ class World:
         self.board.changed()
 
     def emit(self, session: ServerSession | None, event_type: str, params: dict[str, Any], **members: Any) -> None:
-        """Tell a session of an event, as the faults in force allow. Without a session nobody is told.
+        """Send an event to a session, subject to faults. Without a session, nothing is sent.
 
-        :param members: of the envelope, beside the usual ones or in their place; ``None`` leaves one out.
+        :param members: members of the envelope, added or replaced; ``None`` omits one.
         """
         if session is None:
             return
@@ -179,7 +180,7 @@ class World:
         self.send(session, event_type, params, frames.event(frames.envelope(event_type, params, **given)))
 
     def send(self, session: ServerSession, event_type: str, params: dict[str, Any], frame: dict[str, Any]) -> None:
-        """Send the frame of an event, as the faults in force allow."""
+        """Send the frame of an event, subject to faults."""
         fault = self.faults.for_event(event_type, params)
         kind = fault.kind if fault is not None else ""
         if kind == "drop":

@@ -1,7 +1,7 @@
 """The recordings that the simulator serves: ``GET /recordings/<id>.wav``, whole or in part. Pure.
 
-Whoever records adds the finished file; its address can be told before, since it follows from the id. As on the platform
-an address that cannot be guessed is all that protects a recording: no credentials are asked for.
+A recording's URL follows from its id, so it is known before the file is added. As on the platform, only its unguessable URL
+protects a recording: no credentials are required.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """The call commands over HTTP: ``POST /api/calling/calls`` with ``{"id", "command", "params"}``, Basic authentication.
 
-The commands are those of the REST description, carried out by the same handlers as RELAY's. What is documented: 200 with
-a call object, else 400, 401, 404, 422 or 500 with ``errors``. The simulator's choices where the sources are silent:
+The commands are those of the REST description, with the same handlers as RELAY's. Documented are status 200 with a call object,
+and 400, 401, 404, 422 and 500 with ``errors``. The simulator's choices where the sources are silent:
 
-* A call that is not there, or is over, and an action that is not running: 404. A refusal that RELAY words with another
-  code (409, say): 422, with that code in the error.
-* ``dial`` rings the phone at that number (``Simulator.expect_phone``); no client is told of the call, and the document
-  that ``url`` or ``swml`` names is not run. ``update`` with a ``status`` ends the call, with a document changes nothing.
-* Faults on a method befall its REST command too; one whose reply is lost or held back is answered 504.
+* A missing or ended call, or an action that is not running, gives 404. A refusal for which RELAY has another code (such as 409)
+  gives 422, with that code in the error.
+* ``dial`` rings the phone at that number (``Simulator.expect_phone``). No client receives the call's events, and the document in
+  ``url`` or ``swml`` is not run. ``update`` with a ``status`` ends the call; with a document it has no effect.
+* Faults of a method also affect its REST command; a command whose reply is dropped or held is answered with 504.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ class Refusal(Exception):
 
 @define(eq=False, kw_only=True)
 class _Command(CommandRequest):
-    """A command whose reply is kept, to be told by HTTP."""
+    """A command whose reply is kept for the HTTP response."""
 
     outcome: dict[str, Any] | None = field(default=None, init=False)
 
     @property
     def session(self) -> ServerSession:
-        """The client that has the call; where none has, one that nobody ever was."""
+        """The client that has the call, or a placeholder if there is none."""
         settings = self.world.settings
         return self.call.owner or ServerSession(project=settings.project, protocol="rest", identity="rest")
 

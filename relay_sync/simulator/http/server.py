@@ -25,10 +25,10 @@ __all__ = ["Door", "RestEntry"]
 
 @frozen(kw_only=True)
 class RestEntry:
-    """One HTTP request, as it came and was answered.
+    """One HTTP request and its response status.
 
-    :ivar authorized: whether it carried an ``Authorization`` header. :ivar body: the JSON in it, secrets included;
-        ``None`` if there was none.
+    :ivar authorized: whether it had an ``Authorization`` header.
+    :ivar body: its JSON body, secrets included; ``None`` if there was none.
     """
 
     method: str

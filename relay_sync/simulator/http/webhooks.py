@@ -47,10 +47,12 @@ MOST_WAITING = 10_000
 
 @frozen(kw_only=True)
 class Delivery:
-    """One webhook and what became of it.
+    """One webhook and its outcome.
 
-    :ivar body: the event's envelope, or the fields of a form. :ivar form: which of the two.
-    :ivar status: the HTTP status it was answered with, or ``None``. :ivar error: why there was no answer.
+    :ivar body: the event's envelope, or the fields of a form.
+    :ivar form: whether the body is a form.
+    :ivar status: HTTP status of the response, or ``None``.
+    :ivar error: why there was no response.
     """
 
     url: str = field(repr=place)
@@ -157,16 +159,16 @@ class WebhookSender:
         self._threads.add(thread)
         try:
             thread.start()
-        except RuntimeError:  # no more threads: the others, or the next webhook, will see to it
+        except RuntimeError:  # thread limit: the other threads, or the next webhook, take over
             self._threads.discard(thread)
-            self._troubles.warning("threads", "no thread could be started for the status webhooks")
+            self._troubles.warning("threads", "cannot start a thread for status webhooks")
 
     def _work(self) -> None:
         try:
             with _session() as session:
                 self._serve(lambda item: _deliver(session, item, self.signing_key))
-        except BaseException as error:  # requests cannot be imported: those who wait for a webhook must hear of it
-            why = f"requests cannot be used: {type(error).__name__}: {error}"
+        except BaseException as error:  # requests cannot be imported: waits for a webhook must see the error
+            why = f"cannot use requests: {type(error).__name__}: {error}"
             self._serve(lambda item: evolve(item, error=why))
         self._board.changed()
 
@@ -176,9 +178,7 @@ class WebhookSender:
             self._step(lane)
 
     def _next(self) -> str | None:
-        """A lane to serve; ``None`` takes the thread off the list, in the same breath in which it saw that there is
-        no work.
-        """
+        """Return a lane to serve. With no work left, remove the thread from the list under the same lock, and return ``None``."""
         with self._lock:
             if self._ready:
                 return self._ready.popleft()
@@ -198,15 +198,15 @@ class WebhookSender:
     def _done(self, delivery: Delivery) -> None:
         if delivery.error:
             where = place(delivery.url)
-            kind = f"{delivery.error} at {urlsplit(where).netloc}"  # a place that is dead is so for every event
-            self._troubles.warning(kind, "no status webhook to %s: %s", where, delivery.error)
+            kind = f"{delivery.error} at {urlsplit(where).netloc}"  # one log line for all events to an unreachable host
+            self._troubles.warning(kind, "cannot deliver status webhook to %s: %s", where, delivery.error)
         self.deliveries.append(delivery)
         self._board.changed()
 
     def wait_for(self, count: int, timeout: float = 5.0) -> list[Delivery]:
-        """The webhooks so far, once there are at least ``count``.
+        """Return the webhooks so far, once there are at least ``count``.
 
-        :raises InvalidParameter: ``count`` is no whole number of at least 0.
+        :raises InvalidParameter: ``count`` is not a whole number of at least 0.
         :raises WaitTimeout: there were fewer after ``timeout`` seconds.
         """
         given.number("count", count)
@@ -215,7 +215,7 @@ class WebhookSender:
         )
 
     def close(self, timeout: float) -> None:
-        """Take no more, and wait at most ``timeout`` seconds for those under way."""
+        """Accept no further webhooks, and wait up to ``timeout`` seconds for the current ones."""
         with self._lock:
             self._closed = True
             threads = list(self._threads)

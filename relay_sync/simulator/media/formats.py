@@ -1,10 +1,10 @@
 """The codec names of ``calling.stream``, and the audio format each stands for. Pure.
 
 Grammar (as the vendor's specifications use it): ``BASE[@<n>h][@<n>i]``, ``h`` the sample rate in Hz and ``i`` the
-packetisation interval in ms, in any order. Names are taken in any case.
+packetization interval in ms, in any order. Names are case-insensitive.
 
-The simulator's choices where the sources are silent: G.722 is labelled ``audio/G722`` and Opus ``audio/opus``, as the media
-types are registered; the rate announced is the one asked for, else that of the sound (16000 and 48000); a rate of 8000 for
+The simulator's choices where the sources are silent: G.722 is labeled ``audio/G722`` and Opus ``audio/opus``, as the media
+types are registered; the announced rate is the requested one, else that of the sound (16000 and 48000); a rate of 8000 for
 G.722 is its RTP clock and changes only what is announced, as any rate of Opus does. One message holds one packet.
 """
 
@@ -43,10 +43,12 @@ _INTERVALS = {"G722": range(20, 201, 20), "OPUS": (5, 10, 20, 40, 60, 80, 100, 1
 
 @frozen(kw_only=True)
 class Format:
-    """How a stream's audio is coded and cut.
+    """How a stream's audio is coded and divided into frames.
 
-    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``G722``, ``OPUS``, or another name. :ivar rate: samples per second.
-    :ivar ptime: milliseconds per frame. :ivar clock: what is announced as the rate, where that is another.
+    :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``G722``, ``OPUS``, or another name.
+    :ivar rate: samples per second.
+    :ivar ptime: milliseconds per frame.
+    :ivar clock: the announced rate, where it differs.
     """
 
     base: str
@@ -56,7 +58,7 @@ class Format:
 
     @property
     def playable(self) -> bool:
-        """Whether the simulator can send audio in it; G.722 and Opus need the extra ``codecs`` besides."""
+        """Whether the simulator can send audio in it; G.722 and Opus also need the extra ``codecs``."""
         return self.base in _ENCODINGS
 
     @property
@@ -66,7 +68,7 @@ class Format:
 
     @property
     def encoding(self) -> str:
-        """The label in ``mediaFormat``; only for what is playable."""
+        """The label in ``mediaFormat``, for playable formats."""
         return _ENCODINGS[self.base]
 
     @property
@@ -76,13 +78,12 @@ class Format:
 
 
 def parse_codec(text: str | None, ptime: int) -> Format:
-    """The format that a ``codec`` parameter asks for; ``PCMU``, the telephone network's own, where there is none.
+    """Return the format that a ``codec`` parameter requests; ``PCMU``, the telephone network's own, by default.
 
-    A well-formed name that is not known passes: the field is freeform. A word that names no codec of calls does not.
+    Well-formed unknown names are accepted, because the field is freeform. Names that are no codec of calls are refused.
 
-    :param ptime: milliseconds per frame unless the text says otherwise.
-    :raises ValueError: it is not well-formed, or asks for more than one channel or for a rate or an interval that the
-        codec does not have.
+    :param ptime: milliseconds per frame unless the text contains them.
+    :raises ValueError: the text is malformed, or requests several channels or a rate or interval that the codec does not have.
     """
     meant = advice(text or "")
     if meant:
@@ -93,17 +94,19 @@ def parse_codec(text: str | None, ptime: int) -> Format:
     base, given = match[1].upper(), {}
     for number, letter in _MODIFIER.findall(match[2]):
         if letter.lower() not in "hic" or letter.lower() in given:
-            raise ValueError(f"codec has a modifier that is unknown or repeated: @{number}{letter}")
+            raise ValueError(f"codec has an unknown or repeated modifier: @{number}{letter}")
         given[letter.lower()] = int(number)
     if given.get("c", 1) != 1:
-        raise ValueError("codec asks for more than one channel; streams are mono")
+        raise ValueError("codec requests more than one channel; streams are mono")
     rates, intervals = _RATES.get(base, (8000,)), _INTERVALS.get(base, range(5, 201))
     rate, interval = given.get("h", rates[0]), given.get("i", ptime if ptime in intervals else 20)
     if base in _RATES and rate not in rates:
-        raise ValueError(f"codec {base} has no rate of {rate} Hz; it has {', '.join(map(str, sorted(rates)))}")
+        raise ValueError(f"codec {base} has no rate of {rate} Hz; its rates are {', '.join(map(str, sorted(rates)))}")
     if not 5 <= interval <= 200:
-        raise ValueError("codec asks for an interval outside 5 to 200 ms")
+        raise ValueError("codec requests an interval outside 5 to 200 ms")
     if interval not in intervals:
-        raise ValueError(f"codec {base} has no interval of {interval} ms; it has {', '.join(map(str, intervals))}")
+        raise ValueError(
+            f"codec {base} has no interval of {interval} ms; its intervals are {', '.join(map(str, intervals))}"
+        )
     sound = _SOUND.get(base, rate)
     return Format(base=base, rate=sound, ptime=interval, clock=rate if rate != sound else None)

@@ -1,8 +1,8 @@
-"""What somebody on a simulated telephone hears, as samples: for the outbound track of streams, and for recordings.
+"""The audio that a party on a simulated phone hears, as samples: for the outbound track of streams, and for recordings.
 
-It is what was set up (``hears``), sounds that are played and that a test has given (``expect_sound(url, wav)``), and the voices
-of those on the other side: of a bridge, in a conference, one's own with an echo. Texts have no sound here, since there is no
-voice that could read them.
+It consists of the setup (``hears``), played sounds that a test has provided (``expect_sound(url, wav)``), and the voices of
+other parties: in a bridge, in a conference, or the party's own with an echo. Texts are silent: the simulator cannot synthesize
+speech.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NEAR: Final = 0.25
 
 @define(eq=False)
 class _Piece:
-    """A voice on a tape, all in seconds: of the voice those from ``skipped`` to ``until`` are heard from ``at`` on."""
+    """A voice on a tape, all in seconds: its part from ``skipped`` to ``until`` is heard from ``at`` on."""
 
     voice: Voice
     at: float
@@ -31,47 +31,47 @@ class _Piece:
 
     @property
     def end(self) -> float:
-        """Where on the tape it ends."""
+        """Its end on the tape."""
         return self.at + self.until - self.skipped
 
     def cut(self, end: float) -> None:
-        """Have it end there, if it does not before."""
+        """End it at a position, if it does not end before."""
         self.until = max(self.skipped, min(self.until, self.skipped + end - self.at))
 
     def place(self, rate: int) -> tuple[int, int]:
-        """Where on the tape it begins and ends, in samples."""
+        """Return its start and end on the tape, in samples."""
         begin = round(self.at * rate)
         return begin, begin + round(self.until * rate) - round(self.skipped * rate)
 
 
 @define(eq=False)
 class Tape:
-    """A voice, and others put on top of it as time goes on. To be read as a :class:`Voice`."""
+    """A voice with others mixed in as time passes. Reads like a :class:`Voice`."""
 
     base: Voice = SILENCE
     _pieces: list[_Piece] = field(factory=list, init=False)
 
     def put(self, at: float, voice: Voice, skipped: float = 0.0) -> _Piece:
-        """Have a voice heard from ``at`` on, without its first ``skipped`` seconds."""
+        """Add a voice from ``at`` on, without its first ``skipped`` seconds."""
         piece = _Piece(voice, at, min(max(0.0, skipped), voice.duration), voice.duration)
         self._pieces.append(piece)
         return piece
 
     def forget(self, before: float) -> None:
-        """Drop what nobody will ask for any more."""
+        """Drop pieces that will not be rendered again."""
         self._pieces = [piece for piece in self._pieces if piece.end > before]
 
     @property
     def duration(self) -> float:
-        """Seconds until there is only silence."""
+        """Seconds until only silence follows."""
         return max([self.base.duration, *(piece.end for piece in self._pieces)])
 
     def samples_at(self, rate: int) -> int:
-        """How many samples that are."""
+        """Return the duration in samples."""
         return max([self.base.samples_at(rate), *(piece.place(rate)[1] for piece in self._pieces)])
 
     def render(self, start: int, count: int, rate: int) -> bytes:
-        """As :meth:`Voice.render`."""
+        """Render as :meth:`Voice.render` does."""
         heard = self.base.render(start, count, rate)
         for piece in self._pieces:
             begin, end = piece.place(rate)
@@ -83,17 +83,19 @@ class Tape:
 
 
 class Sounding(Protocol):
-    """Something that goes on on a call, and may sound."""
+    """An operation on a call that may sound."""
 
     def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
-        """What sounds because of it, by keys, and how many seconds of it have passed."""
+        """Return its sounds: keys, voices, and how many seconds of each have passed."""
 
 
 class Audible(Protocol):
     """A call, as far as it can be heard.
 
-    :ivar says: what its party says, :ivar speaking_since: and since when; ``None`` before.
-    :ivar others: the calls whose parties this one's hears, :ivar ears: and what takes down what it hears.
+    :ivar says: what its party says.
+    :ivar speaking_since: when the party started to speak; ``None`` before.
+    :ivar others: the calls whose parties this one's hears.
+    :ivar ears: what records the audio that it hears.
     """
 
     call_id: str
@@ -104,19 +106,20 @@ class Audible(Protocol):
 
     @property
     def operations(self) -> Sequence[Sounding]:
-        """What goes on on it."""
+        """The operations on it."""
 
     def speak(self) -> float:
-        """The party speaks, from now on if it has not begun. Seconds of the story since then."""
+        """Let the party speak if it has not started. Return simulated seconds since it started."""
 
 
 @define(eq=False, kw_only=True)
 class Ear:
-    """Puts on a tape what is heard on a call.
+    """Records on a tape what is heard on a call.
 
-    :ivar now: the second of the tape at which is put what begins now. :ivar hurried: whether the tape has no clock: what is
-        played is put on it when it has been heard, voices of others as a whole. :ivar grown: called when there is more.
-    :ivar waited_for: whether people begin to speak when it begins to listen, so that it misses nothing.
+    :ivar now: returns the second of the tape for sounds that start now.
+    :ivar hurried: whether the tape has no clock: sounds are added when they have been heard, voices of others as a whole.
+    :ivar grown: called when the tape has grown.
+    :ivar waited_for: whether people start to speak when it starts to listen, so that it misses nothing.
     """
 
     tape: Tape
@@ -124,25 +127,25 @@ class Ear:
     hurried: bool = False
     waited_for: bool = False
     grown: Callable[[], object] = field(default=lambda: None, repr=False)
-    _going_on: dict[Hashable, _Piece] = field(factory=dict, init=False, repr=False)
+    _sounding: dict[Hashable, _Piece] = field(factory=dict, init=False, repr=False)
 
     def begin(self, key: Hashable, voice: Voice, skipped: float = 0.0) -> None:
-        """Something begins, or goes on from its second ``skipped``."""
+        """Record a sound that starts, or continues from its second ``skipped``."""
         if not self.hurried:
-            now, before = self.now(), self._going_on.get(key)
-            if before is not None and before.end < now + NEAR:  # what follows on another thing begins at its end
+            now, before = self.now(), self._sounding.get(key)
+            if before is not None and before.end < now + NEAR:  # a sound that follows another starts at its end
                 now = max(now, before.end)
-            self._going_on[key] = self.tape.put(now, voice, skipped)
+            self._sounding[key] = self.tape.put(now, voice, skipped)
             self.grown()
 
     def end(self, key: Hashable) -> None:
-        """It is over, perhaps before its end."""
-        piece = self._going_on.pop(key, None)
+        """Stop recording a sound, possibly before its end."""
+        piece = self._sounding.pop(key, None)
         if piece is not None:
             piece.cut(self.now())
 
     def heard(self, voice: Voice, seconds: float) -> None:
-        """So much of something was heard."""
+        """Record the first ``seconds`` of a sound."""
         if self.hurried:
             piece = self.tape.put(max(self.now(), self.tape.duration), voice)
             piece.cut(piece.at + seconds)
@@ -159,7 +162,7 @@ class Ear:
 
     def stop(self) -> None:
         """Hear nothing that goes on."""
-        for key in list(self._going_on):
+        for key in list(self._sounding):
             self.end(key)
 
 

@@ -11,14 +11,14 @@ SHORTEST = 0.2  # seconds of the shortest sound that a party notices
 
 @frozen(kw_only=True)
 class Played:
-    """An item that was played to a party, as far as it was heard.
+    """An item that was played to a party, up to the point where it was cut off.
 
     :ivar type: ``tts``, ``audio``, ``silence``, ``ringtone`` or ``beep``.
     :ivar text: the spoken text.
     :ivar url: URL of the sound.
     :ivar name: name of the ringtone, or ``beep``.
-    :ivar duration: duration in seconds, as far as the simulator knows it.
-    :ivar times: number of repetitions heard of an endless item.
+    :ivar duration: duration in seconds, if the simulator knows it.
+    :ivar times: how often the party has heard an endless item.
     """
 
     type: str

@@ -1,7 +1,7 @@
-"""How long what is played takes. Pure.
+"""The durations of played items. Pure.
 
-The simulator fetches nothing: a test may say how long the sound behind a URL is, or that there is none
-(:meth:`Simulator.expect_sound <relay_sync.simulator.Simulator.expect_sound>`). The estimates for the rest are its own.
+The simulator fetches nothing: a test may set the duration of the sound at a URL, or that there is none
+(:meth:`Simulator.expect_sound <relay_sync.simulator.Simulator.expect_sound>`). Other durations are estimates.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def estimate(text: str) -> float:
 
 @define(eq=False)
 class Sounds:
-    """What is known of URLs: seconds, or ``None`` for one that cannot be played; and how some sound."""
+    """The known URLs: durations in seconds (``None``: cannot be played) and voices."""
 
     _known: dict[str, float | None] = field(factory=dict, init=False)
     _voices: dict[str, Voice] = field(factory=dict, init=False, repr=False)

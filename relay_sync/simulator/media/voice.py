@@ -1,6 +1,4 @@
-"""What somebody on a simulated telephone says, as samples at whatever rate a stream wants them. Pure but for reading
-a file.
-"""
+"""The speech of parties on simulated phones, as samples at the rate that a stream needs. Pure except for reading files."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ MOST_FILE: Final = 64 * 2**20
 
 @frozen
 class Voice:
-    """Speech: 16-bit little-endian mono PCM and its rate in Hz. Before and after it there is silence."""
+    """Speech: 16-bit little-endian mono PCM with its rate in Hz. Silence precedes and follows it."""
 
     pcm: bytes = field(repr=lambda pcm: f"<{len(pcm)} bytes>")
     rate: int = TELEPHONE
@@ -42,14 +40,15 @@ class Voice:
         return len(self.pcm) / 2 / self.rate
 
     def samples_at(self, rate: int) -> int:
-        """How many samples the speech has at another rate."""
+        """Return how many samples the speech has at another rate."""
         return -(-len(self.pcm) // 2 * rate // self.rate)
 
     def render(self, start: int, count: int, rate: int) -> bytes:
-        """``count`` samples at ``rate``, from sample ``start`` on: PCM of exactly twice as many bytes.
+        """Return ``count`` samples at ``rate`` from sample ``start`` on, as PCM of exactly twice as many bytes.
 
-        At the voice's own rate these are its samples unchanged. At another one they are resampled where the extra
-        ``dsp`` is installed, and interpolated where it is not: good enough for a voice that has to be recognised.
+        At the voice's own rate the samples are unchanged. At other rates they are resampled if the extra ``dsp`` is installed,
+        and
+        otherwise interpolated, which suffices for speech recognition.
         """
         if rate == self.rate:
             return self.pcm[max(0, 2 * start) : max(0, 2 * (start + count))].ljust(2 * count, b"\0")
@@ -60,7 +59,9 @@ class Voice:
         return _part(resample, self.pcm, (self.rate, rate), start, spoken).ljust(2 * count, b"\0")
 
     def interpolate(self, start: int, count: int, rate: int) -> bytes:
-        """As :meth:`render`, in pure Python: linearly up to a common multiple of the rates, and averaged down from there."""
+        """Do the same as :meth:`render` in pure Python: interpolate linearly up to a common multiple of the rates, then average
+        down.
+        """
         shared = gcd(rate, self.rate)
         up, down = rate // shared, self.rate // shared
         first = start * down // up
@@ -109,7 +110,7 @@ SILENCE = Voice(b"")
 
 
 def mix(one: bytes, other: bytes) -> bytes:
-    """Two of them at once: 16-bit PCM of the same length and rate, cut where it gets too loud."""
+    """Mix two pieces of 16-bit PCM of the same length and rate, with clipping."""
     first, second = array("h", one), array("h", other)
     if sys.byteorder == "big":
         first.byteswap()
@@ -121,10 +122,11 @@ def mix(one: bytes, other: bytes) -> bytes:
 
 
 def load_voice(what: str | os.PathLike[str] | bytes | Voice | None, name: str) -> Voice:
-    """Speech from the path of a WAV file (mono, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz, or such a WAV).
+    """Load speech from the path of a WAV file (mono, 8, 16, 24 or 48 kHz) or from bytes (PCM16 at 8 kHz, or such a WAV).
 
-    :param name: the parameter it was given for, named in errors.
-    :raises InvalidParameter: the audio is of another kind. :raises OSError: the file cannot be read.
+    :param name: the parameter that errors name.
+    :raises InvalidParameter: the audio format is not supported.
+    :raises OSError: the file cannot be read.
     """
     if what is None:
         return SILENCE
@@ -140,9 +142,9 @@ def _from_bytes(data: bytes, name: str) -> Voice:
     if kind == "a WAV file":
         return voice_of(io.BytesIO(data), name, shown)
     if kind is not None:
-        raise InvalidParameter(name, shown, f"16-bit PCM or a WAV file; this begins like {kind}")
+        raise InvalidParameter(name, shown, f"16-bit PCM or a WAV file; this starts like {kind}")
     if len(data) % 2:
-        raise InvalidParameter(name, shown, "16-bit PCM, so an even number of bytes")
+        raise InvalidParameter(name, shown, "16-bit PCM with an even number of bytes")
     return Voice(data)
 
 
@@ -155,7 +157,7 @@ def voice_of(source: PathLike | BinaryIO, name: str, shown: object) -> Voice:
     try:
         audio = read_wav(source, most=MOST_FILE)
     except ValueError as problem:
-        raise InvalidParameter(name, shown, f"a WAV file that can be read ({problem})") from None
+        raise InvalidParameter(name, shown, f"a readable WAV file ({problem})") from None
     if audio.channels != 1 or audio.sample_rate not in RATES:
         raise InvalidParameter(name, shown, "a mono WAV at 8, 16, 24 or 48 kHz")
     return Voice(audio.pcm, audio.sample_rate)

@@ -1,1 +1,1 @@
-"""What the simulator does for each method of RELAY: one module a theme."""
+"""The implementations of RELAY's methods, one module per theme."""

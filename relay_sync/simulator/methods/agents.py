@@ -1,10 +1,9 @@
 """AI agents on a call: ``calling.ai`` and its controls, ``calling.amazon_bedrock``, and the observer ``calling.ai_sidecar``.
 
-There is no model behind them. Where the sources are silent: an agent answers what the party says, and what a message of the
-role ``user`` says, with ``You said: ...``, which the party hears; with the role ``assistant`` it says the text itself, with
-``system`` nothing. While it is on hold it listens to nobody, at most for ``timeout`` seconds. At its end it tells
-``calling.ai.stop``, a ``post_prompt`` if one was asked for, and then, unless it is Bedrock's, ``calling.call.ai``. Messages
-for an agent that is not there get 404.
+There is no model. Where the sources are silent: an agent answers the party's speech, and messages with the role ``user``, with
+``You said: ...``, which the party hears. It says messages with the role ``assistant``, and ignores those with ``system``. On
+hold it ignores all speech, for up to ``timeout`` seconds. At its end it sends ``calling.ai.stop``, a ``post_prompt`` if
+requested, and then, except for Bedrock, ``calling.call.ai``. Messages to a missing agent get 404.
 """
 
 from __future__ import annotations

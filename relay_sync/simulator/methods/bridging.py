@@ -1,12 +1,11 @@
-"""``calling.connect`` and ``calling.disconnect``: a call is joined with another device.
+"""``calling.connect`` and ``calling.disconnect``: bridging a call with another device.
 
-``connecting`` is told at once, then ``connected`` with the peer, or ``failed`` with the reason; at last, if it was
-connected, ``disconnected``. Peers are calls of their own, whose states carry the ``tag`` that was given and their
-``parent``. Where the sources are silent: a call that is being connected, or is on either side of a bridge, refuses
-another one with 409, and so does a command whose devices are all such calls; a device that has become one when its turn
-comes is ``busy``. A call that is joined leaves the queue or conference that it is in. When either side ends, the bridge is
-over and a peer that was dialed for it ends too, while the call itself lives on; ``calling.disconnect`` parts them from
-either side.
+``connecting`` is sent at once, then ``connected`` with the peer, or ``failed`` with the reason; after ``connected``, finally
+``disconnected``. Peers are calls of their own whose states carry the given ``tag`` and their ``parent``. Where the sources are
+silent: a call that is being connected, or is on either side of a bridge, refuses another connect with 409, and so does a command
+whose devices are all such calls. A device that has become such a call when it is tried is ``busy``. A connected call leaves its
+queue or conference. When either side ends, the bridge ends, and so does a peer that was dialed for it; the call itself
+continues. ``calling.disconnect`` separates them from either side.
 
 How a device is tried depends on its type: see :data:`CONNECTORS`.
 """

@@ -1,16 +1,16 @@
-"""``calling.collect`` and ``calling.play_and_collect``: keys and words of the party, and when they are complete.
+"""``calling.collect`` and ``calling.play_and_collect``: digits and speech of the party, and when they are complete.
 
-One-shot collectors tell exactly one event, without ``state`` and ``final``; those with partial results or ``continuous``
-tell both. Prompts are one-shot always: they have ``digits``, ``speech`` and ``initial_timeout``, and nothing else that collectors
-have. Where the sources are silent:
+One-shot collectors send exactly one event, without ``state`` and ``final``; collectors with partial results or ``continuous``
+send both members. Prompts are always one-shot: of a collector's options they have only ``digits``, ``speech`` and
+``initial_timeout``. Where the sources are silent:
 
-* ``initial_timeout`` of ``calling.collect`` runs from the beginning with ``start_input_timers``, else once it is asked
-  for; that of ``play_and_collect`` from the end of the prompt.
-* Input during a prompt ends it: its ``finished`` is told, then the input is taken.
-* Stopping tells a result of type ``finished``, after the prompt's own ``finished`` where one is playing. A prompt that
+* ``initial_timeout`` of ``calling.collect`` runs from the start with ``start_input_timers``, else from the command for it
+  ; that of ``play_and_collect`` from the end of the prompt.
+* Input during a prompt ends it: its ``finished`` is sent, then the input is processed.
+* Stopping sends a result of type ``finished``, after the prompt's own ``finished`` where one is playing. A prompt that
   cannot be played ends it with the prompt's ``error`` and nothing else.
-* Fewer keys than ``min``, which prompts have alone, and words nobody can make out, are ``no_match``. Keys are ignored
-  where only speech is wanted, and the other way round.
+* Fewer digits than ``min`` (which only prompts have) and unintelligible speech are ``no_match``. Digits are ignored where
+  only speech is collected, and vice versa.
 """
 
 from __future__ import annotations

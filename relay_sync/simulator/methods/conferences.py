@@ -1,13 +1,12 @@
-"""Where several calls meet: ``calling.join_conference``, ``calling.join_room`` and their ends.
+"""Conferences and rooms: ``calling.join_conference``, ``calling.join_room`` and their ends.
 
-As documented, events of a conference flow to a client only if ``status_callback_event_type`` is ``relay``, and those that
-``status_callback_event`` names. Where the sources are silent: left out, it names all; words are parted by blanks or commas,
-and go by the names of AsyncAPI's states or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``,
-``mute``, ``hold``, ``modify``, ``speaker``, ``announcement`` and ``record``. A conference has its place in ``region``
-(``us``); it begins with its first call, and ends when the last one has left or one that joined with ``end_on_exit``. A full
-one refuses with 409. ``record`` records from its first call on. A ``stream`` is a two-way stream of the call that joins, from
-then until it leaves; only its ``status_url`` tells of it, and where it cannot be opened, ``Journal.notices``. Rooms tell
-``joined``, and ``leave``.
+As documented, a client receives a conference's events only with ``status_callback_event_type`` set to ``relay``, and only the
+events that ``status_callback_event`` names. Where the sources are silent: by default it names all. Names are separated by spaces
+or commas; they are AsyncAPI's states or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``, ``mute``,
+``hold``, ``modify``, ``speaker``, ``announcement`` and ``record``. A conference is in its ``region`` (``us``). It starts with its
+first call, and ends when the last call, or one that joined with ``end_on_exit``, has left. A full conference refuses with 409.
+``record`` records from its first call on. A ``stream`` is a two-way stream of the joining call until it leaves; only its
+``status_url`` reports on it, and ``Journal.notices`` if it cannot be opened. Rooms send ``joined`` and ``leave``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""``calling.detect``: who or what is on the line.
+"""``calling.detect``: what answered the call.
 
-A detector tells what it finds, each in an event of its own, and at last ``finished``. Where the sources are silent:
+A detector sends an event for each finding, then ``finished``. Where the sources are silent:
 
-* A person is found after a second, and that is all. A machine is found after a second; once its greeting is over it is
-  ``READY`` (with ``beep`` if it has one), unless ``detect_message_end`` is off. Nobody knows what says nothing until
-  ``initial_timeout`` (4.5 s): ``UNKNOWN``.
-* A fax machine that is called gives ``CED``, one that calls ``CNG``; a detector of the other tone finds nothing. A digit
-  detector tells each wanted key and goes on until ``timeout`` (30 s) or its stop.
+* A person is found after a second, with no further finding. A machine is found after a second; after its greeting it is
+  ``READY`` (with ``beep`` if it has one), unless ``detect_message_end`` is off. A silent line is ``UNKNOWN`` after
+  ``initial_timeout`` (4.5 s).
+* A called fax machine gives ``CED``, a calling one ``CNG``; a detector for the other tone finds nothing. A digit detector reports
+  each wanted digit and runs until ``timeout`` (30 s) or its stop.
 """
 
 from __future__ import annotations

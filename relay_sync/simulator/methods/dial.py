@@ -1,11 +1,11 @@
-"""``calling.dial`` and its obsolete forerunner ``calling.begin``: our side calls somebody.
+"""``calling.dial`` and its obsolete predecessor ``calling.begin``: outbound calls.
 
-As documented: the acknowledgement has no ``call_id``; ``dialing`` is told first, then the states of the legs, each with
-the tag and an id of its own; the winner's ``answered`` comes before the dial's, and then the losers end. Each leg that
-answers says so with ``dial_winner``: the text ``"true"``, as AsyncAPI has it, or the boolean of the porting guide with
-``Simulator(dial_winner="boolean")``. A dial that fails tells the ``reason`` and, as ``source``, ``outbound``.
+As documented: the acknowledgment has no ``call_id``. ``dialing`` is sent first, then the states of the legs, each with the tag
+and its own id. The winner's ``answered`` precedes the dial's, and then the losers end. The winning leg has ``dial_winner``: the
+text ``"true"``, as in AsyncAPI, or the boolean of the porting guide with ``Simulator(dial_winner="boolean")``. A dial that fails
+sends the ``reason`` and ``outbound`` as ``source``.
 
-The simulator's choice: two dials that run at the same time under one tag get 409 for the second.
+The simulator's choice: a second dial under the tag of a running one gets 409.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""``calling.send_fax`` and ``calling.receive_fax``: pages, and what became of them.
+"""``calling.send_fax`` and ``calling.receive_fax``: pages and results.
 
-The simulator's choices where the sources are silent: a fax has two pages of five seconds each; it goes well if the party is
-a fax machine (``answered_by="fax"``), else nobody answers the tones, and after ten seconds it has failed. One that is
-stopped, or whose call ends, has failed too.
+The simulator's choices where the sources are silent: a fax has two pages of five seconds each. It succeeds if the party is a fax
+machine (``answered_by="fax"``); otherwise it fails after ten seconds. A fax that is stopped, or whose call ends, fails too.
 """
 
 from __future__ import annotations

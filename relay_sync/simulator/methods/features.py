@@ -1,11 +1,10 @@
-"""What a call has or has not: hold, denoiser, echo; events of the user's own; and where else it may go: REFER, transfer.
+"""Features of a call (hold, denoiser, echo), user events, and its redirection by REFER or transfer.
 
-Where the sources are silent: switching to what is switched already gets 409 (documented for the denoiser). ``calling.echo``
-goes on for 30 s if no ``timeout`` is given. The target of a REFER is called by the party, as it would be dialed
-(``expect_phone`` by its address; the call reaches that phone, and no client is told of it); once it has answered, the party
-leaves the call. A call that was transferred is no longer ours: it answers 404 and tells nothing, until its party hangs up; one
-that was transferred to ``context:NAME`` is offered to another client there. One that is in a bridge or a conference has to
-leave it before: 409.
+Where the sources are silent: switching a feature to its current state gets 409 (documented for the denoiser). ``calling.echo``
+runs for 30 s without a ``timeout``. The target of a REFER is called by the party, as if dialed (``expect_phone`` by its address;
+no client receives the call's events). Once it answers, the party leaves the call. A transferred call answers 404 and sends no
+events until its party hangs up; a call transferred to ``context:NAME`` is offered to another client there. A call in a bridge or
+conference has to leave it first: 409.
 """
 
 from __future__ import annotations

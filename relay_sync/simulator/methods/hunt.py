@@ -1,10 +1,9 @@
-"""Trying devices until one answers: groups one after the other, what is in a group at the same time. All of it runs on
-the loop's thread.
+"""Hunting: groups of devices are tried one after the other, the devices of a group at the same time. Runs on the loop's thread.
 
-The simulator's choices where the sources are silent: a leg rings a tenth of a second after it was made; a busy one says
-so after half a second, and never rings; one that cannot be reached fails at once (``notFound``). The others ring for the
-device's ``timeout`` (30 s). Legs that lose are ended with ``cancel``. A group has failed when all in it have; what the
-last one failed with is the reason for the whole.
+The simulator's choices where the sources are silent: a leg rings a tenth of a second after its creation. A busy leg fails after
+half a second and never rings. An unreachable leg fails at once (``notFound``). The others ring for the device's ``timeout``
+(30 s). Losing legs end with ``cancel``. A group has failed when all its legs have; the last leg's reason is the reason for the
+whole.
 """
 
 from __future__ import annotations
@@ -152,7 +151,8 @@ class Leg(Attempt):
 class Hunt:
     """Tries groups of devices until one answers.
 
-    :ivar won: gets the one that answered. :ivar lost: gets the reason if none did.
+    :ivar won: called with the attempt that answered.
+    :ivar lost: called with the reason if none did.
     """
 
     groups: Sequence[Sequence[Attempt]]
@@ -160,7 +160,7 @@ class Hunt:
     lost: Callable[[str], None] = field(repr=False)
     over: bool = field(default=False, init=False)
     _trying: list[Attempt] = field(factory=list, init=False)
-    _waiting: list[Attempt] = field(factory=list, init=False)  # those of the group that have not begun yet
+    _waiting: list[Attempt] = field(factory=list, init=False)  # attempts of the group that have not started yet
     _next: int = field(default=0, init=False)
 
     def begin(self) -> None:

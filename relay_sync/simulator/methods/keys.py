@@ -1,10 +1,9 @@
-"""Keys: those that our side sends (``calling.send_digits``), and those of the party that are bound to a method
+"""Digits: those that the application sends (``calling.send_digits``), and those of the party that are bound to a method
 (``calling.bind_digit``, ``calling.clear_digit_bindings``).
 
-The simulator's choices where the sources are silent: a key takes 0.2 s (``w`` and ``W`` are documented: half a second and a
-whole one); a binding fires when the last keys pressed are its digits; which methods are allowed to be bound is not
-documented: those that are addressed to a call and start or stop something on it. What a bound method answers is heard by
-nobody, its events come as always.
+The simulator's choices where the sources are silent: a digit takes 0.2 s (``w`` and ``W`` are documented: half a second and one
+second). A binding fires when the last digits pressed are its digits. The methods that may be bound are not documented: here,
+those that are addressed to a call and start or stop an operation. The reply of a bound method is discarded; its events are sent.
 """
 
 from __future__ import annotations

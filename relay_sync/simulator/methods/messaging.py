@@ -1,4 +1,4 @@
-"""``messaging.send``: a message is taken on, and then goes its way."""
+"""``messaging.send``: outbound messages."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""What goes on on a call under a ``control_id``: playback, recordings, collectors, and all the others. All of it runs
-on the loop's thread.
+"""Operations on a call under a ``control_id``: playback, recordings, collectors, and all others. Runs on the loop's thread.
 
-The simulator's choices where the sources are silent: an operation needs an answered call (else 409); a ``control_id``
-is unique among the operations of its kind while it runs (else 409); a command to one that is unknown or over gets 404;
-when the call ends, what still runs is told to be over before the call is, unless ``finish_streams`` is off. A call is in
-one bridge or conference at a time: another one is refused with 409 ("bridging busy" is a documented reason).
+The simulator's choices where the sources are silent: an operation needs an answered call (else 409). A ``control_id`` is unique
+among the running operations of its kind (else 409). A command to an unknown or finished operation gets 404. When the call ends,
+running operations report their end first, unless ``finish_streams`` is off. A call is in one bridge or conference at a time;
+another one is refused with 409 ("bridging busy" is a documented reason).
 """
 
 from __future__ import annotations
@@ -31,10 +30,11 @@ __all__ = ["NetworkOperation", "control", "engaged", "launch", "running", "start
 
 @define(eq=False)
 class _Step:
-    """Something that is still to be done.
+    """A scheduled step.
 
-    :ivar length: seconds of the clock for one of the story.
-    :ivar timer: ``None`` while it is paused. :ivar left: seconds of the clock that are left of it then.
+    :ivar length: seconds of the clock per simulated second.
+    :ivar timer: ``None`` while it is paused.
+    :ivar left: remaining seconds of the clock while it is paused.
     """
 
     then: Callable[[], object]
@@ -46,12 +46,13 @@ class _Step:
 
 @define(eq=False, kw_only=True)
 class NetworkOperation:
-    """One operation from its acknowledgement to its end.
+    """One operation from its acknowledgment to its end.
 
-    :cvar event_type: the event that tells of it. :cvar goes_wrong: what its event says when it goes wrong.
-    :cvar goes_on: whether it counts among what goes on on the call, or only waits for its occasion.
-    :ivar over: whether it has ended: nothing more is told.
-    :ivar engages: what a refusal says while this one leads the call's audio elsewhere; ``""`` while it does not.
+    :cvar event_type: type of its events.
+    :cvar goes_wrong: members of its event when it fails on demand.
+    :cvar goes_on: whether it counts as running, or only waits for a trigger.
+    :ivar over: whether it has ended and sends nothing more.
+    :ivar engages: text of refusals while it diverts the call's audio; ``""`` while it does not.
     """
 
     event_type: ClassVar[str] = ""
@@ -75,33 +76,33 @@ class NetworkOperation:
 
     @property
     def control_id(self) -> str:
-        """As the client chose it; ``""`` where the method has none."""
+        """The id that the client chose; ``""`` where the method has none."""
         return str(self.params.get("control_id", ""))
 
-    # -- what each kind does in its own way -----------------------------------------------------------------------------
+    # -- hooks of each kind ---------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """It was acknowledged: let it happen."""
+        """Start, after the acknowledgment."""
         raise NotImplementedError
 
     def in_reply(self) -> dict[str, Any]:
-        """What the acknowledgement says beside the usual."""
+        """Return additional members of the acknowledgment."""
         return {}
 
     def in_events(self) -> dict[str, Any]:
-        """What each of its events says beside the usual, unless it is told otherwise."""
+        """Return additional members of its events, which the event itself may replace."""
         return {}
 
     def stop(self) -> None:
-        """The client wants it to end."""
+        """The client stops it."""
         self.finish()
 
     def finish(self, /, **told: Any) -> None:
-        """End it, and say so: ``finished`` unless told otherwise."""
+        """End it and send an event, by default ``finished``."""
         self.close(**(told or {"state": "finished"}))
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        """End it badly, because a test wants that."""
+        """End it with a failure, on demand of a test."""
         self.close(**{**self.goes_wrong, **details})
 
     def call_ended(self) -> None:

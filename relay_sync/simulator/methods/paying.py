@@ -1,4 +1,4 @@
-"""``calling.pay``: what the party is asked for, and what becomes of the payment.
+"""``calling.pay``: prompts to the party, and the result of the payment.
 
 As documented, events of progress say what is asked ``for`` and which ``attempt`` it is, an input that is no good has an
 ``error_type``, and the last event has a ``result``. The simulator's choices where the sources are silent:

@@ -1,8 +1,8 @@
 """``calling.play`` and its controls.
 
-``playing`` is told at the start and after a pause, ``paused``, and at last ``finished``; ``error`` where an item turns
-out to be no sound. Pausing what is paused, and resuming what plays, is acknowledged and changes nothing. Where the sources
-are silent: what is played with the ``direction`` ``speak`` is not heard by the party.
+``playing`` is sent at the start and after a pause, then ``paused``, and finally ``finished``, or ``error`` if an item cannot be
+played. Pausing a paused playback, or resuming a playing one, is acknowledged without effect. Where the sources are silent: the
+party does not hear playbacks with the ``direction`` ``speak``.
 """
 
 from __future__ import annotations

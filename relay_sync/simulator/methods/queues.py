@@ -1,8 +1,8 @@
-"""``calling.queue.enter`` and ``calling.queue.leave``: calls that wait for somebody.
+"""``calling.queue.enter`` and ``calling.queue.leave``: calls that wait in a queue.
 
-A call is told ``enqueue`` when it comes in, ``stats`` when its place changes, ``dequeue`` when somebody takes it out (by
-``calling.connect`` with a queue device), and ``leave`` when it goes. Where the sources are silent: it goes by itself after
-``wait_time``; ``avg_time`` is that of the calls that have left the queue so far.
+A call's client receives ``enqueue`` when the call enters, ``stats`` when its position changes, ``dequeue`` when it is taken out
+(by ``calling.connect`` with a queue device), and ``leave`` when it leaves. Where the sources are silent: a call leaves
+automatically after ``wait_time``; ``avg_time`` is that of the calls that have left the queue so far.
 """
 
 from __future__ import annotations

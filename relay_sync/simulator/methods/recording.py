@@ -1,11 +1,10 @@
-"""``calling.record`` and its controls, and ``calling.transcribe``, which records too.
+"""``calling.record`` and its controls, and ``calling.transcribe``, which also records.
 
-Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. Where the sources are
-silent: a WAV is 16-bit at 8 kHz, and is served by the simulator when it is finished: the voices from the beginning of
-the recording on, as they were set up (``says``, ``hears``), and what else the party hears (see ``hearing``). Of MP3
-and MP4 there is no file, only an address, and a size of 4000 bytes a second. A recording with an ``initial_timeout``
-that hears nothing ends with ``no_input``; one that hears somebody ends when he has been quiet for
-``end_silence_timeout``.
+Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. Where the sources are silent: a
+WAV file is 16-bit at 8 kHz, and the simulator serves it when it is finished. It has the voices from the start of the recording
+(``says``, ``hears``) and everything else that the party hears (see ``hearing``). MP3 and MP4 recordings have only a URL and a
+size of 4000 bytes per second. A recording with ``initial_timeout`` that detects no speech ends with ``no_input``; after speech
+it ends when the party has been silent for ``end_silence_timeout``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A client's request on its way through the simulator, the ways to answer it, and the platform that its handler works with."""
+"""A client's request, the ways to answer it, and the platform that its handler works with."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ class RecordingStore(Protocol):
 
 @define(eq=False, kw_only=True)
 class Platform:
-    """The simulated platform: what handlers work with to carry out methods. All of it runs on the loop's thread.
+    """The simulated platform: what handlers need to carry out methods. Runs on the loop's thread.
 
-    ``handlers`` carry out methods, whichever way they are asked for; one that has none is checked like any other and
-    acknowledged, and nothing comes of it.
+    ``handlers`` carry out methods from RELAY and REST. A method without a handler is checked and acknowledged only.
 
-    :ivar directory: who is at which number. :ivar sounds: how long sounds are. :ivar post: messages and tasks.
+    :ivar directory: the phones by number.
+    :ivar sounds: the durations of sounds.
+    :ivar post: messages and tasks.
     """
 
     world: World

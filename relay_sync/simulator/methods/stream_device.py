@@ -1,8 +1,8 @@
-"""Stream devices: a call that is connected to a WebSocket which hears the party and is heard.
+"""Stream devices: a call connected to a WebSocket that receives the party's audio and sends audio back.
 
-The choices where the sources are silent: a stream is no leg and has no ``call_id``; ``peer`` names the device without its
-secrets; one that cannot be opened fails with ``error``; when its endpoint closes the socket, the bridge is over. It is told
-of in ``calling.call.connect`` alone; its ``status_url`` gets what that of a stream would.
+The choices where the sources are silent: a stream is not a leg and has no ``call_id``. ``peer`` names the device without its
+secrets. A stream that cannot be opened fails with ``error``. When its endpoint closes the socket, the bridge ends. Its events
+are those of ``calling.call.connect`` only; its ``status_url`` gets the events of a stream.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""``calling.stream`` and ``calling.stream.stop``: what is accepted, and what follows.
+"""``calling.stream`` and ``calling.stream.stop``: checks and effects.
 
-The checks are the simulator's choice wherever it says 400 or 409, since the sources only say that such codes exist.
-``wss://`` is demanded as the platform does; plain ``ws://`` is allowed towards loopback, the simulator's one liberty.
-Codecs nobody has heard of are accepted, because the field is freeform, but the simulator cannot send audio in them: such
-a stream is ``finished`` at once, and so is one in G.722 or Opus where the extra ``codecs`` is missing.
+All checks that give 400 or 409 are the simulator's choice, because the sources only list these codes. ``wss://`` is required, as
+on the platform; the simulator also allows plain ``ws://`` to loopback. Unknown codecs are accepted, because the field is
+freeform, but the simulator cannot encode them: such a stream is ``finished`` at once, and so is one in G.722 or Opus without the
+extra ``codecs``.
 """
 
 from __future__ import annotations

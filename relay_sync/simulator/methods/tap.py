@@ -1,7 +1,7 @@
-"""``calling.tap``: a copy of the call's audio for somebody else.
+"""``calling.tap``: a copy of the call's audio for another destination.
 
-The simulator sends nothing: it tells that it taps, until it is stopped or the call ends. The reply's ``source_device`` names
-where the media would come from, which for RTP is a port of this machine.
+The simulator sends no media: it reports ``tapping`` until the tap is stopped or the call ends. ``source_device`` in the reply
+names the source of the media, which for RTP is a port of this machine.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What is said on a call, written down while it is said: ``calling.live_transcribe`` and ``calling.live_translate``.
+"""Live transcripts: ``calling.live_transcribe`` and ``calling.live_translate``.
 
-The ``action`` says what to do: ``start``, ``stop``, ``summarize``, and for translations ``inject``; the last three also as
-plain words where AsyncAPI has them. Where the sources are silent: utterances are told only with ``live_events``, which is
-off unless it is asked for; what is put on the record is what the party says (:meth:`Phone.say`); there is no translator, so
-that a translation is the text in square brackets with the language in front; the log is told at the end, with a summary if
-``ai_summary`` was asked for; starting what has started gets 409, stopping or summarising what has not 404.
+The ``action`` is ``start``, ``stop``, ``summarize``, and for translations ``inject``; the last three also as plain strings where
+AsyncAPI has them. Where the sources are silent: utterances are sent only with ``live_events``, which is off by default. The
+transcript has the party's speech (:meth:`Phone.say`). There is no translator: a translation is the text in square brackets with
+the language in front. The log is sent at the end, with a summary if ``ai_summary`` was requested. Starting a running transcript
+gets 409; stopping or summarizing one that is not running gets 404.
 """
 
 from __future__ import annotations

@@ -1,19 +1,18 @@
-"""The telephone network: calls, who is offered them, and what becomes of them. All of it runs on the loop's thread.
+"""The telephone network: calls, the clients that they are offered to, and their states. Runs on the loop's thread.
 
-What the sources say: an inbound call is offered as ``calling.call.receive``, in state ``created``, to one of the
-clients that share its context; later states are told by ``calling.call.state``; ``calling.pass`` has it offered to
-another. Where they are silent the simulator's choices are:
+Documented: an inbound call is offered as ``calling.call.receive``, in state ``created``, to one of the clients that share its
+context. ``calling.call.state`` reports later states. ``calling.pass`` offers the call to another client. The simulator's choices
+where the sources are silent:
 
-* The client whose turn was longest ago gets the call. A call that nobody wants yet waits, first come first served.
-* ``ringing`` follows the offer at once. A call that is offered again says ``ringing`` in its ``receive`` event.
-* A client is not offered again what it has passed, and can command it no more (404).
-* An unanswered call whose client has no socket is offered to the next client that comes; if the same one resumes
-  first, it keeps it.
-* A caller gives up after his patience (``ring_timeout``): the call ends with ``noAnswer`` if a client had it, with
-  ``abandoned`` if none did.
-* ``end_source`` is ``inbound`` where the caller of a call ended it, ``outbound`` where the one who was called did,
-  ``none`` for the network. Our side is the one that is not on the far end.
-* A call that was answered lives on when its client is gone, until the caller hangs up.
+* The client that was offered a call longest ago gets the next one. Calls without a client wait, first come, first served.
+* ``ringing`` follows the offer at once. A call that is offered again has ``ringing`` in its ``receive`` event.
+* A client is not offered a call again that it has passed, and can no longer command it (404).
+* An unanswered call whose client has no socket is offered to the next client that connects; if the same client resumes first,
+  it keeps the call.
+* A caller gives up after ``ring_timeout`` seconds: the call ends with ``noAnswer`` if a client had it, otherwise with
+  ``abandoned``.
+* ``end_source`` is ``inbound`` if the caller ended the call, ``outbound`` if the callee did, ``none`` for the network.
+* An answered call continues without its client until the caller hangs up.
 """
 
 from __future__ import annotations
@@ -46,19 +45,19 @@ _NUMBERS = {"phone": ("from_number", "to_number"), "sip": ("from", "to")}
 
 
 def device(to: str, from_: str) -> dict[str, Any]:
-    """How a party is described in events: a SIP device if either address is one, else a phone."""
+    """Return a party as events describe it: a SIP device if either address is a SIP address, else a phone."""
     kind = "sip" if to.startswith(("sip:", "sips:")) or from_.startswith(("sip:", "sips:")) else "phone"
     origin, target = _NUMBERS[kind]
     return {"type": kind, "params": {origin: from_, target: to}}
 
 
 def _now() -> int:
-    """Epoch milliseconds, as the events tell times."""
+    """Return epoch milliseconds, as in events."""
     return int(time.time() * 1000)
 
 
 class Activity(Protocol):
-    """What goes on on a call because of a command; see :mod:`relay_sync.simulator.methods.operation`."""
+    """An operation that a command started on a call; see :mod:`relay_sync.simulator.methods.operation`."""
 
     @property
     def method(self) -> str:
@@ -66,11 +65,11 @@ class Activity(Protocol):
 
     @property
     def control_id(self) -> str:
-        """As the client chose it; ``""`` where the method has none."""
+        """The id that the client chose; ``""`` where the method has none."""
 
     @property
     def goes_on(self) -> bool:
-        """Whether it counts among what goes on on the call, or only waits for its occasion."""
+        """Whether it counts as running, or only waits for a trigger."""
 
     @property
     def over(self) -> bool:
@@ -78,25 +77,25 @@ class Activity(Protocol):
 
     @property
     def engages(self) -> str:
-        """What a refusal says while it leads the call's audio elsewhere; ``""`` while it does not."""
+        """The text of refusals while it diverts the call's audio; ``""`` while it does not."""
 
     def hearing(self) -> list[Played]:
-        """What the party is hearing because of it."""
+        """Return what the party is hearing because of it."""
 
     def sounds(self) -> Sequence[tuple[Hashable, Voice, float]]:
-        """What sounds because of it; see :class:`~relay_sync.simulator.media.hearing.Sounding`."""
+        """Return its sounds; see :class:`~relay_sync.simulator.media.hearing.Sounding`."""
 
     def on_key(self, digit: str) -> None:
-        """The party pressed a key."""
+        """The party pressed a digit."""
 
     def on_words(self, text: str) -> None:
         """The party said something."""
 
     def on_silence(self) -> None:
-        """The party lets all the time pass that one has for an answer."""
+        """The party lets the time for an answer pass."""
 
     def stop(self) -> None:
-        """The client wants it to end."""
+        """The client stops it."""
 
     def call_ended(self) -> None:
         """The call is ending."""
@@ -106,20 +105,25 @@ class Activity(Protocol):
 class NetworkCall:
     """One leg.
 
-    :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. ``reached`` has all it has been in.
-    :ivar owner: the session that is told of it, if any. ``passed`` has the protocols of those that gave it back.
-    :ivar says: what the party on this leg says (the inbound track). :ivar hears: what it hears (the outbound track).
-    :ivar streams: all its streams in order, ended ones too.
-    :ivar party: who is on the far end. :ivar operations: what goes on on it.
-    :ivar parent: the call that it was dialed for, as events tell it. :ivar watchers: are told of each new state.
-    :ivar bridge: the bridge that another call has joined it by.
-    :ivar others: the calls whose parties this one's hears, :ivar ears: and what takes down what it hears, see ``hearing``.
-    :ivar clock: its own time, :ivar network: and the network that it is in; there once the network knows it.
-    :ivar features: what is switched on: ``on hold``, ``denoised``. :ivar transferred: whether it is on its
-        way to another context.
-    :ivar winner: whether it is the leg of a dial that was answered.
-    :ivar speaking_since: when the speech began by the story's clock, which is when the first stream that carries it began to
-        flow; ``None`` before.
+    :ivar state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. ``reached`` has all states so far.
+    :ivar owner: the session that receives its events, if any. ``passed`` has the protocols of sessions that passed it.
+    :ivar says: what the party on this leg says (the inbound track).
+    :ivar hears: what it hears (the outbound track).
+    :ivar streams: all its streams in order, finished ones included.
+    :ivar party: the party at the far end.
+    :ivar operations: the operations running on it.
+    :ivar parent: the call that it was dialed for, as in events.
+    :ivar watchers: called with the call for each new state.
+    :ivar bridge: the bridge that another call has joined it with.
+    :ivar others: the calls whose parties this one's hears.
+    :ivar ears: what records the audio that it hears, see ``hearing``.
+    :ivar clock: its own time; set once the network has the call.
+    :ivar network: its network; set once the network has the call.
+    :ivar features: switched-on features: ``on hold``, ``denoised``.
+    :ivar transferred: whether it is being transferred to another context.
+    :ivar winner: whether it is the answered leg of a dial.
+    :ivar speaking_since: when the speech started, by the simulation's clock: when the first stream that carries it started;
+        ``None`` before.
     """
 
     node_id: str
@@ -184,13 +188,13 @@ class NetworkCall:
 
     @property
     def on_offer(self) -> bool:
-        """Whether it is for a client to take: somebody calls and nobody has answered, or it was handed over to a context."""
+        """Whether a client may take it: an unanswered inbound call, or a call transferred to a context."""
         ringing = self.direction == "inbound" and self.state in ("created", "ringing")
         return ringing or (self.transferred and not self.over)
 
     @property
     def numbers(self) -> tuple[str, str]:
-        """The caller's and the called one."""
+        """The caller's and the callee's address."""
         return self._address(True), self._address(False)
 
     def _address(self, caller: bool) -> str:
@@ -204,8 +208,9 @@ class NetworkCall:
         return {**found, "tag": self.tag} if self.tag else found
 
     def body(self, state: str = "") -> dict[str, Any]:
-        """The full body of ``calling.call.state``, for a state that it is about to be in, or is in. Times are epoch
-        milliseconds, 0 until reached.
+        """Return the full body of ``calling.call.state`` for a state, by default the current one. Times are epoch milliseconds,
+        0 until
+        reached.
         """
         told = {
             **self.address(),
@@ -234,22 +239,22 @@ class NetworkCall:
         self.network.end(self, "hangup", self.far_side)
 
     def speak(self) -> float:
-        """The party speaks, from now on if it has not begun. Seconds of the story since then."""
+        """Let the party speak if it has not started. Return simulated seconds since it started."""
         now = self.clock.now
         if self.speaking_since is None:
             self.speaking_since = now
         return (now - self.speaking_since) / self.clock.second
 
     def heard(self) -> list[Played]:
-        """What the party has heard, and what it is hearing, as far as that has got; from any thread."""
+        """Return what the party has heard and is hearing, up to now; from any thread."""
         return [*self.party.heard, *self.hearing()]
 
     def hearing(self) -> list[Played]:
-        """What the party is hearing, as far as that has got; from any thread."""
+        """Return what the party is hearing, up to now; from any thread."""
         return [item for operation in list(self.operations) for item in operation.hearing()]
 
     def flowing(self, control_id: str) -> Stream | None:
-        """The stream of that id that has not finished."""
+        """Return the unfinished stream with an id."""
         return next((each for each in self.streams if each.control_id == control_id and not each.over), None)
 
 
@@ -257,18 +262,18 @@ class NetworkCall:
 class Network:
     """The live calls.
 
-    :ivar dials: the tags of the dials that are under way.
+    :ivar dials: the tags of the running dials.
     """
 
     _world: World = field(repr=False)
     calls: dict[str, NetworkCall] = field(factory=dict, init=False)
     dials: set[str] = field(factory=set, init=False, repr=False)
-    #: Kinds of what waits, with their contexts, for which that was said.
+    #: Kinds of waiting items, with their contexts, that were logged.
     _told: set[tuple[str, str]] = field(factory=set, init=False, repr=False)
     _turns: itertools.count[int] = field(factory=lambda: itertools.count(1), init=False, repr=False)
 
     def find(self, call_id: str, node_id: str, session: ServerSession) -> NetworkCall | None:
-        """The live call that a session may command: any of its project that it has not passed on."""
+        """Return the live call if a session may command it: any of its project that it has not passed."""
         call = self.calls.get(call_id)
         if call is None or call.over or call.node_id != node_id or session.protocol in call.passed:
             return None
@@ -283,7 +288,7 @@ class Network:
     # -- offering ------------------------------------------------------------------------------------------------------
 
     def ring(self, call: NetworkCall, patience: float) -> None:
-        """A caller calls, and gives up after ``patience`` seconds."""
+        """Place an inbound call; the caller gives up after ``patience`` seconds."""
         self._add(call)
         call.clock.set("patience", patience, call.clock.second, self._give_up, call)
         self._offer(call)
@@ -304,23 +309,23 @@ class Network:
             self.move(call, "ringing")
 
     def unheard(self, call: NetworkCall) -> str:
-        """Why a call waits for a client, in words; ``""`` where one has it, or could have. From any thread."""
+        """Return why a call waits for a client; ``""`` if a client has it, or could have it. From any thread."""
         if not call.on_offer or call.owner is not None:
             return ""
         return self.unheard_context(call.context)
 
     def unheard_context(self, context: str) -> str:
-        """That no client listens to a context, in words; ``""`` where one does. From any thread."""
+        """Return that no client has subscribed to a context; ``""`` if one has. From any thread."""
         sessions = [client.session for client in list(self._world.clients.values()) if not client.leaving]
         contexts = {each for session in sessions if session is not None for each in list(session.contexts)}
         if context in contexts:
             return ""
-        heard = ", ".join(map(repr, sorted(contexts)))
-        others = f"clients listen to {heard}" if contexts else "no client listens to any"
-        return f"no client listens to context {context!r}; {others}"
+        known = ", ".join(map(repr, sorted(contexts)))
+        others = f"clients have subscribed to {known}" if contexts else "clients have subscribed to none"
+        return f"no client has subscribed to context {context!r}; {others}"
 
     def tell_waiting(self, what: str, kind: str, context: str) -> None:
-        """Say once a context that its calls, messages or tasks wait, where somebody is connected who might have been meant."""
+        """Log once for each context that its calls, messages or tasks wait, if a client is connected."""
         reason = self.unheard_context(context)
         connected = any(each.session for each in self._world.clients.values())
         if reason and connected and (kind, context) not in self._told:
@@ -329,7 +334,7 @@ class Network:
             _log.warning("%s waits: %s", what, reason)
 
     def next_one(self, candidates: Iterable[ServerSession]) -> ServerSession | None:
-        """The candidate whose turn was longest ago; it is its turn now."""
+        """Return the candidate whose last offer was longest ago, and count this offer."""
         session = min(candidates, key=lambda each: each.offered_at, default=None)
         if session is not None:
             session.offered_at = next(self._turns)
@@ -343,13 +348,13 @@ class Network:
                 self._offer(call)
 
     def pass_on(self, call: NetworkCall, session: ServerSession) -> None:
-        """The session does not want the call: offer it to another."""
+        """Offer a call that a session has passed to another session."""
         call.passed.add(session.protocol)
         if call.owner is session:
             self._offer(call)
 
     def transfer(self, call: NetworkCall, session: ServerSession, dest: Any) -> None:
-        """The session hands the call over: to a context, or to something that the simulator knows nothing of."""
+        """Transfer a call for a session: to a context, or to a destination that the simulator does not implement."""
         for stream in call.streams:
             stream.finish("the call was transferred", announce=self._world.settings.finish_streams)
         for operation in list(call.operations):
@@ -361,7 +366,7 @@ class Network:
             self._offer(call)
 
     def abandon(self, session: ServerSession) -> None:
-        """The session is over for good: nobody is told of its calls, the unanswered ones look for another client."""
+        """Handle the permanent end of a session: its calls have no owner, and unanswered ones are offered to other clients."""
         for call in list(self.calls.values()):
             if call.owner is session:
                 call.owner = None
@@ -371,20 +376,20 @@ class Network:
     def _give_up(self, call: NetworkCall) -> None:
         self.end(call, "noAnswer" if call.owner is not None else "abandoned", call.far_side)
 
-    # -- called by our side --------------------------------------------------------------------------------------------
+    # -- outbound calls ------------------------------------------------------------------------------------------------
 
     def place(self, call: NetworkCall) -> None:
-        """Our side calls somebody: the leg is there."""
+        """Add a call from the application to a party."""
         self._add(call)
         self.move(call, "created")
 
     def ringing(self, call: NetworkCall) -> None:
-        """It rings at the far end."""
+        """Let it ring at the far end."""
         if call.state == "created":
             self.move(call, "ringing")
 
     def pick_up(self, call: NetworkCall, max_duration: int | None = None) -> None:
-        """The party answers, unless it is too late."""
+        """Let the party answer, unless it is too late."""
         if call.state in ("created", "ringing"):
             dialed = call.parent is None
             call.winner = ("true" if self._world.settings.dial_winner == "string" else True) if dialed else None
@@ -393,16 +398,16 @@ class Network:
     # -- states --------------------------------------------------------------------------------------------------------
 
     def move(self, call: NetworkCall, state: str) -> None:
-        """Bring a call into a state and tell its owner."""
+        """Change the state of a call and notify its owner."""
         self._world.emit(call.owner, "calling.call.state", call.body(state))
-        call.state = state  # only now: whoever sees it finds its event in the journal
+        call.state = state  # after the event, which the journal then has
         call.reached.add(state)
         call.board.changed()
         for watcher in list(call.watchers):
             watcher(call)
 
     def answer(self, call: NetworkCall, max_duration: int | None = None) -> None:
-        """Somebody picks up. ``max_duration`` is in seconds, as AsyncAPI has it (the porting guide says minutes)."""
+        """Answer a call. ``max_duration`` is in seconds, as in AsyncAPI (the porting guide has minutes)."""
         call.clock.cancel("patience")
         call.answer_time = _now()
         if max_duration:
@@ -414,7 +419,7 @@ class Network:
         self.move(call, "answered")
 
     def end(self, call: NetworkCall, reason: str, source: str) -> None:
-        """End a call, its streams first. Does nothing if it is over, or never began."""
+        """End a call, its streams first. Does nothing if it is over, or was never added."""
         if call.over or call.call_id not in self.calls:
             return
         call.clock.clear()
@@ -431,7 +436,7 @@ class Network:
     # -- what the party does -------------------------------------------------------------------------------------------
 
     def press(self, call: NetworkCall, digits: str) -> None:
-        """The party presses keys: every flowing stream of the call, and whatever listens to keys, is told."""
+        """Let the party press digits: every open stream and every operation of the call receives them."""
         for digit in digits:
             for stream in call.streams:
                 stream.dtmf(digit)
@@ -440,19 +445,19 @@ class Network:
                     operation.on_key(digit)
 
     def say(self, call: NetworkCall, text: str) -> None:
-        """The party says something: whatever listens to words is told."""
+        """Let the party say something: every operation of the call receives it."""
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_words(text)
 
     def keep_silent(self, call: NetworkCall) -> None:
-        """The party says and does nothing, now and from now on: the time it has for it is over at once."""
+        """Let the party do nothing from now on: timeouts that wait for it expire at once."""
         call.party.silent = True
         for operation in list(call.operations):
             if not operation.over:
                 operation.on_silence()
 
     def listened(self, call: NetworkCall, item: Played) -> None:
-        """Something was played to the party to its end: has it heard enough?"""
+        """Handle that an item was played to its end: the party may hang up."""
         if call.state == "answered" and call.party.has_heard_enough(item):
             call.hang_up()

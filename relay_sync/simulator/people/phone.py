@@ -230,7 +230,7 @@ class Phone:
 
     @property
     def heard(self) -> PlayedSoFar:
-        """What was played to the party, in order and as far as it was heard: of interrupted text, the words up to then. Holds
+        """What was played to the party, in order and up to interruptions: of interrupted text, the words up to then. Holds
         the last
         1000 items (repeated ones are removed first); endless music counts once. For assertions: ``assert
         phone.heard("Welcome")``.

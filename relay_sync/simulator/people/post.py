@@ -1,9 +1,9 @@
-"""Messages and tasks on their way. All of it runs on the loop's thread, but for what is set up.
+"""Messages and tasks. Runs on the loop's thread, except for the setup.
 
-As documented, their envelopes have a ``context`` and no ``event_channel``; those of tasks are flat. The ``context`` of a
-message decides who hears of it: the client whose protocol it names, else one that is subscribed to it, the sender first.
-Where the sources are silent: a message passes through its states a tenth of a second apart; what comes in while nobody is
-subscribed waits for somebody; a text of more than 160 characters has a segment for each 153.
+As documented, their envelopes have a ``context`` and no ``event_channel``; those of tasks are flat. The ``context`` of a message
+decides which client receives its events: the client whose protocol it names, else a subscriber of the context, preferably the
+sender. Where the sources are silent: a message changes its state every tenth of a second; inbound items wait for a subscriber; a
+text of more than 160 characters has a segment for each 153.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _segments(body: str) -> int:
 
 @frozen(kw_only=True)
 class MessagePlan:
-    """What becomes of messages to a number. See :meth:`Simulator.expect_message`."""
+    """What happens to messages to a number. See :meth:`Simulator.expect_message`."""
 
     ends: str = "delivered"
     reason: str = ""
@@ -61,7 +61,7 @@ class _Rule:
 
 @define(eq=False)
 class Post:
-    """What carries messages and tasks."""
+    """Carries messages and tasks."""
 
     _world: World = field(repr=False)
     _network: Network = field(repr=False)
@@ -70,14 +70,14 @@ class Post:
     _waiting: deque[tuple[str, str, dict[str, Any]]] = field(factory=lambda: deque(maxlen=MOST_WAITING), init=False)
 
     def expect(self, number: str, plan: MessagePlan, times: int | None) -> None:
-        """Say what becomes of messages to a number; from any thread."""
+        """Set what happens to messages to a number; from any thread."""
         with self._lock:
             if times is None:
                 self._rules = [rule for rule in self._rules if rule.number != number or rule.left is not None]
             self._rules.append(_Rule(number, plan, times))
 
     def plan_for(self, number: str) -> MessagePlan:
-        """What becomes of the next message to a number: it is delivered, unless something else was said."""
+        """Return what happens to the next message to a number; it is delivered by default."""
         with self._lock:
             found = [rule for rule in self._rules if rule.number == number and rule.left != 0]
             found.sort(key=lambda rule: rule.left is None)
@@ -90,7 +90,7 @@ class Post:
     # -- out -----------------------------------------------------------------------------------------------------------
 
     def send(self, sender: ServerSession, params: dict[str, Any], message_id: str, plan: MessagePlan) -> None:
-        """Take a message through its states, the first one at once."""
+        """Move a message through its states, the first one at once."""
         about = {
             "message_id": message_id,
             "context": params.get("context", CONTEXT),
@@ -126,7 +126,7 @@ class Post:
     # -- in ------------------------------------------------------------------------------------------------------------
 
     def receive(self, context: str, **about: Any) -> str:
-        """A message comes in. Returns its id."""
+        """Deliver an inbound message, and return its id."""
         message_id = str(uuid.uuid4())
         params = {
             "message_id": message_id,
@@ -140,7 +140,7 @@ class Post:
         return message_id
 
     def task(self, context: str, message: dict[str, Any]) -> None:
-        """Somebody has given a task."""
+        """Deliver a task."""
         self._offer("queuing.relay.tasks", context, {"message": message})
 
     def _offer(self, kind: str, context: str, params: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ class Post:
             self._world.emit(session, kind, params, context=context, event_channel=None)
 
     def welcome(self, session: ServerSession) -> None:
-        """Somebody has come, or has subscribed to more: what waits for him is his."""
+        """Deliver waiting items to a session that has connected or has subscribed to further contexts."""
         waiting, self._waiting = self._waiting, deque(maxlen=MOST_WAITING)
         for kind, context, params in waiting:
             if context in session.contexts:

@@ -1,4 +1,4 @@
-"""Two short recordings of synthesised speech that come with the package; see the README beside them for how they were made."""
+"""Two short recordings of synthesized speech; the README beside them describes how they were made."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ _FOLDER = Path(__file__).parent
 
 
 def caller() -> Path:
-    """The WAV of somebody who leaves a message: 8 s, mono, 16-bit, 8000 Hz. Its words are in ``caller.txt`` beside it."""
+    """Return the path of a WAV file in which a caller leaves a message: 8 s, mono, 16-bit, 8000 Hz. Its words are in
+    ``caller.txt``.
+    """
     return _FOLDER / "caller.wav"
 
 
 def greeting() -> Path:
-    """The WAV of an office that picks up: 5 s, mono, 16-bit, 8000 Hz. Its words are in ``greeting.txt`` beside it."""
+    """Return the path of a WAV file in which an office answers: 5 s, mono, 16-bit, 8000 Hz. Its words are in ``greeting.txt``."""
     return _FOLDER / "greeting.wav"

@@ -133,4 +133,4 @@ def test_many_lanes_share_few_threads() -> None:
 
 def test_what_is_shown_of_a_url() -> None:
     assert place("https://user:pw@h.test:81/path?q=1#f") == "https://h.test:81"
-    assert place("wss://[::1/") == "<no URL>"
+    assert place("wss://[::1/") == "<invalid URL>"

@@ -1,4 +1,4 @@
-"""What the control interface may be told: JSON members checked, and turned into the parameters of the simulator. Pure."""
+"""The requests of the control interface: JSON members are checked and converted to parameters of the simulator. Pure."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ Check = Callable[[str, Any], Any]
 
 @frozen
 class Member:
-    """One member: how it is checked, what the simulator calls it if that is another name, whether it must be there, and whether
-    it may be ``null``, which the simulator is told as ``None``. Left out it is not told at all.
+    """One member: its check, its parameter in the simulator if the name differs, whether it is required, and whether it may be
+    ``null``, which becomes ``None``. Omitted members are not passed on.
     """
 
     check: Check
@@ -47,24 +47,28 @@ class Member:
 
 
 def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
-    """The keyword arguments that a JSON object stands for.
+    """Convert a JSON object to keyword arguments.
 
-    :raises InvalidParameter: it is no object, or a member is unknown, missing or of a wrong kind.
+    :raises InvalidParameter: it is not an object, or a member is unknown, missing or invalid.
     """
     if not isinstance(body, dict):
         raise InvalidParameter("body", type(body).__name__, "a JSON object")
     for name in body:
         if name not in members:
-            raise InvalidParameter("body", name, f"made of {', '.join(sorted(members)) or 'nothing'}")
+            raise InvalidParameter(
+                "body", name, f"only {', '.join(sorted(members))} as members" if members else "no members"
+            )
     found = {}
     for name, member in members.items():
         if name not in body:
             if member.required:
-                raise InvalidParameter(name, None, "given")
+                raise InvalidParameter(name, None, "a value")
             continue
         value = body[name]
         if value is None and not member.nullable:
-            raise InvalidParameter(name, None, f"given, not null{'' if member.required else ', or left out'}")
+            raise InvalidParameter(
+                name, None, f"a value other than null{'' if member.required else ', or no such member'}"
+            )
         found[member.name or name] = None if value is None else member.check(name, value)
     return found
 
@@ -124,7 +128,7 @@ def _sound(name: str, value: Any) -> Any:
     try:
         data = base64.b64decode(value["wav"], validate=True)
     except (binascii.Error, ValueError) as problem:
-        raise InvalidParameter(name, "...", f"a WAV in base64 ({problem})") from None
+        raise InvalidParameter(name, "...", f"a WAV file in base64 ({problem})") from None
     return voice_of(io.BytesIO(data), name, "...")
 
 

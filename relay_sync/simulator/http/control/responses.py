@@ -33,7 +33,7 @@ def call(phone: Phone) -> dict[str, Any]:
 
 
 def stream(one: Stream) -> dict[str, Any]:
-    """A stream. Of its URL only scheme, host and port are told, for the rest may be secret."""
+    """Return a stream. Of its URL, only scheme, host and port are included; the rest may be secret."""
     return {
         "control_id": one.control_id,
         "name": one.name,
@@ -47,7 +47,7 @@ def stream(one: Stream) -> dict[str, Any]:
 
 
 def entry(number: int, one: Entry) -> dict[str, Any]:
-    """A frame of the journal, secrets hidden. ``number`` counts all frames from 0, those that are gone included."""
+    """Return a frame of the journal with secrets hidden. ``number`` counts all frames from 0, dropped ones included."""
     return {
         "number": number,
         "direction": one.direction,
@@ -59,7 +59,7 @@ def entry(number: int, one: Entry) -> dict[str, Any]:
 
 
 def delivery(one: Delivery) -> dict[str, Any]:
-    """A status webhook and what became of it."""
+    """Return a status webhook and its outcome."""
     return {
         "to": place(one.url),
         "method": one.method,

@@ -72,8 +72,8 @@ class Desk:
             if match is not None:
                 allowed.append(known)
         if allowed:
-            raise Refused(405, f"here it is {' or '.join(allowed)}")
-        raise Refused(404, "there is no such path; GET / tells of all")
+            raise Refused(405, f"use {' or '.join(allowed)} for this path")
+        raise Refused(404, "no such path; GET / lists all paths")
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
@@ -196,14 +196,14 @@ class Desk:
         if phone is None:
             phone = next((each for each in self._sim.phones if each.call_id == call_id), None)
         if phone is None:
-            raise Refused(404, "there is no such call")
+            raise Refused(404, "no such call")
         return self._remember(phone)
 
 
 def _only(query: Mapping[str, str], *names: str) -> dict[str, str]:
     for name in query:
         if name not in (*names, "timeout"):
-            raise InvalidParameter("query", name, f"made of {', '.join((*names, 'timeout'))}")
+            raise InvalidParameter("query", name, f"only {', '.join((*names, 'timeout'))}")
     return {name: query[name] for name in names if name in query}
 
 
@@ -217,5 +217,5 @@ def _whole(query: Mapping[str, str], name: str, default: int) -> int:
 def _timeout(query: Mapping[str, str]) -> float:
     text = query.get("timeout", str(PATIENCE))
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or float(text) > LONGEST_WAIT:
-        raise InvalidParameter("timeout", text, f"seconds, at most {LONGEST_WAIT:g}")
+        raise InvalidParameter("timeout", text, f"at most {LONGEST_WAIT:g} seconds")
     return float(text)
