@@ -295,7 +295,7 @@ def test_a_call_that_nobody_hears_says_so_once(caplog: pytest.LogCaptureFixture)
         for _ in range(3):
             phone = sim.call(to=TO, from_=FROM, context="sale")
         reason = "no client has subscribed to context 'sale'; clients have subscribed to 'help', 'sales'"
-        lines = [record.getMessage() for record in caplog.records if "listens" in record.getMessage()]
+        lines = [record.getMessage() for record in caplog.records if "has subscribed" in record.getMessage()]
         assert len(lines) == 1
         assert reason in lines[0]
         assert phone.waits_because == reason
@@ -324,7 +324,7 @@ def test_a_message_and_a_task_that_nobody_hears_say_so_once(caplog: pytest.LogCa
             sim.call(to=TO, from_=FROM, context="sale")
             sim.task({"a": 1}, context="sales")
     reason = "no client has subscribed to context 'sale'; clients have subscribed to 'sales'"
-    lines = [record.getMessage() for record in caplog.records if "listens" in record.getMessage()]
+    lines = [record.getMessage() for record in caplog.records if "has subscribed" in record.getMessage()]
     waiting = (f"the message from {FROM} to {TO}", "the task", f"the call from {FROM} to {TO}")
     assert lines == [f"{what} waits: {reason}" for what in waiting]
 
@@ -338,7 +338,7 @@ def test_a_call_that_comes_before_its_client_is_no_mistake(caplog: pytest.LogCap
         with connected(sim) as peer:
             peer.event("calling.call.receive")
             assert phone.waits_because == ""
-    assert not [record for record in caplog.records if "listens" in record.getMessage()]
+    assert not [record for record in caplog.records if "subscribed" in record.getMessage()]
 
 
 def test_the_state_in_a_failed_wait_is_the_last_one() -> None:

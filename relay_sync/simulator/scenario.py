@@ -127,7 +127,7 @@ class Story:
         A number without such a setup is answered after one second by a person who says nothing. At most one of ``busy``,
         ``no_answer``, ``declines`` and ``unreachable`` may be true.
 
-        :param number: the number, ``sip:`` address or other address, as it is dialed.
+        :param number: the number, ``sip:`` address or other address, exactly as dialed.
         :param answers_after: seconds of ringing; ``None`` rings until :meth:`Phone.answer` or :meth:`Phone.hang_up`.
         :param busy: the phone is busy.
         :param no_answer: the phone rings and is never answered.

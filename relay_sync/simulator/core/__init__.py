@@ -1,1 +1,1 @@
-"""The world of the simulator, on which the rest stands: settings, sessions, the journal, faults, clocks, schemas."""
+"""What all parts of the simulator share: settings, sessions, the journal, faults, clocks, schemas."""

@@ -122,7 +122,7 @@ class Notice:
 
 @define(eq=False)
 class Reader:
-    """Reads a journal incrementally: each entry is returned once. Waiting for an entry then costs no more than the journal's
+    """Reads a journal incrementally: each entry is returned once. Waiting for an entry then costs at most the journal's
     length,
     however often the condition is checked.
     """

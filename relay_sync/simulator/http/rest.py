@@ -100,7 +100,7 @@ class Rest:
         return self._platform.world
 
     def answer(self, request: http.HttpRequest) -> tuple[Any, http.Response]:
-        """What was asked, as far as it was read, and what to answer."""
+        """Return the request's body, as far as it could be read, and the response."""
         body = None
         try:
             if request.method != "POST":

@@ -99,7 +99,7 @@ class Door:
         return response
 
     def _of_a_page(self, request: HttpRequest) -> Response | None:
-        """The refusal of a web page that has come here by itself: it knows no credentials, and its browser says whose it is."""
+        """Refuse a web page without credentials, by the origin that its browser sends."""
         ours = request.path.startswith((COMMANDS, RECORDINGS))
         if not ours or request.is_upgrade or self._rest.knows_credentials(request):
             return None

@@ -1,1 +1,1 @@
-"""Sound: streams to WebSockets, what is played and heard, and what a bad line does to it."""
+"""Sound: streams to WebSockets, playback and hearing, and disturbances of the audio."""

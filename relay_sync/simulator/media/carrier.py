@@ -33,7 +33,7 @@ class Carrier:
     :ivar voices: what each track carries; the tracks in the order in which their frames alternate.
     :ivar offset: the first frame carries the speech from this sample on.
     :ivar two_way: whether the endpoint is heard as well; only then messages of keys name the stream.
-    :ivar position: how many frame intervals have been told, which is the time line of all tracks.
+    :ivar position: number of frame intervals sent, the timeline of all tracks.
     """
 
     format: Format
@@ -85,11 +85,11 @@ class Carrier:
 
     @property
     def told(self) -> float:
-        """Seconds that have been told, and those before the stream."""
+        """Seconds sent, plus those before the stream."""
         return (self.offset + self.position * self.format.samples) / self.format.rate
 
     def has_told(self, voice: Voice | Tape) -> bool:
-        """Whether a voice has been told to its end, with what the codec holds back of it."""
+        """Whether a voice has been sent to its end, including samples that the codec delays."""
         samples = voice.samples_at(self.format.rate)
         return self.offset + self.position * self.format.samples >= (samples and samples + self._delay)
 
@@ -122,7 +122,7 @@ class Carrier:
         return told
 
     def skip(self) -> None:
-        """Let one frame interval pass untold. The numbers go on, so that the receiver can see the hole."""
+        """Skip one frame interval. The numbers advance, so that the receiver can see the gap."""
         start, samples = self.offset + self.position * self.format.samples, self.format.samples
         self.position += 1
         for track, voice in self.voices.items():

@@ -29,7 +29,7 @@ _ENCODINGS = {
     "G722": "audio/G722",
     "OPUS": "audio/opus",
 }
-# What may be asked for; the first is meant where nothing is said.
+# Accepted values; the first is the default.
 _RATES = {
     "PCMU": (8000,),
     "PCMA": (8000,),

@@ -152,7 +152,7 @@ class Ear:
             self.grown()
 
     def speak(self, key: Hashable, other: Audible) -> None:
-        """Somebody else can be heard: he begins to speak, or is in the middle of it."""
+        """Record another party, who starts to speak or is already speaking."""
         if other.says.pcm:
             if self.hurried:
                 self.heard(other.says, other.says.duration)
@@ -161,13 +161,13 @@ class Ear:
                 self.begin(key, other.says, other.speak() if began else 0.0)
 
     def stop(self) -> None:
-        """Hear nothing that goes on."""
+        """Stop recording all current sounds."""
         for key in list(self._sounding):
             self.end(key)
 
 
 def listen_in(call: Audible, ear: Ear) -> None:
-    """Have an ear hear what goes on on a call, and what comes."""
+    """Let an ear record the current and later sounds of a call."""
     call.ears.append(ear)
     for operation in list(call.operations):
         for key, voice, passed in operation.sounds():
@@ -177,7 +177,7 @@ def listen_in(call: Audible, ear: Ear) -> None:
 
 
 def stop_listening(call: Audible, ear: Ear) -> None:
-    """Have it hear nothing more."""
+    """Stop recording a call."""
     if ear in call.ears:
         call.ears.remove(ear)
         ear.stop()
@@ -195,7 +195,7 @@ def hear(call: Audible, other: Audible) -> None:
 
 
 def hear_no_more(call: Audible, other: Audible) -> None:
-    """It does not hear it any more, if it did."""
+    """Disconnect two calls in one direction, if they were connected."""
     if other in call.others:
         call.others.remove(other)
         for ear in call.ears:
@@ -209,6 +209,6 @@ def meet(one: Audible, other: Audible) -> None:
 
 
 def part(one: Audible, other: Audible) -> None:
-    """They hear each other no more."""
+    """Disconnect two calls in both directions."""
     hear_no_more(one, other)
     hear_no_more(other, one)

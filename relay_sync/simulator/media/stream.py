@@ -7,8 +7,8 @@ The simulator's choices where the sources are silent:
   opened gives ``finished`` without ``streaming``. There is no error state.
 * The caller starts to speak when the call's first stream starts, so that no word is lost. A second stream joins the speech at
   its current position. Silence follows the speech until the stream ends.
-* With ``media="fast"`` there is no clock: each stream sends the whole speech as fast as it is read, then nothing until it is
-  stopped.
+* With ``media="fast"`` there is no clock: each stream sends the whole speech as quickly as the receiver reads,
+  then nothing until it is stopped.
 * A receiver that does not keep up in real time loses frames, as with other carriers; their numbers are skipped.
 * A codec that the simulator cannot encode also gives ``finished`` without ``streaming``, with the vendor's name of the error
   (``codec_error``, from the cXML stream documentation) in front of ``end_reason``. G.722 and Opus need the extra ``codecs``.

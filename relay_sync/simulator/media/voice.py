@@ -23,7 +23,7 @@ __all__ = ["SILENCE", "TELEPHONE", "Voice", "load_voice", "mix", "voice_of"]
 Resample: TypeAlias = Callable[[bytes, int, int], bytes]
 RATES = (8000, 16000, 24000, 48000)
 TELEPHONE = 8000
-#: Bytes of a file that somebody says: over an hour of telephone.
+#: Maximum bytes of a speech file: over an hour of telephone audio.
 MOST_FILE: Final = 64 * 2**20
 
 
@@ -149,10 +149,11 @@ def _from_bytes(data: bytes, name: str) -> Voice:
 
 
 def voice_of(source: PathLike | BinaryIO, name: str, shown: object) -> Voice:
-    """Speech from a WAV.
+    """Load speech from a WAV file.
 
-    :param shown: how errors name it.
-    :raises InvalidParameter: the audio is of another kind. :raises OSError: the file cannot be read.
+    :param shown: the value that errors show.
+    :raises InvalidParameter: the audio format is not supported.
+    :raises OSError: the file cannot be read.
     """
     try:
         audio = read_wav(source, most=MOST_FILE)

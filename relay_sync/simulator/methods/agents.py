@@ -32,7 +32,7 @@ def _milliseconds() -> int:
 
 @define(eq=False, kw_only=True)
 class Agent(NetworkOperation):
-    """Somebody artificial."""
+    """An AI agent."""
 
     event_type = "calling.call.ai"
     on_hold: bool = field(default=False, init=False)
@@ -84,7 +84,7 @@ class Agent(NetworkOperation):
         self.close(state="error")
 
     def hold(self, request: CommandRequest) -> None:
-        """Listen to nobody."""
+        """Stop listening."""
         request.accept()
         self.on_hold = True
         self.cancel("answer")
@@ -106,7 +106,7 @@ class Agent(NetworkOperation):
         self.on_hold = False
 
     def message(self, request: CommandRequest) -> None:
-        """Somebody has put in a word."""
+        """Handle a message."""
         request.accept()
         text, role = request.params.get("message_text", ""), request.params.get("role", "system")
         if text and role == "user":
@@ -117,7 +117,7 @@ class Agent(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class BedrockAgent(Agent):
-    """An agent of Amazon's: it has no ``control_id``, and its end is told by ``calling.ai.stop`` alone."""
+    """An Amazon Bedrock agent: it has no ``control_id``, and only ``calling.ai.stop`` reports its end."""
 
     def close(self, **told: Any) -> None:
         self.drop()
@@ -153,7 +153,7 @@ class Sidecar(NetworkOperation):
             self.report("insight", text=f"The caller said: {text}")
 
     def ask(self, request: CommandRequest) -> None:
-        """Somebody asks the observer."""
+        """Answer a question to the observer."""
         ask_id = str(uuid.uuid4())
         request.accept()
         text = request.params["text"]
@@ -164,12 +164,12 @@ class Sidecar(NetworkOperation):
         self.report("ask_answer", ask_id=ask_id, response=f"You asked: {text}")
 
     def poke(self, request: CommandRequest) -> None:
-        """Somebody gives it a hint."""
+        """Accept a hint."""
         request.accept()
         self.report("insight", text=request.params["text"], triggered_by="poke")
 
     def status(self, request: CommandRequest) -> None:
-        """Somebody wants to know whether it is there."""
+        """Report its presence."""
         request.accept()
 
     def finish(self, **told: Any) -> None:

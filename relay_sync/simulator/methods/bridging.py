@@ -36,7 +36,7 @@ class Peer(Attempt):
     """What a call can be joined with. Kinds differ in how they are tried.
 
     ``begin`` tries, and says ``answered()`` or ``failed(reason)``; ``abandon`` gives up what was not answered yet;
-    ``release`` lets go of what was joined, when the bridge ends. One that ends by itself calls
+    ``release`` separates the peer when the bridge ends. A peer that ends first calls
     ``bridge.disconnected()``.
     """
 
@@ -152,7 +152,7 @@ class LivePeer(Peer):
 
 @define(eq=False, kw_only=True)
 class QueuedPeer(LivePeer):
-    """Whoever has waited longest in a queue."""
+    """The call that has waited longest in a queue."""
 
     def begin(self) -> None:
         queue = self.platform.shared(Queues).get(self.device["params"]["queue_name"])
@@ -210,7 +210,7 @@ class Bridge(NetworkOperation):
         self.hunt.begin()
 
     def _ring_back(self, items: list[Played]) -> None:
-        """Let the party hear what it is to hear meanwhile, one after the other."""
+        """Play the ringback items to the party, one after the other."""
         if items:
             self.let_hear("ringback", items[0], partial(self._ring_back, items[1:]))
 

@@ -16,7 +16,7 @@ def _answer(request: CommandRequest) -> None:
         request.refuse(409, "Call is answered already")
         return
     if call.direction == "outbound":
-        request.refuse(409, "Call is outbound: the one who is called answers it")
+        request.refuse(409, "Call is outbound: the callee answers it")
         return
     request.accept()
     request.platform.network.answer(call, request.params.get("max_duration"))
@@ -30,12 +30,12 @@ def _end(request: CommandRequest) -> None:
 
 def _pass(request: CommandRequest) -> None:
     call = request.call
-    # Only an offered call can be given back; what the platform says otherwise is not documented.
+    # Only an offered call can be passed; other replies of the platform are not documented.
     if call.state not in ("created", "ringing"):
         request.refuse(409, "Call is answered already")
         return
     if call.direction == "outbound":
-        request.refuse(409, "Call is outbound: nobody was offered it")
+        request.refuse(409, "Call is outbound: it was not offered")
         return
     request.accept()
     request.platform.network.pass_on(call, request.session)

@@ -4,7 +4,7 @@ As documented, a client receives a conference's events only with ``status_callba
 events that ``status_callback_event`` names. Where the sources are silent: by default it names all. Names are separated by spaces
 or commas; they are AsyncAPI's states or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``, ``mute``,
 ``hold``, ``modify``, ``speaker``, ``announcement`` and ``record``. A conference is in its ``region`` (``us``). It starts with its
-first call, and ends when the last call, or one that joined with ``end_on_exit``, has left. A full conference refuses with 409.
+first call, and ends when the last call, or a call with ``end_on_exit``, has left. A full conference refuses with 409.
 ``record`` records from its first call on. A ``stream`` is a two-way stream of the joining call until it leaves; only its
 ``status_url`` reports on it, and ``Journal.notices`` if it cannot be opened. Rooms send ``joined`` and ``leave``.
 """
@@ -63,7 +63,7 @@ class Conference:
     def tell(
         self, status: str, about: Participant | None = None, *, others: Sequence[Participant] = (), **more: Any
     ) -> None:
-        """Tell everybody who wants to know: those that are here, the one it is about, and ``others``."""
+        """Send an event to the subscribed participants, the call concerned, and ``others``."""
         told = {
             "conference_id": self.conference_id,
             "name": self.name,
@@ -75,7 +75,7 @@ class Conference:
             each.hear(status, told, about)
 
     def join(self, one: Participant) -> None:
-        """Somebody comes."""
+        """Add a call."""
         first = not self.people
         for other in self.people:
             for listener, speaker in ((one, other), (other, one)):
@@ -90,7 +90,7 @@ class Conference:
             self.tell("record-start")
 
     def leave(self, one: Participant) -> None:
-        """Somebody goes."""
+        """Remove a call."""
         self._part(one)
         self.tell("participant-leave", one)
         ends = bool(one.params.get("end_on_exit"))
@@ -103,7 +103,7 @@ class Conference:
             part(one.call, other.call)
 
     def end(self, last: Participant, reason: str) -> None:
-        """It is over: all that are still there leave, and then are told."""
+        """End the conference: all remaining calls leave, then their clients receive the event."""
         self.over = True
         rest = list(self.people)
         if self.recording is not None:
@@ -125,7 +125,7 @@ class Conference:
 
 
 class Conferences(dict[str, Conference]):
-    """Those that are under way, by their names."""
+    """The running conferences by name."""
 
 
 def _check_join(findings: Findings, params: Mapping[str, Any]) -> None:
@@ -169,7 +169,7 @@ class Participant(NetworkOperation):
         self.world.emit(self.call.owner, self.event_type, params)
 
     def describe(self) -> dict[str, Any]:
-        """What events tell of a participant."""
+        """The members of a participant in events."""
         given = self.params
         return {
             "call_id": self.call.call_id,

@@ -25,7 +25,7 @@ __all__ = ["HANDLERS", "NetworkDial"]
 
 @define(eq=False, kw_only=True)
 class NetworkDial:
-    """One dial from its acknowledgement to its decision."""
+    """One dial from its acknowledgment to its result."""
 
     platform: Platform = field(repr=False)
     session: ServerSession = field(repr=False)

@@ -78,7 +78,7 @@ class Echo(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class Refer(NetworkOperation):
-    """The party is asked to call somebody else instead."""
+    """A REFER: the party is asked to call another address."""
 
     event_type = "calling.call.refer"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "error", "sip_refer_response_code": "500"}

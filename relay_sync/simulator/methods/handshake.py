@@ -106,7 +106,7 @@ def _admit(request: CommandRequest) -> None:
 
 
 def _resumed(request: CommandRequest) -> ServerSession | None:
-    """The session that the client asks to go on with, if it is known and the state given for it is its own.
+    """The session that the client asks to resume, if it is known and the given state is valid for it.
 
     A known protocol without a state is taken too, as the vendor's own test server does.
     """

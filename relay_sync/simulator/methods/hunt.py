@@ -27,7 +27,7 @@ RING_TIMEOUT = 30.0
 SET_UP = 0.1
 BUSY_AFTER = 0.5
 
-# By type of device: the parameter that says where, and the one that says from whom.
+# By type of device: the parameters of the callee and of the caller.
 ADDRESSES = {"phone": ("to_number", "from_number"), "sip": ("to", "from"), "fabric": ("to", "from")}
 
 
@@ -48,7 +48,7 @@ class Attempt:
         raise NotImplementedError
 
     def abandon(self) -> None:
-        """Another one was faster, or nobody wants it any more."""
+        """Abandon the attempt: another one was faster, or the hunt was canceled."""
         raise NotImplementedError
 
     def answered(self) -> None:
@@ -202,7 +202,7 @@ class Hunt:
             self._try(reason)
 
     def abandon(self) -> None:
-        """Nobody wants it any more."""
+        """Abandon the attempt."""
         if not self.over:
             self.over = True
             for each in list(self._trying):

@@ -1,9 +1,9 @@
-"""Digits: those that the application sends (``calling.send_digits``), and those of the party that are bound to a method
+"""Digits sent by the application (``calling.send_digits``), and digits of the party bound to a method
 (``calling.bind_digit``, ``calling.clear_digit_bindings``).
 
 The simulator's choices where the sources are silent: a digit takes 0.2 s (``w`` and ``W`` are documented: half a second and one
 second). A binding fires when the last digits pressed are its digits. The methods that may be bound are not documented: here,
-those that are addressed to a call and start or stop an operation. The reply of a bound method is discarded; its events are sent.
+methods on a call that start or stop an operation. The reply of a bound method is discarded; its events are sent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class SendDigits(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class _Bound(CommandRequest):
-    """A request that a key has made: nobody hears the answer."""
+    """A request triggered by a digit; its reply is discarded."""
 
     def reply(self, result: dict[str, Any]) -> None:
         if not str(result.get("code", "200")).startswith("2"):

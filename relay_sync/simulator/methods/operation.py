@@ -115,7 +115,7 @@ class NetworkOperation:
         """The party pressed a key."""
 
     def on_words(self, text: str) -> None:
-        """The party said something; ``""`` is a noise that nobody can make out."""
+        """The party said something; ``""`` is unintelligible noise."""
 
     def on_silence(self) -> None:
         """The party lets all the time pass that one has for an answer."""
@@ -160,7 +160,7 @@ class NetworkOperation:
         self.call.board.changed()
 
     def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any, carries: bool = True) -> None:
-        """Do something when as many seconds of the story have passed as it takes by itself.
+        """Schedule a step that needs no external input, in simulated seconds.
 
         :param carries: whether the call's time passes with it; see :class:`~relay_sync.simulator.core.clock.CallClock`.
         """
@@ -174,7 +174,7 @@ class NetworkOperation:
             self.await_others(name, seconds, then, *args)
 
     def await_others(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Do something when somebody had that many seconds of the story, and did nothing. Whether the party is set up to be
+        """Schedule a step for when a party has done nothing for some simulated seconds. Whether the party is set up to be
         silent does not matter, for it is not the party that is waited for.
         """
         self._set(name, seconds, self.world.pace.timeout(1.0), False, partial(then, *args))
@@ -182,7 +182,7 @@ class NetworkOperation:
     def let_hear(
         self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
     ) -> None:
-        """Play something to the party, and then go on. What got through is booked when it has: all of it at its end, or a part
+        """Play an item to the party, then call ``then``. The heard part is recorded afterward: all of it at its end, or a part
         where it is cut off before.
 
         :param again: whether it was played before by the same operation, and is only counted.
@@ -251,7 +251,7 @@ class NetworkOperation:
             try:
                 step.then()
             finally:
-                self._carry(step, -1)  # after what follows was set, so that the call's time goes on at the same pace
+                self._carry(step, -1)  # after scheduling the next step, so that the call's time keeps its pace
 
         step.timer = self.world.clock.after(delay, due)
         self._carry(step, 1)

@@ -45,7 +45,7 @@ def _is_date(digits: str) -> bool:
     return len(digits) == 4 and digits.isdigit() and 1 <= int(digits[:2]) <= 12
 
 
-# What is asked for, when an answer is good, and how one that is not is called.
+# The prompts, the checks of their answers, and the error types of wrong answers.
 _STEPS: dict[str, tuple[Any, str]] = {
     "payment-card-number": (_is_card, "invalid-card-number"),
     "expiration-date": (_is_date, "invalid-date"),

@@ -46,7 +46,7 @@ class Playback(NetworkOperation):
             self.break_down({})
             return
         self._position += 1
-        # What is played for ever waits for somebody to stop it: the call's time does not pass with it.
+        # Endless playback waits for a stop, so the call's time does not run with it.
         endless = not self._rounds
         if self.params.get("direction", "listen") == "speak":
             self.after("item", item.duration, self._next, carries=not endless)
@@ -68,7 +68,7 @@ class Playback(NetworkOperation):
         self.tell(state="paused")
 
     def resume(self, request: CommandRequest) -> None:
-        """Go on where it was paused."""
+        """Resume where it was paused."""
         request.accept()
         if not self.paused:
             return

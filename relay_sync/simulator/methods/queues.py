@@ -36,7 +36,7 @@ class Queue:
     waits: list[float] = field(factory=list, init=False)
 
     def take(self, fits: Callable[[NetworkCall], bool]) -> NetworkCall | None:
-        """Take out who has waited longest of those that fit."""
+        """Remove the matching call that has waited longest."""
         first = next((place for place in self.waiting if fits(place.call)), None)
         if first is None:
             return None
@@ -44,7 +44,7 @@ class Queue:
         return first.call
 
     def left(self, place: Waiting) -> None:
-        """Somebody has gone; those behind move up."""
+        """Handle that a call has left: the calls behind it move up."""
         index = self.waiting.index(place)
         self.waiting.remove(place)
         self.waits.append((_now() - place.since) / 1_000_000)

@@ -77,7 +77,7 @@ class _Taped(NetworkOperation):
 
     @property
     def _runs(self) -> bool:
-        """Whether time goes on in the file."""
+        """Whether the time in the file advances."""
         return not self.paused
 
     def start_clock(self) -> None:
@@ -100,7 +100,7 @@ class _Taped(NetworkOperation):
         return self._taken + (self.call.clock.elapsed - self._since if self._runs else 0.0)
 
     def outcome(self) -> dict[str, Any]:
-        """What the last event tells of the file."""
+        """The members of the last event that describe the file."""
         seconds = self.duration
         return {
             "url": self.url,
@@ -171,7 +171,7 @@ class Recording(_Taped):
         self.close(state="no_input")
 
     def _quiet(self, wait: Callable[..., None]) -> None:
-        """The party stopped talking: after what it was set up to say nothing comes, after what it said by hand it may."""
+        """The party stopped talking. It says nothing after its setup, but a test may make it speak again."""
         silence = self._audio["end_silence_timeout"]
         if silence:
             wait("silence", silence, self.finish)
@@ -192,7 +192,7 @@ class Recording(_Taped):
         if self.cancel("initial"):
             self._nobody()
         elif silence and (self.waits_for("silence") or self.waits_for("voice")):
-            # The party had the whole of it, though nobody waited for that.
+            # The party had all of the time, although the recording did not wait for it.
             self._taken += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
             self.finish()
 
@@ -213,7 +213,7 @@ class Recording(_Taped):
         return wav_header(TELEPHONE, channels, len(pcm)) + pcm
 
     def pause(self, request: CommandRequest) -> None:
-        """Hold on; with ``silence`` time goes on in the file, with ``skip`` it does not. A second one changes nothing."""
+        """Pause; with ``silence`` the time in the file advances, with ``skip`` it does not. A second pause has no effect."""
         request.accept()
         if self.paused:
             return
@@ -228,7 +228,7 @@ class Recording(_Taped):
         self.tell(state="paused", **told)
 
     def resume(self, request: CommandRequest) -> None:
-        """Go on. While it records, this is acknowledged and changes nothing."""
+        """Resume. While it records, this is acknowledged without effect."""
         request.accept()
         if not self.paused:
             return

@@ -82,7 +82,7 @@ class CommandRequest:
     """One request, already found to be well-formed and, where its method is addressed to a call, to name a live one.
 
     A handler answers it exactly once, by one of the methods below, and *then* lets happen what it asked for, so that
-    the acknowledgement leaves before the events.
+    the acknowledgment is sent before the events.
 
     :ivar addressed: the live call that it names, if any.
     """

@@ -82,7 +82,7 @@ def _stream(request: CommandRequest) -> None:
 def _stop(request: CommandRequest) -> None:
     stream = request.call.flowing(request.params["control_id"])
     if stream is None:
-        # Undocumented for an unknown stream, or one that has finished: 404, as for an unknown call.
+        # Undocumented for an unknown or finished stream: 404, as for an unknown call.
         request.refuse(404, "Stream not found")
         return
     request.accept()

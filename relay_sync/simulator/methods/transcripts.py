@@ -4,7 +4,7 @@ The ``action`` is ``start``, ``stop``, ``summarize``, and for translations ``inj
 AsyncAPI has them. Where the sources are silent: utterances are sent only with ``live_events``, which is off by default. The
 transcript has the party's speech (:meth:`Phone.say`). There is no translator: a translation is the text in square brackets with
 the language in front. The log is sent at the end, with a summary if ``ai_summary`` was requested. Starting a running transcript
-gets 409; stopping or summarizing one that is not running gets 404.
+gets 409; stopping or summarizing without one gets 404.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class LiveTranscription(NetworkOperation):
         return str(self.options["lang"])
 
     def begin(self) -> None:
-        """Listen to what is said. It waits for nobody, and so leaves what the party is set up to say to whoever asks."""
+        """Listen to the party without prompting it, so that its setup remains for operations that ask."""
 
     def on_words(self, text: str) -> None:
         if not text or PARTY not in self.options["direction"]:
@@ -87,7 +87,7 @@ class LiveTranscription(NetworkOperation):
             self.utter(text)
 
     def utter(self, text: str) -> None:
-        """Tell of something that was said."""
+        """Send an utterance."""
         utterance = {
             "utterance_id": f"u-{len(self._log)}",
             "role": PARTY,
@@ -168,7 +168,7 @@ class LiveTranslation(LiveTranscription):
         self.report("translate.conversation_log", **self._logs(), translate_data={PARTY: data}, **summary)
 
     def inject(self, wanted: Mapping[str, Any]) -> None:
-        """Say something to one of the two, in his language."""
+        """Say something to one of the two parties, in that party's language."""
         if wanted["direction"] == PARTY:
             text = wanted["message"]
             said = Played(type="tts", text=text, duration=estimate(text))

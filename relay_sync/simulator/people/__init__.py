@@ -1,1 +1,1 @@
-"""The telephone network and the people at its ends: numbers, telephones, what they say, hear and are sent."""
+"""The telephone network and the parties on it: numbers, phones, and what they say, hear and receive."""

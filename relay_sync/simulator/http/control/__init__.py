@@ -1,1 +1,1 @@
-"""The control API of ``relay-sync simulate``: what is asked of a simulator over HTTP, and its answers."""
+"""The control API of ``relay-sync simulate``: requests to a simulator over HTTP, and their responses."""
