@@ -14,9 +14,9 @@ __all__ = ["RelaySyncConfig"]
 class RelaySyncConfig(AppConfig):
     """Finds the handlers in ``calls.py`` of every installed application."""
 
-    name = "relay_sync.contrib.django"
+    name: str = "relay_sync.contrib.django"
     label = "relay_sync"
-    verbose_name = "Calls over SignalWire RELAY"
+    verbose_name: str = "Calls over SignalWire RELAY"
 
     def ready(self) -> None:
         """Load the handlers and the checks; under ``runserver`` take calls, if the settings say so."""
