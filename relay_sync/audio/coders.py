@@ -173,12 +173,12 @@ def check_available(text: str) -> None:
 
 def _check_channels(text: str, name: CodecName) -> None:
     if name.channels not in ((None, 1, 2) if name.base == "OPUS" else (None, 1)):
-        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; ask for one channel")
+        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; use one channel")
 
 
 def _packet_encoder(text: str, name: CodecName, rate: int | None, interval: int, bit_rate: int) -> Encoder:
     if name.channels not in (None, 1):
-        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; ask for one channel")
+        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; use one channel")
     if name.base == "G722":
         if rate not in (None, 8000, 16000):
             raise InvalidParameter("sample_rate", rate, "16000: G.722 has no other")

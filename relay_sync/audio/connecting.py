@@ -54,7 +54,7 @@ class _Bridge:
             self.error = self._call_ended()
 
     def _call_ended(self) -> CallEnded:
-        return CallEnded("the call is over", end_reason=getattr(self._call, "end_reason", ""))
+        return CallEnded("the call has ended", end_reason=getattr(self._call, "end_reason", ""))
 
     def _moved(self, event: Any) -> None:
         state = getattr(event, "connect_state", "")
@@ -238,4 +238,4 @@ def _take_back(bridge: _Bridge) -> None:
         if not bridge.is_done:
             bridge.stop()
     except Exception as error:
-        _log.warning("the call could not be taken back from a stream that did not come: %s", error)
+        _log.warning("disconnecting the call from a stream that did not start failed: %s", error)

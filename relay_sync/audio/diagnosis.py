@@ -110,10 +110,14 @@ class Diagnosis:
     def _container(self, payload: bytes) -> None:
         for magic, name in _CONTAINERS:
             if payload.startswith(magic):
-                self.tell("container", "the audio begins like %s: the header is noise, media is raw audio only", name)
+                self.tell(
+                    "container",
+                    "the audio begins like %s: media must be raw audio without a file header, which is heard as noise",
+                    name,
+                )
                 return
         if payload[4:8] == b"ftyp":
-            self.tell("container", "the audio begins like an MP4 file: media is raw audio only")
+            self.tell("container", "the audio begins like an MP4 file: media must be raw audio")
 
     def _silence(self, track: str, pcm: bytes) -> None:
         if not is_silent(pcm):
@@ -127,7 +131,7 @@ class Diagnosis:
         self._heard = True
         self.tell(
             "silence",
-            "nothing but silence in the first %.1f s of %s: "
+            "only silence in the first %.1f s of %s: "
             + (
                 "is the party muted, or is it the wrong track (inbound is what the party on this call says, outbound what it"
                 " hears)?"
@@ -160,7 +164,7 @@ class Diagnosis:
         if not 0.6 < ratio < 1.6:
             self.tell(
                 "clock",
-                "%g times as much audio as its timestamps have room for, read as %s at %d Hz: wrong codec or sample rate?"
+                "%g times as much audio as its timestamps allow, decoded as %s at %d Hz: wrong codec or sample rate?"
                 " start announced %s",
                 round(ratio, 2),
                 self.name,
@@ -170,7 +174,7 @@ class Diagnosis:
 
     def _odd(self, payload: bytes) -> None:
         if len(payload) % 2:
-            self.tell("odd", "L16 with an odd number of bytes: wrong codec? Half a sample is left out")
+            self.tell("odd", "L16 payload with an odd number of bytes (wrong codec?); the last byte is discarded")
 
     def _law(self, payload: bytes) -> bool:
         self._laws += 1

@@ -119,7 +119,7 @@ class Disk:
             except BaseException as error:  # whatever it is, recordings go on
                 time.sleep(INTERVAL)
                 with suppress(BaseException):
-                    _log.warning("%s goes on after %s: %s", self._name, type(error).__name__, error)
+                    _log.warning("%s continues after %s: %s", self._name, type(error).__name__, error)
         self._close_unneeded()  # what came after the last look
 
     def _has_work(self) -> bool:

@@ -82,7 +82,7 @@ class AudioFrame:
         :raises UnsupportedCodec: the codec cannot be decoded; ``data`` contains the raw payload.
         """
         if self.encoding is not None:
-            raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data holds it as it came")
+            raise UnsupportedCodec(f"{why_raw(self.encoding)}; frame.data contains the raw payload")
         return self.data
 
     @property
@@ -395,7 +395,7 @@ class FrameBuffer:
         """Sleep until there is enough, or for a while: the caller looks again."""
         seconds = left()
         if seconds is not None and seconds <= 0:
-            raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream goes on")
+            raise WaitTimeout(f"no audio within {left.timeout:g} s; the stream continues")
         ear = threading.Lock()
         ear.acquire()
         sleeper = _Sleeper(track, wanted, ear)

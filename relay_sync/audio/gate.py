@@ -93,10 +93,10 @@ _REFUSALS = {
     "no token": (
         "connection without a token",
         "connections without a token",
-        "does the proxy pass the Authorization header on?",
+        "does the proxy forward the Authorization header?",
     ),
     "path": ("connection for another path", "connections for another path", "is path= the path that arrives here?"),
-    "http": ("plain HTTP request", "plain HTTP requests", "does the proxy pass the upgrade on?"),
+    "http": ("plain HTTP request", "plain HTTP requests", "does the proxy forward the upgrade?"),
     "TLS": ("connection with TLS to this plain port", "connections with TLS to this plain port", "use ssl_context="),
     "no TLS": (
         "connection without TLS to this TLS port",
@@ -106,9 +106,9 @@ _REFUSALS = {
 }
 #: What helps a peer that the server refuses, where AudioServer has a better word for it than the server.
 _ADVICE = {
-    "TLS": "spoke TLS to this plain port: give AudioServer an ssl_context, or put a proxy that ends TLS before it",
+    "TLS": "sent TLS to this plain port: pass ssl_context to AudioServer, or put a proxy that terminates TLS in front of it",
     "no TLS": (
-        "spoke without TLS to this TLS port: use wss://, and let a proxy before it speak TLS, too (without the PROXY"
+        "connected without TLS to this TLS port: use wss://, and have the proxy connect with TLS (without the PROXY"
         " protocol)"
     ),
 }
@@ -208,7 +208,7 @@ class Gate:
         if request.path != self.path:
             self._refuse(
                 "path",
-                "a socket from %s for another path than %s got 404: check the URL",
+                "rejected %s with 404: the path is not %s; check the URL",
                 request.remote,
                 self.path,
             )
@@ -220,8 +220,8 @@ class Gate:
             return None
         self._refuse(
             "token",
-            "a socket from %s without the right bearer token got 401: is authorization_bearer_token the token of this"
-            " server, did a one-time token come in time, and was it this process that made it?",
+            "rejected %s with 401: unknown bearer token; is authorization_bearer_token the token of this"
+            " server, was a one-time token used before it expired, and did this process create it?",
             request.remote,
         )
         return _UNAUTHORIZED
@@ -230,15 +230,15 @@ class Gate:
         if "sec-websocket-key" in request.headers:
             self._refuse(
                 "http",
-                "a request from %s came without its Upgrade header and got no stream: have the proxy pass it on (nginx:"
+                "rejected %s: the Upgrade header is missing; have the proxy forward it (nginx:"
                 " proxy_set_header Upgrade $http_upgrade;)",
                 request.remote,
             )
         else:
             self._refuse(
                 "http",
-                "a plain HTTP request from %s got no stream: give call.stream a wss:// address, and let a proxy pass the"
-                " upgrade on (probes have %s)",
+                "rejected a plain HTTP request from %s: pass a wss:// address to call.stream, and have the proxy forward the"
+                " upgrade (health checks use %s)",
                 request.remote,
                 HEALTH_PATH,
             )
@@ -250,15 +250,15 @@ class Gate:
         if self._token is not None:
             self._refuse(
                 "no token",
-                "a socket from %s without a bearer token got 401: give call.stream authorization_bearer_token, and let a"
-                " proxy pass the Authorization header on",
+                "rejected %s with 401: no bearer token; pass authorization_bearer_token to call.stream, and have the"
+                " proxy forward the Authorization header",
                 request.remote,
             )
             return _UNAUTHORIZED
         if not self.strangers:
             self._refuse(
                 "no token",
-                "a socket from %s without a bearer token got 401, for nobody has asked for such streams: use listen(), give"
+                "rejected %s with 401: no bearer token, and streams without one are not enabled; use listen(), give"
                 " AudioServer a token or an on_stream, or call accept() before",
                 request.remote,
             )
@@ -274,7 +274,7 @@ class Gate:
         )
         if why is None:
             return None
-        self._refuse("page", "a socket from %s got 403: %s of AudioServer", request.remote, why)
+        self._refuse("page", "rejected %s with 403: %s of AudioServer", request.remote, why)
         return Response(403, {}, b"web pages of other sites may not talk to this server\n")
 
     def refused(self, remote: str, kind: str, why: str) -> None:

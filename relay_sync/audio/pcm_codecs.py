@@ -238,11 +238,11 @@ def codec_for(text: str, sample_rate: int | None = None, *, l16_byteorder: ByteO
     name = parse_codec(text)
     rate = sample_rate or name.sample_rate or usual_rate(name.base)
     if name.channels not in (None, 1):
-        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; ask for one channel")
+        raise UnsupportedCodec(f"{text}: media streams are mono, one track per message; use one channel")
     if name.base in ("OPUS", "G722"):
-        raise UnsupportedCodec(f"{name.base} packets depend on those before: use decoder_for or encoder_for")
+        raise UnsupportedCodec(f"{name.base} packets depend on earlier packets: use decoder_for or encoder_for")
     if name.base not in ("PCMU", "PCMA", "L16"):
-        raise UnsupportedCodec(f"{name.base} is not known here: ask the stream for PCMU, PCMA, L16, G722 or OPUS")
+        raise UnsupportedCodec(f"{name.base} is not supported: use PCMU, PCMA, L16, G722 or OPUS")
     return _codec(name.base, rate, l16_byteorder)
 
 
@@ -254,7 +254,7 @@ def why_raw(encoding: str) -> str:
         base = ""
     if base in ("OPUS", "G722") and importlib.util.find_spec("av") is None:
         return f"{encoding} needs {CODECS_HINT}"
-    return f"{encoding} cannot be decoded here; ask call.stream for PCMU, PCMA, L16, G722 or OPUS"
+    return f"{encoding} cannot be decoded; use PCMU, PCMA, L16, G722 or OPUS"
 
 
 @lru_cache(maxsize=64)  # a carrier may announce any rate

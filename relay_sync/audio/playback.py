@@ -96,7 +96,7 @@ class Piece:
             self._check_process()
             check_thread()
             if not wait_for_event(self._done, timeout):
-                raise WaitTimeout(f"still being played after {timeout:g} s; clear() would stop it")
+                raise WaitTimeout(f"still playing after {timeout:g} s; call wait() again or clear()")
         outcome = self._outcome
         if isinstance(outcome, PlaybackResult):
             return outcome
@@ -125,7 +125,7 @@ class Piece:
         limit = AHEAD * self.sample_rate
         left = deadline.remaining(time.monotonic())
         if not wait_until(lambda: self.done or self.fed - self.sent <= limit, self._room, left):
-            raise WaitTimeout("still being played; what was not yet taken is left out")
+            raise WaitTimeout("still playing; audio not yet read from the iterable is skipped")
 
     # -- for the speaker, on the loop thread ---------------------------------------------------------------------------
 

@@ -168,7 +168,7 @@ class Receiver:
             )
         except BadMessage as error:
             self._counts.bad_frames += 1
-            self._tell(error.kind, "a message that cannot be used (%s); the stream goes on without it", error.kind)
+            self._tell(error.kind, "ignoring an unusable message (%s)", error.kind)
             return
         if type(message) is Media:
             self._media(message)
@@ -194,7 +194,7 @@ class Receiver:
     def _start(self, start: Start) -> None:
         if self._core is not None:
             self._counts.bad_frames += 1
-            self._tell("second start", "a second start is ignored: one socket carries one stream")
+            self._tell("second start", "ignoring a second start: a connection carries one stream")
             return
         self._connection.prove()
         self._started = start
@@ -243,7 +243,10 @@ class Receiver:
             self._resamplers = Resamplers(own, wanted)
         except InvalidParameter:
             self._tell(
-                "sample rate", "announced are %d Hz, which cannot be made %d: frames keep that rate", own, wanted
+                "sample rate",
+                "announced %d Hz cannot be resampled to %d Hz; frames keep the announced rate",
+                own,
+                wanted,
             )
             return own
         return wanted
@@ -291,7 +294,7 @@ class Receiver:
         sound = self._sound
         if sound is None:
             self._counts.bad_frames += 1
-            self._tell("early media", "audio before start is ignored: nothing says how it is encoded")
+            self._tell("early media", "ignoring audio before start: its encoding is unknown")
             return
         if not media.track:
             media.track = sound.default_track
@@ -409,8 +412,8 @@ class Receiver:
             self._complained = True
             self._tell(
                 "slow reader",
-                "its reader is more than %g s behind, and the oldest frames are dropped (stats.dropped; what is saved loses"
-                " nothing): hand the work on audio to another thread or process",
+                "the reader is more than %g s behind; dropping the oldest frames (stats.dropped; saved audio is not"
+                " affected): process audio in another thread or process",
                 self._settings.buffer_seconds,
             )
 
@@ -423,7 +426,7 @@ class Receiver:
     def _no_start(self) -> None:
         self._tell(
             "no start",
-            "no start within %g s, so the socket is closed: is the peer a media stream at all?",
+            "no start within %g s; closing the connection: is the peer a media stream?",
             self._settings.start_timeout,
         )
         self._finish("never started")
@@ -435,7 +438,7 @@ class Receiver:
         if self._loop.time() < due:
             self._timer = self._loop.call_at(due, self._check_idle)
             return
-        self._tell("idle", "silent for %g s: the stream is taken to be over", limit)
+        self._tell("idle", "no message for %g s (idle_timeout): closing the stream", limit)
         self._finish("timed out")
         self._connection.close(1001, "idle")
 
@@ -443,7 +446,7 @@ class Receiver:
         if not self._counts.frames and not self._finished:
             self._tell(
                 "no media",
-                "start came, but no audio within %g s: is the call on hold, or is nothing said on this track yet?",
+                "start was received, but no audio within %g s: is the call on hold, or the track still silent?",
                 _FLOW,
             )
 
@@ -456,9 +459,9 @@ class Receiver:
 
     def _on_close(self, info: CloseInfo) -> None:
         if self._core is not None and not self._finished and info.code in (1002, 1007, 1009) and not info.clean:
-            self._tell("protocol", "it broke the rules of WebSocket and was closed: %s", info.reason)
+            self._tell("protocol", "closed after a WebSocket protocol error: %s", info.reason)
         if self._core is None and not self._finished and info.code != NO_ROOM:  # the server has told
-            self._tell("no start", "it was closed before any start came: is the peer a media stream at all?")
+            self._tell("no start", "closed before start was received: is the peer a media stream?")
         # A peer that closes with a close frame ends the stream properly, even if it does not wait for ours.
         self._finish("dropped" if info.code is None else "closed")
 
@@ -493,7 +496,7 @@ class Receiver:
         if self._sound is not None and self._sound.timeline.conflicts > 1:
             self._tell(
                 "mixed",
-                "%d frames had the track, chunk and timestamp of another but other audio: are two tracks mixed under one"
+                "%d frames repeat the track, chunk and timestamp of another frame with different audio: do two tracks share one"
                 " name?",
                 self._sound.timeline.conflicts,
             )

@@ -226,19 +226,18 @@ class Recorder:
         snapshot = self.snapshot()
         if snapshot is None:
             raise OSError(
-                f"nothing was kept of this stream, for no file could be made to keep it in: {self.error}"
+                f"no audio of this stream was kept, because its file could not be created: {self.error}"
             ) from self.error
         with snapshot:
             error = self.error
             if error is not None and not snapshot.samples:
-                raise OSError(f"the recording is incomplete, nothing of it was kept: {error}") from error
+                raise OSError(f"the recording is incomplete, no audio was written: {error}") from error
             with replaced(path) as out:
                 snapshot.copy(out)
             if error is not None:
                 seconds = snapshot.samples / self.sample_rate
                 raise OSError(
-                    f"the recording is incomplete: {os.fspath(path)!r} holds its first {seconds:.2f} s, then it stopped:"
-                    f" {error}"
+                    f"the recording is incomplete: {os.fspath(path)!r} contains its first {seconds:.2f} s: {error}"
                 ) from error
 
     # -- for the thread that writes ------------------------------------------------------------------------------------
@@ -426,7 +425,7 @@ class Recorder:
             return
         if self._finalizer is not None:
             where = ", ".join(filter(None, (self.owner, self.path)))
-            _log.warning("a recording stops here, the stream goes on%s: %s", where and f" ({where})", error)
+            _log.warning("the recording stops, the stream continues%s: %s", where and f" ({where})", error)
         elif self._tell is not None:
             self._tell("recording", "the audio is not recorded: %s", error)
         else:

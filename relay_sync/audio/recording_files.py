@@ -107,7 +107,7 @@ def files_for(
             except Exception as error:
                 if not spool:
                     raise
-                tell("recording", "a recording cannot be made under its name, and is kept for save() only: %s", error)
+                tell("recording", "the recording file cannot be created; the audio is kept for save() only: %s", error)
         return spool_file()
 
     return make if spool or record_to is not None else None

@@ -224,13 +224,15 @@ class AudioServer(Connecting):
         if self._generation != generation():  # before the lock: in a child it may be held for ever
             raise Forked(
                 "this AudioServer was started in the parent process, before the fork (its first use starts it, be it url or"
-                " port): start it in the child only, or make a new one there"
+                " port): start it in the child only, or create a new one there"
             )
         with self._starting:
             self._check_open()
             if self._server is None:
                 if self._loop is not None:  # the lock is this thread's own
-                    raise StreamFailed("the AudioServer is just starting: a signal handler cannot use it before it has")
+                    raise StreamFailed(
+                        "the AudioServer is still starting: a signal handler cannot use it until it has started"
+                    )
                 self._loop = loop = Loop(self._name, gather=_GATHER)
                 try:
                     loop.start()
@@ -255,7 +257,7 @@ class AudioServer(Connecting):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StreamFailed("the AudioServer was closed; make a new one")
+            raise StreamFailed("the AudioServer was closed; create a new one")
 
     def _serve(self, loop: Loop, waking: Waking) -> WebSocketServer:
         return WebSocketServer(
@@ -301,7 +303,9 @@ class AudioServer(Connecting):
         if self._handlers is not None:
             self._handlers.join(deadline)
         if not self._disk.join(_left(deadline, 0.1)):
-            _log.warning("%s: the disk is slow, and recordings are not complete yet after close()", self._name)
+            _log.warning(
+                "%s: recordings are not complete after close(), because the disk is slow; writing continues", self._name
+            )
         if self._observers is not None:
             self._observers.close(min(_LAST_WORD, _left(deadline, 0.1)))
         logs.flush()
@@ -383,9 +387,7 @@ class AudioServer(Connecting):
         """
         timeout = values.timeout(timeout)
         if self._on_stream is not None:
-            raise StreamsTaken(
-                "accept() gets no stream beside on_stream, which is called with each of them: use one of the two"
-            )
+            raise StreamsTaken("accept() is not available with on_stream, which receives every stream: use one of them")
         self._gate.strangers = True
         self.start()
         deadline = Deadline.after(time.monotonic(), timeout)
@@ -473,10 +475,12 @@ class AudioServer(Connecting):
         """
         for name in ("url", "authorization_bearer_token"):
             if name in options:
-                raise InvalidParameter(name, options[name], "left out: the server sets it itself", secret=True)
+                raise InvalidParameter(name, options[name], f"no {name}: the server sets it", secret=True)
         url = self.url
         if url.startswith("ws:") and not is_loopback(urlsplit(url).hostname):
-            raise InvalidParameter("public_url", None, "given: only wss:// may leave this machine")
+            raise InvalidParameter(
+                "public_url", None, "a wss:// address that the carrier can reach: only wss:// may leave this machine"
+            )
         return url
 
     def _expect(self, expected: Expected, action: StreamingAction, timeout: float, codec: str) -> AudioStream:
@@ -544,7 +548,7 @@ class AudioServer(Connecting):
         self._changed.ring()
         if oldest is not None:  # nobody would read it, and all that it brings would be kept
             oldest[1].hang_up(False)
-            self._troubles.warning("accept", "nobody accepts the streams that come: the oldest are closed")
+            self._troubles.warning("accept", "too many streams wait for accept(); closing the oldest")
 
 
 def _left(deadline: Deadline, least: float) -> float:
@@ -557,7 +561,7 @@ def _stop(action: StreamingAction) -> None:
         if not action.is_done:
             action.stop()
     except Exception as error:
-        _log.warning("the stream that did not come could not be stopped: %s", error)
+        _log.warning("stopping a stream that did not start failed: %s", error)
 
 
 AudioServer.__module__ = "relay_sync.audio"

@@ -103,7 +103,7 @@ class Speaker:
         """
         self._check_read()
         if self._held + sum(size for _, size in list(self._inbox)) + piece.bytes > MOST_WAITING:
-            raise QueueFull("over an hour of audio waits to be played: wait() for it, or clear() it")
+            raise QueueFull("over an hour of audio is queued: wait() for it, or clear() it")
         piece.held, piece.time = piece.bytes, self._loop.time
 
         def submit() -> None:
@@ -126,7 +126,7 @@ class Speaker:
         name = name or f"mark-{next(self._numbers)}"
         mark = SentMark(name)
         if len(self._queue) + len(self._pending) > 2 * MOST_MARKS or not self._has_room_for(name):
-            raise QueueFull("thousands of marks are under way: wait_for_mark() some of them first")
+            raise QueueFull("thousands of marks are pending: call wait_for_mark() first")
         self._named.pop(name, None)
         self._named[name] = mark
 
@@ -177,7 +177,7 @@ class Speaker:
 
     def _check_read(self) -> None:
         if not self._over and self._connection.buffered > 2 * MOST_UNREAD:
-            raise StreamFailed("the far side of the stream does not read what is sent to it")
+            raise StreamFailed("the remote end of the stream does not read")
 
     def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
         """Have something done on the loop thread. On a stream that has ended, it is only to settle what somebody waits for,
@@ -197,7 +197,7 @@ class Speaker:
             try:
                 act()
             except Exception:
-                _log.exception("stream %s: saying something failed", self._stream_id)
+                _log.exception("stream %s: sending audio failed", self._stream_id)
 
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
@@ -308,8 +308,8 @@ class Speaker:
         if self._stalled is None or unread != self._stalled[1]:
             self._stalled = (now, unread)
         elif now - self._stalled[0] > self._send_timeout:
-            _log.warning("stream %s: the far side does not read, so what was to be said is dropped", self._stream_id)
-            error = StreamFailed(f"the far side of the stream has read nothing for {self._send_timeout:g} s")
+            _log.warning("stream %s: the remote end does not read; dropping queued audio", self._stream_id)
+            error = StreamFailed(f"the remote end of the stream has read nothing for {self._send_timeout:g} s")
             self._drop(now, "ended", error)
             self._connection.send(clear_line(self._stream_id))  # if it reads again, not that
             self._stalled = None
@@ -378,8 +378,8 @@ class Speaker:
         if not self._told:
             self._told = True
             _log.warning(
-                "stream %s: no mark has come back for %g s, so what is heard of what is played is only estimated, by the"
-                " clock: is the stream two-way at all, and does its carrier return marks?",
+                "stream %s: no mark has returned for %g s, so playback progress is estimated from the"
+                " clock: is the stream two-way, and does its carrier return marks?",
                 self._stream_id,
                 self._patience,
             )

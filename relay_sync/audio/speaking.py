@@ -103,7 +103,7 @@ class Speaking:
         speaker = self._speaker_for("play")
         if self._core.realtime and not paced:
             self._core.realtime = False  # once is enough
-            _log.warning("play(paced=False) on a stream with realtime=True: most of what comes at once is not heard")
+            _log.warning("play(paced=False) on a stream with realtime=True: most of the audio will not be heard")
         deadline = Deadline.after(time.monotonic(), timeout)
         source = chunks_of(audio, speaker.sample_rate, self.sample_rate if sample_rate is None else sample_rate)
         encode = speaker.encoding()
@@ -133,7 +133,7 @@ class Speaking:
         try:
             return piece.wait(left)
         except WaitTimeout:
-            raise WaitTimeout(f"still being played after {timeout:g} s; clear() would stop it") from None
+            raise WaitTimeout(f"still playing after {timeout:g} s; call wait() again or clear()") from None
 
     def mark(self, name: str | None = None) -> str:
         """Send a mark, which the carrier returns once the audio before it has been played.
@@ -166,7 +166,7 @@ class Speaking:
             raise InvalidParameter("name", name, "that of a mark set by mark() before")
         check_thread()
         if not wait_for_event(mark.settled, timeout):
-            raise WaitTimeout(f"the mark {name!r} did not come back within {timeout:g} s; it still may")
+            raise WaitTimeout(f"mark {name!r} did not return within {timeout:g} s; call wait_for_mark() again")
         return bool(mark.heard)
 
     def clear(self) -> None:
@@ -214,7 +214,7 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
         try:
             _feed(speaker, piece, source, encode, Deadline.after(time.monotonic(), None))
         except Exception:
-            _log.exception("the audio that was to be played broke off")
+            _log.exception("the audio iterable raised an exception; playback stops")
 
     context = contextvars.copy_context()
     name = f"{speaker.name}-play-{next(_numbers)}"

@@ -258,7 +258,7 @@ class AudioStream(Speaking):
         try:
             return self._buffer.read(track, wanted, timeout)
         except WaitTimeout:  # it tells of a part of it
-            raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream goes on") from None
+            raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream continues") from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
         """Return the next key, or ``None`` when the stream has ended. Each key is returned once.
@@ -302,7 +302,7 @@ class AudioStream(Speaking):
             raise forked_error()
         self._check_decodable("save")
         if self._recorder is None:
-            raise ValueError("nothing was kept of this stream: make the AudioServer with spool=True or with record_to")
+            raise ValueError("no audio of this stream was kept: create the AudioServer with spool=True or record_to")
         self._recorder.copy_to(path)
 
     def _repr_html_(self) -> str:
@@ -329,7 +329,9 @@ class AudioStream(Speaking):
 
     def _check_decodable(self, what: str) -> None:
         if not self._decodable:
-            raise UnsupportedCodec(f"{what}: {why_raw(self.media_format.encoding)}, or take frame.data as it came")
+            raise UnsupportedCodec(
+                f"{what}: {why_raw(self.media_format.encoding)}, or use the raw payload in frame.data"
+            )
 
     # -- ending --------------------------------------------------------------------------------------------------------
 
@@ -350,7 +352,7 @@ class AudioStream(Speaking):
                 action.stop()
                 stopped = True
             except Exception as error:
-                _log.warning("the action of stream %s could not be stopped: %s", self.stream_id, error)
+                _log.warning("stopping the action of stream %s failed: %s", self.stream_id, error)
         end = time.monotonic() + timeout
         if stopped:
             self.wait(min(GRACE, timeout / 2))

@@ -45,7 +45,7 @@ class StreamDecoder:
             decoder = self._new()
         except (UnsupportedCodec, InvalidParameter) as error:
             self.encoding, self.sample_rate, self._shared = form.encoding, form.sample_rate or _RATE, _as_it_is
-            tell("codec", "the audio is handed over as it comes, neither decoded nor recorded: %s", error)
+            tell("codec", "delivering raw payloads, neither decoded nor recorded: %s", error)
         else:
             self.name, self.sample_rate = decoder.name, decoder.sample_rate
             self._shared = None if decoder.stateful else decoder.decode
@@ -96,11 +96,13 @@ class StreamDecoder:
             if guess == "big":
                 self.l16_byteorder = guess
                 self._shared = decoder_for("L16", self.sample_rate, l16_byteorder=guess).decode
-                self._tell("byte order", "L16 is big-endian here, and read as such (l16_byteorder='auto')")
+                self._tell("byte order", "decoding L16 as big-endian (l16_byteorder='auto')")
         elif guess != order:
             self._doubts += 1
             if self._doubts == _LOOKS:
-                self._tell("byte order", "L16 read as %s-endian is noise: AudioServer(l16_byteorder=%r)?", order, guess)
+                self._tell(
+                    "byte order", "L16 decoded as %s-endian is noise: use AudioServer(l16_byteorder=%r)?", order, guess
+                )
 
 
 def _as_it_is(payload: bytes) -> bytes:

@@ -68,7 +68,9 @@ class StreamHandlers:
         except RuntimeError as error:
             with self._lock:
                 self._running.pop(thread, None)
-            self._troubles.warning("thread", "no thread for the on_stream handler, so the stream is closed: %s", error)
+            self._troubles.warning(
+                "thread", "no thread available for the on_stream handler; closing the stream: %s", error
+            )
             core.hang_up(False)
 
     def join(self, deadline: Deadline) -> None:
@@ -85,7 +87,11 @@ class StreamHandlers:
         ]
         if len(named) > _NAMED:
             named[_NAMED:] = [f"{len(named) - _NAMED} more"]
-        what = "an on_stream handler still runs" if len(left) == 1 else f"{len(left)} on_stream handlers still run"
+        what = (
+            "an on_stream handler is still running"
+            if len(left) == 1
+            else f"{len(left)} on_stream handlers are still running"
+        )
         _log.warning("%s after close(): %s", what, ", ".join(named))
 
     def _others(self) -> dict[threading.Thread, AudioStream]:

@@ -98,6 +98,6 @@ class StreamRecording:
             channels[track], channels[other] = SIDES.index(track), SIDES.index(other)
             self.recorder.widen(channels[other])
         else:
-            self._tell("track", "track %r was not announced in start: it can be read, but is not saved", track)
+            self._tell("track", "track %r was not announced in start: it can be read but is not recorded", track)
             return None
         return channels[track]

@@ -29,7 +29,7 @@ def wait_for_stream(
     left = TimeLeft(timeout)
     while expected.stream is None:
         if expected.over:
-            raise StreamFailed("the carrier opened the socket, but no start came on it", end_reason="never started")
+            raise StreamFailed("the carrier connected but closed without sending start", end_reason="never started")
         if address.closed:
             raise StreamFailed("the AudioServer was closed while waiting for the stream")
         if action.is_done and not expected.arrived:
@@ -38,20 +38,20 @@ def wait_for_stream(
             over = _call_over(action)
             if over is not None:
                 why = f" ({over.end_reason})" if over.end_reason else ""
-                raise StreamFailed(f"the call is over{why}: it ended before any socket came") from over
+                raise StreamFailed(f"the call ended{why} before the carrier connected") from over
             raise StreamFailed(
-                f"the stream ended before any socket came: the carrier could not open {address.url}"
+                f"the stream ended before the carrier connected: it could not open {address.url}"
                 f"{address.hint}, or another process answers there{_codec_hint(codec)}"
                 f"{gate.refused_since(expected)}"
             ) from action.error
         if left.over:
             if expected.arrived:
                 raise StreamFailed(
-                    f"the carrier opened the socket, but no start came within {timeout:g} s",
+                    f"the carrier connected but sent no start within {timeout:g} s",
                     end_reason="never started",
                 )
             raise StreamFailed(
-                f"no socket came within {timeout:g} s: the carrier must be able to reach {address.url}"
+                f"the carrier did not connect within {timeout:g} s: it must be able to reach {address.url}"
                 f"{address.hint}{gate.refused_since(expected)}"
             )
         longest = min(_LOOK, at_once(left()))
@@ -65,7 +65,7 @@ def _codec_hint(codec: object) -> str:
     """Whether the codec may be the reason, and what is missing here for it. All carriers have G.711."""
     if isinstance(codec, str) and codec.upper().partition("@")[0] in ("PCMU", "PCMA"):
         return ""
-    return f", or the carrier has no audio in this codec{_what_it_needs(codec)}"
+    return f", or the carrier does not support this codec{_what_it_needs(codec)}"
 
 
 def _what_it_needs(codec: object) -> str:
@@ -86,4 +86,4 @@ def _call_over(action: StreamingAction) -> CallEnded | None:
         return action.error
     if getattr(getattr(action, "result", None), "reason", "") not in ("call_ended", "call_gone"):
         return None
-    return CallEnded("the call is over", end_reason=getattr(getattr(action, "call", None), "end_reason", ""))
+    return CallEnded("the call has ended", end_reason=getattr(getattr(action, "call", None), "end_reason", ""))

@@ -140,7 +140,7 @@ def read_wav(source: PathLike | BinaryIO, *, most: int = MAX_FILE) -> WavAudio:
     while end < len(data):
         following, end = _one(data, end, name)
         if (following.sample_rate, following.channels) != (found.sample_rate, found.channels):
-            raise ValueError(f"{name}: several WAVs one behind the other, and they differ in rate or channels")
+            raise ValueError(f"{name}: contains several WAVs that differ in sample rate or channels")
         parts.append(following)
     return found if len(parts) == 1 else evolve(found, pcm=b"".join(part.pcm for part in parts))
 
@@ -158,7 +158,7 @@ def _one(data: bytes, start: int, name: str) -> tuple[WavAudio, int]:
             break
         kind = kind_of(data[position : position + _LOOK]) if pieces else None
         if kind is not None:
-            raise ValueError(f"{name}: behind its audio comes {kind}")
+            raise ValueError(f"{name}: its audio is followed by {kind}")
         tag, size = struct.unpack_from("<4sI", data, position)
         position += 8
         if tag == b"fmt " and not pieces:
@@ -225,7 +225,7 @@ def _audio(data: bytes, shape: tuple[int, int, int, int], name: str) -> WavAudio
     elif tag in (_MULAW, _ALAW) and bits == 8:
         pcm = codec_for("PCMU" if tag == _MULAW else "PCMA").decode(data)
     else:
-        raise ValueError(f"{name}: only 8- and 16-bit PCM and G.711 are read here, and this is {_named(tag, bits)}")
+        raise ValueError(f"{name}: supported are 8- and 16-bit PCM and G.711, not {_named(tag, bits)}")
     whole = len(pcm) - len(pcm) % (2 * channels)
     return WavAudio(pcm=pcm[:whole], sample_rate=rate, channels=channels)
 

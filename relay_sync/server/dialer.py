@@ -302,7 +302,7 @@ def _parse(url: str) -> SplitResult:
 def _check(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not re.fullmatch(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", name) or not re.fullmatch(r"[\t\x20-\x7e]*", value):
-            raise ValueError(f"the header {name!r} cannot be sent as it is")
+            raise ValueError(f"the header {name!r} contains invalid characters")
 
 
 def _addresses_without_lookup(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]] | None:

@@ -34,7 +34,7 @@ _ABSOLUTE = re.compile(r"(?:https?|wss?)://[^/?#]+(?=[/?]|$)", re.IGNORECASE)
 _TLS = b"\x16\x03"  # how a handshake begins
 _PROXY_1, _PROXY_2 = b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"
 _NO_PROXY_PROTOCOL = (
-    "the PROXY protocol is not spoken here: turn it off for this port in the load balancer (nginx: proxy_protocol,"
+    "the PROXY protocol is not supported: turn it off for this port in the load balancer (nginx: proxy_protocol,"
     " HAProxy: send-proxy)"
 )
 
@@ -168,7 +168,7 @@ def parse_request(head: bytes, remote: str = "", *, on_loopback: bool = False) -
         raise BadRequest(400, "not an HTTP request")
     method, target, version = parts
     if version not in ("HTTP/1.1", "HTTP/1.0"):
-        raise BadRequest(505, "only HTTP/1.1 is spoken here: set the proxy to it", "HTTP version")
+        raise BadRequest(505, "only HTTP/1.1 is supported: configure the proxy to use it", "HTTP version")
     absolute = _ABSOLUTE.match(target)
     if absolute is not None:
         target = target[absolute.end() :]
@@ -191,7 +191,7 @@ def _parse_fields(lines: list[str]) -> Headers:
         name, colon, value = line.partition(":")
         value = value.strip(" \t")
         if not colon or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise BadRequest(400, "a header line that is none", "bad header")
+            raise BadRequest(400, "invalid header line", "bad header")
         fields.append((name, value))
     return Headers(fields)
 
@@ -219,11 +219,11 @@ def check_upgrade(request: HttpRequest) -> None:
     if not _is_key(headers.get("sec-websocket-key", "")):
         raise BadRequest(
             400,
-            "an upgrade to WebSocket needs a valid Sec-WebSocket-Key: does the proxy pass the Sec-WebSocket headers on?",
+            "an upgrade to WebSocket needs a valid Sec-WebSocket-Key: does the proxy forward the Sec-WebSocket headers?",
             "bad key",
         )
     if headers.get("sec-websocket-version", "").strip() != "13":
-        raise BadRequest(426, "only version 13 of the WebSocket protocol is spoken here", "WebSocket version")
+        raise BadRequest(426, "only version 13 of the WebSocket protocol is supported", "WebSocket version")
 
 
 def _listed(value: str) -> list[str]:
@@ -268,12 +268,12 @@ def body_length(request: HttpRequest, most: int) -> int:
     if request.is_upgrade:
         return 0
     if "transfer-encoding" in request.headers:
-        raise BadRequest(411, "say the length of the body; chunks are not taken")
+        raise BadRequest(411, "Content-Length is required; chunked bodies are not supported")
     text = request.headers.get("content-length", "0")
     if not re.fullmatch("[0-9]{1,15}", text):
-        raise BadRequest(400, "a Content-Length that is none")
+        raise BadRequest(400, "invalid Content-Length")
     if int(text) > most:
-        raise BadRequest(413, f"more than {most} bytes of body")
+        raise BadRequest(413, f"the body is larger than {most} bytes")
     return int(text)
 
 
@@ -285,5 +285,5 @@ def parse_status(head: bytes) -> tuple[int, Headers]:
     start, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     match = re.fullmatch(r"HTTP/1\.[01] ([1-5][0-9][0-9])(?: .*)?", start)
     if match is None:
-        raise BadRequest(502, "the answer is not HTTP")
+        raise BadRequest(502, "the response is not HTTP")
     return int(match[1]), _parse_fields(lines)

@@ -72,7 +72,7 @@ def _places(host: str) -> tuple[_Place, ...]:
     try:
         found = look_up(host, 0, _LOOK_UP, flags=socket.AI_PASSIVE)
     except TimeoutError as error:
-        told = f"host {host!r}: the system found no address of it within {_LOOK_UP:g} s"
+        told = f"host {host!r}: looking it up took longer than {_LOOK_UP:g} s"
         raise OSError(errno.ETIMEDOUT, told) from error
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(errno.EADDRNOTAVAIL, f"host {host!r} has no address: {error}") from error
@@ -87,12 +87,14 @@ def _needed(host: str) -> int | None:
 def explained(error: OSError, address: str) -> OSError:
     """The same error, in words for whoever chose the address."""
     words = {
-        errno.EADDRINUSE: "is in use: another process, or another server of this one, listens there. Give each process a"
-        " port of its own, or port=0 for any that is free",
-        errno.EACCES: "is not allowed to this process: take a port from 1024 on",
-        errno.EADDRNOTAVAIL: "is no address of this machine",
+        errno.EADDRINUSE: "is already in use by another process or another server of this process. Give each process a"
+        " separate port, or use port=0 for any free port",
+        errno.EACCES: "requires privileges: use port 1024 or higher",
+        errno.EADDRNOTAVAIL: "is not an address of this machine",
     }
-    return OSError(error.errno, f"{address} {words.get(error.errno or 0, f'cannot be had: {error.strerror or error}')}")
+    return OSError(
+        error.errno, f"{address} {words.get(error.errno or 0, f'is not available: {error.strerror or error}')}"
+    )
 
 
 def _listen_on(places: tuple[_Place, ...], port: int, *, needed: int | None) -> list[socket.socket]:

@@ -37,7 +37,7 @@ RECEIVE_SIZE = 65536
 MOST_TIMERS = 256
 # Turns in a row that may fail before the loop ends.
 MOST_FAULTS = 10
-_NAN = "a timer at NaN has no place in the order of time"
+_NAN = "the time of a timer must not be NaN"
 
 
 class LoopStopped(RuntimeError):
@@ -228,7 +228,7 @@ class Loop:
         elif not self.on_loop_thread:
             thread.join(timeout)
             if thread.is_alive():
-                _log.warning("%s did not end within %g s: one of its callbacks blocks", self.name, timeout)
+                _log.warning("%s did not stop within %g s: one of its callbacks is blocking", self.name, timeout)
 
     def after_fork(self) -> None:
         """In a child process: close the child's copies of the sockets, without a word to anybody, and be stopped.
@@ -293,7 +293,7 @@ class Loop:
                 self._calls.add(call)
             self.call_soon(call.run)
             if not call.wait(timeout):
-                raise TimeoutError(f"{self.name} did not get round to it within {timeout:g} s")
+                raise TimeoutError(f"{self.name} did not run the call within {timeout:g} s")
         finally:
             with self._lock:
                 self._calls.discard(call)

@@ -205,7 +205,7 @@ class WebSocketServer:
                 _Opening(self, self._loop, sock, self._ssl_context, on_loopback=listener.on_loopback).begin()
             except (OSError, ValueError) as error:  # gone before it began
                 sock.close()
-                _log.debug("a connection ended before it began: %s", error)
+                _log.debug("a connection closed before it was established: %s", error)
 
     def _free_descriptor(self, why: str) -> bool:
         """Close a socket: one that has its answer already, else the oldest that has shown nothing, upgraded or not, else one
@@ -416,7 +416,7 @@ class _Opening:
     def _on_end(self, error: Exception | None) -> None:
         if isinstance(error, ssl.SSLError):
             reason = error.reason or "failed"
-            _log.debug("no TLS handshake with %s: %s", self.remote, reason)
+            _log.debug("TLS handshake with %s failed: %s", self.remote, reason)
             if reason in _NOT_TLS:
                 self._server._refused(self.remote, "no TLS", "no TLS on a port with TLS")
             elif "EOF" not in reason:  # one that only looked whether the port is open

@@ -162,7 +162,7 @@ def test_a_slow_reader_hurts_nobody_else(caplog: pytest.LogCaptureFixture) -> No
         assert (sluggard.stats.dropped, brisk.stats.dropped) == (174, 0)
         assert sluggard.stats.seconds == 4.0
     lines = [record.getMessage() for record in caplog.records if record.name == "relay_sync.audio"]
-    assert len([line for line in lines if "its reader is more than 0.5 s behind" in line]) == 1
+    assert len([line for line in lines if "the reader is more than 0.5 s behind" in line]) == 1
 
 
 def test_nobody_is_reproached_for_not_reading_at_all(caplog: pytest.LogCaptureFixture) -> None:

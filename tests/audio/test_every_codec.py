@@ -331,7 +331,7 @@ def test_a_rate_that_no_sound_can_be_changed_to_keeps_the_frames_as_they_come(ca
         carrier.stop()
         stream = server.accept(PATIENCE)
         assert [(frame.samples, frame.sample_rate) for frame in stream] == [(320, 15999)]
-    assert [line for line in caplog.messages if "announced are 15999 Hz" in line]
+    assert [line for line in caplog.messages if "announced 15999 Hz" in line]
 
 
 @pytest.mark.parametrize("announced", [0, 300], ids=["said once", "said twice"])

@@ -264,7 +264,7 @@ def test_a_signal_handler_may_close_what_its_thread_just_starts(within: str, mon
 
     def handle(*_: object) -> None:
         monkeypatch.undo()
-        with pytest.raises(StreamFailed, match="just starting") as caught:
+        with pytest.raises(StreamFailed, match="still starting") as caught:
             print(audio.url)
         told.append(str(caught.value))
         audio.close(1.0)

@@ -671,7 +671,7 @@ def test_a_handler_of_the_log_may_save_and_may_fail(
             told.append(threading.current_thread().name)
             if does == "raise":
                 raise ValueError("in a handler")
-            with pytest.raises(OSError, match=r"holds its first 0\.02 s"):
+            with pytest.raises(OSError, match=r"contains its first 0\.02 s"):
                 bad.copy_to(tmp_path / "saved.wav")
 
     def fail(*_: object) -> None:
@@ -742,7 +742,7 @@ def test_whatever_a_recording_raises_at_its_start_costs_no_stream(
             stream.save(tmp_path / "kept.wav")
             assert read_wav(tmp_path / "kept.wav").pcm == pcm_of(1, 160)
         else:
-            with pytest.raises(OSError, match=r"no file could be made to keep it in: .*on purpose"):
+            with pytest.raises(OSError, match=r"its file could not be created: .*on purpose"):
                 stream.save(tmp_path / "kept.wav")
             assert not list(tmp_path.iterdir())
 
@@ -756,7 +756,7 @@ def test_without_a_thread_for_the_disk_streams_come_all_the_same(
         carrier, stream = _recorded(dial, audio, "a")
         carrier.stop()
         assert stream.wait(PATIENCE)
-        with pytest.raises(OSError, match=r"no file could be made to keep it in: .*can't start new thread"):
+        with pytest.raises(OSError, match=r"its file could not be created: .*can't start new thread"):
             stream.save(tmp_path / "kept.wav")
 
 

@@ -14,7 +14,7 @@ from relay_sync.cli import main
 from relay_sync.simulator import Simulator
 from relay_sync.simulator.http.control.server import ControlServer
 
-ADVICE = "another process, or another server of this one, listens there. Give each process a port of its own, or port=0"
+ADVICE = "by another process or another server of this process. Give each process a separate port, or use port=0"
 
 
 @pytest.fixture
@@ -51,14 +51,14 @@ def test_a_port_in_use(taken: int, start: Callable[[int], object]) -> None:
     with pytest.raises(OSError) as caught:
         start(taken)
     assert caught.value.errno == errno.EADDRINUSE
-    found = re.fullmatch(r"127\.0\.0\.1:(\d+) is in use: (.*) for any that is free", str(caught.value.strerror))
+    found = re.fullmatch(r"127\.0\.0\.1:(\d+) is already in use (.*) for any free port", str(caught.value.strerror))
     assert found is not None
     assert found[2] == ADVICE
     assert start is freed or int(found[1]) == taken
 
 
 def test_an_address_of_another_machine() -> None:
-    with pytest.raises(OSError, match=r"192\.0\.2\.1 is no address of this machine$") as caught:
+    with pytest.raises(OSError, match=r"192\.0\.2\.1 is not an address of this machine$") as caught:
         AudioServer("192.0.2.1").start()
     assert caught.value.errno == errno.EADDRNOTAVAIL
 
@@ -68,9 +68,7 @@ def test_a_port_that_is_kept_for_others(monkeypatch: pytest.MonkeyPatch) -> None
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(socket, "create_server", denied)
-    with pytest.raises(
-        PermissionError, match=r"127\.0\.0\.1:80 is not allowed to this process: take a port from 1024 on$"
-    ):
+    with pytest.raises(PermissionError, match=r"127\.0\.0\.1:80 requires privileges: use port 1024 or higher$"):
         AudioServer(port=80).start()
 
 
@@ -86,5 +84,5 @@ def test_a_port_that_is_kept_for_others(monkeypatch: pytest.MonkeyPatch) -> None
 def test_on_the_command_line(taken: int, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([each.format(port=taken) for each in command]) == 1
     shown = capsys.readouterr().err
-    assert f"port {taken} cannot be had: 127.0.0.1:{taken} is in use: {ADVICE}" in shown
+    assert f"port {taken} cannot be had: 127.0.0.1:{taken} is already in use {ADVICE}" in shown
     assert len(shown.splitlines()) == 1

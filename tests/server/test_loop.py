@@ -195,7 +195,7 @@ def test_a_stop_that_a_callback_holds_up_says_so(loop: Loop, caplog: pytest.LogC
     loop.call_soon(gate.wait, PATIENCE)
     assert begun.wait(PATIENCE)
     loop.stop(0.01)
-    assert "relay-test-loop did not end within 0.01 s" in caplog.text
+    assert "relay-test-loop did not stop within 0.01 s" in caplog.text
     gate.set()
 
 
