@@ -1,4 +1,4 @@
-"""How the documentation is built: ``python -m sphinx -W -b html docs docs/_build``."""
+"""Sphinx configuration: ``python -m sphinx -W -b html docs docs/_build`` builds the site."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 html_theme = "alabaster"
 html_theme_options = {
-    "description": "Blocking Python for live phone calls",
+    "description": "Synchronous Python SDK for SignalWire RELAY",
     "fixed_sidebar": True,
     "page_width": "1100px",
 }

@@ -52,7 +52,9 @@ def pytest_configure() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name what a test found that is worth a look and no failure."""
+    """With ``-v``, show the properties that tests recorded, such as parts that have grown large."""
+    if terminalreporter.verbosity < 1:
+        return
     for report in terminalreporter.getreports("passed"):
         for name, text in report.user_properties:
             terminalreporter.write_line(f"{name}: {text}")
