@@ -1,4 +1,4 @@
-"""The ``signalwire.*`` methods: connecting, resuming, contexts, pings."""
+"""The ``signalwire.*`` methods: connect, resume, contexts, pings, reauthentication."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def _same(given: Any, wanted: str | None) -> bool:
 
 
 def _welcome(request: CommandRequest, authentication: Mapping[str, Any]) -> bool:
-    """Whether the credentials are those of the project. A JWT is compared as a whole; the project inside it is not
-    looked at.
-    """
+    """Return whether the credentials are valid for the project. A JWT is compared as a whole, not decoded."""
     settings = request.world.settings
     if "jwt_token" in authentication:
         project = authentication.get("project", settings.project)
@@ -37,9 +35,7 @@ def _welcome(request: CommandRequest, authentication: Mapping[str, Any]) -> bool
 
 
 def _unauthorized(request: CommandRequest) -> None:
-    """Refuse in the form chosen: JSON-RPC error -32002 (what servers do) or a failing result (what AsyncAPI's prose
-    says).
-    """
+    """Refuse in the configured form: JSON-RPC error -32002 (as servers do) or a result with code 401 (as AsyncAPI says)."""
     if request.world.settings.refuse_with == "result":
         request.refuse(401, "Unauthorized")
     else:
@@ -63,8 +59,8 @@ def _connect(request: CommandRequest) -> None:
     if request.objects(findings):
         return
     if request.client.session is not None:
-        # Undocumented; a second handshake on one socket makes no sense, and so it is a bad request.
-        request.fail(-32600, "Invalid Request: this socket is connected already")
+        # Undocumented: a second handshake on a socket is a bad request.
+        request.fail(-32600, "Invalid Request: this socket is already connected")
         return
     problem = _version_problem(params["version"])
     if problem is not None:
@@ -106,9 +102,9 @@ def _admit(request: CommandRequest) -> None:
 
 
 def _resumed(request: CommandRequest) -> ServerSession | None:
-    """The session that the client asks to resume, if it is known and the given state is valid for it.
+    """Return the session to resume, if its protocol is known and the given ``authorization_state`` matches.
 
-    A known protocol without a state is taken too, as the vendor's own test server does.
+    A known protocol without a state is accepted, as in the vendor's own test server.
     """
     params = request.params
     session = request.world.sessions.find(params.get("protocol", ""))
@@ -151,7 +147,7 @@ def _unreceive(request: CommandRequest) -> None:
 
 
 def _reauthenticate(request: CommandRequest) -> None:
-    """A live JWT session shows a new token. The result's shape is that of the canonical schema."""
+    """Accept a new JWT for a connected session. The result's shape is that of the vendor's schema."""
     findings = request.findings()
     if not findings.look("connect.authentication", request.params["authentication"], "authentication"):
         request.objects(findings)

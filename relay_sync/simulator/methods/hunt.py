@@ -1,9 +1,9 @@
-"""Hunting: groups of devices are tried one after the other, the devices of a group at the same time. Runs on the loop's thread.
+"""Try devices until one answers: groups in sequence, the devices of a group in parallel. Runs on the loop's thread.
 
-The simulator's choices where the sources are silent: a leg rings a tenth of a second after its creation. A busy leg fails after
-half a second and never rings. An unreachable leg fails at once (``notFound``). The others ring for the device's ``timeout``
-(30 s). Losing legs end with ``cancel``. A group has failed when all its legs have; the last leg's reason is the reason for the
-whole.
+The simulator's choices where the sources are silent: a leg rings a tenth of a second after its creation. A busy leg fails
+after half a second without ringing; an unreachable leg fails at once (``notFound``). Other legs ring for the device's
+``timeout`` (30 s). Once a leg has answered, the others end with ``cancel``. A group fails when all its legs have failed; the
+reason of the last leg is the reason of the dial.
 """
 
 from __future__ import annotations
@@ -27,42 +27,42 @@ RING_TIMEOUT = 30.0
 SET_UP = 0.1
 BUSY_AFTER = 0.5
 
-# By type of device: the parameters of the callee and of the caller.
+# By type of device: the parameters of the callee's address and of the caller's.
 ADDRESSES = {"phone": ("to_number", "from_number"), "sip": ("to", "from"), "fabric": ("to", "from")}
 
 
 @define(eq=False, kw_only=True)
 class Attempt:
-    """One device that is tried. Its hunt tells it to begin; it says :meth:`answered` or :meth:`failed` once."""
+    """An attempt to reach one device. The hunt calls :meth:`begin`; the attempt calls :meth:`answered` or :meth:`failed` once."""
 
     platform: Platform = field(repr=False)
     hunt: Hunt = field(init=False, repr=False)
 
     @property
     def world(self) -> World:
-        """That of the platform."""
+        """The world of the platform."""
         return self.platform.world
 
     def begin(self) -> None:
-        """Try."""
+        """Start the attempt."""
         raise NotImplementedError
 
     def abandon(self) -> None:
-        """Abandon the attempt: another one was faster, or the hunt was canceled."""
+        """Give up: another device answered first, or the hunt was canceled."""
         raise NotImplementedError
 
     def answered(self) -> None:
-        """It has answered."""
+        """Report to the hunt that the device has answered."""
         self.hunt.answered(self)
 
     def failed(self, reason: str) -> None:
-        """It did not, and will not."""
+        """Report to the hunt that the device will not answer."""
         self.hunt.failed(self, reason)
 
 
 @define(eq=False, kw_only=True)
 class Leg(Attempt):
-    """A phone that is rung: a call of its own."""
+    """A ringing phone: a call of its own."""
 
     device: Mapping[str, Any]
     owner: ServerSession | None = field(repr=False)
@@ -121,14 +121,14 @@ class Leg(Attempt):
         self._timers.append(self.world.clock.after(self.world.pace.media(seconds), then, *args))
 
     def pick_up(self) -> None:
-        """The phone answers."""
+        """Answer the call on the phone."""
         self.platform.network.pick_up(self.call, self.max_duration)
 
     def _end(self, reason: str) -> None:
         self.platform.network.end(self.call, reason, self.call.far_side)
 
     def _moved(self, call: NetworkCall) -> None:
-        """The call is in a new state."""
+        """Report the attempt's result once the call is answered or ended."""
         if self._over or call.state not in ("answered", "ended"):
             return
         self._finish()
@@ -151,8 +151,8 @@ class Leg(Attempt):
 class Hunt:
     """Tries groups of devices until one answers.
 
-    :ivar won: called with the attempt that answered.
-    :ivar lost: called with the reason if none did.
+    :ivar won: called with the attempt that was answered.
+    :ivar lost: called with the reason if no device answered.
     """
 
     groups: Sequence[Sequence[Attempt]]
@@ -160,11 +160,11 @@ class Hunt:
     lost: Callable[[str], None] = field(repr=False)
     over: bool = field(default=False, init=False)
     _trying: list[Attempt] = field(factory=list, init=False)
-    _waiting: list[Attempt] = field(factory=list, init=False)  # attempts of the group that have not started yet
+    _waiting: list[Attempt] = field(factory=list, init=False)  # attempts of the group that are not started yet
     _next: int = field(default=0, init=False)
 
     def begin(self) -> None:
-        """Try the next group."""
+        """Start with the first group."""
         self._try("notFound")
 
     def _try(self, reason: str) -> None:
@@ -175,7 +175,7 @@ class Hunt:
                 continue
             for attempt in self._waiting:
                 attempt.hunt = self
-            while self._waiting and not self.over:  # one may answer at once: those behind it are not tried
+            while self._waiting and not self.over:  # an attempt may be answered at once: skip the rest
                 self._trying.append(self._waiting.pop(0))
                 self._trying[-1].begin()
             return
@@ -183,7 +183,7 @@ class Hunt:
         self.lost(reason)
 
     def answered(self, attempt: Attempt) -> None:
-        """One has answered: the hunt is over."""
+        """Finish the hunt with an attempt that was answered."""
         if self.over:
             attempt.abandon()
             return
@@ -194,7 +194,7 @@ class Hunt:
             each.abandon()
 
     def failed(self, attempt: Attempt, reason: str) -> None:
-        """One has failed: the last of its group makes room for the next."""
+        """Note a failed attempt; after the last one of a group, try the next group."""
         if self.over or attempt not in self._trying:
             return
         self._trying.remove(attempt)
@@ -202,7 +202,7 @@ class Hunt:
             self._try(reason)
 
     def abandon(self) -> None:
-        """Abandon the attempt."""
+        """Cancel the hunt and its attempts."""
         if not self.over:
             self.over = True
             for each in list(self._trying):

@@ -1,9 +1,10 @@
-"""Digits sent by the application (``calling.send_digits``), and digits of the party bound to a method
-(``calling.bind_digit``, ``calling.clear_digit_bindings``).
+"""DTMF keys: ``calling.send_digits`` sends keys to the party; ``calling.bind_digit`` and ``calling.clear_digit_bindings``
+bind keys of the party to a method.
 
-The simulator's choices where the sources are silent: a digit takes 0.2 s (``w`` and ``W`` are documented: half a second and one
-second). A binding fires when the last digits pressed are its digits. The methods that may be bound are not documented: here,
-methods on a call that start or stop an operation. The reply of a bound method is discarded; its events are sent.
+The simulator's choices where the sources are silent: a key takes 0.2 s (``w`` and ``W`` are documented: half a second and one
+second); a binding fires when the last pressed keys are its digits. The sources do not list the methods that can be bound: the
+simulator accepts methods that are addressed to a call and act on it. The reply of a bound method is dropped; its events are
+sent as usual.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _NOT_BOUND = frozenset({"calling.answer", "calling.pass", "calling.bind_digit", 
 
 @define(eq=False, kw_only=True)
 class SendDigits(NetworkOperation):
-    """Keys on their way to the party."""
+    """Keys that are being sent to the party."""
 
     event_type = "calling.call.send_digits"
 
@@ -48,14 +49,14 @@ class SendDigits(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class _Bound(CommandRequest):
-    """A request triggered by a digit; its reply is discarded."""
+    """A request triggered by a key. Its reply is dropped; failures are logged."""
 
     def reply(self, result: dict[str, Any]) -> None:
         if not str(result.get("code", "200")).startswith("2"):
-            _log.warning("a bound %s was refused: %s", self.spec.name, result.get("message"))
+            _log.warning("bound method %s was refused: %s", self.spec.name, result.get("message"))
 
     def fail(self, code: int, message: str, data: Any = None) -> None:
-        _log.warning("a bound %s failed: %s", self.spec.name, message)
+        _log.warning("bound method %s failed: %s", self.spec.name, message)
 
     @property
     def session(self) -> Any:
@@ -64,7 +65,7 @@ class _Bound(CommandRequest):
 
 @define(eq=False, kw_only=True)
 class Binding(NetworkOperation):
-    """A sequence of keys that runs a method. It has no events, and ends with the call or when it was cleared."""
+    """A sequence of keys that triggers a method. It has no events, and ends when it is cleared or the call ends."""
 
     goes_on = False
     _last: str = field(default="", init=False)
@@ -109,7 +110,7 @@ def _bind(request: CommandRequest) -> None:
     if spec is None or not spec.on_call or spec.name in _NOT_BOUND:
         problems["bind_method"] = "bind_method cannot be bound"
     if not re.fullmatch(r"[0-9*#A-D]+", params["digits"]):
-        problems["digits"] = "digits must be made of 0-9, *, #, A-D"
+        problems["digits"] = "digits may contain only 0-9, *, # and A-D"
     if problems:
         request.refuse(400, "; ".join(problems.values()), problems)
         return
@@ -128,7 +129,7 @@ def _clear(request: CommandRequest) -> None:
 
 def _send(request: CommandRequest) -> None:
     if not _DIGITS.fullmatch(request.params["digits"]):
-        problem = {"digits": "digits must be made of 0-9, *, #, A-D, w, W"}
+        problem = {"digits": "digits may contain only 0-9, *, #, A-D, w and W"}
         request.refuse(400, problem["digits"], problem)
     else:
         start(SendDigits)(request)

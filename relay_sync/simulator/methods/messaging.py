@@ -1,4 +1,4 @@
-"""``messaging.send``: outbound messages."""
+"""``messaging.send``: accepts an outbound message and starts its delivery."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["HANDLERS"]
 
 
 def _send(request: CommandRequest) -> None:
-    """The reply names the message. One without a body and without media is refused, as documented."""
+    """Accept a message; the reply contains its id. As documented, a message needs a body or media."""
     post, params = request.platform.post, request.params
     if not params.get("body") and not params.get("media"):
         request.refuse(400, "body or media is required", {"body": "body or media is required"})
         return
     for name, good in (("to_number", is_phone_number), ("from_number", is_sender)):
         if not good(params[name]):
-            request.refuse(400, f"{name} is no telephone number", {name: f"{name} is no telephone number"})
+            request.refuse(400, f"{name} is not a phone number", {name: f"{name} is not a phone number"})
             return
     message_id = str(uuid.uuid4())
     plan = post.plan_for(params["to_number"])

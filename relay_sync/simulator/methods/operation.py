@@ -1,9 +1,13 @@
-"""Operations on a call under a ``control_id``: playback, recordings, collectors, and all others. Runs on the loop's thread.
+"""Operations on a call, most of them with a ``control_id``: playback, recordings, collectors and others. Runs on the loop's
+thread.
 
-The simulator's choices where the sources are silent: an operation needs an answered call (else 409). A ``control_id`` is unique
-among the running operations of its kind (else 409). A command to an unknown or finished operation gets 404. When the call ends,
-running operations report their end first, unless ``finish_streams`` is off. A call is in one bridge or conference at a time;
-another one is refused with 409 ("bridging busy" is a documented reason).
+The simulator's choices where the sources are silent:
+
+* An operation needs an answered call, or gets 409.
+* A ``control_id`` is unique among the running operations of its kind. A second one gets 409; a command to an unknown or
+  finished operation gets 404.
+* When the call ends, running operations send their last events before the call does, unless ``finish_streams`` is off.
+* A call is in at most one bridge or conference; a second one gets 409 ("bridging busy" is a documented reason).
 """
 
 from __future__ import annotations
@@ -30,11 +34,12 @@ __all__ = ["NetworkOperation", "control", "engaged", "launch", "running", "start
 
 @define(eq=False)
 class _Step:
-    """A scheduled step.
+    """A scheduled step of an operation.
 
-    :ivar length: seconds of the clock per simulated second.
-    :ivar timer: ``None`` while it is paused.
-    :ivar left: remaining seconds of the clock while it is paused.
+    :ivar carries: whether the call's time passes with it.
+    :ivar length: seconds of the clock for one second of the story.
+    :ivar timer: ``None`` while the step is paused.
+    :ivar left: the remaining seconds of the clock while the step is paused.
     """
 
     then: Callable[[], object]
@@ -48,11 +53,11 @@ class _Step:
 class NetworkOperation:
     """One operation from its acknowledgment to its end.
 
-    :cvar event_type: type of its events.
-    :cvar goes_wrong: members of its event when it fails on demand.
-    :cvar goes_on: whether it counts as running, or only waits for a trigger.
-    :ivar over: whether it has ended and sends nothing more.
-    :ivar engages: text of refusals while it diverts the call's audio; ``""`` while it does not.
+    :cvar event_type: the type of its events.
+    :cvar goes_wrong: members of its last event when it fails.
+    :cvar goes_on: whether it counts as an activity of the call; ``False`` if it only waits for a trigger.
+    :ivar over: whether it has ended and sends no more events.
+    :ivar engages: the message of refusals while the call's audio is connected elsewhere by this operation; ``""`` otherwise.
     """
 
     event_type: ClassVar[str] = ""
@@ -66,23 +71,23 @@ class NetworkOperation:
     over: bool = field(default=False, init=False)
     engages: str = field(default="", init=False)
     _timers: dict[str, _Step] = field(factory=dict, init=False, repr=False)
-    # What the party is hearing, by its step, and whether it has heard that before.
+    # By step: what the party is hearing, and whether it has heard that before.
     _played: dict[str, tuple[Played, bool]] = field(factory=dict, init=False, repr=False)
 
     @property
     def world(self) -> World:
-        """That of the platform."""
+        """The world of the platform."""
         return self.platform.world
 
     @property
     def control_id(self) -> str:
-        """The id that the client chose; ``""`` where the method has none."""
+        """The id that the client chose, or ``""`` if the method has none."""
         return str(self.params.get("control_id", ""))
 
-    # -- hooks of each kind ---------------------------------------------------------------------------------------------
+    # -- what each kind overrides ---------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start, after the acknowledgment."""
+        """Start the operation, after its acknowledgment."""
         raise NotImplementedError
 
     def in_reply(self) -> dict[str, Any]:
@@ -90,40 +95,46 @@ class NetworkOperation:
         return {}
 
     def in_events(self) -> dict[str, Any]:
-        """Return additional members of its events, which the event itself may replace."""
+        """Return additional members of every event; an event may override them."""
         return {}
 
     def stop(self) -> None:
-        """The client stops it."""
+        """End the operation at the client's request."""
         self.finish()
 
     def finish(self, /, **told: Any) -> None:
-        """End it and send an event, by default ``finished``."""
+        """End the operation with a last event.
+
+        :param told: the members of the event; ``state="finished"`` by default.
+        """
         self.close(**(told or {"state": "finished"}))
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        """End it with a failure, on demand of a test."""
+        """Fail because of an injected fault.
+
+        :param details: added to the last event.
+        """
         self.close(**{**self.goes_wrong, **details})
 
     def call_ended(self) -> None:
-        """The call is ending."""
+        """End the operation because the call ends."""
         if self.world.settings.finish_streams:
             self.finish()
         self.drop()
 
     def on_key(self, digit: str) -> None:
-        """The party pressed a key."""
+        """Handle a key that the party pressed."""
 
     def on_words(self, text: str) -> None:
-        """The party said something; ``""`` is unintelligible noise."""
+        """Handle speech of the party; ``""`` is unintelligible speech."""
 
     def on_silence(self) -> None:
-        """The party lets all the time pass that one has for an answer."""
+        """Handle the party's silence: it lets every timeout for an answer pass."""
 
     # -- what they share ------------------------------------------------------------------------------------------------
 
     def tell(self, /, **told: Any) -> None:
-        """Send its event to the call's owner, and to the status webhook if the client wanted one."""
+        """Send an event to the call's owner, and to the status webhook if the client asked for one."""
         address = {"control_id": self.control_id} if self.control_id else {}
         params = {**self.call.address(), **address, **self.in_events(), **told}
         self.world.emit(self.call.owner, self.event_type, params)
@@ -140,52 +151,52 @@ class NetworkOperation:
             self.world.webhooks.send(f"{self.call.call_id} {self.control_id}", url, "POST", body)
 
     def close(self, /, **told: Any) -> None:
-        """Tell its last event. Idempotent."""
+        """End the operation with a last event. Idempotent."""
         if not self.over:
             self.hush()
             self.tell(**told)
             self.drop()
 
     def hush(self) -> None:
-        """Let nothing more come. That it is over is not seen before :meth:`drop`, so that its last words come first."""
+        """Cancel all steps. The operation stays on the call until :meth:`drop`, so that its last event is sent first."""
         self.over = True
         for name in list(self._timers):
             self.cancel(name)
 
     def drop(self) -> None:
-        """Be over without a word."""
+        """End the operation without an event."""
         self.hush()
         if self in self.call.operations:
             self.call.operations.remove(self)
         self.call.board.changed()
 
     def after(self, name: str, seconds: float, then: Callable[..., object], *args: Any, carries: bool = True) -> None:
-        """Schedule a step that needs no external input, in simulated seconds.
+        """Schedule a step that takes time of its own, such as playback.
 
+        :param name: identifies the step; replaces a scheduled step of the same name.
+        :param seconds: of the story.
         :param carries: whether the call's time passes with it; see :class:`~relay_sync.simulator.core.clock.CallClock`.
         """
         self._set(name, seconds, self.world.pace.media(1.0), carries, partial(then, *args))
 
     def await_party(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Do something when the party has had that many seconds of the story, and did nothing."""
+        """Schedule the timeout for an answer of the party."""
         if self.call.party.silent:
             self.after(name, seconds, then, *args)
         else:
             self.await_others(name, seconds, then, *args)
 
     def await_others(self, name: str, seconds: float, then: Callable[..., object], *args: Any) -> None:
-        """Schedule a step for when a party has done nothing for some simulated seconds. Whether the party is set up to be
-        silent does not matter, for it is not the party that is waited for.
-        """
+        """Schedule a timeout that does not depend on the party, and so not on whether the party is set up to be silent."""
         self._set(name, seconds, self.world.pace.timeout(1.0), False, partial(then, *args))
 
     def let_hear(
         self, name: str, item: Played, then: Callable[[], object], *, carries: bool = True, again: bool = False
     ) -> None:
-        """Play an item to the party, then call ``then``. The heard part is recorded afterward: all of it at its end, or a part
-        where it is cut off before.
+        """Play something to the party, then call ``then``. The party's record gets the item when it has ended, or the part that
+        was played before it was cut off.
 
-        :param again: whether it was played before by the same operation, and is only counted.
+        :param again: whether the operation has played the item before, so that it is only counted.
         """
 
         def heard() -> None:
@@ -201,12 +212,12 @@ class NetworkOperation:
         self._sound(name)
 
     def hearing(self) -> list[Played]:
-        """What the party is hearing, as far as that has got; from any thread."""
+        """Return the parts already played of the items that the party is hearing. May be called from any thread."""
         playing = [(item, self.left(name)) for name, (item, again) in list(self._played.items()) if not again]
         return [part for item, left in playing if (part := part_of(item, item.duration - left)) is not None]
 
     def sounds(self) -> list[tuple[tuple[int, str], Voice, float]]:
-        """What sounds on the call because of this, by keys, and how many seconds of it have passed."""
+        """Return the operation's audible voices: a key, the voice, and the seconds already played."""
         voices = [(name, item, self.platform.sounds.voice(item)) for name, (item, _) in self._played.items()]
         return [
             ((id(self), name), voice, item.duration - self.left(name))
@@ -251,7 +262,7 @@ class NetworkOperation:
             try:
                 step.then()
             finally:
-                self._carry(step, -1)  # after scheduling the next step, so that the call's time keeps its pace
+                self._carry(step, -1)  # after the next step is scheduled, so that the call's time keeps its pace
 
         step.timer = self.world.clock.after(delay, due)
         self._carry(step, 1)
@@ -261,7 +272,7 @@ class NetworkOperation:
             self.call.clock.busy(more)
 
     def pause_timers(self) -> None:
-        """Let no time pass for what is still to be done."""
+        """Pause all scheduled steps."""
         for name, step in self._timers.items():
             if step.timer is not None:
                 for ear in self.call.ears:
@@ -272,14 +283,14 @@ class NetworkOperation:
                 self._carry(step, -1)
 
     def resume_timers(self) -> None:
-        """Let time pass again."""
+        """Resume the paused steps."""
         for name, step in self._timers.items():
             if step.timer is None:
                 self._start(name, step.left)
         self._sound()
 
     def cancel(self, name: str) -> bool:
-        """Do not do it. Whether it was still to be done."""
+        """Cancel a step. Return whether it was scheduled."""
         self._cut_off(name)
         step = self._timers.pop(name, None)
         if step is None:
@@ -290,7 +301,7 @@ class NetworkOperation:
         return True
 
     def left(self, name: str) -> float:
-        """How many seconds of the story are left until something is done; 0 where nothing of the name is to be done."""
+        """Return the seconds of the story until a step is due; 0 if it is not scheduled."""
         step = self._timers.get(name)
         if step is None:
             return 0.0
@@ -298,11 +309,11 @@ class NetworkOperation:
         return (step.left if timer is None else timer.when - self.world.clock.now) / step.length
 
     def waits_for(self, name: str) -> bool:
-        """Whether something of that name is still to be done."""
+        """Return whether a step is scheduled."""
         return name in self._timers
 
     def ask_party(self, *, keys: bool, words: bool) -> None:
-        """It waits for keys or words now: a party that is set up to answer does so."""
+        """Have the party answer with its prepared keys or sentences, if it has any."""
         party = self.call.party
         if keys and (party.lent or party.presses):
             digits, party.lent = party.lent or party.presses.popleft(), ""
@@ -315,7 +326,10 @@ _O = TypeVar("_O", bound=NetworkOperation)
 
 
 def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) -> _O | None:
-    """The operation of a kind on a call that is not over, by its id or the only one."""
+    """Return a running operation of a kind.
+
+    :param control_id: its id; ``None`` returns the first one.
+    """
     for each in call.operations:
         if isinstance(each, kind) and not each.over and control_id in (None, each.control_id):
             return each
@@ -323,13 +337,13 @@ def running(call: NetworkCall, kind: type[_O], control_id: str | None = None) ->
 
 
 def engaged(call: NetworkCall) -> str:
-    """Why a call cannot be bridged, in words; ``""`` if it can."""
+    """Return the message of the refusal if a call cannot be bridged; ``""`` if it can."""
     found = next((each.engages for each in call.operations if each.engages), "")
-    return found or ("Call is in a bridge already" if call.bridge is not None else "")
+    return found or ("Call is already in a bridge" if call.bridge is not None else "")
 
 
 def launch(request: CommandRequest, operation: NetworkOperation) -> None:
-    """Acknowledge and begin."""
+    """Acknowledge the request, and start the operation or its injected failure."""
     request.accept(**operation.in_reply())
     operation.call.operations.append(operation)
     operation.call.board.changed()
@@ -347,11 +361,11 @@ def start(
     only_one: str = "",
     if_free: bool = False,
 ) -> Handler:
-    """The handler of a method that starts an operation.
+    """Return the handler of a method that starts an operation.
 
-    :param check: finds what is wrong with the objects inside the parameters.
-    :param only_one: what to say where a call cannot have two of the kind at a time.
-    :param if_free: whether it needs a call that is in no bridge and no conference.
+    :param check: checks the objects inside the parameters.
+    :param only_one: the message of the refusal if a call may have only one operation of the kind; ``""`` allows several.
+    :param if_free: refuse calls that are in a bridge or a conference.
     """
 
     def handler(request: CommandRequest) -> None:
@@ -372,7 +386,7 @@ def start(
         elif if_free and engaged(call):
             request.refuse(409, engaged(call))
         elif running(call, kind, str(params.get("control_id", ""))) is not None:
-            request.refuse(409, "An operation with this control_id is active already")
+            request.refuse(409, "An operation with this control_id is already active")
         else:
             launch(request, kind(platform=request.platform, call=call, method=request.spec.name, params=params))
 
@@ -380,9 +394,11 @@ def start(
 
 
 def control(kind: type[_O], act: Callable[[_O, CommandRequest], object]) -> Handler:
-    """The handler of a method that controls a running operation: ``act`` answers the request, and does it.
+    """Return the handler of a method that controls a running operation.
 
-    A part of something else is no operation of its own: ``calling.play.stop`` does not find the playback in a prompt.
+    Subclasses of ``kind`` do not count: ``calling.play.stop`` does not find the playback of a prompt.
+
+    :param act: answers the request and acts on it.
     """
 
     def handler(request: CommandRequest) -> None:
@@ -396,6 +412,6 @@ def control(kind: type[_O], act: Callable[[_O, CommandRequest], object]) -> Hand
 
 
 def stop(operation: NetworkOperation, request: CommandRequest) -> None:
-    """For :func:`control`: acknowledge, and end it."""
+    """Acknowledge the request and stop the operation; for :func:`control`."""
     request.accept()
     operation.stop()

@@ -1,14 +1,14 @@
-"""``calling.pay``: prompts to the party, and the result of the payment.
+"""``calling.pay``: the prompts for a card payment, and its result.
 
-As documented, events of progress say what is asked ``for`` and which ``attempt`` it is, an input that is no good has an
-``error_type``, and the last event has a ``result``. The simulator's choices where the sources are silent:
+As documented, progress events report the field that is asked ``for`` and the number of the ``attempt``, with an ``error_type``
+after invalid input; the last event has a ``result``. The simulator's choices where the sources are silent:
 
-* Card number, expiration date, security code and postal code are asked for in this order, the last two unless they are
-  switched off. Each takes keys up to ``#``; a party that is set up to press (``presses=["4111...", "1229", ...]``)
-  answers them one by one. A party that says nothing times out; ``*`` interrupts.
-* A card number is good if its check digit is, a date if it is four digits with a month, a code if it has three or four.
-  When ``max_attempts`` (1) are used up the result is ``too-many-failed-attempts``. Nothing is charged, and the connector is
-  never called.
+* The party is asked for card number, expiration date, security code and postal code, in this order; the last two can be
+  switched off. Each answer ends with ``#``; prepared keys (``presses=["4111...", "1229", ...]``) answer one question each.
+  Without an answer, the attempt times out; ``*`` interrupts the payment.
+* A card number is valid if its check digit is, an expiration date if it is four digits that start with a month, a security
+  code if it has three or four digits. After ``max_attempts`` (1) the result is ``too-many-failed-attempts``. Nothing is
+  charged, and the connector is never called.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TYPES = {"4": "visa", "5": "mastercard", "3": "amex", "6": "discover"}
 
 
 def _is_card(digits: str) -> bool:
-    """Whether the check digit is right (Luhn)."""
+    """Whether the length and the check digit (Luhn) are valid."""
     if not digits.isdigit() or not 12 <= len(digits) <= 19:
         return False
     total = 0
@@ -45,7 +45,7 @@ def _is_date(digits: str) -> bool:
     return len(digits) == 4 and digits.isdigit() and 1 <= int(digits[:2]) <= 12
 
 
-# The prompts, the checks of their answers, and the error types of wrong answers.
+# By the field that the party is asked for: whether an answer is valid, and the error_type if it is not.
 _STEPS: dict[str, tuple[Any, str]] = {
     "payment-card-number": (_is_card, "invalid-card-number"),
     "expiration-date": (_is_date, "invalid-date"),
@@ -56,7 +56,7 @@ _STEPS: dict[str, tuple[Any, str]] = {
 
 @define(eq=False, kw_only=True)
 class Payment(NetworkOperation):
-    """A payment by card."""
+    """A card payment."""
 
     event_type = "calling.call.pay"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"result": "internal-error"}
@@ -154,6 +154,6 @@ def _check(findings: Findings, params: Mapping[str, Any]) -> None:
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.pay": start(Payment, check=_check, only_one="A payment is in progress already"),
+    "calling.pay": start(Payment, check=_check, only_one="A payment is already in progress"),
     "calling.pay.stop": control(Payment, stop),
 }

@@ -1,8 +1,8 @@
 """``calling.play`` and its controls.
 
-``playing`` is sent at the start and after a pause, then ``paused``, and finally ``finished``, or ``error`` if an item cannot be
-played. Pausing a paused playback, or resuming a playing one, is acknowledged without effect. Where the sources are silent: the
-party does not hear playbacks with the ``direction`` ``speak``.
+The events: ``playing`` at the start and after a pause, ``paused``, and ``finished`` at the end, or ``error`` if an item cannot
+be played. Pausing twice and resuming without a pause are acknowledged and have no effect. The simulator's choice where the
+sources are silent: the party does not hear media played with the ``direction`` ``speak``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["HANDLERS", "Playback"]
 
 @define(eq=False, kw_only=True)
 class Playback(NetworkOperation):
-    """A list of media that is played to a party, once or several times."""
+    """A list of media that is played to a party, once or repeatedly."""
 
     event_type = "calling.call.play"
     paused: bool = field(default=False, init=False)
@@ -36,7 +36,7 @@ class Playback(NetworkOperation):
         return int(self.params.get("loop", 1))
 
     def _next(self) -> None:
-        """Play the next item, or be done."""
+        """Play the next item, or finish."""
         items = self.params["play"]
         if self._rounds and self._position >= self._rounds * len(items):
             self.played()
@@ -46,7 +46,7 @@ class Playback(NetworkOperation):
             self.break_down({})
             return
         self._position += 1
-        # Endless playback waits for a stop, so the call's time does not run with it.
+        # An endless playback lasts until it is stopped: the call's time does not pass with it.
         endless = not self._rounds
         if self.params.get("direction", "listen") == "speak":
             self.after("item", item.duration, self._next, carries=not endless)
@@ -55,11 +55,11 @@ class Playback(NetworkOperation):
             self.let_hear("item", item, self._next, carries=not endless, again=again)
 
     def played(self) -> None:
-        """Everything was played."""
+        """Finish after the last item."""
         self.finish()
 
     def pause(self, request: CommandRequest) -> None:
-        """Hold on."""
+        """Pause."""
         request.accept()
         if self.paused:
             return
@@ -68,7 +68,7 @@ class Playback(NetworkOperation):
         self.tell(state="paused")
 
     def resume(self, request: CommandRequest) -> None:
-        """Resume where it was paused."""
+        """Resume at the position of the pause."""
         request.accept()
         if not self.paused:
             return

@@ -1,8 +1,8 @@
 """``calling.queue.enter`` and ``calling.queue.leave``: calls that wait in a queue.
 
-A call's client receives ``enqueue`` when the call enters, ``stats`` when its position changes, ``dequeue`` when it is taken out
-(by ``calling.connect`` with a queue device), and ``leave`` when it leaves. Where the sources are silent: a call leaves
-automatically after ``wait_time``; ``avg_time`` is that of the calls that have left the queue so far.
+The events of a queued call: ``enqueue`` when it enters, ``stats`` when its position changes, ``dequeue`` when
+``calling.connect`` with a queue device takes it out, ``leave`` when it leaves. The simulator's choices where the sources are
+silent: a call leaves automatically after ``wait_time``; ``avg_time`` is the average over the calls that have left so far.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["HANDLERS", "Queue", "Queues", "Waiting"]
 
 
 def _now() -> int:
-    """Epoch microseconds, as these events tell times."""
+    """Return the time in epoch microseconds, the unit of these events."""
     return int(time.time() * 1_000_000)
 
 
@@ -36,7 +36,11 @@ class Queue:
     waits: list[float] = field(factory=list, init=False)
 
     def take(self, fits: Callable[[NetworkCall], bool]) -> NetworkCall | None:
-        """Remove the matching call that has waited longest."""
+        """Take out the call that has waited longest.
+
+        :param fits: whether a call may be taken.
+        :return: the call, or ``None`` if none fits.
+        """
         first = next((place for place in self.waiting if fits(place.call)), None)
         if first is None:
             return None
@@ -44,7 +48,7 @@ class Queue:
         return first.call
 
     def left(self, place: Waiting) -> None:
-        """Handle that a call has left: the calls behind it move up."""
+        """Remove a call that has left, and move up the calls behind it."""
         index = self.waiting.index(place)
         self.waiting.remove(place)
         self.waits.append((_now() - place.since) / 1_000_000)
@@ -53,7 +57,7 @@ class Queue:
 
 
 class Queues(dict[str, Queue]):
-    """The waiting queues by their names."""
+    """The waiting queues by name."""
 
 
 @define(eq=False, kw_only=True)
@@ -91,11 +95,15 @@ class Waiting(NetworkOperation):
         }
 
     def report(self, status: str) -> None:
-        """Tell the call where it is."""
+        """Send an event with the call's position."""
         self.tell(**self._body(status))
 
     def depart(self, status: str, /, **told: Any) -> None:
-        """Out of the queue; ``told`` in place of what is usual."""
+        """Leave the queue.
+
+        :param status: ``"dequeue"`` or ``"leave"``.
+        :param told: replaces members of the last event.
+        """
         if self.over:
             return
         self.queue.left(self)
@@ -118,7 +126,7 @@ class Waiting(NetworkOperation):
 def _leave(request: CommandRequest) -> None:
     params, wanted = request.params, request.params["queue_name"]
     places = [each for each in request.call.operations if isinstance(each, Waiting) and each.queue.name == wanted]
-    # Not by the control_id: the reference client makes a new one for leaving, and a call has one place only.
+    # Not by control_id: the reference client creates a new one for leaving, and a call has only one place.
     place = next((each for each in places if params.get("queue_id", each.queue.queue_id) == each.queue.queue_id), None)
     if place is None:
         request.refuse(404, "Call is not in this queue")
@@ -128,6 +136,6 @@ def _leave(request: CommandRequest) -> None:
 
 
 HANDLERS: Mapping[str, Handler] = {
-    "calling.queue.enter": start(Waiting, only_one="Call is in a queue already"),
+    "calling.queue.enter": start(Waiting, only_one="Call is already in a queue"),
     "calling.queue.leave": _leave,
 }

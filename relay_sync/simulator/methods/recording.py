@@ -1,10 +1,13 @@
 """``calling.record`` and its controls, and ``calling.transcribe``, which also records.
 
-Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. Where the sources are silent: a
-WAV file is 16-bit at 8 kHz, and the simulator serves it when it is finished. It has the voices from the start of the recording
-(``says``, ``hears``) and everything else that the party hears (see ``hearing``). MP3 and MP4 recordings have only a URL and a
-size of 4000 bytes per second. A recording with ``initial_timeout`` that detects no speech ends with ``no_input``; after speech
-it ends when the party has been silent for ``end_silence_timeout``.
+Defaults are those of AsyncAPI (no time limits, terminator ``#``); the porting guide has others. The simulator's choices where
+the sources are silent:
+
+* A finished WAV recording is served by the simulator: 16-bit at 8 kHz. It contains the voices that were set up (``says``,
+  ``hears``), from their beginning, and everything else that the party hears (see ``hearing``).
+* MP3 and MP4 recordings have no file, only a URL and a size, 4000 bytes a second.
+* With ``initial_timeout``, a recording without any speech ends with ``no_input``. With ``end_silence_timeout``, a recording
+  ends when the party has been silent for that long.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def _samples(seconds: float) -> int:
-    """Of each channel. Rounded: a duration in hundredths is seldom one as a float."""
+    """Return the number of samples of one channel, rounded: most durations in hundredths are not exact as floats."""
     return round(seconds * TELEPHONE)
 
 
@@ -53,46 +56,44 @@ def _size(seconds: float, audio: Mapping[str, Any]) -> int:
 
 @define(eq=False, kw_only=True)
 class _Taped(NetworkOperation):
-    """What records: its clock, its file."""
+    """An operation that records: its clock and its file."""
 
     recording_id: str = field(factory=lambda: str(uuid.uuid4()), init=False)
     paused: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
     _since: float = field(default=0.0, init=False)  # by the call's clock
-    _taken: float = field(
-        default=0.0, init=False
-    )  # seconds of the story that are in the file, without those since then
+    _taken: float = field(default=0.0, init=False)  # seconds of the story in the file, up to _since
 
     @property
     def format(self) -> dict[str, Any]:
-        """How the file is made."""
+        """The format of the file, as events report it."""
         return {"format": "mp3"}
 
     @property
     def url(self) -> str:
-        """Where the file is, or would be."""
+        """The URL of the file, whether or not it exists."""
         if self.format["format"] == "wav":
             return self.platform.recordings.url(self.recording_id)
         return f"{FILES}/{self.recording_id}.{self.format['format']}"
 
     @property
     def _runs(self) -> bool:
-        """Whether the time in the file advances."""
+        """Whether time passes in the file."""
         return not self.paused
 
     def start_clock(self) -> None:
-        """The tape runs."""
+        """Let time pass in the file."""
         self._since = self.call.clock.elapsed
         if not self._began:
             self._began = time.time()
 
     def stop_clock(self) -> None:
-        """The tape stands still."""
+        """Let no time pass in the file."""
         self._taken += self.call.clock.elapsed - self._since
 
     @property
     def duration(self) -> float:
-        """Seconds of the story that were recorded."""
+        """The recorded seconds of the story, rounded to hundredths."""
         return round(self._seconds, 2)
 
     @property
@@ -100,7 +101,7 @@ class _Taped(NetworkOperation):
         return self._taken + (self.call.clock.elapsed - self._since if self._runs else 0.0)
 
     def outcome(self) -> dict[str, Any]:
-        """The members of the last event that describe the file."""
+        """Return the description of the file for the last event."""
         seconds = self.duration
         return {
             "url": self.url,
@@ -118,7 +119,7 @@ class Recording(_Taped):
 
     event_type = "calling.call.record"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "no_input"}
-    _skips: bool = field(default=False, init=False)  # whether a pause stops the time
+    _skips: bool = field(default=False, init=False)  # whether the last pause left no gap in the file
     _ear: Ear = field(init=False, repr=False)
 
     @_ear.default
@@ -155,8 +156,8 @@ class Recording(_Taped):
         if party.behavior.voice.pcm:
             self.after("voice", party.behavior.voice.duration, self._quiet, self.after)
         elif audio["initial_timeout"]:
-            self.await_party("initial", audio["initial_timeout"], self._nobody)
-        if audio["initial_timeout"] or audio["end_silence_timeout"]:  # it waits for words; others only listen
+            self.await_party("initial", audio["initial_timeout"], self._no_input)
+        if audio["initial_timeout"] or audio["end_silence_timeout"]:  # other recordings do not wait for an answer
             self.ask_party(keys=False, words=True)
 
     def _listen(self) -> None:
@@ -167,11 +168,15 @@ class Recording(_Taped):
         stop_listening(self.call, self._ear)
         super().drop()
 
-    def _nobody(self) -> None:
+    def _no_input(self) -> None:
         self.close(state="no_input")
 
     def _quiet(self, wait: Callable[..., None]) -> None:
-        """The party stopped talking. It says nothing after its setup, but a test may make it speak again."""
+        """Start the timer for silence after speech.
+
+        :param wait: ``after`` behind the prepared voice, which nothing follows; ``await_party`` behind :meth:`Phone.say`, after
+            which the test may let the party say more.
+        """
         silence = self._audio["end_silence_timeout"]
         if silence:
             wait("silence", silence, self.finish)
@@ -190,9 +195,9 @@ class Recording(_Taped):
             return
         silence = self._audio["end_silence_timeout"]
         if self.cancel("initial"):
-            self._nobody()
+            self._no_input()
         elif silence and (self.waits_for("silence") or self.waits_for("voice")):
-            # The party had all of the time, although the recording did not wait for it.
+            # The silence counts in full, although no time passed for it.
             self._taken += self.left("silence") if self.waits_for("silence") else self.left("voice") + silence
             self.finish()
 
@@ -203,7 +208,7 @@ class Recording(_Taped):
         self.close(**{"state": "finished", **outcome, **told})
 
     def _wav(self, seconds: float) -> bytes:
-        """The file: what was said, and silence."""
+        """Return the file: the voices, and silence between them."""
         count = _samples(min(seconds, self.world.settings.record_seconds))
         says, hears = (voice.render(0, count, TELEPHONE) for voice in (self.call.says, self._ear.tape))
         if self.format["stereo"]:
@@ -213,7 +218,7 @@ class Recording(_Taped):
         return wav_header(TELEPHONE, channels, len(pcm)) + pcm
 
     def pause(self, request: CommandRequest) -> None:
-        """Pause; with ``silence`` the time in the file advances, with ``skip`` it does not. A second pause has no effect."""
+        """Pause. ``silence`` leaves a silent gap in the file, ``skip`` leaves none. Pausing twice has no effect."""
         request.accept()
         if self.paused:
             return
@@ -228,7 +233,7 @@ class Recording(_Taped):
         self.tell(state="paused", **told)
 
     def resume(self, request: CommandRequest) -> None:
-        """Resume. While it records, this is acknowledged without effect."""
+        """Resume. A resume without a pause is acknowledged and has no effect."""
         request.accept()
         if not self.paused:
             return
@@ -242,7 +247,7 @@ class Recording(_Taped):
 
 @define(eq=False, kw_only=True)
 class Transcription(_Taped):
-    """The call is recorded to be transcribed."""
+    """A recording of a call that is made for its transcription."""
 
     event_type = "calling.call.transcribe"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
@@ -265,6 +270,6 @@ HANDLERS: Mapping[str, Handler] = {
     "calling.record.pause": control(Recording, Recording.pause),
     "calling.record.resume": control(Recording, Recording.resume),
     "calling.record.stop": control(Recording, stop),
-    "calling.transcribe": start(Transcription, only_one="Transcription is running already"),
+    "calling.transcribe": start(Transcription, only_one="Transcription is already running"),
     "calling.transcribe.stop": control(Transcription, stop),
 }

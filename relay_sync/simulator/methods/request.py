@@ -1,4 +1,4 @@
-"""A client's request, the ways to answer it, and the platform that its handler works with."""
+"""A client's request, the ways to answer it, and the platform that handlers work with."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _T = TypeVar("_T")
 
 
 class RecordingStore(Protocol):
-    """Where finished recordings are put; see :mod:`relay_sync.simulator.http.recordings`."""
+    """The store of finished recordings; see :mod:`relay_sync.simulator.http.recordings`."""
 
     def new_id(self) -> str:
-        """An id for a recording that begins."""
+        """Return an id for a new recording."""
 
     def url(self, recording_id: str) -> str:
-        """Where a recording is or will be."""
+        """Return the URL of a recording, whether or not it has finished."""
 
     def add(self, recording_id: str, wav: bytes) -> str:
-        """Serve a finished recording; returns its address."""
+        """Serve a finished recording, and return its URL."""
 
 
 @define(eq=False, kw_only=True)
 class Platform:
-    """The simulated platform: what handlers need to carry out methods. Runs on the loop's thread.
+    """The simulated platform, as handlers see it. Runs on the loop's thread.
 
-    ``handlers`` carry out methods from RELAY and REST. A method without a handler is checked and acknowledged only.
-
-    :ivar directory: the phones by number.
-    :ivar sounds: the durations of sounds.
+    :ivar handlers: carry out the methods, for RELAY and REST alike. Requests for a method without a handler are checked and
+        acknowledged, and have no effect.
+    :ivar directory: the phones at each number.
+    :ivar sounds: the prepared sounds and their durations.
     :ivar post: messages and tasks.
     """
 
@@ -63,14 +63,14 @@ class Platform:
         self.post = Post(self.world, self.network)
 
     def shared(self, kind: type[_T]) -> _T:
-        """What the methods of one theme have in common, such as the waiting queues: made when it is first asked for."""
+        """Return the state that several methods share, such as the waiting queues; create it on first use."""
         if kind not in self._shared:
             self._shared[kind] = kind()
         found: _T = self._shared[kind]
         return found
 
     def ready(self, session: ServerSession) -> None:
-        """The session can take events and calls: send what it missed, if that is kept, and what is waiting."""
+        """Send a connected session the events that it missed, if they are kept, and the waiting calls, messages and tasks."""
         self.world.catch_up(session)
         self.network.welcome(session)
         self.post.welcome(session)
@@ -79,12 +79,12 @@ class Platform:
 
 @define(eq=False, kw_only=True)
 class CommandRequest:
-    """One request, already found to be well-formed and, where its method is addressed to a call, to name a live one.
+    """One well-formed request. If its method is addressed to a call, that call exists and has not ended.
 
-    A handler answers it exactly once, by one of the methods below, and *then* lets happen what it asked for, so that
-    the acknowledgment is sent before the events.
+    A handler answers it exactly once with one of the methods below, and *then* acts on it, so that the acknowledgment is
+    sent before the events.
 
-    :ivar addressed: the live call that it names, if any.
+    :ivar addressed: the call that the request names, if any.
     """
 
     platform: Platform = field(repr=False)
@@ -98,18 +98,18 @@ class CommandRequest:
 
     @property
     def world(self) -> World:
-        """That of the platform."""
+        """The world of the platform."""
         return self.platform.world
 
     @property
     def session(self) -> ServerSession:
-        """The session of the client that asks."""
+        """The session of the client that sent the request."""
         assert self.client.session is not None
         return self.client.session
 
     @property
     def call(self) -> NetworkCall:
-        """The live call that it is addressed to."""
+        """The call that the request is addressed to."""
         assert self.addressed is not None
         return self.addressed
 
@@ -118,7 +118,11 @@ class CommandRequest:
         self._answer(frames.result(self.request_id, result))
 
     def accept(self, message: str | None = None, **more: Any) -> None:
-        """Acknowledge in the documented form: code ``"200"``, the method's text, the ids it echoes, and ``more``."""
+        """Acknowledge in the documented form.
+
+        :param message: replaces the method's own text.
+        :param more: members added to the code ``"200"``, the text, and the ids that the method echoes.
+        """
         for text in not_carried_out(self.spec.name, self.params):
             control_id = str(self.params.get("control_id", ""))
             self.world.journal.notice(str(self.params.get("call_id", "")), control_id, NOT_CARRIED_OUT, text)
@@ -128,16 +132,16 @@ class CommandRequest:
         self.reply({**result, **more})
 
     def refuse(self, code: int, message: str, data: Any = None) -> None:
-        """Answer with a result whose code is no success. Codes are strings on the wire."""
+        """Answer with a result whose code means failure. Codes are strings on the wire."""
         result = {"code": str(code), "message": message}
         self.reply(result if data is None else {**result, "data": data})
 
     def findings(self) -> Findings:
-        """Where to write down what is wrong with the objects inside the parameters; see :meth:`objects`."""
+        """Return an empty list of what is wrong with the objects inside the parameters; see :meth:`objects`."""
         return Findings(strict=self.world.settings.strict)
 
     def objects(self, findings: Findings) -> bool:
-        """Refuse what was found to be wrong, if anything was. Whether it was."""
+        """Refuse the request if there are findings. Return whether there were any."""
         if findings.malformed:
             data = {"signalwire_error_code": "INVALID_PARAMS", "errors": findings.malformed}
             self.fail(-32602, self.spec.schema_error, data)
@@ -151,7 +155,7 @@ class CommandRequest:
 
     def _answer(self, reply: dict[str, Any]) -> None:
         if self.answered:
-            raise RuntimeError(f"{self.spec.name} was answered already")
+            raise RuntimeError(f"{self.spec.name} was already answered")
         self.answered = True
         self.world.answer(self.client, self.spec.name, reply, self.fault)
 

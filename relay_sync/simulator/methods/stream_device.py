@@ -1,8 +1,8 @@
-"""Stream devices: a call connected to a WebSocket that receives the party's audio and sends audio back.
+"""Stream devices: ``calling.connect`` connects a call to a WebSocket, with audio in both directions.
 
-The choices where the sources are silent: a stream is not a leg and has no ``call_id``. ``peer`` names the device without its
-secrets. A stream that cannot be opened fails with ``error``. When its endpoint closes the socket, the bridge ends. Its events
-are those of ``calling.call.connect`` only; its ``status_url`` gets the events of a stream.
+The simulator's choices where the sources are silent: the stream is not a leg and has no ``call_id``; ``peer`` describes the
+device without its secrets; a stream that cannot be opened fails with ``error``; the bridge ends when the endpoint closes the
+socket. The client only receives ``calling.call.connect`` events; the ``status_url`` gets the same webhooks as a stream's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SECRET = ("authorization_bearer_token", "custom_parameters")
 
 @define(eq=False, kw_only=True)
 class StreamPeer(Peer):
-    """A WebSocket, opened for the bridge."""
+    """A WebSocket that is opened for the bridge."""
 
     stream: TwoWayStream = field(init=False)
     _connected: bool = field(default=False, init=False)
@@ -36,11 +36,11 @@ class StreamPeer(Peer):
             self.answered()
         elif self._connected:
             self.bridge.disconnected()
-        elif not self.bridge.call.over:  # else the bridge sees to it: no other device is tried for a call that is over
+        elif not self.bridge.call.over:  # if the call has ended, the bridge ends too, and must not try another device
             self.failed("error")
 
     def abandon(self) -> None:
-        self.stream.finish("another device was there first, or the bridge is over")
+        self.stream.finish("another device answered first, or the bridge ended")
 
     def describe(self) -> dict[str, Any]:
         shown = {name: value for name, value in self.device["params"].items() if name not in _SECRET}
@@ -49,7 +49,7 @@ class StreamPeer(Peer):
         return {**peer, "tag": tag} if tag else peer
 
     def release(self, *, hang_up: bool) -> None:
-        self.stream.finish("the bridge is over")
+        self.stream.finish("the bridge ended")
 
 
 KIND = Kind(make=StreamPeer, check=stream_problems)

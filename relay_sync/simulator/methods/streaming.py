@@ -1,9 +1,9 @@
-"""``calling.stream`` and ``calling.stream.stop``: checks and effects.
+"""``calling.stream`` and ``calling.stream.stop``: the checks of their parameters, and the handlers.
 
-All checks that give 400 or 409 are the simulator's choice, because the sources only list these codes. ``wss://`` is required, as
-on the platform; the simulator also allows plain ``ws://`` to loopback. Unknown codecs are accepted, because the field is
-freeform, but the simulator cannot encode them: such a stream is ``finished`` at once, and so is one in G.722 or Opus without the
-extra ``codecs``.
+The sources only say that the codes 400 and 409 exist: what gets them is the simulator's choice. Like the platform, the
+simulator requires ``wss://``, except that it also accepts ``ws://`` to loopback hosts. It accepts unknown codecs, because
+the field is freeform, but cannot send audio in them: such a stream is ``finished`` at once. So is a stream in G.722 or
+Opus if the extra ``codecs`` is not installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .request import CommandRequest, Handler
 
 __all__ = ["HANDLERS", "stream_problems", "url_problem"]
 
-# The parameter names tracks with a suffix that the media messages do not have.
+# The parameter's track names have a suffix that the media messages do not have.
 _TRACKS = {
     "inbound_track": ("inbound",),
     "outbound_track": ("outbound",),
@@ -28,17 +28,21 @@ _TRACKS = {
 
 
 def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
-    """What is wrong with a URL, or ``None``. ``name`` is the parameter that it was given for."""
+    """Return what is wrong with a URL, or ``None``.
+
+    :param name: the parameter that the URL was given for.
+    :param schemes: the allowed schemes.
+    """
     if not url.isascii() or not url.isprintable() or " " in url:
-        return f"{name} has characters that no URL has"
+        return f"{name} contains characters that are not allowed in a URL"
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return f"{name} is no URL"
+        return f"{name} is not a URL"
     if parts.scheme not in schemes or not parts.hostname or port == 0:
         return f"{name} must be an absolute {' or '.join(schemes)} URL"
-    # A webhook may be called with credentials (basic authentication); a WebSocket gets a token instead.
+    # Webhook URLs may contain credentials (basic authentication); a WebSocket gets a bearer token instead.
     if "#" in url or (parts.scheme in ("ws", "wss") and (parts.username is not None or parts.password is not None)):
         return f"{name} must not contain credentials or a fragment"
     if parts.scheme == "ws" and not is_loopback(parts.hostname):
@@ -47,13 +51,13 @@ def url_problem(name: str, url: str, schemes: tuple[str, ...]) -> str | None:
 
 
 def stream_problems(params: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with the parameters of a stream, or of a stream device."""
+    """Return what is wrong with the parameters of a stream or of a stream device, by parameter."""
     found: dict[str, str | None] = {"url": url_problem("url", params["url"], ("wss", "ws"))}
     if "status_url" in params:
         found["status_url"] = url_problem("status_url", params["status_url"].partition("#")[0], ("http", "https"))
     token = params.get("authorization_bearer_token", "")
     if not token.isascii() or not token.isprintable():
-        found["authorization_bearer_token"] = "authorization_bearer_token has characters that no header can carry"
+        found["authorization_bearer_token"] = "authorization_bearer_token must be printable ASCII"
     try:
         parse_codec(params.get("codec"), 20)
     except ValueError as problem:
@@ -68,11 +72,11 @@ def _stream(request: CommandRequest) -> None:
         request.refuse(400, "; ".join(problems.values()), problems)
         return
     if call.state != "answered":
-        # Undocumented; a stream that would carry nothing is refused rather than silent.
+        # Undocumented. The stream would carry no audio: refuse it rather than open a silent one.
         request.refuse(409, "Call is not answered")
         return
     if call.flowing(params["control_id"]) is not None:
-        request.refuse(409, "A stream with this control_id is active already")
+        request.refuse(409, "A stream with this control_id is already active")
         return
     request.accept()
     tracks = _TRACKS[params.get("track", "inbound_track")]
@@ -82,7 +86,7 @@ def _stream(request: CommandRequest) -> None:
 def _stop(request: CommandRequest) -> None:
     stream = request.call.flowing(request.params["control_id"])
     if stream is None:
-        # Undocumented for an unknown or finished stream: 404, as for an unknown call.
+        # Undocumented for unknown and finished streams: 404, as for unknown calls.
         request.refuse(404, "Stream not found")
         return
     request.accept()

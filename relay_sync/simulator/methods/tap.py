@@ -1,7 +1,7 @@
-"""``calling.tap``: a copy of the call's audio for another destination.
+"""``calling.tap``: a copy of the call's audio, sent to another device.
 
-The simulator sends no media: it reports ``tapping`` until the tap is stopped or the call ends. ``source_device`` in the reply
-names the source of the media, which for RTP is a port of this machine.
+The simulator sends no media, only the events: ``tapping`` at the start, ``finished`` when the tap is stopped or the call
+ends. The reply's ``source_device`` names where the media would come from: for RTP, a port on this machine.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCE_PORT = 30_000
 
 @define(eq=False, kw_only=True)
 class Tap(NetworkOperation):
-    """Audio that is copied."""
+    """A tap of a call's audio."""
 
     event_type = "calling.call.tap"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}

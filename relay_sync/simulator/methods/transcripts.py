@@ -1,10 +1,13 @@
-"""Live transcripts: ``calling.live_transcribe`` and ``calling.live_translate``.
+"""Live transcription and translation of a call: ``calling.live_transcribe`` and ``calling.live_translate``.
 
-The ``action`` is ``start``, ``stop``, ``summarize``, and for translations ``inject``; the last three also as plain strings where
-AsyncAPI has them. Where the sources are silent: utterances are sent only with ``live_events``, which is off by default. The
-transcript has the party's speech (:meth:`Phone.say`). There is no translator: a translation is the text in square brackets with
-the language in front. The log is sent at the end, with a summary if ``ai_summary`` was requested. Starting a running transcript
-gets 409; stopping or summarizing without one gets 404.
+The ``action`` is ``start``, ``stop``, ``summarize`` or, for translations, ``inject``. Where AsyncAPI allows it, an action
+other than ``start`` may be a plain string. The simulator's choices where the sources are silent:
+
+* Only what the party says (:meth:`Phone.say`) is transcribed. Utterance events are sent only with ``live_events``, which
+  is off by default.
+* Nothing is really translated: a translation is the text in square brackets with the target language in front.
+* The log is sent at the end, with a summary if ``ai_summary`` is set.
+* ``start`` gets 409 if one is already running. Every other action gets 404 if none is running.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ PARTY = "remote-caller"
 
 
 def call_info(world: World, call: NetworkCall) -> dict[str, Any]:
-    """The member ``call_info`` of AI events."""
+    """Return the member ``call_info`` of AI events."""
     return {
         "call_id": call.call_id,
         "content_type": "text/swaig",
@@ -42,7 +45,7 @@ def call_info(world: World, call: NetworkCall) -> dict[str, Any]:
 
 
 def channel_data(world: World, call: NetworkCall) -> dict[str, Any]:
-    """The member ``channel_data`` of AI events."""
+    """Return the member ``channel_data`` of AI events."""
     return {
         "SWMLCall": {},
         "SWMLVars": {},
@@ -60,24 +63,24 @@ def channel_data(world: World, call: NetworkCall) -> dict[str, Any]:
 
 @define(eq=False, kw_only=True)
 class LiveTranscription(NetworkOperation):
-    """Words that are written down."""
+    """A live transcription."""
 
     options: dict[str, Any] = field(factory=dict)
     _log: list[dict[str, Any]] = field(factory=list, init=False)
 
     def report(self, name: str, **told: Any) -> None:
-        """One of its events."""
+        """Send one of its events."""
         about = {"call_info": call_info(self.world, self.call), "channel_data": channel_data(self.world, self.call)}
         params = {**self.call.address(), **about, **told}
         self.world.emit(self.call.owner, f"calling.ai.{name}", params)
 
     @property
     def language(self) -> str:
-        """What the party speaks."""
+        """The language that the party speaks."""
         return str(self.options["lang"])
 
     def begin(self) -> None:
-        """Listen to the party without prompting it, so that its setup remains for operations that ask."""
+        """Start without prompting the party: its prepared sentences are for operations that wait for an answer."""
 
     def on_words(self, text: str) -> None:
         if not text or PARTY not in self.options["direction"]:
@@ -87,7 +90,7 @@ class LiveTranscription(NetworkOperation):
             self.utter(text)
 
     def utter(self, text: str) -> None:
-        """Send an utterance."""
+        """Send the event of one utterance."""
         utterance = {
             "utterance_id": f"u-{len(self._log)}",
             "role": PARTY,
@@ -101,11 +104,11 @@ class LiveTranscription(NetworkOperation):
         self.report("transcribe.utterance", confidence=SURE, utterance=utterance)
 
     def summarize(self) -> None:
-        """Tell what was said so far, in short."""
+        """Send a summary of the conversation so far."""
         self.report("transcribe.live_summarize", conversation_log=self._log, conversation_summary=SUMMARY)
 
     def log(self) -> None:
-        """Tell all that was said."""
+        """Send the log of the whole conversation."""
         words = sum(len(entry["content"].split()) for entry in self._log)
         metrics = {
             "total_utterances": len(self._log),
@@ -131,7 +134,7 @@ class LiveTranscription(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class LiveTranslation(LiveTranscription):
-    """Words that are translated."""
+    """A live translation."""
 
     _injected: int = field(default=0, init=False)
 
@@ -168,7 +171,7 @@ class LiveTranslation(LiveTranscription):
         self.report("translate.conversation_log", **self._logs(), translate_data={PARTY: data}, **summary)
 
     def inject(self, wanted: Mapping[str, Any]) -> None:
-        """Say something to one of the two parties, in that party's language."""
+        """Say a message to the addressed side in its own language; the simulator plays it only to the party."""
         if wanted["direction"] == PARTY:
             text = wanted["message"]
             said = Played(type="tts", text=text, duration=estimate(text))
@@ -177,12 +180,12 @@ class LiveTranslation(LiveTranscription):
 
 
 def _active(call: NetworkCall, kind: type[LiveTranscription]) -> LiveTranscription | None:
-    """The one of that very kind: a translation is a transcription too."""
+    """Return the running operation of exactly this class: ``LiveTranslation`` is a subclass of ``LiveTranscription``."""
     return next((each for each in call.operations if type(each) is kind), None)
 
 
 def _parsed(action: Any, words: tuple[str, ...]) -> tuple[str, Any]:
-    """What to do, and its options."""
+    """Return the name of the action and its options, or ``""`` and ``None`` if it is invalid."""
     if isinstance(action, str) and action in words and action != "start":
         return action, {}
     if isinstance(action, dict) and len(action) == 1:
@@ -206,7 +209,7 @@ def _handler(kind: type[LiveTranscription], shape: str, words: tuple[str, ...]) 
             request.refuse(409, "Call is not answered")
         elif name == "start":
             if active is not None:
-                request.refuse(409, "It is running already")
+                request.refuse(409, f"{kind.__name__} is already running")
                 return
             params = {"status_url": request.params["status_url"]} if "status_url" in request.params else {}
             operation = kind(

@@ -451,7 +451,7 @@ def test_a_sidecar_is_asked(one: Line) -> None:
 def test_what_is_said_is_written_down(one: Line) -> None:
     start = {"lang": "en-US", "direction": ["remote-caller"], "live_events": True, "ai_summary": True}
     one.call.live_transcribe({"start": start})
-    with pytest.raises(CommandRefused, match="running already"):
+    with pytest.raises(CommandRefused, match="already running"):
         one.call.live_transcribe({"start": start})
     with one.call.expect("calling.ai.transcribe.utterance", timeout=PATIENCE) as seen:
         one.phone.say("Table for two please.")
