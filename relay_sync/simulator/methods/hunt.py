@@ -40,7 +40,7 @@ class Attempt:
 
     @property
     def world(self) -> World:
-        """The world of the platform."""
+        """The world that the platform shares."""
         return self.platform.world
 
     def begin(self) -> None:

@@ -56,7 +56,7 @@ class NetworkOperation:
     :cvar event_type: the type of its events.
     :cvar goes_wrong: members of its last event when it fails.
     :cvar goes_on: whether it counts as an activity of the call; ``False`` if it only waits for a trigger.
-    :ivar over: whether it has ended and sends no more events.
+    :ivar over: whether it has ended; it then sends no events.
     :ivar engages: the message of refusals while the call's audio is connected elsewhere by this operation; ``""`` otherwise.
     """
 
@@ -76,7 +76,7 @@ class NetworkOperation:
 
     @property
     def world(self) -> World:
-        """The world of the platform."""
+        """The world that the platform shares."""
         return self.platform.world
 
     @property

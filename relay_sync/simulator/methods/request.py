@@ -98,7 +98,7 @@ class CommandRequest:
 
     @property
     def world(self) -> World:
-        """The world of the platform."""
+        """The world that the platform shares."""
         return self.platform.world
 
     @property
