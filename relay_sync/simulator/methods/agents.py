@@ -1,9 +1,13 @@
 """AI agents on a call: ``calling.ai`` and its controls, ``calling.amazon_bedrock``, and the observer ``calling.ai_sidecar``.
 
-There is no model. Where the sources are silent: an agent answers the party's speech, and messages with the role ``user``, with
-``You said: ...``, which the party hears. It says messages with the role ``assistant``, and ignores those with ``system``. On
-hold it ignores all speech, for up to ``timeout`` seconds. At its end it sends ``calling.ai.stop``, a ``post_prompt`` if
-requested, and then, except for Bedrock, ``calling.call.ai``. Messages to a missing agent get 404.
+The simulator has no language model. Its choices where the sources are silent:
+
+* An agent answers the party's speech, and messages with the role ``user``, with ``You said: ...``, which the party hears. It
+  says messages with the role ``assistant``, and ignores messages with the role ``system``.
+* An agent on hold ignores speech, for at most ``timeout`` seconds.
+* At its end, an agent sends ``calling.ai.stop``, a ``post_prompt`` if the client asked for one, and then ``calling.call.ai``
+  (except for Bedrock agents).
+* Commands to an agent get 404 if there is none on the call.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ class Agent(NetworkOperation):
     _began: int = field(factory=_milliseconds, init=False)
 
     def report(self, name: str, **told: Any) -> None:
-        """One of the events that have no ``control_id``."""
+        """Send an event without a ``control_id``."""
         self.world.emit(self.call.owner, f"calling.ai.{name}", {**self.call.address(), **told})
 
     def begin(self) -> None:
@@ -58,7 +62,7 @@ class Agent(NetworkOperation):
             self.after("answer", estimate(text) + REACTION, self.say, f"You said: {text}")
 
     def say(self, text: str) -> None:
-        """Speak."""
+        """Say a text to the party."""
         self.report("response", response=text)
         self.report("begin_speaking")
         self.report("response_utterance", utterance=text)
@@ -84,7 +88,7 @@ class Agent(NetworkOperation):
         self.close(state="error")
 
     def hold(self, request: CommandRequest) -> None:
-        """Stop listening."""
+        """Put the agent on hold."""
         request.accept()
         self.on_hold = True
         self.cancel("answer")
@@ -95,7 +99,7 @@ class Agent(NetworkOperation):
             self.await_others("hold", int(timeout), self._released)
 
     def unhold(self, request: CommandRequest) -> None:
-        """Listen again."""
+        """Take the agent off hold."""
         request.accept()
         self._released()
         if request.params.get("prompt"):
@@ -106,7 +110,7 @@ class Agent(NetworkOperation):
         self.on_hold = False
 
     def message(self, request: CommandRequest) -> None:
-        """Handle a message."""
+        """Handle a message from the client."""
         request.accept()
         text, role = request.params.get("message_text", ""), request.params.get("role", "system")
         if text and role == "user":
@@ -125,13 +129,13 @@ class BedrockAgent(Agent):
 
 @define(eq=False, kw_only=True)
 class Sidecar(NetworkOperation):
-    """An observer beside the call."""
+    """An AI observer of the call."""
 
     event_type = "calling.ai.sidecar"
     _ticks: int = field(default=0, init=False)
 
     def report(self, kind: str, /, **told: Any) -> None:
-        """One of its events."""
+        """Send an event of the sidecar."""
         self._ticks += 1
         event = {
             "type": kind,
@@ -153,7 +157,7 @@ class Sidecar(NetworkOperation):
             self.report("insight", text=f"The caller said: {text}")
 
     def ask(self, request: CommandRequest) -> None:
-        """Answer a question to the observer."""
+        """Answer a question of the client."""
         ask_id = str(uuid.uuid4())
         request.accept()
         text = request.params["text"]
@@ -164,12 +168,12 @@ class Sidecar(NetworkOperation):
         self.report("ask_answer", ask_id=ask_id, response=f"You asked: {text}")
 
     def poke(self, request: CommandRequest) -> None:
-        """Accept a hint."""
+        """Accept a hint from the client, and send an insight."""
         request.accept()
         self.report("insight", text=request.params["text"], triggered_by="poke")
 
     def status(self, request: CommandRequest) -> None:
-        """Report its presence."""
+        """Acknowledge: the sidecar is running."""
         request.accept()
 
     def finish(self, **told: Any) -> None:
@@ -203,7 +207,7 @@ def _message(request: CommandRequest) -> None:
         _to_agent(Agent.message)(request)
 
 
-_ONE_AGENT = "An agent is on the call already"
+_ONE_AGENT = "An agent is already on the call"
 
 HANDLERS: Mapping[str, Handler] = {
     "calling.ai": start(Agent, only_one=_ONE_AGENT),
@@ -212,7 +216,7 @@ HANDLERS: Mapping[str, Handler] = {
     "calling.ai_unhold": _to_agent(Agent.unhold),
     "calling.ai_message": _message,
     "calling.amazon_bedrock": start(BedrockAgent, only_one=_ONE_AGENT),
-    "calling.ai_sidecar": start(Sidecar, only_one="A sidecar is beside the call already"),
+    "calling.ai_sidecar": start(Sidecar, only_one="A sidecar is already on the call"),
     "calling.ai_sidecar.ask": control(Sidecar, Sidecar.ask),
     "calling.ai_sidecar.poke": control(Sidecar, Sidecar.poke),
     "calling.ai_sidecar.status": control(Sidecar, Sidecar.status),

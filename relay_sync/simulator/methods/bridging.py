@@ -1,13 +1,16 @@
-"""``calling.connect`` and ``calling.disconnect``: bridging a call with another device.
+"""``calling.connect`` and ``calling.disconnect``: bridge a call with another device.
 
-``connecting`` is sent at once, then ``connected`` with the peer, or ``failed`` with the reason; after ``connected``, finally
-``disconnected``. Peers are calls of their own whose states carry the given ``tag`` and their ``parent``. Where the sources are
-silent: a call that is being connected, or is on either side of a bridge, refuses another connect with 409, and so does a command
-whose devices are all such calls. A device that has become such a call when it is tried is ``busy``. A connected call leaves its
-queue or conference. When either side ends, the bridge ends, and so does a peer that was dialed for it; the call itself
-continues. ``calling.disconnect`` separates them from either side.
+The ``connecting`` event is sent at once, then ``connected`` with the peer or ``failed`` with the reason. ``disconnected`` follows
+``connected``. Peers are calls of their own; their states have the given ``tag`` and their ``parent``. The simulator's choices
+where the sources are silent:
 
-How a device is tried depends on its type: see :data:`CONNECTORS`.
+* A call that is being connected, or is on either side of a bridge, is busy. A connect command for a busy call gets 409, and so
+  does a command whose devices are all busy calls. A device that is a busy call when its turn comes fails with ``busy``.
+* A call leaves its queue or conference when it is connected.
+* The bridge ends when either side ends. A peer that was dialed for the bridge ends with it; the call itself continues.
+  ``calling.disconnect`` may address either side.
+
+The type of a device decides how it is tried: see :data:`CONNECTORS`.
 """
 
 from __future__ import annotations
@@ -33,11 +36,10 @@ __all__ = ["CONNECTORS", "HANDLERS", "Bridge", "Kind", "Peer"]
 
 @define(eq=False, kw_only=True)
 class Peer(Attempt):
-    """What a call can be joined with. Kinds differ in how they are tried.
+    """The other side of a bridge.
 
-    ``begin`` tries, and says ``answered()`` or ``failed(reason)``; ``abandon`` gives up what was not answered yet;
-    ``release`` separates the peer when the bridge ends. A peer that ends first calls
-    ``bridge.disconnected()``.
+    ``begin`` tries to reach it, and calls ``answered()`` or ``failed(reason)``. ``abandon`` cancels an attempt that is not
+    answered yet. ``release`` separates the peer when the bridge ends. A peer that ends first calls ``bridge.disconnected()``.
     """
 
     bridge: Bridge = field(repr=False)
@@ -45,15 +47,18 @@ class Peer(Attempt):
 
     @property
     def other(self) -> NetworkCall | None:
-        """The call on the other side, where it is one."""
+        """The call on the other side, or ``None`` if the peer is not a call."""
         return None
 
     def describe(self) -> dict[str, Any]:
-        """The ``peer`` of the events; may be empty."""
+        """Return the member ``peer`` of events; may be empty."""
         raise NotImplementedError
 
     def release(self, *, hang_up: bool) -> None:
-        """The bridge is over. With ``hang_up`` the peer is to end as well, if it was there for the bridge only."""
+        """Separate the peer from the call.
+
+        :param hang_up: also end a peer that was dialed for the bridge.
+        """
         raise NotImplementedError
 
 
@@ -64,7 +69,7 @@ def _peer(call: NetworkCall) -> dict[str, Any]:
 
 @define(eq=False, kw_only=True)
 class DialedPeer(Peer):
-    """A phone, rung for the bridge."""
+    """A phone that is dialed for the bridge."""
 
     leg: Leg = field(init=False)
 
@@ -111,7 +116,7 @@ class DialedPeer(Peer):
 
 @define(eq=False, kw_only=True)
 class LivePeer(Peer):
-    """A call that is there already."""
+    """An existing call."""
 
     call: NetworkCall | None = field(default=None, init=False)
 
@@ -130,7 +135,7 @@ class LivePeer(Peer):
         return self.call
 
     def join(self, call: NetworkCall) -> None:
-        """Take a call."""
+        """Bridge the call."""
         self.call = call
         call.watchers.append(self._moved)
         self.answered()
@@ -170,8 +175,8 @@ class QueuedPeer(LivePeer):
 class Kind:
     """A type of device.
 
-    :ivar make: makes the :class:`Peer` out of ``platform``, ``bridge`` and ``device``.
-    :ivar check: what is wrong with its parameters beyond their shape (``schemas``), by name.
+    :ivar make: creates the :class:`Peer` from ``platform``, ``bridge`` and ``device``.
+    :ivar check: returns what is wrong with the device's parameters beyond their shape (``schemas``), by name.
     """
 
     make: Callable[..., Peer]
@@ -183,12 +188,12 @@ CONNECTORS: dict[str, Kind] = {
     "call": Kind(make=LivePeer),
     "queue": Kind(make=QueuedPeer),
 }
-"""How a device is tried, by its type. Another type is added by its own module (``stream_device``)."""
+"""How devices are tried, by type. ``stream_device`` adds its own."""
 
 
 @define(eq=False, kw_only=True)
 class Bridge(NetworkOperation):
-    """A call on its way to be joined, and joined."""
+    """A call that is being connected or is connected."""
 
     event_type = "calling.call.connect"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"connect_state": "failed", "failed_reason": "error"}
@@ -224,7 +229,7 @@ class Bridge(NetworkOperation):
     def _won(self, attempt: Attempt) -> None:
         assert isinstance(attempt, Peer)
         self.peer = attempt
-        self.engages: str = "Call is in a bridge already"
+        self.engages: str = "Call is already in a bridge"
         self.cancel("ringback")
         for call in filter(None, (self.call, attempt.other)):
             _take_out(call)
@@ -250,7 +255,7 @@ class Bridge(NetworkOperation):
         super().drop()
 
     def disconnected(self, *, hang_up: bool = True) -> None:
-        """The bridge is over."""
+        """End the bridge."""
         peer = self.peer
         if peer is None or self.over:
             return
@@ -265,13 +270,13 @@ class Bridge(NetworkOperation):
         elif self.world.settings.finish_streams:
             self.disconnected()
         elif peer is not None:
-            self.hush()  # what becomes of the peer tells nothing either
+            self.hush()  # the end of the peer must not send an event either
             peer.release(hang_up=True)
         self.drop()
 
 
 def _take_out(call: NetworkCall) -> None:
-    """Have a call leave where it waits or meets others."""
+    """Remove a call from its queue or conference."""
     for each in list(call.operations):
         if isinstance(each, Waiting):
             each.depart("dequeue")
@@ -280,7 +285,7 @@ def _take_out(call: NetworkCall) -> None:
 
 
 def _taken(call: NetworkCall) -> bool:
-    """Whether a call cannot be joined: it is somewhere else, or on its way there."""
+    """Return whether a call is busy: in a bridge or conference, or being connected."""
     return bool(engaged(call) or running(call, Bridge))
 
 
@@ -297,9 +302,9 @@ def _connect(request: CommandRequest) -> None:
     calls, devices = request.platform.network.calls, [each for group in request.params["devices"] for each in group]
     live = [calls.get(str(each["params"]["call_id"])) for each in devices if _names_a_call(each)]
     if live and len(live) == len(devices) and all(call is not None and _taken(call) for call in live):
-        request.refuse(409, "Bridging busy: the other call is in a bridge already")
+        request.refuse(409, "Bridging busy: the other call is already in a bridge")
     else:
-        start(Bridge, check=_check, only_one="Call is being connected already", if_free=True)(request)
+        start(Bridge, check=_check, only_one="Call is already being connected", if_free=True)(request)
 
 
 def _names_a_call(device: Mapping[str, Any]) -> bool:
@@ -310,7 +315,7 @@ def _names_a_call(device: Mapping[str, Any]) -> bool:
 def _disconnect(request: CommandRequest) -> None:
     call = request.call
     bridge = running(call, Bridge) or call.bridge
-    request.accept()  # also where there is no bridge: what the platform says then is not documented
+    request.accept()  # also without a bridge: the platform's reply for that is not documented
     if bridge is not None:
         bridge.stop()
 

@@ -11,12 +11,12 @@ __all__ = ["HANDLERS"]
 
 def _answer(request: CommandRequest) -> None:
     call = request.call
-    # No source tells what these get; 409 is what other methods give for "already in that state".
+    # Undocumented: other methods refuse with 409 if the call is already in the requested state.
     if call.state == "answered":
-        request.refuse(409, "Call is answered already")
+        request.refuse(409, "Call is already answered")
         return
     if call.direction == "outbound":
-        request.refuse(409, "Call is outbound: the callee answers it")
+        request.refuse(409, "Call is outbound: only the callee can answer it")
         return
     request.accept()
     request.platform.network.answer(call, request.params.get("max_duration"))
@@ -30,12 +30,12 @@ def _end(request: CommandRequest) -> None:
 
 def _pass(request: CommandRequest) -> None:
     call = request.call
-    # Only an offered call can be passed; other replies of the platform are not documented.
+    # Only offered calls can be passed. The platform's reply for other calls is not documented.
     if call.state not in ("created", "ringing"):
-        request.refuse(409, "Call is answered already")
+        request.refuse(409, "Call is already answered")
         return
     if call.direction == "outbound":
-        request.refuse(409, "Call is outbound: it was not offered")
+        request.refuse(409, "Call is outbound: only inbound calls can be passed")
         return
     request.accept()
     request.platform.network.pass_on(call, request.session)

@@ -1,16 +1,16 @@
 """``calling.collect`` and ``calling.play_and_collect``: digits and speech of the party, and when they are complete.
 
-One-shot collectors send exactly one event, without ``state`` and ``final``; collectors with partial results or ``continuous``
-send both members. Prompts are always one-shot: of a collector's options they have only ``digits``, ``speech`` and
-``initial_timeout``. Where the sources are silent:
+One-shot collectors send exactly one event, without ``state`` and ``final``. With partial results or ``continuous``, events have
+both. ``calling.play_and_collect`` is always one-shot, and has only the options ``digits``, ``speech`` and ``initial_timeout``.
+The simulator's choices where the sources are silent:
 
-* ``initial_timeout`` of ``calling.collect`` runs from the start with ``start_input_timers``, else from the command for it
-  ; that of ``play_and_collect`` from the end of the prompt.
-* Input during a prompt ends it: its ``finished`` is sent, then the input is processed.
-* Stopping sends a result of type ``finished``, after the prompt's own ``finished`` where one is playing. A prompt that
-  cannot be played ends it with the prompt's ``error`` and nothing else.
-* Fewer digits than ``min`` (which only prompts have) and unintelligible speech are ``no_match``. Digits are ignored where
-  only speech is collected, and vice versa.
+* ``initial_timeout`` of ``calling.collect`` starts immediately with ``start_input_timers``, otherwise with the command of that
+  name. For ``calling.play_and_collect`` it starts when the prompt ends.
+* Input during a prompt ends the prompt: its ``finished`` event is sent before the input is processed.
+* A stopped collector sends a result of type ``finished``, after the ``finished`` of a playing prompt. If a prompt cannot be
+  played, the prompt's ``error`` is the only event.
+* Fewer digits than ``min`` (``calling.play_and_collect`` only) and unintelligible speech are ``no_match``. A collector ignores
+  digits if it only collects speech, and vice versa.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ __all__ = ["HANDLERS", "Collector", "PromptedCollector"]
 INITIAL_TIMEOUT = 4.0
 DIGIT_TIMEOUT = 5.0
 END_SILENCE = 1.0
-SURE, HALF_SURE = 92.3, 71.5  # confidence of a result and of a partial one, on the scale from 0 to 100
+SURE, HALF_SURE = 92.3, 71.5  # confidence of results and of partial results, from 0 to 100
 
 
 @define(eq=False, kw_only=True)
 class Collector(NetworkOperation):
-    """What waits for input."""
+    """An operation that waits for input."""
 
     event_type = "calling.call.collect"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"result": {"type": "error"}}
@@ -45,7 +45,7 @@ class Collector(NetworkOperation):
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """What is to be collected."""
+        """The description of the input to collect."""
         return self.params
 
     @property
@@ -54,7 +54,7 @@ class Collector(NetworkOperation):
 
     @property
     def _least(self) -> int:
-        """Of how many keys an input has at least."""
+        """The minimum number of digits."""
         return 0
 
     @property
@@ -75,11 +75,11 @@ class Collector(NetworkOperation):
         self.listen()
 
     def listen(self) -> None:
-        """From now on input is awaited."""
+        """Start to wait for input."""
         self.ask_party(keys=self._digits is not None, words=self._speech is not None)
 
     def start_timer(self) -> None:
-        """Start the clock of ``initial_timeout``, unless there was input already."""
+        """Start the timer of ``initial_timeout``, unless there was input before."""
         if not self._begun:
             seconds = self.wanted.get("initial_timeout") or INITIAL_TIMEOUT
             self.await_party("initial", seconds, self.complete, {"type": "no_input"})
@@ -87,7 +87,7 @@ class Collector(NetworkOperation):
     # -- input ----------------------------------------------------------------------------------------------------------
 
     def _input(self) -> None:
-        """There is input."""
+        """Note the start of an input."""
         self.cancel("initial")
         if not self._begun:
             self._begun = True
@@ -147,7 +147,7 @@ class Collector(NetworkOperation):
             self.tell(result=result, final=final, state="finished" if over else "collecting")
 
     def complete(self, result: dict[str, Any]) -> None:
-        """One input is complete: be over, or with ``continuous`` wait for the next."""
+        """Report a complete input; then end or, with ``continuous``, wait for the next one."""
         for name in ("initial", "digit", "speech", "reaction"):
             self.cancel(name)
         self._typed, self._begun = "", False
@@ -164,7 +164,7 @@ class Collector(NetworkOperation):
         super().finish(**{"result": {"type": "finished"}, **state, **told})
 
     def start_input_timers(self, request: CommandRequest) -> None:
-        """The client wants the clock to run from now on."""
+        """Start the input timer at the client's request."""
         request.accept()
         self.start_timer()
 
@@ -184,7 +184,7 @@ class _Prompt(Playback):
         super().break_down(details)
 
     def call_ended(self) -> None:
-        self.drop()  # its collector sees to it
+        self.drop()  # its collector reports the end
 
 
 @define(eq=False, kw_only=True)
@@ -213,7 +213,7 @@ class PromptedCollector(Collector):
         self._prompt.begin()
 
     def prompted(self) -> None:
-        """The prompt was played: now it is the party's turn."""
+        """Wait for input after the end of the prompt."""
         if not self.over:
             self.start_timer()
             self.listen()
@@ -227,7 +227,7 @@ class PromptedCollector(Collector):
         super().finish(**told)
 
     def volume(self, request: CommandRequest) -> None:
-        """Play the prompt louder or softer."""
+        """Change the volume of the prompt."""
         request.accept()
         self._prompt.params["volume"] = request.params["volume"]
 

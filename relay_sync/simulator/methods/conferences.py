@@ -1,12 +1,16 @@
 """Conferences and rooms: ``calling.join_conference``, ``calling.join_room`` and their ends.
 
-As documented, a client receives a conference's events only with ``status_callback_event_type`` set to ``relay``, and only the
-events that ``status_callback_event`` names. Where the sources are silent: by default it names all. Names are separated by spaces
-or commas; they are AsyncAPI's states or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``, ``mute``,
-``hold``, ``modify``, ``speaker``, ``announcement`` and ``record``. A conference is in its ``region`` (``us``). It starts with its
-first call, and ends when the last call, or a call with ``end_on_exit``, has left. A full conference refuses with 409.
-``record`` records from its first call on. A ``stream`` is a two-way stream of the joining call until it leaves; only its
-``status_url`` reports on it, and ``Journal.notices`` if it cannot be opened. Rooms send ``joined`` and ``leave``.
+As documented, a client receives a conference's events only if ``status_callback_event_type`` is ``relay``, and only the events
+that ``status_callback_event`` names. The simulator's choices where the sources are silent:
+
+* Without ``status_callback_event``, the client receives all events. Names are separated by spaces or commas: AsyncAPI's states
+  or, as in the vendor's other products, ``start``, ``end``, ``join``, ``leave``, ``mute``, ``hold``, ``modify``, ``speaker``,
+  ``announcement`` and ``record``.
+* The default ``region`` is ``us``. A conference starts with its first call, and ends when the last call or a call with
+  ``end_on_exit`` leaves. A full conference refuses calls with 409. ``record`` records from the first call on.
+* A ``stream`` is a two-way stream of the joining call until that call leaves. Only its ``status_url`` receives its events; if
+  it cannot be opened, ``Journal.notices`` reports that.
+* Rooms send ``joined`` and ``leave``.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from .streaming import stream_problems
 __all__ = ["HANDLERS", "Conference", "Conferences", "Participant", "RoomStay"]
 
 MOST = 250
-# What may be written in status_callback_event, and the states that it stands for.
+# The names allowed in status_callback_event beside the states themselves, and the states that they include.
 _GROUPS = {
     "start": "conference-start",
     "end": "conference-end",
@@ -45,13 +49,13 @@ _GROUPS = {
 
 
 def _wanted(text: str) -> set[str]:
-    """The states that ``status_callback_event`` names."""
+    """Return the states that ``status_callback_event`` names."""
     return {state for word in re.split(r"[\s,]+", text) for state in _GROUPS.get(word, word).split()}
 
 
 @define(eq=False, kw_only=True)
 class Conference:
-    """A meeting."""
+    """A running conference."""
 
     name: str
     region: str
@@ -63,7 +67,11 @@ class Conference:
     def tell(
         self, status: str, about: Participant | None = None, *, others: Sequence[Participant] = (), **more: Any
     ) -> None:
-        """Send an event to the subscribed participants, the call concerned, and ``others``."""
+        """Send an event to all participants that subscribed to it.
+
+        :param about: the participant that the event describes; it receives the event even if it has left.
+        :param others: participants that have left and receive the event too.
+        """
         told = {
             "conference_id": self.conference_id,
             "name": self.name,
@@ -139,7 +147,7 @@ class Participant(NetworkOperation):
     """A call in a conference."""
 
     event_type = "calling.conference"
-    engages: str = field(default="Call is in a conference already", init=False)
+    engages: str = field(default="Call is already in a conference", init=False)
     conference: Conference = field(init=False)
     _stream: TwoWayStream | None = field(default=None, init=False)
 
@@ -159,7 +167,7 @@ class Participant(NetworkOperation):
             self.world.journal.notice(self.call.call_id, stream.control_id, "not opened", text)
 
     def hear(self, status: str, told: Mapping[str, Any], about: Participant | None) -> None:
-        """Tell this call's owner something of the conference."""
+        """Send a conference event to the owner of this call, if it subscribed to the event."""
         given = self.params
         if given.get("status_callback_event_type") != "relay":
             return
@@ -169,7 +177,7 @@ class Participant(NetworkOperation):
         self.world.emit(self.call.owner, self.event_type, params)
 
     def describe(self) -> dict[str, Any]:
-        """The members of a participant in events."""
+        """Return the description of this participant for events."""
         given = self.params
         return {
             "call_id": self.call.call_id,
@@ -238,6 +246,6 @@ class RoomStay(NetworkOperation):
 HANDLERS: Mapping[str, Handler] = {
     "calling.join_conference": _join,
     "calling.leave_conference": _leave,
-    "calling.join_room": start(RoomStay, only_one="Call is in a room already"),
+    "calling.join_room": start(RoomStay, only_one="Call is already in a room"),
     "calling.leave_room": control(RoomStay, stop),
 }

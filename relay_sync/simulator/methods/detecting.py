@@ -1,12 +1,12 @@
 """``calling.detect``: what answered the call.
 
-A detector sends an event for each finding, then ``finished``. Where the sources are silent:
+A detector sends an event for each finding, then ``finished``. The simulator's choices where the sources are silent:
 
-* A person is found after a second, with no further finding. A machine is found after a second; after its greeting it is
-  ``READY`` (with ``beep`` if it has one), unless ``detect_message_end`` is off. A silent line is ``UNKNOWN`` after
+* A person is detected after one second, and the detector finishes. A machine is detected after one second, and is ``READY``
+  after its greeting (with ``beep`` if it has one), unless ``detect_message_end`` is off. A silent party is ``UNKNOWN`` after
   ``initial_timeout`` (4.5 s).
-* A called fax machine gives ``CED``, a calling one ``CNG``; a detector for the other tone finds nothing. A digit detector reports
-  each wanted digit and runs until ``timeout`` (30 s) or its stop.
+* A called fax machine sends ``CED``, a calling one ``CNG``; a detector for the other tone finds nothing. A digit detector
+  reports each wanted digit, and runs until it is stopped or its ``timeout`` (30 s) has passed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TIMEOUT = 30.0
 
 @define(eq=False, kw_only=True)
 class Detector(NetworkOperation):
-    """Something that listens to find out."""
+    """A running detector."""
 
     event_type = "calling.call.detect"
 
@@ -68,7 +68,7 @@ class Detector(NetworkOperation):
             self.after("look", self._options.get("initial_timeout") or INITIAL_TIMEOUT, self._last_word, "UNKNOWN")
 
     def _borrow(self) -> None:
-        """Have the party press what it is set up to, but leave that for a question which is asked while the detector runs."""
+        """Have the party press its prepared keys, unless an operation that starts while the detector runs asks for them."""
         party = self.call.party
         if party.presses and not party.lent:
             party.lent = party.presses.popleft()

@@ -1,11 +1,11 @@
 """``calling.dial`` and its obsolete predecessor ``calling.begin``: outbound calls.
 
-As documented: the acknowledgment has no ``call_id``. ``dialing`` is sent first, then the states of the legs, each with the tag
-and its own id. The winner's ``answered`` precedes the dial's, and then the losers end. The winning leg has ``dial_winner``: the
-text ``"true"``, as in AsyncAPI, or the boolean of the porting guide with ``Simulator(dial_winner="boolean")``. A dial that fails
-sends the ``reason`` and ``outbound`` as ``source``.
+As documented: the acknowledgment has no ``call_id``. The ``dialing`` event comes first, then the states of the legs, each with
+the tag and an id of its own. The winning leg's ``answered`` precedes the dial's; then the other legs end. Legs that answer have
+``dial_winner``: the string ``"true"`` as in AsyncAPI, or a boolean as in the porting guide with
+``Simulator(dial_winner="boolean")``. The ``failed`` event of a dial has a ``reason`` and the ``source`` ``outbound``.
 
-The simulator's choice: a second dial under the tag of a running one gets 409.
+The simulator's choice: a dial with the tag of a running dial gets 409.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ class NetworkDial:
 
     @property
     def world(self) -> World:
-        """That of the platform."""
+        """The world that the platform shares."""
         return self.platform.world
 
     @property
     def tag(self) -> str:
-        """What the client calls it."""
+        """The tag that the client chose."""
         return str(self.params["tag"])
 
     def begin(self) -> None:
-        """Ring the first group."""
+        """Ring the first group of devices."""
         params = self.params
         legs = [
             [
@@ -66,7 +66,7 @@ class NetworkDial:
         self.hunt.begin()
 
     def tell(self, state: str, /, **more: Any) -> None:
-        """Tell the client where the dial is."""
+        """Send the client an event with the dial's state."""
         told = {"node_id": self.world.settings.node, "tag": self.tag, "dial_state": state, **more}
         self.world.emit(self.session, "calling.call.dial", told)
 
@@ -82,7 +82,10 @@ class NetworkDial:
         self.tell("failed", reason=reason, source="outbound")
 
     def break_down(self, details: Mapping[str, Any]) -> None:
-        """Fail, because a test wants that."""
+        """Fail because of an injected fault.
+
+        :param details: added to the last event.
+        """
         self.tell("dialing")
         self.tell("failed", **{"reason": "error", "source": "none", **details})
 
@@ -94,7 +97,7 @@ def _dial(request: CommandRequest) -> None:
     if request.objects(findings):
         return
     if params["tag"] in request.platform.network.dials:
-        request.refuse(409, "A dial with this tag is active already")
+        request.refuse(409, "A dial with this tag is already active")
     else:
         request.accept()
         dial = NetworkDial(platform=request.platform, session=request.session, params=params)

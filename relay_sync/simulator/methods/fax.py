@@ -24,7 +24,7 @@ NO_ANSWER = 10.0
 
 @define(eq=False, kw_only=True)
 class _Fax(NetworkOperation):
-    """A fax on its way."""
+    """A fax in transmission."""
 
     event_type = "calling.call.fax"
     _pages: int = field(default=0, init=False)
@@ -83,7 +83,7 @@ class _Fax(NetworkOperation):
 
 @define(eq=False, kw_only=True)
 class SendFax(_Fax):
-    """A fax from our side."""
+    """A fax to the party."""
 
     @property
     def _direction(self) -> str:

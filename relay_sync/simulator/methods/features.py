@@ -1,10 +1,13 @@
 """Features of a call (hold, denoiser, echo), user events, and its redirection by REFER or transfer.
 
-Where the sources are silent: switching a feature to its current state gets 409 (documented for the denoiser). ``calling.echo``
-runs for 30 s without a ``timeout``. The target of a REFER is called by the party, as if dialed (``expect_phone`` by its address;
-no client receives the call's events). Once it answers, the party leaves the call. A transferred call answers 404 and sends no
-events until its party hangs up; a call transferred to ``context:NAME`` is offered to another client there. A call in a bridge or
-conference has to leave it first: 409.
+The simulator's choices where the sources are silent:
+
+* Switching a feature to its current state gets 409 (documented for the denoiser only).
+* Without a ``timeout``, ``calling.echo`` runs for 30 s.
+* After a REFER the party calls the target like a dialed phone (``expect_phone`` with its address); no client receives that
+  call's events. Once the target answers, the party leaves the original call.
+* Commands to a transferred call get 404, and the call sends no events until its party hangs up. A call transferred to
+  ``context:NAME`` is offered to another client there. A call in a bridge or conference cannot be transferred: 409.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ __all__ = ["HANDLERS", "Echo", "Refer"]
 
 ECHO = 30.0
 REFER_SET_UP = 0.5
-# What SIP answers for what becomes of the call to the target, and the event's word for each.
+# By the result of the call to the target: the state of the event, and the SIP response code.
 _OUTCOMES = {
     "success": ("success", "200"),
     "busy": ("busy", "486"),
@@ -36,14 +39,14 @@ _OUTCOMES = {
 
 
 def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) -> Handler:
-    """The handler of a method that switches something of a call on or off."""
+    """Return the handler of a method that switches a feature of a call on or off."""
 
     def handler(request: CommandRequest) -> None:
         call = request.call
         if call.state != "answered":
             request.refuse(409, "Call is not answered")
         elif (feature in call.features) is on:
-            request.refuse(409, f"Call is {feature} already" if on else f"Call is not {feature}")
+            request.refuse(409, f"Call is already {feature}" if on else f"Call is not {feature}")
         else:
             request.accept()
             request.world.emit(call.owner, event_type, {**call.address(), **told})
@@ -58,7 +61,7 @@ def _switch(feature: str, on: bool, event_type: str, told: Mapping[str, Any]) ->
 
 @define(eq=False, kw_only=True)
 class Echo(NetworkOperation):
-    """The party hears itself."""
+    """An echo: the party hears its own audio."""
 
     event_type = "calling.call.echo"
     goes_wrong: ClassVar[Mapping[str, Any]] = {"state": "finished"}
@@ -135,8 +138,8 @@ HANDLERS: Mapping[str, Handler] = {
     "calling.unhold": _switch("on hold", False, "calling.call.hold", {"state": "unhold"}),
     "calling.denoise": _switch("denoised", True, "calling.call.denoise", {"denoised": True}),
     "calling.denoise.stop": _switch("denoised", False, "calling.call.denoise", {"denoised": False}),
-    "calling.echo": start(Echo, only_one="Call is echoing already"),
-    "calling.refer": start(Refer, check=_check_refer, only_one="A REFER is in progress already"),
+    "calling.echo": start(Echo, only_one="Call is already echoing"),
+    "calling.refer": start(Refer, check=_check_refer, only_one="A REFER is already in progress"),
     "calling.transfer": _transfer,
     "calling.user_event": _user_event,
 }

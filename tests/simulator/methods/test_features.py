@@ -205,7 +205,7 @@ def test_states_go_to_the_status_url_as_well(sim: Simulator, one: Line) -> None:
 def test_switches(one: Line) -> None:
     one.call.hold()
     assert one.phone.on_hold
-    with pytest.raises(CommandRefused, match="on hold already"):
+    with pytest.raises(CommandRefused, match="already on hold"):
         one.call.hold()
     one.call.unhold()
     one.call.denoise()
