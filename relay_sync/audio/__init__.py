@@ -35,9 +35,9 @@
 ``speaking``          what can be said on two-way streams. ``speaker`` sends it, on the receiving thread
 ``playback``          how much of it was heard. ``sources``: what can be played
 ``stream_recording``  what is kept of a stream, as the receiver feeds it. ``recorder``: its file, valid while it grows. ``disk``:
-                      the thread that writes. ``snapshot``: reading meanwhile. ``recording_files``: how files are named and made
+                      the thread that writes. ``snapshot``: reading it. ``recording_files``: how files are named and made
 ``wav``               reading and writing WAV files. ``user_files``: of the user's, replaced when complete.
-                      ``file_kinds``: files that somebody takes for PCM
+                      ``file_kinds``: files mistaken for PCM
 ``waveform``          sound drawn in a terminal. ``picture``: player, waveform and numbers for a notebook
 ====================  ===========================================================================================================
 

@@ -9,7 +9,7 @@
         send(packet)
 
     decoder = decoder_for(media_format.encoding, media_format.sample_rate or None)
-    pcm = decoder.decode(payload)               # BadPacket: leave it out and go on
+    pcm = decoder.decode(payload)               # BadPacket: skip it and continue
 
 PCMU, PCMA and L16 are pure Python. G.722 and Opus come from FFmpeg and libopus through the extra ``codecs`` (PyAV), which
 is imported when the first of them is made.

@@ -44,7 +44,7 @@ class _Bridge:
 
     @property
     def is_done(self) -> bool:
-        """Whether no socket will come any more."""
+        """Whether the carrier will not connect anymore."""
         if getattr(self._call, "state", "") == "ended" and not isinstance(self.error, CallEnded):
             self.error = self._call_ended()  # and whatever became of the connection became of it by that
         return self.error is not None
@@ -60,7 +60,7 @@ class _Bridge:
         state = getattr(event, "connect_state", "")
         if state not in _ENDS:
             self._begun = True
-        elif self._begun and self.error is None:  # else it tells of what the call was connected to before
+        elif self._begun and self.error is None:  # else it concerns an earlier connection of the call
             reason = getattr(event, "failed_reason", "")
             self.error = StreamFailed(f"calling.connect {state}" + (f" ({reason})" if reason else ""))
 
@@ -186,9 +186,9 @@ class Connecting:
 
 
 def check_options(what: str, function: Callable[..., object], options: Mapping[str, Any]) -> None:
-    """Complain of options that *function*, to which they are handed on, does not take.
+    """Check that *function* accepts the options that are passed on to it.
 
-    :raises TypeError: as Python does, but naming *what* the user has called.
+    :raises TypeError: as raised by Python, but naming *what*, the method that was called.
     """
     try:
         parameters = inspect.signature(function).parameters
@@ -202,7 +202,7 @@ def check_options(what: str, function: Callable[..., object], options: Mapping[s
 
 
 def check_call(call: object, method: str) -> None:
-    """Complain of what is no call before anything is sent.
+    """Check before anything is sent that *call* is a call.
 
     :raises InvalidParameter: it has no such method.
     """
@@ -211,9 +211,9 @@ def check_call(call: object, method: str) -> None:
 
 
 def check_wanted_rate(rate: int | None) -> None:
-    """Complain of a rate that frames cannot have before anything is sent.
+    """Check before anything is sent that frames can have this sample rate.
 
-    :raises InvalidParameter: it cannot be right.
+    :raises InvalidParameter: the rate is invalid.
     :raises ImportError: the extra ``dsp`` is not installed.
     """
     if rate is not None:
@@ -223,10 +223,10 @@ def check_wanted_rate(rate: int | None) -> None:
 
 
 def _check_spoken(codec: object) -> None:
-    """A two-way stream is of no use in a codec that cannot be spoken here: complain before anything is sent.
+    """Check before anything is sent that the codec can be encoded here, as a two-way stream requires.
 
     :raises UnsupportedCodec: it cannot.
-    :raises InvalidParameter: it is no codec.
+    :raises InvalidParameter: it is not a codec.
     """
     if isinstance(codec, str):  # else it is complained of where the device is made
         values.refuse_misnamed_codec("codec", codec)

@@ -17,7 +17,7 @@ __all__ = ["Diagnosis", "is_silent"]
 
 _FRAMES = 50  # of a track, to compare its audio with its clock
 _LAW = 50  # payloads of G.711 with sound in them, to tell mu-law from A-law
-SILENCE = 10.0  # seconds of nothing but silence before it is told
+SILENCE = 10.0  # seconds of only silence before it is logged
 _QUIET = 64  # samples up to here are silence: the noise of an idle line
 _CONTAINERS = (
     (b"RIFF", "a WAV file"),
@@ -70,7 +70,7 @@ class Diagnosis:
     tell: Tell
     two_way: bool = False
     looking: bool = True
-    _heard: bool = field(init=False)  # something else than silence, or that need not be told any more
+    _heard: bool = field(init=False)  # other audio than silence, or the silence was logged
     _silent: dict[str, float] = field(factory=dict)  # seconds of it by track
     _begun: set[str] = field(factory=set)
     _clocks: dict[str, _Clock] = field(factory=dict)
@@ -101,7 +101,7 @@ class Diagnosis:
         self.looking = not (self._heard and self._clocked and known)
 
     def ended(self, seconds: float) -> None:
-        """The stream is over, after so many seconds of audio."""
+        """The stream has ended after *seconds* of audio."""
         if not self._heard and seconds >= 1.0:
             self._tell_silence(seconds)
 

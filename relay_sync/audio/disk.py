@@ -20,10 +20,10 @@ INTERVAL = 0.5  # seconds between writes
 
 
 class Disk:
-    """The thread; it is there only while something is being recorded.
+    """The disk thread, which runs only while something is being recorded.
 
-    Every half second all recordings are written, whatever else there is to do. In between comes what somebody waits for,
-    one at a time: files to be made, recordings that end, or that are saved.
+    It writes all recordings every half second. In between it handles urgent requests one at a time: files to create, and
+    recordings that end or are being saved.
 
     :param name: the thread's name.
     """
@@ -82,7 +82,7 @@ class Disk:
         return self._thread is threading.current_thread()
 
     def join(self, timeout: float) -> bool:
-        """Wait until all finished recordings are on disk and, where none goes on, the thread has ended.
+        """Wait until all finished recordings are on disk and, if no recording is active, the thread has stopped.
 
         :return: whether it has.
         """
@@ -116,7 +116,7 @@ class Disk:
                     self._next = time.monotonic()  # by what was waited, where the clock stands still
                 if not self._turn():
                     break
-            except BaseException as error:  # whatever it is, recordings go on
+            except BaseException as error:  # recordings continue after any error
                 time.sleep(INTERVAL)
                 with suppress(BaseException):
                     _log.warning("%s continues after %s: %s", self._name, type(error).__name__, error)

@@ -75,7 +75,7 @@ def _filter(up: int, down: int) -> _Filter:
     coarse = max(up, down)  # a sample of the lower rate, on the grid that both rates share
     middle = down * ceil(HALF * coarse / down)  # whole samples of the output, so that sound can be lined up again
     first, last = -(2 * middle // up), (up - 1) * down // up
-    # Where each input sample stands in the filter, for each of the outputs.
+    # The place of each input sample in the filter, for each of the outputs.
     place = np.arange(up) * down - np.arange(first, last + 1)[:, None] * up - middle
     inside = np.abs(place) <= middle
     window = np.i0(BETA * np.sqrt(np.clip(1.0 - (place / middle) ** 2, 0.0, None))) / np.i0(BETA)
@@ -98,9 +98,9 @@ def _check_ratio(name: str, from_rate: int, to_rate: int) -> None:
 
 
 def check_sample_rate(rate: int) -> None:
-    """Whether the sound of telephones can be had at this rate.
+    """Check that frames can have this sample rate.
 
-    :raises InvalidParameter: it cannot.
+    :raises InvalidParameter: they cannot.
     """
     _check_rate("sample_rate", rate)
     if max(rate, 48000) // gcd(rate, 48000) > FINEST:
@@ -196,7 +196,7 @@ class Resampler:
 class Resamplers:
     """A :class:`Resampler` for each track, made when it is first needed.
 
-    :param name: what whoever gave *to_rate* calls it, for complaints of it.
+    :param name: the caller's name for *to_rate*, for error messages.
     :raises InvalidParameter: as :class:`Resampler`.
     """
 

@@ -1,6 +1,6 @@
-"""What bytes are that somebody takes for PCM: a file of another kind, or text. Pure.
+"""Recognizes bytes that are not PCM: files of another kind, or text. Pure.
 
-Played as samples, each of them would be noise in the caller's ear, and nothing would say why.
+Played as samples, each of them would be noise in the caller's ear, without any explanation.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ _MAGIC: Final = (
 _RIFF: Final = {b"WAVE": "a WAV file", b"AVI ": "an AVI file", b"WEBP": "a WebP image"}
 _LONGEST_MAGIC: Final = 12
 _FORM: Final = re.compile(rb"[A-Za-z0-9]{3}[A-Za-z0-9 ]")  # of a RIFF file
-#: How WAVs really begin, wherever one is looked for.
+#: How WAVs begin, for searching within other data.
 WAV_HEAD: Final = re.compile(rb"RIFF.{4}WAVE(?:fmt |JUNK|bext|LIST|fact)", re.DOTALL)
 _PICKLE: Final = re.compile(rb"\x80[\4\5]\x95.{4}\0{4}", re.DOTALL)
 _PACKET: Final = 188  # of an MPEG transport stream
@@ -123,17 +123,17 @@ _RATES: Final = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 
 
 
 def kind_of(data: bytes) -> str | None:
-    """What ``data`` is, as words that go on after "this is"; ``None`` for all that may be PCM."""
+    """Return the kind of ``data``, as words that complete "this is"; ``None`` if it may be PCM."""
     return _file(data) or _words(data) or _frames(data)
 
 
 def no_samples(data: bytes) -> str | None:
-    """The same of what is given as 16-bit PCM, where a WAV may stand in the middle, and samples may be of another kind."""
+    """Like :func:`kind_of`, for 16-bit PCM: also finds a WAV in the middle, and samples of another format."""
     return kind_of(data) or ("PCM with a WAV file behind it" if WAV_HEAD.search(data) else _floats(data))
 
 
 def undecided(data: bytes) -> bool:
-    """Whether ``data``, the beginning of something longer, may turn out to be another kind once more of it is there."""
+    """Whether ``data``, the beginning of something longer, may turn out to be another kind when more of it is known."""
     if len(data) < _LONGEST_MAGIC:
         return True
     if len(data) < _TEXT and _printable(data) is not None:
@@ -233,7 +233,7 @@ def _decoded(data: bytes) -> str | None:
 
 
 def _printable(data: bytes) -> str | None:
-    """What stands in Unicode, if it can be printed."""
+    """Return the Unicode text, if it can be printed."""
     codec = "utf-32" if data[:4] in _UTF32 else "utf-16" if data[:2] in _UTF16 else "utf-8"
     try:
         text = data.decode(codec, "strict")
@@ -287,12 +287,12 @@ def _frames(data: bytes) -> str | None:
 
 
 def _repeats(data: bytes, start: int, size: int) -> bool:
-    """Whether what begins a frame is there again before its end, as it is in a tone."""
+    """Whether the first bytes of a frame are repeated within it, as in a tone."""
     return data.find(data[start : start + 2], start + 2, start + size) >= 0
 
 
 def _chain(data: bytes, start: int, count: int) -> list[bytes]:
-    """At most so many frames of one kind that follow each other from ``start`` on."""
+    """Return at most *count* consecutive frames of one kind, starting at ``start``."""
     frames: list[bytes] = []
     first = frame = _frame(data, start)
     while first is not None and frame is not None and frame[1] == first[1] and len(frames) < count:

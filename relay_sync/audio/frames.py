@@ -29,21 +29,21 @@ __all__ = ["AudioFrame", "FrameBuffer"]
 
 
 _SLOW = 0.001  # seconds of work on a frame that are too long for others to wait for
-_TRUST = 100  # frames in a row that have to be quick after one that was not
+_TRUST = 100  # fast frames in a row that are needed after a slow one
 
 
 class Alarm(Protocol):
-    """What wakes threads. Each sleeps on a lock of its own, its ear, that is taken and is released to wake it."""
+    """Wakes threads. Each thread sleeps on its own lock, its ear: the lock is held, and released to wake the thread."""
 
     @property
     def patient(self) -> bool:
-        """Whether a thread should let the one that wakes it finish first, see :mod:`relay_sync.threads.batch_sleep`."""
+        """Whether a woken thread should let the waking thread finish first, see :mod:`relay_sync.threads.batch_sleep`."""
 
     def add(self, ear: Any) -> None:
-        """Wake who sleeps on this one, at once or soon."""
+        """Wake the thread that sleeps on this ear, at once or soon."""
 
     def next(self) -> None:
-        """Called by whoever was woken, when another may be."""
+        """Called by a woken thread when another may be woken."""
 
 
 class _AtOnce:
@@ -119,7 +119,7 @@ class AudioFrame:
 
 @define(eq=False)
 class _Sleeper:
-    """A thread that waits for so many bytes of a track, or for any frame (``None``)."""
+    """A thread that waits for *wanted* bytes of a track, or for any frame (``None``)."""
 
     track: str | None
     wanted: int
@@ -176,19 +176,18 @@ class _Track:
 
 
 class FrameBuffer:
-    """Frames by track, handed out in the order they came.
+    """Frames by track, delivered in the order of arrival.
 
-    Each track holds at most *max_bytes* of data in *max_frames* frames; then its oldest frame makes room. One thread
-    puts, any number take, and each frame is handed out once.
+    Each track holds at most *max_bytes* of data in *max_frames* frames; beyond that its oldest frame is dropped. One thread
+    puts frames, any number of threads take them, and each frame is delivered once.
 
-    Whoever puts and whoever takes single frames needs no lock: everything that two threads change is a deque or a list that
-    they change by one call. Frames wait here
-    as tuples and become :class:`AudioFrame` for whoever takes them: that spares the receiving thread work, and the garbage
-    collector thousands of objects to look at. Nobody is woken before there is enough for him.
+    Putting frames and taking single frames needs no lock: all shared state is in deques and lists, changed by one call each.
+    Frames wait as tuples and become :class:`AudioFrame` in the reading thread, which saves work in the receiving thread and
+    thousands of objects in the garbage collector. A reader is woken only when enough data is available.
 
-    :param sample_rate: of all frames.
+    :param sample_rate: of all frames, in Hz.
     :param encoding: of all frames, see :class:`AudioFrame`.
-    :param alarm: wakes those who wait; without it they are woken as soon as there is enough.
+    :param alarm: wakes waiting readers; without it they are woken as soon as enough data is available.
     """
 
     def __init__(
@@ -210,15 +209,15 @@ class FrameBuffer:
         self._tracks: dict[str, _Track] = {}  # never changed, but replaced
         self._arrivals = 0
         self._sleepers: list[_Sleeper] = []
-        self._in_one_piece = threading.RLock()  # of those who take many frames, so that theirs follow one another
+        self._in_one_piece = threading.RLock()  # held while taking several frames, so that they are consecutive
         self._ended = False
         self._generation = generation()
         self.dropped: int = 0
-        self.outran: bool = False  # whether frames were dropped of a track that somebody reads
+        self.outran: bool = False  # whether frames of a track with a reader were dropped
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """Those that frames have come of."""
+        """The tracks of which frames have arrived."""
         return tuple(self._tracks)
 
     # -- for the thread that puts --------------------------------------------------------------------------------------
@@ -238,13 +237,13 @@ class FrameBuffer:
                 frames.popleft()
                 self.dropped += 1
                 self.outran = self.outran or queue.read
-        except IndexError:  # somebody took them all
+        except IndexError:  # a reader took them all
             pass
         if self._sleepers:
             self._rouse(self._alarm.add)
 
     def end(self) -> None:
-        """Nothing more will come: whoever waits is told once the rest is taken."""
+        """Mark the end of the stream: waiting readers return once the remaining frames are taken."""
         self._ended = True
         self._rouse(self._alarm.add)
 
@@ -253,16 +252,16 @@ class FrameBuffer:
             if sleeper.track is None or self._is_enough(sleeper.track, sleeper.wanted):
                 try:
                     self._sleepers.remove(sleeper)
-                except ValueError:  # he left
+                except ValueError:  # it has left
                     continue
                 wake(sleeper.ear)
 
-    # -- for those who take --------------------------------------------------------------------------------------------
+    # -- for the readers -----------------------------------------------------------------------------------------------
 
     def take(self, track: str | None, timeout: float | None) -> AudioFrame | None:
-        """The oldest frame (of *track*, if given), or ``None`` when there will be no more.
+        """Return the oldest frame (of *track*, if given), or ``None`` when the stream has ended.
 
-        :raises WaitTimeout: none came within *timeout* seconds.
+        :raises WaitTimeout: no frame arrived within *timeout* seconds.
         :raises Forked: the stream belongs to the parent process.
         """
         self._check_process()
@@ -279,10 +278,10 @@ class FrameBuffer:
             waited = True
 
     def take_bytes(self, track: str, wanted: int, timeout: float | None) -> list[bytes]:
-        """Frames of *track* with *wanted* bytes in all, or a little more; fewer where the buffer is too small for that,
-        none when there will be no more. Waits for all of them, so that the thread is woken once.
+        """Return frames of *track* with at least *wanted* bytes in all; fewer if the buffer is too small for that, and none when
+        the stream has ended. Waits for all of them, so that the thread is woken once.
 
-        :raises WaitTimeout: they did not come within *timeout* seconds, and nothing was taken.
+        :raises WaitTimeout: they did not arrive within *timeout* seconds, and nothing was taken.
         :raises Forked: the stream belongs to the parent process.
         """
         taken: list[_Waiting] = []
@@ -290,11 +289,11 @@ class FrameBuffer:
         return [data for _, data, _, _, _ in taken]
 
     def read(self, track: str, wanted: int, timeout: float | None) -> bytes:
-        """Exactly *wanted* bytes of *track*, or what is left when there will be no more.
+        """Return exactly *wanted* bytes of *track*, or the rest when the stream has ended.
 
-        What is left of a frame stays for whoever takes next, in whatever way.
+        The unused part of a frame is kept for the next reader.
 
-        :raises WaitTimeout: they did not come within *timeout* seconds, and nothing was taken.
+        :raises WaitTimeout: they did not arrive within *timeout* seconds, and nothing was taken.
         :raises Forked: the stream belongs to the parent process.
         """
         self._check_process()
@@ -356,7 +355,7 @@ class FrameBuffer:
         if queue is None:
             return None
         try:
-            # For nearly every frame nothing was given back: that spares it two calls.
+            # Nearly always nothing was returned to the track: that saves two calls.
             _, data, timestamp, sequence, _ = queue.pop() if queue.returned else queue.frames.popleft()
         except IndexError:
             # Another reader was quicker; where any track will do, another track may have more.
@@ -418,7 +417,7 @@ class FrameBuffer:
             except ValueError:
                 self._is_awake()
 
-    # Who was woken wakes the next: when he is done with what he was woken for, or first of all if that may take long.
+    # A woken thread wakes the next one: when its own work is done, or before that if the work may take long.
 
     def _is_awake(self) -> None:
         self._awake, self._woken, self._passed = True, time.monotonic(), self._distrust > 0

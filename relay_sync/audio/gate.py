@@ -48,15 +48,15 @@ def _digest(token: str) -> bytes:
 
 @define(eq=False)
 class Expected:
-    """A stream that somebody waits for.
+    """A stream that a caller of ``listen``, ``connect`` or ``device`` expects.
 
-    :ivar two_way: whether the carrier plays what is sent back.
-    :ivar realtime: whether with as little delay as possible.
-    :ivar sample_rate: wanted for its frames, if any.
-    :ivar awaited: whether somebody waits for the stream itself, so that it is not handed out like others.
-    :ivar refusals: how many peers had been refused before, by kind.
-    :ivar expires: when its token does; never, while somebody waits for it.
-    :ivar changed: set at each step: the socket came, the stream began, the socket ended without one.
+    :ivar two_way: whether the carrier plays the audio that is sent.
+    :ivar realtime: whether it plays it with as little delay as possible.
+    :ivar sample_rate: requested for its frames, if any.
+    :ivar awaited: whether a caller waits for the stream itself, so that it is not delivered by ``accept`` or ``on_stream``.
+    :ivar refusals: number of peers refused before, by kind.
+    :ivar expires: when its token expires; never while a caller waits for it.
+    :ivar changed: set at each step: the carrier connected, the stream started, the connection closed without a start.
     """
 
     digest: bytes = field(repr=False)
@@ -74,14 +74,14 @@ class Expected:
     given_up: bool = False
 
     def began(self, stream: AudioStream, core: StreamCore) -> None:
-        """The stream is there; for nobody, perhaps."""
+        """Store the started stream, or close it if the caller has given up."""
         self.core, self.stream = core, stream
-        if self.given_up:  # in this order it is either seen here, or by whoever gives up
+        if self.given_up:  # in this order it is seen either here or in give_up()
             core.hang_up(False)
         self.changed.set()
 
     def give_up(self) -> None:
-        """Nobody waits any more: the stream is closed, now or as soon as it begins."""
+        """The caller no longer waits: close the stream, now or as soon as it starts."""
         self.given_up = True
         if self.core is not None:
             self.core.hang_up(False)
@@ -119,7 +119,7 @@ class Gate:
 
     :param path: the only path where sockets are taken.
     :param token: the bearer token all sockets must show, unless they show a one-time token; ``None``: none needed.
-    :ivar strangers: whether somebody wants sockets that show no token, where none is needed.
+    :ivar strangers: whether connections without a token are wanted, if no token is required.
     :param public_url: see :func:`~relay_sync.hosts.origins.refusal`.
     :param origins: the same.
     :param hosts: the same.
@@ -157,10 +157,10 @@ class Gate:
         awaited: bool = True,
         sample_rate: int | None = None,
     ) -> tuple[str, Expected]:
-        """A new one-time token, good for one socket within *seconds*, and what will be told of that socket.
+        """Return a new one-time token, valid for one connection within *seconds*, and the state of that connection.
 
-        One that somebody waits for needs no time of its own: it ends with the wait, which may begin later, after a command
-        that had to wait for its session.
+        A token that a caller waits for needs no time limit: it expires when the wait ends. The wait may start later, after a
+        command that had to wait for its session.
         """
         token, now = secrets.token_urlsafe(32), time.monotonic()
         expected = Expected(
@@ -182,8 +182,8 @@ class Gate:
     def expecting(
         self, *, two_way: bool = False, realtime: bool = False, sample_rate: int | None = None
     ) -> Iterator[tuple[str, Expected]]:
-        """As :meth:`expect`, for whoever waits for the stream itself: the token is good until this is left, and an exception
-        that leaves it closes the stream, now or as soon as it begins.
+        """Like :meth:`expect`, for a caller that waits for the stream itself: the token is valid until the context ends.
+        An exception in the context closes the stream, now or as soon as it starts.
         """
         token, expected = self.expect(two_way=two_way, realtime=realtime, sample_rate=sample_rate)
         try:
@@ -289,9 +289,9 @@ class Gate:
         self._troubles.warning(kind, message, *args)
 
     def refused_since(self, expected: Expected) -> str:
-        """Whom this server has refused since somebody began to wait for a stream, as a sentence with a blank before it.
+        """Return the peers that this server has refused since the caller started waiting, as a sentence with a leading blank.
 
-        Sockets that came without the token of a stream are named as well, where the server takes those.
+        If the server accepts connections without a token, these are counted as well.
         """
         since = Counter(dict(self._refusals))
         since.subtract(expected.refusals)
@@ -318,7 +318,7 @@ class Gate:
             expected = self._expected.get(digest)
         if expected is not None:
             return time.monotonic() < expected.expires
-        # A token nobody here knows is a mistake, or a one-time token that is spent: never let it in.
+        # An unknown token is a mistake, or a used one-time token: always refuse it.
         return self._token is not None and hmac.compare_digest(digest, self._token)
 
 

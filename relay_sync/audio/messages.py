@@ -62,9 +62,9 @@ _EXOTEL = ("base64", "raw", "raw/slin")  # what it calls 16-bit PCM
 
 
 class BadMessage(ValueError):
-    """A message that cannot be used; the stream goes on without it.
+    """A message that cannot be used; the stream continues without it.
 
-    :ivar kind: in two or three words, the same for each trouble of its kind.
+    :ivar kind: the problem in two or three words, the same for every message with this problem.
     """
 
     def __init__(self, kind: str) -> None:
@@ -96,9 +96,9 @@ class Connected:
 
 @frozen(kw_only=True)
 class Start:
-    """What the stream is. ``custom_parameters`` is what was given to ``call.stream``.
+    """The properties of the stream. ``custom_parameters`` are the values passed to ``call.stream``.
 
-    ``tracks`` holds ``inbound`` and ``outbound``, as far as they are streamed.
+    ``tracks`` contains ``inbound`` and ``outbound``, if they are streamed.
     """
 
     stream_id: str = ""
@@ -162,9 +162,9 @@ Message: TypeAlias = Connected | Start | Media | Dtmf | Mark | Stop | Unknown
 def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start | None = None) -> Message:
     """Read one message.
 
-    :param of: what began the stream of this socket; a message that names another stream or call is refused.
-    :param audio_follows: the peer is one that sends some JSON object first, of any shape, and then audio in binary frames.
-    :raises BadMessage: it is not one, or lacks what it is there for.
+    :param of: the ``start`` of this stream; a message that names another stream or call is refused.
+    :param audio_follows: the peer sends a JSON object of any shape first, then audio in binary frames.
+    :raises BadMessage: it is not a message, or lacks a required member.
     """
     if not isinstance(text, str):
         text = _from_binary(text)
@@ -196,10 +196,10 @@ def parse_message(text: str | bytes, *, audio_follows: bool = False, of: Start |
 
 
 def _check_ids(source: object, start: Start, event: object) -> None:
-    """Refuse what names a stream or a call, by whichever name, but none that ``start`` named.
+    """Refuse a message whose ids of the stream or call are all unknown to ``start``.
 
-    A ``stop`` is judged by the stream that it names, not by the call: carriers name calls in several ways there, and a stop that
-    is left out would leave the stream open.
+    A ``stop`` is checked by its stream only, not by the call: carriers name calls in several ways there, and ignoring a
+    ``stop`` would leave the stream open.
     """
     if type(source) is not dict or _IDS.isdisjoint(source):
         return
@@ -216,7 +216,7 @@ def _check_ids(source: object, start: Start, event: object) -> None:
 
 
 def _ids(source: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    # Tuples: a set of one takes five times as much, for as long as the stream goes on.
+    # Tuples: a set of one takes five times the memory, for the life of the stream.
     return tuple({name for name in (_name(source, each) for each in names) if name})
 
 
@@ -420,7 +420,7 @@ def _mark(fields: dict[str, Any]) -> Mark:
     name = _text(_object(fields, "mark"), "name") or _text(fields, "name")
     if not name:
         raise BadMessage("mark without a name")
-    if len(name) > LONGEST_MARK:  # nobody has set it, and thousands are kept
+    if len(name) > LONGEST_MARK:  # no program has set it, and thousands are kept
         raise BadMessage("mark with a name that is too long")
     return Mark(name)
 

@@ -138,9 +138,9 @@ def _swapped(payload: bytes) -> bytes:
 
 
 def guess_byteorder(payload: bytes) -> ByteOrder | None:
-    """The byte order in which L16 sounds more like sound, or ``None`` where it says nothing (silence).
+    """Return the byte order in which L16 is more likely sound, or ``None`` if both are equally likely (silence).
 
-    Neighbouring samples of sound are near each other; read in the wrong order they jump about.
+    Adjacent samples of sound are close to each other; in the wrong byte order they are not.
     """
     little = array("h", _whole_samples(payload))
     swapped = array("h", little)
@@ -185,7 +185,7 @@ class CodecName:
     """A codec as written, taken apart.
 
     :ivar base: ``PCMU``, ``PCMA``, ``L16``, ``OPUS``, ``G722``, or what was written, in upper case.
-    :ivar sample_rate: Hz, or ``None`` where nothing was said.
+    :ivar sample_rate: Hz, or ``None`` if not given.
     :ivar ptime: milliseconds per packet, or ``None``.
     :ivar channels: or ``None``.
     """
@@ -222,7 +222,7 @@ def parse_codec(text: str) -> CodecName:
 
 
 def usual_rate(base: str) -> int:
-    """The sample rate of a codec, by its ``base``, where nothing is said. Hz."""
+    """Return the default sample rate of a codec in Hz, by its ``base``."""
     return _DEFAULT_RATES.get(base, 8000)
 
 

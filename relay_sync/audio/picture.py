@@ -65,7 +65,7 @@ def svg_waveform(peaks: Sequence[Sequence[int]], labels: Sequence[str], seconds:
 
 
 def html_picture(excerpt: Excerpt, *, samples: int, channels: int, sample_rate: int, labels: Sequence[str] = ()) -> str:
-    """Player and waveform. The player holds the first minute, and says so where there is more."""
+    """Return a player and a waveform. The player holds the first minute, with a note if the recording is longer."""
     seconds = samples / sample_rate
     played = min(samples, round(PLAYED * sample_rate))
     pcm = excerpt(0, played)

@@ -65,7 +65,7 @@ class Piece:
         self._room = Bell()
         self._outcome: PlaybackResult | BaseException | None = None
         self._length = 0  # samples given so far, without what an encoder adds
-        # For the speaker, on the loop thread; `waiting` and `closed` are also set by whoever feeds.
+        # For the speaker, on the loop thread; the feeding thread also sets `waiting` and `closed`.
         self.waiting: deque[tuple[bytes, int]] = deque()
         self.fed: int = 0  # samples in all that was ever in `waiting`
         self.bytes: int = 0  # the same in bytes
@@ -87,7 +87,7 @@ class Piece:
 
     @property
     def heard(self) -> PlaybackResult | None:
-        """How much was heard; ``None`` while it goes on, or if it failed."""
+        """How much was heard; ``None`` while it is being played, or if it failed."""
         return self._outcome if isinstance(self._outcome, PlaybackResult) else None
 
     def wait(self, timeout: float | None = None) -> PlaybackResult:
@@ -107,7 +107,7 @@ class Piece:
         if self._generation != generation():
             raise forked_error()
 
-    # -- for whoever feeds it ------------------------------------------------------------------------------------------
+    # -- for the feeding thread ----------------------------------------------------------------------------------------
 
     def feed(self, pieces: list[tuple[bytes, int]], samples: int) -> None:
         """Add payloads, made of so many samples."""

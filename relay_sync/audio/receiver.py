@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Receiver", "ReceiverSettings"]
 
-_FLOW = 5.0  # seconds after start without any audio before it is told
+_FLOW = 5.0  # seconds after start without any audio before it is logged
 _LAG = 60.0  # seconds behind its clock after which a stream's clock is taken to have been set back
 
 
 @frozen(kw_only=True)
 class ReceiverSettings:
-    """What all sockets of a server have in common.
+    """The settings that all connections of a server share.
 
-    :ivar make_file: makes the file for what is kept of a stream; called on the disk thread. ``None``: nothing is kept.
-    :raises InvalidParameter: one that cannot be right.
+    :ivar make_file: creates the file for the audio of a stream; called on the disk thread. ``None``: nothing is kept.
+    :raises InvalidParameter: a setting is invalid.
     """
 
     start_timeout: float
@@ -84,7 +84,7 @@ class _Sound:
 class Receiver:
     """The receiving end of one socket.
 
-    :param waking: wakes those who read.
+    :param waking: wakes the readers.
     :param on_stream: called once with the stream and its core, when ``start`` has come.
     :param on_end: called once, when the socket is done with.
     :param two_way: whether the carrier plays what is sent back; no message of it tells.
@@ -320,7 +320,7 @@ class Receiver:
                 self._await_missing(self._reorder)
 
     def _take_all(self, sound: _Sound, frames: Iterable[Media]) -> None:
-        """Those that were held back: one that fails costs none of the others."""
+        """Process frames that were held back: a frame that fails does not affect the others."""
         net = Net()
         for each in frames:
             with net:
@@ -337,7 +337,7 @@ class Receiver:
         try:
             pcm = decoding.decode(track, payload)
         except BadPacket as error:
-            self._bad("bad packet", "audio that cannot be decoded (%s); the stream goes on without it", error)
+            self._bad("bad packet", "skipping audio that cannot be decoded (%s)", error)
             return
         if not pcm:
             self._bad("empty media", "a media message without audio")
@@ -367,7 +367,7 @@ class Receiver:
             self._measure(sound, at)
         if self._diagnosis is not None and self._diagnosis.looking:
             self._diagnosis.look(track, media, pcm)
-        # Saved first: whoever has read a frame can rely on finding it in the file.
+        # Saved first: a frame that was read is always in the file, too.
         if self._recording is not None:
             self._recording.add(track, position, pcm, self._last_heard - sound.began)
         self._hand_over(track, pcm, at, media.sequence)
@@ -394,7 +394,7 @@ class Receiver:
         self._tell(kind, message, *args)
 
     def _measure(self, sound: _Sound, at: float) -> None:
-        """How late a frame is, against the one that was quickest."""
+        """Measure the delay of a frame, relative to the fastest frame."""
         lag = self._last_heard - at
         anchor = sound.anchor
         if anchor is None or lag < anchor or lag > anchor + _LAG:
@@ -468,7 +468,7 @@ class Receiver:
     def _finish(self, reason: EndReason) -> None:
         if self._finished:
             return
-        net = Net()  # whatever fails, whoever waits for the end hears of it
+        net = Net()  # whatever fails, code that waits for the end is notified
         if self._reorder is not None and self._sound is not None:
             with net:
                 self._take_all(self._sound, self._reorder.flush())
@@ -503,7 +503,7 @@ class Receiver:
 
 
 def _teller(troubles: RateLimitedLog, remote: str) -> Callable[..., None]:
-    """What tells of trouble, without holding on to the receiver: those who tell are held by it."""
+    """Return a function that logs problems, without a reference to the receiver, whose parts hold it."""
 
     def tell(kind: str, message: str, *args: object) -> None:
         troubles.warning(kind, "media socket from %s: " + message, remote, *args)

@@ -1,8 +1,8 @@
-"""A WAV file that grows with the stream, is valid at every moment, and is made and written by the thread of a ``Disk``.
+"""A WAV file that grows with the stream and is valid at every moment. The thread of a ``Disk`` creates and writes it.
 
-The receiving thread only copies samples into memory. Twice a second the disk thread writes what has come and then the
-sizes in the header, so that a killed process leaves a playable file that lacks less than a second. Silence is not written
-but skipped: file systems keep it as a hole. Whoever saves reads through a handle of his own, and holds no lock meanwhile.
+The receiving thread only copies samples into memory. Twice a second the disk thread writes them and then the sizes in the
+header, so that a killed process leaves a playable file that lacks less than a second. Silence is skipped instead of
+written: file systems keep it as a hole. Saving reads through a separate file handle and holds no lock while reading.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Recorder:
         self._untold: OSError | None = None
         self.owner = owner
         self.path: str | None = None  # where it is recorded to, once that is known; None for a file without a name
-        self.disk: RecorderThread | None = None  # the thread that writes it; without one, whoever flushes does
+        self.disk: RecorderThread | None = None  # the thread that writes it; without it flush() writes
         self._on_room = on_room
         self._tell = tell
         self._width = 2 * channels
@@ -110,7 +110,7 @@ class Recorder:
         if self.error is not None:
             return False
         if (position * 2 + len(pcm)) * self.channels > MAX_DATA:
-            self.stop("a WAV file holds no more than 4 GiB")
+            self.stop("a WAV file holds at most 4 GiB")
             return False
         with self._lock:
             early = 2 * (self._start - position)
@@ -146,7 +146,7 @@ class Recorder:
 
     @property
     def full(self) -> bool:
-        """Whether :meth:`add` answered so, and no write has begun since: *on_room* is still to be called."""
+        """Whether :meth:`add` returned this and no write has started since: *on_room* is still to be called."""
         return self._full and self.error is None
 
     @property
@@ -174,7 +174,7 @@ class Recorder:
         tail[begin:end:width] = pcm[0::2]
         tail[begin + 1 : end : width] = pcm[1::2]
 
-    # -- for whoever saves, on any thread ------------------------------------------------------------------------------
+    # -- for saving, on any thread -------------------------------------------------------------------------------------
 
     def made(self, timeout: float) -> bool:
         """Wait until its file has been made.
@@ -304,7 +304,7 @@ class Recorder:
         self._adopt(file, growing, channels, 0)
 
     def _adopt(self, file: BinaryIO, growing: Growing, channels: int, size: int) -> None:
-        """Go on in this file."""
+        """Continue in this file."""
         before = self._finalizer
         with self._swap_lock:
             self._file, self._file_channels, self._size, self._growing = file, channels, size, growing
@@ -355,11 +355,11 @@ class Recorder:
             self._size = max(self._size, there // width * width)
 
     def _seal(self) -> None:
-        """After a failure: have the header tell of all that is there. It takes no more room than it had."""
+        """After a failure: make the header cover all written audio. This needs no additional space."""
         try:
             self._write_at(0, wav_header(self.sample_rate, self._file_channels, self._size))
         except (OSError, ValueError):
-            pass  # it tells of what was there half a second before
+            pass  # it covers the audio up to half a second before
 
     def _spread(self, channel: int) -> None:
         """The mono file becomes a stereo one: a new file that takes its place when it is whole, with its name where it has one.
@@ -381,7 +381,7 @@ class Recorder:
 
     def _put_in_place(self, file: BinaryIO, path: str) -> BinaryIO:
         part = file.name
-        if not self._growing.is_at(path):  # moved or removed meanwhile: what has its name now is not ours
+        if not self._growing.is_at(path):  # moved or removed: the file that has its name now is another
             with create_recording(path) as another:
                 path = another.name
         if _RENAMES_OPEN_FILES:
@@ -419,7 +419,7 @@ class Recorder:
             self.error = self._untold = error
 
     def _tell_failure(self) -> None:
-        """Once, and without a lock: whoever hears of it may save the stream."""
+        """Log the failure once, without a lock: a log handler may save the stream."""
         error, self._untold = self._untold, None
         if error is None:
             return
@@ -438,14 +438,14 @@ def _stereo(pcm: bytes, channel: int) -> bytes:
 
 
 def _name_of(file: BinaryIO) -> str | None:
-    """The name that stays with a file; none for one that vanishes (which has a name on Windows)."""
+    """The permanent name of a file; ``None`` for a temporary file (which has a name on Windows)."""
     name = getattr(file, "name", None)
     return name if isinstance(name, str) and not hasattr(file, "delete") else None
 
 
 @contextmanager
 def _growing(file: BinaryIO) -> Iterator[Growing]:
-    """A new file, as one that nothing may replace from its first byte on; where that fails it goes."""
+    """Protect a new file from replacement from its first byte on; remove it on failure."""
     growing = Growing(file)
     try:
         yield growing

@@ -83,9 +83,9 @@ def create_recording(path: str | Path) -> BinaryIO:
 
 
 def spool_file() -> BinaryIO:
-    """One that has no name and vanishes when it is closed.
+    """Return a file without a name that disappears when it is closed.
 
-    :raises OSError: there is no room for one.
+    :raises OSError: there is no space for it.
     """
     # On Windows tempfile wraps the file in an object of its own that behaves like it.
     return tempfile.TemporaryFile(prefix="relay-audio-", buffering=0)

@@ -1,7 +1,7 @@
-"""Putting back in order what a carrier sends out of order (Telnyx says it may): by chunk, within a track. Pure.
+"""Restores the order of frames that a carrier sends out of order (as Telnyx documents): by chunk, within a track. Pure.
 
-A frame that comes too early waits for those before it, for *window* seconds at most. Frames without a chunk number, and
-those that are late all the same, pass at once.
+An early frame waits for the missing ones, for *window* seconds at most. Frames without a chunk number, and late frames,
+pass at once.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Reorder:
             queue.expected = chunk + 1
             return [media, *_following(queue)] if queue.early else [media]
         if expected is not None and chunk < expected:
-            if expected - chunk > _MOST:  # the carrier counts anew, or one number was nonsense
+            if expected - chunk > _MOST:  # the carrier's count restarts, or one number was invalid
                 queue.expected = chunk + 1
             return [media]
         self._arrivals += 1

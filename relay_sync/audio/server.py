@@ -221,7 +221,7 @@ class AudioServer(Connecting):
         :raises StreamFailed: the server is closed.
         :raises Forked: the server was started in the parent process, before the fork.
         """
-        if self._generation != generation():  # before the lock: in a child it may be held for ever
+        if self._generation != generation():  # before the lock: in a child it may be held forever
             raise Forked(
                 "this AudioServer was started in the parent process, before the fork (its first use starts it, be it url or"
                 " port): start it in the child only, or create a new one there"
@@ -294,7 +294,7 @@ class AudioServer(Connecting):
         if server is not None:
             try:
                 server.close(1001, "the receiver is closing", _left(deadline, 0.1))
-            except TimeoutError:  # the loop is held up; it is told to stop
+            except TimeoutError:  # the loop is blocked; it is stopped below
                 pass
             wait_until(lambda: not self._sockets, self._changed, deadline.remaining(time.monotonic()))
         loop = self._loop
@@ -322,7 +322,7 @@ class AudioServer(Connecting):
         if self._observers is not None:
             self._observers.after_fork()
         if self._loop is not None:
-            self._lock = threading.RLock()  # whoever held it is not here to let go of it
+            self._lock = threading.RLock()  # the thread that held it does not exist here
             self._loop.after_fork()
         else:
             self._renew()
@@ -439,7 +439,7 @@ class AudioServer(Connecting):
         :param stream_options: further parameters of ``call.stream``, such as ``name`` or ``status_url``.
         :return: the stream. Its ``action`` is the result of ``call.stream``; closing the stream stops the action.
         :raises StreamFailed: the carrier did not connect, or connected and sent no ``start``; the action has been stopped. If the
-            call has ended, the message says so and ``__cause__`` is a ``CallEnded``.
+            call has ended, the message names that, and ``__cause__`` is a ``CallEnded``.
         :raises InvalidParameter: a parameter is invalid, or ``public_url`` is missing and the carrier could not reach this
             server.
         :raises OSError: starting the server failed: its address is not available.
@@ -546,7 +546,7 @@ class AudioServer(Connecting):
             oldest = self._waiting.popleft() if len(self._waiting) >= _BACKLOG else None
             self._waiting.append((stream, core))
         self._changed.ring()
-        if oldest is not None:  # nobody would read it, and all that it brings would be kept
+        if oldest is not None:  # no code would read it, and all its audio would be kept
             oldest[1].hang_up(False)
             self._troubles.warning("accept", "too many streams wait for accept(); closing the oldest")
 

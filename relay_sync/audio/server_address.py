@@ -1,4 +1,4 @@
-"""Where a server of streams is reached: by the carrier, and by whoever asks why no stream came."""
+"""The address of a server of streams: for the carrier, and for error messages."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["ServerAddress", "check_path", "check_public_url"]
 
 @define(eq=False)
 class ServerAddress:
-    """The address of an :class:`~relay_sync.audio.AudioServer`, before it listens, while it does and afterwards. Nothing here
-    starts the server, and nothing raises: texts are made of it.
+    """The address of an :class:`~relay_sync.audio.AudioServer`, before, while and after it listens. Nothing here starts the
+    server or raises, because messages are built from it.
 
-    :ivar host: where it listens, or will.
-    :ivar wanted_port: 0 for any free one.
-    :ivar path: where it takes streams.
+    :ivar host: where it listens, or will listen.
+    :ivar wanted_port: the requested port; 0 for any free port.
+    :ivar path: the path that accepts streams.
     :ivar public_url: where the carrier reaches it, if that is another address.
     :ivar tls: whether it serves ``wss://`` itself.
-    :ivar port: where it listens; ``None`` while it does not.
-    :ivar closed: whether it was closed for good.
+    :ivar port: the port it listens on; ``None`` while it does not listen.
+    :ivar closed: whether it was closed.
     """
 
     host: str

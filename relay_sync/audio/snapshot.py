@@ -1,4 +1,4 @@
-"""A recording as it is at one moment, to be copied or looked at while it goes on."""
+"""An unchanging view of a recording at one moment, to be copied or displayed while the recording continues."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 
 
 class Snapshot:
-    """What is in a recording's file at one moment. It reads through a handle of its own, without a lock where the system can
-    read at a position, and stays as it is whatever becomes of the recording. A context manager that closes the handle.
+    """The content of a recording's file at one moment. It reads through its own file handle, without a lock if the system can
+    read at a position, and is not affected by later changes. A context manager that closes the handle.
 
-    :ivar samples: of each channel.
+    :ivar samples: samples per channel.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Snapshot:
 
 
 def read_whole(handle: int, offset: int, length: int) -> bytes:
-    """So many bytes of an open file from there on, or fewer where it ends before."""
+    """Return *length* bytes of an open file from *offset*, or fewer at its end."""
     parts = []
     while length:
         if _pread is not None:

@@ -31,13 +31,13 @@ Encode: TypeAlias = Callable[[bytes, bool], list[tuple[bytes, int]]]
 PTIME = 20  # ms
 _PIECES = "PCM in pieces, or a whole WAV file"
 _PIECE = 25  # packets of a codec without state that may travel in one message: half a second
-_SURE = 64  # bytes of a later piece in which text cannot be samples any more
+_SURE = 64  # bytes of a later piece after which text can no longer be samples
 
 
 def chunks_of(what: Playable, rate: int, sample_rate: int | None) -> bytes | Iterator[bytes]:
     """What is to be played as PCM at *rate*: whole where it is there, else as it comes.
 
-    :param sample_rate: that of *what*, where it is PCM and the caller says so.
+    :param sample_rate: of *what*, if it is PCM and the caller passed a rate.
     :raises InvalidParameter: it cannot be played.
     :raises OSError: the file cannot be read.
     """
@@ -140,7 +140,7 @@ def _without_header(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> Iterator[bytes]:
-    """Whole samples at *rate*, wherever the chunks were cut. Complains before the first is taken."""
+    """Return whole samples at *rate*, regardless of where the chunks were cut. Raises before the first chunk is taken."""
     given = sample_rate or rate
     resampler = None if given == rate else _resampler(given, rate)
 
@@ -163,7 +163,7 @@ def _of_chunks(chunks: Iterator[Chunk], rate: int, sample_rate: int | None) -> I
 def encoding_for(encoding: str, rate: int, l16_byteorder: ByteOrder) -> Encode:
     """A new encoder for one piece of audio.
 
-    Codecs without state are sent in messages of up to half a second, with an end that is as short as it is; the others
+    Codecs without state are sent in messages of up to half a second, with a shorter last message; the others
     in packets of 20 ms, the last one filled up with silence.
 
     :raises UnsupportedCodec: the codec is not known, or needs the extra ``codecs``.

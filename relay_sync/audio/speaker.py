@@ -1,15 +1,15 @@
-"""The sending half of a two-way stream, on the loop thread: what is to be said, in order, at its pace, and what came of it.
+"""The sending half of a two-way stream, on the loop thread: the queue of audio, its pace, and how much was heard.
 
-Any thread hands things over; only the loop's sends. Nothing here blocks: between two packets there is a timer. What the
-far side does not read is not piled up: sending pauses at ``MOST_UNREAD`` bytes, and what waits fails once none of them has
-been taken for ``send_timeout`` seconds.
+Any thread submits audio; only the loop thread sends. Nothing here blocks: a timer separates packets. Unread data does not
+pile up: sending pauses at ``MOST_UNREAD`` bytes, and the queue fails if the remote end reads none of them for
+``send_timeout`` seconds.
 
-How much was heard is known from marks of our own, one behind every half second and one behind the end, and in between from
-the clock, which goes on only while something that was sent is still to be played. All marks come back when the queue is
-cleared; those we cleared ourselves tell of no sound. Where marks do not come back, the clock alone ends a piece.
+How much was heard is known from internal marks, one after every half second and one at the end, and in between from the
+clock, which advances only while sent audio remains to be played. All marks return when the queue is cleared; marks
+that were cleared do not count as heard. If no marks return, the clock alone ends a piece.
 
-What is handed over takes no lock, and the loop is woken each time: a Ctrl-C between any two steps leaves nothing that those who
-come later would wait for.
+Submitting takes no lock, and wakes the loop each time: after a Ctrl-C between any two steps no later caller waits for
+anything left behind.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Speaker"]
 
 _log = logs.get("relay_sync.audio").later
-LEAD = 0.08  # seconds that paced audio is sent before it is due: the carrier never runs dry for a moment of ours
-LATE = 1.0  # seconds behind which the pace begins anew, instead of a burst
+LEAD = 0.08  # seconds that paced audio is sent ahead, so that short delays here cause no gaps
+LATE = 1.0  # seconds of delay after which the pace restarts, instead of a burst
 CHECK = 0.5  # seconds of audio between marks of our own
 MOST_UNREAD = 256 * 1024  # bytes sent and not taken
 MOST_WAITING = 64 * 2**20  # bytes of payloads that wait here
@@ -77,7 +77,7 @@ class Speaker:
         # From here on only the loop thread writes.
         self._held = 0  # bytes that wait, those in the inbox left out
         self._queue: deque[Piece | SentMark] = deque()
-        self._active: deque[Piece] = deque()  # begun, and not yet over
+        self._active: deque[Piece] = deque()  # started, and not yet finished
         self._pending: deque[SentMark] = deque()  # sent, and not yet back
         self._ends_at = 0.0  # when all that was sent will have been played
         self._timer: Timer | None = None
@@ -92,7 +92,7 @@ class Speaker:
 
     @property
     def over(self) -> bool:
-        """Whether the stream has ended: nothing is said any more."""
+        """Whether the stream has ended: nothing more is sent."""
         return self._over
 
     def submit(self, piece: Piece) -> None:
@@ -180,12 +180,10 @@ class Speaker:
             raise StreamFailed("the remote end of the stream does not read")
 
     def _hand_over(self, act: Callable[[], object], size: int = 0) -> None:
-        """Have something done on the loop thread. On a stream that has ended, it is only to settle what somebody waits for,
-        which any thread may do.
-        """
+        """Run *act* on the loop thread. On an ended stream it only settles waiting callers, which any thread may do."""
         self._inbox.append((act, size))
         self._loop.call_soon(self._look)
-        if self._over:  # in this order it is either seen here, or found by whoever ends the stream
+        if self._over:  # in this order it is seen either here or in end()
             self._empty_inbox()
 
     def _empty_inbox(self) -> None:
@@ -231,7 +229,7 @@ class Speaker:
             self._queue.popleft()
             self._send_mark(item)
             return 0.0
-        if item.done:  # by whoever fed it
+        if item.done:  # by the feeding thread
             item.waiting.clear()
             self._leave(item)
             self._let_go(item)
@@ -251,7 +249,7 @@ class Speaker:
         return 0.0
 
     def _at_the_end_of(self, item: Piece) -> float | None:
-        # Whoever feeds it looks at `hungry` after feeding, and sets `closed` last: in this order nothing is missed.
+        # The feeding thread checks `hungry` after feeding, and sets `closed` last: in this order nothing is missed.
         item.hungry = True
         closed = item.closed
         if item.waiting:
@@ -319,7 +317,7 @@ class Speaker:
 
     @staticmethod
     def made_up(name: str) -> bool:
-        """Whether a mark is one of our own, which nobody asked for."""
+        """Whether a mark is internal, not set by the user."""
         return name.startswith(_OURS)
 
     def echoed(self, name: str) -> None:
@@ -430,7 +428,7 @@ class Speaker:
                 piece.finish(by, heard, estimated=self._deaf)
 
     def end(self) -> None:
-        """The stream has ended: everybody who waits is told."""
+        """The stream has ended: wake all waiting threads."""
         if self._over:
             return
         self._over = True

@@ -190,7 +190,7 @@ class Speaking:
         self._speaker_for("send_dtmf").press(digits)
 
     def _how_to_speak(self) -> str:
-        """The ways to a stream that can be spoken on, by how this one came about."""
+        """Return advice on getting a two-way stream, depending on how this stream was created."""
         if self.action is not None:
             last = "instead of listen()"
         else:
@@ -223,7 +223,7 @@ def _in_background(speaker: Speaker, piece: Piece, source: Iterator[bytes], enco
 
 
 def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encode, deadline: Deadline) -> None:
-    """Hand over what an iterable gives, as far as it is needed. It runs user code: never on the loop thread."""
+    """Submit the items of an iterable, as far as needed. It runs user code: never on the loop thread."""
     try:
         while not piece.done:
             pcm = next(source, None)
@@ -243,6 +243,6 @@ def _feed(speaker: Speaker, piece: Piece, source: Iterator[bytes], encode: Encod
 
 
 def _close(speaker: Speaker, piece: Piece) -> None:
-    """No more of it comes."""
+    """Mark the piece as complete."""
     piece.closed = True
     speaker.nudge(piece)

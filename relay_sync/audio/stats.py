@@ -76,7 +76,7 @@ class Counts:
     def summary(self, dropped: int) -> StreamStats:
         """What the program gets to see.
 
-        :param dropped: frames that nobody read in time.
+        :param dropped: frames that were not read before the buffer was full.
         """
         return StreamStats(
             frames=self.frames,

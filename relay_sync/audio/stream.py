@@ -36,7 +36,7 @@ GRACE = 1.0  # seconds for the carrier's last messages after its action was stop
 
 
 class StreamingAction(Protocol):
-    """What ``call.stream()`` returns, as far as it is needed here."""
+    """The result of ``call.stream()``, as far as needed here."""
 
     @property
     def is_done(self) -> bool: ...
@@ -257,7 +257,7 @@ class AudioStream(Speaking):
         wanted = 2 * round(seconds * self.sample_rate)
         try:
             return self._buffer.read(track, wanted, timeout)
-        except WaitTimeout:  # it tells of a part of it
+        except WaitTimeout:  # its message covers only a part
             raise WaitTimeout(f"no {seconds:g} s of audio within {timeout:g} s; the stream continues") from None
 
     def read_dtmf(self, timeout: float | None = None) -> DtmfEvent | None:
@@ -298,7 +298,7 @@ class AudioStream(Speaking):
         :raises InvalidParameter: *path* is not a path, or a recording (``record_to``) is being written there.
         """
         values.path("path", path, "the path of a file to write")  # a number would be taken for an open file
-        if self._generation != generation():  # both would write to one file, and a lock may be held for ever
+        if self._generation != generation():  # both would write to one file, and a lock may be held forever
             raise forked_error()
         self._check_decodable("save")
         if self._recorder is None:

@@ -64,7 +64,7 @@ class StreamCore:
         """A mark came back."""
         speaker = self.speaker
         if speaker is None or not speaker.made_up(name):
-            self.marks.put(name)  # first: whoever waits for it finds it there
+            self.marks.put(name)  # first: a thread that waits for it finds it there
         if speaker is not None:
             speaker.echoed(name)
 

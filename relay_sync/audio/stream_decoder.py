@@ -23,10 +23,10 @@ class StreamDecoder:
 
     :param l16_byteorder: ``little``, ``big``, or ``auto`` to hear which of the two is sound.
     :param tell: called with a kind of trouble, a message and its arguments.
-    :ivar encoding: ``None``; the carrier's name for the codec where it cannot be decoded and payloads stay as they are.
+    :ivar encoding: ``None``; the carrier's name for the codec if it cannot be decoded and payloads stay raw.
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``; ``""`` where it cannot be decoded.
     :ivar sample_rate: of the PCM in Hz.
-    :ivar l16_byteorder: that of L16, as far as it is known by now.
+    :ivar l16_byteorder: of L16, as far as known so far.
     """
 
     def __init__(self, form: MediaFormat, l16_byteorder: Literal["little", "big", "auto"], tell: Tell) -> None:
@@ -55,7 +55,7 @@ class StreamDecoder:
         form = self._form
         name = parse_codec(form.encoding)
         rate = form.sample_rate or name.sample_rate
-        if rate is not None and rate not in RATES:  # nonsense is as good as nothing, wherever it was said
+        if rate is not None and rate not in RATES:  # an invalid rate counts as none
             rate = usual_rate(name.base)
         decoder = decoder_for(form.encoding, rate, l16_byteorder=self.l16_byteorder)
         if form.channels != 1 and (form.channels, decoder.name) != (2, "OPUS"):  # SDP always says two for Opus
@@ -80,7 +80,7 @@ class StreamDecoder:
         if decode is None:
             decode = self._new().decode
         pcm = decode(payload)
-        self._decoders[track] = decode  # kept only once it has decoded: whoever invents tracks fills no memory
+        self._decoders[track] = decode  # kept only once it has decoded: invented tracks fill no memory
         return pcm
 
     def _check_byteorder(self, payload: bytes) -> None:

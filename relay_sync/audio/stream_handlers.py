@@ -35,12 +35,12 @@ class StreamHandlers:
         # Guards what follows; never held while waiting. A signal handler may wait for what its own thread is busy with.
         self._lock = threading.RLock()
         self._running: dict[threading.Thread, AudioStream] = {}
-        self._told: set[threading.Thread] = set()  # those that join() has complained of
+        self._told: set[threading.Thread] = set()  # handlers that join() has logged
 
     def handle(self, stream: AudioStream, core: StreamCore, raised: Callable[[str, BaseException], object]) -> None:
         """Begin with a stream; never blocks, and never raises.
 
-        :param raised: is told which exception was raised, and for which call.
+        :param raised: called with the call's id and the exception.
         """
 
         def run() -> None:
@@ -74,8 +74,8 @@ class StreamHandlers:
             core.hang_up(False)
 
     def join(self, deadline: Deadline) -> None:
-        """Wait for those that run, but for the one that asks, and name those that run on, each once: the end of the process
-        waits again.
+        """Wait for the running handlers, except the calling one, and log the handlers still running, each once. The exit of the
+        process waits again.
         """
         join_all(self._others(), deadline.remaining(time.monotonic()) or 0.0)
         left = {thread: stream for thread, stream in self._others().items() if thread not in self._told}

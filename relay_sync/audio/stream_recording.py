@@ -19,7 +19,7 @@ class StreamRecording:
     """The recording of one stream, as its receiver feeds it on the loop thread.
 
     :param make_file: makes the file, on the disk thread.
-    :param tracks: those that were announced.
+    :param tracks: the announced tracks.
     :param connection: is not read from while the disk is behind.
     :param tell: as ``RateLimitedLog.warning``.
     :param owner: of whom it is, for the log.
@@ -41,7 +41,7 @@ class StreamRecording:
         self._disk = disk
         self._tell = tell
         self._kept = 0  # bytes that went to the recorder, of all tracks
-        self._most = 0.0  # up to which nobody needs to look at the clock
+        self._most = 0.0  # up to which the clock need not be checked
         channels = max(1, len(self._channels))
         self.recorder: Recorder = Recorder(
             make_file, sample_rate, channels, connection.resume_reading, tell, owner=owner

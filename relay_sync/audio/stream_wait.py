@@ -23,7 +23,7 @@ def wait_for_stream(
     :param timeout: seconds.
     :param codec: that was asked for.
     :param address: of the server.
-    :raises StreamFailed: it did not come; the text says why, as far as it is known here.
+    :raises StreamFailed: it did not start; the message says why, as far as known.
     :raises CommandRefused: the platform refused the action.
     """
     left = TimeLeft(timeout)

@@ -1,9 +1,9 @@
-"""Where each frame belongs in time: duplicates, holes, late frames, clocks that jump. Pure.
+"""Where each frame belongs in time: duplicates, gaps, late frames, clocks that jump. Pure.
 
 Positions are counted in samples from the first frame of the stream, the same zero for all tracks. Timestamps and chunk
-numbers come from the carrier and may be missing or nonsense; audio is never thrown away for that. A duplicate is a frame
-whose track, chunk and timestamp came before, with the same payload: counters that begin anew bring other audio. What is not
-remembered is no duplicate.
+numbers come from the carrier and may be missing or invalid; audio is never discarded for that. A duplicate is a frame
+whose track, chunk and timestamp arrived before with the same payload: counters that restart bring other audio. A frame that
+is no longer remembered is not a duplicate.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ MAX_HOLE = 60.0  # seconds of silence for such a jump, unless another track has 
 MAX_TRACKS = 8  # there are two; more than a few come from no telephone
 _REMEMBERED = 128  # frames per track that are still known
 _FINGERPRINTS = 2048  # of frames per track, by chunk: over half a minute
-_REPEATED = (
-    3  # frames of one sound, silence say, from longer ago that come again in a row; more is a count that began anew
-)
+_REPEATED = 3  # older frames (of silence, say) repeated in a row; more means a count that restarted
 _HOLES = 64  # per track that a late frame may still fill
 _JITTER = 1.0  # seconds that a clock may lag before it is taken to have been set back
 _CLOCKS = 4  # that tracks may go back to, or take over from each other
@@ -95,7 +93,7 @@ class _Recent:
         )
 
     def like(self, chunk: int | None, timestamp: Stamp) -> Iterator[tuple[int, int]]:
-        """Hash and sequence (-1: none) of those that had these."""
+        """Hash and sequence (-1: none) of the frames that had these."""
         chunk, timestamp = -1 if chunk is None else chunk, -1 if timestamp is None else timestamp
         for index in range(len(self)):
             if self._chunks[index] == chunk and self._timestamps[index] == timestamp:
@@ -119,7 +117,7 @@ class _Track:
     repeated: int = 0  # frames from long ago that have come again in a row, all with this payload, by its hash
     repeated_mark: int = 0
     moves: bool = False  # whether its counters have been seen to change
-    holes: list[_Hole] = field(factory=list)  # likewise
+    holes: list[_Hole] = field(factory=list)  # the same
 
 
 @define(eq=False)
@@ -128,7 +126,7 @@ class Timeline:
 
     :ivar sample_rate: Hz.
     :ivar conflicts: frames with the counters of another but with other audio.
-    :ivar elapsed: seconds since the first frame by our own clock, kept up by whoever has one.
+    :ivar elapsed: seconds since the first frame by the local clock, updated by the caller.
     """
 
     sample_rate: int
@@ -222,7 +220,7 @@ class Timeline:
             self.conflicts += 1
             return False
         if chunk is None or timestamp is None or (sequence is not None and sequence > track.last_sequence):
-            return False  # counters that began anew have a new sequence, if any
+            return False  # counters that restarted have a new sequence, if any
         if not track.recent.had(chunk, timestamp, mark):
             return False
         track.repeated = track.repeated + 1 if mark == track.repeated_mark else 1
@@ -244,7 +242,7 @@ class Timeline:
                 track.next_chunk = chunk + 1
             elif timestamp is None or timestamp <= track.last_timestamp:
                 late = True
-            else:  # the carrier counts anew, or not at all
+            else:  # the carrier's count restarted, or it does not count
                 track.next_chunk = chunk + 1
         placed = self._position(track, timestamp, samples, late)
         track.begun = True
@@ -290,7 +288,7 @@ class Timeline:
         return Placed(position, hole, holes=1) if track.begun else Placed(position)
 
     def _clock(self, track: _Track, timestamp: float, samples: int, tolerance: int, longest: int) -> float:
-        """The clock that this time is told by: mostly the track's own.
+        """The clock for this timestamp: mostly the track's own.
 
         One timestamp that is nonsense looks like a clock that was set; the next one shows that it was not. And what
         happens to the carrier's clock is first seen in one track, then in the other.

@@ -51,7 +51,7 @@ def replaced(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         try:
             with open(part, "xb") as file:
                 yield file
-            Growing.check(path)  # a recording may have begun meanwhile
+            Growing.check(path)  # a recording may have started since
             os.replace(part, target)
         except BaseException:
             try:
@@ -85,7 +85,7 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_FILE) -> bytes:
 
 
 def read_open(file: Any, most: int = MAX_FILE) -> bytes:
-    """The rest of a file that somebody has opened for reading bytes; also one that is longer than it says, or never ends.
+    """Read the rest of a file opened for reading bytes, including files that are longer than they report or never end.
 
     :raises ValueError: it has more than ``most`` bytes.
     :raises OSError: it cannot be read.

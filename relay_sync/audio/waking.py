@@ -16,7 +16,7 @@ _STALLED = 0.001  # seconds without progress after which the loop helps
 _LONGEST = 0.016  # seconds that the loop waits for the readers at most
 _FEW = 4  # readers of a turn that are woken all at once
 _START, _EACH = 0.002, 0.0001  # seconds that waking them may take, and for each of them
-_STRIKES, _WITHIN = 3, 1.0  # so often longer, within so many seconds: then all at once for a while
+_STRIKES, _WITHIN = 3, 1.0  # this often longer within this time in seconds: then all at once for a while
 _PAUSE, _LONGEST_PAUSE = 2.0, 32.0  # seconds, twice as many each time
 
 
@@ -29,7 +29,7 @@ class Waking:
     the interpreter to a reader and have it wait. Where a reader does not get round to waking the next, the loop does it.
 
     That is for many streams on a machine with time to spare. Where others compete for the processors or for the interpreter,
-    each step may have to wait for its turn; then all are woken at once, and whoever comes first is first.
+    each step may have to wait for its turn; then all are woken at once, in any order.
 
     :meth:`add` and :meth:`rest` are for the loop thread, :meth:`next` for any.
 
@@ -40,9 +40,9 @@ class Waking:
         self.patient: bool = True
         self._loop = loop
         self._ears: deque[Any] = deque()  # locks that are taken, and released to wake their thread
-        # Takes one and releases it within one call: a Ctrl-C between the two would leave its thread asleep for ever.
+        # Takes one and releases it within one call: a Ctrl-C between the two would leave its thread asleep forever.
         self._wake_one = map(methodcaller("release"), iter(self._ears.popleft, None)).__next__
-        self._own = threading.Lock()  # likewise, for the loop
+        self._own = threading.Lock()  # the same for the loop
         self._own.acquire()
         self._going = False  # some have been woken, others are to follow
         self._due = False  # begins at the end of this turn
@@ -84,10 +84,10 @@ class Waking:
             if left >= before or time.monotonic() >= until:
                 break
             before = left
-        self._wake_all()  # those who still wait, and those whom the last one had not seen yet
+        self._wake_all()  # the waiting threads, including any that the last one had not seen
 
     def loop_stopping(self) -> None:
-        """Part of :class:`~relay_sync.server.loop.LoopUser`: nobody looks after it any more."""
+        """Part of :class:`~relay_sync.server.loop.LoopUser`: it is no longer served."""
         self._wake_all()
 
     def _wake_all(self) -> None:

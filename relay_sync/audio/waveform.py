@@ -29,7 +29,7 @@ def draw_waveform(
 ) -> str:
     """Draw audio with block characters: *height* lines per channel, and one line with the time.
 
-    Each column shows the loudest sample of its time span on a square-root scale, so that speech and pauses can be told apart.
+    Each column shows the loudest sample of its time span on a square-root scale, so that speech and pauses can be distinguished.
     All channels share one scale, whose maximum is the loudest sample.
 
     :param source: a WAV file, its path, or mono 16-bit little-endian PCM.

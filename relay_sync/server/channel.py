@@ -134,13 +134,13 @@ class Channel:
             self._flush()
 
     def finish(self) -> None:
-        """No more will be written: half-close once all is sent. What the peer still sends is received as before."""
+        """Stop writing: half-close once all is sent. Data from the peer is still received."""
         if not self._finishing:
             self._finishing = True
             self._flush()
 
     def pause(self) -> None:
-        """Stop reading: the peer is slowed down by TCP. The end of the connection goes unnoticed meanwhile."""
+        """Stop reading; TCP slows the peer down. While paused, the end of the connection is not noticed."""
         self._paused = True
         self._watch()
 
@@ -221,7 +221,7 @@ class Channel:
             self._loop.call_soon(self._receive)
 
     def _ended(self, error: Exception | None) -> None:
-        self._paused = True  # an end of stream is readable for ever
+        self._paused = True  # an end of stream is readable forever
         self._watch()
         self.on_end(error)
 
@@ -232,7 +232,7 @@ class Channel:
         try:
             self._transmit()
         except (BrokenPipeError, ConnectionResetError):
-            # The peer is gone, but what it sent before may still lie in the socket: reading tells of the end.
+            # The peer is gone, but its data may still be in the socket: reading finds the end.
             self._finishing = True
             self._out.clear()
             return

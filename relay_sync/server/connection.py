@@ -1,4 +1,4 @@
-"""One WebSocket, accepted or dialled, after its upgrade.
+"""One WebSocket, accepted or dialed, after its upgrade.
 
 Callbacks run on the loop thread and must not block. ``websockets`` does the protocol (its sans-I/O part), the channel
 carries the bytes, and this joins them: messages out of frames, limits, the closing handshake and its timeout.
@@ -28,11 +28,10 @@ CLOSE_TIMEOUT = 2.0  # seconds a peer gets for its half of the closing handshake
 
 @frozen
 class CloseInfo:
-    """How a connection ended.
+    """How a connection closed.
 
-    :ivar code: the close code of whichever side closed first; ``None`` when neither did. 1005 means a close frame
-        without a code.
-    :ivar reason: the words that came with the code, or what broke the connection.
+    :ivar code: the close code of the side that closed first; ``None`` if neither did. 1005 means a close frame without a code.
+    :ivar reason: the text sent with the code, or what broke the connection.
     :ivar clean: whether both sides sent a close frame.
     """
 
@@ -54,10 +53,10 @@ class Connection:
 
     :ivar path: the path asked for, without its query.
     :ivar query: the query, or ``""``.
-    :ivar headers: of the request where accepted, of the answer where dialled.
+    :ivar headers: of the request if accepted, of the response if dialed.
     :ivar remote: the peer, as ``address:port``.
     :ivar on_message: called with every message, ``str`` for text and ``bytes`` for binary. Set it in ``on_open``.
-    :ivar on_text: sees most texts first, as bytes of which nobody knows yet whether they are UTF-8; what it returns true for
+    :ivar on_text: sees most texts first, as bytes not yet checked to be UTF-8; if it returns true, the message
         is done with.
     :ivar on_close: called exactly once, after the last message, as soon as no other can come.
     :ivar on_drain: called when ``buffered`` has fallen under ``low_water`` after having been over it.
@@ -120,7 +119,7 @@ class Connection:
         self._protocol = protocol
         self._splitter = splitter  # None where the protocol gets everything
         self._on_proven = on_proven
-        self._on_gone = on_gone  # for whoever counts sockets: the socket itself is closed
+        self._on_gone = on_gone  # for counting sockets: the socket itself is closed
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
         self._held: deque[Frame] = deque()  # received, but the reader is paused
@@ -206,10 +205,10 @@ class Connection:
         self._loop.call_soon(self._abort, reset)
 
     def pause_reading(self) -> None:
-        """Deliver nothing more until :meth:`resume_reading`; the peer is slowed down by TCP.
+        """Stop delivering messages until :meth:`resume_reading`; TCP slows the peer down.
 
-        On the loop thread it holds from the next message on. The end of the connection goes unnoticed meanwhile.
-        :meth:`close` and :meth:`abort` work as always.
+        On the loop thread this takes effect with the next message. While paused, the end of the connection is not noticed.
+        :meth:`close` and :meth:`abort` work as usual.
         """
         if self._loop.on_loop_thread:
             self._set_paused(True)
@@ -223,7 +222,7 @@ class Connection:
     # -- for the loop, on its thread -----------------------------------------------------------------------------------
 
     def prove(self) -> None:
-        """The peer has shown that it is one of those that the server is there for: it keeps its place when others come."""
+        """Mark the peer as legitimate: it keeps its place when the server is full."""
         if self._on_proven is not None:
             self._on_proven(self)
 
@@ -296,7 +295,7 @@ class Connection:
 
     def _drained(self) -> None:
         if self.buffered > self._channel.low_water:
-            self._channel.high = True  # what another thread has sent meanwhile is still to reach the channel
+            self._channel.high = True  # data sent by another thread has yet to reach the channel
         elif self.on_drain is not None and not self._over:
             self.on_drain()
 
@@ -462,14 +461,14 @@ class Connection:
 
     def _tell(self, info: CloseInfo) -> None:
         self.on_close(info)
-        # The owner's callbacks usually refer to this object: let go of them so that nothing waits for the collector.
+        # The owner's callbacks usually refer to this object: release them so that nothing waits for the collector.
         self.on_message, self.on_close, self.on_drain, self.on_text = _ignore_message, _ignore_close, None, None
 
     def _gone(self) -> None:
         self._channel.drop()
         if self._close_timer is not None:
             self._close_timer.cancel()
-        if self._over:  # else a paused reader is still to be told
+        if self._over:  # else a paused reader is still to be notified
             self._loop.release(self)
         self._on_gone(self)
         self._on_gone = _ignore_gone

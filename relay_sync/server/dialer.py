@@ -1,4 +1,4 @@
-"""Open a WebSocket to somebody else's server, without blocking the loop."""
+"""Open a WebSocket to another server, without blocking the loop."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def dial(
     are not used. A name is looked up in a short-lived thread; ``localhost`` means 127.0.0.1, then ``::1``.
 
     :param headers: sent with the upgrade, besides those it needs.
-    :param ssl_context: for ``wss``; by default one that verifies the server.
+    :param ssl_context: for ``wss``; by default a context that verifies the server.
     :param timeout: seconds for all of it.
     :raises LoopStopped: the loop was stopped, so neither would ever be called.
     """

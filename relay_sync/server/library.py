@@ -1,4 +1,4 @@
-"""The one place that imports ``websockets``, so that its absence is told once and clearly."""
+"""The only module that imports ``websockets``, so that its absence is reported once and clearly."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ __all__ = [
 
 
 class _Quiet(logging.Logger):
-    """Says what it is told to our logger, which no handler holds up."""
+    """Passes records to our logger, which no handler can block."""
 
     def handle(self, record: logging.LogRecord) -> None:
         logs.pass_on(logging.getLogger("relay_sync.server"), record)

@@ -85,7 +85,7 @@ def _needed(host: str) -> int | None:
 
 
 def explained(error: OSError, address: str) -> OSError:
-    """The same error, in words for whoever chose the address."""
+    """Return the same error with a message for the user who chose the address."""
     words = {
         errno.EADDRINUSE: "is already in use by another process or another server of this process. Give each process a"
         " separate port, or use port=0 for any free port",

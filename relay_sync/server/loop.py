@@ -1,8 +1,8 @@
-"""One thread with a selector: sockets, timers, and callbacks handed over from other threads.
+"""One thread with a selector: sockets, timers, and callbacks submitted by other threads.
 
-A :class:`Loop` hosts any number of listening servers, accepted and dialled connections and timers. It knows nothing of
-WebSockets. Everything it calls runs on its one thread and must not block: hand work to another thread instead. A
-callback that raises is logged with its traceback and hurts nothing else.
+A :class:`Loop` hosts any number of listening servers, accepted and dialed connections and timers. It knows nothing of
+WebSockets. All callbacks run on its one thread and must not block: hand work to another thread instead. An exception in a
+callback is logged with its traceback and affects nothing else.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Awaited:
         self._pending.release()
 
     def wait(self, timeout: float) -> bool:
-        """Whether it is over within so many seconds. Where this raises or returns ``False``, and it has not begun, it never
-        will.
+        """Return whether the call finishes within *timeout* seconds. If this raises or returns ``False`` and the call has not
+        started, it never will.
         """
         try:
             self.abandoned = not self._pending.acquire(True, max(0.0, timeout))
@@ -152,7 +152,7 @@ class Loop:
         self._stopping = False
         self._busy = False
         self.turn_began: float = 0.0  # by time()
-        #: Seconds by which ``time.monotonic()`` has gone on more than time has passed; negative, where by less.
+        #: Seconds by which ``time.monotonic()`` has advanced more than the elapsed time; negative if less.
         self.ahead: float = 0.0
         self._latest = math.inf  # what time() can be at most, before the clock is looked at again
         self._longest = LONGEST_SLEEP
@@ -160,7 +160,7 @@ class Loop:
         self._selector: selectors.BaseSelector
         self._wake_up: WakeUp | None = None
         self._wake: Callable[[], None] = _nobody_sleeps
-        #: What passes the time between two turns: called with seconds, 0 where turns need no more gathering.
+        #: What passes the time between two turns: called with seconds, 0 if turns need no further gathering.
         self.rest: Callable[[float], object] = time.sleep
         self._troubles = RateLimitedLog(_log)
         self.buffer: memoryview = memoryview(bytearray(RECEIVE_SIZE))  # one for all sockets: only this thread receives
@@ -178,7 +178,7 @@ class Loop:
 
     @property
     def stopped(self) -> bool:
-        """Whether it has been told to stop; it will never run again."""
+        """Whether it was asked to stop; it will never run again."""
         return self._stopping
 
     @property
@@ -209,7 +209,7 @@ class Loop:
             thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # no more threads, or the interpreter is going
+            except RuntimeError:  # no thread available, or the interpreter is exiting
                 self._shut()
                 raise
             self._thread = thread
@@ -231,12 +231,12 @@ class Loop:
                 _log.warning("%s did not stop within %g s: one of its callbacks is blocking", self.name, timeout)
 
     def after_fork(self) -> None:
-        """In a child process: close the child's copies of the sockets, without a word to anybody, and be stopped.
+        """In a child process: close the child's copies of the sockets without sending anything, and stop.
 
-        The parent's thread does not exist here, and the parent's connections are none of the child's business.
+        The parent's thread does not exist here, and the parent's connections do not concern the child.
         """
         self._stopping, self._thread, self._ident = True, None, None
-        self._lock = threading.RLock()  # whoever held it is not here to let go of it
+        self._lock = threading.RLock()  # the thread that held it does not exist here
         if self._wake_up is None:
             return
         for key in list(self._selector.get_map().values()):
@@ -280,8 +280,8 @@ class Loop:
     def call(self, fn: Callable[..., _T], *args: Any, timeout: float) -> _T:
         """Run ``fn(*args)`` on the loop thread, wait, and return its result or raise its exception.
 
-        :raises TimeoutError: no result within *timeout* seconds; if it had not begun by then, it never will.
-        :raises LoopStopped: the loop is not running, or ended first.
+        :raises TimeoutError: no result within *timeout* seconds; a call that has not started by then never will.
+        :raises LoopStopped: the loop is not running, or stopped first.
         """
         if self.on_loop_thread:
             return fn(*args)
@@ -309,7 +309,7 @@ class Loop:
         self._hosted.add(hosted)
 
     def release(self, hosted: LoopUser) -> None:
-        """Forget what :meth:`host` was told."""
+        """Forget what :meth:`host` registered."""
         self._hosted.discard(hosted)
 
     def watch(self, sock: socket.socket, events: int, callback: Callable[[int], object]) -> None:
@@ -341,7 +341,7 @@ class Loop:
         selector = selectors.DefaultSelector()
         try:
             wake_up = WakeUp()
-        except OSError:  # no more file descriptors
+        except OSError:  # no file descriptor available
             selector.close()
             raise
         selector.register(wake_up.receiver, selectors.EVENT_READ, lambda mask: wake_up.clear())
@@ -399,7 +399,7 @@ class Loop:
             self._faults = 0
 
     def _amend(self, by: float) -> None:
-        """The clock went on by so much more, or less, than time has passed."""
+        """The clock advanced by *by* seconds more (or less) than the elapsed time."""
         self.ahead += by
         self._longest = SLICE if by <= 0 else LONGEST_SLEEP
 
@@ -414,7 +414,7 @@ class Loop:
         self._run_turn_end()
 
     def _patience(self) -> float | None:
-        """How long nothing needs doing, in seconds; ``None`` for ever."""
+        """Seconds until the next work is due; ``None`` if there is none."""
         if self._ready or self._turn_end or self._stopping:
             return 0.0
         if not self._timers:
@@ -469,7 +469,7 @@ class Loop:
                 hosted.loop_stopping()
             except BaseException:
                 _log.exception("closing %r failed", hosted)
-        for _ in range(16):  # the callbacks that tell of the closing, and what those queue; bounded all the same
+        for _ in range(16):  # the callbacks on closing, and the callbacks they queue; bounded
             self._run_turn_end()
             self._run_ready()
         self._ready.clear()
@@ -486,4 +486,4 @@ class Loop:
 
 
 def _nobody_sleeps() -> None:
-    """What wakes a loop that has not begun."""
+    """Wakes a loop that has not started."""

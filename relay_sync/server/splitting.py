@@ -83,7 +83,7 @@ class Splitter:
         return (first & 0x0F if whole else 0), begin, begin + size
 
     def _follow(self, first: int) -> None:
-        """Know whether the next frame belongs to a message that has begun."""
+        """Store whether the next frame belongs to a started message."""
         opcode, final = first & 0x0F, first & 0x80
         if opcode in (1, 2):
             self._fragmented = not final

@@ -48,27 +48,27 @@ _NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")  # wh
 
 
 class WebSocketServer:
-    """Listens on *host*:*port* (0: any free one) as soon as it is made; the loop must be running.
+    """Listens on *host*:*port* (0: any free port) from its creation on; the loop must be running.
 
-    :param host: all of its addresses are listened on, see :func:`~relay_sync.server.listening.listen`.
+    :param host: all of its addresses are used, see :func:`~relay_sync.server.listening.listen`.
     :param ssl_context: serve ``wss://``; the handshake happens in the loop.
-    :param on_request: sees each request before the upgrade. A :class:`Response` is sent instead of upgrading (a
-        refusal, or the answer to a health check); ``None`` goes on: an upgrade is accepted, any other GET is answered
-        426, any other method 405.
-    :param on_open: gets each new connection, and sets its ``on_message`` and ``on_close``.
-    :param max_message: bytes; longer messages end their connection (1009) before they are buffered.
-    :param max_connections: when more come, the oldest connection that has not proven itself
-        (:meth:`~relay_sync.server.Connection.prove`) is closed with 1013; where all have, the upgrade is answered 503, after
-        ``on_request`` has had its say. ``None``: no limit. One that has not proven itself also makes room where the process
-        has no file descriptor left for a new one.
+    :param on_request: receives each request before the upgrade. If it returns a :class:`Response` (a refusal, or the reply to
+        a health check), that is sent. If it returns ``None``, an upgrade is accepted, any other GET is answered 426, and any
+        other method 405.
+    :param on_open: receives each new connection, and sets its ``on_message`` and ``on_close``.
+    :param max_message: bytes; a longer message closes its connection (1009) before it is buffered.
+    :param max_connections: at this limit the oldest connection that has not proven itself
+        (:meth:`~relay_sync.server.Connection.prove`) is closed with 1013. If all have, the upgrade is answered 503, after
+        ``on_request`` was called. ``None``: no limit. An unproven connection is also closed when the process has no file
+        descriptor left for a new one.
     :param open_timeout: seconds from accepting the socket to the end of the upgrade.
-    :param on_refused: called for each peer that the server itself refuses or drops, with its address, the kind of trouble
-        in two words and a sentence. What ``on_request`` answers is its own affair.
-    :param subprotocols: those that are agreed to where offered; offers of others are ignored.
+    :param on_refused: called for each peer that the server itself refuses or drops, with its address, the kind of problem in
+        two words, and a sentence. Not called for responses of ``on_request``.
+    :param subprotocols: subprotocols that are agreed to if offered; other offers are ignored.
     :param max_buffer: unsent bytes after which a peer is dropped as too slow.
-    :param max_body: bytes; 0 takes no bodies: they are not read, and ``on_request`` does not see them. Else it is called
-        when the body is complete, and a longer one is refused.
-    :raises OSError: the address cannot be had.
+    :param max_body: bytes; 0 accepts no bodies: they are not read, and ``on_request`` does not receive them. Otherwise it is
+        called when the body is complete, and a longer body is refused.
+    :raises OSError: the address is already in use or not available.
     :raises LoopStopped: the loop is not running.
     """
 
@@ -104,7 +104,7 @@ class WebSocketServer:
         self._opening: dict[_Opening, float] = {}
         self._answering: dict[_Opening, None] = {}  # that are sent an answer instead of an upgrade, the oldest first
         self._connections: set[Connection] = set()
-        self._unproven: dict[Connection, float] = {}  # likewise
+        self._unproven: dict[Connection, float] = {}  # the same
         self._closed = False
         self._listeners = [_Listener(self, sock) for sock in listen(host, port)]
         try:
@@ -121,13 +121,13 @@ class WebSocketServer:
 
     @property
     def connections(self) -> int:
-        """How many connections are open, those that are just closing included."""
+        """Number of open connections, including closing ones."""
         return len(self._connections)
 
     def close(self, code: int = 1001, reason: str = "going away", timeout: float = 5.0) -> None:
-        """Stop listening and close every connection with *code*. Idempotent; the connections end by themselves soon.
+        """Stop listening and close every connection with *code*. Idempotent; the connections close soon after.
 
-        :raises TimeoutError: the loop did not get round to it within *timeout* seconds.
+        :raises TimeoutError: the loop did not run this within *timeout* seconds.
         """
         try:
             self._loop.call(self._close, code, reason, timeout=timeout)
@@ -135,19 +135,19 @@ class WebSocketServer:
             pass
 
     def stop_listening(self) -> None:
-        """Free the port; open connections go on."""
+        """Free the port; open connections stay open."""
         try:
             self._loop.call(self._stop_listening, timeout=5.0)
         except LoopStopped:
             pass
 
     def loop_stopping(self) -> None:
-        """Part of :class:`~relay_sync.server.loop.LoopUser`: the connections are told by the loop themselves."""
+        """Part of :class:`~relay_sync.server.loop.LoopUser`: the loop notifies the connections directly."""
         self._stop_listening()
         self._drop_openings()
 
     def _withdraw(self) -> None:
-        """Give up what has just been begun. The loop may be listening by now: then the sockets are the loop's to close."""
+        """Undo an incomplete start. The loop may already be listening: it then closes the sockets."""
         try:
             self._loop.call(self._stop_listening, timeout=5.0)
         except (LoopStopped, TimeoutError):
@@ -158,7 +158,7 @@ class WebSocketServer:
     # -- on the loop thread --------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        if self._closed:  # given up meanwhile
+        if self._closed:  # closed in the meantime
             return
         self._loop.host(self)
         self._watch(selectors.EVENT_READ)
@@ -208,8 +208,8 @@ class WebSocketServer:
                 _log.debug("a connection closed before it was established: %s", error)
 
     def _free_descriptor(self, why: str) -> bool:
-        """Close a socket: one that has its answer already, else the oldest that has shown nothing, upgraded or not, else one
-        that still gets its answer.
+        """Close a connection: a peer that already has its response, else the oldest unproven peer, upgraded or not, else a peer
+        that is still being answered.
 
         :return: whether there was one.
         """
@@ -240,10 +240,10 @@ class WebSocketServer:
     def _pause_accepting(self, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             self._refused(
-                f"everybody on port {self.port}", "files", f"{error} (raise the limit on open files of this process)"
+                f"all peers on port {self.port}", "files", f"{error} (raise the limit on open files of this process)"
             )
         else:
-            self._refused(f"everybody on port {self.port}", "accept", str(error))
+            self._refused(f"all peers on port {self.port}", "accept", str(error))
         self._watch(0)
         self._loop.call_later(ACCEPT_PAUSE, self._accept_again)
 
@@ -419,7 +419,7 @@ class _Opening:
             _log.debug("TLS handshake with %s failed: %s", self.remote, reason)
             if reason in _NOT_TLS:
                 self._server._refused(self.remote, "no TLS", "no TLS on a port with TLS")
-            elif "EOF" not in reason:  # one that only looked whether the port is open
+            elif "EOF" not in reason:  # a port check
                 self._server._refused(self.remote, "TLS handshake", _why_no_tls(reason))
         self.drop()
 

@@ -1216,7 +1216,7 @@ def test_accepting_pauses_where_it_fails_and_goes_on(
     assert asked[1] - asked[0] >= 0.02
     assert asked[2] - asked[1] >= 0.02
     assert [told.get(timeout=PATIENCE)[:2] for _ in range(2)] == [
-        (f"everybody on port {server.port}", kind) for kind in ("files", "accept")
+        (f"all peers on port {server.port}", kind) for kind in ("files", "accept")
     ]
 
 
