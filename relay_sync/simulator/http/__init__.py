@@ -1,1 +1,1 @@
-"""The simulator's HTTP side: the REST API, recordings to download, webhooks that it calls, and the control API."""
+"""The simulator over HTTP: the REST API, downloads of recordings, webhooks, and the control API."""

@@ -1,4 +1,4 @@
-"""The recordings that the simulator serves: ``GET /recordings/<id>.wav``, whole or in part. Pure.
+"""Finished recordings, served as ``GET /recordings/<id>.wav`` with support for range requests. Pure.
 
 A recording's URL follows from its id, so it is known before the file is added. As on the platform, only its unguessable URL
 protects a recording: no credentials are required.
@@ -18,15 +18,15 @@ from ...server.http import HttpRequest, Response
 __all__ = ["Recordings"]
 
 PLACE = "/recordings/"
-MOST_BYTES = 256 * 2**20  # of all recordings together; beyond that the oldest are forgotten
+MOST_BYTES = 256 * 2**20  # of all recordings together; beyond that, the oldest are dropped
 _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
 
 
 @define(eq=False)
 class Recordings:
-    """The files by id. Written and read on the loop's thread; adding one is safe from any.
+    """The finished files by id. Used on the loop's thread.
 
-    :ivar base: scheme, host and port that the addresses begin with, known once the simulator listens.
+    :ivar base: scheme, host and port of the URLs, set once the simulator listens.
     """
 
     base: str = ""
@@ -34,15 +34,15 @@ class Recordings:
     _size: int = field(default=0, init=False)
 
     def new_id(self) -> str:
-        """An id for a recording that begins."""
+        """Return an id for a new recording."""
         return str(uuid.uuid4())
 
     def url(self, recording_id: str) -> str:
-        """Where a recording is or will be."""
+        """Return the URL of a recording, whether or not it has finished."""
         return f"{self.base}{PLACE}{recording_id}.wav"
 
     def add(self, recording_id: str, wav: bytes) -> str:
-        """Serve a finished recording; returns its address."""
+        """Serve a finished recording, and return its URL."""
         self._size += len(wav) - len(self._files.pop(recording_id, b""))
         self._files[recording_id] = wav
         while self._size > MOST_BYTES and len(self._files) > 1:
@@ -50,11 +50,11 @@ class Recordings:
         return self.url(recording_id)
 
     def answer(self, request: HttpRequest) -> Response | None:
-        """What to answer; ``None`` where no recording is asked for."""
+        """Return the response, or ``None`` if the path is not below ``/recordings/``."""
         if not request.path.startswith(PLACE):
             return None
         if request.method not in ("GET", "HEAD"):
-            return Response(405, {"Allow": "GET, HEAD"}, b"recordings can only be read\n")
+            return Response(405, {"Allow": "GET, HEAD"}, b"recordings are read-only: use GET or HEAD\n")
         wav = self._files.get(request.path.removeprefix(PLACE).removesuffix(".wav"))
         if wav is None:
             return Response(404, {}, b"no such recording\n")

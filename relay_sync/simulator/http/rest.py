@@ -39,7 +39,7 @@ PLACE = "/api/calling/calls"
 MOST_BODY = 2**20
 DEEPEST = 64
 
-# The two commands that RELAY has under other names, or not at all.
+# The two commands that RELAY has under another name or does not have.
 _OWN = parse_table("""
 dial | | | from!:s to!:s caller_id:s url:s swml:s|o fallback_url:s status_url:s status_events:as url_method:s codecs:s|as
 update | | | id!:s url:s swml:s|o fallback_url:s status:s{canceled,completed}
@@ -104,7 +104,7 @@ class Rest:
         body = None
         try:
             if request.method != "POST":
-                return None, http.Response(405, {"Allow": "POST"}, b"commands are posted\n")
+                return None, http.Response(405, {"Allow": "POST"}, b"commands require POST\n")
             self._check_credentials(request)
             body = _read(request.body)
             return body, _json(200, self._work(body))
@@ -117,7 +117,7 @@ class Rest:
             raise Refusal(401, "Unauthorized", code="unauthorized")
 
     def knows_credentials(self, request: http.HttpRequest) -> bool:
-        """Whether a request shows the project and its token."""
+        """Return whether a request has valid credentials: the project and its token."""
         settings = self._world.settings
         wanted = base64.b64encode(f"{settings.project}:{settings.token}".encode()).decode()
         kind, _, given = request.headers.get("authorization", "").partition(" ")
@@ -160,13 +160,13 @@ class Rest:
             addressed=call,
         )
         self._platform.handlers.get(spec.name, CommandRequest.accept)(command)
-        outcome = command.outcome or {"code": "500", "message": "the simulator did not answer"}
+        outcome = command.outcome or {"code": "500", "message": "the simulator did not answer the command"}
         told = str(outcome.get("code", "200"))
         if not told.startswith("2"):
             status = int(told) if told in ("400", "404", "500") else 422
             raise Refusal(status, str(outcome.get("message", "")), code=told)
         if fault is not None and fault.kind in ("drop", "hold"):
-            raise Refusal(504, "the reply was lost")
+            raise Refusal(504, "the reply was dropped or held by an injected fault")
 
     def _dial(self, params: dict[str, Any]) -> NetworkCall:
         _check(_OWN["dial"], params, strict=self._world.settings.strict)
@@ -177,7 +177,7 @@ class Rest:
         return leg.call
 
     def _tell(self, command: str, call: NetworkCall, params: Mapping[str, Any]) -> None:
-        """Tell what nothing comes of."""
+        """Note the parameters that have no effect in the journal."""
         for text in not_carried_out(command, params):
             self._world.journal.notice(call.call_id, "", NOT_CARRIED_OUT, text)
 
@@ -189,7 +189,7 @@ class Rest:
             _check_document(params)
             self._tell("update", call, params)
         elif status == "canceled" and call.state == "answered":
-            raise Refusal(422, "the call is connected: it can only be completed", attribute="status")
+            raise Refusal(422, "the call is answered: expected status 'completed'", attribute="status")
         else:
             self._platform.network.end(call, "cancel" if status == "canceled" else "hangup", "outbound")
         return call
@@ -199,7 +199,7 @@ def _read(body: bytes) -> dict[str, Any]:
     try:
         found = whole_numbers(read_strictly(body.decode())) if not is_deeper(body, DEEPEST) else None
     except ValueError:
-        raise Refusal(400, "the body is not JSON", code="bad_request") from None
+        raise Refusal(400, "the body is not valid JSON", code="bad_request") from None
     if not isinstance(found, dict):
         raise Refusal(400, "the body is not a JSON object", code="bad_request")
     return found
@@ -216,11 +216,13 @@ def _check(spec: Method, params: dict[str, Any], *, strict: bool) -> None:
 
 def _check_document(params: Mapping[str, Any]) -> None:
     if ("url" in params) == ("swml" in params):
-        raise Refusal(422, "either url or swml must be given", code="missing_required_parameter", attribute="url")
+        raise Refusal(
+            422, "exactly one of url and swml is required", code="missing_required_parameter", attribute="url"
+        )
 
 
 def _described(call: NetworkCall) -> dict[str, Any]:
-    """The call object of the REST description. What it costs, the simulator does not know."""
+    """Return the call object of the REST description. Durations and prices are placeholders."""
     numbers = call.device["params"]
     return {
         "id": call.call_id,

@@ -1,7 +1,7 @@
-"""The simulator's door for HTTP: what is asked for on its port other than a WebSocket, and who answers it.
+"""The simulator's HTTP requests on its RELAY port.
 
-Recordings and call commands are answered here; all that is left opens a WebSocket, if it asks for one. Web pages, which a
-browser leads to any port of a developer's machine, are kept out.
+Recordings and call commands are answered here; other requests may open a WebSocket. Requests of web pages are refused, because a
+browser lets any page reach any port of a developer's machine.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class RestEntry:
 
     @property
     def command(self) -> str:
-        """The command, or ``""``."""
+        """The command, or ``""`` if there was none."""
         value = self.body.get("command") if isinstance(self.body, dict) else None
         return value if isinstance(value, str) else ""
 
     @property
     def params(self) -> dict[str, Any]:
-        """Its parameters, or ``{}``."""
+        """The command's parameters, or ``{}`` if there were none."""
         value = self.body.get("params") if isinstance(self.body, dict) else None
         return value if isinstance(value, dict) else {}
 
@@ -54,8 +54,8 @@ class RestEntry:
 class Door:
     """Answers HTTP requests. Runs on the loop's thread.
 
-    :ivar refusing: whether every request is answered with 503, because a test wants that.
-    :ivar entries: the last requests that were no WebSockets, oldest first.
+    :ivar refusing: whether a test has every request answered with 503.
+    :ivar entries: the last requests other than WebSockets, oldest first.
     """
 
     _world: World = field(repr=False)
@@ -66,20 +66,20 @@ class Door:
     entries: deque[RestEntry] = field(factory=lambda: deque(maxlen=1_000), init=False, repr=False)
 
     def answer(self, request: HttpRequest) -> Response | None:
-        """What to answer; ``None`` where a WebSocket may be opened."""
+        """Return the response, or ``None`` if the request may open a WebSocket."""
         if self.refusing:
-            return Response(503, {"Retry-After": "1"}, b"refused on request\n")
+            return Response(503, {"Retry-After": "1"}, b"refused: the simulator is set to refuse connections\n")
         return self._judge(request) or self._route(request)
 
     def _judge(self, request: HttpRequest) -> Response | None:
-        """Keep web pages out, which can reach this port on a developer's machine; who shows credentials is none."""
+        """Refuse web pages. A request with an ``Authorization`` header is not from a page."""
         if "authorization" in request.headers and not request.is_upgrade:
             return None
         why = self._world.settings.page_refusal(request)
         if why is None:
             return None
         self._troubles.warning("page", "refused %s: %s of Simulator", request.remote, why)
-        return Response(403, {}, b"web pages of other sites may not talk to this server\n")
+        return Response(403, {}, b"requests from web pages of other sites are refused\n")
 
     def _route(self, request: HttpRequest) -> Response | None:
         response, body = self._of_a_page(request) or self._recordings.answer(request), None

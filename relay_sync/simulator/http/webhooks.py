@@ -1,15 +1,15 @@
-"""Status webhooks: the events of a stream, sent by HTTP as well.
+"""Status webhooks: events that are also sent over HTTP.
 
-``POST`` carries the event's envelope without the JSON-RPC wrapper as JSON (documented). How ``GET`` carries it is not
-documented; the simulator's choice is flat query parameters: the members of the envelope, then those of its
-``params``, values that are no text as JSON.
+The body of a ``POST`` is the event's envelope as JSON, without the JSON-RPC wrapper (documented). The encoding for ``GET`` is not
+documented; the simulator sends flat query parameters: the members of the envelope and of its ``params``, with values other than
+strings as JSON.
 
-Requests go straight to their host, never through a proxy, and to loopback only unless remote hosts were allowed. What
-one stream has to say is sent in order; different streams do not wait for one another.
+Requests connect directly, never through a proxy, and only to loopback hosts unless remote hosts are allowed. The webhooks of one
+lane (such as a stream) are sent in order; lanes do not wait for each other.
 
-With a signing key each carries ``X-SignalWire-Signature``: hex of HMAC-SHA1 over URL and body, for ``GET`` over the URL
-with its query. Forms (cXML) are signed by their fields instead: base64 of HMAC-SHA1 over the URL and, sorted by name, each
-name and value. Which status callbacks the platform signs is not documented.
+With a signing key, requests have a header ``X-SignalWire-Signature``: the hex HMAC-SHA1 of URL and body; for ``GET``, of the URL
+with its query. Forms (cXML) are signed by their fields: the base64 HMAC-SHA1 of the URL followed by each name and value, sorted
+by name. The vendor's documentation does not say which status callbacks the platform signs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "WebhookSender"]
 
 _log = log_of("relay_sync.simulator").later
-TIMEOUTS = (2.0, 5.0)  # seconds to connect and to answer: the platform's own
+TIMEOUTS = (2.0, 5.0)  # seconds to connect and to respond, as on the platform
 MOST_WAITING = 10_000
 
 
@@ -81,7 +81,7 @@ def _written(item: Delivery, key: str) -> requests.Request:
         url = item.url
         body, headers = json.dumps(item.body).encode(), {"Content-Type": "application/json"}
     if key:
-        signed = re.sub("//[^/@]*@", "//", url, count=1)  # credentials are not part of what is signed
+        signed = re.sub("//[^/@]*@", "//", url, count=1)  # the signature does not cover credentials
         headers["X-SignalWire-Signature"] = _signature(key, signed, body, item)
     return requests.Request(item.method, url, headers, data=body)
 
@@ -102,7 +102,7 @@ def _session() -> requests.Session:
 
 
 def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delivery:
-    """Send one webhook. Nothing that the far side does gets out of here."""
+    """Send one webhook, and return its outcome. Never raises, whatever the endpoint does."""
     try:
         written = session.prepare_request(_written(item, key))
         with session.send(written, timeout=TIMEOUTS, allow_redirects=False, stream=True) as answer:
@@ -113,9 +113,9 @@ def _deliver(session: requests.Session, item: Delivery, key: str = "") -> Delive
 
 @define(eq=False)
 class WebhookSender:
-    """Sends webhooks on threads that appear when there is something to send and end when there is not.
+    """Sends webhooks on daemon threads, which start on demand and stop when no webhook is left. :meth:`close` waits for them.
 
-    At most ``most_threads`` run at once. They are daemons; :meth:`close` waits for them.
+    :ivar most_threads: maximum number of threads.
     """
 
     allow_remote: bool = False
@@ -133,9 +133,10 @@ class WebhookSender:
     _troubles: RateLimitedLog = field(factory=lambda: RateLimitedLog(_log), init=False, repr=False)
 
     def send(self, lane: str, url: str, method: str, body: dict[str, Any], *, form: bool = False) -> None:
-        """Have an event sent after those sent before in the same lane. Returns at once.
+        """Queue a webhook behind the others of its lane. Returns at once.
 
-        :param form: as fields of a form rather than as JSON.
+        :param lane: webhooks of the same lane are sent in order.
+        :param form: send the body as form fields instead of JSON.
         """
         item = Delivery(url=url, method=method, body=body, form=form)
         if not self.allow_remote and not is_loopback(urlsplit(url).hostname):

@@ -36,8 +36,12 @@ Check = Callable[[str, Any], Any]
 
 @frozen
 class Member:
-    """One member: its check, its parameter in the simulator if the name differs, whether it is required, and whether it may be
-    ``null``, which becomes ``None``. Omitted members are not passed on.
+    """One member of a request. Omitted members are not passed to the simulator.
+
+    :ivar check: checks and converts a value.
+    :ivar name: the simulator's parameter, if its name differs.
+    :ivar required: whether the member may not be omitted.
+    :ivar nullable: whether the member may be ``null``, which becomes ``None``.
     """
 
     check: Check
@@ -56,7 +60,7 @@ def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
     for name in body:
         if name not in members:
             raise InvalidParameter(
-                "body", name, f"only {', '.join(sorted(members))} as members" if members else "no members"
+                "body", name, f"one of the members {', '.join(sorted(members))}" if members else "no members"
             )
     found = {}
     for name, member in members.items():
@@ -66,9 +70,7 @@ def bind(members: Mapping[str, Member], body: Any) -> dict[str, Any]:
             continue
         value = body[name]
         if value is None and not member.nullable:
-            raise InvalidParameter(
-                name, None, f"a value other than null{'' if member.required else ', or no such member'}"
-            )
+            raise InvalidParameter(name, None, f"a value other than null{'' if member.required else ' (or omit it)'}")
         found[member.name or name] = None if value is None else member.check(name, value)
     return found
 
@@ -82,7 +84,7 @@ def _above(name: str, value: Any) -> Any:
 
 
 def _whole(name: str, value: Any, low: int | None = None) -> Any:
-    """``1.0`` is a whole number in JSON."""
+    """Check a whole number; JSON may write it as ``1.0``."""
     return values.whole(name, int(value) if isinstance(value, float) and value.is_integer() else value, low=low)
 
 
@@ -116,7 +118,7 @@ _SPEECHES: Final = {"caller": speech.caller, "greeting": speech.greeting}
 
 
 def _sound(name: str, value: Any) -> Any:
-    """The path of a WAV on the simulator's machine, one in base64, or speech that comes along with the simulator."""
+    """Check a sound: the path of a WAV file on the simulator's machine, a WAV file in base64, or the simulator's own speech."""
     if isinstance(value, str) and value:
         return value
     if isinstance(value, dict) and set(value) == {"speech"} and value["speech"] in list(_SPEECHES):
@@ -133,7 +135,7 @@ def _sound(name: str, value: Any) -> Any:
 
 
 def _speech(name: str, value: Any) -> Any:
-    """Sound, or a list of sentences."""
+    """Check a sound or a list of sentences."""
     return values.texts(name, value) if isinstance(value, list) else _sound(name, value)
 
 
@@ -193,7 +195,7 @@ EVENT: Final[dict[str, Member]] = {"event_type": _NEEDED, "params": Member(_obje
 _METHOD: Final = {"method": _NEEDED, **_TIMES}
 _EVENTS: Final = {"event_type": _NEEDED, "state": Member(values.text, nullable=True), **_TIMES}
 _ANSWER: Final = {"code": Member(_code), "message": _TEXT, "data": Member(values.json_value, nullable=True)}
-#: By the name of the method of ``Simulator`` that it stands for.
+#: By name of the method of ``Simulator``.
 FAULTS: Final[dict[str, dict[str, Member]]] = {
     "refuse": {**_METHOD, **_ANSWER},
     "fail": {**_METHOD, **_ANSWER},

@@ -1,4 +1,4 @@
-"""What the control interface tells: the simulator's things as JSON. Pure."""
+"""The responses of the control interface: the simulator's objects as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["call", "delivery", "entry", "rest_request", "stream"]
 
 
 def call(phone: Phone) -> dict[str, Any]:
-    """A call, as its far end sees it."""
+    """Return a call as the remote party sees it."""
     return {
         "id": phone.call_id,
         "node_id": phone.node_id,
@@ -70,7 +70,7 @@ def delivery(one: Delivery) -> dict[str, Any]:
 
 
 def rest_request(one: RestEntry) -> dict[str, Any]:
-    """A request of the REST side."""
+    """Return a request to the REST API."""
     return {
         "method": one.method,
         "path": one.path,

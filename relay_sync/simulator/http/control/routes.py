@@ -1,4 +1,4 @@
-"""The paths of the control interface, and what each has the simulator do."""
+"""The paths of the control interface and their actions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Work = Callable[..., Reply]
 
 
 class Refused(Exception):
-    """A request that is answered with an error."""
+    """A request that gets an error response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -33,11 +33,11 @@ class Refused(Exception):
 
 
 class Desk:
-    """Carries requests out. Used from many threads, as the simulator may be."""
+    """Carries out requests. May be used from several threads, like the simulator."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._sim = simulator
-        self._known: dict[str, Phone] = {}  # those asked for, so that they can be looked at when they are over
+        self._known: dict[str, Phone] = {}  # requested calls, which stay available after their end
         self._lock = threading.Lock()  # guards _known
         one = "([^/]+)"
         table: list[tuple[str, str, Work]] = [
@@ -63,7 +63,11 @@ class Desk:
         self._table = [(method, re.compile(path), work) for method, path, work in table]
 
     def work(self, method: str, path: str, query: Mapping[str, str], body: Any) -> Reply:
-        """Do what a request asks for."""
+        """Carry out a request, and return the status and the body of the response.
+
+        :raises Refused: the path, the method or the call is unknown.
+        :raises InvalidParameter: the query or the body is invalid.
+        """
         allowed = []
         for known, pattern, work in self._table:
             match = pattern.fullmatch(path)
@@ -75,7 +79,7 @@ class Desk:
             raise Refused(405, f"use {' or '.join(allowed)} for this path")
         raise Refused(404, "no such path; GET / lists all paths")
 
-    # -- what there is -------------------------------------------------------------------------------------------------
+    # -- queries -------------------------------------------------------------------------------------------------------
 
     def _overview(self, query: Mapping[str, str], body: Any) -> Reply:
         sim = self._sim
@@ -136,7 +140,7 @@ class Desk:
     def _rest(self, query: Mapping[str, str], body: Any) -> Reply:
         return 200, [responses.rest_request(each) for each in self._sim.rest_requests]
 
-    # -- what happens --------------------------------------------------------------------------------------------------
+    # -- actions -------------------------------------------------------------------------------------------------------
 
     def _call(self, query: Mapping[str, str], body: Any) -> Reply:
         return 201, responses.call(self._remember(self._sim.call(**requests.bind(requests.CALL, body))))
@@ -170,7 +174,7 @@ class Desk:
 
     def _do(self, known: Mapping[str, Any], name: str, body: Any) -> Reply:
         if name not in known:
-            raise Refused(404, f"one of {', '.join(known)}")
+            raise Refused(404, f"no such action: expected one of {', '.join(known)}")
         getattr(self._sim, name)(**requests.bind(known[name], body))
         return 204, None
 
@@ -203,7 +207,7 @@ class Desk:
 def _only(query: Mapping[str, str], *names: str) -> dict[str, str]:
     for name in query:
         if name not in (*names, "timeout"):
-            raise InvalidParameter("query", name, f"only {', '.join((*names, 'timeout'))}")
+            raise InvalidParameter("query", name, f"one of {', '.join((*names, 'timeout'))}")
     return {name: query[name] for name in names if name in query}
 
 

@@ -43,9 +43,9 @@ MOST_BODY: Final = 32 * 2**20
 DEEPEST: Final = 64
 MOST_AT_ONCE: Final = 64
 _PIECE: Final = 65536
-_LOOK: Final = 0.1  # seconds between two looks at whether to stop
-SLOWEST: Final = 30.0  # seconds for a request to come in, and for its answer to be taken
-LINGER: Final = 5.0  # seconds for the rest of a request that was answered before all of it was there
+_LOOK: Final = 0.1  # seconds between checks whether to stop
+SLOWEST: Final = 30.0  # seconds to receive a request, and to send its response
+LINGER: Final = 5.0  # seconds to read the rest of a request after an early response
 
 
 class ControlServer:
@@ -74,7 +74,12 @@ class ControlServer:
         return f"<ControlServer {self.url}>"
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop listening, and drop what is no whole request yet. Requests that wait end with their own time. Idempotent."""
+        """Stop listening, and drop connections without a complete request. Idempotent.
+
+        Waiting requests continue until their own timeouts.
+
+        :param timeout: seconds to wait for the listening thread.
+        """
         timeout = seconds_to_wait(timeout)
         self._server.closing = True
         self._server.shutdown()
@@ -107,21 +112,21 @@ class _Server(ThreadingHTTPServer):
         self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._strangers: dict[
             socket.socket, None
-        ] = {}  # those without a whole request and a token so far, the oldest first
+        ] = {}  # connections without a complete, authorized request, oldest first
         self._lock = threading.Lock()  # guards _strangers
         self._troubles = RateLimitedLog(_log)
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
         try:
-            # Not HTTPServer's, which would also ask the resolver for the host's full name: that may take long.
+            # HTTPServer's own would also resolve the host's full name, which may take long.
             TCPServer.server_bind(self)
         except OSError as error:
             raise explained(error, shown_address(self.server_address)) from error
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        # More than there is room for wait in the system's queue, but closing does not wait for them.
+        # Connections beyond the limit wait in the system's queue; closing does not wait for them.
         if not self._room.acquire(blocking=False):
             self._make_room()
             while not self._room.acquire(timeout=_LOOK):
@@ -138,7 +143,7 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def _make_room(self) -> None:
-        """Drop the oldest connection without a whole, authorized request; those with one are left to finish."""
+        """Drop the oldest connection without a complete, authorized request, if there is one."""
         if not self.drop_oldest_stranger():
             return
         self._troubles.warning(
@@ -148,18 +153,18 @@ class _Server(ThreadingHTTPServer):
         )
 
     def drop_oldest_stranger(self) -> bool:
-        """Close a connection without a whole, authorized request. Whether there was one."""
+        """Close the oldest connection without a complete, authorized request. Return whether there was one."""
         with self._lock:
             oldest = next(iter(self._strangers), None)
             if oldest is None:
                 return False
             del self._strangers[oldest]
-            with suppress(OSError):  # it has just left
+            with suppress(OSError):  # already closed
                 oldest.shutdown(socket.SHUT_RDWR)
             return True
 
     def has_arrived(self, request: socket.socket) -> bool:
-        """Keep a connection, now that its token is valid and its request is whole. ``False``: it was dropped already."""
+        """Keep a connection with a complete, authorized request. Return whether it was still open, not dropped."""
         with self._lock:
             return self._strangers.pop(request, self) is not self
 
@@ -192,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._read_off()
 
     def _read_off(self) -> None:
-        """Read and drop the rest of the request: closed with unread bytes, the connection is reset, and our answer is lost."""
+        """Read and discard the rest of the request. Closing with unread bytes resets the connection, and loses the response."""
         self.wfile.flush()
         if self._unread != 0:
             self.connection.shutdown(socket.SHUT_WR)
@@ -217,12 +222,12 @@ class _Handler(BaseHTTPRequestHandler):
         except WaitTimeout as late:
             status, body = 504, _error(late.message)
         except (SimulatorClosed, TimeoutError):
-            status, body = 503, _error("the simulator is being closed")
-        except OSError as problem:  # a WAV that is not there
+            status, body = 503, _error("the simulator is closing")
+        except OSError as problem:  # such as a missing WAV file
             status, body = 400, _error(f"{problem.filename or 'a file'}: {problem.strerror or problem}")
         except Exception:
-            _log.exception("the control interface failed on %s", self.command)
-            status, body = 500, _error("the simulator failed; its log says why")
+            _log.exception("the control interface failed to handle a %s request", self.command)
+            status, body = 500, _error("internal error; see the simulator's log")
         self._answer(status, body)
 
     do_GET = do_POST = do_DELETE = do_PUT = do_PATCH = _serve
@@ -235,8 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
             page = refusal(self.headers.get("Origin"), self.headers.get("Host"), on_loopback=self.server.on_loopback)
             if page is not None:
                 raise Refused(403, page.partition(";")[0])
-            raise Refused(401, "give the control token: Authorization: Bearer <token>")
-        # Until all of it is there, a request with a token is dropped for others like one without.
+            raise Refused(401, "the control token is missing or invalid; send Authorization: Bearer <token>")
+        # An incomplete request may be dropped to make room, even with a valid token.
         body = self._body(length)
         if not self.server.has_arrived(self.connection):
             raise Refused(408, "the request took too long to arrive")
@@ -244,23 +249,23 @@ class _Handler(BaseHTTPRequestHandler):
             parts = urlsplit(self.path)
             query = dict(parse_qsl(parts.query, keep_blank_values=True, max_num_fields=20))
         except ValueError:
-            raise Refused(400, "the URL cannot be read") from None
+            raise Refused(400, "the URL is invalid") from None
         return self.server.desk.work(self.command, parts.path, query, body)
 
     def _length(self) -> int | None:
-        """The length of the body; ``None`` where the request does not say it."""
+        """Return the length of the body, or ``None`` if the request does not state it."""
         length = self.headers.get("Content-Length", "0")
         known = "Transfer-Encoding" not in self.headers and re.fullmatch("[0-9]{1,15}", length)
         return int(length) if known else None
 
     def _body(self, length: int | None) -> Any:
         if length is None:
-            raise Refused(411, "say the length of the body")
+            raise Refused(411, "Content-Length is required")
         if length > MOST_BODY:
-            raise Refused(413, f"more than {MOST_BODY} bytes")
+            raise Refused(413, f"the body is larger than {MOST_BODY} bytes")
         try:
             body = self.rfile.read(length)
-        except OSError:  # too slow, or gone
+        except OSError:  # timed out, or closed
             body = b""
         self._unread = length - len(body)
         if len(body) < length:
@@ -272,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ValueError
             return read_strictly(body.decode())
         except ValueError:
-            raise Refused(400, "the body is not JSON") from None
+            raise Refused(400, "the body is not valid JSON") from None
 
     def _answer(self, status: int, body: Any) -> None:
         told = b"" if status == 204 else json.dumps(body).encode()
