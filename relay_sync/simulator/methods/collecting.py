@@ -4,8 +4,8 @@ One-shot collectors send exactly one event, without ``state`` and ``final``. Wit
 both. ``calling.play_and_collect`` is always one-shot, and has only the options ``digits``, ``speech`` and ``initial_timeout``.
 The simulator's choices where the sources are silent:
 
-* ``initial_timeout`` of ``calling.collect`` starts immediately with ``start_input_timers``, otherwise with the command of that
-  name. For ``calling.play_and_collect`` it starts when the prompt ends.
+* ``initial_timeout`` of ``calling.collect`` starts immediately with ``start_input_timers``, otherwise at the command
+  ``calling.collect.start_input_timers``. For ``calling.play_and_collect`` it starts when the prompt ends.
 * Input during a prompt ends the prompt: its ``finished`` event is sent before the input is processed.
 * A stopped collector sends a result of type ``finished``, after the ``finished`` of a playing prompt. If a prompt cannot be
   played, the prompt's ``error`` is the only event.

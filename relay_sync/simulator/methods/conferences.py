@@ -83,7 +83,7 @@ class Conference:
             each.hear(status, told, about)
 
     def join(self, one: Participant) -> None:
-        """Add a call."""
+        """Add a participant; the first one starts the conference."""
         first = not self.people
         for other in self.people:
             for listener, speaker in ((one, other), (other, one)):
@@ -98,7 +98,7 @@ class Conference:
             self.tell("record-start")
 
     def leave(self, one: Participant) -> None:
-        """Remove a call."""
+        """Remove a participant, and end the conference if it was the last or joined with ``end_on_exit``."""
         self._part(one)
         self.tell("participant-leave", one)
         ends = bool(one.params.get("end_on_exit"))
@@ -111,7 +111,7 @@ class Conference:
             part(one.call, other.call)
 
     def end(self, last: Participant, reason: str) -> None:
-        """End the conference: all remaining calls leave, then their clients receive the event."""
+        """End the conference: all remaining calls leave, then their owners receive ``conference-end``."""
         self.over = True
         rest = list(self.people)
         if self.recording is not None:

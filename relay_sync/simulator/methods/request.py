@@ -137,7 +137,7 @@ class CommandRequest:
         self.reply(result if data is None else {**result, "data": data})
 
     def findings(self) -> Findings:
-        """Return an empty list of what is wrong with the objects inside the parameters; see :meth:`objects`."""
+        """Return an empty record for errors in the objects inside the parameters; see :meth:`objects`."""
         return Findings(strict=self.world.settings.strict)
 
     def objects(self, findings: Findings) -> bool:

@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._read_off()
 
     def _read_off(self) -> None:
-        """Read and discard the rest of the request. Closing with unread bytes resets the connection, and loses the response."""
+        """Read and discard the rest of the request: unread bytes would reset the connection on closing, and lose the response."""
         self.wfile.flush()
         if self._unread != 0:
             self.connection.shutdown(socket.SHUT_WR)
