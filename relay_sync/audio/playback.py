@@ -27,12 +27,14 @@ AHEAD = 1.0  # seconds of audio that is only being made are taken before they ar
 class PlaybackResult:
     """How much of a playback the party heard.
 
-    :ivar samples: samples heard. Exact if all of it was played; otherwise derived from the marks that returned and, after the
-        last of them, from the clock.
+    The figures are exact if all of it was played. Otherwise they are derived from the marks that returned and, after the last of
+    them, from the clock. If marks that were due did not return, they come from the clock alone: ``estimated`` is true, and nothing
+    confirms that the audio was heard.
+
+    :ivar samples: samples heard.
     :ivar sample_rate: sample rate in Hz.
     :ivar ended_by: ``played`` to its end, ``cleared`` by ``clear()``, or ``ended`` with the stream.
-    :ivar estimated: whether due marks did not return, so that all values come from the clock only, and nothing confirms that
-        the audio was heard.
+    :ivar estimated: whether the figures come from the clock alone.
     """
 
     samples: int

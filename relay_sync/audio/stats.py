@@ -20,8 +20,7 @@ class StreamStats:
     :ivar late: frames that arrived after later ones.
     :ivar duplicates: repeated frames, which were discarded.
     :ivar bad_frames: messages that could not be used.
-    :ivar dropped: frames that were not read before the buffer was full, including frames of tracks that no code reads.
-        Recordings contain them.
+    :ivar dropped: frames, of read or unread tracks, that were dropped because the buffer was full. Recordings contain them.
     :ivar seconds: duration of the longest track in seconds.
     :ivar delay: delay of the newest frame in seconds against the carrier's clock, relative to the fastest frame.
     """

@@ -34,7 +34,7 @@ class Subscribing:
         return self._link.config.jwt_token
 
     def receive(self, contexts: Iterable[str]) -> None:
-        """Subscribe to more contexts: receive their inbound calls and messages, also after every reconnection.
+        """Subscribe to more contexts and receive their inbound calls and messages, also after every reconnection.
 
         :param contexts: the names of the contexts.
         :raises CommandRefused: the server refused (402: payment required); the subscriptions are unchanged.
@@ -43,7 +43,7 @@ class Subscribing:
         self._change_contexts(METHOD_RECEIVE, names, lambda known: known.update(dict.fromkeys(names)))
 
     def unreceive(self, contexts: Iterable[str]) -> None:
-        """Unsubscribe from contexts: stop receiving their inbound calls and messages.
+        """Unsubscribe from contexts, whose inbound calls and messages then no longer arrive.
 
         :param contexts: the names of the contexts.
         :raises CommandRefused: the server refused; the subscriptions are unchanged.

@@ -105,6 +105,7 @@ class Dialing:
             a group ring at the same time.
         :param to: a single phone number or ``sip:`` address to call, instead of *devices*.
         :param from_: the caller ID. Only with *to*.
+        :param timeout: seconds for which the platform tries to reach the devices.
         :param ring_timeout: whole seconds to let it ring. Only with *to*. The platform's default is 30.
         :param tag: a label for this dial and its calls, different from the tags of other dials in progress. Default: a new ID.
         :param max_duration: the maximum duration of the call. Sent unchanged: the official SDK documents minutes, the vendor's
@@ -116,7 +117,6 @@ class Dialing:
         :param send_digits: DTMF digits to send when the call is answered.
         :param dest_swml: SWML that the answered call continues with, as text or as a mapping.
         :param region: the region from which the call leaves the platform.
-        :param timeout: seconds for which the platform tries to reach the devices.
         :param extra: additional parameters of ``calling.dial`` that this SDK does not support yet.
         :raises DialFailed: nothing was answered. ``reason`` is the server's (``noAnswer``, ``busy``, ...), or ``timeout``, also
             when :meth:`drain` ended the dial.

@@ -32,6 +32,7 @@ class CallStateEvent(CallEvent):
     """The call moved to another state.
 
     :ivar call_state: ``created``, ``ringing``, ``answered``, ``ending`` or ``ended``. A call may skip states.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar end_reason: With ``ended``: ``hangup``, ``cancel``, ``busy``, ``noAnswer``, ``decline``, ``error``, ...
     :ivar end_source: With ``ended``: the side that ended the call, ``inbound``, ``outbound`` or ``none``.
     :ivar direction: ``inbound`` or ``outbound``.
@@ -49,7 +50,6 @@ class CallStateEvent(CallEvent):
     :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
     :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
     :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
     :ivar segment_id: ID of the call leg in the platform's records.
     :ivar tag: Tag that the call was dialed with; ``""`` if none.

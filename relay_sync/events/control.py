@@ -429,13 +429,13 @@ class PayEvent(CallEvent):
     :ivar payment_method: Payment method, such as ``credit-card``.
     :ivar payment_card_type: Type of the card, such as ``visa``.
     :ivar payment_card_number: Card number; the platform usually masks it.
+    :ivar expiration_date: Expiration date, under its other name on the wire.
     :ivar payment_card_expiration_date: Expiration date of the card.
+    :ivar security_code: Security code, under its other name on the wire.
     :ivar payment_card_security_code: Security code of the card; the platform usually masks it.
     :ivar payment_card_postal_code: Postal code of the card holder.
     :ivar payment_token: Token that the payment connector issued for the card.
     :ivar payment_confirmation_code: The payment connector's code for the payment.
-    :ivar expiration_date: Expiration date, under its other name on the wire.
-    :ivar security_code: Security code, under its other name on the wire.
     :ivar payment_error: At the end: the error, in words.
     :ivar payment_error_code: At the end: the platform's error code.
     :ivar payment_connector_error_code: At the end: the payment connector's error code.

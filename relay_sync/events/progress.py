@@ -38,13 +38,13 @@ class ConnectEvent(CallEvent):
 
     :ivar connect_state: ``connecting``, ``connected``, ``disconnected`` or ``failed``.
     :ivar peer: The other leg: ``call_id``, ``node_id``, ``tag``, ``device``.
+    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar failed_reason: With ``failed``: ``noAnswer``, ``busy``, ...
     :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
     :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
     :ivar call_id: ID of the call that the event belongs to; ``""`` if it belongs to none.
     :ivar timestamp: When the server sent the event, in seconds since 1970; ``0.0`` if the server did not say.
     :ivar synthetic: Whether the SDK created the event instead of the server; ``reason`` says why.
-    :ivar reason: Why the SDK created a synthetic event, such as ``call_ended``; otherwise ``""``. See :class:`RelayEvent`.
     :ivar node_id: ID of the node that controls the call. Together with ``call_id`` it addresses the call.
     :ivar segment_id: ID of the call leg in the platform's records.
     :ivar tag: Tag that the call was dialed with; ``""`` if none.

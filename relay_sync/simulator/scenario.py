@@ -70,8 +70,8 @@ class Story:
         :param silent: the caller never reacts, so timeouts that wait for the caller expire at once. This is also true once
             ``presses`` or the sentences of ``says`` are used up. Timeouts that wait for another party, such as a queue, still
             run.
-        :param ring_timeout: seconds until the caller gives up an unanswered call.
         :param timeout: seconds to wait until the simulator has placed the call.
+        :param ring_timeout: seconds until the caller gives up an unanswered call.
         :return: the caller's phone.
         :raises InvalidParameter: a value is invalid, or the audio format is not supported.
         :raises WaitTimeout: the simulator did not place the call within ``timeout`` seconds.

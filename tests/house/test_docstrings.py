@@ -105,6 +105,23 @@ def undescribed(function: Any, text: str) -> list[str]:
     return [name for name in parameters(function) if not there.get(name)]
 
 
+def hidden(text: str) -> list[str]:
+    """The parameters whose description an editor does not show, or only a part of it.
+
+    basedpyright takes the first place in a docstring where a name is followed by a colon or a parenthesis, also as the end of a
+    longer name, and reads an ``:ivar`` to the end of its line.
+    """
+    text = inspect.cleandoc(text)
+    found = []
+    for name in described(text):
+        (field,) = re.finditer(rf"^[ ]*:(?:param|ivar) \*{{0,2}}{name}:", text, re.MULTILINE)
+        if any(0 <= text.find(mark) < field.start() for mark in (f"{name}: ", f"{name} (")):
+            found.append(f"{name} stands before its field, with a colon or a parenthesis")
+    for field in re.finditer(r"^:ivar (\w+):.*\n(?!\s*(?::\w+[ :]|$)).+", text, re.MULTILINE):
+        found.append(f":ivar {field[1]} goes over its line")
+    return found
+
+
 def unsaid_errors(function: Any, text: str) -> list[str]:
     """The errors of ours that a function raises itself, and that its docstring does not name, nor a class above them."""
     try:
@@ -129,6 +146,11 @@ CALLABLES: Final = [pytest.param(*rest, id=name) for name, *rest in public_calla
 @pytest.mark.parametrize(("function", "text"), CALLABLES)
 def test_every_parameter_is_described(function: Any, text: str) -> None:
     assert undescribed(function, text) == []
+
+
+@pytest.mark.parametrize(("function", "text"), CALLABLES)
+def test_editors_show_every_description(function: Any, text: str) -> None:
+    assert hidden(text) == []
 
 
 @pytest.mark.parametrize(("function", "text"), CALLABLES)
@@ -163,6 +185,15 @@ def test_faults_are_found() -> None:
     assert undescribed(planted, text) == ["first", "rest"]
     assert described(text) == {"second": "text that goes over lines."}
     assert [number for number, _ in misplaced_fields(text)] == [0, 4]
+    assert hidden(text) == []
+    assert (
+        len(
+            hidden(
+                ":param first_time: a.\n:param time: b.\n:ivar odd: c\n    and d.\nodd: e.\n:param again: again (f)."
+            )
+        )
+        == 2
+    )
     assert _PAPERS.search('(PROTOCOL, "Reconnect and resume")')
 
 
@@ -189,6 +220,7 @@ def main(names: list[str]) -> int:
         if home is not None and is_wanted(Path(home).resolve()):
             place = Path(home).resolve().relative_to(ROOT)
             found += [f"{place}: {name}: {each} is not described" for each in undescribed(function, text)]
+            found += [f"{place}: {name}: {each}" for each in hidden(text)]
             found += [f"{place}: {name}: raises {each}, unsaid" for each in unsaid_errors(function, text)]
     print(*found, f"{len(found)} found", sep="\n")
     return bool(found)

@@ -222,7 +222,7 @@ class InputVerbs(Verbs):
     def detect_digit(
         self, *, digits: str | None = None, timeout: float | None = None, on_completed: OnCompleted | None = None
     ) -> DetectAction:
-        """Detect DTMF digits: :meth:`detect` of type ``digit``.
+        """Detect DTMF tones; the same as :meth:`detect` of type ``digit``.
 
         :param digits: the digits to detect, of ``0-9``, ``*``, ``#``; all of them by default.
         :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
@@ -252,13 +252,13 @@ class InputVerbs(Verbs):
     ) -> DetectAction:
         """Tell people from answering machines: :meth:`detect` of type ``machine``.
 
+        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
         :param initial_timeout: seconds to wait for a voice.
         :param end_silence_timeout: seconds of silence that end a greeting.
         :param machine_voice_threshold: seconds of continuous voice from which the callee is considered a machine.
         :param machine_words_threshold: number of words from which the callee is considered a machine, at least 1.
         :param detect_interruptions: whether to continue the detection when it is interrupted.
         :param detect_message_end: whether to report the end of the greeting (``READY``).
-        :param timeout: seconds that the detector runs at most; the platform's default is 30. 0 sets no limit.
         :param on_completed: called once with the terminal event, however the action ends.
         :return: the running action; ``wait_for_result()`` waits for the first result, ``wait()`` for the end.
         :raises InvalidParameter: a value is invalid; nothing was sent.
@@ -308,7 +308,7 @@ class InputVerbs(Verbs):
         on_completed: OnCompleted | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> SendDigitsAction:
-        """Send DTMF digits (``calling.send_digits``).
+        """Send DTMF tones (``calling.send_digits``).
 
         :param digits: ``0-9``, ``*``, ``#``, ``A-D``, and the pauses ``w`` (0.5 s) and ``W`` (1 s).
         :param control_id: id of the new action, unique on this call; defaults to a generated UUID.

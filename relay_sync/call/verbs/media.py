@@ -82,7 +82,7 @@ class MediaVerbs(Verbs):
         volume: float | None = None,
         on_completed: OnCompleted | None = None,
     ) -> PlayAction:
-        """Speak a text: :meth:`play` with one item.
+        """Speak text; the same as :meth:`play` with one item.
 
         :param text: the text to speak.
         :param language: language of the speech, such as ``en-US`` (the platform's default).

@@ -64,8 +64,9 @@ def masked(value: Any, depth: int = 0) -> Any:
 class Entry:
     """One frame.
 
-    :ivar direction: ``"in"`` from a client, ``"out"`` to a client, ``"lost"`` for a frame that was not sent to its client
-        (a dropped reply or event, or an event for a session without a socket).
+    A frame is ``"lost"`` if it was not sent to its client: a dropped reply or event, or an event for a session without a socket.
+
+    :ivar direction: ``"in"`` from a client, ``"out"`` to a client, or ``"lost"``.
     :ivar time: ``time.monotonic()`` when the frame was read or passed to the socket.
     :ivar connection: number of the socket, counted from 1; 0 where there was none.
     :ivar frame: the parsed JSON, secrets included; ``None`` if it was not JSON.

@@ -101,8 +101,7 @@ class Stream:
     :ivar lost: number of frame intervals not sent because the receiver did not read.
     :ivar error: why the stream never started, as a ``StreamError`` of status callbacks; ``""`` otherwise.
     :ivar received: the last 1000 messages from the receiver; a one-way stream should have none.
-    :ivar notices: mistakes of the receiver that the platform would not report, described, by kind: ``one-way``, ``binary``,
-        ``malformed``, ``streamSid``, ``header``, ``odd``, ``undecodable``, ``burst``.
+    :ivar notices: descriptions of mistakes of the receiver that the platform would not report, by kind.
     """
 
     _world: World = field(repr=False)

@@ -31,7 +31,7 @@ REASONS = ("hangup", "cancel", "busy", "noAnswer", "decline", "error", "abandone
 
 @define(eq=False)
 class Phone:
-    """The far end of one call: a party that speaks, listens, presses digits and hangs up. May be used from any thread.
+    """The remote end of a call. It is a party that speaks, listens, presses digits and hangs up. May be used from any thread.
 
     Obtained from :meth:`Simulator.call`, :attr:`Simulator.phones` or :meth:`ExpectedPhone.wait_for_call`.
 
