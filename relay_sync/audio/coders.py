@@ -37,8 +37,8 @@ _LEAST, _MOST = 5, 200  # ms per packet
 class Decoder:
     """A decoder for the payloads of one track, which must be passed in order.
 
-    ``decode`` raises :class:`BadPacket` for a payload that it cannot decode. An empty payload gives empty PCM, but stateful codecs
-    reject it. The sample rate is 16000 for G.722, although some announce its RTP clock of 8000, and 48000 for Opus.
+    ``decode`` raises :class:`BadPacket` for a payload that it cannot decode. An empty payload gives empty PCM, but stateful
+    codecs reject it. The sample rate is 16000 for G.722, although some announce its RTP clock of 8000, and 48000 for Opus.
 
     :ivar name: ``PCMU``, ``PCMA``, ``L16``, ``G722`` or ``OPUS``.
     :ivar sample_rate: sample rate of the PCM in Hz, which is not always the announced rate.

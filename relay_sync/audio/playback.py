@@ -28,8 +28,8 @@ class PlaybackResult:
     """How much of a playback the party heard.
 
     The figures are exact if all of it was played. Otherwise they are derived from the marks that returned and, after the last of
-    them, from the clock. If marks that were due did not return, they come from the clock alone: ``estimated`` is true, and nothing
-    confirms that the audio was heard.
+    them, from the clock. If marks that were due did not return, they come from the clock alone: ``estimated`` is true, and
+    nothing confirms that the audio was heard.
 
     :ivar samples: samples heard.
     :ivar sample_rate: sample rate in Hz.

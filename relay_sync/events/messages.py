@@ -28,7 +28,7 @@ class MessageEvent(RelayEvent):
     :ivar body: Text of the message.
     :ivar media: URLs of the attached media.
     :ivar segments: Number of SMS segments.
-    :ivar message_state: ``received`` if inbound, else ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
+    :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
     :ivar tags: Labels of the message.
     :ivar tag: Tag of the message; ``""`` if none.
     :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
@@ -84,7 +84,7 @@ class MessageReceiveEvent(MessageEvent):
     :ivar body: Text of the message.
     :ivar media: URLs of the attached media.
     :ivar segments: Number of SMS segments.
-    :ivar message_state: ``received`` if inbound, else ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
+    :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
     :ivar tags: Labels of the message.
     :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.
     :ivar params: The event's own members as received (``params.params`` of the frame), known and unknown.
@@ -102,7 +102,7 @@ class MessageReceiveEvent(MessageEvent):
 class MessageStateEvent(MessageEvent):
     """An outgoing message changed state.
 
-    The states are ``queued``, ``initiated``, ``sent``, and then ``delivered``, ``undelivered`` or ``failed``.
+    The states are ``queued``, ``initiated``, ``sent``, and then ``delivered``, ``undelivered``, ``failed``.
 
     :ivar message_id: ID of the message.
     :ivar context: The context that received the message, or that its state is reported to.
@@ -112,7 +112,7 @@ class MessageStateEvent(MessageEvent):
     :ivar body: Text of the message.
     :ivar media: URLs of the attached media.
     :ivar segments: Number of SMS segments.
-    :ivar message_state: ``received`` if inbound, else ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
+    :ivar message_state: ``received`` (inbound), ``queued``, ``initiated``, ``sent``, ``delivered``, ``undelivered``, ``failed``.
     :ivar tags: Labels of the message.
     :ivar reason: With ``undelivered`` and ``failed``: why. In a synthetic event: why the SDK created it.
     :ivar event_type: The event's name on the wire, such as ``calling.call.stream``.

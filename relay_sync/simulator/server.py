@@ -126,8 +126,8 @@ class Simulator(Controls, Story):
         guarantee it; turn it off to test a client without it.
     :param dial_winner: how the winner of a dial is marked: ``"string"`` for the text ``"true"``, or ``"boolean"``. Both are
         documented.
-    :param status_dialect: format of the status callbacks of streams, ``"relay"`` for the events as JSON, which report no errors, or
-        ``"cxml"`` for the form fields of a ``statusCallback``, with the documented values of ``StreamError``.
+    :param status_dialect: format of the status callbacks of streams, ``"relay"`` for the events as JSON, which report no errors,
+        or ``"cxml"`` for the form fields of a ``statusCallback``, with the documented values of ``StreamError``.
     :param signing_key: key that signs status webhooks; ``None`` leaves them unsigned.
     :param strict: refuse unknown parameters, also in nested objects, and close streams whose receiver sends data that the
         platform would silently drop or garble (``Stream.notices``).
