@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from relay_sync import __version__
 
 project = "relay-sync"
@@ -26,22 +24,3 @@ autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 suppress_warnings = ["myst.header", "ref.python"]  # "type" is a builtin and an attribute of five classes
 nitpicky = False
-
-_FIELD = re.compile(r"(?<=\S)\s+(?:and\s+)?(?=:(?:param|raises|returns?|ivar|cvar)\b[^:\n]*:)")
-_STARTS_FIELD = re.compile(r":(?:param|raises|returns?|ivar|cvar)\b[^:\n]*:")
-
-
-def one_field_a_line(app, what, name, obj, options, lines):
-    """In the source several short fields may share a line; the reader of docstrings wants each on its own."""
-    text = "\n".join(lines)
-    blocks = []
-    for block in re.split(r"\n(?=:(?:param|raises|returns?|ivar|cvar)\b)", text):
-        if _STARTS_FIELD.match(block):
-            body, gap, rest = block.partition("\n\n")
-            block = _FIELD.sub("\n", re.sub(r"\n\s*(?=\S)", "\n    ", body)) + gap + rest
-        blocks.append(block)
-    lines[:] = "\n".join(blocks).split("\n")
-
-
-def setup(app):
-    app.connect("autodoc-process-docstring", one_field_a_line)

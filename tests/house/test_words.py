@@ -134,6 +134,7 @@ PAGES: Final = [
     *sorted(ROOT.glob("*.md")),
     *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(ROOT.glob(".github/**/*.md")),
+    *sorted(ROOT.glob("benchmarks/*.md")),
 ]
 SOURCES: Final = [*sorted((ROOT / "relay_sync").rglob("*.py")), *sorted((ROOT / "examples").rglob("*.py"))]
 
