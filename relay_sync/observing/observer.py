@@ -47,19 +47,31 @@ class Observer:
     # -- calls -----------------------------------------------------------------------------------------------------------
 
     def call_offered(self, call: Any) -> None:
-        """The client has a new :class:`Call`: one came in, or a leg that it dials is heard of (``call.direction``).
+        """Called for each new call, inbound or outbound, including calls that are returned to the platform.
 
-        The first notification of every call, also of one that is passed back.
+        This is the first notification of every call.
+
+        :param call: the :class:`Call`; ``call.direction`` tells the direction.
         """
 
     def call_started(self, call: Any) -> None:
-        """The program has the :class:`Call`: its ``on_call`` handler was started, or it is the answered leg of a dial."""
+        """Called when the ``on_call`` handler of a call starts, or when a dialed leg is answered.
+
+        :param call: the :class:`Call`.
+        """
 
     def call_event(self, call: Any, event: Any) -> None:
-        """An event of a :class:`Call`, a :class:`RelayEvent`, was applied: ``call.state`` is at least as new."""
+        """Called after an event was applied to a call, so that ``call.state`` is at least as new as the event.
+
+        :param call: the :class:`Call`.
+        :param event: the :class:`RelayEvent`.
+        """
 
     def call_ended(self, record: CallRecord) -> None:
-        """A call is over for this client. The last notification of every call."""
+        """Called when a call is over for this client. This is the last notification of every call.
+
+        :param record: the summary of the call.
+        """
 
     # -- commands and callbacks ------------------------------------------------------------------------------------------
 
@@ -73,24 +85,38 @@ class Observer:
         """
 
     def callback_raised(self, where: str, error: BaseException) -> None:
-        """A handler or callback of the program raised.
+        """Called when a handler or callback of your program raises.
 
-        :param where: such as ``the on_call handler of call 5f1c...``.
+        :param where: the handler or callback, such as ``the on_call handler of call 5f1c...``.
+        :param error: the exception.
         """
 
     # -- messages, streams, connections ----------------------------------------------------------------------------------
 
     def message_changed(self, message: Any) -> None:
-        """A :class:`Message` came in, was sent, or has another state. Look at ``message.state``: it may be newer by now."""
+        """Called when a message is received, is sent or changes state.
+
+        :param message: the :class:`Message`; its ``state`` may already be newer than this notification.
+        """
 
     def stream_started(self, stream: Any) -> None:
-        """An audio server has a new :class:`~relay_sync.audio.AudioStream`."""
+        """Called when an audio server accepts a stream.
+
+        :param stream: the :class:`~relay_sync.audio.AudioStream`.
+        """
 
     def stream_ended(self, stream: Any) -> None:
-        """Nothing more comes on an :class:`~relay_sync.audio.AudioStream`; ``stream.end_reason`` says why."""
+        """Called when a stream has ended.
+
+        :param stream: the :class:`~relay_sync.audio.AudioStream`; ``stream.end_reason`` tells why it ended.
+        """
 
     def connection_changed(self, old: str, new: str) -> None:
-        """The client's state is another one; both are words that ``client.state`` has."""
+        """Called when the state of the client changes.
+
+        :param old: the previous value of ``client.state``.
+        :param new: the new value of ``client.state``.
+        """
 
     # -- around the work -------------------------------------------------------------------------------------------------
 

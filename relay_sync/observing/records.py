@@ -29,9 +29,10 @@ class _Plain:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """What :meth:`to_dict` made. Unknown keys are ignored; what is missing has its default.
+        """Build the value from the output of :meth:`to_dict`. Unknown keys are ignored; missing ones get their default.
 
-        :raises ValueError: a time that is none.
+        :param data: the dictionary.
+        :raises ValueError: a time is not ISO 8601 text.
         """
         readers = _READERS[cls]
         return cls(**{name: read(data[name]) for name, read in readers.items() if name in data})
@@ -59,8 +60,9 @@ class StreamRecord(_Plain):
     :ivar track: ``inbound``, ``outbound`` or ``both``; ``""`` where it was left out.
     :ivar codec: as asked for.
     :ivar url: where to, without user, query and fragment, unless ``urls`` is kept.
-    :ivar started_at: and :ivar ended_at: when that was heard; ``None`` where it was not.
-    :ivar custom_parameters: those that are kept.
+    :ivar started_at: when the client received ``streaming``, in UTC; ``None`` if it did not.
+    :ivar ended_at: when the client received ``finished``, in UTC; ``None`` if it did not.
+    :ivar custom_parameters: the custom parameters that ``keep`` names.
     """
 
     control_id: str = ""
@@ -101,7 +103,8 @@ class CallRecord(_Plain):
 
     :ivar call_id: the platform's id.
     :ivar direction: ``inbound`` or ``outbound``.
-    :ivar from_: and :ivar to: who called whom: numbers or addresses; ``""`` where the platform did not say.
+    :ivar from_: number or address of the caller; ``""`` if the platform did not send it.
+    :ivar to: number or address of the callee; ``""`` if the platform did not send it.
     :ivar context: the context it came in on.
     :ivar tag: the tag it was dialed with.
     :ivar offered_at: when the client first heard of it, in UTC; ``None`` where that was before ``observe``.
