@@ -1,4 +1,4 @@
-"""What ``relay-sync doctor`` looks at, one thing after the other: what was seen, and what to do if it is bad."""
+"""The checks of ``relay-sync doctor``. Each returns findings: the result, and the advice if it is bad."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..threads.starting import in_time
 
 __all__ = ["EXTRAS", "Finding", "connection", "extras", "library", "name", "session", "values"]
 
-#: What each extra brings, and what it is for.
+#: Extra -> its distribution and purpose.
 EXTRAS: Final = {
     "audio, simulator": ("websockets", "the receiver, the simulator"),
     "codecs": ("av", "G.722 and Opus"),
@@ -30,7 +30,7 @@ EXTRAS: Final = {
     "flask": ("flask", "relay_sync.contrib.flask"),
     "django": ("django", "relay_sync.contrib.django"),
 }
-#: The versions that are needed, as the extras name them.
+#: Minimum versions, as in the extras of the package.
 _LEAST: Final = {
     "websockets": ">=13.1",
     "av": ">=13",
@@ -42,15 +42,18 @@ _LEAST: Final = {
 
 
 _SCHEME: Final = "SIGNALWIRE_RELAY_SCHEME"
-#: Seconds and numbers that a client can be given.
+#: Numeric parameters of a client.
 _LIMITS: Final = ("connect_timeout", "request_timeout", "ping_interval", "ping_timeout", "max_frame", "max_queue")
 
 
 @frozen
 class Finding:
-    """What was found.
+    """The result of a check.
 
-    :ivar verdict: ``ok``, ``note`` for what may or may not be meant so, ``bad``. :ivar advice: what to do about it.
+    :ivar verdict: ``ok``, ``bad``, or ``note`` for a result that may be intended.
+    :ivar what: the checked item.
+    :ivar seen: the result, in words.
+    :ivar advice: what to do about it, or ``""``.
     """
 
     verdict: Literal["ok", "note", "bad"]
@@ -60,7 +63,7 @@ class Finding:
 
 
 def values(config: Config) -> list[tuple[str, str, str]]:
-    """Name, value and origin of what was configured; secrets only as their length."""
+    """Return the name, value and source of each setting. Only the length of a secret is shown."""
     shown: dict[str, object] = {
         "host": config.address.url,
         "project": config.project or "not set",
@@ -82,7 +85,7 @@ def values(config: Config) -> list[tuple[str, str, str]]:
             origins[name] = "argument"
     try:
         found = config.way()
-    except Unusable:  # the step that connects says what is wrong with it
+    except Unusable:  # the connection check reports the reason
         shown["proxy"] = "cannot be used"
     else:
         if found is not None:
@@ -95,7 +98,7 @@ def values(config: Config) -> list[tuple[str, str, str]]:
 def _proxied(config: Config) -> bool:
     try:
         return config.way() is not None
-    except Unusable:  # there is one, and the next step says what is wrong with it
+    except Unusable:  # a proxy is set; the connection check reports the reason
         return True
 
 
@@ -104,30 +107,36 @@ def _hidden(secret: str) -> str:
 
 
 def library() -> Iterator[Finding]:
-    """What connecting needs can be imported; nothing is said where it can."""
+    """Check that the WebSocket library can be imported. Yields nothing if it can."""
     try:
         check_library()
         from ..connection import transport  # noqa: F401
-    except (Exception, SystemExit) as error:  # another module of that name may do anything
+    except (Exception, SystemExit) as error:  # an unrelated module of that name may raise anything
         yield Finding("bad", "websocket-client", unusable(error).message)
 
 
 def name(config: Config, timeout: float) -> Finding:
-    """The host's name means something."""
+    """Check that the host name resolves.
+
+    :param timeout: seconds.
+    """
     host = unbracketed(config.address.host)
     if _proxied(config):
-        return Finding("ok", "name", f"{host} is looked up by the proxy")
+        return Finding("ok", "name", f"{host} is resolved by the proxy")
     try:
         found = look_up(host, config.address.port, timeout)
     except OSError as error:
         return Finding(
             "bad", "name", f"{host}: {error.strerror or error}", "check the spelling of host, and this machine's DNS"
         )
-    return Finding("ok", "name", f"{host} is {', '.join(dict.fromkeys(one[4][0] for one in found))}")
+    return Finding("ok", "name", f"{host} resolves to {', '.join(dict.fromkeys(one[4][0] for one in found))}")
 
 
 def connection(config: Config, timeout: float) -> Finding:
-    """There is a server that speaks WebSocket, and its certificate is trusted."""
+    """Check that a WebSocket server answers and that its certificate is trusted.
+
+    :param timeout: seconds.
+    """
     from ..connection import transport
 
     started = time.monotonic()
@@ -137,12 +146,16 @@ def connection(config: Config, timeout: float) -> Finding:
             lambda: transport.dial(config, Deadline.after(started, timeout), lambda sock: None), timeout, "relay-doctor"
         )
     except ConnectError as error:
-        advice = "a firewall, a proxy, or not the address of a space"
-        if type(error.__cause__).__name__ == "SSLCertVerificationError":  # ssl may be what is missing
-            advice = "check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE) adds an authority of yours"
+        advice = "check for a firewall or proxy, and that host is the address of a space"
+        if type(error.__cause__).__name__ == "SSLCertVerificationError":  # by name: ssl may not be importable
+            advice = (
+                "check the spelling of host; ca_file (SIGNALWIRE_RELAY_CA_FILE) adds your own certificate authority"
+            )
         return Finding("bad", what, error.message, advice)
     except OSError as error:
-        return Finding("bad", what, str(transport.as_error(error, config.address.url)), "a firewall, or a wrong port")
+        refused = isinstance(error, ConnectionRefusedError)
+        advice = "is a server running at that address?" if refused else "check for a firewall, and the port"
+        return Finding("bad", what, str(transport.as_error(error, config.address.url)), advice)
     took = time.monotonic() - started
     try:
         return Finding("ok", what, f"{config.address.url} in {took * 1000:.0f} ms{_certificate(opened.socket)}")
@@ -158,7 +171,10 @@ def _certificate(sock: Any) -> str:
 
 
 def session(client: RelayClient, timeout: float) -> Iterator[Finding]:
-    """The credentials are taken, and commands are answered."""
+    """Check that the server accepts the credentials and answers commands.
+
+    :param timeout: seconds of each step.
+    """
     started = time.monotonic()
     try:
         client.connect(timeout)
@@ -169,23 +185,23 @@ def session(client: RelayClient, timeout: float) -> Iterator[Finding]:
     except RelayError as error:
         yield Finding("bad", "session", error.message)
         return
-    yield Finding("ok", "credentials", f"taken, session in {(time.monotonic() - started) * 1000:.0f} ms")
+    yield Finding("ok", "credentials", f"accepted, session in {(time.monotonic() - started) * 1000:.0f} ms")
     started = time.monotonic()
     try:
         client.execute("signalwire.ping", timeout=timeout)
     except RelayError as error:
         yield Finding("bad", "command", error.message)
     else:
-        yield Finding("ok", "command", f"a ping is answered in {(time.monotonic() - started) * 1000:.1f} ms")
+        yield Finding("ok", "command", f"ping answered in {(time.monotonic() - started) * 1000:.1f} ms")
     if client.contexts:
-        yield Finding("ok", "contexts", f"calls are taken from: {', '.join(client.contexts)}")
+        yield Finding("ok", "contexts", f"receives inbound calls of: {', '.join(client.contexts)}")
     else:
-        advice = "give contexts=[...], as the number's settings in the dashboard have them"
-        yield Finding("note", "contexts", "none: no inbound calls will come", advice)
+        advice = "to receive inbound calls, pass contexts=[...] as set for the number in the dashboard"
+        yield Finding("note", "contexts", "none: the client will not receive inbound calls", advice)
 
 
 def extras() -> Iterator[Finding]:
-    """What is installed beside the core."""
+    """List the optional dependencies and their installed versions."""
     for extra, (distribution, purpose) in EXTRAS.items():
         try:
             version = importlib.metadata.version(distribution)

@@ -15,6 +15,7 @@ from ..errors import InvalidParameter, UnsupportedCodec
 from ..simulator import speech
 from ..simulator.media.formats import Format, parse_codec
 from ..simulator.media.voice import Voice, load_voice
+from .arguments import CODECS
 from .check import differences
 from .conversation import Outcome, Scene, converse
 from .mistakes import Mistake, Unsuccessful
@@ -102,7 +103,7 @@ def _codec(text: str) -> str:
     except ValueError as error:
         raise Mistake("--codec", f"{text!r}: {error}") from error
     if not wanted.playable:
-        raise Mistake("--codec", f"{text!r}: the demo speaks PCMU, PCMA, L16, G722 and OPUS")
+        raise Mistake("--codec", f"{text!r}: expected {CODECS}")
     try:
         check_available(wanted.base)
     except UnsupportedCodec as error:

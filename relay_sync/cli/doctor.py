@@ -1,4 +1,4 @@
-"""``relay-sync doctor``: what is configured and from where, whether it works, and what to do if not."""
+"""``relay-sync doctor``: show the configuration and its sources, test it, and suggest fixes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from .._version import __version__
 from ..client.client import RelayClient, config_of
 from ..config import Config
 from ..errors import InvalidParameter
+from ..text.wording import counted
 from . import checkup
 from .checkup import Finding
 from .early import Interrupted
 from .ending import interruptible
-from .mistakes import Mistake, Unsuccessful
+from .mistakes import MISSING, Mistake, Unsuccessful
 from .streams import standard_streams
 from .target import load_client
 
@@ -25,18 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["diagnose", "examine", "run"]
 
-_ADVICE: Final = (
-    "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API;"
-    ' without an account "relay-sync simulate --show-tokens" prints some that work'
-)
 _MARKS: Final = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Examine a client and say what was found.
+    """Check a client and print the findings.
 
-    :return: 0 if nothing is bad, else 1. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the client that
-        was named cannot be loaded.
+    :return: 0 if no problem was found, otherwise 1.
+    :raises Mistake: an argument is invalid.
+    :raises Unsuccessful: the named client cannot be loaded.
     """
     return diagnose(lambda: load_client(arguments.target) if arguments.target else RelayClient(), arguments)
 
@@ -47,24 +45,26 @@ def diagnose(
     arguments: argparse.Namespace,
     origins: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
-    """What the doctor is in every world.
+    """Run the doctor, under any framework.
 
-    :param make: makes the client. :param arguments: the options of ``relay-sync doctor``.
-    :param origins: gives, by parameter, the name of the settings that it came from, where a framework has some.
-    :return: 0 if nothing is bad, else 1. :raises Mistake: an argument cannot be right. :raises Unsuccessful: the client that
-        was named cannot be loaded.
+    :param make: returns the client.
+    :param arguments: the options of ``relay-sync doctor``.
+    :param origins: returns a mapping from parameters to the names of the framework settings that they were read from.
+    :return: 0 if no problem was found, otherwise 1.
+    :raises Mistake: an argument is invalid.
+    :raises Unsuccessful: the named client cannot be loaded.
     """
     if not 0 < arguments.timeout < math.inf:
         raise Mistake("--timeout", f"{arguments.timeout:g} is not a number of seconds above 0")
     if bool(arguments.call) != bool(arguments.from_):
-        raise Mistake("--call", "it goes together with --from: the number to call, and one of yours to call from")
+        raise Mistake("--call", "pass --call and --from together: the number to call, and the caller ID")
     if not 0 <= arguments.port < 65536:
         raise Mistake("--port", f"{arguments.port} is not from 0 to 65535")
     try:
         with interruptible():
             return _diagnosed(make, origins, arguments)
     except Interrupted as end:
-        # Here for every world, as in ``serve``.
+        # Handled here, because Flask and Django would print an abort or a traceback.
         print("\ndoctor: interrupted", file=sys.stderr)
         return end.code
 
@@ -78,14 +78,14 @@ def _diagnosed(
         client = make()
         named = origins()
     except InvalidParameter as problem:
-        _show(Finding("bad", "configuration", problem.message, _ADVICE if problem.value is None else ""))
+        _show(Finding("bad", "configuration", problem.message, MISSING if problem.value is None else ""))
         _tell("configuration")
         return 1
     return examine(client, arguments, named, receiver)
 
 
 def _receiver(arguments: argparse.Namespace) -> AudioServer:
-    """What the audio of the test call will come to, not started: its options are checked before anything is done."""
+    """Create the receiver of the test call, to validate its options. It is started later."""
     try:
         from ..audio import AudioServer
     except ImportError as missing:
@@ -102,7 +102,10 @@ def examine(
     origins: Mapping[str, str],
     receiver: AudioServer | None = None,
 ) -> int:
-    """Examine this client, and disconnect it. :return: 0 if nothing is bad, else 1."""
+    """Check a client, and disconnect it.
+
+    :return: 0 if no problem was found, otherwise 1.
+    """
     _table(config_of(client), origins)
     bad: list[str] = []
     try:
@@ -111,24 +114,24 @@ def examine(
             if finding.verdict == "bad":
                 bad.append(finding.what)
     finally:
-        client.disconnect(hangup_calls=True)  # there is one only if the test call was interrupted
+        client.disconnect(hangup_calls=True)  # a call is live only if the test call was interrupted
     print()
     for finding in checkup.extras():
         _show(finding)
-    print(f"\n{'All is well.' if not bad else f'{len(bad)} to mend: see above.'}")
+    print(f"\n{counted(len(bad), 'problem')} found (see above)." if bad else "\nNo problems found.")
     if bad:
         _tell(", ".join(bad))
     return 1 if bad else 0
 
 
 def _tell(bad: str) -> None:
-    """Exit code 1 has its line on stderr, also where nobody reads the rest."""
+    """Print the line on stderr that goes with exit code 1."""
     sys.stdout.flush()
-    print(f"relay-sync doctor: to mend: {bad}", file=sys.stderr, flush=True)
+    print(f"relay-sync doctor: problems found: {bad}", file=sys.stderr, flush=True)
 
 
 def _findings(client: RelayClient, arguments: argparse.Namespace, receiver: AudioServer | None) -> Iterator[Finding]:
-    """One step after the other; where one is bad, the later ones could only say the same again."""
+    """Run the checks in order. Stop after one that fails, because later ones would fail for the same reason."""
     config, timeout = config_of(client), arguments.timeout
     steps: list[Callable[[], Iterable[Finding]]] = [
         checkup.library,

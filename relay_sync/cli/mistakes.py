@@ -1,4 +1,4 @@
-"""What ends a command early; shown as one line, never as a traceback."""
+"""Errors that end a command. They are shown as one line, not as a traceback."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, ClassVar, Final
 if TYPE_CHECKING:
     from ..errors import InvalidParameter
 
-__all__ = ["INTERRUPTED", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration"]
+__all__ = ["INTERRUPTED", "MISSING", "BrokenProgram", "Mistake", "Unsuccessful", "WrongConfiguration"]
 
-#: The exit code after a second Ctrl-C, and of commands that a first one ends.
+#: Exit code of a command that Ctrl-C interrupted.
 INTERRUPTED: Final = 130
+#: Advice for missing credentials.
+MISSING: Final = (
+    "SIGNALWIRE_PROJECT_ID, SIGNALWIRE_API_TOKEN and SIGNALWIRE_SPACE are in the dashboard under API;"
+    ' without an account, run "relay-sync simulate --show-tokens" and set the values that it prints'
+)
 
 
 class Mistake(Exception):
-    """An argument that cannot be right.
+    """An invalid argument.
 
-    :param option: such as ``--codec``. :param why: what is wrong with it, and what would be right.
+    :param option: its name, such as ``--codec``.
+    :param why: what is wrong, and what is expected.
     """
 
     def __init__(self, option: str, why: str) -> None:
@@ -24,16 +30,17 @@ class Mistake(Exception):
 
     @classmethod
     def of(cls, error: InvalidParameter, **options: str) -> Mistake:
-        """What the library says of one of its parameters, with the name of the option that it was given by.
+        """Return the error of a library parameter with the name of its command-line option.
 
-        :param options: the option of a parameter, where the two have different names.
+        :param error: the error of the library.
+        :param options: options by parameter, where the names differ.
         """
         option = options.get(error.parameter, f"--{error.parameter.replace('_', '-')}")
         return cls(option, f"must be {error.accepted}")
 
 
 class Unsuccessful(Exception):
-    """The command could not do what it is for; the text says why.
+    """The command failed. The text gives the reason.
 
     :cvar code: the exit code.
     """
@@ -42,10 +49,23 @@ class Unsuccessful(Exception):
 
 
 class BrokenProgram(Unsuccessful):
-    """The user's own program raised before there was a client; the text holds its traceback."""
+    """The user's program raised before it had created a client. The text contains the traceback."""
 
 
 class WrongConfiguration(Unsuccessful):
-    """It cannot work until somebody changes the program's settings."""
+    """The program's settings are invalid: a restart does not help.
+
+    :cvar code: the exit code.
+    """
+
+    @classmethod
+    def of(cls, error: InvalidParameter, before: str = "") -> WrongConfiguration:
+        """Return the error for a client that was created with an invalid value.
+
+        :param error: the error of the library.
+        :param before: text to put before its message.
+        """
+        missing = error.value is None and error.parameter in ("project", "token", "host")
+        return cls(f"{before}{error.message}{f'; {MISSING}' if missing else ''}")
 
     code: ClassVar[int] = 2

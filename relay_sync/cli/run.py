@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ..client.client import RelayClient
-from ..errors import AuthenticationError, InvalidParameter, RelayError
+from ..errors import AuthenticationError, ConnectError, ConnectTimeout, InvalidParameter, RelayError
 from ..threads import logs
 from ..threads.signals import Handled
 from .mistakes import INTERRUPTED, BrokenProgram, Mistake, Unsuccessful, WrongConfiguration
@@ -85,7 +85,7 @@ def _made(make: Callable[[], RelayClient]) -> RelayClient:
     try:
         return make()
     except InvalidParameter as error:
-        raise WrongConfiguration(error.message) from error
+        raise WrongConfiguration.of(error) from error
 
 
 def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> None:
@@ -100,7 +100,9 @@ def _run_client(client: RelayClient, reporter: Reporter, *, drain: float) -> Non
         with _stopped_with_terminal(client):
             client.run(drain=drain or None, hangup_calls=True, on_ready=reporter.ready)
     except RelayError as error:
-        if isinstance(error, AuthenticationError) and reporter.supervised and not reporter.is_ready:
+        # Other connection errors are fatal, such as a host that does not exist: every process would fail in the same way.
+        is_wrong = isinstance(error, (AuthenticationError, ConnectError)) and not isinstance(error, ConnectTimeout)
+        if is_wrong and reporter.supervised and not reporter.is_ready:
             raise WrongConfiguration(error.message) from error
         raise Unsuccessful(error.message) from error
 

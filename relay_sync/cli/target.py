@@ -95,7 +95,7 @@ def _call(factory: Any, target: str, quiet: bool) -> object:
 
 def _broken(target: str, error: Exception, *, quiet: bool) -> Unsuccessful:
     if isinstance(error, InvalidParameter):
-        return WrongConfiguration(f"{target}: {error.message}")
+        return WrongConfiguration.of(error, f"{target}: ")
     # What went wrong is in the user's own code: the whole of it helps, a line does not.
     if quiet:
         return BrokenProgram(f"{target} could not be loaded:\n{traceback.format_exc()[-_LONGEST:].rstrip()}")

@@ -178,9 +178,11 @@ class Link:
             why = f": {cause.message}"
         elif attempt is not None and attempt.peer != url:
             why = f": {attempt.peer} did not answer before the timeout"
-        error = ConnectTimeout(
-            f"no session with {url} before the timeout{why}; check host and network, or pass a longer timeout"
+        refused = cause is not None and isinstance(cause.__cause__, ConnectionRefusedError)
+        advice = (
+            "is a server running at that address?" if refused else "check host and network, or pass a longer timeout"
         )
+        error = ConnectTimeout(f"no session with {url} before the timeout{why}; {advice}")
         # Without what it came from: its text is in this one's already.
         error.__cause__ = cause and cause.fresh()
         if error.__cause__ is not None:

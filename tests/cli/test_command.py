@@ -15,6 +15,7 @@ import pytest
 import relay_sync
 from relay_sync.audio import read_wav, write_wav
 from relay_sync.cli import main
+from relay_sync.cli.arguments import CODECS
 from relay_sync.cli.progress import PlainProgress
 from tests.support.commands import PATIENCE, environment, from_terminal, run
 
@@ -30,6 +31,14 @@ def test_version_and_help_need_no_extra() -> None:
     for option in ("--says FILE", "--out FILE", "--codec CODEC", "--track", "--fast"):
         assert option in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_help_and_error_name_the_same_codecs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    assert CODECS in " ".join(capsys.readouterr().out.split())
+    assert main(["demo", "--codec", "GSM"]) == 2
+    assert capsys.readouterr().err.splitlines()[0].endswith(f"'GSM': expected {CODECS}")
 
 
 def test_python_m_is_the_same() -> None:
@@ -57,7 +66,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--codec", "GSM"], "--codec: 'GSM': the demo speaks PCMU, PCMA, L16, G722 and OPUS"),
+        (["--codec", "GSM"], "--codec: 'GSM': expected PCMU, PCMA, L16, G722 or OPUS"),
         (["--codec", "not a codec"], "--codec: 'not a codec': codec must be a name with modifiers"),
         (["--codec", "PCMU@16000h"], "no rate of 16000 Hz"),
         (["--codec", ""], "--codec: '': codec must be a name"),

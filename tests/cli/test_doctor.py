@@ -40,11 +40,11 @@ def test_a_good_configuration(doctor: Doctor, sim: Simulator) -> None:
     assert f"project {sim.settings.project} $SIGNALWIRE_PROJECT_ID" in lines
     assert f"token set, {len(sim.settings.token)} characters $SIGNALWIRE_API_TOKEN" in lines
     assert "contexts none default" in lines
-    assert "ok name: 127.0.0.1 is 127.0.0.1" in lines
-    assert any(line.startswith("ok credentials: taken") for line in lines)
-    assert any(line.startswith("ok command: a ping is answered") for line in lines)
+    assert "ok name: 127.0.0.1 resolves to 127.0.0.1" in lines
+    assert any(line.startswith("ok credentials: accepted") for line in lines)
+    assert any(line.startswith("ok command: ping answered") for line in lines)
     assert any(line.startswith("note contexts: none") for line in lines)
-    assert lines[-1] == "All is well."
+    assert lines[-1] == "No problems found."
     sim.wait_until_gone()
 
 
@@ -102,7 +102,7 @@ def test_behind_a_proxy_names_are_the_proxy_s_business(
     assert code == 1
     shown = f"http://127.0.0.1:{closed_port} $HTTPS_PROXY" if "{port}" in proxy else "cannot be used"
     assert f"proxy {shown}" in " ".join(told.split())
-    assert "ok    name: no-such-name.invalid is looked up by the proxy" in told
+    assert "ok    name: no-such-name.invalid is resolved by the proxy" in told
     assert "BAD   TLS and upgrade: " in told
     assert "PTwrong" not in told
 
@@ -125,6 +125,8 @@ def test_nobody_listens(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None
     assert code == 1
     assert "BAD   upgrade: " in told
     assert "refused" in told
+    assert "-> is a server running at that address?" in told
+    assert "problem found (see above)." in told
     assert "credentials" not in told  # it could only say the same again
 
 
@@ -137,11 +139,20 @@ def test_somebody_listens_and_says_nothing(doctor: Doctor, monkeypatch: pytest.M
 
 
 def test_a_test_call_shows_whether_audio_arrives(doctor: Doctor, sim: Simulator) -> None:
-    sim.expect_phone(TO, answers_after=0.01, says=bytes(16000 * 4))
+    sim.expect_phone(TO, answers_after=0.01, says=b"\x00\x20\x00\xe0" * 8000 * 4)
     code, told = doctor("--call", TO, "--from", FROM)
     assert code == 0, told
     assert f"ok    test call: {TO} was answered" in told
-    assert "ok    test stream: 3.0 s of audio/x-mulaw at 8000 Hz came" in told
+    assert "ok    test stream: 3.0 s of audio/x-mulaw at 8000 Hz received" in told
+
+
+def test_a_test_call_with_only_silence_is_a_problem(doctor: Doctor, sim: Simulator) -> None:
+    sim.expect_phone(TO, answers_after=0.01, says=bytes(16000 * 4))
+    code, told = doctor("--call", TO, "--from", FROM)
+    assert code == 1
+    assert "BAD   test stream: 3.0 s of audio/x-mulaw at 8000 Hz received, but only silence" in told
+    assert "1 problem found (see above)." in told
+    assert "No problems" not in told
 
 
 def test_a_test_call_that_nobody_takes(doctor: Doctor, sim: Simulator) -> None:
@@ -173,7 +184,7 @@ def test_what_is_bad_is_on_stderr_too(
 ) -> None:
     monkeypatch.setenv(variable, value)
     assert main(["doctor"]) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == f"relay-sync doctor: to mend: {what}"
+    assert capsys.readouterr().err.splitlines()[-1] == f"relay-sync doctor: problems found: {what}"
 
 
 def test_it_says_what_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

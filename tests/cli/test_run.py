@@ -268,6 +268,14 @@ WRONG = {
         "from relay_sync import RelayClient\ndef make(): return RelayClient(host='a b')\n",
         "host='a b'",
     ),
+    "missing:client": (
+        "from relay_sync import RelayClient\nimport os\nos.environ.pop('SIGNALWIRE_API_TOKEN')\nclient = RelayClient()\n",
+        "relay-sync simulate --show-tokens",
+    ),
+    "unresolvable:client": (
+        "from relay_sync import RelayClient\nclient = RelayClient(host='no-such-name.invalid')\n",
+        "no host named 'no-such-name.invalid'",
+    ),
     "refused:client": (
         "from relay_sync import RelayClient\nclient = RelayClient(token='PTwrong', connect_timeout=20)\n",
         "credentials were refused",

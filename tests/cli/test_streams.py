@@ -115,7 +115,7 @@ def test_the_doctor_says_the_same_where_only_its_first_line_is_read(tmp_path: Pa
     code, printed = shell("doctor", "| head -1", tmp_path, **dict.fromkeys(("SIGNALWIRE_PROJECT_ID",), ""))
     assert code == 1
     # What is said on stderr may come in the midst of the line.
-    for said in ("relay-sync doctor: to mend: configuration", "relay-sync 0.1.0 doctor"):
+    for said in ("relay-sync doctor: problems found: configuration", "relay-sync 0.1.0 doctor"):
         assert printed.count(said) == 1
     assert len(printed.splitlines()) == 2
 

@@ -286,6 +286,11 @@ def test_a_name_that_does_not_exist_is_told_at_once_and_a_busy_resolver_in_time(
         client().connect(0.2)
 
 
+def test_a_refused_connection_is_not_blamed_on_the_timeout(closed_port: int) -> None:
+    with pytest.raises(ConnectTimeout, match=r"refused.*; is a server running at that address\?$"):
+        RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port}").connect(0.3)
+
+
 def test_an_untrusted_certificate_is_told_at_once_and_by_name(secure: Simulator) -> None:
     with pytest.raises(ConnectError, match="'relay-sync test certificate'") as caught:
         RelayClient(**secure.credentials).connect(PATIENCE)

@@ -581,7 +581,7 @@ def test_the_doctor_names_where_values_came_from(
         assert "contexts sales settings.RELAY_SYNC" in lines
         assert f"token set, {len(given['token'])} characters $SIGNALWIRE_API_TOKEN" in lines
         assert "max_active_calls 1000 default" in lines
-        assert lines[-1] == "All is well."
+        assert lines[-1] == "No problems found."
         assert given["token"] not in told
         sim.wait_until_gone()
         with pytest.raises(CommandError, match="it goes together with --from") as caught:

@@ -504,7 +504,7 @@ def test_the_doctor_names_where_values_came_from(sim: Simulator, monkeypatch: py
     assert f"token set, {len(given['token'])} characters $SIGNALWIRE_API_TOKEN" in lines
     assert "contexts sales Relay(...)" in lines
     assert "max_active_calls 1000 default" in lines
-    assert "All is well." in lines
+    assert "No problems found." in lines
     assert given["token"] not in done.output
     sim.wait_until_gone()
 

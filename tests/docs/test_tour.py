@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.tour import PAGE, SCENES, pieces, plain
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -42,3 +45,15 @@ def test_pictures_are_there_and_small() -> None:
         assert 600 <= width <= 800
         assert 300 <= height <= 800
         assert len(data) < 60_000
+
+
+@pytest.mark.parametrize("generator", ["tour", "parity"])
+@pytest.mark.parametrize(("argument", "code", "said"), [("--help", 0, "Rewrite docs/"), ("--chekc", 2, "--chekc")])
+def test_generators_rewrite_nothing_when_given_an_argument(generator: str, argument: str, code: int, said: str) -> None:
+    page = ROOT / "docs" / f"{generator}.md"
+    before = page.stat().st_mtime_ns
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.support.{generator}", argument], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, said in done.stdout + done.stderr) == (code, True)
+    assert page.stat().st_mtime_ns == before

@@ -7,6 +7,7 @@ is empty, names a test that is not there, or the file is stale.
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import json
 from collections.abc import Iterator
@@ -299,6 +300,7 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.support.parity", description="Rewrite docs/parity.md.").parse_args()
     FILE.parent.mkdir(exist_ok=True)
     FILE.write_text(page(), encoding="utf-8")
     print(f"wrote {FILE.name}: {sum(len(rows) for rows in lines().values())} rows")

@@ -5,6 +5,7 @@ Not a test. What is in the page is compared with what the commands print by ``te
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import signal
@@ -171,7 +172,8 @@ def pieces(text: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the page anew."""
+    """Rewrite the page."""
+    argparse.ArgumentParser(prog="python -m tests.support.tour", description="Rewrite docs/tour.md.").parse_args()
     text = PAGE.read_text(encoding="utf-8")
     for typed, scene in SCENES.items():
         with tempfile.TemporaryDirectory() as folder:
