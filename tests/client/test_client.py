@@ -1430,7 +1430,7 @@ def test_messages_say_what_to_do_next(sim: Simulator, closed_port: int) -> None:
         assert caught.value.message == str(caught.value) or caught.value.code is not None
         return str(caught.value)
 
-    with pytest.raises(ConnectTimeout, match="check host and network"):
+    with pytest.raises(ConnectTimeout, match="is a server running at that address"):
         RelayClient(project="p", token="t", host=f"ws://127.0.0.1:{closed_port}").connect(0.1)
     assert "check project and token" in told(make(sim, token="wrong").connect)
     with line(sim) as one:
