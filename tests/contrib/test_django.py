@@ -584,7 +584,7 @@ def test_the_doctor_names_where_values_came_from(
         assert lines[-1] == "No problems found."
         assert given["token"] not in told
         sim.wait_until_gone()
-        with pytest.raises(CommandError, match="it goes together with --from") as caught:
+        with pytest.raises(CommandError, match="pass --call and --from together") as caught:
             call_command("relay_doctor", "--call", TO)
         assert caught.value.returncode == 2
     monkeypatch.setattr(handlers.hosted, "_client", None)

@@ -517,7 +517,7 @@ def test_the_doctor_says_what_is_wrong(app: Flask) -> None:
     assert (done.exit_code, "BAD   credentials: " in done.output) == (1, True), done.output
     assert "PTwrong" not in done.output
     done = runner.invoke(args=["relay", "doctor", "--call", TO])
-    assert (done.exit_code, "it goes together with --from" in done.output) == (2, True)
+    assert (done.exit_code, "pass --call and --from together" in done.output) == (2, True)
     other = Flask("other")
     other.config["RELAY_SYNC"] = {"hots": "a typo"}
     Relay(other)
