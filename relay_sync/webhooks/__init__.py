@@ -1,4 +1,4 @@
-"""Status callbacks of streams and recordings: read, and verified, in any web framework or none.
+"""Parse and verify status callbacks of streams and recordings, in any web framework or none.
 
 ::
 
@@ -10,16 +10,16 @@
     if isinstance(callback, StreamStatus) and callback.state == "finished":
         ...
 
-Two dialects are documented, and both are read: ``relay`` (the events of RELAY and REST streams, JSON) and ``cxml`` (the
-form fields of cXML and of the compatibility API), each by POST or GET. A callback that the platform sends twice is told by
-:attr:`Callback.repeated` and has the same :attr:`Callback.key`.
+The platform documents two dialects, and both are accepted by POST and GET: ``relay`` (JSON events of RELAY and REST streams)
+and ``cxml``, the form fields of cXML and of the Compatibility API. If the platform delivers a callback twice, both
+deliveries have the same :attr:`Callback.key`, and the second one has :attr:`Callback.repeated` set.
 
 ================  ==================================================================================================
-``reader``        :class:`Webhooks`: one request in, one value out
-``body``          bytes into JSON or form fields, with limits; pure
-``callbacks``     the values, and how each dialect's members become theirs; pure
-``forwarded``     what proxies say about the request that they were sent; pure
-``signatures``    how the platform signs, and which URLs it may have signed; pure
+``reader``        :class:`Webhooks`: turns a request into a callback
+``body``          parses JSON and form fields, with limits; pure
+``callbacks``     the callback classes, and how each dialect maps to them; pure
+``forwarded``     parses the forwarding headers of proxies; pure
+``signatures``    computes and compares signatures, and lists the URLs that may have been signed; pure
 ================  ==================================================================================================
 """
 

@@ -1,6 +1,6 @@
-"""The members of a callback out of a query or a body, within limits. Pure.
+"""Parse the members of a callback from a query or a body, within limits. Pure.
 
-Whatever comes, what is raised is :class:`~relay_sync.WebhookRefused`.
+Invalid input always raises :class:`~relay_sync.WebhookRefused`.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ Fields = list[tuple[str, str]]
 
 
 def parse_form(text: bytes | str) -> Fields:
-    """The fields of a form or a query in their order, blank ones too.
+    """Return the fields of a form or a query in order, including blank ones.
 
-    :raises WebhookRefused: not UTF-8, or more than a thousand fields.
+    :raises WebhookRefused: the text is not UTF-8, or has more than 1,000 fields.
     """
     try:
         written = text.decode("ascii") if isinstance(text, bytes) else text
         return parse_qsl(written, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except UnicodeDecodeError:
-        raise WebhookRefused("the form is not UTF-8, percent-encoded") from None
+        raise WebhookRefused("the form is not percent-encoded UTF-8") from None
     except ValueError:
         raise WebhookRefused(f"the form has more than {MOST_FIELDS} fields") from None
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """The object in a JSON body.
+    """Return the object in a JSON body.
 
-    :raises WebhookRefused: not UTF-8, not JSON, no object, or nested deeper than 64 levels.
+    :raises WebhookRefused: the body is not UTF-8, is not a JSON object, or is nested deeper than 64 levels.
     """
     if is_deeper(body, DEEPEST):
         raise WebhookRefused(f"the body is nested deeper than {DEEPEST} levels")

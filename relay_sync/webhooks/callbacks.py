@@ -1,4 +1,4 @@
-"""What status callbacks tell, as values; and how the members of either dialect become theirs. Pure."""
+"""The classes of status callbacks, and how the members of either dialect map to them. Pure."""
 
 from __future__ import annotations
 
@@ -19,33 +19,36 @@ Kind = Literal["stream", "recording", "call", "message", "other"]
 
 
 def _place(url: str) -> str:
-    """A URL without what may be secret in it: paths and queries often are."""
+    """Return a URL without its credentials, path and query, any of which may be secret."""
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.partition('/')[0].rpartition('@')[2].partition('?')[0]}/..." if mark else "..."
 
 
 @frozen(kw_only=True)
 class Callback:
-    """What all callbacks have. Each member is there in every kind, so that one handler reads them all.
+    """A status callback. The members below exist in every kind of callback, so that one handler can read them all.
 
-    :ivar kind: what it is about: ``stream``, ``recording``, ``call``, ``message``, or ``other``.
-    :ivar state: what became of that: ``finished``, ``ringing``, ``delivered`` and the like; ``""`` where it does not say.
+    :class:`Webhooks` remembers the last 4,096 verified callbacks, and separately the last 4,096 whose ``verified`` is ``None``; a
+    callback found there is ``repeated``. The Flask and Django integrations remember a callback only after your handlers have
+    succeeded. If several processes receive callbacks, store ``key`` under a unique constraint instead.
+
+    In the ``relay`` dialect ``members`` are the ``params`` of the event. In the ``cxml`` dialect they are the form fields; of a
+    field that occurs several times, the last one.
+
+    :ivar kind: the subject of the callback: ``stream``, ``recording``, ``call``, ``message`` or ``other``.
+    :ivar state: the new state of the subject, such as ``finished``, ``ringing`` or ``delivered``; ``""`` if unknown.
     :ivar dialect: ``relay`` or ``cxml``.
-    :ivar verified: whether the signature is right; ``None`` where that cannot be told: there is none, or no key is known.
-    :ivar finding: the same in words.
-    :ivar repeated: whether the same :class:`Webhooks` has read the same callback before (in Flask and Django: whether it was
-        handled before, and nothing failed): one of its last 4,096 that were verified, or, where ``verified`` is ``None``, of
-        its last 4,096 of those. ``False`` where the signature is wrong.
-    :ivar key: the same for every delivery of one callback and different for any other: what to store under a unique
-        constraint where several processes take callbacks.
-    :ivar name: its type as it came: ``calling.call.stream``, ``stream-started``, ``completed``.
-    :ivar call_id: of the call, or ``""``.
-    :ivar control_id: of the RELAY or REST action that it is about, or ``""``.
-    :ivar error: the platform's word or code for what went wrong, or ``""``.
-    :ivar project_id: of the project (``AccountSid``), or ``""``.
-    :ivar timestamp: when it was sent, with a time zone; ``None`` where it does not say.
-    :ivar members: everything as it came: of an envelope its ``params``, of a form its fields (the last of those that are
-        there more than once). Not shown by ``repr``.
+    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
+    :ivar finding: the result of the verification in words.
+    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
+    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
+    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
+    :ivar call_id: id of the call, or ``""``.
+    :ivar control_id: id of the RELAY or REST action, or ``""``.
+    :ivar error: the platform's word or code for the failure, or ``""``.
+    :ivar project_id: id of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
+    :ivar members: all members as they arrived. Not shown by ``repr``.
     """
 
     kind: Kind = "other"
@@ -66,15 +69,30 @@ class Callback:
 
 @frozen(kw_only=True)
 class StreamStatus(Callback):
-    """A stream started or ended.
+    """A stream started or ended, or failed to start.
 
-    :ivar state: ``streaming``, ``finished`` or ``error``; another word as it came. Only ``cxml`` tells of errors.
-    :ivar control_id: of a RELAY or REST stream, which has no ``stream_id``. :ivar stream_id: of a cXML stream
-        (``StreamSid``), which has no ``control_id``.
-    :ivar stream_name: the label, or what stands in for it. :ivar track: ``inbound_track``, ``outbound_track`` or
-        ``both_tracks``; ``""`` in the ``relay`` dialect.
-    :ivar url: where the audio goes; ``""`` in the ``cxml`` dialect. :ivar error: ``connection_refused`` and the like; else
-        ``""``. :ivar conference_id: of a conference's stream. :ivar tag: the call's label.
+    RELAY and REST streams have a ``control_id``, cXML streams a ``stream_id``. Only the ``cxml`` dialect reports errors.
+
+    :ivar kind: always ``stream``.
+    :ivar state: ``streaming``, ``finished`` or ``error``; any other word is passed unchanged.
+    :ivar dialect: ``relay`` or ``cxml``.
+    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
+    :ivar finding: the result of the verification in words.
+    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
+    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
+    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
+    :ivar call_id: id of the call, or ``""``.
+    :ivar control_id: id of the RELAY or REST action, or ``""``.
+    :ivar stream_id: id of a cXML stream (``StreamSid``), or ``""``.
+    :ivar stream_name: the label of the stream; if it has none in the ``cxml`` dialect, its id.
+    :ivar track: ``inbound_track``, ``outbound_track`` or ``both_tracks``; ``""`` in the ``relay`` dialect.
+    :ivar url: where the platform sends the audio; ``""`` in the ``cxml`` dialect.
+    :ivar error: the platform's word or code for the failure, or ``""``.
+    :ivar conference_id: id of the conference, or ``""``.
+    :ivar tag: the tag of the call, or ``""``.
+    :ivar project_id: id of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
+    :ivar members: all members as they arrived. Not shown by ``repr``.
     """
 
     kind: Kind = field(default="stream", init=False, repr=False)
@@ -91,13 +109,31 @@ class StreamStatus(Callback):
 
 @frozen(kw_only=True)
 class RecordingStatus(Callback):
-    """A recording moved.
+    """A recording changed its state.
 
-    :ivar state: ``recording``, ``paused``, ``finished``, ``no_input`` or ``error``; another word as it came.
-    :ivar url: where the recording is or will be; for :meth:`relay_sync.rest.RestClient.download`. :ivar duration: seconds.
-    :ivar size: bytes; 0 where it is not told. :ivar channels: 1 or 2; 0 likewise.
-    :ivar recording_id: in the platform's records. :ivar control_id: of a RELAY or REST recording.
-    :ivar start_time: when it began. :ivar error: the platform's code, or ``""``. :ivar conference_id: of a conference's.
+    Download it with :meth:`relay_sync.rest.RestClient.download`.
+
+    :ivar kind: always ``recording``.
+    :ivar state: ``recording``, ``paused``, ``finished``, ``no_input`` or ``error``; any other word is passed unchanged.
+    :ivar dialect: ``relay`` or ``cxml``.
+    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
+    :ivar finding: the result of the verification in words.
+    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
+    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
+    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
+    :ivar call_id: id of the call, or ``""``.
+    :ivar recording_id: id in the platform's records, or ``""``.
+    :ivar control_id: id of the RELAY or REST action, or ``""``.
+    :ivar url: where the recording is or will be available.
+    :ivar duration: length in seconds; 0.0 if unknown.
+    :ivar size: size in bytes; 0 if unknown.
+    :ivar channels: number of channels, 1 or 2; 0 if unknown.
+    :ivar start_time: when the recording started, with a time zone; ``None`` if unknown.
+    :ivar error: the platform's word or code for the failure, or ``""``.
+    :ivar conference_id: id of the conference, or ``""``.
+    :ivar project_id: id of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
+    :ivar members: all members as they arrived. Not shown by ``repr``.
     """
 
     kind: Kind = field(default="recording", init=False, repr=False)
@@ -115,13 +151,28 @@ class RecordingStatus(Callback):
 
 @frozen(kw_only=True)
 class OtherStatus(Callback):
-    """A callback about a call, a message or something else: ``kind`` and ``name`` say what, ``members`` tell the rest.
+    """A callback about a call, a message or any other subject.
 
-    :ivar state: of a call ``ringing``, ``answered`` and the like, of a message ``delivered`` and the like, as it came.
+    The platform's fields beyond those listed here are in ``members``.
+
+    :ivar kind: the subject of the callback: ``call``, ``message`` or ``other``; never ``stream`` or ``recording``.
+    :ivar state: the new state as the platform sent it: of a call, such as ``ringing``; of a message, such as ``delivered``.
+    :ivar dialect: ``relay`` or ``cxml``.
+    :ivar verified: whether the signature is valid; ``None`` without a signature or a signing key.
+    :ivar finding: the result of the verification in words.
+    :ivar repeated: whether the same :class:`Webhooks` has already read this callback; ``False`` if the signature is invalid.
+    :ivar key: identifies the callback: the same for every delivery of it, different for any other.
+    :ivar name: the type as the platform sent it: ``calling.call.stream``, ``stream-started``, ``completed``.
+    :ivar call_id: id of the call, or ``""``.
+    :ivar control_id: id of the RELAY or REST action, or ``""``.
+    :ivar error: the platform's word or code for the failure, or ``""``.
+    :ivar project_id: id of the project (``AccountSid``), or ``""``.
+    :ivar timestamp: when the platform sent the callback, with a time zone; ``None`` if unknown.
+    :ivar members: all members as they arrived. Not shown by ``repr``.
     """
 
 
-# The words of the cXML callbacks, and the RELAY word for the same.
+# States of cXML callbacks, and the equivalent RELAY states.
 _STREAM_STATES: Final = {"stream-started": "streaming", "stream-stopped": "finished", "stream-error": "error"}
 _RECORDING_STATES: Final = {
     "in-progress": "recording",
@@ -130,7 +181,7 @@ _RECORDING_STATES: Final = {
     "absent": "no_input",
     "failed": "error",
 }
-#: The fields of other forms that say what became of something. A message's form may have the status of a call, too.
+#: The fields of other forms that hold a state, in order of precedence: a message's form may also have a ``CallStatus``.
 _FORM_STATES: Final[dict[str, Kind]] = {
     "MessageStatus": "message",
     "SmsStatus": "message",
@@ -138,21 +189,21 @@ _FORM_STATES: Final[dict[str, Kind]] = {
     "StatusCallbackEvent": "other",
     "CallStatus": "call",
 }
-#: What tells a cXML callback that is written in JSON from an event.
+#: Fields that distinguish a cXML callback written in JSON from an event.
 _CXML: Final = frozenset(
     {*_FORM_STATES, "AccountSid", "CallSid", "Unique-ID", "ConferenceSid", "MessageSid", "SmsSid", "FaxSid"}
     | {"StreamEvent", "StreamSid", "RecordingStatus", "RecordingSid"}
 )
-_FIRST_YEAR_S, _LAST_YEAR_S = 0.0, 253402300799.0  # what a datetime can hold
+_FIRST_YEAR_S, _LAST_YEAR_S = 0.0, 253402300799.0  # the range of datetime
 
 
 def is_cxml(members: Mapping[str, Any]) -> bool:
-    """Whether these are the members of a cXML callback: no event has them at its top, whatever the body is written in."""
+    """Return whether these are the members of a cXML callback: no event has any of its fields at the top level."""
     return "event_type" not in members and not _CXML.isdisjoint(members)
 
 
 def read(dialect: Dialect, members: Mapping[str, Any]) -> Callback:
-    """The value for what came: an event's envelope, or form fields by name."""
+    """Return the callback for an event's envelope (``relay``) or for form fields by name (``cxml``)."""
     return _read_event(members) if dialect == "relay" else _read_form(members)
 
 
@@ -204,7 +255,7 @@ def _kind_of_event(name: str) -> Kind:
 
 
 def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, Any], str], Any]) -> Any:
-    """A member of a recording's event: in the event itself, or in its ``record``, or below ``audio`` there."""
+    """Read a member of a recording's event from the event itself, its ``record``, or the ``audio`` of that."""
     record = params.get("record")
     record = record if isinstance(record, dict) else {}
     audio = record.get("audio")
@@ -215,7 +266,7 @@ def _nested(params: Mapping[str, Any], name: str, take: Callable[[Mapping[str, A
 
 
 def _read_form(members: Mapping[str, Any]) -> Callback:
-    # In JSON numbers are numbers, and what a form would leave blank may be null.
+    # A callback in JSON may have numbers, and null for what a form leaves blank.
     fields = {name: _written(value) for name, value in members.items()}
     about: dict[str, Any] = {
         "dialect": "cxml",
@@ -266,8 +317,8 @@ def _error(fields: Mapping[str, Any]) -> str:
 
 
 def _key(dialect: str, name: str, timestamp: Any, members: Mapping[str, Any]) -> str:
-    told = json.dumps([dialect, name, timestamp, members], sort_keys=True, default=str)
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    identity = json.dumps([dialect, name, timestamp, members], sort_keys=True, default=str)
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def _text(members: Mapping[str, Any], name: str) -> str:
@@ -276,7 +327,7 @@ def _text(members: Mapping[str, Any], name: str) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as a form has it."""
+    """Return a value as a form would have it."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return ""
     return str(value)
@@ -287,13 +338,13 @@ def _first(members: Mapping[str, Any], *names: str) -> str:
 
 
 def _number(members: Mapping[str, Any], name: str) -> float:
-    """A number that may come as text; 0 where it is none, or none that makes sense."""
+    """Return a number that may arrive as text; 0 if it is missing, invalid or negative."""
     number = finite(members.get(name))
     return number if number is not None and number >= 0 else 0.0
 
 
 def _moment(value: Any) -> datetime.datetime | None:
-    """Seconds since 1970, or ISO 8601; without a zone it is UTC. ``None`` where it is neither."""
+    """Parse seconds since 1970, or ISO 8601 text (in UTC if it has no zone); return ``None`` for anything else."""
     number = finite(value)
     if number is not None:
         if not _FIRST_YEAR_S <= number <= _LAST_YEAR_S:

@@ -1,6 +1,6 @@
-"""What proxies say about the request that they were sent: ``Forwarded`` (RFC 7239) and ``X-Forwarded-*``. Pure.
+"""Parse the forwarding headers of proxies: ``Forwarded`` (RFC 7239) and ``X-Forwarded-*``. Pure.
 
-Anybody can send these headers. Whether they count is decided elsewhere, by who has sent the request.
+Any client can send these headers. :class:`~relay_sync.webhooks.Webhooks` decides whether to trust them, by the peer.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from ..hosts.names import split_authority, unbracketed, without_port
 
 __all__ = ["NAMES", "Networks", "Place", "contains", "networks", "places"]
 
-#: The headers, in lower case. Several of one name are one list.
+#: The headers, in lower case. Repeated headers form one list.
 NAMES: Final = frozenset({"forwarded", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"})
-#: Proxies of one request that are looked at.
+#: Maximum number of proxies read from one request.
 MOST: Final = 8
 
-#: Scheme and host with its port; either is empty where it is not said.
+#: Scheme, and host with port; either is empty if unknown.
 Place: TypeAlias = tuple[str, str]
 Networks: TypeAlias = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# A value with a colon or brackets has to be quoted, which not every proxy does.
+# A value with a colon or brackets must be quoted, but not every proxy does so.
 _PAIR: Final = re.compile(rf'({_TOKEN})=("(?:[^"\\]|\\.)*"|[^\s,;"]+)')
 _BLANKS: Final = re.compile(r"[ \t]*")
-# Nor may an IPv6 literal have a zone, which means something on one machine only.
+# An IPv6 literal may not have a zone either: zones are local to one machine.
 _NO_HOST: Final = re.compile(r"[\s/?#@\\,\"<>]|^\[.*%")
 
 
 def places(headers: Mapping[str, str]) -> list[Place]:
-    """Where the request may have been sent, as each proxy of the chain says; the one that was asked first comes first.
+    """Return where the client may have sent the request, according to each proxy of the chain, outermost first.
 
-    :param headers: by names in lower case.
+    :param headers: the headers of the request, with names in lower case.
     """
     found = [_place(element) for element in _elements(headers.get("forwarded", ""))]
     schemes, hosts, ports = (_listed(headers, f"x-forwarded-{what}") for what in ("proto", "host", "port"))
@@ -52,7 +52,7 @@ def _listed(headers: Mapping[str, str], name: str) -> list[str]:
 
 
 def _at(values: list[str], index: int) -> str:
-    """Proxies do not all set the same headers: what one has not said is what the one before it said."""
+    """Return an entry of a list; if it is too short, the last one: not every proxy appends to every header."""
     return values[min(index, len(values) - 1)] if values else ""
 
 
@@ -60,12 +60,12 @@ def _with_port(host: str, port: str) -> list[str]:
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         return [host]
     name = without_port(host)
-    # Some say the port twice, in different words: what stands beside the name is the likelier one.
+    # Some proxies send two different ports: the port next to the name is the likelier one.
     return [f"{host}:{port}"] if name == host else [host, f"{name}:{port}"]
 
 
 def _elements(text: str) -> list[dict[str, str]]:
-    """The elements of a ``Forwarded``: parameters by name. None where it is malformed, for then nothing of it is sure."""
+    """Return the parameters of each element of a ``Forwarded`` header; nothing if any part of it is malformed."""
     found: list[dict[str, str]] = [{}]
     position = _blanks(text, 0)
     while position < len(text):
@@ -99,7 +99,7 @@ def _scheme(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    """A host that can stand in a URL, or ``""``."""
+    """Return the host if it is valid in a URL, otherwise ``""``."""
     if _NO_HOST.search(text) or not text.isprintable():
         return ""
     try:
@@ -110,9 +110,9 @@ def _host(text: str) -> str:
 
 
 def networks(given: Any) -> Networks:
-    """The trusted proxies as networks.
+    """Return the trusted proxies as networks.
 
-    :raises InvalidParameter: one is neither an address nor a network.
+    :raises InvalidParameter: an entry is neither an address nor a network.
     """
     accepted = "addresses or networks of your proxies, such as 10.0.0.0/8 or ::1"
     if given is None:
@@ -129,7 +129,7 @@ def networks(given: Any) -> Networks:
 def _unmapped(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
 ) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    """The IPv4 network that is written as one of IPv6, as servers that listen on both families write addresses."""
+    """Return the IPv4 network of an IPv4-mapped IPv6 network, the notation of servers that listen on both families."""
     if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
         first = network.network_address.ipv4_mapped
         if first is not None:
@@ -138,7 +138,7 @@ def _unmapped(
 
 
 def contains(trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network], peer: str) -> bool:
-    """Whether an address is in one of the networks; one that is none is not."""
+    """Return whether an address is in one of the networks; ``False`` for an invalid address."""
     try:
         address = ipaddress.ip_address(unbracketed(peer).partition("%")[0])
     except ValueError:

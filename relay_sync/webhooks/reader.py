@@ -1,4 +1,4 @@
-"""One HTTP request in, one callback out."""
+"""Turn an HTTP request into a callback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Webhooks"]
 
 MAX_BODY: Final = 2**20
 MAX_URL: Final = 16384
-#: Callbacks whose repetition is noticed: so many verified ones, and apart from them as many others.
+#: Number of verified callbacks that are remembered to recognize repetitions; unverified ones are counted separately.
 REMEMBERED: Final = 4096
 VARIABLE: Final = "SIGNALWIRE_SIGNING_KEY"
 
@@ -32,22 +32,20 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 class Webhooks:
-    """Reads the platform's status callbacks. One for the whole application; may be used from any thread.
+    """Parser and verifier of the platform's status callbacks. Create one per application; it is thread-safe.
 
-    :param signing_key: the project's signing key (from the dashboard; it is not the API token), or several while one is
-        being replaced. Left out, ``$SIGNALWIRE_SIGNING_KEY``; without either nothing can be verified.
-    :param public_url: the address that the platform was given: scheme and host, with the path in front of the
-        application's own if there is one. Needed behind a proxy, and always better than what the request says about
-        itself.
-    :param strict: refuse whatever is not shown to be genuine. The platform promises signatures for few of its requests, so
-        try without first, and look at :attr:`Callback.verified`.
-    :param trusted_proxies: addresses and networks of proxies whose ``Forwarded`` and ``X-Forwarded-Proto``, ``-Host`` and
-        ``-Port`` count where there is no *public_url*; ``parse`` then needs *peer*. By default nobody's do, since anybody can
-        send these headers.
-    :param trust_forwarded: they count whoever sends them: only behind a proxy that sets them itself and that nobody can go
-        round.
-    :param max_body: bytes; a longer body is refused.
-    :raises InvalidParameter: a value that cannot be right, or ``strict`` without a key.
+    :param signing_key: the project's signing key from the dashboard (not the API token), or several during a key rotation.
+        Default: ``$SIGNALWIRE_SIGNING_KEY``. Without a key, callbacks are not verified.
+    :param public_url: the URL under which the platform reaches the application: scheme, host and an optional path prefix.
+        Required behind a proxy, and recommended everywhere, since a request can misstate its own URL.
+    :param strict: refuse callbacks without a valid signature. The platform documents signatures for few of its requests, so start
+        without it and check :attr:`Callback.verified`.
+    :param trusted_proxies: addresses and networks of your proxies. Their ``Forwarded`` and ``X-Forwarded-Proto``, ``-Host`` and
+        ``-Port`` headers are used if there is no *public_url*; ``parse`` then needs *peer*. Default: none.
+    :param trust_forwarded: use these headers from any client. Set it only behind a proxy that overwrites them and that clients
+        cannot bypass.
+    :param max_body: the maximum size of a body in bytes; larger ones are refused.
+    :raises InvalidParameter: a value is invalid, or ``strict`` is used without a key.
     """
 
     def __init__(
@@ -65,12 +63,12 @@ class Webhooks:
         self._keys = _keys(signing_key)
         self._public = _public(public_url)
         if strict and not self._keys:
-            raise InvalidParameter("strict", strict, f"used with a signing_key (or {VARIABLE})")
+            raise InvalidParameter("strict", strict, f"False without a signing_key (or {VARIABLE})")
         self.strict = strict
         self.trust_forwarded = trust_forwarded
         self._proxies = networks(trusted_proxies)
         self.max_body: int = values.whole("max_body", max_body, low=1) or MAX_BODY
-        # Apart, so that what anybody can send makes nothing forget what is verified.
+        # Separate tables, so that unverified callbacks cannot displace verified ones.
         self._seen: dict[bool | None, Recent[str, str]] = {True: Recent(REMEMBERED), None: Recent(REMEMBERED)}
 
     def __repr__(self) -> str:
@@ -88,21 +86,21 @@ class Webhooks:
         remember: bool = True,
         spellings: Sequence[str] = (),
     ) -> Callback:
-        """Read one request.
+        """Parse and verify a request.
 
         :param method: ``GET`` or ``POST``.
-        :param url: as the server sees it, whole or from the path on, query included.
-        :param headers: a mapping, or pairs; names in any case.
-        :param body: the bytes as they came.
-        :param peer: the address that the connection came from, for *trusted_proxies*.
-        :param remember: whether the next one like it is :attr:`Callback.repeated`. With ``False`` that is so only once it was
-            given to :meth:`remember`: where what could not be handled is sent again, and has to be handled then.
-        :param spellings: the URL written in other ways, where it is not known how the sender has written it: the signature
-            may be over any of them.
-        :return: a :class:`StreamStatus`, a :class:`RecordingStatus`, or an :class:`OtherStatus`.
-        :raises WebhookRefused: it is no callback, comes without a right signature from a web page of another site (``Origin``),
-            or strictness forbids it; ``status`` is what to answer. No other exception, whatever was sent.
-        :raises InvalidParameter: an argument of a wrong type.
+        :param url: the URL as the server received it, absolute or starting with the path, with its query.
+        :param headers: the headers as a mapping or as pairs; the case of the names does not matter.
+        :param body: the undecoded body.
+        :param peer: the address of the client that connected, for *trusted_proxies*.
+        :param remember: whether to mark the next delivery of the callback as :attr:`Callback.repeated`. With ``False``, call
+            :meth:`remember` once you have handled it, so that a redelivery after a failure is handled.
+        :param spellings: other ways to write *url*, if the framework has rewritten it; the signature may cover any of them.
+        :return: a :class:`StreamStatus`, a :class:`RecordingStatus` or an :class:`OtherStatus`.
+        :raises WebhookRefused: the request is not a callback, or has no valid signature although ``strict`` is set or a web page
+            of another site sent it (``Origin``). ``status`` is the HTTP status to respond with. No content of a request raises
+            anything else.
+        :raises InvalidParameter: an argument has the wrong type.
         """
         fields_of = _lower(headers)
         seen = self._check(method, url, body)
@@ -115,42 +113,46 @@ class Webhooks:
             fields_of = {name: value for name, value in fields_of.items() if name not in forwarded.NAMES}
         verified, finding = self._verify([seen, *others], fields_of, body, fields)
         if not verified and self._is_of_another_site(seen, fields_of):
-            raise WebhookRefused("a web page of another site sent this: the platform sends no Origin", status=403)
+            raise WebhookRefused(
+                "the request comes from a web page of another site: the platform sends no Origin header", status=403
+            )
         if self.strict and not verified:
-            raise WebhookRefused(f"the callback is not shown to be genuine: {finding}", status=403)
+            raise WebhookRefused(f"the callback is not verified: {finding}", status=403)
         callback = evolve(callback, verified=verified, finding=finding)
         return evolve(callback, repeated=self._note(callback) if remember else self._knows(callback))
 
     def remember(self, callback: Callback) -> None:
-        """Note that a callback was dealt with: the next one like it is :attr:`Callback.repeated`.
+        """Record that a callback was handled: its next delivery has :attr:`Callback.repeated` set.
 
-        :raises InvalidParameter: it is no callback.
+        :param callback: the result of ``parse(..., remember=False)``.
+        :raises InvalidParameter: *callback* is not a callback.
         """
         if not isinstance(callback, Callback):
-            raise InvalidParameter("callback", type(callback).__name__, "what parse() returned")
+            raise InvalidParameter("callback", type(callback).__name__, "a callback that parse() returned")
         self._note(callback)
 
     def _knows(self, callback: Callback) -> bool:
         return callback.verified is not False and callback.key in self._seen[callback.verified]
 
     def _note(self, callback: Callback) -> bool:
-        """Remember a callback, unless it is forged. :return: whether it was known: one step, so that of two threads only one
-        finds it new.
+        """Remember a callback unless its signature is invalid. Atomic: of two threads, only one finds it new.
+
+        :return: whether it was already known.
         """
         if callback.verified is False:
             return False
         return self._seen[callback.verified].put(callback.key, callback.key) == callback.key
 
     def _is_of_another_site(self, seen: SplitResult, headers: Mapping[str, str]) -> bool:
-        """Whether a page in a browser sent it, as any page can to a server on its visitor's machine."""
+        """Return whether a browser sent the request for a web page: any page can reach a server on its visitor's machine."""
         public = None if self._public is None else f"{self._public[0]}://{self._public[1]}"
         host = headers.get("host") or seen.netloc
         return refusal(headers.get("origin"), host, on_loopback=False, public_url=public) is not None
 
     def _trusts(self, peer: Any) -> bool:
-        """Whether what a proxy says about the request counts."""
+        """Return whether to use the forwarding headers of a request from this peer."""
         if peer is not None and not isinstance(peer, str):
-            raise InvalidParameter("peer", peer, "the address that the connection came from, as text")
+            raise InvalidParameter("peer", peer, "the address of the client that connected, as text")
         return self.trust_forwarded or (peer is not None and forwarded.contains(self._proxies, peer))
 
     def _check(self, method: Any, url: Any, body: Any) -> SplitResult:
@@ -159,9 +161,9 @@ class Webhooks:
         if not isinstance(url, str):
             raise InvalidParameter("url", url, "text")
         if not isinstance(body, (bytes, bytearray, memoryview)):
-            raise InvalidParameter("body", type(body).__name__, "the bytes that came, not yet decoded")
+            raise InvalidParameter("body", type(body).__name__, "the undecoded bytes of the body")
         if method.upper() not in ("GET", "POST"):
-            raise WebhookRefused("callbacks come by GET or POST", status=405)
+            raise WebhookRefused("the method must be GET or POST", status=405)
         if len(body) > self.max_body:
             raise WebhookRefused(f"the body has more than {self.max_body} bytes", status=413)
         if len(url) > MAX_URL:
@@ -171,7 +173,7 @@ class Webhooks:
             _ = parts.port
             url.encode()
         except ValueError:
-            raise WebhookRefused("the URL cannot be read") from None
+            raise WebhookRefused("the URL is malformed") from None
         return parts
 
     def _verify(
@@ -180,9 +182,9 @@ class Webhooks:
         signature = next((headers[name] for name in signatures.HEADERS if headers.get(name)), "")
         sha256 = headers.get(signatures.SHA256_HEADER, "")
         if not signature and not sha256:
-            return None, "there is no signature"
+            return None, "the request has no signature"
         if not self._keys:
-            return None, f"no signing key is known (signing_key or {VARIABLE})"
+            return None, f"no signing key is configured (signing_key or {VARIABLE})"
         good = signatures.is_genuine(
             self._keys,
             dict.fromkeys(url for each in seen for url in self._urls(each, headers)),
@@ -192,11 +194,14 @@ class Webhooks:
             fields=fields,
         )
         if good:
-            return True, "the signature is right"
-        return False, "the signature is wrong: another key, another URL than public_url, or not from the platform"
+            return True, "the signature is valid"
+        return (
+            False,
+            "the signature is invalid: the key or public_url differs from the platform's, or another party sent the request",
+        )
 
     def _urls(self, seen: SplitResult, headers: Mapping[str, str]) -> list[str]:
-        """The URLs that may have been signed."""
+        """Return the URLs that may have been signed."""
         found = []
         if self._public is not None:
             scheme, host, prefix = self._public
@@ -206,11 +211,11 @@ class Webhooks:
             if whole == "/":
                 found.append((scheme, host, ""))
         else:
-            # A path alone does not tell how it was reached; nobody gains anything from either guess.
+            # A path alone does not reveal the scheme: try both, which helps no attacker.
             schemes = [seen.scheme] if seen.scheme else ["https", "http"]
             host = seen.netloc or headers.get("host", "")
             said = [(scheme, _completed(name, host)) for scheme, name in forwarded.places(headers)]
-            if not said and not headers.get("x-forwarded-host"):  # else the proxy has named one that cannot be read
+            if not said and not headers.get("x-forwarded-host"):  # otherwise the proxy sent a malformed host
                 said = [("", host)]
             reached = [(each, name) for scheme, name in said for each in ([scheme] if scheme else schemes)]
             paths = [seen.path, "" if seen.path else "/"] if seen.path in ("", "/") else [seen.path]
@@ -218,19 +223,19 @@ class Webhooks:
         try:
             urls = [urlunsplit((scheme, host, path, seen.query, "")) for scheme, host, path in found]
             return [spelling for url in urls for spelling in signatures.spellings(url)]
-        except ValueError:  # a host that the request has made up
+        except ValueError:  # the request has a malformed host
             return []
 
 
 def _completed(said: str, host: str) -> str:
-    """A host that a proxy has named. One that has named the port alone means the host of the request."""
+    """Return the host of a forwarding header; if it has only a port, that port with the host of the request."""
     if not said.startswith(":"):
         return said or host
     return without_port(host) + said
 
 
 def _keys(given: Any) -> tuple[str, ...]:
-    accepted = f"text, or several of them (or {VARIABLE})"
+    accepted = f"a nonempty string or several, without surrounding blanks (or {VARIABLE})"
     if given is None:
         return ()
     try:
@@ -259,11 +264,11 @@ def _lower(headers: Any) -> dict[str, str]:
     except (TypeError, ValueError):
         pairs = [("", None)]
     if not all(isinstance(one, str) for pair in pairs for one in pair):
-        raise InvalidParameter("headers", type(headers).__name__, "a mapping of texts, or pairs of them")
+        raise InvalidParameter("headers", type(headers).__name__, "a mapping of strings, or pairs of strings")
     lower: dict[str, str] = {}
     for name, value in pairs:
         name = name.lower()
-        # A list may come in several lines; of what is no list, the last one counts.
+        # Repeated forwarding headers form one list; of any other header, the last one counts.
         lower[name] = f"{lower[name]}, {value}" if name in forwarded.NAMES and name in lower else value
     return lower
 
@@ -271,24 +276,24 @@ def _lower(headers: Any) -> dict[str, str]:
 def _members(
     method: str, url: SplitResult, content_type: str, body: bytes
 ) -> tuple[Dialect, Mapping[str, Any], Fields | None]:
-    """Dialect and members; and the fields of a form in their order, for the signature."""
+    """Return the dialect, the members, and for the signature the fields of a form in order."""
     if method == "GET":
         fields = parse_form(url.query)
         if not fields:
-            raise WebhookRefused("neither a body nor a query: there is no callback in it")
+            raise WebhookRefused("the GET request has no query, so it contains no callback")
         return *_of_fields(fields), None
     kind = content_type.partition(";")[0].strip().lower()
-    labelled_json = kind == "application/json" or kind.endswith("+json")
-    if not labelled_json and kind not in ("", "application/x-www-form-urlencoded"):
-        raise WebhookRefused("callbacks are JSON or a form", status=415)
+    labeled_json = kind == "application/json" or kind.endswith("+json")
+    if not labeled_json and kind not in ("", "application/x-www-form-urlencoded"):
+        raise WebhookRefused("the Content-Type must be JSON or a form", status=415)
     start = bytes(body[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()
-    # The label may be wrong: no form begins with a brace, and no JSON with a name and "=".
-    if start[:1] == b"{" or (labelled_json and not _FORM.match(start)):
+    # The Content-Type may be wrong: no form starts with a brace, and no JSON with a name and "=".
+    if start[:1] == b"{" or (labeled_json and not _FORM.match(start)):
         members = parse_json(bytes(body))
         return ("cxml" if is_cxml(members) else "relay"), members, None
     fields = parse_form(bytes(body))
     if not fields:
-        raise WebhookRefused("the body is empty: there is no callback in it")
+        raise WebhookRefused("the body is empty, so it contains no callback")
     return *_of_fields(fields), fields
 
 
@@ -304,8 +309,9 @@ _ENVELOPE: Final = ("event_type", "event_channel", "timestamp", "project_id", "s
 
 
 def _unfold(query: Mapping[str, str]) -> dict[str, Any]:
-    """An event whose members came in a query. How the platform writes that is not documented: ``params`` is taken as JSON,
-    and every other name that the envelope does not have as one of its members.
+    """Return the envelope of an event from a query.
+
+    The platform does not document the format. ``params`` is parsed as JSON; fields outside the envelope become members of it.
     """
     envelope: dict[str, Any] = {name: query[name] for name in _ENVELOPE if name in query}
     rest = {name: value for name, value in query.items() if name not in _ENVELOPE and name != "params"}

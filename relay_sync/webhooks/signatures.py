@@ -1,10 +1,12 @@
-"""How the platform signs callbacks (MEDIA_STREAM, "Signatures"). Pure.
+"""Compute and compare the signatures of callbacks. Pure.
 
-* JSON bodies: hex of HMAC-SHA1(key, URL + body); in one header the same over SHA-256.
+The platform signs as follows:
+
+* JSON bodies: hex of HMAC-SHA1(key, URL + body); a second header has the same with SHA-256.
 * Forms: base64 of HMAC-SHA1(key, URL + each name and value, sorted by name).
-* GET: the URL alone; whether in hex or base64 is not documented, so either is taken.
+* GET: the URL alone; the encoding is undocumented, so hex and base64 are both accepted.
 
-The URL is the one that was configured at the platform, which behind a proxy is not the one that a server sees.
+The signed URL is the URL configured on the platform. Behind a proxy it differs from the URL that the server receives.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from ..hosts.names import USUAL_PORTS, without_port
 
 __all__ = ["HEADERS", "SHA256_HEADER", "is_genuine", "sign_form", "sign_json", "sign_json_sha256", "spellings"]
 
-#: Where the signature is; the second is the name that Twilio's libraries know.
+#: The headers that may hold the signature; Twilio's libraries read the second one.
 HEADERS: Final = ("x-signalwire-signature", "x-twilio-signature")
 SHA256_HEADER: Final = "x-signalwire-sha256-signature"
 
@@ -28,24 +30,26 @@ Fields = Sequence[tuple[str, str]]
 
 
 def sign_json(key: str, url: str, body: bytes) -> str:
-    """The signature of a JSON body: lower-case hex of HMAC-SHA1."""
+    """Return the signature of a JSON body: lower-case hex of HMAC-SHA1."""
     return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha1).hexdigest()
 
 
 def sign_json_sha256(key: str, url: str, body: bytes) -> str:
-    """The same over SHA-256."""
+    """Return the signature of a JSON body with SHA-256 instead of SHA-1."""
     return hmac.new(key.encode(), _bytes(url) + body, hashlib.sha256).hexdigest()
 
 
 def sign_form(key: str, url: str, fields: Fields) -> str:
-    """The signature of a form: base64 of HMAC-SHA1. Blank values count, and repeated names keep their order."""
+    """Return the signature of a form: base64 of HMAC-SHA1. Blank values count, and repeated names keep their order."""
     signed = url + "".join(name + value for name, value in sorted(fields, key=lambda field: field[0]))
     return base64.b64encode(hmac.new(key.encode(), _bytes(signed), hashlib.sha1).digest()).decode()
 
 
 def spellings(url: str) -> list[str]:
-    """A URL as it may have been signed: with and without its port (the scheme's usual one, where it has none), with and
-    without credentials in it, and with its host as it is and in lower case.
+    """Return the forms of a URL that may have been signed.
+
+    These are the URL with and without a port (the default port of the scheme, if it has none), with and without credentials, and
+    with the host unchanged and in lower case.
     """
     parts = urlsplit(url)
     usual = USUAL_PORTS.get(parts.scheme)
@@ -69,18 +73,20 @@ def is_genuine(
     body: bytes,
     fields: Fields | None,
 ) -> bool:
-    """Whether one of the keys has signed this for one of the URLs. Takes as long for a wrong signature as for a right one.
+    """Return whether one of the keys signed the request for one of the URLs, in constant time for valid and invalid signatures.
 
-    :param signature: what one of :data:`HEADERS` holds. :param sha256: what :data:`SHA256_HEADER` holds; either may be
-        missing, but each that is there must be right.
-    :param fields: the form in the body, or ``None`` where the body is JSON or empty.
+    Either signature may be empty, but each signature that is present must be valid.
+
+    :param signature: the value of one of :data:`HEADERS`, or ``""``.
+    :param sha256: the value of :data:`SHA256_HEADER`, or ``""``.
+    :param fields: the form in the body, or ``None`` if the body is JSON or empty.
     """
     genuine = False
     for key in keys:
         for url in urls:
             good = bool(signature or sha256)
             if signature:
-                # Every comparison is made: any() would stop at the first that fits.
+                # Compare all of them: any() would stop at the first match.
                 good &= sum(_same(signature, wanted) for wanted in _accepted(key, url, body, fields)) > 0
             if sha256:
                 good &= _same(sha256, sign_json_sha256(key, url, body))
@@ -92,7 +98,7 @@ def _accepted(key: str, url: str, body: bytes, fields: Fields | None) -> list[st
     if fields is not None:
         return [sign_form(key, url, fields)]
     accepted = [sign_json(key, url, body)]
-    if not body or _stated_digests(url):  # the URL alone says all there is, or what the body has to be
+    if not body or _stated_digests(url):  # the URL covers the whole request, or has a digest of the body
         accepted.append(sign_form(key, url, ()))
     return accepted
 
@@ -111,5 +117,5 @@ def _same(given: str, wanted: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    # Servers hand on bytes that are no text as surrogates: those fit no signature, but are no reason to fail either.
+    # Servers decode invalid bytes to surrogates: they match no signature, but must not raise.
     return text.encode("utf-8", "surrogatepass")

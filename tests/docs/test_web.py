@@ -82,7 +82,7 @@ def test_a_stream_started_and_told_of_by_other_processes(tmp_path: pathlib.Path)
                 assert commanding.wait(START) == 0
         for state in ("streaming", "finished"):
             assert line_of(listening) == f"stream {first[1]}: {state}"
-            assert line_of(listening) == f"  call {it.call.call_id}, the signature is right"
+            assert line_of(listening) == f"  call {it.call.call_id}, the signature is valid"
         it.phone.hang_up()
         it.call.wait_for_ended(PATIENCE)
         with running(stream, it.call.call_id, receiver.url, "0.1", **variables_of(sim)) as late:

@@ -54,7 +54,7 @@ def status(request: HttpRequest) -> HttpResponse:
             spellings=others,
         )
     except RawPostDataException:  # a middleware has read it as multipart, which no callback is
-        return HttpResponse("callbacks are JSON or a form\n", status=415, content_type="text/plain")
+        return HttpResponse("the Content-Type must be JSON or a form\n", status=415, content_type="text/plain")
     except WebhookRefused as refusal:
         return HttpResponse(f"{refusal.message}\n", status=refusal.status, content_type="text/plain")
     signals = (of_kind[callback.kind], status_received)
