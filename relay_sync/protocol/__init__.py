@@ -1,23 +1,23 @@
 """The RELAY conversation without sockets, threads or clocks.
 
 ``frames``
-    JSON-RPC frames: build, parse, refuse the malformed, mask secrets.
+    JSON-RPC frames: build, parse, reject malformed ones, mask secrets.
 ``results``
-    what a command's reply means: success, or which error.
+    maps a command's reply to success or an error.
 ``backoff``
-    how long to wait before the next attempt; a pure function.
+    the delay before the next connection attempt; a pure function.
 ``liveness``
-    when to ask for a sign of life, and when a connection is dead or half dead.
+    when to send a ping, and when a connection is dead or half-dead.
 ``effects``
-    what the session asks its surroundings to do.
+    the actions that the session requests from the IO thread.
 ``command``, ``promises``, ``repeats``, ``ids``
-    commands and their replies: what is kept until it is answered, what was seen before, and what frames are called.
+    commands, commands kept until they are answered, duplicate detection, and frame ids.
 ``options``
-    what a session is made with.
+    the settings of a session.
 ``standing``
-    the order of the states of calls and messages.
+    the order of call and message states.
 ``depth``
-    how deeply a text of JSON is nested.
+    the nesting depth of a JSON text.
 ``session``
-    the state machine: what happened and what time it is go in, effects come out.
+    the state machine: events and the current time go in, effects come out.
 """

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt to connect."""
+"""The delay before the next connection attempt."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LONGEST = 30.0
 
 
 def retry_delay(failures: int, random: float) -> float:
-    """Seconds to wait after so many failures in a row.
+    """Return the delay in seconds after a number of consecutive failures.
 
-    The first retry comes at once, spread over 50 ms so that many clients do not arrive together; from then on full
-    jitter under a limit that doubles up to 30 s.
+    The first retry is immediate, with up to 50 ms of jitter so that many clients do not reconnect at the same instant. Later
+    retries use full jitter below a limit that doubles up to 30 s.
 
-    :param failures: attempts that failed since a session last held; 0 right after a session was lost.
+    :param failures: failed attempts since the last stable session; 0 right after a session was lost.
     :param random: a number in [0, 1).
     """
     if failures <= 0:
@@ -26,9 +26,12 @@ def retry_delay(failures: int, random: float) -> float:
 
 
 def failures_after(failures: int, held: float) -> int:
-    """How many failures still count when a session that held for so many seconds is lost.
+    """Return the failure count to continue with after a session is lost.
 
-    Where a network breaks every few seconds, nobody is served by waiting for longer than a session lasts. One that held for
-    under two seconds was none: a server that throws everybody out is not to be asked ever faster.
+    On a network that breaks every few seconds, the delay should not exceed the lifetime of a session. Sessions shorter than two
+    seconds do not reduce the count, so that a server that drops every client is not contacted at an increasing rate.
+
+    :param failures: the count before the session.
+    :param held: seconds that the session lasted.
     """
     return failures if held < 2 else min(failures, 1 + int(math.log2(held)))

@@ -1,4 +1,4 @@
-"""What callers see of a session: their commands, and where it stands. The first connection imports the rest."""
+"""The parts of a session that its callers use: commands and phases. The first connection imports the rest."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..deadline import Deadline
 
 __all__ = ["ANSWER_PATIENCE", "Command", "Phase", "loosely"]
 
-#: Seconds in which promises that were sent may be answered before a client that closes takes its leave.
+#: Seconds that a closing client waits for the replies to sent promises before it disconnects.
 ANSWER_PATIENCE: Final = 1.0
 
 
 class Phase(enum.Enum):
-    """Where a session stands. Ready means authenticated: nothing but ``signalwire.connect`` is sent before."""
+    """The phase of a session. ``READY`` means authenticated; before it, only ``signalwire.connect`` is sent."""
 
     IDLE = "idle"
     DIALING = "dialing"
@@ -29,19 +29,19 @@ class Phase(enum.Enum):
 
 
 class Command:
-    """A request on its way to the server.
+    """A request to the server.
 
-    :ivar text: the frame, written and checked before it came here.
-    :ivar deadline: after it, an unsent command is not sent any more.
-    :ivar patience: seconds for the answer; they begin when the last byte has left.
-    :ivar moved_at: when it did; before that, when anything was written of the outbox it is in. On the monotonic clock.
-    :ivar idempotent: may be repeated if the session is lost before the answer.
-    :ivar only_in: the number of the one session in which it makes sense, such as that of the call it is for; ``None``: any.
-    :ivar promised: nobody waits for it, and it is kept until it was sent and answered; see :mod:`.promises`.
-    :ivar sent: whether it was ever handed to a transport, so that the server may have it.
-    :ivar session: the number of the session in which it was sent last; ``None`` before.
-    :ivar settle: called once with the result, a :class:`Failure` or an exception; on the IO thread.
-    :ivar late: called with an outcome that nobody waits for any more.
+    :ivar text: the frame, already built and validated.
+    :ivar deadline: an unsent command is not sent after this.
+    :ivar patience: seconds to wait for the reply, counted from the last byte written.
+    :ivar moved_at: when the last byte was written; until then, the last progress of the outbox. On the monotonic clock.
+    :ivar idempotent: the command may be sent again if the session is lost before the reply.
+    :ivar only_in: the number of the only session in which the command is valid, such as that of its call; ``None``: any.
+    :ivar promised: no caller waits for the command; it is kept until it is sent and answered. See :mod:`.promises`.
+    :ivar sent: whether the command was handed to a transport, so that the server may have received it.
+    :ivar session: the number of the session that it was last sent in; ``None`` before.
+    :ivar settle: called once, on the IO thread, with the result, a :class:`Failure` or an exception.
+    :ivar late: called with the outcome if the caller has stopped waiting.
     """
 
     __slots__ = (
@@ -94,7 +94,7 @@ class Command:
         return f"<Command {self.method} {self.id}>"
 
     def time_left(self, now: float) -> float:
-        """Seconds that its answer may still take, if it is under way. While it is being written they begin again and again."""
+        """Return the seconds left for the reply; 0 if unsent. The period restarts whenever a part of the outbox is written."""
         return self.moved_at + self.patience - now if self.sent else 0.0
 
     @property
@@ -103,10 +103,10 @@ class Command:
 
 
 def loosely(function: Callable[..., object], *held: object) -> Callable[[Any, int], object]:
-    """What a command may do with a reply that comes late, or never: until then the session remembers it.
+    """Wrap a function for :attr:`Command.late` without keeping its objects alive while the session waits for the reply.
 
-    :param held: what the function takes before its own two arguments. It is not kept alive by this; where it is gone, the reply
-        means nothing any more.
+    :param function: called with *held*, the outcome and the session's number.
+    :param held: the leading arguments, held by weak references. If one no longer exists, the reply is ignored.
     """
     return partial(_if_held, function, tuple(map(weakref.ref, held)))
 

@@ -1,7 +1,7 @@
-"""How deeply a JSON text is nested, without parsing it.
+"""The nesting depth of a JSON text, without parsing it.
 
-Python's parser gives up on deep nesting only when its stack is used up; whatever the garbage collector runs at that moment
-fails as well. So what strangers send is looked at first.
+Python's parser rejects deep nesting only when its stack is exhausted, and code that the garbage collector runs at that moment
+fails as well. Untrusted input is therefore checked before it is parsed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Final
 
 __all__ = ["is_deeper"]
 
-# An unfinished string reaches to the end, so that no text is looked at twice.
+# An unterminated string extends to the end of the text, so that the scan stays linear.
 _TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
 def is_deeper(text: bytes, most: int) -> bool:
-    """Whether somewhere in it more than ``most`` objects and lists are open at once."""
+    """Return whether objects and arrays are nested more than ``most`` levels deep."""
     if text.count(b"[") + text.count(b"{") <= most:
         return False
     depth = 0

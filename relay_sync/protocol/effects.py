@@ -1,7 +1,7 @@
-"""What the session wants done, and the commands it is given. The IO thread performs effects and decides nothing.
+"""Effects: the actions that the session requests. The IO thread performs them and makes no decisions.
 
-They are no attrs classes, each of which takes 0.2 ms to make, in every program. Those that every frame needs have slots, which
-are set fastest.
+They are not attrs classes, because each of those adds 0.2 ms to the import. Effects that every frame needs use ``__slots__``,
+the fastest to set.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Dial:
 
 
 class Hangup(NamedTuple):
-    """Close the transport: after what is still to be written, or at once."""
+    """Close the transport, by default after flushing its outbox."""
 
     at_once: bool = False
 
 
 class Send:
-    """Write one frame. ``command``: the one that it is, to be told when it has left."""
+    """Write one frame. ``command`` is the command that it carries, if any; its ``moved_at`` follows the writing."""
 
     __slots__ = ("command", "text")
 
@@ -50,7 +50,7 @@ class Send:
 
 
 class Settle:
-    """A command has its outcome."""
+    """Give a command its outcome."""
 
     __slots__ = ("command", "outcome")
 
@@ -60,14 +60,14 @@ class Settle:
 
 
 class Late(NamedTuple):
-    """A command that nobody waits for any more has its outcome."""
+    """Report the outcome of a command whose caller has stopped waiting."""
 
     command: Command
     outcome: Any
 
 
 class Deliver:
-    """An event's envelope, for the calls."""
+    """Deliver an event's envelope to the calls."""
 
     __slots__ = ("payload",)
 
@@ -76,21 +76,21 @@ class Deliver:
 
 
 class PhaseChanged(NamedTuple):
-    """The session moved. ``error`` says why, where it moved for a reason."""
+    """The session entered another phase. ``error`` is the reason, if there is one."""
 
     phase: Phase
     error: RelayError | None = None
 
 
 class SessionOver(NamedTuple):
-    """The server-side session is gone for good, and its calls with it. ``session``: its number."""
+    """The server-side session and its calls are permanently lost. ``session`` is its number."""
 
     error: RelayError
     session: int
 
 
 class Trouble(NamedTuple):
-    """Something that deserves a line in the log. ``kind`` is one of a few fixed texts, to limit their rate by."""
+    """Log a warning. ``kind`` is one of a few fixed texts, the key of the rate limit."""
 
     kind: str
     detail: str = ""

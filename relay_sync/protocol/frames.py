@@ -34,7 +34,7 @@ _IDS: Final = (str, int, float, type(None))
 
 
 class Hide(Protocol):
-    """A text without secrets; see :func:`relay_sync.text.secrecy.hide`."""
+    """Return a text without secrets; see :func:`relay_sync.text.secrecy.hide`."""
 
     def __call__(self, text: str, *, theirs: bool = ...) -> str: ...
 
@@ -44,7 +44,7 @@ _WHOLE: Final = r"\s*[+-]?[0-9]{1,9}(?:\.0{0,9})?\s*"
 
 
 class Malformed(ValueError):
-    """A message that is not a frame. ``kind`` names the fault in a few fixed words, without any of its content."""
+    """A message that is not a valid frame. ``kind`` describes the fault in fixed words and holds no content of the message."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -52,7 +52,7 @@ class Malformed(ValueError):
 
 
 class _Frame:
-    """Written by hand: for these three, attrs takes as long as importing nine modules does."""
+    """Equality and repr of the frame classes. attrs would add as much to the import as nine modules."""
 
     __slots__: tuple[str, ...] = ()
 
@@ -64,7 +64,7 @@ class _Frame:
 
 
 class RequestFrame(_Frame):
-    """The peer asks for something. ``id`` is ``None`` when no answer is wanted."""
+    """A request from the peer. ``id`` is ``None`` if it expects no reply."""
 
     __slots__ = ("id", "method", "params")
 
@@ -75,7 +75,7 @@ class RequestFrame(_Frame):
 
 
 class Reply(_Frame):
-    """The answer to one of our requests."""
+    """A result for one of our requests."""
 
     __slots__ = ("id", "result")
 
@@ -85,7 +85,7 @@ class Reply(_Frame):
 
 
 class Failure(_Frame):
-    """The answer to one of our requests is a JSON-RPC error. ``id`` may be ``None``: the peer could not tell."""
+    """A JSON-RPC error for one of our requests. ``id`` is ``None`` if the peer could not read it."""
 
     __slots__ = ("code", "data", "id", "message")
 
@@ -97,9 +97,9 @@ class Failure(_Frame):
 
 
 def parse(text: str) -> RequestFrame | Reply | Failure:
-    """Read one frame. A lone surrogate in it becomes U+FFFD; only the id is kept as it is, for the answer to repeat.
+    """Parse one frame. Lone surrogates become U+FFFD, except in the id, which the reply must repeat unchanged.
 
-    :raises Malformed: for anything that is not a JSON-RPC object; never another exception.
+    :raises Malformed: the text is not a JSON-RPC object. No other exception is raised.
     """
     whole = mend_json(text) if "\\" in text else text
     try:
@@ -112,7 +112,7 @@ def parse(text: str) -> RequestFrame | Reply | Failure:
     if type(frame) is not dict:
         raise Malformed("not an object")
     frame_id = given.get("id")
-    # By type, for bool is an int to Python, but no id to JSON-RPC.
+    # An exact type check: bool is a subclass of int, but not a valid JSON-RPC id.
     if type(frame_id) not in _IDS:
         raise Malformed("id of a wrong type")
     method = frame.get("method")
@@ -129,17 +129,17 @@ def parse(text: str) -> RequestFrame | Reply | Failure:
 
 def _failure(frame_id: FrameId | None, error: Any) -> Failure:
     if not isinstance(error, dict):
-        # The text of a list may be too deep to be written.
+        # str() of a deeply nested list may exhaust the stack.
         return Failure(frame_id, None, "a list" if isinstance(error, list) else str(error))
     message = error.get("message")
     if not isinstance(message, str):
         message = ""
-    # Not cut here: whoever tells it hides secrets first, and half of one would not be found.
+    # Not truncated here: secrets are masked before it is shown, and a truncated secret would not be recognized.
     return Failure(frame_id, whole_code(error.get("code")), message, error.get("data"))
 
 
 def whole_code(code: object) -> int | None:
-    """A code in any spelling of a whole number: ``200``, ``"200"``, ``200.0``, ``"200.0"``; ``None`` for anything else."""
+    """Return a code that is a whole number in any notation (``200``, ``"200"``, ``200.0``, ``"200.0"``); otherwise ``None``."""
     if isinstance(code, int) and not isinstance(code, bool):
         return code
     if isinstance(code, float) and code.is_integer() and abs(code) < 1e9:
@@ -153,16 +153,16 @@ _dump: Final = writer()
 
 
 def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:
-    """Write a request.
+    """Build a request.
 
-    :raises InvalidParameter: where ``params`` holds something that JSON cannot express.
+    :raises InvalidParameter: ``params`` contains a value that JSON cannot represent.
     """
     try:
         body = _dump(params)
     except (TypeError, ValueError, RecursionError):
         check_json("params", params)
         raise
-    if "\\" in body or len(body) >= HUGE:  # asked here, for nearly no command holds either
+    if "\\" in body or len(body) >= HUGE:  # skips both checks for nearly every command
         for wrong, accepted in _REFUSED:
             if wrong(body):
                 raise _naming(params, wrong, accepted)
@@ -172,34 +172,34 @@ def build_request(frame_id: str, method: str, params: Mapping[str, Any]) -> str:
     )
 
 
-#: What Python writes and others cannot read.
+#: Values that Python serializes but other parsers reject, and the expectation to report.
 _REFUSED: Final = ((has_half, WHOLE_TEXT), (has_huge, IN_RANGE))
 
 
 def _naming(params: Mapping[str, Any], wrong: Callable[[str], bool], accepted: str) -> InvalidParameter:
-    """The value itself may be a secret: only its type is shown."""
+    """Return the error for the first parameter at fault. It shows only the value's type, because the value may be secret."""
     name = next((name for name, value in params.items() if wrong(_dump({name: value}))), "params")
     return InvalidParameter(name, type(params.get(name)).__name__, accepted)
 
 
 def acknowledge(frame_id: FrameId) -> str:
-    """The empty answer to an event; written often, so without a detour over dictionaries."""
+    """Build the empty reply that acknowledges an event. It is built often, so without intermediate dictionaries."""
     written = encode_basestring_ascii(frame_id) if type(frame_id) is str else _dump(frame_id)
     return f'{{"jsonrpc":"2.0","id":{written},"result":{{}}}}'
 
 
 def build_result(frame_id: FrameId, result: Mapping[str, Any]) -> str:
-    """Write the answer to a request of the peer."""
+    """Build the reply to a request from the peer."""
     return _dump({"jsonrpc": "2.0", "id": frame_id, "result": result})
 
 
 def build_error(frame_id: FrameId, code: int, message: str) -> str:
-    """Write a refusal of a request of the peer."""
+    """Build an error reply to a request from the peer."""
     return _dump({"jsonrpc": "2.0", "id": frame_id, "error": {"code": code, "message": message}})
 
 
 def echo(params: object) -> dict[str, Any]:
-    """A ping's answer repeats timestamp and payload: a number and a text, nothing built of more."""
+    """Return the result for a ping: its timestamp and payload. Objects and lists are not repeated."""
     if not isinstance(params, dict):
         return {}
     return {
@@ -210,9 +210,10 @@ def echo(params: object) -> dict[str, Any]:
 
 
 def mask(value: Any, hidden: Hide = hide) -> Any:
-    """A copy of a parsed frame without secrets: neither members that are secret by name, nor secrets that the process knows.
+    """Return a copy of a parsed frame with its secrets masked: members with secret names, and secrets known to the process.
 
-    :param hidden: hides the latter in a text.
+    :param value: the frame, or a part of it.
+    :param hidden: masks the known secrets in a string.
     """
     if isinstance(value, dict):
         return {
@@ -229,13 +230,13 @@ def mask(value: Any, hidden: Hide = hide) -> Any:
 
 
 class Masked:
-    """A frame to be logged: parsed and masked only when the line is really written."""
+    """A frame to be logged; parsed and masked only when a log record is formatted."""
 
     __slots__ = ("_masked", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._masked: str | None = None  # each filter and handler asks again
+        self._masked: str | None = None  # cached: every filter and handler formats the record
 
     def __str__(self) -> str:
         if self._masked is None:

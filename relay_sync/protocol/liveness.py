@@ -1,22 +1,23 @@
-"""Whether a connection still lives, in both directions: when to ask for a sign of life, and when to give it up.
+"""Detects dead connections in both directions: when to send a ping, and when to drop the connection.
 
-What arrives shows that we hear the server, not that it hears us: a middlebox may let only one direction pass. That is shown by
-answers alone. So whoever has had no answer to anything for a while asks, and the connection is given up
+Incoming data shows that the server reaches the client, not that the client reaches the server: a middlebox may pass only one
+direction. Only replies show that both work. After ``interval`` seconds without any reply the client sends a ping. It drops the
+connection
 
-* when nothing at all comes within ``timeout`` of a question (it is dead), or
-* when other things come, but :data:`MOST_UNANSWERED` questions in a row, ``interval`` apart, got no answer (it is half dead). Not
-  after the first one: the answer may lie behind much that the server said before it. As each is a question of its own, and not
-  a stretch of time, a process that was stopped for a while reads first what has come.
+* if no data arrives within ``timeout`` of a ping (the connection is dead), or
+* if other data arrives but :data:`MOST_UNANSWERED` consecutive pings, ``interval`` apart, get no reply (it is half-dead). One
+  ping is not enough, because its reply may be queued behind other data. Counting pings instead of seconds lets a process that
+  was suspended read its backlog first.
 
-A question that stands behind a long command in our own outbox has not been asked yet. So while something waits there to be
-written, nothing is asked. What is written shows that the server takes it, and every clock begins with the last byte; the
-connection is given up when nothing of it could be written for ``interval + timeout``.
+A ping queued behind a long command has not been sent yet, so no pings are sent while the outbox holds data. Each write shows
+that the server is reading, and all timers start with the last byte written. The client drops the connection if it could
+write nothing for ``interval + timeout``.
 
-A long message of the server's keeps its answers back as well. While one goes on, and something of it comes between two questions,
-no question counts as unanswered.
+A long message from the server delays its replies in the same way. While parts of one arrive between two pings, no ping counts as
+unanswered.
 
-A server that answers no pings is not taken for a deaf one: such questions count only where one was answered before, or where
-:data:`COMMANDS` commands have no answer either. One command without an answer proves nothing.
+Some servers never answer pings. An unanswered ping therefore counts only if the server has answered one before, or if
+:data:`COMMANDS` commands are unanswered too. A single unanswered command is not evidence.
 """
 
 from __future__ import annotations
@@ -27,46 +28,48 @@ from typing import Final
 
 __all__ = ["COMMANDS", "MOST_UNANSWERED", "Liveness"]
 
-#: Questions without an answer, in a row, after which the server does not hear us.
+#: Consecutive unanswered pings after which the connection counts as half-dead.
 MOST_UNANSWERED: Final = 3
-#: Commands without an answer that make a question count where the server is not known to answer such.
+#: Unanswered commands that make a ping count if the server has never answered one.
 COMMANDS: Final = 3
-#: Pings of ours whose answers are known to be such.
+#: Recent pings whose replies are recognized.
 REMEMBERED_PINGS: Final = 8
 
 
 class Liveness:
-    """Of one session after the other. Times are seconds on one monotonic clock.
+    """The liveness of a session's current connection. Times are seconds on one monotonic clock.
 
-    :param interval: seconds without an answer after which a ping is sent.
-    :param timeout: seconds for the answer.
+    :param interval: seconds without any reply before a ping is sent.
+    :param timeout: seconds to wait for the reply.
     """
 
     def __init__(self, interval: float, timeout: float) -> None:
         self._interval = interval
         self._timeout = timeout
-        #: Kept over reconnections: it is the same server.
+        #: Kept across reconnects, which reach the same server.
         self._answers_pings = False
-        #: When something that had to wait in the outbox was written.
+        #: When data that was waiting in the outbox was last written.
         self._moved = -math.inf
         self._behind = False
         self._pings: deque[str] = deque(maxlen=REMEMBERED_PINGS)
         self.begin(0.0)
 
     def begin(self, now: float) -> None:
-        """A session is ready: the answer to ``signalwire.connect`` was one."""
+        """Start over: a reply arrived. The reply to ``signalwire.connect`` counts as one."""
         self._answered = now
         self._asked = -math.inf
-        #: Nothing has come since we asked.
+        #: Whether nothing has arrived since the last ping.
         self._silent = False
         self._unanswered = 0
-        #: Commands that were sent.
+        #: Commands sent since the last reply.
         self.commands = 0
 
     def shift(self, by: float) -> None:
-        """The clock went on by so much more than time has passed; by less, where that is negative.
+        """Compensate for a jump of the clock.
 
-        After a leap over the time for an answer nobody knows how old a question is: it is asked again, and that answer decides.
+        After a jump by more than ``timeout`` the age of a ping is unknown. Another ping is sent, and its reply decides.
+
+        :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced by less.
         """
         self._asked += by
         self._moved += by
@@ -77,29 +80,32 @@ class Liveness:
             self._unanswered = min(self._unanswered, MOST_UNANSWERED - 1)
 
     def heard(self, *, within: bool = False) -> None:
-        """Bytes arrived, whatever they mean.
+        """Record that bytes arrived.
 
-        :param within: inside a message: a reply can only follow it.
+        :param within: whether they are in the middle of a message, which a reply can only follow.
         """
         self._silent = False
         if within:
             self._unanswered = 0
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """Something had to wait in the outbox.
+        """Record that data is, or was, waiting in the outbox.
 
-        :param empty: whether nothing does any more.
-        :param moved: some was written.
+        :param now: the current time.
+        :param empty: whether all of it has been written.
+        :param moved: whether some of it was written just now.
         """
         if moved or not self._behind:
             self._moved = now
         self._behind = not empty
 
     def answered(self, now: float, answer_id: object, *, ping: bool) -> bool:
-        """An answer arrived, of a command or of a ping; late ones count, too.
+        """Record a reply to a command or a ping; late replies count too.
 
-        :param ping: whether the user has asked for a ping.
-        :return: whether it is an answer to a ping of the user or of the client.
+        :param now: the current time.
+        :param answer_id: the id of the reply.
+        :param ping: whether it answers a ping that the user sent.
+        :return: whether it answers a ping, of the user or of the client.
         """
         ping = ping or answer_id in self._pings
         self._answers_pings = self._answers_pings or ping
@@ -107,8 +113,9 @@ class Liveness:
         return ping
 
     def asked(self, now: float, ping: str) -> None:
-        """A ping of ours was sent, as :meth:`next_wake` wanted.
+        """Record that the client sent a ping.
 
+        :param now: the current time.
         :param ping: its id.
         """
         self._pings.append(ping)
@@ -118,7 +125,7 @@ class Liveness:
             self._unanswered += 1
 
     def next_wake(self) -> float:
-        """When to look at :meth:`verdict`, and to ask if there is none."""
+        """Return when to check :meth:`verdict` next, and to send a ping if it is empty."""
         if self._behind:
             return self._moved + self._interval + self._timeout
         if self._silent or self._unanswered >= MOST_UNANSWERED:
@@ -126,15 +133,13 @@ class Liveness:
         return max(self._answered, self._asked, self._moved) + self._interval
 
     def verdict(self, now: float) -> str:
-        """Why the connection is to be given up, or ``""``."""
+        """Return why the connection should be dropped, or ``""``."""
         if self._behind:
-            return "" if now < self.next_wake() else "the server takes nothing more of what is sent to it"
+            return "" if now < self.next_wake() else "the server stopped reading from the connection"
         if now < max(self._asked, self._moved) + self._timeout:
             return ""
         if self._silent:
-            return "the server fell silent and did not answer a ping"
+            return "the server sent nothing and did not answer a ping"
         if self._unanswered >= MOST_UNANSWERED:
-            return (
-                f"the server goes on talking but left {self._unanswered} pings in a row unanswered: it does not hear us"
-            )
+            return f"the server sends data but answered none of {self._unanswered} pings in a row: it does not receive ours"
         return ""

@@ -1,4 +1,4 @@
-"""What a session is told when it is made."""
+"""The settings of a session."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["SessionOptions"]
 
 
 class SessionOptions:
-    """What a session says of itself and how patient it is.
+    """The credentials, contexts and time limits of a session.
 
-    :ivar secrets: what the client must not show; the session adds what the server gives it.
-    :ivar connect_patience: seconds for the answer to ``signalwire.connect``.
-    :ivar holds_after: seconds a session must hold before its loss is treated as the first one again.
-    :ivar farewell_patience: seconds in which a server that announced its leaving may still answer what is under way, before we
-        take our leave of it.
-    :ivar leaving_patience: seconds it then has until we close.
+    :ivar secrets: secrets to keep out of logs; the session adds secrets issued by the server.
+    :ivar connect_patience: seconds to wait for the reply to ``signalwire.connect``.
+    :ivar holds_after: seconds after which a session counts as stable, and its loss resets the backoff.
+    :ivar farewell_patience: seconds to wait for pending replies after the server announced a disconnect, before the client
+        acknowledges the announcement.
+    :ivar leaving_patience: seconds that the server then has to close the connection, before the client does.
     """
 
-    # Written by hand: attrs takes half a millisecond to make it, for every program.
+    # Not an attrs class, which would add half a millisecond to the import.
     def __init__(
         self,
         *,
@@ -49,10 +49,11 @@ class SessionOptions:
         self.leaving_patience = leaving_patience
 
     def introduction(self, contexts: Iterable[str], protocol: str, state: str) -> dict[str, Any]:
-        """The params of ``signalwire.connect``.
+        """Return the params of ``signalwire.connect``.
 
-        :param protocol: of the session that is to be resumed; ``""``: a new one.
-        :param state: its authorization state.
+        :param contexts: the contexts to receive calls and messages from.
+        :param protocol: the protocol of the session to resume; ``""`` starts a new one.
+        :param state: the authorization state of that session.
         """
         params: dict[str, Any] = {
             "version": PROTOCOL_VERSION,

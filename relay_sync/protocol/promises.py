@@ -1,7 +1,7 @@
-"""What this client has promised, and nobody waits for: to hang up, to cancel, to stop, to pass back, to take no more calls.
+"""Promises: commands that must reach the server although no caller waits for them, such as a hangup, a cancel, or a stop.
 
-A promise is kept until it was sent and answered, or until its own time is over: it outlives a connection, and it is sent before
-the client takes its leave. It belongs to one session of the server's, and ends with that.
+A promise is kept until it is sent and answered, or until its deadline. It survives a reconnect, and a closing client sends it
+before it disconnects. It is bound to one server-side session and dropped with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .command import ANSWER_PATIENCE, Command
 
 __all__ = ["MOST_PROMISES", "Promises"]
 
-#: Promises that may be open. Twice the calls that a busy process has: each of them can be hung up when the network is down.
+#: Most open promises: twice the calls of a busy process, so that all of them can be hung up while the network is down.
 MOST_PROMISES: Final = 2000
 
 
@@ -25,26 +25,28 @@ class Promises:
         self._most = most
         self._open: dict[str, Command] = {}
         self._sent_at = -math.inf
-        #: Since when legs are waited for that are to be hung up as they turn up; ``None`` while they are not.
+        #: Since when the client expects legs that it must hang up as they appear; ``None`` if it expects none.
         self.expecting_since: float | None = None
 
     def __bool__(self) -> bool:
         return bool(self._open) or self.expecting_since is not None
 
     def expect(self, now: float) -> None:
-        """Legs may turn up."""
+        """Expect legs to appear."""
         self.expecting_since = now
 
     def expect_nothing(self) -> None:
-        """None will, or it does not matter any more."""
+        """Stop expecting legs."""
         self.expecting_since = None
 
     def __contains__(self, command: Command) -> bool:
         return command.id in self._open
 
     def make(self, now: float, command: Command) -> bool:
-        """Take one on.
+        """Add a promise.
 
+        :param now: the current time.
+        :param command: the command to keep.
         :return: ``False`` if too many are open.
         """
         if len(self._open) >= self._most:
@@ -56,43 +58,43 @@ class Promises:
         return True
 
     def sent(self, now: float, command: Command) -> None:
-        """A command was sent; if it is one of these, its answer may take its time."""
+        """Record that a command was sent. If it is a promise, the time for its reply starts."""
         if command.id in self._open:
             self._sent_at = now
 
     def moved(self, now: float) -> None:
-        """They may be among what is still being written, and that goes on."""
+        """Record progress of the outbox, which may still hold promises."""
         self._sent_at = max(self._sent_at, now) if self._open else self._sent_at
 
     def shift(self, by: float) -> None:
-        """As of :class:`~.liveness.Liveness`."""
+        """Compensate for a jump of the clock; see :meth:`.Liveness.shift`."""
         self._sent_at += by
         if self.expecting_since is not None:
             self.expecting_since += by
 
     def open_until(self, under_way: Container[object], ready_since: float | None) -> float:
-        """How long a client that closes waits for these at the most.
+        """Return until when a closing client waits for its promises.
 
         :param under_way: as for :meth:`unsent`.
-        :param ready_since: when the present connection was; ``None`` if there is none.
+        :param ready_since: when the current connection became ready; ``None`` if there is none.
         """
         if not self:
             return -math.inf
         if ready_since is None or self.unsent(under_way):
             return math.inf
-        begun = self._sent_at if self._open else -math.inf
+        start = self._sent_at if self._open else -math.inf
         if self.expecting_since is not None:
-            begun = max(begun, self.expecting_since, ready_since)
-        return begun + ANSWER_PATIENCE
+            start = max(start, self.expecting_since, ready_since)
+        return start + ANSWER_PATIENCE
 
     def end(self, command: Command) -> None:
-        """One was answered, or will not be any more."""
+        """Remove a promise that was answered, or can no longer be."""
         self._open.pop(command.id, None)
 
     def unsent(self, under_way: Container[object]) -> list[Command]:
-        """Those that are to be sent, or sent again.
+        """Return the promises to send, or to send again.
 
-        :param under_way: the ids of those whose answers may still come.
+        :param under_way: the ids of commands that were sent on this connection and await a reply.
         """
         return [command for command in self._open.values() if command.id not in under_way]
 

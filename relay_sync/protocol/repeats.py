@@ -1,4 +1,4 @@
-"""Events and messages that a server sends twice."""
+"""Detection of events and messages that the server sends twice."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["Seen"]
 
 
 class Seen:
-    """The last ones, by their ids. A server may give the same id to different ones, so what they say counts, too.
+    """The most recent items by id. A server may reuse an id, so the content is compared as well.
 
-    :param most: how many are kept.
+    :param most: the number of items to keep.
     """
 
     def __init__(self, most: int) -> None:
@@ -19,9 +19,11 @@ class Seen:
         self._said: OrderedDict[object, int] = OrderedDict()
 
     def again(self, name: object, said: Hashable) -> bool:
-        """Remember one.
+        """Remember an item.
 
-        :return: whether it was there already.
+        :param name: its id.
+        :param said: its content.
+        :return: whether the same item was already known.
         """
         content = hash(said)
         if self._said.get(name) == content:
@@ -32,5 +34,5 @@ class Seen:
         return False
 
     def clear(self) -> None:
-        """Another session of the server's: it may use the same ids."""
+        """Forget all items: a new session of the server may reuse the ids."""
         self._said.clear()

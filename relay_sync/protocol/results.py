@@ -1,4 +1,4 @@
-"""What the reply to a command means."""
+"""The meaning of replies: success, or which error."""
 
 from __future__ import annotations
 
@@ -40,34 +40,37 @@ __all__ = [
     "says_gone",
 ]
 
-#: Codes that name the credentials: the second attempt will end as the first one did.
+#: Codes that concern the credentials: another attempt would fail in the same way.
 REFUSES_CREDENTIALS: Final = frozenset({-32002, -32003, 401, 403})
-#: Our connect frame will not get better by sending it again.
+#: Codes that reject the ``signalwire.connect`` frame: another attempt would fail in the same way.
 REFUSES_CONNECT: Final = frozenset({-32001, -32600, -32601, -32602})
-#: Refusals that are the server's own trouble, not ours.
+#: Codes of failures of the server itself, which may be temporary.
 SERVER_TROUBLE: Final = frozenset({-32000, -32603, -32004, -32005, 408, 425, 429})
-#: Members of the answer to ``signalwire.connect`` that no refusal has.
+#: Members of the reply to ``signalwire.connect`` that no refusal has.
 _OF_A_SESSION: Final = ("identity", "authorization", "ice_servers", "sessionid", "session_restored", "nodeid")
 
 
-#: What a reply says: the result of a command that was carried out, or the refusal.
+#: The outcome of a command: its result, or the refusal.
 Outcome = dict[str, Any] | CommandRefused
 
 
 def read_code(result: object) -> int | None:
-    """The ``code`` of a result, which comes as a string, sometimes as a number, sometimes not at all."""
+    """Return the ``code`` of a result: usually a string, sometimes a number, sometimes absent (``None``)."""
     code = result.get("code") if isinstance(result, dict) else None
-    return 200 if code == "200" else whole_code(code)  # nearly always the former
+    return 200 if code == "200" else whole_code(code)  # nearly always the first case
 
 
 def result_or_error(
     result: object, *, method: str, call_id: str = "", sent: object = None
 ) -> dict[str, Any] | CommandRefused:
-    """A command's result, or the error it stands for: any 2xx, or no code at all, is success.
+    """Return a command's result, or the error that it represents. Any 2xx code means success, and so does a missing code.
 
-    A result that is no object becomes ``{"raw": result}``, as in the official SDK, and ``null`` becomes ``{}``.
+    A result that is not an object becomes ``{"raw": result}``, as in the official SDK, and ``null`` becomes ``{}``.
 
-    :param sent: the command's params; what the server repeats of the secrets in them is not told.
+    :param result: the result from the reply.
+    :param method: the command's method.
+    :param call_id: the id of its call, or ``""``.
+    :param sent: the command's params. Secrets in them are masked if the server repeats them.
     """
     if not isinstance(result, dict):
         return {} if result is None else {"raw": result}
@@ -87,20 +90,20 @@ def result_or_error(
 
 
 def failure_to_error(failure: Failure, *, method: str, call_id: str = "", sent: object = None) -> CommandRefused:
-    """The exception for a JSON-RPC error.
+    """Return the exception for a JSON-RPC error. The other parameters are those of :func:`result_or_error`.
 
-    :param sent: as for :func:`result_or_error`.
+    :param failure: the error.
     """
     message = _hide(sent)(failure.message, theirs=True)[:500] or "no message"
     return CommandRefused(failure.code, _advice(failure.code, message, method), method=method, call_id=call_id)
 
 
 def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = None) -> Outcome:
-    """What a reply says, whether it came as a result or as a JSON-RPC error.
+    """Return the outcome of a command. The other parameters are those of :func:`result_or_error`.
 
-    :param sent: as for :func:`result_or_error`.
+    :param reply: a result or a JSON-RPC error.
     """
-    if type(reply) is dict and reply.get("code") == "200":  # nearly always
+    if type(reply) is dict and reply.get("code") == "200":  # nearly always the case
         return reply
     if isinstance(reply, Failure):
         return failure_to_error(reply, method=method, call_id=call_id, sent=sent)
@@ -108,16 +111,17 @@ def read_reply(reply: object, *, method: str, call_id: str = "", sent: object = 
 
 
 def is_server_trouble(code: int | None) -> bool:
-    """Whether a refusal may pass by itself, because the trouble is the server's own."""
+    """Return whether a refusal is due to a failure of the server, which may be temporary."""
     return code is not None and (code >= 500 or code in SERVER_TROUBLE)
 
 
 def is_welcome(result: object, *, resuming: bool) -> bool:
-    """Whether the result of ``signalwire.connect`` is a session.
+    """Return whether the result of ``signalwire.connect`` is a session.
 
-    A code decides where there is one. Without a code, a session has a protocol, or another member that only sessions have.
+    If there is a code, it decides. Otherwise, a session has a protocol or another member that no refusal has.
 
-    :param resuming: whether a protocol was sent along; the server need not repeat it.
+    :param result: the result.
+    :param resuming: whether the request named a protocol, which the server need not repeat.
     """
     if not isinstance(result, dict):
         return False
@@ -129,14 +133,15 @@ def is_welcome(result: object, *, resuming: bool) -> bool:
 
 
 def refuses_credentials(code: int | None) -> bool:
-    """Whether a refusal is about who asks: it is neither about the form of the frame nor trouble of the server's own."""
+    """Return whether a refusal concerns the credentials, rather than the form of the frame or a failure of the server."""
     return code is not None and code not in REFUSES_CONNECT and not is_server_trouble(code)
 
 
 def refuses_resume(code: int | None, *, result: bool) -> bool:
-    """Whether the session that was to be resumed is gone, so that only a new one is left to ask for.
+    """Return whether the session to resume no longer exists, so that the client must request a new one.
 
-    :param result: whether the refusal came as a result.
+    :param code: the code of the refusal.
+    :param result: whether the refusal is a result instead of a JSON-RPC error.
     """
     if is_server_trouble(code):
         return False
@@ -144,9 +149,10 @@ def refuses_resume(code: int | None, *, result: bool) -> bool:
 
 
 def connect_refusal(code: int | None, said: str) -> RelayError:
-    """The exception for a refused ``signalwire.connect``.
+    """Return the exception for a refused ``signalwire.connect``.
 
-    :param said: the server's own words, or ``""``.
+    :param code: the code of the refusal.
+    :param said: the server's message, or ``""``.
     """
     words = f": {said}" if said else ""
     if code in REFUSES_CREDENTIALS:
@@ -161,18 +167,19 @@ def connect_refusal(code: int | None, said: str) -> RelayError:
 
 
 def is_gone(error: CommandRefused) -> bool:
-    """Whether a refusal says that something does not exist: the call, since a caller may hang up at any time, or what the
-    command names: a queue, an agent, a recording."""
+    """Return whether a refusal says that something does not exist: the call, since the remote party may hang up at any time, or
+    an object that the command names (a queue, an agent, a recording).
+    """
     return error.code in GONE_CODES
 
 
 def says_gone(reply: object) -> bool:
-    """Whether a reply, as it came, says that something does not exist."""
+    """Return whether an uninterpreted reply says that something does not exist."""
     return (reply.code if isinstance(reply, Failure) else read_code(reply)) in GONE_CODES
 
 
 def call_goes_on(error: CommandRefused) -> CommandRefused:
-    """The same refusal for a call that is known to be live: it is about what the command names."""
+    """Return the same refusal for a call that is known to be live, so that an object named by the command must be missing."""
     message = error.message.removesuffix(f"; {_NOT_THERE}")
     told = (
         f"{message}; the call itself is live: check what the command names (queue, agent, conference, control_id, ...)"
@@ -198,7 +205,7 @@ _ADVICE = {
 def _advice(code: int | None, message: str, method: str) -> str:
     advice = _ADVICE.get(code) if code is not None else None
     if code == 409 and "not answered" in message.lower():
-        advice = "call.answer() first"  # the server's own words say why: no other guess beside them
+        advice = "call.answer() first"  # the server's message gives the reason: no other advice
     return f"{method} was refused: {message}" + (f"; {advice}" if advice else "")
 
 
@@ -209,7 +216,7 @@ def _details(data: object, hidden: Hide) -> str:
 
 
 def _hide(sent: object) -> Hide:
-    """Hides the secrets that the process knows, and what only this command was given."""
+    """Return a function that masks the secrets known to the process and those of this command."""
     custom = Secrets(*custom_values(sent))
 
     def hidden(text: str, *, theirs: bool = False) -> str:
@@ -219,21 +226,21 @@ def _hide(sent: object) -> Hide:
 
 
 def _told(value: object, most: int, hidden: Hide) -> str:
-    """What the server said, without the secrets that it may repeat from our request, and not too much of it."""
+    """Return the server's data as a string of at most *most* characters, with secrets from the request masked."""
     try:
         return str(mask(value, hidden))[:most]
     except RecursionError:
         return f"<{type(value).__name__}>"
 
 
-#: Of calls that ended for the usual reasons: what a server says is searched for secrets, and these words hold none.
+#: Cached errors by end reason. Only known reasons are cached: others come from the server and may contain secrets.
 _ENDED: Final[dict[str, CallEnded]] = {}
 
 
 def call_ended(end_reason: str) -> CallEnded:
-    """What ends with a call. Many calls may share one: raise a :meth:`~RelayError.fresh` one.
+    """Return the error for operations that a call's end interrupts. Calls share it: raise a :meth:`~RelayError.fresh` copy.
 
-    :param end_reason: why it ended, as the server says, or ``""``.
+    :param end_reason: the server's reason, or ``""``.
     """
     known = _ENDED.get(end_reason)
     if known is not None:
@@ -241,17 +248,17 @@ def call_ended(end_reason: str) -> CallEnded:
     why = f" ({end_reason})" if end_reason else ""
     text = f"the call ended{why} before what was waited for happened: nothing more comes of it"
     error = CallEnded(text, end_reason=end_reason)
-    whole = (error.message, error.end_reason) == (text, end_reason)  # unless a word of it is a secret of somebody's
+    whole = (error.message, error.end_reason) == (text, end_reason)  # False if a secret in it was masked
     return _ENDED.setdefault(end_reason, error) if whole and end_reason in END_REASONS else error
 
 
 def client_closed() -> ClientClosed:
-    """What ends with a client that was closed, and what it refuses from then on."""
+    """Return the error for operations of a closed client, pending or new."""
     return ClientClosed("the client was closed; call connect() to use it again")
 
 
 def session_replaced() -> ConnectionLost:
-    """What ends with a session that the server did not resume."""
+    """Return the error for operations of a session that the server did not resume."""
     return ConnectionLost(
         "the server started a new session instead of resuming the old one: its calls are no longer reachable, new ones arrive",
         sent=True,
@@ -259,12 +266,12 @@ def session_replaced() -> ConnectionLost:
 
 
 def never_sent(command: Command) -> RequestTimeout:
-    """What ends a command whose time is over when it is its turn to be sent."""
+    """Return the error for a command whose deadline passes before it is its turn to be sent."""
     return RequestTimeout(f"{command.method} was not sent before its timeout; try again")
 
 
 def too_late(command: Command) -> ConnectionLost:
-    """What ends a command whose time is over before it could be sent, or sent again."""
+    """Return the error for a command whose deadline passes before it can be sent, or sent again."""
     if command.sent:
         return ConnectionLost(
             "it was sent, but its reply was lost and no time is left to send it again; check before you repeat it",

@@ -1,7 +1,7 @@
-"""The RELAY session as a state machine: what happened and what time it is go in, effects come out.
+"""The RELAY session as a state machine: events and the current time go in, effects come out.
 
-It knows no socket, no thread and no clock; ids and random numbers are handed to it. Times are seconds on one monotonic
-clock. Nothing a peer sends makes a method raise.
+It uses no sockets, threads or clocks; ids and random numbers are passed to it. Times are seconds on one monotonic clock.
+No input from the peer makes a method raise.
 """
 
 from __future__ import annotations
@@ -65,50 +65,51 @@ from .results import (
 
 __all__ = ["Session", "SessionOptions"]
 
-#: One count for all connections of the process: a later session has a higher number, also after a client was closed.
+#: Session numbers, unique in the process: a later session has a higher number, even after a client was closed.
 _numbers = itertools.count(1)
 
 REMEMBERED_EVENTS: Final = 4096
-#: Commands whose callers gave up and whose answers would still be acted upon.
+#: Most commands whose callers stopped waiting but whose late replies are still processed.
 REMEMBERED_LATE: Final = 256
-#: Commands under way among which those are looked for whose time is over.
+#: Pending commands above which expired ones are searched for and removed.
 CROWD: Final = 1024
-#: Refusals in a row after which connecting ends: any refusal before the first session, one of the credentials after it.
+#: Consecutive refusals after which the client stops connecting: any refusal before the first session; after it, refusals of the
+#: credentials only.
 MOST_REFUSALS: Final = 3
-#: Events that tell of legs of a dial.
+#: Events that report the legs of a dial.
 OF_LEGS: Final = (EVENT_CALL_DIAL, EVENT_CALL_STATE)
 
 
 class Session:
-    """See the module. Callers read :attr:`phase` and drain :meth:`effects` after every method they call."""
+    """The state machine of one client. Its owner reads :attr:`phase`, and drains :meth:`effects` after every call of a method."""
 
     def __init__(self, options: SessionOptions, *, new_id: Callable[[], str], random: Callable[[], float]) -> None:
         self.options = options
         self.phase: Phase = Phase.IDLE
         self.contexts: dict[str, None] = dict.fromkeys(options.contexts)
-        #: The server's name for this session; sent again to resume it.
+        #: The server's name for the session, sent again to resume it.
         self.protocol: str = ""
-        #: Of the server's session, also while there is none yet. What was sent, and each call, belongs to one of them.
+        #: The number of the server-side session, assigned before it exists. Sent commands and calls belong to one session.
         self.number: int = next(_numbers)
-        #: The last reason why there was no session.
+        #: The most recent reason for not having a session.
         self.last_error: RelayError | None = None
-        #: Whether any session was ever ready.
+        #: Whether a session was ever ready.
         self.ever_ready: bool = False
-        #: Set by the owner while the transport cannot take more.
+        #: Set by the owner while the transport's outbox is full.
         self.congested = False
         self._authorization_state = ""
-        #: The session is not to be asked for again: the server refused it, or wants a new one.
+        #: Whether not to resume the session: the server refused it, or wants a new one.
         self._forgotten = False
         self._new_id = new_id
         self._random = random
         self._effects: list[Effect] = []
         self._queue: deque[Command] = deque()
         self._pending: dict[object, Command] = {}
-        #: The owner may tell them to expect legs before it closes the session.
+        #: The owner may make them expect legs before it closes the session.
         self.promises: Promises = Promises()
-        #: Set once the client is closed, while promises are still kept: when that ends at the latest.
+        #: After close(): the latest time to disconnect, even if promises are still open.
         self._part_by: float | None = None
-        #: Whether it is closed for everybody, but for what was promised.
+        #: Whether the session is closed for callers, but still connected or connecting to keep promises.
         self.parting: bool = False
         self._crowd = CROWD
         self._seen = Seen(REMEMBERED_EVENTS)
@@ -118,26 +119,27 @@ class Session:
         self._liveness = Liveness(options.ping_interval, options.ping_timeout)
         self._failures = 0
         self._refusals = 0
-        #: The server has announced that it leaves; nothing new is asked of it.
+        #: Whether the server has announced a disconnect; no new commands are sent to it.
         self._leaving = False
-        #: Our answer to that, the last frame on this connection, has been sent; until then its id is kept here.
+        #: Whether the announcement was acknowledged, with the last frame on this connection.
         self._said_goodbye = False
+        #: The id of the announcement, for the acknowledgment.
         self._goodbye_id: frames.FrameId | None = None
-        #: The server wants the next session to be a new one.
+        #: Whether the server wants the next session to be a new one.
         self._restart = False
         self._ready_since = 0.0
-        #: At most one of these timers matters in each phase; see :meth:`next_wake`.
+        #: The timer of the current phase, if it has one; see :meth:`next_wake`.
         self._wake: float | None = None
 
-    # -- what comes out ------------------------------------------------------------------------------------------
+    # -- output --------------------------------------------------------------------------------------------------
 
     def effects(self) -> list[Effect]:
-        """Everything to be done since the last call, in order."""
+        """Return the effects since the last call, in order."""
         out, self._effects = self._effects, []
         return out
 
     def next_wake(self) -> float | None:
-        """When :meth:`tick` wants to be called, or ``None``."""
+        """Return when to call :meth:`tick` next, or ``None``."""
         wake = self._liveness.next_wake() if self.phase is Phase.READY and self._wake is None else self._wake
         if not self.parting:
             return wake
@@ -145,25 +147,25 @@ class Session:
 
     @property
     def unanswered(self) -> int:
-        """How many commands are queued or under way."""
+        """The number of commands that are queued or pending."""
         return len(self.commands())
 
     def commands(self) -> list[Command]:
-        """Those commands."""
+        """Return the commands that are queued or pending."""
         return [*self.promises.unsent(self._pending), *self._queue, *self._pending.values()]
 
-    # -- what the owner asks for ---------------------------------------------------------------------------------
+    # -- requests of the owner -----------------------------------------------------------------------------------
 
     def open(self, now: float) -> None:
-        """Start connecting, unless that is under way."""
+        """Start connecting. Does nothing after the first call."""
         if self.phase is Phase.IDLE:
             self._dial()
 
     def submit(self, now: float, command: Command) -> None:
-        """Send a command now, or with the next session if there is none yet."""
+        """Send a command now, or queue it until a session is ready."""
         open_now = self.phase is Phase.READY and not (self._leaving or self.congested or self.parting)
         if open_now and not command.promised and not command.deadline.passed(now):
-            self._transmit(now, command)  # nearly always
+            self._transmit(now, command)  # nearly always the case
         elif self.phase in (Phase.CLOSED, Phase.FAILED) or (self.parting and not command.promised):
             self._settle(command, self.last_error or client_closed())
         elif command.deadline.passed(now):
@@ -176,7 +178,7 @@ class Session:
             self._queue.append(command)
 
     def withdraw(self, command: Command) -> None:
-        """Nobody waits for this command any more: drop it if it is unsent, else report its answer as late."""
+        """Stop waiting for a command: drop it if it is unsent, otherwise report its reply as :class:`Late`."""
         command.abandoned = True
         if command in self._queue:
             self._queue.remove(command)
@@ -188,10 +190,11 @@ class Session:
                 self._pending.pop(self._late.popitem(last=False)[0], None)
 
     def close(self, now: float, patience: float = 0.0) -> None:
-        """End for good. Whatever waits ends with :class:`ClientClosed`, at once.
+        """Close the session permanently. Pending commands fail with :class:`ClientClosed` immediately.
 
-        :param patience: seconds in which promises that are open may still be kept, on another connection if need be.
-            So long it also hears of legs that are to be hung up, where its promises expect any.
+        :param now: the current time.
+        :param patience: seconds to keep open promises, reconnecting if necessary. During this time the session still receives
+            events for legs that it must hang up, if its promises expect any.
         """
         if self.phase in (Phase.CLOSED, Phase.FAILED) or self.parting:
             return
@@ -205,7 +208,7 @@ class Session:
             self._part()
 
     def _parts_at(self) -> float:
-        """When a client that is closed takes its leave, whatever is still open."""
+        """Return when a closing client disconnects, even if promises are still open."""
         since = self._ready_since if self.phase is Phase.READY else None
         return min(self._part_by or -math.inf, self.promises.open_until(self._pending, since))
 
@@ -221,14 +224,14 @@ class Session:
             self._effects.append(Hangup())
 
     def fail(self, reason: str) -> None:
-        """End for good by a fault of our own. Whatever waits ends with an error that says so."""
+        """Fail permanently because of an internal error. Pending commands fail with ``reason``."""
         if self.phase not in (Phase.CLOSED, Phase.FAILED):
             self._fail(ConnectionLost(reason) if self.ever_ready else ConnectError(reason))
 
-    # -- what the transport reports ------------------------------------------------------------------------------
+    # -- reports of the transport --------------------------------------------------------------------------------
 
     def connected(self, now: float) -> None:
-        """The transport stands: authenticate."""
+        """Authenticate: the transport is connected."""
         if self.phase is not Phase.DIALING:
             self._effects.append(Hangup(at_once=True))
             return
@@ -243,10 +246,12 @@ class Session:
         self._effects.append(Send(frames.build_request(self._connect_id, METHOD_CONNECT, params)))
 
     def dial_failed(self, now: float, error: RelayError, *, fatal: bool, refused: bool = False) -> None:
-        """No transport.
+        """Back off or fail: the transport could not connect.
 
-        :param fatal: trying again at once would not help (an unknown name, an untrusted certificate).
-        :param refused: whether the server, or whoever is there in its place, answered and said no.
+        :param now: the current time.
+        :param error: the reason.
+        :param fatal: whether a retry would fail in the same way (unknown host name, untrusted certificate).
+        :param refused: whether the peer answered and refused the connection.
         """
         if self.phase is Phase.DIALING:
             drop_causes(error)
@@ -257,9 +262,11 @@ class Session:
                 self._back_off(now, error)
 
     def lost(self, now: float, reason: str, *, refused: bool = False) -> None:
-        """The transport is gone.
+        """Reconnect or fail: the transport was closed.
 
-        :param refused: whether the server said no by closing it.
+        :param now: the current time.
+        :param reason: why it was closed.
+        :param refused: whether the server refused the session by closing it.
         """
         if self.phase is Phase.AUTHENTICATING and refused and self._refused_enough():
             told = f"the server refused the session: {self._scrubbed(reason)}; check project, token and host"
@@ -268,23 +275,26 @@ class Session:
             self._lost(now, self._scrubbed(reason))
 
     def outbox(self, now: float, *, empty: bool, moved: bool) -> None:
-        """What was to be written could not be at once.
+        """Record that data is, or was, waiting in the outbox.
 
-        :param moved: whether some of it was, now.
+        :param now: the current time.
+        :param empty: whether all of it has been written.
+        :param moved: whether some of it was written just now.
         """
         self._liveness.outbox(now, empty=empty, moved=moved)
         if moved:
             self.promises.moved(now)
 
     def heard(self, now: float, *, within: bool = False) -> None:
-        """Bytes arrived: the peer lives, whatever they mean.
+        """Record that bytes arrived, which shows that the peer is alive.
 
-        :param within: they neither begin nor end a message.
+        :param now: the current time.
+        :param within: whether they neither start nor end a message.
         """
         self._liveness.heard(within=within)
 
     def received(self, now: float, text: str) -> None:
-        """A text message arrived."""
+        """Process a text message."""
         try:
             frame = frames.parse(text)
         except frames.Malformed as error:
@@ -299,10 +309,12 @@ class Session:
                 self._requested(now, frame)
 
     def shift(self, by: float) -> None:
-        """The clock went on by so many seconds more than time has passed; by less, where that is negative.
+        """Compensate for a jump of the clock.
 
-        Everything that is timed here goes by what has passed, but for the next attempt to connect, which a leap brings on.
-        Deadlines of commands are the caller's, and go by the clock.
+        All timers here follow elapsed time, except that a forward jump makes the next connection attempt due. Deadlines of
+        commands belong to the callers and follow the clock.
+
+        :param by: seconds that the clock advanced beyond the elapsed time; negative if it advanced by less.
         """
         self._ready_since += by
         if self._wake is not None and (by < 0 or self.phase is not Phase.BACKING_OFF):
@@ -312,7 +324,7 @@ class Session:
         self.promises.shift(by)
 
     def tick(self, now: float) -> None:
-        """Time has passed."""
+        """Do what is due now."""
         wake = self.next_wake()
         if wake is None or now < wake:
             return
@@ -323,7 +335,7 @@ class Session:
         elif self._leaving and not self._said_goodbye:
             self._say_goodbye(now)
         elif self._leaving:
-            self._drop(now, "the server announced its leaving")
+            self._drop(now, "the server announced a disconnect")
         elif self.phase is Phase.AUTHENTICATING:
             self._drop(now, "the server did not answer signalwire.connect")
         elif self.phase is Phase.READY and (reason := self._liveness.verdict(now)):
@@ -335,7 +347,7 @@ class Session:
         self._liveness.asked(now, ping := self._new_id())
         self._effects.append(Send(frames.build_request(ping, METHOD_PING, {"timestamp": round(now, 3)})))
 
-    # -- requests of the server ----------------------------------------------------------------------------------
+    # -- requests from the server --------------------------------------------------------------------------------
 
     def _requested(self, now: float, request: frames.RequestFrame) -> None:
         if request.method == METHOD_PING:
@@ -350,8 +362,8 @@ class Session:
         payload = request.params if isinstance(request.params, dict) else {}
         kind = payload.get("event_type")
         if self.parting and not (self.promises.expecting_since is not None and kind in OF_LEGS):
-            return  # a call that is offered now is somebody else's
-        # Acknowledged before anything else: the server must not wait for what we do with it.
+            return  # not acknowledged, so that the server offers a new call to another client
+        # Acknowledged first: the server must not wait for the processing.
         event_id = request.id
         if event_id is not None:
             if not self._said_goodbye:
@@ -375,7 +387,7 @@ class Session:
         if isinstance(params, dict) and params.get("restart") is True:
             self._restart = True
         if not self._leaving:
-            # It closes when it has our answer, so what is under way is waited for: nothing that it received needs to be lost.
+            # The server closes once it has the acknowledgment, so the replies to pending commands are awaited first.
             self._leaving = True
             self._goodbye_id = request.id
             self._wake = now + self.options.farewell_patience
@@ -388,17 +400,17 @@ class Session:
         self._wake = now + self.options.leaving_patience
 
     def _answer(self, frame_id: frames.FrameId | None, build: Callable[..., str], *parts: object) -> None:
-        # Nothing follows the answer to signalwire.disconnect; an event that got no answer is remembered nevertheless.
+        # The acknowledgment of signalwire.disconnect is the last frame of a connection.
         if frame_id is not None and not self._said_goodbye:
             self._effects.append(Send(build(frame_id, *parts)))
 
-    # -- answers of the server -----------------------------------------------------------------------------------
+    # -- replies from the server ---------------------------------------------------------------------------------
 
     def _answered(self, now: float, answer: frames.Reply | frames.Failure) -> None:
-        # An error may come without the id: nothing else has been asked on this connection.
+        # An error without an id can only answer signalwire.connect, the only request so far on this connection.
         if self.phase is Phase.AUTHENTICATING and answer.id in (self._connect_id, None):
             if self._leaving:
-                pass  # a session that would be over at once
+                pass  # the session would close immediately
             elif isinstance(answer, frames.Reply):
                 self._connect_answered(now, answer.result)
             else:
@@ -426,7 +438,7 @@ class Session:
         named = members.get("protocol")
         protocol = named if isinstance(named, str) else ""
         if not protocol and members.get("session_restored") is not False:
-            protocol = self._resuming  # not repeated, and not taken back either
+            protocol = self._resuming  # resumed: the server need not repeat the name
         if self.ever_ready and (not protocol or protocol != self.protocol):
             self._replaced()
         elif not self._resuming:
@@ -446,10 +458,10 @@ class Session:
             else:
                 self._transmit(now, command)
         if self.parting and not self.promises:
-            self._part()  # what was promised belonged to a session that is over
+            self._part()  # the promises belonged to the previous session
 
     def _replaced(self) -> None:
-        """Another session came back."""
+        """End the previous session: the server started a new one."""
         self.promises.expect_nothing()
         self._seen.clear()
         self._authorization_state = ""
@@ -457,12 +469,15 @@ class Session:
         self.number = next(_numbers)
 
     def _connect_refused(self, now: float, code: int | None, message: str, *, result: bool = False) -> None:
-        """The server did not give us a session.
+        """Back off or fail: the server refused the session.
 
-        :param result: whether the refusal came as a result instead of a JSON-RPC error.
+        :param now: the current time.
+        :param code: the code of the refusal.
+        :param message: the server's message, or ``""``.
+        :param result: whether the refusal is a result instead of a JSON-RPC error.
         """
         if self._resuming and refuses_resume(code, result=result):
-            # Not us but our old session was refused: come back without it, at once.
+            # The server refused to resume the old session, not the client: request a new one immediately.
             self._forget()
             self._hang_up_and_dial()
             return
@@ -476,26 +491,26 @@ class Session:
             self._back_off(now, error)
 
     def _refused_enough(self, *, ours: bool = False) -> bool:
-        """Count a refusal. After the first session the server may have its reasons, unless they are ours.
+        """Count a refusal. After the first session, only refusals of the credentials count.
 
         :param ours: whether the credentials were refused.
-        :return: whether connecting ends.
+        :return: whether to stop connecting.
         """
         if not self.ever_ready or ours:
             self._refusals += 1
         return self._refusals >= MOST_REFUSALS
 
     def _scrubbed(self, message: str) -> str:
-        # A server may repeat what it was sent. The project is no secret elsewhere, but part of the credentials here.
+        # A server may repeat parts of the request. The project is not secret elsewhere, but part of the credentials here.
         credentials = Secrets(*self.options.authentication.values())
         return self.options.secrets.hide(credentials.hide(message, theirs=True), theirs=True)
 
-    # -- moves ---------------------------------------------------------------------------------------------------
+    # -- transitions ---------------------------------------------------------------------------------------------
 
     def _enter(self, phase: Phase, error: RelayError | None) -> None:
         self.phase = phase
         if self.parting:
-            return  # it is closed for everybody else
+            return  # already reported as closed
         if error is not None:
             self.last_error = error
         self._effects.append(PhaseChanged(phase, error))
@@ -521,12 +536,11 @@ class Session:
         again: list[Command] = []
         for command in self._pending.values():
             if command.promised:
-                continue  # sent again on the next connection
+                continue  # stays in promises, and is sent again on the next connection
             if command.idempotent and not command.abandoned:
                 again.append(command)
             else:
-                what = f"{reason} while {command.method} was under way"
-                text = f"{what}: it may or may not have been carried out, so look before you repeat it"
+                text = f"{reason} while {command.method} was pending: it may have been carried out; check before you repeat it"
                 self._settle(command, ConnectionLost(text, sent=True))
         self._pending.clear()
         self._queue.extendleft(reversed(again))
@@ -550,7 +564,7 @@ class Session:
         self._effects.append(SessionOver(error, self.number))
 
     def _forget(self) -> None:
-        # The protocol itself is kept to notice that the next session is another one.
+        # The protocol is kept, to recognize that the next session is a different one.
         self._forgotten = True
         self._authorization_state = ""
 
@@ -577,7 +591,7 @@ class Session:
         self._effects.append(Send(command.text, command))
 
     def _thin_out(self, now: float) -> None:
-        """A server that leaves commands unanswered must not fill our memory: nobody withdraws those that nobody waits for."""
+        """Remove expired commands that no caller waits for and will withdraw, so that unanswered ones do not fill the memory."""
         for command in list(self._pending.values()):
             if command.late is None and command.deadline.passed(now) and command.time_left(now) <= 0:
                 del self._pending[command.id]
@@ -587,7 +601,7 @@ class Session:
     def _queue_full(self, now: float) -> bool:
         if len(self._queue) < self.options.max_queue:
             return False
-        # Those whose time is over make room.
+        # Remove expired commands to make room.
         queued, self._queue = self._queue, deque()
         for command in queued:
             if command.deadline.passed(now):
@@ -604,7 +618,7 @@ class Session:
     def _settle_all(self, error: RelayError, *, promises: bool = False) -> None:
         commands = [command for command in self.commands() if promises or command not in self.promises]
         self._queue.clear()
-        # While promises are kept an answer still means what it means, to whoever looks at those that come late.
+        # While the session keeps promises, late replies are still processed.
         kept = [] if promises else [each for each in self._pending.values() if each in self.promises or each.late]
         self._pending = {each.id: each for each in kept}
         for command in commands:

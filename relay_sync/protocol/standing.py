@@ -1,4 +1,4 @@
-"""The order of the states of calls and messages, for events that come in another one. Pure."""
+"""The order of call and message states, for events that arrive out of order. Pure functions and values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..constants import (
 __all__ = ["OF_CALLS", "OF_MESSAGES", "Standing", "reaches"]
 
 _ON_ITS_WAY: Final = (MESSAGE_STATE_QUEUED, MESSAGE_STATE_INITIATED, MESSAGE_STATE_SENT)
-#: What follows on what, by rank.
+#: States by rank; later states have higher ranks.
 OF_CALLS: Final = {state: rank for rank, state in enumerate(CALL_STATES)}
 OF_MESSAGES: Final = {
     **{state: rank for rank, state in enumerate(_ON_ITS_WAY)},
@@ -27,10 +27,10 @@ OF_MESSAGES: Final = {
 
 
 class Standing:
-    """How far something has come.
+    """The progress of a call or a message through its states.
 
-    :param order: the ranks of its states.
-    :param state: the first one, or ``""``.
+    :param order: the ranks of the states.
+    :param state: the initial state, or ``""``.
     """
 
     __slots__ = ("_order", "_rank")
@@ -40,7 +40,11 @@ class Standing:
         self._rank = order.get(state, -1)
 
     def takes(self, state: str) -> bool:
-        """Take in a state that was told: whether it is no step back. One that is not known is taken as it comes."""
+        """Record a state that the server reported.
+
+        :param state: the state; unknown states are accepted.
+        :return: ``False`` if it precedes the current state.
+        """
         rank = self._order.get(state, self._rank)
         if rank < self._rank:
             return False
@@ -49,10 +53,10 @@ class Standing:
 
 
 def reaches(seen: str, state: str) -> bool:
-    """Whether a call that was seen in one state has reached another."""
+    """Return whether a call that was in the state ``seen`` has reached ``state``."""
     if seen == state:
         return True
-    # Later states imply earlier ones, but a call that is ending need never have been answered.
+    # Later states imply earlier ones, except that a call may end without having been answered.
     if OF_CALLS.get(seen, -1) < OF_CALLS[state]:
         return False
     return state == CALL_STATE_ENDING or seen == CALL_STATE_ANSWERED

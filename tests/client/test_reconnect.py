@@ -387,7 +387,7 @@ def test_a_server_that_talks_and_does_not_hear_us_is_found(sim: Simulator) -> No
         while waiting.running:
             sim.send_raw("{}")
             time.sleep(0.02)  # the subject is time
-        with pytest.raises(ConnectionLost, match=r"does not hear us while calling\.denoise was under way") as lost:
+        with pytest.raises(ConnectionLost, match=r"does not receive ours while calling\.denoise was pending") as lost:
             waiting.result()
         assert lost.value.sent
         wait_for_state(states, "reconnecting")

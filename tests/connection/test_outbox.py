@@ -120,7 +120,7 @@ def test_a_server_that_takes_nothing_more_is_given_up_though_it_talks() -> None:
     assert only(Hangup, effects) == [Hangup(at_once=True)]
     assert talk.now - begun == pytest.approx(20.0)
     assert talk.session.last_error is not None
-    assert "takes nothing more" in talk.session.last_error.message
+    assert "stopped reading" in talk.session.last_error.message
 
 
 def test_a_question_that_was_asked_before_waits_for_what_is_written_behind_it() -> None:

@@ -881,7 +881,7 @@ def test_a_server_that_talks_and_does_not_hear_us_is_found(talk: Talk) -> None:
     assert only(Hangup, effects) == [Hangup(at_once=True)]
     assert phases(effects) == [Phase.BACKING_OFF]
     assert talk.settled["under-way"].sent is True
-    assert "does not hear us" in str(talk.session.last_error)
+    assert "does not receive ours" in str(talk.session.last_error)
 
 
 def test_answers_are_not_missed_while_one_message_goes_on_and_on(talk: Talk) -> None:
